@@ -1,0 +1,1 @@
+"""Checkpoints of a scanned book: which pages are complete, what they cost, what failed."""

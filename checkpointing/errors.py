@@ -1,0 +1,69 @@
+"""Every error that Leafmark raises on purpose: one small tree.
+
+Each message is one line for a person: what is wrong, and what to do. `exit_code` is what the command line
+ends with when the error reaches it; the table in the README is made of these.
+"""
+
+
+class LeafmarkError(Exception):
+    """The root of the tree; never raised itself."""
+
+    exit_code = 1
+
+
+class InputError(LeafmarkError):
+    """What was handed in cannot be used: no such file, not a PDF, a bad scan id."""
+
+    exit_code = 3
+
+
+class UnknownNameError(LeafmarkError):
+    """A scan, a stage or a page that does not exist."""
+
+    exit_code = 4
+
+
+class StorageError(LeafmarkError):
+    """The shared storage is missing, read-only, full or failing."""
+
+    exit_code = 5
+
+
+class BrokerError(LeafmarkError):
+    """Redis cannot be reached, or refuses."""
+
+    exit_code = 6
+
+
+class SettingsError(LeafmarkError):
+    """A setting has a value that is not allowed, or something it needs is not installed."""
+
+    exit_code = 7
+
+
+class StageFailedError(LeafmarkError):
+    """A stage ended with pages in quarantine."""
+
+    exit_code = 8
+
+
+class CheckpointError(LeafmarkError):
+    """A checkpoint may not be written: a page is not what the call claims, or the file is held too long."""
+
+    exit_code = 9
+
+
+class PageOutputError(CheckpointError):
+    """A page was to be marked complete, but its output is missing or invalid."""
+
+
+class PageError(LeafmarkError):
+    """A page that will never succeed as it is: trying again gives the same result.
+
+    Attributes:
+        kind: a short machine-readable reason, such as `unreadable_image` or `too_large`.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind

@@ -1,0 +1,1 @@
+"""The command line: ingest a scan, enqueue what remains, look at where it stands."""

@@ -1,0 +1,1 @@
+"""Page images from PDFs and image folders."""

@@ -1,0 +1,44 @@
+"""Where page images come from: a PDF or a folder of images, behind one small interface."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from PIL.Image import Image
+
+DEFAULT_DPI = 300
+DEFAULT_MAX_PIXELS = 40_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class PageImage:
+    """A page as a picture.
+
+    Attributes:
+        image: RGB or 8-bit grey, upright (EXIF orientation already applied).
+        dpi: resolution it was rendered or scanned at, in dots per inch; None where nothing says.
+    """
+
+    image: Image
+    dpi: float | None
+
+
+class PageSource(Protocol):
+    """An opened source. Not safe for use from several threads at once."""
+
+    @property
+    def total_pages(self) -> int:
+        """How many pages it has."""
+        ...
+
+    def page(self, number: int) -> PageImage:
+        """Render or decode one page, numbered from 1, using bounded memory.
+
+        Raises:
+            PageError: this page is damaged or too large, and trying again will not help.
+            StorageError: the file cannot be read just now.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back the file handles."""
+        ...
