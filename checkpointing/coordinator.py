@@ -1,0 +1,138 @@
+"""The coordinator: one writer at a time merges what many workers hand over into the checkpoint.
+
+Two locks with two jobs. The Redis lock elects: whoever has it commits, the others go on with their work. It is
+a lease, so it cannot protect: a holder paused past its end would write over its successor. `flock` beside the
+checkpoint protects. What is merged is merged by union, onto what stands on disk at that moment.
+
+After a commit that took d the lock is kept for 9 d, so that committing costs a tenth of one thread however long
+the book is: batches grow instead.
+"""
+
+import secrets
+import time
+from dataclasses import dataclass, field
+
+from redis import Redis
+
+from checkpointing.errors import CheckpointError
+from checkpointing.file import CheckpointFile
+from checkpointing.inbox import Inbox
+from checkpointing.keys import Keys
+from checkpointing.models import Checkpoint, Completion, FailedPage
+from checkpointing.outputs import OutputFolder
+from checkpointing.resume import bring_in_line
+
+BATCH_ENTRIES = 5000
+LOCK_SECONDS = 30.0
+PAUSE_FACTOR = 9
+MIN_PAUSE_SECONDS = 0.05
+_FLOCK_TIMEOUT_SECONDS = 2.0
+
+# The lock is ours only while it holds our token.
+_KEEP_FOR = (
+    "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What one commit did.
+
+    Attributes:
+        completed: pages that are newly complete.
+        failed: pages that are newly in quarantine.
+        rejected: pages whose completion was not borne out by the output on storage.
+        refused: entries that did not parse.
+        seconds: how long it took.
+        summary: where the stage stands now, in words.
+    """
+
+    completed: list[int] = field(default_factory=list)
+    failed: list[int] = field(default_factory=list)
+    rejected: list[int] = field(default_factory=list)
+    refused: int = 0
+    seconds: float = 0.0
+    summary: str = ""
+
+
+class Coordinator:
+    """Merges the inbox of one stage of one scan into its checkpoint."""
+
+    def __init__(self, redis: Redis, keys: Keys, file: CheckpointFile, outputs: OutputFolder) -> None:
+        self._redis = redis
+        self._lock = keys.commit(file.scan_id, file.stage)
+        self._keep_for = redis.register_script(_KEEP_FOR)
+        self._file = file
+        self._outputs = outputs
+        self.inbox = Inbox(redis, keys, file.scan_id, file.stage)
+
+    def commit(self) -> Commit | None:
+        """Merge what waits in the inbox, if nobody else is at it.
+
+        Returns:
+            What was done; None when there was nothing to do or another coordinator is elected.
+
+        Raises:
+            OSError: the storage failed; the inbox keeps its entries.
+            RedisError: the broker failed; what was merged may be merged again, which does no harm.
+        """
+        token = secrets.token_hex(8)
+        if not self._redis.set(self._lock, token, nx=True, px=int(LOCK_SECONDS * 1000)):
+            return None
+        started = time.monotonic()
+        try:
+            batch = self.inbox.read(BATCH_ENTRIES)
+            if not batch.ids:
+                return None
+            commit = self._merge(batch.entries, batch.refused, started)
+            self.inbox.remove(batch.ids)
+        except CheckpointError:
+            # Somebody holds the file: a producer at its resume, or a paused coordinator. Try later.
+            return None
+        else:
+            return commit
+        finally:
+            pause = max(MIN_PAUSE_SECONDS, PAUSE_FACTOR * (time.monotonic() - started))
+            self._keep_for(keys=[self._lock], args=[token, int(pause * 1000)])
+
+    def merge_into(self, checkpoint: Checkpoint) -> list[bytes]:
+        """Merge the inbox into a checkpoint that the caller holds exclusively and saves.
+
+        Returns:
+            The ids to remove from the inbox after the save.
+        """
+        batch = self.inbox.read(BATCH_ENTRIES)
+        for entry in batch.entries:
+            self._apply(checkpoint, entry)
+        return batch.ids
+
+    def _merge(self, entries: list[Completion | FailedPage], refused: int, started: float) -> Commit:
+        with self._file.exclusive(_FLOCK_TIMEOUT_SECONDS) as checkpoint:
+            rebuilt = self._file.take_set_aside() is not None
+            if rebuilt:
+                last_page = max(self._outputs.pages(), default=0)
+                bring_in_line(checkpoint, self._outputs, max(checkpoint.total_pages, last_page))
+            verdicts = [(entry, self._apply(checkpoint, entry)) for entry in entries]
+            checkpoint.settle()
+            if rebuilt or any(changed for _, changed in verdicts):
+                self._file.save(checkpoint)
+            return Commit(
+                completed=[entry.page for entry, changed in verdicts if changed and isinstance(entry, Completion)],
+                failed=[entry.page for entry, changed in verdicts if changed and isinstance(entry, FailedPage)],
+                rejected=[entry.page for entry, changed in verdicts if changed is None],
+                refused=refused,
+                seconds=time.monotonic() - started,
+                summary=checkpoint.summary(),
+            )
+
+    def _apply(self, checkpoint: Checkpoint, entry: Completion | FailedPage) -> bool | None:
+        """Merge one entry.
+
+        Returns:
+            Whether it changed the checkpoint; None when storage does not bear it out.
+        """
+        if isinstance(entry, FailedPage):
+            return checkpoint.fail(entry)
+        if not self._outputs.holds(entry.page, entry.sha256):
+            return None
+        return checkpoint.complete(entry.page, entry.record())

@@ -1,0 +1,185 @@
+"""The checkpoint file: the only code that reads or writes it.
+
+A change happens inside `exclusive()`: under `flock`, on what stands on disk at that moment, and counts from
+`save()` on. The manager of a single process and the coordinator of many go through the same door.
+"""
+
+import contextlib
+import json
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
+
+from checkpointing.atomic import make_folder, remove_orphans, sync_folder, write_durably
+from checkpointing.errors import CheckpointError
+from checkpointing.locks import file_lock
+from checkpointing.models import CHECKPOINT_VERSION, Checkpoint, PageRange, now
+from checkpointing.money import add_usd
+
+LOCK_TIMEOUT_SECONDS = 60.0
+_OLDER_VERSIONS = {"1.0"}
+_COST = re.compile(rb'"total_cost_usd"\s*:\s*([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)')
+_TOTAL = re.compile(rb'"total_pages"\s*:\s*([0-9]{1,7})\b')
+_REQUESTED = re.compile(rb'"requested"\s*:\s*(\[[\[\]0-9,\s]*\])\s*,')
+_RANGES = TypeAdapter(list[PageRange])
+
+
+class _Signature(NamedTuple):
+    """Tells one version of the file from another: every save makes a new inode."""
+
+    inode: int
+    size: int
+    mtime_ns: int
+
+
+def _signature_of(path: Path) -> _Signature:
+    stat = path.stat()
+    return _Signature(stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+
+class CheckpointFile:
+    """One `<root>/<scan_id>/checkpoints/<stage>.json`.
+
+    Safe for use from several threads; other processes are kept out by `flock`.
+
+    Args:
+        scan_dir: `<root>/<scan_id>`.
+        stage: name of the stage.
+        output_dir: where its outputs are, named in the file for its readers.
+    """
+
+    def __init__(self, scan_dir: Path, stage: str, output_dir: str) -> None:
+        self.path = scan_dir / "checkpoints" / f"{stage}.json"
+        self.scan_id = scan_dir.name
+        self.stage = stage
+        self.output_dir = output_dir
+        self._thread_lock = threading.RLock()
+        self._cached: Checkpoint | None = None
+        self._signature: _Signature | None = None
+        self._set_aside: Path | None = None
+
+    def read(self) -> Checkpoint:
+        """The checkpoint as it stands; a new one where there is no file. For looking, not for changing.
+
+        Raises:
+            CheckpointError: the file is corrupt, of a newer version, or of another book.
+            OSError: the storage failed.
+        """
+        try:
+            raw = self.path.read_bytes()
+        except FileNotFoundError:
+            return self._blank()
+        return self._parse(raw)
+
+    @contextlib.contextmanager
+    def exclusive(self, timeout: float = LOCK_TIMEOUT_SECONDS) -> Iterator[Checkpoint]:
+        """Hold the checkpoint alone, to change it and `save()` it. A change that is not saved is forgotten.
+
+        A file that cannot be used is set aside under a dated name, never deleted, and its cost carried over;
+        `take_set_aside()` then says so, and the caller rebuilds from the outputs.
+
+        Args:
+            timeout: seconds to wait for whoever holds it now.
+
+        Raises:
+            CheckpointError: somebody else held it all that time.
+            OSError: the storage failed; the file is as it was.
+        """
+        with self._thread_lock:
+            make_folder(self.path.parent)
+            with file_lock(self.path.with_suffix(".lock"), timeout):
+                checkpoint = self._current()
+                # From here on the object may hold changes that the file does not: only a save keeps it.
+                self._cached = None
+                yield checkpoint
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write it durably, as the next revision. Only inside `exclusive()`.
+
+        Raises:
+            OSError: the storage failed; the file is as it was.
+        """
+        checkpoint.revision += 1
+        checkpoint.updated_at = now()
+        write_durably(self.path, checkpoint.model_dump_json().encode(), json.loads)
+        self._signature = _signature_of(self.path)
+        self._cached = checkpoint
+
+    def take_set_aside(self) -> Path | None:
+        """Where an unusable checkpoint was put, once; None when there was none."""
+        aside, self._set_aside = self._set_aside, None
+        return aside
+
+    def remove_orphans(self) -> list[Path]:
+        """Delete what crashed writers left half-written beside the file."""
+        return remove_orphans(self.path.parent, self.path.name)
+
+    def _blank(self) -> Checkpoint:
+        return Checkpoint(scan_id=self.scan_id, stage=self.stage, output_dir=self.output_dir)
+
+    def _current(self) -> Checkpoint:
+        """What is on disk, parsed only when it is not what was last saved here. Under the lock."""
+        try:
+            unchanged = self._cached is not None and _signature_of(self.path) == self._signature
+        except FileNotFoundError:
+            return self._blank()
+        if unchanged and self._cached is not None:
+            return self._cached
+        return self._load_or_set_aside()
+
+    def _load_or_set_aside(self) -> Checkpoint:
+        raw = self.path.read_bytes()
+        try:
+            return self._parse(raw)
+        except CheckpointError:
+            stamp = now().strftime("%Y%m%dT%H%M%S%f")
+            self._set_aside = self.path.with_name(f"{self.path.name}.unusable-{stamp}")
+            self.path.replace(self._set_aside)
+            sync_folder(self.path.parent)
+            return self._salvage(raw)
+
+    def _parse(self, raw: bytes) -> Checkpoint:
+        try:
+            data = json.loads(raw)
+        except (ValueError, RecursionError):
+            raise self._unusable("it is not whole JSON") from None
+        if not isinstance(data, dict):
+            raise self._unusable("it is not a JSON object")
+        version = data.get("version")
+        if version in _OLDER_VERSIONS:
+            data = {"output_dir": self.output_dir, **data, "version": CHECKPOINT_VERSION}
+        elif version != CHECKPOINT_VERSION:
+            raise self._unusable(f"its version is {version!r}, this Leafmark reads {CHECKPOINT_VERSION!r}")
+        for field, ours in (("scan_id", self.scan_id), ("stage", self.stage)):
+            if data.get(field) != ours:
+                raise self._unusable(f"it belongs to {field} {data.get(field)!r}, not {ours!r}")
+        try:
+            return Checkpoint.model_validate_json(raw if version == CHECKPOINT_VERSION else json.dumps(data))
+        except (ValidationError, RecursionError):
+            raise self._unusable("its fields do not match the format") from None
+
+    def _unusable(self, why: str) -> CheckpointError:
+        return CheckpointError(
+            f"the checkpoint {self.path} cannot be used: {why}; "
+            f"`producer enqueue {self.scan_id} --stage {self.stage}` sets it aside and rebuilds it"
+        )
+
+    def _salvage(self, raw: bytes) -> Checkpoint:
+        """A new checkpoint with what can still be read of a broken one: money above all."""
+        checkpoint = self._blank()
+        costs = [float(amount) for amount in _COST.findall(raw)]
+        if costs:
+            checkpoint.raise_cost_to(add_usd(max(costs)))
+        total, requested = _TOTAL.search(raw), _REQUESTED.search(raw)
+        if total:
+            checkpoint.total_pages = int(total[1])
+        if requested:
+            with contextlib.suppress(ValidationError):
+                checkpoint.requested = _RANGES.validate_json(requested[1])
+        if checkpoint.pending():
+            checkpoint.begin()
+        return checkpoint

@@ -1,0 +1,78 @@
+"""The inbox of one stage of one scan: a Redis stream of completions and failures that wait to be merged.
+
+Delivery is at least once, and merging is by union, so an entry that stands twice does no harm. An entry that
+is lost does none either: the output it speaks of is on storage, and is adopted from there.
+"""
+
+from typing import Any, NamedTuple, cast
+
+from pydantic import ValidationError
+from redis import Redis
+from redis.client import Pipeline
+
+from checkpointing.keys import Keys, inbox_name
+from checkpointing.models import Completion, FailedPage
+
+_COMPLETION = b"completion"
+_FAILURE = b"failure"
+
+
+class Batch(NamedTuple):
+    """Entries read from an inbox, in the order they came.
+
+    Attributes:
+        ids: of all entries read; to be removed once merged.
+        entries: those that parse.
+        refused: how many did not parse: forged, or of another version.
+    """
+
+    ids: list[bytes]
+    entries: list[Completion | FailedPage]
+    refused: int
+
+
+class Inbox:
+    """Where workers leave what they did, and the coordinator picks it up."""
+
+    def __init__(self, redis: Redis, keys: Keys, scan_id: str, stage: str) -> None:
+        self._redis = redis
+        self._index = keys.inboxes
+        self._stream = keys.inbox(scan_id, stage)
+        self._name = inbox_name(scan_id, stage)
+
+    def put(self, entry: Completion | FailedPage, pipeline: Pipeline) -> None:
+        """Add an entry as part of a pipeline that the caller executes."""
+        field = _COMPLETION if isinstance(entry, Completion) else _FAILURE
+        pipeline.xadd(self._stream, {field: entry.model_dump_json()})
+        pipeline.sadd(self._index, self._name)
+
+    def read(self, limit: int) -> Batch:
+        """The oldest entries, at most `limit` of them; they stay until removed."""
+        found = cast("list[tuple[bytes, dict[bytes, bytes]]]", self._redis.xrange(self._stream, count=limit))
+        parsed = [_parse(fields) for _, fields in found]
+        entries = [entry for entry in parsed if entry is not None]
+        return Batch([entry_id for entry_id, _ in found], entries, len(parsed) - len(entries))
+
+    def remove(self, ids: list[bytes]) -> None:
+        """Delete exactly these entries."""
+        self._redis.xdel(self._stream, *ids)
+
+    def pages(self) -> set[int]:
+        """The pages that have an entry waiting."""
+        return {entry.page for entry in self.read(limit=1_000_000).entries}
+
+    def __len__(self) -> int:
+        """How many entries wait."""
+        return int(self._redis.xlen(self._stream))
+
+
+def _parse(fields: dict[bytes, bytes]) -> Completion | FailedPage | None:
+    models: dict[bytes, Any] = {_COMPLETION: Completion, _FAILURE: FailedPage}
+    for name, model in models.items():
+        if name in fields:
+            try:
+                entry: Completion | FailedPage = model.model_validate_json(fields[name])
+            except ValidationError:
+                return None
+            return entry
+    return None

@@ -1,0 +1,86 @@
+"""Every Redis key that Leafmark uses: its name, type and lifetime. No other module spells one.
+
+None of them is the truth. Losing all of them loses no page and no dollar.
+
+| key                          | type   | lives                | holds                                             |
+|------------------------------|--------|----------------------|---------------------------------------------------|
+| `inboxes`                    | set    | always               | `<scan>/<stage>` of inboxes that may hold entries |
+| `inbox:<scan>/<stage>`       | stream | until merged         | completions and failures, in JSON                 |
+| `commit:<scan>/<stage>`      | string | lock, then pause     | token of the coordinator that writes              |
+| `heal:<scan>/<stage>`        | string | a few heal intervals | token of the steward that heals                   |
+| `claim:<scan>/<stage>/<page>`| string | lease, renewed       | token of the worker that has the page             |
+| `attempts:<scan>/<stage>`    | hash   | until the stage ends | page -> attempts begun                            |
+| `queued:<scan>/<stage>`      | zset   | until the stage ends | page, scored by its place in the queue's order    |
+| `order:<scan>/<stage>`       | hash   | until the stage ends | `last` place given out, `started` highest begun   |
+| `celery:<stage>`             | list   | Celery's             | the messages of a stage's queue                   |
+| `celery:...`                 | -      | Celery's             | whatever else Celery and kombu keep               |
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Spells the keys of one deployment.
+
+    Args:
+        prefix: starts every key, so that deployments can share a server.
+    """
+
+    prefix: str = "leafmark:"
+
+    @property
+    def inboxes(self) -> str:
+        """Set of the inboxes that may hold entries."""
+        return f"{self.prefix}inboxes"
+
+    def inbox(self, scan_id: str, stage: str) -> str:
+        """Stream of completions and failures that wait to be merged."""
+        return self._of("inbox", scan_id, stage)
+
+    def commit(self, scan_id: str, stage: str) -> str:
+        """Lock of the coordinator; kept through its pause so that nobody else commits meanwhile."""
+        return self._of("commit", scan_id, stage)
+
+    def heal(self, scan_id: str, stage: str) -> str:
+        """Lock of the steward that heals this stage."""
+        return self._of("heal", scan_id, stage)
+
+    def claim(self, scan_id: str, stage: str, page: int) -> str:
+        """Lease on one page."""
+        return f"{self._of('claim', scan_id, stage)}/{page}"
+
+    def attempts(self, scan_id: str, stage: str) -> str:
+        """Hash of attempts begun a page."""
+        return self._of("attempts", scan_id, stage)
+
+    def queued(self, scan_id: str, stage: str) -> str:
+        """Sorted set of the pages that were put in the queue and have not begun."""
+        return self._of("queued", scan_id, stage)
+
+    def order(self, scan_id: str, stage: str) -> str:
+        """Hash with the places in the queue's order."""
+        return self._of("order", scan_id, stage)
+
+    @property
+    def broker_prefix(self) -> str:
+        """Starts every key of Celery's own (`global_keyprefix`)."""
+        return f"{self.prefix}celery:"
+
+    def queue(self, stage: str) -> str:
+        """List of the messages in a stage's queue, as kombu spells it."""
+        return f"{self.broker_prefix}{stage}"
+
+    def _of(self, kind: str, scan_id: str, stage: str) -> str:
+        return f"{self.prefix}{kind}:{scan_id}/{stage}"
+
+
+def inbox_name(scan_id: str, stage: str) -> str:
+    """How an inbox stands in the set of inboxes."""
+    return f"{scan_id}/{stage}"
+
+
+def split_inbox_name(name: str) -> tuple[str, str]:
+    """Scan id and stage of an inbox."""
+    scan_id, _, stage = name.partition("/")
+    return scan_id, stage

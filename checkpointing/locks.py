@@ -1,0 +1,71 @@
+"""A lock on shared storage: one holder among all threads, processes and machines.
+
+`flock` belongs to the open file, so a holder that dies gives it back at once, and one that is only paused
+keeps it: nobody writes behind its back. On NFS it needs version 4 (or `local_lock=none` on version 3).
+"""
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from checkpointing.errors import CheckpointError
+
+_held: set[int] = set()
+_POLL_SECONDS = 0.01
+
+
+@contextlib.contextmanager
+def file_lock(path: Path, timeout: float) -> Iterator[None]:
+    """Hold the lock file `path`, waiting at most `timeout` seconds for it.
+
+    The file is made when missing, and never deleted: deleting it would give two holders two different files.
+
+    Raises:
+        CheckpointError: somebody else held it all that time.
+        OSError: the file cannot be opened, or the file system cannot lock.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    _held.add(fd)
+    try:
+        _acquire(fd, path, timeout)
+        try:
+            yield
+        finally:
+            fcntl.flock(fd, fcntl.LOCK_UN)
+    finally:
+        _held.discard(fd)
+        os.close(fd)
+
+
+def _acquire(fd: int, path: Path, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise CheckpointError(
+                    f"{path} has been held by another process for {timeout:g} s; "
+                    f"if nothing else is running, end the process that holds it (`fuser {path}` names it)"
+                ) from None
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
+
+
+def _close_in_child() -> None:
+    """Drop the locks a forked child has inherited.
+
+    A pool process forked while the steward thread held a lock would otherwise keep it alive after its
+    parent's death. Closing a copy does not release the parent's hold.
+    """
+    for fd in _held:
+        with contextlib.suppress(OSError):
+            os.close(fd)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_close_in_child)

@@ -1,0 +1,207 @@
+"""CheckpointManager: checkpoints for one process with many threads.
+
+The API of the seed, name for name. A stage that runs in one process uses this and needs nothing else:
+
+    manager = CheckpointManager("my-book", "ocr", storage_root=root, output_dir="ocr", schema=OcrPage)
+    for page in manager.get_remaining_pages(total_pages=447):
+        save_output(page)
+        manager.mark_completed(page, cost_usd=0.02)
+    manager.mark_stage_complete({"model": "..."})
+
+Several processes may do so at once: every change is made under `flock` on what stands on disk.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from checkpointing.errors import PageOutputError, UnknownNameError
+from checkpointing.file import CheckpointFile
+from checkpointing.models import Checkpoint, PageRecord, now
+from checkpointing.outputs import OutputFolder, OutputSchema
+from checkpointing.resume import bring_in_line
+
+DEFAULT_STORAGE_ROOT = Path("~/Documents/book_scans")
+
+
+class CheckpointManager:
+    """Which pages of one stage of one scan are complete, and what they cost.
+
+    Making one cleans up after crashed writers, and rebuilds from the outputs a checkpoint that is corrupt, of a
+    newer version or of another book; the unusable file is kept under a dated name.
+
+    Args:
+        scan_id: the book: the name of its folder in the storage root.
+        stage: unique name of the stage.
+        storage_root: folder of all scans; default `~/Documents/book_scans`.
+        output_dir: folder of the stage's outputs inside the scan's; default the stage's name.
+        schema: what makes an output valid: a pydantic model, an object with `validate(data)`, or a callable
+            that raises ValueError. Without one any non-empty JSON object is valid.
+        schema_version: a new one makes resume validate old outputs again.
+
+    Raises:
+        OSError: the storage failed.
+    """
+
+    def __init__(
+        self,
+        scan_id: str,
+        stage: str,
+        storage_root: Path | str | None = None,
+        output_dir: str | None = None,
+        schema: Any = None,
+        schema_version: str = "1",
+    ) -> None:
+        self.scan_id = scan_id
+        self.stage = stage
+        self.storage_root = Path(storage_root or DEFAULT_STORAGE_ROOT).expanduser()
+        scan_dir = self.storage_root / scan_id
+        self.outputs = OutputFolder(scan_dir / (output_dir or stage), OutputSchema.of(schema, schema_version))
+        self.file = CheckpointFile(scan_dir, stage, output_dir or stage)
+        self.file.remove_orphans()
+        with self.file.exclusive() as checkpoint:
+            self._rebuild_if_set_aside(checkpoint)
+
+    def get_status(self) -> dict[str, Any]:
+        """The checkpoint as it stands on disk: a dict of the file's form.
+
+        Raises:
+            CheckpointError: the file has become corrupt since this manager was made.
+            OSError: the storage failed.
+        """
+        return self.file.read().model_dump(mode="json")
+
+    def validate_page_output(self, page: int) -> bool:
+        """Whether the page's output exists, parses and matches the schema."""
+        return self.outputs.check(page).valid
+
+    def scan_existing_outputs(self, total_pages: int) -> set[int]:
+        """The pages from 1 to `total_pages` with valid outputs."""
+        return {page for page in self.outputs.pages() if page <= total_pages and self.validate_page_output(page)}
+
+    def get_remaining_pages(
+        self, total_pages: int, resume: bool = True, start_page: int = 1, end_page: int | None = None
+    ) -> list[int]:
+        """The pages of a range that still need work, after bringing the checkpoint in line with the outputs.
+
+        Args:
+            total_pages: of the book.
+            resume: False resets the checkpoint and returns every page of the range.
+            start_page: first page of the range.
+            end_page: last page of the range, included; default the last of the book.
+
+        Raises:
+            UnknownNameError: the range is not inside the book.
+            OSError: the storage failed.
+        """
+        end = total_pages if end_page is None else end_page
+        check_page_range(total_pages, start_page, end)
+        if not resume:
+            self.reset()
+        with self.file.exclusive() as checkpoint:
+            if resume:
+                bring_in_line(checkpoint, self.outputs, total_pages)
+            checkpoint.total_pages = total_pages
+            remaining = [page for page in range(start_page, end + 1) if page not in checkpoint.pages]
+            checkpoint.request(start_page, end)
+            if remaining:
+                checkpoint.begin()
+            self.file.save(checkpoint)
+        return remaining
+
+    def mark_completed(self, page: int, cost_usd: float = 0.0) -> None:
+        """Mark a page complete, whose output has been saved. It is on disk when this returns.
+
+        Saying it again changes nothing, and adds no cost, while the output is the same.
+
+        Raises:
+            PageOutputError: the output is missing or invalid; nothing is marked.
+            OSError: the storage failed; nothing is marked.
+        """
+        verdict = self.outputs.check(page)
+        if not verdict.valid:
+            raise PageOutputError(
+                f"page {page} of {self.scan_id}/{self.stage} cannot be marked complete: {verdict.detail} "
+                f"({self.outputs.path_of(page)}); save its output first"
+            )
+        record = PageRecord(
+            sha256=verdict.sha256,
+            schema_version=self.outputs.schema.version,
+            cost_usd=cost_usd,
+            completed_at=now(),
+        )
+        with self.file.exclusive() as checkpoint:
+            self._rebuild_if_set_aside(checkpoint)
+            if checkpoint.complete(page, record):
+                self.file.save(checkpoint)
+
+    def mark_stage_complete(self, metadata: dict[str, Any] | None = None) -> None:
+        """Mark the stage completed, with metadata for its readers.
+
+        A `total_cost_usd` in it is the accumulated total; one below the checkpoint's own is not taken.
+
+        Raises:
+            OSError: the storage failed.
+        """
+        given = dict(metadata or {})
+        with self.file.exclusive() as checkpoint:
+            self._rebuild_if_set_aside(checkpoint)
+            checkpoint.raise_cost_to(float(given.pop("total_cost_usd", 0.0)))
+            checkpoint.metadata.update(given)
+            checkpoint.complete_stage()
+            self.file.save(checkpoint)
+
+    def mark_stage_failed(self, error: str) -> None:
+        """Mark the stage failed, with the reason. Completed pages stay complete; raise your error afterwards.
+
+        Raises:
+            OSError: the storage failed.
+        """
+        with self.file.exclusive() as checkpoint:
+            self._rebuild_if_set_aside(checkpoint)
+            checkpoint.fail_stage(error)
+            self.file.save(checkpoint)
+
+    def reset(self) -> None:
+        """Forget what is complete. The accumulated cost is kept: totals only grow. Outputs are left alone.
+
+        Raises:
+            OSError: the storage failed.
+        """
+        with self.file.exclusive() as checkpoint:
+            self.file.take_set_aside()
+            checkpoint.start_over()
+            self.file.save(checkpoint)
+
+    def estimate_cost_saved(self) -> float:
+        """What the completed pages have cost, in USD, and need not cost again."""
+        return self.file.read().cost_of_completed_usd()
+
+    def flush(self) -> None:
+        """Write the checkpoint now, also where there is none yet. Every completion is on disk already.
+
+        Raises:
+            OSError: the storage failed.
+        """
+        with self.file.exclusive() as checkpoint:
+            self._rebuild_if_set_aside(checkpoint)
+            self.file.save(checkpoint)
+
+    def _rebuild_if_set_aside(self, checkpoint: Checkpoint) -> None:
+        if self.file.take_set_aside() is None:
+            return
+        last_page = max(self.outputs.pages(), default=0)
+        bring_in_line(checkpoint, self.outputs, max(checkpoint.total_pages, last_page))
+        self.file.save(checkpoint)
+
+
+def check_page_range(total_pages: int, start_page: int, end_page: int) -> None:
+    """Insist that a range lies inside the book.
+
+    Raises:
+        UnknownNameError: it does not.
+    """
+    if 1 <= start_page <= end_page <= total_pages:
+        return
+    raise UnknownNameError(
+        f"there is no page range {start_page} to {end_page}: the book has the pages 1 to {total_pages}"
+    )

@@ -1,0 +1,283 @@
+"""The checkpoint and the records around it, as they stand in files and messages.
+
+The checkpoint file answers "what is done?" for one stage of one scan. `completed_pages`, `progress`,
+`failed_pages` and `metadata.total_cost_usd` are for readers of any language; `pages` holds the evidence for
+each completed page: the hash of the output that was checked, and what it cost.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    computed_field,
+    model_validator,
+)
+
+from checkpointing.money import add_usd
+
+CHECKPOINT_VERSION = "2.0"
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+PageRange = tuple[PositiveInt, PositiveInt]
+
+
+def now() -> datetime:
+    """This moment, with its zone (UTC), to the millisecond."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+class Status(StrEnum):
+    """Where a stage of a scan stands."""
+
+    NOT_STARTED = "not_started"
+    IN_PROGRESS = "in_progress"
+    PARTIAL = "partial"
+    """Every page that was asked for is complete; the book has more."""
+    COMPLETED = "completed"
+    FAILED = "failed"
+    """It ended with pages in quarantine, or with an error. Completed pages stay complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageRecord:
+    """The evidence for one completed page.
+
+    A slotted dataclass, not a model: a book may have 100,000 of them in memory.
+
+    Attributes:
+        sha256: of the output file; None for a page of an older checkpoint that recorded none.
+        schema_version: of the schema that accepted those bytes.
+        cost_usd: what the page cost, in USD; None where nobody knows (an adopted output).
+        seconds: how long the stage worked on it.
+        attempts: how many attempts it took.
+        completed_at: when its output was saved.
+        worker: who saved it.
+    """
+
+    sha256: Sha256 | None = None
+    schema_version: str = ""
+    cost_usd: NonNegativeFloat | None = None
+    seconds: NonNegativeFloat | None = None
+    attempts: NonNegativeInt = 0
+    completed_at: AwareDatetime | None = None
+    worker: str = ""
+
+
+class Completion(BaseModel):
+    """What a worker hands over once a page's output is safe on shared storage."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    page: PositiveInt
+    sha256: Sha256
+    schema_version: str
+    cost_usd: NonNegativeFloat | None = None
+    seconds: NonNegativeFloat | None = None
+    attempts: NonNegativeInt = 0
+    completed_at: AwareDatetime = Field(default_factory=now)
+    worker: str = ""
+
+    def record(self) -> PageRecord:
+        """The same as evidence for the checkpoint."""
+        return PageRecord(**self.model_dump(exclude={"page"}))
+
+
+class FailedPage(BaseModel):
+    """A page in quarantine: given up on, with the reason, kept out of the way of the rest."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    page: PositiveInt
+    kind: str
+    message: str
+    attempts: NonNegativeInt = 0
+    worker: str = ""
+    failed_at: AwareDatetime = Field(default_factory=now)
+
+
+class Checkpoint(BaseModel):
+    """One stage of one scan. Changed through its methods, which keep its parts consistent."""
+
+    model_config = ConfigDict(extra="ignore", validate_assignment=False)
+
+    version: str = CHECKPOINT_VERSION
+    scan_id: str
+    stage: str
+    output_dir: str
+    status: Status = Status.NOT_STARTED
+    revision: NonNegativeInt = 0
+    total_pages: NonNegativeInt = 0
+    requested: list[PageRange] = []
+    """Inclusive ranges of the pages that somebody asked for; the steward heals these, and no others."""
+    metadata: dict[str, Any] = {}
+    error: str | None = None
+    created_at: AwareDatetime = Field(default_factory=now)
+    started_at: AwareDatetime | None = None
+    updated_at: AwareDatetime = Field(default_factory=now)
+    completed_at: AwareDatetime | None = None
+    failed_at: AwareDatetime | None = None
+    failed_pages: list[FailedPage] = []
+    pages: dict[PositiveInt, PageRecord] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _respect_the_list(cls, data: Any) -> Any:
+        """`completed_pages` is what people and scripts edit: it decides, `pages` only adds evidence."""
+        if not isinstance(data, dict) or "completed_pages" not in data:
+            return data
+        listed = data["completed_pages"]
+        evidence = data.get("pages", {})
+        if not isinstance(listed, list) or not isinstance(evidence, dict):
+            return data
+        pages = {page: evidence.get(str(page), evidence.get(page, {})) for page in listed}
+        return {**data, "pages": pages}
+
+    @model_validator(mode="after")
+    def _always_tell_the_cost(self) -> Self:
+        cost = self.metadata.get("total_cost_usd", 0.0)
+        if not isinstance(cost, int | float) or isinstance(cost, bool) or cost < 0:
+            raise ValueError("metadata.total_cost_usd is not an amount in USD")
+        self.metadata["total_cost_usd"] = cost
+        return self
+
+    @computed_field  # type: ignore[prop-decorator]  # mypy has no decorated properties; pydantic documents this
+    @property
+    def completed_pages(self) -> list[int]:
+        """The completed pages in order."""
+        return sorted(self.pages)
+
+    @computed_field  # type: ignore[prop-decorator]  # as above
+    @property
+    def progress(self) -> dict[str, float]:
+        """Counts of pages, and percent of the whole book."""
+        completed = len(self.pages)
+        percent = round(100 * completed / self.total_pages, 2) if self.total_pages else 0.0
+        return {
+            "completed": completed,
+            "remaining": max(0, self.total_pages - completed),
+            "failed": len(self.failed_pages),
+            "percent": percent,
+        }
+
+    @property
+    def total_cost_usd(self) -> float:
+        """What the stage has cost over all runs, in USD. Only grows."""
+        return float(self.metadata["total_cost_usd"])
+
+    def add_cost(self, usd: float) -> None:
+        """Add to the total, to the micro-dollar."""
+        self.metadata["total_cost_usd"] = add_usd(self.total_cost_usd, usd)
+
+    def raise_cost_to(self, usd: float) -> None:
+        """Take over a total kept elsewhere, unless ours is larger already."""
+        self.metadata["total_cost_usd"] = max(self.total_cost_usd, usd)
+
+    def complete(self, page: int, record: PageRecord) -> bool:
+        """Take a page as complete; its cost counts once however often it is said.
+
+        Returns:
+            Whether that changed anything.
+        """
+        known = self.pages.get(page)
+        if known is not None and known.sha256 == record.sha256:
+            return False
+        self.pages[page] = record
+        self.failed_pages = [failed for failed in self.failed_pages if failed.page != page]
+        self.add_cost(record.cost_usd or 0.0)
+        return True
+
+    def fail(self, failed: FailedPage) -> bool:
+        """Put a page in quarantine, unless it is complete.
+
+        Returns:
+            Whether that changed anything.
+        """
+        if failed.page in self.pages or failed.page in self.quarantined():
+            return False
+        self.failed_pages = sorted([*self.failed_pages, failed], key=lambda each: each.page)
+        return True
+
+    def release(self, pages: set[int]) -> None:
+        """Let pages out of quarantine, to be tried again."""
+        self.failed_pages = [failed for failed in self.failed_pages if failed.page not in pages]
+
+    def quarantined(self) -> set[int]:
+        """The pages in quarantine."""
+        return {failed.page for failed in self.failed_pages}
+
+    def request(self, start: int, end: int) -> None:
+        """Note that the pages from `start` to `end`, both included, are wanted."""
+        merged: list[PageRange] = []
+        for first, last in sorted([*self.requested, (start, end)]):
+            if merged and first <= merged[-1][1] + 1:
+                merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
+            else:
+                merged.append((first, last))
+        self.requested = merged
+
+    def pending(self) -> list[int]:
+        """The pages that were asked for and are neither complete nor in quarantine, in order."""
+        settled = self.pages.keys() | self.quarantined()
+        return [page for first, last in self.requested for page in range(first, last + 1) if page not in settled]
+
+    def begin(self) -> None:
+        """Work starts, or goes on."""
+        self.status = Status.IN_PROGRESS
+        self.started_at = self.started_at or now()
+        self.error = self.failed_at = self.completed_at = None
+
+    def settle(self) -> None:
+        """Say how the stage stands, once nothing that was asked for is pending."""
+        if self.pending():
+            return
+        if self.failed_pages:
+            self.fail_stage(self.summary())
+        elif self.total_pages and len(self.pages) >= self.total_pages:
+            self.complete_stage()
+        elif self.pages:
+            self.status = Status.PARTIAL
+
+    def complete_stage(self) -> None:
+        """The stage has ended well."""
+        self.status = Status.COMPLETED
+        self.completed_at = self.completed_at or now()
+        self.error = self.failed_at = None
+
+    def fail_stage(self, error: str) -> None:
+        """The stage has ended badly; what is complete stays complete."""
+        self.status = Status.FAILED
+        self.error = error
+        self.failed_at = now()
+
+    def summary(self) -> str:
+        """Where it stands, in words: `443 of 447 pages complete, 4 quarantined`."""
+        words = f"{len(self.pages)} of {self.total_pages} pages complete"
+        return f"{words}, {len(self.failed_pages)} quarantined" if self.failed_pages else words
+
+    def cost_of_completed_usd(self) -> float:
+        """What the completed pages have cost, in USD, as far as is known.
+
+        Where a page's own cost is unknown (older checkpoints kept only a total), the total stands for all.
+        """
+        known = add_usd(*(record.cost_usd or 0.0 for record in self.pages.values()))
+        if any(record.cost_usd is None for record in self.pages.values()):
+            return max(known, self.total_cost_usd)
+        return known
+
+    def start_over(self) -> None:
+        """Forget what is complete and what failed. The cost stays: money spent stays spent."""
+        self.pages = {}
+        self.failed_pages = []
+        self.requested = []
+        self.status = Status.NOT_STARTED
+        self.error = self.started_at = self.completed_at = self.failed_at = None

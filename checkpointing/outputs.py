@@ -1,0 +1,241 @@
+"""The outputs of one stage: finding, validating, hashing and saving them.
+
+An output is valid when it parses, matches the stage's schema and belongs to the page its name says. Bytes
+that were valid once, under the same schema version, are valid still: on resume, equal hashes spare the parsing.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from checkpointing.atomic import make_folder, remove_orphans, sync_folder, write_durably
+from checkpointing.errors import PageOutputError
+from checkpointing.models import PageRecord
+
+_NAME = re.compile(r"page_(\d{4,})\.json")
+_SET_ASIDE = "set_aside"
+
+
+class Problem(StrEnum):
+    """Why an output does not count."""
+
+    MISSING = "missing"
+    UNREADABLE = "unreadable"
+    INVALID = "invalid"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a look at one output found.
+
+    Attributes:
+        page: which page.
+        sha256: of the bytes on storage; None where they could not be read.
+        problem: None for a valid output.
+        detail: the problem in words.
+    """
+
+    page: int
+    sha256: str | None = None
+    problem: Problem | None = None
+    detail: str = ""
+
+    @property
+    def valid(self) -> bool:
+        """Whether the output counts."""
+        return self.problem is None
+
+
+def any_object(data: Any) -> None:
+    """The schema of those who give none: a JSON object with something in it.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    if not isinstance(data, dict) or not data:
+        raise ValueError("it is not a JSON object with anything in it")
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSchema:
+    """What makes an output valid.
+
+    Attributes:
+        parse: makes an object of the raw JSON; raises ValueError (pydantic's ValidationError is one) when it
+            does not match.
+        version: a new one makes resume validate old outputs again.
+    """
+
+    parse: Callable[[bytes], Any]
+    version: str = "1"
+
+    @classmethod
+    def of(cls, schema: Any, version: str = "1") -> "OutputSchema":
+        """Make one from a pydantic model class, an object with `validate(data)`, a callable, or None.
+
+        Raises:
+            TypeError: it is none of these.
+        """
+        if isinstance(schema, OutputSchema):
+            return schema
+        if isinstance(schema, type) and issubclass(schema, BaseModel):
+            return cls(schema.model_validate_json, version)
+        validate = any_object if schema is None else getattr(schema, "validate", schema)
+        if not callable(validate):
+            raise TypeError("a schema is a pydantic model, an object with validate(data), or a callable")
+
+        def parse(raw: bytes) -> Any:
+            data = json.loads(raw)
+            validate(data)
+            return data
+
+        return cls(parse, version)
+
+
+class OutputFolder:
+    """The folder that holds one JSON file a page.
+
+    Args:
+        path: `<root>/<scan_id>/<output_dir>`; need not exist yet.
+        schema: what makes an output valid.
+    """
+
+    def __init__(self, path: Path, schema: OutputSchema) -> None:
+        self.path = path
+        self.schema = schema
+
+    def path_of(self, page: int) -> Path:
+        """Where a page's output stands: `page_0001.json`."""
+        return self.path / f"page_{page:04d}.json"
+
+    def pages(self) -> set[int]:
+        """The pages that have a file, valid or not."""
+        try:
+            names = os.listdir(self.path)
+        except FileNotFoundError:
+            return set()
+        found = (_NAME.fullmatch(name) for name in names)
+        pages = {int(match[1]) for match in found if match}
+        # page_00001.json is not a name of ours for page 1.
+        return {page for page in pages if page > 0 and self.path_of(page).name in names} if pages else set()
+
+    def check(self, page: int, record: PageRecord | None = None) -> Verdict:
+        """Look at one output.
+
+        Args:
+            page: which page.
+            record: the evidence from when it was checked last; bytes that differ from it are CHANGED.
+        """
+        try:
+            raw = self.path_of(page).read_bytes()
+        except FileNotFoundError:
+            return Verdict(page, problem=Problem.MISSING, detail="there is no output")
+        except OSError as error:
+            return Verdict(page, problem=Problem.UNREADABLE, detail=f"cannot be read: {error.strerror}")
+        sha256 = hashlib.sha256(raw).hexdigest()
+        seen = record is not None and record.sha256 is not None
+        if record is not None and record.sha256 == sha256 and record.schema_version == self.schema.version:
+            return Verdict(page, sha256)
+        problem, detail = self._fault(page, raw)
+        if problem is None and seen and record is not None and record.sha256 != sha256:
+            problem, detail = Problem.CHANGED, "its content changed since it was checked"
+        return Verdict(page, sha256, problem, detail)
+
+    def load(self, page: int) -> dict[str, Any]:
+        """The parsed output of a page.
+
+        Raises:
+            PageOutputError: it is missing or invalid.
+        """
+        verdict = self.check(page)
+        if not verdict.valid:
+            raise PageOutputError(f"page {page} has no valid output in {self.path}: {verdict.detail}")
+        data: dict[str, Any] = json.loads(self.path_of(page).read_bytes())
+        return data
+
+    def holds(self, page: int, sha256: str) -> bool:
+        """Whether the output on storage has exactly these bytes."""
+        try:
+            return hashlib.sha256(self.path_of(page).read_bytes()).hexdigest() == sha256
+        except OSError:
+            return False
+
+    def save(self, page: int, output: BaseModel) -> str:
+        """Write a page's output durably, validated as it stands on disk.
+
+        Returns:
+            Its sha256.
+
+        Raises:
+            OSError: the storage failed; nothing of it is left.
+            ValueError: what was written does not match the schema; likewise.
+        """
+        data = output.model_dump_json().encode()
+        make_folder(self.path)
+        write_durably(self.path_of(page), data, lambda raw: self._insist(page, raw))
+        return hashlib.sha256(data).hexdigest()
+
+    def set_aside(self, page: int) -> None:
+        """Move an output out of the way, so that the page counts as not done; its last copy is kept.
+
+        It goes to `set_aside/` in the same folder, for whoever edited it by hand.
+
+        Raises:
+            OSError: the storage failed.
+        """
+        aside = self.path / _SET_ASIDE
+        make_folder(aside)
+        try:
+            self.path_of(page).replace(aside / self.path_of(page).name)
+        except FileNotFoundError:
+            return
+        sync_folder(aside)
+        sync_folder(self.path)
+
+    def remove_orphans(self) -> list[Path]:
+        """Delete what crashed writers left half-written here."""
+        return remove_orphans(self.path, "page_")
+
+    def _insist(self, page: int, raw: bytes) -> None:
+        problem, detail = self._fault(page, raw)
+        if problem is not None:
+            raise ValueError(f"the output of page {page} is {problem}: {detail}")
+
+    def _fault(self, page: int, raw: bytes) -> tuple[Problem | None, str]:
+        """What is wrong with these bytes as the output of a page."""
+        try:
+            parsed = self.schema.parse(raw)
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            return _unreadable_or_invalid(raw, error)
+        says = _page_number(parsed, page)
+        if says != page:
+            return Problem.INVALID, f"it says that it is page {says}"
+        return None, ""
+
+
+def _unreadable_or_invalid(raw: bytes, error: Exception) -> tuple[Problem, str]:
+    try:
+        json.loads(raw)
+    except (ValueError, RecursionError):
+        return Problem.UNREADABLE, "it is not whole JSON"
+    return Problem.INVALID, _in_one_line(error)
+
+
+def _page_number(parsed: Any, default: int) -> Any:
+    if isinstance(parsed, dict):
+        return parsed.get("page_number", default)
+    return getattr(parsed, "page_number", default)
+
+
+def _in_one_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return "; ".join(lines[:3])[:200] or type(error).__name__

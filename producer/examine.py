@@ -1,0 +1,133 @@
+"""What is in a source that somebody wants to ingest, looked at before anything is written."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Literal
+
+from checkpointing.errors import InputError, PageError, StorageError
+from worker.sources.formats import IMAGE_FORMATS, is_image_name, is_pdf_name
+from worker.sources.images import count_pages
+from worker.sources.pdf import inspect_pdf
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file that holds pages.
+
+    Attributes:
+        path: where it is now.
+        pages: how many it holds; 1 for an image that cannot be opened, so that its page is quarantined
+            later instead of missing from the book.
+        readable: it opened.
+    """
+
+    path: Path
+    pages: int
+    readable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSource:
+    """A PDF, or page images in order.
+
+    Attributes:
+        kind: which of the two.
+        name: of the file or folder, on one line and without what UTF-8 cannot hold.
+        files: in page order; a single one for a PDF.
+        ignored_files: entries of the folder that are no page images.
+        needs_password: the PDF is to be stored decrypted.
+    """
+
+    kind: Literal["pdf", "images"]
+    name: str
+    files: tuple[FoundFile, ...]
+    ignored_files: int = 0
+    needs_password: bool = False
+
+
+def examine(path: Path, password: str | None = None) -> FoundSource:
+    """Look at a PDF, a folder of page images, or a single page image.
+
+    Raises:
+        InputError: it holds no pages, or cannot be read; the message says which and what to do.
+    """
+    try:
+        if path.is_dir():
+            return _examine_folder(path)
+        if not path.exists():
+            raise InputError(f"{path} does not exist; check the path")
+        if is_pdf_name(path.name):
+            pages, needs_password = inspect_pdf(path, password)
+            file = FoundFile(path, pages)
+            return FoundSource("pdf", one_line(path.name), (file,), needs_password=needs_password)
+        if is_image_name(path.name):
+            return _image_source(path, [path], ignored_files=0)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except StorageError as error:
+        # What cannot be read here is the user's file, not the storage.
+        raise InputError(f"cannot read {error}") from error
+    raise InputError(f"{path} is neither a PDF nor a page image ({IMAGE_FORMATS}); rename it if it is one")
+
+
+def one_line(text: str) -> str:
+    """The text with every run of blanks, line ends and unprintable characters made one space."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def sha256_of(path: Path) -> str:
+    """The hash of a file's content, in hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def identity(kind: Literal["pdf", "images"], file_hashes: list[str]) -> str:
+    """What tells whether two sources are the same; see `ScanMetadata.sha256`."""
+    if kind == "pdf":
+        return file_hashes[0]
+    return hashlib.sha256("\n".join(file_hashes).encode()).hexdigest()
+
+
+def natural_key(name: str) -> tuple[list[str | int], str]:
+    """Sorts file names as people number pages: `page2.png` before `page10.png`, whatever the case.
+
+    The name itself decides between names that count as equal (`page1`, `page01`), so that the order never
+    depends on the file system.
+    """
+    parts = re.split(r"(\d+)", PurePath(name).stem.casefold())
+    return [int(part) if part.isdecimal() else part for part in parts], name
+
+
+def _examine_folder(folder: Path) -> FoundSource:
+    entries = list(folder.iterdir())
+    # A dangling link with the name of a page is a page that is lost, not a file to pass over.
+    pages = [entry for entry in entries if is_image_name(entry.name) and not entry.is_dir()]
+    if not pages:
+        raise InputError(f"{folder} holds no page images; looked for {IMAGE_FORMATS}")
+    pages.sort(key=lambda page: natural_key(page.name))
+    return _image_source(folder, pages, ignored_files=len(entries) - len(pages))
+
+
+def _image_source(path: Path, pages: list[Path], *, ignored_files: int) -> FoundSource:
+    for page in pages:
+        if not page.name.isprintable():
+            raise InputError(f"the name {page.name!r} in {path} has unusable characters; rename the file")
+    files = tuple(_found_images(pages))
+    if not any(file.readable for file in files):
+        raise InputError(f"{path}: no page image can be opened; check that the files are whole")
+    return FoundSource("images", one_line(path.name), files, ignored_files)
+
+
+def _found_images(pages: list[Path]) -> Iterator[FoundFile]:
+    for page in pages:
+        try:
+            yield FoundFile(page, count_pages(page))
+        except PageError:
+            yield FoundFile(page, pages=1, readable=False)

@@ -1,0 +1,201 @@
+"""Ingest: a PDF or a folder of page images becomes a scan.
+
+The scan is built in a hidden folder of the storage root, made durable, and then renamed to its name in one
+step: whoever is killed whenever, a scan is there whole or not at all. A staging folder that a crash left
+behind is removed by a later ingest, once nobody has added to it for a day.
+"""
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from checkpointing.atomic import make_folder, sync_folder
+from checkpointing.errors import InputError
+from checkpointing.models import now
+from checkpointing.storage_errors import storage_error
+from producer.examine import FoundFile, FoundSource, examine, identity, one_line, sha256_of
+from worker.scan import ScanFolder, ScanMetadata, ScanSource, SourceFile, check_scan_id, suggest_scan_id
+from worker.sources.formats import bare_name
+from worker.sources.pdf import PdfFacts, inspect_pdf, save_decrypted
+
+_STAGING_AREA = ".leafmark"
+_ABANDONED_SECONDS = 24 * 60 * 60
+_TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What came of it.
+
+    Attributes:
+        metadata: of the scan, as stored.
+        created: false when this source was already ingested under this id, and nothing was done.
+        ignored_files: entries of the folder that are no page images.
+        unreadable_files: page images that do not open; each counts as a page, and its page will fail.
+        decrypted: the PDF needed its password, and was stored without protection.
+    """
+
+    metadata: ScanMetadata
+    created: bool
+    ignored_files: int
+    unreadable_files: int
+    decrypted: bool
+
+
+def ingest(
+    source: Path,
+    root: Path,
+    *,
+    scan_id: str | None = None,
+    title: str | None = None,
+    password: str | None = None,
+) -> Ingested:
+    """Copy a source into the storage root as a new scan. Harmless when it is there already.
+
+    A PDF that needs a password is stored decrypted, so that no worker needs the password and it is written
+    nowhere. Otherwise files are stored as they are, damaged pages included.
+
+    Args:
+        source: a PDF, a folder of page images (its subfolders are left out), or one page image.
+        root: the storage root; created where it is missing.
+        scan_id: the name of the new scan; made from the source's name when absent.
+        title: for people; the source's name when absent or blank. That of a scan which is there stays.
+        password: of an encrypted PDF.
+
+    Raises:
+        InputError: the source cannot be used, or the id is bad or taken by something else.
+        StorageError: the root cannot be written.
+    """
+    source = source.resolve() if source.name in {"", ".."} else source.absolute()
+    if scan_id is not None:
+        check_scan_id(scan_id)
+    found = examine(source, password)
+    scan = ScanFolder(root, scan_id or suggest_scan_id(found.name))
+    title = one_line(title or "") or bare_name(found.name) or scan.scan_id
+    try:
+        if os.path.lexists(scan.path):
+            metadata = _same_scan(scan, found, identity(found.kind, [sha256_of(f.path) for f in found.files]))
+            created = False
+        else:
+            metadata, created = _create(scan, found, title, password)
+    except OSError as error:
+        raise storage_error(error, root) from error
+    return Ingested(
+        metadata=metadata,
+        created=created,
+        ignored_files=found.ignored_files,
+        unreadable_files=sum(not file.readable for file in found.files),
+        decrypted=found.needs_password,
+    )
+
+
+def _create(scan: ScanFolder, found: FoundSource, title: str, password: str | None) -> tuple[ScanMetadata, bool]:
+    with _staging(scan.root) as staging:
+        staged = ScanFolder(staging, scan.scan_id)
+        metadata = _build(staged, found, title, password)
+        try:
+            staged.path.rename(scan.path)
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
+            # Somebody else was ingesting under the same id, and was quicker.
+            return _same_scan(scan, found, metadata.sha256), False
+        sync_folder(scan.root)
+        return metadata, True
+
+
+def _same_scan(scan: ScanFolder, found: FoundSource, sha256: str) -> ScanMetadata:
+    """The metadata of the scan that has the id already, if it is of the same source."""
+    if not scan.metadata_path.is_file():
+        raise InputError(
+            f"{scan.path} exists and is not a Leafmark scan (no metadata.json in it); "
+            "choose another id with --scan-id"
+        )
+    metadata = scan.read_metadata()
+    if metadata.sha256 != sha256:
+        raise InputError(
+            f"the scan id '{scan.scan_id}' is taken by '{metadata.source.name}', which is not the same as "
+            f"'{found.name}'; choose another id with --scan-id"
+        )
+    return metadata
+
+
+@contextlib.contextmanager
+def _staging(root: Path) -> Iterator[Path]:
+    area = root / _STAGING_AREA
+    make_folder(area)
+    _remove_abandoned(area)
+    folder = Path(tempfile.mkdtemp(prefix="ingest-", dir=area))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_abandoned(area: Path) -> None:
+    """Best effort: another user's leftovers may not be ours to delete."""
+    for folder in area.glob("ingest-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _build(staged: ScanFolder, found: FoundSource, title: str, password: str | None) -> ScanMetadata:
+    """Write the whole scan, durably, into the staging folder."""
+    make_folder(staged.source_dir)
+    files: list[SourceFile] = []
+    hashes: list[str] = []
+    for file in found.files:
+        os.utime(staged.root)  # still alive: keeps a slow copy from being taken for abandoned
+        name = _stored_name(found, file)
+        stored = staged.source_dir / name
+        original_hash = _store(file, stored, password if found.needs_password else None)
+        files.append(SourceFile(name=name, pages=file.pages, sha256=sha256_of(stored)))
+        hashes.append(original_hash or files[-1].sha256)
+    sync_folder(staged.source_dir)
+    metadata = ScanMetadata(
+        scan_id=staged.scan_id,
+        title=title,
+        total_pages=sum(file.pages for file in files),
+        source=ScanSource(kind=found.kind, name=found.name, files=tuple(files)),
+        sha256=identity(found.kind, hashes),
+        created_at=now(),
+    )
+    staged.metadata_path.write_text(metadata.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    _sync_file(staged.metadata_path)
+    sync_folder(staged.path)
+    return metadata
+
+
+def _stored_name(found: FoundSource, file: FoundFile) -> str:
+    """The file's own name; a PDF whose name could trip up a reader becomes `book.pdf`."""
+    name = file.path.name
+    return name if found.kind == "images" or (name.isprintable() and name[0] not in ".-") else "book.pdf"
+
+
+def _store(file: FoundFile, stored: Path, password: str | None) -> str | None:
+    """Copy a file, decrypting it where a password is given.
+
+    Returns:
+        The hash of the original, or None where it is that of the stored file.
+    """
+    if password is None:
+        shutil.copyfile(file.path, stored)
+        _sync_file(stored)
+        return None
+    save_decrypted(file.path, stored, password)
+    if inspect_pdf(stored) != PdfFacts(file.pages, needs_password=False):
+        raise InputError(f"{file.path} lost pages when it was decrypted; decrypt it with another tool")
+    _sync_file(stored)
+    return sha256_of(file.path)
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

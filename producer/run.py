@@ -1,0 +1,154 @@
+"""`producer run`: one machine, nothing to install or start. Ingest, enqueue, work, show, stop."""
+
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+from checkpointing.atomic import make_folder
+from checkpointing.errors import LeafmarkError, StorageError
+from producer.backstage import GRACE_SECONDS, worker_log
+from worker.open_stages import OWN_FOLDER
+
+_START_TIMEOUT_SECONDS = 60.0
+
+
+class InterruptedRunError(KeyboardInterrupt):
+    """Ctrl-C, SIGTERM, SIGHUP, or the death of whoever started us."""
+
+
+class Backstage:
+    """The embedded broker and its workers, in a process that ends when this one does.
+
+    Args:
+        root: the storage root; exists.
+        processes: how many pages are worked on at once.
+
+    Raises:
+        LeafmarkError: broker or workers did not start.
+    """
+
+    def __init__(self, root: Path, processes: int) -> None:
+        self._log = worker_log(root)
+        make_folder(self._log.parent)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "producer.backstage", str(root), str(processes)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, "LEAFMARK_STORAGE_ROOT": str(root)},
+                # Ctrl-C reaches us alone; we stop the others in order.
+                start_new_session=True,
+            )
+        self.redis_url = self._wait_for_url()
+
+    def check(self) -> None:
+        """Insist that it is still up.
+
+        Raises:
+            LeafmarkError: it is not; says why, as its log does.
+        """
+        code = self._process.poll()
+        if code is not None:
+            raise self._failure(code)
+
+    def stop(self) -> None:
+        """Let the workers finish the pages in hand, then end them and the broker."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            self._process.wait(GRACE_SECONDS * 2)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def _wait_for_url(self) -> str:
+        out = self._process.stdout
+        ready = out is not None and select.select([out], [], [], _START_TIMEOUT_SECONDS)[0]
+        line = out.readline().decode().strip() if out is not None and ready else ""
+        if line:
+            return line
+        self.stop()
+        raise self._failure(self._process.returncode)
+
+    def _failure(self, code: int) -> LeafmarkError:
+        lines = self._log.read_text(errors="replace").splitlines()
+        own = [line for line in lines if line.startswith("leafmark worker: ")]
+        why = own[-1].removeprefix("leafmark worker: ") if own and code > 1 else f"see {self._log}"
+        error = LeafmarkError(f"the workers of this run ended with exit code {code}: {why}")
+        error.exit_code = max(code, 1)
+        return error
+
+
+@contextlib.contextmanager
+def only_run(root: Path) -> Iterator[None]:
+    """Insist on being the only `producer run` on a storage root.
+
+    Raises:
+        StorageError: another one is at work there; says how to use that one.
+        OSError: the storage failed.
+    """
+    path = root / OWN_FOLDER / "run.lock"
+    make_folder(path.parent)
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StorageError(
+                f"another `producer run` works under {root}; wait for its end, or give its workers this scan too: "
+                f"LEAFMARK_REDIS_URL={path.read_text().strip() or '(its broker)'} producer enqueue SCAN_ID --wait"
+            ) from None
+        yield
+
+
+def announce_broker(root: Path, redis_url: str) -> None:
+    """Leave the broker's URL where the next `producer run` finds it, to tell its user."""
+    (root / OWN_FOLDER / "run.lock").write_text(redis_url)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP into an interrupt, as Ctrl-C is, so that everything is stopped in order.
+
+    A SIGHUP that is ignored (`nohup`) stays so.
+    """
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise InterruptedRunError
+
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class ParentWatch:
+    """Notices the death of whoever started us: its terminal will not tell when it was killed with -9.
+
+    Under `nohup` it does not look: going on alone is what that is for.
+    """
+
+    def __init__(self) -> None:
+        self._parent = os.getppid()
+        self._watches = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+
+    def check(self) -> None:
+        """Insist that the parent lives.
+
+        Raises:
+            InterruptedRunError: it does not.
+        """
+        if self._watches and os.getppid() != self._parent:
+            raise InterruptedRunError

@@ -1,0 +1,127 @@
+"""Status: where the stages of a scan stand. Reads files only, so it works with Redis down."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from checkpointing.errors import CheckpointError
+from checkpointing.models import Checkpoint, Status, now
+from checkpointing.storage_errors import storage_error
+from worker.registry import STAGES
+from worker.scan import ScanMetadata, list_scans
+from worker.workshop import Workshop
+
+# The rate is that of the pages completed lately: so many at the most, and none from before a long break.
+_RATE_PAGES = 50
+_RATE_WINDOW_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class StageStatus:
+    """One stage of one scan.
+
+    Attributes:
+        status: as in the checkpoint; `unreadable` where the file cannot be used.
+        total_pages, completed, remaining, failed: counts of pages.
+        failed_pages: each with page, kind, message, attempts, worker, failed_at.
+        total_cost_usd: over all runs, in USD.
+        pages_per_second: lately; None when nothing is running or nothing can be said yet.
+        eta_seconds: until the pages asked for are done at that rate; likewise None.
+        error: why it failed, in words.
+    """
+
+    status: str
+    total_pages: int
+    completed: int
+    remaining: int
+    failed: int
+    failed_pages: list[dict[str, Any]]
+    total_cost_usd: float
+    pages_per_second: float | None = None
+    eta_seconds: float | None = None
+    error: str | None = None
+    started_at: datetime | None = None
+    updated_at: datetime | None = None
+    completed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScanStatus:
+    """All stages of one scan that have begun, in pipeline order; before any has, the first one."""
+
+    metadata: ScanMetadata
+    stages: dict[str, StageStatus]
+
+    def as_json(self) -> dict[str, Any]:
+        """The form that `producer status --json` prints."""
+        return {
+            "scan_id": self.metadata.scan_id,
+            "title": self.metadata.title,
+            "total_pages": self.metadata.total_pages,
+            "stages": {name: asdict(stage) for name, stage in self.stages.items()},
+        }
+
+
+def scan_status(workshop: Workshop, scan_id: str) -> ScanStatus:
+    """Where a scan stands.
+
+    Raises:
+        UnknownNameError: there is no such scan.
+        StorageError: the storage cannot be read.
+    """
+    metadata = workshop.scan(scan_id).read_metadata()
+    begun = [name for name in STAGES if workshop.checkpoint_file(scan_id, name).path.exists()]
+    shown = begun or [next(iter(STAGES))]
+    return ScanStatus(metadata, {name: _stage_status(workshop, metadata, name) for name in shown})
+
+
+def all_scans(workshop: Workshop) -> list[ScanStatus]:
+    """Where every scan under the storage root stands, by id.
+
+    Raises:
+        StorageError: the storage cannot be read.
+        InputError: a scan's metadata is broken.
+    """
+    return [scan_status(workshop, scan_id) for scan_id in list_scans(workshop.root)]
+
+
+def recent_rate(checkpoint: Checkpoint) -> float | None:
+    """Pages a second over the pages completed lately; None where that says nothing."""
+    moments = sorted(record.completed_at for record in checkpoint.pages.values() if record.completed_at)
+    lately = [
+        moment for moment in moments[-_RATE_PAGES:] if (now() - moment).total_seconds() < _RATE_WINDOW_SECONDS
+    ]
+    if len(lately) < 2:  # noqa: PLR2004  # one moment makes no interval
+        return None
+    seconds = (max(now(), lately[-1]) - lately[0]).total_seconds()
+    return (len(lately) - 1) / seconds if seconds else None
+
+
+def _stage_status(workshop: Workshop, metadata: ScanMetadata, stage: str) -> StageStatus:
+    file = workshop.checkpoint_file(metadata.scan_id, stage)
+    try:
+        checkpoint = file.read()
+    except CheckpointError as error:
+        return StageStatus(
+            "unreadable", metadata.total_pages, 0, metadata.total_pages, 0, [], 0.0, error=str(error)
+        )
+    except OSError as error:
+        raise storage_error(error, file.path) from error
+    total = checkpoint.total_pages or metadata.total_pages
+    running = checkpoint.status is Status.IN_PROGRESS
+    rate = recent_rate(checkpoint) if running else None
+    return StageStatus(
+        status=checkpoint.status.value,
+        total_pages=total,
+        completed=len(checkpoint.pages),
+        remaining=max(0, total - len(checkpoint.pages) - len(checkpoint.failed_pages)),
+        failed=len(checkpoint.failed_pages),
+        failed_pages=[failed.model_dump(mode="json") for failed in checkpoint.failed_pages],
+        total_cost_usd=checkpoint.total_cost_usd,
+        pages_per_second=round(rate, 3) if rate else None,
+        eta_seconds=round(len(checkpoint.pending()) / rate, 1) if rate else None,
+        error=checkpoint.error,
+        started_at=checkpoint.started_at,
+        updated_at=checkpoint.updated_at if checkpoint.revision else None,
+        completed_at=checkpoint.completed_at,
+    )

@@ -1,0 +1,106 @@
+"""What the commands say, in words and in JSON."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from producer.enqueue import Plan
+from producer.pages import show_pages
+from producer.status import ScanStatus, StageStatus
+
+_MOST_REASONS = 20
+_STYLES = {"completed": "green", "failed": "red", "unreadable": "red", "in_progress": "yellow"}
+
+
+def say_plan(console: Console, plan: Plan) -> None:
+    """What was found at resume: what is skipped, what is done again and why, what was given up on."""
+    if plan.set_aside:
+        console.print(f"The checkpoint could not be used; it was set aside ({plan.set_aside}) and rebuilt.")
+    for page, verdict in list(plan.requeued.items())[:_MOST_REASONS]:
+        console.print(f"Page {page} is done again: {verdict.problem} ({verdict.detail})")
+    if len(plan.requeued) > _MOST_REASONS:
+        console.print(f"... and {len(plan.requeued) - _MOST_REASONS} more pages are done again")
+    for failed in plan.quarantined[:_MOST_REASONS]:
+        console.print(f"Page {failed.page} is in quarantine: {failed.message}")
+    if plan.quarantined:
+        console.print(f"`producer retry {plan.scan_id} --stage {plan.stage}` tries quarantined pages again.")
+    if plan.skipped and plan.remaining:
+        wanted = plan.end_page - plan.start_page + 1
+        saved = f", ~${plan.cost_saved_usd:.2f} saved" if plan.cost_saved_usd else ""
+        console.print(f"Resuming: {plan.skipped} of {wanted} pages complete{saved}")
+
+
+def plan_result(plan: Plan, *, dry_run: bool) -> str:
+    """What came of it, in one line."""
+    if not plan.remaining and not plan.quarantined:
+        return f"{plan.scan_id}/{plan.stage}: all {plan.skipped} pages are complete, nothing to do"
+    if not plan.remaining:
+        return f"{plan.scan_id}/{plan.stage}: nothing to enqueue, {len(plan.quarantined)} pages are in quarantine"
+    pages = show_pages(plan.remaining)
+    if dry_run:
+        return f"{plan.scan_id}/{plan.stage}: would enqueue {len(plan.remaining)} pages ({pages})"
+    words = f"{plan.scan_id}/{plan.stage}: {len(plan.enqueued)} pages enqueued"
+    under_way = len(plan.remaining) - len(plan.enqueued)
+    return f"{words}, {under_way} under way already" if under_way else words
+
+
+def plan_json(plan: Plan, *, dry_run: bool) -> dict[str, Any]:
+    """The form that `producer enqueue --json` prints."""
+    return {
+        "scan_id": plan.scan_id,
+        "stage": plan.stage,
+        "dry_run": dry_run,
+        "status": plan.status.value,
+        "total_pages": plan.total_pages,
+        "start_page": plan.start_page,
+        "end_page": plan.end_page,
+        "completed": plan.completed,
+        "skipped": plan.skipped,
+        "remaining": len(plan.remaining),
+        "remaining_pages": plan.remaining,
+        "enqueued": len(plan.enqueued),
+        "enqueued_pages": plan.enqueued,
+        "requeued": [
+            {"page": page, "reason": str(verdict.problem), "detail": verdict.detail}
+            for page, verdict in plan.requeued.items()
+        ],
+        "quarantined": [failed.model_dump(mode="json") for failed in plan.quarantined],
+        "cost_saved_usd": plan.cost_saved_usd,
+        "total_cost_usd": plan.total_cost_usd,
+        "set_aside": plan.set_aside,
+    }
+
+
+def status_table(scans: list[ScanStatus]) -> Table:
+    """One row a stage."""
+    table = Table("scan", "stage", "status", "complete", "remaining", "failed", "cost", "rate", "ETA", "updated")
+    for scan in scans:
+        for name, stage in scan.stages.items():
+            table.add_row(scan.metadata.scan_id, name, *_cells(stage))
+    return table
+
+
+def say_failures(console: Console, scans: list[ScanStatus]) -> None:
+    """Each quarantined page and each stage's error, a line each."""
+    for scan in scans:
+        for name, stage in scan.stages.items():
+            if stage.error:
+                console.print(f"{scan.metadata.scan_id}/{name}: {stage.error}")
+            for failed in stage.failed_pages:
+                how = f"{failed['kind']}, {failed['attempts']} attempts"
+                console.print(f"  page {failed['page']}: {failed['message']} ({how})")
+
+
+def _cells(stage: StageStatus) -> list[str]:
+    style = _STYLES.get(stage.status)
+    return [
+        f"[{style}]{stage.status}[/]" if style else stage.status,
+        f"{stage.completed}/{stage.total_pages}",
+        str(stage.remaining),
+        str(stage.failed),
+        f"${stage.total_cost_usd:.2f}",
+        f"{stage.pages_per_second:.2f}/s" if stage.pages_per_second else "",
+        f"{stage.eta_seconds:.0f} s" if stage.eta_seconds is not None else "",
+        f"{stage.updated_at:%Y-%m-%d %H:%M:%S}" if stage.updated_at else "",
+    ]

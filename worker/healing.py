@@ -1,0 +1,106 @@
+"""Healing: finding pages that got lost on the way, and putting them back in the queue.
+
+A page gets lost when its worker dies, when Redis is flushed, or when a message vanishes between the server's pop
+and the client's bookkeeping (celery #4354), which no setting of Celery's answers. What is lost shows itself: it
+was asked for, is not settled, nobody holds it, no queue carries it, and no inbox speaks of it. Seen so twice in
+a row, it is enqueued again. That is generous, and may be: a duplicate finds the page claimed or complete.
+"""
+
+import secrets
+from dataclasses import dataclass, field
+
+from checkpointing.models import Completion
+from worker.claims import worker_name
+from worker.workshop import Workshop
+
+_KEEP_LOCK_INTERVALS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Healed:
+    """What a look at one stage led to.
+
+    Attributes:
+        adopted: pages with a valid output that no completion had named.
+        enqueued: lost pages that were enqueued again.
+        ended: whether nothing is left to do.
+    """
+
+    adopted: list[int] = field(default_factory=list)
+    enqueued: list[int] = field(default_factory=list)
+    ended: bool = False
+
+
+class Healer:
+    """Looks after the open stages; one healer a stage at a time, elected by a Redis lock that it renews."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
+        self._token = f"{worker_name()}:{secrets.token_hex(4)}"
+        self._lost_before: dict[tuple[str, str], set[int]] = {}
+
+    def heal(self, scan_id: str, stage: str) -> Healed:
+        """Look at one open stage.
+
+        Raises:
+            OSError: the storage failed.
+            CheckpointError: the checkpoint cannot be read, or is held.
+            RedisError, kombu.exceptions.OperationalError: the broker failed.
+        """
+        if not self._elected(scan_id, stage):
+            self._lost_before.pop((scan_id, stage), None)
+            return Healed()
+        pending = self._workshop.checkpoint_file(scan_id, stage).read().pending()
+        if not pending:
+            return self._end(scan_id, stage)
+        queue = self._workshop.queue(scan_id, stage)
+        inbox = self._workshop.inbox(scan_id, stage)
+        # In this order: a page on its way from queue to claim to inbox is met at least once.
+        elsewhere = queue.carried() | queue.held(pending) | inbox.pages()
+        lost = set(pending) - elsewhere
+        certain = lost & self._lost_before.get((scan_id, stage), set())
+        self._lost_before[scan_id, stage] = lost - certain
+        adopted = self._adopt(scan_id, stage, certain)
+        queue.forget_places(certain)
+        return Healed(adopted, list(queue.put(sorted(certain - set(adopted)))))
+
+    def _elected(self, scan_id: str, stage: str) -> bool:
+        redis, key = self._workshop.redis, self._workshop.keys.heal(scan_id, stage)
+        milliseconds = int(self._workshop.settings.heal_seconds * _KEEP_LOCK_INTERVALS * 1000)
+        if redis.set(key, self._token, nx=True, px=milliseconds):
+            return True
+        if redis.get(key) != self._token.encode():
+            return False
+        redis.pexpire(key, milliseconds)
+        return True
+
+    def _end(self, scan_id: str, stage: str) -> Healed:
+        file = self._workshop.checkpoint_file(scan_id, stage)
+        with file.exclusive() as checkpoint:
+            if checkpoint.pending():  # A producer asked for more meanwhile.
+                return Healed()
+            before = checkpoint.status
+            checkpoint.settle()
+            if checkpoint.status is not before:
+                file.save(checkpoint)
+            # Under the file's lock, which a producer holds when it opens a stage.
+            self._workshop.open_stages.remove(scan_id, stage)
+        self._workshop.queue(scan_id, stage).close()
+        return Healed(ended=True)
+
+    def _adopt(self, scan_id: str, stage: str, pages: set[int]) -> list[int]:
+        """Hand over, in the name of whoever did them, the pages that have a valid output."""
+        outputs = self._workshop.outputs(scan_id, stage)
+        inbox = self._workshop.inbox(scan_id, stage)
+        adopted = []
+        for verdict in (outputs.check(page) for page in sorted(pages & outputs.pages())):
+            if verdict.sha256 is None or not verdict.valid:
+                continue
+            completion = Completion(
+                page=verdict.page, sha256=verdict.sha256, schema_version=outputs.schema.version, worker="adopted"
+            )
+            with self._workshop.redis.pipeline(transaction=True) as pipeline:
+                inbox.put(completion, pipeline)
+                pipeline.execute()
+            adopted.append(verdict.page)
+        return adopted

@@ -1,0 +1,81 @@
+"""Logs: readable lines on the console, JSON lines beside the scan they are about.
+
+A line that names a scan and a stage also goes to `<scan>/logs/<stage>_<timestamp>-<host>-<pid>.jsonl`: one file
+a process, because appending from several machines to one file is not safe on network storage.
+"""
+
+import json
+import logging
+import os
+import socket
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+from worker.claims import worker_name
+
+
+class ScanLogFiles:
+    """A structlog processor that appends each line about a stage to that scan's log.
+
+    Args:
+        root: the storage root.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._path = cache(self._make_path)
+
+    def __call__(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
+        """Write the line; pass it on unchanged. A log that cannot be written never stops a page."""
+        if "scan_id" in event and "stage" in event:
+            line = {**event, "message": event["event"], "worker": worker_name()}
+            del line["event"]
+            with suppress(OSError):
+                self._append(
+                    self._path(event["scan_id"], event["stage"], os.getpid()), json.dumps(line, default=str)
+                )
+        return event
+
+    def _append(self, path: Path, line: str) -> None:
+        path.parent.mkdir(exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def _make_path(self, scan_id: str, stage: str, pid: int) -> Path:
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        return self._root / scan_id / "logs" / f"{stage}_{stamp}-{socket.gethostname()}-{pid}.jsonl"
+
+
+def configure_logs(level: str, root: Path | None = None) -> None:
+    """Set up structlog and the standard library's logging for this process.
+
+    Args:
+        level: least level that is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`.
+        root: storage root for the JSON lines; None writes none.
+    """
+    number = logging.getLevelNamesMapping()[level]
+    logging.basicConfig(
+        stream=sys.stderr, level=number, format="%(asctime)s %(levelname)-8s %(message)s", force=True
+    )
+    # Its report that a task was received says what the line of the page says better.
+    logging.getLogger("celery.worker.strategy").setLevel(max(number, logging.WARNING))
+    logging.getLogger("celery.app.trace").setLevel(max(number, logging.WARNING))
+    files: list[Processor] = [ScanLogFiles(root)] if root is not None else []
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *files,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,20 @@
+"""What a page task carries."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCAN_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+
+
+class PageMessage(BaseModel):
+    """Names one page of one stage of one scan. Everything else is read from storage.
+
+    Nothing of it is trusted: it may be forged, so a scan id cannot leave the storage root.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    scan_id: Annotated[str, Field(pattern=SCAN_ID_PATTERN)]
+    stage: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
+    page: Annotated[int, Field(ge=1, le=9_999_999)]

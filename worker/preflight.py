@@ -1,0 +1,105 @@
+"""What a worker checks before it takes its first page, so that it fails at once and says why.
+
+`python -m worker.preflight ocr` makes the same checks by hand.
+"""
+
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterable
+
+from redis.exceptions import RedisError
+
+from checkpointing.atomic import make_folder, write_durably
+from checkpointing.errors import BrokerError, LeafmarkError, StorageError
+from checkpointing.locks import file_lock
+from checkpointing.storage_errors import storage_error
+from worker.open_stages import OWN_FOLDER
+from worker.registry import make_stage
+from worker.settings import Settings, load_settings
+from worker.workshop import connect
+
+_LOCK_TIMEOUT_SECONDS = 5.0
+
+
+def check_storage(settings: Settings) -> None:
+    """Insist that the storage root is there, can be written and can be locked.
+
+    Raises:
+        StorageError: it is not.
+    """
+    root = settings.root
+    if not root.is_dir():
+        raise StorageError(
+            f"the storage root {root} is not a folder; create it or mount it, or set LEAFMARK_STORAGE_ROOT"
+        )
+    probe = root / OWN_FOLDER / f"probe-{secrets.token_hex(4)}"
+    try:
+        make_folder(probe.parent)
+        with file_lock(probe, _LOCK_TIMEOUT_SECONDS):
+            write_durably(probe, b"probe", bytes)
+    except OSError as error:
+        raise storage_error(error, root) from error
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def check_broker(settings: Settings) -> None:
+    """Insist that Redis answers.
+
+    Raises:
+        BrokerError: it does not; says how to start one.
+    """
+    try:
+        with connect(settings) as redis:
+            redis.ping()
+    except (RedisError, ValueError) as error:
+        raise BrokerError(
+            f"Redis does not answer at {without_password(settings.redis_url)} ({error}); start one "
+            "(`redis-server --appendonly yes`, `docker compose up redis`), set LEAFMARK_REDIS_URL, "
+            "or use `producer run`, which brings its own"
+        ) from None
+
+
+def without_password(url: str) -> str:
+    """A broker's address, fit to be shown."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
+def check_engines(stages: Iterable[str]) -> None:
+    """Insist that what the stages need can be loaded.
+
+    In a process of its own: a pool that forks later must not inherit an engine's threads and memory.
+
+    Raises:
+        LeafmarkError: it cannot.
+    """
+    command = [sys.executable, "-m", "worker.preflight", *stages]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode == 0:
+        return
+    lines = result.stderr.strip().splitlines() or [f"the check ended with exit code {result.returncode}"]
+    error = LeafmarkError(lines[-1])
+    error.exit_code = result.returncode
+    raise error
+
+
+def main(stages: list[str]) -> int:
+    """Load what the named stages need.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        settings = load_settings()
+        for name in stages:
+            make_stage(name, settings).prepare()
+    except LeafmarkError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

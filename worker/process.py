@@ -1,0 +1,148 @@
+"""How one page is done: claim, look, run, save, hand over.
+
+The order is what makes it safe. Nothing is done without the claim; a page whose output is valid already is only
+handed over; the output is on disk before anyone hears of it; and what cannot be finished is either quarantined
+with its reason, put back in the queue, or left for the steward.
+"""
+
+import time
+from enum import StrEnum
+
+import structlog
+from billiard.exceptions import SoftTimeLimitExceeded
+from redis.exceptions import RedisError
+
+from checkpointing.errors import PageError, StorageError
+from checkpointing.models import Completion, FailedPage
+from checkpointing.outputs import OutputFolder
+from worker.claims import Claim, worker_name
+from worker.inputs import ScanInputs
+from worker.messages import PageMessage
+from worker.workshop import Workshop
+
+log = structlog.get_logger("leafmark.page")
+
+
+class Outcome(StrEnum):
+    """What became of one message."""
+
+    COMPLETE = "complete"
+    ALREADY_COMPLETE = "already_complete"
+    HELD = "held"
+    """Somebody else has the page: this message was a duplicate."""
+    QUARANTINED = "quarantined"
+    TRY_AGAIN = "try_again"
+    WAITS = "waits"
+    """Storage or broker are in trouble. The page has lost no attempt; the steward enqueues it again."""
+
+
+class _GiveUpError(Exception):
+    """This page goes to quarantine."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def process_page(workshop: Workshop, message: PageMessage) -> Outcome:
+    """Do one page, unless it is done or somebody is at it.
+
+    Raises:
+        UnknownNameError: there is no such stage or scan.
+        RedisError: the broker failed; the page is healed by the steward, or the message is delivered again.
+    """
+    with workshop.claims.take(message.scan_id, message.stage, message.page) as claim:
+        if claim is None:
+            return Outcome.HELD
+        return _Attempt(workshop, message, claim).run()
+
+
+class _Attempt:
+    """One attempt at one page, with the claim in hand."""
+
+    def __init__(self, workshop: Workshop, message: PageMessage, claim: Claim) -> None:
+        self._workshop = workshop
+        self._message = message
+        self._page = message.page
+        self._claim = claim
+        self._stage = workshop.stage(message.stage)
+        self._outputs: OutputFolder = workshop.outputs(message.scan_id, message.stage)
+        self._log = log.bind(scan_id=message.scan_id, stage=message.stage, page=message.page)
+
+    def run(self) -> Outcome:
+        try:
+            return self._hand_over_what_is_there() or self._work()
+        except _GiveUpError as reason:
+            return self._quarantine(reason)
+        except (OSError, StorageError, RedisError) as error:
+            self._claim.uncount_attempt()
+            self._log.warning("waits for storage or broker", error=str(error))
+            return Outcome.WAITS
+
+    def _hand_over_what_is_there(self) -> Outcome | None:
+        verdict = self._outputs.check(self._page)
+        if verdict.sha256 is None or not verdict.valid:
+            return None
+        self._claim.uncount_attempt()
+        self._hand_over(self._completion(verdict.sha256))
+        self._log.info("already complete")
+        return Outcome.ALREADY_COMPLETE
+
+    def _work(self) -> Outcome:
+        limit = self._workshop.settings.max_attempts
+        if self._claim.attempt > limit:
+            raise _GiveUpError("crashed", f"its worker died or was stopped at each of {limit} attempts")
+        started = time.monotonic()
+        try:
+            output = self._stage.run(self._page, ScanInputs(self._workshop, self._message.scan_id))
+            if not self._claim.renew():
+                self._log.warning("claim lost, result dropped")
+                return Outcome.HELD
+            sha256 = self._outputs.save(self._page, output)
+        except PageError as error:
+            raise _GiveUpError(error.kind, str(error)) from error
+        except (OSError, StorageError, RedisError):
+            raise
+        except SoftTimeLimitExceeded:
+            return self._try_again("timeout", f"it took more than {self._workshop.settings.page_seconds} s")
+        except Exception as error:  # noqa: BLE001  # whatever a stage raises is that page's trouble, not ours
+            return self._try_again("error", f"{type(error).__name__}: {error}")
+        seconds = round(time.monotonic() - started, 3)
+        self._hand_over(self._completion(sha256, seconds))
+        self._log.info("page complete", seconds=seconds, attempt=self._claim.attempt)
+        return Outcome.COMPLETE
+
+    def _try_again(self, kind: str, message: str) -> Outcome:
+        if self._claim.attempt >= self._workshop.settings.max_attempts:
+            raise _GiveUpError(kind, message)
+        self._log.warning("attempt failed", error=message, kind=kind, attempt=self._claim.attempt)
+        self._claim.release()
+        self._workshop.queue(self._message.scan_id, self._message.stage).put_again(self._page)
+        return Outcome.TRY_AGAIN
+
+    def _quarantine(self, reason: _GiveUpError) -> Outcome:
+        # A page that never got to its attempt was not tried once more.
+        attempts = min(self._claim.attempt, self._workshop.settings.max_attempts)
+        failed = FailedPage(
+            page=self._page, kind=reason.kind, message=str(reason), attempts=attempts, worker=worker_name()
+        )
+        self._hand_over(failed)
+        self._log.error("page quarantined", error=str(reason), kind=reason.kind, attempts=attempts)
+        return Outcome.QUARANTINED
+
+    def _completion(self, sha256: str, seconds: float | None = None) -> Completion:
+        return Completion(
+            page=self._page,
+            sha256=sha256,
+            schema_version=self._stage.version,
+            seconds=seconds,
+            attempts=self._claim.attempt,
+            worker=worker_name(),
+        )
+
+    def _hand_over(self, entry: Completion | FailedPage) -> None:
+        inbox = self._workshop.inbox(self._message.scan_id, self._message.stage)
+        with self._workshop.redis.pipeline(transaction=True) as pipeline:
+            inbox.put(entry, pipeline)
+            self._claim.release(pipeline)
+            pipeline.execute()

@@ -1,0 +1,24 @@
+"""The stages that exist, in pipeline order. Adding one is a line here."""
+
+from collections.abc import Callable
+
+from checkpointing.errors import UnknownNameError
+from worker.engines.base import make_engine
+from worker.settings import Settings
+from worker.stages.base import Stage
+from worker.stages.ocr import OcrStage
+
+STAGES: dict[str, Callable[[Settings], Stage]] = {
+    OcrStage.name: lambda settings: OcrStage(make_engine(settings.ocr_engine, settings.ocr_lang)),
+}
+
+
+def make_stage(name: str, settings: Settings) -> Stage:
+    """The stage of that name, made from the settings. Nothing heavy is loaded yet.
+
+    Raises:
+        UnknownNameError: there is no such stage.
+    """
+    if name not in STAGES:
+        raise UnknownNameError(f"there is no stage {name!r}; there is: {', '.join(STAGES)}")
+    return STAGES[name](settings)

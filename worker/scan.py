@@ -1,0 +1,229 @@
+"""A scan: its id, its folder, and the metadata written once when it is ingested.
+
+    <root>/<scan_id>/metadata.json            what the scan is; its presence makes the folder a scan
+    <root>/<scan_id>/source/                  the PDF or the page images, as they came
+    <root>/<scan_id>/<output_dir>/            one JSON a page, for each stage
+    <root>/<scan_id>/checkpoints/<stage>.json
+    <root>/<scan_id>/logs/
+
+Nothing here is changed after ingest, so any number of readers need no lock.
+"""
+
+import difflib
+import re
+import reprlib
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from checkpointing.errors import InputError, UnknownNameError
+from checkpointing.models import Sha256
+from checkpointing.storage_errors import storage_error
+from worker.sources.formats import bare_name
+
+_MAX_ID_LENGTH = 100
+_SCAN_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{_MAX_ID_LENGTH - 1}}}")
+
+# A plain name: metadata.json may be edited by hand, and must not lead out of source/.
+_FileName = Annotated[str, StringConstraints(pattern=r"^[^./\x00][^/\x00]*$")]
+
+
+def check_scan_id(text: str) -> str:
+    """The id, if it can name a folder on any system and is safe in a path and in a Redis key.
+
+    Raises:
+        InputError: it cannot.
+    """
+    if _SCAN_ID.fullmatch(text) and ".." not in text:
+        return text
+    raise InputError(
+        f"{reprlib.repr(text)} is not a scan id: use 1 to {_MAX_ID_LENGTH} letters, digits, '.', '_' or '-', "
+        "begin with a letter or digit, and leave out '..'"
+    )
+
+
+def suggest_scan_id(source_name: str) -> str:
+    """An id made from the name of a file or folder: `My Book (1888).pdf` gives `my-book-1888`.
+
+    Accents are dropped; a name with nothing left, such as one in Chinese, gives `scan`.
+    """
+    plain = unicodedata.normalize("NFKD", bare_name(source_name)).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
+    return slug[:_MAX_ID_LENGTH].rstrip("-") or "scan"
+
+
+class _Record(BaseModel):
+    """Read-only; fields that a newer version adds are passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class SourceFile(_Record):
+    """One file in `source/`.
+
+    Attributes:
+        name: as stored.
+        pages: how many it holds; more than one for a PDF or a multi-page TIFF.
+        sha256: of the stored bytes.
+    """
+
+    name: _FileName
+    pages: PositiveInt
+    sha256: Sha256
+
+
+class ScanSource(_Record):
+    """Where the pages of a scan come from.
+
+    Attributes:
+        kind: a PDF, or page images.
+        name: of the file or folder that was ingested.
+        files: in page order.
+    """
+
+    kind: Literal["pdf", "images"]
+    name: str
+    files: tuple[SourceFile, ...] = Field(min_length=1)
+
+
+class ScanMetadata(_Record):
+    """The content of `metadata.json`.
+
+    Attributes:
+        scan_id: names the scan and its folder.
+        title: for people; never empty.
+        total_pages: of the whole book.
+        source: the files the pages are in.
+        sha256: tells whether two sources are the same. For a PDF it is the hash of the file that was
+            ingested, before any decryption. For images it is the hash over the files' hashes in page order:
+            the same pictures in the same order are the same book, whatever the files are called.
+        created_at: when the scan was ingested.
+    """
+
+    scan_id: str
+    title: str = Field(min_length=1)
+    total_pages: PositiveInt
+    source: ScanSource
+    sha256: Sha256
+    created_at: AwareDatetime
+
+    @model_validator(mode="after")
+    def _pages_add_up(self) -> Self:
+        in_files = sum(file.pages for file in self.source.files)
+        if in_files != self.total_pages:
+            raise ValueError(f"total_pages is {self.total_pages}, but the files hold {in_files} pages")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class ScanFolder:
+    """Where everything of one scan is.
+
+    Attributes:
+        root: the storage root that all scans are in.
+        scan_id: must pass `check_scan_id`.
+
+    Raises:
+        InputError: the id could lead out of the root.
+    """
+
+    root: Path
+    scan_id: str
+
+    def __post_init__(self) -> None:
+        check_scan_id(self.scan_id)
+
+    @property
+    def path(self) -> Path:
+        """The folder itself."""
+        return self.root / self.scan_id
+
+    @property
+    def source_dir(self) -> Path:
+        """The PDF or the page images."""
+        return self.path / "source"
+
+    @property
+    def metadata_path(self) -> Path:
+        """The file that makes the folder a scan."""
+        return self.path / "metadata.json"
+
+    @property
+    def logs_dir(self) -> Path:
+        """The logs of this scan."""
+        return self.path / "logs"
+
+    def checkpoint_path(self, stage: str) -> Path:
+        """The checkpoint of a stage."""
+        return self.path / "checkpoints" / f"{stage}.json"
+
+    def output_dir(self, name: str) -> Path:
+        """The folder of a stage's outputs, `name` being the stage's `output_dir`."""
+        return self.path / name
+
+    def read_metadata(self) -> ScanMetadata:
+        """What the scan is.
+
+        Raises:
+            UnknownNameError: there is no such scan.
+            InputError: `metadata.json` is broken, or belongs to another scan.
+            StorageError: it cannot be read just now.
+        """
+        try:
+            content = self.metadata_path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            raise self._unknown() from None
+        except OSError as error:
+            raise storage_error(error, self.metadata_path) from error
+        try:
+            metadata = ScanMetadata.model_validate_json(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "the file"
+            raise InputError(
+                f"{self.metadata_path} is broken ({where}: {first['msg']}); "
+                "restore it from a backup, or move the folder away and ingest the source again"
+            ) from error
+        # A file system that ignores case finds `book` under `BOOK`: two names for one folder, with a Redis
+        # lock each. A folder copied under a new name would share the old one's history.
+        if metadata.scan_id != self.scan_id:
+            raise InputError(
+                f"{self.metadata_path} belongs to the scan '{metadata.scan_id}', not to '{self.scan_id}'; "
+                f"use that id, or give the folder that name again"
+            )
+        return metadata
+
+    def _unknown(self) -> UnknownNameError:
+        close = difflib.get_close_matches(self.scan_id, list_scans(self.root), n=1)
+        hint = f"did you mean '{close[0]}'?" if close else "`producer status` lists the scans"
+        return UnknownNameError(f"there is no scan '{self.scan_id}' under {self.root}; {hint}")
+
+
+def list_scans(root: Path) -> list[str]:
+    """The ids of all scans under a storage root, sorted; none where the root is missing.
+
+    Raises:
+        StorageError: the root cannot be read.
+    """
+    try:
+        return sorted(
+            entry.name
+            for entry in root.iterdir()
+            if _SCAN_ID.fullmatch(entry.name) and (entry / "metadata.json").is_file()
+        )
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise storage_error(error, root) from error

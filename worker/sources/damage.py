@@ -1,0 +1,44 @@
+"""Two checks that every source makes: that a page exists, and that a failed page is really damaged."""
+
+from pathlib import Path
+
+from checkpointing.errors import PageError, UnknownNameError
+from checkpointing.storage_errors import storage_error
+
+_CHUNK_BYTES = 1 << 20
+
+
+def check_page_number(number: int, total_pages: int) -> None:
+    """Refuse a page that the source does not have.
+
+    Raises:
+        UnknownNameError: the number is not from 1 to `total_pages`.
+    """
+    if not 1 <= number <= total_pages:
+        raise UnknownNameError(f"there is no page {number}; the scan has pages 1 to {total_pages}")
+
+
+def damaged_page(path: Path, reason: object) -> PageError:
+    """The error for a page that cannot be decoded, made once its file has been read from end to end.
+
+    A decoder cannot tell bad bytes from bytes that the storage failed to deliver, and a page is given up for
+    good on the strength of this error. So the storage is asked first.
+
+    Args:
+        path: the file that holds the page.
+        reason: what the decoder said.
+
+    Returns:
+        The error to raise.
+
+    Raises:
+        StorageError: the file cannot be read just now, so nothing is known about the page.
+    """
+    try:
+        with path.open("rb") as file:
+            while file.read(_CHUNK_BYTES):
+                pass
+    except OSError as error:
+        raise storage_error(error, path) from error
+    one_line = " ".join(str(reason).split()) or type(reason).__name__
+    return PageError("damaged_page", f"{path.name} cannot be decoded: {one_line}; scan the page again")

@@ -1,0 +1,131 @@
+"""The steward: a thread in each worker's main process that commits inboxes and heals what was lost.
+
+Every worker has one; Redis locks elect which of them acts, so that any worker can die and another goes on.
+"""
+
+import threading
+import time
+from typing import Any, cast
+
+import structlog
+from celery import bootsteps
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from checkpointing.errors import LeafmarkError
+from checkpointing.keys import split_inbox_name
+from worker.healing import Healer
+from worker.workshop import Workshop
+
+TICK_SECONDS = 0.1
+_BACK_OFF_SECONDS = 1.0
+_TROUBLE = (OSError, LeafmarkError, RedisError, OperationalError)
+
+log = structlog.get_logger("leafmark.steward")
+
+
+class Steward:
+    """Commits and heals until told to stop."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
+        self._healer = Healer(workshop)
+        self._stopping = threading.Event()
+        self._heal_at = 0.0
+        self._thread = threading.Thread(target=self._run, name="steward", daemon=True)
+
+    def start(self) -> None:
+        """Begin, in a thread of its own."""
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """End, after one last look at the inboxes. Waits at most `timeout` seconds."""
+        self._stopping.set()
+        self._thread.join(timeout)
+
+    def commit_inboxes(self) -> None:
+        """Merge what waits in any inbox that nobody else is merging.
+
+        Raises:
+            OSError, LeafmarkError, RedisError: as the coordinator.
+        """
+        redis, index = self._workshop.redis, self._workshop.keys.inboxes
+        for name in cast("set[bytes]", redis.smembers(index)):
+            scan_id, stage = split_inbox_name(name.decode())
+            coordinator = self._workshop.coordinator(scan_id, stage)
+            commit = coordinator.commit()
+            if commit is not None:
+                log.info(
+                    "checkpoint committed",
+                    scan_id=scan_id,
+                    stage=stage,
+                    completed=len(commit.completed),
+                    quarantined=len(commit.failed),
+                    rejected=commit.rejected,
+                    seconds=round(commit.seconds, 4),
+                    summary=commit.summary,
+                )
+            elif not len(coordinator.inbox):
+                self._forget(name, coordinator.inbox)
+
+    def heal(self) -> None:
+        """Look after every open stage.
+
+        Raises:
+            OSError, LeafmarkError, RedisError, OperationalError: storage or broker failed.
+        """
+        for scan_id, stage in self._workshop.open_stages.all():
+            healed = self._healer.heal(scan_id, stage)
+            if healed.adopted or healed.enqueued:
+                log.warning(
+                    "lost pages healed",
+                    scan_id=scan_id,
+                    stage=stage,
+                    adopted=healed.adopted,
+                    enqueued=healed.enqueued,
+                )
+
+    def _forget(self, name: bytes, inbox: Any) -> None:
+        """Take an empty inbox off the list; put it back if something came in meanwhile."""
+        redis, index = self._workshop.redis, self._workshop.keys.inboxes
+        redis.srem(index, name)
+        if len(inbox):
+            redis.sadd(index, name)
+
+    def _run(self) -> None:
+        last_look = False
+        while not last_look:
+            last_look = self._stopping.wait(TICK_SECONDS)
+            try:
+                self.commit_inboxes()
+                self._heal_when_due()
+            except _TROUBLE as error:
+                log.warning("steward waits", error=str(error))
+                self._stopping.wait(_BACK_OFF_SECONDS)
+
+    def _heal_when_due(self) -> None:
+        if time.monotonic() >= self._heal_at:
+            self._heal_at = time.monotonic() + self._workshop.settings.heal_seconds
+            self.heal()
+
+
+class StewardStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery publishes no types
+    """Starts the steward with the worker, after the pool has forked, and stops it before."""
+
+    requires = frozenset({"celery.worker.components:Pool"})
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._steward: Steward | None = None
+
+    def start(self, _parent: Any) -> None:
+        """Called by Celery when the worker starts."""
+        from worker.tasks import workshop  # noqa: PLC0415  # the tasks' module imports the app, which imports us
+
+        self._steward = Steward(workshop())
+        self._steward.start()
+
+    def stop(self, _parent: Any) -> None:
+        """Called by Celery when the worker stops, with the page in hand finished."""
+        if self._steward is not None:
+            self._steward.stop(timeout=10)

@@ -1,0 +1,110 @@
+"""Where the parts meet: the files, the broker's client and the stages of one deployment, made from its settings.
+
+Worker, steward and producer all get what they need here, so that each part can be made with arguments alone.
+"""
+
+from functools import cache, cached_property
+from typing import Any
+
+from redis import Redis
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from checkpointing.coordinator import Coordinator
+from checkpointing.file import CheckpointFile
+from checkpointing.inbox import Inbox
+from checkpointing.outputs import OutputFolder, OutputSchema
+from worker.claims import Claims
+from worker.open_stages import OpenStages
+from worker.queue import PageQueue
+from worker.registry import make_stage
+from worker.scan import ScanFolder
+from worker.settings import Settings
+from worker.stages.base import Stage
+
+SOCKET_TIMEOUT_SECONDS = 10.0
+
+
+def connect(settings: Settings) -> Redis:
+    """A client of the broker. Says nothing yet: the first command connects."""
+    client: Redis = Redis.from_url(
+        settings.redis_url,
+        socket_timeout=SOCKET_TIMEOUT_SECONDS,
+        socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
+        socket_keepalive=True,
+        health_check_interval=15,
+        retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), retries=3),
+        retry_on_error=[RedisConnectionError, RedisTimeoutError],
+    )
+    return client
+
+
+class Workshop:
+    """The parts of one deployment.
+
+    Args:
+        settings: what the deployment decides.
+        app: the Celery application that publishes page tasks.
+        redis: client of the broker; default one after the settings.
+    """
+
+    def __init__(self, settings: Settings, app: Any, redis: Redis | None = None) -> None:
+        self.settings = settings
+        self.root = settings.root
+        self.keys = settings.keys
+        self.open_stages = OpenStages(settings.root)
+        self._app = app
+        self._given_redis = redis
+        # Made once each: a stage holds its engine, a checkpoint file remembers what it last read.
+        self.stage = cache(self._make_stage)
+        self.checkpoint_file = cache(self._make_checkpoint_file)
+
+    @cached_property
+    def redis(self) -> Redis:
+        """The client of the broker."""
+        return self._given_redis or connect(self.settings)
+
+    @cached_property
+    def claims(self) -> Claims:
+        """The claims of this process."""
+        return Claims(self.redis, self.keys, self.settings.claim_seconds)
+
+    def scan(self, scan_id: str) -> ScanFolder:
+        """The folder of a scan."""
+        return ScanFolder(self.root, scan_id)
+
+    def outputs(self, scan_id: str, stage_name: str) -> OutputFolder:
+        """The outputs of a stage.
+
+        Raises:
+            UnknownNameError: there is no such stage.
+        """
+        stage = self.stage(stage_name)
+        return OutputFolder(
+            self.scan(scan_id).path / stage.output_dir, OutputSchema.of(stage.schema, stage.version)
+        )
+
+    def inbox(self, scan_id: str, stage_name: str) -> Inbox:
+        """The inbox of a stage."""
+        return Inbox(self.redis, self.keys, scan_id, stage_name)
+
+    def coordinator(self, scan_id: str, stage_name: str) -> Coordinator:
+        """The coordinator of a stage.
+
+        Raises:
+            UnknownNameError: there is no such stage.
+        """
+        file = self.checkpoint_file(scan_id, stage_name)
+        return Coordinator(self.redis, self.keys, file, self.outputs(scan_id, stage_name))
+
+    def queue(self, scan_id: str, stage_name: str) -> PageQueue:
+        """The queue of a stage, as one scan sees it."""
+        return PageQueue(self._app, self.redis, self.keys, scan_id, stage_name)
+
+    def _make_stage(self, name: str) -> Stage:
+        return make_stage(name, self.settings)
+
+    def _make_checkpoint_file(self, scan_id: str, stage_name: str) -> CheckpointFile:
+        return CheckpointFile(self.scan(scan_id).path, stage_name, self.stage(stage_name).output_dir)
