@@ -8,7 +8,6 @@ After a commit that took d the lock is kept for 9 d, so that committing costs a 
 the book is: batches grow instead.
 """
 
-import secrets
 import time
 from dataclasses import dataclass, field
 
@@ -16,6 +15,7 @@ from redis import Redis
 
 from checkpointing.errors import CheckpointError
 from checkpointing.file import CheckpointFile
+from checkpointing.identity import new_token
 from checkpointing.inbox import Inbox
 from checkpointing.keys import Keys
 from checkpointing.models import Checkpoint, Completion, FailedPage
@@ -76,7 +76,7 @@ class Coordinator:
             OSError: the storage failed; the inbox keeps its entries.
             RedisError: the broker failed; what was merged may be merged again, which does no harm.
         """
-        token = secrets.token_hex(8)
+        token = new_token()
         if not self._redis.set(self._lock, token, nx=True, px=int(LOCK_SECONDS * 1000)):
             return None
         started = time.monotonic()

@@ -123,11 +123,9 @@ class CheckpointFile:
 
     def _current(self) -> Checkpoint:
         """What is on disk, parsed only when it is not what was last saved here. Under the lock."""
-        try:
-            unchanged = self._cached is not None and _signature_of(self.path) == self._signature
-        except FileNotFoundError:
+        if not self.path.exists():
             return self._blank()
-        if unchanged and self._cached is not None:
+        if self._cached is not None and _signature_of(self.path) == self._signature:
             return self._cached
         return self._load_or_set_aside()
 

@@ -6,6 +6,7 @@ stdout is for results, stderr for progress and logs. Exit codes are those of `ch
 import json
 import os
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +23,8 @@ from producer.ingest import Ingested, ingest
 from producer.pages import parse_pages
 from producer.run import Backstage, ParentWatch, announce_broker, interruptible, only_run
 from producer.status import all_scans, scan_status
+from producer.summary import summarise
+from worker.app import make_app
 from worker.scan import ScanFolder, check_scan_id
 from worker.settings import Settings, load_settings
 from worker.workshop import Workshop
@@ -31,6 +34,7 @@ _INTERRUPTED = 130
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
     help="Leafmark: scanned books in, checked pages out. Resumes after anything, never does a page twice.",
     epilog="`--debug`, anywhere, shows the traceback of an error. Exit codes are in the README.",
 )
@@ -148,12 +152,13 @@ def run_command(
 def _run(settings: Settings, request: Request, workers: int, source: str) -> None:
     """Start everything, work, and stop everything however it ends."""
     parent = ParentWatch()
+    started = time.monotonic()
+    file = _workshop(settings).checkpoint_file(request.scan_id, request.stage)
+    notes.print(f"Starting a broker and {workers} workers ...")
     backstage = Backstage(settings.root, workers)
-    checkpoint: Checkpoint | None = None
     try:
         announce_broker(settings.root, backstage.redis_url)
-        os.environ["LEAFMARK_REDIS_URL"] = backstage.redis_url
-        workshop = _workshop(load_settings())
+        workshop = _workshop(settings.model_copy(update={"redis_url": backstage.redis_url}))
         made = enqueue(workshop, request)
         words.say_plan(notes, made)
 
@@ -163,14 +168,17 @@ def _run(settings: Settings, request: Request, workers: int, source: str) -> Non
 
         checkpoint = _follow(workshop, made, watch)
     except KeyboardInterrupt:
-        notes.print("Stopping: the pages in hand are finished first ...")
-        raise
+        notes.print("Stopping; the pages in hand are finished first ...")
+        backstage.stop()
+        notes.print(f"Stopped: {file.read().summary()}. To go on: producer run {source}")
+        raise typer.Exit(_INTERRUPTED) from None
     finally:
         backstage.stop()
-        if checkpoint is None:
-            file = _workshop(settings).checkpoint_file(request.scan_id, request.stage)
-            notes.print(f"Stopped: {file.read().summary()}. To go on: producer run {source}")
-    _end(checkpoint)
+    for line in summarise(
+        checkpoint, workshop.outputs(made.scan_id, made.stage), made.completed, time.monotonic() - started
+    ):
+        results.print(line)
+    _insist_on_success(checkpoint)
 
 
 def _ingest_or_find(source: str, root: Path, scan_id: str | None, title: str | None, password: str | None) -> str:
@@ -190,8 +198,17 @@ def _enqueue(workshop: Workshop, request: Request, *, as_json: bool, wait: bool,
     else:
         results.print(words.plan_result(made, dry_run=dry_run))
     if wait and not dry_run:
+        _wait(workshop, made)
+
+
+def _wait(workshop: Workshop, made: Plan) -> None:
+    try:
         with interruptible():
-            _end(_follow(workshop, made, bool))
+            checkpoint = _follow(workshop, made, bool)
+    except KeyboardInterrupt:
+        notes.print(f"Stopped watching; the workers go on. To watch again: producer enqueue {made.scan_id} --wait")
+        raise typer.Exit(_INTERRUPTED) from None
+    _insist_on_success(checkpoint)
 
 
 def _follow(workshop: Workshop, made: Plan, on_poll: Any) -> Checkpoint:
@@ -200,18 +217,17 @@ def _follow(workshop: Workshop, made: Plan, on_poll: Any) -> Checkpoint:
         return follow(file, made.start_page, made.end_page, view, on_poll)
 
 
-def _end(checkpoint: Checkpoint) -> None:
-    """Say how a stage ended.
+def _insist_on_success(checkpoint: Checkpoint) -> None:
+    """Say so where a stage ended badly.
 
     Raises:
-        StageFailedError: not well.
+        StageFailedError: it did.
     """
     if checkpoint.status is Status.FAILED:
         raise StageFailedError(
             f"{checkpoint.scan_id}/{checkpoint.stage}: {checkpoint.error}; "
             f"`producer status {checkpoint.scan_id}` gives the reasons"
         )
-    results.print(f"{checkpoint.scan_id}/{checkpoint.stage}: {checkpoint.summary()}")
 
 
 def _say_ingested(done: Ingested) -> None:
@@ -226,10 +242,7 @@ def _say_ingested(done: Ingested) -> None:
 
 
 def _workshop(settings: Settings) -> Workshop:
-    # Celery is slow to import and reads the settings when it is.
-    from worker.celery import app as celery_app  # noqa: PLC0415
-
-    return Workshop(settings, celery_app)
+    return Workshop(settings, make_app(settings))
 
 
 def _print_json(form: Any) -> None:
@@ -247,9 +260,6 @@ def main() -> None:
             raise
         notes.print(f"producer: {error}")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        notes.print("producer: interrupted; nothing is lost, repeat the command to go on")
-        sys.exit(_INTERRUPTED)
     except Exception as error:
         if debug:
             raise

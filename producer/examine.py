@@ -10,7 +10,7 @@ from typing import Literal
 from checkpointing.errors import InputError, PageError, StorageError
 from worker.sources.formats import IMAGE_FORMATS, is_image_name, is_pdf_name
 from worker.sources.images import count_pages
-from worker.sources.pdf import inspect_pdf
+from worker.sources.pdfium import inspect_pdf
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from checkpointing.storage_errors import storage_error
 from producer.examine import FoundFile, FoundSource, examine, identity, one_line, sha256_of
 from worker.scan import ScanFolder, ScanMetadata, ScanSource, SourceFile, check_scan_id, suggest_scan_id
 from worker.sources.formats import bare_name
-from worker.sources.pdf import PdfFacts, inspect_pdf, save_decrypted
+from worker.sources.pdfium import PdfFacts, inspect_pdf, save_decrypted
 
 _STAGING_AREA = ".leafmark"
 _ABANDONED_SECONDS = 24 * 60 * 60

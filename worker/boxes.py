@@ -31,26 +31,24 @@ class Box(NamedTuple):
 
     @property
     def right(self) -> int:
-        """x of the right edge."""
+        """X of the right edge."""
         return self.x + self.width
 
     @property
     def bottom(self) -> int:
-        """y of the bottom edge."""
+        """Y of the bottom edge."""
         return self.y + self.height
 
     @property
     def centre_x(self) -> float:
-        """x of the middle."""
+        """X of the middle."""
         return self.x + self.width / 2
 
     @property
     def centre_y(self) -> float:
-        """y of the middle."""
+        """Y of the middle."""
         return self.y + self.height / 2
 
     def clamped(self, width: int, height: int) -> "Box":
         """The part inside a page of that size; its width or height is 0 or less where nothing is inside."""
-        return Box.from_corners(
-            max(self.x, 0), max(self.y, 0), min(self.right, width), min(self.bottom, height)
-        )
+        return Box.from_corners(max(self.x, 0), max(self.y, 0), min(self.right, width), min(self.bottom, height))

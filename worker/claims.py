@@ -7,8 +7,6 @@ somebody else was quicker: then it is lost, and the work must not be saved.
 """
 
 import os
-import secrets
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +17,7 @@ from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import RedisError
 
+from checkpointing.identity import new_token
 from checkpointing.keys import Keys
 
 # KEYS: claim, attempts, queued, order. ARGV: token, lease in ms, page. Returns the attempt's number, 0 if held.
@@ -44,11 +43,6 @@ return 1
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
 
-def worker_name() -> str:
-    """This process, for people: host and process id."""
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
 class Claim:
     """A lease on one page, held by this process.
 
@@ -59,7 +53,7 @@ class Claim:
 
     def __init__(self, claims: "Claims", key: str, attempts_key: str, page: int) -> None:
         self.key = key
-        self.token = f"{worker_name()}:{secrets.token_hex(8)}"
+        self.token = new_token()
         self.page = page
         self.attempt = 0
         self._attempts_key = attempts_key

@@ -6,11 +6,10 @@ was asked for, is not settled, nobody holds it, no queue carries it, and no inbo
 a row, it is enqueued again. That is generous, and may be: a duplicate finds the page claimed or complete.
 """
 
-import secrets
 from dataclasses import dataclass, field
 
+from checkpointing.identity import new_token
 from checkpointing.models import Completion
-from worker.claims import worker_name
 from worker.workshop import Workshop
 
 _KEEP_LOCK_INTERVALS = 5
@@ -36,7 +35,7 @@ class Healer:
 
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
-        self._token = f"{worker_name()}:{secrets.token_hex(4)}"
+        self._token = new_token()
         self._lost_before: dict[tuple[str, str], set[int]] = {}
 
     def heal(self, scan_id: str, stage: str) -> Healed:

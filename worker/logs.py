@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor
 
-from worker.claims import worker_name
+from checkpointing.identity import process_name
 
 
 class ScanLogFiles:
@@ -35,7 +35,7 @@ class ScanLogFiles:
     def __call__(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
         """Write the line; pass it on unchanged. A log that cannot be written never stops a page."""
         if "scan_id" in event and "stage" in event:
-            line = {**event, "message": event["event"], "worker": worker_name()}
+            line = {**event, "message": event["event"], "worker": process_name()}
             del line["event"]
             with suppress(OSError):
                 self._append(

@@ -13,9 +13,10 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from redis.exceptions import RedisError
 
 from checkpointing.errors import PageError, StorageError
+from checkpointing.identity import process_name
 from checkpointing.models import Completion, FailedPage
 from checkpointing.outputs import OutputFolder
-from worker.claims import Claim, worker_name
+from worker.claims import Claim
 from worker.inputs import ScanInputs
 from worker.messages import PageMessage
 from worker.workshop import Workshop
@@ -124,7 +125,7 @@ class _Attempt:
         # A page that never got to its attempt was not tried once more.
         attempts = min(self._claim.attempt, self._workshop.settings.max_attempts)
         failed = FailedPage(
-            page=self._page, kind=reason.kind, message=str(reason), attempts=attempts, worker=worker_name()
+            page=self._page, kind=reason.kind, message=str(reason), attempts=attempts, worker=process_name()
         )
         self._hand_over(failed)
         self._log.error("page quarantined", error=str(reason), kind=reason.kind, attempts=attempts)
@@ -137,7 +138,7 @@ class _Attempt:
             schema_version=self._stage.version,
             seconds=seconds,
             attempts=self._claim.attempt,
-            worker=worker_name(),
+            worker=process_name(),
         )
 
     def _hand_over(self, entry: Completion | FailedPage) -> None:

@@ -6,6 +6,7 @@ import shutil
 import time
 import zlib
 from contextlib import closing
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,24 @@ def test_an_encrypted_pdf_needs_its_password(
     with pytest.raises(InputError, match=message):
         ingest(tmp_path / "secret.pdf", root, password=password)
     assert not root.exists()
+
+
+def test_a_disk_that_fills_up_while_pdfium_writes_is_noticed(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pdfium calls our `write` from C, where an exception would be printed and lost."""
+
+    class Full(BytesIO):
+        def write(self, _: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    real = Path.open
+    monkeypatch.setattr(Path, "open", lambda path, mode: Full() if mode == "xb" else real(path, mode))
+    (tmp_path / "secret.pdf").write_bytes(ENCRYPTED_PDF)
+    with pytest.raises(StorageError, match="no space left"):
+        ingest(tmp_path / "secret.pdf", root, password="sesame")  # noqa: S106 - likewise
+    assert leftovers(root) == []
+    assert visible(root) == []
 
 
 def test_a_password_that_is_not_needed_changes_nothing(tmp_path: Path, root: Path) -> None:

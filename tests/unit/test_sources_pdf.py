@@ -9,7 +9,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from checkpointing.errors import InputError, PageError, StorageError, UnknownNameError
-from worker.sources.pdf import PdfSource, fitting_scale, inspect_pdf
+from worker.sources.pdf import PdfSource, fitting_scale
+from worker.sources.pdfium import inspect_pdf
 
 BLANK = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 100 200]>>"
 
@@ -125,9 +126,19 @@ def test_a_page_left_blank_by_its_broken_picture_is_damaged(tmp_path: Path) -> N
     """pdfium renders such a page white and reports nothing."""
     path = tmp_path / "book.pdf"
     path.write_bytes(pdf_of_picture(b"\x00" * 500))
-    with closing(PdfSource(path)) as source, pytest.raises(PageError) as caught:
+    with closing(PdfSource(path)) as source, pytest.raises(PageError, match="decode the picture") as caught:
         source.page(1)
     assert caught.value.kind == "damaged_page"
+
+
+def test_a_picture_too_large_for_memory_is_refused_however_small_its_page(tmp_path: Path) -> None:
+    path = tmp_path / "book.pdf"
+    path.write_bytes(pdf_of_picture(jpeg_of(Image.new("L", (100, 200)))))
+    with closing(PdfSource(path, dpi=18, max_pixels=4_999)) as source, pytest.raises(PageError) as caught:
+        source.page(1)
+    assert caught.value.kind == "page_too_large"
+    with closing(PdfSource(path, dpi=18, max_pixels=5_000)) as source:
+        assert source.page(1).image.size == (25, 50)
 
 
 def test_a_white_picture_is_just_an_empty_page(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ The parameters were chosen by measuring, on one core, a page of 1600 x 1963 pixe
 """
 
 import threading
-from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ class RapidOcr:
     name = "rapidocr"
 
     def __init__(self) -> None:
-        self._reader: Callable[..., Any] | None = None
+        self._reader: Any = None
         self._loading = threading.Lock()
 
     @property
@@ -46,23 +45,18 @@ class RapidOcr:
         return f"rapidocr {version('rapidocr')}, onnxruntime {version('onnxruntime')}, {models}"
 
     def load(self) -> None:
-        """Load both models, and prove them on a word: RapidOCR alone would put that off until the first page.
+        """Load both models and prove them on a word; RapidOCR alone would put that off until the first page.
 
         Raises:
             SettingsError: the installation is broken or a model is missing.
         """
         with self._loading:
-            if self._reader is not None:
-                return
-            reader = _make_reader(_carried_model("det"), _carried_model("rec"))
-            if not _read(reader, _sample_word()):
-                raise SettingsError(f"RapidOCR loads but cannot read a plain word; {_REINSTALL}")
-            self._reader = reader
+            if self._reader is None:
+                self._reader = _proven_reader(_carried_model("det"), _carried_model("rec"))
 
     def recognise(self, image: Image.Image) -> list[OcrLine]:
         """Read a page; an empty list where nothing on it is text."""
-        if self._reader is None:
-            self.load()
+        self.load()
         return _read(self._reader, image)
 
 
@@ -80,27 +74,62 @@ def _carried_model(task: str) -> Path:
     return Path(str(models[0].locate()))
 
 
-def _make_reader(detector: Path, recogniser: Path) -> Callable[..., Any]:
+def _proven_reader(detector: Path, recogniser: Path) -> Any:
     try:
-        import cv2  # noqa: PLC0415 - both take a second to import; only a worker that does OCR pays it
-        from rapidocr import RapidOCR  # noqa: PLC0415
-
-        cv2.setNumThreads(1)
-        reader: Callable[..., Any] = RapidOCR(
-            params={
-                "Global.log_level": "critical",  # a blank page is no warning
-                "Global.use_cls": False,
-                "Global.max_side_len": _NEVER_SHRINK,
-                "Det.model_path": str(detector),
-                "Det.limit_type": "max",
-                "Det.limit_side_len": _LONGEST_SIDE_TO_FIND_TEXT,
-                "Rec.model_path": str(recogniser),
-                "Rec.rec_batch_num": 1,
-                "EngineConfig.onnxruntime.intra_op_num_threads": 1,
-                "EngineConfig.onnxruntime.inter_op_num_threads": 1,
-            }
-        )
-        _read(reader, _sample_word())
-    except Exception as error:  # noqa: BLE001 - RapidOCR, OmegaConf and onnxruntime share no base class
-        raise SettingsError(f"RapidOCR cannot be loaded ({error}); {_REINSTALL}") from error
+        reader = _make_reader(detector, recogniser)
+        lines = _read(reader, _sample_word())
+    except Exception as error:  # RapidOCR, OmegaConf and onnxruntime share no base class
+        raise SettingsError(f"RapidOCR cannot be loaded ({_first_line(error)}); {_REINSTALL}") from error
+    if not lines:
+        raise SettingsError(f"RapidOCR loads, but cannot read a plain word; {_REINSTALL}")
     return reader
+
+
+def _make_reader(detector: Path, recogniser: Path) -> Any:
+    import cv2  # noqa: PLC0415 - these take a second to import; only a worker that does OCR pays it
+    from rapidocr import RapidOCR  # noqa: PLC0415 - the same
+
+    cv2.setNumThreads(1)
+    return RapidOCR(
+        params={
+            "Global.log_level": "critical",  # else it warns of every blank page, past our own log
+            "Global.use_cls": False,
+            "Global.max_side_len": _NEVER_SHRINK,
+            "Det.model_path": str(detector),
+            "Det.limit_type": "max",
+            "Det.limit_side_len": _LONGEST_SIDE_TO_FIND_TEXT,
+            "Rec.model_path": str(recogniser),
+            "Rec.rec_batch_num": 1,
+            "EngineConfig.onnxruntime.intra_op_num_threads": 1,
+            "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+        }
+    )
+
+
+def _read(reader: Any, image: Image.Image) -> list[OcrLine]:
+    blue_green_red = np.asarray(image.convert("RGB"))[:, :, ::-1]
+    found = reader(np.ascontiguousarray(blue_green_red))
+    if found.boxes is None or found.txts is None:  # RapidOCR's answer for a page without text
+        return []
+    return [
+        OcrLine(text.strip(), min(float(score), 1.0), _upright(corners))
+        for corners, text, score in zip(found.boxes, found.txts, found.scores, strict=True)
+        if text.strip()
+    ]
+
+
+def _upright(corners: Any) -> Box:
+    """The upright box around a line's four corners, an array of shape (4, 2) in x, y."""
+    left, top = corners.min(axis=0)
+    right, bottom = corners.max(axis=0)
+    return Box.from_corners(left, top, right, bottom)
+
+
+def _sample_word() -> Image.Image:
+    image = Image.new("RGB", (320, 96), "white")
+    ImageDraw.Draw(image).text((40, 24), "Leafmark", fill="black", font=ImageFont.load_default(40))
+    return image
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

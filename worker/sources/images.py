@@ -18,15 +18,12 @@ from PIL.JpegImagePlugin import JpegImageFile
 from checkpointing.errors import PageError
 from checkpointing.storage_errors import storage_error
 from worker.sources.base import DEFAULT_MAX_PIXELS, PageImage
-from worker.sources.damage import check_page_number, damaged_page
+from worker.sources.checks import check_decodable, check_page_number, damaged_page
 from worker.sources.pixels import to_rgb_or_grey
 
 Image.MAX_IMAGE_PIXELS = None
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "JPEG2000", "WEBP")
-
-# Most formats decode at full size or not at all. Up to this many times `max_pixels` is decoded and shrunk.
-_DECODE_FACTOR = 4
 
 # A scanner writes what it did; below and above, the figure is a default that nobody measured.
 _PLAUSIBLE_DPI = (30.0, 1200.0)
@@ -128,7 +125,7 @@ def _decode(file: BinaryIO, frame: int, max_pixels: int) -> PageImage:
 
 
 def _bound_decoding(image: Image.Image, max_pixels: int) -> None:
-    """Have the image decoded at a reduced size where its format can; refuse what would need too much memory.
+    """Have a large image decoded at a reduced size where its format can; refuse it where that is not enough.
 
     Raises:
         PageError: `page_too_large`.
@@ -136,23 +133,16 @@ def _bound_decoding(image: Image.Image, max_pixels: int) -> None:
     width, height = image.size
     if width * height <= max_pixels:
         return
-    decoded_pixels = width * height
     if isinstance(image, JpegImageFile) and "progressive" not in image.info:
         # A progressive JPEG is left out: its decoder holds the whole page at full size, reduced or not.
         image.draft(None, _size_within(width, height, max_pixels))
-        decoded_pixels = image.width * image.height
+        width, height = image.size
     elif isinstance(image, Jpeg2KImageFile):
         # Its decoder needs 12 bytes a pixel besides the result, so it goes below the bound at once.
-        halvings = math.ceil(math.log(decoded_pixels / max_pixels, 4))
+        halvings = math.ceil(math.log(width * height / max_pixels, 4))
         image.reduce = halvings
-        decoded_pixels = (width >> halvings) * (height >> halvings)
-    limit = _DECODE_FACTOR * max_pixels
-    if decoded_pixels > limit:
-        raise PageError(
-            "page_too_large",
-            f"page is {width} x {height} pixels, and at most {limit:,} in all are decoded; "
-            "set LEAFMARK_MAX_PIXELS higher or make the image smaller",
-        )
+        width, height = width >> halvings, height >> halvings
+    check_decodable(width, height, max_pixels)
 
 
 def _upright(page: Image.Image, scanned: Image.Image) -> Image.Image:

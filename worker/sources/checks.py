@@ -1,9 +1,12 @@
-"""Two checks that every source makes: that a page exists, and that a failed page is really damaged."""
+"""What every source checks: that a page exists, that it fits in memory, that a failed one is really damaged."""
 
 from pathlib import Path
 
 from checkpointing.errors import PageError, UnknownNameError
 from checkpointing.storage_errors import storage_error
+
+DECODE_FACTOR = 4
+"""Most pictures decode at full size or not at all. Up to this many times `max_pixels` is decoded and shrunk."""
 
 _CHUNK_BYTES = 1 << 20
 
@@ -16,6 +19,26 @@ def check_page_number(number: int, total_pages: int) -> None:
     """
     if not 1 <= number <= total_pages:
         raise UnknownNameError(f"there is no page {number}; the scan has pages 1 to {total_pages}")
+
+
+def check_decodable(width: int, height: int, max_pixels: int) -> None:
+    """Refuse a picture that would need too much memory to decode at this size.
+
+    Args:
+        width: in pixels.
+        height: in pixels.
+        max_pixels: the bound for a page; `DECODE_FACTOR` times this may be decoded.
+
+    Raises:
+        PageError: `page_too_large`.
+    """
+    limit = DECODE_FACTOR * max_pixels
+    if width * height > limit:
+        raise PageError(
+            "page_too_large",
+            f"page is {width} x {height} pixels, and at most {limit:,} in all are decoded; "
+            "set LEAFMARK_MAX_PIXELS higher or make the image smaller",
+        )
 
 
 def damaged_page(path: Path, reason: object) -> PageError:

@@ -1,0 +1,57 @@
+# Everything here sets itself up: Python 3.11+, pip and make are all it needs.
+
+PYTHON ?= python3
+BIN := .venv/bin
+RUN_STAMP := .venv/.leafmark-run
+DEV_STAMP := .venv/.leafmark-dev
+DEMO_BOOK := demo/the-rabbit-hole.pdf
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test lint bench clean
+
+help:
+	@echo "make demo             OCR a sample book on this machine, with nothing else set up"
+	@echo "make run SCAN=x.pdf   the same with a book of your own (PDF or folder of page images)"
+	@echo "make test             every check and test"
+	@echo "make bench            the figures of docs/performance.md, measured here"
+	@echo "make clean            remove what these made (.venv, demo)"
+
+demo: $(RUN_STAMP) $(DEMO_BOOK)
+	@LEAFMARK_STORAGE_ROOT=demo/scans $(BIN)/producer run $(DEMO_BOOK)
+
+run: $(RUN_STAMP)
+	@test -n "$(SCAN)" || { echo "make run: say which book: make run SCAN=my-book.pdf" >&2; exit 2; }
+	@$(BIN)/producer run "$(SCAN)"
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+bench: $(DEV_STAMP)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv demo
+
+# The sample book is the same every time, so a finished demo has nothing left to do.
+$(DEMO_BOOK): $(RUN_STAMP) $(wildcard sample/*.py)
+	@mkdir -p demo
+	@echo "Making the sample book ..." >&2
+	@$(BIN)/python -m sample $@ >/dev/null
+
+$(RUN_STAMP): pyproject.toml constraints.txt
+	@echo "Setting up .venv ..." >&2
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sample]'
+	@touch $@
+
+$(DEV_STAMP): $(RUN_STAMP)
+	@echo "Setting up the tools for development ..." >&2
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,152 @@
+"""A deployment of its own for one test: storage, settings, real workers, the real command line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+
+from checkpointing.keys import Keys
+from tests.waiting import wait_until
+
+Process = subprocess.Popen[bytes]
+Finished = subprocess.CompletedProcess[str]
+CLI_TIMEOUT_SECONDS = 100
+PRODUCER = [sys.executable, "-m", "producer.cli"]
+WORKER = [sys.executable, "-m", "celery", "-A", "worker", "worker"]
+
+
+class Deployment:
+    """Storage in one folder, a broker at one URL, and the processes started for it."""
+
+    def __init__(self, folder: Path, redis_url: str) -> None:
+        self.root = folder / "scans"
+        self.root.mkdir(parents=True)
+        self.keys = Keys()
+        self.redis: Redis = Redis.from_url(redis_url)
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("LEAFMARK_")},
+            "LEAFMARK_STORAGE_ROOT": str(self.root),
+            "LEAFMARK_REDIS_URL": redis_url,
+            "PYTHONWARNINGS": "default",
+            "COLUMNS": "200",
+        }
+        self._folder = folder
+        self._processes: list[Process] = []
+
+    def producer(self, *arguments: str | Path, expect: int = 0, **environment: str) -> Finished:
+        """Run a producer command to its end and insist on its exit code."""
+        done = subprocess.run(
+            [*PRODUCER, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=CLI_TIMEOUT_SECONDS,
+            env={**self.environment, **environment},
+            check=False,
+        )
+        assert done.returncode == expect, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def start(self, command: list[str], **environment: str) -> Process:
+        """Start a process in a session of its own; its output goes to a log that `logs()` shows."""
+        with self._log_path(len(self._processes)).open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**self.environment, **environment},
+                start_new_session=True,
+            )
+        self._processes.append(process)
+        return process
+
+    def start_worker(self, processes: int = 1, *options: str, **environment: str) -> Process:
+        """Start a worker with a pool of so many processes."""
+        name = f"--hostname=w{len(self._processes)}@%h"
+        return self.start([*WORKER, f"--concurrency={processes}", name, *options], **environment)
+
+    def kill(self, process: Process) -> None:
+        """`kill -9` a process, and the pool processes that it leaves behind."""
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def checkpoint(self, scan_id: str) -> dict[str, Any]:
+        """The checkpoint of the ocr stage as it stands; empty before there is one."""
+        path = self.root / scan_id / "checkpoints" / "ocr.json"
+        found: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {}
+        return found
+
+    def completed(self, scan_id: str) -> set[int]:
+        """The pages that the checkpoint names complete."""
+        return set(self.checkpoint(scan_id).get("completed_pages", []))
+
+    def wait_for_pages(self, scan_id: str, count: int, timeout: float = 60) -> set[int]:
+        """Wait until so many pages are complete; returns them."""
+        self.wait(lambda: len(self.completed(scan_id)) >= count, timeout, f"{count} complete pages of {scan_id}")
+        return self.completed(scan_id)
+
+    def wait_for_status(self, scan_id: str, status: str, timeout: float = 80) -> dict[str, Any]:
+        """Wait until the stage stands so; returns the checkpoint."""
+        self.wait(lambda: self.checkpoint(scan_id).get("status") == status, timeout, f"{scan_id} to be {status}")
+        return self.checkpoint(scan_id)
+
+    def outputs(self, scan_id: str) -> dict[int, tuple[int, bytes]]:
+        """Each output's time of modification in ns and its bytes, by page."""
+        folder = self.root / scan_id / "ocr"
+        found = {}
+        for path in folder.glob("page_*.json"):
+            found[int(path.stem.removeprefix("page_"))] = (path.stat().st_mtime_ns, path.read_bytes())
+        return found
+
+    def pages_done_in_logs(self, scan_id: str) -> list[int]:
+        """The pages that workers really worked on, one entry each time, from the scan's logs."""
+        lines = []
+        for path in (self.root / scan_id / "logs").glob("ocr_*.jsonl"):
+            lines += [json.loads(line) for line in path.read_text().splitlines()]
+        return sorted(line["page"] for line in lines if line["message"] == "page complete")
+
+    def logs(self) -> str:
+        """What the started processes have printed, for a failure's message."""
+        return "\n".join(
+            f"--- process {number}\n{self._log_path(number).read_text(errors='replace')[-4000:]}"
+            for number in range(len(self._processes))
+        )
+
+    def stop(self) -> None:
+        """End what was started."""
+        for process in self._processes:
+            if process.poll() is None:
+                process.terminate()
+        for process in self._processes:
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.kill(process)
+        self.redis.close()
+
+    def wait(self, predicate: Callable[[], object], timeout: float, description: str) -> None:
+        """Wait for a condition; a failure shows the logs."""
+        try:
+            wait_until(predicate, timeout, description)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.logs()}") from None
+
+    def _log_path(self, number: int) -> Path:
+        return self._folder / f"process-{number}.log"
+
+
+@contextmanager
+def deployment_in(folder: Path, redis_url: str) -> Iterator[Deployment]:
+    """A deployment for the length of a `with` block."""
+    deployment = Deployment(folder, redis_url)
+    try:
+        yield deployment
+    finally:
+        deployment.stop()

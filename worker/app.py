@@ -1,0 +1,58 @@
+"""How Celery is set up. Each setting answers a failure that was seen; `docs/design.md` tells them."""
+
+from celery import Celery
+from kombu import Queue
+
+from worker.registry import STAGES
+from worker.settings import Settings
+from worker.workshop import SOCKET_TIMEOUT_SECONDS
+
+# A page stopped at its soft limit can still say so; one that does not react is killed this much later.
+_HARD_LIMIT_SECONDS = 60
+_VISIBILITY_MARGIN_SECONDS = 3600
+
+
+def make_app(settings: Settings) -> Celery:
+    """The application for some settings."""
+    app = Celery("worker", broker=settings.redis_url, include=["worker.tasks"], set_as_current=False)
+    app.conf.update(
+        # One queue a stage, named by it: `-Q ocr` makes an OCR machine; without -Q a worker serves all.
+        task_queues=[Queue(name) for name in STAGES],
+        task_default_queue=next(iter(STAGES)),
+        task_create_missing_queues=False,
+        # Acknowledged after the page is safe; a slow page holds no other back.
+        task_acks_late=True,
+        worker_prefetch_multiplier=1,
+        # A page whose process died goes back, and its attempt counts; without our count it would loop for ever.
+        task_reject_on_worker_lost=True,
+        task_acks_on_timeout=False,
+        # A paid call is not stopped and made again because Redis was away for a moment.
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        # The file is the result.
+        task_ignore_result=True,
+        # No pickle in, no pickle out.
+        accept_content=["json"],
+        task_serializer="json",
+        # What Flower shows.
+        worker_send_task_events=True,
+        task_send_sent_event=True,
+        task_track_started=True,
+        task_soft_time_limit=settings.page_seconds,
+        task_time_limit=settings.page_seconds + _HARD_LIMIT_SECONDS,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "global_keyprefix": settings.keys.broker_prefix,
+            "visibility_timeout": settings.page_seconds + _HARD_LIMIT_SECONDS + _VISIBILITY_MARGIN_SECONDS,
+            # Workers that went deaf after a restart of Redis (celery #7800).
+            "socket_timeout": SOCKET_TIMEOUT_SECONDS,
+            "socket_connect_timeout": SOCKET_TIMEOUT_SECONDS,
+            "socket_keepalive": True,
+            "health_check_interval": 15,
+        },
+        # One thread a process does the heavy work; a pool process is renewed before a leak can matter.
+        worker_max_tasks_per_child=1000,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+    )
+    return app

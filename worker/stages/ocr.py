@@ -1,0 +1,160 @@
+"""The OCR stage: from a page image to its text, in typed regions in reading order.
+
+A page without any text or picture is a valid result, marked `blank`.
+"""
+
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Annotated, ClassVar, Self
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    model_validator,
+)
+
+from worker.engines.base import OcrEngine
+from worker.layout import Region as FoundRegion
+from worker.layout import RegionType, arrange
+from worker.pictures import find_pictures
+from worker.stages.base import PageOutput, StageInputs
+
+PLACEHOLDERS = frozenset(
+    {"TODO", "TBD", "FIXME", "PLACEHOLDER", "placeholder", "<text>", "<placeholder>", "null", "undefined", "NaN"}
+)
+"""What a field may not consist of: left by a program that had nothing to say, never printed on its own."""
+
+
+def _not_placeholder(value: str) -> str:
+    if value.strip() in PLACEHOLDERS:
+        raise ValueError(f"{value!r} stands in for a value that was never filled in")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_not_placeholder)]
+Name = Annotated[Text, Field(min_length=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Dimensions(BaseModel):
+    """Size of the page image, in pixels."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    width: PositiveInt
+    height: PositiveInt
+
+
+class OcrRegion(BaseModel):
+    """A part of a page that is read as one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: Name = Field(description="Names the region within its page.")
+    type: RegionType
+    bbox: tuple[NonNegativeInt, NonNegativeInt, PositiveInt, PositiveInt] = Field(
+        description="x, y, width and height, in pixels of the page image."
+    )
+    text: Text = Field(description="Lines as printed, joined by a line feed; empty for an image.")
+    confidence: Share = Field(description="Mean of the engine's; for an image the share of it that is inked.")
+    reading_order: PositiveInt = Field(description="1 for the region that is read first.")
+
+    @model_validator(mode="after")
+    def _text_goes_with_type(self) -> Self:
+        if bool(self.text.strip()) == (self.type is RegionType.IMAGE):
+            raise ValueError("an image has no text, and every other region has some")
+        return self
+
+
+class OcrPage(PageOutput):
+    """What the OCR stage writes for a page."""
+
+    page_dimensions: Dimensions
+    regions: tuple[OcrRegion, ...] = Field(description="In reading order.")
+    blank: bool = Field(description="Whether there is neither text nor picture on the page.")
+    ocr_timestamp: AwareDatetime
+    engine: Name
+    engine_version: Name
+    dpi: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        description="Dots per inch of the page image; null where nothing says."
+    )
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False, description="Time the engine took.")]
+
+    @model_validator(mode="after")
+    def _regions_agree(self) -> Self:
+        if [region.reading_order for region in self.regions] != list(range(1, len(self.regions) + 1)):
+            raise ValueError("reading_order must count the regions from 1, in the order they are listed")
+        if len({region.id for region in self.regions}) != len(self.regions):
+            raise ValueError("two regions have the same id")
+        if self.blank != (not self.regions):
+            raise ValueError("a page is blank exactly when it has no regions")
+        for region in self.regions:
+            x, y, width, height = region.bbox
+            if x + width > self.page_dimensions.width or y + height > self.page_dimensions.height:
+                raise ValueError(f"region {region.id} reaches beyond the page")
+        return self
+
+
+class OcrStage:
+    """Reads a page image with the engine it is made with."""
+
+    name: ClassVar[str] = "ocr"
+    output_dir: ClassVar[str] = "ocr"
+    version: ClassVar[str] = "1"
+    depends_on: ClassVar[tuple[str, ...]] = ()
+    schema: ClassVar[type[PageOutput]] = OcrPage
+
+    def __init__(self, engine: OcrEngine) -> None:
+        self._engine = engine
+
+    def prepare(self) -> None:
+        """Load the engine.
+
+        Raises:
+            SettingsError: the engine or its language data is not installed.
+        """
+        self._engine.load()
+
+    def run(self, page: int, inputs: StageInputs) -> OcrPage:
+        """Read one page, numbered from 1.
+
+        Raises:
+            PageError: the page cannot be rendered.
+        """
+        scan = inputs.image(page)
+        started = time.perf_counter()
+        lines = self._engine.recognise(scan.image)
+        seconds = time.perf_counter() - started
+        pictures = find_pictures(scan.image, [line.bbox for line in lines])
+        regions = _numbered(arrange(lines, pictures, scan.image.size))
+        return OcrPage(
+            page_number=page,
+            page_dimensions=Dimensions(width=scan.image.width, height=scan.image.height),
+            regions=regions,
+            blank=not regions,
+            ocr_timestamp=datetime.now(UTC),
+            engine=self._engine.name,
+            engine_version=self._engine.version,
+            dpi=scan.dpi,
+            seconds=round(seconds, 3),
+        )
+
+
+def _numbered(regions: Iterable[FoundRegion]) -> tuple[OcrRegion, ...]:
+    return tuple(
+        OcrRegion(
+            id=f"r{order}",
+            type=region.type,
+            bbox=region.bbox,
+            text=region.text,
+            confidence=region.confidence,
+            reading_order=order,
+        )
+        for order, region in enumerate(regions, start=1)
+    )
