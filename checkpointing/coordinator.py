@@ -23,7 +23,8 @@ from checkpointing.outputs import OutputFolder
 from checkpointing.resume import bring_in_line
 
 BATCH_ENTRIES = 5000
-LOCK_SECONDS = 30.0
+# How long a dead coordinator keeps the others waiting. One that takes longer is protected by flock all the same.
+LOCK_SECONDS = 5.0
 PAUSE_FACTOR = 9
 MIN_PAUSE_SECONDS = 0.05
 _FLOCK_TIMEOUT_SECONDS = 2.0

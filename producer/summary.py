@@ -6,6 +6,7 @@ from checkpointing.models import Checkpoint
 from checkpointing.outputs import OutputFolder
 
 _EXCERPT_LINES = 4
+_RUNNING_TEXT_CHARACTERS = 30
 
 
 def summarise(checkpoint: Checkpoint, outputs: OutputFolder, pages_before: int, seconds: float) -> list[str]:
@@ -28,11 +29,12 @@ def summarise(checkpoint: Checkpoint, outputs: OutputFolder, pages_before: int, 
 
 
 def _excerpt(checkpoint: Checkpoint, outputs: OutputFolder) -> list[str]:
-    """The first lines of the first page that has running text; none where a stage writes no text."""
+    """The first lines of the first running text; none where a stage writes no text."""
     for page in checkpoint.completed_pages:
-        lines = [line for text in _body_texts(outputs, page) for line in text.splitlines()]
-        if len(lines) >= _EXCERPT_LINES:
-            return lines[:_EXCERPT_LINES]
+        for text in _body_texts(outputs, page):
+            lines = text.splitlines()
+            if len(lines) >= _EXCERPT_LINES and len(lines[0]) >= _RUNNING_TEXT_CHARACTERS:
+                return lines[:_EXCERPT_LINES]
     return []
 
 

@@ -24,6 +24,10 @@ _SET_APART = 1.4
 """How far a header or a new paragraph keeps off the text, in ordinary distances from line to line."""
 _INDENT = 0.7
 """Of a paragraph's first line, in line heights; less is skew or a curled page."""
+_DEEPEST_INDENT = 3.0
+"""In line heights; deeper is verse, whose lines all end short."""
+_ENDS_SHORT = 2.0
+"""Of the column's right edge, in line heights: the last line of a paragraph."""
 _CAPTION_DISTANCE = 2.5
 """At most, between a caption and its picture, in line heights."""
 _LONGEST_CAPTION = 200
@@ -123,23 +127,23 @@ def _regions_of(column: Sequence[OcrLine | Picture], measures: Measures) -> Iter
 
 def _paragraphs(lines: Sequence[OcrLine], measures: Measures) -> Iterator[Region]:
     rows = [joined(row) for row in rows_of(lines)]
+    if not rows:
+        return
     indent = _INDENT * measures.line_height
-    paragraph: list[OcrLine] = []
-    begun_by_indent = False
-    for index, row in enumerate(rows):
-        before = rows[index - 1].bbox if index else row.bbox
-        after = rows[index + 1].bbox if index + 1 < len(rows) else row.bbox
+    full_line = max(row.bbox.right for row in rows) - _ENDS_SHORT * measures.line_height
+    paragraph, indented = [rows[0]], False
+    for row in rows[1:]:
+        before = paragraph[-1].bbox
         step = row.bbox.x - before.x
         gap = row.bbox.centre_y - before.centre_y > _SET_APART * measures.line_distance
-        # Two paragraphs of one line each, as in dialogue: as far in as the line before, further than the next.
-        again = begun_by_indent and abs(step) <= indent and row.bbox.x - after.x > indent
-        if paragraph and (gap or step > indent or again):
+        # In dialogue a paragraph may be one line: the next begins as far in, after a line that ends short.
+        another = indented and len(paragraph) == 1 and abs(step) <= indent and before.right < full_line
+        if gap or step > indent or another:
             yield _text_region(RegionType.BODY, paragraph)
             paragraph = []
-        begun_by_indent = not paragraph and (step > indent or again)
+            indented = another or indent < step <= _DEEPEST_INDENT * measures.line_height
         paragraph.append(row)
-    if paragraph:
-        yield _text_region(RegionType.BODY, paragraph)
+    yield _text_region(RegionType.BODY, paragraph)
 
 
 def _text_region(kind: RegionType, rows: Sequence[OcrLine]) -> Region:

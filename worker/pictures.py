@@ -70,8 +70,7 @@ def find_pictures(page: Image, text: Iterable[Box]) -> list[Picture]:
 
 def _samples(page: Image) -> Mask:
     factor = max(1, round(max(page.size) / _SAMPLES_ALONG_SIDE))
-    samples: Mask = np.asarray(page.reduce(factor).convert("L"))
-    return samples
+    return np.asarray(page.reduce(factor).convert("L"))
 
 
 def _inked_cells(samples: Mask) -> Mask:
@@ -82,7 +81,8 @@ def _inked_cells(samples: Mask) -> Mask:
     ink = np.pad(ink, spare)
     rows, columns = (length // _SAMPLES_PER_CELL for length in ink.shape)
     share = ink.reshape(rows, _SAMPLES_PER_CELL, columns, _SAMPLES_PER_CELL).mean(axis=(1, 3))
-    return (share > _INKED_SHARE).astype(np.uint8)
+    cells: Mask = (share > _INKED_SHARE).astype(np.uint8)
+    return cells
 
 
 def _components(cells: Mask) -> list[tuple[int, int, int, int, int]]:

@@ -5,10 +5,12 @@ Every worker has one; Redis locks elect which of them acts, so that any worker c
 
 import threading
 import time
+from contextlib import suppress
 from typing import Any, cast
 
 import structlog
 from celery import bootsteps
+from celery.signals import worker_shutdown
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -19,6 +21,7 @@ from worker.workshop import Workshop
 
 TICK_SECONDS = 0.1
 _BACK_OFF_SECONDS = 1.0
+_LAST_COMMIT_SECONDS = 5.0
 _TROUBLE = (OSError, LeafmarkError, RedisError, OperationalError)
 
 log = structlog.get_logger("leafmark.steward")
@@ -39,12 +42,19 @@ class Steward:
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """End, after one last look at the inboxes. Waits at most `timeout` seconds."""
+        """End, once what waits in the inboxes is committed, or after `timeout` seconds."""
         self._stopping.set()
-        self._thread.join(timeout)
+        self._thread.join()
+        deadline = time.monotonic() + timeout
+        with suppress(*_TROUBLE):
+            while self.commit_inboxes() and time.monotonic() < deadline:
+                time.sleep(TICK_SECONDS)
 
-    def commit_inboxes(self) -> None:
+    def commit_inboxes(self) -> bool:
         """Merge what waits in any inbox that nobody else is merging.
+
+        Returns:
+            Whether any inbox may still hold something.
 
         Raises:
             OSError, LeafmarkError, RedisError: as the coordinator.
@@ -67,6 +77,7 @@ class Steward:
                 )
             elif not len(coordinator.inbox):
                 self._forget(name, coordinator.inbox)
+        return bool(redis.scard(index))
 
     def heal(self) -> None:
         """Look after every open stage.
@@ -93,9 +104,7 @@ class Steward:
             redis.sadd(index, name)
 
     def _run(self) -> None:
-        last_look = False
-        while not last_look:
-            last_look = self._stopping.wait(TICK_SECONDS)
+        while not self._stopping.wait(TICK_SECONDS):
             try:
                 self.commit_inboxes()
                 self._heal_when_due()
@@ -110,22 +119,18 @@ class Steward:
 
 
 class StewardStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery publishes no types
-    """Starts the steward with the worker, after the pool has forked, and stops it before."""
+    """Starts the steward with the worker, once the pool has forked.
+
+    It has no `stop`: Celery stops steps before it waits for the pages in hand, and these want to be committed. The
+    signal at the end of the shutdown does that.
+    """
 
     requires = frozenset({"celery.worker.components:Pool"})
-
-    def __init__(self, parent: Any, **options: Any) -> None:
-        super().__init__(parent, **options)
-        self._steward: Steward | None = None
 
     def start(self, _parent: Any) -> None:
         """Called by Celery when the worker starts."""
         from worker.tasks import workshop  # noqa: PLC0415  # the tasks' module imports the app, which imports us
 
-        self._steward = Steward(workshop())
-        self._steward.start()
-
-    def stop(self, _parent: Any) -> None:
-        """Called by Celery when the worker stops, with the page in hand finished."""
-        if self._steward is not None:
-            self._steward.stop(timeout=10)
+        steward = Steward(workshop())
+        steward.start()
+        worker_shutdown.connect(lambda **_: steward.stop(_LAST_COMMIT_SECONDS), weak=False)

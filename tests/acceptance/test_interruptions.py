@@ -10,7 +10,7 @@ from sample import small_page, write_image_folder
 from tests.deployment import PRODUCER, Deployment, Process
 
 pytestmark = pytest.mark.timeout(180)
-PAGES = 16
+PAGES = 24
 SCAN = "slips"
 
 

@@ -38,7 +38,7 @@ def _not_placeholder(value: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_not_placeholder)]
-Name = Annotated[Text, Field(min_length=1)]
+Name = Annotated[str, Field(min_length=1), AfterValidator(_not_placeholder)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

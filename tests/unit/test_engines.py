@@ -1,0 +1,150 @@
+"""The OCR engines: what they read, and what they say when something is not installed."""
+
+import importlib.metadata
+import socket
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from checkpointing.errors import SettingsError
+from worker.engines import rapid, tesseract
+from worker.engines.base import OcrEngine, make_engine
+
+SENTENCES = ["Call me Ishmael.", "Some years ago"]
+
+
+def printed(mode: str = "RGB") -> Image.Image:
+    page = Image.new("RGB", (600, 200), (240, 232, 214))
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(36)
+    for number, sentence in enumerate(SENTENCES):
+        pen.text((60, 30 + 70 * number), sentence, fill=(30, 25, 20), font=font)
+    return page.convert(mode)
+
+
+def assert_reads(engine: OcrEngine, page: Image.Image) -> None:
+    lines = sorted(engine.recognise(page), key=lambda line: line.bbox.y)
+    assert [line.text for line in lines] == SENTENCES
+    for number, line in enumerate(lines):
+        assert 0.8 < line.confidence <= 1
+        assert abs(line.bbox.x - 60) < 15
+        assert line.bbox.y < 30 + 70 * number + 25 < line.bbox.bottom
+
+
+@pytest.fixture(scope="module")
+def rapidocr() -> OcrEngine:
+    engine = make_engine("rapidocr", "eng")
+    engine.load()
+    return engine
+
+
+@pytest.fixture(scope="module")
+def english_tesseract() -> OcrEngine:
+    pytest.importorskip("tesserocr", reason="tesserocr is not installed: pip install 'leafmark[tesseract]'")
+    engine = make_engine("tesseract", "eng")
+    try:
+        engine.load()
+    except SettingsError as error:
+        pytest.skip(str(error))
+    return engine
+
+
+def test_rapidocr_reads_print_in_colour(rapidocr: OcrEngine) -> None:
+    assert_reads(rapidocr, printed())
+
+
+def test_rapidocr_reads_grey_pages_from_several_threads_at_once(rapidocr: OcrEngine) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        for outcome in [pool.submit(assert_reads, rapidocr, printed("L")) for _ in range(4)]:
+            outcome.result()
+
+
+def test_rapidocr_finds_nothing_on_blank_paper_and_says_nothing(
+    rapidocr: OcrEngine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert rapidocr.recognise(Image.new("L", (400, 300), 230)) == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_rapidocr_names_its_models_in_its_version(rapidocr: OcrEngine) -> None:
+    assert rapidocr.version.startswith(f"rapidocr {importlib.metadata.version('rapidocr')}, onnxruntime ")
+    assert "_det_" in rapidocr.version
+    assert "_rec_" in rapidocr.version
+
+
+def test_a_model_missing_from_disk_is_a_settings_error_and_is_not_downloaded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(*_: object, **__: object) -> NoReturn:
+        pytest.fail("tried to reach the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(rapid, "_carried_model", lambda task: tmp_path / f"{task}.onnx")
+
+    with pytest.raises(SettingsError, match=r"det\.onnx.*pip install --force-reinstall"):
+        rapid.RapidOcr().load()
+
+
+def test_a_rapidocr_without_models_is_a_settings_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rapid, "files", lambda _: [])
+
+    with pytest.raises(SettingsError, match="not installed with its det model"):
+        rapid.RapidOcr().load()
+
+
+def test_a_rapidocr_that_reads_nothing_is_a_settings_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rapid, "_make_reader", lambda *_: object())
+    monkeypatch.setattr(rapid, "_read", lambda *_: [])
+
+    with pytest.raises(SettingsError, match="cannot read a plain word"):
+        rapid.RapidOcr().load()
+
+
+def test_tesseract_reads_print(english_tesseract: OcrEngine) -> None:
+    assert_reads(english_tesseract, printed())
+    assert_reads(english_tesseract, printed("L"))
+
+
+def test_tesseract_finds_nothing_on_blank_paper_and_says_nothing(
+    english_tesseract: OcrEngine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert english_tesseract.recognise(Image.new("L", (400, 300), 230)) == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_tesseract_names_its_version_and_languages(english_tesseract: OcrEngine) -> None:
+    assert english_tesseract.version.startswith("tesseract ")
+    assert english_tesseract.version.endswith(", eng")
+
+
+def test_missing_language_data_is_a_settings_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("tesserocr", reason="tesserocr is not installed: pip install 'leafmark[tesseract]'")
+    monkeypatch.setenv("TESSDATA_PREFIX", str(tmp_path))
+
+    with pytest.raises(SettingsError, match=r"'deu\+chi_sim'.*tesseract-ocr-deu tesseract-ocr-chi-sim"):
+        tesseract.Tesseract("deu+chi_sim").load()
+
+
+def test_damaged_language_data_is_a_settings_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("tesserocr", reason="tesserocr is not installed: pip install 'leafmark[tesseract]'")
+    (tmp_path / "eng.traineddata").write_bytes(b"not a model")
+    monkeypatch.setenv("TESSDATA_PREFIX", str(tmp_path))
+
+    with pytest.raises(SettingsError, match="cannot load the language data 'eng'"):
+        tesseract.Tesseract("eng").load()
+
+
+def test_tesserocr_not_installed_is_a_settings_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tesserocr", None)
+
+    with pytest.raises(SettingsError, match=r"pip install 'leafmark\[tesseract\]'"):
+        tesseract.Tesseract("eng").load()
+
+
+def test_an_unknown_engine_is_a_settings_error() -> None:
+    with pytest.raises(SettingsError, match="no OCR engine 'abbyy'"):
+        make_engine("abbyy", "eng")

@@ -1,0 +1,253 @@
+"""Layout from line boxes alone: a page of 1000 x 1400 pixels with lines 20 pixels high, 26 apart."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFilter
+
+from worker.boxes import Box
+from worker.engines.base import OcrLine
+from worker.layout import Region, RegionType, arrange
+from worker.pictures import Picture, find_pictures
+
+PAGE = (1000, 1400)
+PAPER = (240, 232, 214)
+
+
+def line(text: str, x: int, y: int, width: int, height: int = 20) -> OcrLine:
+    return OcrLine(text, 0.9, Box(x, y, width, height))
+
+
+def column(prefix: str, x: int, top: int, width: int, count: int) -> list[OcrLine]:
+    return [line(f"{prefix}{number}", x, top + 26 * number, width) for number in range(count)]
+
+
+def texts(regions: list[Region]) -> list[str]:
+    return [region.text for region in regions]
+
+
+def blank_page() -> Image.Image:
+    """Stained, speckled paper."""
+    return _blank_page().copy()
+
+
+@cache
+def _blank_page() -> Image.Image:
+    page = Image.new("RGB", PAGE, PAPER)
+    ImageDraw.Draw(page).ellipse((300, 400, 700, 900), fill=(212, 200, 176))
+    noise = np.random.default_rng(7).normal(0, 10, (PAGE[1], PAGE[0], 1))
+    speckled = np.asarray(page.filter(ImageFilter.GaussianBlur(20))) + noise
+    speckled[np.random.default_rng(8).random(speckled.shape[:2]) < 0.002] = 20
+    return Image.fromarray(speckled.clip(0, 255).astype(np.uint8))
+
+
+def test_header_body_and_page_number_are_told_apart() -> None:
+    lines = [
+        line("THE WHALE", 420, 60, 160),
+        line("17", 860, 62, 30),
+        *column("a", 100, 200, 800, 20),
+        line("B 2", 480, 1340, 40),
+    ]
+
+    regions = arrange(lines, [], PAGE)
+
+    assert [region.type for region in regions] == [RegionType.HEADER, RegionType.BODY, RegionType.FOOTER]
+    assert regions[0].text == "THE WHALE 17"
+    assert regions[1].text.split("\n") == [f"a{number}" for number in range(20)]
+    assert regions[2].text == "B 2"
+
+
+def test_a_first_line_at_ordinary_distance_is_no_header() -> None:
+    regions = arrange(column("a", 100, 60, 800, 20), [], PAGE)
+
+    assert [region.type for region in regions] == [RegionType.BODY]
+
+
+def test_a_tall_title_at_the_top_is_no_header() -> None:
+    regions = arrange([line("II", 300, 50, 400, 80), *column("a", 100, 240, 800, 20)], [], PAGE)
+
+    assert [region.type for region in regions] == [RegionType.BODY, RegionType.BODY]
+
+
+def test_a_page_number_alone_is_a_footer() -> None:
+    assert [region.type for region in arrange([line("5", 490, 1340, 20)], [], PAGE)] == [RegionType.FOOTER]
+
+
+def test_the_left_column_is_read_before_the_right_one() -> None:
+    lines = [*column("right", 520, 200, 380, 10), *column("left", 100, 207, 380, 10)]
+
+    left, right = texts(arrange(lines, [], PAGE))
+
+    assert left.split("\n") == [f"left{number}" for number in range(10)]
+    assert right.split("\n") == [f"right{number}" for number in range(10)]
+
+
+def test_headings_across_two_columns_divide_what_is_above_from_what_is_below() -> None:
+    lines = [
+        line("first heading", 300, 160, 400),
+        *column("a", 100, 200, 380, 6),
+        *column("b", 520, 200, 380, 6),
+        line("second heading", 300, 400, 400),
+        *column("c", 100, 440, 380, 8),
+        *column("d", 520, 440, 380, 8),
+        line("last words across", 100, 700, 800),
+    ]
+
+    starts = [text.split("\n")[0] for text in texts(arrange(lines, [], PAGE))]
+
+    assert starts == ["first heading", "a0", "b0", "second heading", "c0", "d0", "last words across"]
+
+
+def test_the_page_numbers_of_a_table_of_contents_stay_in_their_rows() -> None:
+    lines = [*column("chapter ", 100, 300, 500, 6), *column("1", 860, 300, 30, 6)]
+
+    (contents,) = texts(arrange(lines, [], PAGE))
+
+    assert contents.split("\n")[2] == "chapter 2 12"
+
+
+def test_pieces_of_a_line_are_joined_with_one_space_from_left_to_right() -> None:
+    lines = [line("whale", 420, 303, 300), line("the white", 100, 300, 300), line("swam", 100, 326, 620)]
+
+    assert texts(arrange(lines, [], PAGE)) == ["the white whale\nswam"]
+
+
+def test_confidence_is_the_mean_over_characters() -> None:
+    lines = [OcrLine("aaa", 1.0, Box(100, 300, 300, 20)), OcrLine("b", 0.6, Box(420, 300, 300, 20))]
+
+    (region,) = arrange(lines, [], PAGE)
+
+    assert region.confidence == pytest.approx(0.9)
+
+
+def test_hyphens_at_line_ends_stay_as_printed() -> None:
+    lines = [line("the har-", 100, 300, 800), line("poon", 100, 326, 200)]
+
+    assert texts(arrange(lines, [], PAGE)) == ["the har-\npoon"]
+
+
+def test_an_indented_line_begins_a_paragraph() -> None:
+    lines = column("a", 100, 300, 800, 6)
+    lines[3] = line("a3", 140, 378, 760)
+
+    assert texts(arrange(lines, [], PAGE)) == ["a0\na1\na2", "a3\na4\na5"]
+
+
+def test_each_line_of_a_dialogue_is_a_paragraph() -> None:
+    lines = [
+        line("said:", 100, 300, 200),
+        line("Who?", 140, 326, 200),
+        line("I.", 140, 352, 100),
+        line("He fell,", 140, 378, 760),
+        line("and rose.", 100, 404, 400),
+    ]
+
+    assert texts(arrange(lines, [], PAGE)) == ["said:", "Who?", "I.", "He fell,\nand rose."]
+
+
+def test_verse_stays_together() -> None:
+    lines = [
+        line("He sang:", 100, 300, 200),
+        *(line(f"verse {number}", 220, 326 + 26 * number, 300) for number in range(4)),
+        line("and was gone, as all of them are in the end.", 140, 430, 760),
+    ]
+
+    assert texts(arrange(lines, [], PAGE))[1].startswith("verse 0\nverse 1\nverse 2\nverse 3")
+
+
+def test_a_wide_gap_begins_a_paragraph() -> None:
+    lines = [*column("a", 100, 300, 800, 4), *column("b", 100, 430, 800, 4)]
+
+    assert [text[0] for text in texts(arrange(lines, [], PAGE))] == ["a", "b"]
+
+
+def test_widely_spaced_lines_are_one_paragraph() -> None:
+    lines = [line(f"a{number}", 100, 300 + 52 * number, 800) for number in range(6)]
+
+    assert len(arrange(lines, [], PAGE)) == 1
+
+
+def test_a_skewed_page_keeps_its_lines_and_columns() -> None:
+    skewed = []
+    for piece in [*column("a", 100, 300, 380, 8), *column("b", 530, 300, 380, 8)]:
+        box = piece.bbox
+        skewed.append(line(piece.text, box.x - box.y // 100, box.y + box.x // 100, box.width, 24))
+
+    assert [text.split("\n")[-1] for text in texts(arrange(skewed, [], PAGE))] == ["a7", "b7"]
+
+
+def test_text_beside_a_picture_is_read_after_the_picture_and_its_caption() -> None:
+    picture = Picture(Box(100, 226, 380, 400), 0.5)
+    lines = [
+        line("above both", 100, 180, 800),
+        line("The whale.", 220, 640, 140),
+        *column("beside", 500, 220, 400, 17),
+        line("below both", 100, 690, 800),
+    ]
+
+    regions = arrange(lines, [picture], PAGE)
+
+    assert [region.type for region in regions] == ["body", "image", "caption", "body", "body"]
+    assert regions[2].text == "The whale."
+    assert regions[3].text.startswith("beside0\n")
+    assert regions[4].text == "below both"
+
+
+def test_a_caption_may_stand_above_its_picture() -> None:
+    picture = Picture(Box(200, 400, 600, 400), 0.5)
+
+    regions = arrange([line("Plate I.", 440, 360, 120)], [picture], PAGE)
+
+    assert [region.type for region in regions] == [RegionType.CAPTION, RegionType.IMAGE]
+
+
+def test_a_long_paragraph_under_a_picture_is_no_caption() -> None:
+    picture = Picture(Box(100, 200, 800, 400), 0.5)
+
+    regions = arrange(column("word " * 10, 100, 620, 800, 8), [picture], PAGE)
+
+    assert [region.type for region in regions] == [RegionType.IMAGE, RegionType.BODY]
+
+
+def test_boxes_that_reach_over_the_edge_are_cut_there() -> None:
+    regions = arrange([line("over", -4, 700, 1010), line("outside", 1200, 700, 50)], [], PAGE)
+
+    assert [(region.text, region.bbox) for region in regions] == [("over", Box(0, 700, 1000, 20))]
+
+
+def test_a_page_without_lines_and_pictures_has_no_regions() -> None:
+    assert arrange([], [], PAGE) == []
+
+
+def test_specks_and_stains_are_no_picture() -> None:
+    assert find_pictures(blank_page(), []) == []
+
+
+def test_a_drawing_is_found_where_it_is() -> None:
+    page = blank_page()
+    pen = ImageDraw.Draw(page)
+    for x in range(200, 601, 8):
+        pen.line((x, 500, 800 - x, 900), fill=(30, 25, 20), width=3)
+
+    (picture,) = find_pictures(page.convert("L"), [])
+
+    assert np.allclose(picture.bbox, (200, 500, 400, 400), atol=25)
+    assert 0.3 < picture.fill <= 1
+
+
+def test_an_inked_area_in_which_text_was_read_is_no_picture() -> None:
+    page = blank_page()
+    ImageDraw.Draw(page).rectangle((100, 500, 900, 700), fill=(60, 50, 40))
+
+    assert len(find_pictures(page, [])) == 1
+    assert find_pictures(page, [Box(95, 495, 810, 210)]) == []
+
+
+def test_the_dark_edge_of_a_scan_and_a_frame_are_no_pictures() -> None:
+    page = blank_page()
+    pen = ImageDraw.Draw(page)
+    pen.rectangle((0, 0, 40, 1400), fill=(10, 10, 10))
+    pen.rectangle((120, 120, 900, 1300), outline=(10, 10, 10), width=8)
+
+    assert find_pictures(page, []) == []

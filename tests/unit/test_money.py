@@ -1,0 +1,40 @@
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from checkpointing.money import add_usd
+
+micro_dollars = st.integers(min_value=0, max_value=10**12)
+
+
+@pytest.mark.parametrize(
+    ("amounts", "total"),
+    [
+        ((), 0.0),
+        ((0.1, 0.2), 0.3),
+        ((0.1,) * 10, 1.0),
+        ((0.01,) * 447, 4.47),
+        ((8.5, 1.2, 0.5), 10.2),
+        ((1, 2), 3.0),
+        ((0.0000004,), 0.0),
+        ((0.0000006,), 0.000001),
+        ((123456789.123456, 0.000001), 123456789.123457),
+    ],
+)
+def test_dollars_add_up_as_on_paper(amounts: tuple[float, ...], total: float) -> None:
+    assert add_usd(*amounts) == total
+
+
+def test_a_total_built_up_step_by_step_is_the_same_as_the_sum() -> None:
+    total = 0.0
+    for _ in range(1000):
+        total = add_usd(total, 0.1)
+    assert total == 100.0
+
+
+@given(st.lists(micro_dollars, max_size=20))
+def test_no_micro_dollar_is_lost_in_any_order(amounts: list[int]) -> None:
+    usd = [amount / 1_000_000 for amount in amounts]
+    assert add_usd(*usd) == add_usd(*reversed(usd)) == float(Decimal(sum(amounts)) / 1_000_000)

@@ -1,0 +1,183 @@
+"""The OCR stage with an engine that answers from a list, and the schema of its output."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from PIL import Image, ImageDraw
+from pydantic import ValidationError
+
+from checkpointing.errors import SettingsError
+from worker.boxes import Box
+from worker.engines.base import OcrLine
+from worker.sources.base import PageImage
+from worker.stages.base import Stage
+from worker.stages.ocr import OcrPage, OcrStage
+
+
+class ListEngine:
+    name = "list"
+    version = "list 1"
+
+    def __init__(self, lines: list[OcrLine]) -> None:
+        self.lines = lines
+        self.loads = 0
+
+    def load(self) -> None:
+        self.loads += 1
+
+    def recognise(self, image: Image.Image) -> list[OcrLine]:
+        assert image.size == (1000, 1400)
+        return self.lines
+
+
+class BrokenEngine(ListEngine):
+    def load(self) -> None:
+        raise SettingsError("not installed")
+
+
+class OnePage:
+    def __init__(self, image: Image.Image | None = None) -> None:
+        self._image = image or Image.new("L", (1000, 1400), 235)
+
+    def image(self, page: int) -> PageImage:
+        assert page == 7
+        return PageImage(self._image, dpi=300.0)
+
+    def output(self, stage: str, page: int) -> dict[str, Any]:
+        raise AssertionError(f"OCR needs no output of {stage} for page {page}")
+
+
+def paragraph() -> list[OcrLine]:
+    return [OcrLine(f"line {number}", 0.9, Box(100, 300 + 26 * number, 800, 20)) for number in range(5)]
+
+
+def output() -> dict[str, Any]:
+    """A valid output with two regions, as parsed JSON."""
+    header = OcrLine("THE WHALE", 0.95, Box(400, 60, 200, 20))
+    page = OcrStage(ListEngine([header, *paragraph()])).run(7, OnePage())
+    return page.model_dump(mode="json")
+
+
+def test_a_page_of_text_becomes_numbered_regions() -> None:
+    before = datetime.now(UTC)
+
+    result = output()
+
+    assert [(r["id"], r["type"], r["reading_order"]) for r in result["regions"]] == [
+        ("r1", "header", 1),
+        ("r2", "body", 2),
+    ]
+    assert result["regions"][0]["bbox"] == [400, 60, 200, 20]
+    assert result["regions"][1]["text"] == "line 0\nline 1\nline 2\nline 3\nline 4"
+    assert result["page_number"] == 7
+    assert result["page_dimensions"] == {"width": 1000, "height": 1400}
+    assert (result["blank"], result["dpi"]) == (False, 300.0)
+    assert (result["engine"], result["engine_version"]) == ("list", "list 1")
+    assert before <= datetime.fromisoformat(result["ocr_timestamp"]) <= datetime.now(UTC)
+
+
+def test_an_output_survives_being_written_and_read() -> None:
+    page = OcrStage(ListEngine(paragraph())).run(7, OnePage())
+
+    assert OcrPage.model_validate_json(page.model_dump_json()) == page
+
+
+def test_a_blank_page_is_a_valid_empty_output() -> None:
+    page = OcrStage(ListEngine([])).run(7, OnePage())
+
+    assert page.blank
+    assert page.regions == ()
+
+
+def test_a_picture_without_text_is_not_blank() -> None:
+    image = Image.new("L", (1000, 1400), 235)
+    ImageDraw.Draw(image).ellipse((200, 300, 800, 900), fill=60)
+
+    page = OcrStage(ListEngine([])).run(7, OnePage(image))
+
+    assert not page.blank
+    assert [(region.type, region.text) for region in page.regions] == [("image", "")]
+
+
+def test_the_stage_loads_its_engine_when_prepared() -> None:
+    engine = ListEngine([])
+    stage: Stage = OcrStage(engine)
+    assert engine.loads == 0
+
+    stage.prepare()
+
+    assert engine.loads == 1
+
+
+def test_an_engine_that_is_not_installed_stops_the_preparation() -> None:
+    with pytest.raises(SettingsError, match="not installed"):
+        OcrStage(BrokenEngine([])).prepare()
+
+
+@pytest.mark.parametrize("field", sorted(OcrPage.model_fields))
+def test_an_output_without_one_of_its_fields_is_invalid(field: str) -> None:
+    broken = output()
+    del broken[field]
+
+    with pytest.raises(ValidationError, match=field):
+        OcrPage.model_validate(broken)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"blank": True}, "blank exactly when"),
+        ({"regions": []}, "blank exactly when"),
+        ({"engine": ""}, "at least 1 character"),
+        ({"engine": "TODO"}, "never filled in"),
+        ({"engine_version": " PLACEHOLDER "}, "never filled in"),
+        ({"ocr_timestamp": "TODO"}, "ocr_timestamp"),
+        ({"ocr_timestamp": "2026-01-01T00:00:00"}, "timezone"),
+        ({"page_number": 0}, "greater than 0"),
+        ({"dpi": 0}, "greater than 0"),
+        ({"seconds": -1}, "greater than or equal to 0"),
+        ({"seconds": float("nan")}, "seconds"),
+        ({"page_dimensions": {"width": 500, "height": 1400}}, "beyond the page"),
+        ({"page_dimensions": {"width": 0, "height": 1400}}, "greater than 0"),
+        ({"note": "extra"}, "Extra inputs"),
+    ],
+)
+def test_an_output_with_a_wrong_field_is_invalid(changes: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        OcrPage.model_validate(output() | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"id": "r1"}, "same id"),
+        ({"reading_order": 1}, "reading_order"),
+        ({"reading_order": 3}, "reading_order"),
+        ({"type": "margin"}, "type"),
+        ({"type": "image"}, "an image has no text"),
+        ({"text": ""}, "every other region has some"),
+        ({"text": " \n"}, "every other region has some"),
+        ({"text": "<text>"}, "never filled in"),
+        ({"confidence": 1.01}, "less than or equal to 1"),
+        ({"confidence": float("nan")}, "confidence"),
+        ({"bbox": [100, 300, 901, 20]}, "beyond the page"),
+        ({"bbox": [-1, 300, 100, 20]}, "greater than or equal to 0"),
+        ({"bbox": [100, 300, 100, 0]}, "greater than 0"),
+        ({"bbox": [100, 300, 100]}, "bbox"),
+    ],
+)
+def test_an_output_with_a_wrong_region_is_invalid(changes: dict[str, Any], complaint: str) -> None:
+    broken = output()
+    broken["regions"][1] |= changes
+
+    with pytest.raises(ValidationError, match=complaint):
+        OcrPage.model_validate(broken)
+
+
+@pytest.mark.parametrize("text", ["XXX", "None.", "...", "Null", "There is much to do: TODO"])
+def test_words_that_books_print_are_no_placeholders(text: str) -> None:
+    result = output()
+    result["regions"][1]["text"] = text
+
+    assert OcrPage.model_validate(result).regions[1].text == text
