@@ -72,6 +72,12 @@ class Deployment:
         name = f"--hostname=w{len(self._processes)}@%h"
         return self.start([*WORKER, f"--concurrency={processes}", name, *options], **environment)
 
+    def wait_until_ready(self) -> None:
+        """Wait until every process started so far, workers all of them, takes tasks."""
+        count = len(self._processes)
+        logs = [self._log_path(number) for number in range(count)]
+        self.wait(lambda: all(" ready." in log.read_text() for log in logs), 60, f"{count} workers to be ready")
+
     def kill(self, process: Process) -> None:
         """`kill -9` a process, and the pool processes that it leaves behind."""
         os.killpg(process.pid, signal.SIGKILL)

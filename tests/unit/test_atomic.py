@@ -263,7 +263,6 @@ def test_a_folder_that_is_there_already_is_fine(tmp_path: Path, disk: Disk) -> N
 
 
 def test_a_file_where_a_folder_should_be_is_an_error(path: Path) -> None:
-    with pytest.raises(FileExistsError):
-        make_folder(path)
-    with pytest.raises(NotADirectoryError):
-        make_folder(path / "below")
+    for folder in (path, path / "below"):
+        with pytest.raises(FileExistsError):
+            make_folder(folder)

@@ -1,0 +1,31 @@
+"""How a figure is printed."""
+
+import json
+import sys
+
+
+def report(name: str, value: float, unit: str, yardstick: str, ratio: float | None) -> None:
+    """Print one figure as a line of JSON on stdout.
+
+    Args:
+        name: what was measured.
+        value: in `unit`.
+        unit: of the value.
+        yardstick: what it is compared with, measured in the same run, with its own value.
+        ratio: value over yardstick.
+    """
+    figure = {
+        "name": name,
+        "value": round(value, 4),
+        "unit": unit,
+        "yardstick": yardstick,
+        "ratio": None if ratio is None else round(ratio, 3),
+    }
+    sys.stdout.write(json.dumps(figure) + "\n")
+    sys.stdout.flush()
+
+
+def note(words: str) -> None:
+    """Say on stderr what is going on."""
+    sys.stderr.write(f"{words}\n")
+    sys.stderr.flush()
