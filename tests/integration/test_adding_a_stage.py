@@ -1,0 +1,71 @@
+"""The example of docs/adding-a-stage.md, run as it stands there."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from producer.embedded import EmbeddedBroker
+from producer.enqueue import Request, enqueue
+from producer.ingest import ingest
+from sample import small_page, write_image_folder
+from worker.app import make_app
+from worker.messages import PageMessage
+from worker.process import Outcome, process_page
+from worker.registry import STAGES
+from worker.settings import Settings
+from worker.workshop import Workshop
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "adding-a-stage.md"
+
+
+def test_the_documented_stage_is_registered_enqueued_and_run(
+    tmp_path: Path, broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STAGES, "words", STAGES["ocr"])  # Undoes the registration below.
+    namespace = {"__name__": "documented_stage"}
+    blocks = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(compile(block, str(DOCUMENT), "exec"), namespace)  # noqa: S102  # the document's own code
+
+    settings = Settings(storage_root=tmp_path / "scans", redis_url=broker.url)
+    workshop = Workshop(settings, make_app(settings))
+    book = write_image_folder(tmp_path / "book", [small_page(1)])
+    ingest(book, settings.root)
+    ocr = workshop.outputs("book", "ocr").path
+    ocr.mkdir()
+    (ocr / "page_0001.json").write_text(json.dumps(_ocr_output("four words on it")))
+
+    made = enqueue(workshop, Request("book", "words"))
+    assert made.enqueued == [1]
+    outcome = process_page(workshop, PageMessage(scan_id="book", stage="words", page=1))
+    assert outcome is Outcome.COMPLETE
+    commit = workshop.coordinator("book", "words").commit()
+    assert commit is not None
+    assert commit.completed == [1]
+    assert workshop.outputs("book", "words").load(1) == {"page_number": 1, "words": 4}
+    workshop.redis.close()
+
+
+def _ocr_output(text: str) -> dict[str, object]:
+    region = {
+        "id": "r1",
+        "type": "body",
+        "bbox": [10, 10, 80, 20],
+        "text": text,
+        "confidence": 0.9,
+        "reading_order": 1,
+    }
+    return {
+        "page_number": 1,
+        "page_dimensions": {"width": 100, "height": 100},
+        "regions": [region],
+        "blank": False,
+        "ocr_timestamp": "2026-01-01T00:00:00+00:00",
+        "engine": "rapidocr",
+        "engine_version": "3",
+        "dpi": 300,
+        "seconds": 0.1,
+    }
