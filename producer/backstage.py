@@ -3,7 +3,8 @@
 It lives exactly as long as whoever started it: its standard input is a pipe that nobody writes to, and when the
 other end closes, because the starter is done or was killed, everything here is stopped. So nothing is orphaned.
 
-`python -m producer.backstage ROOT WORKERS` prints the broker's URL on stdout once it is up.
+`python -m producer.backstage ROOT WORKERS` prints the broker's URL on stdout once it is up, and then the process
+group of each worker that it starts: whoever sees it killed with -9 can end those.
 """
 
 import contextlib
@@ -15,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import IO
 
+from checkpointing.locks import file_lock
 from producer.embedded import embedded_broker
 from worker.open_stages import OWN_FOLDER
 
@@ -71,7 +73,7 @@ class Worker:
 
     def _start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "celery", "-A", "worker", "worker", "--without-gossip", "--without-mingle"]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*command, "--concurrency", str(self._processes)],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
@@ -79,6 +81,8 @@ class Worker:
             env={**os.environ, "LEAFMARK_REDIS_URL": self._redis_url},
             start_new_session=True,
         )
+        _tell(process.pid)
+        return process
 
     def _refused_to_start(self) -> bool:
         """Its own checks ended it (see `worker.preflight`): trying again gives the same."""
@@ -93,17 +97,22 @@ class Worker:
 def serve(root: Path, processes: int) -> int:
     """Run broker and workers until standard input closes or SIGTERM comes.
 
+    It begins once those of an earlier run are gone: where that was killed with -9 they finish their pages yet.
+
     Returns:
         The exit code: 0 when asked to stop, otherwise that of the worker that could not be kept alive.
     """
     stopping, wake = os.pipe()
     signal.signal(signal.SIGTERM, lambda *_: os.write(wake, b"."))
-    log_path = worker_log(root)
-    with embedded_broker(root / OWN_FOLDER / "valkey") as broker, log_path.open("ab") as log:
+    own = root / OWN_FOLDER
+    with (
+        file_lock(own / "backstage.lock", GRACE_SECONDS * 2),
+        embedded_broker(own / "valkey") as broker,
+        worker_log(root).open("ab") as log,
+    ):
+        _tell(broker.url)
         worker = Worker(broker.url, processes, log)
         try:
-            sys.stdout.write(f"{broker.url}\n")
-            sys.stdout.flush()
             while not select.select([sys.stdin, stopping], [], [], _POLL_SECONDS)[0]:
                 broker.keep_alive()
                 if not worker.keep_alive():
@@ -111,6 +120,12 @@ def serve(root: Path, processes: int) -> int:
         finally:
             worker.stop()
     return 0
+
+
+def _tell(line: object) -> None:
+    """Write a line to whoever started us, who may be gone."""
+    with contextlib.suppress(BrokenPipeError):
+        os.write(sys.stdout.fileno(), f"{line}\n".encode())
 
 
 if __name__ == "__main__":

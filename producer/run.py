@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from types import FrameType
 
@@ -26,12 +27,11 @@ class InterruptedRunError(KeyboardInterrupt):
 class Backstage:
     """The embedded broker and its workers, in a process that ends when this one does.
 
+    Made at once; `redis_url` waits until the broker is up. So whoever makes one can stop it from the beginning.
+
     Args:
         root: the storage root; exists.
         processes: how many pages are worked on at once.
-
-    Raises:
-        LeafmarkError: broker or workers did not start.
     """
 
     def __init__(self, root: Path, processes: int) -> None:
@@ -47,7 +47,21 @@ class Backstage:
                 # Ctrl-C reaches us alone; we stop the others in order.
                 start_new_session=True,
             )
-        self.redis_url = self._wait_for_url()
+
+    @cached_property
+    def redis_url(self) -> str:
+        """The broker's URL.
+
+        Raises:
+            LeafmarkError: broker or workers did not start.
+        """
+        out = self._process.stdout
+        ready = out is not None and select.select([out], [], [], _START_TIMEOUT_SECONDS)[0]
+        line = out.readline().decode().strip() if out is not None and ready else ""
+        if line:
+            return line
+        self.stop()
+        raise self._failure(self._process.returncode)
 
     def check(self) -> None:
         """Insist that it is still up.
@@ -63,20 +77,19 @@ class Backstage:
         """Let the workers finish the pages in hand, then end them and the broker."""
         if self._process.stdin is not None:
             self._process.stdin.close()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(GRACE_SECONDS * 2)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        if self._process.returncode is None or self._process.returncode < 0:
+            self._end_by_force()
 
-    def _wait_for_url(self) -> str:
-        out = self._process.stdout
-        ready = out is not None and select.select([out], [], [], _START_TIMEOUT_SECONDS)[0]
-        line = out.readline().decode().strip() if out is not None and ready else ""
-        if line:
-            return line
-        self.stop()
-        raise self._failure(self._process.returncode)
+    def _end_by_force(self) -> None:
+        """It hangs, or was killed and could stop nothing: end its group, and those of its workers, which it named."""
+        _kill_group(self._process.pid)
+        self._process.wait()
+        named = self._process.stdout.read().split() if self._process.stdout is not None else []
+        for group in named:
+            if group.isdigit():
+                _kill_group(int(group))
 
     def _failure(self, code: int) -> LeafmarkError:
         lines = self._log.read_text(errors="replace").splitlines()
@@ -105,6 +118,8 @@ def only_run(root: Path) -> Iterator[None]:
                 f"another `producer run` works under {root}; wait for its end, or give its workers this scan too: "
                 f"LEAFMARK_REDIS_URL={path.read_text().strip() or '(its broker)'} producer enqueue SCAN_ID --wait"
             ) from None
+        # An earlier run's broker is gone.
+        file.truncate(0)
         yield
 
 
@@ -152,3 +167,8 @@ class ParentWatch:
         """
         if self._watches and os.getppid() != self._parent:
             raise InterruptedRunError
+
+
+def _kill_group(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)

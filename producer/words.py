@@ -1,9 +1,11 @@
 """What the commands say, in words and in JSON."""
 
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from producer.enqueue import Plan
 from producer.pages import show_pages
@@ -74,7 +76,9 @@ def plan_json(plan: Plan, *, dry_run: bool) -> dict[str, Any]:
 
 def status_table(scans: list[ScanStatus]) -> Table:
     """One row a stage."""
-    table = Table("scan", "stage", "status", "complete", "remaining", "failed", "cost", "rate", "ETA", "updated")
+    table = Table(
+        "scan", "stage", "status", "complete", "remaining", "failed", "cost", "rate", "ETA", "started", "updated"
+    )
     for scan in scans:
         for name, stage in scan.stages.items():
             table.add_row(scan.metadata.scan_id, name, *_cells(stage))
@@ -92,15 +96,19 @@ def say_failures(console: Console, scans: list[ScanStatus]) -> None:
                 console.print(f"  page {failed['page']}: {failed['message']} ({how})")
 
 
-def _cells(stage: StageStatus) -> list[str]:
-    style = _STYLES.get(stage.status)
+def _cells(stage: StageStatus) -> list[Text | str]:
     return [
-        f"[{style}]{stage.status}[/]" if style else stage.status,
+        Text(stage.status, style=_STYLES.get(stage.status, "")),
         f"{stage.completed}/{stage.total_pages}",
         str(stage.remaining),
         str(stage.failed),
         f"${stage.total_cost_usd:.2f}",
         f"{stage.pages_per_second:.2f}/s" if stage.pages_per_second else "",
         f"{stage.eta_seconds:.0f} s" if stage.eta_seconds is not None else "",
-        f"{stage.updated_at:%Y-%m-%d %H:%M:%S}" if stage.updated_at else "",
+        _moment(stage.started_at),
+        _moment(stage.updated_at),
     ]
+
+
+def _moment(moment: datetime | None) -> str:
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}" if moment else ""

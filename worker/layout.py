@@ -147,10 +147,8 @@ def _paragraphs(lines: Sequence[OcrLine], measures: Measures) -> Iterator[Region
 
 
 def _text_region(kind: RegionType, rows: Sequence[OcrLine]) -> Region:
-    characters = sum(len(row.text) for row in rows)
-    confidence = sum(row.confidence * len(row.text) for row in rows) / characters
-    box = Box.around(row.bbox for row in rows)
-    return Region(kind, box, "\n".join(row.text for row in rows), round(confidence, 4))
+    whole = joined(rows)
+    return Region(kind, whole.bbox, "\n".join(row.text for row in rows), round(whole.confidence, 4))
 
 
 def _with_caption(regions: list[Region], picture: Box, measures: Measures) -> list[Region]:

@@ -103,6 +103,14 @@ class Workshop:
         """The queue of a stage, as one scan sees it."""
         return PageQueue(self._app, self.redis, self.keys, scan_id, stage_name)
 
+    def count_workers(self) -> int:
+        """How many workers answer within a second.
+
+        Raises:
+            kombu.exceptions.OperationalError: the broker failed.
+        """
+        return len(self._app.control.ping(timeout=1.0))
+
     def _make_stage(self, name: str) -> Stage:
         return make_stage(name, self.settings)
 

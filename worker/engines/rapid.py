@@ -1,12 +1,12 @@
 """RapidOCR on onnxruntime: the default engine. Its models come inside its wheel, and no others are used.
 
-The parameters were chosen by measuring, on one core, a page of 1600 x 1963 pixels (a novel, 29 lines):
+The parameters were chosen by measuring, with one thread, a page of 1600 x 1963 pixels (a novel, 29 lines):
 
-- Finding text on a copy of at most 1280 pixels a side takes 0.7 s; at full size 3 s, for the same lines.
-- Reading the lines from the full-size page (`max_side_len`; RapidOCR would shrink the page to 2000 pixels)
-  mends one line in twenty of 7-point type at 300 dpi.
-- Reading one line at a time takes 1.6 s, six at a time 2.0 s: a batch is padded to its longest line.
-- The classifier for upside-down lines turned good lines over, and is off.
+- Finding text on a copy of at most 1280 pixels a side took 0.7 s, at full size about 3 s; no line was lost.
+- Lines are read from the page at full size (`max_side_len`); RapidOCR would shrink it to 2000 pixels. On a
+  drawn page of 7-point type at 300 dpi both together read 178 of 178 lines without a fault, instead of 168.
+- Reading one line at a time took 1.6 s, six at a time 2.0 s: a batch is padded to its longest line.
+- With the classifier for upside-down lines 1013 characters came out instead of 1071; it is off.
 """
 
 import threading

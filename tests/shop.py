@@ -1,0 +1,179 @@
+"""A deployment inside the test: storage, broker and a workshop whose one stage is the stamp stage."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakeredis import FakeRedis
+from redis import Redis
+
+from checkpointing.keys import Keys
+from checkpointing.models import Checkpoint, Completion, FailedPage, now
+from tests.stages import StampStage, stamp
+from worker.messages import PageMessage
+from worker.open_stages import OpenStages
+from worker.process import Outcome, process_page
+from worker.queue import PageQueue
+from worker.registry import STAGES
+from worker.scan import ScanFolder, ScanMetadata, ScanSource, SourceFile
+from worker.settings import Settings
+from worker.workshop import Workshop
+
+SCAN = "a-book"
+STAGE = StampStage.name
+_HASH = "0" * 64
+
+
+class ListApp:
+    """Stands in for the Celery application: publishes as kombu does, into the list of the queue."""
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self._redis = redis
+        self._keys = keys
+
+    @contextmanager
+    def producer_or_acquire(self) -> Iterator[None]:
+        yield
+
+    def send_task(self, _name: str, *, kwargs: dict[str, Any], queue: str, producer: object) -> None:
+        assert producer is None
+        self._redis.lpush(self._keys.queue(queue), json.dumps(kwargs))
+
+
+@dataclass
+class Shop:
+    """What a test needs at hand.
+
+    Attributes:
+        stage: the one stage there is, whatever the workshop.
+        workshop: of one process; `another_workshop` makes that of a second one.
+    """
+
+    root: Path
+    stage: StampStage
+    settings: Settings
+    redis: Redis
+    app: Any
+    workshop: Workshop
+
+    def write_scan(self, scan_id: str = SCAN, pages: int = 5) -> ScanFolder:
+        """Make the folder a scan of so many pages, without a source that could be opened."""
+        scan = ScanFolder(self.root, scan_id)
+        scan.path.mkdir(parents=True)
+        source = ScanSource(
+            kind="pdf", name="a.pdf", files=(SourceFile(name="a.pdf", pages=pages, sha256=_HASH),)
+        )
+        metadata = ScanMetadata(
+            scan_id=scan_id, title="A Book", total_pages=pages, source=source, sha256=_HASH, created_at=now()
+        )
+        scan.metadata_path.write_text(metadata.model_dump_json())
+        return scan
+
+    def another_workshop(self) -> Workshop:
+        return Workshop(self.settings, self.app, self.redis)
+
+    def process(self, page: int, scan_id: str = SCAN, stage: str = STAGE) -> Outcome:
+        return process_page(self.workshop, PageMessage(scan_id=scan_id, stage=stage, page=page))
+
+    def process_next(self) -> Outcome:
+        """Do the page of the oldest message in the queue."""
+        raw = self.redis.rpop(self.workshop.keys.queue(STAGE))
+        assert isinstance(raw, bytes), "the queue is empty"
+        return process_page(self.workshop, PageMessage(**json.loads(raw)))
+
+    def waiting_pages(self, scan_id: str = SCAN) -> list[int]:
+        """The pages of a scan in the queue, oldest first."""
+        raw: Any = self.redis.lrange(self.workshop.keys.queue(STAGE), 0, -1)
+        messages = [json.loads(each) for each in reversed(raw)]
+        return [message["page"] for message in messages if message["scan_id"] == scan_id]
+
+    def entries(self, scan_id: str = SCAN, stage: str = STAGE) -> list[Completion | FailedPage]:
+        """What waits in the inbox."""
+        return self.workshop.inbox(scan_id, stage).read(1000).entries
+
+    def hand_over(self, *entries: Completion | FailedPage, scan_id: str = SCAN) -> None:
+        with self.redis.pipeline() as pipeline:
+            for entry in entries:
+                self.workshop.inbox(scan_id, STAGE).put(entry, pipeline)
+            pipeline.execute()
+
+    def completion(self, page: int, cost_usd: float | None = None, scan_id: str = SCAN) -> Completion:
+        """The completion of a page, whose output is saved for it."""
+        sha256 = self.workshop.outputs(scan_id, STAGE).save(page, stamp(page))
+        return Completion(page=page, sha256=sha256, schema_version="1", cost_usd=cost_usd)
+
+    def complete(self, *pages: int, cost_usd: float | None = None) -> None:
+        """Let pages be complete, in outputs and checkpoint."""
+        self.hand_over(*(self.completion(page, cost_usd) for page in pages))
+        self.commit()
+
+    def commit(self, scan_id: str = SCAN) -> None:
+        """Merge the inbox, whoever committed a moment ago."""
+        self.redis.delete(self.workshop.keys.commit(scan_id, STAGE))
+        assert self.workshop.coordinator(scan_id, STAGE).commit() is not None
+
+    def checkpoint(self, scan_id: str = SCAN) -> Checkpoint:
+        return self.workshop.checkpoint_file(scan_id, STAGE).read()
+
+    def ask_for(self, *ranges: tuple[int, int], scan_id: str = SCAN, total_pages: int = 5) -> None:
+        """Ask for pages as a producer does, without enqueueing any."""
+        file = self.workshop.checkpoint_file(scan_id, STAGE)
+        with file.exclusive() as checkpoint:
+            checkpoint.total_pages = total_pages
+            for first, last in ranges:
+                checkpoint.request(first, last)
+            checkpoint.begin()
+            self.open_stages.add(scan_id, STAGE)
+            file.save(checkpoint)
+
+    @property
+    def queue(self) -> PageQueue:
+        return self.workshop.queue(SCAN, STAGE)
+
+    @property
+    def open_stages(self) -> OpenStages:
+        return self.workshop.open_stages
+
+    def output_path(self, page: int, scan_id: str = SCAN) -> Path:
+        return self.workshop.outputs(scan_id, STAGE).path_of(page)
+
+    def files(self) -> dict[str, tuple[int, bytes]]:
+        """Everything in the storage root: its name, its time in nanoseconds, its bytes."""
+        return {
+            str(path.relative_to(self.root)): (
+                path.stat().st_mtime_ns,
+                path.read_bytes() if path.is_file() else b"",
+            )
+            for path in self.root.rglob("*")
+        }
+
+    def redis_keys(self) -> dict[bytes, object]:
+        """Everything in the broker, by key."""
+        found: Any = self.redis.keys("*")
+        return {key: self.redis.dump(key) for key in found}
+
+    def steps(self) -> set[str]:
+        """The names of keys that speak of the scan, without those that run out by themselves."""
+        found: Any = self.redis.keys(f"*{SCAN}/{STAGE}*")
+        return {key.decode() for key in found if self.redis.ttl(key) == -1}
+
+
+def make_shop(
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    redis: Redis | None = None,
+    app: Any = None,
+    **settings: Any,
+) -> Shop:
+    """A shop over a broker of its own; over a fake one inside the process where none is given."""
+    stage = StampStage()
+    monkeypatch.setitem(STAGES, STAGE, lambda _settings: stage)
+    root.mkdir(exist_ok=True)
+    chosen = Settings(storage_root=root, **settings)
+    client = redis or FakeRedis()
+    publisher = app or ListApp(client, chosen.keys)
+    return Shop(root, stage, chosen, client, publisher, Workshop(chosen, publisher, client))

@@ -1,0 +1,68 @@
+"""A stage as small as can be, which does as it is told: what the machinery around stages is tried on."""
+
+import threading
+from collections.abc import Callable
+from typing import ClassVar
+
+from pydantic import Field
+
+from tests.waiting import wait_until
+from worker.stages.base import PageOutput, StageInputs
+
+Act = Callable[[int], PageOutput]
+
+
+class Stamp(PageOutput):
+    text: str = Field(min_length=1)
+
+
+class Empty(PageOutput):
+    """An output of the wrong kind: the stage's schema refuses it."""
+
+
+def stamp(page: int, text: str = "stamped") -> Stamp:
+    return Stamp(page_number=page, text=text)
+
+
+def raising(error: Exception) -> Act:
+    def act(_page: int) -> PageOutput:
+        raise error
+
+    return act
+
+
+class StampStage:
+    """Keeps the pages it was run for in `runs`, and does with each what `act` says."""
+
+    name: ClassVar[str] = "stamp"
+    output_dir: ClassVar[str] = "stamps"
+    version: ClassVar[str] = "1"
+    depends_on: ClassVar[tuple[str, ...]] = ()
+    schema: ClassVar[type[PageOutput]] = Stamp
+
+    def __init__(self) -> None:
+        self.runs: list[int] = []
+        self.act: Act = stamp
+
+    def prepare(self) -> None:
+        pass
+
+    def run(self, page: int, _inputs: StageInputs) -> PageOutput:
+        self.runs.append(page)
+        return self.act(page)
+
+
+class Gate:
+    """Something to do for a stage that takes as long as the test wants: it ends when `go` is set."""
+
+    def __init__(self) -> None:
+        self._begun = threading.Event()
+        self.go = threading.Event()
+
+    def __call__(self, page: int) -> PageOutput:
+        self._begun.set()
+        assert self.go.wait(10), "the test never let the stage go on"
+        return stamp(page)
+
+    def wait_until_begun(self) -> None:
+        wait_until(self._begun.is_set, 10, "the stage to begin")

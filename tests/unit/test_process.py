@@ -1,0 +1,356 @@
+"""One page, from its message to its completion."""
+
+from pathlib import Path
+
+import pytest
+from billiard.exceptions import SoftTimeLimitExceeded
+from kombu.exceptions import OperationalError
+from pydantic import BaseModel
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from checkpointing.errors import LeafmarkError, PageError, StorageError, UnknownNameError
+from checkpointing.inbox import Inbox
+from checkpointing.models import Completion, FailedPage
+from checkpointing.outputs import OutputFolder
+from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.stages import Empty, Gate, Stamp, raising, stamp
+from worker.claims import Claims
+from worker.messages import PageMessage
+from worker.process import Outcome, process_page
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    made = make_shop(tmp_path / "scans", monkeypatch)
+    made.write_scan()
+    return made
+
+
+def claim_of(shop: Shop, page: int) -> str:
+    return shop.workshop.keys.claim(SCAN, STAGE, page)
+
+
+def attempts_of(shop: Shop, page: int) -> int:
+    count = shop.redis.hget(shop.workshop.keys.attempts(SCAN, STAGE), str(page))
+    return int(count) if isinstance(count, bytes) else 0
+
+
+def test_a_page_is_claimed_then_run_then_saved_then_handed_over(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    put = Inbox.put
+
+    def act(page: int) -> BaseModel:
+        assert shop.redis.exists(claim_of(shop, page))
+        assert attempts_of(shop, page) == 1
+        assert not shop.output_path(page).exists()
+        steps.append("run")
+        return stamp(page)
+
+    def put_and_look(self: Inbox, *arguments: object) -> None:
+        assert shop.output_path(2).exists()
+        assert shop.redis.exists(claim_of(shop, 2))
+        steps.append("hand over")
+        put(self, *arguments)  # type: ignore[arg-type]  # passed on as they came
+
+    shop.stage.act = act  # type: ignore[assignment]  # a page of the right schema
+    monkeypatch.setattr(Inbox, "put", put_and_look)
+    assert shop.process(2) is Outcome.COMPLETE
+    assert steps == ["run", "hand over"]
+    assert not shop.redis.exists(claim_of(shop, 2))
+    (entry,) = shop.entries()
+    assert isinstance(entry, Completion)
+    assert (entry.page, entry.attempts, entry.schema_version) == (2, 1, "1")
+    assert shop.workshop.outputs(SCAN, STAGE).holds(2, entry.sha256)
+    assert entry.seconds is not None
+    assert ":" in entry.worker
+
+
+def test_a_page_with_a_valid_output_is_only_handed_over(shop: Shop) -> None:
+    shop.completion(3)
+    before = shop.output_path(3).stat().st_mtime_ns
+    assert shop.process(3) is Outcome.ALREADY_COMPLETE
+    assert shop.stage.runs == []
+    assert shop.output_path(3).stat().st_mtime_ns == before
+    assert [entry.page for entry in shop.entries()] == [3]
+    assert attempts_of(shop, 3) == 0
+
+
+@pytest.mark.parametrize("left", ["", "{", '{"page_number": 3}', '{"page_number": 4, "text": "another page"}'])
+def test_a_page_with_an_output_that_does_not_count_is_done(shop: Shop, left: str) -> None:
+    shop.output_path(3).parent.mkdir()
+    shop.output_path(3).write_text(left)
+    assert shop.process(3) is Outcome.COMPLETE
+    assert Stamp.model_validate_json(shop.output_path(3).read_bytes()) == stamp(3)
+
+
+def test_a_page_that_somebody_holds_is_left_to_them(shop: Shop) -> None:
+    shop.redis.set(claim_of(shop, 1), "somebody")
+    assert shop.process(1) is Outcome.HELD
+    assert shop.stage.runs == []
+    assert shop.entries() == []
+    assert attempts_of(shop, 1) == 0
+    assert shop.redis.get(claim_of(shop, 1)) == b"somebody"
+
+
+def test_a_page_that_will_never_succeed_is_quarantined_at_once(shop: Shop) -> None:
+    shop.stage.act = raising(PageError("unreadable_image", "the picture is torn"))
+    assert shop.process(4) is Outcome.QUARANTINED
+    (entry,) = shop.entries()
+    assert isinstance(entry, FailedPage)
+    assert (entry.page, entry.kind, entry.message, entry.attempts) == (
+        4,
+        "unreadable_image",
+        "the picture is torn",
+        1,
+    )
+    assert not shop.redis.exists(claim_of(shop, 4))
+    assert shop.waiting_pages() == []
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (ValueError("bad luck"), "error", "ValueError: bad luck"),
+        (MemoryError(), "error", "MemoryError"),
+        (RecursionError("too deep"), "error", "RecursionError: too deep"),
+        (SoftTimeLimitExceeded(), "timeout", "it took more than 600 s"),
+    ],
+)
+def test_a_page_that_fails_is_tried_three_times_and_then_quarantined(
+    shop: Shop, error: Exception, kind: str, message: str
+) -> None:
+    shop.stage.act = raising(error)
+    assert [shop.process(1), shop.process_next(), shop.process_next()] == [
+        Outcome.TRY_AGAIN,
+        Outcome.TRY_AGAIN,
+        Outcome.QUARANTINED,
+    ]
+    assert shop.waiting_pages() == []
+    (entry,) = shop.entries()
+    assert isinstance(entry, FailedPage)
+    assert (entry.kind, entry.attempts) == (kind, 3)
+    assert entry.message.startswith(message)
+    assert not shop.output_path(1).exists()
+
+
+def test_a_page_that_succeeds_at_its_second_attempt_is_complete(shop: Shop) -> None:
+    shop.stage.act = raising(ValueError("once"))
+    assert shop.process(1) is Outcome.TRY_AGAIN
+    shop.stage.act = stamp
+    assert shop.process_next() is Outcome.COMPLETE
+    (entry,) = shop.entries()
+    assert entry.attempts == 2
+
+
+@pytest.mark.parametrize("act", [lambda page: Empty(page_number=page), lambda page: stamp(page + 1)])
+def test_an_output_that_the_schema_refuses_counts_as_an_attempt(shop: Shop, act: object) -> None:
+    shop.stage.act = act  # type: ignore[assignment]  # parametrised
+    outcomes = [shop.process(1), shop.process_next(), shop.process_next()]
+    assert outcomes[-1] is Outcome.QUARANTINED
+    (entry,) = shop.entries()
+    assert isinstance(entry, FailedPage)
+    assert "the output of page 1 is invalid" in entry.message
+    assert list(shop.output_path(1).parent.iterdir()) == []
+
+
+def test_a_stage_that_returns_no_model_counts_as_an_attempt(shop: Shop) -> None:
+    shop.stage.act = lambda _page: None  # type: ignore[assignment,return-value]  # the mistake of a new stage
+    assert shop.process(1) is Outcome.TRY_AGAIN
+    assert attempts_of(shop, 1) == 1
+
+
+def test_the_reason_of_a_quarantined_page_is_one_line_of_bounded_length(shop: Shop) -> None:
+    shop.stage.act = raising(ValueError("first line\nsecond line\n" + "x" * 100_000))
+    for _ in range(3):
+        shop.process(1)
+    (entry,) = shop.entries()
+    assert isinstance(entry, FailedPage)
+    assert "\n" not in entry.message
+    assert len(entry.message) < 2000
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), StorageError("the mount is away")])
+def test_a_page_that_storage_fails_waits_and_loses_no_attempt(shop: Shop, error: Exception) -> None:
+    shop.stage.act = raising(error)
+    for _ in range(5):
+        assert shop.process(1) is Outcome.WAITS
+    assert attempts_of(shop, 1) == 0
+    assert shop.entries() == []
+    assert shop.waiting_pages() == []
+    assert not shop.redis.exists(claim_of(shop, 1))
+    assert not shop.output_path(1).exists()
+
+
+def test_a_page_whose_output_cannot_be_saved_waits_and_leaves_nothing(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> str:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(OutputFolder, "save", refuse)
+    assert shop.process(1) is Outcome.WAITS
+    assert attempts_of(shop, 1) == 0
+    assert shop.entries() == []
+
+
+def test_a_page_that_is_safe_but_not_handed_over_is_handed_over_next_time(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise RedisConnectionError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Inbox, "put", away)
+        assert shop.process(1) is Outcome.WAITS
+    assert shop.entries() == []
+    assert shop.process(1) is Outcome.ALREADY_COMPLETE
+    assert shop.stage.runs == [1]
+    assert [entry.page for entry in shop.entries()] == [1]
+
+
+def test_a_page_that_waits_after_redis_was_flushed_can_be_claimed_at_once(shop: Shop) -> None:
+    def flushed_and_full(_page: int) -> Stamp:
+        shop.redis.flushall()
+        raise OSError(28, "No space left on device")
+
+    shop.stage.act = flushed_and_full
+    assert shop.process(1) is Outcome.WAITS
+    shop.stage.act = stamp
+    assert shop.process(1) is Outcome.COMPLETE
+    (entry,) = shop.entries()
+    assert entry.attempts == 1
+
+
+def test_a_page_whose_second_message_cannot_be_sent_is_left_to_the_steward(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("away")
+
+    monkeypatch.setattr(shop.app, "send_task", away)
+    shop.stage.act = raising(ValueError("bad luck"))
+    assert shop.process(1) in {Outcome.WAITS, Outcome.TRY_AGAIN}
+    assert not shop.redis.exists(claim_of(shop, 1))
+
+
+def test_a_result_is_dropped_when_somebody_else_has_the_page_by_then(shop: Shop) -> None:
+    def lose_the_claim(page: int) -> Stamp:
+        shop.redis.set(claim_of(shop, page), "somebody")
+        return stamp(page)
+
+    shop.stage.act = lose_the_claim
+    assert shop.process(1) is Outcome.HELD
+    assert shop.entries() == []
+    assert not shop.output_path(1).exists()
+    assert shop.redis.get(claim_of(shop, 1)) == b"somebody"
+
+
+def test_a_result_is_dropped_when_somebody_else_finished_the_page_meanwhile(shop: Shop) -> None:
+    """A worker that is paused past its lease wakes up to a page that is complete, and whose claim is free."""
+
+    def paused(page: int) -> Stamp:
+        shop.redis.delete(claim_of(shop, page))
+        shop.stage.act = lambda page: stamp(page, "by the other")
+        other = process_page(shop.another_workshop(), PageMessage(scan_id=SCAN, stage=STAGE, page=page))
+        assert other is Outcome.COMPLETE
+        return stamp(page, "by the sleeper")
+
+    shop.stage.act = paused
+    shop.process(1)
+    assert Stamp.model_validate_json(shop.output_path(1).read_bytes()).text == "by the other"
+    assert len({entry.sha256 for entry in shop.entries() if isinstance(entry, Completion)}) == 1
+
+
+def test_a_claim_that_redis_forgot_does_not_cost_the_result(shop: Shop) -> None:
+    def flush(page: int) -> Stamp:
+        shop.redis.flushall()
+        return stamp(page)
+
+    shop.stage.act = flush
+    assert shop.process(1) is Outcome.COMPLETE
+    assert [entry.page for entry in shop.entries()] == [1]
+
+
+def test_a_page_that_killed_its_worker_each_time_is_quarantined(shop: Shop) -> None:
+    shop.redis.hset(shop.workshop.keys.attempts(SCAN, STAGE), "1", "3")
+    assert shop.process(1) is Outcome.QUARANTINED
+    assert shop.stage.runs == []
+    (entry,) = shop.entries()
+    assert isinstance(entry, FailedPage)
+    assert (entry.kind, entry.attempts) == ("crashed", 3)
+
+
+def test_a_page_that_killed_its_worker_after_saving_is_complete_all_the_same(shop: Shop) -> None:
+    shop.completion(1)
+    shop.redis.hset(shop.workshop.keys.attempts(SCAN, STAGE), "1", "3")
+    assert shop.process(1) is Outcome.ALREADY_COMPLETE
+
+
+def test_ctrl_c_gives_the_page_back_and_goes_on_out(shop: Shop) -> None:
+    def interrupted(_page: int) -> Stamp:
+        raise KeyboardInterrupt
+
+    shop.stage.act = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        shop.process(1)
+    assert not shop.redis.exists(claim_of(shop, 1))
+    assert shop.entries() == []
+
+
+def test_a_message_of_an_unknown_stage_is_refused_and_leaves_nothing(shop: Shop) -> None:
+    files = shop.files()
+    with pytest.raises(UnknownNameError, match="there is no stage 'nonsense'"):
+        shop.process(1, stage="nonsense")
+    assert shop.redis.keys() == []
+    assert shop.files() == files
+
+
+def test_a_message_of_an_unknown_scan_is_refused_and_leaves_nothing(shop: Shop) -> None:
+    files = shop.files()
+    with pytest.raises(UnknownNameError, match="there is no scan 'nowhere'"):
+        shop.process(1, scan_id="nowhere")
+    assert shop.stage.runs == []
+    assert shop.redis.keys() == []
+    assert shop.files() == files
+
+
+@pytest.mark.parametrize("page", [6, 9_999_999])
+def test_a_message_of_a_page_outside_the_book_is_refused_and_leaves_nothing(shop: Shop, page: int) -> None:
+    files = shop.files()
+    with pytest.raises(UnknownNameError, match=f"there is no page {page}"):
+        shop.process(page)
+    assert shop.stage.runs == []
+    assert shop.redis.keys() == []
+    assert shop.files() == files
+
+
+def test_a_scan_id_that_the_pattern_lets_through_still_cannot_lead_up(shop: Shop) -> None:
+    with pytest.raises(LeafmarkError):
+        shop.process(1, scan_id="a..b")
+    assert shop.redis.keys() == []
+
+
+def test_a_broker_that_is_away_is_said_to_the_caller(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise RedisConnectionError("away")
+
+    monkeypatch.setattr(Claims, "take", away)
+    with pytest.raises(RedisError):
+        shop.process(1)
+    assert shop.stage.runs == []
+
+
+def test_two_workers_with_the_same_message_do_the_page_once(shop: Shop) -> None:
+    gate = Gate()
+
+    def first(page: int) -> object:
+        shop.stage.act = gate
+        assert shop.process(page) is Outcome.HELD
+        return stamp(page)
+
+    shop.stage.act = first  # type: ignore[assignment]  # a page of the right schema
+    assert shop.process(1) is Outcome.COMPLETE
+    assert shop.stage.runs == [1]
