@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-_TEMP_MARK = ".tmp."
+_TEMP_MARK = ".tmp"
 
 
 def write_durably(path: Path, data: bytes, check: Callable[[bytes], object]) -> None:
@@ -27,7 +27,8 @@ def write_durably(path: Path, data: bytes, check: Callable[[bytes], object]) -> 
         check: called with the bytes read back from disk; raises when they are not what they should be.
 
     Raises:
-        OSError: the storage failed; the target is untouched and the temp file is gone.
+        OSError: the storage failed; no temp file is left. The target is untouched, or, where only the last
+            step failed (fsync of the folder), it is the whole new file.
         Exception: what `check` raised; likewise.
     """
     temp, fd = _open_temp(path)
@@ -92,7 +93,7 @@ def remove_orphans(folder: Path, prefix: str = "") -> list[Path]:
 def _open_temp(path: Path) -> tuple[Path, int]:
     """Create and lock a temp file beside `path`."""
     while True:
-        temp = path.with_name(f"{path.name}{_TEMP_MARK}{secrets.token_hex(8)}")
+        temp = path.with_name(f"{path.name}{_TEMP_MARK}.{secrets.token_hex(8)}")
         fd = os.open(temp, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)

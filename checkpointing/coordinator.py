@@ -20,7 +20,6 @@ from checkpointing.inbox import Inbox
 from checkpointing.keys import Keys
 from checkpointing.models import Checkpoint, Completion, FailedPage
 from checkpointing.outputs import OutputFolder
-from checkpointing.resume import bring_in_line
 
 BATCH_ENTRIES = 5000
 # How long a dead coordinator keeps the others waiting. One that takes longer is protected by flock all the same.
@@ -109,13 +108,10 @@ class Coordinator:
 
     def _merge(self, entries: list[Completion | FailedPage], refused: int, started: float) -> Commit:
         with self._file.exclusive(_FLOCK_TIMEOUT_SECONDS) as checkpoint:
-            rebuilt = self._file.take_set_aside() is not None
-            if rebuilt:
-                last_page = max(self._outputs.pages(), default=0)
-                bring_in_line(checkpoint, self._outputs, max(checkpoint.total_pages, last_page))
+            before = checkpoint.status
             verdicts = [(entry, self._apply(checkpoint, entry)) for entry in entries]
             checkpoint.settle()
-            if rebuilt or any(changed for _, changed in verdicts):
+            if checkpoint.status is not before or any(changed for _, changed in verdicts):
                 self._file.save(checkpoint)
             return Commit(
                 completed=[entry.page for entry, changed in verdicts if changed and isinstance(entry, Completion)],
@@ -132,6 +128,8 @@ class Coordinator:
         Returns:
             Whether it changed the checkpoint; None when storage does not bear it out.
         """
+        if checkpoint.total_pages and entry.page > checkpoint.total_pages:
+            return None
         if isinstance(entry, FailedPage):
             return checkpoint.fail(entry)
         if not self._outputs.holds(entry.page, entry.sha256):

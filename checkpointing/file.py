@@ -1,10 +1,12 @@
 """The checkpoint file: the only code that reads or writes it.
 
 A change happens inside `exclusive()`: under `flock`, on what stands on disk at that moment, and counts from
-`save()` on. The manager of a single process and the coordinator of many go through the same door.
+`save()` on. The manager of a single process and the coordinator of many go through the same door. A file that
+cannot be used is kept under a dated name, and rebuilt from the outputs.
 """
 
 import contextlib
+import hashlib
 import json
 import re
 import threading
@@ -14,14 +16,17 @@ from typing import NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from checkpointing.atomic import make_folder, remove_orphans, sync_folder, write_durably
+from checkpointing.atomic import make_folder, remove_orphans, write_durably
 from checkpointing.errors import CheckpointError
 from checkpointing.locks import file_lock
 from checkpointing.models import CHECKPOINT_VERSION, Checkpoint, PageRange, now
 from checkpointing.money import add_usd
+from checkpointing.outputs import OutputFolder
+from checkpointing.resume import bring_in_line
 
 LOCK_TIMEOUT_SECONDS = 60.0
 _OLDER_VERSIONS = {"1.0"}
+_MOST_USD = 1e9
 _COST = re.compile(rb'"total_cost_usd"\s*:\s*([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)')
 _TOTAL = re.compile(rb'"total_pages"\s*:\s*([0-9]{1,7})\b')
 _REQUESTED = re.compile(rb'"requested"\s*:\s*(\[[\[\]0-9,\s]*\])\s*,')
@@ -49,14 +54,14 @@ class CheckpointFile:
     Args:
         scan_dir: `<root>/<scan_id>`.
         stage: name of the stage.
-        output_dir: where its outputs are, named in the file for its readers.
+        outputs: of the stage; a checkpoint that cannot be used is rebuilt from them.
     """
 
-    def __init__(self, scan_dir: Path, stage: str, output_dir: str) -> None:
+    def __init__(self, scan_dir: Path, stage: str, outputs: OutputFolder) -> None:
         self.path = scan_dir / "checkpoints" / f"{stage}.json"
         self.scan_id = scan_dir.name
         self.stage = stage
-        self.output_dir = output_dir
+        self._outputs = outputs
         self._thread_lock = threading.RLock()
         self._cached: Checkpoint | None = None
         self._signature: _Signature | None = None
@@ -79,8 +84,8 @@ class CheckpointFile:
     def exclusive(self, timeout: float = LOCK_TIMEOUT_SECONDS) -> Iterator[Checkpoint]:
         """Hold the checkpoint alone, to change it and `save()` it. A change that is not saved is forgotten.
 
-        A file that cannot be used is set aside under a dated name, never deleted, and its cost carried over;
-        `take_set_aside()` then says so, and the caller rebuilds from the outputs.
+        A file that cannot be used is kept under a dated name, and the checkpoint is rebuilt from the outputs; its
+        cost is carried over where it can be read. `take_set_aside()` then says so.
 
         Args:
             timeout: seconds to wait for whoever holds it now.
@@ -89,7 +94,7 @@ class CheckpointFile:
             CheckpointError: somebody else held it all that time.
             OSError: the storage failed; the file is as it was.
         """
-        with self._thread_lock:
+        with self._alone_in_process(timeout):
             make_folder(self.path.parent)
             with file_lock(self.path.with_suffix(".lock"), timeout):
                 checkpoint = self._current()
@@ -103,11 +108,14 @@ class CheckpointFile:
         Raises:
             OSError: the storage failed; the file is as it was.
         """
+        self._cached = None
         checkpoint.revision += 1
         checkpoint.updated_at = now()
         write_durably(self.path, checkpoint.model_dump_json().encode(), json.loads)
         self._signature = _signature_of(self.path)
-        self._cached = checkpoint
+        # A copy, one level deep: what the caller changes after this is not in the file.
+        parts = {"pages": dict(checkpoint.pages), "metadata": dict(checkpoint.metadata)}
+        self._cached = checkpoint.model_copy(update=parts)
 
     def take_set_aside(self) -> Path | None:
         """Where an unusable checkpoint was put, once; None when there was none."""
@@ -118,8 +126,17 @@ class CheckpointFile:
         """Delete what crashed writers left half-written beside the file."""
         return remove_orphans(self.path.parent, self.path.name)
 
+    @contextlib.contextmanager
+    def _alone_in_process(self, timeout: float) -> Iterator[None]:
+        if not self._thread_lock.acquire(timeout=timeout):
+            raise CheckpointError(f"{self.path} has been held by another thread for {timeout:g} s; try again")
+        try:
+            yield
+        finally:
+            self._thread_lock.release()
+
     def _blank(self) -> Checkpoint:
-        return Checkpoint(scan_id=self.scan_id, stage=self.stage, output_dir=self.output_dir)
+        return Checkpoint(scan_id=self.scan_id, stage=self.stage, output_dir=self._outputs.path.name)
 
     def _current(self) -> Checkpoint:
         """What is on disk, parsed only when it is not what was last saved here. Under the lock."""
@@ -127,18 +144,30 @@ class CheckpointFile:
             return self._blank()
         if self._cached is not None and _signature_of(self.path) == self._signature:
             return self._cached
-        return self._load_or_set_aside()
+        return self._load_or_rebuild()
 
-    def _load_or_set_aside(self) -> Checkpoint:
+    def _load_or_rebuild(self) -> Checkpoint:
         raw = self.path.read_bytes()
         try:
             return self._parse(raw)
         except CheckpointError:
-            stamp = now().strftime("%Y%m%dT%H%M%S%f")
-            self._set_aside = self.path.with_name(f"{self.path.name}.unusable-{stamp}")
-            self.path.replace(self._set_aside)
-            sync_folder(self.path.parent)
-            return self._salvage(raw)
+            self._set_aside = self._keep(raw)
+        checkpoint = self._salvage(raw)
+        known_total = checkpoint.total_pages
+        bring_in_line(checkpoint, self._outputs, known_total or max(self._outputs.pages(), default=0))
+        # Where the book's length cannot be read, the last output does not tell it.
+        checkpoint.total_pages = known_total
+        self.save(checkpoint)
+        return checkpoint
+
+    def _keep(self, raw: bytes) -> Path:
+        """Copy an unusable file to a dated name. The file stays until a save replaces it."""
+        digest = hashlib.sha256(raw).hexdigest()[:12]
+        kept = next(self.path.parent.glob(f"{self.path.name}.unusable-*-{digest}"), None)
+        if kept is None:
+            kept = self.path.with_name(f"{self.path.name}.unusable-{now():%Y%m%dT%H%M%SZ}-{digest}")
+            write_durably(kept, raw, bytes)
+        return kept
 
     def _parse(self, raw: bytes) -> Checkpoint:
         try:
@@ -148,8 +177,8 @@ class CheckpointFile:
         if not isinstance(data, dict):
             raise self._unusable("it is not a JSON object")
         version = data.get("version")
-        if version in _OLDER_VERSIONS:
-            data = {"output_dir": self.output_dir, **data, "version": CHECKPOINT_VERSION}
+        if isinstance(version, str) and version in _OLDER_VERSIONS:
+            data = {"output_dir": self._outputs.path.name, **data, "version": CHECKPOINT_VERSION}
         elif version != CHECKPOINT_VERSION:
             raise self._unusable(f"its version is {version!r}, this Leafmark reads {CHECKPOINT_VERSION!r}")
         for field, ours in (("scan_id", self.scan_id), ("stage", self.stage)):
@@ -171,7 +200,9 @@ class CheckpointFile:
         checkpoint = self._blank()
         costs = [float(amount) for amount in _COST.findall(raw)]
         if costs:
-            checkpoint.raise_cost_to(add_usd(max(costs)))
+            checkpoint.raise_cost_to(add_usd(min(max(costs), _MOST_USD)))
+        if not self._is_about_us(raw):
+            return checkpoint
         total, requested = _TOTAL.search(raw), _REQUESTED.search(raw)
         if total:
             checkpoint.total_pages = int(total[1])
@@ -181,3 +212,9 @@ class CheckpointFile:
         if checkpoint.pending():
             checkpoint.begin()
         return checkpoint
+
+    def _is_about_us(self, raw: bytes) -> bool:
+        """Whether broken JSON still names our scan and stage: the book's length in another's file is not ours."""
+        names = {"scan_id": self.scan_id, "stage": self.stage}
+        fields = (rf'"{field}"\s*:\s*"{re.escape(name)}"' for field, name in names.items())
+        return all(re.search(field.encode(), raw) for field in fields)

@@ -14,9 +14,11 @@ Several processes may do so at once: every change is made under `flock` on what 
 from pathlib import Path
 from typing import Any
 
-from checkpointing.errors import PageOutputError, UnknownNameError
+from pydantic import TypeAdapter
+
+from checkpointing.errors import InputError, PageOutputError, UnknownNameError
 from checkpointing.file import CheckpointFile
-from checkpointing.models import Checkpoint, PageRecord, now
+from checkpointing.models import PageRecord, Usd, now
 from checkpointing.outputs import OutputFolder, OutputSchema
 from checkpointing.resume import bring_in_line
 
@@ -54,12 +56,17 @@ class CheckpointManager:
         self.scan_id = scan_id
         self.stage = stage
         self.storage_root = Path(storage_root or DEFAULT_STORAGE_ROOT).expanduser()
+        if Path(scan_id).name != scan_id or scan_id in {"", ".", ".."}:
+            raise InputError(
+                f"{scan_id!r} is not a scan id: it must be the name of a folder in {self.storage_root}"
+            )
         scan_dir = self.storage_root / scan_id
         self.outputs = OutputFolder(scan_dir / (output_dir or stage), OutputSchema.of(schema, schema_version))
-        self.file = CheckpointFile(scan_dir, stage, output_dir or stage)
+        self.file = CheckpointFile(scan_dir, stage, self.outputs)
         self.file.remove_orphans()
-        with self.file.exclusive() as checkpoint:
-            self._rebuild_if_set_aside(checkpoint)
+        self.outputs.remove_orphans()
+        with self.file.exclusive():
+            pass  # Rebuilds a checkpoint that cannot be used.
 
     def get_status(self) -> dict[str, Any]:
         """The checkpoint as it stands on disk: a dict of the file's form.
@@ -115,22 +122,24 @@ class CheckpointManager:
 
         Raises:
             PageOutputError: the output is missing or invalid; nothing is marked.
-            OSError: the storage failed; nothing is marked.
+            ValueError: the page is not numbered from 1, or the cost is not an amount in USD.
+            OSError: the storage failed.
         """
+        cost = _checked_usd(cost_usd)
+        if page < 1:
+            raise ValueError(f"pages are numbered from 1; there is no page {page}")
         verdict = self.outputs.check(page)
         if not verdict.valid:
-            raise PageOutputError(
-                f"page {page} of {self.scan_id}/{self.stage} cannot be marked complete: {verdict.detail} "
-                f"({self.outputs.path_of(page)}); save its output first"
-            )
+            raise self._not_complete(page, verdict.detail)
         record = PageRecord(
             sha256=verdict.sha256,
             schema_version=self.outputs.schema.version,
-            cost_usd=cost_usd,
+            cost_usd=cost,
             completed_at=now(),
         )
         with self.file.exclusive() as checkpoint:
-            self._rebuild_if_set_aside(checkpoint)
+            if not self.outputs.holds(page, verdict.sha256 or ""):
+                raise self._not_complete(page, "its output was changed meanwhile")
             if checkpoint.complete(page, record):
                 self.file.save(checkpoint)
 
@@ -140,12 +149,13 @@ class CheckpointManager:
         A `total_cost_usd` in it is the accumulated total; one below the checkpoint's own is not taken.
 
         Raises:
+            ValueError: `total_cost_usd` is not an amount in USD.
             OSError: the storage failed.
         """
         given = dict(metadata or {})
+        total = _checked_usd(given.pop("total_cost_usd", 0.0))
         with self.file.exclusive() as checkpoint:
-            self._rebuild_if_set_aside(checkpoint)
-            checkpoint.raise_cost_to(float(given.pop("total_cost_usd", 0.0)))
+            checkpoint.raise_cost_to(total)
             checkpoint.metadata.update(given)
             checkpoint.complete_stage()
             self.file.save(checkpoint)
@@ -157,7 +167,6 @@ class CheckpointManager:
             OSError: the storage failed.
         """
         with self.file.exclusive() as checkpoint:
-            self._rebuild_if_set_aside(checkpoint)
             checkpoint.fail_stage(error)
             self.file.save(checkpoint)
 
@@ -168,7 +177,6 @@ class CheckpointManager:
             OSError: the storage failed.
         """
         with self.file.exclusive() as checkpoint:
-            self.file.take_set_aside()
             checkpoint.start_over()
             self.file.save(checkpoint)
 
@@ -183,15 +191,22 @@ class CheckpointManager:
             OSError: the storage failed.
         """
         with self.file.exclusive() as checkpoint:
-            self._rebuild_if_set_aside(checkpoint)
             self.file.save(checkpoint)
 
-    def _rebuild_if_set_aside(self, checkpoint: Checkpoint) -> None:
-        if self.file.take_set_aside() is None:
-            return
-        last_page = max(self.outputs.pages(), default=0)
-        bring_in_line(checkpoint, self.outputs, max(checkpoint.total_pages, last_page))
-        self.file.save(checkpoint)
+    def _not_complete(self, page: int, why: str) -> PageOutputError:
+        return PageOutputError(
+            f"page {page} of {self.scan_id}/{self.stage} cannot be marked complete: {why} "
+            f"({self.outputs.path_of(page)}); save its output first"
+        )
+
+
+def _checked_usd(amount: float) -> float:
+    """The amount, if it can be one of money.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    return TypeAdapter(Usd).validate_python(amount)
 
 
 def check_page_range(total_pages: int, start_page: int, end_page: int) -> None:

@@ -5,12 +5,14 @@ The checkpoint file answers "what is done?" for one stage of one scan. `complete
 each completed page: the hash of the output that was checked, and what it cost.
 """
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
@@ -28,6 +30,17 @@ CHECKPOINT_VERSION = "2.0"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 PageRange = tuple[PositiveInt, PositiveInt]
+Usd = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+Moment = Annotated[datetime, AfterValidator(lambda time: time if time.tzinfo else time.astimezone())]
+"""A time with its zone. One without, as version 1.0 wrote them, is local time."""
+
+
+def _encodable(text: str) -> str:
+    """An error may name a file whose name is no Unicode; that must not keep the error from being recorded."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+Words = Annotated[str, AfterValidator(_encodable)]
 
 
 def now() -> datetime:
@@ -66,7 +79,7 @@ class PageRecord:
 
     sha256: Sha256 | None = None
     schema_version: str = ""
-    cost_usd: NonNegativeFloat | None = None
+    cost_usd: Usd | None = None
     seconds: NonNegativeFloat | None = None
     attempts: NonNegativeInt = 0
     completed_at: AwareDatetime | None = None
@@ -81,7 +94,7 @@ class Completion(BaseModel):
     page: PositiveInt
     sha256: Sha256
     schema_version: str
-    cost_usd: NonNegativeFloat | None = None
+    cost_usd: Usd | None = None
     seconds: NonNegativeFloat | None = None
     attempts: NonNegativeInt = 0
     completed_at: AwareDatetime = Field(default_factory=now)
@@ -99,7 +112,7 @@ class FailedPage(BaseModel):
 
     page: PositiveInt
     kind: str
-    message: str
+    message: Words
     attempts: NonNegativeInt = 0
     worker: str = ""
     failed_at: AwareDatetime = Field(default_factory=now)
@@ -121,11 +134,11 @@ class Checkpoint(BaseModel):
     """Inclusive ranges of the pages that somebody asked for; the steward heals these, and no others."""
     metadata: dict[str, Any] = {}
     error: str | None = None
-    created_at: AwareDatetime = Field(default_factory=now)
-    started_at: AwareDatetime | None = None
-    updated_at: AwareDatetime = Field(default_factory=now)
-    completed_at: AwareDatetime | None = None
-    failed_at: AwareDatetime | None = None
+    created_at: Moment = Field(default_factory=now)
+    started_at: Moment | None = None
+    updated_at: Moment = Field(default_factory=now)
+    completed_at: Moment | None = None
+    failed_at: Moment | None = None
     failed_pages: list[FailedPage] = []
     pages: dict[PositiveInt, PageRecord] = {}
 
@@ -137,15 +150,17 @@ class Checkpoint(BaseModel):
             return data
         listed = data["completed_pages"]
         evidence = data.get("pages", {})
-        if not isinstance(listed, list) or not isinstance(evidence, dict):
-            return data
+        if not isinstance(listed, list) or not all(isinstance(page, int) for page in listed):
+            raise ValueError("completed_pages is not a list of page numbers")
+        if not isinstance(evidence, dict):
+            raise ValueError("pages is not an object")  # noqa: TRY004  # pydantic turns this kind into its own
         pages = {page: evidence.get(str(page), evidence.get(page, {})) for page in listed}
         return {**data, "pages": pages}
 
     @model_validator(mode="after")
     def _always_tell_the_cost(self) -> Self:
         cost = self.metadata.get("total_cost_usd", 0.0)
-        if not isinstance(cost, int | float) or isinstance(cost, bool) or cost < 0:
+        if not isinstance(cost, int | float) or isinstance(cost, bool) or not 0 <= cost < math.inf:
             raise ValueError("metadata.total_cost_usd is not an amount in USD")
         self.metadata["total_cost_usd"] = cost
         return self
@@ -180,7 +195,7 @@ class Checkpoint(BaseModel):
 
     def raise_cost_to(self, usd: float) -> None:
         """Take over a total kept elsewhere, unless ours is larger already."""
-        self.metadata["total_cost_usd"] = max(self.total_cost_usd, usd)
+        self.metadata["total_cost_usd"] = max(self.total_cost_usd, add_usd(usd))
 
     def complete(self, page: int, record: PageRecord) -> bool:
         """Take a page as complete; its cost counts once however often it is said.
@@ -190,7 +205,10 @@ class Checkpoint(BaseModel):
         """
         known = self.pages.get(page)
         if known is not None and known.sha256 == record.sha256:
-            return False
+            # An output that was adopted before its completion came: only now is it told what it cost.
+            cost_is_news = known.cost_usd is None and record.cost_usd is not None
+            if not cost_is_news:
+                return False
         self.pages[page] = record
         self.failed_pages = [failed for failed in self.failed_pages if failed.page != page]
         self.add_cost(record.cost_usd or 0.0)
@@ -242,7 +260,7 @@ class Checkpoint(BaseModel):
             return
         if self.failed_pages:
             self.fail_stage(self.summary())
-        elif self.total_pages and len(self.pages) >= self.total_pages:
+        elif self.total_pages and self.pages.keys() >= set(range(1, self.total_pages + 1)):
             self.complete_stage()
         elif self.pages:
             self.status = Status.PARTIAL
@@ -256,7 +274,7 @@ class Checkpoint(BaseModel):
     def fail_stage(self, error: str) -> None:
         """The stage has ended badly; what is complete stays complete."""
         self.status = Status.FAILED
-        self.error = error
+        self.error = _encodable(error)
         self.failed_at = now()
 
     def summary(self) -> str:

@@ -120,7 +120,7 @@ class OutputFolder:
     def pages(self) -> set[int]:
         """The pages that have a file, valid or not."""
         try:
-            names = os.listdir(self.path)
+            names = set(os.listdir(self.path))
         except FileNotFoundError:
             return set()
         found = (_NAME.fullmatch(name) for name in names)
@@ -214,7 +214,7 @@ class OutputFolder:
         """What is wrong with these bytes as the output of a page."""
         try:
             parsed = self.schema.parse(raw)
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever a schema raises, it does not accept the output
             return _unreadable_or_invalid(raw, error)
         says = _page_number(parsed, page)
         if says != page:

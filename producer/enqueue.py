@@ -170,7 +170,7 @@ def _open_stage(
     checkpoint.request(request.start_page, end)
     if checkpoint.pending():
         checkpoint.begin()
-        workshop.open_stages.add(request.scan_id, request.stage)
+        workshop.open_stages.add(request.scan_id, request.stage, checkpoint.requested)
     else:
         checkpoint.settle()
     file.save(checkpoint)

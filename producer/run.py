@@ -43,6 +43,8 @@ class Backstage:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                # What is left in a buffer of ours would be lost to `communicate`.
+                bufsize=0,
                 env={**os.environ, "LEAFMARK_STORAGE_ROOT": str(root)},
                 # Ctrl-C reaches us alone; we stop the others in order.
                 start_new_session=True,
@@ -75,27 +77,23 @@ class Backstage:
 
     def stop(self) -> None:
         """Let the workers finish the pages in hand, then end them and the broker."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(GRACE_SECONDS * 2)
-        if self._process.returncode is None or self._process.returncode < 0:
-            self._end_by_force()
-
-    def _end_by_force(self) -> None:
-        """It hangs, or was killed and could stop nothing: end its group, and those of its workers, which it named."""
-        _kill_group(self._process.pid)
-        self._process.wait()
-        named = self._process.stdout.read().split() if self._process.stdout is not None else []
-        for group in named:
-            if group.isdigit():
-                _kill_group(int(group))
+        try:
+            said, _ = self._process.communicate(timeout=GRACE_SECONDS * 2)
+        except subprocess.TimeoutExpired:
+            _kill_group(self._process.pid)
+            said, _ = self._process.communicate()
+        if self._process.returncode < 0:
+            # It hung or was killed, and so stopped nothing: the broker is in its group, and each worker in one
+            # that it named.
+            for group in (self._process.pid, *map(int, filter(bytes.isdigit, said.split()))):
+                _kill_group(group)
 
     def _failure(self, code: int) -> LeafmarkError:
         lines = self._log.read_text(errors="replace").splitlines()
         own = [line for line in lines if line.startswith("leafmark worker: ")]
         why = own[-1].removeprefix("leafmark worker: ") if own and code > 1 else f"see {self._log}"
-        error = LeafmarkError(f"the workers of this run ended with exit code {code}: {why}")
+        how = f"ended with exit code {code}" if code >= 0 else f"were killed by signal {-code}"
+        error = LeafmarkError(f"the workers of this run {how}: {why}")
         error.exit_code = max(code, 1)
         return error
 

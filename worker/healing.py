@@ -8,8 +8,9 @@ a row, it is enqueued again. That is generous, and may be: a duplicate finds the
 
 from dataclasses import dataclass, field
 
+from checkpointing.errors import CheckpointError
 from checkpointing.identity import new_token
-from checkpointing.models import Completion
+from checkpointing.models import Checkpoint, Completion
 from worker.workshop import Workshop
 
 _KEEP_LOCK_INTERVALS = 5
@@ -49,7 +50,7 @@ class Healer:
         if not self._elected(scan_id, stage):
             self._lost_before.pop((scan_id, stage), None)
             return Healed()
-        pending = self._workshop.checkpoint_file(scan_id, stage).read().pending()
+        pending = self._read(scan_id, stage).pending()
         if not pending:
             return self._end(scan_id, stage)
         queue = self._workshop.queue(scan_id, stage)
@@ -73,10 +74,21 @@ class Healer:
         redis.pexpire(key, milliseconds)
         return True
 
+    def _read(self, scan_id: str, stage: str) -> Checkpoint:
+        file = self._workshop.checkpoint_file(scan_id, stage)
+        try:
+            return file.read()
+        except CheckpointError:
+            with file.exclusive() as rebuilt:
+                return rebuilt
+
     def _end(self, scan_id: str, stage: str) -> Healed:
         file = self._workshop.checkpoint_file(scan_id, stage)
         with file.exclusive() as checkpoint:
-            if checkpoint.pending():  # A producer asked for more meanwhile.
+            if not checkpoint.pending() and not checkpoint.requested:
+                self._recover_request(checkpoint)
+                file.save(checkpoint)
+            if checkpoint.pending():  # A producer asked for more meanwhile, or the request was recovered.
                 return Healed()
             before = checkpoint.status
             checkpoint.settle()
@@ -86,6 +98,15 @@ class Healer:
             self._workshop.open_stages.remove(scan_id, stage)
         self._workshop.queue(scan_id, stage).close()
         return Healed(ended=True)
+
+    def _recover_request(self, checkpoint: Checkpoint) -> None:
+        """A checkpoint that was destroyed and rebuilt from the outputs may not know any more what was asked for."""
+        workshop, scan_id = self._workshop, checkpoint.scan_id
+        checkpoint.total_pages = workshop.scan(scan_id).read_metadata().total_pages
+        for first, last in workshop.open_stages.requested(scan_id, checkpoint.stage):
+            checkpoint.request(first, last)
+        if checkpoint.pending():
+            checkpoint.begin()
 
     def _adopt(self, scan_id: str, stage: str, pages: set[int]) -> list[int]:
         """Hand over, in the name of whoever did them, the pages that have a valid output."""

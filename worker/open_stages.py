@@ -1,14 +1,20 @@
-"""Which stages of which scans have work under way: one empty file each, on shared storage.
+"""Which stages of which scans have work under way: one small file each, on shared storage.
 
 Kept on storage and not in Redis, so that a flushed Redis can be healed without anyone's help; and in one folder,
-so that finding them does not mean looking into a hundred thousand scans.
+so that finding them does not mean looking into a hundred thousand scans. Each holds the page ranges that were asked
+for, a second copy for when the checkpoint itself is destroyed.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from checkpointing.atomic import make_folder
+from pydantic import TypeAdapter, ValidationError
+
+from checkpointing.atomic import make_folder, write_durably
+from checkpointing.models import PageRange
 
 OWN_FOLDER = ".leafmark"
+_RANGES = TypeAdapter(list[PageRange])
 
 
 class OpenStages:
@@ -17,14 +23,21 @@ class OpenStages:
     def __init__(self, root: Path) -> None:
         self._folder = root / OWN_FOLDER / "open"
 
-    def add(self, scan_id: str, stage: str) -> None:
-        """Note that work is under way. Before the first page is enqueued.
+    def add(self, scan_id: str, stage: str, requested: Sequence[PageRange] = ()) -> None:
+        """Note that work is under way on these pages. Before the first of them is enqueued.
 
         Raises:
             OSError: the storage failed.
         """
         make_folder(self._folder)
-        self._path(scan_id, stage).touch()
+        write_durably(self._path(scan_id, stage), _RANGES.dump_json(list(requested)), _RANGES.validate_json)
+
+    def requested(self, scan_id: str, stage: str) -> list[PageRange]:
+        """The page ranges that were asked for; none where the file is gone or cannot be read."""
+        try:
+            return _RANGES.validate_json(self._path(scan_id, stage).read_bytes())
+        except (OSError, ValidationError):
+            return []
 
     def remove(self, scan_id: str, stage: str) -> None:
         """Note that nothing is left to do.
@@ -43,7 +56,7 @@ class OpenStages:
         if not self._folder.is_dir():
             return []
         pairs = (path.name.rpartition("@") for path in self._folder.iterdir())
-        return sorted((scan_id, stage) for scan_id, _, stage in pairs if scan_id)
+        return sorted((scan_id, stage) for scan_id, _, stage in pairs if scan_id and "." not in stage)
 
     def _path(self, scan_id: str, stage: str) -> Path:
         return self._folder / f"{scan_id}@{stage}"

@@ -109,7 +109,7 @@ class _Attempt:
         except Exception as error:  # noqa: BLE001  # whatever a stage raises is that page's trouble, not ours
             return self._try_again("error", f"{type(error).__name__}: {error}")
         seconds = round(time.monotonic() - started, 3)
-        self._hand_over(self._completion(sha256, seconds))
+        self._hand_over(self._completion(sha256, seconds, cost_usd=0.0))
         self._log.info("page complete", seconds=seconds, attempt=self._claim.attempt)
         return Outcome.COMPLETE
 
@@ -131,12 +131,13 @@ class _Attempt:
         self._log.error("page quarantined", error=str(reason), kind=reason.kind, attempts=attempts)
         return Outcome.QUARANTINED
 
-    def _completion(self, sha256: str, seconds: float | None = None) -> Completion:
+    def _completion(self, sha256: str, seconds: float | None = None, cost_usd: float | None = None) -> Completion:
         return Completion(
             page=self._page,
             sha256=sha256,
             schema_version=self._stage.version,
             seconds=seconds,
+            cost_usd=cost_usd,
             attempts=self._claim.attempt,
             worker=process_name(),
         )

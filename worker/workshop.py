@@ -115,4 +115,4 @@ class Workshop:
         return make_stage(name, self.settings)
 
     def _make_checkpoint_file(self, scan_id: str, stage_name: str) -> CheckpointFile:
-        return CheckpointFile(self.scan(scan_id).path, stage_name, self.stage(stage_name).output_dir)
+        return CheckpointFile(self.scan(scan_id).path, stage_name, self.outputs(scan_id, stage_name))

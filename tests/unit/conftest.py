@@ -57,7 +57,7 @@ class Book:
         return OutputFolder(self.path / "ocr", OutputSchema.of(Leaf, version))
 
     def checkpoint_file(self) -> CheckpointFile:
-        return CheckpointFile(self.path, self.stage, "ocr")
+        return CheckpointFile(self.path, self.stage, self.outputs)
 
     def manager(self, **changes: Any) -> CheckpointManager:
         usual: dict[str, Any] = {"storage_root": self.root, "output_dir": "ocr", "schema": Leaf}
@@ -116,6 +116,20 @@ def says(started: subprocess.Popen[str]) -> str:
     """The next line that a process prints: how the test knows how far it is."""
     assert started.stdout is not None
     return started.stdout.readline().strip()
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The inodes of the files and folders that were synced, in order."""
+    inodes: list[int] = []
+    fsync = os.fsync
+
+    def spy(fd: int) -> None:
+        inodes.append(os.fstat(fd).st_ino)
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", spy)
+    return inodes
 
 
 @dataclass

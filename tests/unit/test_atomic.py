@@ -3,7 +3,6 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -246,12 +245,7 @@ def test_what_a_clean_up_cannot_delete_stays_without_a_fuss(
     assert orphan.exists()
 
 
-def test_a_folder_is_made_with_its_parents_and_every_name_is_synced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    synced: list[int] = []
-    fsync: Callable[[int], None] = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(os.fstat(fd).st_ino), fsync(fd)))
+def test_a_folder_is_made_with_its_parents_and_every_name_is_synced(tmp_path: Path, synced: list[int]) -> None:
     make_folder(tmp_path / "scan" / "checkpoints")
     assert (tmp_path / "scan" / "checkpoints").is_dir()
     assert synced == [tmp_path.stat().st_ino, (tmp_path / "scan").stat().st_ino]

@@ -96,7 +96,9 @@ class TestTheListOfCompletedPages:
     def test_without_a_list_the_evidence_stands(self) -> None:
         assert read(pages={"7": {"sha256": A}}).completed_pages == [7]
 
-    @pytest.mark.parametrize("listed", [[0], [-1], ["x"], [1.5], [None], "1", {"1": 1}, None, [[1]], [{}]], ids=repr)
+    @pytest.mark.parametrize(
+        "listed", [[0], [-1], ["x"], [1.5], [None], "1", {"1": 1}, None, [[1]], [{}]], ids=repr
+    )
     def test_a_list_that_is_none_is_an_error_of_the_format(self, listed: Any) -> None:
         with pytest.raises(ValidationError):
             read(completed_pages=listed)
@@ -251,7 +253,9 @@ class TestSettling:
             (50, 49, 1, Status.FAILED),
         ],
     )
-    def test_the_status_follows_from_the_pages(self, wanted: int, complete: int, failed: int, status: Status) -> None:
+    def test_the_status_follows_from_the_pages(
+        self, wanted: int, complete: int, failed: int, status: Status
+    ) -> None:
         assert self.settled(total=447, wanted=wanted, complete=complete, failed=failed).status is status
 
     def test_a_stage_with_quarantined_pages_says_how_many(self) -> None:
@@ -287,7 +291,14 @@ class TestWhatAWorkerHandsOver:
     def test_a_completion_becomes_the_same_evidence(self) -> None:
         done = datetime(2026, 1, 2, tzinfo=UTC)
         completion = Completion(
-            page=7, sha256=A, schema_version="3", cost_usd=0.02, seconds=1.5, attempts=2, completed_at=done, worker="w:1"
+            page=7,
+            sha256=A,
+            schema_version="3",
+            cost_usd=0.02,
+            seconds=1.5,
+            attempts=2,
+            completed_at=done,
+            worker="w:1",
         )
         assert completion.record() == PageRecord(A, "3", 0.02, 1.5, 2, done, "w:1")
 

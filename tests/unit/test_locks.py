@@ -57,9 +57,12 @@ def test_one_thread_at_a_time(path: Path) -> None:
 
 
 def test_who_waits_too_long_is_told_in_one_line_which_file_it_is(path: Path) -> None:
-    with file_lock(path, timeout=1), pytest.raises(CheckpointError, match=re.escape(str(path))) as caught:
-        with file_lock(path, timeout=0.03):
-            pytest.fail("two holders of one lock")
+    with (
+        file_lock(path, timeout=1),
+        pytest.raises(CheckpointError, match=re.escape(str(path))) as caught,
+        file_lock(path, timeout=0.03),
+    ):
+        pytest.fail("two holders of one lock")
     assert "\n" not in str(caught.value)
 
 

@@ -73,7 +73,14 @@ class TestAnOutputThatDoesNotCount:
 
     @pytest.mark.parametrize(
         "raw",
-        [b"\x00" * 40, b"\xff\xfe{}", b"nonsense", b'{"page_number": 1, "text": "a"}{}', b"[" * 100_000, b"1" * 9000],
+        [
+            b"\x00" * 40,
+            b"\xff\xfe{}",
+            b"nonsense",
+            b'{"page_number": 1, "text": "a"}{}',
+            b"[" * 100_000,
+            b"1" * 9000,
+        ],
         ids=["zeros", "no text", "words", "twice", "deep", "long number"],
     )
     def test_not_json(self, book: Book, raw: bytes) -> None:
@@ -134,7 +141,14 @@ class TestFindingPages:
     def test_names_that_are_not_ours_are_no_pages(self, book: Book) -> None:
         book.write(1, 2)
         odd = ["page_1.json", "page_00003.json", "page_0000.json", "page_0004.json.tmp.ab", "page_0005.txt"]
-        odd += ["xpage_0006.json", "page_0007.json\n", "page_-008.json", "page_٠٠٠٩.json", "PAGE_0010.json", "notes"]
+        odd += [
+            "xpage_0006.json",
+            "page_0007.json\n",
+            "page_-008.json",
+            "page_٠٠٠٩.json",
+            "PAGE_0010.json",
+            "notes",
+        ]
         for name in odd:
             (book.outputs.path / name).touch()
         assert book.outputs.pages() == {1, 2}

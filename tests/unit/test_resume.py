@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,7 +21,12 @@ def checkpoint(book: Book) -> Checkpoint:
     made = blank()
     for page in (1, 2, 3, 4):
         record = PageRecord(
-            sha256=book.outputs.check(page).sha256, schema_version="1", cost_usd=0.02, seconds=1.5, attempts=2, worker="w"
+            sha256=book.outputs.check(page).sha256,
+            schema_version="1",
+            cost_usd=0.02,
+            seconds=1.5,
+            attempts=2,
+            worker="w",
         )
         made.complete(page, record)
     return made
@@ -49,7 +53,12 @@ def test_a_page_that_was_never_done_is_no_fault(book: Book) -> None:
 
 @pytest.mark.parametrize(
     ("harm", "problem"),
-    [("delete", Problem.MISSING), ("truncate", Problem.UNREADABLE), ("swap", Problem.INVALID), ("edit", Problem.CHANGED)],
+    [
+        ("delete", Problem.MISSING),
+        ("truncate", Problem.UNREADABLE),
+        ("swap", Problem.INVALID),
+        ("edit", Problem.CHANGED),
+    ],
 )
 def test_a_harmed_output_is_a_fault_and_its_page_no_longer_complete(
     checkpoint: Checkpoint, book: Book, harm: str, problem: Problem
@@ -81,7 +90,9 @@ def test_a_changed_output_is_set_aside_so_that_its_page_is_done_again(checkpoint
     assert resume(checkpoint, book).complete == {1, 3, 4}
 
 
-def test_outputs_the_checkpoint_did_not_name_are_adopted_at_no_known_cost(checkpoint: Checkpoint, book: Book) -> None:
+def test_outputs_the_checkpoint_did_not_name_are_adopted_at_no_known_cost(
+    checkpoint: Checkpoint, book: Book
+) -> None:
     book.write(5, 7)
     findings = resume(checkpoint, book)
     assert findings.adopted == {5, 7}
@@ -150,7 +161,7 @@ def test_files_beyond_the_last_page_are_no_pages_of_the_book(checkpoint: Checkpo
 
 class TestLookingOnly:
     @pytest.fixture
-    def harmed(self, checkpoint: Checkpoint, book: Book) -> Iterator[Checkpoint]:
+    def harmed(self, checkpoint: Checkpoint, book: Book) -> Checkpoint:
         """A book with one of each: an edited, a missing, a broken and a new output, and one in quarantine."""
         book.write(1, text="edited")
         book.outputs.path_of(2).unlink()

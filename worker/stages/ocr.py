@@ -25,10 +25,9 @@ from worker.layout import RegionType, arrange
 from worker.pictures import find_pictures
 from worker.stages.base import PageOutput, StageInputs
 
-PLACEHOLDERS = frozenset(
-    {"TODO", "TBD", "FIXME", "PLACEHOLDER", "placeholder", "<text>", "<placeholder>", "null", "undefined", "NaN"}
-)
-"""What a field may not consist of: left by a program that had nothing to say, never printed on its own."""
+PLACEHOLDERS = frozenset({"<text>", "<placeholder>", "{{text}}", "[PLACEHOLDER]"})
+"""What a field may not consist of: left by a program that had nothing to say. Nothing that a book may print on its
+own is among them: `TODO` is a word of Spanish, `null` may head a column."""
 
 
 def _not_placeholder(value: str) -> str:

@@ -1,0 +1,104 @@
+"""Messages: whatever stands in one, it does no harm."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from structlog.testing import capture_logs
+
+from checkpointing.errors import InputError, UnknownNameError
+from tests.shop import SCAN, STAGE, Shop, make_shop
+from worker import tasks
+from worker.messages import PageMessage
+
+GOOD = {"scan_id": SCAN, "stage": STAGE, "page": 1}
+FORGED: list[dict[str, Any]] = [
+    {},
+    {"scan_id": SCAN, "stage": STAGE},
+    {**GOOD, "extra": 1},
+    {**GOOD, "scan_id": "../elsewhere"},
+    {**GOOD, "scan_id": "/etc"},
+    {**GOOD, "scan_id": ".leafmark"},
+    {**GOOD, "scan_id": "a/b"},
+    {**GOOD, "scan_id": "a-book\n"},
+    {**GOOD, "scan_id": "a\x00b"},
+    {**GOOD, "scan_id": "x" * 101},
+    {**GOOD, "scan_id": ""},
+    {**GOOD, "scan_id": None},
+    {**GOOD, "scan_id": ["a-book"]},
+    {**GOOD, "stage": "../ocr"},
+    {**GOOD, "stage": "STAMP"},
+    {**GOOD, "stage": 7},
+    {**GOOD, "page": 0},
+    {**GOOD, "page": -1},
+    {**GOOD, "page": 10_000_000},
+    {**GOOD, "page": 10**30},
+    {**GOOD, "page": "1"},
+    {**GOOD, "page": True},
+    {**GOOD, "page": 1.0},
+    {**GOOD, "page": float("nan")},
+    {**GOOD, "page": [1]},
+]
+UNKNOWN: list[dict[str, Any]] = [
+    {**GOOD, "stage": "nonsense"},
+    {**GOOD, "scan_id": "nowhere"},
+    {**GOOD, "scan_id": "a..b"},
+    {**GOOD, "page": 6},
+    {**GOOD, "page": 9_999_999},
+]
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    made = make_shop(tmp_path / "scans", monkeypatch)
+    made.write_scan()
+    monkeypatch.setattr(tasks, "workshop", lambda: made.workshop)
+    return made
+
+
+def test_a_message_that_is_as_it_should_be_is_done(shop: Shop) -> None:
+    assert tasks.process(**GOOD) == "complete"
+    assert shop.stage.runs == [1]
+
+
+@pytest.mark.parametrize("forged", FORGED, ids=repr)
+def test_a_forged_message_is_refused_and_leaves_nothing(shop: Shop, forged: dict[str, Any]) -> None:
+    files = shop.files()
+    with pytest.raises(ValidationError):
+        PageMessage.model_validate(forged)
+    assert tasks.process(**forged) == "refused"
+    assert shop.stage.runs == []
+    assert shop.redis.keys() == []
+    assert shop.files() == files
+
+
+@pytest.mark.parametrize("unknown", UNKNOWN, ids=repr)
+def test_a_message_of_something_that_does_not_exist_is_refused_and_leaves_nothing(
+    shop: Shop, unknown: dict[str, Any]
+) -> None:
+    files = shop.files()
+    assert tasks.process(**unknown) == "refused"
+    assert shop.stage.runs == []
+    assert shop.redis.keys() == []
+    assert shop.files() == files
+
+
+@pytest.mark.parametrize("unknown", UNKNOWN, ids=repr)
+def test_whoever_processes_without_celery_is_told_what_does_not_exist(
+    shop: Shop, unknown: dict[str, Any]
+) -> None:
+    with pytest.raises((UnknownNameError, InputError)) as caught:
+        shop.process(**unknown)
+    assert "\n" not in str(caught.value)
+    assert shop.redis.keys() == []
+
+
+def test_the_log_of_a_refused_message_names_the_field_that_is_wrong(shop: Shop) -> None:
+    with capture_logs() as lines:
+        tasks.process(scan_id=SCAN, stage=STAGE, page="one", extra=1)
+    (line,) = lines
+    assert line["event"] == "message refused"
+    assert "page" in line["error"]
+    assert "extra" in line["error"]
+    assert shop.stage.runs == []
