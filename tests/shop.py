@@ -1,7 +1,7 @@
 """A deployment inside the test: storage, broker and a workshop whose one stage is the stamp stage."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,17 @@ STAGE = StampStage.name
 _HASH = "0" * 64
 
 
+Files = dict[str, tuple[int, bytes]]
+
+
+def files_under(root: Path) -> Files:
+    """Everything under a folder: its name, its time in nanoseconds, its bytes."""
+    return {
+        str(path.relative_to(root)): (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
+        for path in root.rglob("*")
+    }
+
+
 class ListApp:
     """Stands in for the Celery application: publishes as kombu does, into the list of the queue."""
 
@@ -42,6 +53,23 @@ class ListApp:
     def send_task(self, _name: str, *, kwargs: dict[str, Any], queue: str, producer: object) -> None:
         assert producer is None
         self._redis.lpush(self._keys.queue(queue), json.dumps(kwargs))
+
+
+def write_scan(root: Path, scan_id: str, pages: int) -> ScanFolder:
+    """Make a folder a scan of so many pages, without a source that could be opened."""
+    scan = ScanFolder(root, scan_id)
+    scan.path.mkdir(parents=True)
+    file = SourceFile(name="a.pdf", pages=pages, sha256=_HASH)
+    metadata = ScanMetadata(
+        scan_id=scan_id,
+        title="A Book",
+        total_pages=pages,
+        source=ScanSource(kind="pdf", name="a.pdf", files=(file,)),
+        sha256=_HASH,
+        created_at=now(),
+    )
+    scan.metadata_path.write_text(metadata.model_dump_json())
+    return scan
 
 
 @dataclass
@@ -61,17 +89,7 @@ class Shop:
     workshop: Workshop
 
     def write_scan(self, scan_id: str = SCAN, pages: int = 5) -> ScanFolder:
-        """Make the folder a scan of so many pages, without a source that could be opened."""
-        scan = ScanFolder(self.root, scan_id)
-        scan.path.mkdir(parents=True)
-        source = ScanSource(
-            kind="pdf", name="a.pdf", files=(SourceFile(name="a.pdf", pages=pages, sha256=_HASH),)
-        )
-        metadata = ScanMetadata(
-            scan_id=scan_id, title="A Book", total_pages=pages, source=source, sha256=_HASH, created_at=now()
-        )
-        scan.metadata_path.write_text(metadata.model_dump_json())
-        return scan
+        return write_scan(self.root, scan_id, pages)
 
     def another_workshop(self) -> Workshop:
         return Workshop(self.settings, self.app, self.redis)
@@ -91,9 +109,9 @@ class Shop:
         messages = [json.loads(each) for each in reversed(raw)]
         return [message["page"] for message in messages if message["scan_id"] == scan_id]
 
-    def entries(self, scan_id: str = SCAN, stage: str = STAGE) -> list[Completion | FailedPage]:
+    def entries(self, scan_id: str = SCAN) -> list[Completion | FailedPage]:
         """What waits in the inbox."""
-        return self.workshop.inbox(scan_id, stage).read(1000).entries
+        return self.workshop.inbox(scan_id, STAGE).read(1000).entries
 
     def hand_over(self, *entries: Completion | FailedPage, scan_id: str = SCAN) -> None:
         with self.redis.pipeline() as pipeline:
@@ -127,7 +145,7 @@ class Shop:
             for first, last in ranges:
                 checkpoint.request(first, last)
             checkpoint.begin()
-            self.open_stages.add(scan_id, STAGE)
+            self.open_stages.add(scan_id, STAGE, checkpoint.requested)
             file.save(checkpoint)
 
     @property
@@ -141,22 +159,15 @@ class Shop:
     def output_path(self, page: int, scan_id: str = SCAN) -> Path:
         return self.workshop.outputs(scan_id, STAGE).path_of(page)
 
-    def files(self) -> dict[str, tuple[int, bytes]]:
-        """Everything in the storage root: its name, its time in nanoseconds, its bytes."""
-        return {
-            str(path.relative_to(self.root)): (
-                path.stat().st_mtime_ns,
-                path.read_bytes() if path.is_file() else b"",
-            )
-            for path in self.root.rglob("*")
-        }
+    def files(self) -> Files:
+        return files_under(self.root)
 
     def redis_keys(self) -> dict[bytes, object]:
         """Everything in the broker, by key."""
         found: Any = self.redis.keys("*")
         return {key: self.redis.dump(key) for key in found}
 
-    def steps(self) -> set[str]:
+    def lasting_keys(self) -> set[str]:
         """The names of keys that speak of the scan, without those that run out by themselves."""
         found: Any = self.redis.keys(f"*{SCAN}/{STAGE}*")
         return {key.decode() for key in found if self.redis.ttl(key) == -1}
@@ -166,14 +177,22 @@ def make_shop(
     root: Path,
     monkeypatch: pytest.MonkeyPatch,
     redis: Redis | None = None,
-    app: Any = None,
+    make_app: Callable[[Settings], Any] | None = None,
     **settings: Any,
 ) -> Shop:
-    """A shop over a broker of its own; over a fake one inside the process where none is given."""
+    """A shop over a broker of its own; over a fake one inside the process where none is given.
+
+    Args:
+        root: the storage root; made.
+        monkeypatch: registers the stage for the length of the test.
+        redis: client of the broker.
+        make_app: makes the Celery application; default a `ListApp`.
+        settings: those that differ from the defaults.
+    """
     stage = StampStage()
     monkeypatch.setitem(STAGES, STAGE, lambda _settings: stage)
-    root.mkdir(exist_ok=True)
+    root.mkdir()
     chosen = Settings(storage_root=root, **settings)
     client = redis or FakeRedis()
-    publisher = app or ListApp(client, chosen.keys)
-    return Shop(root, stage, chosen, client, publisher, Workshop(chosen, publisher, client))
+    app = make_app(chosen) if make_app else ListApp(client, chosen.keys)
+    return Shop(root, stage, chosen, client, app, Workshop(chosen, app, client))

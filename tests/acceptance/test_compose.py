@@ -1,0 +1,238 @@
+"""docker-compose.yml and the Dockerfile, without Docker: what they promise, and their very commands at work."""
+
+import base64
+import json
+import re
+import socket
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+import pytest
+from packaging.specifiers import SpecifierSet
+from redis import Redis
+from redis.exceptions import RedisError
+from ruamel.yaml import YAML
+
+from producer.embedded import EmbeddedBroker
+from sample import small_page, write_image_folder
+from tests.deployment import Deployment, deployment_in
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.timeout(120)
+PROJECT = Path(__file__).parents[2]
+COMPOSE: dict[str, Any] = YAML(typ="safe").load(PROJECT / "docker-compose.yml")
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+DOCKERFILE = (PROJECT / "Dockerfile").read_text()
+PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+OURS = {name for name, service in SERVICES.items() if "build" in service}
+WORKERS = 2
+PAGES = 8
+USER, PASSWORD = "librarian", "open: sesame"
+
+
+class Services:
+    """The services as processes of this host: their commands and environments, with the names a host needs.
+
+    Args:
+        deployment: where they run; its broker is the port of the `redis` service.
+        port: of the broker.
+        valkey: path of a valkey-server.
+        folder: for the broker's data.
+    """
+
+    def __init__(self, deployment: Deployment, port: int, valkey: str, folder: Path) -> None:
+        self.flower_port = _free_port()
+        self.deployment = deployment
+        self._replacements = {
+            "redis:6379": f"127.0.0.1:{port}",
+            "/scans": str(deployment.root),
+            "/data": str(folder),
+            "0.0.0.0": "127.0.0.1",  # noqa: S104  # replaced: a test is not for the network
+            "5555": str(self.flower_port),
+            "${FLOWER_USER:?set FLOWER_USER}": USER,
+            "${FLOWER_PASSWORD:?set FLOWER_PASSWORD}": PASSWORD,
+        }
+        self._executables = {"valkey-server": valkey}
+
+    def start(self, name: str, *more: str) -> None:
+        """Start a service."""
+        self.deployment.start([*self._command(name, "command"), *more], **self._environment(name))
+
+    def producer(self, *arguments: str) -> str:
+        """What the `producer` service prints for some arguments."""
+        done = subprocess.run(
+            [*self._command("producer", "entrypoint"), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**self.deployment.environment, **self._environment("producer")},
+            check=False,
+        )
+        assert done.returncode == 0, f"{done.stderr}\n{self.deployment.logs()}"
+        return done.stdout
+
+    def flower(self, path: str, *, user: str | None = None, password: str = PASSWORD) -> str:
+        """A page of Flower's."""
+        request = Request(f"http://127.0.0.1:{self.flower_port}{path}")
+        if user is not None:
+            request.add_header("Authorization", "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode())
+        with urlopen(request, timeout=10) as answer:  # noqa: S310  # always http
+            text: str = answer.read().decode()
+            return text
+
+    def _command(self, name: str, key: str) -> list[str]:
+        executable, *arguments = SERVICES[name][key]
+        beside_python = str(Path(sys.executable).with_name(executable))
+        return [self._executables.get(executable, beside_python), *map(self._here, arguments)]
+
+    def _environment(self, name: str) -> dict[str, str]:
+        return {key: self._here(value) for key, value in SERVICES[name].get("environment", {}).items()}
+
+    def _here(self, text: str) -> str:
+        for theirs, here in self._replacements.items():
+            text = text.replace(theirs, here)
+        return text
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory, broker_of_session: EmbeddedBroker) -> Iterator[Services]:
+    """Everything up, as after `docker compose up --scale worker=2`, and a small book done."""
+    folder = tmp_path_factory.mktemp("compose")
+    data = folder / "redis"
+    data.mkdir()
+    book = write_image_folder(folder / "slips", [small_page(number) for number in range(1, PAGES + 1)])
+    with Redis.from_url(broker_of_session.url) as embedded:
+        valkey = str(embedded.info("server")["executable"])
+    port = _free_port()
+    with deployment_in(folder, f"redis://127.0.0.1:{port}/0") as deployment:
+        made = Services(deployment, port, valkey, data)
+        made.start("redis", "--port", str(port), "--bind", "127.0.0.1")
+        deployment.wait(lambda: _answers(deployment.redis), 20, "redis")
+        made.start("flower")
+        for number in range(WORKERS):
+            # Containers have host names of their own.
+            made.start("worker", f"--hostname=worker{number}@compose", "--concurrency=1")
+        deployment.wait(lambda: len(_known_workers(made)) == WORKERS, 60, "Flower to know the workers")
+        assert made.producer("ingest", str(book)) == "slips\n"
+        made.producer("enqueue", "slips", "--wait")
+        yield made
+
+
+def _answers(redis: Redis) -> bool:
+    try:
+        return bool(redis.ping())
+    except RedisError:
+        return False
+
+
+def _known_workers(services: Services) -> dict[str, Any]:
+    try:
+        known: dict[str, Any] = json.loads(services.flower("/api/workers?refresh=1", user=USER))
+    except (HTTPError, URLError):
+        return {}
+    return known
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_the_services_do_a_book(services: Services) -> None:
+    assert services.deployment.checkpoint("slips")["status"] == "completed"
+    assert services.deployment.pages_done_in_logs("slips") == list(range(1, PAGES + 1))
+    assert "completed" in services.producer(*SERVICES["producer"]["command"])
+
+
+def test_the_queue_is_durable_and_never_evicted(services: Services) -> None:
+    settings = services.deployment.redis.config_get("appendonly", "maxmemory-policy")
+    assert settings == {"appendonly": "yes", "maxmemory-policy": "noeviction"}
+
+
+@pytest.mark.parametrize("path", ["/", "/workers", "/tasks", "/broker", "/api/workers", "/api/tasks"])
+@pytest.mark.parametrize(("user", "password"), [(None, ""), ("stranger", PASSWORD), (USER, "a guess")])
+def test_flower_and_its_api_are_closed_to_strangers(
+    services: Services, path: str, user: str | None, password: str
+) -> None:
+    with pytest.raises(HTTPError) as refused:
+        services.flower(path, user=user, password=password)
+    refused.value.close()
+    assert refused.value.code == 401
+
+
+def test_flower_shows_the_workers_and_names_each_page(services: Services) -> None:
+    shown = services.flower("/workers", user=USER)
+    assert {"worker0@compose", "worker1@compose"} == _known_workers(services).keys()
+    assert all(name in shown for name in ("worker0@compose", "worker1@compose"))
+
+    wait_until(lambda: len(_succeeded(services)) == PAGES, 20, "Flower to show every page")
+    kwargs = {task["kwargs"] for task in _succeeded(services)}
+    assert kwargs == {f"{{'scan_id': 'slips', 'stage': 'ocr', 'page': {page}}}" for page in range(1, PAGES + 1)}
+    assert {task["name"] for task in _succeeded(services)} == {"page.process"}
+
+
+def _succeeded(services: Services) -> list[dict[str, Any]]:
+    tasks: dict[str, dict[str, Any]] = json.loads(services.flower("/api/tasks", user=USER))
+    return [task for task in tasks.values() if task["state"] == "SUCCESS"]
+
+
+def test_every_image_is_pinned() -> None:
+    images = [service["image"] for service in SERVICES.values()]
+    images += re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    assert all(re.search(r":\d+\.\d+\.\d+", image) for image in images), images
+    assert {SERVICES[name]["image"] for name in OURS} == {f"leafmark:{PYPROJECT['project']['version']}"}
+
+
+def test_ports_are_open_to_this_machine_alone() -> None:
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert len(ports) == 2
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_flower_is_told_who_may_look_and_nothing_opens_its_api() -> None:
+    assert SERVICES["flower"]["environment"]["FLOWER_BASIC_AUTH"].count(":?") == 2, "neither may be left out"
+    assert "FLOWER_UNAUTHENTICATED_API" not in (PROJECT / "docker-compose.yml").read_text() + DOCKERFILE
+
+
+def test_the_broker_is_healthy_before_anything_uses_it() -> None:
+    assert SERVICES["redis"]["healthcheck"]["test"] == ["CMD", "valkey-cli", "ping"]
+    assert all(SERVICES[name]["depends_on"] == {"redis": {"condition": "service_healthy"}} for name in OURS)
+
+
+def test_every_command_starts_with_what_its_image_has() -> None:
+    installed = {*PYPROJECT["project"]["scripts"], "celery"}
+    assert any(needed.startswith("celery") for needed in PYPROJECT["project"]["dependencies"])
+    assert {"worker", "flower", "producer"} == OURS
+    for name in OURS:
+        assert SERVICES[name].get("entrypoint", SERVICES[name]["command"])[0] in installed
+    assert SERVICES["redis"]["image"].startswith("valkey/valkey:")
+    assert SERVICES["redis"]["command"][0] == "valkey-server"
+
+
+def test_nothing_of_ours_runs_as_root() -> None:
+    (user,) = re.findall(r"^USER (\S+)", DOCKERFILE, re.MULTILINE)
+    assert user.split(":")[0] not in {"root", "0"}
+    assert {SERVICES[name]["user"] for name in OURS} == {user}
+
+
+def test_the_image_has_a_python_that_the_project_supports() -> None:
+    (version,) = re.findall(r"^FROM python:([\d.]+)", DOCKERFILE, re.MULTILINE)
+    assert version in SpecifierSet(PYPROJECT["project"]["requires-python"])
+
+
+def test_the_image_gets_every_package_and_nothing_that_does_not_exist() -> None:
+    copied = {
+        source for line in re.findall(r"^COPY (.+)", DOCKERFILE, re.MULTILINE) for source in line.split()[:-1]
+    }
+    assert {name for name in copied if not (PROJECT / name).exists()} == set()
+    assert {package.partition(".")[0] for package in PYPROJECT["tool"]["setuptools"]["packages"]} <= copied
+    allowed = {line[1:] for line in (PROJECT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert copied <= allowed

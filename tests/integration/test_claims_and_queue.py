@@ -1,0 +1,147 @@
+"""Claims and queue against a real server, with the real Celery application publishing."""
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from producer.embedded import EmbeddedBroker
+from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.stages import Gate
+from tests.waiting import wait_until
+from worker.app import make_app
+from worker.messages import PageMessage
+from worker.process import Outcome, process_page
+from worker.queue import PAGE_TASK
+
+
+@pytest.fixture
+def shop(tmp_path: Path, broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    with Redis.from_url(broker.url) as redis:
+        made = make_shop(tmp_path / "scans", monkeypatch, redis, make_app, redis_url=broker.url, claim_seconds=1.0)
+        made.write_scan()
+        with made.app:
+            yield made
+
+
+def messages(shop: Shop) -> list[dict[str, Any]]:
+    """The messages in the queue's list, oldest first, as kombu wrote them."""
+    raw: Any = shop.redis.lrange(shop.workshop.keys.queue(STAGE), 0, -1)
+    return [json.loads(each) for each in reversed(raw)]
+
+
+def arguments(message: dict[str, Any]) -> dict[str, Any]:
+    _, keywords, _ = json.loads(base64.b64decode(message["body"]))
+    found: dict[str, Any] = keywords
+    return found
+
+
+def test_pages_arrive_in_the_list_of_the_stages_queue_with_names_that_can_be_read(shop: Shop) -> None:
+    assert list(shop.queue.put([1, 2])) == [1, 2]
+    first, second = messages(shop)
+    assert first["headers"]["task"] == PAGE_TASK == "page.process"
+    assert first["headers"]["kwargsrepr"] == f"{{'scan_id': '{SCAN}', 'stage': '{STAGE}', 'page': 1}}"
+    assert first["content-type"] == "application/json"
+    assert first["properties"]["delivery_info"]["routing_key"] == STAGE
+    assert arguments(second) == {"scan_id": SCAN, "stage": STAGE, "page": 2}
+
+
+def test_every_key_starts_with_the_prefix_of_the_deployment(
+    tmp_path: Path, broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Redis.from_url(broker.url) as redis:
+        settings = {"redis_url": broker.url, "key_prefix": "mine:"}
+        shop = make_shop(tmp_path / "scans", monkeypatch, redis, make_app, **settings)
+        with shop.app:
+            list(shop.queue.put([1]))
+        keys: Any = redis.keys()
+        assert b"mine:celery:stamp" in keys
+        assert all(key.startswith(b"mine:") for key in keys)
+
+
+def test_a_page_goes_in_once_however_many_put_it_in_at_once(shop: Shop) -> None:
+    pages = range(1, 101)
+    together = threading.Barrier(4)
+    put: list[int] = []
+
+    def run() -> None:
+        together.wait()
+        put.extend(shop.another_workshop().queue(SCAN, STAGE).put(pages))
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(put) == list(pages)
+    assert sorted(arguments(message)["page"] for message in messages(shop)) == list(pages)
+
+
+def test_one_of_many_that_want_a_page_gets_it(shop: Shop) -> None:
+    together = threading.Barrier(8)
+    done = threading.Barrier(8)
+    got: list[int] = []
+
+    def run() -> None:
+        together.wait()
+        with shop.another_workshop().claims.take(SCAN, STAGE, 1) as claim:
+            if claim is not None:
+                got.append(claim.attempt)
+            done.wait()
+
+    threads = [threading.Thread(target=run) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert got == [1]
+
+
+def test_a_claim_is_released_in_one_step_with_what_is_handed_over(shop: Shop) -> None:
+    """Also by a server that has forgotten the script meanwhile."""
+    with shop.workshop.claims.take(SCAN, STAGE, 1) as claim:
+        assert claim is not None
+        shop.redis.script_flush()
+        with shop.redis.pipeline(transaction=True) as pipeline:
+            pipeline.set("handed", "over")
+            claim.release(pipeline)
+            pipeline.execute()
+        assert not shop.redis.exists(claim.key)
+        assert shop.redis.get("handed") == b"over"
+
+
+def test_a_queue_that_was_purged_carries_nothing(shop: Shop) -> None:
+    list(shop.queue.put([1, 2, 3]))
+    assert shop.queue.carried() == {1, 2, 3}
+    shop.redis.delete(shop.workshop.keys.queue(STAGE))
+    assert shop.queue.carried() == set()
+
+
+def test_a_page_is_done_against_a_real_server(shop: Shop) -> None:
+    list(shop.queue.put([1]))
+    assert shop.process(1).value == "complete"
+    assert shop.process(1).value == "already_complete"
+    shop.commit()
+    assert shop.checkpoint().completed_pages == [1]
+    assert shop.stage.runs == [1]
+
+
+def test_a_page_that_takes_longer_than_its_lease_stays_with_its_worker(shop: Shop) -> None:
+    gate = shop.stage.act = Gate()
+    outcomes: list[Outcome] = []
+    worker = threading.Thread(target=lambda: outcomes.append(shop.process(1)))
+    worker.start()
+    gate.wait_until_begun()
+    claim = shop.workshop.keys.claim(SCAN, STAGE, 1)
+    shop.redis.pexpire(claim, 600)
+    wait_until(lambda: shop.redis.pttl(claim) > 800, 5, "a renewal")
+    assert process_page(shop.another_workshop(), PageMessage(scan_id=SCAN, stage=STAGE, page=1)) is Outcome.HELD
+    gate.go.set()
+    worker.join(10)
+    assert outcomes == [Outcome.COMPLETE]
+    assert shop.stage.runs == [1]

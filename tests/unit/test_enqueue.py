@@ -1,0 +1,257 @@
+"""Enqueue: what is left goes into the queue, whatever was done before, and nothing else."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from checkpointing.errors import BrokerError, UnknownNameError
+from checkpointing.models import FailedPage, Status
+from checkpointing.outputs import Problem
+from producer.enqueue import Request, enqueue
+from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.stages import raising, stamp
+from worker.settings import Settings
+
+ALL = Request(SCAN, STAGE)
+TORN = FailedPage(page=2, kind="torn", message="torn", attempts=3)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    monkeypatch.setattr("producer.enqueue.check_broker", bool)  # the fake broker has no address
+    made = make_shop(tmp_path / "scans", monkeypatch)
+    made.write_scan()
+    return made
+
+
+def quarantine(shop: Shop, *failed: FailedPage) -> None:
+    shop.hand_over(*failed)
+    shop.commit()
+
+
+def work(shop: Shop) -> None:
+    """Do what is in the queue, and commit it."""
+    while shop.redis.llen(shop.workshop.keys.queue(STAGE)):
+        shop.process_next()
+    shop.commit()
+
+
+def test_a_fresh_book_goes_in_whole(shop: Shop) -> None:
+    seen: list[int] = []
+    made = enqueue(shop.workshop, ALL, seen.append)
+    assert made.enqueued == made.remaining == seen == shop.waiting_pages() == [1, 2, 3, 4, 5]
+    assert made.status is shop.checkpoint().status is Status.IN_PROGRESS
+    assert shop.checkpoint().total_pages == 5
+    assert shop.open_stages.all() == [(SCAN, STAGE)]
+
+
+def test_saying_it_again_enqueues_nothing_that_is_under_way(shop: Shop) -> None:
+    enqueue(shop.workshop, ALL)
+    again = enqueue(shop.workshop, ALL)
+    assert (again.remaining, again.enqueued) == ([1, 2, 3, 4, 5], [])
+    assert shop.waiting_pages() == [1, 2, 3, 4, 5]
+
+
+def test_a_page_that_a_worker_holds_is_not_enqueued(shop: Shop) -> None:
+    with shop.workshop.claims.take(SCAN, STAGE, 3):
+        assert enqueue(shop.workshop, ALL).enqueued == [1, 2, 4, 5]
+
+
+def test_two_at_once_enqueue_each_page_once(shop: Shop) -> None:
+    shop.write_scan("long-book", pages=300)
+    enqueued: list[int] = []
+    together = threading.Barrier(2)
+
+    def run() -> None:
+        together.wait()
+        enqueued.extend(enqueue(shop.another_workshop(), Request("long-book", STAGE)).enqueued)
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(enqueued) == sorted(shop.waiting_pages("long-book")) == list(range(1, 301))
+
+
+def test_a_finished_book_is_left_alone(shop: Shop) -> None:
+    enqueue(shop.workshop, ALL)
+    work(shop)
+    outputs = {page: shop.output_path(page).stat().st_mtime_ns for page in range(1, 6)}
+    again = enqueue(shop.workshop, ALL)
+    assert (again.remaining, again.enqueued, again.skipped, again.completed) == ([], [], 5, 5)
+    assert again.status is Status.COMPLETED
+    assert {page: shop.output_path(page).stat().st_mtime_ns for page in range(1, 6)} == outputs
+    assert shop.stage.runs == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("left", "problem"),
+    [(None, Problem.MISSING), (b"", Problem.UNREADABLE), (b"{}", Problem.INVALID)],
+)
+def test_an_output_that_does_not_count_is_done_again_and_the_reason_given(
+    shop: Shop, left: bytes | None, problem: Problem
+) -> None:
+    shop.complete(1, 2, 3, 4, 5, cost_usd=0.1)
+    shop.output_path(4).unlink()
+    if left is not None:
+        shop.output_path(4).write_bytes(left)
+    made = enqueue(shop.workshop, ALL)
+    assert made.enqueued == [4]
+    assert {page: verdict.problem for page, verdict in made.requeued.items()} == {4: problem}
+    assert made.total_cost_usd == 0.5
+
+
+def test_an_output_that_was_altered_is_done_again_and_the_altered_one_kept(shop: Shop) -> None:
+    shop.complete(1, 2, 3, 4, 5)
+    altered = stamp(4, "by hand").model_dump_json()
+    shop.output_path(4).write_text(altered)
+    made = enqueue(shop.workshop, ALL)
+    assert made.enqueued == [4]
+    assert made.requeued[4].problem is Problem.CHANGED
+    assert (shop.output_path(4).parent / "set_aside" / "page_0004.json").read_text() == altered
+
+
+def test_only_the_range_goes_in_and_only_it_is_asked_for(shop: Shop) -> None:
+    made = enqueue(shop.workshop, Request(SCAN, STAGE, 2, 3))
+    assert made.enqueued == [2, 3]
+    assert shop.checkpoint().pending() == [2, 3]
+    work(shop)
+    assert shop.checkpoint().status is Status.PARTIAL
+    assert enqueue(shop.workshop, Request(SCAN, STAGE, start_page=4)).enqueued == [4, 5]
+    assert enqueue(shop.workshop, Request(SCAN, STAGE, end_page=3)).enqueued == [1]
+
+
+@pytest.mark.parametrize(("start", "end"), [(6, None), (1, 6), (3, 2), (0, 3), (-1, 2)])
+def test_a_range_outside_the_book_is_refused_and_changes_nothing(shop: Shop, start: int, end: int | None) -> None:
+    before = (shop.files(), shop.redis_keys())
+    with pytest.raises(UnknownNameError, match="the book has the pages 1 to 5"):
+        enqueue(shop.workshop, Request(SCAN, STAGE, start, end))
+    assert (shop.files(), shop.redis_keys()) == before
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        (Request("a-bok", STAGE), "there is no scan 'a-bok' .*did you mean 'a-book'"),
+        (Request(SCAN, "nonsense"), "there is no stage 'nonsense'; there is: ocr, stamp"),
+        (Request(SCAN, STAGE, release=frozenset({9})), "there is no page 9: the book has 5 pages"),
+    ],
+)
+def test_what_does_not_exist_is_refused_and_changes_nothing(shop: Shop, request_: Request, words: str) -> None:
+    before = (shop.files(), shop.redis_keys())
+    with pytest.raises(UnknownNameError, match=words):
+        enqueue(shop.workshop, request_)
+    assert (shop.files(), shop.redis_keys()) == before
+
+
+def test_completions_that_wait_are_merged_first_with_their_cost(shop: Shop) -> None:
+    shop.hand_over(shop.completion(1, cost_usd=0.25), shop.completion(3, cost_usd=0.5), TORN)
+    made = enqueue(shop.workshop, ALL)
+    assert made.enqueued == [4, 5]
+    assert made.total_cost_usd == shop.checkpoint().total_cost_usd == 0.75
+    assert shop.entries() == []
+
+
+def test_completions_that_wait_are_merged_first_however_many(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("checkpointing.coordinator.BATCH_ENTRIES", 2)
+    shop.hand_over(*(shop.completion(page, cost_usd=0.25) for page in range(1, 6)))
+    assert enqueue(shop.workshop, ALL).enqueued == []
+    while shop.entries():
+        shop.commit()
+    assert shop.checkpoint().total_cost_usd == 1.25
+
+
+def test_quarantined_pages_are_left_alone(shop: Shop) -> None:
+    quarantine(shop, TORN)
+    made = enqueue(shop.workshop, ALL)
+    assert made.enqueued == [1, 3, 4, 5]
+    assert [failed.page for failed in made.quarantined] == [2]
+    work(shop)
+    again = enqueue(shop.workshop, ALL)
+    assert (again.enqueued, again.status) == ([], Status.FAILED)
+
+
+def test_a_page_let_out_of_quarantine_gets_all_its_attempts_anew(shop: Shop) -> None:
+    shop.stage.act = raising(ValueError("bad luck"))
+    enqueue(shop.workshop, Request(SCAN, STAGE, 2, 2))
+    work(shop)
+    assert shop.checkpoint().quarantined() == {2}
+    made = enqueue(shop.workshop, Request(SCAN, STAGE, 2, 2, release=frozenset({2})))
+    assert made.enqueued == [2]
+    assert [shop.process_next().value for _ in range(3)] == ["try_again", "try_again", "quarantined"]
+    shop.stage.act = stamp
+    enqueue(shop.workshop, Request(SCAN, STAGE, 2, 2, release=frozenset({2})))
+    work(shop)
+    assert shop.checkpoint().completed_pages == [2]
+    assert shop.checkpoint().quarantined() == set()
+
+
+def test_doing_a_book_again_keeps_the_cost_and_the_previous_outputs(shop: Shop) -> None:
+    shop.complete(1, 2, 3, 4, 5, cost_usd=0.1)
+    before = shop.output_path(1).read_bytes()
+    made = enqueue(shop.workshop, Request(SCAN, STAGE, resume=False))
+    assert made.enqueued == [1, 2, 3, 4, 5]
+    assert (made.skipped, made.total_cost_usd) == (0, 0.5)
+    assert shop.checkpoint().completed_pages == []
+    assert (shop.output_path(1).parent / "set_aside" / "page_0001.json").read_bytes() == before
+    work(shop)
+    assert shop.checkpoint().status is Status.COMPLETED
+    assert shop.checkpoint().total_cost_usd == 0.5
+
+
+def test_doing_a_range_again_leaves_the_other_pages_as_they_are(shop: Shop) -> None:
+    shop.ask_for((1, 5))
+    shop.complete(1, 3, cost_usd=0.1)
+    quarantine(shop, TORN)
+    record = shop.checkpoint().pages[1]
+    made = enqueue(shop.workshop, Request(SCAN, STAGE, 3, 3, resume=False))
+    assert made.enqueued == [3]
+    after = shop.checkpoint()
+    assert after.pages == {1: record}
+    assert after.quarantined() == {2}
+    assert after.pending() == [3, 4, 5], "what was asked for before is still asked for"
+
+
+def test_a_checkpoint_that_cannot_be_used_is_set_aside_and_rebuilt(shop: Shop) -> None:
+    shop.complete(1, 2, cost_usd=0.1)
+    path = shop.workshop.checkpoint_file(SCAN, STAGE).path
+    path.write_bytes(path.read_bytes()[:-30])
+    made = enqueue(shop.another_workshop(), ALL)
+    assert made.enqueued == [3, 4, 5]
+    assert made.set_aside
+    assert (path.parent / made.set_aside).exists()
+    assert made.total_cost_usd == 0.2
+
+
+def test_a_broker_that_is_down_is_said_before_anything_changes(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def down(_: Settings) -> None:
+        raise BrokerError("down")
+
+    monkeypatch.setattr("producer.enqueue.check_broker", down)
+    shop.complete(1)
+    shop.output_path(1).write_bytes(b"")
+    before = shop.files()
+    with pytest.raises(BrokerError):
+        enqueue(shop.workshop, Request(SCAN, STAGE, resume=False))
+    assert shop.files() == before
+
+
+def test_a_broker_that_fails_half_way_says_how_far_it_got_and_saying_it_again_does_the_rest(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = shop.app.send_task
+
+    def fail_at_three(*arguments: object, **options: object) -> None:
+        if len(shop.waiting_pages()) == 2:
+            raise RedisConnectionError("gone")
+        send(*arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shop.app, "send_task", fail_at_three)
+        with pytest.raises(BrokerError, match="after 2 of 5 pages were enqueued"):
+            enqueue(shop.workshop, ALL)
+    enqueue(shop.workshop, ALL)
+    assert shop.waiting_pages() == [1, 2, 3, 4, 5]

@@ -1,0 +1,166 @@
+"""Following a stage to its end, with progress for a person or a log."""
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from checkpointing.file import CheckpointFile
+from checkpointing.models import Checkpoint, FailedPage
+from producer.follow import follow, progress_view
+from tests.shop import SCAN, STAGE, Shop, make_shop
+
+TORN = FailedPage(page=2, kind="torn", message="torn")
+
+
+class Seen:
+    """A view that remembers what it was shown: complete pages and failed ones."""
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[int, int]] = []
+
+    def show(self, checkpoint: Checkpoint) -> None:
+        self.shown.append((len(checkpoint.pages), len(checkpoint.failed_pages)))
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    monkeypatch.setattr("producer.follow._POLL_SECONDS", 0.001)
+    made = make_shop(tmp_path / "scans", monkeypatch)
+    made.write_scan()
+    return made
+
+
+def file_of(shop: Shop) -> CheckpointFile:
+    return shop.another_workshop().checkpoint_file(SCAN, STAGE)
+
+
+def test_it_ends_when_every_page_of_the_range_is_complete_or_quarantined(shop: Shop) -> None:
+    shop.ask_for((1, 5))
+    steps: list[Callable[[], object]] = [
+        lambda: shop.complete(1),
+        lambda: shop.hand_over(TORN),
+        shop.commit,
+        lambda: shop.complete(3),
+    ]
+
+    def step() -> None:
+        if steps:
+            steps.pop(0)()
+
+    view = Seen()
+    checkpoint = follow(file_of(shop), 1, 3, view, step)
+    assert (checkpoint.completed_pages, checkpoint.quarantined()) == ([1, 3], {2})
+    assert view.shown[0] == (0, 0)
+    assert view.shown[-1] == (2, 1)
+    assert view.shown == sorted(view.shown)
+
+
+def test_what_is_settled_already_is_shown_once(shop: Shop) -> None:
+    shop.ask_for((1, 2))
+    shop.complete(1, 2)
+    view = Seen()
+    follow(file_of(shop), 1, 2, view)
+    assert view.shown == [(2, 0)]
+
+
+def test_a_checkpoint_that_did_not_change_is_neither_shown_nor_read_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A book of 100,000 pages takes a second to parse, and is polled several times a second."""
+    shop.ask_for((1, 2))
+    shop.complete(1)
+    reads = []
+    read = CheckpointFile.read
+
+    def counted(file: CheckpointFile) -> Checkpoint:
+        reads.append(1)
+        return read(file)
+
+    monkeypatch.setattr(CheckpointFile, "read", counted)
+    polls = []
+
+    def step() -> None:
+        polls.append(1)
+        if len(polls) == 20:
+            shop.complete(2)
+
+    view = Seen()
+    follow(file_of(shop), 1, 2, view, step)
+    assert view.shown == [(1, 0), (2, 0)]
+    assert len(reads) == 2
+
+
+def test_a_checkpoint_that_is_away_or_being_rebuilt_is_waited_for(shop: Shop) -> None:
+    shop.ask_for((1, 2))
+    path = file_of(shop).path
+    whole = path.read_bytes()
+    steps: list[Callable[[], object]] = [
+        lambda: path.write_bytes(b"{ torn"),
+        path.unlink,
+        lambda: path.write_bytes(whole),
+        lambda: shop.complete(1, 2),
+    ]
+
+    def step() -> None:
+        if steps:
+            steps.pop(0)()
+
+    assert follow(file_of(shop), 1, 2, Seen(), step).completed_pages == [1, 2]
+
+
+def test_who_polls_can_end_the_waiting(shop: Shop) -> None:
+    def give_up() -> None:
+        raise KeyboardInterrupt
+
+    shop.ask_for((1, 2))
+    with pytest.raises(KeyboardInterrupt):
+        follow(file_of(shop), 1, 2, Seen(), give_up)
+
+
+def shown(shop: Shop, *, terminal: bool) -> str:
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=120, markup=False)
+    with progress_view(console, "a-book/stamp") as view:
+        view.show(shop.checkpoint())
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
+    return text
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_progress_tells_pages_money_and_trouble(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    monkeypatch.setitem(os.environ, "TERM", "xterm")
+    shop.ask_for((1, 5))
+    shop.complete(1, 3, cost_usd=0.125)
+    shop.hand_over(TORN)
+    shop.commit()
+    text = shown(shop, terminal=terminal)
+    assert "a-book/stamp" in text
+    assert "2/5" in text if terminal else "2 of 5 pages complete, 1 quarantined" in text
+    assert "$0.25" in text
+    assert "1 quarantined" in text
+    assert "pages/s" in text
+    assert "ETA 0:0" in text
+
+
+def test_a_log_gets_a_line_now_and_then_and_one_at_the_end(shop: Shop) -> None:
+    console = Console(file=io.StringIO(), width=120)
+    shop.ask_for((1, 5))
+    with progress_view(console, "a-book/stamp") as view:
+        for page in range(1, 6):
+            shop.complete(page)
+            view.show(shop.checkpoint())
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # as above
+    assert len(lines) == 2
+    assert "1 of 5" in lines[0]
+    assert "5 of 5" in lines[1]
+
+
+def test_a_dumb_terminal_gets_plain_lines(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "TERM", "dumb")
+    shop.ask_for((1, 5))
+    assert "\x1b" not in shown(shop, terminal=True)

@@ -1,0 +1,211 @@
+"""Healing: pages that got lost come back, and nothing else does."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from checkpointing.models import FailedPage, Status
+from tests.shop import SCAN, STAGE, Shop, make_shop
+from worker.healing import Healed, Healer
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    made = make_shop(tmp_path / "scans", monkeypatch)
+    made.write_scan()
+    return made
+
+
+@pytest.fixture
+def healer(shop: Shop) -> Healer:
+    return Healer(shop.workshop)
+
+
+def heal(healer: Healer, times: int = 1) -> Healed:
+    """The last of so many looks."""
+    looks = [healer.heal(SCAN, STAGE) for _ in range(times)]
+    return looks[-1]
+
+
+def test_a_lost_page_is_enqueued_when_it_is_seen_lost_twice_and_not_once(shop: Shop, healer: Healer) -> None:
+    shop.ask_for((1, 3))
+    assert heal(healer) == Healed()
+    assert shop.waiting_pages() == []
+    assert heal(healer).enqueued == [1, 2, 3]
+    assert shop.waiting_pages() == [1, 2, 3]
+    assert heal(healer, times=3) == Healed()
+    assert shop.waiting_pages() == [1, 2, 3]
+
+
+def test_a_page_that_turns_up_between_two_looks_was_not_lost(shop: Shop, healer: Healer) -> None:
+    shop.ask_for((1, 2))
+    heal(healer)
+    with shop.workshop.claims.take(SCAN, STAGE, 1):
+        assert heal(healer).enqueued == [2]
+    assert heal(healer).enqueued == [], "page 1 is seen lost for the first time since"
+
+
+def test_pages_that_are_queued_held_or_in_the_inbox_are_not_lost(shop: Shop, healer: Healer) -> None:
+    shop.ask_for((1, 5))
+    list(shop.queue.put([1]))
+    shop.hand_over(shop.completion(3), FailedPage(page=4, kind="torn", message="torn"))
+    with shop.workshop.claims.take(SCAN, STAGE, 2):
+        assert heal(healer, times=2).enqueued == [5]
+
+
+def test_pages_that_nobody_asked_for_are_left_alone(shop: Shop, healer: Healer) -> None:
+    shop.ask_for((2, 3), (5, 5))
+    assert heal(healer, times=2).enqueued == [2, 3, 5]
+
+
+def test_complete_and_quarantined_pages_are_left_alone(shop: Shop, healer: Healer) -> None:
+    shop.ask_for((1, 5))
+    shop.complete(1, 2)
+    shop.hand_over(FailedPage(page=3, kind="torn", message="torn"))
+    shop.commit()
+    assert heal(healer, times=2).enqueued == [4, 5]
+
+
+def test_an_output_that_no_completion_named_is_adopted_and_not_done_again(shop: Shop, healer: Healer) -> None:
+    shop.ask_for((1, 2))
+    shop.completion(2)
+    healed = heal(healer, times=2)
+    assert (healed.adopted, healed.enqueued) == ([2], [1])
+    shop.commit()
+    assert shop.checkpoint().completed_pages == [2]
+    assert heal(healer, times=3) == Healed()
+
+
+@pytest.mark.parametrize("left", ["", "{", '{"page_number": 1}'])
+def test_an_output_that_does_not_count_is_not_adopted(shop: Shop, healer: Healer, left: str) -> None:
+    shop.ask_for((1, 1))
+    shop.output_path(1).parent.mkdir()
+    shop.output_path(1).write_text(left)
+    healed = heal(healer, times=2)
+    assert (healed.adopted, healed.enqueued) == ([], [1])
+
+
+def test_a_page_whose_message_vanished_comes_back_once_the_queue_is_drained(shop: Shop, healer: Healer) -> None:
+    shop.ask_for((1, 2))
+    list(shop.queue.put([1, 2]))
+    shop.redis.delete(shop.workshop.keys.queue(STAGE))
+    assert heal(healer, times=2).enqueued == [1, 2]
+
+
+def test_a_page_whose_message_vanished_comes_back_while_the_queue_goes_on(shop: Shop) -> None:
+    shop.write_scan("long-book", pages=300)
+    shop.ask_for((1, 300), scan_id="long-book", total_pages=300)
+    queue = shop.workshop.queue("long-book", STAGE)
+    list(queue.put(range(1, 301)))
+    for page in range(2, 101):
+        shop.redis.rpop(shop.workshop.keys.queue(STAGE))
+        assert shop.process(page, scan_id="long-book").value == "complete"
+    shop.commit("long-book")
+    healer = Healer(shop.workshop)
+    assert healer.heal("long-book", STAGE).enqueued == []
+    assert healer.heal("long-book", STAGE).enqueued == [1]
+
+
+def test_after_a_flush_everything_that_is_left_comes_back(shop: Shop, healer: Healer) -> None:
+    shop.ask_for((1, 5))
+    list(shop.queue.put(range(1, 6)))
+    shop.complete(1, 2)
+    shop.redis.flushall()
+    assert heal(healer, times=2).enqueued == [3, 4, 5]
+
+
+def test_a_dead_workers_page_comes_back_when_its_claim_has_run_out(shop: Shop, healer: Healer) -> None:
+    shop.ask_for((1, 1))
+    claim = shop.workshop.keys.claim(SCAN, STAGE, 1)
+    shop.redis.set(claim, "the dead")
+    assert heal(healer, times=3).enqueued == []
+    shop.redis.delete(claim)
+    assert heal(healer, times=2).enqueued == [1]
+
+
+def test_a_stage_with_nothing_left_is_closed(shop: Shop, healer: Healer) -> None:
+    shop.ask_for((1, 5))
+    list(shop.queue.put(range(1, 6)))
+    for _ in range(5):
+        shop.process_next()
+    shop.commit()
+    assert heal(healer).ended
+    assert shop.open_stages.all() == []
+    assert shop.lasting_keys() == set(), "nothing of it stays in Redis for ever"
+    assert shop.checkpoint().status is Status.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "failed", "status"),
+    [((1, 5), [], "completed"), ((1, 3), [], "partial"), ((1, 3), [2], "failed")],
+)
+def test_a_stage_that_was_left_in_progress_is_settled(
+    shop: Shop, healer: Healer, asked_for: tuple[int, int], failed: list[int], status: str
+) -> None:
+    """Whoever ended it died before it could say so."""
+    shop.ask_for(asked_for)
+    shop.complete(*(page for page in range(asked_for[0], asked_for[1] + 1) if page not in failed))
+    shop.hand_over(*(FailedPage(page=page, kind="torn", message="torn") for page in failed))
+    if failed:
+        shop.commit()
+    file = shop.workshop.checkpoint_file(SCAN, STAGE)
+    with file.exclusive() as checkpoint:
+        checkpoint.begin()
+        file.save(checkpoint)
+    assert heal(healer).ended
+    assert shop.checkpoint().status == status
+    assert shop.open_stages.all() == []
+
+
+def test_a_settled_stage_is_not_written_again(shop: Shop, healer: Healer) -> None:
+    shop.ask_for((1, 1))
+    shop.complete(1)
+    revision = shop.checkpoint().revision
+    assert heal(healer).ended
+    assert shop.checkpoint().revision == revision
+
+
+def test_a_scan_that_somebody_deleted_is_closed_and_does_not_come_back(shop: Shop, healer: Healer) -> None:
+    shop.ask_for((1, 5))
+    shutil.rmtree(shop.root / SCAN)
+    heal(healer, times=2)
+    assert not (shop.root / SCAN).exists()
+    assert shop.open_stages.all() == []
+    assert shop.waiting_pages() == []
+
+
+def test_one_healer_is_elected_and_the_next_follows_when_it_is_gone(shop: Shop, healer: Healer) -> None:
+    shop.ask_for((1, 2))
+    other = Healer(shop.another_workshop())
+    heal(healer)
+    assert heal(other, times=3) == Healed()
+    assert heal(healer).enqueued == [1, 2]
+
+    shop.redis.flushall()
+    assert heal(other) == Healed()
+    assert heal(healer, times=3) == Healed()
+    assert heal(other).enqueued == [1, 2]
+
+
+def test_an_elected_healer_stays_so_while_it_looks_often_enough(shop: Shop, healer: Healer) -> None:
+    shop.ask_for((1, 2))
+    lock = shop.workshop.keys.heal(SCAN, STAGE)
+    heal(healer)
+    shop.redis.pexpire(lock, 100)
+    heal(healer)
+    assert shop.redis.pttl(lock) > 1000 * shop.settings.heal_seconds
+
+
+def test_a_corrupt_checkpoint_is_rebuilt_and_what_was_asked_for_comes_back(shop: Shop, healer: Healer) -> None:
+    shop.ask_for((1, 4))
+    shop.complete(1, 2)
+    path = shop.workshop.checkpoint_file(SCAN, STAGE).path
+    path.write_bytes(b"\0" * 500)
+    heal(healer, times=3)
+    assert shop.waiting_pages() == [3, 4]
+    assert shop.checkpoint().completed_pages == [1, 2]
+    assert shop.checkpoint().pending() == [3, 4]
+    (kept,) = path.parent.glob("*.unusable-*")
+    assert kept.read_bytes() == b"\0" * 500
+    assert shop.open_stages.all() == [(SCAN, STAGE)]

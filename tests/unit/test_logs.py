@@ -1,0 +1,136 @@
+"""Logs: a JSON line beside the scan it is about, and never a page that stops because of one."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from checkpointing.identity import process_name
+from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.stages import raising
+from worker.logs import ScanLogFiles, configure_logs
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    made = make_shop(tmp_path / "scans", monkeypatch)
+    made.write_scan()
+    return made
+
+
+@pytest.fixture
+def configured(shop: Shop) -> Iterator[None]:
+    """Logging as a worker sets it up; afterwards as it was."""
+    root_logger = logging.getLogger()
+    before = (root_logger.handlers[:], root_logger.level)
+    root_logger.handlers.clear()
+    configure_logs("INFO", shop.root)
+    yield
+    structlog.reset_defaults()
+    root_logger.handlers, root_logger.level = before
+
+
+def log(root: Path, **event: Any) -> None:
+    ScanLogFiles(root)(None, "info", {"event": "a line", "level": "info", **event})
+
+
+def lines(root: Path, scan_id: str = SCAN) -> list[dict[str, Any]]:
+    found = sorted((root / scan_id / "logs").glob(f"{STAGE}_*.jsonl"))
+    return [json.loads(line) for path in found for line in path.read_text().splitlines()]
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_page_that_is_done_leaves_a_line_beside_its_scan(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.process.log", structlog.get_logger("leafmark.page"))
+    shop.process(2)
+    (line,) = lines(shop.root)
+    assert (
+        line.items()
+        >= {
+            "level": "info",
+            "message": "page complete",
+            "scan_id": SCAN,
+            "stage": STAGE,
+            "page": 2,
+            "worker": process_name(),
+        }.items()
+    )
+    assert line["seconds"] >= 0
+    assert line["timestamp"].endswith("Z")
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_page_that_fails_leaves_its_error(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.process.log", structlog.get_logger("leafmark.page"))
+    shop.stage.act = raising(ValueError("bad luck"))
+    for _ in range(3):
+        shop.process(1)
+    assert [(line["level"], line["error"]) for line in lines(shop.root)] == [
+        ("warning", "ValueError: bad luck"),
+        ("warning", "ValueError: bad luck"),
+        ("error", "ValueError: bad luck"),
+    ]
+
+
+@pytest.mark.usefixtures("configured")
+def test_what_is_below_the_level_is_not_logged(shop: Shop) -> None:
+    structlog.get_logger("a").debug("too fine", scan_id=SCAN, stage=STAGE)
+    assert lines(shop.root) == []
+
+
+def test_the_lines_of_a_process_are_in_one_file(shop: Shop) -> None:
+    files = ScanLogFiles(shop.root)
+    for page in range(3):
+        files(None, "info", {"event": "a line", "scan_id": SCAN, "stage": STAGE, "page": page})
+    assert [line["page"] for line in lines(shop.root)] == [0, 1, 2]
+    assert len(list((shop.root / SCAN / "logs").iterdir())) == 1
+
+
+def test_an_event_is_passed_on_unchanged(tmp_path: Path) -> None:
+    event = {"event": "a line", "scan_id": SCAN, "stage": STAGE}
+    assert ScanLogFiles(tmp_path)(None, "info", event) == {"event": "a line", "scan_id": SCAN, "stage": STAGE}
+
+
+def test_a_line_holds_whatever_is_put_into_it_on_one_line(shop: Shop) -> None:
+    log(shop.root, scan_id=SCAN, stage=STAGE, error="first\nsecond \ud800", path=Path("a"))
+    (line,) = lines(shop.root)
+    assert line["error"] == "first\nsecond \ud800"
+    assert line["path"] == "a"
+
+
+@pytest.mark.parametrize("event", [{}, {"scan_id": SCAN}, {"stage": STAGE}])
+def test_a_line_about_no_stage_of_no_scan_goes_into_no_file(shop: Shop, event: dict[str, str]) -> None:
+    log(shop.root, **event)
+    assert not (shop.root / SCAN / "logs").exists()
+
+
+def test_a_folder_that_cannot_be_written_stops_nothing(shop: Shop) -> None:
+    (shop.root / SCAN / "logs").write_text("in the way")
+    log(shop.root, scan_id=SCAN, stage=STAGE)
+    assert (shop.root / SCAN / "logs").read_text() == "in the way"
+
+
+@pytest.mark.parametrize(
+    ("scan_id", "stage"),
+    [
+        ("nowhere", STAGE),
+        ("../outside", STAGE),
+        ("..", STAGE),
+        (".leafmark", STAGE),
+        ("not-a-scan", STAGE),
+        (SCAN, "../../../outside/x"),
+    ],
+)
+def test_a_line_about_a_scan_that_does_not_exist_makes_nothing_anywhere(
+    shop: Shop, scan_id: str, stage: str
+) -> None:
+    for folder in (shop.root.parent / "outside", shop.root / ".leafmark", shop.root / "not-a-scan"):
+        folder.mkdir()
+    (shop.root / SCAN / "logs").mkdir()
+    before = set(shop.root.parent.rglob("*"))
+    log(shop.root, scan_id=scan_id, stage=stage)
+    assert set(shop.root.parent.rglob("*")) == before

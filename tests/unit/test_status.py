@@ -1,0 +1,153 @@
+"""Status: from files alone."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from checkpointing.errors import InputError, StorageError, UnknownNameError
+from checkpointing.models import Checkpoint, FailedPage, PageRecord, now
+from producer.status import all_scans, recent_rate, scan_status
+from tests.shop import SCAN, STAGE, Shop, make_shop
+from worker.workshop import Workshop
+
+TORN = FailedPage(page=2, kind="torn", message="torn in two", attempts=1)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    made = make_shop(tmp_path / "scans", monkeypatch)
+    made.write_scan()
+    return made
+
+
+@pytest.fixture
+def without_redis(shop: Shop) -> Workshop:
+    """A workshop whose broker is down."""
+    return Workshop(shop.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}), shop.app)
+
+
+def test_before_anything_has_begun_the_first_stage_is_shown_as_not_started(without_redis: Workshop) -> None:
+    form = scan_status(without_redis, SCAN).as_json()
+    assert (form["scan_id"], form["title"], form["total_pages"]) == (SCAN, "A Book", 5)
+    (stage,) = form["stages"].values()
+    assert list(form["stages"]) == ["ocr"]
+    assert (stage["status"], stage["total_pages"], stage["completed"], stage["remaining"]) == (
+        "not_started",
+        5,
+        0,
+        5,
+    )
+    assert stage["updated_at"] is stage["pages_per_second"] is stage["eta_seconds"] is None
+
+
+def test_the_form_says_what_is_done_what_is_left_and_what_it_cost(shop: Shop, without_redis: Workshop) -> None:
+    shop.ask_for((1, 5))
+    shop.complete(1, 3, cost_usd=0.25)
+    shop.hand_over(TORN)
+    shop.commit()
+    stage = scan_status(without_redis, SCAN).as_json()["stages"][STAGE]
+    assert (
+        stage.items()
+        >= {
+            "status": "in_progress",
+            "total_pages": 5,
+            "completed": 2,
+            "remaining": 2,
+            "failed": 1,
+            "total_cost_usd": 0.5,
+        }.items()
+    )
+    (failed,) = stage["failed_pages"]
+    assert failed.items() >= {"page": 2, "kind": "torn", "message": "torn in two", "attempts": 1}.items()
+    assert json.loads(json.dumps(stage, default=str))["updated_at"]
+
+
+def test_looking_changes_nothing(shop: Shop) -> None:
+    shop.complete(1)
+    before = (shop.files(), shop.redis_keys())
+    scan_status(shop.workshop, SCAN)
+    all_scans(shop.workshop)
+    assert (shop.files(), shop.redis_keys()) == before
+
+
+@pytest.mark.parametrize("content", [b"", b"{ torn", b"[]", b'{"version": "9.9"}'])
+def test_a_checkpoint_that_cannot_be_used_is_shown_as_such_with_the_way_out(shop: Shop, content: bytes) -> None:
+    shop.complete(1)
+    shop.workshop.checkpoint_file(SCAN, STAGE).path.write_bytes(content)
+    stage = scan_status(shop.workshop, SCAN).stages[STAGE]
+    assert stage.status == "unreadable"
+    assert stage.error is not None
+    assert "producer enqueue a-book --stage stamp" in stage.error
+
+
+def test_a_checkpoint_that_cannot_be_read_is_a_storage_error(shop: Shop) -> None:
+    shop.workshop.checkpoint_file(SCAN, STAGE).path.mkdir(parents=True)
+    with pytest.raises(StorageError):
+        scan_status(shop.workshop, SCAN)
+
+
+def test_all_scans_are_shown_by_id(shop: Shop) -> None:
+    shop.write_scan("atlas", pages=2)
+    assert [scan.metadata.scan_id for scan in all_scans(shop.workshop)] == [SCAN, "atlas"]
+
+
+@pytest.mark.parametrize("name", ["broken", "a..b"])
+def test_one_folder_that_is_no_proper_scan_does_not_hide_the_others(shop: Shop, name: str) -> None:
+    (shop.root / name).mkdir()
+    (shop.root / name / "metadata.json").write_text("{ torn")
+    assert SCAN in [scan.metadata.scan_id for scan in all_scans(shop.workshop)]
+
+
+def test_a_scan_that_is_not_there_is_an_error_with_a_guess(shop: Shop) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'a-book'"):
+        scan_status(shop.workshop, "abook")
+    with pytest.raises(InputError, match="is not a scan id"):
+        scan_status(shop.workshop, "../a-book")
+
+
+def _with_pages_done(*seconds_ago: float) -> Checkpoint:
+    pages = {
+        number: PageRecord(completed_at=now() - timedelta(seconds=ago))
+        for number, ago in enumerate(seconds_ago, start=1)
+    }
+    return Checkpoint(scan_id=SCAN, stage=STAGE, output_dir="stamps", total_pages=100, pages=pages)
+
+
+def test_the_rate_is_that_of_the_pages_done_lately() -> None:
+    assert recent_rate(_with_pages_done(10, 8, 6, 4, 2)) == pytest.approx(0.4, rel=0.05)
+    assert recent_rate(_with_pages_done(7200, 7100, 7000, 10, 5)) == pytest.approx(0.1, rel=0.05)
+
+
+def test_a_stall_lowers_the_rate() -> None:
+    """Three pages in two seconds, and nothing for a minute since."""
+    assert recent_rate(_with_pages_done(62, 61, 60)) == pytest.approx(2 / 62, rel=0.05)
+
+
+@pytest.mark.parametrize("seconds_ago", [(), (1,), (9000, 8999), (9000, 5)])
+def test_too_few_pages_lately_make_no_rate(seconds_ago: tuple[float, ...]) -> None:
+    assert recent_rate(_with_pages_done(*seconds_ago)) is None
+
+
+def test_clocks_that_are_apart_make_no_nonsense() -> None:
+    rate = recent_rate(_with_pages_done(10, -60))
+    assert rate is None or rate > 0
+
+
+def test_the_time_to_go_is_that_of_the_pages_asked_for(shop: Shop) -> None:
+    shop.ask_for((1, 4))
+    file = shop.workshop.checkpoint_file(SCAN, STAGE)
+    with file.exclusive() as checkpoint:
+        checkpoint.pages = _with_pages_done(20, 10).pages
+        file.save(checkpoint)
+    stage = scan_status(shop.workshop, SCAN).stages[STAGE]
+    assert stage.pages_per_second == pytest.approx(0.05, rel=0.1)
+    assert stage.eta_seconds == pytest.approx(40, rel=0.1)
+
+
+def test_a_stage_that_rests_has_no_rate(shop: Shop) -> None:
+    shop.ask_for((1, 2))
+    shop.complete(1, 2)
+    stage = scan_status(shop.workshop, SCAN).stages[STAGE]
+    assert (stage.status, stage.pages_per_second, stage.eta_seconds) == ("partial", None, None)

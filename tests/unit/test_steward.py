@@ -1,0 +1,177 @@
+"""The steward: commits and heals whatever happens to the one scan or the other."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from checkpointing.models import FailedPage
+from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.waiting import wait_until
+from worker.open_stages import OWN_FOLDER
+from worker.steward import Steward
+
+FORGED_INBOXES: list[str | bytes] = [
+    "",
+    "nowhere",
+    "../up/stamp",
+    "a..b/stamp",
+    "a-book/nonsense",
+    "a-book/stamp/more",
+    b"\xff/stamp",
+]
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    made = make_shop(tmp_path / "scans", monkeypatch, heal_seconds=0.2)
+    made.write_scan()
+    return made
+
+
+@contextmanager
+def at_work(shop: Shop) -> Iterator[Steward]:
+    steward = Steward(shop.workshop)
+    steward.start()
+    try:
+        yield steward
+    finally:
+        steward.stop(timeout=2)
+
+
+def wait_for_pages(shop: Shop, *pages: int, scan_id: str = SCAN) -> None:
+    wait_until(lambda: shop.checkpoint(scan_id).completed_pages == list(pages), 5, f"pages {pages} of {scan_id}")
+
+
+def test_what_workers_hand_over_is_committed(shop: Shop) -> None:
+    with at_work(shop):
+        shop.hand_over(shop.completion(1))
+        wait_for_pages(shop, 1)
+        shop.hand_over(shop.completion(2))
+        wait_for_pages(shop, 1, 2)
+
+
+def test_the_inboxes_of_several_scans_are_committed(shop: Shop) -> None:
+    shop.write_scan("atlas")
+    shop.hand_over(shop.completion(1))
+    shop.hand_over(shop.completion(2, scan_id="atlas"), scan_id="atlas")
+    with at_work(shop):
+        wait_for_pages(shop, 1)
+        wait_for_pages(shop, 2, scan_id="atlas")
+
+
+def test_what_still_waits_at_the_end_is_committed(shop: Shop) -> None:
+    with at_work(shop):
+        wait_until(lambda: not shop.redis.exists(shop.workshop.keys.inboxes), 5, "an idle steward")
+        shop.hand_over(shop.completion(1), FailedPage(page=2, kind="torn", message="torn"))
+    assert shop.checkpoint().completed_pages == [1]
+    assert shop.checkpoint().quarantined() == {2}
+
+
+def test_an_inbox_that_is_empty_is_taken_off_the_list(shop: Shop) -> None:
+    shop.hand_over(shop.completion(1))
+    with at_work(shop):
+        wait_until(lambda: shop.redis.scard(shop.workshop.keys.inboxes) == 0, 5, "an empty list")
+
+
+def test_an_entry_that_comes_as_its_inbox_is_taken_off_the_list_is_not_forgotten(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.redis.sadd(shop.workshop.keys.inboxes, f"{SCAN}/{STAGE}")
+    completion = shop.completion(1)
+    remove = shop.redis.srem
+
+    def hand_over_first(*arguments: str) -> object:
+        shop.hand_over(completion)
+        return remove(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shop.redis, "srem", hand_over_first)
+        Steward(shop.workshop).commit_inboxes()
+    assert shop.redis.scard(shop.workshop.keys.inboxes) == 1
+
+
+def test_lost_pages_are_healed_and_an_ended_stage_is_closed(shop: Shop) -> None:
+    shop.ask_for((1, 2))
+    with at_work(shop):
+        wait_until(lambda: shop.waiting_pages() == [1, 2], 5, "the lost pages in the queue")
+        assert shop.process_next().value == shop.process_next().value == "complete"
+        wait_until(lambda: shop.open_stages.all() == [], 5, "the stage to be closed")
+    assert shop.checkpoint().status == "partial"
+
+
+def test_a_broker_that_was_away_is_waited_for(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    away = [RedisConnectionError("away")] * 2
+    members = shop.redis.smembers
+
+    def sometimes(key: str) -> object:
+        if away:
+            raise away.pop()
+        return members(key)
+
+    monkeypatch.setattr(shop.redis, "smembers", sometimes)
+    shop.hand_over(shop.completion(1))
+    with at_work(shop):
+        wait_for_pages(shop, 1)
+    assert not away
+
+
+def test_a_corrupt_checkpoint_is_rebuilt_at_the_next_commit_and_the_steward_goes_on(shop: Shop) -> None:
+    shop.ask_for((1, 3))
+    shop.complete(1)
+    path = shop.workshop.checkpoint_file(SCAN, STAGE).path
+    path.write_bytes(b"{ torn")
+    with at_work(shop):
+        shop.hand_over(shop.completion(2))
+        wait_until(lambda: b"torn" not in path.read_bytes(), 5, "a new checkpoint")
+        wait_for_pages(shop, 1, 2)
+
+
+def test_one_scan_whose_checkpoint_is_corrupt_does_not_keep_the_others_from_being_healed(shop: Shop) -> None:
+    shop.ask_for((1, 3))
+    shop.workshop.checkpoint_file(SCAN, STAGE).path.write_bytes(b"{ torn")
+    shop.write_scan("z-book")
+    shop.ask_for((1, 2), scan_id="z-book")
+    with at_work(shop):
+        wait_until(lambda: shop.waiting_pages("z-book") == [1, 2], 5, "the lost pages of the other scan")
+
+
+def test_one_scan_that_cannot_be_written_does_not_keep_the_others_from_being_committed(shop: Shop) -> None:
+    for number in range(6):
+        (shop.write_scan(f"full-{number}").path / "checkpoints").write_text("in the way")
+        shop.hand_over(shop.completion(1, scan_id=f"full-{number}"), scan_id=f"full-{number}")
+    shop.hand_over(shop.completion(1))
+    with at_work(shop):
+        wait_for_pages(shop, 1)
+    assert len(shop.entries("full-0")) == 1
+
+
+def test_forged_names_among_the_inboxes_do_not_keep_the_others_from_being_committed(shop: Shop) -> None:
+    shop.redis.sadd(shop.workshop.keys.inboxes, *FORGED_INBOXES)
+    files = shop.files()
+    shop.hand_over(shop.completion(1))
+    with at_work(shop):
+        wait_for_pages(shop, 1)
+    assert {name.split("/")[0] for name in shop.files().keys() - files.keys()} <= {SCAN}
+    assert not (shop.root.parent / "up").exists()
+
+
+@pytest.mark.parametrize("stray", ["!!@stamp", "a-book@nonsense", "a..b@stamp"])
+def test_strange_names_among_the_open_stages_do_not_keep_the_others_from_being_healed(
+    shop: Shop, stray: str
+) -> None:
+    shop.write_scan("z-book")
+    shop.ask_for((1, 2), scan_id="z-book")
+    (shop.root / OWN_FOLDER / "open" / stray).touch()
+    with at_work(shop):
+        wait_until(lambda: shop.waiting_pages("z-book") == [1, 2], 5, "the lost pages of the other scan")
+
+
+def test_entries_of_a_scan_that_does_not_exist_make_no_folder(shop: Shop) -> None:
+    shop.hand_over(FailedPage(page=1, kind="torn", message="torn"), scan_id="nowhere")
+    shop.hand_over(shop.completion(1))
+    with at_work(shop):
+        wait_for_pages(shop, 1)
+    assert not (shop.root / "nowhere").exists()

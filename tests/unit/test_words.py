@@ -1,0 +1,164 @@
+"""What the commands say."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from checkpointing.errors import StageFailedError
+from checkpointing.models import FailedPage, Status
+from checkpointing.outputs import Problem, Verdict
+from producer import cli, words
+from producer.enqueue import Plan
+from producer.status import ScanStatus, scan_status
+from tests.shop import SCAN, STAGE, Shop, make_shop
+
+Said = Callable[[Plan], list[str]]
+TORN = FailedPage(page=2, kind="torn", message="torn [in] two :100:", attempts=3)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    made = make_shop(tmp_path / "scans", monkeypatch)
+    made.write_scan()
+    return made
+
+
+def a_plan(**changes: Any) -> Plan:
+    usual: dict[str, Any] = {
+        "scan_id": SCAN,
+        "stage": STAGE,
+        "total_pages": 9,
+        "start_page": 1,
+        "end_page": 9,
+        "completed": 0,
+        "skipped": 0,
+        "remaining": [],
+        "requeued": {},
+        "quarantined": [],
+        "cost_saved_usd": 0.0,
+        "total_cost_usd": 0.0,
+        "status": Status.IN_PROGRESS,
+    }
+    return Plan(**usual | changes)
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Said:
+    """The lines that the command line says about a plan."""
+
+    def say(made: Plan) -> list[str]:
+        words.say_plan(cli.notes, made)
+        return capsys.readouterr().err.splitlines()
+
+    return say
+
+
+@pytest.mark.parametrize(
+    ("changes", "dry_run", "result"),
+    [
+        ({"remaining": [1, 2, 3], "enqueued": [1, 2, 3]}, False, "3 pages enqueued"),
+        ({"remaining": [1, 2, 3], "enqueued": [3]}, False, "1 pages enqueued, 2 under way already"),
+        ({"remaining": [1, 2, 5]}, True, "would enqueue 3 pages (1-2, 5)"),
+        ({"skipped": 9, "completed": 9}, False, "all 9 pages are complete, nothing to do"),
+        ({"skipped": 8, "quarantined": [TORN]}, False, "nothing to enqueue, 1 pages are in quarantine"),
+    ],
+)
+def test_the_result_is_one_line(changes: dict[str, Any], dry_run: bool, result: str) -> None:
+    assert words.plan_result(a_plan(**changes), dry_run=dry_run) == f"{SCAN}/{STAGE}: {result}"
+
+
+def test_a_resume_says_what_is_skipped_and_what_that_saves(said: Said) -> None:
+    made = a_plan(end_page=447, skipped=440, remaining=list(range(441, 448)), cost_saved_usd=8.8)
+    assert said(made) == ["Resuming: 440 of 447 pages complete, ~$8.80 saved"]
+
+
+def test_a_fresh_start_says_nothing_of_resuming(said: Said) -> None:
+    assert said(a_plan(remaining=[1, 2, 3])) == []
+
+
+def test_each_page_that_is_done_again_is_given_with_its_reason(said: Said) -> None:
+    made = a_plan(
+        remaining=[3, 5],
+        requeued={
+            3: Verdict(3, problem=Problem.MISSING, detail="there is no output"),
+            5: Verdict(5, problem=Problem.INVALID, detail="regions.0.text: [bold] :smile:"),
+        },
+    )
+    assert said(made) == [
+        "Page 3 is done again: missing (there is no output)",
+        "Page 5 is done again: invalid (regions.0.text: [bold] :smile:)",
+    ]
+
+
+def test_a_thousand_reasons_are_cut_short(said: Said) -> None:
+    verdicts = {page: Verdict(page, problem=Problem.MISSING, detail="gone") for page in range(1, 1001)}
+    lines = said(a_plan(remaining=list(verdicts), requeued=verdicts))
+    assert len(lines) == 21
+    assert lines[-1] == "... and 980 more pages are done again"
+
+
+def test_quarantined_pages_are_given_with_the_way_to_try_them_again(said: Said) -> None:
+    assert said(a_plan(quarantined=[TORN])) == [
+        f"Page 2 is in quarantine: {TORN.message}",
+        f"`producer retry {SCAN} --stage {STAGE}` tries quarantined pages again.",
+    ]
+
+
+def test_a_checkpoint_that_was_set_aside_is_named(said: Said) -> None:
+    (line,) = said(a_plan(set_aside="ocr.json.unusable-1"))
+    assert "set aside (ocr.json.unusable-1)" in line
+
+
+def test_the_json_of_a_plan_has_counts_pages_and_reasons() -> None:
+    made = a_plan(
+        remaining=[3],
+        enqueued=[3],
+        quarantined=[TORN],
+        requeued={3: Verdict(3, problem=Problem.CHANGED, detail="x")},
+    )
+    form = json.loads(json.dumps(words.plan_json(made, dry_run=False)))
+    assert form["remaining"] == form["enqueued"] == 1
+    assert form["requeued"] == [{"page": 3, "reason": "changed", "detail": "x"}]
+    assert form["quarantined"][0]["message"] == TORN.message
+    assert form["dry_run"] is False
+
+
+def scan_with_trouble(shop: Shop) -> ScanStatus:
+    shop.ask_for((1, 3))
+    shop.complete(1, 3, cost_usd=0.125)
+    shop.hand_over(TORN)
+    shop.commit()
+    return scan_status(shop.workshop, SCAN)
+
+
+def test_the_table_shows_a_stage_a_row_without_any_markup(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    scan = scan_with_trouble(shop)
+    cli.results.print(words.status_table([scan]))
+    text = capsys.readouterr().out
+    for cell in (SCAN, STAGE, "failed", "2/5", "$0.25"):
+        assert cell in text
+    assert "[red]" not in text
+    assert "[/]" not in text
+
+
+def test_failures_are_shown_word_for_word(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    words.say_failures(cli.results, [scan_with_trouble(shop)])
+    assert capsys.readouterr().out.splitlines() == [
+        f"{SCAN}/{STAGE}: 2 of 5 pages complete, 1 quarantined",
+        "  page 2: torn [in] two :100: (torn, 3 attempts)",
+    ]
+
+
+def test_json_is_printed_word_for_word(capsys: pytest.CaptureFixture[str]) -> None:
+    form = {"title": "A :book: of [bold] 100 pages :100:", "long": "x" * 500, "accents": "é漢"}
+    cli._print_json(form)
+    assert json.loads(capsys.readouterr().out) == form
+
+
+def test_a_stage_that_ended_badly_is_an_error_that_says_where_the_reasons_are(shop: Shop) -> None:
+    scan_with_trouble(shop)
+    with pytest.raises(StageFailedError, match=r"2 of 5 pages complete, 1 quarantined; `producer status a-book`"):
+        cli._insist_on_success(shop.checkpoint())
