@@ -67,3 +67,9 @@ class PageError(LeafmarkError):
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+
+def in_one_line(text: str, most: int = 500) -> str:
+    """The text on one line, cut after `most` characters: for records and messages that quote others' errors."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return line if len(line) <= most else f"{line[: most - 3]}..."

@@ -33,17 +33,12 @@ _REQUESTED = re.compile(rb'"requested"\s*:\s*(\[[\[\]0-9,\s]*\])\s*,')
 _RANGES = TypeAdapter(list[PageRange])
 
 
-class _Signature(NamedTuple):
+class Signature(NamedTuple):
     """Tells one version of the file from another: every save makes a new inode."""
 
     inode: int
     size: int
     mtime_ns: int
-
-
-def _signature_of(path: Path) -> _Signature:
-    stat = path.stat()
-    return _Signature(stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
 class CheckpointFile:
@@ -64,7 +59,7 @@ class CheckpointFile:
         self._outputs = outputs
         self._thread_lock = threading.RLock()
         self._cached: Checkpoint | None = None
-        self._signature: _Signature | None = None
+        self._signature: Signature | None = None
         self._set_aside: Path | None = None
 
     def read(self) -> Checkpoint:
@@ -79,6 +74,29 @@ class CheckpointFile:
         except FileNotFoundError:
             return self._blank()
         return self._parse(raw)
+
+    def read_or_salvage(self) -> tuple[Checkpoint, str | None]:
+        """As `read`; of a file that cannot be used, what can still be read of it. Changes nothing.
+
+        Returns:
+            The checkpoint, and the name of the file where it cannot be used.
+
+        Raises:
+            OSError: the storage failed.
+        """
+        try:
+            return self.read(), None
+        except CheckpointError:
+            return self._salvage(self.path.read_bytes()), self.path.name
+
+    def signature(self) -> Signature:
+        """Which version of the file is there, without reading it.
+
+        Raises:
+            OSError: there is none, or the storage failed.
+        """
+        stat = self.path.stat()
+        return Signature(stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
     @contextlib.contextmanager
     def exclusive(self, timeout: float = LOCK_TIMEOUT_SECONDS) -> Iterator[Checkpoint]:
@@ -112,7 +130,7 @@ class CheckpointFile:
         checkpoint.revision += 1
         checkpoint.updated_at = now()
         write_durably(self.path, checkpoint.model_dump_json().encode(), json.loads)
-        self._signature = _signature_of(self.path)
+        self._signature = self.signature()
         # A copy, one level deep: what the caller changes after this is not in the file.
         parts = {"pages": dict(checkpoint.pages), "metadata": dict(checkpoint.metadata)}
         self._cached = checkpoint.model_copy(update=parts)
@@ -142,7 +160,7 @@ class CheckpointFile:
         """What is on disk, parsed only when it is not what was last saved here. Under the lock."""
         if not self.path.exists():
             return self._blank()
-        if self._cached is not None and _signature_of(self.path) == self._signature:
+        if self._cached is not None and self.signature() == self._signature:
             return self._cached
         return self._load_or_rebuild()
 

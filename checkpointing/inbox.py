@@ -15,6 +15,13 @@ from checkpointing.models import Completion, FailedPage
 
 _COMPLETION = b"completion"
 _FAILURE = b"failure"
+# In slices, because Lua's stack bounds what unpack may hand over.
+_REMOVE = """
+for first = 1, #ARGV, 1000 do
+  redis.call('XDEL', KEYS[1], unpack(ARGV, first, math.min(first + 999, #ARGV)))
+end
+if redis.call('XLEN', KEYS[1]) == 0 then redis.call('DEL', KEYS[1]) end
+"""
 
 
 class Batch(NamedTuple):
@@ -39,6 +46,7 @@ class Inbox:
         self._index = keys.inboxes
         self._stream = keys.inbox(scan_id, stage)
         self._name = inbox_name(scan_id, stage)
+        self._remove: Any = redis.register_script(_REMOVE)
 
     def put(self, entry: Completion | FailedPage, pipeline: Pipeline) -> None:
         """Add an entry as part of a pipeline that the caller executes."""
@@ -54,8 +62,8 @@ class Inbox:
         return Batch([entry_id for entry_id, _ in found], entries, len(parsed) - len(entries))
 
     def remove(self, ids: list[bytes]) -> None:
-        """Delete exactly these entries."""
-        self._redis.xdel(self._stream, *ids)
+        """Delete exactly these entries, and the stream with its last one."""
+        self._remove(keys=[self._stream], args=ids)
 
     def pages(self) -> set[int]:
         """The pages that have an entry waiting."""

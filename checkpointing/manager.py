@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 
 from checkpointing.errors import InputError, PageOutputError, UnknownNameError
 from checkpointing.file import CheckpointFile
-from checkpointing.models import PageRecord, Usd, now
+from checkpointing.models import PageRecord, Usd, cost_of, now
 from checkpointing.outputs import OutputFolder, OutputSchema
 from checkpointing.resume import bring_in_line
 
@@ -182,7 +182,8 @@ class CheckpointManager:
 
     def estimate_cost_saved(self) -> float:
         """What the completed pages have cost, in USD, and need not cost again."""
-        return self.file.read().cost_of_completed_usd()
+        checkpoint = self.file.read()
+        return cost_of(checkpoint.pages.values(), checkpoint.total_cost_usd)
 
     def flush(self) -> None:
         """Write the checkpoint now, also where there is none yet. Every completion is on disk already.

@@ -6,6 +6,8 @@ each completed page: the hash of the output that was checked, and what it cost.
 """
 
 import math
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -84,6 +86,16 @@ class PageRecord:
     attempts: NonNegativeInt = 0
     completed_at: AwareDatetime | None = None
     worker: str = ""
+
+
+def cost_of(records: Iterable[PageRecord], total_usd: float) -> float:
+    """What completed pages have cost, in USD, as far as is known.
+
+    Where a page's own cost is unknown (older checkpoints kept only a total), the total stands for all.
+    """
+    costs = [record.cost_usd for record in records]
+    known = add_usd(*(cost or 0.0 for cost in costs))
+    return max(known, total_usd) if None in costs else known
 
 
 class Completion(BaseModel):
@@ -225,9 +237,14 @@ class Checkpoint(BaseModel):
         self.failed_pages = sorted([*self.failed_pages, failed], key=lambda each: each.page)
         return True
 
-    def release(self, pages: set[int]) -> None:
+    def release(self, pages: AbstractSet[int]) -> None:
         """Let pages out of quarantine, to be tried again."""
         self.failed_pages = [failed for failed in self.failed_pages if failed.page not in pages]
+
+    def forget(self, pages: AbstractSet[int]) -> None:
+        """Take pages as never done. Their cost stays: money spent stays spent."""
+        self.pages = {page: record for page, record in self.pages.items() if page not in pages}
+        self.release(pages)
 
     def quarantined(self) -> set[int]:
         """The pages in quarantine."""
@@ -281,16 +298,6 @@ class Checkpoint(BaseModel):
         """Where it stands, in words: `443 of 447 pages complete, 4 quarantined`."""
         words = f"{len(self.pages)} of {self.total_pages} pages complete"
         return f"{words}, {len(self.failed_pages)} quarantined" if self.failed_pages else words
-
-    def cost_of_completed_usd(self) -> float:
-        """What the completed pages have cost, in USD, as far as is known.
-
-        Where a page's own cost is unknown (older checkpoints kept only a total), the total stands for all.
-        """
-        known = add_usd(*(record.cost_usd or 0.0 for record in self.pages.values()))
-        if any(record.cost_usd is None for record in self.pages.values()):
-            return max(known, self.total_cost_usd)
-        return known
 
     def start_over(self) -> None:
         """Forget what is complete and what failed. The cost stays: money spent stays spent."""

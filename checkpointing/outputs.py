@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from checkpointing.atomic import make_folder, remove_orphans, sync_folder, write_durably
-from checkpointing.errors import PageOutputError
+from checkpointing.errors import PageOutputError, in_one_line
 from checkpointing.models import PageRecord
 
 _NAME = re.compile(r"page_(\d{4,})\.json")
@@ -227,15 +227,10 @@ def _unreadable_or_invalid(raw: bytes, error: Exception) -> tuple[Problem, str]:
         json.loads(raw)
     except (ValueError, RecursionError):
         return Problem.UNREADABLE, "it is not whole JSON"
-    return Problem.INVALID, _in_one_line(error)
+    return Problem.INVALID, in_one_line(str(error), 200) or type(error).__name__
 
 
 def _page_number(parsed: Any, default: int) -> Any:
     if isinstance(parsed, dict):
         return parsed.get("page_number", default)
     return getattr(parsed, "page_number", default)
-
-
-def _in_one_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return "; ".join(lines[:3])[:200] or type(error).__name__

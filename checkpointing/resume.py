@@ -1,5 +1,6 @@
 """Resume: bringing a checkpoint in line with the outputs that are really there."""
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from checkpointing.models import Checkpoint, PageRecord, now
@@ -11,19 +12,23 @@ class Findings:
     """What a comparison of checkpoint and outputs found.
 
     Attributes:
+        total_pages: of the book.
+        records: the evidence for each page that counts as complete.
         valid: pages that were complete and are borne out.
         adopted: pages with a valid output that the checkpoint did not name.
         faults: pages whose output does not count, with why. A page that was never done is not among them.
     """
 
+    total_pages: int
+    records: dict[int, PageRecord] = field(default_factory=dict)
     valid: set[int] = field(default_factory=set)
     adopted: set[int] = field(default_factory=set)
     faults: dict[int, Verdict] = field(default_factory=dict)
 
     @property
-    def complete(self) -> set[int]:
+    def complete(self) -> AbstractSet[int]:
         """All pages that count as complete."""
-        return self.valid | self.adopted
+        return self.records.keys()
 
 
 def bring_in_line(
@@ -37,13 +42,13 @@ def bring_in_line(
         checkpoint: changed in place, unless `change_nothing`.
         outputs: the stage's outputs.
         total_pages: of the book.
+        records: the evidence for each page that counts as complete.
         change_nothing: look only; the checkpoint and the files stay as they are.
 
     Raises:
         OSError: the storage failed.
     """
-    findings = Findings()
-    records: dict[int, PageRecord] = {}
+    findings = Findings(total_pages)
     present = outputs.pages()
     for page in sorted(page for page in present | checkpoint.pages.keys() if page <= total_pages):
         record = checkpoint.pages.get(page)
@@ -52,17 +57,16 @@ def bring_in_line(
             findings.faults[page] = verdict
         elif record is None:
             findings.adopted.add(page)
-            records[page] = _adopted(verdict, outputs)
+            findings.records[page] = _adopted(verdict, outputs)
         else:
             findings.valid.add(page)
-            records[page] = _confirmed(record, verdict, outputs)
+            findings.records[page] = _confirmed(record, verdict, outputs)
     if change_nothing:
         return findings
     for page, verdict in findings.faults.items():
         if verdict.problem is Problem.CHANGED:
             outputs.set_aside(page)
-    if records != checkpoint.pages:
-        checkpoint.pages = records
+    checkpoint.pages = dict(findings.records)
     checkpoint.release(findings.complete)
     checkpoint.total_pages = total_pages
     return findings

@@ -5,16 +5,18 @@ stdout is for results, stderr for progress and logs. Exit codes are those of `ch
 
 import json
 import os
+import shlex
 import sys
 import time
+import traceback
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 
-from checkpointing.errors import LeafmarkError, StageFailedError
+from checkpointing.errors import LeafmarkError, StageFailedError, in_one_line
 from checkpointing.models import Checkpoint, Status
 from producer import words
 from producer.enqueue import Plan, Request, enqueue, plan
@@ -40,8 +42,10 @@ app = typer.Typer(
     epilog="`--debug`, anywhere, shows the traceback of an error. Exit codes are in the README.",
 )
 # In a pipe nothing is cut to the width of a terminal that is not there.
-results = Console(soft_wrap=True, highlight=False, markup=False, width=None if sys.stdout.isatty() else 200)
-notes = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+results = Console(
+    soft_wrap=True, highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 200
+)
+notes = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 ScanId = Annotated[str, typer.Argument(metavar="SCAN_ID", help="Id of the scan; `producer status` lists them.")]
 Stage = Annotated[str, typer.Option(help="Stage of the pipeline.")]
@@ -99,10 +103,14 @@ def retry_command(
     Example: `producer retry moby-dick --pages 3,7-9`
     """
     workshop = _workshop(load_settings())
-    request = Request(check_scan_id(scan_id), stage)
-    quarantined = {failed.page for failed in plan(workshop, request).quarantined}
-    chosen = quarantined & parse_pages(pages) if pages else quarantined
-    _enqueue(workshop, replace(request, release=frozenset(chosen)), as_json=as_json, wait=wait)
+    whole_book = plan(workshop, Request(check_scan_id(scan_id), stage))
+    quarantined = frozenset(failed.page for failed in whole_book.quarantined)
+    request = Request(scan_id, stage, release=parse_pages(pages) if pages else quarantined)
+    chosen = quarantined.intersection(request.pages(whole_book.total_pages))
+    if not chosen:
+        results.print(f"{scan_id}/{stage}: none of these pages is in quarantine, nothing to do")
+        return
+    _enqueue(workshop, replace(request, release=chosen), as_json=as_json, wait=wait)
 
 
 @app.command("status")
@@ -115,7 +123,10 @@ def status_command(
     Example: `producer status moby-dick --json`
     """
     workshop = _workshop(load_settings())
-    scans = all_scans(workshop) if scan_id is None else [scan_status(workshop, check_scan_id(scan_id))]
+    if scan_id is None:
+        scans = all_scans(workshop, on_broken=lambda error: notes.print(f"producer: {error}"))
+    else:
+        scans = [scan_status(workshop, check_scan_id(scan_id))]
     if as_json:
         forms = [scan.as_json() for scan in scans]
         _print_json(forms if scan_id is None else forms[0])
@@ -140,22 +151,26 @@ def run_command(
     Example: `producer run moby-dick.pdf --workers 4`
     """
     settings = load_settings()
-    with interruptible():
-        chosen = _ingest_or_find(source, settings.root, scan_id, title, password)
-        request = Request(chosen, stage)
-        found = plan(_workshop(settings), request)
-        if found.status is Status.COMPLETED and not found.remaining:
-            results.print(words.plan_result(found, dry_run=False))
-            return
-        with only_run(settings.root):
-            _run(settings, request, workers, source)
+    request: Request | None = None
+    try:
+        with interruptible():
+            request = Request(_ingest_or_find(source, settings.root, scan_id, title, password), stage)
+            found = plan(_workshop(settings), request)
+            if found.status is Status.COMPLETED and not found.remaining:
+                results.print(words.plan_result(found, dry_run=False))
+                return
+            with only_run(settings.root):
+                checkpoint = _run(settings, request, workers)
+    except KeyboardInterrupt:
+        notes.print(f"Stopped{_how_far(settings, request)}. To go on: producer run {shlex.quote(source)}")
+        raise typer.Exit(_INTERRUPTED) from None
+    _insist_on_success(checkpoint)
 
 
-def _run(settings: Settings, request: Request, workers: int, source: str) -> None:
-    """Start everything, work, and stop everything however it ends."""
+def _run(settings: Settings, request: Request, workers: int) -> Checkpoint:
+    """Start everything, work, say what was achieved, and stop everything however it ends."""
     parent = ParentWatch()
     started = time.monotonic()
-    file = _workshop(settings).checkpoint_file(request.scan_id, request.stage)
     notes.print(f"Starting a broker and {workers} workers ...")
     backstage = Backstage(settings.root, workers)
     try:
@@ -169,18 +184,23 @@ def _run(settings: Settings, request: Request, workers: int, source: str) -> Non
             backstage.check()
 
         checkpoint = _follow(workshop, made, watch)
+        seconds = time.monotonic() - started
     except KeyboardInterrupt:
         notes.print("Stopping; the pages in hand are finished first ...")
-        backstage.stop()
-        notes.print(f"Stopped: {file.read().summary()}. To go on: producer run {source}")
-        raise typer.Exit(_INTERRUPTED) from None
+        raise
     finally:
         backstage.stop()
-    for line in summarise(
-        checkpoint, workshop.outputs(made.scan_id, made.stage), made.completed, time.monotonic() - started
-    ):
+    for line in summarise(checkpoint, workshop.outputs(made.scan_id, made.stage), made.completed, seconds):
         results.print(line)
-    _insist_on_success(checkpoint)
+    return checkpoint
+
+
+def _how_far(settings: Settings, request: Request | None) -> str:
+    """How many pages are complete, once it is known which book it is about."""
+    if request is None:
+        return ""
+    checkpoint, _ = _workshop(settings).checkpoint_file(request.scan_id, request.stage).read_or_salvage()
+    return f": {checkpoint.summary()}" if checkpoint.total_pages else ""
 
 
 def _ingest_or_find(source: str, root: Path, scan_id: str | None, title: str | None, password: str | None) -> str:
@@ -216,7 +236,7 @@ def _wait(workshop: Workshop, made: Plan) -> None:
 def _follow(workshop: Workshop, made: Plan, on_poll: Any) -> Checkpoint:
     file = workshop.checkpoint_file(made.scan_id, made.stage)
     with progress_view(notes, f"{made.scan_id}/{made.stage}") as view:
-        return follow(file, made.start_page, made.end_page, view, on_poll)
+        return follow(file, frozenset(made.wanted), view, on_poll)
 
 
 def _insist_on_success(checkpoint: Checkpoint) -> None:
@@ -258,15 +278,18 @@ def main() -> None:
     try:
         app(arguments)
     except LeafmarkError as error:
-        if debug:
-            raise
-        notes.print(f"producer: {error}")
-        sys.exit(error.exit_code)
-    except Exception as error:
-        if debug:
-            raise
-        notes.print(f"producer: unexpected error, please report it: {type(error).__name__}: {error} (see --debug)")
-        sys.exit(1)
+        _give_up(f"producer: {error}", error.exit_code, debug=debug)
+    except Exception as error:  # noqa: BLE001  # whatever nobody foresaw is said in one line as well
+        what = f"producer: unexpected error, please report it: {type(error).__name__}: {error} (see --debug)"
+        _give_up(what, LeafmarkError.exit_code, debug=debug)
+
+
+def _give_up(message: str, exit_code: int, *, debug: bool) -> NoReturn:
+    """End with one line for a person; with `--debug` after the traceback of the error being handled."""
+    if debug:
+        traceback.print_exc()
+    notes.print(in_one_line(message, most=2000))
+    sys.exit(exit_code)
 
 
 if __name__ == "__main__":

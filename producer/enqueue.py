@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from checkpointing.errors import BrokerError, CheckpointError, UnknownNameError
+from checkpointing.errors import BrokerError, StorageError, UnknownNameError
 from checkpointing.manager import check_page_range
-from checkpointing.models import Checkpoint, FailedPage, Status
+from checkpointing.models import Checkpoint, FailedPage, Status, cost_of
 from checkpointing.outputs import OutputFolder, Verdict
 from checkpointing.resume import Findings, bring_in_line
 from checkpointing.storage_errors import storage_error
+from producer.pages import runs
 from worker.preflight import check_broker
 from worker.scan import ScanMetadata
 from worker.workshop import Workshop
@@ -31,7 +32,7 @@ class Request:
         start_page: first page.
         end_page: last page, included; None for the last of the book.
         resume: False does every page of the range again.
-        release: pages to let out of quarantine; they get their attempts anew.
+        release: instead of a range, pages to let out of quarantine; they get their attempts anew.
     """
 
     scan_id: str
@@ -41,6 +42,20 @@ class Request:
     resume: bool = True
     release: frozenset[int] = frozenset()
 
+    def pages(self, total_pages: int) -> list[int]:
+        """The pages it is about, in order.
+
+        Raises:
+            UnknownNameError: one of them is not in the book.
+        """
+        if self.release:
+            if max(self.release) > total_pages:
+                raise UnknownNameError(f"there is no page {max(self.release)}: the book has {total_pages} pages")
+            return sorted(self.release)
+        end = total_pages if self.end_page is None else self.end_page
+        check_page_range(total_pages, self.start_page, end)
+        return list(range(self.start_page, end + 1))
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -48,14 +63,13 @@ class Plan:
 
     Attributes:
         total_pages: of the book.
-        start_page: first page of the range.
-        end_page: last page of the range, included.
+        wanted: the pages of the request, in order.
         completed: complete pages in the whole book.
-        skipped: complete pages in the range: these need no work.
-        remaining: pages in the range that need work.
+        skipped: wanted pages that are complete: these need no work.
+        remaining: wanted pages that need work.
         enqueued: those of them that went into the queue now; the others are being worked on, or wait there.
-        requeued: pages that had an output which does not count, with why.
-        quarantined: pages in the range that were given up on earlier; they are left alone.
+        requeued: wanted pages that had an output which does not count, with why.
+        quarantined: wanted pages that were given up on earlier; they are left alone.
         cost_saved_usd: what the complete pages have cost and need not cost again.
         total_cost_usd: what the stage has cost over all runs.
         status: of the stage, after this.
@@ -65,8 +79,7 @@ class Plan:
     scan_id: str
     stage: str
     total_pages: int
-    start_page: int
-    end_page: int
+    wanted: list[int]
     completed: int
     skipped: int
     remaining: list[int]
@@ -86,19 +99,18 @@ def plan(workshop: Workshop, request: Request) -> Plan:
         UnknownNameError: no such scan, stage or page.
         StorageError: the storage cannot be read.
     """
-    metadata, end = _look_up(workshop, request)
+    metadata, wanted = _look_up(workshop, request)
     outputs = workshop.outputs(request.scan_id, request.stage)
     file = workshop.checkpoint_file(request.scan_id, request.stage)
-    set_aside = None
     try:
-        checkpoint = file.read()
-    except CheckpointError:
-        set_aside = file.path.name
-        checkpoint = Checkpoint(scan_id=request.scan_id, stage=request.stage, output_dir=outputs.path.name)
+        checkpoint, set_aside = file.read_or_salvage()
     except OSError as error:
         raise storage_error(error, file.path) from error
+    if not request.resume:
+        checkpoint.forget(set(wanted))
+    checkpoint.release(request.release)
     findings = bring_in_line(checkpoint, outputs, metadata.total_pages, change_nothing=True)
-    return _describe(request, end, checkpoint, findings, metadata.total_pages, set_aside)
+    return _describe(request, wanted, checkpoint, findings, set_aside)
 
 
 def enqueue(workshop: Workshop, request: Request, on_enqueued: Callable[[int], object] = id) -> Plan:
@@ -115,13 +127,13 @@ def enqueue(workshop: Workshop, request: Request, on_enqueued: Callable[[int], o
         BrokerError: Redis failed; pages that were enqueued stay so, and saying it again does the rest.
         CheckpointError: somebody else holds the checkpoint.
     """
-    metadata, end = _look_up(workshop, request)
+    metadata, wanted = _look_up(workshop, request)
     check_broker(workshop.settings)
     file = workshop.checkpoint_file(request.scan_id, request.stage)
     file.remove_orphans()
     try:
         with file.exclusive() as checkpoint:
-            made = _open_stage(workshop, request, end, checkpoint, metadata)
+            made = _open_stage(workshop, request, wanted, checkpoint, metadata)
     except RedisError as error:
         raise BrokerError(f"Redis failed before anything was enqueued ({error}); repeat the command") from error
     except OSError as error:
@@ -140,19 +152,16 @@ def enqueue(workshop: Workshop, request: Request, on_enqueued: Callable[[int], o
     return made
 
 
-def _look_up(workshop: Workshop, request: Request) -> tuple[ScanMetadata, int]:
+def _look_up(workshop: Workshop, request: Request) -> tuple[ScanMetadata, list[int]]:
+    if not workshop.root.is_dir():
+        raise StorageError(f"there is no folder {workshop.root}; mount it, or set LEAFMARK_STORAGE_ROOT")
     workshop.stage(request.stage)
     metadata = workshop.scan(request.scan_id).read_metadata()
-    end = metadata.total_pages if request.end_page is None else request.end_page
-    check_page_range(metadata.total_pages, request.start_page, end)
-    unknown = [page for page in request.release if page > metadata.total_pages]
-    if unknown:
-        raise UnknownNameError(f"there is no page {min(unknown)}: the book has {metadata.total_pages} pages")
-    return metadata, end
+    return metadata, request.pages(metadata.total_pages)
 
 
 def _open_stage(
-    workshop: Workshop, request: Request, end: int, checkpoint: Checkpoint, metadata: ScanMetadata
+    workshop: Workshop, request: Request, wanted: list[int], checkpoint: Checkpoint, metadata: ScanMetadata
 ) -> Plan:
     """Bring the checkpoint in line, note what is wanted, save. With the checkpoint held exclusively."""
     file = workshop.checkpoint_file(request.scan_id, request.stage)
@@ -163,11 +172,12 @@ def _open_stage(
     merged = coordinator.merge_into(checkpoint)
     outputs.remove_orphans()
     if not request.resume:
-        checkpoint.start_over()
-        _set_aside_range(outputs, range(request.start_page, end + 1))
-    checkpoint.release(set(request.release))
+        checkpoint.forget(set(wanted))
+        _set_aside(outputs, wanted)
+    checkpoint.release(request.release)
     findings = bring_in_line(checkpoint, outputs, metadata.total_pages)
-    checkpoint.request(request.start_page, end)
+    for first, last in runs(wanted):
+        checkpoint.request(first, last)
     if checkpoint.pending():
         checkpoint.begin()
         workshop.open_stages.add(request.scan_id, request.stage, checkpoint.requested)
@@ -176,35 +186,33 @@ def _open_stage(
     file.save(checkpoint)
     if merged:
         coordinator.inbox.remove(merged)
-    return _describe(request, end, checkpoint, findings, metadata.total_pages, aside.name if aside else None)
+    return _describe(request, wanted, checkpoint, findings, aside.name if aside else None)
 
 
-def _set_aside_range(outputs: OutputFolder, pages: Iterable[int]) -> None:
+def _set_aside(outputs: OutputFolder, pages: Iterable[int]) -> None:
     """Out of the way with the outputs: a resume must not take them for the new ones."""
     for page in sorted(outputs.pages().intersection(pages)):
         outputs.set_aside(page)
 
 
 def _describe(
-    request: Request, end: int, checkpoint: Checkpoint, findings: Findings, total: int, set_aside: str | None
+    request: Request, wanted: list[int], checkpoint: Checkpoint, findings: Findings, set_aside: str | None
 ) -> Plan:
-    wanted = range(request.start_page, end + 1)
-    complete = findings.complete if request.resume else findings.complete.difference(wanted)
-    quarantined = checkpoint.quarantined() - complete - request.release if request.resume else set()
+    asked = set(wanted)
+    complete = findings.complete if request.resume else findings.complete - asked
+    quarantined = (checkpoint.quarantined() - complete) & asked
+    faults = findings.faults if request.resume else {}
     return Plan(
         scan_id=request.scan_id,
         stage=request.stage,
-        total_pages=total,
-        start_page=request.start_page,
-        end_page=end,
+        total_pages=findings.total_pages,
+        wanted=wanted,
         completed=len(complete),
-        skipped=len(complete.intersection(wanted)),
+        skipped=len(complete & asked),
         remaining=[page for page in wanted if page not in complete and page not in quarantined],
-        requeued={page: verdict for page, verdict in findings.faults.items() if page in wanted},
-        quarantined=[
-            failed for failed in checkpoint.failed_pages if failed.page in quarantined.intersection(wanted)
-        ],
-        cost_saved_usd=checkpoint.cost_of_completed_usd(),
+        requeued={page: verdict for page, verdict in faults.items() if page in asked},
+        quarantined=[failed for failed in checkpoint.failed_pages if failed.page in quarantined],
+        cost_saved_usd=cost_of((findings.records[page] for page in complete), checkpoint.total_cost_usd),
         total_cost_usd=checkpoint.total_cost_usd,
         status=checkpoint.status,
         set_aside=set_aside,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Literal
 
-from checkpointing.errors import InputError, PageError, StorageError
+from checkpointing.errors import InputError, PageError, StorageError, in_one_line
 from worker.sources.formats import IMAGE_FORMATS, is_image_name, is_pdf_name
 from worker.sources.images import count_pages
 from worker.sources.pdfium import inspect_pdf
@@ -62,7 +62,7 @@ def examine(path: Path, password: str | None = None) -> FoundSource:
         if is_pdf_name(path.name):
             pages, needs_password = inspect_pdf(path, password)
             file = FoundFile(path, pages)
-            return FoundSource("pdf", one_line(path.name), (file,), needs_password=needs_password)
+            return FoundSource("pdf", in_one_line(path.name), (file,), needs_password=needs_password)
         if is_image_name(path.name):
             return _image_source(path, [path], ignored_files=0)
     except OSError as error:
@@ -71,11 +71,6 @@ def examine(path: Path, password: str | None = None) -> FoundSource:
         # What cannot be read here is the user's file, not the storage.
         raise InputError(f"cannot read {error}") from error
     raise InputError(f"{path} is neither a PDF nor a page image ({IMAGE_FORMATS}); rename it if it is one")
-
-
-def one_line(text: str) -> str:
-    """The text with every run of blanks, line ends and unprintable characters made one space."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def sha256_of(path: Path) -> str:
@@ -122,7 +117,7 @@ def _image_source(path: Path, pages: list[Path], *, ignored_files: int) -> Found
     files = tuple(_found_images(pages))
     if not any(file.readable for file in files):
         raise InputError(f"{path}: no page image can be opened; check that the files are whole")
-    return FoundSource("images", one_line(path.name), files, ignored_files)
+    return FoundSource("images", in_one_line(path.name), files, ignored_files)
 
 
 def _found_images(pages: list[Path]) -> Iterator[FoundFile]:

@@ -3,14 +3,15 @@
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from checkpointing.errors import CheckpointError
-from checkpointing.file import CheckpointFile
+from checkpointing.file import CheckpointFile, Signature
 from checkpointing.models import Checkpoint
 from producer.status import recent_rate
 
@@ -27,46 +28,44 @@ class View(Protocol):
 
 
 def follow(
-    file: CheckpointFile, first: int, last: int, view: View, on_poll: Callable[[], object] = bool
+    file: CheckpointFile, wanted: AbstractSet[int], view: View, on_poll: Callable[[], object] = bool
 ) -> Checkpoint:
-    """Wait until every page from `first` to `last` is complete or in quarantine.
+    """Wait until every wanted page is complete or in quarantine.
 
     Args:
         file: the checkpoint to follow. Nothing else is read, so this works whatever becomes of Redis.
-        first: first page of the range.
-        last: last page of the range, included.
+        wanted: the pages to wait for.
         view: shown each version of the checkpoint.
         on_poll: called several times a second; may raise to end the waiting.
 
     Returns:
         The checkpoint as it then stands.
     """
+    seen = _version(file)
     checkpoint = file.read()
-    seen = -1
-    while _waits(checkpoint, first, last):
-        if checkpoint.revision != seen:
-            seen = checkpoint.revision
-            view.show(checkpoint)
-        on_poll()
-        time.sleep(_POLL_SECONDS)
-        checkpoint = _newer(file, checkpoint)
+    while not wanted.isdisjoint(checkpoint.pending()):
+        view.show(checkpoint)
+        seen = _next_version(file, seen, on_poll)
+        # Being rebuilt just now: the last one stands.
+        with suppress(CheckpointError, OSError):
+            checkpoint = file.read()
     view.show(checkpoint)
     return checkpoint
 
 
-def _waits(checkpoint: Checkpoint, first: int, last: int) -> bool:
-    return any(first <= page <= last for page in checkpoint.pending())
+def _next_version(file: CheckpointFile, seen: Signature | None, on_poll: Callable[[], object]) -> Signature:
+    """Wait until another version of the file is there; one that is away for a moment is none."""
+    while (version := _version(file)) in {None, seen}:
+        on_poll()
+        time.sleep(_POLL_SECONDS)
+    return version
 
 
-def _newer(file: CheckpointFile, checkpoint: Checkpoint) -> Checkpoint:
-    """The checkpoint, parsed again only when it has been written since."""
+def _version(file: CheckpointFile) -> Signature | None:
     try:
-        if file.path.stat().st_mtime <= checkpoint.updated_at.timestamp() - 1:
-            return checkpoint
-        return file.read()
-    except (CheckpointError, OSError):
-        # Being rebuilt, or the storage is away for a moment.
-        return checkpoint
+        return file.signature()
+    except OSError:
+        return None
 
 
 @contextmanager

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from checkpointing.atomic import make_folder, sync_folder
-from checkpointing.errors import InputError
+from checkpointing.errors import InputError, in_one_line
 from checkpointing.models import now
 from checkpointing.storage_errors import storage_error
-from producer.examine import FoundFile, FoundSource, examine, identity, one_line, sha256_of
+from producer.examine import FoundFile, FoundSource, examine, identity, sha256_of
 from worker.scan import ScanFolder, ScanMetadata, ScanSource, SourceFile, check_scan_id, suggest_scan_id
 from worker.sources.formats import bare_name
 from worker.sources.pdfium import PdfFacts, inspect_pdf, save_decrypted
@@ -77,7 +77,7 @@ def ingest(
         check_scan_id(scan_id)
     found = examine(source, password)
     scan = ScanFolder(root, scan_id or suggest_scan_id(found.name))
-    title = one_line(title or "") or bare_name(found.name) or scan.scan_id
+    title = in_one_line(title or "") or bare_name(found.name) or scan.scan_id
     try:
         if os.path.lexists(scan.path):
             metadata = _same_scan(scan, found, identity(found.kind, [sha256_of(f.path) for f in found.files]))

@@ -4,7 +4,7 @@ import re
 
 from checkpointing.errors import InputError
 
-_PART = re.compile(r"([1-9]\d{0,6})(?:-([1-9]\d{0,6}))?")
+_PART = re.compile(r"([1-9]\d{0,5})(?:-([1-9]\d{0,5}))?")
 
 
 def parse_pages(text: str) -> frozenset[int]:
@@ -24,12 +24,18 @@ def parse_pages(text: str) -> frozenset[int]:
 
 def show_pages(pages: list[int], most: int = 8) -> str:
     """A sorted list of pages in short: `3, 7-9 and 120 more`."""
-    runs: list[list[int]] = []
-    for page in pages:
-        if runs and page == runs[-1][-1] + 1:
-            runs[-1].append(page)
-        else:
-            runs.append([page])
-    shown = ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs[:most])
-    rest = sum(len(run) for run in runs[most:])
+    found = runs(pages)
+    shown = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in found[:most])
+    rest = sum(last - first + 1 for first, last in found[most:])
     return f"{shown} and {rest} more" if rest else shown
+
+
+def runs(pages: list[int]) -> list[tuple[int, int]]:
+    """The runs of a sorted list of pages, as first and last page, both included."""
+    found: list[tuple[int, int]] = []
+    for page in pages:
+        if found and page == found[-1][1] + 1:
+            found[-1] = (found[-1][0], page)
+        else:
+            found.append((page, page))
+    return found

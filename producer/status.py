@@ -1,10 +1,11 @@
 """Status: where the stages of a scan stand. Reads files only, so it works with Redis down."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from checkpointing.errors import CheckpointError
+from checkpointing.errors import CheckpointError, InputError, LeafmarkError, UnknownNameError
 from checkpointing.models import Checkpoint, Status, now
 from checkpointing.storage_errors import storage_error
 from worker.registry import STAGES
@@ -75,14 +76,23 @@ def scan_status(workshop: Workshop, scan_id: str) -> ScanStatus:
     return ScanStatus(metadata, {name: _stage_status(workshop, metadata, name) for name in shown})
 
 
-def all_scans(workshop: Workshop) -> list[ScanStatus]:
+def all_scans(workshop: Workshop, on_broken: Callable[[LeafmarkError], object] = id) -> list[ScanStatus]:
     """Where every scan under the storage root stands, by id.
+
+    Args:
+        workshop: the deployment.
+        on_broken: called with what is wrong with a scan that is left out, its metadata being broken.
 
     Raises:
         StorageError: the storage cannot be read.
-        InputError: a scan's metadata is broken.
     """
-    return [scan_status(workshop, scan_id) for scan_id in list_scans(workshop.root)]
+    found = []
+    for scan_id in list_scans(workshop.root):
+        try:
+            found.append(scan_status(workshop, scan_id))
+        except (InputError, UnknownNameError) as error:
+            on_broken(error)
+    return found
 
 
 def recent_rate(checkpoint: Checkpoint) -> float | None:

@@ -28,9 +28,8 @@ def say_plan(console: Console, plan: Plan) -> None:
     if plan.quarantined:
         console.print(f"`producer retry {plan.scan_id} --stage {plan.stage}` tries quarantined pages again.")
     if plan.skipped and plan.remaining:
-        wanted = plan.end_page - plan.start_page + 1
         saved = f", ~${plan.cost_saved_usd:.2f} saved" if plan.cost_saved_usd else ""
-        console.print(f"Resuming: {plan.skipped} of {wanted} pages complete{saved}")
+        console.print(f"Resuming: {plan.skipped} of {len(plan.wanted)} pages complete{saved}")
 
 
 def plan_result(plan: Plan, *, dry_run: bool) -> str:
@@ -55,8 +54,7 @@ def plan_json(plan: Plan, *, dry_run: bool) -> dict[str, Any]:
         "dry_run": dry_run,
         "status": plan.status.value,
         "total_pages": plan.total_pages,
-        "start_page": plan.start_page,
-        "end_page": plan.end_page,
+        "wanted": len(plan.wanted),
         "completed": plan.completed,
         "skipped": plan.skipped,
         "remaining": len(plan.remaining),

@@ -5,7 +5,7 @@ from kombu import Queue
 
 from worker.registry import STAGES
 from worker.settings import Settings
-from worker.workshop import SOCKET_TIMEOUT_SECONDS
+from worker.workshop import socket_options
 
 # A page stopped at its soft limit can still say so; one that does not react is killed this much later.
 _HARD_LIMIT_SECONDS = 60
@@ -44,11 +44,7 @@ def make_app(settings: Settings) -> Celery:
         broker_transport_options={
             "global_keyprefix": settings.keys.broker_prefix,
             "visibility_timeout": settings.page_seconds + _HARD_LIMIT_SECONDS + _VISIBILITY_MARGIN_SECONDS,
-            # Workers that went deaf after a restart of Redis (celery #7800).
-            "socket_timeout": SOCKET_TIMEOUT_SECONDS,
-            "socket_connect_timeout": SOCKET_TIMEOUT_SECONDS,
-            "socket_keepalive": True,
-            "health_check_interval": 15,
+            **socket_options(settings.redis_url),
         },
         # One thread a process does the heavy work; a pool process is renewed before a leak can matter.
         worker_max_tasks_per_child=1000,

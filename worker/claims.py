@@ -40,6 +40,11 @@ if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
+# KEYS: attempts. ARGV: page. A count that Redis has forgotten meanwhile must not fall below nothing.
+_UNCOUNT = """
+local begun = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '0')
+if begun > 0 then redis.call('HINCRBY', KEYS[1], ARGV[1], -1) end
+"""
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
 
@@ -78,7 +83,7 @@ class Claim:
         Raises:
             RedisError: the broker failed.
         """
-        self._claims.redis.hincrby(self._attempts_key, str(self.page), -1)
+        self._claims.uncount(self._attempts_key, self.page)
 
     def release(self, pipeline: Pipeline | None = None) -> None:
         """Give the page back, at once or as part of a pipeline. Once is enough."""
@@ -104,6 +109,7 @@ class Claims:
         self._take: Any = redis.register_script(_TAKE)
         self._renew: Any = redis.register_script(_RENEW)
         self._release: Any = redis.register_script(_RELEASE)
+        self._uncount: Any = redis.register_script(_UNCOUNT)
         self._keeper = _Keeper(seconds / 3)
 
     @contextmanager
@@ -130,6 +136,10 @@ class Claims:
     def renew(self, claim: Claim) -> bool:
         """Lengthen a lease in Redis; False when it is somebody else's by now."""
         return bool(self._renew(keys=[claim.key], args=[claim.token, self._milliseconds]))
+
+    def uncount(self, attempts_key: str, page: int) -> None:
+        """Take an attempt back in Redis."""
+        self._uncount(keys=[attempts_key], args=[page])
 
     def release(self, claim: Claim, pipeline: Pipeline | None) -> None:
         """Delete a lease in Redis. A broker that is away just now lets it run out instead."""

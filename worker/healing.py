@@ -43,10 +43,13 @@ class Healer:
         """Look at one open stage.
 
         Raises:
-            OSError: the storage failed.
-            CheckpointError: the checkpoint cannot be read, or is held.
+            UnknownNameError, InputError: there is no such stage or scan any more.
+            OSError, StorageError: the storage failed.
+            CheckpointError: the checkpoint is held.
             RedisError, kombu.exceptions.OperationalError: the broker failed.
         """
+        self._workshop.stage(stage)
+        self._workshop.scan(scan_id).read_metadata()
         if not self._elected(scan_id, stage):
             self._lost_before.pop((scan_id, stage), None)
             return Healed()

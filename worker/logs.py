@@ -18,7 +18,9 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor
 
+from checkpointing.errors import InputError
 from checkpointing.identity import process_name
+from worker.scan import ScanFolder
 
 
 class ScanLogFiles:
@@ -34,7 +36,7 @@ class ScanLogFiles:
 
     def __call__(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
         """Write the line; pass it on unchanged. A log that cannot be written never stops a page."""
-        if "scan_id" in event and "stage" in event:
+        if "scan_id" in event and "stage" in event and self._is_ours(event["scan_id"], event["stage"]):
             line = {**event, "message": event["event"], "worker": process_name()}
             del line["event"]
             with suppress(OSError):
@@ -42,6 +44,14 @@ class ScanLogFiles:
                     self._path(event["scan_id"], event["stage"], os.getpid()), json.dumps(line, default=str)
                 )
         return event
+
+    def _is_ours(self, scan_id: str, stage: str) -> bool:
+        """Whether a line names a scan that exists and a stage: a message may be forged, and a log quotes it."""
+        if not stage.isidentifier():
+            return False
+        with suppress(InputError):
+            return ScanFolder(self._root, scan_id).metadata_path.is_file()
+        return False
 
     def _append(self, path: Path, line: str) -> None:
         path.parent.mkdir(exist_ok=True)

@@ -7,6 +7,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 
 from redis.exceptions import RedisError
 
@@ -41,7 +42,8 @@ def check_storage(settings: Settings) -> None:
     except OSError as error:
         raise storage_error(error, root) from error
     finally:
-        probe.unlink(missing_ok=True)
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
 
 
 def check_broker(settings: Settings) -> None:
@@ -62,8 +64,8 @@ def check_broker(settings: Settings) -> None:
 
 
 def without_password(url: str) -> str:
-    """A broker's address, fit to be shown."""
-    scheme, separator, rest = url.partition("://")
+    """A broker's address, fit to be shown: the password may stand before the host or among the options."""
+    scheme, separator, rest = url.partition("?")[0].partition("://")
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 

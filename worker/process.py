@@ -6,13 +6,15 @@ with its reason, put back in the queue, or left for the steward.
 """
 
 import time
+from contextlib import suppress
 from enum import StrEnum
 
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from checkpointing.errors import PageError, StorageError
+from checkpointing.errors import PageError, StorageError, UnknownNameError, in_one_line
 from checkpointing.identity import process_name
 from checkpointing.models import Completion, FailedPage
 from checkpointing.outputs import OutputFolder
@@ -49,9 +51,15 @@ def process_page(workshop: Workshop, message: PageMessage) -> Outcome:
     """Do one page, unless it is done or somebody is at it.
 
     Raises:
-        UnknownNameError: there is no such stage or scan.
-        RedisError: the broker failed; the page is healed by the steward, or the message is delivered again.
+        UnknownNameError: there is no such stage, scan or page. Nothing was touched.
+        InputError: the scan's metadata is broken; likewise.
+        StorageError: the storage cannot be read; the steward enqueues the page again.
+        RedisError: the broker failed; the steward enqueues the page again.
     """
+    workshop.stage(message.stage)
+    total_pages = workshop.scan(message.scan_id).read_metadata().total_pages
+    if message.page > total_pages:
+        raise UnknownNameError(f"there is no page {message.page}: {message.scan_id} has {total_pages} pages")
     with workshop.claims.take(message.scan_id, message.stage, message.page) as claim:
         if claim is None:
             return Outcome.HELD
@@ -76,7 +84,8 @@ class _Attempt:
         except _GiveUpError as reason:
             return self._quarantine(reason)
         except (OSError, StorageError, RedisError) as error:
-            self._claim.uncount_attempt()
+            with suppress(RedisError):
+                self._claim.uncount_attempt()
             self._log.warning("waits for storage or broker", error=str(error))
             return Outcome.WAITS
 
@@ -99,6 +108,9 @@ class _Attempt:
             if not self._claim.renew():
                 self._log.warning("claim lost, result dropped")
                 return Outcome.HELD
+            # A claim that ran out may have been somebody's, who finished and gave it back.
+            if (finished := self._hand_over_what_is_there()) is not None:
+                return finished
             sha256 = self._outputs.save(self._page, output)
         except PageError as error:
             raise _GiveUpError(error.kind, str(error)) from error
@@ -118,17 +130,23 @@ class _Attempt:
             raise _GiveUpError(kind, message)
         self._log.warning("attempt failed", error=message, kind=kind, attempt=self._claim.attempt)
         self._claim.release()
-        self._workshop.queue(self._message.scan_id, self._message.stage).put_again(self._page)
+        # Where the broker fails just now, the steward enqueues it.
+        with suppress(RedisError, OperationalError):
+            self._workshop.queue(self._message.scan_id, self._message.stage).put_again(self._page)
         return Outcome.TRY_AGAIN
 
     def _quarantine(self, reason: _GiveUpError) -> Outcome:
         # A page that never got to its attempt was not tried once more.
         attempts = min(self._claim.attempt, self._workshop.settings.max_attempts)
         failed = FailedPage(
-            page=self._page, kind=reason.kind, message=str(reason), attempts=attempts, worker=process_name()
+            page=self._page,
+            kind=reason.kind,
+            message=in_one_line(str(reason)),
+            attempts=attempts,
+            worker=process_name(),
         )
         self._hand_over(failed)
-        self._log.error("page quarantined", error=str(reason), kind=reason.kind, attempts=attempts)
+        self._log.error("page quarantined", error=failed.message, kind=reason.kind, attempts=attempts)
         return Outcome.QUARANTINED
 
     def _completion(self, sha256: str, seconds: float | None = None, cost_usd: float | None = None) -> Completion:

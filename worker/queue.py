@@ -62,9 +62,16 @@ class PageQueue:
         with self._app.producer_or_acquire() as producer:
             for batch in _batches(pages):
                 fresh = self._reserve(keys=[self._queued, self._order], args=[self._claim_start, *batch])
-                for page in fresh:
-                    self._publish(page, producer)
-                    yield page
+                unpublished = set(fresh)
+                try:
+                    for page in fresh:
+                        self._publish(page, producer)
+                        unpublished.discard(page)
+                        yield page
+                finally:
+                    # Whoever says it again must find them not yet enqueued.
+                    if unpublished:
+                        self.forget_places(unpublished)
 
     def put_again(self, page: int) -> None:
         """Enqueue a page that this process has just had and given back.

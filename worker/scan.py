@@ -46,12 +46,16 @@ def check_scan_id(text: str) -> str:
     Raises:
         InputError: it cannot.
     """
-    if _SCAN_ID.fullmatch(text) and ".." not in text:
+    if _is_scan_id(text):
         return text
     raise InputError(
         f"{reprlib.repr(text)} is not a scan id: use 1 to {_MAX_ID_LENGTH} letters, digits, '.', '_' or '-', "
         "begin with a letter or digit, and leave out '..'"
     )
+
+
+def _is_scan_id(text: str) -> bool:
+    return _SCAN_ID.fullmatch(text) is not None and ".." not in text
 
 
 def suggest_scan_id(source_name: str) -> str:
@@ -221,7 +225,7 @@ def list_scans(root: Path) -> list[str]:
         return sorted(
             entry.name
             for entry in root.iterdir()
-            if _SCAN_ID.fullmatch(entry.name) and (entry / "metadata.json").is_file()
+            if _is_scan_id(entry.name) and (entry / "metadata.json").is_file()
         )
     except FileNotFoundError:
         return []

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from checkpointing.errors import SettingsError
@@ -57,6 +58,18 @@ class Settings(BaseSettings):
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least level that is logged.")
     ] = "INFO"
 
+    @field_validator("storage_root", mode="before")
+    @classmethod
+    def _names_a_folder(cls, root: Path | str) -> Path | str:
+        # An empty value would be the folder one happens to stand in.
+        if not str(root):
+            raise ValueError("it names no folder")
+        try:
+            Path(root).expanduser()
+        except RuntimeError:
+            raise ValueError("there is no such user") from None
+        return root
+
     @property
     def root(self) -> Path:
         """The storage root as an absolute path."""
@@ -77,8 +90,12 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        faults = [
-            f"{ENV_PREFIX}{'.'.join(map(str, fault['loc'])).upper()}={fault['input']!r}: {fault['msg']}"
-            for fault in error.errors()
-        ]
-        raise SettingsError("wrong settings: " + "; ".join(faults)) from None
+        faults = "; ".join(_describe(fault) for fault in error.errors())
+        raise SettingsError(f"wrong settings: {faults}") from None
+
+
+def _describe(fault: ErrorDetails) -> str:
+    name = str(fault["loc"][0])
+    # A URL may hold a password.
+    value = "" if name == "redis_url" and "@" in str(fault["input"]) else f"={fault['input']!r}"
+    return f"{ENV_PREFIX}{name.upper()}{value}: {fault['msg']}"

@@ -5,7 +5,8 @@ Every worker has one; Redis locks elect which of them acts, so that any worker c
 
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 import structlog
@@ -14,12 +15,13 @@ from celery.signals import worker_shutdown
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from checkpointing.errors import LeafmarkError
+from checkpointing.errors import InputError, LeafmarkError, UnknownNameError
 from checkpointing.keys import split_inbox_name
 from worker.healing import Healer
 from worker.workshop import Workshop
 
 TICK_SECONDS = 0.1
+FORGET_SECONDS = 120.0
 _BACK_OFF_SECONDS = 1.0
 _LAST_COMMIT_SECONDS = 5.0
 _TROUBLE = (OSError, LeafmarkError, RedisError, OperationalError)
@@ -35,6 +37,7 @@ class Steward:
         self._healer = Healer(workshop)
         self._stopping = threading.Event()
         self._heal_at = 0.0
+        self._missing_since: dict[tuple[str, str], float] = {}
         self._thread = threading.Thread(target=self._run, name="steward", daemon=True)
 
     def start(self) -> None:
@@ -61,22 +64,13 @@ class Steward:
         """
         redis, index = self._workshop.redis, self._workshop.keys.inboxes
         for name in cast("set[bytes]", redis.smembers(index)):
-            scan_id, stage = split_inbox_name(name.decode())
-            coordinator = self._workshop.coordinator(scan_id, stage)
-            commit = coordinator.commit()
-            if commit is not None:
-                log.info(
-                    "checkpoint committed",
-                    scan_id=scan_id,
-                    stage=stage,
-                    completed=len(commit.completed),
-                    quarantined=len(commit.failed),
-                    rejected=commit.rejected,
-                    seconds=round(commit.seconds, 4),
-                    summary=commit.summary,
-                )
-            elif not len(coordinator.inbox):
-                self._forget(name, coordinator.inbox)
+            scan_id, stage = split_inbox_name(name.decode(errors="replace"))
+            with self._one_does_not_stop_the_others(scan_id, stage):
+                try:
+                    self._commit(scan_id, stage, name)
+                except (UnknownNameError, InputError) as error:
+                    if self._is_gone(scan_id, stage, error):
+                        redis.srem(index, name)
         return bool(redis.scard(index))
 
     def heal(self) -> None:
@@ -86,15 +80,58 @@ class Steward:
             OSError, LeafmarkError, RedisError, OperationalError: storage or broker failed.
         """
         for scan_id, stage in self._workshop.open_stages.all():
-            healed = self._healer.heal(scan_id, stage)
-            if healed.adopted or healed.enqueued:
-                log.warning(
-                    "lost pages healed",
-                    scan_id=scan_id,
-                    stage=stage,
-                    adopted=healed.adopted,
-                    enqueued=healed.enqueued,
-                )
+            with self._one_does_not_stop_the_others(scan_id, stage):
+                try:
+                    self._heal(scan_id, stage)
+                except (UnknownNameError, InputError) as error:
+                    if self._is_gone(scan_id, stage, error):
+                        self._workshop.open_stages.remove(scan_id, stage)
+
+    def _commit(self, scan_id: str, stage: str, name: bytes) -> None:
+        self._workshop.scan(scan_id).read_metadata()
+        self._missing_since.pop((scan_id, stage), None)
+        coordinator = self._workshop.coordinator(scan_id, stage)
+        commit = coordinator.commit()
+        if commit is not None:
+            log.info(
+                "checkpoint committed",
+                scan_id=scan_id,
+                stage=stage,
+                completed=len(commit.completed),
+                quarantined=len(commit.failed),
+                rejected=commit.rejected,
+                seconds=round(commit.seconds, 4),
+                summary=commit.summary,
+            )
+        elif not len(coordinator.inbox):
+            self._forget(name, coordinator.inbox)
+
+    def _heal(self, scan_id: str, stage: str) -> None:
+        healed = self._healer.heal(scan_id, stage)
+        if healed.adopted or healed.enqueued:
+            log.warning(
+                "lost pages healed",
+                scan_id=scan_id,
+                stage=stage,
+                adopted=healed.adopted,
+                enqueued=healed.enqueued,
+            )
+
+    def _is_gone(self, scan_id: str, stage: str, error: LeafmarkError) -> bool:
+        """Whether a scan is missing for good. For a while it may be a trick of a network file system's cache."""
+        since = self._missing_since.setdefault((scan_id, stage), time.monotonic())
+        if time.monotonic() - since < FORGET_SECONDS:
+            return False
+        log.error("steward drops a stage", scan=scan_id, stage=stage, error=str(error))
+        return True
+
+    @contextmanager
+    def _one_does_not_stop_the_others(self, scan_id: str, stage: str) -> Iterator[None]:
+        """A scan whose folder cannot be written must not keep the others waiting."""
+        try:
+            yield
+        except (OSError, LeafmarkError) as error:
+            log.warning("steward passes over a stage", scan=scan_id, stage=stage, error=str(error))
 
     def _forget(self, name: bytes, inbox: Any) -> None:
         """Take an empty inbox off the list; put it back if something came in meanwhile."""

@@ -5,11 +5,14 @@ from functools import cache
 import structlog
 from pydantic import ValidationError
 
+from checkpointing.errors import InputError, UnknownNameError, in_one_line
 from worker.celery import app, settings
 from worker.messages import PageMessage
-from worker.process import Outcome, process_page
+from worker.process import process_page
 from worker.queue import PAGE_TASK
 from worker.workshop import Workshop
+
+REFUSED = "refused"
 
 log = structlog.get_logger("leafmark.task")
 
@@ -33,7 +36,11 @@ def process(**arguments: object) -> str:
     try:
         message = PageMessage.model_validate(arguments)
     except ValidationError as error:
-        log.error("message refused", error="; ".join(fault["msg"] for fault in error.errors()))
-        return "refused"
-    outcome: Outcome = process_page(workshop(), message)
-    return outcome.value
+        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        log.error("message refused", error=in_one_line("; ".join(faults)))
+        return REFUSED
+    try:
+        return process_page(workshop(), message).value
+    except (UnknownNameError, InputError) as error:
+        log.error("message refused", error=str(error))
+        return REFUSED

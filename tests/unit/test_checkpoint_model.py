@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from checkpointing.models import Checkpoint, Completion, FailedPage, PageRecord, Status, now
+from checkpointing.models import Checkpoint, Completion, FailedPage, PageRecord, Status, cost_of, now
 
 A, B = "a" * 64, "b" * 64
 
@@ -120,7 +120,7 @@ class TestMoney:
         for page in range(1, 11):
             checkpoint.complete(page, record(cost_usd=0.1))
         assert checkpoint.total_cost_usd == 1.0
-        assert checkpoint.cost_of_completed_usd() == 1.0
+        assert cost_of(checkpoint.pages.values(), checkpoint.total_cost_usd) == 1.0
 
     def test_saying_a_page_again_costs_nothing(self) -> None:
         checkpoint = blank()
@@ -133,7 +133,7 @@ class TestMoney:
         checkpoint.complete(1, record(A))
         assert checkpoint.complete(1, record(B)) is True
         assert checkpoint.total_cost_usd == 0.04
-        assert checkpoint.cost_of_completed_usd() == 0.02
+        assert cost_of(checkpoint.pages.values(), checkpoint.total_cost_usd) == 0.02
 
     def test_the_cost_of_a_page_that_was_adopted_first_counts_when_it_is_told(self) -> None:
         checkpoint = blank()
@@ -152,7 +152,7 @@ class TestMoney:
     def test_where_the_cost_of_a_page_is_unknown_the_total_stands_for_all(self) -> None:
         checkpoint = blank(metadata={"total_cost_usd": 8.5})
         checkpoint.complete(1, record(cost_usd=None))
-        assert checkpoint.cost_of_completed_usd() == 8.5
+        assert cost_of(checkpoint.pages.values(), checkpoint.total_cost_usd) == 8.5
 
     def test_starting_over_forgets_everything_but_the_money(self) -> None:
         checkpoint = blank(total_pages=2)

@@ -52,7 +52,7 @@ def test_it_ends_when_every_page_of_the_range_is_complete_or_quarantined(shop: S
             steps.pop(0)()
 
     view = Seen()
-    checkpoint = follow(file_of(shop), 1, 3, view, step)
+    checkpoint = follow(file_of(shop), {1, 2, 3}, view, step)
     assert (checkpoint.completed_pages, checkpoint.quarantined()) == ([1, 3], {2})
     assert view.shown[0] == (0, 0)
     assert view.shown[-1] == (2, 1)
@@ -63,7 +63,7 @@ def test_what_is_settled_already_is_shown_once(shop: Shop) -> None:
     shop.ask_for((1, 2))
     shop.complete(1, 2)
     view = Seen()
-    follow(file_of(shop), 1, 2, view)
+    follow(file_of(shop), {1, 2}, view)
     assert view.shown == [(2, 0)]
 
 
@@ -89,7 +89,7 @@ def test_a_checkpoint_that_did_not_change_is_neither_shown_nor_read_again(
             shop.complete(2)
 
     view = Seen()
-    follow(file_of(shop), 1, 2, view, step)
+    follow(file_of(shop), {1, 2}, view, step)
     assert view.shown == [(1, 0), (2, 0)]
     assert len(reads) == 2
 
@@ -109,7 +109,7 @@ def test_a_checkpoint_that_is_away_or_being_rebuilt_is_waited_for(shop: Shop) ->
         if steps:
             steps.pop(0)()
 
-    assert follow(file_of(shop), 1, 2, Seen(), step).completed_pages == [1, 2]
+    assert follow(file_of(shop), {1, 2}, Seen(), step).completed_pages == [1, 2]
 
 
 def test_who_polls_can_end_the_waiting(shop: Shop) -> None:
@@ -118,7 +118,7 @@ def test_who_polls_can_end_the_waiting(shop: Shop) -> None:
 
     shop.ask_for((1, 2))
     with pytest.raises(KeyboardInterrupt):
-        follow(file_of(shop), 1, 2, Seen(), give_up)
+        follow(file_of(shop), {1, 2}, Seen(), give_up)
 
 
 def shown(shop: Shop, *, terminal: bool) -> str:

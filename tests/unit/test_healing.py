@@ -1,6 +1,5 @@
 """Healing: pages that got lost come back, and nothing else does."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -164,15 +163,6 @@ def test_a_settled_stage_is_not_written_again(shop: Shop, healer: Healer) -> Non
     revision = shop.checkpoint().revision
     assert heal(healer).ended
     assert shop.checkpoint().revision == revision
-
-
-def test_a_scan_that_somebody_deleted_is_closed_and_does_not_come_back(shop: Shop, healer: Healer) -> None:
-    shop.ask_for((1, 5))
-    shutil.rmtree(shop.root / SCAN)
-    heal(healer, times=2)
-    assert not (shop.root / SCAN).exists()
-    assert shop.open_stages.all() == []
-    assert shop.waiting_pages() == []
 
 
 def test_one_healer_is_elected_and_the_next_follows_when_it_is_gone(shop: Shop, healer: Healer) -> None:

@@ -13,7 +13,7 @@ from producer.pages import parse_pages, show_pages
         ("3,7-9", {3, 7, 8, 9}),
         (" 3 , 7-8 ", {3, 7, 8}),
         ("5-5,5", {5}),
-        ("1234567", {1_234_567}),
+        ("123456", {123_456}),
     ],
 )
 def test_a_list_of_pages_is_understood(text: str, pages: set[int]) -> None:
@@ -22,7 +22,7 @@ def test_a_list_of_pages_is_understood(text: str, pages: set[int]) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", ",", "3,", "a", "0", "0-3", "-3", "3-", "9-7", "1-2-3", "3;4", "1.5", "03", "12345678", "٣", "3\n4"],
+    ["", " ", ",", "3,", "a", "0", "0-3", "-3", "3-", "9-7", "1-2-3", "3;4", "1.5", "03", "1234567", "٣", "3\n4"],
 )
 def test_what_is_no_list_of_pages_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(InputError, match="is not a list of pages; write it like 3,7-9") as caught:

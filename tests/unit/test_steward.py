@@ -1,5 +1,6 @@
 """The steward: commits and heals whatever happens to the one scan or the other."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -175,3 +176,21 @@ def test_entries_of_a_scan_that_does_not_exist_make_no_folder(shop: Shop) -> Non
     with at_work(shop):
         wait_for_pages(shop, 1)
     assert not (shop.root / "nowhere").exists()
+
+
+def test_a_scan_that_somebody_deleted_is_dropped_after_a_while_and_does_not_come_back(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.ask_for((1, 5))
+    shop.hand_over(FailedPage(page=1, kind="torn", message="torn"))
+    shutil.rmtree(shop.root / SCAN)
+    steward = Steward(shop.workshop)
+    steward.heal()
+    steward.commit_inboxes()
+    assert shop.open_stages.all() == [(SCAN, STAGE)]  # It may be a trick of a network file system's cache.
+    monkeypatch.setattr("worker.steward.FORGET_SECONDS", 0)
+    steward.heal()
+    steward.commit_inboxes()
+    assert shop.open_stages.all() == []
+    assert shop.redis.scard(shop.workshop.keys.inboxes) == 0
+    assert not (shop.root / SCAN).exists()

@@ -31,8 +31,7 @@ def a_plan(**changes: Any) -> Plan:
         "scan_id": SCAN,
         "stage": STAGE,
         "total_pages": 9,
-        "start_page": 1,
-        "end_page": 9,
+        "wanted": list(range(1, 10)),
         "completed": 0,
         "skipped": 0,
         "remaining": [],
@@ -71,7 +70,7 @@ def test_the_result_is_one_line(changes: dict[str, Any], dry_run: bool, result: 
 
 
 def test_a_resume_says_what_is_skipped_and_what_that_saves(said: Said) -> None:
-    made = a_plan(end_page=447, skipped=440, remaining=list(range(441, 448)), cost_saved_usd=8.8)
+    made = a_plan(wanted=list(range(1, 448)), skipped=440, remaining=list(range(441, 448)), cost_saved_usd=8.8)
     assert said(made) == ["Resuming: 440 of 447 pages complete, ~$8.80 saved"]
 
 
