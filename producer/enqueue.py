@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from checkpointing.errors import BrokerError, StorageError, UnknownNameError
+from checkpointing.errors import BrokerError, UnknownNameError
 from checkpointing.manager import check_page_range
 from checkpointing.models import Checkpoint, FailedPage, Status, cost_of
 from checkpointing.outputs import OutputFolder, Verdict
@@ -153,10 +153,8 @@ def enqueue(workshop: Workshop, request: Request, on_enqueued: Callable[[int], o
 
 
 def _look_up(workshop: Workshop, request: Request) -> tuple[ScanMetadata, list[int]]:
-    if not workshop.root.is_dir():
-        raise StorageError(f"there is no folder {workshop.root}; mount it, or set LEAFMARK_STORAGE_ROOT")
     workshop.stage(request.stage)
-    metadata = workshop.scan(request.scan_id).read_metadata()
+    metadata = workshop.metadata(request.scan_id)
     return metadata, request.pages(metadata.total_pages)
 
 

@@ -70,7 +70,7 @@ def scan_status(workshop: Workshop, scan_id: str) -> ScanStatus:
         UnknownNameError: there is no such scan.
         StorageError: the storage cannot be read.
     """
-    metadata = workshop.scan(scan_id).read_metadata()
+    metadata = workshop.metadata(scan_id)
     begun = [name for name in STAGES if workshop.checkpoint_file(scan_id, name).path.exists()]
     shown = begun or [next(iter(STAGES))]
     return ScanStatus(metadata, {name: _stage_status(workshop, metadata, name) for name in shown})

@@ -49,7 +49,7 @@ class Healer:
             RedisError, kombu.exceptions.OperationalError: the broker failed.
         """
         self._workshop.stage(stage)
-        self._workshop.scan(scan_id).read_metadata()
+        self._workshop.metadata(scan_id)
         if not self._elected(scan_id, stage):
             self._lost_before.pop((scan_id, stage), None)
             return Healed()
@@ -105,7 +105,7 @@ class Healer:
     def _recover_request(self, checkpoint: Checkpoint) -> None:
         """A checkpoint that was destroyed and rebuilt from the outputs may not know any more what was asked for."""
         workshop, scan_id = self._workshop, checkpoint.scan_id
-        checkpoint.total_pages = workshop.scan(scan_id).read_metadata().total_pages
+        checkpoint.total_pages = workshop.metadata(scan_id).total_pages
         for first, last in workshop.open_stages.requested(scan_id, checkpoint.stage):
             checkpoint.request(first, last)
         if checkpoint.pending():

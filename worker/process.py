@@ -57,7 +57,7 @@ def process_page(workshop: Workshop, message: PageMessage) -> Outcome:
         RedisError: the broker failed; the steward enqueues the page again.
     """
     workshop.stage(message.stage)
-    total_pages = workshop.scan(message.scan_id).read_metadata().total_pages
+    total_pages = workshop.metadata(message.scan_id).total_pages
     if message.page > total_pages:
         raise UnknownNameError(f"there is no page {message.page}: {message.scan_id} has {total_pages} pages")
     with workshop.claims.take(message.scan_id, message.stage, message.page) as claim:

@@ -88,7 +88,7 @@ class Steward:
                         self._workshop.open_stages.remove(scan_id, stage)
 
     def _commit(self, scan_id: str, stage: str, name: bytes) -> None:
-        self._workshop.scan(scan_id).read_metadata()
+        self._workshop.metadata(scan_id)
         self._missing_since.pop((scan_id, stage), None)
         coordinator = self._workshop.coordinator(scan_id, stage)
         commit = coordinator.commit()

@@ -13,6 +13,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from checkpointing.coordinator import Coordinator
+from checkpointing.errors import StorageError
 from checkpointing.file import CheckpointFile
 from checkpointing.inbox import Inbox
 from checkpointing.outputs import OutputFolder, OutputSchema
@@ -20,7 +21,7 @@ from worker.claims import Claims
 from worker.open_stages import OpenStages
 from worker.queue import PageQueue
 from worker.registry import make_stage
-from worker.scan import ScanFolder
+from worker.scan import ScanFolder, ScanMetadata
 from worker.settings import Settings
 from worker.stages.base import Stage
 
@@ -82,6 +83,18 @@ class Workshop:
     def scan(self, scan_id: str) -> ScanFolder:
         """The folder of a scan."""
         return ScanFolder(self.root, scan_id)
+
+    def metadata(self, scan_id: str) -> ScanMetadata:
+        """What a scan is.
+
+        Raises:
+            StorageError: there is no storage root: a share that is not mounted is no unknown scan.
+            UnknownNameError: there is no such scan.
+            InputError: its metadata is broken.
+        """
+        if not self.root.exists():
+            raise StorageError(f"there is no folder {self.root}; mount it, or set LEAFMARK_STORAGE_ROOT")
+        return self.scan(scan_id).read_metadata()
 
     def outputs(self, scan_id: str, stage_name: str) -> OutputFolder:
         """The outputs of a stage.
