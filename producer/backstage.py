@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import IO
 
 from checkpointing.locks import file_lock
-from producer.embedded import embedded_broker
 from worker.open_stages import OWN_FOLDER
 
 _POLL_SECONDS = 0.5
@@ -102,6 +101,8 @@ def serve(root: Path, processes: int) -> int:
     Returns:
         The exit code: 0 when asked to stop, otherwise that of the worker that could not be kept alive.
     """
+    from producer.embedded import embedded_broker  # noqa: PLC0415  # slow to import; only this process needs it
+
     stopping, wake = os.pipe()
     signal.signal(signal.SIGTERM, lambda *_: os.write(wake, b"."))
     own = root / OWN_FOLDER

@@ -9,6 +9,14 @@ from producer.embedded import EmbeddedBroker, embedded_broker
 from tests.deployment import Deployment, deployment_in
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show the figures that tests recorded, from whichever process they ran in."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in getattr(report, "user_properties", []):
+            if name == "figure":
+                terminalreporter.write_line(value)
+
+
 @pytest.fixture(scope="session")
 def broker_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
     with embedded_broker(tmp_path_factory.mktemp("broker")) as broker:

@@ -7,7 +7,6 @@ and the work is some hundredths of the engine's.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import cv2  # comes with rapidocr
 import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
@@ -87,6 +86,8 @@ def _inked_cells(samples: Mask) -> Mask:
 
 def _components(cells: Mask) -> list[tuple[int, int, int, int, int]]:
     """Left, top, width, height and inked area of each connected shape, in cells; gaps of one cell are bridged."""
+    import cv2  # noqa: PLC0415  # comes with rapidocr, and takes its time; only a worker that does OCR pays it
+
     bridged = cv2.morphologyEx(cells, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     _, _, statistics, _ = cv2.connectedComponentsWithStats(bridged, connectivity=8)
     return [(int(a), int(b), int(c), int(d), int(e)) for a, b, c, d, e in statistics[1:]]  # 0 is the paper

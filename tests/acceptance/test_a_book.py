@@ -1,7 +1,7 @@
 """A book to the end, with the real command line, a real server and real workers."""
 
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ def sample_pdf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_book_is_done_to_the_end_by_two_workers_and_its_text_is_recognised(
-    deployment: Deployment, sample_pdf: Path, capsys: pytest.CaptureFixture[str]
+    deployment: Deployment, sample_pdf: Path, record_property: Callable[[str, str], None]
 ) -> None:
     assert deployment.producer("ingest", sample_pdf).stdout == "the-rabbit-hole\n"
     deployment.start_worker()
@@ -39,8 +39,7 @@ def test_a_book_is_done_to_the_end_by_two_workers_and_its_text_is_recognised(
     expected = "\n".join(page.text for page in pages())
     recognised = "\n".join(_text(outputs[page.number]) for page in pages())
     errors = character_error_rate(expected, recognised)
-    with capsys.disabled():
-        sys.stdout.write(f"\nSample book: character error rate {errors:.3%} over {len(expected)} characters\n")
+    record_property("figure", f"Sample book: character error rate {errors:.3%} over {len(expected)} characters")
     assert errors < MOST_ERRORS
     assert outputs[2]["blank"]
     assert {region["type"] for page in outputs.values() for region in page["regions"]} >= {
