@@ -24,7 +24,7 @@ run: $(RUN_STAMP)
 	@$(BIN)/producer run "$(SCAN)"
 
 test: lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .
