@@ -1,5 +1,6 @@
 """What more than one tier of tests needs."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,16 @@ import pytest
 
 from producer.embedded import EmbeddedBroker, embedded_broker
 from tests.deployment import Deployment, deployment_in
+
+
+def pytest_configure() -> None:
+    """Give the processes that tests start the signals of a terminal.
+
+    A job in the background of a script inherits SIGINT ignored, one under `nohup` SIGHUP, and hands that on. A
+    signal that has a handler here, whichever, is back at its default in a process that is started.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -3,14 +3,18 @@
 import sys
 from typing import Any
 
-from celery.signals import setup_logging, worker_init
+from celery import bootsteps
+from celery.signals import setup_logging, worker_init, worker_shutdown
 
 from checkpointing.errors import LeafmarkError, SettingsError
 from worker.app import make_app
 from worker.logs import configure_logs
 from worker.preflight import check_broker, check_engines, check_storage
 from worker.settings import load_settings
-from worker.steward import StewardStep
+from worker.steward import Steward
+from worker.workshop import Workshop
+
+_LAST_COMMIT_SECONDS = 5.0
 
 try:
     settings = load_settings()
@@ -20,6 +24,24 @@ except SettingsError as error:
     sys.exit(error.exit_code)
 
 app = make_app(settings)
+
+
+class StewardStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery publishes no types
+    """Starts the steward with the worker, once the pool has forked.
+
+    It has no `stop`: Celery stops steps before it waits for the pages in hand, and these want to be committed. The
+    signal at the end of the shutdown does that.
+    """
+
+    requires = frozenset({"celery.worker.components:Pool"})
+
+    def start(self, _parent: Any) -> None:
+        """Called by Celery when the worker starts."""
+        steward = Steward(Workshop(settings, app))
+        steward.start()
+        worker_shutdown.connect(lambda **_: steward.stop(_LAST_COMMIT_SECONDS), weak=False)
+
+
 app.steps["worker"].add(StewardStep)
 
 
@@ -28,7 +50,7 @@ def _set_up_logs(**_: object) -> None:
     configure_logs(settings.log_level, settings.root)
 
 
-@worker_init.connect  # type: ignore[untyped-decorator]  # as above
+@worker_init.connect  # type: ignore[untyped-decorator]  # the same
 def _check_before_start(sender: Any, **_: object) -> None:
     """Fail in one line rather than with the first page."""
     try:

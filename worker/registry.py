@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from checkpointing.errors import UnknownNameError
-from worker.engines.base import make_engine
+from worker.engines.make import make_engine
 from worker.settings import Settings
 from worker.stages.base import Stage
 from worker.stages.ocr import OcrStage

@@ -7,15 +7,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, cast
+from typing import cast
 
 import structlog
-from celery import bootsteps
-from celery.signals import worker_shutdown
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from checkpointing.errors import InputError, LeafmarkError, UnknownNameError
+from checkpointing.inbox import Inbox
 from checkpointing.keys import split_inbox_name
 from worker.healing import Healer
 from worker.workshop import Workshop
@@ -23,7 +22,6 @@ from worker.workshop import Workshop
 TICK_SECONDS = 0.1
 FORGET_SECONDS = 120.0
 _BACK_OFF_SECONDS = 1.0
-_LAST_COMMIT_SECONDS = 5.0
 _TROUBLE = (OSError, LeafmarkError, RedisError, OperationalError)
 
 log = structlog.get_logger("leafmark.steward")
@@ -133,7 +131,7 @@ class Steward:
         except (OSError, LeafmarkError) as error:
             log.warning("steward passes over a stage", scan=scan_id, stage=stage, error=str(error))
 
-    def _forget(self, name: bytes, inbox: Any) -> None:
+    def _forget(self, name: bytes, inbox: Inbox) -> None:
         """Take an empty inbox off the list; put it back if something came in meanwhile."""
         redis, index = self._workshop.redis, self._workshop.keys.inboxes
         redis.srem(index, name)
@@ -153,21 +151,3 @@ class Steward:
         if time.monotonic() >= self._heal_at:
             self._heal_at = time.monotonic() + self._workshop.settings.heal_seconds
             self.heal()
-
-
-class StewardStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery publishes no types
-    """Starts the steward with the worker, once the pool has forked.
-
-    It has no `stop`: Celery stops steps before it waits for the pages in hand, and these want to be committed. The
-    signal at the end of the shutdown does that.
-    """
-
-    requires = frozenset({"celery.worker.components:Pool"})
-
-    def start(self, _parent: Any) -> None:
-        """Called by Celery when the worker starts."""
-        from worker.tasks import workshop  # noqa: PLC0415  # the tasks' module imports the app, which imports us
-
-        steward = Steward(workshop())
-        steward.start()
-        worker_shutdown.connect(lambda **_: steward.stop(_LAST_COMMIT_SECONDS), weak=False)

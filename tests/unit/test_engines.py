@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from checkpointing.errors import SettingsError
 from worker.engines import rapid, tesseract
-from worker.engines.base import OcrEngine, make_engine
+from worker.engines.base import OcrEngine
+from worker.engines.make import make_engine
 
 SENTENCES = ["Call me Ishmael.", "Some years ago"]
 

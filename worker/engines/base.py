@@ -9,7 +9,6 @@ from typing import Protocol
 
 from PIL.Image import Image
 
-from checkpointing.errors import SettingsError
 from worker.boxes import Box
 
 
@@ -56,27 +55,3 @@ class OcrEngine(Protocol):
             SettingsError: the engine was not loaded before, and cannot be.
         """
         ...
-
-
-def make_engine(name: str, lang: str) -> OcrEngine:
-    """Make an engine by its name, without loading it.
-
-    Args:
-        name: `rapidocr` or `tesseract`.
-        lang: Tesseract's names of the languages, joined by `+`. RapidOCR reads all of its own at once and
-            takes no notice.
-
-    Raises:
-        SettingsError: there is no engine of that name.
-    """
-    match name:
-        case "rapidocr":
-            from worker.engines.rapid import RapidOcr  # noqa: PLC0415 - engines import this module
-
-            return RapidOcr()
-        case "tesseract":
-            from worker.engines.tesseract import Tesseract  # noqa: PLC0415 - the same
-
-            return Tesseract(lang)
-        case _:
-            raise SettingsError(f"there is no OCR engine {name!r}; choose rapidocr or tesseract")

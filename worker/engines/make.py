@@ -1,0 +1,26 @@
+"""The OCR engines that exist."""
+
+from checkpointing.errors import SettingsError
+from worker.engines.base import OcrEngine
+from worker.engines.rapid import RapidOcr
+from worker.engines.tesseract import Tesseract
+
+
+def make_engine(name: str, lang: str) -> OcrEngine:
+    """Make an engine by its name, without loading it.
+
+    Args:
+        name: `rapidocr` or `tesseract`.
+        lang: Tesseract's names of the languages, joined by `+`. RapidOCR reads all of its own at once and
+            takes no notice.
+
+    Raises:
+        SettingsError: there is no engine of that name.
+    """
+    match name:
+        case "rapidocr":
+            return RapidOcr()
+        case "tesseract":
+            return Tesseract(lang)
+        case _:
+            raise SettingsError(f"there is no OCR engine {name!r}; choose rapidocr or tesseract")
