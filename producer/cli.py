@@ -268,7 +268,7 @@ def _workshop(settings: Settings) -> Workshop:
 
 
 def _print_json(form: Any) -> None:
-    results.print(json.dumps(form, indent=2, default=str))
+    results.print(json.dumps(form, indent=2))
 
 
 def main() -> None:

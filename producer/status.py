@@ -1,9 +1,11 @@
 """Status: where the stages of a scan stand. Reads files only, so it works with Redis down."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from checkpointing.errors import CheckpointError, InputError, LeafmarkError, UnknownNameError
 from checkpointing.models import Checkpoint, Status, now
@@ -46,6 +48,9 @@ class StageStatus:
     completed_at: datetime | None = None
 
 
+_STAGE_FORM = TypeAdapter(StageStatus)
+
+
 @dataclass(frozen=True, slots=True)
 class ScanStatus:
     """All stages of one scan that have begun, in pipeline order; before any has, the first one."""
@@ -59,7 +64,7 @@ class ScanStatus:
             "scan_id": self.metadata.scan_id,
             "title": self.metadata.title,
             "total_pages": self.metadata.total_pages,
-            "stages": {name: asdict(stage) for name, stage in self.stages.items()},
+            "stages": {name: _STAGE_FORM.dump_python(stage, mode="json") for name, stage in self.stages.items()},
         }
 
 

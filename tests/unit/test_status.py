@@ -1,6 +1,8 @@
-"""Status: from files alone."""
+"""Status: import re
+from files alone."""
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -151,3 +153,11 @@ def test_a_stage_that_rests_has_no_rate(shop: Shop) -> None:
     shop.complete(1, 2)
     stage = scan_status(shop.workshop, SCAN).stages[STAGE]
     assert (stage.status, stage.pages_per_second, stage.eta_seconds) == ("partial", None, None)
+
+
+def test_times_in_json_are_in_iso_8601_with_their_zone(shop: Shop) -> None:
+    shop.ask_for((1, 2))
+    shop.complete(1)
+    form = scan_status(shop.workshop, SCAN).as_json()["stages"][STAGE]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", form["updated_at"])
+    assert json.dumps(form)
