@@ -1,5 +1,4 @@
-"""Status: import re
-from files alone."""
+"""Status: from files alone."""
 
 import json
 import re
