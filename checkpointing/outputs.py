@@ -142,11 +142,11 @@ class OutputFolder:
         except OSError as error:
             return Verdict(page, problem=Problem.UNREADABLE, detail=f"cannot be read: {error.strerror}")
         sha256 = hashlib.sha256(raw).hexdigest()
-        seen = record is not None and record.sha256 is not None
-        if record is not None and record.sha256 == sha256 and record.schema_version == self.schema.version:
+        accepted = record.sha256 if record is not None else None
+        if record is not None and (accepted, record.schema_version) == (sha256, self.schema.version):
             return Verdict(page, sha256)
         problem, detail = self._fault(page, raw)
-        if problem is None and seen and record is not None and record.sha256 != sha256:
+        if problem is None and accepted not in {None, sha256}:
             problem, detail = Problem.CHANGED, "its content changed since it was checked"
         return Verdict(page, sha256, problem, detail)
 

@@ -1,7 +1,7 @@
 """Resume: bringing a checkpoint in line with the outputs that are really there."""
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from checkpointing.models import Checkpoint, PageRecord, now
 from checkpointing.outputs import OutputFolder, Problem, Verdict
@@ -42,7 +42,6 @@ def bring_in_line(
         checkpoint: changed in place, unless `change_nothing`.
         outputs: the stage's outputs.
         total_pages: of the book.
-        records: the evidence for each page that counts as complete.
         change_nothing: look only; the checkpoint and the files stay as they are.
 
     Raises:
@@ -79,12 +78,4 @@ def _adopted(verdict: Verdict, outputs: OutputFolder) -> PageRecord:
 def _confirmed(record: PageRecord, verdict: Verdict, outputs: OutputFolder) -> PageRecord:
     if (record.sha256, record.schema_version) == (verdict.sha256, outputs.schema.version):
         return record
-    return PageRecord(
-        sha256=verdict.sha256,
-        schema_version=outputs.schema.version,
-        cost_usd=record.cost_usd,
-        seconds=record.seconds,
-        attempts=record.attempts,
-        completed_at=record.completed_at,
-        worker=record.worker,
-    )
+    return replace(record, sha256=verdict.sha256, schema_version=outputs.schema.version)

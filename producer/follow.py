@@ -106,7 +106,7 @@ class _PlainLines:
         if time.monotonic() < self._next and not ended:
             return
         self._next = time.monotonic() + _PLAIN_LINE_SECONDS
-        self._console.print(f"{self._label}: {checkpoint.summary()}  {_words(checkpoint)}", highlight=False)
+        self._console.print(f"{self._label}: {checkpoint.summary()}  {_words(checkpoint)}")
 
 
 def _words(checkpoint: Checkpoint) -> str:

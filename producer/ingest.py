@@ -20,11 +20,11 @@ from checkpointing.errors import InputError, in_one_line
 from checkpointing.models import now
 from checkpointing.storage_errors import storage_error
 from producer.examine import FoundFile, FoundSource, examine, identity, sha256_of
+from worker.open_stages import OWN_FOLDER
 from worker.scan import ScanFolder, ScanMetadata, ScanSource, SourceFile, check_scan_id, suggest_scan_id
 from worker.sources.formats import bare_name
 from worker.sources.pdfium import PdfFacts, inspect_pdf, save_decrypted
 
-_STAGING_AREA = ".leafmark"
 _ABANDONED_SECONDS = 24 * 60 * 60
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}
 
@@ -128,7 +128,7 @@ def _same_scan(scan: ScanFolder, found: FoundSource, sha256: str) -> ScanMetadat
 
 @contextlib.contextmanager
 def _staging(root: Path) -> Iterator[Path]:
-    area = root / _STAGING_AREA
+    area = root / OWN_FOLDER
     make_folder(area)
     _remove_abandoned(area)
     folder = Path(tempfile.mkdtemp(prefix="ingest-", dir=area))

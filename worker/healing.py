@@ -116,14 +116,17 @@ class Healer:
         outputs = self._workshop.outputs(scan_id, stage)
         inbox = self._workshop.inbox(scan_id, stage)
         adopted = []
-        for verdict in (outputs.check(page) for page in sorted(pages & outputs.pages())):
-            if verdict.sha256 is None or not verdict.valid:
-                continue
-            completion = Completion(
-                page=verdict.page, sha256=verdict.sha256, schema_version=outputs.schema.version, worker="adopted"
-            )
-            with self._workshop.redis.pipeline(transaction=True) as pipeline:
+        with self._workshop.redis.pipeline(transaction=True) as pipeline:
+            for verdict in (outputs.check(page) for page in sorted(pages & outputs.pages())):
+                if verdict.sha256 is None or not verdict.valid:
+                    continue
+                completion = Completion(
+                    page=verdict.page,
+                    sha256=verdict.sha256,
+                    schema_version=outputs.schema.version,
+                    worker="adopted",
+                )
                 inbox.put(completion, pipeline)
-                pipeline.execute()
-            adopted.append(verdict.page)
+                adopted.append(verdict.page)
+            pipeline.execute()
         return adopted

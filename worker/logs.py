@@ -36,22 +36,13 @@ class ScanLogFiles:
 
     def __call__(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
         """Write the line; pass it on unchanged. A log that cannot be written never stops a page."""
-        if "scan_id" in event and "stage" in event and self._is_ours(event["scan_id"], event["stage"]):
+        if "scan_id" in event and "stage" in event:
             line = {**event, "message": event["event"], "worker": process_name()}
             del line["event"]
-            with suppress(OSError):
-                self._append(
-                    self._path(event["scan_id"], event["stage"], os.getpid()), json.dumps(line, default=str)
-                )
+            with suppress(OSError, InputError):
+                path = self._path(event["scan_id"], event["stage"], os.getpid())
+                self._append(path, json.dumps(line, default=str))
         return event
-
-    def _is_ours(self, scan_id: str, stage: str) -> bool:
-        """Whether a line names a scan that exists and a stage: a message may be forged, and a log quotes it."""
-        if not stage.isidentifier():
-            return False
-        with suppress(InputError):
-            return ScanFolder(self._root, scan_id).metadata_path.is_file()
-        return False
 
     def _append(self, path: Path, line: str) -> None:
         path.parent.mkdir(exist_ok=True)
@@ -59,8 +50,16 @@ class ScanLogFiles:
             file.write(line + "\n")
 
     def _make_path(self, scan_id: str, stage: str, pid: int) -> Path:
+        """Where the lines of a process about a stage go, looked up once.
+
+        Raises:
+            InputError: there is no such scan or stage: a message may be forged, and a log quotes it.
+        """
+        scan = ScanFolder(self._root, scan_id)
+        if not stage.isidentifier() or not scan.metadata_path.is_file():
+            raise InputError(f"there is no {scan_id}/{stage} to log for")
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        return self._root / scan_id / "logs" / f"{stage}_{stamp}-{socket.gethostname()}-{pid}.jsonl"
+        return scan.logs_dir / f"{stage}_{stamp}-{socket.gethostname()}-{pid}.jsonl"
 
 
 def configure_logs(level: str, root: Path | None = None) -> None:

@@ -34,7 +34,7 @@ from checkpointing.storage_errors import storage_error
 from worker.sources.formats import bare_name
 
 _MAX_ID_LENGTH = 100
-_SCAN_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{_MAX_ID_LENGTH - 1}}}")
+SCAN_ID_PATTERN = rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,{_MAX_ID_LENGTH - 1}}}$"
 
 # A plain name: metadata.json may be edited by hand, and must not lead out of source/.
 _FileName = Annotated[str, StringConstraints(pattern=r"^[^./\x00][^/\x00]*$")]
@@ -55,7 +55,7 @@ def check_scan_id(text: str) -> str:
 
 
 def _is_scan_id(text: str) -> bool:
-    return _SCAN_ID.fullmatch(text) is not None and ".." not in text
+    return re.fullmatch(SCAN_ID_PATTERN, text) is not None and ".." not in text
 
 
 def suggest_scan_id(source_name: str) -> str:

@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from checkpointing.errors import SettingsError
 from checkpointing.keys import Keys
+from checkpointing.manager import DEFAULT_STORAGE_ROOT
 from worker.sources.base import DEFAULT_DPI, DEFAULT_MAX_PIXELS
 
 ENV_PREFIX = "LEAFMARK_"
@@ -19,8 +20,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", frozen=True)
 
-    storage_root: Annotated[Path, Field(description="Folder of all scans, shared by all machines.")] = Path(
-        "~/Documents/book_scans"
+    storage_root: Annotated[Path, Field(description="Folder of all scans, shared by all machines.")] = (
+        DEFAULT_STORAGE_ROOT
     )
     redis_url: Annotated[
         str,
