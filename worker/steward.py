@@ -106,6 +106,7 @@ class Steward:
 
     def _heal(self, scan_id: str, stage: str) -> None:
         healed = self._healer.heal(scan_id, stage)
+        self._missing_since.pop((scan_id, stage), None)
         if healed.adopted or healed.enqueued:
             log.warning(
                 "lost pages healed",

@@ -194,3 +194,19 @@ def test_a_scan_that_somebody_deleted_is_dropped_after_a_while_and_does_not_come
     assert shop.open_stages.all() == []
     assert shop.redis.scard(shop.workshop.keys.inboxes) == 0
     assert not (shop.root / SCAN).exists()
+
+
+def test_a_scan_that_was_missing_for_a_moment_twice_is_not_dropped(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("worker.steward.time.monotonic", lambda: clock[0])
+    shop.ask_for((1, 5))
+    metadata = shop.root / SCAN / "metadata.json"
+    away = metadata.with_suffix(".away")
+    steward = Steward(shop.workshop)
+    for source, target in ((metadata, away), (away, metadata), (metadata, away)):
+        source.rename(target)
+        steward.heal()
+        clock[0] += 1000
+    assert shop.open_stages.all() == [(SCAN, STAGE)]
