@@ -15,6 +15,7 @@ class ScanInputs:
     """
 
     def __init__(self, workshop: Workshop, scan_id: str) -> None:
+        self.scan_id = scan_id
         self._workshop = workshop
         self._scan = workshop.scan(scan_id)
 
