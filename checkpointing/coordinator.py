@@ -85,7 +85,8 @@ class Coordinator:
             if not batch.ids:
                 return None
             commit = self._merge(batch.entries, batch.refused, started)
-            self.inbox.remove(batch.ids)
+            settled = {entry.page for entry in batch.entries}.difference(commit.rejected)
+            self.inbox.remove(batch.ids, settled)
         except CheckpointError:
             # Somebody holds the file: a producer at its resume, or a paused coordinator. Try later.
             return None

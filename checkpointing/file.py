@@ -6,6 +6,7 @@ cannot be used is kept under a dated name, and rebuilt from the outputs.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import re
@@ -41,6 +42,13 @@ class Signature(NamedTuple):
     mtime_ns: int
 
 
+class _Seen(NamedTuple):
+    """A version of the file, and what it says. Not to be changed: readers get copies."""
+
+    signature: Signature
+    checkpoint: Checkpoint
+
+
 class CheckpointFile:
     """One `<root>/<scan_id>/checkpoints/<stage>.json`.
 
@@ -58,22 +66,21 @@ class CheckpointFile:
         self.stage = stage
         self._outputs = outputs
         self._thread_lock = threading.RLock()
-        self._cached: Checkpoint | None = None
-        self._signature: Signature | None = None
+        self._seen: _Seen | None = None
         self._set_aside: Path | None = None
 
     def read(self) -> Checkpoint:
-        """The checkpoint as it stands; a new one where there is no file. For looking, not for changing.
+        """The checkpoint as it stands; a new one where there is no file. Changing it changes no file.
 
         Raises:
             CheckpointError: the file is corrupt, of a newer version, or of another book.
             OSError: the storage failed.
         """
-        try:
-            raw = self.path.read_bytes()
-        except FileNotFoundError:
-            return self._blank()
-        return self._parse(raw)
+        seen = self._seen
+        with contextlib.suppress(FileNotFoundError):
+            if seen is not None and seen.signature == self.signature():
+                return _copy(seen.checkpoint)
+        return self._read_anew()
 
     def read_or_salvage(self) -> tuple[Checkpoint, str | None]:
         """As `read`; of a file that cannot be used, what can still be read of it. Changes nothing.
@@ -116,8 +123,6 @@ class CheckpointFile:
             make_folder(self.path.parent)
             with file_lock(self.path.with_suffix(".lock"), timeout):
                 checkpoint = self._current()
-                # From here on the object may hold changes that the file does not: only a save keeps it.
-                self._cached = None
                 yield checkpoint
 
     def save(self, checkpoint: Checkpoint) -> None:
@@ -126,14 +131,12 @@ class CheckpointFile:
         Raises:
             OSError: the storage failed; the file is as it was.
         """
-        self._cached = None
         checkpoint.revision += 1
         checkpoint.updated_at = now()
-        write_durably(self.path, checkpoint.model_dump_json().encode(), json.loads)
-        self._signature = self.signature()
-        # A copy, one level deep: what the caller changes after this is not in the file.
-        parts = {"pages": dict(checkpoint.pages), "metadata": dict(checkpoint.metadata)}
-        self._cached = checkpoint.model_copy(update=parts)
+        data = checkpoint.model_dump_json().encode()
+        # These bytes came out of a checkpoint that holds together: where they stand on disk, so does it.
+        write_durably(self.path, data, lambda raw: _insist_on(raw, data))
+        self._seen = _Seen(self.signature(), _copy(checkpoint))
 
     def take_set_aside(self) -> Path | None:
         """Where an unusable checkpoint was put, once; None when there was none."""
@@ -153,6 +156,17 @@ class CheckpointFile:
         finally:
             self._thread_lock.release()
 
+    def _read_anew(self) -> Checkpoint:
+        try:
+            # In this order: a version that comes in between is read again the next time.
+            signature = self.signature()
+            raw = self.path.read_bytes()
+        except FileNotFoundError:
+            return self._blank()
+        checkpoint = self._parse(raw)
+        self._seen = _Seen(signature, checkpoint)
+        return _copy(checkpoint)
+
     def _blank(self) -> Checkpoint:
         return Checkpoint(scan_id=self.scan_id, stage=self.stage, output_dir=self._outputs.path.name)
 
@@ -160,16 +174,13 @@ class CheckpointFile:
         """What is on disk, parsed only when it is not what was last saved here. Under the lock."""
         if not self.path.exists():
             return self._blank()
-        if self._cached is not None and self.signature() == self._signature:
-            return self._cached
-        return self._load_or_rebuild()
-
-    def _load_or_rebuild(self) -> Checkpoint:
-        raw = self.path.read_bytes()
         try:
-            return self._parse(raw)
+            return self.read()
         except CheckpointError:
-            self._set_aside = self._keep(raw)
+            return self._rebuild(self.path.read_bytes())
+
+    def _rebuild(self, raw: bytes) -> Checkpoint:
+        self._set_aside = self._keep(raw)
         checkpoint = self._salvage(raw)
         known_total = checkpoint.total_pages
         bring_in_line(checkpoint, self._outputs, known_total or max(self._outputs.pages(), default=0))
@@ -188,6 +199,15 @@ class CheckpointFile:
         return kept
 
     def _parse(self, raw: bytes) -> Checkpoint:
+        with contextlib.suppress(ValidationError, RecursionError):
+            checkpoint = Checkpoint.model_validate_json(raw)
+            names = (checkpoint.version, checkpoint.scan_id, checkpoint.stage)
+            if names == (CHECKPOINT_VERSION, self.scan_id, self.stage):
+                return checkpoint
+        return self._parse_slowly(raw)
+
+    def _parse_slowly(self, raw: bytes) -> Checkpoint:
+        """An older version; or whatever cannot be used, with the reason."""
         try:
             data = json.loads(raw)
         except (ValueError, RecursionError):
@@ -236,3 +256,18 @@ class CheckpointFile:
         names = {"scan_id": self.scan_id, "stage": self.stage}
         fields = (rf'"{field}"\s*:\s*"{re.escape(name)}"' for field, name in names.items())
         return all(re.search(field.encode(), raw) for field in fields)
+
+
+def _copy(checkpoint: Checkpoint) -> Checkpoint:
+    """One that can be changed without changing the other. Its parts are replaced, or changed one level deep."""
+    parts = {
+        "pages": dict(checkpoint.pages),
+        "attempts": dict(checkpoint.attempts),
+        "metadata": dict(checkpoint.metadata),
+    }
+    return checkpoint.model_copy(update=parts)
+
+
+def _insist_on(raw: bytes, data: bytes) -> None:
+    if raw != data:
+        raise OSError(errno.EIO, "what was read back is not what was written")

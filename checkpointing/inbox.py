@@ -4,6 +4,7 @@ Delivery is at least once, and merging is by union, so an entry that stands twic
 is lost does none either: the output it speaks of is on storage, and is adopted from there.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple, cast
 
 from pydantic import ValidationError
@@ -15,12 +16,22 @@ from checkpointing.models import Completion, FailedPage
 
 _COMPLETION = b"completion"
 _FAILURE = b"failure"
-# In slices, because Lua's stack bounds what unpack may hand over.
+# KEYS: stream, attempts. ARGV: how many ids, ids, pages. In slices, because Lua bounds what unpack hands over.
 _REMOVE = """
-for first = 1, #ARGV, 1000 do
-  redis.call('XDEL', KEYS[1], unpack(ARGV, first, math.min(first + 999, #ARGV)))
+local function in_slices(command, key, first, last)
+  for from = first, last, 1000 do
+    redis.call(command, key, unpack(ARGV, from, math.min(from + 999, last)))
+  end
 end
+in_slices('XDEL', KEYS[1], 2, 1 + ARGV[1])
+in_slices('HDEL', KEYS[2], 2 + ARGV[1], #ARGV)
 if redis.call('XLEN', KEYS[1]) == 0 then redis.call('DEL', KEYS[1]) end
+"""
+# KEYS: stream, set of inboxes, claim. ARGV: field, entry, name of the inbox, token of the claim.
+_HAND_OVER = """
+redis.call('XADD', KEYS[1], '*', ARGV[1], ARGV[2])
+redis.call('SADD', KEYS[2], ARGV[3])
+if redis.call('GET', KEYS[3]) == ARGV[4] then redis.call('DEL', KEYS[3]) end
 """
 
 
@@ -46,13 +57,23 @@ class Inbox:
         self._index = keys.inboxes
         self._stream = keys.inbox(scan_id, stage)
         self._name = inbox_name(scan_id, stage)
+        self._attempts = keys.attempts(scan_id, stage)
         self._remove: Any = redis.register_script(_REMOVE)
+        self._hand_over: Any = redis.register_script(_HAND_OVER)
 
     def put(self, entry: Completion | FailedPage, pipeline: Pipeline) -> None:
         """Add an entry as part of a pipeline that the caller executes."""
-        field = _COMPLETION if isinstance(entry, Completion) else _FAILURE
-        pipeline.xadd(self._stream, {field: entry.model_dump_json()})
+        pipeline.xadd(self._stream, {_field(entry): entry.model_dump_json()})
         pipeline.sadd(self._index, self._name)
+
+    def hand_over(self, entry: Completion | FailedPage, claim_key: str, token: str) -> None:
+        """Add an entry and give back the claim that it ends, in one step.
+
+        Raises:
+            RedisError: the broker failed; neither or both were done.
+        """
+        keys = [self._stream, self._index, claim_key]
+        self._hand_over(keys=keys, args=[_field(entry), entry.model_dump_json(), self._name, token])
 
     def read(self, limit: int) -> Batch:
         """The oldest entries, at most `limit` of them; they stay until removed."""
@@ -61,9 +82,15 @@ class Inbox:
         entries = [entry for entry in parsed if entry is not None]
         return Batch([entry_id for entry_id, _ in found], entries, len(parsed) - len(entries))
 
-    def remove(self, ids: list[bytes]) -> None:
-        """Delete exactly these entries, and the stream with its last one."""
-        self._remove(keys=[self._stream], args=ids)
+    def remove(self, ids: list[bytes], settled: Iterable[int] = ()) -> None:
+        """Delete exactly these entries, and the stream with its last one.
+
+        Args:
+            ids: of the entries.
+            settled: pages that the checkpoint has as complete or given up by now: their attempts are counted no
+                longer. Those of a page whose completion was not borne out are.
+        """
+        self._remove(keys=[self._stream, self._attempts], args=[len(ids), *ids, *settled])
 
     def pages(self) -> set[int]:
         """The pages that have an entry waiting."""
@@ -72,6 +99,10 @@ class Inbox:
     def __len__(self) -> int:
         """How many entries wait."""
         return int(self._redis.xlen(self._stream))
+
+
+def _field(entry: Completion | FailedPage) -> bytes:
+    return _COMPLETION if isinstance(entry, Completion) else _FAILURE
 
 
 def _parse(fields: dict[bytes, bytes]) -> Completion | FailedPage | None:

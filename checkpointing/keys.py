@@ -2,18 +2,21 @@
 
 None of them is the truth. Losing all of them loses no page and no dollar.
 
-| key                          | type   | lives                | holds                                             |
-|------------------------------|--------|----------------------|---------------------------------------------------|
-| `inboxes`                    | set    | always               | `<scan>/<stage>` of inboxes that may hold entries |
-| `inbox:<scan>/<stage>`       | stream | until merged         | completions and failures, in JSON                 |
-| `commit:<scan>/<stage>`      | string | lock, then pause     | token of the coordinator that writes              |
-| `heal:<scan>/<stage>`        | string | a few heal intervals | token of the steward that heals                   |
-| `claim:<scan>/<stage>/<page>`| string | lease, renewed       | token of the worker that has the page             |
-| `attempts:<scan>/<stage>`    | hash   | until the stage ends | page -> attempts begun                            |
-| `queued:<scan>/<stage>`      | zset   | until the stage ends | page, scored by its place in the queue's order    |
-| `order:<scan>/<stage>`       | hash   | until the stage ends | `last` place given out, `started` highest begun   |
-| `celery:<stage>`             | list   | Celery's             | the messages of a stage's queue                   |
-| `celery:...`                 | -      | Celery's             | whatever else Celery and kombu keep               |
+| key                              | type   | lives                | holds                                         |
+|----------------------------------|--------|----------------------|-----------------------------------------------|
+| `inboxes`                        | set    | always               | `<scan>/<stage>` of inboxes to look into      |
+| `inbox:<scan>/<stage>`           | stream | until merged         | completions and failures, in JSON             |
+| `commit:<scan>/<stage>`          | string | lock, then pause     | token of the coordinator that writes          |
+| `heal:<scan>/<stage>`            | string | a few heal intervals | token of the steward that heals               |
+| `claim:<scan>/<stage>/<page>`    | string | lease, renewed       | token of the worker that has the page         |
+| `attempts:<scan>/<stage>`        | hash   | until settled        | page -> attempts begun                        |
+| `waiting:<scan>/<stage>`         | zset   | until the stage ends | pages that wait, scored by their turn         |
+| `dispatched:<scan>/<stage>`      | set    | until the stage ends | pages in Celery's queue that have not begun   |
+| `turns:<stage>`                  | list   | while pages wait     | scans with waiting pages; the next one last   |
+| `slots:<stage>`                  | zset   | while workers live   | `<worker>=<slots>`, scored by the last beat   |
+| `window:<stage>`                 | string | a few beats          | most messages in Celery's queue               |
+| `celery:<stage>`                 | list   | Celery's             | the messages of a stage's queue               |
+| `celery:...`                     | -      | Celery's             | whatever else Celery and kombu keep           |
 """
 
 from dataclasses import dataclass
@@ -54,13 +57,25 @@ class Keys:
         """Hash of attempts begun a page."""
         return self._of("attempts", scan_id, stage)
 
-    def queued(self, scan_id: str, stage: str) -> str:
-        """Sorted set of the pages that were put in the queue and have not begun."""
-        return self._of("queued", scan_id, stage)
+    def waiting(self, scan_id: str, stage: str) -> str:
+        """Sorted set of the pages that wait for their turn."""
+        return self._of("waiting", scan_id, stage)
 
-    def order(self, scan_id: str, stage: str) -> str:
-        """Hash with the places in the queue's order."""
-        return self._of("order", scan_id, stage)
+    def dispatched(self, scan_id: str, stage: str) -> str:
+        """Set of the pages that were put in Celery's queue and have not begun."""
+        return self._of("dispatched", scan_id, stage)
+
+    def turns(self, stage: str) -> str:
+        """List of the scans that have waiting pages."""
+        return f"{self.prefix}turns:{stage}"
+
+    def slots(self, stage: str) -> str:
+        """Sorted set of the workers that serve a stage."""
+        return f"{self.prefix}slots:{stage}"
+
+    def window(self, stage: str) -> str:
+        """How many messages Celery's queue of a stage may hold."""
+        return f"{self.prefix}window:{stage}"
 
     @property
     def broker_prefix(self) -> str:

@@ -61,6 +61,8 @@ class Status(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     """It ended with pages in quarantine, or with an error. Completed pages stay complete."""
+    CANCELLED = "cancelled"
+    """Somebody called it off. Completed pages stay complete, and enqueue goes on from there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,8 @@ class Checkpoint(BaseModel):
     completed_at: Moment | None = None
     failed_at: Moment | None = None
     failed_pages: list[FailedPage] = []
+    attempts: dict[PositiveInt, PositiveInt] = {}
+    """Attempts that came to nothing, of pages that are not settled: Redis counts, but may forget."""
     pages: dict[PositiveInt, PageRecord] = {}
 
     @model_validator(mode="before")
@@ -222,7 +226,7 @@ class Checkpoint(BaseModel):
             if not cost_is_news:
                 return False
         self.pages[page] = record
-        self.failed_pages = [failed for failed in self.failed_pages if failed.page != page]
+        self.release({page})
         self.add_cost(record.cost_usd or 0.0)
         return True
 
@@ -235,16 +239,35 @@ class Checkpoint(BaseModel):
         if failed.page in self.pages or failed.page in self.quarantined():
             return False
         self.failed_pages = sorted([*self.failed_pages, failed], key=lambda each: each.page)
+        self.attempts.pop(failed.page, None)
         return True
 
     def release(self, pages: AbstractSet[int]) -> None:
-        """Let pages out of quarantine, to be tried again."""
-        self.failed_pages = [failed for failed in self.failed_pages if failed.page not in pages]
+        """Let pages out of quarantine, to be tried again, with their attempts anew."""
+        if self.failed_pages:
+            self.failed_pages = [failed for failed in self.failed_pages if failed.page not in pages]
+        if self.attempts:
+            self.attempts = {page: begun for page, begun in self.attempts.items() if page not in pages}
 
     def forget(self, pages: AbstractSet[int]) -> None:
         """Take pages as never done. Their cost stays: money spent stays spent."""
         self.pages = {page: record for page, record in self.pages.items() if page not in pages}
         self.release(pages)
+
+    def note_attempts(self, begun: dict[int, int]) -> bool:
+        """Take over how many attempts pages have used up. A count only grows, until its page is settled.
+
+        Returns:
+            Whether that changed anything.
+        """
+        settled = self.pages.keys() | self.quarantined()
+        news = {
+            page: count
+            for page, count in begun.items()
+            if page not in settled and count > self.attempts.get(page, 0)
+        }
+        self.attempts = {**self.attempts, **news}
+        return bool(news)
 
     def quarantined(self) -> set[int]:
         """The pages in quarantine."""
@@ -275,10 +298,12 @@ class Checkpoint(BaseModel):
         """Say how the stage stands, once nothing that was asked for is pending."""
         if self.pending():
             return
-        if self.failed_pages:
-            self.fail_stage(self.summary())
-        elif self.total_pages and self.pages.keys() >= set(range(1, self.total_pages + 1)):
+        if self.total_pages and self.pages.keys() >= set(range(1, self.total_pages + 1)):
             self.complete_stage()
+        elif self.status is Status.CANCELLED:
+            return
+        elif self.failed_pages:
+            self.fail_stage(self.summary())
         elif self.pages:
             self.status = Status.PARTIAL
 
@@ -294,6 +319,11 @@ class Checkpoint(BaseModel):
         self.error = _encodable(error)
         self.failed_at = now()
 
+    def cancel(self) -> None:
+        """Nothing is wanted any more. What is complete stays complete."""
+        self.requested = []
+        self.status = Status.CANCELLED
+
     def summary(self) -> str:
         """Where it stands, in words: `443 of 447 pages complete, 4 quarantined`."""
         words = f"{len(self.pages)} of {self.total_pages} pages complete"
@@ -303,6 +333,7 @@ class Checkpoint(BaseModel):
         """Forget what is complete and what failed. The cost stays: money spent stays spent."""
         self.pages = {}
         self.failed_pages = []
+        self.attempts = {}
         self.requested = []
         self.status = Status.NOT_STARTED
         self.error = self.started_at = self.completed_at = self.failed_at = None

@@ -7,7 +7,6 @@ that is complete is left alone, one that a worker holds or a queue carries is no
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from checkpointing.errors import BrokerError, UnknownNameError
@@ -74,6 +73,7 @@ class Plan:
         total_cost_usd: what the stage has cost over all runs.
         status: of the stage, after this.
         set_aside: name of a checkpoint file that could not be used and was replaced; None without one.
+        attempts: those that remaining pages have used up already.
     """
 
     scan_id: str
@@ -89,6 +89,7 @@ class Plan:
     total_cost_usd: float
     status: Status
     set_aside: str | None = None
+    attempts: dict[int, int] = field(default_factory=dict)
     enqueued: list[int] = field(default_factory=list)
 
 
@@ -141,10 +142,11 @@ def enqueue(workshop: Workshop, request: Request, on_enqueued: Callable[[int], o
     queue = workshop.queue(request.scan_id, request.stage)
     try:
         queue.forget_attempts(request.release | made.requeued.keys())
+        queue.raise_attempts(made.attempts)
         for page in queue.put(made.remaining):
             made.enqueued.append(page)
             on_enqueued(page)
-    except (RedisError, OperationalError) as error:
+    except RedisError as error:
         raise BrokerError(
             f"Redis failed after {len(made.enqueued)} of {len(made.remaining)} pages were enqueued ({error}); "
             "start it again and repeat the command: it goes on from here"
@@ -174,6 +176,9 @@ def _open_stage(
         _set_aside(outputs, wanted)
     checkpoint.release(request.release)
     findings = bring_in_line(checkpoint, outputs, metadata.total_pages)
+    # An output that was there and is gone is no failure of the page.
+    for page in findings.faults:
+        checkpoint.attempts.pop(page, None)
     for first, last in runs(wanted):
         checkpoint.request(first, last)
     if checkpoint.pending():
@@ -214,4 +219,5 @@ def _describe(
         total_cost_usd=checkpoint.total_cost_usd,
         status=checkpoint.status,
         set_aside=set_aside,
+        attempts=dict(checkpoint.attempts),
     )

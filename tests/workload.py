@@ -9,7 +9,6 @@ stage does with a page comes from the environment:
     WORK_TROUBLE   {"3": "crash", "5": "hang"}: pages that never succeed; see `_TROUBLE`
 """
 
-import functools
 import json
 import os
 import signal
@@ -104,9 +103,14 @@ _TROUBLE = {
     "invalid": _invalid,
 }
 
-STAGES[WorkStage.name] = functools.cache(lambda _settings: WorkStage())
+STAGES[WorkStage.name] = lambda _settings: WorkStage()
 
-from worker.celery import app  # noqa: E402  # the application's queues are those of the stages registered by now
+from worker import celery as shipped  # noqa: E402  # its application's queues are those of the stages registered by now
+
+app = shipped.app
+_check_engines = shipped.check_engines
+# It asks a process of its own, which knows the shipped stages alone.
+shipped.check_engines = lambda stages: _check_engines(name for name in stages if name != WorkStage.name)
 
 __all__ = ["app"]
 

@@ -1,20 +1,19 @@
 """The application that `celery -A worker worker` finds, by this module's name."""
 
+import resource
 import sys
+from contextlib import suppress
 from typing import Any
 
 from celery import bootsteps
-from celery.signals import setup_logging, worker_init, worker_shutdown
+from celery.signals import setup_logging, worker_init, worker_process_init, worker_shutdown
 
 from checkpointing.errors import LeafmarkError, SettingsError
 from worker.app import make_app
 from worker.logs import configure_logs
 from worker.preflight import check_broker, check_engines, check_storage
 from worker.settings import load_settings
-from worker.steward import Steward
-from worker.workshop import Workshop
-
-_LAST_COMMIT_SECONDS = 5.0
+from worker.steward_process import StewardProcess
 
 try:
     settings = load_settings()
@@ -35,11 +34,11 @@ class StewardStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery publ
 
     requires = frozenset({"celery.worker.components:Pool"})
 
-    def start(self, _parent: Any) -> None:
+    def start(self, parent: Any) -> None:
         """Called by Celery when the worker starts."""
-        steward = Steward(Workshop(settings, app))
-        steward.start()
-        worker_shutdown.connect(lambda **_: steward.stop(_LAST_COMMIT_SECONDS), weak=False)
+        serves = dict.fromkeys(parent.app.amqp.queues.consume_from, parent.concurrency)
+        steward = StewardProcess(settings, app, serves)
+        worker_shutdown.connect(lambda **_: steward.stop(), weak=False)
 
 
 app.steps["worker"].add(StewardStep)
@@ -60,3 +59,12 @@ def _check_before_start(sender: Any, **_: object) -> None:
     except LeafmarkError as error:
         sys.stderr.write(f"leafmark worker: {error}\n")
         sys.exit(error.exit_code)
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]  # the same
+def _bound_memory(**_: object) -> None:
+    """In a process of a prefork pool: a page that wants more gets a MemoryError, and the machine lives."""
+    most = settings.page_megabytes * 1024 * 1024
+    # Where the system knows no such limit the page has the machine to itself.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_DATA, (most, resource.getrlimit(resource.RLIMIT_DATA)[1]))

@@ -1,38 +1,42 @@
 """Claims: a short, renewed lease on one page, so that one worker at a time does it.
 
-A claim is taken in one step with counting the attempt and noting that the page has left the queue. A keeper
-thread renews the claims of its process for as long as the work goes on; it starts in the process that works (a
-forked pool child has none of its parent's threads). A claim that Redis forgot (a flush) is taken again, unless
-somebody else was quicker: then it is lost, and the work must not be saved.
+A claim is taken in one step with counting the attempt, noting that the page has left the queue, and moving the next
+page into it. A keeper thread renews the claims of its process for as long as the work goes on, and no longer than a
+page may take: one that hangs where nothing can stop it gives its page up all the same. The keeper starts in the
+process that works (a forked pool child has none of its parent's threads). A claim that Redis forgot (a flush) is
+taken again, unless somebody else was quicker: then it is lost, and the work must not be saved.
 """
 
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from redis import Redis
-from redis.client import Pipeline
 from redis.exceptions import RedisError
 
 from checkpointing.identity import new_token
+from checkpointing.inbox import Inbox
 from checkpointing.keys import Keys
+from checkpointing.models import Completion, FailedPage
+from worker.dispatch import FEED, Dispatch
 
-# KEYS: claim, attempts, queued, order. ARGV: token, lease in ms, page. Returns the attempt's number, 0 if held.
-_TAKE = """
-local place = redis.call('ZSCORE', KEYS[3], ARGV[3])
-if place then
-  redis.call('ZREM', KEYS[3], ARGV[3])
-  local started = redis.call('HGET', KEYS[4], 'started')
-  if not started or tonumber(place) > tonumber(started) then
-    redis.call('HSET', KEYS[4], 'started', place)
-  end
-end
-if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 0 end
-return redis.call('HINCRBY', KEYS[2], ARGV[3], 1)
+# KEYS: claim, attempts, waiting, dispatched. ARGV, after those of FEED: token, lease in ms, page.
+# Returns the attempt's number, 0 if somebody else holds the page.
+_TAKE = (
+    FEED
+    + """
+local token, lease, page = unpack(ARGV, 8, 10)
+redis.call('ZREM', KEYS[3], page)
+redis.call('SREM', KEYS[4], page)
+local attempt = 0
+if redis.call('SET', KEYS[1], token, 'NX', 'PX', lease) then attempt = redis.call('HINCRBY', KEYS[2], page, 1) end
+feed()
+return attempt
 """
+)
 # KEYS: claim. ARGV: token, lease in ms. Returns 1 while the claim is ours.
 _RENEW = """
 local holder = redis.call('GET', KEYS[1])
@@ -46,6 +50,11 @@ local begun = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '0')
 if begun > 0 then redis.call('HINCRBY', KEYS[1], ARGV[1], -1) end
 """
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+
+
+def _clock() -> float:
+    """Seconds that go on while this process is paused and, where the system has such a clock, while it sleeps."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class Claim:
@@ -66,6 +75,16 @@ class Claim:
         # Held while renewing: a renewal that overtook the release would lock the page up for a whole lease.
         self._lock = threading.Lock()
         self._over = False
+        self._confirmed_at = _clock()
+
+    def is_ours(self) -> bool:
+        """Whether the page is ours still. Redis need not be asked again just after it said so.
+
+        Raises:
+            RedisError: the broker cannot say.
+        """
+        just_now = _clock() - self._confirmed_at < self._claims.interval
+        return (just_now and not self._over) or self.renew()
 
     def renew(self) -> bool:
         """Lengthen the lease; False when the page is somebody else's by now, or given back.
@@ -74,7 +93,9 @@ class Claim:
             RedisError: the broker cannot say.
         """
         with self._lock:
+            asked_at = _clock()
             self._over = self._over or not self._claims.renew(self)
+            self._confirmed_at = asked_at
             return not self._over
 
     def uncount_attempt(self) -> None:
@@ -85,12 +106,22 @@ class Claim:
         """
         self._claims.uncount(self._attempts_key, self.page)
 
-    def release(self, pipeline: Pipeline | None = None) -> None:
-        """Give the page back, at once or as part of a pipeline. Once is enough."""
+    def hand_over(self, entry: Completion | FailedPage, inbox: Inbox) -> None:
+        """Give the page back with what became of it, in one step.
+
+        Raises:
+            RedisError: the broker failed; the lease runs out by itself.
+        """
+        with self._lock:
+            self._over = True
+            inbox.hand_over(entry, self.key, self.token)
+
+    def release(self) -> None:
+        """Give the page back. Once is enough."""
         with self._lock:
             if not self._over:
                 self._over = True
-                self._claims.release(self, pipeline)
+                self._claims.release(self)
 
 
 class Claims:
@@ -100,17 +131,29 @@ class Claims:
         redis: client of the broker.
         keys: spells the keys.
         seconds: length of the lease.
+        dispatch: gives that of a stage.
+        most_seconds: tells how long a page of a stage may be held at the most.
     """
 
-    def __init__(self, redis: Redis, keys: Keys, seconds: float) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        seconds: float,
+        dispatch: Callable[[str], Dispatch],
+        most_seconds: Callable[[str], float],
+    ) -> None:
         self.redis = redis
+        self.interval = seconds / 3
         self._keys = keys
+        self._dispatch = dispatch
+        self._most_seconds = most_seconds
         self._milliseconds = int(seconds * 1000)
         self._take: Any = redis.register_script(_TAKE)
         self._renew: Any = redis.register_script(_RENEW)
         self._release: Any = redis.register_script(_RELEASE)
         self._uncount: Any = redis.register_script(_UNCOUNT)
-        self._keeper = _Keeper(seconds / 3)
+        self._keeper = _Keeper(self.interval)
 
     @contextmanager
     def take(self, scan_id: str, stage: str, page: int) -> Iterator[Claim | None]:
@@ -120,14 +163,14 @@ class Claims:
             RedisError: the broker failed.
         """
         attempts = self._keys.attempts(scan_id, stage)
-        queued, order = self._keys.queued(scan_id, stage), self._keys.order(scan_id, stage)
+        waiting, dispatched = self._keys.waiting(scan_id, stage), self._keys.dispatched(scan_id, stage)
         claim = Claim(self, self._keys.claim(scan_id, stage, page), attempts, page)
-        keys = [claim.key, attempts, queued, order]
-        claim.attempt = int(self._take(keys=keys, args=[claim.token, self._milliseconds, page]))
+        arguments = [*self._dispatch(stage).arguments(), claim.token, self._milliseconds, page]
+        claim.attempt = int(self._take(keys=[claim.key, attempts, waiting, dispatched], args=arguments))
         if not claim.attempt:
             yield None
             return
-        with self._keeper.keeping(claim):
+        with self._keeper.keeping(claim, self._most_seconds(stage)):
             try:
                 yield claim
             finally:
@@ -141,10 +184,10 @@ class Claims:
         """Take an attempt back in Redis."""
         self._uncount(keys=[attempts_key], args=[page])
 
-    def release(self, claim: Claim, pipeline: Pipeline | None) -> None:
+    def release(self, claim: Claim) -> None:
         """Delete a lease in Redis. A broker that is away just now lets it run out instead."""
         with suppress(RedisError):
-            self._release(keys=[claim.key], args=[claim.token], client=pipeline)
+            self._release(keys=[claim.key], args=[claim.token])
 
 
 class _Keeper:
@@ -157,13 +200,13 @@ class _Keeper:
 
     def _start_afresh(self) -> None:
         self._lock = threading.Lock()
-        self._kept: set[Claim] = set()
+        self._kept: dict[Claim, float] = {}
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def keeping(self, claim: Claim) -> Iterator[None]:
+    def keeping(self, claim: Claim, most_seconds: float) -> Iterator[None]:
         with self._lock:
-            self._kept.add(claim)
+            self._kept[claim] = time.monotonic() + most_seconds
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="claim-keeper", daemon=True)
                 self._thread.start()
@@ -171,13 +214,13 @@ class _Keeper:
             yield
         finally:
             with self._lock:
-                self._kept.discard(claim)
+                self._kept.pop(claim, None)
 
     def _run(self) -> None:
         while True:
             time.sleep(self._interval)
             with self._lock:
-                kept = list(self._kept)
+                kept = [claim for claim, until in self._kept.items() if time.monotonic() < until]
             for claim in kept:
                 # A broker that is away: the lease has two more thirds to go, and whoever saves asks again.
                 with suppress(RedisError):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from checkpointing.errors import CheckpointError
 from checkpointing.identity import new_token
-from checkpointing.models import Checkpoint, Completion
+from checkpointing.models import Checkpoint, Completion, Status
 from worker.workshop import Workshop
 
 _KEEP_LOCK_INTERVALS = 5
@@ -31,13 +31,26 @@ class Healed:
     ended: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Pages that a look found.
+
+    Attributes:
+        lost: nobody holds them, no queue carries them, no inbox speaks of them.
+        ended: they were begun, and nobody holds them.
+    """
+
+    lost: set[int] = field(default_factory=set)
+    ended: set[int] = field(default_factory=set)
+
+
 class Healer:
     """Looks after the open stages; one healer a stage at a time, elected by a Redis lock that it renews."""
 
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
         self._token = new_token()
-        self._lost_before: dict[tuple[str, str], set[int]] = {}
+        self._seen_before: dict[tuple[str, str], _Look] = {}
 
     def heal(self, scan_id: str, stage: str) -> Healed:
         """Look at one open stage.
@@ -46,26 +59,45 @@ class Healer:
             UnknownNameError, InputError: there is no such stage or scan any more.
             OSError, StorageError: the storage failed.
             CheckpointError: the checkpoint is held.
-            RedisError, kombu.exceptions.OperationalError: the broker failed.
+            RedisError: the broker failed.
         """
         self._workshop.stage(stage)
         self._workshop.metadata(scan_id)
         if not self._elected(scan_id, stage):
-            self._lost_before.pop((scan_id, stage), None)
+            self._seen_before.pop((scan_id, stage), None)
             return Healed()
-        pending = self._read(scan_id, stage).pending()
+        checkpoint = self._read(scan_id, stage)
+        pending = set(checkpoint.pending())
         if not pending:
             return self._end(scan_id, stage)
         queue = self._workshop.queue(scan_id, stage)
-        inbox = self._workshop.inbox(scan_id, stage)
+        queue.ensure_turn()
+        begun = queue.attempts()
         # In this order: a page on its way from queue to claim to inbox is met at least once.
-        elsewhere = queue.carried() | queue.held(pending) | inbox.pages()
-        lost = set(pending) - elsewhere
-        certain = lost & self._lost_before.get((scan_id, stage), set())
-        self._lost_before[scan_id, stage] = lost - certain
-        adopted = self._adopt(scan_id, stage, certain)
-        queue.forget_places(certain)
-        return Healed(adopted, list(queue.put(sorted(certain - set(adopted)))))
+        carried = queue.carried()
+        seen = queue.held((pending - carried) | begun.keys()) | self._workshop.inbox(scan_id, stage).pages()
+        before = self._seen_before.get((scan_id, stage), _Look())
+        look = _Look(pending - carried - seen, (begun.keys() & pending) - seen)
+        self._seen_before[scan_id, stage] = look
+
+        lost = look.lost & before.lost
+        adopted = self._adopt(scan_id, stage, lost)
+        lost.difference_update(adopted)
+        ended = {page: begun[page] for page in look.ended & before.ended}
+        attempts = self._keep_attempts(checkpoint, ended)
+        queue.raise_attempts({page: attempts[page] for page in lost & attempts.keys()})
+        queue.forget_dispatched(lost)
+        return Healed(adopted, list(queue.put(sorted(lost))))
+
+    def _keep_attempts(self, checkpoint: Checkpoint, begun: dict[int, int]) -> dict[int, int]:
+        """Note in the checkpoint the attempts that came to nothing, so that a flush does not forget them."""
+        if all(checkpoint.attempts.get(page, 0) >= count for page, count in begun.items()):
+            return checkpoint.attempts
+        file = self._workshop.checkpoint_file(checkpoint.scan_id, checkpoint.stage)
+        with file.exclusive() as current:
+            if current.note_attempts(begun):
+                file.save(current)
+            return current.attempts
 
     def _elected(self, scan_id: str, stage: str) -> bool:
         redis, key = self._workshop.redis, self._workshop.keys.heal(scan_id, stage)
@@ -88,7 +120,8 @@ class Healer:
     def _end(self, scan_id: str, stage: str) -> Healed:
         file = self._workshop.checkpoint_file(scan_id, stage)
         with file.exclusive() as checkpoint:
-            if not checkpoint.pending() and not checkpoint.requested:
+            unasked = not checkpoint.pending() and not checkpoint.requested
+            if unasked and checkpoint.status is not Status.CANCELLED:
                 self._recover_request(checkpoint)
                 file.save(checkpoint)
             if checkpoint.pending():  # A producer asked for more meanwhile, or the request was recovered.
@@ -98,8 +131,8 @@ class Healer:
             if checkpoint.status is not before:
                 file.save(checkpoint)
             # Under the file's lock, which a producer holds when it opens a stage.
+            self._workshop.queue(scan_id, stage).close()
             self._workshop.open_stages.remove(scan_id, stage)
-        self._workshop.queue(scan_id, stage).close()
         return Healed(ended=True)
 
     def _recover_request(self, checkpoint: Checkpoint) -> None:

@@ -11,7 +11,6 @@ from enum import StrEnum
 
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
-from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from checkpointing.errors import PageError, StorageError, UnknownNameError, in_one_line
@@ -75,6 +74,7 @@ class _Attempt:
         self._page = message.page
         self._claim = claim
         self._stage = workshop.stage(message.stage)
+        self._soft_seconds = workshop.settings.soft_seconds(message.stage)
         self._outputs: OutputFolder = workshop.outputs(message.scan_id, message.stage)
         self._log = log.bind(scan_id=message.scan_id, stage=message.stage, page=message.page)
 
@@ -101,11 +101,11 @@ class _Attempt:
     def _work(self) -> Outcome:
         limit = self._workshop.settings.max_attempts
         if self._claim.attempt > limit:
-            raise _GiveUpError("crashed", f"its worker died or was stopped at each of {limit} attempts")
+            raise _GiveUpError("crashed", f"its worker died, hung or was stopped at each of {limit} attempts")
         started = time.monotonic()
         try:
             output = self._stage.run(self._page, ScanInputs(self._workshop, self._message.scan_id))
-            if not self._claim.renew():
+            if not self._claim.is_ours():
                 self._log.warning("claim lost, result dropped")
                 return Outcome.HELD
             # A claim that ran out may have been somebody's, who finished and gave it back.
@@ -117,7 +117,9 @@ class _Attempt:
         except (OSError, StorageError, RedisError):
             raise
         except SoftTimeLimitExceeded:
-            return self._try_again("timeout", f"it took more than {self._workshop.settings.page_seconds} s")
+            return self._try_again("timeout", f"it took more than {self._soft_seconds} s")
+        except MemoryError:
+            return self._try_again("memory", f"it took more than {self._workshop.settings.page_megabytes} MB")
         except Exception as error:  # noqa: BLE001  # whatever a stage raises is that page's trouble, not ours
             return self._try_again("error", f"{type(error).__name__}: {error}")
         seconds = round(time.monotonic() - started, 3)
@@ -131,7 +133,7 @@ class _Attempt:
         self._log.warning("attempt failed", error=message, kind=kind, attempt=self._claim.attempt)
         self._claim.release()
         # Where the broker fails just now, the steward enqueues it.
-        with suppress(RedisError, OperationalError):
+        with suppress(RedisError):
             self._workshop.queue(self._message.scan_id, self._message.stage).put_again(self._page)
         return Outcome.TRY_AGAIN
 
@@ -161,8 +163,4 @@ class _Attempt:
         )
 
     def _hand_over(self, entry: Completion | FailedPage) -> None:
-        inbox = self._workshop.inbox(self._message.scan_id, self._message.stage)
-        with self._workshop.redis.pipeline(transaction=True) as pipeline:
-            inbox.put(entry, pipeline)
-            self._claim.release(pipeline)
-            pipeline.execute()
+        self._claim.hand_over(entry, self._workshop.inbox(self._message.scan_id, self._message.stage))

@@ -1,34 +1,58 @@
-"""The queue of one stage: putting pages in, once each, and knowing which pages it carries.
+"""The queue of one stage as one scan sees it: putting pages in, once each, and knowing which pages it carries.
 
-Celery's Redis transport cannot be asked whether a page is in a queue without reading all of it. So each page is
-noted in a sorted set when it goes in, scored by its place in the order, and taken out of it by the worker that
-begins it. A queue is first in, first out: a page whose place lies well behind one that has begun is carried by
-no queue any more. That is how a message that vanished is found (celery #4354).
+A page waits in a sorted set of ours, then for a moment in Celery's queue, and is then claimed. Celery's Redis
+transport may lose a message between the server's pop and its own bookkeeping (celery #4354); that shows here as a
+page which was dispatched, stands in no list and is held by nobody.
 """
 
-from collections.abc import Iterable, Iterator
+import base64
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, cast
 
 from redis import Redis
 
 from checkpointing.keys import Keys
+from worker.dispatch import FEED, Dispatch
 
-PAGE_TASK = "page.process"
 _BATCH = 1000
-# Workers hold a few messages that they have fetched and not begun; a page only so far behind may be one.
-_FETCHED_AHEAD = 64
+# Added to a page's turn when it is tried again: after all that were not tried yet.
+_LATER = 10_000_000
 
-# KEYS: queued, order. ARGV: start of the claim keys, pages. Returns the pages that nobody has and no queue carries.
-_RESERVE = """
+# KEYS: waiting, dispatched. ARGV, after those of FEED: scan, start of the claim keys, added to the turn, pages.
+# Returns the pages that went in: those that wait nowhere and that nobody has.
+_PUT = (
+    FEED
+    + """
+local scan, claims, later = unpack(ARGV, 8, 10)
+local waited = redis.call('EXISTS', KEYS[1])
 local fresh = {}
-for i = 2, #ARGV do
+for i = 11, #ARGV do
   local page = ARGV[i]
-  if not redis.call('ZSCORE', KEYS[1], page) and redis.call('EXISTS', ARGV[1] .. page) == 0 then
-    redis.call('ZADD', KEYS[1], redis.call('HINCRBY', KEYS[2], 'last', 1), page)
+  if redis.call('SISMEMBER', KEYS[2], page) == 0 and redis.call('EXISTS', claims .. page) == 0
+    and redis.call('ZADD', KEYS[1], 'NX', page + later, page) == 1 then
     fresh[#fresh + 1] = tonumber(page)
   end
 end
+if waited == 0 and #fresh > 0 then redis.call('LPUSH', turns, scan) end
+feed()
 return fresh
+"""
+)
+# KEYS: waiting, turns. ARGV: scan. Waiting pages whose scan has no turn would wait for ever.
+_ENSURE_TURN = """
+if redis.call('EXISTS', KEYS[1]) == 1 and not redis.call('LPOS', KEYS[2], ARGV[1]) then
+  redis.call('LPUSH', KEYS[2], ARGV[1])
+end
+"""
+# KEYS: attempts. ARGV: page, attempts, page, attempts, ...
+_RAISE_ATTEMPTS = """
+for i = 1, #ARGV, 2 do
+  if tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or '0') < tonumber(ARGV[i + 1]) then
+    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+  end
+end
 """
 
 
@@ -36,62 +60,56 @@ class PageQueue:
     """The queue of one stage, as one scan sees it.
 
     Args:
-        app: the Celery application that publishes.
         redis: client of the broker.
         keys: spells the keys.
+        dispatch: of the stage.
     """
 
-    def __init__(self, app: Any, redis: Redis, keys: Keys, scan_id: str, stage: str) -> None:
-        self._app = app
+    def __init__(self, redis: Redis, keys: Keys, scan_id: str, stage: str, dispatch: Dispatch) -> None:
         self._redis = redis
         self._scan_id = scan_id
-        self._stage = stage
+        self._dispatch = dispatch
         self._messages = keys.queue(stage)
-        self._queued = keys.queued(scan_id, stage)
-        self._order = keys.order(scan_id, stage)
+        self._waiting = keys.waiting(scan_id, stage)
+        self._dispatched = keys.dispatched(scan_id, stage)
+        self._turns = keys.turns(stage)
         self._attempts = keys.attempts(scan_id, stage)
         self._claim_start = keys.claim(scan_id, stage, 0)[: -len("0")]
-        self._reserve: Any = redis.register_script(_RESERVE)
+        self._put: Any = redis.register_script(_PUT)
+        self._ensure_turn: Any = redis.register_script(_ENSURE_TURN)
+        self._raise_attempts: Any = redis.register_script(_RAISE_ATTEMPTS)
 
-    def put(self, pages: Iterable[int]) -> Iterator[int]:
-        """Enqueue the pages that no worker holds and no queue carries, yielding each that went in.
+    def put(self, pages: Iterable[int], *, later: bool = False) -> Iterator[int]:
+        """Enqueue the pages that wait nowhere and that nobody holds, yielding each that went in.
+
+        Args:
+            pages: which.
+            later: they get their turn after the scan's other pages.
 
         Raises:
-            RedisError, kombu.exceptions.OperationalError: the broker failed; what went in stays in.
+            RedisError: the broker failed; what went in stays in.
         """
-        with self._app.producer_or_acquire() as producer:
-            for batch in _batches(pages):
-                fresh = self._reserve(keys=[self._queued, self._order], args=[self._claim_start, *batch])
-                unpublished = set(fresh)
-                try:
-                    for page in fresh:
-                        self._publish(page, producer)
-                        unpublished.discard(page)
-                        yield page
-                finally:
-                    # Whoever says it again must find them not yet enqueued.
-                    if unpublished:
-                        self.forget_places(unpublished)
+        for batch in _batches(pages):
+            arguments = [self._scan_id, self._claim_start, _LATER if later else 0, *batch]
+            yield from self._put(
+                keys=[self._waiting, self._dispatched], args=[*self._dispatch.arguments(), *arguments]
+            )
 
     def put_again(self, page: int) -> None:
         """Enqueue a page that this process has just had and given back.
 
         Raises:
-            RedisError, kombu.exceptions.OperationalError: the broker failed; the steward will see to it.
+            RedisError: the broker failed; the steward will see to it.
         """
-        for _ in self.put([page]):
+        for _ in self.put([page], later=True):
             pass
 
     def carried(self) -> set[int]:
-        """The pages that are noted as waiting and that a queue may still carry."""
-        if self._is_drained():
-            return set()
-        started = int(cast("bytes | None", self._redis.hget(self._order, "started")) or 0)
-        behind = started - _FETCHED_AHEAD
-        found = cast("list[bytes]", self._redis.zrangebyscore(self._queued, behind, "+inf"))
-        return {int(page) for page in found}
+        """The pages that wait for their turn, or stand in Celery's queue."""
+        waiting = cast("list[bytes]", self._redis.zrange(self._waiting, 0, -1))
+        return {int(page) for page in waiting} | {page for page, _ in self._listed()}
 
-    def held(self, pages: list[int]) -> set[int]:
+    def held(self, pages: Iterable[int]) -> set[int]:
         """Those of the pages that a worker has a claim on."""
         held: set[int] = set()
         for batch in _batches(pages):
@@ -99,10 +117,25 @@ class PageQueue:
             held.update(page for page, token in zip(batch, tokens, strict=True) if token)
         return held
 
-    def forget_places(self, pages: Iterable[int]) -> None:
+    def forget_dispatched(self, pages: Iterable[int]) -> None:
         """Take lost pages out of the notes, so that they can be put in again."""
         for batch in _batches(pages):
-            self._redis.zrem(self._queued, *[str(page) for page in batch])
+            self._redis.srem(self._dispatched, *[str(page) for page in batch])
+
+    def ensure_turn(self) -> None:
+        """See that the scan is among those whose turn comes, if any of its pages wait."""
+        self._ensure_turn(keys=[self._waiting, self._turns], args=[self._scan_id])
+
+    def attempts(self) -> dict[int, int]:
+        """Attempts begun, of the pages that are not settled."""
+        found = cast("dict[bytes, bytes]", self._redis.hgetall(self._attempts))
+        return {int(page): int(begun) for page, begun in found.items()}
+
+    def raise_attempts(self, begun: Mapping[int, int]) -> None:
+        """Tell Redis of attempts that it has forgotten."""
+        pairs = [number for pair in begun.items() for number in pair]
+        if pairs:
+            self._raise_attempts(keys=[self._attempts], args=pairs)
 
     def forget_attempts(self, pages: Iterable[int]) -> None:
         """Give pages their attempts anew."""
@@ -110,16 +143,29 @@ class PageQueue:
             self._redis.hdel(self._attempts, *[str(page) for page in batch])
 
     def close(self) -> None:
-        """The stage has ended: drop what was noted for it."""
-        self._redis.delete(self._queued, self._order, self._attempts)
+        """Drop whatever waits, and what was noted: the stage has ended, or was called off."""
+        self._redis.delete(self._waiting, self._dispatched, self._attempts)
+        self._redis.lrem(self._turns, 0, self._scan_id)
+        for _, raw in self._listed():
+            self._redis.lrem(self._messages, 0, raw)
 
-    def _is_drained(self) -> bool:
-        """Whether the queue holds no message of any scan."""
-        return self._redis.llen(self._messages) == 0
+    def _listed(self) -> list[tuple[int, str]]:
+        """The pages in Celery's queue, with their messages. It is a window: never long."""
+        messages = cast("list[Any]", self._redis.lrange(self._messages, 0, -1))
+        named = ((_named_in(raw), raw) for raw in messages)
+        return [(names[1], raw) for names, raw in named if names is not None and names[0] == self._scan_id]
 
-    def _publish(self, page: int, producer: Any) -> None:
-        arguments = {"scan_id": self._scan_id, "stage": self._stage, "page": page}
-        self._app.send_task(PAGE_TASK, kwargs=arguments, queue=self._stage, producer=producer)
+
+def _named_in(raw: bytes) -> tuple[str, int] | None:
+    """Scan and page that a message in Celery's queue names; None where it names none."""
+    with suppress(ValueError, LookupError, TypeError):
+        message = json.loads(raw)
+        body = message["body"]
+        if message["properties"].get("body_encoding") == "base64":
+            body = base64.b64decode(body)
+        arguments = json.loads(body)[1]
+        return str(arguments["scan_id"]), int(arguments["page"])
+    return None
 
 
 def _batches(pages: Iterable[int]) -> Iterator[list[int]]:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from checkpointing.errors import SettingsError
 from checkpointing.keys import Keys
@@ -53,8 +53,27 @@ class Settings(BaseSettings):
         float, Field(description="How often a steward looks for pages that got lost.", ge=0.2, le=600)
     ] = 2.0
     page_seconds: Annotated[
-        int, Field(description="A page that takes longer is stopped; that counts as an attempt.", ge=1, le=86_400)
+        int,
+        Field(description="A page that takes longer is stopped: a failed attempt (soft limit).", ge=1, le=86_400),
     ] = 600
+    page_grace_seconds: Annotated[
+        int,
+        Field(description="A page that cannot be stopped is killed so much later (hard limit).", ge=1, le=86_400),
+    ] = 60
+    stage_seconds: Annotated[
+        dict[str, Annotated[int, Field(ge=1, le=86_400)]],
+        NoDecode,
+        Field(description="Soft limits of single stages: `ocr=120,structure=60`."),
+    ] = {}
+    stage_grace_seconds: Annotated[
+        dict[str, Annotated[int, Field(ge=1, le=86_400)]],
+        NoDecode,
+        Field(description="Likewise, how much later their hard limits are."),
+    ] = {}
+    page_megabytes: Annotated[
+        int,
+        Field(description="Memory that a page's process may take, in MB; prefork pools.", ge=256, le=1_048_576),
+    ] = 4096
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least level that is logged.")
     ] = "INFO"
@@ -70,6 +89,28 @@ class Settings(BaseSettings):
         except RuntimeError:
             raise ValueError("there is no such user") from None
         return root
+
+    @field_validator("stage_seconds", "stage_grace_seconds", mode="before")
+    @classmethod
+    def _by_stage(cls, given: dict[str, int] | str) -> dict[str, str] | dict[str, int]:
+        """`ocr=120,structure=60` as a dict."""
+        if not isinstance(given, str):
+            return given
+        pairs = (part.partition("=") for part in given.split(",") if part.strip())
+        return {stage.strip(): seconds.strip() for stage, _, seconds in pairs}
+
+    def soft_seconds(self, stage: str) -> int:
+        """When a page of a stage is told that it takes too long."""
+        return self.stage_seconds.get(stage, self.page_seconds)
+
+    def hard_seconds(self, stage: str) -> int:
+        """When the process of a page that did not listen is ended."""
+        return self.soft_seconds(stage) + self.stage_grace_seconds.get(stage, self.page_grace_seconds)
+
+    @property
+    def longest_seconds(self) -> int:
+        """The longest that a page of any stage may take."""
+        return max(self.hard_seconds(stage) for stage in ("", *self.stage_seconds, *self.stage_grace_seconds))
 
     @property
     def root(self) -> Path:

@@ -1,19 +1,19 @@
-"""The steward: a thread in each worker's main process that commits inboxes and heals what was lost.
+"""The steward: commits inboxes, keeps the queue's window filled, and heals what was lost.
 
-Every worker has one; Redis locks elect which of them acts, so that any worker can die and another goes on.
+Every worker has one, in a process of its own (`worker.steward_process`); Redis locks elect which of them acts, so
+that any worker can die and another goes on.
 """
 
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import cast
 
 import structlog
-from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from checkpointing.errors import InputError, LeafmarkError, UnknownNameError
+from checkpointing.identity import process_name
 from checkpointing.inbox import Inbox
 from checkpointing.keys import split_inbox_name
 from worker.healing import Healer
@@ -22,34 +22,43 @@ from worker.workshop import Workshop
 TICK_SECONDS = 0.1
 FORGET_SECONDS = 120.0
 _BACK_OFF_SECONDS = 1.0
-_TROUBLE = (OSError, LeafmarkError, RedisError, OperationalError)
+_LAST_COMMIT_SECONDS = 5.0
+_PAUSE_FACTOR = 9
+_TROUBLE = (OSError, LeafmarkError, RedisError)
 
 log = structlog.get_logger("leafmark.steward")
 
 
 class Steward:
-    """Commits and heals until told to stop."""
+    """Commits and heals.
 
-    def __init__(self, workshop: Workshop) -> None:
+    Args:
+        workshop: of the deployment.
+        serves: how many pages this worker takes at once, for each stage that it serves.
+    """
+
+    def __init__(self, workshop: Workshop, serves: Mapping[str, int] | None = None) -> None:
         self._workshop = workshop
+        self._serves = serves or {}
         self._healer = Healer(workshop)
-        self._stopping = threading.Event()
         self._heal_at = 0.0
         self._missing_since: dict[tuple[str, str], float] = {}
-        self._thread = threading.Thread(target=self._run, name="steward", daemon=True)
 
-    def start(self) -> None:
-        """Begin, in a thread of its own."""
-        self._thread.start()
+    def run(self, wait: Callable[[float], bool]) -> None:
+        """Work until told to stop, then commit what waits in the inboxes.
 
-    def stop(self, timeout: float) -> None:
-        """End, once what waits in the inboxes is committed, or after `timeout` seconds."""
-        self._stopping.set()
-        self._thread.join()
-        deadline = time.monotonic() + timeout
-        with suppress(*_TROUBLE):
-            while self.commit_inboxes() and time.monotonic() < deadline:
-                time.sleep(TICK_SECONDS)
+        Args:
+            wait: waits so many seconds; True when it is time to stop.
+        """
+        while not wait(TICK_SECONDS):
+            try:
+                self.commit_inboxes()
+                self._heal_when_due()
+            except _TROUBLE as error:
+                log.warning("steward waits", error=str(error))
+                if wait(_BACK_OFF_SECONDS):
+                    break
+        self._commit_the_rest()
 
     def commit_inboxes(self) -> bool:
         """Merge what waits in any inbox that nobody else is merging.
@@ -72,11 +81,13 @@ class Steward:
         return bool(redis.scard(index))
 
     def heal(self) -> None:
-        """Look after every open stage.
+        """Say that this worker lives, and look after every open stage.
 
         Raises:
-            OSError, LeafmarkError, RedisError, OperationalError: storage or broker failed.
+            OSError, LeafmarkError, RedisError: storage or broker failed.
         """
+        for stage, slots in self._serves.items():
+            self._workshop.dispatch(stage).beat(process_name(), slots)
         for scan_id, stage in self._workshop.open_stages.all():
             with self._one_does_not_stop_the_others(scan_id, stage):
                 try:
@@ -139,16 +150,17 @@ class Steward:
         if len(inbox):
             redis.sadd(index, name)
 
-    def _run(self) -> None:
-        while not self._stopping.wait(TICK_SECONDS):
-            try:
-                self.commit_inboxes()
-                self._heal_when_due()
-            except _TROUBLE as error:
-                log.warning("steward waits", error=str(error))
-                self._stopping.wait(_BACK_OFF_SECONDS)
+    def _commit_the_rest(self) -> None:
+        deadline = time.monotonic() + _LAST_COMMIT_SECONDS
+        with suppress(*_TROUBLE):
+            while self.commit_inboxes() and time.monotonic() < deadline:
+                time.sleep(TICK_SECONDS)
 
     def _heal_when_due(self) -> None:
-        if time.monotonic() >= self._heal_at:
-            self._heal_at = time.monotonic() + self._workshop.settings.heal_seconds
-            self.heal()
+        started = time.monotonic()
+        if started < self._heal_at:
+            return
+        self.heal()
+        # Looking after very long books takes a tenth of one core, and no more.
+        pause = max(self._workshop.settings.heal_seconds, _PAUSE_FACTOR * (time.monotonic() - started))
+        self._heal_at = time.monotonic() + pause

@@ -7,9 +7,9 @@ from pydantic import ValidationError
 
 from checkpointing.errors import InputError, UnknownNameError, in_one_line
 from worker.celery import app, settings
+from worker.dispatch import PAGE_TASK
 from worker.messages import PageMessage
 from worker.process import process_page
-from worker.queue import PAGE_TASK
 from worker.workshop import Workshop
 
 REFUSED = "refused"

@@ -3,7 +3,7 @@
 Worker, steward and producer all get what they need here, so that each part can be made with arguments alone.
 """
 
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 from redis import Redis
@@ -18,6 +18,7 @@ from checkpointing.file import CheckpointFile
 from checkpointing.inbox import Inbox
 from checkpointing.outputs import OutputFolder, OutputSchema
 from worker.claims import Claims
+from worker.dispatch import Dispatch, message_template
 from worker.open_stages import OpenStages
 from worker.queue import PageQueue
 from worker.registry import make_stage
@@ -26,6 +27,9 @@ from worker.settings import Settings
 from worker.stages.base import Stage
 
 SOCKET_TIMEOUT_SECONDS = 10.0
+# How many scans a process remembers things about; and how many checkpoints, which may be large.
+_KNOWN_SCANS = 64
+_KNOWN_CHECKPOINTS = 8
 
 
 def socket_options(redis_url: str) -> dict[str, Any]:
@@ -68,7 +72,11 @@ class Workshop:
         self._given_redis = redis
         # Made once each: a stage holds its engine, a checkpoint file remembers what it last read.
         self.stage = cache(self._make_stage)
-        self.checkpoint_file = cache(self._make_checkpoint_file)
+        self.dispatch = cache(self._make_dispatch)
+        self.checkpoint_file = lru_cache(_KNOWN_CHECKPOINTS)(self._make_checkpoint_file)
+        self.outputs = lru_cache(_KNOWN_SCANS)(self._make_outputs)
+        self.inbox = lru_cache(_KNOWN_SCANS)(self._make_inbox)
+        self._metadata = lru_cache(_KNOWN_SCANS)(self._read_metadata)
 
     @cached_property
     def redis(self) -> Redis:
@@ -78,7 +86,8 @@ class Workshop:
     @cached_property
     def claims(self) -> Claims:
         """The claims of this process."""
-        return Claims(self.redis, self.keys, self.settings.claim_seconds)
+        settings = self.settings
+        return Claims(self.redis, self.keys, settings.claim_seconds, self.dispatch, settings.hard_seconds)
 
     def scan(self, scan_id: str) -> ScanFolder:
         """The folder of a scan."""
@@ -92,24 +101,12 @@ class Workshop:
             UnknownNameError: there is no such scan.
             InputError: its metadata is broken.
         """
-        if not self.root.exists():
-            raise StorageError(f"there is no folder {self.root}; mount it, or set LEAFMARK_STORAGE_ROOT")
-        return self.scan(scan_id).read_metadata()
-
-    def outputs(self, scan_id: str, stage_name: str) -> OutputFolder:
-        """The outputs of a stage.
-
-        Raises:
-            UnknownNameError: there is no such stage.
-        """
-        stage = self.stage(stage_name)
-        return OutputFolder(
-            self.scan(scan_id).path / stage.output_dir, OutputSchema.of(stage.schema, stage.version)
-        )
-
-    def inbox(self, scan_id: str, stage_name: str) -> Inbox:
-        """The inbox of a stage."""
-        return Inbox(self.redis, self.keys, scan_id, stage_name)
+        try:
+            stat = self.scan(scan_id).metadata_path.stat()
+        except OSError:
+            # Says what is wrong.
+            return self._read_metadata(scan_id)
+        return self._metadata(scan_id, (stat.st_ino, stat.st_size, stat.st_mtime_ns))
 
     def coordinator(self, scan_id: str, stage_name: str) -> Coordinator:
         """The coordinator of a stage.
@@ -122,7 +119,7 @@ class Workshop:
 
     def queue(self, scan_id: str, stage_name: str) -> PageQueue:
         """The queue of a stage, as one scan sees it."""
-        return PageQueue(self._app, self.redis, self.keys, scan_id, stage_name)
+        return PageQueue(self.redis, self.keys, scan_id, stage_name, self.dispatch(stage_name))
 
     def count_workers(self) -> int:
         """How many workers answer within a second.
@@ -131,6 +128,25 @@ class Workshop:
             kombu.exceptions.OperationalError: the broker failed.
         """
         return len(self._app.control.ping(timeout=1.0))
+
+    def _read_metadata(self, scan_id: str, _version: object = None) -> ScanMetadata:
+        if not self.root.exists():
+            raise StorageError(f"there is no folder {self.root}; mount it, or set LEAFMARK_STORAGE_ROOT")
+        return self.scan(scan_id).read_metadata()
+
+    def _make_outputs(self, scan_id: str, stage_name: str) -> OutputFolder:
+        stage = self.stage(stage_name)
+        return OutputFolder(
+            self.scan(scan_id).path / stage.output_dir, OutputSchema.of(stage.schema, stage.version)
+        )
+
+    def _make_inbox(self, scan_id: str, stage_name: str) -> Inbox:
+        return Inbox(self.redis, self.keys, scan_id, stage_name)
+
+    def _make_dispatch(self, stage_name: str) -> Dispatch:
+        soft, hard = self.settings.soft_seconds(stage_name), self.settings.hard_seconds(stage_name)
+        template = message_template(self._app, stage_name, soft, hard)
+        return Dispatch(self.redis, self.keys, stage_name, template)
 
     def _make_stage(self, name: str) -> Stage:
         return make_stage(name, self.settings)
