@@ -1,7 +1,8 @@
 """A deployment inside the test: storage, broker and a workshop whose one stage is the stamp stage."""
 
 import json
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,9 @@ import pytest
 from fakeredis import FakeRedis
 from redis import Redis
 
-from checkpointing.keys import Keys
 from checkpointing.models import Checkpoint, Completion, FailedPage, now
 from tests.stages import StampStage, stamp
+from worker.app import make_app
 from worker.messages import PageMessage
 from worker.open_stages import OpenStages
 from worker.process import Outcome, process_page
@@ -21,6 +22,7 @@ from worker.queue import PageQueue
 from worker.registry import STAGES
 from worker.scan import ScanFolder, ScanMetadata, ScanSource, SourceFile
 from worker.settings import Settings
+from worker.steward import Steward
 from worker.workshop import Workshop
 
 SCAN = "a-book"
@@ -39,20 +41,12 @@ def files_under(root: Path) -> Files:
     }
 
 
-class ListApp:
-    """Stands in for the Celery application: publishes as kombu does, into the list of the queue."""
-
-    def __init__(self, redis: Redis, keys: Keys) -> None:
-        self._redis = redis
-        self._keys = keys
-
-    @contextmanager
-    def producer_or_acquire(self) -> Iterator[None]:
-        yield
-
-    def send_task(self, _name: str, *, kwargs: dict[str, Any], queue: str, producer: object) -> None:
-        assert producer is None
-        self._redis.lpush(self._keys.queue(queue), json.dumps(kwargs))
+def named_in(raw: bytes) -> tuple[str, int]:
+    """Scan and page of a message in Celery's queue, as a worker reads them."""
+    message = json.loads(raw)
+    assert "body_encoding" not in message["properties"]
+    arguments = json.loads(message["body"])[1]
+    return arguments["scan_id"], arguments["page"]
 
 
 def write_scan(root: Path, scan_id: str, pages: int) -> ScanFolder:
@@ -99,15 +93,24 @@ class Shop:
 
     def process_next(self) -> Outcome:
         """Do the page of the oldest message in the queue."""
+        scan_id, page = self.take_message()
+        return self.process(page, scan_id)
+
+    def take_message(self) -> tuple[str, int]:
+        """Take the oldest message out of Celery's queue; returns the scan and the page that it names."""
         raw = self.redis.rpop(self.workshop.keys.queue(STAGE))
         assert isinstance(raw, bytes), "the queue is empty"
-        return process_page(self.workshop, PageMessage(**json.loads(raw)))
+        return named_in(raw)
+
+    def messages(self) -> list[tuple[str, int]]:
+        """Scan and page of each message in Celery's queue, oldest first."""
+        raw: Any = self.redis.lrange(self.workshop.keys.queue(STAGE), 0, -1)
+        return [named_in(each) for each in reversed(raw)]
 
     def waiting_pages(self, scan_id: str = SCAN) -> list[int]:
-        """The pages of a scan in the queue, oldest first."""
-        raw: Any = self.redis.lrange(self.workshop.keys.queue(STAGE), 0, -1)
-        messages = [json.loads(each) for each in reversed(raw)]
-        return [message["page"] for message in messages if message["scan_id"] == scan_id]
+        """The pages of a scan in Celery's queue, oldest first, and then those that wait for their turn."""
+        waiting: Any = self.redis.zrange(self.workshop.keys.waiting(scan_id, STAGE), 0, -1)
+        return [page for scan, page in self.messages() if scan == scan_id] + [*map(int, waiting)]
 
     def entries(self, scan_id: str = SCAN) -> list[Completion | FailedPage]:
         """What waits in the inbox."""
@@ -177,7 +180,6 @@ def make_shop(
     root: Path,
     monkeypatch: pytest.MonkeyPatch,
     redis: Redis | None = None,
-    make_app: Callable[[Settings], Any] | None = None,
     **settings: Any,
 ) -> Shop:
     """A shop over a broker of its own; over a fake one inside the process where none is given.
@@ -186,7 +188,6 @@ def make_shop(
         root: the storage root; made.
         monkeypatch: registers the stage for the length of the test.
         redis: client of the broker.
-        make_app: makes the Celery application; default a `ListApp`.
         settings: those that differ from the defaults.
     """
     stage = StampStage()
@@ -194,5 +195,19 @@ def make_shop(
     root.mkdir()
     chosen = Settings(storage_root=root, **settings)
     client = redis or FakeRedis()
-    app = make_app(chosen) if make_app else ListApp(client, chosen.keys)
+    app = make_app(chosen)
     return Shop(root, stage, chosen, client, app, Workshop(chosen, app, client))
+
+
+@contextmanager
+def steward_at_work(workshop: Workshop) -> Iterator[Steward]:
+    """A steward for the length of a `with` block, in a thread; in a worker it is a process."""
+    steward = Steward(workshop, {STAGE: 2})
+    stopping = threading.Event()
+    thread = threading.Thread(target=steward.run, args=(stopping.wait,))
+    thread.start()
+    try:
+        yield steward
+    finally:
+        stopping.set()
+        thread.join(20)

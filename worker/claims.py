@@ -113,8 +113,8 @@ class Claim:
             RedisError: the broker failed; the lease runs out by itself.
         """
         with self._lock:
-            self._over = True
             inbox.hand_over(entry, self.key, self.token)
+            self._over = True
 
     def release(self) -> None:
         """Give the page back. Once is enough."""

@@ -1,6 +1,5 @@
 """Claims and queue against a real server, with the real Celery application publishing."""
 
-import base64
 import json
 import threading
 from collections.abc import Iterator
@@ -10,20 +9,20 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from checkpointing.models import FailedPage
 from producer.embedded import EmbeddedBroker
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import Gate
 from tests.waiting import wait_until
-from worker.app import make_app
+from worker.dispatch import PAGE_TASK
 from worker.messages import PageMessage
 from worker.process import Outcome, process_page
-from worker.queue import PAGE_TASK
 
 
 @pytest.fixture
 def shop(tmp_path: Path, broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     with Redis.from_url(broker.url) as redis:
-        made = make_shop(tmp_path / "scans", monkeypatch, redis, make_app, redis_url=broker.url, claim_seconds=1.0)
+        made = make_shop(tmp_path / "scans", monkeypatch, redis, redis_url=broker.url, claim_seconds=1.0)
         made.write_scan()
         with made.app:
             yield made
@@ -36,7 +35,7 @@ def messages(shop: Shop) -> list[dict[str, Any]]:
 
 
 def arguments(message: dict[str, Any]) -> dict[str, Any]:
-    _, keywords, _ = json.loads(base64.b64decode(message["body"]))
+    _, keywords, _ = json.loads(message["body"])
     found: dict[str, Any] = keywords
     return found
 
@@ -56,7 +55,7 @@ def test_every_key_starts_with_the_prefix_of_the_deployment(
 ) -> None:
     with Redis.from_url(broker.url) as redis:
         settings = {"redis_url": broker.url, "key_prefix": "mine:"}
-        shop = make_shop(tmp_path / "scans", monkeypatch, redis, make_app, **settings)
+        shop = make_shop(tmp_path / "scans", monkeypatch, redis, **settings)
         with shop.app:
             list(shop.queue.put([1]))
         keys: Any = redis.keys()
@@ -79,7 +78,7 @@ def test_a_page_goes_in_once_however_many_put_it_in_at_once(shop: Shop) -> None:
     for thread in threads:
         thread.join(20)
     assert sorted(put) == list(pages)
-    assert sorted(arguments(message)["page"] for message in messages(shop)) == list(pages)
+    assert shop.waiting_pages() == list(pages)
 
 
 def test_one_of_many_that_want_a_page_gets_it(shop: Shop) -> None:
@@ -107,12 +106,9 @@ def test_a_claim_is_released_in_one_step_with_what_is_handed_over(shop: Shop) ->
     with shop.workshop.claims.take(SCAN, STAGE, 1) as claim:
         assert claim is not None
         shop.redis.script_flush()
-        with shop.redis.pipeline(transaction=True) as pipeline:
-            pipeline.set("handed", "over")
-            claim.release(pipeline)
-            pipeline.execute()
+        claim.hand_over(FailedPage(page=1, kind="torn", message="torn"), shop.workshop.inbox(SCAN, STAGE))
         assert not shop.redis.exists(claim.key)
-        assert shop.redis.get("handed") == b"over"
+        assert [entry.page for entry in shop.entries()] == [1]
 
 
 def test_a_queue_that_was_purged_carries_nothing(shop: Shop) -> None:

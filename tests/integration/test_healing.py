@@ -1,16 +1,15 @@
 """Healing against a real server that is flushed, restarted and emptied under the worker's feet."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from redis import Redis
 
 from producer.embedded import EmbeddedBroker
-from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.shop import SCAN, STAGE, Shop, make_shop, steward_at_work
 from tests.waiting import wait_until
-from worker.steward import Steward
 
 
 @pytest.fixture
@@ -23,14 +22,10 @@ def shop(tmp_path: Path, broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
 
 @contextmanager
 def stewards(*shops: Shop) -> Iterator[None]:
-    at_work = [Steward(shop.another_workshop()) for shop in shops]
-    for steward in at_work:
-        steward.start()
-    try:
+    with ExitStack() as stack:
+        for shop in shops:
+            stack.enter_context(steward_at_work(shop.another_workshop()))
         yield
-    finally:
-        for steward in at_work:
-            steward.stop(timeout=2)
 
 
 def wait_for_queue(shop: Shop, *pages: int) -> None:

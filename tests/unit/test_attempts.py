@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 from billiard.exceptions import SoftTimeLimitExceeded
-from kombu.exceptions import OperationalError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from checkpointing.errors import PageError, StorageError
@@ -14,6 +13,7 @@ from checkpointing.outputs import OutputFolder
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import Act, Empty, Stamp, raising, stamp
 from worker.process import Outcome
+from worker.queue import PageQueue
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_page_that_will_never_succeed_is_quarantined_at_once(shop: Shop) -> No
     ("error", "kind", "message"),
     [
         (ValueError("bad luck"), "error", "ValueError: bad luck"),
-        (MemoryError(), "error", "MemoryError"),
+        (MemoryError(), "memory", "it took more than 4096 MB"),
         (RecursionError("too deep"), "error", "RecursionError: too deep"),
         (SoftTimeLimitExceeded(), "timeout", "it took more than 600 s"),
     ],
@@ -140,7 +140,7 @@ def test_a_page_that_is_safe_but_not_handed_over_is_handed_over_next_time(
         raise RedisConnectionError("away")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Inbox, "put", away)
+        patched.setattr(Inbox, "hand_over", away)
         assert shop.process(1) is Outcome.WAITS
     assert shop.entries() == []
     assert shop.process(1) is Outcome.ALREADY_COMPLETE
@@ -165,9 +165,9 @@ def test_a_page_whose_second_message_cannot_be_sent_is_left_to_the_steward(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: object, **__: object) -> None:
-        raise OperationalError("away")
+        raise RedisConnectionError("away")
 
-    monkeypatch.setattr(shop.app, "send_task", away)
+    monkeypatch.setattr(PageQueue, "put", away)
     shop.stage.act = raising(ValueError("bad luck"))
     assert shop.process(1) in {Outcome.WAITS, Outcome.TRY_AGAIN}
     assert not is_claimed(shop, 1)

@@ -8,9 +8,12 @@ from fakeredis import FakeRedis
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from checkpointing.inbox import Inbox
 from checkpointing.keys import Keys
+from checkpointing.models import FailedPage
 from tests.waiting import wait_until
 from worker.claims import Claim, Claims
+from worker.dispatch import Dispatch
 
 KEYS = Keys()
 CLAIM = KEYS.claim("book", "ocr", 7)
@@ -23,8 +26,10 @@ def redis() -> Redis:
     return FakeRedis()
 
 
-def claims(redis: Redis, seconds: float = LEASE_SECONDS) -> Claims:
-    return Claims(redis, KEYS, seconds)
+def claims(redis: Redis, seconds: float = LEASE_SECONDS, most_seconds: float = 60) -> Claims:
+    return Claims(
+        redis, KEYS, seconds, lambda stage: Dispatch(redis, KEYS, stage, "@PAGE@"), lambda _: most_seconds
+    )
 
 
 def test_a_claim_is_exclusive_and_free_again_after_the_work(redis: Redis) -> None:
@@ -123,17 +128,43 @@ def test_a_renewal_that_comes_after_the_release_does_not_take_the_page_again(red
 
 
 def test_a_claim_is_released_together_with_what_is_handed_over(redis: Redis) -> None:
+    inbox = Inbox(redis, KEYS, "book", "ocr")
     with claims(redis).take("book", "ocr", 7) as claim:
         assert claim is not None
-        with redis.pipeline() as pipeline:
-            pipeline.set("handed", "over")
-            claim.release(pipeline)
-            assert redis.exists(CLAIM)
-            pipeline.execute()
+        claim.hand_over(FailedPage(page=7, kind="torn", message="torn"), inbox)
         assert not redis.exists(CLAIM)
-        assert redis.get("handed") == b"over"
+        assert inbox.pages() == {7}
         redis.set(CLAIM, "the next one's")
     assert redis.get(CLAIM) == b"the next one's"
+
+
+def test_what_is_handed_over_under_a_lost_claim_leaves_that_of_the_next_one(redis: Redis) -> None:
+    with claims(redis).take("book", "ocr", 7) as claim:
+        assert claim is not None
+        redis.set(CLAIM, "theirs")
+        claim.hand_over(FailedPage(page=7, kind="torn", message="torn"), Inbox(redis, KEYS, "book", "ocr"))
+    assert redis.get(CLAIM) == b"theirs"
+
+
+def test_redis_is_not_asked_again_just_after_it_said_that_a_claim_is_ours(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("worker.claims._clock", lambda: clock[0])
+    with claims(redis).take("book", "ocr", 7) as claim:
+        assert claim is not None
+        redis.set(CLAIM, "theirs")
+        clock[0] += LEASE_SECONDS / 3 - 0.1
+        assert claim.is_ours(), "nobody can have it so soon"
+        clock[0] += 0.2
+        assert not claim.is_ours()
+        assert not claim.is_ours()
+
+
+def test_a_claim_is_kept_no_longer_than_a_page_may_take(redis: Redis) -> None:
+    """Work that hangs where nothing can stop it must not keep its page for ever."""
+    with claims(redis, SHORT_LEASE_SECONDS, most_seconds=0.3).take("book", "ocr", 7):
+        wait_until(lambda: not redis.exists(CLAIM), 5, "the claim to run out")
 
 
 def test_a_claim_is_released_when_the_work_raises(redis: Redis) -> None:
@@ -159,20 +190,12 @@ def test_a_broker_that_is_away_at_the_end_does_not_hide_how_the_work_went(
     assert redis.exists(CLAIM), "it runs out by itself"
 
 
-def test_a_page_that_begins_leaves_the_notes_of_what_is_queued(redis: Redis) -> None:
-    redis.zadd(KEYS.queued("book", "ocr"), {"7": 12, "8": 13})
+def test_a_page_that_begins_is_neither_waiting_nor_dispatched_any_more(redis: Redis) -> None:
+    redis.zadd(KEYS.waiting("book", "ocr"), {"7": 7, "8": 8})
+    redis.sadd(KEYS.dispatched("book", "ocr"), 6, 7)
     with claims(redis).take("book", "ocr", 7):
-        assert redis.zrange(KEYS.queued("book", "ocr"), 0, -1) == [b"8"]
-        assert redis.hget(KEYS.order("book", "ocr"), "started") == b"12"
-
-
-def test_the_highest_place_begun_never_goes_back(redis: Redis) -> None:
-    redis.zadd(KEYS.queued("book", "ocr"), {"7": 3, "8": 20})
-    taker = claims(redis)
-    for page in (8, 7):
-        with taker.take("book", "ocr", page):
-            pass
-    assert redis.hget(KEYS.order("book", "ocr"), "started") == b"20"
+        assert redis.zrange(KEYS.waiting("book", "ocr"), 0, -1) == [b"8"]
+        assert redis.smembers(KEYS.dispatched("book", "ocr")) == {b"6"}
 
 
 # From Python 3.12 on a fork beside threads is warned about; it is what this test is about.

@@ -1,6 +1,7 @@
 """Enqueue: what is left goes into the queue, whatever was done before, and nothing else."""
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from checkpointing.outputs import Problem
 from producer.enqueue import Request, enqueue
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import raising, stamp
+from worker.queue import PageQueue
 from worker.settings import Settings
 
 ALL = Request(SCAN, STAGE)
@@ -242,15 +244,14 @@ def test_a_broker_that_is_down_is_said_before_anything_changes(shop: Shop, monke
 def test_a_broker_that_fails_half_way_says_how_far_it_got_and_saying_it_again_does_the_rest(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    send = shop.app.send_task
+    put = PageQueue.put
 
-    def fail_at_three(*arguments: object, **options: object) -> None:
-        if len(shop.waiting_pages()) == 2:
-            raise RedisConnectionError("gone")
-        send(*arguments, **options)
+    def fail_at_three(self: PageQueue, pages: list[int]) -> Iterator[int]:
+        yield from put(self, pages[:2])
+        raise RedisConnectionError("gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr(shop.app, "send_task", fail_at_three)
+        patched.setattr(PageQueue, "put", fail_at_three)
         with pytest.raises(BrokerError, match="after 2 of 5 pages were enqueued"):
             enqueue(shop.workshop, ALL)
     enqueue(shop.workshop, ALL)

@@ -437,7 +437,7 @@ class TestTrouble:
     def test_a_broker_that_fails_at_the_removal_costs_nothing(
         self, office: Office, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def fail(_: list[bytes]) -> None:
+        def fail(*_: object) -> None:
             raise RedisConnectionError("connection reset")
 
         office.done(1)

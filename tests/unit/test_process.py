@@ -35,7 +35,7 @@ def test_a_page_is_claimed_then_run_then_saved_then_handed_over(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[str] = []
-    put = Inbox.put
+    hand_over = Inbox.hand_over
 
     def act(page: int) -> Stamp:
         assert shop.redis.exists(claim_of(shop, page))
@@ -44,14 +44,14 @@ def test_a_page_is_claimed_then_run_then_saved_then_handed_over(
         steps.append("run")
         return stamp(page)
 
-    def put_and_look(self: Inbox, *arguments: object) -> None:
+    def look_and_hand_over(self: Inbox, *arguments: object) -> None:
         assert shop.output_path(2).exists()
         assert shop.redis.exists(claim_of(shop, 2))
         steps.append("hand over")
-        put(self, *arguments)  # type: ignore[arg-type]  # passed on as they came
+        hand_over(self, *arguments)  # type: ignore[arg-type]  # passed on as they came
 
     shop.stage.act = act
-    monkeypatch.setattr(Inbox, "put", put_and_look)
+    monkeypatch.setattr(Inbox, "hand_over", look_and_hand_over)
     assert shop.process(2) is Outcome.COMPLETE
     assert steps == ["run", "hand over"]
     assert not shop.redis.exists(claim_of(shop, 2))
@@ -90,8 +90,14 @@ def test_a_page_that_somebody_holds_is_left_to_them(shop: Shop) -> None:
     assert shop.redis.get(claim_of(shop, 1)) == b"somebody"
 
 
-def test_a_result_is_dropped_when_somebody_else_has_the_page_by_then(shop: Shop) -> None:
+def test_a_result_is_dropped_when_somebody_else_has_the_page_by_then(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("worker.claims._clock", lambda: clock[0])
+
     def lose_the_claim(page: int) -> Stamp:
+        clock[0] += shop.settings.claim_seconds
         shop.redis.set(claim_of(shop, page), "somebody")
         return stamp(page)
 

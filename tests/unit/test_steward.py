@@ -1,15 +1,13 @@
 """The steward: commits and heals whatever happens to the one scan or the other."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from checkpointing.models import FailedPage
-from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.shop import SCAN, STAGE, Shop, make_shop, steward_at_work
 from tests.waiting import wait_until
 from worker.open_stages import OWN_FOLDER
 from worker.steward import Steward
@@ -32,22 +30,12 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     return made
 
 
-@contextmanager
-def at_work(shop: Shop) -> Iterator[Steward]:
-    steward = Steward(shop.workshop)
-    steward.start()
-    try:
-        yield steward
-    finally:
-        steward.stop(timeout=2)
-
-
 def wait_for_pages(shop: Shop, *pages: int, scan_id: str = SCAN) -> None:
     wait_until(lambda: shop.checkpoint(scan_id).completed_pages == list(pages), 5, f"pages {pages} of {scan_id}")
 
 
 def test_what_workers_hand_over_is_committed(shop: Shop) -> None:
-    with at_work(shop):
+    with steward_at_work(shop.workshop):
         shop.hand_over(shop.completion(1))
         wait_for_pages(shop, 1)
         shop.hand_over(shop.completion(2))
@@ -58,13 +46,13 @@ def test_the_inboxes_of_several_scans_are_committed(shop: Shop) -> None:
     shop.write_scan("atlas")
     shop.hand_over(shop.completion(1))
     shop.hand_over(shop.completion(2, scan_id="atlas"), scan_id="atlas")
-    with at_work(shop):
+    with steward_at_work(shop.workshop):
         wait_for_pages(shop, 1)
         wait_for_pages(shop, 2, scan_id="atlas")
 
 
 def test_what_still_waits_at_the_end_is_committed(shop: Shop) -> None:
-    with at_work(shop):
+    with steward_at_work(shop.workshop):
         wait_until(lambda: not shop.redis.exists(shop.workshop.keys.inboxes), 5, "an idle steward")
         shop.hand_over(shop.completion(1), FailedPage(page=2, kind="torn", message="torn"))
     assert shop.checkpoint().completed_pages == [1]
@@ -73,7 +61,7 @@ def test_what_still_waits_at_the_end_is_committed(shop: Shop) -> None:
 
 def test_an_inbox_that_is_empty_is_taken_off_the_list(shop: Shop) -> None:
     shop.hand_over(shop.completion(1))
-    with at_work(shop):
+    with steward_at_work(shop.workshop):
         wait_until(lambda: shop.redis.scard(shop.workshop.keys.inboxes) == 0, 5, "an empty list")
 
 
@@ -96,7 +84,7 @@ def test_an_entry_that_comes_as_its_inbox_is_taken_off_the_list_is_not_forgotten
 
 def test_lost_pages_are_healed_and_an_ended_stage_is_closed(shop: Shop) -> None:
     shop.ask_for((1, 2))
-    with at_work(shop):
+    with steward_at_work(shop.workshop):
         wait_until(lambda: shop.waiting_pages() == [1, 2], 5, "the lost pages in the queue")
         assert shop.process_next().value == shop.process_next().value == "complete"
         wait_until(lambda: shop.open_stages.all() == [], 5, "the stage to be closed")
@@ -114,7 +102,7 @@ def test_a_broker_that_was_away_is_waited_for(shop: Shop, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(shop.redis, "smembers", sometimes)
     shop.hand_over(shop.completion(1))
-    with at_work(shop):
+    with steward_at_work(shop.workshop):
         wait_for_pages(shop, 1)
     assert not away
 
@@ -124,7 +112,7 @@ def test_a_corrupt_checkpoint_is_rebuilt_at_the_next_commit_and_the_steward_goes
     shop.complete(1)
     path = shop.workshop.checkpoint_file(SCAN, STAGE).path
     path.write_bytes(b"{ torn")
-    with at_work(shop):
+    with steward_at_work(shop.workshop):
         shop.hand_over(shop.completion(2))
         wait_until(lambda: b"torn" not in path.read_bytes(), 5, "a new checkpoint")
         wait_for_pages(shop, 1, 2)
@@ -135,7 +123,7 @@ def test_one_scan_whose_checkpoint_is_corrupt_does_not_keep_the_others_from_bein
     shop.workshop.checkpoint_file(SCAN, STAGE).path.write_bytes(b"{ torn")
     shop.write_scan("z-book")
     shop.ask_for((1, 2), scan_id="z-book")
-    with at_work(shop):
+    with steward_at_work(shop.workshop):
         wait_until(lambda: shop.waiting_pages("z-book") == [1, 2], 5, "the lost pages of the other scan")
 
 
@@ -144,7 +132,7 @@ def test_one_scan_that_cannot_be_written_does_not_keep_the_others_from_being_com
         (shop.write_scan(f"full-{number}").path / "checkpoints").write_text("in the way")
         shop.hand_over(shop.completion(1, scan_id=f"full-{number}"), scan_id=f"full-{number}")
     shop.hand_over(shop.completion(1))
-    with at_work(shop):
+    with steward_at_work(shop.workshop):
         wait_for_pages(shop, 1)
     assert len(shop.entries("full-0")) == 1
 
@@ -153,7 +141,7 @@ def test_forged_names_among_the_inboxes_do_not_keep_the_others_from_being_commit
     shop.redis.sadd(shop.workshop.keys.inboxes, *FORGED_INBOXES)
     files = shop.files()
     shop.hand_over(shop.completion(1))
-    with at_work(shop):
+    with steward_at_work(shop.workshop):
         wait_for_pages(shop, 1)
     assert {name.split("/")[0] for name in shop.files().keys() - files.keys()} <= {SCAN}
     assert not (shop.root.parent / "up").exists()
@@ -166,14 +154,14 @@ def test_strange_names_among_the_open_stages_do_not_keep_the_others_from_being_h
     shop.write_scan("z-book")
     shop.ask_for((1, 2), scan_id="z-book")
     (shop.root / OWN_FOLDER / "open" / stray).touch()
-    with at_work(shop):
+    with steward_at_work(shop.workshop):
         wait_until(lambda: shop.waiting_pages("z-book") == [1, 2], 5, "the lost pages of the other scan")
 
 
 def test_entries_of_a_scan_that_does_not_exist_make_no_folder(shop: Shop) -> None:
     shop.hand_over(FailedPage(page=1, kind="torn", message="torn"), scan_id="nowhere")
     shop.hand_over(shop.completion(1))
-    with at_work(shop):
+    with steward_at_work(shop.workshop):
         wait_for_pages(shop, 1)
     assert not (shop.root / "nowhere").exists()
 
