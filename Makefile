@@ -7,13 +7,15 @@ DEV_STAMP := .venv/.leafmark-dev
 DEMO_BOOK := demo/the-rabbit-hole.pdf
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint bench clean
+.PHONY: help demo run test lint bench chaos clean
 
 help:
 	@echo "make demo             OCR a sample book on this machine, with nothing else set up"
 	@echo "make run SCAN=x.pdf   the same with a book of your own (PDF or folder of page images)"
 	@echo "make test             every check and test"
 	@echo "make bench            the figures of docs/performance.md, measured here"
+	@echo "make chaos SECONDS=60 SEED=1 WORKERS=4"
+	@echo "                      faults at random on real workers, and a verdict; without SEED another plan each time"
 	@echo "make clean            remove what these made (.venv, demo)"
 
 demo: $(RUN_STAMP) $(DEMO_BOOK)
@@ -35,6 +37,11 @@ lint: $(DEV_STAMP)
 
 bench: $(DEV_STAMP)
 	$(BIN)/python -m benchmarks
+
+SECONDS ?= 60
+WORKERS ?= 4
+chaos: $(DEV_STAMP)
+	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) --workers $(WORKERS) $(if $(SEED),--seed $(SEED))
 
 clean:
 	rm -rf .venv demo

@@ -1,23 +1,33 @@
 """`python -m benchmarks [NAME ...]`: measure and print the figures of docs/performance.md."""
 
 import argparse
+from collections.abc import Callable
 
-from benchmarks import book
+from benchmarks import book, enqueue, kill, memory, resume
 
-BENCHMARKS = {"book": book.run}
+BENCHMARKS: dict[str, Callable[..., None]] = {
+    "resume": resume.run,
+    "enqueue": enqueue.run,
+    "kill": kill.run,
+    "memory": memory.run,
+    "book": book.run,
+}
 
 
 def main() -> None:
     """Run the benchmarks that were named, or all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", default=list(BENCHMARKS), help=f"of {', '.join(BENCHMARKS)}")
-    parser.add_argument("--rounds", type=int, default=1, help="how often each side is measured")
+    parser.add_argument("--rounds", type=int, help="how often each side is measured; default the benchmark's own")
+    parser.add_argument("--pages", type=int, help="length of the book; default the benchmark's own")
     arguments = parser.parse_args()
     unknown = set(arguments.names) - BENCHMARKS.keys()
     if unknown:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+    given = {"rounds": arguments.rounds, "page_count": arguments.pages}
+    options = {name: value for name, value in given.items() if value is not None}
     for name in arguments.names:
-        BENCHMARKS[name](rounds=arguments.rounds)
+        BENCHMARKS[name](**options)
 
 
 if __name__ == "__main__":

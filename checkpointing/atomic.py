@@ -72,7 +72,13 @@ def make_folder(folder: Path) -> None:
         return
     make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
+    try:
+        sync_folder(folder.parent)
+    except BaseException:
+        # Whoever tries again must not find it there and take its name for safe.
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        raise
 
 
 def remove_orphans(folder: Path, prefix: str = "") -> list[Path]:

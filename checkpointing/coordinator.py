@@ -18,7 +18,7 @@ from checkpointing.file import CheckpointFile
 from checkpointing.identity import new_token
 from checkpointing.inbox import Inbox
 from checkpointing.keys import Keys
-from checkpointing.models import Checkpoint, Completion, FailedPage
+from checkpointing.models import MOST_PAGES, Checkpoint, Completion, FailedPage
 from checkpointing.outputs import OutputFolder
 
 BATCH_ENTRIES = 5000
@@ -56,14 +56,25 @@ class Commit:
 
 
 class Coordinator:
-    """Merges the inbox of one stage of one scan into its checkpoint."""
+    """Merges the inbox of one stage of one scan into its checkpoint.
 
-    def __init__(self, redis: Redis, keys: Keys, file: CheckpointFile, outputs: OutputFolder) -> None:
+    Args:
+        redis: client of the broker.
+        keys: spells the keys.
+        file: the checkpoint.
+        outputs: of the stage.
+        total_pages: of the book, for a checkpoint that does not know it.
+    """
+
+    def __init__(
+        self, redis: Redis, keys: Keys, file: CheckpointFile, outputs: OutputFolder, total_pages: int = MOST_PAGES
+    ) -> None:
         self._redis = redis
         self._lock = keys.commit(file.scan_id, file.stage)
         self._keep_for = redis.register_script(_KEEP_FOR)
         self._file = file
         self._outputs = outputs
+        self._total_pages = total_pages
         self.inbox = Inbox(redis, keys, file.scan_id, file.stage)
 
     def commit(self) -> Commit | None:
@@ -85,8 +96,8 @@ class Coordinator:
             if not batch.ids:
                 return None
             commit = self._merge(batch.entries, batch.refused, started)
-            settled = {entry.page for entry in batch.entries}.difference(commit.rejected)
-            self.inbox.remove(batch.ids, settled)
+            completed = {entry.page for entry in batch.entries if isinstance(entry, Completion)}
+            self.inbox.remove(batch.ids, completed.difference(commit.rejected))
         except CheckpointError:
             # Somebody holds the file: a producer at its resume, or a paused coordinator. Try later.
             return None
@@ -129,7 +140,7 @@ class Coordinator:
         Returns:
             Whether it changed the checkpoint; None when storage does not bear it out.
         """
-        if checkpoint.total_pages and entry.page > checkpoint.total_pages:
+        if entry.page > (checkpoint.total_pages or self._total_pages):
             return None
         if isinstance(entry, FailedPage):
             return checkpoint.fail(entry)

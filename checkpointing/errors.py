@@ -57,6 +57,18 @@ class PageOutputError(CheckpointError):
     """A page was to be marked complete, but its output is missing or invalid."""
 
 
+class DifferencesError(LeafmarkError):
+    """Outputs, checkpoint or source are not as they should be: `producer verify` has listed how."""
+
+    exit_code = 10
+
+
+class NotConfirmedError(LeafmarkError):
+    """A command that asks first got no yes, or had nobody to ask."""
+
+    exit_code = 2
+
+
 class PageError(LeafmarkError):
     """A page that will never succeed as it is: trying again gives the same result.
 

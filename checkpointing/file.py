@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from checkpointing.atomic import make_folder, remove_orphans, write_durably
+from checkpointing.atomic import make_folder, remove_orphans, sync_folder, write_durably
 from checkpointing.errors import CheckpointError
 from checkpointing.locks import file_lock
 from checkpointing.models import CHECKPOINT_VERSION, Checkpoint, PageRange, now
@@ -171,13 +171,16 @@ class CheckpointFile:
         return Checkpoint(scan_id=self.scan_id, stage=self.stage, output_dir=self._outputs.path.name)
 
     def _current(self) -> Checkpoint:
-        """What is on disk, parsed only when it is not what was last saved here. Under the lock."""
-        if not self.path.exists():
-            return self._blank()
+        """What is on disk, parsed only when it is not what was last seen here. Under the lock."""
+        seen = self._seen
         try:
-            return self.read()
+            checkpoint = self.read()
         except CheckpointError:
             return self._rebuild(self.path.read_bytes())
+        if self._seen is not seen:
+            # Its writer may have died before it synced the folder; what builds on this version must not outlive it.
+            sync_folder(self.path.parent)
+        return checkpoint
 
     def _rebuild(self, raw: bytes) -> Checkpoint:
         self._set_aside = self._keep(raw)

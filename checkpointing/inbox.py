@@ -82,15 +82,16 @@ class Inbox:
         entries = [entry for entry in parsed if entry is not None]
         return Batch([entry_id for entry_id, _ in found], entries, len(parsed) - len(entries))
 
-    def remove(self, ids: list[bytes], settled: Iterable[int] = ()) -> None:
+    def remove(self, ids: list[bytes], completed: Iterable[int] = ()) -> None:
         """Delete exactly these entries, and the stream with its last one.
 
         Args:
             ids: of the entries.
-            settled: pages that the checkpoint has as complete or given up by now: their attempts are counted no
-                longer. Those of a page whose completion was not borne out are.
+            completed: pages that the checkpoint has as complete by now: their attempts are counted no longer. Those
+                of a page in quarantine are, or a second message for it would have it worked on again; and those
+                of one whose completion was not borne out.
         """
-        self._remove(keys=[self._stream, self._attempts], args=[len(ids), *ids, *settled])
+        self._remove(keys=[self._stream, self._attempts], args=[len(ids), *ids, *completed])
 
     def pages(self) -> set[int]:
         """The pages that have an entry waiting."""

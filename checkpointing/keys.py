@@ -9,7 +9,7 @@ None of them is the truth. Losing all of them loses no page and no dollar.
 | `commit:<scan>/<stage>`          | string | lock, then pause     | token of the coordinator that writes          |
 | `heal:<scan>/<stage>`            | string | a few heal intervals | token of the steward that heals               |
 | `claim:<scan>/<stage>/<page>`    | string | lease, renewed       | token of the worker that has the page         |
-| `attempts:<scan>/<stage>`        | hash   | until settled        | page -> attempts begun                        |
+| `attempts:<scan>/<stage>`        | hash   | until complete       | page -> attempts begun                        |
 | `waiting:<scan>/<stage>`         | zset   | until the stage ends | pages that wait, scored by their turn         |
 | `dispatched:<scan>/<stage>`      | set    | until the stage ends | pages in Celery's queue that have not begun   |
 | `turns:<stage>`                  | list   | while pages wait     | scans with waiting pages; the next one last   |

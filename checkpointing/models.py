@@ -26,12 +26,15 @@ from pydantic import (
     model_validator,
 )
 
+from checkpointing.errors import in_one_line
 from checkpointing.money import add_usd
 
 CHECKPOINT_VERSION = "2.0"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-PageRange = tuple[PositiveInt, PositiveInt]
+MOST_PAGES = 9_999_999
+PageNumber = Annotated[int, Field(ge=1, le=MOST_PAGES)]
+PageRange = tuple[PageNumber, PageNumber]
 Usd = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Moment = Annotated[datetime, AfterValidator(lambda time: time if time.tzinfo else time.astimezone())]
 """A time with its zone. One without, as version 1.0 wrote them, is local time."""
@@ -42,7 +45,12 @@ def _encodable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-Words = Annotated[str, AfterValidator(_encodable)]
+def _shown(text: str) -> str:
+    """Fit to be shown: on one line, not too long, and without what a terminal would obey."""
+    return in_one_line(_encodable(text))
+
+
+Words = Annotated[str, AfterValidator(_shown)]
 
 
 def now() -> datetime:
@@ -105,7 +113,7 @@ class Completion(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    page: PositiveInt
+    page: PageNumber
     sha256: Sha256
     schema_version: str
     cost_usd: Usd | None = None
@@ -124,11 +132,11 @@ class FailedPage(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    page: PositiveInt
-    kind: str
+    page: PageNumber
+    kind: Words
     message: Words
     attempts: NonNegativeInt = 0
-    worker: str = ""
+    worker: Words = ""
     failed_at: AwareDatetime = Field(default_factory=now)
 
 
@@ -143,7 +151,7 @@ class Checkpoint(BaseModel):
     output_dir: str
     status: Status = Status.NOT_STARTED
     revision: NonNegativeInt = 0
-    total_pages: NonNegativeInt = 0
+    total_pages: Annotated[int, Field(ge=0, le=MOST_PAGES)] = 0
     requested: list[PageRange] = []
     """Inclusive ranges of the pages that somebody asked for; the steward heals these, and no others."""
     metadata: dict[str, Any] = {}
@@ -157,21 +165,17 @@ class Checkpoint(BaseModel):
     attempts: dict[PositiveInt, PositiveInt] = {}
     """Attempts that came to nothing, of pages that are not settled: Redis counts, but may forget."""
     pages: dict[PositiveInt, PageRecord] = {}
+    listed: Annotated[list[PositiveInt], Field(validation_alias="completed_pages", exclude=True)] = []
+    """`completed_pages` as it stood in the file, while that is read. A validator before the rest would see it too,
+    but make a dict of every page on the way, at twice the time and half as much memory again."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _respect_the_list(cls, data: Any) -> Any:
+    @model_validator(mode="after")
+    def _respect_the_list(self) -> Self:
         """`completed_pages` is what people and scripts edit: it decides, `pages` only adds evidence."""
-        if not isinstance(data, dict) or "completed_pages" not in data:
-            return data
-        listed = data["completed_pages"]
-        evidence = data.get("pages", {})
-        if not isinstance(listed, list) or not all(isinstance(page, int) for page in listed):
-            raise ValueError("completed_pages is not a list of page numbers")
-        if not isinstance(evidence, dict):
-            raise ValueError("pages is not an object")  # noqa: TRY004  # pydantic turns this kind into its own
-        pages = {page: evidence.get(str(page), evidence.get(page, {})) for page in listed}
-        return {**data, "pages": pages}
+        if "listed" in self.model_fields_set and self.listed != list(self.pages):
+            self.pages = {page: self.pages.get(page, PageRecord()) for page in self.listed}
+        self.listed = []
+        return self
 
     @model_validator(mode="after")
     def _always_tell_the_cost(self) -> Self:

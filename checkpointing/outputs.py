@@ -4,6 +4,8 @@ An output is valid when it parses, matches the stage's schema and belongs to the
 that were valid once, under the same schema version, are valid still: on resume, equal hashes spare the parsing.
 """
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -22,6 +24,9 @@ from checkpointing.models import PageRecord
 
 _NAME = re.compile(r"page_(\d{4,})\.json")
 _SET_ASIDE = "set_aside"
+_READ_BYTES = 1 << 16
+# There is no output, and the storage is well: something else has its name.
+_NO_OUTPUT = {errno.ENOENT, errno.EISDIR, errno.ELOOP}
 
 
 class Problem(StrEnum):
@@ -112,21 +117,22 @@ class OutputFolder:
     def __init__(self, path: Path, schema: OutputSchema) -> None:
         self.path = path
         self.schema = schema
+        # A string: where 100,000 pages are looked at, a Path each would take longer than reading them.
+        self._start = f"{path}{os.sep}"
 
     def path_of(self, page: int) -> Path:
         """Where a page's output stands: `page_0001.json`."""
-        return self.path / f"page_{page:04d}.json"
+        return self.path / _name_of(page)
 
     def pages(self) -> set[int]:
         """The pages that have a file, valid or not."""
         try:
-            names = set(os.listdir(self.path))
+            names = os.listdir(self.path)
         except FileNotFoundError:
             return set()
-        found = (_NAME.fullmatch(name) for name in names)
-        pages = {int(match[1]) for match in found if match}
+        named = ((name, int(match[1])) for name in names if (match := _NAME.fullmatch(name)))
         # page_00001.json is not a name of ours for page 1.
-        return {page for page in pages if page > 0 and self.path_of(page).name in names} if pages else set()
+        return {page for name, page in named if page > 0 and _name_of(page) == name}
 
     def check(self, page: int, record: PageRecord | None = None) -> Verdict:
         """Look at one output.
@@ -134,40 +140,38 @@ class OutputFolder:
         Args:
             page: which page.
             record: the evidence from when it was checked last; bytes that differ from it are CHANGED.
+
+        Raises:
+            OSError: the storage cannot say. That is not a missing output: taking it for one would do the page, and
+                pay for it, again.
         """
-        try:
-            raw = self.path_of(page).read_bytes()
-        except FileNotFoundError:
-            return Verdict(page, problem=Problem.MISSING, detail="there is no output")
-        except OSError as error:
-            return Verdict(page, problem=Problem.UNREADABLE, detail=f"cannot be read: {error.strerror}")
-        sha256 = hashlib.sha256(raw).hexdigest()
-        accepted = record.sha256 if record is not None else None
-        if record is not None and (accepted, record.schema_version) == (sha256, self.schema.version):
-            return Verdict(page, sha256)
-        problem, detail = self._fault(page, raw)
-        if problem is None and accepted not in {None, sha256}:
-            problem, detail = Problem.CHANGED, "its content changed since it was checked"
-        return Verdict(page, sha256, problem, detail)
+        return self._look(page, record)[0]
 
     def load(self, page: int) -> dict[str, Any]:
         """The parsed output of a page.
 
         Raises:
             PageOutputError: it is missing or invalid.
+            OSError: the storage failed.
         """
-        verdict = self.check(page)
+        verdict, raw = self._look(page)
         if not verdict.valid:
             raise PageOutputError(f"page {page} has no valid output in {self.path}: {verdict.detail}")
-        data: dict[str, Any] = json.loads(self.path_of(page).read_bytes())
+        data: dict[str, Any] = json.loads(raw)
         return data
 
     def holds(self, page: int, sha256: str) -> bool:
-        """Whether the output on storage has exactly these bytes."""
+        """Whether the output on storage has exactly these bytes.
+
+        Raises:
+            OSError: the storage cannot say.
+        """
         try:
-            return hashlib.sha256(self.path_of(page).read_bytes()).hexdigest() == sha256
-        except OSError:
-            return False
+            return hashlib.sha256(self._read(page)).hexdigest() == sha256
+        except OSError as error:
+            if error.errno in _NO_OUTPUT:
+                return False
+            raise
 
     def save(self, page: int, output: BaseModel) -> str:
         """Write a page's output durably, validated as it stands on disk.
@@ -201,9 +205,49 @@ class OutputFolder:
         sync_folder(aside)
         sync_folder(self.path)
 
+    def sync(self) -> None:
+        """Make what was renamed here durable: its writer may have died, or failed, before it did.
+
+        Raises:
+            OSError: the storage failed.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            sync_folder(self.path)
+
     def remove_orphans(self) -> list[Path]:
         """Delete what crashed writers left half-written here."""
         return remove_orphans(self.path, "page_")
+
+    def _read(self, page: int) -> bytes:
+        """The bytes of a page's output, by bare system calls: every page of a resume and of a commit comes here."""
+        parts = []
+        fd = os.open(f"{self._start}{_name_of(page)}", os.O_RDONLY)
+        try:
+            # Only an empty read says that there is no more; a short one may not.
+            while part := os.read(fd, _READ_BYTES):
+                parts.append(part)
+        finally:
+            os.close(fd)
+        return b"".join(parts)
+
+    def _look(self, page: int, record: PageRecord | None = None) -> tuple[Verdict, bytes]:
+        """The verdict on an output, and the very bytes that it is on."""
+        try:
+            raw = self._read(page)
+        except FileNotFoundError:
+            return Verdict(page, problem=Problem.MISSING, detail="there is no output"), b""
+        except OSError as error:
+            if error.errno not in _NO_OUTPUT:
+                raise
+            return Verdict(page, problem=Problem.UNREADABLE, detail=f"cannot be read: {error.strerror}"), b""
+        sha256 = hashlib.sha256(raw).hexdigest()
+        accepted = record.sha256 if record is not None else None
+        if record is not None and (accepted, record.schema_version) == (sha256, self.schema.version):
+            return Verdict(page, sha256), raw
+        problem, detail = self._fault(page, raw)
+        if problem is None and accepted not in {None, sha256}:
+            problem, detail = Problem.CHANGED, "its content changed since it was checked"
+        return Verdict(page, sha256, problem, detail), raw
 
     def _insist(self, page: int, raw: bytes) -> None:
         problem, detail = self._fault(page, raw)
@@ -220,6 +264,10 @@ class OutputFolder:
         if says != page:
             return Problem.INVALID, f"it says that it is page {says}"
         return None, ""
+
+
+def _name_of(page: int) -> str:
+    return f"page_{page:04d}.json"
 
 
 def _unreadable_or_invalid(raw: bytes, error: Exception) -> tuple[Problem, str]:

@@ -7,9 +7,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from checkpointing.errors import in_one_line
 from producer.enqueue import Plan
 from producer.pages import show_pages
 from producer.status import ScanStatus, StageStatus
+from producer.verify import Report
 
 _MOST_REASONS = 20
 _STYLES = {"completed": "green", "failed": "red", "unreadable": "red", "in_progress": "yellow"}
@@ -41,9 +43,7 @@ def plan_result(plan: Plan, *, dry_run: bool) -> str:
     pages = show_pages(plan.remaining)
     if dry_run:
         return f"{plan.scan_id}/{plan.stage}: would enqueue {len(plan.remaining)} pages ({pages})"
-    words = f"{plan.scan_id}/{plan.stage}: {len(plan.enqueued)} pages enqueued"
-    under_way = len(plan.remaining) - len(plan.enqueued)
-    return f"{words}, {under_way} under way already" if under_way else words
+    return f"{plan.scan_id}/{plan.stage}: {_enqueued(plan)}"
 
 
 def plan_json(plan: Plan, *, dry_run: bool) -> dict[str, Any]:
@@ -72,6 +72,45 @@ def plan_json(plan: Plan, *, dry_run: bool) -> dict[str, Any]:
     }
 
 
+def verify_result(found: Report, left: Report, plans: list[Plan]) -> list[str]:
+    """What came of a check, and of the repair after it."""
+    scan_id = found.metadata.scan_id
+    if not found.stages and not found.source:
+        return [f"{scan_id}: the source is in order, no stage has begun"]
+    lines = [
+        f"{scan_id}/{stage.stage}: {stage.pages_checked} pages checked, all in order"
+        for stage in found.stages
+        if not stage.findings
+    ]
+    still = set(left.findings)
+    for plan in plans:
+        mended = sum(each.stage == plan.stage and each not in still for each in found.findings)
+        lines.append(f"{scan_id}/{plan.stage}: {mended} differences mended, {_enqueued(plan)}")
+    if plans:
+        lines += [f"not mended: {finding.line(scan_id)}" for finding in left.findings]
+    return lines
+
+
+def verify_json(found: Report, left: Report, plans: list[Plan], *, repair: bool) -> dict[str, Any]:
+    """The form that `producer verify --json` prints. What a repair mended stands apart from what is left."""
+    still = set(left.findings)
+    return {
+        "scan_id": found.metadata.scan_id,
+        "clean": not still,
+        "repair": repair,
+        "pages_checked": {stage.stage: stage.pages_checked for stage in found.stages},
+        "findings": [finding.as_json() for finding in left.findings],
+        "mended": [finding.as_json() for finding in found.findings if finding not in still],
+        "enqueued_pages": {plan.stage: plan.enqueued for plan in plans},
+    }
+
+
+def _enqueued(plan: Plan) -> str:
+    words = f"{len(plan.enqueued)} pages enqueued"
+    under_way = len(plan.remaining) - len(plan.enqueued)
+    return f"{words}, {under_way} under way already" if under_way else words
+
+
 def status_table(scans: list[ScanStatus]) -> Table:
     """One row a stage."""
     table = Table(
@@ -88,7 +127,7 @@ def say_failures(console: Console, scans: list[ScanStatus]) -> None:
     for scan in scans:
         for name, stage in scan.stages.items():
             if stage.error:
-                console.print(f"{scan.metadata.scan_id}/{name}: {stage.error}")
+                console.print(f"{scan.metadata.scan_id}/{name}: {in_one_line(stage.error)}")
             for failed in stage.failed_pages:
                 how = f"{failed['kind']}, {failed['attempts']} attempts"
                 console.print(f"  page {failed['page']}: {failed['message']} ({how})")

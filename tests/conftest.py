@@ -46,3 +46,12 @@ def broker(broker_of_session: EmbeddedBroker) -> EmbeddedBroker:
 def deployment(tmp_path: Path, broker: EmbeddedBroker) -> Iterator[Deployment]:
     with deployment_in(tmp_path, broker.url) as made:
         yield made
+
+
+@pytest.fixture
+def workload(tmp_path: Path, broker: EmbeddedBroker) -> Iterator[Deployment]:
+    """A deployment whose stage does as it is told, with a journal of every attempt."""
+    with deployment_in(tmp_path, broker.url, "work") as made:
+        made.journal.mkdir()
+        made.environment["WORK_JOURNAL"] = str(made.journal)
+        yield made

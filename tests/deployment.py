@@ -20,13 +20,24 @@ Finished = subprocess.CompletedProcess[str]
 CLI_TIMEOUT_SECONDS = 100
 PRODUCER = [sys.executable, "-m", "producer.cli"]
 WORKER = [sys.executable, "-m", "celery", "-A", "worker", "worker"]
+WORKLOAD_PRODUCER = [sys.executable, "-m", "tests.workload"]
+WORKLOAD_WORKER = [sys.executable, "-m", "celery", "-A", "tests.workload", "worker"]
 
 
 class Deployment:
-    """Storage in one folder, a broker at one URL, and the processes started for it."""
+    """Storage in one folder, a broker at one URL, and the processes started for it.
 
-    def __init__(self, folder: Path, redis_url: str) -> None:
+    Args:
+        folder: for the storage root and the logs.
+        redis_url: the broker.
+        stage: the one that tests are about: `ocr` as shipped, or `work` of `tests.workload`.
+    """
+
+    def __init__(self, folder: Path, redis_url: str, stage: str = "ocr") -> None:
         self.root = folder / "scans"
+        self.stage = stage
+        self._worker = WORKER if stage == "ocr" else WORKLOAD_WORKER
+        self._producer = PRODUCER if stage == "ocr" else WORKLOAD_PRODUCER
         self.root.mkdir(parents=True)
         self.keys = Keys()
         self.redis: Redis = Redis.from_url(redis_url)
@@ -37,13 +48,14 @@ class Deployment:
             "PYTHONWARNINGS": "default",
             "COLUMNS": "200",
         }
+        self.journal = folder / "journal"
         self._folder = folder
         self._processes: list[Process] = []
 
     def producer(self, *arguments: str | Path, expect: int = 0, **environment: str) -> Finished:
         """Run a producer command to its end and insist on its exit code."""
         done = subprocess.run(
-            [*PRODUCER, *map(str, arguments)],
+            [*self._producer, *map(str, arguments)],
             capture_output=True,
             text=True,
             timeout=CLI_TIMEOUT_SECONDS,
@@ -70,7 +82,11 @@ class Deployment:
     def start_worker(self, processes: int = 1, *options: str, **environment: str) -> Process:
         """Start a worker with a pool of so many processes."""
         name = f"--hostname=w{len(self._processes)}@%h"
-        return self.start([*WORKER, f"--concurrency={processes}", name, *options], **environment)
+        return self.start([*self._worker, f"--concurrency={processes}", name, *options], **environment)
+
+    def start_worker_of(self, application: str, *options: str) -> Process:
+        """Start a worker of another Celery application."""
+        return self.start([sys.executable, "-m", "celery", "-A", application, "worker", *options])
 
     def wait_until_ready(self) -> None:
         """Wait until every process started so far, workers all of them, takes tasks."""
@@ -84,8 +100,8 @@ class Deployment:
         process.wait()
 
     def checkpoint(self, scan_id: str) -> dict[str, Any]:
-        """The checkpoint of the ocr stage as it stands; empty before there is one."""
-        path = self.root / scan_id / "checkpoints" / "ocr.json"
+        """The checkpoint of the stage as it stands; empty before there is one."""
+        path = self.root / scan_id / "checkpoints" / f"{self.stage}.json"
         found: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {}
         return found
 
@@ -105,7 +121,7 @@ class Deployment:
 
     def outputs(self, scan_id: str) -> dict[int, tuple[int, bytes]]:
         """Each output's time of modification in ns and its bytes, by page."""
-        folder = self.root / scan_id / "ocr"
+        folder = self.root / scan_id / self.stage
         found = {}
         for path in folder.glob("page_*.json"):
             found[int(path.stem.removeprefix("page_"))] = (path.stat().st_mtime_ns, path.read_bytes())
@@ -114,9 +130,15 @@ class Deployment:
     def pages_done_in_logs(self, scan_id: str) -> list[int]:
         """The pages that workers really worked on, one entry each time, from the scan's logs."""
         lines = []
-        for path in (self.root / scan_id / "logs").glob("ocr_*.jsonl"):
+        for path in (self.root / scan_id / "logs").glob(f"{self.stage}_*.jsonl"):
             lines += [json.loads(line) for line in path.read_text().splitlines()]
         return sorted(line["page"] for line in lines if line["message"] == "page complete")
+
+    def attempts(self, scan_id: str, event: str = "begin") -> list[int]:
+        """The pages that the `work` stage has begun (or ended), one entry each time, in the journal's order."""
+        lines = [line for path in self.journal.glob("*.jsonl") for line in path.read_text().splitlines()]
+        noted = sorted((json.loads(line) for line in lines), key=lambda each: each["time"])
+        return [note["page"] for note in noted if (note["scan_id"], note["event"]) == (scan_id, event)]
 
     def logs(self) -> str:
         """What the started processes have printed, for a failure's message."""
@@ -149,9 +171,9 @@ class Deployment:
 
 
 @contextmanager
-def deployment_in(folder: Path, redis_url: str) -> Iterator[Deployment]:
+def deployment_in(folder: Path, redis_url: str, stage: str = "ocr") -> Iterator[Deployment]:
     """A deployment for the length of a `with` block."""
-    deployment = Deployment(folder, redis_url)
+    deployment = Deployment(folder, redis_url, stage)
     try:
         yield deployment
     finally:

@@ -3,6 +3,7 @@
 from celery import Celery
 from kombu import Queue
 
+from worker.broker import celery_settings
 from worker.registry import STAGES
 from worker.settings import Settings
 from worker.workshop import socket_options
@@ -12,8 +13,10 @@ _VISIBILITY_MARGIN_SECONDS = 3600
 
 def make_app(settings: Settings) -> Celery:
     """The application for some settings."""
-    app = Celery("worker", broker=settings.redis_url, include=["worker.tasks"], set_as_current=False)
+    app = Celery("worker", include=["worker.tasks"], set_as_current=False)
     app.conf.update(
+        # Checks certificates, and lets nothing but pages through.
+        **celery_settings(settings.redis_url),
         # One queue a stage, named by it: `-Q ocr` makes an OCR machine; without -Q a worker serves all.
         task_queues=[Queue(name) for name in STAGES],
         task_default_queue=next(iter(STAGES)),
@@ -35,14 +38,18 @@ def make_app(settings: Settings) -> Celery:
         # of what a short task costs.
         worker_send_task_events=False,
         task_track_started=True,
-        # Each message carries its stage's limits; these are for messages made by hand.
+        # Each stage has limits of its own, below; these are for what is none.
         task_soft_time_limit=settings.page_seconds,
         task_time_limit=settings.longest_seconds,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # A server that is full or cannot persist answers with an error: that must not end the worker either.
+        broker_channel_error_retry=True,
         broker_transport_options={
             "global_keyprefix": settings.keys.broker_prefix,
             "visibility_timeout": settings.longest_seconds + _VISIBILITY_MARGIN_SECONDS,
+            # Whatever limits a message names, the worker sets its own.
+            "page_limits": {name: (settings.hard_seconds(name), settings.soft_seconds(name)) for name in STAGES},
             **socket_options(settings.redis_url),
         },
         # One thread a process does the heavy work; a pool process is renewed before a leak can matter.

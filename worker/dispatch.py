@@ -24,6 +24,12 @@ _ALIVE_SECONDS = 15
 # Each script that may feed starts with this. ARGV: as `Dispatch.arguments`.
 FEED = f"""
 local stage, queue, turns, window, prefix, template, nonce = unpack(ARGV, 1, 7)
+local function message(scan, page, number)
+  local values = {{SCAN = scan, PAGE = page, ID = nonce .. '-' .. number}}
+  redis.call('SADD', prefix .. 'dispatched:' .. scan .. '/' .. stage, page)
+  return (string.gsub(template, '@(%u+)@', values))
+end
+
 local function feed()
   local room = tonumber(redis.call('GET', window) or '{_DEFAULT_WINDOW}') - redis.call('LLEN', queue)
   local fed = 0
@@ -34,15 +40,12 @@ local function feed()
     local page = redis.call('ZPOPMIN', waiting)[1]
     if page then
       fed = fed + 1
-      local values = {{SCAN = scan, PAGE = page, ID = nonce .. '-' .. fed}}
-      redis.call('SADD', prefix .. 'dispatched:' .. scan .. '/' .. stage, page)
-      redis.call('LPUSH', queue, (string.gsub(template, '@(%u+)@', values)))
+      redis.call('LPUSH', queue, message(scan, page, fed))
       if redis.call('EXISTS', waiting) == 1 then redis.call('LPUSH', turns, scan) end
     end
   end
 end
 """
-ARGUMENTS = 7
 
 # KEYS: slots. ARGV, after those of FEED: this worker's member, seconds that it counts as alive.
 _BEAT = (
@@ -53,7 +56,7 @@ redis.call('ZADD', KEYS[1], now + ARGV[9], ARGV[8])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
 local slots = 0
 for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
-  slots = slots + tonumber(string.match(member, '=(%d+)$'))
+  slots = slots + tonumber(string.match(member, '=(%d+)$') or '0')
 end
 redis.call('SET', window, 2 * slots + 8, 'EX', 4 * ARGV[9])
 feed()
@@ -75,10 +78,19 @@ class Dispatch:
         self._slots = keys.slots(stage)
         self._fixed = [stage, keys.queue(stage), keys.turns(stage), keys.window(stage), keys.prefix, template]
         self._beat = redis.register_script(_BEAT)
+        self._feed = redis.register_script(f"{FEED} feed()")
 
     def arguments(self) -> list[str]:
         """The first arguments of every script that starts with `FEED`. New ones for each call: they make ids."""
         return [*self._fixed, new_token()]
+
+    def feed(self) -> None:
+        """Fill the window.
+
+        Raises:
+            RedisError: the broker failed.
+        """
+        self._feed(args=self.arguments())
 
     def beat(self, worker: str, slots: int) -> None:
         """Say that a worker lives and takes so many pages at once; fill the window.
@@ -89,19 +101,16 @@ class Dispatch:
         self._beat(keys=[self._slots], args=[*self.arguments(), f"{worker}={slots}", _ALIVE_SECONDS])
 
 
-def message_template(app: Any, stage: str, soft_seconds: int, hard_seconds: int) -> str:
+def message_template(app: Any, stage: str) -> str:
     """A page task as it stands in Celery's queue, with `@SCAN@`, `@PAGE@` and `@ID@` where these go.
 
     Args:
         app: the Celery application; it and kombu make the message, by kombu's transport in memory.
         stage: names the queue as well.
-        soft_seconds: when a page is told that it takes too long.
-        hard_seconds: when its process is ended.
     """
     arguments = {"scan_id": "@SCAN@", "stage": stage, "page": "@PAGE@"}
-    limits = {"soft_time_limit": soft_seconds, "time_limit": hard_seconds}
     with Connection("memory://") as connection, app.amqp.Producer(connection) as producer:
-        app.send_task(PAGE_TASK, kwargs=arguments, queue=stage, producer=producer, task_id="@ID@", **limits)
+        app.send_task(PAGE_TASK, kwargs=arguments, queue=stage, producer=producer, task_id="@ID@")
         message = producer.channel._get(stage)  # noqa: SLF001  # the only way to a raw message
     properties = message["properties"]
     # As plain text the body can be filled in by a script; without this field kombu takes it as it is.

@@ -14,6 +14,7 @@ from checkpointing.models import Checkpoint, Completion, Status
 from worker.workshop import Workshop
 
 _KEEP_LOCK_INTERVALS = 5
+_FEW = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,9 @@ class Healer:
         attempts = self._keep_attempts(checkpoint, ended)
         queue.raise_attempts({page: attempts[page] for page in lost & attempts.keys()})
         queue.forget_dispatched(lost)
-        return Healed(adopted, list(queue.put(sorted(lost))))
+        # Those of a dead worker waited long enough; those of a flushed server are a whole book.
+        put = queue.put_first if len(lost) <= _FEW else queue.put
+        return Healed(adopted, list(put(sorted(lost))))
 
     def _keep_attempts(self, checkpoint: Checkpoint, begun: dict[int, int]) -> dict[int, int]:
         """Note in the checkpoint the attempts that came to nothing, so that a flush does not forget them."""
@@ -148,7 +151,10 @@ class Healer:
         """Hand over, in the name of whoever did them, the pages that have a valid output."""
         outputs = self._workshop.outputs(scan_id, stage)
         inbox = self._workshop.inbox(scan_id, stage)
-        adopted = []
+        adopted: list[int] = []
+        if not pages:
+            return adopted
+        outputs.sync()
         with self._workshop.redis.pipeline(transaction=True) as pipeline:
             for verdict in (outputs.check(page) for page in sorted(pages & outputs.pages())):
                 if verdict.sha256 is None or not verdict.valid:

@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import sys
+import threading
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
@@ -33,6 +34,9 @@ class ScanLogFiles:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._path = cache(self._make_path)
+        # The last one written to stays open: most lines go where the one before went.
+        self._open: tuple[Path, int] | None = None
+        self._lock = threading.Lock()
 
     def __call__(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
         """Write the line; pass it on unchanged. A log that cannot be written never stops a page."""
@@ -41,13 +45,22 @@ class ScanLogFiles:
             del line["event"]
             with suppress(OSError, InputError):
                 path = self._path(event["scan_id"], event["stage"], os.getpid())
-                self._append(path, json.dumps(line, default=str))
+                self._append(path, json.dumps(line, default=str).encode() + b"\n")
         return event
 
-    def _append(self, path: Path, line: str) -> None:
+    def _append(self, path: Path, line: bytes) -> None:
+        with self._lock:
+            if self._open is None or self._open[0] != path:
+                self._reopen(path)
+            if self._open is not None:
+                os.write(self._open[1], line)
+
+    def _reopen(self, path: Path) -> None:
+        if self._open is not None:
+            os.close(self._open[1])
+            self._open = None
         path.parent.mkdir(exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        self._open = path, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def _make_path(self, scan_id: str, stage: str, pid: int) -> Path:
         """Where the lines of a process about a stage go, looked up once.
@@ -60,6 +73,13 @@ class ScanLogFiles:
             raise InputError(f"there is no {scan_id}/{stage} to log for")
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         return scan.logs_dir / f"{stage}_{stamp}-{socket.gethostname()}-{pid}.jsonl"
+
+
+def _renderer() -> Processor:
+    """For a person at a terminal; elsewhere a form that programs read as well, made in a tenth of the time."""
+    if sys.stderr.isatty():
+        return structlog.dev.ConsoleRenderer()
+    return structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])
 
 
 def configure_logs(level: str, root: Path | None = None) -> None:
@@ -82,7 +102,7 @@ def configure_logs(level: str, root: Path | None = None) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *files,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+            _renderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from checkpointing.atomic import make_folder, write_durably
+from checkpointing.atomic import make_folder, remove_orphans, write_durably
 from checkpointing.models import PageRange
 
 OWN_FOLDER = ".leafmark"
@@ -30,6 +30,7 @@ class OpenStages:
             OSError: the storage failed.
         """
         make_folder(self._folder)
+        remove_orphans(self._folder)
         write_durably(self._path(scan_id, stage), _RANGES.dump_json(list(requested)), _RANGES.validate_json)
 
     def requested(self, scan_id: str, stage: str) -> list[PageRange]:
@@ -38,6 +39,10 @@ class OpenStages:
             return _RANGES.validate_json(self._path(scan_id, stage).read_bytes())
         except (OSError, ValidationError):
             return []
+
+    def is_open(self, scan_id: str, stage: str) -> bool:
+        """Whether work is under way."""
+        return self._path(scan_id, stage).exists()
 
     def remove(self, scan_id: str, stage: str) -> None:
         """Note that nothing is left to do.

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 
 from checkpointing.atomic import make_folder, write_durably
 from checkpointing.errors import BrokerError, LeafmarkError, StorageError
@@ -21,6 +21,10 @@ from worker.settings import Settings, load_settings
 from worker.workshop import connect
 
 _LOCK_TIMEOUT_SECONDS = 5.0
+_WAYS_OUT = (
+    "start one (`redis-server --appendonly yes`, `docker compose up redis`), set LEAFMARK_REDIS_URL, "
+    "or use `producer run`, which brings its own"
+)
 
 
 def check_storage(settings: Settings) -> None:
@@ -50,17 +54,33 @@ def check_broker(settings: Settings) -> None:
     """Insist that Redis answers.
 
     Raises:
-        BrokerError: it does not; says how to start one.
+        BrokerError: it does not; says what to do.
     """
     try:
-        with connect(settings) as redis:
+        with connect(settings, patient=False) as redis:
             redis.ping()
-    except (RedisError, ValueError) as error:
+    except ValueError:
+        # What is wrong is not quoted: it may be a piece of the password.
         raise BrokerError(
-            f"Redis does not answer at {without_password(settings.redis_url)} ({error}); start one "
-            "(`redis-server --appendonly yes`, `docker compose up redis`), set LEAFMARK_REDIS_URL, "
-            "or use `producer run`, which brings its own"
+            f"Redis does not answer at {without_password(settings.redis_url)}, for that is no address; special "
+            f"characters in its password must be percent-encoded ('/' is %2F); {_WAYS_OUT}"
         ) from None
+    except (RedisError, OSError) as error:
+        raise BrokerError(_describe(error, without_password(settings.redis_url))) from None
+
+
+def _describe(error: Exception, address: str) -> str:
+    if isinstance(error, AuthenticationError):
+        return (
+            f"Redis at {address} does not let us in ({error}); put its user and password into LEAFMARK_REDIS_URL, "
+            "as in redis://user:password@host:6379/0, with special characters percent-encoded"
+        )
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return (
+            f"the certificate of Redis at {address} cannot be trusted ({error}); it must name that host, and a CA "
+            "of your own is named in LEAFMARK_REDIS_URL: rediss://host:6379/0?ssl_ca_certs=/path/to/ca.pem"
+        )
+    return f"Redis does not answer at {address} ({error}); {_WAYS_OUT}"
 
 
 def without_password(url: str) -> str:

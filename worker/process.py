@@ -93,6 +93,8 @@ class _Attempt:
         verdict = self._outputs.check(self._page)
         if verdict.sha256 is None or not verdict.valid:
             return None
+        # Whoever saved it may have died before its name was on disk.
+        self._outputs.sync()
         self._claim.uncount_attempt()
         self._hand_over(self._completion(verdict.sha256))
         self._log.info("already complete")
@@ -132,9 +134,11 @@ class _Attempt:
             raise _GiveUpError(kind, message)
         self._log.warning("attempt failed", error=message, kind=kind, attempt=self._claim.attempt)
         self._claim.release()
-        # Where the broker fails just now, the steward enqueues it.
-        with suppress(RedisError):
-            self._workshop.queue(self._message.scan_id, self._message.stage).put_again(self._page)
+        scan_id, stage = self._message.scan_id, self._message.stage
+        # A stage that was called off meanwhile wants it no more. Where the broker fails, the steward enqueues it.
+        if self._workshop.open_stages.is_open(scan_id, stage):
+            with suppress(RedisError):
+                self._workshop.queue(scan_id, stage).put_again(self._page)
         return Outcome.TRY_AGAIN
 
     def _quarantine(self, reason: _GiveUpError) -> Outcome:

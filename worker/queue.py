@@ -20,6 +20,9 @@ _BATCH = 1000
 # Added to a page's turn when it is tried again: after all that were not tried yet.
 _LATER = 10_000_000
 
+# What breaks where a message is not what it seems: anyone who reaches Redis can put one there.
+_NOT_OURS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
 # KEYS: waiting, dispatched. ARGV, after those of FEED: scan, start of the claim keys, added to the turn, pages.
 # Returns the pages that went in: those that wait nowhere and that nobody has.
 _PUT = (
@@ -37,6 +40,23 @@ for i = 11, #ARGV do
 end
 if waited == 0 and #fresh > 0 then redis.call('LPUSH', turns, scan) end
 feed()
+return fresh
+"""
+)
+# KEYS: waiting, dispatched. ARGV, after those of FEED: scan, start of the claim keys, pages. As above.
+_PUT_FIRST = (
+    FEED
+    + """
+local scan, claims = unpack(ARGV, 8, 9)
+local fresh = {}
+for i = 10, #ARGV do
+  local page = ARGV[i]
+  if redis.call('SISMEMBER', KEYS[2], page) == 0 and redis.call('EXISTS', claims .. page) == 0
+    and not redis.call('ZSCORE', KEYS[1], page) then
+    redis.call('RPUSH', queue, message(scan, page, i))
+    fresh[#fresh + 1] = tonumber(page)
+  end
+end
 return fresh
 """
 )
@@ -76,6 +96,7 @@ class PageQueue:
         self._attempts = keys.attempts(scan_id, stage)
         self._claim_start = keys.claim(scan_id, stage, 0)[: -len("0")]
         self._put: Any = redis.register_script(_PUT)
+        self._put_first: Any = redis.register_script(_PUT_FIRST)
         self._ensure_turn: Any = redis.register_script(_ENSURE_TURN)
         self._raise_attempts: Any = redis.register_script(_RAISE_ATTEMPTS)
 
@@ -95,6 +116,16 @@ class PageQueue:
                 keys=[self._waiting, self._dispatched], args=[*self._dispatch.arguments(), *arguments]
             )
 
+    def put_first(self, pages: Iterable[int]) -> list[int]:
+        """The same, before everything that waits. For a few: the window has no room for many.
+
+        Raises:
+            RedisError: the broker failed; what went in stays in.
+        """
+        # The last one to go in front is the first one to come out.
+        arguments = [*self._dispatch.arguments(), self._scan_id, self._claim_start, *sorted(pages, reverse=True)]
+        return sorted(self._put_first(keys=[self._waiting, self._dispatched], args=arguments))
+
     def put_again(self, page: int) -> None:
         """Enqueue a page that this process has just had and given back.
 
@@ -107,7 +138,7 @@ class PageQueue:
     def carried(self) -> set[int]:
         """The pages that wait for their turn, or stand in Celery's queue."""
         waiting = cast("list[bytes]", self._redis.zrange(self._waiting, 0, -1))
-        return {int(page) for page in waiting} | {page for page, _ in self._listed()}
+        return {int(page) for page in waiting if page.isdigit()} | {page for page, _ in self._listed()}
 
     def held(self, pages: Iterable[int]) -> set[int]:
         """Those of the pages that a worker has a claim on."""
@@ -129,7 +160,7 @@ class PageQueue:
     def attempts(self) -> dict[int, int]:
         """Attempts begun, of the pages that are not settled."""
         found = cast("dict[bytes, bytes]", self._redis.hgetall(self._attempts))
-        return {int(page): int(begun) for page, begun in found.items()}
+        return {int(page): int(begun) for page, begun in found.items() if page.isdigit() and begun.isdigit()}
 
     def raise_attempts(self, begun: Mapping[int, int]) -> None:
         """Tell Redis of attempts that it has forgotten."""
@@ -148,6 +179,7 @@ class PageQueue:
         self._redis.lrem(self._turns, 0, self._scan_id)
         for _, raw in self._listed():
             self._redis.lrem(self._messages, 0, raw)
+        self._dispatch.feed()
 
     def _listed(self) -> list[tuple[int, str]]:
         """The pages in Celery's queue, with their messages. It is a window: never long."""
@@ -158,7 +190,7 @@ class PageQueue:
 
 def _named_in(raw: bytes) -> tuple[str, int] | None:
     """Scan and page that a message in Celery's queue names; None where it names none."""
-    with suppress(ValueError, LookupError, TypeError):
+    with suppress(*_NOT_OURS):
         message = json.loads(raw)
         body = message["body"]
         if message["properties"].get("body_encoding") == "base64":

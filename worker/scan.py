@@ -29,7 +29,7 @@ from pydantic import (
 )
 
 from checkpointing.errors import InputError, UnknownNameError
-from checkpointing.models import Sha256
+from checkpointing.models import PageNumber, Sha256
 from checkpointing.storage_errors import storage_error
 from worker.sources.formats import bare_name
 
@@ -118,7 +118,7 @@ class ScanMetadata(_Record):
 
     scan_id: str
     title: str = Field(min_length=1)
-    total_pages: PositiveInt
+    total_pages: PageNumber
     source: ScanSource
     sha256: Sha256
     created_at: AwareDatetime

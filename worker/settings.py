@@ -139,5 +139,6 @@ def load_settings() -> Settings:
 def _describe(fault: ErrorDetails) -> str:
     name = str(fault["loc"][0])
     # A URL may hold a password.
-    value = "" if name == "redis_url" and "@" in str(fault["input"]) else f"={fault['input']!r}"
+    secret = name == "redis_url" and ("@" in str(fault["input"]) or "password" in str(fault["input"]))
+    value = "" if secret else f"={fault['input']!r}"
     return f"{ENV_PREFIX}{name.upper()}{value}: {fault['msg']}"

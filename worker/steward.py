@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import cast
 
 import structlog
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from checkpointing.errors import InputError, LeafmarkError, UnknownNameError
 from checkpointing.identity import process_name
@@ -87,7 +87,8 @@ class Steward:
             OSError, LeafmarkError, RedisError: storage or broker failed.
         """
         for stage, slots in self._serves.items():
-            self._workshop.dispatch(stage).beat(process_name(), slots)
+            with self._one_does_not_stop_the_others("", stage):
+                self._workshop.dispatch(stage).beat(process_name(), slots)
         for scan_id, stage in self._workshop.open_stages.all():
             with self._one_does_not_stop_the_others(scan_id, stage):
                 try:
@@ -137,10 +138,10 @@ class Steward:
 
     @contextmanager
     def _one_does_not_stop_the_others(self, scan_id: str, stage: str) -> Iterator[None]:
-        """A scan whose folder cannot be written must not keep the others waiting."""
+        """A scan whose folder cannot be written, or whose keys are forged, must not keep the others waiting."""
         try:
             yield
-        except (OSError, LeafmarkError) as error:
+        except (OSError, LeafmarkError, ResponseError) as error:
             log.warning("steward passes over a stage", scan=scan_id, stage=stage, error=str(error))
 
     def _forget(self, name: bytes, inbox: Inbox) -> None:

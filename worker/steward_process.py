@@ -18,7 +18,7 @@ from worker.steward import Steward
 from worker.workshop import Workshop
 
 _STOP_SECONDS = 8.0
-_RESTART_SECONDS = 0.5
+_LOOK_SECONDS = 0.5
 
 log = structlog.get_logger("leafmark.steward")
 
@@ -58,9 +58,9 @@ class StewardProcess:
         return process
 
     def _keep_alive(self) -> None:
-        while not self._stopping.is_set():
-            self._process.join(_RESTART_SECONDS)
-            if self._process.is_alive() or self._stopping.wait(_RESTART_SECONDS):
+        # Looks now and then instead of waiting for its end: under gevent that would hold up everything else.
+        while not self._stopping.wait(_LOOK_SECONDS):
+            if self._process.is_alive():
                 continue
             log.warning("steward died and is started again", exit_code=self._process.exitcode)
             self._process = self._start()

@@ -1,5 +1,6 @@
 """The one task: a page. Thin, because what it does is in `process.py` and can be tested without Celery."""
 
+import time
 from functools import cache
 
 import structlog
@@ -9,10 +10,11 @@ from checkpointing.errors import InputError, UnknownNameError, in_one_line
 from worker.celery import app, settings
 from worker.dispatch import PAGE_TASK
 from worker.messages import PageMessage
-from worker.process import process_page
+from worker.process import Outcome, process_page
 from worker.workshop import Workshop
 
 REFUSED = "refused"
+_BACK_OFF_SECONDS = 1.0
 
 log = structlog.get_logger("leafmark.task")
 
@@ -40,7 +42,11 @@ def process(**arguments: object) -> str:
         log.error("message refused", error=in_one_line("; ".join(faults)))
         return REFUSED
     try:
-        return process_page(workshop(), message).value
+        outcome = process_page(workshop(), message)
     except (UnknownNameError, InputError) as error:
         log.error("message refused", error=str(error))
         return REFUSED
+    if outcome is Outcome.WAITS:
+        # The next page would fare no better just now, and its work would be lost as well.
+        time.sleep(_BACK_OFF_SECONDS)
+    return outcome.value

@@ -3,6 +3,7 @@
 Worker, steward and producer all get what they need here, so that each part can be made with arguments alone.
 """
 
+import itertools
 from functools import cache, cached_property, lru_cache
 from typing import Any
 
@@ -17,6 +18,7 @@ from checkpointing.errors import StorageError
 from checkpointing.file import CheckpointFile
 from checkpointing.inbox import Inbox
 from checkpointing.outputs import OutputFolder, OutputSchema
+from worker.broker import tls_options
 from worker.claims import Claims
 from worker.dispatch import Dispatch, message_template
 from worker.open_stages import OpenStages
@@ -43,13 +45,20 @@ def socket_options(redis_url: str) -> dict[str, Any]:
     return options
 
 
-def connect(settings: Settings) -> Redis:
-    """A client of the broker. Says nothing yet: the first command connects."""
+def connect(settings: Settings, *, patient: bool = True) -> Redis:
+    """A client of the broker. Says nothing yet: the first command connects.
+
+    Args:
+        settings: say where it is.
+        patient: whether to ask a server again that takes the connection and then says nothing.
+    """
+    again = (RedisConnectionError, RedisTimeoutError) if patient else (RedisConnectionError,)
     client: Redis = Redis.from_url(
         settings.redis_url,
         **socket_options(settings.redis_url),
-        retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), retries=3),
-        retry_on_error=[RedisConnectionError, RedisTimeoutError],
+        **tls_options(settings.redis_url),
+        retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), retries=3, supported_errors=again),
+        retry_on_error=list(again),
     )
     return client
 
@@ -112,10 +121,10 @@ class Workshop:
         """The coordinator of a stage.
 
         Raises:
-            UnknownNameError: there is no such stage.
+            UnknownNameError: there is no such stage or scan.
         """
-        file = self.checkpoint_file(scan_id, stage_name)
-        return Coordinator(self.redis, self.keys, file, self.outputs(scan_id, stage_name))
+        file, outputs = self.checkpoint_file(scan_id, stage_name), self.outputs(scan_id, stage_name)
+        return Coordinator(self.redis, self.keys, file, outputs, self.metadata(scan_id).total_pages)
 
     def queue(self, scan_id: str, stage_name: str) -> PageQueue:
         """The queue of a stage, as one scan sees it."""
@@ -128,6 +137,23 @@ class Workshop:
             kombu.exceptions.OperationalError: the broker failed.
         """
         return len(self._app.control.ping(timeout=1.0))
+
+    def stop_running(self, scan_id: str, stage_name: str) -> int:
+        """End the processes that work on pages of a stage; returns how many pages that were.
+
+        Raises:
+            kombu.exceptions.OperationalError: the broker failed.
+        """
+        wanted = (scan_id, stage_name)
+        replies = self._app.control.inspect(timeout=1.0).active() or {}
+        tasks = [
+            task["id"]
+            for task in itertools.chain.from_iterable(replies.values())
+            if (task["kwargs"].get("scan_id"), task["kwargs"].get("stage")) == wanted
+        ]
+        if tasks:
+            self._app.control.revoke(tasks, terminate=True)
+        return len(tasks)
 
     def _read_metadata(self, scan_id: str, _version: object = None) -> ScanMetadata:
         if not self.root.exists():
@@ -144,9 +170,7 @@ class Workshop:
         return Inbox(self.redis, self.keys, scan_id, stage_name)
 
     def _make_dispatch(self, stage_name: str) -> Dispatch:
-        soft, hard = self.settings.soft_seconds(stage_name), self.settings.hard_seconds(stage_name)
-        template = message_template(self._app, stage_name, soft, hard)
-        return Dispatch(self.redis, self.keys, stage_name, template)
+        return Dispatch(self.redis, self.keys, stage_name, message_template(self._app, stage_name))
 
     def _make_stage(self, name: str) -> Stage:
         return make_stage(name, self.settings)

@@ -28,12 +28,12 @@ def book(deployment: Deployment, slips: Path) -> Deployment:
 
 
 def _lock_holder(deployment: Deployment, workers: list[Process]) -> Process | None:
-    """The worker whose steward holds the commit lock just now."""
+    """The worker whose steward, a process of its group, holds the commit lock just now."""
     token = deployment.redis.get(deployment.keys.commit(SCAN, "ocr"))
     if not isinstance(token, bytes):
         return None
-    pid = int(token.split(b":")[-2])
-    return next((worker for worker in workers if worker.pid == pid), None)
+    group = os.getpgid(int(token.split(b":")[-2]))
+    return next((worker for worker in workers if worker.pid == group), None)
 
 
 def test_killed_workers_lose_no_page_and_repeat_none(book: Deployment) -> None:

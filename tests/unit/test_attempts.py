@@ -20,6 +20,7 @@ from worker.queue import PageQueue
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     made = make_shop(tmp_path / "scans", monkeypatch)
     made.write_scan()
+    made.ask_for((1, 5))
     return made
 
 
@@ -171,3 +172,18 @@ def test_a_page_whose_second_message_cannot_be_sent_is_left_to_the_steward(
     shop.stage.act = raising(ValueError("bad luck"))
     assert shop.process(1) in {Outcome.WAITS, Outcome.TRY_AGAIN}
     assert not is_claimed(shop, 1)
+
+
+def test_a_second_message_for_a_page_in_quarantine_does_not_have_it_worked_on_again(shop: Shop) -> None:
+    shop.stage.act = raising(ValueError("bad luck"))
+    for _ in range(3):
+        shop.process(1)
+    shop.commit()
+    assert shop.process(1) is Outcome.QUARANTINED
+    assert shop.stage.runs == [1, 1, 1]
+
+
+def test_a_completed_page_leaves_no_count_of_its_attempts(shop: Shop) -> None:
+    shop.process(1)
+    shop.commit()
+    assert attempts_of(shop, 1) == 0

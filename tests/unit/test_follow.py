@@ -73,14 +73,15 @@ def test_a_checkpoint_that_did_not_change_is_neither_shown_nor_read_again(
     """A book of 100,000 pages takes a second to parse, and is polled several times a second."""
     shop.ask_for((1, 2))
     shop.complete(1)
+    file = shop.another_workshop().checkpoint_file(SCAN, STAGE)
     reads = []
-    read = CheckpointFile.read
+    read = file.read
 
-    def counted(file: CheckpointFile) -> Checkpoint:
+    def counted() -> Checkpoint:
         reads.append(1)
-        return read(file)
+        return read()
 
-    monkeypatch.setattr(CheckpointFile, "read", counted)
+    monkeypatch.setattr(file, "read", counted)
     polls = []
 
     def step() -> None:
@@ -89,7 +90,7 @@ def test_a_checkpoint_that_did_not_change_is_neither_shown_nor_read_again(
             shop.complete(2)
 
     view = Seen()
-    follow(file_of(shop), {1, 2}, view, step)
+    follow(file, {1, 2}, view, step)
     assert view.shown == [(1, 0), (2, 0)]
     assert len(reads) == 2
 

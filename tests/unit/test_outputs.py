@@ -3,9 +3,9 @@ import hashlib
 import json
 import os
 import time
-from pathlib import Path
 from typing import Any, NoReturn
 
+import psutil
 import pytest
 
 from checkpointing.errors import PageOutputError
@@ -18,6 +18,10 @@ def evidence(book: Book, page: int, version: str = "1") -> PageRecord:
     """What the checkpoint keeps of an output as it stands now."""
     raw = book.outputs.path_of(page).read_bytes()
     return PageRecord(sha256=hashlib.sha256(raw).hexdigest(), schema_version=version)
+
+
+def open_files() -> int:
+    return psutil.Process().num_fds()
 
 
 class TestAnOutputThatCounts:
@@ -122,19 +126,72 @@ class TestAnOutputThatDoesNotCount:
         book.outputs.path_of(1).symlink_to("nowhere")
         assert book.outputs.check(1).problem is Problem.MISSING
 
-    def test_one_the_disk_cannot_read(self, book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-        def fail(_: Path) -> NoReturn:
+    def test_one_the_disk_cannot_read_is_not_taken_for_missing(
+        self, book: Book, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(_fd: int, _length: int) -> NoReturn:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
         book.write(1)
-        monkeypatch.setattr(Path, "read_bytes", fail)
-        verdict = book.outputs.check(1)
-        assert verdict.problem is Problem.UNREADABLE
-        assert "Input/output error" in verdict.detail
+        sha256 = book.outputs.check(1).sha256 or ""
+        before = open_files()
+        monkeypatch.setattr(os, "read", fail)
+        with pytest.raises(OSError, match="Input/output error"):
+            book.outputs.check(1)
+        with pytest.raises(OSError, match="Input/output error"):
+            book.outputs.holds(1, sha256)
+        assert open_files() == before
 
     def test_cannot_be_loaded(self, book: Book) -> None:
         with pytest.raises(PageOutputError, match="page 1 has no valid output"):
             book.outputs.load(1)
+
+
+class TestReading:
+    @pytest.mark.parametrize("most", [1, 7, 1 << 20])
+    def test_an_output_is_read_to_its_end_however_little_comes_at_once(
+        self, book: Book, monkeypatch: pytest.MonkeyPatch, most: int
+    ) -> None:
+        """A network file system may give less than was asked for; what a page begins with is not the page."""
+        book.write(1)
+        sha256 = book.outputs.check(1).sha256
+        assert sha256 is not None
+        read = os.read
+        monkeypatch.setattr(os, "read", lambda fd, length: read(fd, min(most, length)))
+        assert book.outputs.check(1) == Verdict(1, sha256)
+        assert book.outputs.load(1) == {"page_number": 1, "text": "words"}
+        assert book.outputs.holds(1, sha256)
+        with book.outputs.path_of(1).open("ab") as file:
+            file.write(b" ")
+        assert not book.outputs.holds(1, sha256)
+
+    @pytest.mark.parametrize("length", [(1 << 16) - 100, 1 << 16, 300_000])
+    def test_a_long_output_counts_with_all_its_bytes(self, book: Book, length: int) -> None:
+        raw = leaf(1, "w" * (length + 1 - len(leaf(1, "w"))))
+        assert len(raw) == length
+        book.write(2)
+        book.outputs.path_of(1).write_text(raw)
+        assert book.outputs.check(1) == Verdict(1, hashlib.sha256(raw.encode()).hexdigest())
+        assert book.outputs.load(1) == json.loads(raw)
+
+    def test_what_is_loaded_is_what_was_checked(self, book: Book) -> None:
+        """Between two reads somebody may have replaced it by something that was never checked."""
+
+        def parse_and_replace(raw: bytes) -> Leaf:
+            book.outputs.path_of(1).write_text("{}")
+            return Leaf.model_validate_json(raw)
+
+        book.write(1)
+        folder = OutputFolder(book.outputs.path, OutputSchema(parse_and_replace))
+        assert folder.load(1) == {"page_number": 1, "text": "words"}
+
+    def test_a_thousand_looks_leave_no_file_open(self, book: Book) -> None:
+        book.write(1)
+        before = open_files()
+        for page in (1, 2) * 500:
+            book.outputs.check(page)
+            book.outputs.holds(page, "a" * 64)
+        assert open_files() == before
 
 
 class TestFindingPages:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.shop import SCAN, STAGE, Shop, make_shop, named_in
+from worker.gate import admit
 from worker.queue import PageQueue
 
 OTHER = "another-book"
@@ -186,3 +187,18 @@ def test_a_flushed_queue_takes_every_page_again(shop: Shop) -> None:
     shop.redis.flushall()
     assert shop.queue.carried() == set()
     assert put(shop.queue, 1, 2, 3) == [1, 2, 3]
+
+
+def test_pages_that_were_lost_go_before_all_others(shop: Shop) -> None:
+    put(shop.queue, *range(1, 31))
+    assert [shop.take_message(), shop.take_message()] == [(SCAN, 1), (SCAN, 2)]
+    begin(shop, 1, 2)
+    assert shop.queue.put_first([1, 2, 3, 30]) == [1, 2]
+    assert [page for _, page in shop.messages()][:4] == [1, 2, 3, 4]
+
+
+def test_a_message_passes_the_gate_that_workers_take_it_through(shop: Shop) -> None:
+    put(shop.queue, 7)
+    raw = shop.redis.rpop(shop.workshop.keys.queue(STAGE))
+    assert isinstance(raw, bytes)
+    assert named_in(admit(raw, STAGE)) == (SCAN, 7)

@@ -1,9 +1,10 @@
-from typing import Any
+import os
+from typing import Any, NoReturn
 
 import pytest
 
 from checkpointing.models import Checkpoint, FailedPage, PageRecord
-from checkpointing.outputs import Problem
+from checkpointing.outputs import OutputFolder, OutputSchema, Problem
 from checkpointing.resume import Findings, bring_in_line
 from tests.unit.conftest import Book, leaf
 
@@ -46,6 +47,28 @@ def test_where_nothing_changed_nothing_changes(checkpoint: Checkpoint, book: Boo
     findings = resume(checkpoint, book)
     assert (findings.valid, findings.adopted, findings.faults) == ({1, 2, 3, 4}, set(), {})
     assert Checkpoint.model_validate_json(before).pages == checkpoint.pages
+
+
+def test_times_are_not_looked_at(checkpoint: Checkpoint, book: Book) -> None:
+    """A copy to another disk gives every file a new time; and an edit can keep the old one."""
+    edited = book.outputs.path_of(2)
+    stat = edited.stat()
+    edited.write_text(leaf(2, "sword"))
+    os.utime(edited, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    for page in (1, 3, 4):
+        os.utime(book.outputs.path_of(page), ns=(1, 1))
+    findings = resume(checkpoint, book)
+    assert edited.name not in {path.name for path in book.outputs.path.iterdir()}
+    assert (findings.valid, problems(findings)) == ({1, 3, 4}, {2: Problem.CHANGED})
+
+
+def test_pages_as_they_were_are_neither_parsed_nor_written_down_anew(checkpoint: Checkpoint, book: Book) -> None:
+    def never(_: bytes) -> NoReturn:
+        pytest.fail("parsed again")
+
+    before = dict(checkpoint.pages)
+    bring_in_line(checkpoint, OutputFolder(book.outputs.path, OutputSchema(never)), TOTAL)
+    assert all(checkpoint.pages[page] is record for page, record in before.items())
 
 
 def test_a_page_that_was_never_done_is_no_fault(book: Book) -> None:

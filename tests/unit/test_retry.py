@@ -1,12 +1,13 @@
 """`producer retry`: quarantined pages get new attempts, and no other page is touched."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from checkpointing.errors import InputError, UnknownNameError
 from checkpointing.models import FailedPage
-from producer import cli
+from producer.commands.retry import retry_command
 from tests.shop import SCAN, STAGE, Shop, make_shop
 
 
@@ -16,7 +17,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     monkeypatch.setattr("producer.enqueue.check_broker", bool)  # the fake broker has no address
     made = make_shop(tmp_path / "scans", monkeypatch)
     made.write_scan()
-    monkeypatch.setattr(cli, "_workshop", lambda _settings: made.workshop)
+    monkeypatch.setattr("producer.commands.options.open_workshop", lambda _settings: made.workshop)
     made.ask_for((1, 3))
     made.complete(1)
     made.hand_over(*(FailedPage(page=page, kind="torn", message="torn", attempts=3) for page in (2, 3)))
@@ -25,43 +26,84 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
 
 
 def test_all_pages_in_quarantine_are_tried_again_and_no_others(shop: Shop) -> None:
-    cli.retry_command(SCAN, STAGE)
+    retry_command(SCAN, STAGE)
     assert shop.waiting_pages() == [2, 3]
     assert shop.checkpoint().quarantined() == set()
     assert shop.checkpoint().pending() == [2, 3]
 
 
 def test_only_the_named_pages_are_tried_again(shop: Shop) -> None:
-    cli.retry_command(SCAN, STAGE, pages="3")
+    retry_command(SCAN, STAGE, pages="3")
     assert shop.waiting_pages() == [3]
     assert shop.checkpoint().quarantined() == {2}
 
 
 def test_with_nothing_in_quarantine_nothing_is_done(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    cli.retry_command(SCAN, STAGE)
+    retry_command(SCAN, STAGE)
     for _ in range(2):
         shop.process_next()
     shop.commit()
     capsys.readouterr()
-    cli.retry_command(SCAN, STAGE)
+    retry_command(SCAN, STAGE)
     assert shop.waiting_pages() == []
     assert shop.checkpoint().pending() == []
     assert "enqueued" not in capsys.readouterr().out
 
 
 def test_a_page_that_is_not_in_quarantine_is_not_done_again(shop: Shop) -> None:
-    cli.retry_command(SCAN, STAGE, pages="1,2")
+    retry_command(SCAN, STAGE, pages="1,2")
     assert shop.waiting_pages() == [2]
 
 
 def test_a_page_that_is_not_in_the_book_is_refused(shop: Shop) -> None:
     with pytest.raises(UnknownNameError, match="there is no page 9: the book has 5 pages"):
-        cli.retry_command(SCAN, STAGE, pages="2,9")
+        retry_command(SCAN, STAGE, pages="2,9")
     assert shop.waiting_pages() == []
     assert shop.checkpoint().quarantined() == {2, 3}
 
 
 def test_what_is_no_list_of_pages_is_refused(shop: Shop) -> None:
     with pytest.raises(InputError, match="is not a list of pages"):
-        cli.retry_command(SCAN, STAGE, pages="two")
+        retry_command(SCAN, STAGE, pages="two")
+    assert shop.waiting_pages() == []
+
+
+def quarantine_for_other_reasons(shop: Shop) -> None:
+    """Page 4 and 5 besides: 4 for what its fellow pages are not."""
+    shop.ask_for((4, 5))
+    shop.hand_over(
+        FailedPage(page=4, kind="timeout", message="slow", attempts=3),
+        FailedPage(page=5, kind="torn", message="torn", attempts=3),
+    )
+    shop.commit()
+
+
+def test_only_the_pages_given_up_on_for_a_reason_are_tried_again(shop: Shop) -> None:
+    quarantine_for_other_reasons(shop)
+    retry_command(SCAN, STAGE, reason="timeout")
+    assert shop.waiting_pages() == [4]
+    assert shop.checkpoint().quarantined() == {2, 3, 5}
+
+
+def test_a_reason_and_pages_together_are_both_insisted_on(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    quarantine_for_other_reasons(shop)
+    retry_command(SCAN, STAGE, pages="1,3-4", reason="torn")
+    assert shop.waiting_pages() == [3]
+    retry_command(SCAN, STAGE, pages="2", reason="timeout")
+    assert shop.waiting_pages() == [3]
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def test_a_reason_that_no_page_has_is_refused_with_those_there_are(shop: Shop) -> None:
+    quarantine_for_other_reasons(shop)
+    with pytest.raises(UnknownNameError, match=r"for 'crash'; the reasons there are: timeout \(1\), torn \(3\)$"):
+        retry_command(SCAN, STAGE, reason="crash")
+    assert shop.checkpoint().quarantined() == {2, 3, 4, 5}
+
+
+def test_with_nothing_to_do_the_json_says_so(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    retry_command(SCAN, STAGE, pages="1", as_json=True)
+    form = json.loads(capsys.readouterr().out)
+    assert (form["wanted"], form["remaining"], form["enqueued"]) == (0, 0, 0)
+    assert [failed["page"] for failed in form["quarantined"]] == [2, 3]
     assert shop.waiting_pages() == []

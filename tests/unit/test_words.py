@@ -10,7 +10,9 @@ import pytest
 from checkpointing.errors import StageFailedError
 from checkpointing.models import FailedPage, Status
 from checkpointing.outputs import Problem, Verdict
-from producer import cli, words
+from producer import words
+from producer.commands.waiting import insist_on_success
+from producer.console import notes, print_json, results
 from producer.enqueue import Plan
 from producer.status import ScanStatus, scan_status
 from tests.shop import SCAN, STAGE, Shop, make_shop
@@ -49,7 +51,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> Said:
     """The lines that the command line says about a plan."""
 
     def say(made: Plan) -> list[str]:
-        words.say_plan(cli.notes, made)
+        words.say_plan(notes, made)
         return capsys.readouterr().err.splitlines()
 
     return say
@@ -135,7 +137,7 @@ def scan_with_trouble(shop: Shop) -> ScanStatus:
 
 def test_the_table_shows_a_stage_a_row_without_any_markup(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     scan = scan_with_trouble(shop)
-    cli.results.print(words.status_table([scan]))
+    results.print(words.status_table([scan]))
     text = capsys.readouterr().out
     for cell in (SCAN, STAGE, "failed", "2/5", "$0.25"):
         assert cell in text
@@ -144,7 +146,7 @@ def test_the_table_shows_a_stage_a_row_without_any_markup(shop: Shop, capsys: py
 
 
 def test_failures_are_shown_word_for_word(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    words.say_failures(cli.results, [scan_with_trouble(shop)])
+    words.say_failures(results, [scan_with_trouble(shop)])
     assert capsys.readouterr().out.splitlines() == [
         f"{SCAN}/{STAGE}: 2 of 5 pages complete, 1 quarantined",
         "  page 2: torn [in] two :100: (torn, 3 attempts)",
@@ -153,11 +155,11 @@ def test_failures_are_shown_word_for_word(shop: Shop, capsys: pytest.CaptureFixt
 
 def test_json_is_printed_word_for_word(capsys: pytest.CaptureFixture[str]) -> None:
     form = {"title": "A :book: of [bold] 100 pages :100:", "long": "x" * 500, "accents": "é漢"}
-    cli._print_json(form)
+    print_json(form)
     assert json.loads(capsys.readouterr().out) == form
 
 
 def test_a_stage_that_ended_badly_is_an_error_that_says_where_the_reasons_are(shop: Shop) -> None:
     scan_with_trouble(shop)
     with pytest.raises(StageFailedError, match=r"2 of 5 pages complete, 1 quarantined; `producer status a-book`"):
-        cli._insist_on_success(shop.checkpoint())
+        insist_on_success(shop.checkpoint())

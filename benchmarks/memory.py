@@ -1,0 +1,138 @@
+"""What a long book costs the one who keeps its checkpoint: memory, bytes, seconds.
+
+The memory is that of a real worker's largest process, which is its steward's, who commits and heals: from its start
+in the last hundredth of a book to the book's end. The seconds are those of single commits and single looks of the
+healer over the same book, in this process.
+"""
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from benchmarks.report import note, report
+from checkpointing.models import Completion, PageRecord, Status, now
+from producer.embedded import embedded_broker
+from tests.deployment import deployment_in
+from tests.shop import write_scan
+from tests.work_stage import WorkOutput
+from tests.workload import WorkStage
+from worker.app import make_app
+from worker.healing import Healer
+from worker.settings import Settings
+from worker.workshop import Workshop
+
+_SCAN = "a-long-book"
+_STAGE = WorkStage.name
+_WORKER = [sys.executable, "-m", "celery", "-A", "tests.workload", "worker", "--concurrency=1"]
+_BATCH = 10
+_MIB = 1 << 20
+
+
+def run(page_count: int = 100_000, rounds: int = 5) -> None:
+    """Measure and report."""
+    with (
+        tempfile.TemporaryDirectory() as name,
+        embedded_broker(Path(name) / "broker") as broker,
+        deployment_in(Path(name) / "run", broker.url) as deployment,
+    ):
+        settings = Settings(storage_root=deployment.root, redis_url=broker.url)
+        app = make_app(settings)
+        workshop = Workshop(settings, app)
+        note(f"Writing a book of {page_count} pages, all but the last hundredth complete ...")
+        left = _write_long_book(workshop, page_count, max(2 * rounds * _BATCH, page_count // 100))
+        size = workshop.checkpoint_file(_SCAN, _STAGE).signature().size
+        looks = [_seconds(lambda: _look(workshop)) for _ in range(rounds)]
+        first_looks = [_seconds(lambda: _look(Workshop(settings, app))) for _ in range(rounds)]
+        commits = [
+            _commit_seconds(workshop, left[first : first + _BATCH]) for first in range(0, rounds * _BATCH, _BATCH)
+        ]
+        broker.flush()
+        worker = deployment.start(_WORKER)
+        deployment.wait_until_ready()
+        # Not by reading the checkpoint: that alone would keep one core busy.
+        deployment.wait(lambda: not workshop.open_stages.all(), 300, "the stage to be closed")
+        peak = max(map(_peak_bytes, (worker.pid, *(child.pid for child in psutil.Process(worker.pid).children()))))
+        if (status := workshop.checkpoint_file(_SCAN, _STAGE).read().status) is not Status.COMPLETED:
+            raise RuntimeError(f"the book is {status}")
+    where = f"at {page_count} pages"
+    report(f"peak memory of the coordinator {where}", peak / _MIB, "MiB", "none; under 300 MiB is the target", None)
+    report(f"checkpoint bytes a page {where}", size / page_count, "bytes", "none", None)
+    report(f"one commit {where}", statistics.median(commits), "s", "none", None)
+    report(f"one look of the healer {where}", statistics.median(looks), "s", "none", None)
+    name = f"the same, when somebody else has committed, {where}"
+    report(name, statistics.median(first_looks), "s", "none", None)
+
+
+def _write_long_book(workshop: Workshop, page_count: int, left: int) -> list[int]:
+    """A book whose last pages are still to be done, as a crash of everything leaves it; returns these.
+
+    Nobody looks into the outputs of pages that are complete already, so these are empty files.
+    """
+    write_scan(workshop.root, _SCAN, page_count)
+    outputs = workshop.outputs(_SCAN, _STAGE)
+    outputs.path.mkdir()
+    file = workshop.checkpoint_file(_SCAN, _STAGE)
+    complete = range(1, page_count - left + 1)
+    with file.exclusive() as checkpoint:
+        checkpoint.total_pages = page_count
+        checkpoint.request(1, page_count)
+        for page in complete:
+            outputs.path_of(page).touch()
+            # As different from page to page as they are in life.
+            record = PageRecord(
+                sha256=os.urandom(32).hex(),
+                schema_version=WorkStage.version,
+                cost_usd=page % 997 / 10_000,
+                seconds=page % 991 / 100,
+                attempts=1,
+                completed_at=now(),
+                worker=f"machine-{page % 7}:12345",
+            )
+            checkpoint.complete(page, record)
+        checkpoint.begin()
+        workshop.open_stages.add(_SCAN, _STAGE, checkpoint.requested)
+        file.save(checkpoint)
+    return list(range(page_count - left + 1, page_count + 1))
+
+
+def _look(workshop: Workshop) -> None:
+    # A healer of its own each time finds nothing lost, and changes nothing: it would have to see it twice.
+    healer = Healer(workshop)
+    workshop.redis.delete(workshop.keys.heal(_SCAN, _STAGE))
+    healer.heal(_SCAN, _STAGE)
+
+
+def _commit_seconds(workshop: Workshop, pages: list[int]) -> float:
+    """Seconds that it takes to merge a few completions, whose outputs are there."""
+    outputs = workshop.outputs(_SCAN, _STAGE)
+    with workshop.redis.pipeline() as pipeline:
+        for page in pages:
+            sha256 = outputs.save(page, WorkOutput(page_number=page, text="words"))
+            completion = Completion(page=page, sha256=sha256, schema_version=WorkStage.version, cost_usd=0.01)
+            workshop.inbox(_SCAN, _STAGE).put(completion, pipeline)
+        pipeline.execute()
+    # Whoever committed a moment ago: this is not about the pause.
+    workshop.redis.delete(workshop.keys.commit(_SCAN, _STAGE))
+    commit = workshop.coordinator(_SCAN, _STAGE).commit()
+    if commit is None or commit.completed != pages:
+        raise RuntimeError(f"the commit did not merge the pages {pages}: {commit}")
+    return commit.seconds
+
+
+def _peak_bytes(pid: int) -> int:
+    """The most memory that a process has had in use so far, as Linux accounts for it."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    kibibytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(kibibytes) * 1024
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started

@@ -1,0 +1,119 @@
+"""What a resume costs: `enqueue` of a finished book, against reading and hashing the same files.
+
+Ours is the whole of `producer.enqueue.enqueue` as a new process does it once it is up: read the checkpoint, compare
+every page with its output, save the checkpoint, say what is left. The yardstick is the plain loop that a person
+would write. They take turns: on the files as they are, and after a `touch` of all of them, since a time proves
+nothing and is not looked at.
+"""
+
+import gc
+import hashlib
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from celery import Celery
+
+from benchmarks.report import note, report
+from checkpointing.models import PageRecord, now
+from producer.embedded import embedded_broker
+from producer.enqueue import Request, enqueue
+from tests.shop import write_scan
+from tests.work_stage import WorkOutput
+from tests.workload import WorkStage
+from worker.app import make_app
+from worker.settings import Settings
+from worker.workshop import Workshop
+
+_SCAN = "a-finished-book"
+_STAGE = WorkStage.name
+# With the rest of the JSON, an output of 7 KB.
+_TEXT = ("leafmark " * 1000)[:6950]
+
+
+def run(page_count: int = 20_000, rounds: int = 7) -> None:
+    """Measure and report."""
+    with tempfile.TemporaryDirectory() as name, embedded_broker(Path(name) / "broker") as broker:
+        settings = Settings(storage_root=Path(name) / "scans", redis_url=broker.url)
+        app = make_app(settings)
+        note(f"Writing a book of {page_count} pages ...")
+        folder = _write_finished_book(Workshop(settings, app), page_count)
+
+        def touch() -> None:
+            for path in folder.iterdir():
+                os.utime(path)
+
+        _resume(settings, app, page_count)  # Whatever is loaded when first used is loaded now.
+        # The tests' libraries are loaded here as well; collections of garbage shall not walk through these.
+        gc.freeze()
+        for words, prepare in (("", id), (" after touch", lambda _: touch())):
+            ours, plain = [], []
+            for number in range(rounds):
+                prepare(number)
+                plain.append(_seconds(lambda: _read_and_hash(folder)))
+                ours.append(_seconds(lambda: _resume(settings, app, page_count)))
+                note(f"resume: {ours[-1]:.3f} s, reading and hashing: {plain[-1]:.3f} s")
+            value, yardstick = statistics.median(ours), statistics.median(plain)
+            report(
+                f"resume check of {page_count} valid pages{words}",
+                value,
+                "s",
+                f"reading and hashing the same files: {yardstick:.3f} s",
+                value / yardstick,
+            )
+
+
+def _write_finished_book(workshop: Workshop, page_count: int) -> Path:
+    """A book with every page complete, as workers leave it; returns the folder of its outputs."""
+    write_scan(workshop.root, _SCAN, page_count)
+    outputs = workshop.outputs(_SCAN, _STAGE)
+    outputs.path.mkdir()
+    file = workshop.checkpoint_file(_SCAN, _STAGE)
+    with file.exclusive() as checkpoint:
+        checkpoint.total_pages = page_count
+        checkpoint.request(1, page_count)
+        for page in range(1, page_count + 1):
+            raw = WorkOutput(page_number=page, text=_TEXT).model_dump_json().encode()
+            # Not saved durably: that is not what is measured, and takes minutes.
+            outputs.path_of(page).write_bytes(raw)
+            checkpoint.complete(page, _record(raw))
+        checkpoint.settle()
+        file.save(checkpoint)
+    os.sync()
+    return outputs.path
+
+
+def _record(raw: bytes) -> PageRecord:
+    return PageRecord(
+        sha256=hashlib.sha256(raw).hexdigest(),
+        schema_version=WorkStage.version,
+        cost_usd=0.0123,
+        seconds=1.234,
+        attempts=1,
+        completed_at=now(),
+        worker="a-machine:12345",
+    )
+
+
+def _read_and_hash(folder: Path) -> None:
+    for name in sorted(os.listdir(folder)):
+        with open(os.path.join(folder, name), "rb") as file:  # noqa: PTH118, PTH123  # pathlib would only slow it down
+            hashlib.sha256(file.read()).hexdigest()
+
+
+def _resume(settings: Settings, app: Celery, page_count: int) -> None:
+    # A new workshop remembers nothing, like a new process.
+    workshop = Workshop(settings, app)
+    made = enqueue(workshop, Request(_SCAN, _STAGE))
+    if (made.completed, made.remaining) != (page_count, []):
+        raise RuntimeError(f"{made.completed} of {page_count} pages were found complete")
+    workshop.redis.close()
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started

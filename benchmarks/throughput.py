@@ -1,0 +1,119 @@
+"""Completions a second, against a bare Celery task that saves the same 7 KB as durably and does nothing else.
+
+The pages cost next to nothing, so what is measured is the machinery. All of them are enqueued before the worker
+starts. The clock runs from the tenth part of the outputs to the last one; with us, to the checkpoint that has them
+all. The sides take turns, after a round that is not counted, and medians are compared.
+
+The seed taken literally stands beside them: the bare task, and after each page a lock in Redis under which the
+checkpoint is read, the page added, and the file written again.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from benchmarks.finished import finish_pages
+from benchmarks.report import note, report
+from producer.embedded import EmbeddedBroker, embedded_broker
+from tests.deployment import Deployment, deployment_in
+from tests.shop import write_scan
+from tests.workload import app
+from worker.settings import Settings
+from worker.workshop import Workshop
+
+PREFORK = ("--concurrency=2",)
+THREADS = ("--pool=threads", "--concurrency=32")
+_SCAN = "book"
+_SHORT_BOOK = 200
+_TIMEOUT_SECONDS = 600
+
+Measure = Callable[[Deployment], float]
+
+
+def run(page_count: int = 3000, rounds: int = 5) -> None:
+    """Measure and report."""
+    with tempfile.TemporaryDirectory() as name, embedded_broker(Path(name) / "broker") as broker:
+        compare = partial(_compare, Path(name), broker, rounds)
+        for pool, words in ((PREFORK, "2 prefork processes"), (THREADS, "a pool of 32 threads")):
+            ours, bare = compare(partial(_leafmark, pool, page_count), partial(_bare, "save", pool, page_count))
+            _say(f"completions a second, {words}", ours, "bare Celery task", bare)
+        literal, bare = compare(
+            partial(_bare, "save_and_rewrite", PREFORK, page_count), partial(_bare, "save", PREFORK, page_count)
+        )
+        _say("the seed taken literally, 2 prefork processes", literal, "bare Celery task", bare)
+        long_book = page_count * 20 // 3
+        at_end, short = compare(
+            partial(_outputs_only, PREFORK, page_count, done_before=long_book - page_count),
+            partial(_outputs_only, PREFORK, _SHORT_BOOK),
+        )
+        _say(f"outputs a second in a book of {long_book} pages", at_end, f"in one of {_SHORT_BOOK} pages", short)
+
+
+def _say(name: str, value: float, yardstick: str, other: float) -> None:
+    report(name, value, "pages/s", f"{yardstick}: {other:.1f} pages/s", value / other)
+
+
+def _compare(
+    folder: Path, broker: EmbeddedBroker, rounds: int, ours: Measure, theirs: Measure
+) -> tuple[float, float]:
+    """Medians of the rates of two sides."""
+    rates = []
+    for number in range(rounds + 1):
+        pair = []
+        for measure in (ours, theirs):
+            broker.flush()
+            with (
+                tempfile.TemporaryDirectory(dir=folder) as name,
+                deployment_in(Path(name), broker.url, "work") as made,
+            ):
+                pair.append(measure(made))
+        note(f"round {number}: {pair[0]:.0f} and {pair[1]:.0f} pages/s")
+        rates.append(pair)
+    counted = rates[1:]
+    return statistics.median(ours for ours, _ in counted), statistics.median(theirs for _, theirs in counted)
+
+
+def _leafmark(pool: tuple[str, ...], pages: int, deployment: Deployment, done_before: int = 0) -> float:
+    """Pages a second until the checkpoint names them all."""
+    write_scan(deployment.root, _SCAN, done_before + pages)
+    if done_before:
+        settings = Settings(storage_root=deployment.root)
+        finish_pages(Workshop(settings, app), _SCAN, done_before, done_before + pages)
+    deployment.producer("enqueue", _SCAN, "--stage", "work")
+    deployment.start_worker_of("tests.workload", *pool, "--queues=work")
+    deployment.wait_for_status(_SCAN, "completed", _TIMEOUT_SECONDS)
+    ended = (deployment.root / _SCAN / "checkpoints" / "work.json").stat().st_mtime
+    return _rate(deployment, range(done_before + 1, done_before + pages + 1), ended)
+
+
+def _outputs_only(pool: tuple[str, ...], pages: int, deployment: Deployment, done_before: int = 0) -> float:
+    """The same until the last output: in a short book the last commit would weigh too much."""
+    _leafmark(pool, pages, deployment, done_before)
+    return _rate(deployment, range(done_before + 1, done_before + pages + 1))
+
+
+def _bare(task: str, pool: tuple[str, ...], pages: int, deployment: Deployment) -> float:
+    """Pages a second of a task of `benchmarks.bare`."""
+    publish = f"from benchmarks.bare import {task}, publish; publish({task}, '{_SCAN}', {pages})"
+    subprocess.run([sys.executable, "-c", publish], env=deployment.environment, check=True)
+    deployment.start_worker_of("benchmarks.bare", *pool)
+    deployment.wait(lambda: _outputs(deployment) == pages, _TIMEOUT_SECONDS, "the bare task to be done")
+    return _rate(deployment, range(1, pages + 1))
+
+
+def _outputs(deployment: Deployment) -> int:
+    folder = deployment.root / _SCAN / "work"
+    return sum(name.endswith(".json") for name in os.listdir(folder)) if folder.is_dir() else 0
+
+
+def _rate(deployment: Deployment, pages: range, ended: float = 0.0) -> float:
+    """Pages a second, from the tenth part of the outputs to the last one or to `ended`."""
+    folder = deployment.root / _SCAN / "work"
+    times = sorted((folder / f"page_{page:04d}.json").stat().st_mtime for page in pages)
+    skipped = len(times) // 10
+    return (len(times) - skipped - 1) / (max(times[-1], ended) - times[skipped])

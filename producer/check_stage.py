@@ -1,0 +1,181 @@
+"""Comparing one stage's checkpoint with its outputs, file by file. Reads only; works with Redis down.
+
+Work may be under way meanwhile. So whatever looks wrong is looked at again, by the checkpoint as it then is and
+while nobody changes it; and an output that waits to be merged into the checkpoint is given the time for that.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from checkpointing.file import CheckpointFile
+from checkpointing.models import PageRecord, Status
+from checkpointing.outputs import OutputFolder, Problem, Verdict
+from checkpointing.storage_errors import storage_error
+from producer.contradictions import contradictions
+from producer.findings import Finding, Kind
+from producer.folder import foreign_names, leftovers
+from producer.progress import Counting, Step, uncounted
+from producer.snapshot import kept_still, take_snapshot, version_of
+from worker.workshop import Workshop
+
+# How long a coordinator may take to merge what is on storage already, its pause included.
+MERGE_SECONDS = 15.0
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class StageReport:
+    """What a look at one stage found.
+
+    Attributes:
+        stage: which one.
+        pages_checked: how many pages have an output or are complete by the checkpoint.
+        findings: the differences; none for a stage that is in order.
+        pending: the pages that were asked for and are still to be done.
+    """
+
+    stage: str
+    pages_checked: int
+    findings: list[Finding]
+    pending: frozenset[int]
+
+
+def check_stage(
+    workshop: Workshop, scan_id: str, stage: str, total_pages: int, counting: Counting = uncounted
+) -> StageReport:
+    """Compare a stage's checkpoint with its outputs.
+
+    Raises:
+        UnknownNameError: there is no such stage.
+        StorageError: the storage cannot be read.
+    """
+    outputs = workshop.outputs(scan_id, stage)
+    try:
+        return _StageCheck(outputs, workshop.checkpoint_file(scan_id, stage), total_pages).run(counting)
+    except OSError as error:
+        raise storage_error(error, outputs.path) from error
+
+
+class _StageCheck:
+    def __init__(self, outputs: OutputFolder, file: CheckpointFile, total_pages: int) -> None:
+        self._outputs = outputs
+        self._file = file
+        self._total_pages = total_pages
+        self._take_snapshot()
+        self._present = outputs.pages()
+        if not self._now.usable:
+            # Somebody may be rebuilding it, or have begun the stage after the first look.
+            with kept_still(file):
+                self._take_snapshot()
+
+    def run(self, counting: Counting) -> StageReport:
+        temps = self._leftovers()
+        known = self._present | self._now.checkpoint.pages.keys()
+        pages = sorted(page for page in known if page <= self._total_pages)
+        with counting(f"{self._file.scan_id}/{self._file.stage}: pages checked", len(pages)) as step:
+            found = self._look_at(pages, step)
+        if found:
+            found = self._look_again(found)
+        findings = [*self._of_checkpoint(), *found.values(), *self._of_folder(temps)]
+        return StageReport(self._file.stage, len(pages), findings, self._pending)
+
+    def _take_snapshot(self) -> None:
+        self._now = take_snapshot(self._file)
+        self._pending = self._now.pending(self._total_pages)
+
+    def _look_at(self, pages: Iterable[int], step: Step = bool) -> dict[int, Finding]:
+        found = {}
+        for page in pages:
+            difference = self._difference(page)
+            if difference is not None:
+                kind, problem = difference
+                found[page] = self._finding(kind, problem, page)
+            step()
+        return found
+
+    def _look_again(self, found: dict[int, Finding]) -> dict[int, Finding]:
+        with kept_still(self._file):
+            self._take_snapshot()
+            found = self._look_at(found)
+        deadline = time.monotonic() + MERGE_SECONDS
+        while (unmerged := self._unmerged(found)) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+            if version_of(self._file) != self._now.version:
+                self._take_snapshot()
+                still = self._look_at(unmerged)
+                found = {page: finding for page, finding in found.items() if page not in unmerged or page in still}
+        return found
+
+    def _unmerged(self, found: dict[int, Finding]) -> list[int]:
+        """The pages whose output may wait to be merged: those of a stage on which workers may be at work."""
+        if self._now.checkpoint.status not in {Status.IN_PROGRESS, Status.CANCELLED}:
+            return []
+        return [page for page, each in found.items() if each.kind is Kind.UNNAMED]
+
+    def _difference(self, page: int) -> tuple[Kind, str] | None:
+        """What is wrong with one page, if anything."""
+        record = self._now.checkpoint.pages.get(page)
+        if record is None:
+            return self._of_unnamed(self._outputs.check(page))
+        is_current = record.schema_version == self._outputs.schema.version
+        if is_current and record.sha256 and self._outputs.holds(page, record.sha256):
+            # Nearly every page is the one that was accepted, and needs no closer look.
+            return None
+        return self._of_complete(self._outputs.check(page, record), record)
+
+    def _of_complete(self, verdict: Verdict, record: PageRecord) -> tuple[Kind, str] | None:
+        if verdict.problem is Problem.MISSING:
+            return Kind.MISSING, "it is complete by the checkpoint, and there is no output"
+        if verdict.problem is not None:
+            return Kind(verdict.problem.value), f"its output does not count: {verdict.detail}"
+        if record.sha256 is None:
+            return Kind.NO_HASH, "the checkpoint has no hash of its output"
+        version = self._outputs.schema.version
+        if record.schema_version != version:
+            return (
+                Kind.OLDER_SCHEMA,
+                f"its output was checked by schema {record.schema_version}, now it is {version}",
+            )
+        return None
+
+    def _of_unnamed(self, verdict: Verdict) -> tuple[Kind, str] | None:
+        """What is wrong with the output of a page that is not complete by the checkpoint."""
+        problem, asked_for = verdict.problem, verdict.page in self._pending
+        if problem is Problem.MISSING:
+            return None
+        if problem is None:
+            words = "there is a valid output, and the checkpoint does not name the page complete"
+            return (Kind.UNNAMED, words) if self._now.usable else None
+        words = f"its output does not count: {verdict.detail}"
+        if not self._now.usable and (asked_for or not self._now.checkpoint.requested):
+            return Kind(problem.value), words
+        # What was asked for is going to be done, and then replaces it.
+        return None if asked_for else (Kind.STRAY, words)
+
+    def _of_checkpoint(self) -> Iterator[Finding]:
+        if self._now.usable:
+            for words in contradictions(self._now.checkpoint, self._now.raw, self._total_pages):
+                yield self._finding(Kind.CONTRADICTION, words)
+        elif self._now.unusable is not None:
+            yield self._finding(Kind.CHECKPOINT_UNUSABLE, self._now.unusable)
+        elif self._present:
+            words = f"there are {len(self._present)} outputs, and no checkpoint {self._file.path}"
+            yield self._finding(Kind.CHECKPOINT_MISSING, words)
+
+    def _of_folder(self, temps: set[Path]) -> Iterator[Finding]:
+        for page in sorted(page for page in self._present if page > self._total_pages):
+            words = f"there is an output, and the book has {self._total_pages} pages"
+            yield self._finding(Kind.BEYOND_BOOK, words, page)
+        # Looked at twice, because a temp file exists for a moment before its writer has locked it.
+        for path in sorted(temps & self._leftovers()):
+            yield self._finding(Kind.LEFTOVER, f"a crash left the unfinished file {path}")
+        for name in foreign_names(self._outputs):
+            yield self._finding(Kind.FOREIGN, f"{self._outputs.path / name} is not a file of Leafmark")
+
+    def _leftovers(self) -> set[Path]:
+        return leftovers(self._outputs.path) | leftovers(self._file.path.parent, self._file.path.name)
+
+    def _finding(self, kind: Kind, problem: str, page: int | None = None) -> Finding:
+        return Finding(kind, self._file.stage, problem, page)

@@ -1,0 +1,22 @@
+"""Arguments and options that several commands take, and what they are turned into."""
+
+from typing import Annotated
+
+import typer
+
+from worker.app import make_app
+from worker.settings import Settings
+from worker.workshop import Workshop
+
+ScanId = Annotated[str, typer.Argument(metavar="SCAN_ID", help="Id of the scan; `producer status` lists them.")]
+Stage = Annotated[str, typer.Option(help="Stage of the pipeline.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Show progress until the stage ends.")]
+Title = Annotated[str | None, typer.Option(help="Title of the book; default the source's name.")]
+NewScanId = Annotated[str | None, typer.Option("--scan-id", help="Id for the scan; default made from the name.")]
+Password = Annotated[str | None, typer.Option(help="Password of an encrypted PDF.")]
+
+
+def open_workshop(settings: Settings) -> Workshop:
+    """The deployment that the settings describe. Nothing is connected yet."""
+    return Workshop(settings, make_app(settings))

@@ -1,0 +1,36 @@
+"""`producer status`."""
+
+from typing import Annotated
+
+import typer
+
+from producer import words
+from producer.commands import options
+from producer.commands.options import AsJson
+from producer.console import notes, print_json, results
+from producer.status import all_scans, scan_status
+from worker.scan import check_scan_id
+from worker.settings import load_settings
+
+
+def status_command(
+    scan_id: Annotated[str | None, typer.Argument(metavar="[SCAN_ID]", help="Default: all scans.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show where scans stand. Reads files only; works with Redis down.
+
+    Example: `producer status moby-dick --json`
+    """
+    workshop = options.open_workshop(load_settings())
+    if scan_id is None:
+        scans = all_scans(workshop, on_broken=lambda error: notes.print(f"producer: {error}"))
+    else:
+        scans = [scan_status(workshop, check_scan_id(scan_id))]
+    if as_json:
+        forms = [scan.as_json() for scan in scans]
+        print_json(forms if scan_id is None else forms[0])
+    elif not scans:
+        notes.print(f"There are no scans under {workshop.root}; `producer ingest SOURCE` makes one.")
+    else:
+        results.print(words.status_table(scans))
+        words.say_failures(results, scans)

@@ -1,0 +1,73 @@
+"""`producer verify`."""
+
+from typing import Annotated
+
+import typer
+
+from checkpointing.errors import DifferencesError
+from producer import words
+from producer.commands import options
+from producer.commands.options import AsJson, ScanId
+from producer.console import notes, print_json, results
+from producer.enqueue import Plan
+from producer.progress import counting_on
+from producer.repair import repair
+from producer.verify import Report, verify, verify_again
+from worker.scan import check_scan_id
+from worker.settings import load_settings
+from worker.workshop import Workshop
+
+
+def verify_command(
+    scan_id: ScanId,
+    stage: Annotated[str | None, typer.Option(help="Only this stage; default all that have begun.")] = None,
+    mend: Annotated[bool, typer.Option("--repair", help="Mend what can be mended; needs Redis.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check source, outputs and checkpoints against each other, as `fsck` does. Works with Redis down.
+
+    `--repair` brings them in line and enqueues the pages that have to be done again. It changes nothing where
+    Redis cannot be reached, deletes nothing but the temp files of crashed writers, and leaves foreign files alone.
+
+    Example: `producer verify moby-dick --repair`
+    """
+    workshop = options.open_workshop(load_settings())
+    found = verify(workshop, check_scan_id(scan_id), stage, counting_on(notes))
+    if not as_json:
+        for finding in found.findings:
+            results.print(finding.line(scan_id))
+    plans = _repair(workshop, found) if mend else []
+    left = verify_again(workshop, found, counting_on(notes)) if plans else found
+    if as_json:
+        print_json(words.verify_json(found, left, plans, repair=mend))
+    else:
+        for line in words.verify_result(found, left, plans):
+            results.print(line)
+    _insist_on_none(left, repaired=mend)
+
+
+def _repair(workshop: Workshop, found: Report) -> list[Plan]:
+    plans = []
+    for stage in found.stages:
+        made = repair(workshop, found.metadata.scan_id, stage)
+        if made is not None:
+            words.say_plan(notes, made)
+            plans.append(made)
+    return plans
+
+
+def _insist_on_none(left: Report, *, repaired: bool) -> None:
+    """End with the exit code of a scan with differences, if it is one.
+
+    Raises:
+        DifferencesError: it is.
+    """
+    if not left.findings:
+        return
+    scan_id, mendable = left.metadata.scan_id, sum(finding.mendable for finding in left.findings)
+    how = (
+        "left after the repair"
+        if repaired
+        else f"found; `producer verify {scan_id} --repair` mends {mendable} of them"
+    )
+    raise DifferencesError(f"{scan_id}: {len(left.findings)} differences {how}")

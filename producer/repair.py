@@ -1,0 +1,88 @@
+"""Repair: bringing checkpoint and outputs in line where `producer.verify` found that they are not.
+
+The work is that of resume (`producer.enqueue`), asked for the pages that somebody asked for before and for those
+that were complete and are not any more. What resume leaves alone is mended before it. Whatever step was the last,
+the same command, said again, does the rest.
+"""
+
+from dataclasses import dataclass
+
+from checkpointing.models import Checkpoint, PageRange, Status
+from checkpointing.outputs import OutputFolder
+from checkpointing.storage_errors import storage_error
+from producer.check_stage import StageReport
+from producer.contradictions import cost_of_pages
+from producer.enqueue import Plan, Request, enqueue
+from producer.findings import DAMAGED, Kind
+from producer.pages import runs
+from worker.preflight import check_broker
+from worker.workshop import Workshop
+
+
+@dataclass(frozen=True, slots=True)
+class _OnlyThese(Request):
+    """Asks for single pages, and lets none of them out of quarantine."""
+
+    only: frozenset[int] = frozenset()
+
+    def pages(self, total_pages: int) -> list[int]:
+        """Those of them that are in the book, in order."""
+        return sorted(page for page in self.only if page <= total_pages)
+
+
+def repair(workshop: Workshop, scan_id: str, report: StageReport) -> Plan | None:
+    """Mend what was found in one stage, and enqueue the pages that need work.
+
+    Nothing is changed without Redis: an output whose completion waits there would be taken for a stranger's.
+
+    Returns:
+        What was enqueued; None where there was nothing to mend and nothing is left to do.
+
+    Raises:
+        BrokerError: Redis cannot be reached.
+        StorageError: the storage failed.
+        CheckpointError: somebody else holds the checkpoint.
+    """
+    if not report.pending and not any(finding.mendable for finding in report.findings):
+        return None
+    check_broker(workshop.settings)
+    file = workshop.checkpoint_file(scan_id, report.stage)
+    total_pages = workshop.metadata(scan_id).total_pages
+    try:
+        with file.exclusive() as checkpoint:
+            before = checkpoint.model_copy(update={"metadata": dict(checkpoint.metadata)})
+            _ask_for(checkpoint, report, workshop.open_stages.requested(scan_id, report.stage))
+            _put_right(checkpoint, total_pages)
+            _set_aside(workshop.outputs(scan_id, report.stage), checkpoint, report)
+            if checkpoint != before:
+                file.save(checkpoint)
+    except OSError as error:
+        raise storage_error(error, file.path) from error
+    wanted = frozenset(page for first, last in checkpoint.requested for page in range(first, last + 1))
+    return enqueue(workshop, _OnlyThese(scan_id, report.stage, only=wanted))
+
+
+def _ask_for(checkpoint: Checkpoint, report: StageReport, noted: list[PageRange]) -> None:
+    """Ask for the damaged pages; and, where the checkpoint was destroyed, for what is noted elsewhere."""
+    damaged = sorted(each.page for each in report.findings if each.kind in DAMAGED and each.page is not None)
+    knows = checkpoint.requested or checkpoint.status is Status.CANCELLED
+    for first, last in [*runs(damaged), *([] if knows else noted)]:
+        checkpoint.request(first, last)
+
+
+def _put_right(checkpoint: Checkpoint, total_pages: int) -> None:
+    """Make the checkpoint agree with the book and with itself, where a resume would not."""
+    checkpoint.release({page for page in checkpoint.quarantined() if page > total_pages})
+    checkpoint.requested = [
+        (first, min(last, total_pages)) for first, last in checkpoint.requested if first <= total_pages
+    ]
+    checkpoint.raise_cost_to(cost_of_pages(checkpoint, total_pages))
+
+
+def _set_aside(outputs: OutputFolder, checkpoint: Checkpoint, report: StageReport) -> None:
+    """Out of the way with the outputs that nobody asked for."""
+    asked_for = set(checkpoint.pending()) | checkpoint.pages.keys()
+    for finding in report.findings:
+        unasked = finding.kind is Kind.STRAY and finding.page not in asked_for
+        if finding.page is not None and (unasked or finding.kind is Kind.BEYOND_BOOK):
+            outputs.set_aside(finding.page)

@@ -1,0 +1,133 @@
+"""Reset: forgetting a stage of a scan, so that it can begin as if it never had. Nothing that was paid for is lost.
+
+Refused while pages are being worked on: their completions would bring them back.
+"""
+
+from dataclasses import dataclass
+
+from redis.exceptions import RedisError
+
+from checkpointing.errors import BrokerError, CheckpointError
+from checkpointing.file import CheckpointFile
+from checkpointing.models import Checkpoint, Status
+from checkpointing.storage_errors import storage_error
+from producer.folder import set_all_aside
+from producer.pages import show_pages
+from producer.progress import Counting, uncounted
+from worker.preflight import check_broker
+from worker.workshop import Workshop
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """What there is to forget, or was.
+
+    Attributes:
+        scan_id: of which scan.
+        stage: which stage of it.
+        completed: how many pages are complete.
+        outputs: how many outputs there are, valid or not.
+        total_cost_usd: what the stage has cost, which stays counted.
+    """
+
+    scan_id: str
+    stage: str
+    completed: int
+    outputs: int
+    total_cost_usd: float
+
+
+def look(workshop: Workshop, scan_id: str, stage: str) -> Reset | None:
+    """What there is to forget; None for a stage that has not begun. Reads files only.
+
+    Raises:
+        UnknownNameError: there is no such scan or stage.
+        InputError: the scan's metadata is broken.
+        StorageError: the storage cannot be read.
+    """
+    workshop.stage(stage)
+    workshop.metadata(scan_id)
+    file = workshop.checkpoint_file(scan_id, stage)
+    try:
+        checkpoint, unusable = file.read_or_salvage()
+        outputs = len(workshop.outputs(scan_id, stage).pages())
+    except OSError as error:
+        raise storage_error(error, file.path) from error
+    if not outputs and not unusable and _is_blank(checkpoint) and not workshop.open_stages.is_open(scan_id, stage):
+        return None
+    return Reset(scan_id, stage, len(checkpoint.pages), outputs, checkpoint.total_cost_usd)
+
+
+def reset(workshop: Workshop, scan_id: str, stage: str, counting: Counting = uncounted) -> Reset:
+    """Forget a stage: no page is complete, in quarantine or asked for. Its outputs are set aside, its cost stays.
+
+    Whatever step is the last one, the same command, said again, does the rest: the checkpoint forgets at the end.
+
+    Returns:
+        What was forgotten.
+
+    Raises:
+        UnknownNameError: there is no such scan or stage.
+        InputError: the scan's metadata is broken.
+        StorageError: the storage failed.
+        BrokerError: Redis cannot be reached: the pages that wait there would still be worked on.
+        CheckpointError: pages are being worked on, or somebody else holds the checkpoint.
+    """
+    total_pages = workshop.metadata(scan_id).total_pages
+    check_broker(workshop.settings)
+    file, outputs = workshop.checkpoint_file(scan_id, stage), workshop.outputs(scan_id, stage)
+    try:
+        _insist_on_idleness(workshop, scan_id, stage, total_pages)
+        with file.exclusive() as checkpoint:
+            _merge(workshop, file, checkpoint)
+            _stop(workshop, checkpoint, total_pages)
+            there = outputs.pages()
+            forgotten = Reset(scan_id, stage, len(checkpoint.pages), len(there), checkpoint.total_cost_usd)
+            with counting(f"{scan_id}/{stage}: outputs set aside", len(there)) as step:
+                if there:
+                    set_all_aside(outputs, sorted(there), step)
+            checkpoint.start_over()
+            file.save(checkpoint)
+    except RedisError as error:
+        raise BrokerError(f"Redis failed ({error}); repeat the command") from error
+    except OSError as error:
+        raise storage_error(error, file.path) from error
+    return forgotten
+
+
+def _merge(workshop: Workshop, file: CheckpointFile, checkpoint: Checkpoint) -> None:
+    """Take in what workers have handed over: what they spent stays spent, and nothing of it comes later."""
+    coordinator = workshop.coordinator(checkpoint.scan_id, checkpoint.stage)
+    while merged := coordinator.merge_into(checkpoint):
+        file.save(checkpoint)
+        coordinator.inbox.remove(merged)
+
+
+def _stop(workshop: Workshop, checkpoint: Checkpoint, total_pages: int) -> None:
+    """Take the pages that wait out of the queue, and see that no steward puts them back.
+
+    Raises:
+        CheckpointError: one was begun meanwhile. The steward then puts back those that wait.
+    """
+    scan_id, stage = checkpoint.scan_id, checkpoint.stage
+    workshop.open_stages.remove(scan_id, stage)
+    workshop.queue(scan_id, stage).close()
+    try:
+        _insist_on_idleness(workshop, scan_id, stage, total_pages)
+    except CheckpointError:
+        workshop.open_stages.add(scan_id, stage, checkpoint.requested)
+        raise
+
+
+def _insist_on_idleness(workshop: Workshop, scan_id: str, stage: str, total_pages: int) -> None:
+    held = sorted(workshop.queue(scan_id, stage).held(list(range(1, total_pages + 1))))
+    if held:
+        raise CheckpointError(
+            f"{scan_id}/{stage}: workers have pages in hand ({show_pages(held)}), which would come back after the "
+            f"reset; `producer cancel {scan_id} --stage {stage}` and wait for them, or add --now, then repeat"
+        )
+
+
+def _is_blank(checkpoint: Checkpoint) -> bool:
+    parts = (checkpoint.pages, checkpoint.failed_pages, checkpoint.requested)
+    return checkpoint.status is Status.NOT_STARTED and not any(parts)

@@ -1,0 +1,99 @@
+"""Verify: a check like `fsck` of a scan's source, outputs and checkpoints. Reads files only; works with Redis down.
+
+`producer.repair` mends what this finds.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from checkpointing.storage_errors import storage_error
+from producer.check_stage import StageReport, check_stage
+from producer.examine import sha256_of
+from producer.findings import Finding, Kind
+from producer.progress import Counting, uncounted
+from worker.registry import STAGES
+from worker.scan import ScanFolder, ScanMetadata, SourceFile
+from worker.workshop import Workshop
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a look at one scan found.
+
+    Attributes:
+        metadata: of the scan.
+        source: differences between the source files and what was ingested.
+        stages: the stages looked at.
+    """
+
+    metadata: ScanMetadata
+    source: list[Finding]
+    stages: list[StageReport]
+
+    @property
+    def findings(self) -> list[Finding]:
+        """All differences."""
+        return [*self.source, *(finding for stage in self.stages for finding in stage.findings)]
+
+
+def verify(workshop: Workshop, scan_id: str, stage: str | None = None, counting: Counting = uncounted) -> Report:
+    """Look at a scan.
+
+    Args:
+        workshop: the deployment.
+        scan_id: which scan.
+        stage: which stage of it; None for all that have begun.
+        counting: shows how far it is.
+
+    Raises:
+        UnknownNameError: there is no such scan or stage.
+        InputError: the scan's metadata is broken.
+        StorageError: the storage cannot be read.
+    """
+    metadata = workshop.metadata(scan_id)
+    stages = _begun(workshop, scan_id) if stage is None else [stage]
+    for name in stages:
+        workshop.stage(name)
+    return Report(
+        metadata,
+        list(_check_source(workshop.scan(scan_id), metadata, counting)),
+        [check_stage(workshop, scan_id, name, metadata.total_pages, counting) for name in stages],
+    )
+
+
+def verify_again(workshop: Workshop, report: Report, counting: Counting = uncounted) -> Report:
+    """Look at the stages of a report anew, after a repair. The source is as it was: nothing mends that."""
+    stages = [
+        check_stage(workshop, report.metadata.scan_id, each.stage, report.metadata.total_pages, counting)
+        for each in report.stages
+    ]
+    return replace(report, stages=stages)
+
+
+def _begun(workshop: Workshop, scan_id: str) -> list[str]:
+    """The stages that left something behind, in pipeline order."""
+    return [
+        name
+        for name in STAGES
+        if workshop.checkpoint_file(scan_id, name).path.exists() or workshop.outputs(scan_id, name).path.exists()
+    ]
+
+
+def _check_source(scan: ScanFolder, metadata: ScanMetadata, counting: Counting) -> Iterator[Finding]:
+    files = metadata.source.files
+    with counting(f"{scan.scan_id}: source files checked", len(files)) as step:
+        for file in files:
+            problem = _problem_of(scan, file)
+            if problem:
+                yield Finding(Kind.SOURCE, None, f"{scan.source_dir / file.name} {problem}")
+            step()
+
+
+def _problem_of(scan: ScanFolder, file: SourceFile) -> str | None:
+    path = scan.source_dir / file.name
+    try:
+        return None if sha256_of(path) == file.sha256 else "is not the file that was ingested: its hash differs"
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read: {storage_error(error, path)}"

@@ -1,0 +1,170 @@
+"""Verify, repair, reset and retry by the real command line, with a real worker beside them."""
+
+import hashlib
+import json
+import os
+import pty
+import subprocess
+
+import pytest
+
+from checkpointing.models import Status
+from tests.deployment import WORKLOAD_PRODUCER, Deployment, Process
+from tests.shop import Files, files_under, write_scan
+
+SCAN = "slips"
+PAGES = 12
+SOURCE = b"%PDF-1.7 as ingested"
+CLOSED_PORT = "redis://127.0.0.1:1/0"
+
+
+@pytest.fixture
+def shop(workload: Deployment) -> Deployment:
+    """A book, whole and not begun."""
+    scan = write_scan(workload.root, SCAN, PAGES)
+    scan.source_dir.mkdir()
+    (scan.source_dir / "a.pdf").write_bytes(SOURCE)
+    form = json.loads(scan.metadata_path.read_text())
+    form["source"]["files"][0]["sha256"] = hashlib.sha256(SOURCE).hexdigest()
+    scan.metadata_path.write_text(json.dumps(form))
+    return workload
+
+
+def start(shop: Deployment, **environment: str) -> Process:
+    worker = shop.start_worker(**environment)
+    shop.wait_until_ready()
+    return worker
+
+
+def files_of_stage(shop: Deployment) -> list[Files]:
+    return [files_under(shop.root / SCAN / name) for name in ("work", "checkpoints")]
+
+
+def test_damage_is_found_and_mended(shop: Deployment) -> None:
+    assert shop.producer("verify", SCAN).stdout == f"{SCAN}: the source is in order, no stage has begun\n"
+    shop.producer("enqueue", SCAN, "--stage", "work")
+    worker = start(shop, WORK_SECONDS="0.02")
+    # In mid-book, with completions on their way: nothing of that is a difference.
+    for _ in range(2):
+        assert "all in order" in shop.producer("verify", SCAN, "--stage", "work").stdout
+    shop.wait_for_status(SCAN, Status.COMPLETED)
+    assert shop.producer("verify", SCAN).stdout == f"{SCAN}/work: {PAGES} pages checked, all in order\n"
+
+    outputs = shop.root / SCAN / "work"
+    (outputs / "page_0003.json").unlink()
+    (outputs / "page_0005.json").write_bytes((outputs / "page_0006.json").read_bytes())
+    (outputs / "page_0007.json").write_bytes(b'{"page_number": 7, "te')
+    before = files_under(shop.root)
+    done = shop.producer("verify", SCAN, expect=10, LEAFMARK_REDIS_URL=CLOSED_PORT)
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == [f"{SCAN}/work page {n}" for n in (3, 5, 7)]
+    assert done.stderr == (
+        f"producer: {SCAN}: 3 differences found; `producer verify {SCAN} --repair` mends 3 of them\n"
+    )
+    form = json.loads(shop.producer("verify", SCAN, "--json", expect=10).stdout)
+    assert [(each["page"], each["kind"]) for each in form["findings"]] == [
+        (3, "missing"),
+        (5, "invalid"),
+        (7, "unreadable"),
+    ]
+    assert form["clean"] is False
+    down = shop.producer("verify", SCAN, "--repair", expect=6, LEAFMARK_REDIS_URL=CLOSED_PORT)
+    assert "Redis does not answer" in down.stderr
+    assert files_under(shop.root) == before
+
+    untouched = {path: path.stat().st_mtime_ns for path in outputs.glob("page_*.json")}
+    assert "3 differences mended, 3 pages enqueued" in shop.producer("verify", SCAN, "--repair").stdout
+    shop.wait_for_status(SCAN, Status.COMPLETED)
+    assert shop.producer("verify", SCAN, "--repair").stdout == f"{SCAN}/work: {PAGES} pages checked, all in order\n"
+    changed = {path.name for path, moment in untouched.items() if path.stat().st_mtime_ns != moment}
+    assert changed == {"page_0005.json", "page_0007.json"}
+    shop.kill(worker)
+
+
+def test_a_stage_is_reset_and_done_anew(shop: Deployment) -> None:
+    shop.producer("enqueue", SCAN, "--stage", "work")
+    start(shop)
+    shop.wait_for_status(SCAN, Status.COMPLETED)
+    before = files_of_stage(shop)
+    unasked = shop.producer("reset", SCAN, "--stage", "work", expect=2)
+    assert unasked.stderr.startswith("producer: reset asks first")
+    assert "--yes" in unasked.stderr
+    assert len(unasked.stderr.splitlines()) == 1
+    down = shop.producer("reset", SCAN, "--stage", "work", "--yes", expect=6, LEAFMARK_REDIS_URL=CLOSED_PORT)
+    assert len(down.stderr.splitlines()) == 1
+    assert "Missing option" in shop.producer("reset", SCAN, expect=2).stderr
+    assert files_of_stage(shop) == before
+
+    done = shop.producer("reset", SCAN, "--stage", "work", "--yes")
+    assert done.stdout.startswith(f"{SCAN}/work: {PAGES} complete pages forgotten, {PAGES} outputs are kept in ")
+    assert shop.checkpoint(SCAN)["status"] == Status.NOT_STARTED
+    assert "nothing to reset" in shop.producer("reset", SCAN, "--stage", "work").stdout
+    assert "all in order" in shop.producer("verify", SCAN, "--stage", "work").stdout
+    shop.producer("enqueue", SCAN, "--stage", "work")
+    shop.wait_for_status(SCAN, Status.COMPLETED)
+
+
+def test_a_stage_whose_pages_are_in_hand_is_not_reset(shop: Deployment) -> None:
+    shop.producer("enqueue", SCAN, "--stage", "work")
+    worker = start(shop, WORK_SECONDS="60")
+    shop.wait(lambda: shop.redis.keys("*claim:*"), 30, "a page to be begun")
+    done = shop.producer("reset", SCAN, "--stage", "work", "--yes", expect=9)
+    assert "workers have pages in hand" in done.stderr
+    assert shop.checkpoint(SCAN)["status"] == Status.IN_PROGRESS
+    shop.kill(worker)
+
+
+def test_on_a_terminal_it_asks(shop: Deployment) -> None:
+    shop.producer("enqueue", SCAN, "--stage", "work")
+    before = files_under(shop.root)
+    ours, theirs = pty.openpty()
+    os.write(ours, b"no\n")
+    process = subprocess.run(
+        [*WORKLOAD_PRODUCER, "reset", SCAN, "--stage", "work"],
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=shop.environment,
+        check=False,
+    )
+    os.close(ours)
+    os.close(theirs)
+    assert process.returncode == 2
+    assert "Type yes to go on: " in process.stderr
+    assert process.stderr.endswith("producer: not confirmed, nothing was changed\n")
+    assert files_under(shop.root) == before
+
+
+def test_pages_are_tried_again_by_the_reason_they_were_given_up_for(shop: Deployment) -> None:
+    shop.producer("enqueue", SCAN, "--stage", "work")
+    worker = start(shop, WORK_TROUBLE='{"3": "error", "5": "error"}', LEAFMARK_MAX_ATTEMPTS="1")
+    shop.wait_for_status(SCAN, Status.FAILED)
+    unknown = shop.producer("retry", SCAN, "--stage", "work", "--reason", "timeout", expect=4)
+    assert unknown.stderr == (
+        "producer: no page is in quarantine for 'timeout'; the reasons there are: error (2)\n"
+    )
+    none = shop.producer("retry", SCAN, "--stage", "work", "--reason", "error", "--pages", "1-2")
+    assert "nothing to do" in none.stdout
+    worker.terminate()
+    worker.wait(30)
+    start(shop)
+    done = shop.producer("retry", SCAN, "--stage", "work", "--reason", "error", "--pages", "1-3")
+    assert "1 pages enqueued" in done.stdout
+    shop.wait(lambda: 3 in shop.checkpoint(SCAN)["completed_pages"], 60, "page 3 to be complete")
+    assert [failed["page"] for failed in shop.checkpoint(SCAN)["failed_pages"]] == [5]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["verify", "slip"], 4, "did you mean 'slips'?"),
+        (["verify", SCAN, "--stage", "fix"], 4, "there is no stage 'fix'; there is: ocr"),
+        (["reset", "../slips", "--stage", "work", "--yes"], 3, "is not a scan id"),
+        (["reset", SCAN, "--stage", "fix", "--yes"], 4, "there is no stage 'fix'; there is: ocr"),
+    ],
+)
+def test_what_does_not_exist(shop: Deployment, arguments: list[str], code: int, words: str) -> None:
+    done = shop.producer(*arguments, expect=code)
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert words in done.stderr

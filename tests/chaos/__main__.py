@@ -1,0 +1,108 @@
+"""`python -m tests.chaos --seconds 60 --seed 1 --workers 4`: faults at random, then a verdict in one line of JSON.
+
+Exit code 0: nothing that must hold was violated. 1: something was; the history is kept. 130: interrupted.
+"""
+
+import argparse
+import json
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.chaos.judge import Order, Result
+from tests.chaos.processes import Warden, end_all, mark
+from tests.chaos.run import Run
+from tests.chaos.storage import enter_namespace
+
+_INTERRUPTED = 130
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
+def main() -> int:
+    """Run, judge, print, clean up.
+
+    Returns:
+        The exit code.
+    """
+    arguments = _arguments()
+    enter_namespace([*_replay(arguments), *(["--keep"] if arguments.keep else [])])
+    for number in _SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+    folder = Path(tempfile.mkdtemp(prefix="leafmark-chaos-"))
+    token = mark()
+    warden = Warden(token)
+    run = Run(Order(arguments.seed, arguments.seconds, arguments.workers), folder)
+    keep = True
+    try:
+        _say(f"seed {arguments.seed}, {arguments.seconds:g} s of faults, {arguments.workers} workers")
+        result = run.run()
+        keep = arguments.keep or bool(result.violations)
+        return _report(result, run.history_folder)
+    except KeyboardInterrupt:
+        _say("interrupted; no verdict")
+        keep = arguments.keep
+        return _INTERRUPTED
+    finally:
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        end_all(token)
+        warden.dismiss()
+        _tidy(folder, run.history_folder, keep=keep)
+        if keep:
+            _say(f"the history is in {run.history_folder}")
+        _say(
+            f"to replay: make chaos SECONDS={arguments.seconds:g} SEED={arguments.seed} WORKERS={arguments.workers}"
+        )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long faults come")
+    parser.add_argument("--seed", type=int, help="of the plan of faults; drawn when not given")
+    parser.add_argument("--workers", type=int, default=4, help="how many, with two pages at a time each")
+    parser.add_argument("--keep", action="store_true", help="keep the history whatever the verdict")
+    arguments = parser.parse_args()
+    if arguments.seconds <= 0 or arguments.workers < 1:
+        parser.error("it takes some seconds and at least one worker")
+    if arguments.seed is None:
+        arguments.seed = secrets.randbelow(1_000_000)
+    return arguments
+
+
+def _replay(arguments: argparse.Namespace) -> list[str]:
+    return [
+        f"--seconds={arguments.seconds:g}",
+        f"--seed={arguments.seed}",
+        f"--workers={arguments.workers}",
+    ]
+
+
+def _report(result: Result, history: Path) -> int:
+    line = json.dumps(result.figures)
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+    (history / "verdict.json").write_text(line + "\n")
+    for violation in result.violations:
+        _say(f"VIOLATION {violation}")
+    return 1 if result.violations else 0
+
+
+def _tidy(folder: Path, history: Path, *, keep: bool) -> None:
+    """Delete what is not worth keeping, once nobody writes to it any more."""
+    if not keep:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for path in folder.iterdir():
+        if path != history:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _say(what: str) -> None:
+    sys.stderr.write(f"chaos: {what}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""From what was recorded to the line that is printed."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.chaos import verdict
+from tests.chaos.faults import Faults
+from tests.chaos.history import History, read_attempts
+from tests.chaos.scans import Scan
+from tests.chaos.targets import Targets
+
+JOURNAL = "journal"
+LOGS = "logs"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What was asked for on the command line."""
+
+    seed: int
+    seconds: float
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a run; `figures` is the line that is printed."""
+
+    figures: dict[str, Any]
+    violations: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """How the system came to rest.
+
+    Attributes:
+        alone: seconds after the last fault, with nobody's help.
+        checked: seconds after somebody had the damaged files checked.
+        wrong: what was wrong about it.
+    """
+
+    alone: float
+    checked: float
+    wrong: list[str]
+
+
+def judge(order: Order, targets: Targets, faults: Faults, history_folder: Path, rest: Rest) -> Result:
+    """Look at everything that was recorded.
+
+    Args:
+        order: what was asked for.
+        targets: with the system at rest.
+        faults: those that were.
+        history_folder: with journal and logs; takes the checkpoints when something is wrong.
+        rest: how the system came to rest.
+    """
+    scans = targets.scans.all
+    history = History(
+        attempts=read_attempts(history_folder / JOURNAL),
+        versions=[version for scan in scans for version in scan.watcher.versions],
+        faults=faults.records,
+        disappearances=[each for scan in scans for each in scan.reader.disappearances],
+    )
+    unsettled = [fault for scan in scans for fault in scan.faults_at_rest()]
+    quarantined = sum(" is quarantined " in fault for fault in unsettled)
+    again = verdict.processed_again(history)
+    torn = [each for scan in scans for each in scan.reader.torn]
+    regressed = [each for scan in scans for each in scan.reader.regressed] + verdict.regressions(history)
+    overlapping = len(verdict.overlaps(history))
+    violations = [
+        *rest.wrong,
+        *unsettled,
+        *again,
+        *torn,
+        *regressed,
+        *verdict.vanished(history),
+        *verdict.unexplained_overlaps(history),
+        *targets.producers.unforeseen,
+        *verdict.died_of_errors((history_folder / LOGS).glob("worker-*.log")),
+    ]
+    figures = {
+        "seed": order.seed,
+        "seconds": order.seconds,
+        "workers": order.workers,
+        "faults": sum(faults.by_kind().values()),
+        "faults_by_kind": faults.by_kind(),
+        "full_disk": "mounted" if targets.disk.is_small else "skipped: cannot mount a small file system here",
+        "scans": len(scans),
+        "pages": sum(scan.pages for scan in scans),
+        "attempts": len(history.attempts),
+        "pages_lost": len(unsettled) - quarantined,
+        "pages_quarantined": quarantined,
+        "pages_processed_again_although_valid": len(again),
+        "overlapping_attempts": overlapping,
+        "checkpoint_reads": sum(scan.reader.reads for scan in scans),
+        "torn_reads": len(torn),
+        "regressed_reads": len(regressed),
+        "seconds_to_rest": rest.alone,
+        "seconds_to_rest_after_check_of_damaged": rest.checked,
+        "workers_slow_to_stop": targets.fleet.slow_stops,
+        "violations": violations,
+    }
+    if violations:
+        _keep_checkpoints(scans, history_folder)
+    return Result(figures, violations)
+
+
+def _keep_checkpoints(scans: list[Scan], history_folder: Path) -> None:
+    for scan in scans:
+        for path in scan.checkpoint_path.parent.glob("*"):
+            kept = history_folder / "checkpoints" / scan.scan_id
+            kept.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, kept)

@@ -1,0 +1,189 @@
+"""Who looks all the while: at every checkpoint, for torn and regressed reads, and at every output's versions."""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.history import Disappearance, Log, Page, Version
+
+_LOOK_EVERY_SECONDS = 0.03
+# Outputs are many, and a version's ctime says when it came: they need no closer look.
+_OUTPUTS_EVERY_LOOKS = 4
+
+Valid = Callable[[int, bytes], bool]
+
+
+class CheckpointReader:
+    """Reads one checkpoint again and again, and counts what no reader may ever see."""
+
+    def __init__(self, path: Path, log: Log) -> None:
+        self._path = path
+        self._log = log
+        self._scan_id = path.parent.parent.name
+        self._raw: bytes | None = None
+        self._revision = -1
+        self._cost = 0.0
+        self._complete: set[int] = set()
+        self._seen_at = 0.0
+        self._damaged = False
+        self._lock = threading.Lock()
+        self.reads = 0
+        self.torn: list[str] = []
+        self.regressed: list[str] = []
+        self.disappearances: list[Disappearance] = []
+        self.checkpoint: dict[str, Any] = {}
+
+    @contextmanager
+    def damaging(self) -> Iterator[None]:
+        """For the length of a `with` block the file is damaged on purpose; from then on until it is whole again."""
+        with self._lock:
+            self._damaged = True
+            self._log.write("damaging checkpoint", scan_id=self._scan_id)
+            yield
+
+    def look(self) -> None:
+        """Read it once."""
+        with self._lock:
+            at = time.time()
+            try:
+                raw = self._path.read_bytes()
+            except FileNotFoundError:
+                if self._raw is not None:
+                    self._note(self.regressed, "the checkpoint is gone")
+                    self._raw = None
+                return
+            self.reads += 1
+            if raw != self._raw:
+                self._raw = raw
+                self._take(raw)
+            self._seen_at = at
+
+    @property
+    def settled(self) -> int:
+        """How many pages are complete or quarantined, at the last look."""
+        return len(self._complete) + len(self.checkpoint.get("failed_pages", ()))
+
+    def _take(self, raw: bytes) -> None:
+        try:
+            checkpoint = json.loads(raw)
+        except ValueError:
+            if not self._damaged:
+                self._note(self.torn, f"a torn read of {len(raw)} bytes")
+            return
+        revision, cost = checkpoint["revision"], checkpoint["metadata"]["total_cost_usd"]
+        # What is rebuilt from the outputs counts its revisions anew, and may not know what it cost.
+        if not self._damaged and (revision < self._revision or cost < self._cost):
+            was = f"revision {self._revision}, {self._cost} USD"
+            self._note(self.regressed, f"revision {revision}, {cost} USD after {was}")
+        self._damaged, self._revision, self._cost = False, revision, cost
+        complete = set(checkpoint["completed_pages"])
+        for page in sorted(self._complete - complete):
+            self.disappearances.append(Disappearance((self._scan_id, page), self._seen_at, time.time()))
+            self._log.write("disappeared", scan_id=self._scan_id, page=page, revision=revision)
+        self._complete = complete
+        self.checkpoint = checkpoint
+
+    def _note(self, where: list[str], what: str) -> None:
+        where.append(f"{self._scan_id}: {what} at {time.time():.3f}")
+        self._log.write("bad read", scan_id=self._scan_id, what=what)
+
+
+class OutputWatcher:
+    """Keeps the versions of every output of one scan."""
+
+    def __init__(self, folder: Path, valid: Valid, log: Log) -> None:
+        self._folder = folder
+        self._valid = valid
+        self._log = log
+        self._current: dict[int, tuple[tuple[int, int], Version]] = {}
+        self.versions: list[Version] = []
+
+    def valid_pages(self) -> list[int]:
+        """The pages whose output was valid at the last look, in order."""
+        return sorted(page for page, (_, version) in tuple(self._current.items()) if version.valid)
+
+    def look(self) -> None:
+        """See what is there."""
+        at = time.time()
+        found: set[int] = set()
+        with suppress(FileNotFoundError), os.scandir(self._folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("page_") and entry.name.endswith(".json"):
+                    page = int(entry.name[len("page_") : -len(".json")])
+                    if self._see(page, Path(entry.path), at):
+                        found.add(page)
+        for page in self._current.keys() - found:
+            self._end(page)
+
+    def _see(self, page: int, path: Path, at: float) -> bool:
+        try:
+            stat = path.stat()
+            key = (stat.st_ino, stat.st_ctime_ns)
+            known = self._current.get(page)
+            if known is not None and known[0] == key:
+                known[1].last_seen = at
+                return True
+            valid = self._valid(page, path.read_bytes())
+            again = path.stat()
+        except FileNotFoundError:
+            return False
+        if (again.st_ino, again.st_ctime_ns) != key:
+            return page in self._current  # It changes at this moment; the next look sees to it.
+        if known is not None:
+            self._end(page)
+        name: Page = (self._folder.parent.name, page)
+        version = Version(name, stat.st_ctime, at, valid)
+        self.versions.append(version)
+        self._current[page] = (key, version)
+        self._log.write("output", scan_id=name[0], page=page, since=version.since, valid=valid)
+        return True
+
+    def _end(self, page: int) -> None:
+        _, version = self._current.pop(page)
+        version.gone_by = time.time()
+        self._log.write("output gone", scan_id=version.page[0], page=page, last_seen=version.last_seen)
+
+
+class Observer:
+    """Looks at all scans that it was told of, in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._pairs: list[tuple[CheckpointReader, OutputWatcher]] = []
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
+        self.error: Exception | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, after one last look at everything."""
+        self._stopping.set()
+        self._thread.join(10)
+        self._look(outputs=True)
+
+    def watch(self, reader: CheckpointReader, watcher: OutputWatcher) -> None:
+        self._pairs = [*self._pairs, (reader, watcher)]
+
+    def forget(self, reader: CheckpointReader) -> None:
+        self._pairs = [pair for pair in self._pairs if pair[0] is not reader]
+
+    def _run(self) -> None:
+        looks = 0
+        try:
+            while not self._stopping.wait(_LOOK_EVERY_SECONDS):
+                self._look(outputs=looks % _OUTPUTS_EVERY_LOOKS == 0)
+                looks += 1
+        except Exception as error:  # noqa: BLE001  # whatever it is, the run must hear of it: it saw nothing since
+            self.error = error
+
+    def _look(self, *, outputs: bool) -> None:
+        for reader, watcher in self._pairs:
+            reader.look()
+            if outputs:
+                watcher.look()

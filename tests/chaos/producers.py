@@ -1,0 +1,87 @@
+"""The people at the command line: they enqueue scans, and repeat the command when it fails, as it says."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.chaos.history import Log
+
+_COMMAND = [sys.executable, "-m", "tests.workload", "enqueue"]
+_REPOSITORY = Path(__file__).parents[2]
+_REPEAT_SECONDS = 1.5
+_UNFORESEEN = 1
+
+
+class Producer:
+    """One `producer enqueue` that runs."""
+
+    def __init__(self, scan_id: str, process: subprocess.Popen[str], log: Path) -> None:
+        self.scan_id = scan_id
+        self.process = process
+        self.started = time.time()
+        self.log = log
+
+
+class Producers:
+    """Starts producers, and sees to it that every scan that needs it is enqueued once without an error."""
+
+    def __init__(self, environment: Mapping[str, str], log_folder: Path, log: Log) -> None:
+        self.running: list[Producer] = []
+        self.unforeseen: list[str] = []
+        self._environment = environment
+        self._log_folder = log_folder
+        self._log = log
+        self._count = 0
+        self._needed_since: dict[str, float] = {}
+        self._repeat_at: dict[str, float] = {}
+
+    @property
+    def open_needs(self) -> set[str]:
+        """The scans that are not enqueued since they needed it."""
+        return set(self._needed_since)
+
+    def need(self, scan_id: str) -> None:
+        """From now on somebody has to enqueue this scan."""
+        self._needed_since[scan_id] = time.time()
+
+    def start(self, scan_id: str) -> Producer:
+        """Enqueue a scan."""
+        self._count += 1
+        path = self._log_folder / f"producer-{self._count}.log"
+        with path.open("wb") as output:
+            process = subprocess.Popen(
+                [*_COMMAND, scan_id, "--stage", "work", "--debug"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=self._environment,
+                cwd=_REPOSITORY,
+                start_new_session=True,
+                text=True,
+            )
+        producer = Producer(scan_id, process, path)
+        self.running.append(producer)
+        self._log.write("producer started", scan_id=scan_id, pid=process.pid, log=path.name)
+        return producer
+
+    def satisfy(self) -> None:
+        """Start, or repeat after a moment, what is needed. To be called often."""
+        busy = {producer.scan_id for producer in self.running}
+        for scan_id in self.open_needs - busy:
+            if time.monotonic() >= self._repeat_at.get(scan_id, 0):
+                self._repeat_at[scan_id] = time.monotonic() + _REPEAT_SECONDS
+                self.start(scan_id)
+
+    def tend(self) -> None:
+        """See who has ended, and how. To be called often."""
+        for producer in [each for each in self.running if each.process.poll() is not None]:
+            self.running.remove(producer)
+            code = producer.process.returncode
+            self._log.write("producer ended", scan_id=producer.scan_id, pid=producer.process.pid, code=code)
+            if code == 0 and producer.started >= self._needed_since.get(producer.scan_id, 0):
+                self._needed_since.pop(producer.scan_id, None)
+            if code == _UNFORESEEN:
+                last_line = producer.log.read_text(errors="replace").strip().rpartition("\n")[2]
+                self.unforeseen.append(f"a producer met what nobody foresaw ({producer.log.name}): {last_line}")

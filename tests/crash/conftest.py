@@ -1,0 +1,27 @@
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+
+from producer.embedded import EmbeddedBroker
+from tests.crash.traced import need_ptrace
+from tests.stages import StampStage
+from worker.registry import STAGES
+
+
+@pytest.fixture(autouse=True)
+def _ptrace_is_there() -> None:
+    need_ptrace()
+
+
+@pytest.fixture
+def redis(broker: EmbeddedBroker) -> Iterator[Redis]:
+    with Redis.from_url(broker.url) as client:
+        yield client
+
+
+@pytest.fixture
+def stamp_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Register the smallest of stages."""
+    stage = StampStage()
+    monkeypatch.setitem(STAGES, stage.name, lambda _settings: stage)

@@ -1,0 +1,102 @@
+"""The system calls that tests speak of, by their names, and where their arguments name a file."""
+
+from tests.crash.ptrace import MACHINE_NAME
+
+_NUMBERS = {
+    "x86_64": {
+        "read": 0,
+        "write": 1,
+        "open": 2,
+        "close": 3,
+        "stat": 4,
+        "fstat": 5,
+        "lstat": 6,
+        "pread64": 17,
+        "pwrite64": 18,
+        "readv": 19,
+        "writev": 20,
+        "connect": 42,
+        "sendto": 44,
+        "sendmsg": 46,
+        "shutdown": 48,
+        "flock": 73,
+        "fsync": 74,
+        "fdatasync": 75,
+        "truncate": 76,
+        "ftruncate": 77,
+        "rename": 82,
+        "mkdir": 83,
+        "rmdir": 84,
+        "link": 86,
+        "unlink": 87,
+        "getdents64": 217,
+        "openat": 257,
+        "mkdirat": 258,
+        "newfstatat": 262,
+        "unlinkat": 263,
+        "renameat": 264,
+        "linkat": 265,
+        "renameat2": 316,
+        "statx": 332,
+    },
+    "aarch64": {
+        "flock": 32,
+        "mkdirat": 34,
+        "unlinkat": 35,
+        "linkat": 37,
+        "renameat": 38,
+        "truncate": 45,
+        "ftruncate": 46,
+        "openat": 56,
+        "close": 57,
+        "getdents64": 61,
+        "read": 63,
+        "write": 64,
+        "readv": 65,
+        "writev": 66,
+        "pread64": 67,
+        "pwrite64": 68,
+        "newfstatat": 79,
+        "fstat": 80,
+        "fsync": 82,
+        "fdatasync": 83,
+        "connect": 203,
+        "sendto": 206,
+        "shutdown": 210,
+        "sendmsg": 211,
+        "renameat2": 276,
+        "statx": 291,
+    },
+}
+_NAMES = {number: name for name, number in _NUMBERS.get(MACHINE_NAME, {}).items()}
+
+READS = frozenset({"read", "pread64", "readv", "getdents64", "stat", "fstat", "lstat", "newfstatat", "statx"})
+WRITES = frozenset({"write", "pwrite64", "writev", "truncate", "ftruncate"})
+SYNCS = frozenset({"fsync", "fdatasync"})
+OPENS = frozenset({"open", "openat"})
+RENAMES = frozenset({"rename", "renameat", "renameat2"})
+REMOVALS = frozenset({"unlink", "unlinkat", "rmdir"})
+LINKS = frozenset({"link", "linkat"})
+MAKES_FOLDERS = frozenset({"mkdir", "mkdirat"})
+SENDS = frozenset({"sendto", "sendmsg"})
+
+ON_STORAGE = READS | WRITES | SYNCS | OPENS | RENAMES | REMOVALS | LINKS | MAKES_FOLDERS | {"flock"}
+# After any other call a death leaves what a death before it leaves.
+CHANGES_SOMETHING = (ON_STORAGE - READS) | SENDS
+
+_PATH_IN_FIRST = frozenset({"open", "stat", "lstat", "truncate", "rename", "mkdir", "rmdir", "link", "unlink"})
+_PATH_IN_SECOND = frozenset(
+    {"openat", "mkdirat", "unlinkat", "renameat", "renameat2", "linkat", "newfstatat", "statx"}
+)
+
+
+def name_of(number: int) -> str:
+    """The name of a call; its number where no test speaks of it."""
+    return _NAMES.get(number, str(number))
+
+
+def place_of_path(name: str) -> int | None:
+    """Which argument is the path that the call works on; None where the first is a descriptor, or no file."""
+    if name in _PATH_IN_FIRST:
+        return 0
+    return 1 if name in _PATH_IN_SECOND else None

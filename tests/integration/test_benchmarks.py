@@ -1,0 +1,57 @@
+"""Every benchmark runs at a toy's size and prints figures. How good these are is for `make bench` to say."""
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from benchmarks import enqueue, kill, memory, resume
+from benchmarks.report import report
+
+FIELDS = {"name", "value", "unit", "yardstick", "ratio"}
+# The benchmark of waiting waits for leases to run out, by default for many seconds.
+SOON = {"LEAFMARK_CLAIM_SECONDS": "1", "LEAFMARK_HEAL_SECONDS": "0.2"}
+
+
+def figures(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """What was printed, insisting that it can be read and makes sense."""
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for figure in found:
+        assert figure.keys() == FIELDS
+        assert figure["name"]
+        assert figure["yardstick"]
+        assert math.isfinite(figure["value"])
+        assert figure["value"] > 0
+        assert figure["ratio"] is None or figure["ratio"] > 0
+    assert len({figure["name"] for figure in found}) == len(found)
+    return found
+
+
+def test_a_figure_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
+    report("this", 1.23456, "s", "that: 2.00 s", 0.61728)
+    report("alone", 7.0, "MiB", "none", None)
+    first, second = figures(capsys)
+    assert first == {"name": "this", "value": 1.2346, "unit": "s", "yardstick": "that: 2.00 s", "ratio": 0.617}
+    assert second["ratio"] is None
+
+
+def test_resume(capsys: pytest.CaptureFixture[str]) -> None:
+    resume.run(page_count=30, rounds=1)
+    assert len([figure for figure in figures(capsys) if figure["ratio"]]) == 2
+
+
+def test_enqueue(capsys: pytest.CaptureFixture[str]) -> None:
+    enqueue.run(page_count=30, rounds=1)
+    (figure,) = figures(capsys)
+    assert figure["ratio"]
+
+
+def test_kill(capsys: pytest.CaptureFixture[str]) -> None:
+    kill.run(page_count=8, rounds=1, **SOON)
+    assert [figure["unit"] for figure in figures(capsys)] == ["s", "s"]
+
+
+def test_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    memory.run(page_count=60, rounds=1)
+    assert {figure["unit"] for figure in figures(capsys)} == {"MiB", "bytes", "s"}

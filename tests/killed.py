@@ -1,0 +1,51 @@
+"""A command killed at each of its steps in turn."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from checkpointing.file import CheckpointFile
+from checkpointing.inbox import Inbox
+from worker.open_stages import OpenStages
+from worker.queue import PageQueue
+
+_STEPS: list[tuple[type, str]] = [
+    (CheckpointFile, "save"),
+    (Inbox, "remove"),
+    (OpenStages, "add"),
+    (OpenStages, "remove"),
+    (PageQueue, "close"),
+    (PageQueue, "put"),
+    # Of files that are written, and of outputs that are set aside.
+    (Path, "replace"),
+]
+
+
+class KilledError(BaseException):
+    """Nothing that runs after this was meant to."""
+
+
+def kill_at(step: int, monkeypatch: pytest.MonkeyPatch, command: Callable[[], object]) -> bool:
+    """Run a command that dies before its step of this number, from 0; False where it has fewer steps."""
+    taken = 0
+
+    def deadly(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            nonlocal taken
+            if taken == step:
+                raise KilledError
+            taken += 1
+            return real(*arguments, **options)
+
+        return call
+
+    with monkeypatch.context() as patched:
+        for owner, name in _STEPS:
+            patched.setattr(owner, name, deadly(getattr(owner, name)))
+        try:
+            command()
+        except KilledError:
+            return True
+    return False

@@ -1,0 +1,163 @@
+"""Everything that may happen, and the rest that must follow."""
+
+from checkpointing import CheckpointManager
+from checkpointing.errors import CheckpointError
+from checkpointing.models import Completion, FailedPage
+from producer.enqueue import Request, enqueue
+from tests.model.deeds import Deed, Trouble
+from tests.model.ground import LEASE_SECONDS, PAGES, PROCESSES
+from tests.model.harm import Harm
+from tests.model.work import Work
+from tests.shop import SCAN, STAGE
+from tests.stages import Stamp, StampStage, stamp
+
+_MOST_ROUNDS = 30
+
+
+class World(Work, Harm):
+    """The system under test. Each method that `ACTIONS` names is something that may happen."""
+
+    def commit(self, who: int, lock_is_free: bool, trouble: Trouble | None = None) -> None:
+        process = self.processes[who]
+        if lock_is_free:
+            self.redis.delete(self.settings.keys.commit(SCAN, STAGE))
+
+        def commit() -> None:
+            waiting = self.redis.xlen(self.settings.keys.inbox(SCAN, STAGE))
+            done = process.coordinator.commit()
+            if lock_is_free and trouble is None and len(self.points.deeds) == 1:
+                self.judge.insist(done or not waiting, "a commit that nothing kept from it did nothing")
+                left = self.redis.xlen(self.settings.keys.inbox(SCAN, STAGE))
+                self.judge.insist(not left, "a commit left entries behind")
+
+        self._deed(Deed("commit", trouble), commit, who)
+
+    def tend_inboxes(self, who: int, trouble: Trouble | None = None) -> None:
+        self._deed(Deed("commit", trouble), self.processes[who].steward.commit_inboxes, who)
+
+    def heal(self, who: int, trouble: Trouble | None = None) -> None:
+        self._deed(Deed("heal", trouble), self.processes[who].steward.heal, who)
+
+    def enqueue(
+        self, who: int, pages: tuple[int, int], resume: bool, release: bool, trouble: Trouble | None = None
+    ) -> None:
+        first, last = min(pages), max(pages)
+        wanted = set(range(first, last + 1))
+        request = Request(
+            SCAN, STAGE, first, last, resume or release, frozenset(wanted) if release else frozenset()
+        )
+        deed = Deed("enqueue", trouble)
+        anew = not (request.resume or release)
+        if release:
+            deed.releases |= wanted
+        elif anew:
+            deed.drops |= wanted
+        self.asked |= wanted
+        self.managed = False
+        # A page that is asked for anew may be tried anew.
+        self.runs.forgive(wanted)
+        went_well = self._deed(deed, lambda: enqueue(self.processes[who].workshop, request), who)
+        self.runs.forgive(wanted)
+        if went_well and anew:
+            left = {page for page in wanted - deed.touched if self.judge.valid_output(page)}
+            self.judge.insist(not left, f"the outputs of {sorted(left)} were to be made anew, and are left")
+
+    def hand_over(self, who: int, page: int, text: str, cost: float | None, times: int) -> None:
+        """An output is saved and handed over, by a worker that need not have heard that it lost its claim."""
+        workshop = self.processes[who].workshop
+
+        def save() -> None:
+            sha256 = workshop.outputs(SCAN, STAGE).save(page, stamp(page, text))
+            self.good[page] = self._output_path(page).read_bytes()
+            self._put(*[Completion(page=page, sha256=sha256, schema_version="1", cost_usd=cost)] * times)
+
+        self._deed(Deed("hand over"), save, who)
+
+    def hand_over_untruth(self, page: int, sha256: str) -> None:
+        """A completion of an output that is not there, or not any more."""
+        self._put(Completion(page=page, sha256=sha256 * 64, schema_version="1", cost_usd=0.5))
+
+    def hand_over_failure(self, page: int) -> None:
+        self._put(FailedPage(page=page, kind="torn", message="torn", attempts=2))
+
+    def mark_completed(self, page: int, cost: float, trouble: Trouble | None = None) -> None:
+        self.manage("completed", page, cost, trouble)
+
+    def manage(self, verb: str, page: int, cost: float, trouble: Trouble | None = None) -> None:
+        """A single process with a manager works on the same book."""
+        deed = Deed(verb, trouble)
+        if verb == "reset":
+            deed.drops |= set(range(1, PAGES + 1))
+            deed.starts_over = True
+        if verb == "stage_complete":
+            deed.raises_cost_to = int(cost * 1_000_000)
+        if verb in {"reset", "get_remaining"}:
+            self.managed = True
+        self._deed(deed, lambda: self._manage(verb, page, cost))
+
+    def _manage(self, verb: str, page: int, cost: float) -> None:
+        manager = CheckpointManager(SCAN, STAGE, self.root, StampStage.output_dir, Stamp)
+        match verb:
+            case "completed":
+                sound = self.judge.valid_output(page) is not None
+                try:
+                    manager.mark_completed(page, cost)
+                except CheckpointError:
+                    deed = self.points.deeds[-1]
+                    held = deed.struck or len(self.points.deeds) > 1
+                    self.judge.insist(held or not sound, "a valid page was refused")
+                else:
+                    self.judge.insist(page in self.judge.state.pages, "a page was marked complete and is not")
+            case "stage_complete":
+                manager.mark_stage_complete({"total_cost_usd": cost, "model": "x"})
+            case "stage_failed":
+                manager.mark_stage_failed("it failed")
+            case "get_remaining":
+                manager.get_remaining_pages(PAGES, start_page=1, end_page=page)
+            case "reset":
+                manager.reset()
+            case _:
+                manager.flush()
+
+    def _put(self, *entries: Completion | FailedPage) -> None:
+        inbox = self.processes[0].workshop.inbox(SCAN, STAGE)
+        with self.redis.pipeline() as pipeline:
+            for entry in entries:
+                inbox.put(entry, pipeline)
+            pipeline.execute()
+        self._look()
+
+    def come_to_rest(self) -> None:
+        """With nothing going wrong any more, all that was asked for gets settled, in a bounded number of rounds."""
+        self.clock.sleep(100 * LEASE_SECONDS)
+        workshop = self.processes[0].workshop
+        was_open = bool(workshop.open_stages.all())
+        self._work_until_rest()
+        if was_open and not self.managed:
+            pending = self.judge.state.pending()
+            self.judge.insist(not pending, f"pages {sorted(pending)} are forgotten")
+        if not self.asked:
+            return
+        wanted = (min(self.asked), max(self.asked))
+        self.enqueue(0, wanted, resume=True, release=False)
+        self._work_until_rest()
+        state = self.judge.state
+        for page in range(wanted[0], wanted[1] + 1):
+            complete = page in state.pages and self.judge.borne_out(page)
+            settled = complete or page in state.failed
+            self.judge.insist(settled, f"page {page} is neither complete nor in quarantine")
+
+    def _work_until_rest(self) -> None:
+        workshop = self.processes[0].workshop
+        for turn in range(_MOST_ROUNDS):
+            who = turn % PROCESSES
+            while self.redis.llen(self.settings.keys.queue(STAGE)):
+                self.process_next(who, "fine", "once", ())
+            self.clock.sleep(2 * LEASE_SECONDS)
+            self.tend_inboxes(who)
+            for each in range(PROCESSES):
+                self.heal(each)
+            left = self.redis.xlen(self.settings.keys.inbox(SCAN, STAGE))
+            if not (left or workshop.open_stages.all() or self.redis.llen(self.settings.keys.queue(STAGE))):
+                return
+        self.judge.complain(f"no rest after {_MOST_ROUNDS} rounds")

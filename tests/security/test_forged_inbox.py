@@ -1,0 +1,181 @@
+"""Inboxes that somebody wrote into: what storage does not bear out is refused, and the steward goes on."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from checkpointing.models import Checkpoint
+from tests.shop import SCAN, STAGE, Shop, make_shop, steward_at_work
+from tests.waiting import wait_until
+from worker.steward import Steward
+
+PAGES = 5
+HASH = "0" * 64
+WHEN = "2026-01-01T00:00:00Z"
+COMPLETION = {"page": 2, "sha256": HASH, "schema_version": "1", "cost_usd": 1.0, "completed_at": WHEN}
+FAILURE = {"page": 2, "kind": "forged", "message": "forged", "failed_at": WHEN}
+
+Fields = dict[str | bytes, str | bytes]
+
+
+def _completion(**changes: Any) -> Fields:
+    return {"completion": json.dumps(COMPLETION | changes)}
+
+
+def _failure(**changes: Any) -> Fields:
+    return {"failure": json.dumps(FAILURE | changes)}
+
+
+FORGED: dict[str, Fields] = {
+    "a hash that is not there": _completion(),
+    "a hash that is none": _completion(sha256="../../etc"),
+    "a page the book has not": _completion(page=PAGES + 1),
+    "a page far off": _completion(page=10**18),
+    "a page of many digits": {"completion": '{"page": ' + "9" * 5000 + "}"},
+    "page zero": _completion(page=0),
+    "a negative page": _completion(page=-1),
+    "a page that is text": _completion(page="two"),
+    "negative seconds": _completion(seconds=-1),
+    "negative attempts": _completion(attempts=-1),
+    "an unknown field": _completion(surplus=1),
+    "a date without a zone": _completion(completed_at="2026-01-01T00:00:00"),
+    "10 MB of a surplus field": _completion(surplus="x" * 10_000_000),
+    "no JSON": {"completion": "{not json"},
+    "no text": {"completion": b"\xff\xfe"},
+    "nested too deep": {"completion": "[" * 100_000},
+    "lone surrogates": {"completion": '{"page": 2, "sha256": "\\ud800"}'},
+    "nothing": {"completion": ""},
+    "a field of another name": {"surplus": "1"},
+    "a field that is no text": {b"\xff": b"\xff"},
+    "a failed page the book has not": _failure(page=PAGES + 1),
+    "a failed page zero": _failure(page=0),
+    "a failure with a surplus field": _failure(surplus=1),
+    "a failure that is a list": {"failure": "[1]"},
+}
+NAMES: tuple[str | bytes, ...] = (
+    "../../etc/x/ocr",
+    "/etc/passwd",
+    "no-slash",
+    "",
+    "/",
+    f"{SCAN}/",
+    f"/{STAGE}",
+    f"{SCAN}/../{STAGE}",
+    f"{SCAN}/nonsense",
+    f"nowhere/{STAGE}",
+    f"{SCAN}/{STAGE}/x",
+    b"\xff\xfe/\xff",
+    b"a\x00b/stamp",
+    "x" * 100_000,
+)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    made = make_shop(tmp_path / "scans", monkeypatch)
+    made.write_scan(pages=PAGES)
+    made.ask_for((1, PAGES))
+    made.complete(1, cost_usd=0.5)
+    return made
+
+
+def _forge(shop: Shop, fields: Fields) -> None:
+    shop.redis.xadd(shop.workshop.keys.inbox(SCAN, STAGE), fields)  # type: ignore[arg-type]  # its dict is invariant
+    shop.redis.sadd(shop.workshop.keys.inboxes, f"{SCAN}/{STAGE}")
+
+
+def _content(checkpoint: Checkpoint) -> dict[str, Any]:
+    return checkpoint.model_dump(exclude={"revision", "updated_at"})
+
+
+@pytest.mark.parametrize("fields", FORGED.values(), ids=FORGED)
+def test_a_forged_entry_changes_nothing_and_does_not_stay(shop: Shop, fields: Fields) -> None:
+    before = _content(shop.checkpoint())
+    _forge(shop, fields)
+    shop.commit()
+    assert _content(shop.checkpoint()) == before
+    assert shop.entries() == []
+    assert shop.redis.xlen(shop.workshop.keys.inbox(SCAN, STAGE)) == 0
+
+
+@pytest.mark.parametrize("cost_usd", [-5.0, 1e308, float("nan"), float("inf"), "x"])
+def test_a_page_that_is_there_cannot_be_given_a_cost_that_is_none(shop: Shop, cost_usd: Any) -> None:
+    genuine = shop.completion(3)
+    _forge(shop, _completion(page=3, sha256=genuine.sha256, cost_usd=cost_usd))
+    shop.commit()
+    assert shop.checkpoint().completed_pages == [1]
+    assert shop.checkpoint().total_cost_usd == 0.5
+
+
+def test_genuine_entries_among_forged_ones_are_merged(shop: Shop) -> None:
+    for fields in FORGED.values():
+        _forge(shop, fields)
+    shop.hand_over(shop.completion(3))
+    for fields in FORGED.values():
+        _forge(shop, fields)
+    shop.commit()
+    assert shop.checkpoint().completed_pages == [1, 3]
+
+
+def test_an_entry_cannot_make_a_complete_page_fail_nor_its_cost_sink(shop: Shop) -> None:
+    genuine = shop.checkpoint().pages[1]
+    _forge(shop, _failure(page=1))
+    _forge(shop, _completion(page=1, sha256=genuine.sha256, cost_usd=0.0))
+    shop.commit()
+    checkpoint = shop.checkpoint()
+    assert checkpoint.completed_pages == [1]
+    assert checkpoint.failed_pages == []
+    assert checkpoint.total_cost_usd == 0.5
+
+
+def test_forged_names_of_inboxes_lead_nowhere_and_keep_no_genuine_one_waiting(shop: Shop) -> None:
+    files = shop.files().keys()
+    for name in NAMES:
+        shop.redis.sadd(shop.workshop.keys.inboxes, name)
+        stream = f"{shop.workshop.keys.prefix}inbox:".encode() + (
+            name if isinstance(name, bytes) else name.encode()
+        )
+        shop.redis.xadd(stream, _completion())  # type: ignore[arg-type]  # its dict is invariant
+    shop.hand_over(shop.completion(3))
+    shop.redis.delete(shop.workshop.keys.commit(SCAN, STAGE))
+    Steward(shop.workshop).commit_inboxes()
+    assert shop.checkpoint().completed_pages == [1, 3]
+    assert {name for name in shop.files().keys() - files if "page_0003" not in name} == set()
+
+
+def test_forged_names_of_inboxes_are_dropped_in_the_end(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NAMES:
+        shop.redis.sadd(shop.workshop.keys.inboxes, name)
+    monkeypatch.setattr("worker.steward.FORGET_SECONDS", 0.0)
+    steward = Steward(shop.workshop)
+    steward.commit_inboxes()
+    steward.commit_inboxes()
+    assert shop.redis.smembers(shop.workshop.keys.inboxes) == set()
+
+
+def test_keys_of_another_type_do_not_end_the_steward_and_are_said(shop: Shop) -> None:
+    keys = shop.workshop.keys
+    shop.redis.delete(keys.inboxes)
+    shop.redis.set(keys.inboxes, "no set")
+    with capture_logs() as lines, steward_at_work(shop.workshop):
+        wait_until(lambda: any(line["event"] == "steward waits" for line in lines), 10, "the steward to say it")
+        shop.redis.delete(keys.inboxes)
+        shop.hand_over(shop.completion(4))
+    assert shop.checkpoint().completed_pages == [1, 4]
+
+
+def test_a_forged_reason_cannot_blow_the_checkpoint_up(shop: Shop) -> None:
+    _forge(shop, _failure(message="x" * 10_000_000, kind="y" * 10_000_000, worker="z" * 10_000_000))
+    shop.commit()
+    assert shop.workshop.checkpoint_file(SCAN, STAGE).path.stat().st_size < 100_000
+
+
+def test_a_failure_of_a_page_far_off_is_refused_before_the_book_was_ever_enqueued(shop: Shop) -> None:
+    shop.write_scan("another-book")
+    inbox = shop.workshop.keys.inbox("another-book", STAGE)
+    shop.redis.xadd(inbox, _failure(page=10**12))  # type: ignore[arg-type]  # its dict is invariant
+    shop.commit("another-book")
+    assert shop.checkpoint("another-book").failed_pages == []

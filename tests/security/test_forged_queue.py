@@ -1,0 +1,107 @@
+"""What Leafmark itself keeps in Redis, written by somebody else: stewards and commands live, and heal past it."""
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from redis.exceptions import RedisError
+
+from checkpointing.errors import LeafmarkError
+from checkpointing.keys import Keys
+from tests.security.forging import message, raw
+from tests.shop import SCAN, STAGE, Shop, make_shop
+from worker.steward import Steward
+
+PAGES = 5
+LOOKS = 3
+Forge = Callable[[Redis, Keys], object]
+
+
+def _listed(content: bytes) -> Forge:
+    return lambda redis, keys: redis.lpush(keys.queue(STAGE), content)
+
+
+LISTED: dict[str, bytes] = {
+    "no JSON": b"\xff garbage",
+    "a number": b"7",
+    "a list": b"[]",
+    "no properties": b'{"body": "x"}',
+    "properties that are null": raw(message(properties=None)),
+    "properties that are text": raw(message(properties="x")),
+    "nested too deep": b"[" * 100_000,
+    "a body nested too deep": raw(message(body="[" * 100_000, properties={"body_encoding": None})),
+    "a page without end": raw(message(body=json.dumps([[], {"scan_id": SCAN, "page": float("inf")}, {}]))),
+    "an endless page in plain text": json.dumps(
+        {
+            "body": '[[], {"scan_id": "a-book", "page": 1e999}, {}]',
+            "properties": {},
+        }
+    ).encode(),
+    "a page that is text": json.dumps(
+        {
+            "body": '[[], {"scan_id": "a-book", "page": "x"}, {}]',
+            "properties": {},
+        }
+    ).encode(),
+}
+KEPT: dict[str, Forge] = {
+    "a waiting page that is none": lambda redis, keys: redis.zadd(keys.waiting(SCAN, STAGE), {"../x": 1}),
+    "a waiting page that is no text": lambda redis, keys: redis.zadd(keys.waiting(SCAN, STAGE), {b"\xff": 1}),
+    "waiting pages that are no set": lambda redis, keys: redis.set(keys.waiting(SCAN, STAGE), "x"),
+    "a turn of a scan that is none": lambda redis, keys: redis.lpush(keys.turns(STAGE), "../../x"),
+    "dispatched pages that are none": lambda redis, keys: redis.sadd(keys.dispatched(SCAN, STAGE), "x"),
+    "attempts that are no number": lambda redis, keys: redis.hset(keys.attempts(SCAN, STAGE), "x", "y"),
+    "attempts beyond all": lambda redis, keys: redis.hset(keys.attempts(SCAN, STAGE), "4", "9" * 30),
+    "a window that is no number": lambda redis, keys: redis.set(keys.window(STAGE), "x"),
+    "a window beyond all": lambda redis, keys: redis.set(keys.window(STAGE), "9" * 30),
+    "a window below nothing": lambda redis, keys: redis.set(keys.window(STAGE), "-5"),
+    "a worker of no size": lambda redis, keys: redis.zadd(keys.slots(STAGE), {"somebody": 10**12}),
+    "a worker of every size": lambda redis, keys: redis.zadd(keys.slots(STAGE), {"somebody=" + "9" * 30: 10**12}),
+    "a claim that is no text": lambda redis, keys: redis.lpush(keys.claim(SCAN, STAGE, 2), "x"),
+    "an election that is no text": lambda redis, keys: redis.lpush(keys.heal(SCAN, STAGE), "x"),
+    **{f"in Celery's queue, {name}": _listed(content) for name, content in LISTED.items()},
+}
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    made = make_shop(tmp_path / "scans", monkeypatch)
+    for scan_id in (SCAN, "b-book"):
+        made.write_scan(scan_id, PAGES)
+        made.ask_for((1, PAGES), scan_id=scan_id)
+    return made
+
+
+@pytest.mark.parametrize("forge", [pytest.param(forge, id=name) for name, forge in KEPT.items()])
+def test_the_steward_lives_and_other_scans_are_healed(shop: Shop, forge: Forge) -> None:
+    forge(shop.redis, shop.workshop.keys)
+    _look(shop)
+    assert _listed_scans(shop) >= {"b-book"}
+
+
+def test_a_key_of_the_wrong_type_stops_its_stage_only_while_it_is_there(shop: Shop) -> None:
+    turns = shop.workshop.keys.turns(STAGE)
+    shop.redis.set(turns, "no list")
+    _look(shop)
+    shop.redis.delete(turns)
+    _look(shop)
+    assert _listed_scans(shop) == {SCAN, "b-book"}
+
+
+def _look(shop: Shop) -> None:
+    """Look after everything as a steward's loop does; anything else that is raised would end its process."""
+    steward = Steward(shop.workshop, {STAGE: 2})
+    for _ in range(LOOKS):
+        with suppress(OSError, LeafmarkError, RedisError):
+            steward.commit_inboxes()
+            steward.heal()
+
+
+def _listed_scans(shop: Shop) -> set[str]:
+    """The scans that have a page in Celery's queue."""
+    listed: Any = shop.redis.lrange(shop.workshop.keys.queue(STAGE), 0, -1)
+    return {scan_id for scan_id in (SCAN, "b-book") for content in listed if f'\\"{scan_id}\\"'.encode() in content}

@@ -1,0 +1,224 @@
+"""Reset: a stage is forgotten whole, nothing that was paid for is lost, and nothing happens unasked."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from checkpointing.errors import BrokerError, CheckpointError, NotConfirmedError, UnknownNameError
+from checkpointing.models import FailedPage, Status
+from producer.commands.reset import reset_command
+from producer.enqueue import Request, enqueue
+from producer.reset import look, reset
+from producer.verify import verify
+from tests.killed import kill_at
+from tests.shop import SCAN, STAGE, Shop, make_shop
+from worker.queue import PageQueue
+
+TORN = FailedPage(page=3, kind="torn", message="torn", attempts=3)
+
+
+def make(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """Of 5 pages 1 is complete, 2 waits to be merged, 3 is in quarantine, 4 and 5 wait in the queue."""
+    made = make_shop(folder, monkeypatch)
+    monkeypatch.setattr("producer.commands.options.open_workshop", lambda _settings: made.another_workshop())
+    for module in ("enqueue", "reset"):
+        monkeypatch.setattr(f"producer.{module}.check_broker", bool)  # the fake broker has no address
+    made.write_scan()
+    made.ask_for((1, 3))
+    made.complete(1, cost_usd=0.25)
+    made.hand_over(TORN)
+    made.commit()
+    made.hand_over(made.completion(2, cost_usd=0.5))
+    enqueue(made.another_workshop(), Request(SCAN, STAGE, start_page=4))
+    made.queue.raise_attempts({4: 2})
+    made.hand_over(made.completion(2, cost_usd=0.5))
+    return made
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    return make(tmp_path / "scans", monkeypatch)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def insist_on_forgotten(shop: Shop) -> None:
+    checkpoint = shop.checkpoint()
+    assert checkpoint.status is Status.NOT_STARTED
+    assert (checkpoint.pages, checkpoint.failed_pages, checkpoint.requested) == ({}, [], [])
+    assert (checkpoint.started_at, checkpoint.error) == (None, None)
+    assert checkpoint.total_cost_usd == 0.75
+    assert shop.open_stages.all() == []
+    assert shop.entries() == []
+    assert shop.waiting_pages() == []
+    assert checkpoint.attempts == shop.queue.attempts() == {}
+    outputs = shop.workshop.outputs(SCAN, STAGE)
+    assert outputs.pages() == set()
+    kept = sorted(path.name for path in (outputs.path / "set_aside").iterdir())
+    assert kept == ["page_0001.json", "page_0002.json"]
+
+
+def test_a_stage_is_forgotten_its_outputs_are_kept_and_its_cost_stays(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reset_command(SCAN, STAGE, yes=True)
+    insist_on_forgotten(shop)
+    said = capsys.readouterr().out
+    assert said.startswith(f"{SCAN}/{STAGE}: 2 complete pages forgotten, 2 outputs are kept in ")
+    assert said.endswith("set_aside; $0.75 stays counted\n")
+
+
+def test_it_can_begin_anew(shop: Shop) -> None:
+    reset_command(SCAN, STAGE, yes=True)
+    made = enqueue(shop.another_workshop(), Request(SCAN, STAGE))
+    assert made.enqueued == [1, 2, 3, 4, 5]
+    for _ in range(5):
+        shop.process_next()
+    shop.commit()
+    assert shop.stage.runs == [1, 2, 3, 4, 5]
+    assert shop.checkpoint().status is Status.COMPLETED
+    assert shop.checkpoint().total_cost_usd == 0.75
+
+
+def test_what_is_left_has_no_differences(shop: Shop) -> None:
+    reset_command(SCAN, STAGE, yes=True)
+    assert verify(shop.another_workshop(), SCAN, STAGE).stages[0].findings == []
+
+
+def test_a_stage_that_has_not_begun_is_left_alone(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    reset_command(SCAN, STAGE, yes=True)
+    before = (shop.files(), shop.redis_keys())
+    reset_command(SCAN, STAGE)
+    reset_command(SCAN, "ocr")
+    assert (shop.files(), shop.redis_keys()) == before
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        f"{SCAN}/{STAGE}: it has not begun, nothing to reset",
+        f"{SCAN}/ocr: it has not begun, nothing to reset",
+    ]
+
+
+@pytest.mark.parametrize("answer", ["", "no\n", "y\n", "yes please\n"])
+def test_without_a_yes_nothing_is_done(shop: Shop, monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    before = (shop.files(), shop.redis_keys())
+    with pytest.raises(NotConfirmedError, match="nothing was changed"):
+        reset_command(SCAN, STAGE)
+    assert (shop.files(), shop.redis_keys()) == before
+
+
+def test_it_asks_with_what_there_is_to_lose(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal("yes\n"))
+    reset_command(SCAN, STAGE)
+    asked = capsys.readouterr().err
+    assert asked.startswith(f"This forgets {SCAN}/{STAGE}: 2 complete pages, 2 outputs (they are set aside), $0.75")
+    assert asked.endswith("Type yes to go on: ")
+    insist_on_forgotten(shop)
+
+
+def test_without_a_terminal_it_takes_a_word_for_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
+    before = (shop.files(), shop.redis_keys())
+    with pytest.raises(NotConfirmedError, match="--yes"):
+        reset_command(SCAN, STAGE)
+    assert (shop.files(), shop.redis_keys()) == before
+    assert NotConfirmedError.exit_code == 2
+
+
+def test_while_a_worker_has_a_page_in_hand_it_is_refused(shop: Shop) -> None:
+    with shop.workshop.claims.take(SCAN, STAGE, 4):
+        before = (shop.files(), set(shop.redis_keys()))
+        with pytest.raises(CheckpointError, match=r"pages in hand \(4\).*`producer cancel a-book --stage stamp`"):
+            reset_command(SCAN, STAGE, yes=True)
+        assert (shop.files(), set(shop.redis_keys())) == before
+    reset_command(SCAN, STAGE, yes=True)
+    insist_on_forgotten(shop)
+
+
+def test_a_page_that_is_begun_at_the_last_moment_stops_it_and_the_others_are_healed(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = PageQueue.held
+    looks: list[int] = []
+
+    def look_twice(queue: PageQueue, pages: list[int]) -> set[int]:
+        looks.append(1)
+        return {4} if len(looks) == 2 else held(queue, pages)
+
+    monkeypatch.setattr(PageQueue, "held", look_twice)
+    with pytest.raises(CheckpointError, match="pages in hand"):
+        reset(shop.another_workshop(), SCAN, STAGE)
+    assert shop.open_stages.all() == [(SCAN, STAGE)]
+    assert shop.checkpoint().pending() == [4, 5]
+    assert shop.checkpoint().completed_pages == [1, 2]
+    assert shop.workshop.outputs(SCAN, STAGE).pages() == {1, 2}
+
+
+def test_without_redis_nothing_is_touched(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def down(_: object) -> None:
+        raise BrokerError("down")
+
+    before = shop.files()
+    with monkeypatch.context() as patched:
+        patched.setattr("producer.reset.check_broker", down)
+        with pytest.raises(BrokerError, match="down"):
+            reset_command(SCAN, STAGE, yes=True)
+
+    def gone(_queue: PageQueue, _pages: list[int]) -> set[int]:
+        raise RedisConnectionError("gone")
+
+    monkeypatch.setattr(PageQueue, "held", gone)
+    with pytest.raises(BrokerError, match=r"Redis failed \(gone\); repeat the command"):
+        reset_command(SCAN, STAGE, yes=True)
+    assert shop.files() == before
+
+
+def test_an_unusable_checkpoint_is_kept_and_its_cost_with_it(shop: Shop) -> None:
+    shop.commit()
+    path = shop.workshop.checkpoint_file(SCAN, STAGE).path
+    broken = path.read_bytes()[:-30]
+    path.write_bytes(broken)
+    reset_command(SCAN, STAGE, yes=True)
+    insist_on_forgotten(shop)
+    (kept,) = path.parent.glob("*.unusable-*")
+    assert kept.read_bytes() == broken
+
+
+def test_a_checkpoint_that_is_gone_leaves_the_outputs_to_be_set_aside(shop: Shop) -> None:
+    shop.workshop.checkpoint_file(SCAN, STAGE).path.unlink()
+    reset_command(SCAN, STAGE, yes=True)
+    assert shop.workshop.outputs(SCAN, STAGE).pages() == set()
+    assert shop.checkpoint().completed_pages == []
+
+
+def test_what_does_not_exist_is_refused(shop: Shop) -> None:
+    with pytest.raises(UnknownNameError, match="there is no stage 'fix'"):
+        look(shop.workshop, SCAN, "fix")
+    with pytest.raises(UnknownNameError, match="did you mean 'a-book'"):
+        look(shop.workshop, "a-bok", STAGE)
+
+
+def test_killed_at_any_step_the_same_command_again_does_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in range(100):
+        with monkeypatch.context() as patched:
+            shop = make(tmp_path / str(step), patched)
+            killed = kill_at(step, patched, lambda: reset_command(SCAN, STAGE, yes=True))
+            # Whatever was done by then, what the checkpoint says can be read, and no money is lost.
+            form = json.loads(shop.workshop.checkpoint_file(SCAN, STAGE).path.read_bytes())
+            waiting = sum(getattr(entry, "cost_usd", None) or 0 for entry in shop.entries())
+            assert form["metadata"]["total_cost_usd"] + waiting >= 0.75
+            reset_command(SCAN, STAGE, yes=True)
+            insist_on_forgotten(shop)
+        if not killed:
+            assert step >= 7, "the steps are not the ones any more"
+            return
+    pytest.fail("it never came to an end")

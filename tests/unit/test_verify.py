@@ -1,0 +1,420 @@
+"""Verify: each difference between source, outputs and checkpoint is found, and nothing else is called one."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from checkpointing.errors import BrokerError, DifferencesError, StorageError, UnknownNameError
+from checkpointing.models import FailedPage, Status
+from checkpointing.outputs import OutputFolder
+from producer import check_stage
+from producer.commands.verify import verify_command
+from producer.findings import Kind
+from producer.verify import verify
+from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.stages import stamp
+from tests.waiting import wait_until
+
+TORN = FailedPage(page=2, kind="torn", message="torn", attempts=3)
+SOURCE = b"%PDF-1.7 as ingested"
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """The pages 1 to 5 are complete, by the book."""
+    made = make_shop(tmp_path / "scans", monkeypatch)
+    monkeypatch.setattr("producer.commands.options.open_workshop", lambda _settings: made.workshop)
+    # Where nobody merges, waiting for it is in vain.
+    monkeypatch.setattr(check_stage, "MERGE_SECONDS", 0.0)
+    give_source(made)
+    made.ask_for((1, 5))
+    made.complete(1, 2, 3, 4, 5, cost_usd=0.1)
+    return made
+
+
+def give_source(shop: Shop) -> None:
+    scan = shop.write_scan()
+    scan.source_dir.mkdir()
+    (scan.source_dir / "a.pdf").write_bytes(SOURCE)
+    form = json.loads(scan.metadata_path.read_text())
+    form["source"]["files"][0]["sha256"] = hashlib.sha256(SOURCE).hexdigest()
+    scan.metadata_path.write_text(json.dumps(form))
+
+
+def found(shop: Shop, stage: str | None = None) -> list[tuple[Kind, int | None]]:
+    """What is found, which must not change a thing."""
+    before = (shop.files(), shop.redis_keys())
+    findings = verify(shop.another_workshop(), SCAN, stage).findings
+    assert (shop.files(), shop.redis_keys()) == before
+    return [(finding.kind, finding.page) for finding in findings]
+
+
+def problems(shop: Shop) -> list[str]:
+    return [finding.problem for finding in verify(shop.another_workshop(), SCAN).findings]
+
+
+def edit(shop: Shop, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the checkpoint as somebody with an editor does."""
+    path = shop.workshop.checkpoint_file(SCAN, STAGE).path
+    form = json.loads(path.read_bytes())
+    change(form)
+    path.write_text(json.dumps(form))
+
+
+def test_a_complete_book_is_clean(shop: Shop) -> None:
+    assert shop.checkpoint().status is Status.COMPLETED
+    assert found(shop) == []
+    assert [(each.stage, each.pages_checked) for each in verify(shop.another_workshop(), SCAN).stages] == [
+        (STAGE, 5)
+    ]
+
+
+def test_a_scan_of_which_no_stage_has_begun_is_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh = make_shop(tmp_path / "fresh", monkeypatch)
+    give_source(fresh)
+    assert found(fresh) == []
+    assert found(fresh, STAGE) == []
+
+
+@pytest.mark.parametrize(
+    ("left", "kind"),
+    [
+        (None, Kind.MISSING),
+        (b"", Kind.UNREADABLE),
+        (b'{"page_number": 4, "te', Kind.UNREADABLE),
+        (b"{}", Kind.INVALID),
+        (stamp(3).model_dump_json().encode(), Kind.INVALID),
+        (stamp(4, "by hand").model_dump_json().encode(), Kind.CHANGED),
+    ],
+)
+def test_a_damaged_output_of_a_complete_page(shop: Shop, left: bytes | None, kind: Kind) -> None:
+    shop.output_path(4).unlink()
+    if left is not None:
+        shop.output_path(4).write_bytes(left)
+    assert found(shop) == [(kind, 4)]
+
+
+def test_a_folder_in_the_place_of_an_output(shop: Shop) -> None:
+    shop.output_path(4).unlink()
+    shop.output_path(4).mkdir()
+    assert found(shop) == [(Kind.UNREADABLE, 4)]
+
+
+def test_a_valid_output_that_the_checkpoint_does_not_name(shop: Shop) -> None:
+    edit(shop, lambda form: (form["completed_pages"].remove(4), form["pages"].pop("4")))
+    assert (Kind.UNNAMED, 4) in found(shop)
+
+
+def test_a_damaged_output_that_nobody_asked_for(shop: Shop) -> None:
+    with shop.workshop.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
+        checkpoint.forget({4})
+        checkpoint.requested = [(1, 3), (5, 5)]
+        checkpoint.status = Status.PARTIAL
+        shop.workshop.checkpoint_file(SCAN, STAGE).save(checkpoint)
+    shop.output_path(4).write_bytes(b"{}")
+    assert found(shop) == [(Kind.STRAY, 4)]
+
+
+def test_a_damaged_output_that_is_going_to_be_replaced_is_none(shop: Shop) -> None:
+    with shop.workshop.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
+        checkpoint.forget({4})
+        checkpoint.begin()
+        shop.workshop.checkpoint_file(SCAN, STAGE).save(checkpoint)
+    shop.output_path(4).write_bytes(b"{}")
+    assert found(shop) == []
+
+
+def test_an_older_schema_and_a_hash_that_is_not_recorded(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    edit(shop, lambda form: form["pages"]["2"].update(sha256=None))
+    monkeypatch.setattr(type(shop.stage), "version", "2")
+    older = [(Kind.OLDER_SCHEMA, page) for page in (1, 3, 4, 5)]
+    assert sorted(found(shop)) == sorted([*older, (Kind.NO_HASH, 2)])
+
+
+def test_an_output_beyond_the_book(shop: Shop) -> None:
+    shop.workshop.outputs(SCAN, STAGE).save(9, stamp(9))
+    assert found(shop) == [(Kind.BEYOND_BOOK, 9)]
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (b"{", "it is not whole JSON"),
+        (b'{"version": "9.0"}', "its version is '9.0'"),
+        (b'{"version": "2.0", "scan_id": "other", "stage": "stamp"}', "it belongs to scan_id 'other'"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_used(shop: Shop, damage: bytes, words: str) -> None:
+    shop.workshop.checkpoint_file(SCAN, STAGE).path.write_bytes(damage)
+    shop.output_path(4).write_bytes(b"")
+    assert found(shop) == [(Kind.CHECKPOINT_UNUSABLE, None), (Kind.UNREADABLE, 4)]
+    assert words in problems(shop)[0]
+
+
+def test_a_checkpoint_that_is_gone(shop: Shop) -> None:
+    shop.workshop.checkpoint_file(SCAN, STAGE).path.unlink()
+    assert found(shop) == [(Kind.CHECKPOINT_MISSING, None)]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda form: form.update(total_pages=7), "the checkpoint says 7 pages, metadata.json says 5"),
+        (
+            lambda form: form["failed_pages"].append(TORN.model_dump(mode="json")),
+            "complete and in quarantine at once: page 2",
+        ),
+        (
+            lambda form: form["failed_pages"].append({**TORN.model_dump(mode="json"), "page": 8}),
+            "in quarantine, but not in the book: page 8",
+        ),
+        (
+            lambda form: (form["completed_pages"].append(8), form["pages"].update({"8": form["pages"]["1"]})),
+            "complete, but not in the book: page 8",
+        ),
+        (lambda form: form.update(requested=[[1, 10_000]]), "asked for, but not in the book: pages 1 to 10000"),
+        (lambda form: form["metadata"].update(total_cost_usd=0.3), "its pages cost $0.500000 together"),
+        (lambda form: form["progress"].update(completed=4), "progress.completed says 4, there are 5"),
+        (
+            lambda form: form["pages"].update({"99": {}}),
+            "1 records of completion are of pages that completed_pages does not name",
+        ),
+        (
+            lambda form: (form["completed_pages"].remove(4), form["pages"].pop("4")),
+            "the status is completed, with 4 of 5 pages complete",
+        ),
+    ],
+)
+def test_a_checkpoint_that_contradicts_itself_or_the_book(
+    shop: Shop, change: Callable[[dict[str, Any]], object], words: str
+) -> None:
+    edit(shop, change)
+    assert (Kind.CONTRADICTION, None) in found(shop)
+    assert any(words in problem for problem in problems(shop)), problems(shop)
+
+
+def test_leftovers_of_crashed_writers_and_foreign_files(shop: Shop) -> None:
+    folder = shop.output_path(1).parent
+    (folder / "page_0001.json.tmp.0123456789abcdef").touch()
+    checkpoint = shop.workshop.checkpoint_file(SCAN, STAGE).path
+    checkpoint.with_name(f"{checkpoint.name}.tmp.0123456789abcdef").touch()
+    for name in ("notes.txt", "page_00001.json", "page_0000.json", "page_0002 (copy).json"):
+        (folder / name).touch()
+    assert sorted(found(shop)) == [*[(Kind.FOREIGN, None)] * 4, *[(Kind.LEFTOVER, None)] * 2]
+    assert sum(str(folder / "notes.txt") in problem for problem in problems(shop)) == 1
+
+
+def test_the_file_of_a_writer_that_lives_is_no_leftover(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looked at while an output is being written: in the middle of its validation."""
+    seen: list[object] = []
+    insist = OutputFolder._insist
+
+    def look_meanwhile(outputs: OutputFolder, page: int, raw: bytes) -> None:
+        temps = [name for name in shop.files() if ".tmp." in name]
+        seen.append((len(temps), found(shop)))
+        insist(outputs, page, raw)
+
+    monkeypatch.setattr(OutputFolder, "_insist", look_meanwhile)
+    shop.workshop.outputs(SCAN, STAGE).save(1, stamp(1))
+    assert seen == [(1, [])]
+
+
+def test_a_temp_file_that_its_writer_has_not_locked_yet_is_no_leftover(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temp = shop.output_path(1).with_name("page_0001.json.tmp.0123456789abcdef")
+    temp.touch()
+    meanwhile(monkeypatch, 3, temp.unlink)
+    assert verify(shop.another_workshop(), SCAN).findings == []
+
+
+def test_outputs_that_were_set_aside_are_no_difference(shop: Shop) -> None:
+    shop.complete(1)
+    (shop.output_path(1).parent / "set_aside").mkdir()
+    assert found(shop) == []
+
+
+def test_a_source_file_that_is_gone_or_another(shop: Shop) -> None:
+    source = shop.workshop.scan(SCAN).source_dir / "a.pdf"
+    source.write_bytes(SOURCE[:-1])
+    assert found(shop) == [(Kind.SOURCE, None)]
+    assert "is not the file that was ingested" in problems(shop)[0]
+    source.unlink()
+    assert problems(shop) == [f"{source} is missing"]
+    assert verify(shop.another_workshop(), SCAN).findings[0].stage is None
+
+
+def test_pages_in_quarantine_and_pages_not_asked_for_are_no_differences(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = make_shop(tmp_path / "fresh", monkeypatch)
+    give_source(fresh)
+    fresh.ask_for((1, 3))
+    fresh.complete(1, 3)
+    fresh.hand_over(TORN)
+    fresh.commit()
+    assert found(fresh) == []
+
+
+def test_what_does_not_exist_is_refused(shop: Shop) -> None:
+    with pytest.raises(UnknownNameError, match="there is no stage 'fix'"):
+        verify(shop.another_workshop(), SCAN, "fix")
+    with pytest.raises(UnknownNameError, match="did you mean 'a-book'"):
+        verify(shop.workshop, "a-bok")
+
+
+def test_a_storage_that_cannot_be_read_is_said(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_outputs: OutputFolder) -> set[int]:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(OutputFolder, "pages", fail)
+    with pytest.raises(StorageError, match="input/output error"):
+        verify(shop.another_workshop(), SCAN)
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, page: int, act: Callable[[], object]) -> None:
+    """Let something happen right before the first look at a page."""
+    look = check_stage._StageCheck._difference
+    done = []
+
+    def look_late(check: Any, looked_at: int) -> object:
+        if looked_at == page and not done:
+            done.append(page)
+            act()
+        return look(check, looked_at)
+
+    monkeypatch.setattr(check_stage._StageCheck, "_difference", look_late)
+
+
+def test_pages_that_complete_while_it_looks_are_no_differences(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = make_shop(tmp_path / "fresh", monkeypatch)
+    give_source(fresh)
+    fresh.ask_for((1, 5))
+    fresh.complete(1)
+    fresh.hand_over(fresh.completion(2), fresh.completion(3))
+    meanwhile(monkeypatch, 1, fresh.commit)
+    assert verify(fresh.workshop, SCAN).findings == []
+
+
+def test_a_page_that_is_done_again_while_it_looks_is_no_difference(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.output_path(4).unlink()
+
+    def do_it_again() -> None:
+        with shop.workshop.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
+            sha256 = shop.workshop.outputs(SCAN, STAGE).save(4, stamp(4, "anew"))
+            checkpoint.pages[4] = replace(checkpoint.pages[4], sha256=sha256)
+            shop.workshop.checkpoint_file(SCAN, STAGE).save(checkpoint)
+
+    meanwhile(monkeypatch, 5, do_it_again)
+    assert verify(shop.another_workshop(), SCAN).findings == []
+
+
+def test_an_output_that_waits_to_be_merged_is_given_the_time_for_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = make_shop(tmp_path / "fresh", monkeypatch)
+    give_source(fresh)
+    fresh.ask_for((1, 5))
+    fresh.hand_over(fresh.completion(2))
+    waits = threading.Event()
+    again = check_stage._StageCheck._unmerged
+
+    def unmerged(check: Any, pages: Any) -> list[int]:
+        waits.set()
+        return again(check, pages)
+
+    monkeypatch.setattr(check_stage._StageCheck, "_unmerged", unmerged)
+    reports: list[Any] = []
+    looking = threading.Thread(target=lambda: reports.append(verify(fresh.workshop, SCAN)))
+    looking.start()
+    wait_until(waits.is_set, 10, "verify to wait")
+    fresh.commit()
+    looking.join(10)
+    assert reports[0].findings == []
+
+
+def test_an_output_that_nobody_merges_is_a_difference_in_the_end(shop: Shop) -> None:
+    with shop.workshop.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
+        checkpoint.forget({4})
+        checkpoint.begin()
+        shop.workshop.checkpoint_file(SCAN, STAGE).save(checkpoint)
+    assert found(shop) == [(Kind.UNNAMED, 4)]
+
+
+def test_whoever_moves_outputs_under_the_lock_is_waited_for(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A producer that does page 4 again has moved its output, and has not saved the checkpoint yet."""
+    file = shop.workshop.checkpoint_file(SCAN, STAGE)
+    moved, looked = threading.Event(), threading.Event()
+
+    def do_again() -> None:
+        with file.exclusive() as checkpoint:
+            shop.workshop.outputs(SCAN, STAGE).set_aside(4)
+            moved.set()
+            assert looked.wait(10)
+            checkpoint.forget({4})
+            checkpoint.begin()
+            file.save(checkpoint)
+
+    producer = threading.Thread(target=do_again)
+    producer.start()
+    assert moved.wait(10)
+    meanwhile(monkeypatch, 5, looked.set)
+    assert verify(shop.another_workshop(), SCAN).findings == []
+    producer.join(10)
+
+
+def test_each_difference_is_a_line_with_its_remedy_and_the_exit_code_says_so(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.output_path(4).unlink()
+    (shop.output_path(1).parent / "notes.txt").touch()
+    with pytest.raises(DifferencesError, match=r"^a-book: 2 differences found; .*--repair` mends 1 of them$"):
+        verify_command(SCAN)
+    gone, foreign = capsys.readouterr().out.splitlines()
+    assert gone.startswith(f"{SCAN}/{STAGE} page 4: it is complete by the checkpoint, and there is no output")
+    assert gone.endswith("(--repair does the page again)")
+    assert foreign.endswith("notes.txt is not a file of Leafmark (--repair leaves it; move it away by hand)")
+    assert DifferencesError.exit_code == 10
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_clean_scan_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    verify_command(SCAN)
+    assert capsys.readouterr() == (f"{SCAN}/{STAGE}: 5 pages checked, all in order\n", "")
+
+
+def test_the_json_has_all_of_it(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    verify_command(SCAN, as_json=True)
+    clean = json.loads(capsys.readouterr().out)
+    assert (clean["clean"], clean["findings"], clean["pages_checked"]) == (True, [], {STAGE: 5})
+    shop.output_path(4).unlink()
+    with pytest.raises(DifferencesError):
+        verify_command(SCAN, as_json=True)
+    form = json.loads(capsys.readouterr().out)
+    assert form["clean"] is False
+    assert [(each["stage"], each["page"], each["kind"]) for each in form["findings"]] == [(STAGE, 4, "missing")]
+
+
+def test_it_does_not_ask_redis(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def down(_: object) -> None:
+        raise BrokerError("down")
+
+    monkeypatch.setattr("producer.repair.check_broker", down)
+    shop.output_path(4).unlink()
+    # This one would be set aside before anything is enqueued.
+    shop.workshop.outputs(SCAN, STAGE).save(9, stamp(9))
+    assert found(shop) == [(Kind.MISSING, 4), (Kind.BEYOND_BOOK, 9)]
+    before = shop.files()
+    with pytest.raises(BrokerError):
+        verify_command(SCAN, mend=True)
+    assert shop.files() == before
