@@ -126,7 +126,7 @@ class TestAnOutputThatDoesNotCount:
         book.outputs.path_of(1).symlink_to("nowhere")
         assert book.outputs.check(1).problem is Problem.MISSING
 
-    def test_one_the_disk_cannot_read_is_not_taken_for_missing(
+    def test_one_the_disk_cannot_read_is_not_taken_for_one(
         self, book: Book, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(_fd: int, _length: int) -> NoReturn:
