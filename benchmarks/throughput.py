@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,8 @@ THREADS = ("--pool=threads", "--concurrency=32")
 _SCAN = "book"
 _SHORT_BOOK = 200
 _TIMEOUT_SECONDS = 600
+_LOOK_SECONDS = 0.3
+_COMPLETED = b'"status":"completed"'
 
 Measure = Callable[[Deployment], float]
 
@@ -86,8 +89,9 @@ def _leafmark(pool: tuple[str, ...], pages: int, deployment: Deployment, done_be
         finish_pages(Workshop(settings, app), _SCAN, done_before, done_before + pages)
     deployment.producer("enqueue", _SCAN, "--stage", "work")
     deployment.start_worker_of("tests.workload", *pool, "--queues=work")
-    deployment.wait_for_status(_SCAN, "completed", _TIMEOUT_SECONDS)
-    ended = (deployment.root / _SCAN / "checkpoints" / "work.json").stat().st_mtime
+    checkpoint = deployment.root / _SCAN / "checkpoints" / "work.json"
+    _wait(lambda: _COMPLETED in _head(checkpoint))
+    ended = checkpoint.stat().st_mtime
     return _rate(deployment, range(done_before + 1, done_before + pages + 1), ended)
 
 
@@ -102,8 +106,23 @@ def _bare(task: str, pool: tuple[str, ...], pages: int, deployment: Deployment) 
     publish = f"from benchmarks.bare import {task}, publish; publish({task}, '{_SCAN}', {pages})"
     subprocess.run([sys.executable, "-c", publish], env=deployment.environment, check=True)
     deployment.start_worker_of("benchmarks.bare", *pool)
-    deployment.wait(lambda: _outputs(deployment) == pages, _TIMEOUT_SECONDS, "the bare task to be done")
+    _wait(lambda: _outputs(deployment) == pages)
     return _rate(deployment, range(1, pages + 1))
+
+
+def _wait(is_done: Callable[[], bool]) -> None:
+    """Look seldom: on two cores whoever looks takes part."""
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while not is_done():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"not done within {_TIMEOUT_SECONDS} s")
+        time.sleep(_LOOK_SECONDS)
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a checkpoint, with its status; reading all of it takes milliseconds."""
+    with path.open("rb") as file:
+        return file.read(300)
 
 
 def _outputs(deployment: Deployment) -> int:

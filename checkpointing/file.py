@@ -9,6 +9,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -28,18 +29,25 @@ from checkpointing.resume import bring_in_line
 LOCK_TIMEOUT_SECONDS = 60.0
 _OLDER_VERSIONS = {"1.0"}
 _MOST_USD = 1e9
-_COST = re.compile(rb'"total_cost_usd"\s*:\s*([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)')
+_HEAD_BYTES = 512
+# A number that the end of a torn file cuts off is another number.
+_COST = re.compile(rb'"total_cost_usd"\s*:\s*([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?=\s*[,}])')
 _TOTAL = re.compile(rb'"total_pages"\s*:\s*([0-9]{1,7})\b')
 _REQUESTED = re.compile(rb'"requested"\s*:\s*(\[[\[\]0-9,\s]*\])\s*,')
 _RANGES = TypeAdapter(list[PageRange])
 
 
 class Signature(NamedTuple):
-    """Tells one version of the file from another: every save makes a new inode."""
+    """Tells one version of the file from another.
+
+    Every save makes a new inode; but a file system may use its number again at once, and its clock may stand still
+    for milliseconds. The revision, which is in the first bytes, goes on.
+    """
 
     inode: int
     size: int
     mtime_ns: int
+    head: bytes
 
 
 class _Seen(NamedTuple):
@@ -97,13 +105,14 @@ class CheckpointFile:
             return self._salvage(self.path.read_bytes()), self.path.name
 
     def signature(self) -> Signature:
-        """Which version of the file is there, without reading it.
+        """Which version of the file is there, without reading all of it.
 
         Raises:
             OSError: there is none, or the storage failed.
         """
-        stat = self.path.stat()
-        return Signature(stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        with self.path.open("rb", buffering=0) as file:
+            stat = os.fstat(file.fileno())
+            return Signature(stat.st_ino, stat.st_size, stat.st_mtime_ns, file.read(_HEAD_BYTES))
 
     @contextlib.contextmanager
     def exclusive(self, timeout: float = LOCK_TIMEOUT_SECONDS) -> Iterator[Checkpoint]:

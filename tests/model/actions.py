@@ -11,7 +11,7 @@ Strategy = st.SearchStrategy[Any]
 
 _who = st.integers(0, PROCESSES - 1)
 _page = st.integers(1, PAGES)
-_cost = st.sampled_from([0.02, 0.5, 0.07])
+_cost = st.sampled_from([0.02, 0.5, 0.07, 0.000001])
 
 _act = st.sampled_from(["fine", "differ", "fail", "give up", "no disk", "die", "slow", "overtaken", "taken away"])
 _HAND_OVER: dict[str, Strategy] = {

@@ -32,7 +32,7 @@ PAGES = 3
 PROCESSES = 3
 LEASE_SECONDS = 9.0
 # How fine the storage's clock is: so fine that no two writes share a time.
-_STORAGE_TICK_NS = 100_000
+_STORAGE_TICK_NS = 10_000_000
 _TROUBLE = (OSError, LeafmarkError, RedisError)
 
 

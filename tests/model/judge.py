@@ -14,7 +14,7 @@ from tests.model.deeds import Deed
 from tests.model.state import Entry, State, micro
 from tests.stages import Stamp
 
-_COST = re.compile(rb'"total_cost_usd":([0-9.]+),')
+_COST = re.compile(rb'"total_cost_usd": ?([0-9.]+)[,}]')
 _RESUMES = {"enqueue", "get_remaining"}
 
 
