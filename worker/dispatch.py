@@ -4,14 +4,12 @@ Celery's queue is first in, first out. If it held whole books, a short one would
 before it; and nothing in it can be found, counted or taken out again. So it holds a *window* only: enough messages
 that no worker ever waits. Whoever begins a page moves the next one into the window, in the same step in Redis.
 
-The message is Celery's own, made once by Celery and kombu and kept as a template in which a script sets scan, page
-and id: publishing one at a time through kombu costs a hundred times as much.
+A message is a template in which the script sets scan, page and id; the gate, through which workers take it, makes a
+message of Celery's of it (`worker.gate`). Publishing through kombu would cost a hundred times as much.
 """
 
 import json
 from typing import Any
-
-from kombu import Connection
 
 from checkpointing.identity import new_token
 from checkpointing.keys import Keys
@@ -71,12 +69,12 @@ class Dispatch:
         redis: client of the broker.
         keys: spells the keys.
         stage: whose pages.
-        template: the message, from `message_template`.
     """
 
-    def __init__(self, redis: Any, keys: Keys, stage: str, template: str) -> None:
+    def __init__(self, redis: Any, keys: Keys, stage: str) -> None:
         self._slots = keys.slots(stage)
-        self._fixed = [stage, keys.queue(stage), keys.turns(stage), keys.window(stage), keys.prefix, template]
+        queue, turns, window = keys.queue(stage), keys.turns(stage), keys.window(stage)
+        self._fixed = [stage, queue, turns, window, keys.prefix, _template(stage)]
         self._beat = redis.register_script(_BEAT)
         self._feed = redis.register_script(f"{FEED} feed()")
 
@@ -101,21 +99,13 @@ class Dispatch:
         self._beat(keys=[self._slots], args=[*self.arguments(), f"{worker}={slots}", _ALIVE_SECONDS])
 
 
-def message_template(app: Any, stage: str) -> str:
-    """A page task as it stands in Celery's queue, with `@SCAN@`, `@PAGE@` and `@ID@` where these go.
-
-    Args:
-        app: the Celery application; it and kombu make the message, by kombu's transport in memory.
-        stage: names the queue as well.
-    """
-    arguments = {"scan_id": "@SCAN@", "stage": stage, "page": "@PAGE@"}
-    with Connection("memory://") as connection, app.amqp.Producer(connection) as producer:
-        app.send_task(PAGE_TASK, kwargs=arguments, queue=stage, producer=producer, task_id="@ID@")
-        message = producer.channel._get(stage)  # noqa: SLF001  # the only way to a raw message
-    properties = message["properties"]
-    # As plain text the body can be filled in by a script; without this field kombu takes it as it is.
-    body = producer.channel.decode_body(message["body"], properties.pop("body_encoding"))
-    message["body"] = body if isinstance(body, str) else body.decode()
-    properties["delivery_tag"] = "@ID@"
-    # The page is a number: in the arguments, and in the words for whoever watches.
-    return json.dumps(message).replace('\\"@PAGE@\\"', "@PAGE@").replace("'@PAGE@'", "@PAGE@")
+def _template(stage: str) -> str:
+    """A message of a stage, with `@SCAN@`, `@PAGE@` and `@ID@` where these go: what the gate reads, and no more."""
+    arguments = f'{{"scan_id": "@SCAN@", "stage": "{stage}", "page": @PAGE@}}'
+    message = {
+        "body": f"[[], {arguments}, {{}}]",
+        "content-type": "application/json",
+        "headers": {"id": "@ID@", "task": PAGE_TASK},
+        "properties": {},
+    }
+    return json.dumps(message)

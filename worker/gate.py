@@ -25,7 +25,7 @@ from worker.dispatch import PAGE_TASK
 from worker.messages import PageMessage
 from worker.registry import STAGES
 
-# Ours have about a thousand.
+# Ours have about two hundred; those that Celery puts back a thousand.
 MOST_BYTES = 16_384
 _QUOTED_BYTES = 80
 # What breaks where a message is not what it seems. Failures of the connection are none of these.

@@ -20,7 +20,7 @@ from checkpointing.inbox import Inbox
 from checkpointing.outputs import OutputFolder, OutputSchema
 from worker.broker import tls_options
 from worker.claims import Claims
-from worker.dispatch import Dispatch, message_template
+from worker.dispatch import Dispatch
 from worker.open_stages import OpenStages
 from worker.queue import PageQueue
 from worker.registry import make_stage
@@ -170,7 +170,7 @@ class Workshop:
         return Inbox(self.redis, self.keys, scan_id, stage_name)
 
     def _make_dispatch(self, stage_name: str) -> Dispatch:
-        return Dispatch(self.redis, self.keys, stage_name, message_template(self._app, stage_name))
+        return Dispatch(self.redis, self.keys, stage_name)
 
     def _make_stage(self, name: str) -> Stage:
         return make_stage(name, self.settings)

@@ -15,6 +15,7 @@ from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import Gate
 from tests.waiting import wait_until
 from worker.dispatch import PAGE_TASK
+from worker.gate import admit
 from worker.messages import PageMessage
 from worker.process import Outcome, process_page
 
@@ -29,9 +30,9 @@ def shop(tmp_path: Path, broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
 
 
 def messages(shop: Shop) -> list[dict[str, Any]]:
-    """The messages in the queue's list, oldest first, as kombu wrote them."""
+    """The messages in the queue's list, oldest first, as a worker takes them."""
     raw: Any = shop.redis.lrange(shop.workshop.keys.queue(STAGE), 0, -1)
-    return [json.loads(each) for each in reversed(raw)]
+    return [json.loads(admit(each, STAGE)) for each in reversed(raw)]
 
 
 def arguments(message: dict[str, Any]) -> dict[str, Any]:
