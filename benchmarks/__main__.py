@@ -3,9 +3,10 @@
 import argparse
 from collections.abc import Callable
 
-from benchmarks import book, enqueue, kill, memory, resume
+from benchmarks import book, enqueue, kill, memory, resume, throughput
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
+    "throughput": throughput.run,
     "resume": resume.run,
     "enqueue": enqueue.run,
     "kill": kill.run,

@@ -4,7 +4,6 @@ This is the whole of resume. It can be run at any time, by several people at onc
 that is complete is left alone, one that a worker holds or a queue carries is not put in again.
 """
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from redis.exceptions import RedisError
@@ -12,10 +11,12 @@ from redis.exceptions import RedisError
 from checkpointing.errors import BrokerError, UnknownNameError
 from checkpointing.manager import check_page_range
 from checkpointing.models import Checkpoint, FailedPage, Status, cost_of
-from checkpointing.outputs import OutputFolder, Verdict
+from checkpointing.outputs import Verdict
 from checkpointing.resume import Findings, bring_in_line
 from checkpointing.storage_errors import storage_error
+from producer.folder import set_all_aside
 from producer.pages import runs
+from producer.progress import Counting, uncounted
 from worker.preflight import check_broker
 from worker.scan import ScanMetadata
 from worker.workshop import Workshop
@@ -114,13 +115,13 @@ def plan(workshop: Workshop, request: Request) -> Plan:
     return _describe(request, wanted, checkpoint, findings, set_aside)
 
 
-def enqueue(workshop: Workshop, request: Request, on_enqueued: Callable[[int], object] = id) -> Plan:
+def enqueue(workshop: Workshop, request: Request, counting: Counting = uncounted) -> Plan:
     """Enqueue the pages of a request that still need work.
 
     Args:
         workshop: the deployment.
         request: what is wanted.
-        on_enqueued: called with each page as it goes into the queue.
+        counting: shows how many pages have gone into the queue.
 
     Raises:
         UnknownNameError: no such scan, stage or page.
@@ -143,9 +144,10 @@ def enqueue(workshop: Workshop, request: Request, on_enqueued: Callable[[int], o
     try:
         queue.forget_attempts(request.release | made.requeued.keys())
         queue.raise_attempts(made.attempts)
-        for page in queue.put(made.remaining):
-            made.enqueued.append(page)
-            on_enqueued(page)
+        with counting(f"{request.scan_id}/{request.stage}: pages enqueued", len(made.remaining)) as step:
+            for page in queue.put(made.remaining):
+                made.enqueued.append(page)
+                step()
     except RedisError as error:
         raise BrokerError(
             f"Redis failed after {len(made.enqueued)} of {len(made.remaining)} pages were enqueued ({error}); "
@@ -173,7 +175,8 @@ def _open_stage(
     outputs.remove_orphans()
     if not request.resume:
         checkpoint.forget(set(wanted))
-        _set_aside(outputs, wanted)
+        # Out of the way with the outputs: a resume must not take them for the new ones.
+        set_all_aside(outputs, sorted(outputs.pages().intersection(wanted)))
     checkpoint.release(request.release)
     findings = bring_in_line(checkpoint, outputs, metadata.total_pages)
     # An output that was there and is gone is no failure of the page.
@@ -190,12 +193,6 @@ def _open_stage(
     if merged:
         coordinator.inbox.remove(merged)
     return _describe(request, wanted, checkpoint, findings, aside.name if aside else None)
-
-
-def _set_aside(outputs: OutputFolder, pages: Iterable[int]) -> None:
-    """Out of the way with the outputs: a resume must not take them for the new ones."""
-    for page in sorted(outputs.pages().intersection(pages)):
-        outputs.set_aside(page)
 
 
 def _describe(

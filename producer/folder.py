@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from checkpointing.atomic import make_folder, sync_folder
@@ -33,12 +33,14 @@ def foreign_names(outputs: OutputFolder) -> list[str]:
     )
 
 
-def set_all_aside(outputs: OutputFolder, pages: Iterable[int], step: Step = bool) -> None:
+def set_all_aside(outputs: OutputFolder, pages: Sequence[int], step: Step = bool) -> None:
     """Move outputs out of the way as `OutputFolder.set_aside` does, made durable once for all of them.
 
     Raises:
         OSError: the storage failed; some may be moved.
     """
+    if not pages:
+        return
     aside = outputs.path / SET_ASIDE
     make_folder(aside)
     for page in pages:

@@ -7,9 +7,10 @@ import typer
 from producer import words
 from producer.commands import options
 from producer.commands.options import AsJson, ScanId, Stage, Wait
-from producer.commands.waiting import wait_for
+from producer.commands.waiting import INTERRUPTED, wait_for
 from producer.console import notes, print_json, results
-from producer.enqueue import Request, enqueue, plan
+from producer.enqueue import Plan, Request, enqueue, plan
+from producer.progress import counting_on
 from worker.scan import check_scan_id
 from worker.settings import load_settings
 from worker.workshop import Workshop
@@ -35,7 +36,7 @@ def enqueue_command(
 
 def carry_out(workshop: Workshop, request: Request, *, as_json: bool, wait: bool, dry_run: bool = False) -> None:
     """Enqueue what a request needs, say what came of it, and wait for its end if that is wished."""
-    made = plan(workshop, request) if dry_run else enqueue(workshop, request)
+    made = plan(workshop, request) if dry_run else _enqueue(workshop, request)
     words.say_plan(notes, made)
     if as_json:
         print_json(words.plan_json(made, dry_run=dry_run))
@@ -43,3 +44,11 @@ def carry_out(workshop: Workshop, request: Request, *, as_json: bool, wait: bool
         results.print(words.plan_result(made, dry_run=dry_run))
     if wait and not dry_run:
         wait_for(workshop, made)
+
+
+def _enqueue(workshop: Workshop, request: Request) -> Plan:
+    try:
+        return enqueue(workshop, request, counting_on(notes))
+    except KeyboardInterrupt:
+        notes.print("Stopped. What was enqueued stays so; repeat the command to enqueue the rest.")
+        raise typer.Exit(INTERRUPTED) from None

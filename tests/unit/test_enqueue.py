@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from checkpointing.errors import BrokerError, UnknownNameError
 from checkpointing.models import FailedPage, Status
 from checkpointing.outputs import Problem
 from producer.enqueue import Request, enqueue
+from producer.progress import Step
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import raising, stamp
 from worker.queue import PageQueue
@@ -41,9 +43,15 @@ def work(shop: Shop) -> None:
 
 
 def test_a_fresh_book_goes_in_whole(shop: Shop) -> None:
-    seen: list[int] = []
-    made = enqueue(shop.workshop, ALL, seen.append)
-    assert made.enqueued == made.remaining == seen == shop.waiting_pages() == [1, 2, 3, 4, 5]
+    steps: list[int] = []
+
+    @contextmanager
+    def counting(_label: str, total: int) -> Iterator[Step]:
+        yield lambda: steps.append(total)
+
+    made = enqueue(shop.workshop, ALL, counting)
+    assert made.enqueued == made.remaining == shop.waiting_pages() == [1, 2, 3, 4, 5]
+    assert steps == [5] * 5
     assert made.status is shop.checkpoint().status is Status.IN_PROGRESS
     assert shop.checkpoint().total_pages == 5
     assert shop.open_stages.all() == [(SCAN, STAGE)]

@@ -199,3 +199,59 @@ def test_a_corrupt_checkpoint_is_rebuilt_and_what_was_asked_for_comes_back(shop:
     (kept,) = path.parent.glob("*.unusable-*")
     assert kept.read_bytes() == b"\0" * 500
     assert shop.open_stages.all() == [(SCAN, STAGE)]
+
+
+def begin_and_die(shop: Shop, page: int) -> None:
+    """What is left of a worker that died with a page in hand, once its lease has run out."""
+    with shop.workshop.claims.take(SCAN, STAGE, page) as claim:
+        assert claim is not None
+
+
+def test_an_attempt_that_came_to_nothing_is_kept_in_the_checkpoint(shop: Shop, healer: Healer) -> None:
+    shop.ask_for((1, 3))
+    begin_and_die(shop, 2)
+    assert heal(healer, times=2).enqueued == [1, 2, 3]
+    assert shop.checkpoint().attempts == {2: 1}
+
+
+def test_a_flush_does_not_forget_attempts(shop: Shop, healer: Healer) -> None:
+    shop.ask_for((1, 3))
+    begin_and_die(shop, 2)
+    heal(healer, times=2)
+    shop.redis.flushall()
+    heal(healer, times=3)
+    with shop.workshop.claims.take(SCAN, STAGE, 2) as claim:
+        assert claim is not None
+        assert claim.attempt == 2
+    begin_and_die(shop, 3)
+    assert shop.queue.attempts() == {2: 2, 3: 1}
+
+
+def test_an_attempt_under_way_is_not_counted_as_ended(shop: Shop, healer: Healer) -> None:
+    shop.ask_for((1, 3))
+    with shop.workshop.claims.take(SCAN, STAGE, 2):
+        heal(healer, times=3)
+    assert shop.checkpoint().attempts == {}
+
+
+def test_a_page_that_is_complete_in_the_end_leaves_no_attempts_behind(shop: Shop, healer: Healer) -> None:
+    shop.ask_for((1, 3))
+    begin_and_die(shop, 2)
+    heal(healer, times=2)
+    shop.process(2)
+    shop.commit()
+    assert shop.checkpoint().attempts == {}
+    assert shop.checkpoint().pages[2].attempts == 2
+
+
+def test_a_whole_lost_book_takes_its_turn_and_a_few_lost_pages_go_first(shop: Shop, healer: Healer) -> None:
+    shop.write_scan("atlas", pages=100)
+    shop.ask_for((1, 3))
+    shop.ask_for((1, 100), scan_id="atlas", total_pages=100)
+    list(shop.workshop.queue("atlas", STAGE).put(range(1, 101)))
+    heal(healer, times=2)
+    assert shop.messages()[:3] == [(SCAN, 1), (SCAN, 2), (SCAN, 3)]
+    shop.redis.flushall()
+    for _ in range(3):
+        healer.heal("atlas", STAGE)
+    assert len(shop.messages()) == 16, "Celery's queue holds a window, not the book"
