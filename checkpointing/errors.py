@@ -53,6 +53,10 @@ class CheckpointError(LeafmarkError):
     exit_code = 9
 
 
+class InvariantError(LeafmarkError):
+    """What always holds was about to be broken: a fault in Leafmark. Nothing was written."""
+
+
 class PageOutputError(CheckpointError):
     """A page was to be marked complete, but its output is missing or invalid."""
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from checkpointing.atomic import make_folder, remove_orphans, sync_folder, write_durably
-from checkpointing.errors import CheckpointError
+from checkpointing.errors import CheckpointError, InvariantError
 from checkpointing.locks import file_lock
 from checkpointing.models import CHECKPOINT_VERSION, Checkpoint, PageRange, now
 from checkpointing.money import add_usd
@@ -138,8 +138,15 @@ class CheckpointFile:
         """Write it durably, as the next revision. Only inside `exclusive()`.
 
         Raises:
+            InvariantError: it contradicts itself, or tells of less money than the file.
             OSError: the storage failed; the file is as it was.
         """
+        checkpoint.insist_on_invariants()
+        if self._seen is not None and checkpoint.total_cost_usd < self._seen.checkpoint.total_cost_usd:
+            raise InvariantError(
+                f"{self.path} was about to tell of ${checkpoint.total_cost_usd}, "
+                f"and says ${self._seen.checkpoint.total_cost_usd}; please report this"
+            )
         checkpoint.revision += 1
         checkpoint.updated_at = now()
         data = checkpoint.model_dump_json().encode()
@@ -194,6 +201,9 @@ class CheckpointFile:
     def _rebuild(self, raw: bytes) -> Checkpoint:
         self._set_aside = self._keep(raw)
         checkpoint = self._salvage(raw)
+        if self._seen is not None:
+            # Where the broken file does not tell any more, this process may know.
+            checkpoint.raise_cost_to(self._seen.checkpoint.total_cost_usd)
         known_total = checkpoint.total_pages
         bring_in_line(checkpoint, self._outputs, known_total or max(self._outputs.pages(), default=0))
         # Where the book's length cannot be read, the last output does not tell it.

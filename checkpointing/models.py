@@ -26,7 +26,7 @@ from pydantic import (
     model_validator,
 )
 
-from checkpointing.errors import in_one_line
+from checkpointing.errors import InvariantError, in_one_line
 from checkpointing.money import add_usd
 
 CHECKPOINT_VERSION = "2.0"
@@ -327,6 +327,16 @@ class Checkpoint(BaseModel):
         """Nothing is wanted any more. What is complete stays complete."""
         self.requested = []
         self.status = Status.CANCELLED
+
+    def insist_on_invariants(self) -> None:
+        """Before it is written: what must hold of any checkpoint holds of this one.
+
+        Raises:
+            InvariantError: it does not, which is a fault in Leafmark.
+        """
+        both = self.pages.keys() & self.quarantined()
+        if both:
+            raise InvariantError(f"{self.scan_id}/{self.stage}: pages {sorted(both)[:5]} are complete and given up")
 
     def summary(self) -> str:
         """Where it stands, in words: `443 of 447 pages complete, 4 quarantined`."""

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,7 +168,19 @@ class Shop:
     def redis_keys(self) -> dict[bytes, object]:
         """Everything in the broker, by key."""
         found: Any = self.redis.keys("*")
-        return {key: self.redis.dump(key) for key in found}
+        return {key: self._value_of(key) for key in found}
+
+    def _value_of(self, key: bytes) -> object:
+        readers: dict[bytes, Callable[[], object]] = {
+            b"string": lambda: self.redis.get(key),
+            b"set": lambda: self.redis.smembers(key),
+            b"hash": lambda: self.redis.hgetall(key),
+            b"list": lambda: self.redis.lrange(key, 0, -1),
+            b"zset": lambda: self.redis.zrange(key, 0, -1, withscores=True),
+            b"stream": lambda: self.redis.xrange(key),
+        }
+        kind: Any = self.redis.type(key)
+        return readers[kind]()
 
     def lasting_keys(self) -> set[str]:
         """The names of keys that speak of the scan, without those that run out by themselves."""
