@@ -178,6 +178,8 @@ class CheckpointFile:
             signature = self.signature()
             raw = self.path.read_bytes()
         except FileNotFoundError:
+            # Whoever deleted it means that.
+            self._seen = None
             return self._blank()
         checkpoint = self._parse(raw)
         self._seen = _Seen(signature, checkpoint)
