@@ -74,7 +74,7 @@ class FaultProxy:
         """End the thread and every connection."""
         self.refuse()
         self.cut()
-        self._do(lambda: [task.cancel() for task in asyncio.all_tasks(self._loop)])
+        asyncio.run_coroutine_threadsafe(_end_all_others(), self._loop).result(5)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
         self._loop.close()
@@ -186,3 +186,14 @@ class FaultProxy:
                 client.write(data)
                 await client.drain()
         connection.cut()
+
+
+async def _end_all_others() -> None:
+    """End every task but this one, and let what they held be closed."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    # A transport that is aborted closes its socket in the loop's next round.
+    for _ in range(3):
+        await asyncio.sleep(0)
