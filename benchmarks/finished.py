@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from pathlib import Path
 
 from checkpointing.models import PageRecord, now
 from tests.work_stage import WorkOutput, WorkStage
@@ -11,8 +12,8 @@ from worker.workshop import Workshop
 _TEXT = ("leafmark " * 1000)[:6950]
 
 
-def finish_pages(workshop: Workshop, scan_id: str, pages: int, total_pages: int) -> None:
-    """Make the first pages of a scan complete."""
+def finish_pages(workshop: Workshop, scan_id: str, pages: int, total_pages: int) -> Path:
+    """Make the first pages of a scan complete; returns the folder of its outputs."""
     outputs = workshop.outputs(scan_id, WorkStage.name)
     outputs.path.mkdir()
     file = workshop.checkpoint_file(scan_id, WorkStage.name)
@@ -27,6 +28,7 @@ def finish_pages(workshop: Workshop, scan_id: str, pages: int, total_pages: int)
         checkpoint.settle()
         file.save(checkpoint)
     os.sync()
+    return outputs.path
 
 
 def _record(raw: bytes) -> PageRecord:

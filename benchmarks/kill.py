@@ -7,8 +7,6 @@ page begins; the clock is this machine's.
 
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -23,8 +21,6 @@ _SCAN = "a-book"
 _WORKERS = 2
 _PAGE_SECONDS = 0.5
 _NO_YARDSTICK = "none; at most 15 s is the target"
-_WORKER = [sys.executable, "-m", "celery", "-A", "tests.workload", "worker", "--concurrency=1"]
-_ENQUEUE = [sys.executable, "-m", "tests.workload", "enqueue", _SCAN, "--stage", "work"]
 
 
 def run(page_count: int = 2000, rounds: int = 5, **settings: str) -> None:
@@ -38,13 +34,13 @@ def run(page_count: int = 2000, rounds: int = 5, **settings: str) -> None:
     with (
         tempfile.TemporaryDirectory() as name,
         embedded_broker(Path(name) / "broker") as broker,
-        deployment_in(Path(name) / "run", broker.url) as deployment,
+        deployment_in(Path(name) / "run", broker.url, "work") as deployment,
     ):
         deployment.environment |= {"WORK_SECONDS": str(_PAGE_SECONDS), **settings}
         write_scan(deployment.root, _SCAN, page_count)
         crew = _Crew(deployment, Path(name) / "journals")
         crew.fill_up()
-        subprocess.run(_ENQUEUE, env=deployment.environment, check=True, stdout=subprocess.DEVNULL)
+        deployment.producer("enqueue", _SCAN, "--stage", "work")
         seconds = []
         for _ in range(rounds):
             crew.fill_up()
@@ -69,8 +65,7 @@ class _Crew:
             self._hired += 1
             journal = self._journals / str(self._hired)
             journal.mkdir(parents=True)
-            name = f"--hostname=w{self._hired}@%h"
-            self._workers.append((self._deployment.start([*_WORKER, name], WORK_JOURNAL=str(journal)), journal))
+            self._workers.append((self._deployment.start_worker(WORK_JOURNAL=str(journal)), journal))
         self._deployment.wait_until_ready()
 
     def kill_the_oldest(self) -> float:

@@ -7,15 +7,12 @@ healer over the same book, in this process.
 
 import os
 import statistics
-import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
-from benchmarks.report import note, report
+from benchmarks.report import note, report, seconds_of
 from checkpointing.models import Completion, PageRecord, Status, now
 from producer.embedded import embedded_broker
 from tests.deployment import deployment_in
@@ -29,7 +26,6 @@ from worker.workshop import Workshop
 
 _SCAN = "a-long-book"
 _STAGE = WorkStage.name
-_WORKER = [sys.executable, "-m", "celery", "-A", "tests.workload", "worker", "--concurrency=1"]
 _BATCH = 10
 _MIB = 1 << 20
 
@@ -39,7 +35,7 @@ def run(page_count: int = 100_000, rounds: int = 5) -> None:
     with (
         tempfile.TemporaryDirectory() as name,
         embedded_broker(Path(name) / "broker") as broker,
-        deployment_in(Path(name) / "run", broker.url) as deployment,
+        deployment_in(Path(name) / "run", broker.url, _STAGE) as deployment,
     ):
         settings = Settings(storage_root=deployment.root, redis_url=broker.url)
         app = make_app(settings)
@@ -47,13 +43,13 @@ def run(page_count: int = 100_000, rounds: int = 5) -> None:
         note(f"Writing a book of {page_count} pages, all but the last hundredth complete ...")
         left = _write_long_book(workshop, page_count, max(2 * rounds * _BATCH, page_count // 100))
         size = workshop.checkpoint_file(_SCAN, _STAGE).signature().size
-        looks = [_seconds(lambda: _look(workshop)) for _ in range(rounds)]
-        first_looks = [_seconds(lambda: _look(Workshop(settings, app))) for _ in range(rounds)]
+        looks = [seconds_of(lambda: _look(workshop)) for _ in range(rounds)]
+        first_looks = [seconds_of(lambda: _look(Workshop(settings, app))) for _ in range(rounds)]
         commits = [
             _commit_seconds(workshop, left[first : first + _BATCH]) for first in range(0, rounds * _BATCH, _BATCH)
         ]
         broker.flush()
-        worker = deployment.start(_WORKER)
+        worker = deployment.start_worker()
         deployment.wait_until_ready()
         # Not by reading the checkpoint: that alone would keep one core busy.
         deployment.wait(lambda: not workshop.open_stages.all(), 300, "the stage to be closed")
@@ -130,9 +126,3 @@ def _peak_bytes(pid: int) -> int:
     status = Path(f"/proc/{pid}/status").read_text()
     kibibytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
     return int(kibibytes) * 1024
-
-
-def _seconds(work: Callable[[], None]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started

@@ -1,7 +1,9 @@
-"""How a figure is printed."""
+"""How a figure is measured and printed."""
 
 import json
 import sys
+import time
+from collections.abc import Callable
 
 
 def report(name: str, value: float, unit: str, yardstick: str, ratio: float | None) -> None:
@@ -23,6 +25,13 @@ def report(name: str, value: float, unit: str, yardstick: str, ratio: float | No
     }
     sys.stdout.write(json.dumps(figure) + "\n")
     sys.stdout.flush()
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """How many seconds some work takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
 
 
 def note(words: str) -> None:

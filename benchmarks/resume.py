@@ -11,18 +11,15 @@ import hashlib
 import os
 import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from celery import Celery
 
-from benchmarks.report import note, report
-from checkpointing.models import PageRecord, now
+from benchmarks.finished import finish_pages
+from benchmarks.report import note, report, seconds_of
 from producer.embedded import embedded_broker
 from producer.enqueue import Request, enqueue
 from tests.shop import write_scan
-from tests.work_stage import WorkOutput
 from tests.workload import WorkStage
 from worker.app import make_app
 from worker.settings import Settings
@@ -30,8 +27,6 @@ from worker.workshop import Workshop
 
 _SCAN = "a-finished-book"
 _STAGE = WorkStage.name
-# With the rest of the JSON, an output of 7 KB.
-_TEXT = ("leafmark " * 1000)[:6950]
 
 
 def run(page_count: int = 20_000, rounds: int = 7) -> None:
@@ -40,7 +35,8 @@ def run(page_count: int = 20_000, rounds: int = 7) -> None:
         settings = Settings(storage_root=Path(name) / "scans", redis_url=broker.url)
         app = make_app(settings)
         note(f"Writing a book of {page_count} pages ...")
-        folder = _write_finished_book(Workshop(settings, app), page_count)
+        write_scan(settings.root, _SCAN, page_count)
+        folder = finish_pages(Workshop(settings, app), _SCAN, page_count, page_count)
 
         def touch() -> None:
             for path in folder.iterdir():
@@ -53,8 +49,8 @@ def run(page_count: int = 20_000, rounds: int = 7) -> None:
             ours, plain = [], []
             for number in range(rounds):
                 prepare(number)
-                plain.append(_seconds(lambda: _read_and_hash(folder)))
-                ours.append(_seconds(lambda: _resume(settings, app, page_count)))
+                plain.append(seconds_of(lambda: _read_and_hash(folder)))
+                ours.append(seconds_of(lambda: _resume(settings, app, page_count)))
                 note(f"resume: {ours[-1]:.3f} s, reading and hashing: {plain[-1]:.3f} s")
             value, yardstick = statistics.median(ours), statistics.median(plain)
             report(
@@ -64,38 +60,6 @@ def run(page_count: int = 20_000, rounds: int = 7) -> None:
                 f"reading and hashing the same files: {yardstick:.3f} s",
                 value / yardstick,
             )
-
-
-def _write_finished_book(workshop: Workshop, page_count: int) -> Path:
-    """A book with every page complete, as workers leave it; returns the folder of its outputs."""
-    write_scan(workshop.root, _SCAN, page_count)
-    outputs = workshop.outputs(_SCAN, _STAGE)
-    outputs.path.mkdir()
-    file = workshop.checkpoint_file(_SCAN, _STAGE)
-    with file.exclusive() as checkpoint:
-        checkpoint.total_pages = page_count
-        checkpoint.request(1, page_count)
-        for page in range(1, page_count + 1):
-            raw = WorkOutput(page_number=page, text=_TEXT).model_dump_json().encode()
-            # Not saved durably: that is not what is measured, and takes minutes.
-            outputs.path_of(page).write_bytes(raw)
-            checkpoint.complete(page, _record(raw))
-        checkpoint.settle()
-        file.save(checkpoint)
-    os.sync()
-    return outputs.path
-
-
-def _record(raw: bytes) -> PageRecord:
-    return PageRecord(
-        sha256=hashlib.sha256(raw).hexdigest(),
-        schema_version=WorkStage.version,
-        cost_usd=0.0123,
-        seconds=1.234,
-        attempts=1,
-        completed_at=now(),
-        worker="a-machine:12345",
-    )
 
 
 def _read_and_hash(folder: Path) -> None:
@@ -111,9 +75,3 @@ def _resume(settings: Settings, app: Celery, page_count: int) -> None:
     if (made.completed, made.remaining) != (page_count, []):
         raise RuntimeError(f"{made.completed} of {page_count} pages were found complete")
     workshop.redis.close()
-
-
-def _seconds(work: Callable[[], None]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started

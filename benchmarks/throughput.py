@@ -38,10 +38,16 @@ _COMPLETED = b'"status":"completed"'
 Measure = Callable[[Deployment], float]
 
 
-def run(page_count: int = 3000, rounds: int = 5) -> None:
-    """Measure and report."""
+def run(page_count: int = 3000, rounds: int = 3, warm_ups: int = 1) -> None:
+    """Measure and report.
+
+    Args:
+        page_count: of the book; the long one is six times as long and two thirds.
+        rounds: how often each side is measured.
+        warm_ups: rounds before these that do not count.
+    """
     with tempfile.TemporaryDirectory() as name, embedded_broker(Path(name) / "broker") as broker:
-        compare = partial(_compare, Path(name), broker, rounds)
+        compare = partial(_compare, Path(name), broker, rounds, warm_ups)
         for pool, words in ((PREFORK, "2 prefork processes"), (THREADS, "a pool of 32 threads")):
             ours, bare = compare(partial(_leafmark, pool, page_count), partial(_bare, "save", pool, page_count))
             _say(f"completions a second, {words}", ours, "bare Celery task", bare)
@@ -62,11 +68,11 @@ def _say(name: str, value: float, yardstick: str, other: float) -> None:
 
 
 def _compare(
-    folder: Path, broker: EmbeddedBroker, rounds: int, ours: Measure, theirs: Measure
+    folder: Path, broker: EmbeddedBroker, rounds: int, warm_ups: int, ours: Measure, theirs: Measure
 ) -> tuple[float, float]:
     """Medians of the rates of two sides."""
     rates = []
-    for number in range(rounds + 1):
+    for number in range(warm_ups + rounds):
         pair = []
         for measure in (ours, theirs):
             broker.flush()
@@ -76,7 +82,7 @@ def _compare(
                 pair.append(measure(made))
         note(f"round {number}: {pair[0]:.0f} and {pair[1]:.0f} pages/s")
         rates.append(pair)
-    counted = rates[1:]
+    counted = rates[warm_ups:]
     return statistics.median(ours for ours, _ in counted), statistics.median(theirs for _, theirs in counted)
 
 

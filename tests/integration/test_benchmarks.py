@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import enqueue, kill, memory, resume
+from benchmarks import enqueue, kill, memory, resume, throughput
 from benchmarks.report import report
 
 FIELDS = {"name", "value", "unit", "yardstick", "ratio"}
@@ -55,3 +55,8 @@ def test_kill(capsys: pytest.CaptureFixture[str]) -> None:
 def test_memory(capsys: pytest.CaptureFixture[str]) -> None:
     memory.run(page_count=60, rounds=1)
     assert {figure["unit"] for figure in figures(capsys)} == {"MiB", "bytes", "s"}
+
+
+def test_throughput(capsys: pytest.CaptureFixture[str]) -> None:
+    throughput.run(page_count=30, rounds=1, warm_ups=0)
+    assert len([figure for figure in figures(capsys) if figure["ratio"]]) == 4
