@@ -211,6 +211,19 @@ def make_shop(
     return Shop(root, stage, chosen, client, app, Workshop(chosen, app, client))
 
 
+def take_commands(shop: Shop, monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
+    """Let commands work on a shop, each with a workshop of its own, as a process has.
+
+    Args:
+        shop: theirs.
+        monkeypatch: for the length of the test.
+        modules: those of `producer` that would ask whether the broker is up; a fake one has no address.
+    """
+    monkeypatch.setattr("producer.commands.options.open_workshop", lambda _settings: shop.another_workshop())
+    for module in modules:
+        monkeypatch.setattr(f"producer.{module}.check_broker", bool)
+
+
 @contextmanager
 def steward_at_work(workshop: Workshop) -> Iterator[Steward]:
     """A steward for the length of a `with` block, in a thread; in a worker it is a process."""

@@ -19,10 +19,6 @@ def syncs_what_was_renamed(call: Call) -> bool:
     return call.name in SYNCS | OPENS and call.path.endswith(("/checkpoints", "/stamps", "/set_aside"))
 
 
-def is_made_up_for(call: Call) -> bool:
-    return not reads_an_output(call) and not syncs_what_was_renamed(call)
-
-
 def endure(scene: Scene, *all_faults: Faults) -> int:
     """Let each call fail in turn, and check what becomes of it.
 

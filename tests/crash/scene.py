@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.crash.traced import Report
+
 
 class Scene(ABC):
     """One operation, the state it starts from, and what must hold.
@@ -54,3 +56,16 @@ class Scene(ABC):
 
     def temp_files(self) -> list[Path]:
         return [path for path in self.root.rglob("*") if ".tmp" in path.name]
+
+
+def ready(scene: Scene) -> Callable[[Report], None]:
+    """Prepare a scene; returns what a traced process is to run. What is imported late is imported by then."""
+
+    def run(report: Report) -> None:
+        scene.make()()
+        report("done")
+
+    scene.prepare()
+    scene.make()()
+    scene.prepare()
+    return run

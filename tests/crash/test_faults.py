@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 from tests.crash.checkpoint_commit import CheckpointCommit
-from tests.crash.enduring import endure, is_made_up_for
+from tests.crash.enduring import endure
 from tests.crash.faults import ERRORS, SHORT_WRITE, Faults
 from tests.crash.page_save import OLD, PageSave
 from tests.crash.resume import Resume
@@ -35,12 +35,12 @@ def test_a_page_save(tmp_path: Path, record_property: Record, old: None) -> None
 @pytest.mark.parametrize("earlier", [False, True], ids=["the first", "a later one"])
 def test_a_commit(tmp_path: Path, redis: Redis, record_property: Record, earlier: bool) -> None:
     scene = CheckpointCommit(tmp_path, redis, earlier=earlier)
-    points = endure(scene, *every_fault(is_made_up_for))
+    points = endure(scene, *every_fault())
     record_property("figure", f"fault points, checkpoint commit, {'later' if earlier else 'first'}: {points}")
 
 
 @pytest.mark.usefixtures("stamp_stage")
 def test_a_resume(tmp_path: Path, redis: Redis, record_property: Record) -> None:
-    once = Faults(errno.EIO, concerns=lambda call: call.name not in READS and is_made_up_for(call))
+    once = Faults(errno.EIO, concerns=lambda call: call.name not in READS)
     points = endure(Resume(tmp_path, redis), once)
     record_property("figure", f"fault points, resume: {points}")

@@ -8,9 +8,9 @@ from redis import Redis
 from tests.crash.checkpoint_commit import CheckpointCommit
 from tests.crash.page_save import OLD, PageSave
 from tests.crash.resume import Resume
-from tests.crash.scene import Scene
+from tests.crash.scene import Scene, ready
 from tests.crash.syscalls import RENAMES, SENDS
-from tests.crash.traced import Report, Traced, traced
+from tests.crash.traced import Traced, traced
 from tests.crash.trust import Trust
 
 
@@ -33,13 +33,7 @@ def follow(child: Traced, trust: Trust, debts: list[str]) -> list[str]:
 def check_order(scene: Scene) -> None:
     """Insist that contents are synced before they get their name, and names before anybody hears of them."""
 
-    def run(report: Report) -> None:
-        scene.make()()
-        report("done")
-
-    scene.prepare()
-    scene.make()()
-    scene.prepare()
+    run = ready(scene)
     trust, debts = Trust(), list[str]()
     with traced(run) as child:
         names = follow(child, trust, debts)

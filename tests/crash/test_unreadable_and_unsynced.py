@@ -10,8 +10,9 @@ from tests.crash.checkpoint_commit import CheckpointCommit
 from tests.crash.enduring import endure, reads_an_output, syncs_what_was_renamed
 from tests.crash.faults import Faults
 from tests.crash.resume import Resume
+from tests.crash.scene import ready
 from tests.crash.syscalls import RENAMES
-from tests.crash.traced import Report, traced
+from tests.crash.traced import traced
 from tests.crash.trust import Trust
 
 UNREADABLE = Faults(errno.EIO, concerns=reads_an_output)
@@ -39,13 +40,7 @@ def test_a_resume_whose_set_aside_was_not_synced_is_synced_by_the_next(tmp_path:
 def test_what_a_dead_coordinator_renamed_is_synced_by_the_next(tmp_path: Path, redis: Redis) -> None:
     scene = CheckpointCommit(tmp_path, redis, earlier=True)
 
-    def run(report: Report) -> None:
-        scene.make()()
-        report("done")
-
-    scene.prepare()
-    scene.make()()
-    scene.prepare()
+    run = ready(scene)
     trust = Trust()
     with traced(run) as child:
         while (call := child.next_call()) and call.name not in RENAMES:

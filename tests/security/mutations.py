@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 Bytes = st.SearchStrategy[bytes]
@@ -16,6 +17,17 @@ _VALUES = st.recursive(
     _LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_WORDS, inner, max_size=3), max_leaves=5
 )
 _NESTING = ("[", '{"a":', '{"page_number":[')
+
+
+def fuzzing(examples: int) -> settings:
+    """The same damage each time a test runs, so many different kinds of it."""
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
 
 
 def damaged(valid: bytes) -> Bytes:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from redis import Redis
 
@@ -18,7 +18,7 @@ from checkpointing.errors import LeafmarkError
 from checkpointing.models import PageRecord
 from producer.cli import main
 from producer.embedded import EmbeddedBroker
-from tests.security.mutations import broken, damaged
+from tests.security.mutations import broken, damaged, fuzzing
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import stamp
 from worker.open_stages import OWN_FOLDER
@@ -35,13 +35,7 @@ COMMANDS = (
     ("status", SCAN),
 )
 SOME = tuple(pairwise(COMMANDS))
-fuzz = settings(
-    max_examples=40,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+fuzz = fuzzing(40)
 
 
 class Bench:

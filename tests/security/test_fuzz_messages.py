@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from checkpointing.errors import InputError, UnknownNameError
 from tests.security.forging import encoded, message, page, raw
-from tests.security.mutations import damaged
+from tests.security.mutations import damaged, fuzzing
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from worker import tasks
 from worker.gate import MOST_BYTES, RefusedError, admit
@@ -22,13 +22,7 @@ LIMITS = (660, 600)
 OURS = page(1, stage=STAGE)
 ARGUMENTS = [[], OURS, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]
 PLAIN = raw(message(body=json.dumps(ARGUMENTS), properties={"body_encoding": None}))
-fuzz = settings(
-    max_examples=400,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+fuzz = fuzzing(400)
 
 
 @pytest.fixture

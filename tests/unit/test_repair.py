@@ -15,7 +15,7 @@ from producer.findings import Kind
 from producer.repair import repair
 from producer.verify import verify
 from tests.killed import kill_at
-from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.shop import SCAN, STAGE, Shop, make_shop, take_commands
 from tests.stages import stamp
 from tests.unit.test_verify import edit, give_source
 
@@ -25,9 +25,7 @@ TORN = FailedPage(page=2, kind="torn", message="torn", attempts=3)
 def make(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """The pages 1 to 4 of 5 were asked for and are complete."""
     made = make_shop(folder, monkeypatch)
-    monkeypatch.setattr("producer.commands.options.open_workshop", lambda _settings: made.another_workshop())
-    for module in ("enqueue", "repair"):
-        monkeypatch.setattr(f"producer.{module}.check_broker", bool)  # the fake broker has no address
+    take_commands(made, monkeypatch, "enqueue", "repair")
     monkeypatch.setattr(check_stage, "MERGE_SECONDS", 0.0)
     give_source(made)
     made.ask_for((1, 4))

@@ -14,7 +14,7 @@ from producer.enqueue import Request, enqueue
 from producer.reset import look, reset
 from producer.verify import verify
 from tests.killed import kill_at
-from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.shop import SCAN, STAGE, Shop, make_shop, take_commands
 from worker.queue import PageQueue
 
 TORN = FailedPage(page=3, kind="torn", message="torn", attempts=3)
@@ -23,9 +23,7 @@ TORN = FailedPage(page=3, kind="torn", message="torn", attempts=3)
 def make(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """Of 5 pages 1 is complete, 2 waits to be merged, 3 is in quarantine, 4 and 5 wait in the queue."""
     made = make_shop(folder, monkeypatch)
-    monkeypatch.setattr("producer.commands.options.open_workshop", lambda _settings: made.another_workshop())
-    for module in ("enqueue", "reset"):
-        monkeypatch.setattr(f"producer.{module}.check_broker", bool)  # the fake broker has no address
+    take_commands(made, monkeypatch, "enqueue", "reset")
     made.write_scan()
     made.ask_for((1, 3))
     made.complete(1, cost_usd=0.25)
