@@ -9,6 +9,7 @@ the book is: batches grow instead.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from redis import Redis
@@ -16,9 +17,9 @@ from redis import Redis
 from checkpointing.errors import CheckpointError
 from checkpointing.file import CheckpointFile
 from checkpointing.identity import new_token
-from checkpointing.inbox import Inbox
+from checkpointing.inbox import Entry, Inbox
 from checkpointing.keys import Keys
-from checkpointing.models import MOST_PAGES, Checkpoint, Completion, FailedPage
+from checkpointing.models import MOST_PAGES, Checkpoint, Completion, FailedPage, Pause, Status
 from checkpointing.outputs import OutputFolder
 
 BATCH_ENTRIES = 5000
@@ -64,10 +65,17 @@ class Coordinator:
         file: the checkpoint.
         outputs: of the stage.
         total_pages: of the book, for a checkpoint that does not know it.
+        finish: called before a checkpoint is saved that says `completed`; where it fails, so does the commit.
     """
 
     def __init__(
-        self, redis: Redis, keys: Keys, file: CheckpointFile, outputs: OutputFolder, total_pages: int = MOST_PAGES
+        self,
+        redis: Redis,
+        keys: Keys,
+        file: CheckpointFile,
+        outputs: OutputFolder,
+        total_pages: int = MOST_PAGES,
+        finish: Callable[[Checkpoint], object] = bool,
     ) -> None:
         self._redis = redis
         self._lock = keys.commit(file.scan_id, file.stage)
@@ -75,6 +83,7 @@ class Coordinator:
         self._file = file
         self._outputs = outputs
         self._total_pages = total_pages
+        self._finish = finish
         self.inbox = Inbox(redis, keys, file.scan_id, file.stage)
 
     def commit(self) -> Commit | None:
@@ -118,12 +127,14 @@ class Coordinator:
             self._apply(checkpoint, entry)
         return batch.ids
 
-    def _merge(self, entries: list[Completion | FailedPage], refused: int, started: float) -> Commit:
+    def _merge(self, entries: list[Entry], refused: int, started: float) -> Commit:
         with self._file.exclusive(_FLOCK_TIMEOUT_SECONDS) as checkpoint:
             before = checkpoint.status
             verdicts = [(entry, self._apply(checkpoint, entry)) for entry in entries]
             checkpoint.settle()
             if checkpoint.status is not before or any(changed for _, changed in verdicts):
+                if checkpoint.status is Status.COMPLETED:
+                    self._finish(checkpoint)
                 self._file.save(checkpoint)
             return Commit(
                 completed=[entry.page for entry, changed in verdicts if changed and isinstance(entry, Completion)],
@@ -134,7 +145,7 @@ class Coordinator:
                 summary=checkpoint.summary(),
             )
 
-    def _apply(self, checkpoint: Checkpoint, entry: Completion | FailedPage) -> bool | None:
+    def _apply(self, checkpoint: Checkpoint, entry: Entry) -> bool | None:
         """Merge one entry.
 
         Returns:
@@ -142,8 +153,12 @@ class Coordinator:
         """
         if entry.page > (checkpoint.total_pages or self._total_pages):
             return None
+        if isinstance(entry, Pause):
+            return checkpoint.pause(entry.reason)
+        spent = entry.ledger_micro
+        paid = spent is not None and checkpoint.note_ledger({entry.page: spent})
         if isinstance(entry, FailedPage):
-            return checkpoint.fail(entry)
+            return checkpoint.fail(entry) or paid
         if not self._outputs.holds(entry.page, entry.sha256):
             return None
-        return checkpoint.complete(entry.page, entry.record())
+        return checkpoint.complete(entry.page, entry.record(), counts=spent is None) or paid

@@ -47,6 +47,12 @@ class StageFailedError(LeafmarkError):
     exit_code = 8
 
 
+class StagePausedError(LeafmarkError):
+    """A stage waits for a person: its budget is reached, or a provider refuses."""
+
+    exit_code = 11
+
+
 class CheckpointError(LeafmarkError):
     """A checkpoint may not be written: a page is not what the call claims, or the file is held too long."""
 

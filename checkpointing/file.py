@@ -32,6 +32,7 @@ _MOST_USD = 1e9
 _HEAD_BYTES = 512
 # A number that the end of a torn file cuts off is another number.
 _COST = re.compile(rb'"total_cost_usd"\s*:\s*([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?=\s*[,}])')
+_BEFORE_LEDGER = re.compile(rb'"cost_before_ledger_usd"\s*:\s*([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?=\s*[,}])')
 _TOTAL = re.compile(rb'"total_pages"\s*:\s*([0-9]{1,7})\b')
 _REQUESTED = re.compile(rb'"requested"\s*:\s*(\[[\[\]0-9,\s]*\])\s*,')
 _RANGES = TypeAdapter(list[PageRange])
@@ -263,6 +264,10 @@ class CheckpointFile:
         costs = [float(amount) for amount in _COST.findall(raw)]
         if costs:
             checkpoint.raise_cost_to(add_usd(min(max(costs), _MOST_USD)))
+        before_ledger = _BEFORE_LEDGER.search(raw)
+        if before_ledger:
+            # The rest of the total stands in the ledger, and must not be added to it once more.
+            checkpoint.metadata["cost_before_ledger_usd"] = min(float(before_ledger[1]), checkpoint.total_cost_usd)
         if not self._is_about_us(raw):
             return checkpoint
         total, requested = _TOTAL.search(raw), _REQUESTED.search(raw)
@@ -287,6 +292,7 @@ def _copy(checkpoint: Checkpoint) -> Checkpoint:
     parts = {
         "pages": dict(checkpoint.pages),
         "attempts": dict(checkpoint.attempts),
+        "ledger": dict(checkpoint.ledger),
         "metadata": dict(checkpoint.metadata),
     }
     return checkpoint.model_copy(update=parts)

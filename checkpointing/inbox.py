@@ -12,10 +12,10 @@ from redis import Redis
 from redis.client import Pipeline
 
 from checkpointing.keys import Keys, inbox_name
-from checkpointing.models import Completion, FailedPage
+from checkpointing.models import Completion, FailedPage, Pause
 
-_COMPLETION = b"completion"
-_FAILURE = b"failure"
+Entry = Completion | FailedPage | Pause
+_FIELDS: dict[type[Entry], bytes] = {Completion: b"completion", FailedPage: b"failure", Pause: b"pause"}
 # KEYS: stream, attempts. ARGV: how many ids, ids, pages. In slices, because Lua bounds what unpack hands over.
 _REMOVE = """
 local function in_slices(command, key, first, last)
@@ -45,7 +45,7 @@ class Batch(NamedTuple):
     """
 
     ids: list[bytes]
-    entries: list[Completion | FailedPage]
+    entries: list[Entry]
     refused: int
 
 
@@ -61,12 +61,12 @@ class Inbox:
         self._remove: Any = redis.register_script(_REMOVE)
         self._hand_over: Any = redis.register_script(_HAND_OVER)
 
-    def put(self, entry: Completion | FailedPage, pipeline: Pipeline) -> None:
+    def put(self, entry: Entry, pipeline: Pipeline) -> None:
         """Add an entry as part of a pipeline that the caller executes."""
         pipeline.xadd(self._stream, {_field(entry): entry.model_dump_json()})
         pipeline.sadd(self._index, self._name)
 
-    def hand_over(self, entry: Completion | FailedPage, claim_key: str, token: str) -> None:
+    def hand_over(self, entry: Entry, claim_key: str, token: str) -> None:
         """Add an entry and give back the claim that it ends, in one step.
 
         Raises:
@@ -95,24 +95,22 @@ class Inbox:
 
     def pages(self) -> set[int]:
         """The pages that have an entry waiting."""
-        return {entry.page for entry in self.read(limit=1_000_000).entries}
+        return {entry.page for entry in self.read(limit=1_000_000).entries if not isinstance(entry, Pause)}
 
     def __len__(self) -> int:
         """How many entries wait."""
         return int(self._redis.xlen(self._stream))
 
 
-def _field(entry: Completion | FailedPage) -> bytes:
-    return _COMPLETION if isinstance(entry, Completion) else _FAILURE
+def _field(entry: Entry) -> bytes:
+    return _FIELDS[type(entry)]
 
 
-def _parse(fields: dict[bytes, bytes]) -> Completion | FailedPage | None:
-    models: dict[bytes, Any] = {_COMPLETION: Completion, _FAILURE: FailedPage}
-    for name, model in models.items():
+def _parse(fields: dict[bytes, bytes]) -> Entry | None:
+    for model, name in _FIELDS.items():
         if name in fields:
             try:
-                entry: Completion | FailedPage = model.model_validate_json(fields[name])
+                return model.model_validate_json(fields[name])
             except ValidationError:
                 return None
-            return entry
     return None

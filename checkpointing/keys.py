@@ -15,6 +15,8 @@ None of them is the truth. Losing all of them loses no page and no dollar.
 | `turns:<stage>`                  | list   | while pages wait     | scans with waiting pages; the next one last   |
 | `slots:<stage>`                  | zset   | while workers live   | `<worker>=<slots>`, scored by the last beat   |
 | `window:<stage>`                 | string | a few beats          | most messages in Celery's queue               |
+| `meter:<scan>`                   | hash   | until recounted      | money spent and reserved, in micro-dollars    |
+| `rates:...`                      | -      | a minute or two      | what `limits` keeps of calls and tokens       |
 | `celery:<stage>`                 | list   | Celery's             | the messages of a stage's queue               |
 | `celery:...`                     | -      | Celery's             | whatever else Celery and kombu keep           |
 """
@@ -76,6 +78,15 @@ class Keys:
     def window(self, stage: str) -> str:
         """How many messages Celery's queue of a stage may hold."""
         return f"{self.prefix}window:{stage}"
+
+    def meter(self, scan_id: str) -> str:
+        """Hash of the money that a scan has spent, and of what is reserved for calls under way."""
+        return f"{self.prefix}meter:{scan_id}"
+
+    @property
+    def rates(self) -> str:
+        """Starts the keys in which the rates of calls are counted."""
+        return f"{self.prefix}rates"
 
     @property
     def broker_prefix(self) -> str:

@@ -6,7 +6,7 @@ each completed page: the hash of the output that was checked, and what it cost.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ from pydantic import (
 )
 
 from checkpointing.errors import InvariantError, in_one_line
-from checkpointing.money import add_usd
+from checkpointing.money import add_usd, usd
 
 CHECKPOINT_VERSION = "2.0"
 
@@ -69,6 +69,8 @@ class Status(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     """It ended with pages in quarantine, or with an error. Completed pages stay complete."""
+    PAUSED = "paused"
+    """It waits for a person: the budget is reached, or a provider refuses. Enqueue goes on from there."""
     CANCELLED = "cancelled"
     """Somebody called it off. Completed pages stay complete, and enqueue goes on from there."""
 
@@ -87,6 +89,7 @@ class PageRecord:
         attempts: how many attempts it took.
         completed_at: when its output was saved.
         worker: who saved it.
+        made_from: digests of what it was made from, and of how: `producer.stale` compares them with what is there.
     """
 
     sha256: Sha256 | None = None
@@ -96,6 +99,7 @@ class PageRecord:
     attempts: NonNegativeInt = 0
     completed_at: AwareDatetime | None = None
     worker: str = ""
+    made_from: str = ""
 
 
 def cost_of(records: Iterable[PageRecord], total_usd: float) -> float:
@@ -121,10 +125,13 @@ class Completion(BaseModel):
     attempts: NonNegativeInt = 0
     completed_at: AwareDatetime = Field(default_factory=now)
     worker: str = ""
+    made_from: str = ""
+    ledger_micro: NonNegativeInt | None = None
+    """What the page has cost by the stage's ledger, in micro-dollars; None for a stage that has none."""
 
     def record(self) -> PageRecord:
         """The same as evidence for the checkpoint."""
-        return PageRecord(**self.model_dump(exclude={"page"}))
+        return PageRecord(**self.model_dump(exclude={"page", "ledger_micro"}))
 
 
 class FailedPage(BaseModel):
@@ -138,6 +145,18 @@ class FailedPage(BaseModel):
     attempts: NonNegativeInt = 0
     worker: Words = ""
     failed_at: AwareDatetime = Field(default_factory=now)
+    ledger_micro: NonNegativeInt | None = None
+    """As that of a completion."""
+
+
+class Pause(BaseModel):
+    """What a worker hands over when a stage cannot go on until a person has done something."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    page: PageNumber
+    reason: Words
+    worker: Words = ""
 
 
 class Checkpoint(BaseModel):
@@ -162,6 +181,8 @@ class Checkpoint(BaseModel):
     completed_at: Moment | None = None
     failed_at: Moment | None = None
     failed_pages: list[FailedPage] = []
+    ledger: dict[PositiveInt, NonNegativeInt] = {}
+    """What each page has cost by the stage's ledger, in micro-dollars: answers that were no use are in it."""
     attempts: dict[PositiveInt, PositiveInt] = {}
     """Attempts that came to nothing, of pages that are not settled: Redis counts, but may forget."""
     pages: dict[PositiveInt, PageRecord] = {}
@@ -217,8 +238,41 @@ class Checkpoint(BaseModel):
         """Take over a total kept elsewhere, unless ours is larger already."""
         self.metadata["total_cost_usd"] = max(self.total_cost_usd, add_usd(usd))
 
-    def complete(self, page: int, record: PageRecord) -> bool:
+    def note_ledger(self, spent_micro: Mapping[int, int]) -> bool:
+        """Take over what pages have cost by the ledger, in micro-dollars.
+
+        The total is the sum of that, and of what was spent before there was a ledger.
+
+        Returns:
+            Whether that changed anything.
+        """
+        news = {page: spent for page, spent in spent_micro.items() if spent > self.ledger.get(page, 0)}
+        if not news:
+            return False
+        earlier = self.metadata.setdefault("cost_before_ledger_usd", 0.0 if self.ledger else self.total_cost_usd)
+        self.ledger = {**self.ledger, **news}
+        self.raise_cost_to(add_usd(earlier, usd(sum(self.ledger.values()))))
+        return True
+
+    def pause(self, reason: str) -> bool:
+        """The stage cannot go on until a person has done something. What is complete stays complete.
+
+        Returns:
+            Whether that changed anything.
+        """
+        if self.status is not Status.IN_PROGRESS or not self.pending():
+            return False
+        self.status = Status.PAUSED
+        self.error = _encodable(reason)
+        return True
+
+    def complete(self, page: int, record: PageRecord, *, counts: bool = True) -> bool:
         """Take a page as complete; its cost counts once however often it is said.
+
+        Args:
+            page: which.
+            record: the evidence.
+            counts: whether its cost is added to the total; not where the ledger tells that.
 
         Returns:
             Whether that changed anything.
@@ -231,7 +285,8 @@ class Checkpoint(BaseModel):
                 return False
         self.pages[page] = record
         self.release({page})
-        self.add_cost(record.cost_usd or 0.0)
+        if counts:
+            self.add_cost(record.cost_usd or 0.0)
         return True
 
     def fail(self, failed: FailedPage) -> bool:

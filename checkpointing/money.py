@@ -1,8 +1,8 @@
 """Adding dollars without losing any: decimal inside, to the micro-dollar, a plain number in JSON."""
 
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, ROUND_UP, Decimal
 
-_MICRO_DOLLAR = Decimal("0.000001")
+MICRO_DOLLAR = Decimal("0.000001")
 
 
 def add_usd(*amounts: float) -> float:
@@ -11,4 +11,14 @@ def add_usd(*amounts: float) -> float:
     Going through the decimal text of each float keeps 0.1 + 0.2 at 0.3, however many are added.
     """
     total = sum((Decimal(str(amount)) for amount in amounts), Decimal(0))
-    return float(total.quantize(_MICRO_DOLLAR, rounding=ROUND_HALF_EVEN))
+    return float(total.quantize(MICRO_DOLLAR, rounding=ROUND_HALF_EVEN))
+
+
+def micro(usd: Decimal, *, at_most: bool = False) -> int:
+    """An amount in USD as whole micro-dollars; rounded up where it is to be the most that something may cost."""
+    return int((usd / MICRO_DOLLAR).quantize(Decimal(1), rounding=ROUND_UP if at_most else ROUND_HALF_EVEN))
+
+
+def usd(micro_dollars: int) -> float:
+    """Whole micro-dollars as an amount in USD, for JSON."""
+    return float(micro_dollars * MICRO_DOLLAR)

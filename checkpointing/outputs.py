@@ -154,11 +154,17 @@ class OutputFolder:
             PageOutputError: it is missing or invalid.
             OSError: the storage failed.
         """
-        verdict, raw = self._look(page)
-        if not verdict.valid:
-            raise PageOutputError(f"page {page} has no valid output in {self.path}: {verdict.detail}")
-        data: dict[str, Any] = json.loads(raw)
+        data: dict[str, Any] = json.loads(self._valid(page)[1])
         return data
+
+    def sha256(self, page: int) -> str:
+        """Of a page's valid output.
+
+        Raises:
+            PageOutputError: it is missing or invalid.
+            OSError: the storage failed.
+        """
+        return self._valid(page)[0]
 
     def holds(self, page: int, sha256: str) -> bool:
         """Whether the output on storage has exactly these bytes.
@@ -229,6 +235,12 @@ class OutputFolder:
         finally:
             os.close(fd)
         return b"".join(parts)
+
+    def _valid(self, page: int) -> tuple[str, bytes]:
+        verdict, raw = self._look(page)
+        if verdict.sha256 is None or not verdict.valid:
+            raise PageOutputError(f"page {page} has no valid output in {self.path}: {verdict.detail}")
+        return verdict.sha256, raw
 
     def _look(self, page: int, record: PageRecord | None = None) -> tuple[Verdict, bytes]:
         """The verdict on an output, and the very bytes that it is on."""

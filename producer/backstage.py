@@ -3,8 +3,9 @@
 It lives exactly as long as whoever started it: its standard input is a pipe that nobody writes to, and when the
 other end closes, because the starter is done or was killed, everything here is stopped. So nothing is orphaned.
 
-`python -m producer.backstage ROOT WORKERS` prints the broker's URL on stdout once it is up, and then the process
-group of each worker that it starts: whoever sees it killed with -9 can end those.
+`python -m producer.backstage ROOT WORKERS [STAGE ...]` prints the broker's URL on stdout once it is up, and then
+the process group of each worker that it starts: whoever sees it killed with -9 can end those. The stages named ask
+a model, which is waiting and no work: they get a worker of their own, with many threads.
 """
 
 import contextlib
@@ -13,16 +14,21 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
 from checkpointing.locks import file_lock
 from worker.open_stages import OWN_FOLDER
+from worker.registry import STAGES
+from worker.settings import asks_model
 
 _POLL_SECONDS = 0.5
 _MOST_RESTARTS = 5
 # A worker that is asked to stop finishes the page in hand first.
 GRACE_SECONDS = 25.0
+# Calls of a model in flight at once.
+ASKING_THREADS = 64
 
 
 def worker_log(root: Path) -> Path:
@@ -35,13 +41,13 @@ class Worker:
 
     Args:
         redis_url: the broker.
-        processes: size of the pool.
+        options: say what it serves, and how many pages at once.
         log: file that its console lines are appended to.
     """
 
-    def __init__(self, redis_url: str, processes: int, log: IO[bytes]) -> None:
+    def __init__(self, redis_url: str, options: Sequence[str], log: IO[bytes]) -> None:
         self._redis_url = redis_url
-        self._processes = processes
+        self._options = options
         self._log = log
         self._restarts = 0
         self._process = self._start()
@@ -73,7 +79,7 @@ class Worker:
     def _start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "celery", "-A", "worker", "worker", "--without-gossip", "--without-mingle"]
         process = subprocess.Popen(
-            [*command, "--concurrency", str(self._processes)],
+            [*command, *self._options],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
@@ -93,7 +99,7 @@ class Worker:
         self._process.wait()
 
 
-def serve(root: Path, processes: int) -> int:
+def serve(root: Path, processes: int, asking: Sequence[str] = ()) -> int:
     """Run broker and workers until standard input closes or SIGTERM comes.
 
     It begins once those of an earlier run are gone: where that was killed with -9 they finish their pages yet.
@@ -112,15 +118,28 @@ def serve(root: Path, processes: int) -> int:
         worker_log(root).open("ab") as log,
     ):
         _tell(broker.url)
-        worker = Worker(broker.url, processes, log)
+        workers: list[Worker] = []
         try:
+            workers.extend(Worker(broker.url, options, log) for options in _crew(processes, asking))
             while not select.select([sys.stdin, stopping], [], [], _POLL_SECONDS)[0]:
                 broker.keep_alive()
-                if not worker.keep_alive():
-                    return worker.exit_code
+                for worker in workers:
+                    if not worker.keep_alive():
+                        return worker.exit_code
         finally:
-            worker.stop()
+            for worker in workers:
+                worker.stop()
     return 0
+
+
+def _crew(processes: int, asking: Sequence[str]) -> list[list[str]]:
+    """The options of each worker: one for what computes, and one for what waits for a model."""
+    others = [name for name in STAGES if not asks_model(name)]
+    computing = ["--hostname=computing@%h", "--concurrency", str(processes)]
+    if not asking:
+        return [computing]
+    waiting = ["--hostname=asking@%h", "--pool=threads", "--concurrency", str(ASKING_THREADS)]
+    return [[*computing, "-Q", ",".join(others)], [*waiting, "-Q", ",".join(asking)]]
 
 
 def _tell(line: object) -> None:
@@ -130,4 +149,4 @@ def _tell(line: object) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(serve(Path(sys.argv[1]), int(sys.argv[2])))
+    sys.exit(serve(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))

@@ -4,19 +4,22 @@ This is the whole of resume. It can be run at any time, by several people at onc
 that is complete is left alone, one that a worker holds or a queue carries is not put in again.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from redis.exceptions import RedisError
 
-from checkpointing.errors import BrokerError, UnknownNameError
+from checkpointing.errors import BrokerError, InputError, UnknownNameError
 from checkpointing.manager import check_page_range
 from checkpointing.models import Checkpoint, FailedPage, Status, cost_of
 from checkpointing.outputs import Verdict
 from checkpointing.resume import Findings, bring_in_line
 from checkpointing.storage_errors import storage_error
 from producer.folder import set_all_aside
-from producer.pages import runs
+from producer.pages import runs, show_pages
+from producer.paying import count_books, insist_on_means, recount, retire_answers
 from producer.progress import Counting, uncounted
+from worker.assembly import assemble
+from worker.flow import UPSTREAM, given_up, ready, through, unasked
 from worker.preflight import check_broker
 from worker.scan import ScanMetadata
 from worker.workshop import Workshop
@@ -33,6 +36,7 @@ class Request:
         end_page: last page, included; None for the last of the book.
         resume: False does every page of the range again.
         release: instead of a range, pages to let out of quarantine; they get their attempts anew.
+        allow_unpriced: whether a model may be asked whose price nobody knows; its calls count as nothing.
     """
 
     scan_id: str
@@ -41,6 +45,7 @@ class Request:
     end_page: int | None = None
     resume: bool = True
     release: frozenset[int] = frozenset()
+    allow_unpriced: bool = False
 
     def pages(self, total_pages: int) -> list[int]:
         """The pages it is about, in order.
@@ -67,7 +72,9 @@ class Plan:
         completed: complete pages in the whole book.
         skipped: wanted pages that are complete: these need no work.
         remaining: wanted pages that need work.
-        enqueued: those of them that went into the queue now; the others are being worked on, or wait there.
+        enqueued: those of them that went into the queue now; the others are being worked on, wait there, or wait
+            for an earlier stage.
+        waiting: those that wait for an earlier stage.
         requeued: wanted pages that had an output which does not count, with why.
         quarantined: wanted pages that were given up on earlier; they are left alone.
         cost_saved_usd: what the complete pages have cost and need not cost again.
@@ -92,6 +99,18 @@ class Plan:
     set_aside: str | None = None
     attempts: dict[int, int] = field(default_factory=dict)
     enqueued: list[int] = field(default_factory=list)
+    waiting: list[int] = field(default_factory=list)
+
+
+def requests_through(workshop: Workshop, first: Request, last_stage: str | None) -> list[Request]:
+    """A request for a stage, and the same for those that it leads to, up to the last one.
+
+    Raises:
+        UnknownNameError: there is no such stage, or no way to it.
+    """
+    if last_stage is None:
+        return [first]
+    return [replace(first, stage=name) for name in through(workshop, first.stage, last_stage)]
 
 
 def plan(workshop: Workshop, request: Request) -> Plan:
@@ -128,10 +147,14 @@ def enqueue(workshop: Workshop, request: Request, counting: Counting = uncounted
         StorageError: the storage failed; nothing was enqueued.
         BrokerError: Redis failed; pages that were enqueued stay so, and saying it again does the rest.
         CheckpointError: somebody else holds the checkpoint.
+        SettingsError: the stage asks a model, and a setting for that is missing.
+        InputError: it would wait for ever for an earlier stage.
     """
     metadata, wanted = _look_up(workshop, request)
+    insist_on_means(workshop, request.stage, allow_unpriced=request.allow_unpriced)
     check_broker(workshop.settings)
     file = workshop.checkpoint_file(request.scan_id, request.stage)
+    _insist_on_sources(workshop, request, wanted)
     file.remove_orphans()
     try:
         with file.exclusive() as checkpoint:
@@ -144,8 +167,12 @@ def enqueue(workshop: Workshop, request: Request, counting: Counting = uncounted
     try:
         queue.forget_attempts(request.release | made.requeued.keys())
         queue.raise_attempts(made.attempts)
-        with counting(f"{request.scan_id}/{request.stage}: pages enqueued", len(made.remaining)) as step:
-            for page in queue.put(made.remaining):
+        recount(workshop, request.scan_id, request.stage)
+        # Only now that the stage is open: whoever commits an earlier one feeds it from here on.
+        begin = sorted(ready(workshop, request.scan_id, request.stage, set(made.remaining)))
+        made.waiting.extend(sorted(set(made.remaining).difference(begin)))
+        with counting(f"{request.scan_id}/{request.stage}: pages enqueued", len(begin)) as step:
+            for page in queue.put(begin):
                 made.enqueued.append(page)
                 step()
     except RedisError as error:
@@ -177,8 +204,10 @@ def _open_stage(
         checkpoint.forget(set(wanted))
         # Out of the way with the outputs: a resume must not take them for the new ones.
         set_all_aside(outputs, sorted(outputs.pages().intersection(wanted)))
-    checkpoint.release(request.release)
+        retire_answers(workshop, request.scan_id, request.stage, wanted)
+    checkpoint.release(request.release | _no_longer_given_up(workshop, checkpoint))
     findings = bring_in_line(checkpoint, outputs, metadata.total_pages)
+    count_books(workshop, checkpoint, findings)
     # An output that was there and is gone is no failure of the page.
     for page in findings.faults:
         checkpoint.attempts.pop(page, None)
@@ -189,10 +218,35 @@ def _open_stage(
         workshop.open_stages.add(request.scan_id, request.stage, checkpoint.requested)
     else:
         checkpoint.settle()
+    if checkpoint.status is Status.COMPLETED:
+        assemble(workshop.stage(request.stage), outputs, checkpoint)
     file.save(checkpoint)
     if merged:
         coordinator.inbox.remove(merged)
     return _describe(request, wanted, checkpoint, findings, aside.name if aside else None)
+
+
+def _insist_on_sources(workshop: Workshop, request: Request, wanted: list[int]) -> None:
+    """Insist that an earlier stage has done these pages, or was asked to.
+
+    Raises:
+        InputError: they would wait for ever.
+    """
+    missing = unasked(workshop, request.scan_id, request.stage, set(wanted))
+    for name, pages in missing.items():
+        both = f"producer enqueue {request.scan_id} --stage {name} --through {request.stage}"
+        raise InputError(
+            f"{request.stage} is made from {name}, and nobody has asked for {len(pages)} of these pages there "
+            f"({show_pages(sorted(pages))}); `{both}` asks for both"
+        )
+
+
+def _no_longer_given_up(workshop: Workshop, checkpoint: Checkpoint) -> set[int]:
+    """Quarantined pages whose earlier stage had given them up, and has taken them on again."""
+    pages = {failed.page for failed in checkpoint.failed_pages if failed.kind == UPSTREAM}
+    if not pages:
+        return pages
+    return pages - given_up(workshop, checkpoint.scan_id, checkpoint.stage, pages).keys()
 
 
 def _describe(

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from checkpointing.errors import CheckpointError
 from checkpointing.file import CheckpointFile, Signature
-from checkpointing.models import Checkpoint
+from checkpointing.models import Checkpoint, Status
 from producer.status import recent_rate
 
 _POLL_SECONDS = 0.2
@@ -30,7 +30,7 @@ class View(Protocol):
 def follow(
     file: CheckpointFile, wanted: AbstractSet[int], view: View, on_poll: Callable[[], object] = bool
 ) -> Checkpoint:
-    """Wait until every wanted page is complete or in quarantine.
+    """Wait until every wanted page is complete or in quarantine, or the stage is paused.
 
     Args:
         file: the checkpoint to follow. Nothing else is read, so this works whatever becomes of Redis.
@@ -43,7 +43,7 @@ def follow(
     """
     seen = _version(file)
     checkpoint = file.read()
-    while not wanted.isdisjoint(checkpoint.pending()):
+    while checkpoint.status is not Status.PAUSED and not wanted.isdisjoint(checkpoint.pending()):
         view.show(checkpoint)
         seen = _next_version(file, seen, on_poll)
         # Being rebuilt just now: the last one stands.

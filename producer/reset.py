@@ -13,6 +13,7 @@ from checkpointing.models import Checkpoint, Status
 from checkpointing.storage_errors import storage_error
 from producer.folder import set_all_aside
 from producer.pages import show_pages
+from producer.paying import retire_answers
 from producer.progress import Counting, uncounted
 from worker.preflight import check_broker
 from worker.workshop import Workshop
@@ -86,6 +87,7 @@ def reset(workshop: Workshop, scan_id: str, stage: str, counting: Counting = unc
             with counting(f"{scan_id}/{stage}: outputs set aside", len(there)) as step:
                 if there:
                     set_all_aside(outputs, sorted(there), step)
+            retire_answers(workshop, scan_id, stage, range(1, total_pages + 1))
             checkpoint.start_over()
             file.save(checkpoint)
     except RedisError as error:

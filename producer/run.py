@@ -7,7 +7,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import FrameType
@@ -32,14 +32,15 @@ class Backstage:
     Args:
         root: the storage root; exists.
         processes: how many pages are worked on at once.
+        asking: stages that ask a model; these get a worker of many threads of their own.
     """
 
-    def __init__(self, root: Path, processes: int) -> None:
+    def __init__(self, root: Path, processes: int, asking: Sequence[str] = ()) -> None:
         self._log = worker_log(root)
         make_folder(self._log.parent)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "producer.backstage", str(root), str(processes)],
+                [sys.executable, "-m", "producer.backstage", str(root), str(processes), *asking],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -61,6 +61,7 @@ def plan_json(plan: Plan, *, dry_run: bool) -> dict[str, Any]:
         "remaining_pages": plan.remaining,
         "enqueued": len(plan.enqueued),
         "enqueued_pages": plan.enqueued,
+        "waiting_pages": plan.waiting,
         "requeued": [
             {"page": page, "reason": str(verdict.problem), "detail": verdict.detail}
             for page, verdict in plan.requeued.items()
@@ -70,6 +71,12 @@ def plan_json(plan: Plan, *, dry_run: bool) -> dict[str, Any]:
         "total_cost_usd": plan.total_cost_usd,
         "set_aside": plan.set_aside,
     }
+
+
+def plans_json(plans: list[Plan], *, dry_run: bool) -> dict[str, Any]:
+    """The form for one stage; for several, all of theirs, in pipeline order, under `stages`."""
+    forms = [plan_json(each, dry_run=dry_run) for each in plans]
+    return forms[0] if len(forms) == 1 else {"scan_id": plans[0].scan_id, "stages": forms}
 
 
 def verify_result(found: Report, left: Report, plans: list[Plan]) -> list[str]:
@@ -106,9 +113,13 @@ def verify_json(found: Report, left: Report, plans: list[Plan], *, repair: bool)
 
 
 def _enqueued(plan: Plan) -> str:
-    words = f"{len(plan.enqueued)} pages enqueued"
-    under_way = len(plan.remaining) - len(plan.enqueued)
-    return f"{words}, {under_way} under way already" if under_way else words
+    under_way = len(plan.remaining) - len(plan.enqueued) - len(plan.waiting)
+    parts = [f"{len(plan.enqueued)} pages enqueued"]
+    if under_way:
+        parts.append(f"{under_way} under way already")
+    if plan.waiting:
+        parts.append(f"{len(plan.waiting)} follow as an earlier stage completes them")
+    return ", ".join(parts)
 
 
 def status_table(scans: list[ScanStatus]) -> Table:

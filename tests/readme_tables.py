@@ -43,7 +43,7 @@ def with_table(text: str) -> str:
 def _shown(default: object) -> str:
     if isinstance(default, float):
         return f"`{default:g}`"
-    return f"`{default}`"
+    return f"`{'none' if not str(default) or default is None else default}`"
 
 
 if __name__ == "__main__":

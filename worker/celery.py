@@ -11,7 +11,8 @@ from celery.signals import setup_logging, worker_init, worker_process_init, work
 from checkpointing.errors import LeafmarkError, SettingsError
 from worker.app import make_app
 from worker.logs import configure_logs
-from worker.preflight import check_broker, check_engines, check_storage
+from worker.preflight import check_broker, check_engines, check_models, check_storage
+from worker.registry import STAGES
 from worker.settings import load_settings
 from worker.steward_process import StewardProcess
 
@@ -52,10 +53,15 @@ def _set_up_logs(**_: object) -> None:
 @worker_init.connect  # type: ignore[untyped-decorator]  # the same
 def _check_before_start(sender: Any, **_: object) -> None:
     """Fail in one line rather than with the first page."""
+    queues = sender.app.amqp.queues
     try:
         check_storage(settings)
         check_broker(settings)
-        check_engines(sender.app.amqp.queues.consume_from)
+        if len(queues.consume_from) == len(STAGES):
+            # Nobody chose: a machine that does OCR need not know any model.
+            queues.deselect([name for name in STAGES if settings.missing_for(name)])
+        check_models(settings, queues.consume_from)
+        check_engines(queues.consume_from)
     except LeafmarkError as error:
         sys.stderr.write(f"leafmark worker: {error}\n")
         sys.exit(error.exit_code)

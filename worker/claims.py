@@ -18,9 +18,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from checkpointing.identity import new_token
-from checkpointing.inbox import Inbox
+from checkpointing.inbox import Entry, Inbox
 from checkpointing.keys import Keys
-from checkpointing.models import Completion, FailedPage
 from worker.dispatch import FEED, Dispatch
 
 # KEYS: claim, attempts, waiting, dispatched. ARGV, after those of FEED: token, lease in ms, page.
@@ -106,7 +105,7 @@ class Claim:
         """
         self._claims.uncount(self._attempts_key, self.page)
 
-    def hand_over(self, entry: Completion | FailedPage, inbox: Inbox) -> None:
+    def hand_over(self, entry: Entry, inbox: Inbox) -> None:
         """Give the page back with what became of it, in one step.
 
         Raises:

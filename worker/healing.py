@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 
 from checkpointing.errors import CheckpointError
 from checkpointing.identity import new_token
-from checkpointing.models import Checkpoint, Completion, Status
+from checkpointing.models import Checkpoint, Completion, FailedPage, Status
+from worker.flow import UPSTREAM, given_up, ready
+from worker.provenance import made_from_of
 from worker.workshop import Workshop
 
 _KEEP_LOCK_INTERVALS = 5
@@ -69,8 +71,11 @@ class Healer:
             return Healed()
         checkpoint = self._read(scan_id, stage)
         pending = set(checkpoint.pending())
-        if not pending:
+        if not pending or checkpoint.status is Status.PAUSED:
             return self._end(scan_id, stage)
+        self._give_up(scan_id, stage, pending)
+        # The others wait for an earlier stage.
+        pending = ready(self._workshop, scan_id, stage, pending)
         queue = self._workshop.queue(scan_id, stage)
         queue.ensure_turn()
         begun = queue.attempts()
@@ -127,11 +132,13 @@ class Healer:
             if unasked and checkpoint.status is not Status.CANCELLED:
                 self._recover_request(checkpoint)
                 file.save(checkpoint)
-            if checkpoint.pending():  # A producer asked for more meanwhile, or the request was recovered.
+            # A producer asked for more meanwhile, or the request was recovered.
+            if checkpoint.pending() and checkpoint.status is not Status.PAUSED:
                 return Healed()
             before = checkpoint.status
             checkpoint.settle()
-            if checkpoint.status is not before:
+            counted = checkpoint.note_ledger(self._workshop.ledger(scan_id, stage).sums().spent)
+            if checkpoint.status is not before or counted:
                 file.save(checkpoint)
             # Under the file's lock, which a producer holds when it opens a stage.
             self._workshop.queue(scan_id, stage).close()
@@ -146,6 +153,18 @@ class Healer:
             checkpoint.request(first, last)
         if checkpoint.pending():
             checkpoint.begin()
+
+    def _give_up(self, scan_id: str, stage: str, pending: set[int]) -> None:
+        """Quarantine the pages that an earlier stage has given up: they would wait for ever."""
+        found = given_up(self._workshop, scan_id, stage, pending)
+        if not found:
+            return
+        inbox = self._workshop.inbox(scan_id, stage)
+        with self._workshop.redis.pipeline(transaction=True) as pipeline:
+            for page in sorted(found.keys() - inbox.pages()):
+                message = f"{found[page]} has given this page up; `producer retry {scan_id} --stage {found[page]}`"
+                inbox.put(FailedPage(page=page, kind=UPSTREAM, message=message, worker="steward"), pipeline)
+            pipeline.execute()
 
     def _adopt(self, scan_id: str, stage: str, pages: set[int]) -> list[int]:
         """Hand over, in the name of whoever did them, the pages that have a valid output."""
@@ -164,6 +183,8 @@ class Healer:
                     sha256=verdict.sha256,
                     schema_version=outputs.schema.version,
                     worker="adopted",
+                    made_from=made_from_of(outputs, verdict.page),
+                    ledger_micro=self._workshop.spent_on(scan_id, stage, verdict.page),
                 )
                 inbox.put(completion, pipeline)
                 adopted.append(verdict.page)

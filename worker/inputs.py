@@ -1,23 +1,41 @@
-"""What a stage is given: page images from the scan's source, and outputs of earlier stages."""
+"""What a stage is given: page images from the scan's source, outputs of earlier stages, answers of a model."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+from pydantic import BaseModel
+
+from worker.llm.prompt import Prompt
+from worker.llm.reply import Reply
+from worker.provenance import describe, source_sha256
 from worker.sources.base import PageImage
 from worker.sources.open import open_source
+from worker.stages.base import MadeFrom
 from worker.workshop import Workshop
+
+Answer = TypeVar("Answer", bound=BaseModel)
+Made = TypeVar("Made")
 
 
 class ScanInputs:
-    """Reads a scan's pages from storage, as a stage asks for them.
+    """What a stage may ask for about one page and its neighbours.
 
     A source is opened for each page and closed again: that costs next to nothing beside the page, and no worker
     keeps files open on the shared storage.
     """
 
-    def __init__(self, workshop: Workshop, scan_id: str) -> None:
+    def __init__(self, workshop: Workshop, scan_id: str, stage_name: str, page: int) -> None:
         self.scan_id = scan_id
         self._workshop = workshop
+        self._stage = workshop.stage(stage_name)
+        self._page = page
         self._scan = workshop.scan(scan_id)
+        self._metadata = workshop.metadata(scan_id)
+
+    @property
+    def total_pages(self) -> int:
+        """How many pages the book has."""
+        return self._metadata.total_pages
 
     def image(self, page: int) -> PageImage:
         """The page as a picture.
@@ -27,8 +45,7 @@ class ScanInputs:
             StorageError: the source cannot be read just now.
         """
         settings = self._workshop.settings
-        metadata = self._scan.read_metadata()
-        source = open_source(self._scan, metadata, dpi=settings.dpi, max_pixels=settings.max_pixels)
+        source = open_source(self._scan, self._metadata, dpi=settings.dpi, max_pixels=settings.max_pixels)
         try:
             return source.page(page)
         finally:
@@ -40,4 +57,32 @@ class ScanInputs:
         Raises:
             PageOutputError: it has none.
         """
-        return self._workshop.outputs(self._scan.scan_id, stage).load(page)
+        return self._workshop.outputs(self.scan_id, stage).load(page)
+
+    def ask(self, prompt: Prompt[Answer], accept: Callable[[Reply[Answer]], Made]) -> Made:
+        """Ask the stage's model, once: an answer that was paid for earlier is used.
+
+        Args:
+            prompt: the question.
+            accept: makes something of the answer, or refuses it.
+
+        Raises:
+            AnswerRefusedError: the answer makes no sense. It stays paid for.
+            ProviderError: the provider is away or limits us: the page waits.
+            ProviderRefusesError, BudgetReachedError: the stage waits for a person.
+        """
+        return self._workshop.paid_calls(self.scan_id, self._stage.name).ask(self._page, prompt, accept)
+
+    def made_from(self) -> MadeFrom:
+        """What the page's output will be made from.
+
+        Raises:
+            PageOutputError: an earlier stage has no valid output for the page.
+        """
+        stage = self._stage
+        if not stage.depends_on:
+            inputs = {"source": source_sha256(self._metadata, self._page)}
+        else:
+            folders = ((name, self._workshop.outputs(self.scan_id, name)) for name in stage.depends_on)
+            inputs = {name: outputs.sha256(self._page) for name, outputs in folders}
+        return describe(stage, inputs, self._workshop.settings.model(stage.name))

@@ -12,7 +12,7 @@ from contextlib import suppress
 from redis.exceptions import AuthenticationError, RedisError
 
 from checkpointing.atomic import make_folder, write_durably
-from checkpointing.errors import BrokerError, LeafmarkError, StorageError
+from checkpointing.errors import BrokerError, LeafmarkError, SettingsError, StorageError
 from checkpointing.locks import file_lock
 from checkpointing.storage_errors import storage_error
 from worker.open_stages import OWN_FOLDER
@@ -48,6 +48,18 @@ def check_storage(settings: Settings) -> None:
     finally:
         with suppress(OSError):
             probe.unlink(missing_ok=True)
+
+
+def check_models(settings: Settings, stages: Iterable[str]) -> None:
+    """Insist that stages that ask a model know which, where and as whom.
+
+    Raises:
+        SettingsError: a variable is not set; names it.
+    """
+    for stage in stages:
+        missing = settings.missing_for(stage)
+        if missing:
+            raise SettingsError(f"the stage {stage} asks a language model; set {' and '.join(missing)}")
 
 
 def check_broker(settings: Settings) -> None:

@@ -13,13 +13,25 @@ import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 from redis.exceptions import RedisError
 
-from checkpointing.errors import PageError, StorageError, UnknownNameError, in_one_line
+from checkpointing.errors import (
+    PageError,
+    PageOutputError,
+    StagePausedError,
+    StorageError,
+    UnknownNameError,
+    in_one_line,
+)
 from checkpointing.identity import process_name
-from checkpointing.models import Completion, FailedPage
+from checkpointing.inbox import Entry
+from checkpointing.models import Completion, FailedPage, Pause
+from checkpointing.money import usd
 from checkpointing.outputs import OutputFolder
 from worker.claims import Claim
+from worker.flow import UPSTREAM, ready
 from worker.inputs import ScanInputs
+from worker.llm.errors import AnswerRefusedError, ProviderError
 from worker.messages import PageMessage
+from worker.provenance import made_from_of
 from worker.workshop import Workshop
 
 log = structlog.get_logger("leafmark.page")
@@ -35,7 +47,10 @@ class Outcome(StrEnum):
     QUARANTINED = "quarantined"
     TRY_AGAIN = "try_again"
     WAITS = "waits"
-    """Storage or broker are in trouble. The page has lost no attempt; the steward enqueues it again."""
+    """Storage, broker or provider are in trouble, or what the page is made from is being done again. It has lost no
+    attempt; the steward enqueues it again."""
+    PAUSED = "paused"
+    """The stage cannot go on until a person has done something. The page has lost no attempt."""
 
 
 class _GiveUpError(Exception):
@@ -44,6 +59,10 @@ class _GiveUpError(Exception):
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+
+class _NotReadyError(Exception):
+    """What this page is made from is being done again."""
 
 
 def process_page(workshop: Workshop, message: PageMessage) -> Outcome:
@@ -83,10 +102,12 @@ class _Attempt:
             return self._hand_over_what_is_there() or self._work()
         except _GiveUpError as reason:
             return self._quarantine(reason)
-        except (OSError, StorageError, RedisError) as error:
+        except StagePausedError as reason:
+            return self._pause(reason)
+        except (OSError, StorageError, RedisError, ProviderError, _NotReadyError) as error:
             with suppress(RedisError):
                 self._claim.uncount_attempt()
-            self._log.warning("waits for storage or broker", error=str(error))
+            self._log.warning("waits", error=str(error))
             return Outcome.WAITS
 
     def _hand_over_what_is_there(self) -> Outcome | None:
@@ -96,7 +117,7 @@ class _Attempt:
         # Whoever saved it may have died before its name was on disk.
         self._outputs.sync()
         self._claim.uncount_attempt()
-        self._hand_over(self._completion(verdict.sha256))
+        self._hand_over(self._completion(verdict.sha256, made_from_of(self._outputs, self._page)))
         self._log.info("already complete")
         return Outcome.ALREADY_COMPLETE
 
@@ -106,7 +127,9 @@ class _Attempt:
             raise _GiveUpError("crashed", f"its worker died, hung or was stopped at each of {limit} attempts")
         started = time.monotonic()
         try:
-            output = self._stage.run(self._page, ScanInputs(self._workshop, self._message.scan_id))
+            inputs = ScanInputs(self._workshop, self._message.scan_id, self._message.stage, self._page)
+            made_from = inputs.made_from()
+            output = self._stage.run(self._page, inputs).model_copy(update={"made_from": made_from})
             if not self._claim.is_ours():
                 self._log.warning("claim lost, result dropped")
                 return Outcome.HELD
@@ -116,18 +139,30 @@ class _Attempt:
             sha256 = self._outputs.save(self._page, output)
         except PageError as error:
             raise _GiveUpError(error.kind, str(error)) from error
-        except (OSError, StorageError, RedisError):
+        except (OSError, StorageError, RedisError, ProviderError, StagePausedError):
             raise
-        except SoftTimeLimitExceeded:
-            return self._try_again("timeout", f"it took more than {self._soft_seconds} s")
-        except MemoryError:
-            return self._try_again("memory", f"it took more than {self._workshop.settings.page_megabytes} MB")
+        except PageOutputError as error:
+            if not ready(self._workshop, self._message.scan_id, self._message.stage, {self._page}):
+                raise _NotReadyError(str(error)) from error
+            return self._try_again(UPSTREAM, str(error))
         except Exception as error:  # noqa: BLE001  # whatever a stage raises is that page's trouble, not ours
-            return self._try_again("error", f"{type(error).__name__}: {error}")
+            return self._try_again(*self._kind_and_message(error))
         seconds = round(time.monotonic() - started, 3)
-        self._hand_over(self._completion(sha256, seconds, cost_usd=0.0))
+        self._hand_over(self._completion(sha256, made_from.digest(), seconds))
         self._log.info("page complete", seconds=seconds, attempt=self._claim.attempt)
         return Outcome.COMPLETE
+
+    def _kind_and_message(self, error: Exception) -> tuple[str, str]:
+        """Why an attempt came to nothing."""
+        match error:
+            case AnswerRefusedError():
+                return error.kind, str(error)
+            case SoftTimeLimitExceeded():
+                return "timeout", f"it took more than {self._soft_seconds} s"
+            case MemoryError():
+                return "memory", f"it took more than {self._workshop.settings.page_megabytes} MB"
+            case _:
+                return "error", f"{type(error).__name__}: {error}"
 
     def _try_again(self, kind: str, message: str) -> Outcome:
         if self._claim.attempt >= self._workshop.settings.max_attempts:
@@ -150,21 +185,37 @@ class _Attempt:
             message=in_one_line(str(reason)),
             attempts=attempts,
             worker=process_name(),
+            ledger_micro=self._spent(),
         )
         self._hand_over(failed)
         self._log.error("page quarantined", error=failed.message, kind=reason.kind, attempts=attempts)
         return Outcome.QUARANTINED
 
-    def _completion(self, sha256: str, seconds: float | None = None, cost_usd: float | None = None) -> Completion:
+    def _pause(self, reason: StagePausedError) -> Outcome:
+        with suppress(RedisError):
+            self._claim.uncount_attempt()
+        self._hand_over(Pause(page=self._page, reason=str(reason), worker=process_name()))
+        self._log.error("stage paused", error=str(reason))
+        return Outcome.PAUSED
+
+    def _completion(self, sha256: str, made_from: str, seconds: float | None = None) -> Completion:
+        spent = self._spent()
+        # A page of a stage that pays for nothing has cost nothing; of one done by somebody else we do not know.
+        unpaid = None if seconds is None else 0.0
         return Completion(
             page=self._page,
             sha256=sha256,
             schema_version=self._stage.version,
             seconds=seconds,
-            cost_usd=cost_usd,
+            cost_usd=unpaid if spent is None else usd(spent),
             attempts=self._claim.attempt,
             worker=process_name(),
+            made_from=made_from,
+            ledger_micro=spent,
         )
 
-    def _hand_over(self, entry: Completion | FailedPage) -> None:
+    def _spent(self) -> int | None:
+        return self._workshop.spent_on(self._message.scan_id, self._message.stage, self._page)
+
+    def _hand_over(self, entry: Entry) -> None:
         self._claim.hand_over(entry, self._workshop.inbox(self._message.scan_id, self._message.stage))

@@ -1,15 +1,17 @@
 """Every setting, in one class. Each is an environment variable: LEAFMARK_ and the name in capitals."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from checkpointing.errors import SettingsError
 from checkpointing.keys import Keys
 from checkpointing.manager import DEFAULT_STORAGE_ROOT
+from worker.llm.prices import Price, PriceBook, parse_prices
 from worker.sources.base import DEFAULT_DPI, DEFAULT_MAX_PIXELS
 
 ENV_PREFIX = "LEAFMARK_"
@@ -74,6 +76,45 @@ class Settings(BaseSettings):
         int,
         Field(description="Memory that a page's process may take, in MB; prefork pools.", ge=256, le=1_048_576),
     ] = 4096
+    llm_base_url: Annotated[
+        str,
+        Field(
+            description="OpenAI-compatible server of language models: `https://…/v1`.", pattern=r"^(https?://.+)?$"
+        ),
+    ] = ""
+    llm_api_key: Annotated[SecretStr, Field(description="Key for it; any word where it asks for none.")] = (
+        SecretStr("")
+    )
+    correction_model: Annotated[str, Field(description="Model that corrects what was read.")] = ""
+    fix_model: Annotated[str, Field(description="Stronger model that sees the pages in doubt.")] = ""
+    structure_model: Annotated[str, Field(description="Model that finds headings and page numbers.")] = ""
+    correction_vision: Annotated[
+        bool, Field(description="Whether the page image goes along for correction; costs more.")
+    ] = False
+    llm_seconds: Annotated[float, Field(description="How long one call of a model may take.", ge=1, le=3600)] = (
+        120.0
+    )
+    llm_tries: Annotated[
+        int, Field(description="How often a call is made again when the provider fails.", ge=0, le=100)
+    ] = 5
+    llm_requests_per_minute: Annotated[
+        int | None, Field(description="Most calls a minute of one model, over all machines; none: no limit.", ge=1)
+    ] = None
+    llm_tokens_per_minute: Annotated[
+        int | None, Field(description="Most tokens a minute, likewise; counted before the call, about.", ge=1)
+    ] = None
+    prices: Annotated[
+        dict[str, Price],
+        NoDecode,
+        Field(
+            description="Prices of models in USD per million tokens, in/out or in/out/cached: "
+            "`my-model=0.15/0.60, other=1/2/0.1`."
+        ),
+    ] = {}
+    budget_usd: Annotated[
+        Decimal | None,
+        Field(description="Most that a scan may cost over all runs, in USD; `--budget` sets that of one.", ge=0),
+    ] = None
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least level that is logged.")
     ] = "INFO"
@@ -99,6 +140,35 @@ class Settings(BaseSettings):
         pairs = (part.partition("=") for part in given.split(",") if part.strip())
         return {stage.strip(): seconds.strip() for stage, _, seconds in pairs}
 
+    @field_validator("prices", mode="before")
+    @classmethod
+    def _by_model(cls, given: dict[str, Price] | str) -> dict[str, Price]:
+        return parse_prices(given) if isinstance(given, str) else given
+
+    @field_validator("llm_requests_per_minute", "llm_tokens_per_minute", "budget_usd", mode="before")
+    @classmethod
+    def _empty_is_none(cls, given: object) -> object:
+        return None if given == "" else given
+
+    def model(self, stage: str) -> str:
+        """The model that a stage asks; empty where none is set, or where the stage asks none."""
+        return str(getattr(self, f"{stage}_model", ""))
+
+    def missing_for(self, stage: str) -> list[str]:
+        """The variables without which a stage cannot ask its model; none for a stage that asks none."""
+        if not asks_model(stage):
+            return []
+        needed = {
+            "llm_base_url": self.llm_base_url,
+            "llm_api_key": self.llm_api_key.get_secret_value(),
+            f"{stage}_model": self.model(stage),
+        }
+        return [f"{ENV_PREFIX}{name.upper()}" for name, value in needed.items() if not value]
+
+    def price_book(self) -> PriceBook:
+        """What models cost: as set, or as listed."""
+        return PriceBook(self.prices, self.llm_base_url)
+
     def soft_seconds(self, stage: str) -> int:
         """When a page of a stage is told that it takes too long."""
         return self.stage_seconds.get(stage, self.page_seconds)
@@ -123,6 +193,11 @@ class Settings(BaseSettings):
         return Keys(self.key_prefix)
 
 
+def asks_model(stage: str) -> bool:
+    """Whether a stage asks a language model: then there is a setting for which."""
+    return f"{stage}_model" in Settings.model_fields
+
+
 def load_settings() -> Settings:
     """The settings in force.
 
@@ -138,7 +213,8 @@ def load_settings() -> Settings:
 
 def _describe(fault: ErrorDetails) -> str:
     name = str(fault["loc"][0])
-    # A URL may hold a password.
-    secret = name == "redis_url" and ("@" in str(fault["input"]) or "password" in str(fault["input"]))
+    # A URL may hold a password; and a key is one.
+    in_url = name == "redis_url" and ("@" in str(fault["input"]) or "password" in str(fault["input"]))
+    secret = in_url or name in {"llm_api_key", "llm_base_url"}
     value = "" if secret else f"={fault['input']!r}"
     return f"{ENV_PREFIX}{name.upper()}{value}: {fault['msg']}"

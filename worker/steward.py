@@ -16,6 +16,7 @@ from checkpointing.errors import InputError, LeafmarkError, UnknownNameError
 from checkpointing.identity import process_name
 from checkpointing.inbox import Inbox
 from checkpointing.keys import split_inbox_name
+from worker.flow import feed
 from worker.healing import Healer
 from worker.workshop import Workshop
 
@@ -113,8 +114,14 @@ class Steward:
                 seconds=round(commit.seconds, 4),
                 summary=commit.summary,
             )
+            self._feed_later_stages(scan_id, stage, [*commit.completed, *commit.failed])
         elif not len(coordinator.inbox):
             self._forget(name, coordinator.inbox)
+
+    def _feed_later_stages(self, scan_id: str, stage: str, settled: list[int]) -> None:
+        fed = feed(self._workshop, scan_id, stage, settled)
+        if fed:
+            log.info("pages flow on", scan_id=scan_id, stage=stage, **fed)
 
     def _heal(self, scan_id: str, stage: str) -> None:
         healed = self._healer.heal(scan_id, stage)

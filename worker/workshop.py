@@ -4,8 +4,10 @@ Worker, steward and producer all get what they need here, so that each part can 
 """
 
 import itertools
-from functools import cache, cached_property, lru_cache
+from decimal import Decimal
+from functools import cache, cached_property, lru_cache, partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from redis import Redis
 from redis.backoff import ExponentialBackoff
@@ -13,20 +15,30 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
+from checkpointing.budget import read_budget
 from checkpointing.coordinator import Coordinator
 from checkpointing.errors import StorageError
 from checkpointing.file import CheckpointFile
 from checkpointing.inbox import Inbox
+from checkpointing.ledger import Ledger
 from checkpointing.outputs import OutputFolder, OutputSchema
+from worker.assembly import assemble
 from worker.broker import tls_options
 from worker.claims import Claims
 from worker.dispatch import Dispatch
+from worker.llm.client import ModelClient
+from worker.llm.errors import ProviderRefusesError
+from worker.llm.meter import Meter
+from worker.llm.paid_calls import Desk, PaidCalls
+from worker.llm.rate_limits import RateLimits
+from worker.llm.refill import refill
+from worker.llm.retries import Backoff
 from worker.open_stages import OpenStages
 from worker.queue import PageQueue
 from worker.registry import make_stage
 from worker.scan import ScanFolder, ScanMetadata
 from worker.settings import Settings
-from worker.stages.base import Stage
+from worker.stages.base import AsksModel, Stage
 
 SOCKET_TIMEOUT_SECONDS = 10.0
 # How many scans a process remembers things about; and how many checkpoints, which may be large.
@@ -82,6 +94,7 @@ class Workshop:
         # Made once each: a stage holds its engine, a checkpoint file remembers what it last read.
         self.stage = cache(self._make_stage)
         self.dispatch = cache(self._make_dispatch)
+        self._desk = cache(self._make_desk)
         self.checkpoint_file = lru_cache(_KNOWN_CHECKPOINTS)(self._make_checkpoint_file)
         self.outputs = lru_cache(_KNOWN_SCANS)(self._make_outputs)
         self.inbox = lru_cache(_KNOWN_SCANS)(self._make_inbox)
@@ -124,7 +137,62 @@ class Workshop:
             UnknownNameError: there is no such stage or scan.
         """
         file, outputs = self.checkpoint_file(scan_id, stage_name), self.outputs(scan_id, stage_name)
-        return Coordinator(self.redis, self.keys, file, outputs, self.metadata(scan_id).total_pages)
+        stage = self.stage(stage_name)
+        finish = partial(assemble, stage, outputs)
+        return Coordinator(self.redis, self.keys, file, outputs, self.metadata(scan_id).total_pages, finish)
+
+    def desk(self, model: str) -> Desk:
+        """What this process asks a model with; made once."""
+        return self._desk(model)
+
+    def paid_calls(self, scan_id: str, stage_name: str) -> PaidCalls:
+        """The calls of a stage's model on behalf of a scan.
+
+        Raises:
+            ProviderRefusesError: this worker does not know what to ask: a setting is missing.
+        """
+        model = self.settings.model(stage_name)
+        missing = self.settings.missing_for(stage_name)
+        if missing:
+            raise ProviderRefusesError(
+                f"a worker cannot ask a model: set {' and '.join(missing)} there, and enqueue again"
+            )
+        meter, scan_dir = self.meter(scan_id), self.scan(scan_id).path
+        return PaidCalls(
+            scan_id,
+            stage_name,
+            self.desk(model),
+            self.ledger(scan_id, stage_name),
+            meter,
+            partial(refill, scan_dir, meter),
+            partial(self.budget, scan_id),
+        )
+
+    def meter(self, scan_id: str) -> Meter:
+        """What a scan has spent, as all workers see it."""
+        return Meter(self.redis, self.keys.meter(scan_id))
+
+    def budget(self, scan_id: str) -> Decimal | None:
+        """What a scan may cost over all runs, in USD; None for no bound.
+
+        Raises:
+            StorageError: that cannot be read.
+        """
+        own = read_budget(self.scan(scan_id).path)
+        return self.settings.budget_usd if own is None else own
+
+    def spent_on(self, scan_id: str, stage_name: str, page: int) -> int | None:
+        """What a page has cost so far, in micro-dollars; None where the stage asks no model.
+
+        Raises:
+            OSError: the storage failed.
+        """
+        pays = isinstance(self.stage(stage_name), AsksModel)
+        return self.ledger(scan_id, stage_name).spent(page) if pays else None
+
+    def ledger(self, scan_id: str, stage_name: str) -> Ledger:
+        """What a stage of a scan has paid for."""
+        return Ledger(self.scan(scan_id).path, stage_name)
 
     def queue(self, scan_id: str, stage_name: str) -> PageQueue:
         """The queue of a stage, as one scan sees it."""
@@ -171,6 +239,15 @@ class Workshop:
 
     def _make_dispatch(self, stage_name: str) -> Dispatch:
         return Dispatch(self.redis, self.keys, stage_name)
+
+    def _make_desk(self, model: str) -> Desk:
+        settings = self.settings
+        client = ModelClient(settings.llm_base_url, settings.llm_api_key.get_secret_value(), settings.llm_seconds)
+        limits = RateLimits(
+            self.redis, self.keys.rates, settings.llm_requests_per_minute, settings.llm_tokens_per_minute
+        )
+        provider = urlsplit(settings.llm_base_url).hostname or ""
+        return Desk(client, provider, model, settings.price_book(), limits, Backoff(tries=settings.llm_tries))
 
     def _make_stage(self, name: str) -> Stage:
         return make_stage(name, self.settings)

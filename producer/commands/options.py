@@ -10,6 +10,16 @@ from worker.workshop import Workshop
 
 ScanId = Annotated[str, typer.Argument(metavar="SCAN_ID", help="Id of the scan; `producer status` lists them.")]
 Stage = Annotated[str, typer.Option(help="Stage of the pipeline.")]
+Through = Annotated[
+    str | None, typer.Option(metavar="STAGE", help="Go on to this stage: pages flow from one to the next.")
+]
+Budget = Annotated[
+    float | None,
+    typer.Option(min=0, metavar="USD", help="Most that the scan may cost, over all stages and runs; kept."),
+]
+AllowUnpriced = Annotated[
+    bool, typer.Option("--allow-unpriced", help="Ask a model whose price nobody knows; its calls count as $0.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Show progress until the stage ends.")]
 Title = Annotated[str | None, typer.Option(help="Title of the book; default the source's name.")]

@@ -38,7 +38,7 @@ def retry_command(
     request = Request(scan_id, stage, release=named)
     chosen = _of_kind(whole_book.quarantined, reason).intersection(request.pages(whole_book.total_pages))
     if chosen:
-        carry_out(workshop, replace(request, release=chosen), as_json=as_json, wait=wait)
+        carry_out(workshop, [replace(request, release=chosen)], as_json=as_json, wait=wait)
     elif as_json:
         print_json(words.plan_json(replace(whole_book, wanted=[], skipped=0, remaining=[]), dry_run=False))
     else:

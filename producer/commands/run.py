@@ -3,6 +3,7 @@
 import os
 import shlex
 import time
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
@@ -12,21 +13,27 @@ from checkpointing.models import Checkpoint, Status
 from producer import words
 from producer.commands import options
 from producer.commands.ingest import say_ingested
-from producer.commands.options import NewScanId, Password, Stage, Title
-from producer.commands.waiting import INTERRUPTED, follow_plan, insist_on_success
+from producer.commands.options import AllowUnpriced, Budget, NewScanId, Password, Stage, Through, Title
+from producer.commands.waiting import INTERRUPTED, follow_plans, insist_on_success
 from producer.console import notes, results
-from producer.enqueue import Request, enqueue, plan
+from producer.enqueue import Request, enqueue, plan, requests_through
 from producer.ingest import ingest
+from producer.paying import insist_on_means, set_budget
 from producer.run import Backstage, ParentWatch, announce_broker, interruptible, only_run
 from producer.summary import summarise
+from worker import flow
 from worker.scan import ScanFolder
 from worker.settings import Settings, load_settings
+from worker.workshop import Workshop
 
 
 def run_command(
     source: Annotated[str, typer.Argument(metavar="SOURCE_OR_SCAN_ID", help="A PDF, a folder, or a scan's id.")],
     workers: Annotated[int, typer.Option(min=1, max=256, help="Pages worked on at once.")] = os.cpu_count() or 1,
     stage: Stage = "ocr",
+    through: Through = None,
+    budget: Budget = None,
+    allow_unpriced: AllowUnpriced = False,
     scan_id: NewScanId = None,
     title: Title = None,
     password: Password = None,
@@ -34,59 +41,77 @@ def run_command(
     """Do a whole book on this machine, with nothing to install or start. Run it again to resume.
 
     Example: `producer run moby-dick.pdf --workers 4`
+
+    Example: `producer run moby-dick.pdf --through structure --budget 5.00`
     """
     settings = load_settings()
-    request: Request | None = None
+    requests: list[Request] = []
+    again = f"producer run {shlex.quote(source)}" + (f" --through {through}" if through else "")
     try:
         with interruptible():
-            request = Request(_ingest_or_find(source, settings.root, scan_id, title, password), stage)
-            found = plan(options.open_workshop(settings), request)
-            if found.status is Status.COMPLETED and not found.remaining:
-                results.print(words.plan_result(found, dry_run=False))
+            workshop = options.open_workshop(settings)
+            for name in _stages(workshop, stage, through):
+                insist_on_means(workshop, name, allow_unpriced=allow_unpriced)
+            found_id = _ingest_or_find(source, settings.root, scan_id, title, password)
+            requests = requests_through(workshop, Request(found_id, stage, allow_unpriced=allow_unpriced), through)
+            set_budget(workshop, found_id, None if budget is None else Decimal(str(budget)))
+            plans = [plan(workshop, request) for request in requests]
+            if all(found.status is Status.COMPLETED and not found.remaining for found in plans):
+                for found in plans:
+                    results.print(words.plan_result(found, dry_run=False))
                 return
             with only_run(settings.root):
-                checkpoint = _run(settings, request, workers)
+                checkpoints = _run(settings, requests, workers)
     except KeyboardInterrupt:
-        notes.print(f"Stopped{_how_far(settings, request)}. To go on: producer run {shlex.quote(source)}")
+        notes.print(f"Stopped{_how_far(settings, requests)}. To go on: {again}")
         raise typer.Exit(INTERRUPTED) from None
-    insist_on_success(checkpoint)
+    insist_on_success(checkpoints)
 
 
-def _run(settings: Settings, request: Request, workers: int) -> Checkpoint:
+def _stages(workshop: Workshop, first: str, last: str | None) -> list[str]:
+    return [first] if last is None else flow.through(workshop, first, last)
+
+
+def _run(settings: Settings, requests: list[Request], workers: int) -> list[Checkpoint]:
     """Start everything, work, say what was achieved, and stop everything however it ends."""
     parent = ParentWatch()
     started = time.monotonic()
+    asking = [request.stage for request in requests if settings.model(request.stage)]
     notes.print(f"Starting a broker and {workers} workers ...")
-    backstage = Backstage(settings.root, workers)
+    backstage = Backstage(settings.root, workers, asking)
     try:
         announce_broker(settings.root, backstage.redis_url)
         workshop = options.open_workshop(settings.model_copy(update={"redis_url": backstage.redis_url}))
-        made = enqueue(workshop, request)
-        words.say_plan(notes, made)
+        plans = [enqueue(workshop, request) for request in requests]
+        for made in plans:
+            words.say_plan(notes, made)
 
         def watch() -> None:
             parent.check()
             backstage.check()
 
-        checkpoint = follow_plan(workshop, made, watch)
+        checkpoints = follow_plans(workshop, plans, watch)
         seconds = time.monotonic() - started
     except KeyboardInterrupt:
         notes.print("Stopping; the pages in hand are finished first ...")
         raise
     finally:
         backstage.stop()
-    for line in summarise(checkpoint, workshop.outputs(made.scan_id, made.stage), made.completed, seconds):
-        results.print(line)
-    return checkpoint
+    for made, checkpoint in zip(plans, checkpoints, strict=False):
+        for line in summarise(checkpoint, workshop.outputs(made.scan_id, made.stage), made.completed, seconds):
+            results.print(line)
+    return checkpoints
 
 
-def _how_far(settings: Settings, request: Request | None) -> str:
+def _how_far(settings: Settings, requests: list[Request]) -> str:
     """How many pages are complete, once it is known which book it is about."""
-    if request is None:
-        return ""
-    file = options.open_workshop(settings).checkpoint_file(request.scan_id, request.stage)
-    checkpoint, _ = file.read_or_salvage()
-    return f": {checkpoint.summary()}" if checkpoint.total_pages else ""
+    workshop = options.open_workshop(settings)
+    files = [workshop.checkpoint_file(request.scan_id, request.stage) for request in requests]
+    stood = [file.read_or_salvage()[0] for file in files]
+    parts = [f"{each.stage}: {each.summary()}" for each in stood if each.total_pages]
+    if len(requests) == 1 and parts:
+        return f": {stood[0].summary()}"
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
 def _ingest_or_find(source: str, root: Path, scan_id: str | None, title: str | None, password: str | None) -> str:

@@ -162,4 +162,4 @@ def test_json_is_printed_word_for_word(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_stage_that_ended_badly_is_an_error_that_says_where_the_reasons_are(shop: Shop) -> None:
     scan_with_trouble(shop)
     with pytest.raises(StageFailedError, match=r"2 of 5 pages complete, 1 quarantined; `producer status a-book`"):
-        insist_on_success(shop.checkpoint())
+        insist_on_success([shop.checkpoint()])

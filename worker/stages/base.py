@@ -5,19 +5,45 @@ the arguments it needs, is handed its inputs, and returns a pydantic model. Ever
 saving, checkpointing, retrying) is done for it. `docs/adding-a-stage.md` shows a whole one in ten lines.
 """
 
-from typing import Any, ClassVar, Protocol
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
+from checkpointing.models import Sha256
 from worker.sources.base import PageImage
 
 
+class MadeFrom(BaseModel):
+    """What an output was made from, and how. When that is no longer what it would be made from, it is stale."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    inputs: dict[str, Sha256] = Field(
+        description="Hashes of what it was made from: the page's output of each stage it depends on, or `source`."
+    )
+    stage_version: str
+    recipe: str = Field(description="Engine and its version; or model, instructions and parameters.")
+
+    def digest(self) -> str:
+        """For the checkpoint: of the inputs, a dot, and of everything else. 33 characters."""
+        how = f"{self.stage_version} {self.recipe}"
+        return f"{_short(json.dumps(self.inputs, sort_keys=True))}.{_short(how)}"
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 class PageOutput(BaseModel):
-    """The least that an output says: which page it is. Every stage's schema extends this."""
+    """The least that an output says: which page it is, where it came from. Every stage's schema extends this."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     page_number: PositiveInt
+    made_from: MadeFrom | None = Field(default=None, description="Filled in when it is saved.")
 
 
 class StageInputs(Protocol):
@@ -37,6 +63,11 @@ class StageInputs(Protocol):
         Raises:
             PageOutputError: that stage has no valid output for this page.
         """
+        ...
+
+    @property
+    def total_pages(self) -> int:
+        """How many pages the book has."""
         ...
 
 
@@ -68,5 +99,46 @@ class Stage(Protocol):
         Raises:
             PageError: this page will never succeed; it goes to quarantine with the error's kind and message.
             Exception: anything else counts as an attempt, and the page is tried again.
+        """
+        ...
+
+
+@runtime_checkable
+class HasRecipe(Protocol):
+    """A stage whose outputs depend on how it is set: when that changes they are stale."""
+
+    @property
+    def recipe(self) -> str:
+        """How it is set, in words: engine and version, parameters. Of a model only what the stage itself says."""
+        ...
+
+
+@runtime_checkable
+class ReadsNeighbours(Protocol):
+    """A stage that reads the pages around its own as well, and waits for those that are on their way."""
+
+    context_pages: ClassVar[int]
+    """How many on either side."""
+
+
+@runtime_checkable
+class AsksModel(Protocol):
+    """A stage whose inputs are those of `worker.stages.asking`: it asks a language model, and that costs money."""
+
+    asks_model: ClassVar[bool]
+
+
+@runtime_checkable
+class Assembles(Protocol):
+    """A stage that makes one more file of all its outputs once every page is complete."""
+
+    assembled_name: ClassVar[str]
+    """Of that file, in the folder of the outputs."""
+
+    def assemble(self, pages: Iterable[dict[str, Any]]) -> BaseModel:
+        """What the file is to say. The same pages always give the same.
+
+        Args:
+            pages: the outputs of all pages, in order, as parsed JSON.
         """
         ...

@@ -112,6 +112,11 @@ class OcrStage:
     def __init__(self, engine: OcrEngine) -> None:
         self._engine = engine
 
+    @property
+    def recipe(self) -> str:
+        """The engine and its version."""
+        return f"{self._engine.name} {self._engine.version}"
+
     def prepare(self) -> None:
         """Load the engine.
 

@@ -1,0 +1,299 @@
+"""The ledger of one stage of one scan: every call that was paid for, or may have been.
+
+`<scan>/ledger/<stage>/page_0007/` has one file a call, `<attempt>.<state>.<amount>.json`. Its name tells how the
+call stands and how much money that is, in micro-dollars, so that a sum needs no more than the names; a file that is
+damaged loses its words and no money.
+
+| state      | the call                                                    | the amount           |
+|------------|-------------------------------------------------------------|----------------------|
+| `asked`    | is about to be made, or being made, or never got an answer  | the most it may cost |
+| `answered` | was answered; the answer is there to be used                | its cost             |
+| `rejected` | was answered, and the answer made no sense                  | its cost             |
+| `old`      | was answered, and the page is to be done again all the same | its cost             |
+
+The first is durable before the call is made, the second before the answer is looked at. Nothing is ever deleted but
+the note of a call that cannot have been billed.
+"""
+
+import os
+import re
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, ValidationError
+
+from checkpointing.atomic import make_folder, sync_folder, write_durably
+from checkpointing.models import PageNumber, Sha256, now
+
+LEDGER_FOLDER = "ledger"
+_NAME = re.compile(r"(?P<attempt>[0-9a-f]{16,64})\.(?P<state>[a-z]+)\.(?P<amount>\d{1,15})\.json")
+_PAGE = re.compile(r"page_(\d{4,})")
+
+AttemptId = Annotated[str, Field(pattern=r"^[0-9a-f]{16,64}$")]
+
+
+class State(StrEnum):
+    """How a call stands."""
+
+    ASKED = "asked"
+    ANSWERED = "answered"
+    REJECTED = "rejected"
+    OLD = "old"
+
+
+class Call(BaseModel):
+    """One call, as its file has it.
+
+    Attributes:
+        request_sha256: of the whole question; the same question need not be paid for twice.
+        most_micro: the most it may cost, in micro-dollars: what was reserved for it.
+        cost_micro: what it cost, in micro-dollars; None while there is no answer.
+        cost_source: who says so.
+        usage: tokens by kind.
+        answer: the provider's, as it came: the body of its response.
+        seconds: until it was there.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    version: str = "1"
+    attempt: AttemptId
+    scan_id: str
+    stage: str
+    page: PageNumber
+    provider: str
+    model: str
+    request_sha256: Sha256
+    most_micro: NonNegativeInt
+    asked_at: AwareDatetime = Field(default_factory=now)
+    answered_at: AwareDatetime | None = None
+    cost_micro: NonNegativeInt | None = None
+    cost_source: str = ""
+    usage: dict[str, NonNegativeInt] = {}
+    seconds: NonNegativeFloat | None = None
+    answer: str = ""
+
+
+def new_attempt() -> str:
+    """A name for a call that no other has."""
+    return uuid.uuid4().hex
+
+
+class Line(NamedTuple):
+    """What the name of a call's file says.
+
+    Attributes:
+        page: which page the call was for.
+        attempt: names the call.
+        state: how it stands.
+        micro: the amount, in micro-dollars.
+    """
+
+    page: int
+    attempt: str
+    state: State
+    micro: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What a ledger adds up to, in micro-dollars.
+
+    Attributes:
+        spent: on answers, by page.
+        open: the most that each call without an answer may cost, by attempt.
+    """
+
+    spent: dict[int, int]
+    open: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        """Spent on all pages."""
+        return sum(self.spent.values())
+
+
+class Ledger:
+    """The ledger of one stage of one scan.
+
+    Args:
+        scan_dir: `<root>/<scan_id>`.
+        stage: name of the stage.
+    """
+
+    def __init__(self, scan_dir: Path, stage: str) -> None:
+        self.path = scan_dir / LEDGER_FOLDER / stage
+
+    def ask(self, call: Call) -> None:
+        """Note durably that a call is about to be made.
+
+        Raises:
+            OSError: the storage failed; the call must not be made.
+        """
+        make_folder(self._folder(call.page))
+        self._write(call, State.ASKED, call.most_micro)
+
+    def answer(self, call: Call) -> None:
+        """Note an answer durably, before anything is made of it.
+
+        Raises:
+            OSError: the storage failed; the call stays noted as asked.
+        """
+        if call.cost_micro is None:
+            raise ValueError("an answer has a cost")
+        self._write(call, State.ANSWERED, call.cost_micro)
+        self._path(call.page, call.attempt, State.ASKED, call.most_micro).unlink(missing_ok=True)
+
+    def withdraw(self, call: Call) -> None:
+        """Forget a call that cannot have been billed: it was not made, or refused.
+
+        Raises:
+            OSError: the storage failed; it stays noted as asked, which costs nobody anything.
+        """
+        self._path(call.page, call.attempt, State.ASKED, call.most_micro).unlink(missing_ok=True)
+
+    def reject(self, call: Call) -> None:
+        """Note that an answer is not to be used; what it cost stays counted.
+
+        Raises:
+            OSError: the storage failed; the answer may be looked at once more, and rejected once more.
+        """
+        amount = call.cost_micro or 0
+        answered = self._path(call.page, call.attempt, State.ANSWERED, amount)
+        answered.rename(self._path(call.page, call.attempt, State.REJECTED, amount))
+        sync_folder(self._folder(call.page))
+
+    def retire(self, pages: Iterable[int]) -> None:
+        """See that the answers of pages that are to be done again are not used again; their cost stays counted.
+
+        Raises:
+            OSError: the storage failed; saying it again does the rest.
+        """
+        for page in pages:
+            usable = [line for line in self.lines(page) if line.state is State.ANSWERED]
+            for line in usable:
+                self._path(*line).rename(self._path(*line._replace(state=State.OLD)))
+            if usable:
+                sync_folder(self._folder(page))
+
+    def usable(self, page: int, request_sha256: str) -> Call | None:
+        """An answer to that very question that was paid for and not rejected.
+
+        Raises:
+            OSError: the storage failed.
+        """
+        for line in self.lines(page):
+            call = self._read(line) if line.state is State.ANSWERED else None
+            if call is not None and call.request_sha256 == request_sha256:
+                return call
+        return None
+
+    def lines(self, page: int) -> list[Line]:
+        """The calls for a page, each once, in the order of their names.
+
+        Raises:
+            OSError: the storage failed.
+        """
+        try:
+            names = sorted(os.listdir(self._folder(page)))
+        except FileNotFoundError:
+            return []
+        found = [line for name in names if (line := _parse(page, name)) is not None]
+        # Whoever died between the answer and the end of the question left both.
+        answered = {line.attempt for line in found if line.state is not State.ASKED}
+        return [line for line in found if line.state is not State.ASKED or line.attempt not in answered]
+
+    def spent(self, page: int) -> int:
+        """What the answers for a page have cost, used or not, in micro-dollars.
+
+        Raises:
+            OSError: the storage failed.
+        """
+        return sum(line.micro for line in self.lines(page) if line.state is not State.ASKED)
+
+    def answers(self, page: int) -> int:
+        """How many answers were paid for, for a page.
+
+        Raises:
+            OSError: the storage failed.
+        """
+        return sum(line.state is not State.ASKED for line in self.lines(page))
+
+    def all(self) -> Iterator[Line]:
+        """The calls for all pages.
+
+        Raises:
+            OSError: the storage failed.
+        """
+        try:
+            names = os.listdir(self.path)
+        except FileNotFoundError:
+            return
+        for page in sorted(int(found[1]) for name in names if (found := _PAGE.fullmatch(name))):
+            yield from self.lines(page)
+
+    def calls(self, *states: State) -> Iterator[Call]:
+        """The calls that stand so, with all that is known of them; those whose file is damaged are left out.
+
+        Raises:
+            OSError: the storage failed.
+        """
+        for line in self.all():
+            call = self._read(line) if line.state in states else None
+            if call is not None:
+                yield call
+
+    def sums(self) -> Sums:
+        """What it all adds up to.
+
+        Raises:
+            OSError: the storage failed.
+        """
+        sums = Sums({}, {})
+        for line in self.all():
+            if line.state is State.ASKED:
+                sums.open[line.attempt] = line.micro
+            else:
+                sums.spent[line.page] = sums.spent.get(line.page, 0) + line.micro
+        return sums
+
+    def _read(self, line: Line) -> Call | None:
+        try:
+            return Call.model_validate_json(self._path(*line).read_bytes())
+        except (ValidationError, FileNotFoundError):
+            # Damaged; or somebody has rejected it just now.
+            return None
+
+    def _write(self, call: Call, state: State, amount: int) -> None:
+        path = self._path(call.page, call.attempt, state, amount)
+        write_durably(path, call.model_dump_json().encode(), Call.model_validate_json)
+
+    def _folder(self, page: int) -> Path:
+        return self.path / f"page_{page:04d}"
+
+    def _path(self, page: int, attempt: str, state: State, amount: int) -> Path:
+        return self._folder(page) / f"{attempt}.{state}.{amount}.json"
+
+
+def ledger_stages(scan_dir: Path) -> list[str]:
+    """The stages of a scan that have a ledger.
+
+    Raises:
+        OSError: the storage failed.
+    """
+    try:
+        with os.scandir(scan_dir / LEDGER_FOLDER) as found:
+            return sorted(entry.name for entry in found if entry.is_dir())
+    except FileNotFoundError:
+        return []
+
+
+def _parse(page: int, name: str) -> Line | None:
+    found = _NAME.fullmatch(name)
+    if found is None or found["state"] not in set(State):
+        return None
+    return Line(page, found["attempt"], State(found["state"]), int(found["amount"]))

@@ -1,0 +1,93 @@
+"""What is looked after before a stage that costs money is enqueued: means, prices, budget, books."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from decimal import Decimal
+
+from checkpointing.budget import write_budget
+from checkpointing.errors import SettingsError
+from checkpointing.models import Checkpoint
+from checkpointing.money import usd
+from checkpointing.resume import Findings
+from checkpointing.storage_errors import storage_error
+from worker.llm.refill import refill
+from worker.preflight import check_models
+from worker.provenance import made_from_of
+from worker.stages.base import AsksModel
+from worker.workshop import Workshop
+
+
+def insist_on_means(workshop: Workshop, stage: str, *, allow_unpriced: bool = False) -> None:
+    """Insist that a stage can ask its model and that somebody knows what that costs.
+
+    Raises:
+        SettingsError: a variable is not set, or no price is known; names it.
+    """
+    settings = workshop.settings
+    check_models(settings, [stage])
+    model = settings.model(stage)
+    if model and not allow_unpriced and not settings.price_book().knows(model):
+        raise SettingsError(
+            f"nobody knows what {model} costs; set LEAFMARK_PRICES='{model}=IN/OUT' in USD per million tokens "
+            "(0/0 for a server of your own), or say --allow-unpriced and have its calls counted as $0"
+        )
+
+
+def set_budget(workshop: Workshop, scan_id: str, budget_usd: Decimal | None) -> None:
+    """Say what a scan may cost over all stages and runs, in USD; None leaves it as it is.
+
+    Raises:
+        UnknownNameError: there is no such scan.
+        StorageError: the storage failed; what was said before holds.
+    """
+    if budget_usd is None:
+        return
+    workshop.metadata(scan_id)
+    scan_dir = workshop.scan(scan_id).path
+    try:
+        write_budget(scan_dir, budget_usd)
+    except OSError as error:
+        raise storage_error(error, scan_dir) from error
+
+
+def count_books(workshop: Workshop, checkpoint: Checkpoint, findings: Findings) -> None:
+    """Bring a checkpoint's money in line with the ledger, and its adopted pages with what they say of themselves.
+
+    Raises:
+        OSError: the storage failed.
+    """
+    scan_id, stage = checkpoint.scan_id, checkpoint.stage
+    outputs = workshop.outputs(scan_id, stage)
+    pays = isinstance(workshop.stage(stage), AsksModel)
+    if pays:
+        checkpoint.note_ledger(workshop.ledger(scan_id, stage).sums().spent)
+    for page in findings.adopted:
+        checkpoint.pages[page] = replace(
+            checkpoint.pages[page],
+            made_from=made_from_of(outputs, page),
+            cost_usd=usd(checkpoint.ledger.get(page, 0)) if pays else None,
+        )
+
+
+def retire_answers(workshop: Workshop, scan_id: str, stage: str, pages: Iterable[int]) -> None:
+    """See that pages which are to be done again are asked about again; what was paid stays counted.
+
+    Raises:
+        OSError: the storage failed.
+    """
+    if isinstance(workshop.stage(stage), AsksModel):
+        workshop.ledger(scan_id, stage).retire(pages)
+
+
+def recount(workshop: Workshop, scan_id: str, stage: str) -> None:
+    """Have the meter of a scan count its ledgers anew, calls under way included.
+
+    Raises:
+        OSError: the storage failed.
+        RedisError: the broker failed.
+    """
+    if not isinstance(workshop.stage(stage), AsksModel):
+        return
+    meter = workshop.meter(scan_id)
+    meter.empty()
+    refill(workshop.scan(scan_id).path, meter)

@@ -1,0 +1,143 @@
+"""Meter and rate limits against a real server, with many who ask at once."""
+
+import json
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from redis import Redis
+
+from producer.embedded import EmbeddedBroker
+from worker.llm.meter import Count, Meter, Reading, Reserved
+from worker.llm.rate_limits import RateLimits
+
+KEY = "leafmark:meter:book"
+PREFIX = "leafmark:rates"
+THREADS = 8
+# Prints how many calls went. One of two processes that ask until there is no room.
+ASK_UNTIL_THERE_IS_NO_ROOM = f"""
+import sys
+from redis import Redis
+from worker.llm.rate_limits import RateLimits
+
+with Redis.from_url(sys.argv[1]) as redis:
+    limits = RateLimits(redis, {PREFIX!r}, 40, None)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    gone = 0
+    while limits.wait_for_turn("api.example", "small", 1, 0):
+        gone += 1
+    print(gone)
+"""
+
+
+@pytest.fixture
+def redis(broker: EmbeddedBroker) -> Iterator[Redis]:
+    with Redis.from_url(broker.url) as client:
+        yield client
+
+
+def at_once(run: Callable[[int], None]) -> None:
+    """Run something in many threads that all begin at the same moment; its number tells each who it is."""
+    together = threading.Barrier(THREADS)
+    failed: list[Exception] = []
+
+    def begin(number: int) -> None:
+        together.wait(20)
+        try:
+            run(number)
+        except Exception as error:  # noqa: BLE001  # the test's thread tells of it
+            failed.append(error)
+
+    threads = [threading.Thread(target=begin, args=(number,)) for number in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failed == []
+
+
+def test_many_who_spend_at_once_never_pass_the_budget(redis: Redis) -> None:
+    budget, billed = 10_000, [0] * THREADS
+    Meter(redis, KEY).refill(lambda: Count(0, {}))
+
+    def spend(number: int) -> None:
+        meter, chance = Meter(redis, KEY), random.Random(number)
+        answer, asked = Reserved.GRANTED, 0
+        while answer is not Reserved.REACHED:
+            attempt, most = f"{number:02d}{asked:014x}", chance.randint(50, 150)
+            asked += 1
+            answer = meter.reserve(attempt, most, budget)
+            reading = meter.read()
+            assert reading is not None
+            assert sum(reading) <= budget
+            if answer is Reserved.GRANTED:
+                cost = chance.randint(0, most)
+                billed[number] += cost
+                meter.settle(attempt, cost)
+            else:
+                meter.cancel(attempt)
+
+    at_once(spend)
+    assert Meter(redis, KEY).read() == Reading(spent=sum(billed), reserved=0)
+    assert budget - 150 < sum(billed) <= budget
+
+
+def test_many_who_find_the_meter_empty_count_every_call_once(redis: Redis) -> None:
+    disk, noted = {}, threading.Barrier(THREADS)
+
+    def reserve(number: int) -> None:
+        meter, attempt = Meter(redis, KEY), f"{number:016x}"
+        disk[attempt] = 10
+        noted.wait(20)
+        while meter.reserve(attempt, 10, 100) is not Reserved.GRANTED:
+            meter.refill(lambda: Count(20, dict(disk)))
+
+    at_once(reserve)
+    assert Meter(redis, KEY).read() == Reading(spent=20, reserved=10 * THREADS)
+
+
+def test_the_meter_of_another_server_process_is_empty(redis: Redis) -> None:
+    """As it would be after a restart from data that lacks the last second."""
+    meter = Meter(redis, KEY)
+    assert meter.refill(lambda: Count(5, {}))
+    assert redis.hget(KEY, "server") == redis.info("server")["run_id"].encode()
+    redis.hset(KEY, "server", "0" * 40)
+    assert meter.reserve("a", 1, 100) is Reserved.EMPTY
+
+
+def test_the_largest_amounts_are_exact(redis: Redis) -> None:
+    meter, most = Meter(redis, KEY), 10**15
+    meter.refill(lambda: Count(most - 7, {"a": 5}))
+    assert meter.reserve("b", 3, most) is Reserved.WAIT
+    assert meter.reserve("b", 2, most) is Reserved.GRANTED
+    meter.settle("a", 4)
+    assert meter.read() == Reading(spent=most - 3, reserved=2)
+
+
+def test_threads_that_ask_at_once_get_no_more_calls_and_tokens_than_a_minute_may_have(redis: Redis) -> None:
+    gone = [0] * THREADS
+
+    def ask(number: int) -> None:
+        limits = RateLimits(redis, PREFIX, 50, 1000)
+        while limits.wait_for_turn("api.example", "small", 30, 0):
+            gone[number] += 1
+
+    at_once(ask)
+    # A thread that loses the race for the second limit has taken from the first in vain.
+    assert 0 < sum(gone) <= 1000 // 30
+
+
+def test_processes_that_ask_at_once_get_no_more_calls_than_a_minute_may_have(broker: EmbeddedBroker) -> None:
+    command = [sys.executable, "-c", ASK_UNTIL_THERE_IS_NO_ROOM, broker.url]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as one, subprocess.Popen(command, **pipes) as two:
+        assert [each.stdout.readline() for each in (one, two)] == ["ready\n"] * 2
+        for each in (one, two):
+            each.stdin.write("go\n")
+            each.stdin.flush()
+        gone = [json.loads(each.communicate(timeout=30)[0]) for each in (one, two)]
+    assert sum(gone) == 40

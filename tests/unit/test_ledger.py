@@ -1,0 +1,126 @@
+"""The ledger: money is on record before its result is used, is never forgotten, and is counted once."""
+
+from pathlib import Path
+
+import pytest
+
+from checkpointing.ledger import Call, Ledger, State, ledger_stages, new_attempt
+
+QUESTION = "a" * 64
+ANOTHER = "b" * 64
+
+
+def a_call(page: int = 7, question: str = QUESTION, most: int = 900) -> Call:
+    return Call(
+        attempt=new_attempt(),
+        scan_id="a-book",
+        stage="correction",
+        page=page,
+        provider="127.0.0.1",
+        model="a-model",
+        request_sha256=question,
+        most_micro=most,
+    )
+
+
+def answered(call: Call, cost: int, answer: str = "{}") -> Call:
+    return call.model_copy(update={"cost_micro": cost, "cost_source": "set", "answer": answer})
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "a-book", "correction")
+
+
+def pay(ledger: Ledger, page: int = 7, cost: int = 120, question: str = QUESTION) -> Call:
+    call = a_call(page, question)
+    ledger.ask(call)
+    paid = answered(call, cost)
+    ledger.answer(paid)
+    return paid
+
+
+def test_nothing_is_there_before_the_first_call(ledger: Ledger) -> None:
+    assert list(ledger.all()) == []
+    assert ledger.spent(7) == 0
+    assert ledger.usable(7, QUESTION) is None
+    assert ledger_stages(ledger.path.parent.parent) == []
+
+
+def test_a_call_without_an_answer_is_open_at_the_most_that_it_may_cost(ledger: Ledger) -> None:
+    call = a_call(most=900)
+    ledger.ask(call)
+    sums = ledger.sums()
+    assert (sums.spent, sums.open) == ({}, {call.attempt: 900})
+    assert [each.attempt for each in ledger.calls(State.ASKED)] == [call.attempt]
+
+
+def test_an_answer_counts_what_it_cost_and_is_found_again(ledger: Ledger) -> None:
+    call = pay(ledger, cost=120)
+    assert ledger.usable(7, QUESTION) == call
+    assert ledger.usable(7, ANOTHER) is None
+    assert ledger.usable(8, QUESTION) is None
+    assert (ledger.sums().spent, ledger.sums().open) == ({7: 120}, {})
+
+
+def test_a_rejected_answer_is_not_used_again_and_stays_paid_for(ledger: Ledger) -> None:
+    ledger.reject(pay(ledger, cost=120))
+    assert ledger.usable(7, QUESTION) is None
+    assert ledger.spent(7) == 120
+    assert ledger.answers(7) == 1
+
+
+def test_a_page_that_is_done_again_is_asked_about_again_and_stays_paid_for(ledger: Ledger) -> None:
+    pay(ledger, cost=120)
+    ledger.retire([6, 7, 8])
+    ledger.retire([7])
+    assert ledger.usable(7, QUESTION) is None
+    assert ledger.spent(7) == 120
+
+
+def test_a_call_that_was_refused_leaves_nothing(ledger: Ledger) -> None:
+    call = a_call()
+    ledger.ask(call)
+    ledger.withdraw(call)
+    ledger.withdraw(call)
+    assert list(ledger.all()) == []
+
+
+def test_a_death_between_the_answer_and_the_end_of_the_question_counts_once(ledger: Ledger) -> None:
+    call = a_call(most=900)
+    ledger.ask(call)
+    asked = next(ledger.path.rglob("*.asked.*"))
+    kept = asked.read_bytes()
+    ledger.answer(answered(call, 120))
+    asked.write_bytes(kept)
+    assert (ledger.sums().spent, ledger.sums().open) == ({7: 120}, {})
+
+
+def test_all_calls_of_a_page_add_up(ledger: Ledger) -> None:
+    ledger.reject(pay(ledger, cost=100))
+    pay(ledger, cost=20)
+    pay(ledger, page=8, cost=3)
+    assert ledger.sums().spent == {7: 120, 8: 3}
+    assert ledger.sums().total == 123
+
+
+def test_a_damaged_file_loses_its_words_and_no_money(ledger: Ledger) -> None:
+    pay(ledger, cost=120)
+    next(ledger.path.rglob("*.answered.*")).write_bytes(b"\x00garbage")
+    assert ledger.usable(7, QUESTION) is None
+    assert ledger.spent(7) == 120
+
+
+def test_what_is_no_call_is_passed_over(ledger: Ledger) -> None:
+    pay(ledger, cost=120)
+    folder = next(ledger.path.iterdir())
+    attempt = new_attempt()
+    for name in ("notes.txt", "x.answered.5.json", f"{attempt}.lost.5.json", f"{attempt}.answered.-5.json"):
+        (folder / name).write_text("{}")
+    (ledger.path / "page_one").mkdir()
+    assert ledger.sums().total == 120
+
+
+def test_an_answer_without_a_cost_is_a_mistake(ledger: Ledger) -> None:
+    with pytest.raises(ValueError, match="cost"):
+        ledger.answer(a_call())

@@ -1,0 +1,706 @@
+"""The client against a real server, through the real library: what it asks, and what it makes of the answers."""
+
+import base64
+import contextlib
+import json
+import logging
+import os
+import socket
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, Field
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+from checkpointing.errors import SettingsError
+from tests.waiting import wait_until
+from worker.llm.client import CallFailedError, ModelClient, RequestRefusedError
+from worker.llm.errors import AnswerRefusedError, ProviderRefusesError
+from worker.llm.prompt import Picture, Prompt
+from worker.llm.raw_answer import RawAnswer, answer_of, reported_cost, usage_of
+from worker.llm.reply import Usage
+
+KEY = "sk-the-secret-key-0123456789"
+PATH = "/v1/chat/completions"
+
+
+class Edit(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    original: str
+    confidence: float = Field(ge=0, le=1)
+
+
+class Correction(BaseModel):
+    model_config = ConfigDict(extra="forbid", title="Correction")
+
+    text: str
+    edits: list[Edit]
+    first: Edit | None = Field(description="The one that matters most.")
+
+
+ANSWER = '{"text": "Alice", "edits": [], "first": null}'
+PROMPT = Prompt(system="Correct it.", user='{"page": 7}', answer=Correction, most_tokens=500)
+
+
+def completion(content: object = ANSWER, reason: str = "stop", **more: Any) -> dict[str, Any]:
+    """A response as OpenAI's server sends it."""
+    return {
+        "id": "chatcmpl-7",
+        "choices": [{"index": 0, "finish_reason": reason, "message": {"role": "assistant", "content": content}}],
+        "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120},
+    } | more
+
+
+@contextlib.contextmanager
+def client_of(server: HTTPServer, key: str = KEY, seconds: float = 20.0) -> Iterator[ModelClient]:
+    client = ModelClient(server.url_for("/v1"), key, seconds)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@pytest.fixture
+def client(httpserver: HTTPServer) -> Iterator[ModelClient]:
+    with client_of(httpserver) as made:
+        yield made
+
+
+def asked(server: HTTPServer) -> list[dict[str, Any]]:
+    """The bodies of the requests so far."""
+    return [json.loads(request.data) for request, _ in server.log]
+
+
+def answers(server: HTTPServer, answer: Callable[[dict[str, Any]], tuple[int, object]]) -> None:
+    """Let the server decide by what it is asked."""
+
+    def handle(request: Request) -> Response:
+        status, body = answer(json.loads(request.data))
+        return Response(json.dumps(body), status, content_type="application/json")
+
+    server.expect_request(PATH, method="POST").respond_with_handler(handle)
+
+
+def fails_with(server: HTTPServer, status: int, body: object, headers: dict[str, str] | None = None) -> None:
+    text = body if isinstance(body, str) else json.dumps(body)
+    server.expect_request(PATH).respond_with_data(text, status, headers, content_type="application/json")
+
+
+def error(message: str, **more: object) -> dict[str, object]:
+    return {"error": {"message": message, **more}}
+
+
+# What is asked
+
+
+def test_one_call_asks_for_the_schema_and_gives_back_the_answer_as_it_came(
+    httpserver: HTTPServer, client: ModelClient
+) -> None:
+    httpserver.expect_request(PATH, method="POST").respond_with_json(completion())
+    raw = client.send("a-model", PROMPT)
+    (body,) = asked(httpserver)
+    assert body["model"] == "a-model"
+    assert body["temperature"] == 0
+    assert body["max_tokens"] == 500
+    assert "max_completion_tokens" not in body
+    assert "usage" not in body
+    assert body["messages"] == [
+        {"role": "system", "content": "Correct it."},
+        {"role": "user", "content": '{"page": 7}'},
+    ]
+    assert httpserver.log[0][0].headers["Authorization"] == f"Bearer {KEY}"
+    assert raw.status == 200
+    assert raw.content_type == "application/json"
+    assert raw.response_id == "chatcmpl-7"
+    assert raw.seconds > 0
+    assert json.loads(raw.body) == completion()
+    assert answer_of(raw, Correction) == Correction(text="Alice", edits=[], first=None)
+
+
+def test_the_schema_is_as_strict_servers_want_it(httpserver: HTTPServer, client: ModelClient) -> None:
+    httpserver.expect_request(PATH).respond_with_json(completion())
+    client.send("a-model", PROMPT)
+    form = asked(httpserver)[0]["response_format"]
+    assert form["type"] == "json_schema"
+    assert form["json_schema"]["name"] == "correction"
+    assert form["json_schema"]["strict"] is True
+    schema = form["json_schema"]["schema"]
+    assert schema["additionalProperties"] is False
+    assert schema["required"] == ["text", "edits", "first"]
+    assert schema["$defs"]["Edit"]["additionalProperties"] is False
+
+
+def test_a_picture_goes_along_as_a_data_url(httpserver: HTTPServer, client: ModelClient) -> None:
+    httpserver.expect_request(PATH).respond_with_json(completion())
+    picture = Picture(media_type="image/png", data=b"\x89PNG", width=10, height=20)
+    client.send("a-model", Prompt("See.", "What?", Correction, 10, picture=picture))
+    words, seen = asked(httpserver)[0]["messages"][1]["content"]
+    assert words == {"type": "text", "text": "What?"}
+    media, _, data = seen["image_url"]["url"].partition(",")
+    assert media == "data:image/png;base64"
+    assert base64.b64decode(data) == b"\x89PNG"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "limit", "asks_for_cost"),
+    [
+        ("https://api.openai.com/v1", "max_completion_tokens", False),
+        ("https://openrouter.ai/api/v1", "max_tokens", True),
+        ("https://not-openrouter.ai.example/v1", "max_tokens", False),
+    ],
+)
+def test_servers_known_by_name_are_asked_in_their_way(
+    httpserver: HTTPServer, base_url: str, limit: str, asks_for_cost: bool
+) -> None:
+    httpserver.expect_request(PATH).respond_with_json(completion())
+    client = ModelClient(base_url, KEY, 20.0)
+    client._base_url = httpserver.url_for("/v1")
+    try:
+        client.send("a-model", PROMPT)
+    finally:
+        client.close()
+    (body,) = asked(httpserver)
+    assert body[limit] == 500
+    assert len({"max_tokens", "max_completion_tokens"} & body.keys()) == 1
+    assert body.get("usage") == ({"include": True} if asks_for_cost else None)
+
+
+def test_a_server_without_a_key_is_asked_all_the_same(httpserver: HTTPServer) -> None:
+    httpserver.expect_request(PATH).respond_with_json(completion())
+    with client_of(httpserver, key="") as client:
+        assert client.send("a-model", PROMPT).status == 200
+
+
+# Refused parameters
+
+
+def test_a_server_that_refuses_the_schema_gets_it_in_words_and_from_then_on(
+    httpserver: HTTPServer, client: ModelClient
+) -> None:
+    def answer(body: dict[str, Any]) -> tuple[int, object]:
+        if "response_format" in body:
+            return 400, error("this response_format type is unavailable now")
+        return 200, completion()
+
+    answers(httpserver, answer)
+    client.send("a-model", PROMPT)
+    client.send("a-model", PROMPT)
+    first, second, third = asked(httpserver)
+    assert "response_format" in first
+    lines = second["messages"][0]["content"].splitlines()
+    assert lines[0] == "Correct it."
+    assert lines[-2] == "Answer schema: correction"
+    assert json.loads(lines[-1]) == Correction.model_json_schema()
+    assert third == second
+    client.send("another-model", PROMPT)
+    assert "response_format" in asked(httpserver)[3], "another model may know it"
+
+
+def test_a_model_that_refuses_one_parameter_after_the_other_is_asked_without_them(
+    httpserver: HTTPServer, client: ModelClient
+) -> None:
+    def answer(body: dict[str, Any]) -> tuple[int, object]:
+        if "max_tokens" in body:
+            return 400, error("'max_tokens' is not supported, use 'max_completion_tokens'", param="max_tokens")
+        if "temperature" in body:
+            return 400, error("Unsupported value: 'temperature'", param="temperature")
+        if "response_format" in body:
+            return 422, {"detail": [{"loc": ["body", "response_format"], "msg": "Input should be 'text'"}]}
+        return 200, completion()
+
+    answers(httpserver, answer)
+    assert client.send("a-model", PROMPT).status == 200
+    assert len(httpserver.log) == 4
+    client.send("a-model", PROMPT)
+    assert len(httpserver.log) == 5
+    assert asked(httpserver)[4]["max_completion_tokens"] == 500
+
+
+def test_what_a_refused_page_made_us_try_is_not_remembered(httpserver: HTTPServer, client: ModelClient) -> None:
+    """A page that is too long is refused in any wording; the next one is asked with the strict schema again."""
+    said = "max_tokens is too large, lower the temperature: the context length is 10"
+    long = Prompt("Correct it.", "long", Correction, 500)
+
+    def answer(body: dict[str, Any]) -> tuple[int, object]:
+        return (400, error(said)) if body["messages"][1]["content"] == "long" else (200, completion())
+
+    answers(httpserver, answer)
+    with pytest.raises(RequestRefusedError, match="context length") as refused:
+        client.send("a-model", long)
+    assert refused.value.kind == "request_refused"
+    assert len(httpserver.log) <= 8, "an end to it"
+    client.send("a-model", PROMPT)
+    last = asked(httpserver)[-1]
+    assert {"response_format", "temperature", "max_tokens"} <= last.keys()
+
+
+# Failures
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504, 529])
+def test_a_failure_of_the_moment_can_be_tried_again_and_was_not_billed(
+    httpserver: HTTPServer, client: ModelClient, status: int
+) -> None:
+    fails_with(httpserver, status, error("overloaded"))
+    with pytest.raises(CallFailedError, match="overloaded") as failed:
+        client.send("a-model", PROMPT)
+    assert not failed.value.may_have_been_billed
+    assert failed.value.retry_after_seconds is None
+    assert len(httpserver.log) == 1, "trying again is not the client's business"
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (401, "LEAFMARK_LLM_API_KEY"),
+        (402, "no credit left"),
+        (403, "may not use a-model"),
+        (404, "no model a-model"),
+    ],
+)
+def test_a_provider_that_refuses_says_what_to_do(
+    httpserver: HTTPServer, client: ModelClient, status: int, says: str
+) -> None:
+    fails_with(httpserver, status, error("no"))
+    with pytest.raises(ProviderRefusesError, match=says):
+        client.send("a-model", PROMPT)
+    assert len(httpserver.log) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "says"),
+    [
+        (429, error("You exceeded your quota", code="insufficient_quota"), "no credit left"),
+        (400, error("no-such/model is not a valid model ID", code=400), "no model a-model"),
+        (400, error("API key not valid. Please pass a valid API key."), "LEAFMARK_LLM_API_KEY"),
+    ],
+)
+def test_a_refusal_of_us_is_known_also_under_another_status(
+    httpserver: HTTPServer, client: ModelClient, status: int, body: object, says: str
+) -> None:
+    fails_with(httpserver, status, body)
+    with pytest.raises(ProviderRefusesError, match=says):
+        client.send("a-model", PROMPT)
+
+
+@pytest.mark.parametrize("status", [410, 413, 415, 418, 451])
+def test_another_refusal_is_the_pages_own_trouble(httpserver: HTTPServer, client: ModelClient, status: int) -> None:
+    fails_with(httpserver, status, "no JSON at all")
+    with pytest.raises(RequestRefusedError, match="no JSON at all"):
+        client.send("a-model", PROMPT)
+    assert len(httpserver.log) == 1
+
+
+def test_a_page_that_moderation_forbids_does_not_stop_the_others(
+    httpserver: HTTPServer, client: ModelClient
+) -> None:
+    fails_with(httpserver, 403, error("flagged", metadata={"reasons": ["violence"], "flagged_input": "Off with"}))
+    with pytest.raises(RequestRefusedError, match="flagged"):
+        client.send("a-model", PROMPT)
+
+
+def test_the_key_is_not_taken_where_a_server_sends_us(httpserver: HTTPServer, client: ModelClient) -> None:
+    httpserver.expect_request(PATH).respond_with_data("", 307, {"Location": httpserver.url_for("/elsewhere")})
+    with pytest.raises(ProviderRefusesError, match="LEAFMARK_LLM_BASE_URL"):
+        client.send("a-model", PROMPT)
+    assert len(httpserver.log) == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("7", 7.0), ("0.5", 0.5), ("-3", 0.0), ("soon", None), ("nan", None)]
+)
+def test_a_provider_says_in_seconds_when_to_come_back(
+    httpserver: HTTPServer, client: ModelClient, header: str, seconds: float | None
+) -> None:
+    fails_with(httpserver, 429, error("slow down"), {"Retry-After": header})
+    with pytest.raises(CallFailedError) as failed:
+        client.send("a-model", PROMPT)
+    assert failed.value.retry_after_seconds == seconds
+
+
+def test_a_provider_says_by_date_when_to_come_back(httpserver: HTTPServer, client: ModelClient) -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
+    fails_with(httpserver, 503, "", {"Retry-After": date})
+    with pytest.raises(CallFailedError) as failed:
+        client.send("a-model", PROMPT)
+    assert failed.value.retry_after_seconds == pytest.approx(95, abs=6)
+
+
+def test_a_date_that_has_passed_means_now(httpserver: HTTPServer, client: ModelClient) -> None:
+    fails_with(httpserver, 429, "", {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"})
+    with pytest.raises(CallFailedError) as failed:
+        client.send("a-model", PROMPT)
+    assert failed.value.retry_after_seconds == 0
+
+
+def test_an_error_with_status_200_is_an_error(httpserver: HTTPServer, client: ModelClient) -> None:
+    fails_with(httpserver, 200, error("the provider is down", code=502))
+    with pytest.raises(CallFailedError, match="502: the provider is down"):
+        client.send("a-model", PROMPT)
+
+
+def test_an_error_with_status_200_that_was_billed_is_an_answer(httpserver: HTTPServer, client: ModelClient) -> None:
+    fails_with(httpserver, 200, error("broke off", code=502) | {"usage": {"cost": 0.25}})
+    raw = client.send("a-model", PROMPT)
+    assert reported_cost(raw) == Decimal("0.25")
+
+
+@contextlib.contextmanager
+def crooked_server(reply: Callable[[socket.socket], None]) -> Iterator[str]:
+    """A server that does as it likes with a request it has read. Gives its address."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            connection, _ = listening.accept()
+            with connection:
+                received = b""
+                while b'"messages"' not in received:
+                    received += connection.recv(65536)
+                reply(connection)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+    finally:
+        with contextlib.suppress(OSError):
+            listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join()
+
+
+def failure_of(base_url: str, seconds: float = 20.0) -> CallFailedError:
+    client = ModelClient(base_url, KEY, seconds)
+    try:
+        with pytest.raises(CallFailedError) as failed:
+            client.send("a-model", PROMPT)
+    finally:
+        client.close()
+    return failed.value
+
+
+def test_a_connection_that_is_dropped_may_have_been_billed() -> None:
+    with crooked_server(lambda _: None) as base_url:
+        failed = failure_of(base_url)
+    assert failed.may_have_been_billed
+    assert "gave no answer" in str(failed)
+
+
+def test_an_answer_that_breaks_off_may_have_been_billed() -> None:
+    def half(connection: socket.socket) -> None:
+        connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"choices": [')
+
+    with crooked_server(half) as base_url:
+        failed = failure_of(base_url)
+    assert failed.may_have_been_billed
+    assert "broke off" in str(failed)
+
+
+def test_an_answer_that_does_not_come_in_time_may_have_been_billed() -> None:
+    over = threading.Event()
+
+    def silent(_: socket.socket) -> None:
+        over.wait(20)
+
+    with crooked_server(silent) as base_url:
+        failed = failure_of(base_url, seconds=0.3)
+        over.set()
+    assert failed.may_have_been_billed
+
+
+def test_a_server_that_keeps_the_line_open_with_blanks_is_given_up_in_time() -> None:
+    over = threading.Event()
+
+    def dribble(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with contextlib.suppress(OSError):
+            while not over.wait(0.05):
+                connection.sendall(b"1\r\n \r\n")
+
+    with crooked_server(dribble) as base_url:
+        failed = failure_of(base_url, seconds=0.5)
+        over.set()
+    assert failed.may_have_been_billed
+
+
+def test_a_server_that_is_not_there_was_never_asked() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    failed = failure_of(f"http://127.0.0.1:{port}/v1")
+    assert not failed.may_have_been_billed
+    assert "127.0.0.1 cannot be reached" in str(failed)
+
+
+# The key
+
+
+@pytest.mark.parametrize("status", [200, 307, 400, 401, 402, 403, 404, 413, 422, 429, 500])
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps(error(f"Incorrect key {KEY} provided")),
+        json.dumps({"detail": [f"who is {KEY}"], "error": None}),
+        f"<html>{KEY}</html>",
+        json.dumps({"errors": [KEY]}).replace("s", "\\u0073"),
+        json.dumps({"message": f"{'x' * 280} {KEY}"}),
+    ],
+)
+def test_the_key_is_never_quoted(
+    httpserver: HTTPServer, client: ModelClient, status: int, body: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    fails_with(httpserver, status, body)
+    try:
+        told = repr(client.send("a-model", PROMPT))
+    except (AnswerRefusedError, CallFailedError, ProviderRefusesError) as failed:
+        told = "".join(traceback.format_exception(failed)) + repr(failed)
+    for where in (told, repr(client), str(client), caplog.text):
+        assert KEY not in where
+        assert KEY[:12] not in where, "cut, it is still most of a key"
+
+
+@pytest.mark.parametrize("key", ["sk-a\nb", "sk-é", "sk-a\x00b"])
+def test_what_cannot_be_a_key_is_refused_without_being_quoted(key: str) -> None:
+    with pytest.raises(SettingsError, match="LEAFMARK_LLM_API_KEY") as refused:
+        ModelClient("http://127.0.0.1/v1", key, 1.0)
+    assert "sk-" not in str(refused.value)
+
+
+def test_the_line_end_of_a_file_is_no_part_of_the_key(httpserver: HTTPServer) -> None:
+    httpserver.expect_request(PATH).respond_with_json(completion())
+    with client_of(httpserver, key=f"{KEY}\n") as client:
+        client.send("a-model", PROMPT)
+    assert httpserver.log[0][0].headers["Authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("base_url", ["http://[::1/v1", "http://host:99999/v1", "http:///v1"])
+def test_an_address_that_is_none_is_refused(base_url: str) -> None:
+    with pytest.raises(SettingsError, match="LEAFMARK_LLM_BASE_URL"):
+        ModelClient(base_url, KEY, 1.0)
+
+
+# One client, many threads and processes
+
+
+def test_one_client_has_128_calls_under_way() -> None:
+    together = threading.Barrier(128, timeout=60)
+
+    def handle(_: Request) -> Response:
+        together.wait()
+        return Response(json.dumps(completion()), content_type="application/json")
+
+    with (
+        HTTPServer("127.0.0.1", threaded=True) as server,
+        client_of(server) as client,
+        ThreadPoolExecutor(128) as pool,
+    ):
+        server.expect_request(PATH).respond_with_handler(handle)
+        raws = list(pool.map(lambda _: client.send("a-model", PROMPT), range(128)))
+    assert {raw.status for raw in raws} == {200}
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_forked_child_does_not_use_its_parents_connections(httpserver: HTTPServer, client: ModelClient) -> None:
+    httpserver.expect_request(PATH).respond_with_json(completion())
+    client.send("a-model", PROMPT)
+    parents = client._client
+    reading, writing = os.pipe()
+    if not os.fork():
+        # Never returns: whatever happens, the child must not run the rest of the tests.
+        try:
+            os.write(writing, b"own" if client._client is None and parents is not None else b"shared")
+        finally:
+            os._exit(0)
+    os.wait()
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        assert pipe.read() == "own"
+    assert client._client is parents
+
+
+def test_a_closed_client_opens_anew(httpserver: HTTPServer, client: ModelClient) -> None:
+    httpserver.expect_request(PATH).respond_with_json(completion())
+    client.send("a-model", PROMPT)
+    client.close()
+    client.close()
+    assert client.send("a-model", PROMPT).status == 200
+    wait_until(lambda: len(httpserver.log) == 2, 5, "both calls")
+
+
+# What is made of an answer
+
+
+def raw_of(content: object = ANSWER, reason: str = "stop", **more: Any) -> RawAnswer:
+    return RawAnswer(body=json.dumps(completion(content, reason, **more)))
+
+
+def test_a_right_answer_with_a_wrong_content_type_is_read(httpserver: HTTPServer, client: ModelClient) -> None:
+    body = "\ufeff \n" + json.dumps(completion('{"text": "café", "edits": [], "first": null}'), ensure_ascii=False)
+    httpserver.expect_request(PATH).respond_with_data(body, content_type="text/html; charset=iso-8859-1")
+    raw = client.send("a-model", PROMPT)
+    assert raw.content_type.startswith("text/html")
+    assert answer_of(raw, Correction).text == "café"
+
+
+def test_bytes_that_are_no_text_are_refused_rather_than_changed(
+    httpserver: HTTPServer, client: ModelClient
+) -> None:
+    body = json.dumps(completion()).encode().replace(b"Alice", b"Al\xffce")
+    httpserver.expect_request(PATH).respond_with_data(body, content_type="application/json")
+    with pytest.raises(AnswerRefusedError):
+        answer_of(client.send("a-model", PROMPT), Correction)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"```json\n{ANSWER}\n```",
+        f"Here is the corrected text:\n\n```json\n{ANSWER}\n```\nLet me know.",
+        f"\n\n{ANSWER}   ",
+        [{"type": "text", "text": ANSWER[:10]}, {"type": "text", "text": ANSWER[10:]}],
+    ],
+)
+def test_what_stands_around_one_object_is_harmless(content: object) -> None:
+    assert answer_of(raw_of(content), Correction).text == "Alice"
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [
+        (raw_of('{"text": "Al', "length"), "truncated"),
+        (raw_of("", "length"), "truncated"),
+        (raw_of(ANSWER[:20], "error"), "truncated"),
+        (raw_of(None, "content_filter"), "refusal"),
+        (raw_of(""), "empty"),
+        (raw_of(None), "empty"),
+        (raw_of(7), "empty"),
+        (raw_of(choices=[]), "empty"),
+        (raw_of(choices=[None]), "empty"),
+        (raw_of(choices=[{"message": {"content": None, "refusal": "I cannot"}}]), "refusal"),
+        (RawAnswer(body="<html>"), "empty"),
+        (RawAnswer(body=""), "empty"),
+        (RawAnswer(body="[" * 100_000), "empty"),
+        (raw_of("I'm sorry."), "schema"),
+        (raw_of("} {"), "schema"),
+        (raw_of(f"{ANSWER}\n{ANSWER}"), "schema"),
+        (raw_of('{"text": "Alice"}'), "schema"),
+        (raw_of('{"text": "Alice", "edits": [], "first": null, "more": 1}'), "schema"),
+        (raw_of('{"a":' * 10_000 + "1" + "}" * 10_000), "schema"),
+    ],
+)
+def test_an_answer_that_is_none_is_refused_with_its_kind(raw: RawAnswer, kind: str) -> None:
+    with pytest.raises(AnswerRefusedError) as refused:
+        answer_of(raw, Correction)
+    assert refused.value.kind == kind
+    assert len(str(refused.value)) < 600
+
+
+def test_an_object_that_is_complete_is_taken_although_the_model_went_on_with_blanks() -> None:
+    assert answer_of(raw_of(ANSWER + "\n " * 500, "length"), Correction).text == "Alice"
+
+
+def test_the_words_of_a_page_are_not_quoted_when_they_do_not_match() -> None:
+    with pytest.raises(AnswerRefusedError, match=r"edits\.0\.confidence") as refused:
+        answer_of(
+            raw_of('{"text": "t", "edits": [{"original": "secret", "confidence": 7}], "first": null}'), Correction
+        )
+    assert "secret" not in str(refused.value)
+
+
+def test_tokens_are_read_as_openai_spells_them() -> None:
+    usage = {
+        "prompt_tokens": 1000,
+        "completion_tokens": 300,
+        "total_tokens": 1300,
+        "prompt_tokens_details": {"cached_tokens": 800},
+        "completion_tokens_details": {"reasoning_tokens": 200},
+    }
+    assert usage_of(raw_of(usage=usage)) == Usage(
+        tokens_in=1000, tokens_out=300, tokens_reasoning=200, tokens_cached=800
+    )
+
+
+def test_reasoning_that_is_in_the_total_only_is_counted_as_well() -> None:
+    usage = {
+        "prompt_tokens": 100,
+        "completion_tokens": 20,
+        "total_tokens": 170,
+        "completion_tokens_details": {"reasoning_tokens": 50},
+    }
+    assert usage_of(raw_of(usage=usage)) == Usage(tokens_in=100, tokens_out=70, tokens_reasoning=50)
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        None,
+        [],
+        {},
+        {"prompt_tokens": 1},
+        {"prompt_tokens": -1, "completion_tokens": 1},
+        {"prompt_tokens": True, "completion_tokens": 1},
+        {"prompt_tokens": 10**12, "completion_tokens": 1},
+        {"prompt_tokens": "1", "completion_tokens": 1},
+    ],
+)
+def test_usage_that_is_missing_or_cannot_be_is_none(usage: object) -> None:
+    assert usage_of(raw_of(usage=usage)) is None
+
+
+@pytest.mark.parametrize(
+    ("usage", "cost"),
+    [
+        ({"cost": 0.000123}, "0.000123"),
+        ({"cost": 0}, "0"),
+        ({"cost": 0.01, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.2}}, "0.21"),
+        ({"cost": 0.01, "is_byok": False, "cost_details": {"upstream_inference_cost": 0.2}}, "0.01"),
+    ],
+)
+def test_a_provider_says_what_it_cost(usage: dict[str, object], cost: str) -> None:
+    assert reported_cost(raw_of(usage=usage)) == Decimal(cost)
+
+
+@pytest.mark.parametrize(
+    "cost", ["-1", "true", "null", '"0.1"', "NaN", "Infinity", "1e400", "1e9", "9" * 400, "{}"]
+)
+def test_a_cost_that_cannot_be_is_none(cost: str) -> None:
+    assert reported_cost(RawAnswer(body=f'{{"usage": {{"cost": {cost}}}}}')) is None
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(categories=None)),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=8,
+)
+nearly = st.builds(
+    lambda content, reason, refusal, usage: {
+        "choices": [{"finish_reason": reason, "message": {"content": content, "refusal": refusal}}],
+        "usage": {"cost": usage, "prompt_tokens": usage, "completion_tokens": 1, "total_tokens": usage},
+    },
+    anything | st.just(ANSWER) | st.text().map(ANSWER[:30].__add__) | st.lists(st.just({"text": ANSWER[:20]})),
+    anything | st.sampled_from(["stop", "length", "content_filter", "error"]),
+    anything,
+    anything,
+)
+bodies = st.text(st.characters(categories=None)) | (anything | nearly).map(json.dumps)
+
+
+@given(bodies)
+def test_whatever_comes_is_an_answer_or_refused(body: str) -> None:
+    raw = RawAnswer(body=body)
+    usage_of(raw)
+    reported_cost(raw)
+    with contextlib.suppress(AnswerRefusedError):
+        assert isinstance(answer_of(raw, Correction), Correction)

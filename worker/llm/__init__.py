@@ -1,0 +1,1 @@
+"""Language models: what is asked, what it costs, and who may ask. Knows no stage."""

@@ -1,0 +1,415 @@
+"""One HTTP call to an OpenAI-compatible server, and what its failures mean.
+
+The call is not made again here (`worker/llm/retries.py` is about that), with one exception: a server that refuses a
+parameter is asked once more at once without it. Such a refusal costs nothing, and what the model does understand is
+remembered for the process:
+
+- `response_format` with a strict JSON schema; where it is refused, the schema goes into the instructions instead,
+  below a line `Answer schema: NAME`.
+- `temperature`; left out where it is refused, as models that reason do.
+- `max_tokens`, which vLLM, Ollama, LM Studio, llama.cpp and OpenRouter all understand. Some of these overlook
+  `max_completion_tokens` without a word, and would answer without any limit. Where `max_tokens` is refused, as by
+  OpenAI's newer models, the other is sent instead; to OpenAI's own server from the start.
+
+The API key goes into the request and nowhere else: servers that quote it in their errors are not quoted with it,
+and no exception of the HTTP library, which holds the request, is chained to ours.
+"""
+
+import base64
+import json
+import math
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel
+
+from checkpointing.errors import SettingsError, in_one_line
+from worker.llm.errors import AnswerRefusedError, ProviderError, ProviderRefusesError
+from worker.llm.prompt import Answer, Prompt
+from worker.llm.raw_answer import RawAnswer, parsed_object, reported_cost, usage_of
+
+if TYPE_CHECKING:
+    from openai import APIConnectionError, APIStatusError, OpenAI
+    from openai.types.chat import ChatCompletionContentPartParam, ChatCompletionMessageParam
+    from openai.types.shared_params import ResponseFormatJSONSchema
+
+_CONNECTIONS = 256
+_CONNECT_SECONDS = 10.0
+# Far longer than any page; a server that sends more is broken.
+_MOST_BYTES = 64 * 1024 * 1024
+_OPENAI_HOST = "api.openai.com"
+_OPENROUTER_HOST = "openrouter.ai"
+
+_BAD_REQUEST, _UNAUTHORISED, _PAYMENT_REQUIRED, _FORBIDDEN, _NOT_FOUND = 400, 401, 402, 403, 404
+_TIMED_OUT, _CONFLICT, _UNPROCESSABLE, _TOO_MANY = 408, 409, 422, 429
+_SERVER_ERRORS = 500
+_AGAIN = frozenset({_TIMED_OUT, _CONFLICT, _TOO_MANY})
+# Failures before the request was on its way, by the name of the HTTP library's exception.
+_NEVER_SENT = frozenset(
+    {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "LocalProtocolError"}
+)
+# What some servers say with a status that else stands for something of the request's own, or for haste.
+_NO_CREDIT = ("insufficient_quota", "billing_not_active", "billing_hard_limit_reached")
+_WRONG_KEY = ("invalid_api_key", "incorrect api key provided", "api key not valid")
+_NO_MODEL = ("model_not_found", "is not a valid model id")
+
+
+class CallFailedError(ProviderError):
+    """A call came to nothing, and another try may succeed.
+
+    Attributes:
+        retry_after_seconds: how long the provider asks us to wait; None where it does not say.
+        may_have_been_billed: whether the provider may have answered and charged although we got no answer.
+    """
+
+    def __init__(
+        self, message: str, *, retry_after_seconds: float | None = None, may_have_been_billed: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+        self.may_have_been_billed = may_have_been_billed
+
+
+class RequestRefusedError(AnswerRefusedError):
+    """The provider serves us, but not this page: too long, or against its rules. Nothing was billed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("request_refused", message)
+
+
+class _NotUnderstoodError(Exception):
+    """The server refuses a request as it is put; another way of putting it may do.
+
+    Attributes:
+        words: what the server says, in lower case.
+    """
+
+    def __init__(self, message: str, words: str) -> None:
+        super().__init__(message)
+        self.words = words
+
+
+class _TooLongError(Exception):
+    """The response takes more time or more bytes than it may."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Dialect:
+    """How a model is spoken to."""
+
+    strict_schema: bool = True
+    temperature: bool = True
+    completion_tokens: bool = False
+
+    def others(self, words: str) -> Iterator["_Dialect"]:
+        """What to try after a refusal in these words, the likeliest first."""
+        if "max_tokens" in words or "max_completion_tokens" in words:
+            yield replace(self, completion_tokens=not self.completion_tokens)
+        if "temperature" in words and self.temperature:
+            yield replace(self, temperature=False)
+        # Servers that do not know strict schemas refuse them in all sorts of words.
+        if self.strict_schema:
+            yield replace(self, strict_schema=False)
+
+
+class ModelClient:
+    """Asks one server. Many threads may share it; a forked child makes connections of its own.
+
+    Args:
+        base_url: of the server, with the version: `…/v1`.
+        api_key: for it; may be empty for servers that ask for none.
+        timeout_seconds: how long a call may take, from the question to the last byte of the answer. A server that
+            sends byte by byte is noticed at the first byte after that.
+
+    Raises:
+        SettingsError: the address is none, or the key cannot be a key.
+    """
+
+    _lock: threading.Lock
+    _client: "OpenAI | None"
+
+    def __init__(self, base_url: str, api_key: str, timeout_seconds: float) -> None:
+        self._api_key = api_key.strip()
+        if not self._api_key.isascii() or not self._api_key.isprintable():
+            raise SettingsError("LEAFMARK_LLM_API_KEY holds characters that no key has: set it again")
+        self._base_url = base_url
+        self._host = _host_of(base_url)
+        self._timeout_seconds = timeout_seconds
+        self._first_dialect = _Dialect(completion_tokens=self._host == _OPENAI_HOST)
+        self._dialects: dict[str, _Dialect] = {}
+        self._start_afresh()
+        os.register_at_fork(after_in_child=self._start_afresh)
+
+    def send(self, model: str, prompt: Prompt[Answer]) -> RawAnswer:
+        """Ask a model once.
+
+        Raises:
+            CallFailedError: it failed for now.
+            RequestRefusedError: it refuses this question.
+            ProviderRefusesError: it refuses all questions until a person does something; says what.
+        """
+        dialect = self._dialects.get(model, self._first_dialect)
+        tried = {dialect}
+        while True:
+            try:
+                raw = self._post(model, prompt, dialect)
+            except _NotUnderstoodError as refusal:
+                untried = (other for other in dialect.others(refusal.words) if other not in tried)
+                if (other := next(untried, None)) is None:
+                    raise RequestRefusedError(str(refusal)) from None
+                dialect = other
+                tried.add(dialect)
+            else:
+                # Only now is it known that this was what the server did not like.
+                self._dialects[model] = dialect
+                return raw
+
+    def close(self) -> None:
+        """Close the connections. The next call opens new ones."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _start_afresh(self) -> None:
+        self._lock = threading.Lock()
+        self._client = None
+
+    def _connected(self) -> "OpenAI":
+        # Half a second to import, which commands that ask no model need not spend.
+        import httpx2  # noqa: PLC0415
+        from openai import DefaultHttpxClient, OpenAI  # noqa: PLC0415
+
+        with self._lock:
+            if self._client is None:
+                timeout = httpx2.Timeout(
+                    self._timeout_seconds, connect=min(_CONNECT_SECONDS, self._timeout_seconds)
+                )
+                limits = httpx2.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
+                self._client = OpenAI(
+                    base_url=self._base_url,
+                    # The library insists on one.
+                    api_key=self._api_key or "none",
+                    timeout=timeout,
+                    max_retries=0,
+                    # The key is for this server, and not for the one that it may send us to.
+                    http_client=DefaultHttpxClient(timeout=timeout, limits=limits, follow_redirects=False),
+                )
+            return self._client
+
+    def _post(self, model: str, prompt: Prompt[Answer], dialect: _Dialect) -> RawAnswer:
+        import httpx2  # noqa: PLC0415
+        from openai import APIConnectionError, APIStatusError, omit  # noqa: PLC0415
+
+        completions = self._connected().chat.completions
+        started = time.monotonic()
+        try:
+            with completions.with_streaming_response.create(
+                model=model,
+                messages=_messages(prompt, strict_schema=dialect.strict_schema),
+                response_format=_response_format(prompt.answer) if dialect.strict_schema else omit,
+                temperature=prompt.temperature if dialect.temperature else omit,
+                max_tokens=omit if dialect.completion_tokens else prompt.most_tokens,
+                max_completion_tokens=prompt.most_tokens if dialect.completion_tokens else omit,
+                extra_body={"usage": {"include": True}} if self._host == _OPENROUTER_HOST else None,
+            ) as response:
+                body = _decoded(_within(response.iter_bytes(), started + self._timeout_seconds))
+                raw = RawAnswer(
+                    body=body,
+                    status=response.status_code,
+                    content_type=response.headers.get("content-type", ""),
+                    seconds=time.monotonic() - started,
+                    response_id=_response_id(body),
+                )
+        except APIStatusError as error:
+            raise self._status_failure(model, error) from None
+        except APIConnectionError as error:
+            raise self._connection_failure(error) from None
+        except (httpx2.HTTPError, OSError, _TooLongError) as error:
+            raise CallFailedError(
+                f"the answer of {self._host} broke off ({type(error).__name__})", may_have_been_billed=True
+            ) from None
+        self._insist_on_answer(model, raw)
+        return raw
+
+    def _insist_on_answer(self, model: str, raw: RawAnswer) -> None:
+        """See that a response is no error; OpenRouter sends those with status 200 once it has begun to respond."""
+        parsed = parsed_object(raw.body)
+        error = parsed.get("error")
+        # What was billed all the same is an answer, if an empty one: its cost must not be lost.
+        if not isinstance(error, dict) or "choices" in parsed or usage_of(raw) or reported_cost(raw):
+            return
+        code = error.get("code")
+        status = code if isinstance(code, int) and code >= _BAD_REQUEST else _SERVER_ERRORS
+        raise self._failure(model, status, raw.body, None)
+
+    def _connection_failure(self, error: "APIConnectionError") -> CallFailedError:
+        cause = type(error.__cause__).__name__
+        if cause in _NEVER_SENT:
+            return CallFailedError(f"{self._host} cannot be reached ({cause})")
+        return CallFailedError(f"{self._host} gave no answer ({cause})", may_have_been_billed=True)
+
+    def _status_failure(self, model: str, error: "APIStatusError") -> Exception:
+        retry_after = _seconds_of(error.response.headers.get("retry-after"))
+        return self._failure(model, error.status_code, _decoded([error.response.content]), retry_after)
+
+    def _failure(self, model: str, status: int, body: str, retry_after: float | None) -> Exception:
+        """The exception that a refusal stands for."""
+        said = f"{self._host} says {status}: {self._quoted(body)}"
+        if (remedy := _remedy(model, status, body)) is not None:
+            return ProviderRefusesError(f"{said}; {remedy}")
+        if status in _AGAIN or status >= _SERVER_ERRORS:
+            return CallFailedError(said, retry_after_seconds=retry_after)
+        if status in {_BAD_REQUEST, _UNPROCESSABLE}:
+            return _NotUnderstoodError(said, body.casefold())
+        return RequestRefusedError(said)
+
+    def _quoted(self, body: str) -> str:
+        """What a server says in an error, on one line and without the key."""
+        message = _message_of(body)
+        return in_one_line(message.replace(self._api_key, "***") if self._api_key else message, 300)
+
+
+def _host_of(base_url: str) -> str:
+    try:
+        parts = urlsplit(base_url)
+        # Looked at because it is only then that a wrong one is noticed.
+        _ = parts.port
+    except ValueError:
+        raise SettingsError("LEAFMARK_LLM_BASE_URL is no address of a server") from None
+    if not parts.hostname:
+        raise SettingsError("LEAFMARK_LLM_BASE_URL names no server")
+    return parts.hostname
+
+
+def _messages(prompt: Prompt[Answer], *, strict_schema: bool) -> "list[ChatCompletionMessageParam]":
+    system = prompt.system
+    if not strict_schema:
+        schema = json.dumps(prompt.answer.model_json_schema(), ensure_ascii=False)
+        system = (
+            f"{system}\n\nAnswer with one JSON object and nothing else. It must match this JSON schema.\n"
+            f"Answer schema: {_schema_name(prompt.answer)}\n{schema}"
+        )
+    words: ChatCompletionContentPartParam = {"type": "text", "text": prompt.user}
+    if prompt.picture is None:
+        return [{"role": "system", "content": system}, {"role": "user", "content": prompt.user}]
+    data = base64.b64encode(prompt.picture.data).decode()
+    url = f"data:{prompt.picture.media_type};base64,{data}"
+    parts: list[ChatCompletionContentPartParam] = [words, {"type": "image_url", "image_url": {"url": url}}]
+    return [{"role": "system", "content": system}, {"role": "user", "content": parts}]
+
+
+def _response_format(answer: type[BaseModel]) -> "ResponseFormatJSONSchema":
+    # The library's own way to a schema as strict servers want it: all required, nothing extra, `$ref`s alone.
+    from openai import pydantic_function_tool  # noqa: PLC0415
+
+    schema = pydantic_function_tool(answer)["function"]["parameters"]
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": _schema_name(answer), "strict": True, "schema": schema},
+    }
+
+
+def _schema_name(answer: type[BaseModel]) -> str:
+    return str(answer.model_json_schema().get("title", answer.__name__)).lower()
+
+
+def _within(chunks: Iterable[bytes], deadline: float) -> Iterator[bytes]:
+    """The chunks of a response, as long as they come in time.
+
+    Raises:
+        _TooLongError: they do not, or there are too many.
+    """
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if time.monotonic() > deadline or size > _MOST_BYTES:
+            raise _TooLongError
+        yield chunk
+
+
+def _decoded(chunks: Iterable[bytes]) -> str:
+    # JSON is UTF-8, whatever the content type says. Other bytes become escapes that JSON does not have, so that a
+    # word which they stand in is refused rather than changed.
+    return b"".join(chunks).decode("utf-8-sig", errors="backslashreplace")
+
+
+def _response_id(body: str) -> str:
+    name = parsed_object(body).get("id")
+    return in_one_line(name, 200) if isinstance(name, str) else ""
+
+
+def _message_of(body: str) -> str:
+    """What an error says to people, in the shapes that servers have for it; the whole body where it has none."""
+    parsed = parsed_object(body)
+    error = parsed.get("error")
+    shapes = (
+        error.get("message") if isinstance(error, dict) else error,
+        parsed.get("message"),
+        parsed.get("detail"),
+    )
+    if (said := next((shape for shape in shapes if isinstance(shape, str) and shape.strip()), None)) is not None:
+        return said
+    try:
+        # Written anew, because an escape could hide the key.
+        return json.dumps(json.loads(body), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return body
+
+
+def _remedy(model: str, status: int, body: str) -> str | None:
+    """What a person has to do before a provider serves us; None where it is not about us."""
+    words = body.casefold()
+
+    def says(phrases: tuple[str, ...]) -> bool:
+        return any(phrase in words for phrase in phrases)
+
+    remedies = (
+        (status < _BAD_REQUEST, "it sends us elsewhere: correct LEAFMARK_LLM_BASE_URL"),
+        (
+            status == _UNAUTHORISED or (status == _BAD_REQUEST and says(_WRONG_KEY)),
+            "the key is wrong or missing: set LEAFMARK_LLM_API_KEY",
+        ),
+        (
+            status == _PAYMENT_REQUIRED or (status == _TOO_MANY and says(_NO_CREDIT)),
+            "there is no credit left: buy some, or set another LEAFMARK_LLM_API_KEY",
+        ),
+        (
+            status == _FORBIDDEN and not _is_about_the_page(body),
+            f"the key of LEAFMARK_LLM_API_KEY may not use {model}: allow it, or set another one",
+        ),
+        (
+            status == _NOT_FOUND or (status == _BAD_REQUEST and says(_NO_MODEL)),
+            f"no model {model}, or no server at that path: correct LEAFMARK_LLM_BASE_URL or the stage's model",
+        ),
+    )
+    return next((remedy for applies, remedy in remedies if applies), None)
+
+
+def _is_about_the_page(body: str) -> bool:
+    """Whether a provider forbids a question because of what it says (OpenRouter's moderation)."""
+    error = parsed_object(body).get("error")
+    metadata = error.get("metadata") if isinstance(error, dict) else None
+    return isinstance(metadata, dict) and bool(metadata.get("reasons") or metadata.get("flagged_input"))
+
+
+def _seconds_of(retry_after: str | None) -> float | None:
+    """How long a provider asks us to wait, from `Retry-After`: a number of seconds, or a date of HTTP."""
+    if retry_after is None:
+        return None
+    with suppress(ValueError):
+        seconds = float(retry_after)
+        return None if math.isnan(seconds) else max(0.0, seconds)
+    with suppress(ValueError):
+        date = parsedate_to_datetime(retry_after)
+        moment = date if date.tzinfo else date.replace(tzinfo=UTC)
+        return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    return None

@@ -1,0 +1,28 @@
+"""What may go wrong between a page and its model, told apart by what becomes of the page."""
+
+from checkpointing.errors import LeafmarkError, StagePausedError
+
+
+class AnswerRefusedError(Exception):
+    """An answer was paid for and makes no sense. It counts as an attempt, and never becomes an output.
+
+    Attributes:
+        kind: a short machine-readable reason: `schema`, `truncated`, `refusal`, `loop`, `commentary`, `length`,
+            `regions_lost`, `text_on_blank`.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class ProviderError(LeafmarkError):
+    """The provider is away, overloaded or limits us. The page waits and loses no attempt."""
+
+
+class ProviderRefusesError(StagePausedError):
+    """The provider will not serve us until a person does something: a wrong key, no credit, no such model."""
+
+
+class BudgetReachedError(StagePausedError):
+    """The next call might cost more than is left."""

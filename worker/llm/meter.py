@@ -1,0 +1,275 @@
+"""The meter of one scan: what it has spent and what is reserved for calls under way, in Redis, for all machines.
+
+The ledgers on disk are the truth; the meter is what they add up to, kept where all workers can add to it in one
+step. It is what keeps the bill within the budget, provided that everybody does it in this order:
+
+1. The call is noted on disk as asked, with a new attempt id and the most that it may cost.
+2. `reserve`. Only `GRANTED` allows the call to be made. `EMPTY`: `refill`, and reserve again. Otherwise the call
+   is first taken back on disk, and then `cancel`led. So is one that was made and cannot have been billed. Whoever
+   has to wait notes his call anew, under a new id: two who wait and are both counted as reserved, as a fill may
+   do, would wait for each other.
+3. The call. What nobody knows the outcome of stays on disk as asked, and nobody takes back what is not his.
+4. The answer is on disk, and then `settle` says what it cost. Saying it again, also by whoever uses the answer
+   later, does no harm.
+
+**Why the bill never passes the budget.** A call is granted if all that is spent, all that is reserved and the
+most that it may cost are within the budget together; and whatever was granted is in the meter, reserved or spent,
+for as long as that meter stands. What is left to show is that it still is after Redis has forgotten.
+
+**Flush.** An empty meter grants nothing until it is filled from the disk. Of the calls granted before the flush
+all are on disk, since that comes first, and are counted: with their cost, or with the most it may be. Two fills
+do not add up: the first one wins.
+
+**A fill from a stale reading.** Somebody may read the disk, be overtaken by a fill, a call that is noted and
+granted, and a second flush; his sums lack that call. So the sums are only taken with a token, which the empty
+meter gave out *before* the disk was read. The token goes with a flush and with a fill. While it stands, nothing
+was granted since it was given; so what was granted is on disk for longer than that, and every reading with this
+token has seen it.
+
+**Settled while somebody reads.** He may have read it as asked already. The empty meter notes what it cost, and
+the fill takes that instead: else the reservation would stand for ever, which costs nobody anything but room in
+the budget. Settled before anybody began to read: the disk says so. Settled after the fill: replaced, if it was
+read as asked; else it was read as answered, is counted, and nothing changes.
+
+**A server that comes back with an older state** (its last second not yet on its disk, or a replica that lagged)
+has a meter that looks filled and lacks calls. So the meter names the server process that it was filled in
+(`run_id`); under any other it counts as empty. A server that does not tell is refused.
+
+**Killed workers and lost replies.** A worker that dies leaves its call on disk and in the meter, as reserved: too
+much perhaps, never too little. A command that is said again because its reply was lost changes nothing. One that
+arrives again later still, after the next ones, can at worst count a call twice, until the next recount (`empty`).
+
+What this takes for granted: a call costs no more than was reserved for it; a reading of the disk sees whatever
+was durable before it began. A file system that shows folders as they were some time ago (NFS caches them) does
+not.
+"""
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from redis import Redis
+
+from checkpointing.identity import new_token
+
+# KEYS: meter. Its fields: `server`, the process it was begun in; `spent`, once it is filled; `r:<attempt>`,
+# reserved; until it is filled `filling`, the token, and `s:<attempt>`, settled meanwhile. Amounts go in as they
+# came, as text, because Lua writes large numbers as powers of ten.
+_METER = """
+local key = KEYS[1]
+local server = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+if not server then return redis.error_reply('ERR this server does not tell its run_id') end
+if redis.call('HGET', key, 'server') ~= server then redis.call('DEL', key) end
+local spent = redis.call('HGET', key, 'spent')
+local function reserved(but)
+  local sum, found = 0, redis.call('HGETALL', key)
+  for i = 1, #found, 2 do
+    if string.sub(found[i], 1, 2) == 'r:' and found[i] ~= but then sum = sum + tonumber(found[i + 1]) end
+  end
+  return sum
+end
+"""
+# ARGV: attempt, amount, budget or nothing. A refusal leaves a reservation as it is: this may be the echo of a
+# command that was granted long ago.
+_RESERVE = (
+    _METER
+    + """
+if not spent then return 'empty' end
+local mine, budget = 'r:' .. ARGV[1], tonumber(ARGV[3])
+if budget then
+  local needed = tonumber(spent) + tonumber(ARGV[2])
+  if needed > budget then return 'reached' end
+  if needed + reserved(mine) > budget then return 'wait' end
+end
+redis.call('HSET', key, mine, ARGV[2])
+return 'granted'
+"""
+)
+# ARGV: attempt, amount.
+_SETTLE = (
+    _METER
+    + """
+if spent then
+  if redis.call('HDEL', key, 'r:' .. ARGV[1]) == 1 then redis.call('HINCRBY', key, 'spent', ARGV[2]) end
+elseif redis.call('HEXISTS', key, 'filling') == 1 then
+  redis.call('HSET', key, 's:' .. ARGV[1], ARGV[2])
+end
+"""
+)
+# ARGV: something unique. Returns the token, the same to all who ask while it stands; nothing where it is filled.
+# The time is in it so that an echo of this command does not give out an old one anew.
+_BEGIN_FILL = (
+    _METER
+    + """
+if spent then return false end
+local token = redis.call('HGET', key, 'filling')
+if not token then
+  token = table.concat(redis.call('TIME'), '.') .. ' ' .. ARGV[1]
+  redis.call('HSET', key, 'server', server, 'filling', token)
+end
+return token
+"""
+)
+# ARGV: token, spent, attempt, amount, attempt, amount, ...
+_FILL = (
+    _METER
+    + """
+if redis.call('HGET', key, 'filling') ~= ARGV[1] then return 0 end
+redis.call('HDEL', key, 'filling')
+redis.call('HSET', key, 'spent', ARGV[2])
+for i = 3, #ARGV, 2 do
+  local settled = redis.call('HGET', key, 's:' .. ARGV[i])
+  if settled then
+    redis.call('HINCRBY', key, 'spent', settled)
+  else
+    redis.call('HSET', key, 'r:' .. ARGV[i], ARGV[i + 1])
+  end
+end
+for _, field in ipairs(redis.call('HKEYS', key)) do
+  if string.sub(field, 1, 2) == 's:' then redis.call('HDEL', key, field) end
+end
+return 1
+"""
+)
+_READ = _METER + "if spent then return {tonumber(spent), reserved()} end"
+
+
+class Reserved(StrEnum):
+    """What the meter says to a call that is about to be made."""
+
+    GRANTED = "granted"
+    """It may be made."""
+    WAIT = "wait"
+    """It would fit if the other calls under way came to nothing."""
+    REACHED = "reached"
+    """What is left of the budget is less than it may cost."""
+    EMPTY = "empty"
+    """Redis has forgotten: `refill`, and ask again."""
+
+
+class Reading(NamedTuple):
+    """How a meter stands, in micro-dollars.
+
+    Attributes:
+        spent: on calls whose cost is known.
+        reserved: for those under way, and those of which nobody knows what became.
+    """
+
+    spent: int
+    reserved: int
+
+
+class Count(NamedTuple):
+    """What the ledgers of all stages of a scan add up to, in micro-dollars.
+
+    Attributes:
+        spent: on calls whose cost is known.
+        reservations: the most that each of the others may cost, by attempt.
+    """
+
+    spent: int
+    reservations: Mapping[str, int]
+
+
+class Meter:
+    """The meter of one scan. While the broker fails, nothing is granted.
+
+    Args:
+        redis: client of the broker.
+        key: of the meter.
+    """
+
+    def __init__(self, redis: Redis, key: str) -> None:
+        self._keys = [key]
+        self._redis = redis
+        self._reserve: Any = redis.register_script(_RESERVE)
+        self._settle: Any = redis.register_script(_SETTLE)
+        self._begin_fill: Any = redis.register_script(_BEGIN_FILL)
+        self._fill: Any = redis.register_script(_FILL)
+        self._read: Any = redis.register_script(_READ)
+
+    def reserve(self, attempt: str, micro: int, budget_micro: int | None) -> Reserved:
+        """Ask for a call that is noted on disk already. It may be said again, with the same amount.
+
+        Args:
+            attempt: names the call; a new one for each try.
+            micro: the most it may cost, in micro-dollars.
+            budget_micro: in micro-dollars; None for no bound.
+
+        Raises:
+            RedisError: the broker failed; the call must not be made.
+        """
+        budget = "" if budget_micro is None else budget_micro
+        return Reserved(self._reserve(keys=self._keys, args=[attempt, micro, budget]).decode())
+
+    def settle(self, attempt: str, micro: int) -> None:
+        """Put what a call cost in the place of what was reserved for it. Its answer is on disk already.
+
+        Args:
+            attempt: names the call.
+            micro: its cost, in micro-dollars.
+
+        Raises:
+            RedisError: the broker failed; the reservation stands until somebody says it again, or a recount.
+        """
+        self._settle(keys=self._keys, args=[attempt, micro])
+
+    def cancel(self, attempt: str) -> None:
+        """Drop the reservation of a call that was not billed. It is taken back on disk already.
+
+        Raises:
+            RedisError: the broker failed; as with `settle`.
+        """
+        self.settle(attempt, 0)
+
+    def refill(self, count: Callable[[], Count]) -> bool:
+        """Fill the meter, if it is empty, from the disk.
+
+        Args:
+            count: reads the ledgers of all stages, when the meter is known to be empty. It must not use anything
+                that was read before.
+
+        Returns:
+            Whether it was this that filled it. If not, somebody else did, or it has to be done again: `reserve`
+            tells.
+
+        Raises:
+            RedisError: the broker failed.
+        """
+        token = self.begin_fill()
+        return token is not None and self.fill(token, count())
+
+    def begin_fill(self) -> str | None:
+        """What a fill has to show; None where the meter is filled. To be asked for before the disk is read.
+
+        Raises:
+            RedisError: the broker failed.
+        """
+        token: bytes | None = self._begin_fill(keys=self._keys, args=[new_token()])
+        return None if token is None else token.decode()
+
+    def fill(self, token: str, count: Count) -> bool:
+        """Fill the meter with what was read since `token` was given; False, and no change, where that is too old.
+
+        Raises:
+            RedisError: the broker failed.
+        """
+        pairs = [part for pair in count.reservations.items() for part in pair]
+        return bool(self._fill(keys=self._keys, args=[token, count.spent, *pairs]))
+
+    def read(self) -> Reading | None:
+        """How it stands; None where it is empty.
+
+        Raises:
+            RedisError: the broker failed.
+        """
+        found: list[int] | None = self._read(keys=self._keys)
+        return None if found is None else Reading(*found)
+
+    def empty(self) -> None:
+        """Forget it, so that the disk is counted again. Safe at any time, as a flush is.
+
+        Raises:
+            RedisError: the broker failed.
+        """
+        self._redis.delete(*self._keys)

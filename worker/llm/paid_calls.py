@@ -1,0 +1,274 @@
+"""One question to a model, paid for once.
+
+The order is what keeps the books right, whoever dies whenever. The ledger knows of a call before it is made, the
+meter has reserved the most that it may cost, the answer and its cost are in the ledger before anybody looks at what
+it says, and an answer that is there already is used instead of asking again.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeVar
+
+import structlog
+from pydantic import BaseModel
+from redis.exceptions import RedisError
+
+from checkpointing.ledger import Call, Ledger, new_attempt
+from checkpointing.models import now
+from checkpointing.money import micro, usd
+from worker.llm.client import CallFailedError, ModelClient
+from worker.llm.errors import AnswerRefusedError, BudgetReachedError, ProviderError, ProviderRefusesError
+from worker.llm.estimate import likely_tokens_of, most_cost
+from worker.llm.meter import Meter, Reserved
+from worker.llm.prices import PriceBook
+from worker.llm.prompt import Prompt
+from worker.llm.rate_limits import RateLimits
+from worker.llm.raw_answer import RawAnswer, answer_of, reported_cost, usage_of
+from worker.llm.reply import CostSource, LlmRecord, Reply, Usage
+from worker.llm.retries import Backoff
+
+Answer = TypeVar("Answer", bound=BaseModel)
+Made = TypeVar("Made")
+
+# How long a page waits for its turn, or for calls of others to come to less than was reserved for them, before it
+# lets another page try.
+_MOST_WAIT_SECONDS = 60.0
+_LOOK_SECONDS = 0.25
+# An answer that was paid for is worth waiting for a disk that is full.
+_STORAGE_PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
+
+log = structlog.get_logger("leafmark.llm")
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a process needs to ask one model; the same for all scans.
+
+    Attributes:
+        client: of the provider.
+        provider: host of it, for the records.
+        model: that is asked.
+        prices: what it costs.
+        limits: calls and tokens a minute, over all machines.
+        backoff: how often and when a call is made again.
+    """
+
+    client: ModelClient
+    provider: str
+    model: str
+    prices: PriceBook
+    limits: RateLimits
+    backoff: Backoff
+
+
+class PaidCalls:
+    """Asks a model on behalf of one stage of one scan.
+
+    Args:
+        scan_id: the book.
+        stage: name of the stage.
+        desk: the model.
+        ledger: of the stage.
+        meter: of the scan.
+        refill: fills the meter from the ledgers of the scan.
+        budget: tells what the scan may cost, in USD; None for no bound.
+    """
+
+    def __init__(
+        self,
+        scan_id: str,
+        stage: str,
+        desk: Desk,
+        ledger: Ledger,
+        meter: Meter,
+        refill: Callable[[], object],
+        budget: Callable[[], Decimal | None],
+    ) -> None:
+        self._scan_id = scan_id
+        self._stage = stage
+        self._desk = desk
+        self._ledger = ledger
+        self._meter = meter
+        self._refill = refill
+        self._budget = budget
+
+    def ask(self, page: int, prompt: Prompt[Answer], accept: Callable[[Reply[Answer]], Made]) -> Made:
+        """Ask, unless the answer was paid for earlier, and let it be accepted.
+
+        Raises:
+            AnswerRefusedError: the answer makes no sense; the ledger has it as rejected.
+            ProviderError: the provider is away, overloaded or limits us.
+            ProviderRefusesError, BudgetReachedError: nothing goes on until a person has done something.
+            OSError, StorageError, RedisError: storage or broker failed; nothing was spent that is not noted.
+        """
+        question = prompt.sha256(self._desk.model)
+        call = self._paid_earlier(page, question) or self._pay(page, prompt, question)
+        try:
+            return accept(self._reply(call, prompt))
+        except AnswerRefusedError:
+            self._ledger.reject(call)
+            raise
+
+    def _reply(self, call: Call, prompt: Prompt[Answer]) -> Reply[Answer]:
+        record = LlmRecord(
+            provider=call.provider,
+            model=call.model,
+            recipe_sha256=prompt.recipe_sha256(call.model),
+            request_sha256=call.request_sha256,
+            usage=Usage.model_validate(call.usage),
+            cost_usd=usd(call.cost_micro or 0),
+            cost_source=CostSource(call.cost_source),
+            seconds=call.seconds or 0.0,
+            attempts=self._ledger.answers(call.page),
+        )
+        return Reply(answer_of(RawAnswer(body=call.answer), prompt.answer), record)
+
+    def _paid_earlier(self, page: int, question: str) -> Call | None:
+        call = self._ledger.usable(page, question)
+        if call is not None:
+            # Whoever noted the answer may have died before the meter knew; said twice it does no harm.
+            self._meter.settle(call.attempt, call.cost_micro or 0)
+        return call
+
+    def _pay(self, page: int, prompt: Prompt[Answer], question: str) -> Call:
+        """Make the call, again where the provider failed, until there is an answer."""
+        failures = 0
+        while True:
+            self._wait_for_turn(prompt)
+            call = self._booked(page, prompt, question)
+            try:
+                raw = self._desk.client.send(self._desk.model, prompt)
+            except CallFailedError as error:
+                if not error.may_have_been_billed:
+                    self._withdraw(call)
+                failures += 1
+                pause = self._desk.backoff.pause_before(failures, error.retry_after_seconds)
+                log.warning("call failed", error=str(error), failures=failures, again_after=pause)
+                if pause is None:
+                    raise
+                time.sleep(pause)
+            except (AnswerRefusedError, ProviderError, ProviderRefusesError):
+                # The provider did not take it: it cannot have been billed.
+                self._withdraw(call)
+                raise
+            else:
+                return self._settled(call, raw)
+
+    def _wait_for_turn(self, prompt: Prompt[Answer]) -> None:
+        desk = self._desk
+        tokens = likely_tokens_of(prompt)
+        if not desk.limits.wait_for_turn(desk.provider, desk.model, tokens, _MOST_WAIT_SECONDS):
+            raise ProviderError(f"no turn for a call of {desk.model} within {_MOST_WAIT_SECONDS:g} s")
+
+    def _booked(self, page: int, prompt: Prompt[Answer], question: str) -> Call:
+        """A call that the ledger knows of and that the budget has room for.
+
+        Raises:
+            BudgetReachedError: there is no room, and will be none.
+        """
+        deadline = time.monotonic() + _MOST_WAIT_SECONDS
+        recounted = False
+        while True:
+            budget = self._budget()
+            call = self._noted(page, prompt, question)
+            granted = self._reserve(call, budget)
+            if granted is Reserved.GRANTED:
+                return call
+            # Before it waits: after a flush, calls that only wait would be counted, and keep each other waiting.
+            self._withdraw(call)
+            if granted is Reserved.WAIT and self._room_comes(call, budget, deadline):
+                continue
+            if recounted:
+                raise BudgetReachedError(self._what_is_left(call, budget))
+            # Commands whose reply was lost may have left too much in the meter.
+            self._meter.empty()
+            recounted = True
+
+    def _noted(self, page: int, prompt: Prompt[Answer], question: str) -> Call:
+        most = most_cost(prompt, self._desk.model, self._desk.prices)
+        call = Call(
+            attempt=new_attempt(),
+            scan_id=self._scan_id,
+            stage=self._stage,
+            page=page,
+            provider=self._desk.provider,
+            model=self._desk.model,
+            request_sha256=question,
+            most_micro=micro(most, at_most=True),
+        )
+        self._ledger.ask(call)
+        return call
+
+    def _reserve(self, call: Call, budget: Decimal | None) -> Reserved:
+        """Take from the budget what the call may cost at the most, if it is there."""
+        bound = None if budget is None else micro(budget)
+        try:
+            while True:
+                granted = self._meter.reserve(call.attempt, call.most_micro, bound)
+                if granted is not Reserved.EMPTY:
+                    return granted
+                self._refill()
+        except RedisError:
+            # A meter that cannot be read: nothing is spent.
+            self._ledger.withdraw(call)
+            raise
+
+    def _room_comes(self, call: Call, budget: Decimal | None, deadline: float) -> bool:
+        """Wait for calls of others to come to less than was reserved for them; False when they do not in time."""
+        while time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+            reading = self._meter.read()
+            if reading is None or budget is None or sum(reading) + call.most_micro <= micro(budget):
+                return True
+        return False
+
+    def _what_is_left(self, call: Call, budget: Decimal | None) -> str:
+        reading = self._meter.read()
+        spent = "" if reading is None else f" ${usd(reading.spent):.2f} are spent,"
+        reserved = "" if reading is None or not reading.reserved else f" ${usd(reading.reserved):.2f} reserved,"
+        larger = f"producer enqueue {self._scan_id} --stage {self._stage} --budget USD"
+        return (
+            f"the budget of ${budget} is reached:{spent}{reserved} and the next page may cost "
+            f"${usd(call.most_micro):.4f}; `{larger}` goes on"
+        )
+
+    def _settled(self, call: Call, raw: RawAnswer) -> Call:
+        """Note the answer and its cost, before anything is made of it."""
+        usage = usage_of(raw)
+        if usage is None and reported_cost(raw) is None:
+            # Billed for all we know, and nobody says how much: what was reserved stands for it.
+            cost, source = call.most_micro, CostSource.ESTIMATED
+        else:
+            amount, source = self._desk.prices.cost(self._desk.model, usage or Usage(), reported_cost(raw))
+            cost = micro(amount)
+        answered = call.model_copy(
+            update={
+                "answered_at": now(),
+                "cost_micro": cost,
+                "cost_source": source.value,
+                "usage": (usage or Usage()).model_dump(),
+                "seconds": round(raw.seconds, 3),
+                "answer": raw.body,
+            }
+        )
+        self._keep(answered)
+        self._meter.settle(call.attempt, cost)
+        return answered
+
+    def _keep(self, call: Call) -> None:
+        for pause in (*_STORAGE_PAUSES_SECONDS, None):
+            try:
+                self._ledger.answer(call)
+            except OSError as error:
+                if pause is None:
+                    raise
+                log.warning("an answer waits for storage", page=call.page, error=str(error))
+                time.sleep(pause)
+            else:
+                return
+
+    def _withdraw(self, call: Call) -> None:
+        self._ledger.withdraw(call)
+        self._meter.cancel(call.attempt)

@@ -1,0 +1,71 @@
+"""What a stage asks a language model, whoever provides it."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A page image that goes along with the words.
+
+    Attributes:
+        media_type: `image/jpeg` or `image/png`.
+        data: the file's bytes.
+        width: in pixels.
+        height: in pixels.
+    """
+
+    media_type: str
+    data: bytes
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt(Generic[Answer]):
+    """One question to a model.
+
+    Attributes:
+        system: what the model is to do; the same for every page of a stage.
+        user: what it is to do it with; this page.
+        answer: the pydantic model that the answer must match. Every field required, nothing extra: strict servers
+            insist on that.
+        most_tokens: the longest answer, in tokens; what a call may cost is bounded by it.
+        picture: goes along, for models that see.
+        temperature: how freely it answers; 0 for as little as can be.
+    """
+
+    system: str
+    user: str
+    answer: type[Answer]
+    most_tokens: int
+    picture: Picture | None = None
+    temperature: float = 0.0
+
+    def sha256(self, model: str) -> str:
+        """Of the whole question to that model: equal hashes are the same question."""
+        picture = hashlib.sha256(self.picture.data).hexdigest() if self.picture else None
+        asked = {"user": self.user, "picture": picture, "most_tokens": self.most_tokens}
+        return _sha256({**self._recipe(model), **asked})
+
+    def recipe_sha256(self, model: str) -> str:
+        """Of what is the same for every page: model, instructions, schema, parameters."""
+        return _sha256(self._recipe(model))
+
+    def _recipe(self, model: str) -> dict[str, object]:
+        return {
+            "model": model,
+            "system": self.system,
+            "schema": self.answer.model_json_schema(),
+            "temperature": self.temperature,
+        }
+
+
+def _sha256(parts: dict[str, object]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

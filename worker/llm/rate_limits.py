@@ -1,0 +1,125 @@
+"""How many calls and tokens a minute a model is asked for, over all machines.
+
+Counted in Redis by `limits`, with the connections of our own client: its address, password, TLS and timeouts. Its
+sliding window is two counters and the time Redis has left for them, so it costs the same for a million tokens as
+for one, and no machine's clock comes into it. It lets through what a provider's own bucket does: all at once
+after a quiet minute, then as much as flows in.
+
+Nobody holds anything while waiting. A call takes from both limits when both have room; the one that has room for
+fewer calls like this is asked first, and whoever loses a race for it has taken nothing. One who loses the other
+has taken from the first in vain: it counts against us for a minute, and lets nothing more through.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.storage import RedisStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+from redis import Redis
+
+_WINDOW_SECONDS = 60.0
+_LEAST_PAUSE_SECONDS = 0.05
+# Of a pause, added at random: those who wait for the same moment must not all come at once.
+_JITTER = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class _Demand:
+    """What a call takes from one limit."""
+
+    limit: RateLimitItem
+    cost: int
+
+
+class RateLimits:
+    """The limits of calls and tokens a minute, of each model apart.
+
+    Args:
+        redis: client of the broker; its connections are shared.
+        prefix: starts the keys.
+        requests_per_minute: most calls of one model; None for no limit.
+        tokens_per_minute: most tokens of one model, in and out; None for no limit.
+        clock: seconds that pass, from any start.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        prefix: str,
+        requests_per_minute: int | None,
+        tokens_per_minute: int | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        # Of the address it takes the scheme alone, where it is given connections.
+        storage = RedisStorage("redis://", connection_pool=redis.connection_pool, key_prefix=prefix)
+        self._limiter = SlidingWindowCounterRateLimiter(storage)
+        self._requests = _per_minute(requests_per_minute, "requests")
+        self._tokens = _per_minute(tokens_per_minute, "tokens")
+        self._clock = clock
+
+    def wait_for_turn(
+        self,
+        provider: str,
+        model: str,
+        tokens: int,
+        give_up_after_seconds: float,
+        wait: Callable[[float], object] = time.sleep,
+    ) -> bool:
+        """Wait until a call fits into both limits, and count it.
+
+        A call of more tokens than a minute may have counts as a whole minute's, and so goes alone: else it would
+        wait for ever.
+
+        Args:
+            provider: host of the server.
+            model: that is asked.
+            tokens: that the call will take, about, in and out.
+            give_up_after_seconds: how long to wait at the most.
+            wait: waits so many seconds; whatever it raises ends the waiting.
+
+        Returns:
+            Whether the call may be made. If not, nothing of it is counted, but for a race as told above.
+
+        Raises:
+            RedisError: the broker failed; the call must not be made.
+        """
+        demands = self._demands(tokens)
+        give_up_at = self._clock() + give_up_after_seconds
+        while (pause := self._take(demands, (provider, model))) is not None:
+            left = give_up_at - self._clock()
+            if pause > left:
+                return False
+            wait(min(left, pause * random.uniform(1, 1 + _JITTER)))  # noqa: S311  # it guards nothing
+        return True
+
+    def _demands(self, tokens: int) -> list[_Demand]:
+        demands = [_Demand(self._requests, 1)] if self._requests else []
+        if self._tokens:
+            demands.append(_Demand(self._tokens, min(tokens, self._tokens.amount)))
+        return demands
+
+    def _take(self, demands: list[_Demand], names: tuple[str, str]) -> float | None:
+        """Count a call in all limits, or say in how many seconds at the earliest to try again."""
+        calls_left: list[tuple[float, _Demand]] = []
+        pause = 0.0
+        for demand in demands:
+            reset_at, left = self._limiter.get_window_stats(demand.limit, *names)
+            lacking = demand.cost - left
+            if lacking > 0:
+                # No more than a whole window's share flows back in that time, and nothing before the reset.
+                flows_back = _WINDOW_SECONDS * lacking / demand.limit.amount
+                pause = max(pause, _LEAST_PAUSE_SECONDS, flows_back, reset_at - time.time())
+            calls_left.append((left / max(demand.cost, 1), demand))
+        if pause:
+            return pause
+        for _, demand in sorted(calls_left, key=lambda each: each[0]):
+            if not self._limiter.hit(demand.limit, *names, cost=demand.cost):
+                return _LEAST_PAUSE_SECONDS
+        return None
+
+
+def _per_minute(amount: int | None, of_what: str) -> RateLimitItem | None:
+    return None if amount is None else RateLimitItemPerMinute(amount, namespace=of_what)

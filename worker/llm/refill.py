@@ -1,0 +1,26 @@
+"""Filling the meter of a scan from its ledgers: after a flush of Redis, and whenever it is to be counted anew."""
+
+from functools import partial
+from pathlib import Path
+
+from checkpointing.ledger import Ledger, ledger_stages
+from worker.llm.meter import Count, Meter
+
+
+def refill(scan_dir: Path, meter: Meter) -> bool:
+    """Count the ledgers of all stages of a scan, and tell the meter, unless it is filled.
+
+    Returns:
+        Whether it was this that filled it.
+
+    Raises:
+        OSError: the storage failed: nobody knows what was spent, so nothing may be.
+        RedisError: the broker failed.
+    """
+    return meter.refill(partial(_count, scan_dir))
+
+
+def _count(scan_dir: Path) -> Count:
+    sums = [Ledger(scan_dir, stage).sums() for stage in ledger_stages(scan_dir)]
+    reservations = {attempt: amount for each in sums for attempt, amount in each.open.items()}
+    return Count(sum(each.total for each in sums), reservations)

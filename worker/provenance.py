@@ -1,0 +1,44 @@
+"""What an output is made from, and how: noted with it, and compared later with what there is by then."""
+
+import hashlib
+from contextlib import suppress
+
+from checkpointing.errors import PageOutputError
+from checkpointing.outputs import OutputFolder
+from worker.scan import ScanMetadata
+from worker.stages.base import HasRecipe, MadeFrom, Stage
+
+
+def source_sha256(metadata: ScanMetadata, page: int) -> str:
+    """Of what a page is rendered from: the file in `source/`, and the place in it."""
+    before = 0
+    for file in metadata.source.files:
+        if page <= before + file.pages:
+            return hashlib.sha256(f"{file.sha256}#{page - before}".encode()).hexdigest()
+        before += file.pages
+    raise ValueError(f"there is no page {page}")
+
+
+def describe(stage: Stage, inputs: dict[str, str], model: str = "") -> MadeFrom:
+    """What an output of a stage is made from.
+
+    Args:
+        stage: whose output.
+        inputs: hashes of what it reads, by the stage they come from, or `source`.
+        model: that it asks; empty for a stage that asks none.
+    """
+    own = stage.recipe if isinstance(stage, HasRecipe) else ""
+    recipe = "; ".join(part for part in (own, model and f"model {model}") if part)
+    return MadeFrom(inputs=inputs, stage_version=stage.version, recipe=recipe)
+
+
+def made_from_of(outputs: OutputFolder, page: int) -> str:
+    """The digest of what a page's output says that it was made from; empty where it does not say.
+
+    Raises:
+        OSError: the storage failed.
+    """
+    with suppress(PageOutputError, ValueError):
+        said = outputs.load(page).get("made_from")
+        return MadeFrom.model_validate(said).digest() if said else ""
+    return ""
