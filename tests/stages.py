@@ -1,10 +1,10 @@
 """A stage as small as can be, which does as it is told: what the machinery around stages is tried on."""
 
 import threading
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from tests.waiting import wait_until
 from worker.stages.base import PageOutput, StageInputs
@@ -50,6 +50,27 @@ class StampStage:
     def run(self, page: int, _inputs: StageInputs) -> PageOutput:
         self.runs.append(page)
         return self.act(page)
+
+
+class CopyStage(StampStage):
+    """Copies what the stamp stage wrote, once that has the pages around as well."""
+
+    name: ClassVar[str] = "copy"
+    output_dir: ClassVar[str] = "copies"
+    depends_on: ClassVar[tuple[str, ...]] = (StampStage.name,)
+    context_pages: ClassVar[int] = 1
+    assembled_name: ClassVar[str] = "all.json"
+
+    def run(self, page: int, inputs: StageInputs) -> PageOutput:
+        self.runs.append(page)
+        return stamp(page, inputs.output(StampStage.name, page)["text"])
+
+    def assemble(self, pages: Iterable[dict[str, Any]]) -> BaseModel:
+        return Assembled(pages=[page["page_number"] for page in pages])
+
+
+class Assembled(BaseModel):
+    pages: list[int]
 
 
 class Gate:
