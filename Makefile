@@ -7,10 +7,11 @@ DEV_STAMP := .venv/.leafmark-dev
 DEMO_BOOK := demo/the-rabbit-hole.pdf
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint bench chaos clean
+.PHONY: help demo demo-llm run test lint bench chaos clean
 
 help:
 	@echo "make demo             OCR a sample book on this machine, with nothing else set up"
+	@echo "make demo-llm         the same book through all four stages, with a language model that is played by a script"
 	@echo "make run SCAN=x.pdf   the same with a book of your own (PDF or folder of page images)"
 	@echo "make test             every check and test"
 	@echo "make bench            the figures of docs/performance.md, measured here"
@@ -20,6 +21,10 @@ help:
 
 demo: $(RUN_STAMP) $(DEMO_BOOK)
 	@LEAFMARK_STORAGE_ROOT=demo/scans $(BIN)/producer run $(DEMO_BOOK)
+
+demo-llm: $(RUN_STAMP) $(DEMO_BOOK)
+	@LEAFMARK_STORAGE_ROOT=demo/scans $(BIN)/python -m sample.with_provider --trouble 0.1 \
+		$(BIN)/producer run $(DEMO_BOOK) --through structure --budget 1.00
 
 run: $(RUN_STAMP)
 	@test -n "$(SCAN)" || { echo "make run: say which book: make run SCAN=my-book.pdf" >&2; exit 2; }

@@ -6,7 +6,7 @@ while nobody changes it; and an output that waits to be merged into the checkpoi
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from checkpointing.file import CheckpointFile
@@ -14,10 +14,11 @@ from checkpointing.models import PageRecord, Status
 from checkpointing.outputs import OutputFolder, Problem, Verdict
 from checkpointing.storage_errors import storage_error
 from producer.contradictions import contradictions
-from producer.findings import Finding, Kind
+from producer.findings import DAMAGED, Finding, Kind
 from producer.folder import foreign_names, leftovers
 from producer.progress import Counting, Step, uncounted
 from producer.snapshot import kept_still, take_snapshot, version_of
+from producer.stale import Why, cost_of_refresh, find_stale, name_recipes
 from worker.workshop import Workshop
 
 # How long a coordinator may take to merge what is on storage already, its pause included.
@@ -34,18 +35,22 @@ class StageReport:
         pages_checked: how many pages have an output or are complete by the checkpoint.
         findings: the differences; none for a stage that is in order.
         pending: the pages that were asked for and are still to be done.
+        stale: complete pages that are in order and not made from what is there now, with why.
+        refresh_cost_usd: what these have cost, in USD, as far as is known.
     """
 
     stage: str
     pages_checked: int
     findings: list[Finding]
     pending: frozenset[int]
+    stale: dict[int, Why] = field(default_factory=dict)
+    refresh_cost_usd: float = 0.0
 
 
 def check_stage(
     workshop: Workshop, scan_id: str, stage: str, total_pages: int, counting: Counting = uncounted
 ) -> StageReport:
-    """Compare a stage's checkpoint with its outputs.
+    """Compare a stage's checkpoint with its outputs, and these with what they would be made from now.
 
     Raises:
         UnknownNameError: there is no such stage.
@@ -53,7 +58,15 @@ def check_stage(
     """
     outputs = workshop.outputs(scan_id, stage)
     try:
-        return _StageCheck(outputs, workshop.checkpoint_file(scan_id, stage), total_pages).run(counting)
+        check = _StageCheck(outputs, workshop.checkpoint_file(scan_id, stage), total_pages)
+        report = check.run(counting)
+        records = check.records_without(report.findings)
+        stale = find_stale(workshop, scan_id, stage, records)
+        return replace(
+            report,
+            stale=name_recipes(workshop, scan_id, stage, stale),
+            refresh_cost_usd=cost_of_refresh(records, stale),
+        )
     except OSError as error:
         raise storage_error(error, outputs.path) from error
 
@@ -80,6 +93,11 @@ class _StageCheck:
             found = self._look_again(found)
         findings = [*self._of_checkpoint(), *found.values(), *self._of_folder(temps)]
         return StageReport(self._file.stage, len(pages), findings, self._pending)
+
+    def records_without(self, findings: Iterable[Finding]) -> dict[int, PageRecord]:
+        """The evidence for the complete pages that are not damaged."""
+        damaged = {finding.page for finding in findings if finding.kind in DAMAGED}
+        return {page: record for page, record in self._now.checkpoint.pages.items() if page not in damaged}
 
     def _take_snapshot(self) -> None:
         self._now = take_snapshot(self._file)

@@ -4,23 +4,28 @@ This is the whole of resume. It can be run at any time, by several people at onc
 that is complete is left alone, one that a worker holds or a queue carries is not put in again.
 """
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from redis.exceptions import RedisError
 
 from checkpointing.errors import BrokerError, InputError, UnknownNameError
 from checkpointing.manager import check_page_range
-from checkpointing.models import Checkpoint, FailedPage, Status, cost_of
-from checkpointing.outputs import Verdict
+from checkpointing.models import Checkpoint, FailedPage, PageRecord, Status, cost_of
+from checkpointing.outputs import OutputFolder, Verdict
 from checkpointing.resume import Findings, bring_in_line
 from checkpointing.storage_errors import storage_error
 from producer.folder import set_all_aside
 from producer.pages import runs, show_pages
 from producer.paying import count_books, insist_on_means, recount, retire_answers
 from producer.progress import Counting, uncounted
+from producer.stale import Why, cost_of_refresh, find_stale, name_recipes
 from worker.assembly import assemble
 from worker.flow import UPSTREAM, given_up, ready, through, unasked
 from worker.preflight import check_broker
+from worker.provenance import made_from_of
 from worker.scan import ScanMetadata
 from worker.workshop import Workshop
 
@@ -37,6 +42,11 @@ class Request:
         resume: False does every page of the range again.
         release: instead of a range, pages to let out of quarantine; they get their attempts anew.
         allow_unpriced: whether a model may be asked whose price nobody knows; its calls count as nothing.
+        refresh_stale: does the stale pages of the range again, and pays for them again.
+        accept_stale: takes the stale pages of the range as made from what is there now.
+
+    Raises:
+        InputError: stale pages are both to be done again and to be kept.
     """
 
     scan_id: str
@@ -46,6 +56,14 @@ class Request:
     resume: bool = True
     release: frozenset[int] = frozenset()
     allow_unpriced: bool = False
+    refresh_stale: bool = False
+    accept_stale: bool = False
+
+    def __post_init__(self) -> None:
+        if self.refresh_stale and self.accept_stale:
+            raise InputError(
+                "--refresh-stale does stale pages again, --accept-stale keeps them; say one of the two"
+            )
 
     def pages(self, total_pages: int) -> list[int]:
         """The pages it is about, in order.
@@ -60,6 +78,15 @@ class Request:
         end = total_pages if self.end_page is None else self.end_page
         check_page_range(total_pages, self.start_page, end)
         return list(range(self.start_page, end + 1))
+
+
+class StaleAre(StrEnum):
+    """What becomes of stale pages."""
+
+    SHOWN = "shown"
+    """No more than that: they count as complete."""
+    REFRESHED = "refreshed"
+    ACCEPTED = "accepted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +109,9 @@ class Plan:
         status: of the stage, after this.
         set_aside: name of a checkpoint file that could not be used and was replaced; None without one.
         attempts: those that remaining pages have used up already.
+        stale: wanted pages that were complete and are not made from what is there now, with why.
+        stale_are: what becomes of them.
+        refresh_cost_usd: what they have cost, in USD, as far as is known: about what doing them again costs.
     """
 
     scan_id: str
@@ -98,6 +128,9 @@ class Plan:
     status: Status
     set_aside: str | None = None
     attempts: dict[int, int] = field(default_factory=dict)
+    stale: dict[int, Why] = field(default_factory=dict)
+    stale_are: StaleAre = StaleAre.SHOWN
+    refresh_cost_usd: float = 0.0
     enqueued: list[int] = field(default_factory=list)
     waiting: list[int] = field(default_factory=list)
 
@@ -113,8 +146,28 @@ def requests_through(workshop: Workshop, first: Request, last_stage: str | None)
     return [replace(first, stage=name) for name in through(workshop, first.stage, last_stage)]
 
 
-def plan(workshop: Workshop, request: Request) -> Plan:
+def plan_all(workshop: Workshop, requests: list[Request]) -> list[Plan]:
+    """What `enqueue` would do for requests one after the other, in pipeline order. Changes nothing.
+
+    Raises:
+        UnknownNameError, StorageError: as `plan`.
+    """
+    again: dict[str, AbstractSet[int]] = {}
+    plans = []
+    for request in requests:
+        made = plan(workshop, request, again)
+        again[request.stage] = set(made.remaining)
+        plans.append(made)
+    return plans
+
+
+def plan(workshop: Workshop, request: Request, again: Mapping[str, AbstractSet[int]] | None = None) -> Plan:
     """What `enqueue` would do. Reads files only and changes nothing.
+
+    Args:
+        workshop: the deployment.
+        request: what is wanted.
+        again: pages that earlier stages would do before, by stage.
 
     Raises:
         UnknownNameError: no such scan, stage or page.
@@ -131,7 +184,9 @@ def plan(workshop: Workshop, request: Request) -> Plan:
         checkpoint.forget(set(wanted))
     checkpoint.release(request.release)
     findings = bring_in_line(checkpoint, outputs, metadata.total_pages, change_nothing=True)
-    return _describe(request, wanted, checkpoint, findings, set_aside)
+    records = _records_by_outputs(findings, outputs) if request.resume else {}
+    stale = _stale_among(workshop, request, wanted, records, again or {})
+    return _describe(request, wanted, checkpoint, findings, set_aside, stale)
 
 
 def enqueue(workshop: Workshop, request: Request, counting: Counting = uncounted) -> Plan:
@@ -201,16 +256,19 @@ def _open_stage(
     merged = coordinator.merge_into(checkpoint)
     outputs.remove_orphans()
     if not request.resume:
-        checkpoint.forget(set(wanted))
-        # Out of the way with the outputs: a resume must not take them for the new ones.
-        set_all_aside(outputs, sorted(outputs.pages().intersection(wanted)))
-        retire_answers(workshop, request.scan_id, request.stage, wanted)
+        _do_again(workshop, checkpoint, outputs, wanted)
     checkpoint.release(request.release | _no_longer_given_up(workshop, checkpoint))
     findings = bring_in_line(checkpoint, outputs, metadata.total_pages)
     count_books(workshop, checkpoint, findings)
     # An output that was there and is gone is no failure of the page.
     for page in findings.faults:
         checkpoint.attempts.pop(page, None)
+    stale = _stale_among(workshop, request, wanted, checkpoint.pages, {})
+    if request.refresh_stale:
+        _do_again(workshop, checkpoint, outputs, list(stale.pages))
+    if request.accept_stale:
+        for page, why in stale.pages.items():
+            checkpoint.pages[page] = replace(checkpoint.pages[page], made_from=why.current)
     for first, last in runs(wanted):
         checkpoint.request(first, last)
     if checkpoint.pending():
@@ -223,7 +281,44 @@ def _open_stage(
     file.save(checkpoint)
     if merged:
         coordinator.inbox.remove(merged)
-    return _describe(request, wanted, checkpoint, findings, aside.name if aside else None)
+    return _describe(request, wanted, checkpoint, findings, aside.name if aside else None, stale)
+
+
+def _do_again(workshop: Workshop, checkpoint: Checkpoint, outputs: OutputFolder, pages: list[int]) -> None:
+    """Have pages done again, whatever there is of them."""
+    checkpoint.forget(set(pages))
+    # Out of the way with the outputs: a resume must not take them for the new ones.
+    set_all_aside(outputs, sorted(outputs.pages().intersection(pages)))
+    retire_answers(workshop, checkpoint.scan_id, checkpoint.stage, pages)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stale:
+    """Wanted pages that are stale, with why, and what they have cost in USD."""
+
+    pages: dict[int, Why]
+    cost_usd: float
+
+
+def _stale_among(
+    workshop: Workshop,
+    request: Request,
+    wanted: list[int],
+    records: Mapping[int, PageRecord],
+    again: Mapping[str, AbstractSet[int]],
+) -> _Stale:
+    complete = {page: records[page] for page in wanted if page in records}
+    stale = find_stale(workshop, request.scan_id, request.stage, complete, again)
+    named = name_recipes(workshop, request.scan_id, request.stage, stale)
+    return _Stale(named, cost_of_refresh(complete, stale))
+
+
+def _records_by_outputs(findings: Findings, outputs: OutputFolder) -> dict[int, PageRecord]:
+    """The evidence for complete pages; that for adopted ones with what they say of themselves."""
+    said = {
+        page: replace(findings.records[page], made_from=made_from_of(outputs, page)) for page in findings.adopted
+    }
+    return {**findings.records, **said}
 
 
 def _insist_on_sources(workshop: Workshop, request: Request, wanted: list[int]) -> None:
@@ -250,10 +345,17 @@ def _no_longer_given_up(workshop: Workshop, checkpoint: Checkpoint) -> set[int]:
 
 
 def _describe(
-    request: Request, wanted: list[int], checkpoint: Checkpoint, findings: Findings, set_aside: str | None
+    request: Request,
+    wanted: list[int],
+    checkpoint: Checkpoint,
+    findings: Findings,
+    set_aside: str | None,
+    stale: _Stale,
 ) -> Plan:
     asked = set(wanted)
     complete = findings.complete if request.resume else findings.complete - asked
+    if request.refresh_stale:
+        complete = complete - stale.pages.keys()
     quarantined = (checkpoint.quarantined() - complete) & asked
     faults = findings.faults if request.resume else {}
     return Plan(
@@ -271,4 +373,13 @@ def _describe(
         status=checkpoint.status,
         set_aside=set_aside,
         attempts=dict(checkpoint.attempts),
+        stale=stale.pages,
+        stale_are=_what_becomes_of_stale(request),
+        refresh_cost_usd=stale.cost_usd,
     )
+
+
+def _what_becomes_of_stale(request: Request) -> StaleAre:
+    if request.refresh_stale:
+        return StaleAre.REFRESHED
+    return StaleAre.ACCEPTED if request.accept_stale else StaleAre.SHOWN

@@ -33,6 +33,8 @@ class Kind(StrEnum):
     """A file in the output folder that Leafmark did not make."""
     SOURCE = "source"
     """A source file is missing, or not the one that was ingested."""
+    STALE = "stale"
+    """A complete page whose output is not made from what is there now: no difference, but worth knowing."""
 
 
 DAMAGED = frozenset({Kind.MISSING, Kind.UNREADABLE, Kind.INVALID, Kind.CHANGED})
@@ -56,6 +58,7 @@ _REMEDIES = {
 _ADVICE = {
     Kind.FOREIGN: "move it away by hand",
     Kind.SOURCE: "restore the file from a backup",
+    Kind.STALE: "`producer enqueue` with --refresh-stale does the page again, with --accept-stale keeps it",
 }
 
 

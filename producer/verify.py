@@ -6,6 +6,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from checkpointing.money import add_usd
 from checkpointing.storage_errors import storage_error
 from producer.check_stage import StageReport, check_stage
 from producer.examine import sha256_of
@@ -34,6 +35,20 @@ class Report:
     def findings(self) -> list[Finding]:
         """All differences."""
         return [*self.source, *(finding for stage in self.stages for finding in stage.findings)]
+
+    @property
+    def stale(self) -> list[Finding]:
+        """The pages that are in order, and not made from what is there now. A repair leaves them alone."""
+        return [
+            Finding(Kind.STALE, stage.stage, why.words(), page)
+            for stage in self.stages
+            for page, why in stage.stale.items()
+        ]
+
+    @property
+    def refresh_cost_usd(self) -> float:
+        """What the stale pages have cost, in USD, as far as is known."""
+        return add_usd(*(stage.refresh_cost_usd for stage in self.stages))
 
 
 def verify(workshop: Workshop, scan_id: str, stage: str | None = None, counting: Counting = uncounted) -> Report:

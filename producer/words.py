@@ -1,6 +1,8 @@
 """What the commands say, in words and in JSON."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console
@@ -8,12 +10,20 @@ from rich.table import Table
 from rich.text import Text
 
 from checkpointing.errors import in_one_line
-from producer.enqueue import Plan
+from producer.enqueue import Plan, StaleAre
+from producer.forecast import Forecast
 from producer.pages import show_pages
+from producer.stale import Why
 from producer.status import ScanStatus, StageStatus
 from producer.verify import Report
 
 _MOST_REASONS = 20
+_CENT = 0.01
+_STALE_THEN = {
+    StaleAre.SHOWN: "--refresh-stale does them again, --accept-stale keeps them",
+    StaleAre.REFRESHED: "they are done again",
+    StaleAre.ACCEPTED: "they are kept, and are not stale from now on",
+}
 _STYLES = {"completed": "green", "failed": "red", "unreadable": "red", "in_progress": "yellow"}
 
 
@@ -29,8 +39,10 @@ def say_plan(console: Console, plan: Plan) -> None:
         console.print(f"Page {failed.page} is in quarantine: {failed.message}")
     if plan.quarantined:
         console.print(f"`producer retry {plan.scan_id} --stage {plan.stage}` tries quarantined pages again.")
+    if plan.stale:
+        console.print(_stale_line(plan.stale, plan.refresh_cost_usd, _STALE_THEN[plan.stale_are]))
     if plan.skipped and plan.remaining:
-        saved = f", ~${plan.cost_saved_usd:.2f} saved" if plan.cost_saved_usd else ""
+        saved = f", ${plan.cost_saved_usd:.2f} saved" if plan.cost_saved_usd else ""
         console.print(f"Resuming: {plan.skipped} of {len(plan.wanted)} pages complete{saved}")
 
 
@@ -67,20 +79,34 @@ def plan_json(plan: Plan, *, dry_run: bool) -> dict[str, Any]:
             for page, verdict in plan.requeued.items()
         ],
         "quarantined": [failed.model_dump(mode="json") for failed in plan.quarantined],
+        "stale": [{"page": page, "reason": why.words()} for page, why in plan.stale.items()],
+        "refresh_cost_usd": plan.refresh_cost_usd,
         "cost_saved_usd": plan.cost_saved_usd,
         "total_cost_usd": plan.total_cost_usd,
         "set_aside": plan.set_aside,
     }
 
 
-def plans_json(plans: list[Plan], *, dry_run: bool) -> dict[str, Any]:
-    """The form for one stage; for several, all of theirs, in pipeline order, under `stages`."""
-    forms = [plan_json(each, dry_run=dry_run) for each in plans]
+def plans_json(
+    plans: list[Plan], *, dry_run: bool, forecasts: Mapping[str, Forecast] = MappingProxyType({})
+) -> dict[str, Any]:
+    """The form for one stage; for several, all of theirs, in pipeline order, under `stages`.
+
+    Args:
+        plans: one a stage.
+        dry_run: whether nothing was done.
+        forecasts: what stages that ask a model will cost, by stage.
+    """
+    forms = [
+        plan_json(each, dry_run=dry_run)
+        | ({"forecast": forecasts[each.stage].as_json()} if each.stage in forecasts else {})
+        for each in plans
+    ]
     return forms[0] if len(forms) == 1 else {"scan_id": plans[0].scan_id, "stages": forms}
 
 
 def verify_result(found: Report, left: Report, plans: list[Plan]) -> list[str]:
-    """What came of a check, and of the repair after it."""
+    """What came of a check, and of the repair after it. Stale pages come last: they are no differences."""
     scan_id = found.metadata.scan_id
     if not found.stages and not found.source:
         return [f"{scan_id}: the source is in order, no stage has begun"]
@@ -95,6 +121,11 @@ def verify_result(found: Report, left: Report, plans: list[Plan]) -> list[str]:
         lines.append(f"{scan_id}/{plan.stage}: {mended} differences mended, {_enqueued(plan)}")
     if plans:
         lines += [f"not mended: {finding.line(scan_id)}" for finding in left.findings]
+    for stage in left.stages:
+        if stage.stale:
+            command = f"`producer enqueue {scan_id} --stage {stage.stage}`"
+            then = f"{command} with --refresh-stale does them again, with --accept-stale keeps them"
+            lines.append(f"{scan_id}/{stage.stage}: {_stale_line(stage.stale, stage.refresh_cost_usd, then)}")
     return lines
 
 
@@ -107,9 +138,24 @@ def verify_json(found: Report, left: Report, plans: list[Plan], *, repair: bool)
         "repair": repair,
         "pages_checked": {stage.stage: stage.pages_checked for stage in found.stages},
         "findings": [finding.as_json() for finding in left.findings],
+        "stale": [finding.as_json() for finding in left.stale],
+        "refresh_cost_usd": left.refresh_cost_usd,
         "mended": [finding.as_json() for finding in found.findings if finding not in still],
         "enqueued_pages": {plan.stage: plan.enqueued for plan in plans},
     }
+
+
+def _stale_line(stale: Mapping[int, Why], cost_usd: float, then: str) -> str:
+    """Stale pages by their reasons, what doing them again costs in USD, and what becomes of them."""
+    by_reason: dict[str, list[int]] = {}
+    for page, why in stale.items():
+        by_reason.setdefault(why.words("their"), []).append(page)
+    reasons = ", ".join(f"{reason} ({show_pages(sorted(pages))})" for reason, pages in by_reason.items())
+    parts = [f"{len(stale)} pages are stale: {reasons}"]
+    if cost_usd:
+        about = f"about ${cost_usd:.2f}" if cost_usd >= _CENT else "less than $0.01"
+        parts.append(f"doing them again cost {about} last time")
+    return "; ".join([*parts, then])
 
 
 def _enqueued(plan: Plan) -> str:

@@ -10,7 +10,8 @@ from producer.commands import options
 from producer.commands.options import AllowUnpriced, AsJson, Budget, ScanId, Stage, Through, Wait
 from producer.commands.waiting import INTERRUPTED, wait_for
 from producer.console import notes, print_json, results
-from producer.enqueue import Plan, Request, enqueue, plan, requests_through
+from producer.enqueue import Plan, Request, enqueue, plan_all, requests_through
+from producer.forecast import Forecast, describe, forecast
 from producer.paying import insist_on_means, set_budget
 from producer.progress import counting_on
 from worker.scan import check_scan_id
@@ -25,6 +26,17 @@ def enqueue_command(
     start_page: Annotated[int, typer.Option(min=1, help="First page.")] = 1,
     end_page: Annotated[int | None, typer.Option(min=1, help="Last page, included; default the last.")] = None,
     no_resume: Annotated[bool, typer.Option("--no-resume", help="Do every page in range again.")] = False,
+    refresh_stale: Annotated[
+        bool,
+        typer.Option(
+            "--refresh-stale",
+            help="Do the stale pages in range again. With --through each stage is judged by what is complete "
+            "before it: pages that the earlier one does again make later ones stale once they are complete.",
+        ),
+    ] = False,
+    accept_stale: Annotated[
+        bool, typer.Option("--accept-stale", help="Keep the stale pages in range; they are not shown any more.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")] = False,
     budget: Budget = None,
     allow_unpriced: AllowUnpriced = False,
@@ -33,13 +45,24 @@ def enqueue_command(
 ) -> None:
     """Enqueue the pages that still need work. Say it again at any time: it does only what is left.
 
+    A page that is not made from what is there now (an earlier stage did it again, the model was changed) is stale.
+    It is shown, with what it has cost, and counts as complete until one of the two options decides. How a page
+    would be made now is told by the settings here: where those of the workers differ, pages show as stale.
+
     Example: `producer enqueue moby-dick --start-page 1 --end-page 50 --wait`
 
     Example: `producer enqueue moby-dick --through structure --budget 5.00`
     """
     workshop = options.open_workshop(load_settings())
     first = Request(
-        check_scan_id(scan_id), stage, start_page, end_page, resume=not no_resume, allow_unpriced=allow_unpriced
+        check_scan_id(scan_id),
+        stage,
+        start_page,
+        end_page,
+        resume=not no_resume,
+        allow_unpriced=allow_unpriced,
+        refresh_stale=refresh_stale,
+        accept_stale=accept_stale,
     )
     requests = requests_through(workshop, first, through)
     if not dry_run:
@@ -51,16 +74,25 @@ def carry_out(
     workshop: Workshop, requests: list[Request], *, as_json: bool, wait: bool, dry_run: bool = False
 ) -> None:
     """Enqueue what requests need, say what came of it, and wait for its end if that is wished."""
-    plans = [plan(workshop, request) for request in requests] if dry_run else _enqueue(workshop, requests)
+    plans = plan_all(workshop, requests) if dry_run else _enqueue(workshop, requests)
+    forecasts = _forecasts(workshop, plans) if dry_run else {}
     for made in plans:
         words.say_plan(notes, made)
     if as_json:
-        print_json(words.plans_json(plans, dry_run=dry_run))
+        print_json(words.plans_json(plans, dry_run=dry_run, forecasts=forecasts))
     else:
         for made in plans:
             results.print(words.plan_result(made, dry_run=dry_run))
+            for line in describe(forecasts[made.stage]) if made.stage in forecasts else []:
+                results.print(f"  {line}")
     if wait and not dry_run:
         wait_for(workshop, plans)
+
+
+def _forecasts(workshop: Workshop, plans: list[Plan]) -> dict[str, Forecast]:
+    """What the stages that ask a model will cost, by stage."""
+    made = {each.stage: forecast(workshop, each.scan_id, each.stage, each.remaining) for each in plans}
+    return {stage: found for stage, found in made.items() if found is not None}
 
 
 def _enqueue(workshop: Workshop, requests: list[Request]) -> list[Plan]:

@@ -29,6 +29,9 @@ def verify_command(
     `--repair` brings them in line and enqueues the pages that have to be done again. It changes nothing where
     Redis cannot be reached, deletes nothing but the temp files of crashed writers, and leaves foreign files alone.
 
+    Stale pages, which are not made from what is there now, are shown with the reason and what doing them again
+    would cost. They are no differences: the exit code is that of a scan without them, `--repair` leaves them alone.
+
     Example: `producer verify moby-dick --repair`
     """
     workshop = options.open_workshop(load_settings())

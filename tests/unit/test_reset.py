@@ -197,8 +197,8 @@ def test_a_checkpoint_that_is_gone_leaves_the_outputs_to_be_set_aside(shop: Shop
 
 
 def test_what_does_not_exist_is_refused(shop: Shop) -> None:
-    with pytest.raises(UnknownNameError, match="there is no stage 'fix'"):
-        look(shop.workshop, SCAN, "fix")
+    with pytest.raises(UnknownNameError, match="there is no stage 'no_such_stage'"):
+        look(shop.workshop, SCAN, "no_such_stage")
     with pytest.raises(UnknownNameError, match="did you mean 'a-book'"):
         look(shop.workshop, "a-bok", STAGE)
 

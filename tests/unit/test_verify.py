@@ -263,8 +263,8 @@ def test_pages_in_quarantine_and_pages_not_asked_for_are_no_differences(
 
 
 def test_what_does_not_exist_is_refused(shop: Shop) -> None:
-    with pytest.raises(UnknownNameError, match="there is no stage 'fix'"):
-        verify(shop.another_workshop(), SCAN, "fix")
+    with pytest.raises(UnknownNameError, match="there is no stage 'no_such_stage'"):
+        verify(shop.another_workshop(), SCAN, "no_such_stage")
     with pytest.raises(UnknownNameError, match="did you mean 'a-book'"):
         verify(shop.workshop, "a-bok")
 

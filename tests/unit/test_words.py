@@ -73,7 +73,7 @@ def test_the_result_is_one_line(changes: dict[str, Any], dry_run: bool, result: 
 
 def test_a_resume_says_what_is_skipped_and_what_that_saves(said: Said) -> None:
     made = a_plan(wanted=list(range(1, 448)), skipped=440, remaining=list(range(441, 448)), cost_saved_usd=8.8)
-    assert said(made) == ["Resuming: 440 of 447 pages complete, ~$8.80 saved"]
+    assert said(made) == ["Resuming: 440 of 447 pages complete, $8.80 saved"]
 
 
 def test_a_fresh_start_says_nothing_of_resuming(said: Said) -> None:

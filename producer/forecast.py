@@ -1,0 +1,342 @@
+"""What a stage that asks a model will cost, told before anything is paid.
+
+Three sources, the first that can say something:
+
+1. this scan: what its pages have cost with the present model, by the ledger of the stage;
+2. this library: the same of other scans, those that were worked on last;
+3. token counts: the text that the pages were made into so far, or a typical page, at the price of the model.
+
+Answers that were rejected and calls that were never answered are part of a page's history, and pages that needed
+no call are in it with nothing. So the expected cost is the mean of a page times the pages: the median would tell a
+stage that asks about few pages to be free. Median and 90th percentile of a page stand beside it.
+
+Only files are read. How many pages and how many scans are opened has a bound, however large book and library are.
+"""
+
+import heapq
+import math
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from checkpointing.errors import PageOutputError, StorageError
+from checkpointing.ledger import Ledger, Line, State, ledger_stages
+from checkpointing.money import MICRO_DOLLAR, micro, usd
+from checkpointing.storage_errors import storage_error
+from worker.llm.estimate import likely_tokens
+from worker.llm.reply import CostSource, Usage
+from worker.scan import list_scans
+from worker.settings import ENV_PREFIX
+from worker.stages.base import AsksModel
+from worker.workshop import Workshop
+
+# Fewer pages than these are no history: front matter is unlike the rest of a book.
+_LEAST_PAGES = 10
+# What is looked at, spread evenly over a book.
+_MOST_PAGES_OF_SCAN = 500
+_MOST_OTHER_SCANS = 20
+_MOST_PAGES_OF_OTHER = 50
+_MOST_TEXTS = 50
+# Tokens of 400 words of six bytes; two pages in ten have half as much again.
+_TYPICAL_PAGES = (600,) * 8 + (900,) * 2
+# A page as a picture takes about so many tokens with common models.
+_TOKENS_OF_PICTURE = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a stage will likely cost for some pages.
+
+    Attributes:
+        stage: name of the stage.
+        pages: how many.
+        calls: of the model, about; retries and rejected answers are in it where there is a history.
+        expected_usd: for all pages, in USD; None where no price is known.
+        high_usd: were every page as dear as the 90th percentile, in USD, and no less than expected; likewise None.
+        median_usd: of a page, in USD; likewise None.
+        p90_usd: the 90th percentile of a page, in USD; likewise None.
+        basis: what it was made from, in words.
+    """
+
+    stage: str
+    pages: int
+    calls: int
+    expected_usd: float | None
+    high_usd: float | None
+    median_usd: float | None
+    p90_usd: float | None
+    basis: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The form that `producer enqueue --dry-run --json` prints."""
+        return asdict(self)
+
+
+class _Page(NamedTuple):
+    """What one page took: cost in USD, None where no price is known, and calls."""
+
+    usd: Decimal | None
+    calls: float
+
+
+_FREE = _Page(Decimal(0), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What the questions of a stage are like, where no history tells.
+
+    Attributes:
+        asked: share of the pages with text that the model is asked about.
+        tokens_around: of instructions and answer schema.
+        texts_in: how often a page's text goes into the question.
+        out: tokens of the answer for each token of the page's text.
+        picture: whether the page image goes along.
+    """
+
+    asked: Decimal = Decimal(1)
+    tokens_around: int = 700
+    texts_in: float = 1.0
+    out: float = 1.0
+    picture: bool = False
+
+
+_SHAPES = {
+    # The answer is the page again.
+    "correction": _Shape(),
+    # Pages in doubt only; both readings and the image go in, the page comes out.
+    "fix": _Shape(asked=Decimal("0.15"), texts_in=2.0, picture=True),
+    # The answer names headings and page numbers.
+    "structure": _Shape(out=0.3),
+}
+
+
+def forecast(workshop: Workshop, scan_id: str, stage: str, pages: Sequence[int]) -> Forecast | None:
+    """What a stage will likely cost for pages of a scan; None for a stage that asks no model.
+
+    Raises:
+        UnknownNameError: there is no such stage.
+        InputError: the id names no scan.
+        StorageError: the scan cannot be read.
+    """
+    if not isinstance(workshop.stage(stage), AsksModel):
+        return None
+    model = workshop.settings.model(stage)
+    seen = _history(workshop, scan_id, stage, model, _MOST_PAGES_OF_SCAN)
+    if len(seen) >= _LEAST_PAGES:
+        return _make(stage, len(pages), seen, f"from {len(seen):,} pages of this scan")
+    histories = _library(workshop, scan_id, stage, model)
+    seen = [page for history in histories for page in history]
+    if len(seen) >= _LEAST_PAGES:
+        scans = "1 other scan" if len(histories) == 1 else f"{len(histories)} scans"
+        return _make(stage, len(pages), seen, f"from {len(seen):,} pages of {scans} in this library")
+    return _from_tokens(workshop, scan_id, stage, model, pages)
+
+
+def describe(made: Forecast) -> list[str]:
+    """A forecast for people, a line for the whole and, where there is a price, one for a page."""
+    start = f"{made.stage}: {made.pages:,} pages, about {made.calls:,} calls"
+    expected, high = made.expected_usd, made.high_usd
+    median, p90 = made.median_usd, made.p90_usd
+    if expected is None or high is None or median is None or p90 is None:
+        return [f"{start}, cost unknown ({made.basis})"]
+    return [
+        f"{start}, {_dollars(expected)} expected, {_dollars(high)} at the 90th percentile ({made.basis})",
+        f"{made.stage}: a page costs {_dollars(median)} at the median, {_dollars(p90)} at the 90th percentile",
+    ]
+
+
+class _History(Ledger):
+    """A ledger that tells, too, whether it was this model that the calls for a page were made to."""
+
+    def lines_now(self, page: int) -> list[Line]:
+        """The calls for a page, without those that an earlier run of it made."""
+        return [line for line in self.lines(page) if line.state is not State.OLD]
+
+    def speak_of(self, model: str, lines: Iterable[Line]) -> bool:
+        """Whether there are answers among the calls, all of that model, and all at a price."""
+        answers = [self._read(line) for line in lines if line.state is not State.ASKED]
+        return bool(answers) and all(
+            call is not None and call.model == model and call.cost_source != CostSource.UNPRICED for call in answers
+        )
+
+
+def _history(workshop: Workshop, scan_id: str, stage: str, model: str, most_pages: int) -> list[_Page]:
+    """What settled pages of a scan took with a model, those that needed no call included.
+
+    Raises:
+        StorageError: the scan cannot be read.
+    """
+    scan_dir = workshop.scan(scan_id).path
+    ledger = _History(scan_dir, stage)
+    try:
+        if stage not in ledger_stages(scan_dir):
+            return []
+        checkpoint, _unusable = workshop.checkpoint_file(scan_id, stage).read_or_salvage()
+        costs = {page: record.cost_usd for page, record in checkpoint.pages.items()}
+        costs.update(dict.fromkeys(checkpoint.quarantined()))
+        return _pages_of(ledger, model, costs, most_pages)
+    except OSError as error:
+        raise storage_error(error, ledger.path) from error
+
+
+def _pages_of(ledger: _History, model: str, costs: dict[int, float | None], most_pages: int) -> list[_Page]:
+    """What settled pages took; `costs` is what the checkpoint says of each, in USD."""
+    found: list[_Page] = []
+    free = others = 0
+    for page in _evenly(sorted(costs), most_pages):
+        lines = ledger.lines_now(page)
+        if not lines:
+            free += costs[page] == 0
+        elif ledger.speak_of(model, lines):
+            spent = sum(line.micro for line in lines if line.state is not State.ASKED)
+            found.append(_Page(spent * MICRO_DOLLAR, len(lines)))
+        else:
+            others += 1
+    if not found:
+        return []
+    # Nobody knows which model a page without a call was spared: each model has its share of them.
+    return found + [_FREE] * round(free * len(found) / (len(found) + others))
+
+
+def _library(workshop: Workshop, scan_id: str, stage: str, model: str) -> list[list[_Page]]:
+    """What pages of other scans took, of each scan that has such pages; those worked on last come first.
+
+    Raises:
+        StorageError: the storage root cannot be read.
+    """
+    changed: dict[str, int] = {}
+    for other in list_scans(workshop.root):
+        when = _changed_at(workshop.ledger(other, stage).path)
+        if other != scan_id and when is not None:
+            changed[other] = when
+    histories = []
+    for other in heapq.nlargest(_MOST_OTHER_SCANS, changed, key=changed.__getitem__):
+        try:
+            histories.append(_history(workshop, other, stage, model, _MOST_PAGES_OF_OTHER))
+        except StorageError:
+            # A forecast for one book does not fail on another that is damaged.
+            continue
+    return [history for history in histories if history]
+
+
+def _changed_at(path: Path) -> int | None:
+    """When something was last added to a folder, in nanoseconds; None where it cannot be looked at."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _from_tokens(workshop: Workshop, scan_id: str, stage: str, model: str, pages: Sequence[int]) -> Forecast:
+    """A forecast from what there is to read and what the model costs.
+
+    Raises:
+        StorageError: outputs cannot be read.
+    """
+    shape = _SHAPES.get(stage, _Shape())
+    if stage == "correction" and workshop.settings.correction_vision:
+        shape = replace(shape, picture=True)
+    tokens = _tokens_of_texts(workshop, scan_id, stage, pages)
+    usages = [_usage_of(text, shape) for text in tokens or _TYPICAL_PAGES]
+    asked = [float(shape.asked) if usage.tokens_in else 0 for usage in usages]
+    prices = workshop.settings.price_book()
+    if not model or not prices.knows(model):
+        unset = f"{ENV_PREFIX}{stage.upper()}_MODEL is not set"
+        basis = f"no price is known for {model}" if model else unset
+        return _make(stage, len(pages), [_Page(None, calls) for calls in asked], basis)
+    # Over the pages asked about and those not, a page costs its share.
+    costs = [prices.price(model, usage) * shape.asked for usage in usages]
+    counted = "token counts" if tokens else "a typical page of 400 words"
+    seen = list(map(_Page, costs, asked))
+    return _make(stage, len(pages), seen, f"from {counted} and {prices.describe(model)}")
+
+
+def _usage_of(text: int, shape: _Shape) -> Usage:
+    """The tokens of a call about a page with so many tokens of text; none for a page without: nobody asks."""
+    if not text:
+        return Usage()
+    around = shape.tokens_around + (_TOKENS_OF_PICTURE if shape.picture else 0)
+    return Usage(tokens_in=around + math.ceil(text * shape.texts_in), tokens_out=math.ceil(text * shape.out))
+
+
+def _tokens_of_texts(workshop: Workshop, scan_id: str, stage: str, pages: Sequence[int]) -> list[int]:
+    """Tokens of the text that an earlier stage made of some of the pages; the latest such stage with any.
+
+    Raises:
+        StorageError: outputs cannot be read.
+    """
+    for name in reversed(workshop.stage(stage).depends_on):
+        outputs = workshop.outputs(scan_id, name)
+        tokens = []
+        try:
+            for page in _evenly(sorted(outputs.pages().intersection(pages)), _MOST_TEXTS):
+                try:
+                    tokens.append(likely_tokens("\n".join(_texts(outputs.load(page)))))
+                except PageOutputError:
+                    continue
+        except OSError as error:
+            raise storage_error(error, outputs.path) from error
+        if tokens:
+            return tokens
+    return []
+
+
+def _texts(part: object) -> Iterator[str]:
+    """Whatever an output calls `text`, at any depth."""
+    if isinstance(part, dict):
+        for key, value in part.items():
+            if key == "text" and isinstance(value, str):
+                yield value
+            else:
+                yield from _texts(value)
+    elif isinstance(part, list):
+        for each in part:
+            yield from _texts(each)
+
+
+def _make(stage: str, pages: int, seen: Sequence[_Page], basis: str) -> Forecast:
+    """A forecast for so many pages that are like those seen."""
+    calls = math.ceil(round(pages * statistics.fmean(page.calls for page in seen), 6))
+    costs = sorted(page.usd for page in seen if page.usd is not None)
+    if not costs:
+        return Forecast(stage, pages, calls, None, None, None, None, basis)
+    expected = pages * sum(costs, Decimal(0)) / len(costs)
+    p90 = _p90(costs)
+    return Forecast(
+        stage=stage,
+        pages=pages,
+        calls=calls,
+        expected_usd=_to_float(expected),
+        high_usd=_to_float(max(expected, pages * p90)),
+        median_usd=_to_float(statistics.median(costs)),
+        p90_usd=_to_float(p90),
+        basis=basis,
+    )
+
+
+def _p90(ordered: Sequence[Decimal]) -> Decimal:
+    """The least amount that nine of ten do not exceed."""
+    return ordered[math.ceil(len(ordered) * 9 / 10) - 1]
+
+
+def _evenly(ordered: Sequence[int], most: int) -> list[int]:
+    """All of them, or so many of them, spread evenly."""
+    if len(ordered) <= most:
+        return list(ordered)
+    return [ordered[index * len(ordered) // most] for index in range(most)]
+
+
+def _to_float(amount: Decimal) -> float:
+    return usd(micro(amount))
+
+
+def _dollars(amount: float) -> str:
+    """`$1.92`; of less than a dollar two digits that count: `$0.0031`."""
+    if not 0 < amount < 1:
+        return f"${amount:,.2f}"
+    places = 1 - math.floor(math.log10(amount))
+    return f"${amount:.{min(6, max(2, places))}f}"

@@ -1,0 +1,185 @@
+"""Which complete pages are stale: made from something that has changed since, or in a way that has.
+
+Each record in a checkpoint has two digests, of what the page's output was made from and of how. Here they are made
+anew, from the checkpoints of the earlier stages and the metadata of the scan, and compared; no output is read. How
+a page would be made now is told by the settings of the process that asks; where those of the workers differ, pages
+show as stale that a worker would make again just as they are. Nothing is done about a stale page by itself.
+"""
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from checkpointing.errors import CheckpointError, PageOutputError, SettingsError
+from checkpointing.models import PageRecord
+from checkpointing.money import add_usd
+from checkpointing.outputs import OutputFolder
+from worker.provenance import describe, source_sha256
+from worker.scan import ScanMetadata
+from worker.stages.base import AsksModel, MadeFrom, Stage
+from worker.workshop import Workshop
+
+_NONE_AGAIN: Mapping[str, AbstractSet[int]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a complete page is stale. Pages with equal reasons can be told of together.
+
+    Attributes:
+        inputs: names of what it is made from, where that changed: earlier stages, or `source`.
+        method: that the way it is made changed, in words; empty where it did not.
+        recipe: digest of the way it was made, likewise.
+        current: what its record says once it is not stale any more.
+    """
+
+    inputs: tuple[str, ...]
+    method: str
+    recipe: str
+    current: str = field(compare=False)
+
+    def words(self, whose: str = "its") -> str:
+        """The reason for a person.
+
+        Args:
+            whose: `its` for one page, `their` for several.
+        """
+        names = " or ".join(f"{whose} {name}" for name in self.inputs)
+        return " and ".join(part for part in (names and f"{names} changed", self.method) if part)
+
+
+def find_stale(
+    workshop: Workshop,
+    scan_id: str,
+    stage: str,
+    records: Mapping[int, PageRecord],
+    again: Mapping[str, AbstractSet[int]] = _NONE_AGAIN,
+) -> dict[int, Why]:
+    """The stale ones among complete pages. Reads checkpoints and metadata, no outputs.
+
+    A record that does not say what its page was made from is never stale. Nor is a page, for now, that an earlier
+    stage has not complete: what it would be made from is not known yet. Where it cannot be said here how the stage
+    works, because its engine is not installed or its model is not set, only what its pages are made from counts.
+
+    Args:
+        workshop: the deployment.
+        scan_id: which scan.
+        stage: which stage of it.
+        records: of the complete pages in question.
+        again: pages that earlier stages are about to do again, by stage.
+
+    Raises:
+        UnknownNameError: there is no such scan or stage.
+        OSError: the storage failed.
+    """
+    told = {page: record.made_from for page, record in records.items() if record.made_from}
+    if not told:
+        return {}
+    maker = workshop.stage(stage)
+    method = _method(workshop, maker)
+    blank = method or MadeFrom(inputs={}, stage_version=maker.version, recipe="")
+    parts = "the model or the instructions" if isinstance(maker, AsksModel) else "the engine or the stage"
+    found: dict[int, Why] = {}
+    for page, inputs in sorted(_inputs(workshop, scan_id, maker, told.keys(), again).items()):
+        was_from, _, was_how = told[page].partition(".")
+        now_from, _, now_how = blank.model_copy(update={"inputs": inputs}).digest().partition(".")
+        how = was_how if method is None else now_how
+        if (was_from, was_how) == (now_from, how):
+            continue
+        other_way = was_how != how
+        found[page] = Why(
+            inputs=() if was_from == now_from else tuple(inputs),
+            method=f"{parts} changed" if other_way else "",
+            recipe=was_how if other_way else "",
+            current=f"{now_from}.{how}",
+        )
+    return found
+
+
+def name_recipes(workshop: Workshop, scan_id: str, stage: str, stale: Mapping[int, Why]) -> dict[int, Why]:
+    """The same reasons, with the old and the new way in words. Reads one output for each old way.
+
+    Raises:
+        OSError: the storage failed.
+    """
+    samples = {why.recipe: page for page, why in stale.items() if why.recipe}
+    now = _method(workshop, workshop.stage(stage)) if samples else None
+    if now is None:
+        return dict(stale)
+    outputs = workshop.outputs(scan_id, stage)
+    earlier = {recipe: _made_by(outputs, page, recipe) for recipe, page in samples.items()}
+    differences = {recipe: _difference(was, now) for recipe, was in earlier.items() if was is not None}
+    return {
+        page: replace(why, method=f"{why.method} {differences[why.recipe]}") if why.recipe in differences else why
+        for page, why in stale.items()
+    }
+
+
+def cost_of_refresh(records: Mapping[int, PageRecord], stale: Mapping[int, Why]) -> float:
+    """What stale pages have cost by their records, in USD; a page whose cost nobody knows counts as nothing."""
+    return add_usd(*(records[page].cost_usd or 0.0 for page in stale))
+
+
+def _method(workshop: Workshop, stage: Stage) -> MadeFrom | None:
+    """How a stage would make a page now; None where that cannot be said here."""
+    model = workshop.settings.model(stage.name)
+    if isinstance(stage, AsksModel) and not model:
+        return None
+    try:
+        return describe(stage, {}, model)
+    except SettingsError:
+        return None
+
+
+def _inputs(
+    workshop: Workshop,
+    scan_id: str,
+    stage: Stage,
+    pages: AbstractSet[int],
+    again: Mapping[str, AbstractSet[int]],
+) -> dict[int, dict[str, str]]:
+    """Hashes of what pages would be made from now; without the pages of which that is not known."""
+    if not stage.depends_on:
+        hashes = enumerate(_source_hashes(workshop.metadata(scan_id)), start=1)
+        return {page: {"source": sha256} for page, sha256 in hashes if page in pages}
+    upstream = {
+        name: _output_hashes(workshop, scan_id, name, again.get(name, frozenset())) for name in stage.depends_on
+    }
+    known = set(pages).intersection(*upstream.values())
+    return {page: {name: hashes[page] for name, hashes in upstream.items()} for page in known}
+
+
+def _source_hashes(metadata: ScanMetadata) -> Iterator[str]:
+    """Of what each page is rendered from, in order."""
+    # File by file: to look for the file of each of 20,000 images among all of them would take many seconds.
+    for file in metadata.source.files:
+        source = metadata.source.model_copy(update={"files": (file,)})
+        alone = metadata.model_copy(update={"source": source})
+        yield from (source_sha256(alone, place) for place in range(1, file.pages + 1))
+
+
+def _output_hashes(workshop: Workshop, scan_id: str, stage: str, again: AbstractSet[int]) -> dict[int, str]:
+    """Of the outputs that an earlier stage has complete; none where its checkpoint cannot be used."""
+    try:
+        complete = workshop.checkpoint_file(scan_id, stage).read().pages
+    except CheckpointError:
+        return {}
+    return {
+        page: record.sha256 for page, record in complete.items() if record.sha256 is not None and page not in again
+    }
+
+
+def _made_by(outputs: OutputFolder, page: int, recipe: str) -> MadeFrom | None:
+    """What an output says of how it was made; None where it says nothing, or something else than the checkpoint."""
+    with suppress(PageOutputError, ValueError):
+        said = MadeFrom.model_validate(outputs.load(page).get("made_from"))
+        if said.digest().endswith(f".{recipe}"):
+            return said
+    return None
+
+
+def _difference(was: MadeFrom, now: MadeFrom) -> str:
+    if was.recipe == now.recipe:
+        return f"from version {was.stage_version} to version {now.stage_version}"
+    return f"from {was.recipe or 'none'!r} to {now.recipe or 'none'!r}"

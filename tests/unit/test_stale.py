@@ -1,0 +1,480 @@
+"""What is stale: shown with its reason and its price, and done again or kept only when somebody says so."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn
+
+import pytest
+
+from checkpointing.errors import InputError, SettingsError
+from checkpointing.models import PageRecord
+from checkpointing.outputs import OutputFolder
+from producer import words
+from producer.commands.enqueue import enqueue_command
+from producer.commands.verify import verify_command
+from producer.console import notes
+from producer.enqueue import Plan, Request, StaleAre, enqueue, plan, plan_all, requests_through
+from producer.findings import Kind
+from producer.repair import repair
+from producer.stale import find_stale
+from producer.verify import verify
+from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.stages import Stamp, StampStage, stamp
+from worker.provenance import source_sha256
+from worker.registry import STAGES
+from worker.scan import SourceFile
+from worker.stages.base import PageOutput, StageInputs
+from worker.workshop import Workshop
+
+LATER = "correction"
+ALL = Request(SCAN, LATER)
+SOURCE = b"%PDF-1.7 as ingested"
+ITS_OCR = f"its {STAGE} changed"
+_EACH_USD = 0.02
+
+
+class LaterStage:
+    """Stamps what the stamp stage has stamped. It counts as one that asks a model, and asks none."""
+
+    name: ClassVar[str] = LATER
+    output_dir: ClassVar[str] = "corrected"
+    version: ClassVar[str] = "1"
+    depends_on: ClassVar[tuple[str, ...]] = (STAGE,)
+    schema: ClassVar[type[PageOutput]] = Stamp
+    asks_model: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        self.recipe = "first instructions"
+
+    def prepare(self) -> None:
+        pass
+
+    def run(self, page: int, inputs: StageInputs) -> PageOutput:
+        return stamp(page, f"{inputs.output(STAGE, page)['text']} again")
+
+
+class UninstalledStage(StampStage):
+    """Its engine is not installed here."""
+
+    @property
+    def recipe(self) -> NoReturn:
+        raise SettingsError("the engine is not installed")
+
+
+@pytest.fixture
+def later() -> LaterStage:
+    return LaterStage()
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: LaterStage) -> Shop:
+    """The pages 1 to 5 are complete in both stages."""
+    for module in ("enqueue", "repair"):
+        monkeypatch.setattr(f"producer.{module}.check_broker", bool)  # the fake broker has no address
+    made = make_shop(
+        tmp_path / "scans",
+        monkeypatch,
+        llm_base_url="http://server/v1",
+        llm_api_key="key",
+        correction_model="tiny",
+        prices="tiny=0/0, large=0/0",
+    )
+    monkeypatch.delitem(STAGES, LATER, raising=False)
+    monkeypatch.setitem(STAGES, LATER, lambda _settings: later)
+    monkeypatch.setattr("producer.commands.options.open_workshop", lambda _settings: made.another_workshop())
+    give_source(made)
+    made.ask_for((1, 5))
+    for page in range(1, 6):
+        made.process(page)
+    made.commit()
+    enqueue(made.workshop, ALL)
+    work_on(made, 1, 2, 3, 4, 5)
+    set_costs(made, _EACH_USD)
+    return made
+
+
+def give_source(shop: Shop) -> None:
+    scan = shop.write_scan()
+    scan.source_dir.mkdir()
+    (scan.source_dir / "a.pdf").write_bytes(SOURCE)
+    form = json.loads(scan.metadata_path.read_text())
+    form["source"]["files"][0]["sha256"] = hashlib.sha256(SOURCE).hexdigest()
+    scan.metadata_path.write_text(json.dumps(form))
+
+
+def work_on(shop: Shop, *pages: int, stage: str = LATER) -> None:
+    """Do pages of a stage, and commit them."""
+    for page in pages:
+        shop.process(page, stage=stage)
+    shop.redis.delete(shop.workshop.keys.commit(SCAN, stage))
+    shop.workshop.coordinator(SCAN, stage).commit()
+
+
+@contextmanager
+def form_of(shop: Shop, stage: str) -> Iterator[dict[str, Any]]:
+    """The checkpoint of a stage, to be changed as somebody with an editor does."""
+    path = shop.workshop.checkpoint_file(SCAN, stage).path
+    form = json.loads(path.read_bytes())
+    yield form
+    path.write_text(json.dumps(form))
+
+
+def set_costs(shop: Shop, usd: float) -> None:
+    with form_of(shop, LATER) as form:
+        for record in form["pages"].values():
+            record["cost_usd"] = usd
+        form["metadata"]["total_cost_usd"] = usd * len(form["pages"])
+
+
+def redo_earlier(shop: Shop, *pages: int) -> None:
+    """Let the stamp stage do pages again, with something else on them."""
+    for page in pages:
+        enqueue(shop.workshop, Request(SCAN, STAGE, page, page, resume=False))
+    shop.stage.act = lambda page: stamp(page, "stamped anew")
+    work_on(shop, *pages, stage=STAGE)
+
+
+def records(shop: Shop, stage: str = LATER) -> Mapping[int, PageRecord]:
+    return shop.workshop.checkpoint_file(SCAN, stage).read().pages
+
+
+def reasons(shop: Shop, stage: str = LATER) -> dict[int, str]:
+    """What is stale, as a process sees it that comes new to it."""
+    found = find_stale(shop.another_workshop(), SCAN, stage, records(shop, stage))
+    return {page: why.words() for page, why in found.items()}
+
+
+def workshop_with(shop: Shop, **settings: Any) -> Workshop:
+    """That of a process with other settings."""
+    return Workshop(shop.settings.model_copy(update=settings), shop.app, shop.redis)
+
+
+def said(made: Plan, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    words.say_plan(notes, made)
+    return capsys.readouterr().err.splitlines()
+
+
+def test_nothing_is_stale_when_nothing_has_changed(shop: Shop) -> None:
+    assert all(record.made_from for record in records(shop).values())
+    assert reasons(shop) == reasons(shop, STAGE) == {}
+
+
+def test_a_page_that_was_redone_makes_the_page_made_from_it_stale_and_no_other(shop: Shop) -> None:
+    redo_earlier(shop, 2, 4)
+    assert reasons(shop) == {2: ITS_OCR, 4: ITS_OCR}
+    assert reasons(shop, STAGE) == {}
+
+
+def test_a_page_that_was_redone_with_the_same_result_makes_nothing_stale(shop: Shop) -> None:
+    enqueue(shop.workshop, Request(SCAN, STAGE, 2, 2, resume=False))
+    work_on(shop, 2, stage=STAGE)
+    assert reasons(shop) == {}
+
+
+def test_while_the_earlier_stage_is_at_a_page_nobody_knows_yet(shop: Shop) -> None:
+    enqueue(shop.workshop, Request(SCAN, STAGE, 2, 3, resume=False))
+    assert reasons(shop) == {}
+
+
+def test_an_earlier_page_without_a_hash_or_a_checkpoint_that_is_torn_make_nothing_stale(shop: Shop) -> None:
+    redo_earlier(shop, 2)
+    with form_of(shop, STAGE) as form:
+        form["pages"]["2"]["sha256"] = None
+    assert reasons(shop) == {}
+    shop.workshop.checkpoint_file(SCAN, STAGE).path.write_text("{")
+    assert reasons(shop) == {}
+
+
+def test_another_source_makes_the_first_stage_stale(shop: Shop) -> None:
+    metadata = shop.workshop.scan(SCAN).metadata_path
+    form = json.loads(metadata.read_text())
+    form["source"]["files"][0]["sha256"] = "1" * 64
+    metadata.write_text(json.dumps(form))
+    assert reasons(shop, STAGE) == dict.fromkeys(range(1, 6), "its source changed")
+
+
+def test_pages_of_several_files_are_told_apart_as_a_worker_tells_them(shop: Shop) -> None:
+    files = tuple(
+        SourceFile(name=f"{name}.tif", pages=pages, sha256=name * 64) for name, pages in (("a", 2), ("b", 3))
+    )
+    metadata = shop.workshop.metadata(SCAN)
+    changed = metadata.model_copy(update={"source": metadata.source.model_copy(update={"files": files})})
+    shop.workshop.scan(SCAN).metadata_path.write_text(changed.model_dump_json())
+    assert len({source_sha256(changed, page) for page in range(1, 6)}) == 5
+    enqueue(shop.workshop, Request(SCAN, STAGE, resume=False))
+    work_on(shop, 1, 2, 3, 4, 5, stage=STAGE)
+    assert reasons(shop, STAGE) == {}
+
+
+def test_other_instructions_make_every_page_stale(shop: Shop, later: LaterStage) -> None:
+    later.recipe = "second instructions"
+    assert reasons(shop) == dict.fromkeys(range(1, 6), "the model or the instructions changed")
+
+
+def test_both_reasons_are_told_of_one_page(shop: Shop, later: LaterStage) -> None:
+    redo_earlier(shop, 3)
+    later.recipe = "second instructions"
+    assert reasons(shop)[3] == f"{ITS_OCR} and the model or the instructions changed"
+
+
+def test_a_plan_names_the_old_model_and_the_new_one(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    made = plan(workshop_with(shop, correction_model="large"), ALL)
+    (line,) = said(made, capsys)
+    assert line == (
+        "5 pages are stale: the model or the instructions changed from 'first instructions; model tiny' to "
+        "'first instructions; model large' (1-5); doing them again cost about $0.10 last time; "
+        "--refresh-stale does them again, --accept-stale keeps them"
+    )
+    assert made.refresh_cost_usd == pytest.approx(0.1)
+
+
+def test_another_version_of_the_stage_is_named(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LaterStage, "version", "2")
+    made = plan(shop.another_workshop(), ALL)
+    assert {why.words() for why in made.stale.values()} == {
+        "the model or the instructions changed from version 1 to version 2"
+    }
+
+
+def test_an_output_that_says_something_else_than_the_checkpoint_is_not_quoted(
+    shop: Shop, later: LaterStage
+) -> None:
+    later.recipe = "second instructions"
+    enqueue(shop.another_workshop(), Request(SCAN, LATER, accept_stale=True))
+    later.recipe = "third instructions"
+    made = plan(shop.another_workshop(), ALL)
+    assert {why.words() for why in made.stale.values()} == {"the model or the instructions changed"}
+
+
+def test_without_a_model_only_what_pages_are_made_from_is_compared(shop: Shop, later: LaterStage) -> None:
+    redo_earlier(shop, 3)
+    later.recipe = "second instructions"
+    workshop = workshop_with(shop, correction_model="")
+    found = find_stale(workshop, SCAN, LATER, records(shop))
+    assert {page: why.words() for page, why in found.items()} == {3: ITS_OCR}
+    assert {page: why.words() for page, why in verify(workshop, SCAN, LATER).stages[0].stale.items()} == {
+        3: ITS_OCR
+    }
+
+
+def test_without_the_engine_only_what_pages_are_made_from_is_compared(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STAGES, STAGE, lambda _settings: UninstalledStage())
+    assert reasons(shop, STAGE) == {}
+
+
+def test_records_that_say_nothing_of_it_are_never_stale(shop: Shop, later: LaterStage) -> None:
+    redo_earlier(shop, 2)
+    later.recipe = "second instructions"
+    with form_of(shop, LATER) as form:
+        for record in form["pages"].values():
+            record["made_from"] = ""
+    assert reasons(shop) == {}
+
+
+def test_stale_pages_count_as_complete_until_somebody_decides(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    redo_earlier(shop, 2, 4, 5)
+    for made in (plan(shop.another_workshop(), ALL), enqueue(shop.another_workshop(), ALL)):
+        assert (made.skipped, made.remaining, made.enqueued) == (5, [], [])
+        assert made.stale_are is StaleAre.SHOWN
+        (line,) = said(made, capsys)
+        assert line == (
+            f"3 pages are stale: their {STAGE} changed (2, 4-5); doing them again cost about $0.06 last time; "
+            "--refresh-stale does them again, --accept-stale keeps them"
+        )
+        form = words.plan_json(made, dry_run=False)
+        assert form["stale"] == [{"page": page, "reason": ITS_OCR} for page in (2, 4, 5)]
+        assert form["refresh_cost_usd"] == pytest.approx(0.06)
+
+
+def test_only_pages_of_the_range_are_told_of(shop: Shop) -> None:
+    redo_earlier(shop, 2, 4)
+    request = Request(SCAN, LATER, 3, 5, refresh_stale=True)
+    assert plan(shop.another_workshop(), request).stale.keys() == {4}
+    assert enqueue(shop.another_workshop(), request).enqueued == [4]
+    assert reasons(shop) == {2: ITS_OCR}
+
+
+def test_a_refresh_does_the_stale_pages_again_and_no_others(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    retired: list[int] = []
+    monkeypatch.setattr(
+        "producer.enqueue.retire_answers", lambda _workshop, _scan, _stage, pages: retired.extend(pages)
+    )
+    redo_earlier(shop, 2, 4)
+    retired.clear()
+    outputs = shop.workshop.outputs(SCAN, LATER)
+    request = Request(SCAN, LATER, refresh_stale=True)
+    would = plan(shop.another_workshop(), request)
+    made = enqueue(shop.another_workshop(), request)
+    for each in (would, made):
+        assert (each.remaining, each.completed, each.skipped) == ([2, 4], 3, 3)
+        assert each.stale.keys() == {2, 4}
+        assert each.cost_saved_usd == pytest.approx(0.06)
+        assert said(each, capsys)[0].endswith("; they are done again")
+    assert made.enqueued == retired == [2, 4]
+    assert outputs.pages() == {1, 3, 5}
+    assert (outputs.path / "set_aside" / outputs.path_of(2).name).exists()
+    work_on(shop, 2, 4)
+    assert outputs.load(2)["text"] == "stamped anew again"
+    assert reasons(shop) == {}
+
+
+def test_a_refresh_without_stale_pages_does_nothing(shop: Shop) -> None:
+    made = enqueue(shop.another_workshop(), Request(SCAN, LATER, refresh_stale=True))
+    assert (made.remaining, made.stale) == ([], {})
+    assert shop.workshop.outputs(SCAN, LATER).pages() == {1, 2, 3, 4, 5}
+
+
+def test_stale_pages_that_are_accepted_are_not_shown_again(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    redo_earlier(shop, 2, 4)
+    before = shop.workshop.outputs(SCAN, LATER).path_of(2).read_bytes()
+    request = Request(SCAN, LATER, accept_stale=True)
+    assert plan(shop.another_workshop(), request).stale.keys() == {2, 4}
+    assert reasons(shop).keys() == {2, 4}, "a dry run accepts nothing"
+    made = enqueue(shop.another_workshop(), request)
+    assert made.remaining == []
+    assert said(made, capsys)[0].endswith("; they are kept, and are not stale from now on")
+    assert reasons(shop) == {}
+    assert shop.workshop.outputs(SCAN, LATER).path_of(2).read_bytes() == before
+    assert enqueue(shop.another_workshop(), request).stale == {}
+
+
+def test_what_was_accepted_is_stale_again_after_the_next_change(shop: Shop) -> None:
+    redo_earlier(shop, 2)
+    enqueue(shop.another_workshop(), Request(SCAN, LATER, accept_stale=True))
+    enqueue(shop.workshop, Request(SCAN, STAGE, 2, 2, resume=False))
+    shop.stage.act = lambda page: stamp(page, "stamped a third time")
+    work_on(shop, 2, stage=STAGE)
+    assert reasons(shop) == {2: ITS_OCR}
+
+
+def test_what_is_accepted_without_the_model_keeps_how_it_was_made(shop: Shop) -> None:
+    redo_earlier(shop, 2)
+    was = records(shop)[2].made_from
+    (why,) = find_stale(workshop_with(shop, correction_model=""), SCAN, LATER, records(shop)).values()
+    assert why.current != was
+    assert why.current.partition(".")[2] == was.partition(".")[2]
+
+
+def test_doing_everything_again_leaves_nothing_stale(shop: Shop) -> None:
+    redo_earlier(shop, 2)
+    request = Request(SCAN, LATER, resume=False)
+    assert plan(shop.another_workshop(), request).stale == {}
+    assert enqueue(shop.another_workshop(), request).stale == {}
+
+
+def test_to_refresh_and_to_accept_at_once_is_refused() -> None:
+    with pytest.raises(InputError, match="say one of the two"):
+        Request(SCAN, LATER, refresh_stale=True, accept_stale=True)
+
+
+def test_a_dry_run_sees_outputs_that_the_checkpoint_does_not_name(shop: Shop) -> None:
+    redo_earlier(shop, 2)
+    with form_of(shop, LATER) as form:
+        form["completed_pages"].remove(2)
+        form["pages"].pop("2")
+    would = plan(shop.another_workshop(), ALL)
+    assert would.stale.keys() == enqueue(shop.another_workshop(), ALL).stale.keys() == {2}
+
+
+def test_a_refresh_through_several_stages_judges_each_by_what_is_complete_before_it(
+    shop: Shop, later: LaterStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redo_earlier(shop, 2)
+    later.recipe = "second instructions"
+    monkeypatch.setattr(StampStage, "version", "2")
+    with form_of(shop, STAGE) as form:
+        form["pages"]["4"]["made_from"] = form["pages"]["5"]["made_from"] = ""
+    first = Request(SCAN, STAGE, refresh_stale=True)
+    requests = requests_through(shop.workshop, first, LATER)
+    would = plan_all(shop.another_workshop(), requests)
+    assert [each.remaining for each in would] == [[1, 2, 3], [4, 5]]
+    workshop = shop.another_workshop()
+    assert [enqueue(workshop, request).remaining for request in requests] == [[1, 2, 3], [4, 5]]
+
+
+def test_verify_shows_stale_pages_and_is_content(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    redo_earlier(shop, 2, 4)
+    verify_command(SCAN)
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        f"{SCAN}/{LATER}: 2 pages are stale: their {STAGE} changed (2, 4); doing them again cost about $0.04 last "
+        f"time; `producer enqueue {SCAN} --stage {LATER}` with --refresh-stale does them again, with "
+        "--accept-stale keeps them"
+    )
+    verify_command(SCAN, as_json=True)
+    form = json.loads(capsys.readouterr().out)
+    assert form["clean"]
+    assert form["findings"] == []
+    assert [
+        (each["stage"], each["page"], each["kind"], each["problem"], each["mendable"]) for each in form["stale"]
+    ] == [(LATER, page, Kind.STALE.value, ITS_OCR, False) for page in (2, 4)]
+    assert form["refresh_cost_usd"] == pytest.approx(0.04)
+
+
+def test_a_repair_leaves_stale_pages_alone(shop: Shop) -> None:
+    redo_earlier(shop, 2, 4)
+    shop.workshop.outputs(SCAN, LATER).path_of(4).unlink()
+    (report,) = verify(shop.another_workshop(), SCAN, LATER).stages
+    assert [finding.kind for finding in report.findings] == [Kind.MISSING]
+    assert report.stale.keys() == {2}, "what is damaged is done again anyway"
+    made = repair(shop.another_workshop(), SCAN, report)
+    assert made is not None
+    assert made.enqueued == [4]
+    assert reasons(shop) == {2: ITS_OCR}
+
+
+def test_a_repair_has_nothing_to_do_about_stale_pages(shop: Shop) -> None:
+    redo_earlier(shop, 2)
+    (report,) = verify(shop.another_workshop(), SCAN, LATER).stages
+    assert repair(shop.another_workshop(), SCAN, report) is None
+
+
+def test_the_command_refreshes_what_is_stale(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    redo_earlier(shop, 2, 4)
+    capsys.readouterr()
+    for dry_run in (True, False):
+        enqueue_command(SCAN, LATER, refresh_stale=True, dry_run=dry_run, as_json=True, wait=False)
+        form = json.loads(capsys.readouterr().out)
+        assert form["remaining_pages"] == [2, 4]
+        assert form["enqueued_pages"] == ([] if dry_run else [2, 4])
+
+
+def test_the_price_of_little_is_not_rounded_to_nothing(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    set_costs(shop, 0.000_4)
+    redo_earlier(shop, 2)
+    (line,) = said(plan(shop.another_workshop(), ALL), capsys)
+    assert "cost less than $0.01 last time" in line
+
+
+@pytest.mark.parametrize("stage", [STAGE, LATER])
+def test_twenty_thousand_pages_are_judged_without_reading_an_output(
+    shop: Shop, stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = range(1, 20_001)
+    sample = records(shop)[1]
+    metadata = shop.workshop.metadata(SCAN)
+    images = tuple(SourceFile(name=f"{page}.png", pages=1, sha256=f"{page:064x}") for page in pages)
+    source = metadata.source.model_copy(update={"kind": "images", "files": images})
+    long_book = metadata.model_copy(update={"source": source, "total_pages": len(pages)})
+    shop.workshop.scan(SCAN).metadata_path.write_text(long_book.model_dump_json())
+    with form_of(shop, STAGE) as form:
+        form["pages"] = {str(page): {"sha256": f"{page:064x}"} for page in pages}
+        form["completed_pages"] = list(pages)
+
+    def fail(_outputs: OutputFolder, page: int) -> NoReturn:
+        raise AssertionError(f"the output of page {page} is read")
+
+    monkeypatch.setattr(OutputFolder, "_read", fail)
+    begun = time.process_time()
+    found = find_stale(shop.another_workshop(), SCAN, stage, dict.fromkeys(pages, sample))
+    assert len(found) == len(pages)
+    assert time.process_time() - begun < 3.0, "hundreds of milliseconds, on a machine that has little else to do"
