@@ -6,10 +6,16 @@ from checkpointing.errors import UnknownNameError
 from worker.engines.make import make_engine
 from worker.settings import Settings
 from worker.stages.base import Stage
+from worker.stages.correction import CorrectionStage
+from worker.stages.fix import FixStage
 from worker.stages.ocr import OcrStage
+from worker.stages.structure import StructureStage
 
 STAGES: dict[str, Callable[[Settings], Stage]] = {
     OcrStage.name: lambda settings: OcrStage(make_engine(settings.ocr_engine, settings.ocr_lang)),
+    CorrectionStage.name: lambda settings: CorrectionStage(vision=settings.correction_vision),
+    FixStage.name: lambda _settings: FixStage(),
+    StructureStage.name: lambda _settings: StructureStage(),
 }
 
 

@@ -38,6 +38,7 @@ def test_the_documented_stage_is_registered_enqueued_and_run(
     ocr.mkdir()
     (ocr / "page_0001.json").write_text(json.dumps(_ocr_output("four words on it")))
 
+    assert enqueue(workshop, Request("book", "ocr")).completed == 1
     made = enqueue(workshop, Request("book", "words"))
     assert made.enqueued == [1]
     outcome = process_page(workshop, PageMessage(scan_id="book", stage="words", page=1))
@@ -45,7 +46,9 @@ def test_the_documented_stage_is_registered_enqueued_and_run(
     commit = workshop.coordinator("book", "words").commit()
     assert commit is not None
     assert commit.completed == [1]
-    assert workshop.outputs("book", "words").load(1) == {"page_number": 1, "words": 4}
+    output = workshop.outputs("book", "words").load(1)
+    assert output.pop("made_from")["inputs"] == {"ocr": workshop.outputs("book", "ocr").sha256(1)}
+    assert output == {"page_number": 1, "words": 4}
     workshop.redis.close()
 
 

@@ -1,0 +1,172 @@
+"""The correction stage: a model puts right what the OCR engine misread, and nothing else.
+
+It sees the page as text, with the end of the page before and the beginning of the page after, because words and
+sentences run on from page to page. A page without any text to correct is a valid result that costs nothing.
+"""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from pydantic import ConfigDict
+
+from checkpointing.errors import PageOutputError
+from worker.layout import RegionType
+from worker.llm.prompt import Prompt
+from worker.llm.reply import Reply
+from worker.stages.asking import ModelInputs, model_inputs, most_tokens, picture_of, recipe_of
+from worker.stages.base import PageOutput, StageInputs
+from worker.stages.ocr import OcrPage, OcrRegion, OcrStage
+from worker.stages.regions import (
+    INSTRUCTIONS,
+    REVISED_TYPES,
+    RevisedPage,
+    RevisedRegion,
+    RevisionAnswer,
+    question,
+    reasons_of,
+    revised,
+    unsure_of,
+    with_flags,
+)
+
+CONTEXT_CHARACTERS = 500
+"""Of the body text of the page before, and of the page after."""
+LEAST_OCR_CONFIDENCE = 0.7
+"""Of a region that was read; below it the picture should be looked at again, however it was corrected."""
+
+_SYSTEM = f"""\
+You correct text that an OCR engine read from a page of a printed book. You are given one page as JSON: its
+`regions`, and for context only, the end of the page before (`before`) and the beginning of the page after
+(`after`), either of which may be empty. Where a picture of the page comes along, it decides.
+
+{INSTRUCTIONS}
+
+Set `needs_review` to true if somebody should compare the page with its picture, because words cannot be made out or
+text seems to be missing, and say why in `reasons`, one short sentence each. Otherwise set it to false, and leave
+`reasons` empty."""
+
+
+class CorrectionAnswer(RevisionAnswer):
+    """What the model answers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, title="correction")
+
+
+class CorrectedPage(RevisedPage):
+    """What the correction stage writes for a page."""
+
+
+class CorrectionStage:
+    """Corrects the text of a page.
+
+    Args:
+        vision: whether the page's picture goes along; the model must be one that sees.
+    """
+
+    name: ClassVar[str] = "correction"
+    output_dir: ClassVar[str] = "corrected"
+    version: ClassVar[str] = "1"
+    depends_on: ClassVar[tuple[str, ...]] = (OcrStage.name,)
+    schema: ClassVar[type[PageOutput]] = CorrectedPage
+    context_pages: ClassVar[int] = 1
+    asks_model: ClassVar[bool] = True
+
+    def __init__(self, vision: bool = False) -> None:
+        self._vision = vision
+
+    @property
+    def recipe(self) -> str:
+        """Its instructions, and whether the model sees the page."""
+        return recipe_of(self.name, self.version, _SYSTEM, *(["vision"] if self._vision else []))
+
+    def prepare(self) -> None:
+        """Nothing is heavy here."""
+
+    def run(self, page: int, inputs: StageInputs) -> CorrectedPage:
+        """Correct one page, numbered from 1.
+
+        Raises:
+            PageOutputError: the page has not been read.
+            AnswerRefusedError: the model's answer makes no sense.
+        """
+        asking = model_inputs(inputs)
+        read = _read(asking, page)
+        regions = tuple(map(_unrevised, read.regions))
+        asked = [region for region in regions if region.type in REVISED_TYPES]
+        if not asked:
+            return CorrectedPage(
+                page_number=page, regions=regions, edits=(), needs_review=False, reasons=(), skipped=True, llm=None
+            )
+
+        def accept(reply: Reply[CorrectionAnswer]) -> CorrectedPage:
+            return _corrected(read, regions, asked, reply)
+
+        return asking.ask(self._prompt(page, asking, asked), accept)
+
+    def _prompt(self, page: int, inputs: ModelInputs, asked: list[RevisedRegion]) -> Prompt[CorrectionAnswer]:
+        before = _body(inputs, page - 1)[-CONTEXT_CHARACTERS:]
+        after = _body(inputs, page + 1)[:CONTEXT_CHARACTERS]
+        return Prompt(
+            system=_SYSTEM,
+            user=question(page, asked, before=before, after=after),
+            answer=CorrectionAnswer,
+            most_tokens=most_tokens(region.text for region in asked),
+            picture=picture_of(inputs.image(page)) if self._vision else None,
+        )
+
+
+def _read(inputs: StageInputs, page: int) -> OcrPage:
+    return OcrPage.model_validate(inputs.output(OcrStage.name, page))
+
+
+def _body(inputs: StageInputs, page: int) -> str:
+    """Body text of a page; empty for one that is not in the book, or was not read."""
+    if not 1 <= page <= inputs.total_pages:
+        return ""
+    try:
+        read = _read(inputs, page)
+    except PageOutputError:
+        return ""
+    return "\n".join(region.text for region in read.regions if region.type is RegionType.BODY)
+
+
+def _unrevised(region: OcrRegion) -> RevisedRegion:
+    return RevisedRegion(
+        id=region.id,
+        type=region.type,
+        text=region.text,
+        original_text=region.text,
+        bbox=region.bbox,
+        reading_order=region.reading_order,
+        needs_review=False,
+    )
+
+
+def _corrected(
+    read: OcrPage, regions: Iterable[RevisedRegion], asked: list[RevisedRegion], reply: Reply[CorrectionAnswer]
+) -> CorrectedPage:
+    texts, edits = revised(regions, asked, reply.answer)
+    asked_ids = {region.id for region in asked}
+    unsure = unsure_of(edits)
+    hard = {
+        region.id: region.confidence
+        for region in read.regions
+        if region.id in asked_ids and region.confidence < LEAST_OCR_CONFIDENCE
+    }
+    said = reasons_of(reply.answer)
+    reasons = (
+        *said,
+        *(f"the edits of {region} are unsure: {mean:.2f} on average" for region, mean in unsure.items()),
+        *(f"{region} was hard to read: confidence {confidence:.2f}" for region, confidence in hard.items()),
+    )
+    # The model's own reasons name no region, so they may be about any that it was asked about.
+    flagged = asked_ids if said else unsure.keys() | hard.keys()
+    return CorrectedPage(
+        page_number=read.page_number,
+        regions=with_flags(texts, flagged),
+        edits=edits,
+        needs_review=bool(reasons),
+        reasons=reasons,
+        skipped=False,
+        llm=reply.llm,
+    )

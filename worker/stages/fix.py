@@ -1,0 +1,116 @@
+"""The fix stage: pages that need a review are compared with their picture by a model that sees.
+
+Only the regions that the doubts are about are asked about. Every other page passes through at no cost.
+"""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from pydantic import ConfigDict
+
+from worker.llm.prompt import Prompt
+from worker.llm.reply import Reply
+from worker.stages.asking import model_inputs, most_tokens, picture_of, recipe_of
+from worker.stages.base import PageOutput, StageInputs
+from worker.stages.correction import CorrectedPage, CorrectionStage
+from worker.stages.regions import (
+    INSTRUCTIONS,
+    RevisedPage,
+    RevisedRegion,
+    RevisionAnswer,
+    question,
+    reasons_of,
+    revised,
+    with_flags,
+)
+
+_SYSTEM = f"""\
+You compare text that was read from a page of a printed book, and corrected once, with the picture of that page.
+You are given the picture, and as JSON those `regions` of the page that are in doubt, in reading order, and the
+`reasons` for the doubt. The picture may show more than these regions; the rest of the page is settled. What the
+picture shows decides.
+
+{INSTRUCTIONS}
+
+Set `needs_review` to true only if a person has to look at the page, because even with the picture you cannot make
+out what is printed, and say why in `reasons`, one short sentence each. Otherwise set it to false, and leave
+`reasons` empty."""
+
+
+class FixAnswer(RevisionAnswer):
+    """What the model answers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, title="fix")
+
+
+class FixedPage(RevisedPage):
+    """What the fix stage writes for a page."""
+
+
+class FixStage:
+    """Settles the doubts about a page by its picture."""
+
+    name: ClassVar[str] = "fix"
+    output_dir: ClassVar[str] = "fixed"
+    version: ClassVar[str] = "1"
+    depends_on: ClassVar[tuple[str, ...]] = (CorrectionStage.name,)
+    schema: ClassVar[type[PageOutput]] = FixedPage
+    context_pages: ClassVar[int] = 0
+    asks_model: ClassVar[bool] = True
+
+    @property
+    def recipe(self) -> str:
+        """Its instructions."""
+        return recipe_of(self.name, self.version, _SYSTEM, "vision")
+
+    def prepare(self) -> None:
+        """Nothing is heavy here."""
+
+    def run(self, page: int, inputs: StageInputs) -> FixedPage:
+        """Settle the doubts about one page, numbered from 1.
+
+        Raises:
+            PageError: the page cannot be rendered.
+            PageOutputError: the page has not been corrected.
+            AnswerRefusedError: the model's answer makes no sense.
+        """
+        asking = model_inputs(inputs)
+        corrected = CorrectedPage.model_validate(asking.output(CorrectionStage.name, page))
+        asked = [region for region in corrected.regions if region.needs_review]
+        if not asked:
+            return FixedPage(
+                page_number=page,
+                regions=corrected.regions,
+                edits=corrected.edits,
+                needs_review=False,
+                reasons=(),
+                skipped=True,
+                llm=None,
+            )
+        prompt = Prompt(
+            system=_SYSTEM,
+            user=question(page, asked, reasons=corrected.reasons),
+            answer=FixAnswer,
+            most_tokens=most_tokens(region.text for region in asked),
+            picture=picture_of(asking.image(page)),
+        )
+
+        def accept(reply: Reply[FixAnswer]) -> FixedPage:
+            return _fixed(corrected, asked, reply)
+
+        return asking.ask(prompt, accept)
+
+
+def _fixed(corrected: CorrectedPage, asked: list[RevisedRegion], reply: Reply[FixAnswer]) -> FixedPage:
+    texts, edits = revised(corrected.regions, asked, reply.answer, corrected.edits)
+    reasons = reasons_of(reply.answer)
+    flagged: Iterable[str] = (region.id for region in asked) if reasons else ()
+    return FixedPage(
+        page_number=corrected.page_number,
+        regions=with_flags(texts, flagged),
+        edits=edits,
+        needs_review=bool(reasons),
+        reasons=reasons,
+        skipped=False,
+        llm=reply.llm,
+    )

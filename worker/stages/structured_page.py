@@ -1,0 +1,96 @@
+"""What the structure stage says of a page: what each region is, what is a heading, what stands in the margins."""
+
+from enum import StrEnum
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from worker.llm.reply import LlmRecord
+from worker.stages.base import PageOutput
+from worker.stages.ocr import Name, Text
+
+HIGHEST_LEVEL, LOWEST_LEVEL = 1, 6
+
+
+class BlockType(StrEnum):
+    """What a region is in the book."""
+
+    TITLE = "title"
+    HEADING = "heading"
+    BODY = "body"
+    CAPTION = "caption"
+    HEADER = "header"
+    FOOTER = "footer"
+    PAGE_NUMBER = "page_number"
+    TABLE = "table"
+    LIST = "list"
+    FOOTNOTE = "footnote"
+    IMAGE = "image"
+    OTHER = "other"
+
+
+class Block(BaseModel):
+    """A region and what it is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    region: Name = Field(description="Id of the region.")
+    type: BlockType
+
+
+class Heading(BaseModel):
+    """Words that head what follows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    region: Name = Field(description="Id of the region that they stand in.")
+    text: Name = Field(description="As printed there, on one line.")
+    level: int = Field(ge=HIGHEST_LEVEL, le=LOWEST_LEVEL, description="1 for a part or chapter of the book.")
+
+
+class StructuredRegion(BaseModel):
+    """A region's text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: Name
+    text: Text
+
+
+class StructuredPage(PageOutput):
+    """What the structure stage writes for a page."""
+
+    printed_page_number: Name | None = Field(description="As printed: `12`, `xiv`; null where none is.")
+    running_head: Name | None
+    running_foot: Name | None
+    headings: tuple[Heading, ...] = Field(description="In reading order.")
+    blocks: tuple[Block, ...] = Field(description="One for each region, in reading order.")
+    regions: tuple[StructuredRegion, ...] = Field(description="In reading order.")
+    skipped: bool = Field(description="Whether no model was asked, because there is no text on the page.")
+    llm: LlmRecord | None = Field(description="How the answer came about; null where no model was asked.")
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Self:
+        texts = {region.id: region.text for region in self.regions}
+        if len(texts) != len(self.regions):
+            raise ValueError("two regions have the same id")
+        if [block.region for block in self.blocks] != [region.id for region in self.regions]:
+            raise ValueError("there must be one block for each region, in the same order")
+        if self.skipped != (self.llm is None):
+            raise ValueError("a page is skipped exactly when no model was asked")
+        for heading in self.headings:
+            if not is_found(heading.text, texts.get(heading.region, "")):
+                raise ValueError(f"the heading {heading.text!r} does not stand in {heading.region}")
+        return self
+
+
+def is_found(words: str, text: str) -> bool:
+    """Whether words stand in a text, however it is broken into lines, set in capitals or punctuated."""
+    letters = _letters(words)
+    if letters:
+        return letters in _letters(text)
+    return bool(words.strip()) and "".join(words.split()) in "".join(text.split())
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))
