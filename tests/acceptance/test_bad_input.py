@@ -95,7 +95,7 @@ def test_a_title_is_shown_word_for_word(deployment: Deployment, source: Path) ->
     ("arguments", "code", "words"),
     [
         (["enqueue", "moby-dik"], 4, "there is no scan 'moby-dik'"),
-        (["enqueue", "moby-dick", "--stage", "fix"], 4, "there is no stage 'fix'; there is: ocr"),
+        (["enqueue", "moby-dick", "--stage", "polish"], 4, "there is no stage 'polish'; there is: ocr"),
         (["enqueue", "moby-dick", "--start-page", "6"], 4, "the book has the pages 1 to 5"),
         (["enqueue", "moby-dick", "--start-page", "4", "--end-page", "2"], 4, "no page range 4 to 2"),
         (["enqueue", "../moby-dick"], 3, "is not a scan id"),

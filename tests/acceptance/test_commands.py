@@ -158,9 +158,9 @@ def test_pages_are_tried_again_by_the_reason_they_were_given_up_for(shop: Deploy
     ("arguments", "code", "words"),
     [
         (["verify", "slip"], 4, "did you mean 'slips'?"),
-        (["verify", SCAN, "--stage", "fix"], 4, "there is no stage 'fix'; there is: ocr"),
+        (["verify", SCAN, "--stage", "polish"], 4, "there is no stage 'polish'; there is: ocr"),
         (["reset", "../slips", "--stage", "work", "--yes"], 3, "is not a scan id"),
-        (["reset", SCAN, "--stage", "fix", "--yes"], 4, "there is no stage 'fix'; there is: ocr"),
+        (["reset", SCAN, "--stage", "polish", "--yes"], 4, "there is no stage 'polish'; there is: ocr"),
     ],
 )
 def test_what_does_not_exist(shop: Deployment, arguments: list[str], code: int, words: str) -> None:
