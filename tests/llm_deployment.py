@@ -18,7 +18,12 @@ MODEL = "a-model"
 
 def ask_provider(deployment: Deployment, provider: Provider) -> None:
     """Let the deployment's stages ask a provider, at its prices."""
-    deployment.environment |= {
+    deployment.environment |= settings_for(provider)
+
+
+def settings_for(provider: Provider) -> dict[str, str]:
+    """What a person sets to have a provider asked, as environment variables."""
+    return {
         "LEAFMARK_LLM_BASE_URL": provider.base_url,
         "LEAFMARK_LLM_API_KEY": "a-key-of-the-test",
         **{f"LEAFMARK_{stage.upper()}_MODEL": MODEL for stage in ASKING},

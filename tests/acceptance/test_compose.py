@@ -21,7 +21,9 @@ from ruamel.yaml import YAML
 
 from producer.embedded import EmbeddedBroker
 from sample import small_page, write_image_folder
+from sample.provider import Provider, running_provider
 from tests.deployment import Deployment, deployment_in
+from tests.llm_deployment import settings_for
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(120)
@@ -59,6 +61,11 @@ class Services:
             "${FLOWER_PASSWORD:?set FLOWER_PASSWORD}": PASSWORD,
         }
         self._executables = {"valkey-server": valkey}
+        self._variables: dict[str, str] = {}
+
+    def ask(self, provider: Provider) -> None:
+        """Set the variables that a person sets who wants a language model asked."""
+        self._variables = settings_for(provider)
 
     def start(self, name: str, *more: str) -> None:
         """Start a service."""
@@ -97,7 +104,7 @@ class Services:
     def _here(self, text: str) -> str:
         for theirs, here in self._replacements.items():
             text = text.replace(theirs, here)
-        return text
+        return re.sub(r"\$\{(\w+):-\}", lambda found: self._variables.get(found[1], ""), text)
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +128,10 @@ def services(tmp_path_factory: pytest.TempPathFactory, broker_of_session: Embedd
         deployment.wait(lambda: len(_known_workers(made)) == WORKERS, 60, "Flower to know the workers")
         assert made.producer("ingest", str(book)) == "slips\n"
         made.producer("enqueue", "slips", "--wait")
+        with running_provider() as provider:
+            made.ask(provider)
+            made.start("asking", "--hostname=asking@compose")
+            made.producer("enqueue", "slips", "--stage", "correction", "--through", "structure", "--wait")
         yield made
 
 
@@ -146,8 +157,9 @@ def _free_port() -> int:
         return port
 
 
-def test_the_services_do_a_book(services: Services) -> None:
+def test_the_services_do_a_book_through_all_stages(services: Services) -> None:
     assert services.deployment.checkpoint("slips")["status"] == "completed"
+    assert (services.deployment.root / "slips" / "structured" / "metadata.json").exists()
     assert services.deployment.pages_done_in_logs("slips") == list(range(1, PAGES + 1))
     assert "completed" in services.producer(*SERVICES["producer"]["command"])
 
@@ -170,12 +182,18 @@ def test_flower_and_its_api_are_closed_to_strangers(
 
 def test_flower_shows_the_workers_and_names_each_page(services: Services) -> None:
     shown = services.flower("/workers", user=USER)
-    assert {"worker0@compose", "worker1@compose"} == _known_workers(services).keys()
-    assert all(name in shown for name in ("worker0@compose", "worker1@compose"))
+    names = {"worker0@compose", "worker1@compose", "asking@compose"}
+    assert names == _known_workers(services).keys()
+    assert all(name in shown for name in names)
 
-    wait_until(lambda: len(_succeeded(services)) == PAGES, 20, "Flower to show every page")
+    stages = ("ocr", "correction", "fix", "structure")
+    wait_until(lambda: len(_succeeded(services)) == len(stages) * PAGES, 20, "Flower to show every page")
     kwargs = {task["kwargs"] for task in _succeeded(services)}
-    assert kwargs == {f"{{'scan_id': 'slips', 'stage': 'ocr', 'page': {page}}}" for page in range(1, PAGES + 1)}
+    assert kwargs == {
+        f"{{'scan_id': 'slips', 'stage': '{stage}', 'page': {page}}}"
+        for stage in stages
+        for page in range(1, PAGES + 1)
+    }
     assert {task["name"] for task in _succeeded(services)} == {"page.process"}
 
 
@@ -210,7 +228,7 @@ def test_the_broker_is_healthy_before_anything_uses_it() -> None:
 def test_every_command_starts_with_what_its_image_has() -> None:
     installed = {*PYPROJECT["project"]["scripts"], "celery"}
     assert any(needed.startswith("celery") for needed in PYPROJECT["project"]["dependencies"])
-    assert {"worker", "flower", "producer"} == OURS
+    assert {"worker", "asking", "flower", "producer"} == OURS
     for name in OURS:
         assert SERVICES[name].get("entrypoint", SERVICES[name]["command"])[0] in installed
     assert SERVICES["redis"]["image"].startswith("valkey/valkey:")
