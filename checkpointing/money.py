@@ -1,8 +1,10 @@
 """Adding dollars without losing any: decimal inside, to the micro-dollar, a plain number in JSON."""
 
+import math
 from decimal import ROUND_HALF_EVEN, ROUND_UP, Decimal
 
 MICRO_DOLLAR = Decimal("0.000001")
+_MOST_PLACES = 6
 
 
 def add_usd(*amounts: float) -> float:
@@ -22,3 +24,11 @@ def micro(usd: Decimal, *, at_most: bool = False) -> int:
 def usd(micro_dollars: int) -> float:
     """Whole micro-dollars as an amount in USD, for JSON."""
     return float(micro_dollars * MICRO_DOLLAR)
+
+
+def dollars(amount: float) -> str:
+    """An amount in USD for people: `$1.92`; of less than a dollar two digits that count: `$0.0031`."""
+    if not 0 < amount < 1:
+        return f"${amount:,.2f}"
+    places = 1 - math.floor(math.log10(amount))
+    return f"${amount:.{min(_MOST_PLACES, max(2, places))}f}"

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from checkpointing.errors import CheckpointError
 from checkpointing.file import CheckpointFile, Signature
 from checkpointing.models import Checkpoint, Status
+from checkpointing.money import dollars
 from producer.status import recent_rate
 
 _POLL_SECONDS = 0.2
@@ -118,7 +119,7 @@ def _words(checkpoint: Checkpoint) -> str:
         parts.append(f"{rate:.2f} pages/s")
     if rate and pending:
         parts.append(f"ETA {_clock(pending / rate)}")
-    parts.append(f"${checkpoint.total_cost_usd:.2f}")
+    parts.append(dollars(checkpoint.total_cost_usd))
     if checkpoint.failed_pages:
         parts.append(f"{len(checkpoint.failed_pages)} quarantined")
     return "  ".join(parts)

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from checkpointing.errors import PageOutputError, StorageError
 from checkpointing.ledger import Ledger, Line, State, ledger_stages
-from checkpointing.money import MICRO_DOLLAR, micro, usd
+from checkpointing.money import MICRO_DOLLAR, dollars, micro, usd
 from checkpointing.storage_errors import storage_error
 from worker.llm.estimate import likely_tokens
 from worker.llm.reply import CostSource, Usage
@@ -144,8 +144,8 @@ def describe(made: Forecast) -> list[str]:
     if expected is None or high is None or median is None or p90 is None:
         return [f"{start}, cost unknown ({made.basis})"]
     return [
-        f"{start}, {_dollars(expected)} expected, {_dollars(high)} at the 90th percentile ({made.basis})",
-        f"{made.stage}: a page costs {_dollars(median)} at the median, {_dollars(p90)} at the 90th percentile",
+        f"{start}, {dollars(expected)} expected, {dollars(high)} at the 90th percentile ({made.basis})",
+        f"{made.stage}: a page costs {dollars(median)} at the median, {dollars(p90)} at the 90th percentile",
     ]
 
 
@@ -332,11 +332,3 @@ def _evenly(ordered: Sequence[int], most: int) -> list[int]:
 
 def _to_float(amount: Decimal) -> float:
     return usd(micro(amount))
-
-
-def _dollars(amount: float) -> str:
-    """`$1.92`; of less than a dollar two digits that count: `$0.0031`."""
-    if not 0 < amount < 1:
-        return f"${amount:,.2f}"
-    places = 1 - math.floor(math.log10(amount))
-    return f"${amount:.{min(6, max(2, places))}f}"

@@ -1,31 +1,53 @@
 """What a run achieved, for the person who waited for it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from checkpointing.models import Checkpoint
+from checkpointing.money import add_usd, dollars
 from checkpointing.outputs import OutputFolder
 
 _EXCERPT_LINES = 4
 _RUNNING_TEXT_CHARACTERS = 30
 
 
-def summarise(checkpoint: Checkpoint, outputs: OutputFolder, pages_before: int, seconds: float) -> list[str]:
-    """Pages done, speed, cost, where the outputs are, and a few lines of the text.
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A stage at the end of a run.
 
-    Args:
-        checkpoint: as it stands at the end.
+    Attributes:
+        checkpoint: as it stands.
         outputs: of the stage.
         pages_before: how many pages were complete when the run began.
-        seconds: how long it took.
     """
-    done = len(checkpoint.pages) - pages_before
+
+    checkpoint: Checkpoint
+    outputs: OutputFolder
+    pages_before: int
+
+
+def summarise(stages: Sequence[Ended], seconds: float) -> list[str]:
+    """Pages done, speed, cost, where the outputs are, and a few lines of the text as the last stage has it.
+
+    Args:
+        stages: in pipeline order; at least one.
+        seconds: how long the run took.
+    """
+    done = max(len(stage.checkpoint.pages) - stage.pages_before for stage in stages)
     speed = f"{done} pages in {seconds:.1f} s ({done / seconds:.2f} pages/s)"
+    cost = add_usd(*(stage.checkpoint.total_cost_usd for stage in stages))
+    excerpts = (_excerpt(stage.checkpoint, stage.outputs) for stage in reversed(stages))
     return [
-        f"{checkpoint.scan_id}/{checkpoint.stage}: {checkpoint.summary()}",
-        f"This run: {speed}; cost over all runs: ${checkpoint.total_cost_usd:.2f}",
-        f"Outputs: {outputs.path}",
-        *(f"  | {line}" for line in _excerpt(checkpoint, outputs)),
+        *(f"{stage.checkpoint.scan_id}/{stage.checkpoint.stage}: {_stands(stage)}" for stage in stages),
+        f"This run: {speed}; cost over all runs: {dollars(cost)}",
+        *(f"Outputs: {stage.outputs.path}" for stage in stages),
+        *(f"  | {line}" for line in next(filter(None, excerpts), [])),
     ]
+
+
+def _stands(stage: Ended) -> str:
+    cost = stage.checkpoint.total_cost_usd
+    return f"{stage.checkpoint.summary()}, {dollars(cost)}" if cost else stage.checkpoint.summary()
 
 
 def _excerpt(checkpoint: Checkpoint, outputs: OutputFolder) -> list[str]:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from checkpointing.errors import in_one_line
+from checkpointing.money import dollars
 from producer.enqueue import Plan, StaleAre
 from producer.forecast import Forecast
 from producer.pages import show_pages
@@ -18,7 +19,6 @@ from producer.status import ScanStatus, StageStatus
 from producer.verify import Report
 
 _MOST_REASONS = 20
-_CENT = 0.01
 _STALE_THEN = {
     StaleAre.SHOWN: "--refresh-stale does them again, --accept-stale keeps them",
     StaleAre.REFRESHED: "they are done again",
@@ -42,7 +42,7 @@ def say_plan(console: Console, plan: Plan) -> None:
     if plan.stale:
         console.print(_stale_line(plan.stale, plan.refresh_cost_usd, _STALE_THEN[plan.stale_are]))
     if plan.skipped and plan.remaining:
-        saved = f", ${plan.cost_saved_usd:.2f} saved" if plan.cost_saved_usd else ""
+        saved = f", {dollars(plan.cost_saved_usd)} saved" if plan.cost_saved_usd else ""
         console.print(f"Resuming: {plan.skipped} of {len(plan.wanted)} pages complete{saved}")
 
 
@@ -153,8 +153,7 @@ def _stale_line(stale: Mapping[int, Why], cost_usd: float, then: str) -> str:
     reasons = ", ".join(f"{reason} ({show_pages(sorted(pages))})" for reason, pages in by_reason.items())
     parts = [f"{len(stale)} pages are stale: {reasons}"]
     if cost_usd:
-        about = f"about ${cost_usd:.2f}" if cost_usd >= _CENT else "less than $0.01"
-        parts.append(f"doing them again cost {about} last time")
+        parts.append(f"doing them cost {dollars(cost_usd)} so far")
     return "; ".join([*parts, then])
 
 
@@ -196,7 +195,7 @@ def _cells(stage: StageStatus) -> list[Text | str]:
         f"{stage.completed}/{stage.total_pages}",
         str(stage.remaining),
         str(stage.failed),
-        f"${stage.total_cost_usd:.2f}",
+        dollars(stage.total_cost_usd),
         f"{stage.pages_per_second:.2f}/s" if stage.pages_per_second else "",
         f"{stage.eta_seconds:.0f} s" if stage.eta_seconds is not None else "",
         _moment(stage.started_at),

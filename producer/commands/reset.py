@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from checkpointing.errors import NotConfirmedError
+from checkpointing.money import dollars
 from producer.commands import options
 from producer.commands.options import ScanId
 from producer.console import notes, results
@@ -38,7 +39,7 @@ def reset_command(
     kept = workshop.outputs(scan_id, stage).path / SET_ASIDE
     results.print(
         f"{scan_id}/{stage}: {done.completed} complete pages forgotten, {done.outputs} outputs are kept in {kept}; "
-        f"${done.total_cost_usd:.2f} stays counted"
+        f"{dollars(done.total_cost_usd)} stays counted"
     )
 
 
@@ -52,7 +53,7 @@ def _ask(there: Reset) -> None:
         raise NotConfirmedError("reset asks first, and here is no terminal to ask on; add --yes if you mean it")
     notes.print(
         f"This forgets {there.scan_id}/{there.stage}: {there.completed} complete pages, {there.outputs} outputs "
-        f"(they are set aside), ${there.total_cost_usd:.2f} spent (it stays counted). Type yes to go on: ",
+        f"(they are set aside), {dollars(there.total_cost_usd)} spent (it stays counted). Type yes to go on: ",
         end="",
     )
     if sys.stdin.readline().strip() != "yes":

@@ -20,7 +20,7 @@ from producer.enqueue import Request, enqueue, plan, requests_through
 from producer.ingest import ingest
 from producer.paying import insist_on_means, set_budget
 from producer.run import Backstage, ParentWatch, announce_broker, interruptible, only_run
-from producer.summary import summarise
+from producer.summary import Ended, summarise
 from worker import flow
 from worker.scan import ScanFolder
 from worker.settings import Settings, load_settings
@@ -97,9 +97,12 @@ def _run(settings: Settings, requests: list[Request], workers: int) -> list[Chec
         raise
     finally:
         backstage.stop()
-    for made, checkpoint in zip(plans, checkpoints, strict=False):
-        for line in summarise(checkpoint, workshop.outputs(made.scan_id, made.stage), made.completed, seconds):
-            results.print(line)
+    ended = [
+        Ended(checkpoint, workshop.outputs(made.scan_id, made.stage), made.completed)
+        for made, checkpoint in zip(plans, checkpoints, strict=False)
+    ]
+    for line in summarise(ended, seconds):
+        results.print(line)
     return checkpoints
 
 

@@ -226,7 +226,7 @@ def test_a_plan_names_the_old_model_and_the_new_one(shop: Shop, capsys: pytest.C
     (line,) = said(made, capsys)
     assert line == (
         "5 pages are stale: the model or the instructions changed from 'first instructions; model tiny' to "
-        "'first instructions; model large' (1-5); doing them again cost about $0.10 last time; "
+        "'first instructions; model large' (1-5); doing them cost $0.10 so far; "
         "--refresh-stale does them again, --accept-stale keeps them"
     )
     assert made.refresh_cost_usd == pytest.approx(0.1)
@@ -286,7 +286,7 @@ def test_stale_pages_count_as_complete_until_somebody_decides(
         assert made.stale_are is StaleAre.SHOWN
         (line,) = said(made, capsys)
         assert line == (
-            f"3 pages are stale: their {STAGE} changed (2, 4-5); doing them again cost about $0.06 last time; "
+            f"3 pages are stale: their {STAGE} changed (2, 4-5); doing them cost $0.060 so far; "
             "--refresh-stale does them again, --accept-stale keeps them"
         )
         form = words.plan_json(made, dry_run=False)
@@ -406,8 +406,8 @@ def test_verify_shows_stale_pages_and_is_content(shop: Shop, capsys: pytest.Capt
     redo_earlier(shop, 2, 4)
     verify_command(SCAN)
     assert capsys.readouterr().out.splitlines()[-1] == (
-        f"{SCAN}/{LATER}: 2 pages are stale: their {STAGE} changed (2, 4); doing them again cost about $0.04 last "
-        f"time; `producer enqueue {SCAN} --stage {LATER}` with --refresh-stale does them again, with "
+        f"{SCAN}/{LATER}: 2 pages are stale: their {STAGE} changed (2, 4); doing them cost $0.040 so far; "
+        f"`producer enqueue {SCAN} --stage {LATER}` with --refresh-stale does them again, with "
         "--accept-stale keeps them"
     )
     verify_command(SCAN, as_json=True)
@@ -452,7 +452,7 @@ def test_the_price_of_little_is_not_rounded_to_nothing(shop: Shop, capsys: pytes
     set_costs(shop, 0.000_4)
     redo_earlier(shop, 2)
     (line,) = said(plan(shop.another_workshop(), ALL), capsys)
-    assert "cost less than $0.01 last time" in line
+    assert "so far" in line
 
 
 @pytest.mark.parametrize("stage", [STAGE, LATER])

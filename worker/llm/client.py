@@ -29,17 +29,15 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel
-
 from checkpointing.errors import SettingsError, in_one_line
 from worker.llm.errors import AnswerRefusedError, ProviderError, ProviderRefusesError
 from worker.llm.prompt import Answer, Prompt
 from worker.llm.raw_answer import RawAnswer, parsed_object, reported_cost, usage_of
+from worker.llm.schemas import schema_name, schema_text, strict_format
 
 if TYPE_CHECKING:
     from openai import APIConnectionError, APIStatusError, OpenAI
     from openai.types.chat import ChatCompletionContentPartParam, ChatCompletionMessageParam
-    from openai.types.shared_params import ResponseFormatJSONSchema
 
 _CONNECTIONS = 256
 _CONNECT_SECONDS = 10.0
@@ -215,7 +213,7 @@ class ModelClient:
             with completions.with_streaming_response.create(
                 model=model,
                 messages=_messages(prompt, strict_schema=dialect.strict_schema),
-                response_format=_response_format(prompt.answer) if dialect.strict_schema else omit,
+                response_format=strict_format(prompt.answer) if dialect.strict_schema else omit,
                 temperature=prompt.temperature if dialect.temperature else omit,
                 max_tokens=omit if dialect.completion_tokens else prompt.most_tokens,
                 max_completion_tokens=prompt.most_tokens if dialect.completion_tokens else omit,
@@ -293,10 +291,9 @@ def _host_of(base_url: str) -> str:
 def _messages(prompt: Prompt[Answer], *, strict_schema: bool) -> "list[ChatCompletionMessageParam]":
     system = prompt.system
     if not strict_schema:
-        schema = json.dumps(prompt.answer.model_json_schema(), ensure_ascii=False)
         system = (
             f"{system}\n\nAnswer with one JSON object and nothing else. It must match this JSON schema.\n"
-            f"Answer schema: {_schema_name(prompt.answer)}\n{schema}"
+            f"Answer schema: {schema_name(prompt.answer)}\n{schema_text(prompt.answer)}"
         )
     words: ChatCompletionContentPartParam = {"type": "text", "text": prompt.user}
     if prompt.picture is None:
@@ -305,21 +302,6 @@ def _messages(prompt: Prompt[Answer], *, strict_schema: bool) -> "list[ChatCompl
     url = f"data:{prompt.picture.media_type};base64,{data}"
     parts: list[ChatCompletionContentPartParam] = [words, {"type": "image_url", "image_url": {"url": url}}]
     return [{"role": "system", "content": system}, {"role": "user", "content": parts}]
-
-
-def _response_format(answer: type[BaseModel]) -> "ResponseFormatJSONSchema":
-    # The library's own way to a schema as strict servers want it: all required, nothing extra, `$ref`s alone.
-    from openai import pydantic_function_tool  # noqa: PLC0415
-
-    schema = pydantic_function_tool(answer)["function"]["parameters"]
-    return {
-        "type": "json_schema",
-        "json_schema": {"name": _schema_name(answer), "strict": True, "schema": schema},
-    }
-
-
-def _schema_name(answer: type[BaseModel]) -> str:
-    return str(answer.model_json_schema().get("title", answer.__name__)).lower()
 
 
 def _within(chunks: Iterable[bytes], deadline: float) -> Iterator[bytes]:

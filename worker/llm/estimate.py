@@ -10,7 +10,6 @@ for each row of them (Pixtral), and no less than gpt-4o-mini takes for the large
 each of at most eight tiles. A model that sees less is estimated too high, never too low.
 """
 
-import json
 import math
 import unicodedata
 from decimal import ROUND_UP, Decimal
@@ -20,6 +19,7 @@ from checkpointing.money import MICRO_DOLLAR
 from worker.llm.prices import PriceBook
 from worker.llm.prompt import Answer, Picture, Prompt
 from worker.llm.reply import Usage
+from worker.llm.schemas import schema_text
 
 _BYTES_A_TOKEN = 4
 _FORMS: tuple[Literal["NFC", "NFKC"], ...] = ("NFC", "NFKC")
@@ -34,7 +34,7 @@ _LIKELY_PIXELS_A_TOKEN = 750
 
 def most_tokens_in(prompt: Prompt[Answer]) -> int:
     """The most tokens that a question can be, its picture, its schema and what servers add included."""
-    text = _most_tokens(prompt.system) + _most_tokens(prompt.user) + 2 * _most_tokens(_schema(prompt))
+    text = _most_tokens(prompt.system) + _most_tokens(prompt.user) + 2 * _most_tokens(schema_text(prompt.answer))
     return text + _most_tokens_of_picture(prompt.picture) + _AROUND
 
 
@@ -55,7 +55,11 @@ def likely_tokens_of(prompt: Prompt[Answer]) -> int:
     seen = 0 if picture is None else math.ceil(picture.width * picture.height / _LIKELY_PIXELS_A_TOKEN)
     answered = min(prompt.most_tokens, likely_tokens(prompt.user))
     return (
-        likely_tokens(prompt.system) + likely_tokens(prompt.user) + likely_tokens(_schema(prompt)) + seen + answered
+        likely_tokens(prompt.system)
+        + likely_tokens(prompt.user)
+        + likely_tokens(schema_text(prompt.answer))
+        + seen
+        + answered
     )
 
 
@@ -68,10 +72,6 @@ def _most_tokens_of_picture(picture: Picture | None) -> int:
         return 0
     columns, rows = math.ceil(picture.width / _PATCH), math.ceil(picture.height / _PATCH)
     return max((columns + 1) * rows, _LEAST_OF_PICTURE)
-
-
-def _schema(prompt: Prompt[Answer]) -> str:
-    return json.dumps(prompt.answer.model_json_schema(), ensure_ascii=False)
 
 
 def _encoded(text: str) -> bytes:

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from checkpointing.ledger import Call, Ledger, new_attempt
 from checkpointing.models import now
-from checkpointing.money import micro, usd
+from checkpointing.money import dollars, micro, usd
 from worker.llm.client import CallFailedError, ModelClient
 from worker.llm.errors import AnswerRefusedError, BudgetReachedError, ProviderError, ProviderRefusesError
 from worker.llm.estimate import likely_tokens_of, most_cost
@@ -226,12 +226,12 @@ class PaidCalls:
 
     def _what_is_left(self, call: Call, budget: Decimal | None) -> str:
         reading = self._meter.read()
-        spent = "" if reading is None else f" ${usd(reading.spent):.2f} are spent,"
-        reserved = "" if reading is None or not reading.reserved else f" ${usd(reading.reserved):.2f} reserved,"
+        spent = "" if reading is None else f" {dollars(usd(reading.spent))} are spent,"
+        reserved = "" if reading is None or not reading.reserved else f" {dollars(usd(reading.reserved))} reserved,"
         larger = f"producer enqueue {self._scan_id} --stage {self._stage} --budget USD"
         return (
             f"the budget of ${budget} is reached:{spent}{reserved} and the next page may cost "
-            f"${usd(call.most_micro):.4f}; `{larger}` goes on"
+            f"{dollars(usd(call.most_micro))}; `{larger}` goes on"
         )
 
     def _settled(self, call: Call, raw: RawAnswer) -> Call:

@@ -7,6 +7,8 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
+from worker.llm.schemas import schema_text
+
 Answer = TypeVar("Answer", bound=BaseModel)
 
 
@@ -62,7 +64,7 @@ class Prompt(Generic[Answer]):
         return {
             "model": model,
             "system": self.system,
-            "schema": self.answer.model_json_schema(),
+            "schema": schema_text(self.answer),
             "temperature": self.temperature,
         }
 
