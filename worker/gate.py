@@ -11,6 +11,7 @@ import uuid
 from base64 import b64decode
 from binascii import Error as NotBase64Error
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from queue import Empty
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -175,11 +176,17 @@ class GateChannel(redis.Channel):  # type: ignore[misc]  # the same
     from_transport_options = (*redis.Channel.from_transport_options, "page_limits")
 
     def _create_client(self, asynchronous: bool = False) -> Any:
-        client = super()._create_client(asynchronous)
-        if asynchronous:
-            # The one that takes messages from the queues. Nothing has parsed them yet.
-            client.parse_response = _Reader(client.parse_response, self.page_limits)
+        if not asynchronous:
+            return self._client_for_commands
+        client = super()._create_client(asynchronous=True)
+        # The one that takes messages from the queues. Nothing has parsed them yet.
+        client.parse_response = _Reader(client.parse_response, self.page_limits)
         return client
+
+    @cached_property
+    def _client_for_commands(self) -> Any:
+        """One for all: kombu makes a new one for each message it takes and for each that it acknowledges."""
+        return super()._create_client()
 
     def _receive_one(self, subscription: Any) -> Any:
         """Control commands and events, which reach all workers at once."""
