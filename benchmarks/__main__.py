@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from benchmarks import book, enqueue, kill, memory, resume, throughput
+from benchmarks import book, calls, enqueue, kill, memory, pipeline, resume, throughput
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "throughput": throughput.run,
@@ -12,6 +12,8 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "kill": kill.run,
     "memory": memory.run,
     "book": book.run,
+    "calls": calls.run,
+    "pipeline": pipeline.run,
 }
 
 

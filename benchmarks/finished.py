@@ -1,11 +1,13 @@
-"""A book of which pages are complete already, made in seconds: outputs and checkpoint as workers leave them."""
+"""Books of which pages are complete already, made in seconds: outputs and checkpoint as workers leave them."""
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from checkpointing.models import PageRecord, now
 from tests.work_stage import WorkOutput, WorkStage
+from worker.stages.base import PageOutput
 from worker.workshop import Workshop
 
 # With the rest of the JSON, an output of 7 KB.
@@ -13,28 +15,56 @@ _TEXT = ("leafmark " * 1000)[:6950]
 
 
 def finish_pages(workshop: Workshop, scan_id: str, pages: int, total_pages: int) -> Path:
-    """Make the first pages of a scan complete; returns the folder of its outputs."""
-    outputs = workshop.outputs(scan_id, WorkStage.name)
+    """Make the first pages of a scan complete in the stage `work`; returns the folder of its outputs."""
+
+    def output(page: int) -> PageOutput:
+        return WorkOutput(page_number=page, text=_TEXT)
+
+    return finish_stage(workshop, scan_id, WorkStage.name, output, range(1, pages + 1), total_pages)
+
+
+def finish_stage(
+    workshop: Workshop,
+    scan_id: str,
+    stage: str,
+    output: Callable[[int], PageOutput],
+    pages: range,
+    total_pages: int,
+) -> Path:
+    """Make pages of a scan complete in a stage.
+
+    Args:
+        workshop: the deployment.
+        scan_id: which book.
+        stage: which stage of it.
+        output: makes that of a page.
+        pages: which.
+        total_pages: of the book.
+
+    Returns:
+        The folder of the outputs.
+    """
+    outputs = workshop.outputs(scan_id, stage)
     outputs.path.mkdir()
-    file = workshop.checkpoint_file(scan_id, WorkStage.name)
+    file = workshop.checkpoint_file(scan_id, stage)
     with file.exclusive() as checkpoint:
         checkpoint.total_pages = total_pages
-        checkpoint.request(1, pages)
-        for page in range(1, pages + 1):
-            raw = WorkOutput(page_number=page, text=_TEXT).model_dump_json().encode()
+        checkpoint.request(pages[0], pages[-1])
+        for page in pages:
+            raw = output(page).model_dump_json().encode()
             # Not saved durably: that is not what is measured, and takes minutes.
             outputs.path_of(page).write_bytes(raw)
-            checkpoint.complete(page, _record(raw))
+            checkpoint.complete(page, _record(raw, outputs.schema.version))
         checkpoint.settle()
         file.save(checkpoint)
     os.sync()
     return outputs.path
 
 
-def _record(raw: bytes) -> PageRecord:
+def _record(raw: bytes, version: str) -> PageRecord:
     return PageRecord(
         sha256=hashlib.sha256(raw).hexdigest(),
-        schema_version=WorkStage.version,
+        schema_version=version,
         cost_usd=0.0123,
         seconds=1.234,
         attempts=1,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.report import note, report, seconds_of
+from benchmarks.report import note, peak_bytes, report, seconds_of
 from checkpointing.models import Completion, PageRecord, Status, now
 from producer.embedded import embedded_broker
 from tests.deployment import deployment_in
@@ -53,7 +53,7 @@ def run(page_count: int = 100_000, rounds: int = 5) -> None:
         deployment.wait_until_ready()
         # Not by reading the checkpoint: that alone would keep one core busy.
         deployment.wait(lambda: not workshop.open_stages.all(), 300, "the stage to be closed")
-        peak = max(map(_peak_bytes, (worker.pid, *(child.pid for child in psutil.Process(worker.pid).children()))))
+        peak = max(map(peak_bytes, (worker.pid, *(child.pid for child in psutil.Process(worker.pid).children()))))
         if (status := workshop.checkpoint_file(_SCAN, _STAGE).read().status) is not Status.COMPLETED:
             raise RuntimeError(f"the book is {status}")
     where = f"at {page_count} pages"
@@ -119,10 +119,3 @@ def _commit_seconds(workshop: Workshop, pages: list[int]) -> float:
     if commit is None or commit.completed != pages:
         raise RuntimeError(f"the commit did not merge the pages {pages}: {commit}")
     return commit.seconds
-
-
-def _peak_bytes(pid: int) -> int:
-    """The most memory that a process has had in use so far, as Linux accounts for it."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    kibibytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(kibibytes) * 1024

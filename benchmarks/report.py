@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 
 def report(name: str, value: float, unit: str, yardstick: str, ratio: float | None) -> None:
@@ -32,6 +33,13 @@ def seconds_of(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
+
+
+def peak_bytes(pid: int) -> int:
+    """The most memory that a process has had in use so far, as Linux accounts for it."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    kibibytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(kibibytes) * 1024
 
 
 def note(words: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import enqueue, kill, memory, resume, throughput
+from benchmarks import calls, enqueue, kill, memory, pipeline, resume, throughput
 from benchmarks.report import report
 
 FIELDS = {"name", "value", "unit", "yardstick", "ratio"}
@@ -60,3 +60,16 @@ def test_memory(capsys: pytest.CaptureFixture[str]) -> None:
 def test_throughput(capsys: pytest.CaptureFixture[str]) -> None:
     throughput.run(page_count=30, rounds=1, warm_ups=0)
     assert len([figure for figure in figures(capsys) if figure["ratio"]]) == 4
+
+
+def test_calls(capsys: pytest.CaptureFixture[str]) -> None:
+    calls.run(page_count=12, rounds=1, threads=4, latency_seconds=0.2)
+    rate, memory_peak = figures(capsys)
+    assert (rate["unit"], memory_peak["unit"]) == ("calls/s", "MiB")
+    assert rate["ratio"] <= 1, "faster than threads that do nothing but wait: the provider or the clock is wrong"
+
+
+def test_pipeline(capsys: pytest.CaptureFixture[str]) -> None:
+    pipeline.run(page_count=8, rounds=1, ocr_seconds=0.05, model_seconds=0.1)
+    (figure,) = figures(capsys)
+    assert figure["ratio"]

@@ -1,0 +1,92 @@
+"""How many calls of a slow model one process keeps in flight: the correction of a book by a pool of threads.
+
+The ideal is what so many threads would reach that did nothing but wait for answers: as many rounds of calls as
+the book needs, each as long as an answer takes. Measured is the time from the moment the first call of the book is
+noted in the ledger, which is before it is made, until the last answer is. The beginning and the end of the book,
+where not all threads have something to do, are not left out.
+
+The worker is up and has done a short book before, which also shows the provider all texts: it thinks longer of
+those that it sees for the first time. The provider is a process of its own on the same machine and takes its share
+of the cores, about a millisecond a call.
+"""
+
+import math
+import statistics
+import tempfile
+from pathlib import Path
+
+from benchmarks.asking import provider_process, wait_until_completed
+from benchmarks.ocr_pages import finish_ocr
+from benchmarks.report import note, peak_bytes, report
+from checkpointing.ledger import Call, Ledger, State
+from producer.embedded import embedded_broker
+from tests.deployment import Deployment, deployment_in
+from tests.shop import write_scan
+from worker.app import make_app
+from worker.settings import Settings
+from worker.stages.correction import CorrectionStage
+from worker.workshop import Workshop
+
+_STAGE = CorrectionStage.name
+_MIB = 1 << 20
+
+
+def run(page_count: int = 640, rounds: int = 3, threads: int = 64, latency_seconds: float = 2.0) -> None:
+    """Measure and report.
+
+    Args:
+        page_count: of the book.
+        rounds: how many such books are corrected, one after the other.
+        threads: of the worker.
+        latency_seconds: how long the provider takes for an answer.
+    """
+    ideal = math.ceil(page_count / threads) * latency_seconds
+    with (
+        tempfile.TemporaryDirectory() as name,
+        embedded_broker(Path(name) / "broker") as broker,
+        provider_process(latency_seconds) as provider,
+        deployment_in(Path(name) / "run", broker.url) as deployment,
+    ):
+        deployment.environment |= provider
+        settings = Settings(storage_root=deployment.root, redis_url=broker.url)
+        workshop = Workshop(settings, make_app(settings))
+        worker = deployment.start_worker(threads, "--pool=threads", f"--queues={_STAGE}")
+        deployment.wait_until_ready()
+        _correct(deployment, workshop, "a-short-book", threads)
+        seconds = []
+        for number in range(rounds):
+            calls = _correct(deployment, workshop, f"book-{number}", page_count)
+            seconds.append(_seconds(calls))
+            note(f"{page_count} calls: {seconds[-1]:.2f} s; ideal: {ideal:.2f} s")
+        peak = peak_bytes(worker.pid)
+    measured = statistics.median(seconds)
+    where = f"{threads} calls of {latency_seconds:g} s in flight in one process"
+    report(
+        f"calls a second, {where}",
+        page_count / measured,
+        "calls/s",
+        f"threads that do nothing but wait: {page_count / ideal:.2f} calls/s; at least 0.95 of it is the target",
+        ideal / measured,
+    )
+    report(f"peak memory of that process, {where}", peak / _MIB, "MiB", "none", None)
+
+
+def _correct(deployment: Deployment, workshop: Workshop, scan_id: str, page_count: int) -> list[Call]:
+    """Have a book corrected that was read already; returns the calls that it took."""
+    scan = write_scan(deployment.root, scan_id, page_count)
+    finish_ocr(workshop, scan_id, page_count)
+    deployment.producer("enqueue", scan_id, "--stage", _STAGE)
+    wait_until_completed(deployment, scan_id, _STAGE)
+    ledger = Ledger(scan.path, _STAGE)
+    calls = list(ledger.calls(*State))
+    if [call.page for call in calls if call.answered_at] != list(range(1, page_count + 1)) or len(
+        calls
+    ) != page_count:
+        raise RuntimeError(f"{page_count} pages took {len(calls)} calls, of which not all were answered")
+    return calls
+
+
+def _seconds(calls: list[Call]) -> float:
+    """From the first call to the last answer."""
+    answered = [call.answered_at for call in calls if call.answered_at]
+    return (max(answered) - min(call.asked_at for call in calls)).total_seconds()
