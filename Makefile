@@ -17,6 +17,7 @@ help:
 	@echo "make bench            the figures of docs/performance.md, measured here"
 	@echo "make chaos SECONDS=60 SEED=1 WORKERS=4"
 	@echo "                      faults at random on real workers, and a verdict; without SEED another plan each time"
+	@echo "make chaos MODE=llm   the same for the stages that ask a model, and the provider's bill is the judge"
 	@echo "make clean            remove what these made (.venv, demo)"
 
 demo: $(RUN_STAMP) $(DEMO_BOOK)
@@ -45,8 +46,9 @@ bench: $(DEV_STAMP)
 
 SECONDS ?= 60
 WORKERS ?= 4
+MODE ?= work
 chaos: $(DEV_STAMP)
-	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) --workers $(WORKERS) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) --workers $(WORKERS) --mode $(MODE) $(if $(SEED),--seed $(SEED))
 
 clean:
 	rm -rf .venv demo

@@ -10,6 +10,7 @@ the book is: batches grow instead.
 
 import time
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from redis import Redis
@@ -33,6 +34,10 @@ _FLOCK_TIMEOUT_SECONDS = 2.0
 _KEEP_FOR = (
     "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
 )
+
+
+def _nothing_to_finish(_checkpoint: Checkpoint) -> AbstractSet[int]:
+    return frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,8 @@ class Coordinator:
         file: the checkpoint.
         outputs: of the stage.
         total_pages: of the book, for a checkpoint that does not know it.
-        finish: called before a checkpoint is saved that says `completed`; where it fails, so does the commit.
+        finish: called before a checkpoint is saved that says `completed`. Returns pages whose output is gone: these
+            are to be done again, and nothing is completed. Where it fails, so does the commit.
     """
 
     def __init__(
@@ -75,7 +81,7 @@ class Coordinator:
         file: CheckpointFile,
         outputs: OutputFolder,
         total_pages: int = MOST_PAGES,
-        finish: Callable[[Checkpoint], object] = bool,
+        finish: Callable[[Checkpoint], AbstractSet[int]] = _nothing_to_finish,
     ) -> None:
         self._redis = redis
         self._lock = keys.commit(file.scan_id, file.stage)
@@ -133,8 +139,7 @@ class Coordinator:
             verdicts = [(entry, self._apply(checkpoint, entry)) for entry in entries]
             checkpoint.settle()
             if checkpoint.status is not before or any(changed for _, changed in verdicts):
-                if checkpoint.status is Status.COMPLETED:
-                    self._finish(checkpoint)
+                self._finish_if_completed(checkpoint)
                 self._file.save(checkpoint)
             return Commit(
                 completed=[entry.page for entry, changed in verdicts if changed and isinstance(entry, Completion)],
@@ -144,6 +149,15 @@ class Coordinator:
                 seconds=time.monotonic() - started,
                 summary=checkpoint.summary(),
             )
+
+    def _finish_if_completed(self, checkpoint: Checkpoint) -> None:
+        if checkpoint.status is not Status.COMPLETED:
+            return
+        gone = self._finish(checkpoint)
+        if gone:
+            # Somebody deleted or damaged them since they were merged. The steward sees to them.
+            checkpoint.forget(gone)
+            checkpoint.begin()
 
     def _apply(self, checkpoint: Checkpoint, entry: Entry) -> bool | None:
         """Merge one entry.

@@ -17,25 +17,27 @@ from worker.stages.base import Assembles, Stage
 _MADE_OF = "made_of_sha256"
 
 
-def assemble(stage: Stage, outputs: OutputFolder, checkpoint: Checkpoint) -> bool:
+def assemble(stage: Stage, outputs: OutputFolder, checkpoint: Checkpoint) -> set[int]:
     """Make the file of a stage whose pages are all complete, unless it is there already.
 
     Returns:
-        Whether it was made.
+        Pages whose output has gone since it was checked; then nothing was made.
 
     Raises:
-        PageOutputError: an output has gone since it was checked.
         OSError: the storage failed.
     """
     if not isinstance(stage, Assembles):
-        return False
+        return set()
     path = outputs.path / stage.assembled_name
     pages = sorted(checkpoint.pages.items())
     made_of = hashlib.sha256("".join(f"{page} {record.sha256} " for page, record in pages).encode()).hexdigest()
     with suppress(OSError, ValueError, AttributeError):
         if json.loads(path.read_bytes()).get(_MADE_OF) == made_of:
-            return False
+            return set()
+    gone = {page for page, _ in pages if not outputs.check(page).valid}
+    if gone:
+        return gone
     assembled: dict[str, Any] = stage.assemble(outputs.load(page) for page, _ in pages).model_dump(mode="json")
     data = json.dumps({_MADE_OF: made_of, **assembled}, ensure_ascii=False, indent=1).encode()
     write_durably(path, data, json.loads)
-    return True
+    return set()

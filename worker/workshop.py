@@ -44,6 +44,8 @@ SOCKET_TIMEOUT_SECONDS = 10.0
 # How many scans a process remembers things about; and how many checkpoints, which may be large.
 _KNOWN_SCANS = 64
 _KNOWN_CHECKPOINTS = 8
+# A call that waits longer keeps a worker from other pages, and from stopping.
+_MOST_PAUSE_SECONDS = 20.0
 
 
 def socket_options(redis_url: str) -> dict[str, Any]:
@@ -247,7 +249,14 @@ class Workshop:
             self.redis, self.keys.rates, settings.llm_requests_per_minute, settings.llm_tokens_per_minute
         )
         provider = urlsplit(settings.llm_base_url).hostname or ""
-        return Desk(client, provider, model, settings.price_book(), limits, Backoff(tries=settings.llm_tries))
+        return Desk(
+            client,
+            provider,
+            model,
+            settings.price_book(),
+            limits,
+            Backoff(settings.llm_tries, most_seconds=_MOST_PAUSE_SECONDS),
+        )
 
     def _make_stage(self, name: str) -> Stage:
         return make_stage(name, self.settings)

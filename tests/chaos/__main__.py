@@ -13,11 +13,14 @@ import tempfile
 from pathlib import Path
 
 from tests.chaos.judge import Order, Result
+from tests.chaos.llm_mode import LlmMode
+from tests.chaos.mode import Mode
 from tests.chaos.processes import Warden, end_all, mark
 from tests.chaos.run import Run
 from tests.chaos.storage import enter_namespace
 
 _INTERRUPTED = 130
+_MODES = {mode.name: mode for mode in (Mode, LlmMode)}
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
@@ -34,7 +37,8 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="leafmark-chaos-"))
     token = mark()
     warden = Warden(token)
-    run = Run(Order(arguments.seed, arguments.seconds, arguments.workers), folder)
+    order = Order(arguments.seed, arguments.seconds, arguments.workers)
+    run = Run(order, folder, _MODES[arguments.mode])
     keep = True
     try:
         _say(f"seed {arguments.seed}, {arguments.seconds:g} s of faults, {arguments.workers} workers")
@@ -53,16 +57,17 @@ def main() -> int:
         _tidy(folder, run.history_folder, keep=keep)
         if keep:
             _say(f"the history is in {run.history_folder}")
-        _say(
-            f"to replay: make chaos SECONDS={arguments.seconds:g} SEED={arguments.seed} WORKERS={arguments.workers}"
-        )
+        mode = "" if arguments.mode == Mode.name else f" MODE={arguments.mode}"
+        numbers = f"SECONDS={arguments.seconds:g} SEED={arguments.seed} WORKERS={arguments.workers}"
+        _say(f"to replay: make chaos {numbers}{mode}")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long faults come")
     parser.add_argument("--seed", type=int, help="of the plan of faults; drawn when not given")
-    parser.add_argument("--workers", type=int, default=4, help="how many, with two pages at a time each")
+    parser.add_argument("--workers", type=int, default=4, help="how many, prefork and threads by turns")
+    parser.add_argument("--mode", choices=sorted(_MODES), default=Mode.name, help="what the workers do")
     parser.add_argument("--keep", action="store_true", help="keep the history whatever the verdict")
     arguments = parser.parse_args()
     if arguments.seconds <= 0 or arguments.workers < 1:
@@ -77,6 +82,7 @@ def _replay(arguments: argparse.Namespace) -> list[str]:
         f"--seconds={arguments.seconds:g}",
         f"--seed={arguments.seed}",
         f"--workers={arguments.workers}",
+        f"--mode={arguments.mode}",
     ]
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 
 from tests.chaos.history import Log, busy_pids
+from tests.chaos.mode import Mode
 
-CONCURRENCY = 2
 _RESTART_SECONDS = 0.7
 _POOLS = ("prefork", "threads")
 # Of the longest, claims have to be renewed.
@@ -26,26 +26,27 @@ _REPOSITORY = Path(__file__).parents[2]
 class Worker:
     """One place in the fleet; the process in it changes."""
 
-    def __init__(self, number: int, seed: int) -> None:
+    def __init__(self, number: int, mode: Mode) -> None:
         self.number = number
+        self._mode = mode
         self.pool = _POOLS[number % len(_POOLS)]
         self.process: subprocess.Popen[bytes] | None = None
         self.stopping_since: float | None = None
         self.start_at = 0.0
         self.log_size_at_start = 0
         self.is_ready = False
-        self._rng = random.Random(f"worker {seed} {number}")
+        self._rng = random.Random(f"worker {mode.seed} {number}")
 
     def command(self) -> list[str]:
         options = [
             "-Q",
-            "work",
+            ",".join(self._mode.queues),
             "--pool",
             self.pool,
-            f"--concurrency={CONCURRENCY}",
+            f"--concurrency={self._mode.concurrency[self.pool]}",
             f"--hostname=w{self.number}@%h",
         ]
-        return [sys.executable, "-m", "celery", "-A", "tests.workload", "worker", *options]
+        return [sys.executable, "-m", "celery", "-A", self._mode.application, "worker", *options]
 
     def draw_page_seconds(self) -> float:
         return self._rng.choice(_PAGE_SECONDS)
@@ -70,14 +71,14 @@ class Fleet:
 
     Args:
         count: how many.
-        seed: decides how long pages take with whom.
+        mode: what they do; its seed decides how long pages take with whom.
         environment: theirs; names the journal.
         log_folder: for their output.
         log: of the run.
     """
 
-    def __init__(self, count: int, seed: int, environment: Mapping[str, str], log_folder: Path, log: Log) -> None:
-        self.workers = [Worker(number, seed) for number in range(count)]
+    def __init__(self, count: int, mode: Mode, environment: Mapping[str, str], log_folder: Path, log: Log) -> None:
+        self.workers = [Worker(number, mode) for number in range(count)]
         self.slow_stops = 0
         self._environment = environment
         self._journal = Path(environment["WORK_JOURNAL"])

@@ -8,10 +8,10 @@ from typing import Any
 from tests.chaos import verdict
 from tests.chaos.faults import Faults
 from tests.chaos.history import History, read_attempts
+from tests.chaos.mode import JOURNAL, Mode
 from tests.chaos.scans import Scan
 from tests.chaos.targets import Targets
 
-JOURNAL = "journal"
 LOGS = "logs"
 
 
@@ -47,28 +47,30 @@ class Rest:
     wrong: list[str]
 
 
-def judge(order: Order, targets: Targets, faults: Faults, history_folder: Path, rest: Rest) -> Result:
+def judge(order: Order, targets: Targets, faults: Faults, mode: Mode, rest: Rest) -> Result:
     """Look at everything that was recorded.
 
     Args:
         order: what was asked for.
         targets: with the system at rest.
         faults: those that were.
-        history_folder: with journal and logs; takes the checkpoints when something is wrong.
+        mode: what the run was about; its history folder takes the checkpoints when something is wrong.
         rest: how the system came to rest.
     """
-    scans = targets.scans.all
+    scans, history_folder = targets.scans.all, mode.history_folder
+    looks = [look for scan in scans for look in scan.looks]
     history = History(
         attempts=read_attempts(history_folder / JOURNAL),
-        versions=[version for scan in scans for version in scan.watcher.versions],
+        versions=[version for _, watcher in looks for version in watcher.versions],
         faults=faults.records,
-        disappearances=[each for scan in scans for each in scan.reader.disappearances],
+        disappearances=[each for reader, _ in looks for each in reader.disappearances],
     )
     unsettled = [fault for scan in scans for fault in scan.faults_at_rest()]
     quarantined = sum(" is quarantined " in fault for fault in unsettled)
     again = verdict.processed_again(history)
-    torn = [each for scan in scans for each in scan.reader.torn]
-    regressed = [each for scan in scans for each in scan.reader.regressed] + verdict.regressions(history)
+    torn = [each for reader, _ in looks for each in reader.torn]
+    regressed = [each for reader, _ in looks for each in reader.regressed] + verdict.regressions(history)
+    reckoning = mode.reckon(scans, history)
     overlapping = len(verdict.overlaps(history))
     violations = [
         *rest.wrong,
@@ -79,9 +81,11 @@ def judge(order: Order, targets: Targets, faults: Faults, history_folder: Path, 
         *verdict.vanished(history),
         *verdict.unexplained_overlaps(history),
         *targets.producers.unforeseen,
+        *reckoning.violations,
         *verdict.died_of_errors((history_folder / LOGS).glob("worker-*.log")),
     ]
     figures = {
+        "mode": mode.name,
         "seed": order.seed,
         "seconds": order.seconds,
         "workers": order.workers,
@@ -95,12 +99,13 @@ def judge(order: Order, targets: Targets, faults: Faults, history_folder: Path, 
         "pages_quarantined": quarantined,
         "pages_processed_again_although_valid": len(again),
         "overlapping_attempts": overlapping,
-        "checkpoint_reads": sum(scan.reader.reads for scan in scans),
+        "checkpoint_reads": sum(reader.reads for reader, _ in looks),
         "torn_reads": len(torn),
         "regressed_reads": len(regressed),
         "seconds_to_rest": rest.alone,
         "seconds_to_rest_after_check_of_damaged": rest.checked,
         "workers_slow_to_stop": targets.fleet.slow_stops,
+        **reckoning.figures,
         "violations": violations,
     }
     if violations:

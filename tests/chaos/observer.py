@@ -4,7 +4,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,18 @@ Valid = Callable[[int, bytes], bool]
 
 
 class CheckpointReader:
-    """Reads one checkpoint again and again, and counts what no reader may ever see."""
+    """Reads one checkpoint again and again, and counts what no reader may ever see.
 
-    def __init__(self, path: Path, log: Log) -> None:
-        self._path = path
+    Args:
+        path: of the checkpoint.
+        log: of the run.
+        name: of the scan in the history; by default that of its folder.
+    """
+
+    def __init__(self, path: Path, log: Log, name: str = "") -> None:
+        self.path = path
         self._log = log
-        self._scan_id = path.parent.parent.name
+        self._scan_id = name or path.parent.parent.name
         self._raw: bytes | None = None
         self._revision = -1
         self._cost = 0.0
@@ -51,7 +57,7 @@ class CheckpointReader:
         with self._lock:
             at = time.time()
             try:
-                raw = self._path.read_bytes()
+                raw = self.path.read_bytes()
             except FileNotFoundError:
                 if self._raw is not None:
                     self._note(self.regressed, "the checkpoint is gone")
@@ -94,12 +100,20 @@ class CheckpointReader:
 
 
 class OutputWatcher:
-    """Keeps the versions of every output of one scan."""
+    """Keeps the versions of every output of one scan.
 
-    def __init__(self, folder: Path, valid: Valid, log: Log) -> None:
-        self._folder = folder
+    Args:
+        folder: of the outputs.
+        valid: whether bytes are what the stage writes for a page.
+        log: of the run.
+        name: of the scan in the history; by default that of its folder.
+    """
+
+    def __init__(self, folder: Path, valid: Valid, log: Log, name: str = "") -> None:
+        self.folder = folder
         self._valid = valid
         self._log = log
+        self.scan_id = name or folder.parent.name
         self._current: dict[int, tuple[tuple[int, int], Version]] = {}
         self.versions: list[Version] = []
 
@@ -111,7 +125,7 @@ class OutputWatcher:
         """See what is there."""
         at = time.time()
         found: set[int] = set()
-        with suppress(FileNotFoundError), os.scandir(self._folder) as entries:
+        with suppress(FileNotFoundError), os.scandir(self.folder) as entries:
             for entry in entries:
                 if entry.name.startswith("page_") and entry.name.endswith(".json"):
                     page = int(entry.name[len("page_") : -len(".json")])
@@ -136,7 +150,7 @@ class OutputWatcher:
             return page in self._current  # It changes at this moment; the next look sees to it.
         if known is not None:
             self._end(page)
-        name: Page = (self._folder.parent.name, page)
+        name: Page = (self.scan_id, page)
         version = Version(name, stat.st_ctime, at, valid)
         self.versions.append(version)
         self._current[page] = (key, version)
@@ -149,11 +163,15 @@ class OutputWatcher:
         self._log.write("output gone", scan_id=version.page[0], page=page, last_seen=version.last_seen)
 
 
+Look = tuple[CheckpointReader, OutputWatcher]
+"""Who looks at one stage of one scan."""
+
+
 class Observer:
     """Looks at all scans that it was told of, in a thread of its own."""
 
     def __init__(self) -> None:
-        self._pairs: list[tuple[CheckpointReader, OutputWatcher]] = []
+        self._looks: list[Look] = []
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
         self.error: Exception | None = None
@@ -167,11 +185,11 @@ class Observer:
         self._thread.join(10)
         self._look(outputs=True)
 
-    def watch(self, reader: CheckpointReader, watcher: OutputWatcher) -> None:
-        self._pairs = [*self._pairs, (reader, watcher)]
+    def watch(self, looks: Iterable[Look]) -> None:
+        self._looks = [*self._looks, *looks]
 
-    def forget(self, reader: CheckpointReader) -> None:
-        self._pairs = [pair for pair in self._pairs if pair[0] is not reader]
+    def forget(self, looks: Collection[Look]) -> None:
+        self._looks = [look for look in self._looks if look not in looks]
 
     def _run(self) -> None:
         looks = 0
@@ -183,7 +201,7 @@ class Observer:
             self.error = error
 
     def _look(self, *, outputs: bool) -> None:
-        for reader, watcher in self._pairs:
+        for reader, watcher in self._looks:
             reader.look()
             if outputs:
                 watcher.look()

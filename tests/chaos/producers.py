@@ -8,7 +8,6 @@ from pathlib import Path
 
 from tests.chaos.history import Log
 
-_COMMAND = [sys.executable, "-m", "tests.workload", "enqueue"]
 _REPOSITORY = Path(__file__).parents[2]
 _REPEAT_SECONDS = 1.5
 _UNFORESEEN = 1
@@ -25,11 +24,20 @@ class Producer:
 
 
 class Producers:
-    """Starts producers, and sees to it that every scan that needs it is enqueued once without an error."""
+    """Starts producers, and sees to it that every scan that needs it is enqueued once without an error.
 
-    def __init__(self, environment: Mapping[str, str], log_folder: Path, log: Log) -> None:
+    Args:
+        application: module of the command line.
+        environment: theirs.
+        log_folder: for their output.
+        log: of the run.
+    """
+
+    def __init__(self, application: str, environment: Mapping[str, str], log_folder: Path, log: Log) -> None:
         self.running: list[Producer] = []
         self.unforeseen: list[str] = []
+        self._command = [sys.executable, "-m", application, "enqueue"]
+        self._arguments: dict[str, list[str]] = {}
         self._environment = environment
         self._log_folder = log_folder
         self._log = log
@@ -42,6 +50,10 @@ class Producers:
         """The scans that are not enqueued since they needed it."""
         return set(self._needed_since)
 
+    def introduce(self, scan_id: str, arguments: list[str]) -> None:
+        """Say what the command is told about a scan beside its name."""
+        self._arguments[scan_id] = arguments
+
     def need(self, scan_id: str) -> None:
         """From now on somebody has to enqueue this scan."""
         self._needed_since[scan_id] = time.time()
@@ -52,7 +64,7 @@ class Producers:
         path = self._log_folder / f"producer-{self._count}.log"
         with path.open("wb") as output:
             process = subprocess.Popen(
-                [*_COMMAND, scan_id, "--stage", "work", "--debug"],
+                [*self._command, scan_id, *self._arguments[scan_id], "--debug"],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -10,22 +10,18 @@ from pathlib import Path
 from tests.chaos.faults import Faults
 from tests.chaos.fleet import Fleet
 from tests.chaos.history import Log, read_attempts
-from tests.chaos.judge import JOURNAL, LOGS, Order, Rest, Result, judge
+from tests.chaos.judge import LOGS, Order, Rest, Result, judge
+from tests.chaos.mode import JOURNAL, Mode
 from tests.chaos.observer import Observer
-from tests.chaos.plan import make_plan
 from tests.chaos.processes import TOKEN_VARIABLE
 from tests.chaos.producers import Producers
 from tests.chaos.proxy import FaultProxy
-from tests.chaos.scans import OUTPUT_BYTES, Scans
 from tests.chaos.server import Server
 from tests.chaos.storage import SmallDisk
 from tests.chaos.targets import Targets
 
-MAX_ATTEMPTS = 50
-REST_CAP_SECONDS = 90.0
 _TICK_SECONDS = 0.02
 _FIRST_PAGE_SECONDS = 40.0
-_PROBE_CAP_SECONDS = 45.0
 _PROBE_PAGES_A_WORKER = 12
 _STOP_SECONDS = 30.0
 _TELL_EVERY_SECONDS = 10.0
@@ -39,9 +35,10 @@ class Run:
     Args:
         order: what was asked for.
         folder: `history/` in it is worth keeping, the rest is not.
+        mode: what it is about.
     """
 
-    def __init__(self, order: Order, folder: Path) -> None:
+    def __init__(self, order: Order, folder: Path, mode: type[Mode]) -> None:
         self._order = order
         self._folder = folder
         self.history_folder = folder / "history"
@@ -51,6 +48,7 @@ class Run:
         self._log_folder.mkdir()
         self._log = Log(self.history_folder / "events.jsonl")
         self._told_at = 0.0
+        self._mode = mode(self.history_folder, order.seed)
 
     def run(self) -> Result:
         """Do it all.
@@ -59,18 +57,18 @@ class Run:
             Exception: the harness itself failed. What it started may be left: the caller ends it.
         """
         with closing(self._log), self._targets() as targets:
-            faults = Faults(targets, make_plan(self._order.seed, self._order.seconds), self._log)
+            faults = Faults(targets, self._mode.plan(self._order.seconds), self._log)
             self._make_trouble(targets, faults)
             rest = self._let_alone(targets, faults)
             rest.wrong.extend(self._find_the_deaf(targets, faults))
             targets.fleet.stop(_STOP_SECONDS)
             targets.scans.observer.stop()
-            return judge(self._order, targets, faults, self.history_folder, rest)
+            return judge(self._order, targets, faults, self._mode, rest)
 
     @contextmanager
     def _targets(self) -> Iterator[Targets]:
         """Everything there is, started; without the fleet, which `tend()` starts."""
-        seconds, seed = self._order.seconds, self._order.seed
+        seconds, seed, mode = self._order.seconds, self._order.seed, self._mode
         with ExitStack() as stack:
             root = self._folder / "scans"
             disk = SmallDisk(root, int(_DISK_MEBIBYTES + _DISK_MEBIBYTES_A_SECOND * seconds))
@@ -84,15 +82,15 @@ class Run:
                 **_environment_of_ours(),
                 "LEAFMARK_STORAGE_ROOT": str(root),
                 "LEAFMARK_REDIS_URL": f"redis://127.0.0.1:{proxy.port}/0",
-                "LEAFMARK_MAX_ATTEMPTS": str(MAX_ATTEMPTS),
+                "LEAFMARK_MAX_ATTEMPTS": str(mode.max_attempts),
                 "WORK_JOURNAL": str(self._journal),
-                "WORK_BYTES": str(OUTPUT_BYTES),
+                **mode.start(stack),
             }
-            fleet = Fleet(self._order.workers, seed, environment, self._log_folder, self._log)
-            producers = Producers(environment, self._log_folder, self._log)
+            fleet = Fleet(self._order.workers, mode, environment, self._log_folder, self._log)
+            producers = Producers(mode.application, environment, self._log_folder, self._log)
             observer = Observer()
             observer.start()
-            scans = Scans(root, seed, observer, producers, self._log)
+            scans = mode.scans(root, observer, producers, self._log)
             yield Targets(server, proxy, fleet, producers, disk, scans)
 
     def _make_trouble(self, targets: Targets, faults: Faults) -> None:
@@ -124,21 +122,21 @@ class Run:
         Returns:
             How many seconds that took, and what is wrong about it.
         """
-        started = time.monotonic()
+        started, cap = time.monotonic(), self._mode.rest_cap_seconds
         producers, scans = targets.producers, targets.scans
 
         def is_at_rest() -> bool:
             return not (producers.open_needs or producers.running or scans.unfinished())
 
-        rests = self._tend_until(targets, faults, is_at_rest, REST_CAP_SECONDS, when, add=False)
+        rests = self._tend_until(targets, faults, is_at_rest, cap, when, add=False)
         seconds = round(time.monotonic() - started, 1)
         left = [*scans.unfinished(), *(f"{scan_id} not enqueued" for scan_id in producers.open_needs)]
         self._log.write("rest", rests=rests, seconds=seconds, left=left)
-        return seconds, [] if rests else [f"{when}, not at rest after {REST_CAP_SECONDS:g} s: {', '.join(left)}"]
+        return seconds, [] if rests else [f"{when}, not at rest after {cap:g} s: {', '.join(left)}"]
 
     def _find_the_deaf(self, targets: Targets, faults: Faults) -> list[str]:
         """With everything well again, every worker must take pages."""
-        deadline = time.monotonic() + _PROBE_CAP_SECONDS
+        deadline = time.monotonic() + self._mode.probe_cap_seconds
         unheard = {worker.number for worker in targets.fleet.workers}
         since = time.time()
         while unheard and time.monotonic() < deadline:

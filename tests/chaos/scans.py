@@ -5,36 +5,50 @@ import json
 import random
 import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import ClassVar
 
 from tests.chaos.history import Log
-from tests.chaos.observer import CheckpointReader, Observer, OutputWatcher
+from tests.chaos.observer import CheckpointReader, Look, Observer, OutputWatcher, Valid
 from tests.chaos.producers import Producers
 from tests.chaos.verdict import unsettled
 from tests.shop import write_scan
 
 OUTPUT_BYTES = 1500
 _TEXT = ("leafmark " * 10_000)[:OUTPUT_BYTES]
-_FIRST_PAGES = (240, 30, 12)
-_SHORT_PAGES = (5, 50)
-_WANTED_BACKLOG = 150
 _MOST_OPEN = 6
 # A scan that is complete is still damaged and watched for so long.
 _KEEP_WATCHING_SECONDS = 20.0
 
 
 class Scan:
-    """One scan and who looks at it."""
+    """One scan and who looks at it.
 
-    def __init__(self, root: Path, scan_id: str, pages: int, log: Log) -> None:
+    Args:
+        root: the storage root.
+        scan_id: names it.
+        pages: how many it has.
+        looks: who looks at its stages, in their order. The last one is that which faults damage.
+    """
+
+    def __init__(self, root: Path, scan_id: str, pages: int, looks: list[Look]) -> None:
         self.scan_id = scan_id
         self.pages = pages
         self.folder = root / scan_id
-        self.checkpoint_path = self.folder / "checkpoints" / "work.json"
-        self.reader = CheckpointReader(self.checkpoint_path, log)
-        self.watcher = OutputWatcher(self.folder / "work", is_work_output, log)
+        self.looks = looks
+        self.reader, self.watcher = looks[-1]
         self.is_damaged = False
-        self.completed_at: float | None = None
+        self.done_at: float | None = None
+
+    @property
+    def arguments(self) -> list[str]:
+        """What `producer enqueue` is told beside the scan's name."""
+        return ["--stage", "work"]
+
+    @property
+    def checkpoint_path(self) -> Path:
+        return self.reader.path
 
     @property
     def status(self) -> str:
@@ -44,8 +58,13 @@ class Scan:
     def remaining(self) -> int:
         return self.pages - self.reader.settled
 
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do; that it should not have failed is for the verdict to say."""
+        return self.status in {"completed", "failed"} and self.remaining == 0
+
     def output_path(self, page: int) -> Path:
-        return self.folder / "work" / f"page_{page:04d}.json"
+        return output_path(self.watcher.folder, page)
 
     def faults_at_rest(self) -> list[str]:
         """What is wrong with it now that it should be complete."""
@@ -53,16 +72,8 @@ class Scan:
             checkpoint = json.loads(self.checkpoint_path.read_bytes())
         except (OSError, ValueError) as error:
             return [f"{self.scan_id} has no readable checkpoint at rest: {error}"]
-        return unsettled(checkpoint, self._sound_outputs(), self.scan_id, self.pages)
-
-    def _sound_outputs(self) -> dict[int, str]:
-        sound = {}
-        for page in range(1, self.pages + 1):
-            path = self.output_path(page)
-            raw = path.read_bytes() if path.exists() else b""
-            if has_the_schema(page, raw):
-                sound[page] = hashlib.sha256(raw).hexdigest()
-        return sound
+        pages = range(1, self.pages + 1)
+        return unsettled(checkpoint, sound_outputs(self.watcher.folder, pages, has_the_schema), self.scan_id, pages)
 
 
 class Scans:
@@ -71,51 +82,72 @@ class Scans:
     Args:
         root: the storage root.
         seed: decides how long they are.
+        observer: looks at them.
+        producers: enqueue them.
+        log: of the run.
     """
+
+    first_pages: ClassVar[tuple[int, ...]] = (240, 30, 12)
+    short_pages: ClassVar[tuple[int, int]] = (5, 50)
+    wanted_backlog: ClassVar[int] = 150
 
     def __init__(self, root: Path, seed: int, observer: Observer, producers: Producers, log: Log) -> None:
         self.all: list[Scan] = []
         self.live: list[Scan] = []
-        self._root = root
-        self._rng = random.Random(f"scans {seed}")
+        self.root = root
+        self.seed = seed
         self.observer = observer
+        self.log = log
+        self.made = 0
+        self._rng = random.Random(f"scans {seed}")
         self._producers = producers
-        self._log = log
-        self._made = 0
 
     def add_first(self) -> None:
-        for pages in _FIRST_PAGES:
+        for pages in self.first_pages:
             self.add(pages)
 
     def add(self, pages: int) -> Scan | None:
         """Make a scan and have it enqueued; None where the storage has no room for it."""
-        self._made += 1
-        scan = Scan(self._root, f"book-{self._made}", pages, self._log)
+        self.made += 1
+        scan = self._make(f"book-{self.made}", pages)
         try:
-            write_scan(self._root, scan.scan_id, pages)
+            self._write(scan)
         except OSError:
             shutil.rmtree(scan.folder, ignore_errors=True)
             return None
-        self._log.write("scan made", scan_id=scan.scan_id, pages=pages)
+        self.log.write("scan made", scan_id=scan.scan_id, pages=pages)
         self.all.append(scan)
         self.live.append(scan)
-        self.observer.watch(scan.reader, scan.watcher)
+        self.observer.watch(scan.looks)
+        self._producers.introduce(scan.scan_id, scan.arguments)
         self._producers.need(scan.scan_id)
         return scan
 
+    def _make(self, scan_id: str, pages: int) -> Scan:
+        folder = self.root / scan_id
+        reader = CheckpointReader(folder / "checkpoints" / "work.json", self.log)
+        return Scan(self.root, scan_id, pages, [(reader, OutputWatcher(folder / "work", is_work_output, self.log))])
+
+    def _write(self, scan: Scan) -> None:
+        write_scan(self.root, scan.scan_id, scan.pages)
+
     def tend(self, *, add: bool) -> None:
-        """Note which are complete, stop looking at the old ones, and see to it that there is work."""
+        """Note which are done, stop looking at the old ones, and see to it that there is work."""
         for scan in tuple(self.live):
-            if scan.status != "completed" or scan.is_damaged:
-                scan.completed_at = None
-            elif scan.completed_at is None:
-                scan.completed_at = time.monotonic()
-            elif time.monotonic() - scan.completed_at > _KEEP_WATCHING_SECONDS:
+            if not scan.is_done or scan.is_damaged:
+                scan.done_at = None
+            elif scan.done_at is None:
+                scan.done_at = time.monotonic()
+            elif time.monotonic() - scan.done_at > _KEEP_WATCHING_SECONDS:
                 self.live.remove(scan)
-                self.observer.forget(scan.reader)
-        unfinished = [scan for scan in self.live if scan.status != "completed"]
-        if add and len(unfinished) < _MOST_OPEN and sum(scan.remaining for scan in unfinished) < _WANTED_BACKLOG:
-            self.add(self._rng.randint(*_SHORT_PAGES))
+                self.observer.forget(scan.looks)
+        unfinished = [scan for scan in self.live if not scan.is_done]
+        if (
+            add
+            and len(unfinished) < _MOST_OPEN
+            and sum(scan.remaining for scan in unfinished) < self.wanted_backlog
+        ):
+            self.add(self._rng.randint(*self.short_pages))
 
     def need_checks_of_damaged(self) -> None:
         """Have everything that was damaged enqueued, as somebody must who damaged it."""
@@ -128,14 +160,22 @@ class Scans:
         self._producers.need(scan.scan_id)
 
     def unfinished(self) -> list[str]:
-        return [
-            f"{scan.scan_id} ({scan.status}, {scan.remaining} to do)" for scan in self.live if not is_done(scan)
-        ]
+        return [f"{scan.scan_id} ({scan.status}, {scan.remaining} to do)" for scan in self.live if not scan.is_done]
 
 
-def is_done(scan: Scan) -> bool:
-    """Whether nothing is left to do; that it should not have failed is for the verdict to say."""
-    return scan.status in {"completed", "failed"} and scan.remaining == 0
+def output_path(folder: Path, page: int) -> Path:
+    return folder / f"page_{page:04d}.json"
+
+
+def sound_outputs(folder: Path, pages: Iterable[int], valid: Valid) -> dict[int, str]:
+    """The sha256 of every valid output in a folder, by page."""
+    sound = {}
+    for page in pages:
+        path = output_path(folder, page)
+        raw = path.read_bytes() if path.exists() else b""
+        if valid(page, raw):
+            sound[page] = hashlib.sha256(raw).hexdigest()
+    return sound
 
 
 def is_work_output(page: int, raw: bytes) -> bool:

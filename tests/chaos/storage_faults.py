@@ -39,7 +39,7 @@ class StorageFaults:
             else:
                 for page in pages:
                     damage(scan.output_path(page), fault.variant, rng)
-        record.pages = tuple((scan.scan_id, page) for page in pages)
+        record.pages = tuple((scan.watcher.scan_id, page) for page in pages)
 
     def damage_checkpoint(self, fault: Fault, record: FaultRecord) -> None:
         rng = random.Random(fault.pick)

@@ -130,7 +130,7 @@ def at_rest(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_scan_at_rest_with_everything_in_place_is_well() -> None:
-    assert not unsettled(at_rest(), {1: _SHA, 2: _SHA}, "book", 2)
+    assert not unsettled(at_rest(), {1: _SHA, 2: _SHA}, "book", [1, 2])
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_scan_at_rest_with_everything_in_place_is_well() -> None:
     ],
 )
 def test_what_is_wrong_at_rest_is_named(checkpoint: dict[str, Any], sound: dict[int, str], words: str) -> None:
-    assert words in " ".join(unsettled(checkpoint, sound, "book", 2))
+    assert words in " ".join(unsettled(checkpoint, sound, "book", [1, 2]))
 
 
 def test_a_thread_of_a_worker_that_died_is_found(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,20 +107,28 @@ def vanished(history: History) -> list[str]:
     ]
 
 
-def unsettled(checkpoint: Mapping[str, Any], sound: Mapping[int, str], scan_id: str, pages: int) -> list[str]:
+def unsettled(
+    checkpoint: Mapping[str, Any],
+    sound: Mapping[int, str],
+    scan_id: str,
+    pages: Iterable[int],
+    *,
+    ends: Collection[str] = ("completed",),
+) -> list[str]:
     """What is wrong with a scan at rest.
 
     Args:
         checkpoint: as it stands on disk.
         sound: the sha256 of every valid output, by page.
         scan_id: which scan.
-        pages: how many of it were asked for, from the first.
+        pages: those of it that were asked for.
+        ends: how the stage may stand if nothing is wrong with the pages.
     """
     records = checkpoint.get("pages", {})
     complete = set(checkpoint.get("completed_pages", ()))
     quarantined = {failed["page"]: failed for failed in checkpoint.get("failed_pages", ())}
     found = []
-    for page in range(1, pages + 1):
+    for page in pages:
         name = _named((scan_id, page))
         if page in quarantined:
             failed = quarantined[page]
@@ -131,8 +139,8 @@ def unsettled(checkpoint: Mapping[str, Any], sound: Mapping[int, str], scan_id: 
             found.append(f"{name} is lost: complete without a valid output")
         elif records.get(str(page), {}).get("sha256") != sound[page]:
             found.append(f"{name} is lost: its output is not the one that the checkpoint records")
-    if not found and checkpoint.get("status") != "completed":
-        found.append(f"{scan_id}: every page is complete and its status is {checkpoint.get('status')}")
+    if not found and checkpoint.get("status") not in ends:
+        found.append(f"{scan_id}: every page is as it should be and its status is {checkpoint.get('status')}")
     return found
 
 

@@ -161,6 +161,23 @@ def test_what_all_pages_make_together_is_made_once(shop: Shop) -> None:
     assert path.exists()
 
 
+def test_a_page_that_is_gone_before_the_last_one_comes_is_done_again(shop: Shop, copies: CopyStage) -> None:
+    shop.complete(1, 2, 3, 4, 5)
+    enqueue(shop.workshop, Request(SCAN, COPY))
+    for page in range(1, 5):
+        shop.process(page, stage=COPY)
+    commit(shop, COPY)
+    (shop.root / SCAN / "copies" / "page_0002.json").write_text("{")
+    shop.process(5, stage=COPY)
+    commit(shop, COPY)
+    assert checkpoint(shop.workshop)[:2] == (Status.IN_PROGRESS, [1, 3, 4, 5])
+    assert shop.workshop.checkpoint_file(SCAN, COPY).read().pending() == [2]
+    shop.process(2, stage=COPY)
+    commit(shop, COPY)
+    assert checkpoint(shop.workshop)[0] is Status.COMPLETED
+    assert copies.runs == [1, 2, 3, 4, 5, 2]
+
+
 def test_a_page_whose_source_is_done_again_waits_and_loses_no_attempt(shop: Shop, copies: CopyStage) -> None:
     shop.complete(1, 2, 3, 4, 5)
     enqueue(shop.workshop, Request(SCAN, COPY))

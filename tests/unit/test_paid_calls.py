@@ -184,6 +184,21 @@ def test_a_server_that_fails_is_asked_again_and_leaves_no_trace(make: Make) -> N
     assert sum(office.ledger.sums().spent.values()) == micro(provider.bill().total_usd)
 
 
+def test_a_provider_that_wants_to_be_left_alone_is(make: Make) -> None:
+    office, provider = make(trouble=1.0, kinds=(Trouble.RATE_LIMITED,))
+    for page in range(1, 99):
+        # Until it asks for a whole second: that is longer than a call of this test waits.
+        if office.desk.rest.left_seconds() > 0:
+            break
+        with pytest.raises(CallFailedError):
+            office.calls.ask(page, question(page), text_of)
+    calls = provider.calls
+    with pytest.raises(ProviderError, match="wants no call"):
+        office.calls.ask(1000, question(1000), text_of)
+    assert provider.calls == calls
+    assert office.states() == []
+
+
 def test_a_call_whose_answer_never_came_stays_on_the_books(make: Make) -> None:
     office, provider = make(trouble=1.0, kinds=(Trouble.DROPPED,))
     with pytest.raises(ProviderError):

@@ -7,7 +7,7 @@ it says, and an answer that is there already is used instead of asking again.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeVar
 
@@ -27,14 +27,14 @@ from worker.llm.prompt import Prompt
 from worker.llm.rate_limits import RateLimits
 from worker.llm.raw_answer import RawAnswer, answer_of, reported_cost, usage_of
 from worker.llm.reply import CostSource, LlmRecord, Reply, Usage
-from worker.llm.retries import Backoff
+from worker.llm.retries import Backoff, Rest
 
 Answer = TypeVar("Answer", bound=BaseModel)
 Made = TypeVar("Made")
 
 # How long a page waits for its turn, or for calls of others to come to less than was reserved for them, before it
 # lets another page try.
-_MOST_WAIT_SECONDS = 60.0
+_MOST_WAIT_SECONDS = 15.0
 _LOOK_SECONDS = 0.25
 # An answer that was paid for is worth waiting for a disk that is full.
 _STORAGE_PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -53,6 +53,7 @@ class Desk:
         prices: what it costs.
         limits: calls and tokens a minute, over all machines.
         backoff: how often and when a call is made again.
+        rest: that the provider has asked for.
     """
 
     client: ModelClient
@@ -61,6 +62,7 @@ class Desk:
     prices: PriceBook
     limits: RateLimits
     backoff: Backoff
+    rest: Rest = field(default_factory=Rest)
 
 
 class PaidCalls:
@@ -137,6 +139,9 @@ class PaidCalls:
         failures = 0
         while True:
             self._wait_for_turn(prompt)
+            # While this one waited its claim may have been lost, and somebody else have paid.
+            if failures and (call := self._paid_earlier(page, question)) is not None:
+                return call
             call = self._booked(page, prompt, question)
             try:
                 raw = self._desk.client.send(self._desk.model, prompt)
@@ -147,6 +152,7 @@ class PaidCalls:
                 pause = self._desk.backoff.pause_before(failures, error.retry_after_seconds)
                 log.warning("call failed", error=str(error), failures=failures, again_after=pause)
                 if pause is None:
+                    self._desk.rest.take(error.retry_after_seconds)
                     raise
                 time.sleep(pause)
             except (AnswerRefusedError, ProviderError, ProviderRefusesError):
@@ -158,6 +164,8 @@ class PaidCalls:
 
     def _wait_for_turn(self, prompt: Prompt[Answer]) -> None:
         desk = self._desk
+        if (left := desk.rest.left_seconds()) > 0:
+            raise ProviderError(f"{desk.provider} wants no call of {desk.model} for another {left:.0f} s")
         tokens = likely_tokens_of(prompt)
         if not desk.limits.wait_for_turn(desk.provider, desk.model, tokens, _MOST_WAIT_SECONDS):
             raise ProviderError(f"no turn for a call of {desk.model} within {_MOST_WAIT_SECONDS:g} s")

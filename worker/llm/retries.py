@@ -6,6 +6,7 @@ failed at once do not come back at once. A provider that says how long to wait i
 """
 
 import random as random_numbers
+import time
 from dataclasses import dataclass, field
 from random import Random
 
@@ -50,3 +51,19 @@ class Backoff:
             return None
         # All who were told the same second would come back in it.
         return min(self.most_seconds, retry_after + self.random.uniform(0, self.base_seconds))
+
+
+class Rest:
+    """How long a provider wants to be left alone by this process: longer than a page waits for its turn."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+
+    def take(self, seconds: float | None) -> None:
+        """Leave it alone for so long; None says nothing new."""
+        if seconds is not None:
+            self._until = max(self._until, time.monotonic() + seconds)
+
+    def left_seconds(self) -> float:
+        """How much of that is left; 0 or less when it is over."""
+        return self._until - time.monotonic()
