@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.llm.errors import AnswerRefusedError
+from worker.stages import sense
 from worker.stages.sense import (
+    LEAST_REPEATS,
+    LOOP_SLACK,
     insist_on_length,
     insist_on_no_commentary,
     insist_on_no_loop,
@@ -160,3 +163,23 @@ def test_notes_do_not_run_wild(note: str, kind: str) -> None:
     with pytest.raises(AnswerRefusedError) as refused:
         insist_on_sensible_notes(PROSE, [note])
     assert refused.value.kind == kind
+
+
+@given(
+    phrase=st.text("abcdefgh .,'", min_size=1, max_size=60),
+    extra=st.integers(0, 30),
+    before=st.text("xyz ", max_size=80),
+    after=st.text("xyz ", max_size=80),
+)
+def test_the_quick_look_misses_no_repetition(phrase: str, extra: int, before: str, after: str) -> None:
+    times = max(LEAST_REPEATS, LOOP_SLACK // len(phrase) + 2)
+    line = " ".join(f"{before}|{phrase * times}{(phrase * 31)[:extra]}|{after}".split()).casefold()
+    if any(len(line) > period and _repeats(line, period) for period in range(1, 61)):
+        assert sense._may_repeat(line)
+
+
+def _repeats(line: str, period: int) -> bool:
+    """Whether a phrase of that length is repeated often enough, over more than a loop may take."""
+    same = "".join("=" if one == other else "|" for one, other in zip(line[period:], line, strict=False))
+    longest = max(map(len, same.split("|"))) + period
+    return longest >= LEAST_REPEATS * period and longest > LOOP_SLACK

@@ -36,6 +36,9 @@ LONGEST_NOTE = 1000
 ALIKE = 0.7
 """How alike words must be to count as the same, misread; 1 for the same words."""
 
+# Whatever is repeated over more than LOOP_SLACK characters, LEAST_REPEATS times at the least, has at the least 37
+# that stand a phrase earlier as well: 26 places from which 12 in a row do.
+_IN_A_ROW, _LEAST_ROW = 12, 20
 # Characters that are repeated. Double letters are no repetition; part of a long phrase is one: the rest is misread.
 _SHORTEST_RUN, _LONG_RUN = 3, 12
 _FENCE = "```"
@@ -194,6 +197,8 @@ def _longest_repetition(text: str) -> tuple[str, int]:
     """The phrase that is repeated over the longest stretch of a text, and how long that is, in characters."""
     line = _one_line(text).casefold()
     phrase, longest = "", 0
+    if not _may_repeat(line):
+        return phrase, longest
     for period, starts, runs in _repetitions(line, LEAST_REPEATS):
         widest = int(runs.argmax())
         length = int(runs[widest]) + period
@@ -201,6 +206,25 @@ def _longest_repetition(text: str) -> tuple[str, int]:
             start = int(starts[widest])
             phrase, longest = line[start : start + period], length
     return phrase, longest
+
+
+def _may_repeat(line: str) -> bool:
+    """Whether a text may repeat a phrase over more than LOOP_SLACK characters; said at a fifteenth of the cost.
+
+    In such a stretch some characters in a row are where they were a phrase ago, and again so at the next place.
+    Prose hardly ever has that, and nearly all texts are prose.
+    """
+    last: dict[str, int] = {}
+    row = before = 0
+    for place in range(len(line) - _IN_A_ROW + 1):
+        here = line[place : place + _IN_A_ROW]
+        distance = place - last.get(here, place)
+        last[here] = place
+        row = row + 1 if distance and distance == before else 0
+        if row >= _LEAST_ROW:
+            return True
+        before = distance
+    return False
 
 
 def _most_repeated(text: str, phrase_length: int) -> int:
