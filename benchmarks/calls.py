@@ -1,5 +1,7 @@
 """How many calls of a slow model one process keeps in flight: the correction of a book by a pool of threads.
 
+There are two yardsticks. Bare threads ask the same provider the same questions through the same client, and do
+nothing else: no claim, no ledger, no budget, no output, no checkpoint. They are measured in turn with the worker.
 The ideal is what so many threads would reach that did nothing but wait for answers: as many rounds of calls as
 the book needs, each as long as an answer takes. Measured is the time from the moment the first call of the book is
 noted in the ledger, which is before it is made, until the last answer is. The beginning and the end of the book,
@@ -13,25 +15,34 @@ of the cores, about a millisecond a call.
 import math
 import statistics
 import tempfile
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 from benchmarks.asking import provider_process, wait_until_completed
-from benchmarks.ocr_pages import finish_ocr
-from benchmarks.report import note, peak_bytes, report
+from benchmarks.ocr_pages import finish_ocr, made_up_page
+from benchmarks.report import note, peak_bytes, report, seconds_of
 from checkpointing.ledger import Call, Ledger, State
 from producer.embedded import embedded_broker
 from tests.deployment import Deployment, deployment_in
 from tests.shop import write_scan
 from worker.app import make_app
+from worker.llm.client import ModelClient
+from worker.llm.prompt import Answer, Prompt
+from worker.llm.raw_answer import answer_of
+from worker.llm.reply import CostSource, LlmRecord, Reply, Usage
 from worker.settings import Settings
+from worker.sources.base import PageImage
 from worker.stages.correction import CorrectionStage
 from worker.workshop import Workshop
 
+Made = TypeVar("Made")
 _STAGE = CorrectionStage.name
 _MIB = 1 << 20
 
 
-def run(page_count: int = 640, rounds: int = 3, threads: int = 64, latency_seconds: float = 2.0) -> None:
+def run(page_count: int = 1280, rounds: int = 2, threads: int = 64, latency_seconds: float = 2.0) -> None:
     """Measure and report.
 
     Args:
@@ -53,16 +64,24 @@ def run(page_count: int = 640, rounds: int = 3, threads: int = 64, latency_secon
         worker = deployment.start_worker(threads, "--pool=threads", f"--queues={_STAGE}")
         deployment.wait_until_ready()
         _correct(deployment, workshop, "a-short-book", threads)
-        seconds = []
+        seconds, bare = [], []
         for number in range(rounds):
             calls = _correct(deployment, workshop, f"book-{number}", page_count)
             seconds.append(_seconds(calls))
-            note(f"{page_count} calls: {seconds[-1]:.2f} s; ideal: {ideal:.2f} s")
+            bare.append(seconds_of(lambda: _ask_barely(provider, page_count, threads)))
+            note(f"{page_count} calls: {seconds[-1]:.2f} s; bare threads: {bare[-1]:.2f} s; ideal: {ideal:.2f} s")
         peak = peak_bytes(worker.pid)
-    measured = statistics.median(seconds)
+    measured, barely = statistics.median(seconds), statistics.median(bare)
     where = f"{threads} calls of {latency_seconds:g} s in flight in one process"
     report(
         f"calls a second, {where}",
+        page_count / measured,
+        "calls/s",
+        f"bare threads with the same client: {page_count / barely:.2f} calls/s",
+        barely / measured,
+    )
+    report(
+        f"the same against the ideal, {where}",
         page_count / measured,
         "calls/s",
         f"threads that do nothing but wait: {page_count / ideal:.2f} calls/s; at least 0.95 of it is the target",
@@ -84,6 +103,47 @@ def _correct(deployment: Deployment, workshop: Workshop, scan_id: str, page_coun
     ) != page_count:
         raise RuntimeError(f"{page_count} pages took {len(calls)} calls, of which not all were answered")
     return calls
+
+
+def _ask_barely(provider: Mapping[str, str], page_count: int, threads: int) -> None:
+    """The same questions about as many pages, from so many threads of this process."""
+    client = ModelClient(provider["LEAFMARK_LLM_BASE_URL"], provider["LEAFMARK_LLM_API_KEY"], 60.0)
+    stage, model = CorrectionStage(), provider["LEAFMARK_CORRECTION_MODEL"]
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(lambda page: stage.run(page, _BareInputs(client, model)), range(1, page_count + 1)):
+            pass
+    client.close()
+
+
+class _BareInputs:
+    """Made-up pages, and a model that is simply asked."""
+
+    total_pages = 1 << 20
+
+    def __init__(self, client: ModelClient, model: str) -> None:
+        self._client = client
+        self._model = model
+
+    def image(self, page: int) -> PageImage:
+        raise NotImplementedError(f"nobody needs the picture of page {page}")
+
+    def output(self, _stage: str, page: int) -> dict[str, Any]:
+        return made_up_page(page).model_dump(mode="json")
+
+    def ask(self, prompt: Prompt[Answer], accept: Callable[[Reply[Answer]], Made]) -> Made:
+        raw = self._client.send(self._model, prompt)
+        record = LlmRecord(
+            provider="a-provider",
+            model=self._model,
+            recipe_sha256="0" * 64,
+            request_sha256="0" * 64,
+            usage=Usage(),
+            cost_usd=0.0,
+            cost_source=CostSource.UNPRICED,
+            seconds=raw.seconds,
+            attempts=1,
+        )
+        return accept(Reply(answer_of(raw, prompt.answer), record))
 
 
 def _seconds(calls: list[Call]) -> float:
