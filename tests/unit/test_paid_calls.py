@@ -15,7 +15,7 @@ from checkpointing.ledger import Ledger, State
 from checkpointing.money import micro
 from sample.provider import Behaviour, Provider, Trouble, running_provider
 from worker.llm import paid_calls
-from worker.llm.client import CallFailedError, ModelClient
+from worker.llm.client import ModelClient
 from worker.llm.errors import AnswerRefusedError, BudgetReachedError, ProviderError
 from worker.llm.meter import Meter, Reading
 from worker.llm.paid_calls import Desk, PaidCalls
@@ -23,6 +23,7 @@ from worker.llm.prices import Price, PriceBook
 from worker.llm.prompt import Prompt
 from worker.llm.rate_limits import RateLimits
 from worker.llm.refill import refill
+from worker.llm.refusals import CallFailedError
 from worker.llm.reply import CostSource, Reply
 from worker.llm.retries import Backoff
 

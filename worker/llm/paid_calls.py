@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from checkpointing.ledger import Call, Ledger, new_attempt
 from checkpointing.models import now
 from checkpointing.money import dollars, micro, usd
-from worker.llm.client import CallFailedError, ModelClient
+from worker.llm.client import ModelClient
 from worker.llm.errors import AnswerRefusedError, BudgetReachedError, ProviderError, ProviderRefusesError
 from worker.llm.estimate import likely_tokens_of, most_cost
 from worker.llm.meter import Meter, Reserved
@@ -26,6 +26,7 @@ from worker.llm.prices import PriceBook
 from worker.llm.prompt import Prompt
 from worker.llm.rate_limits import RateLimits
 from worker.llm.raw_answer import RawAnswer, answer_of, reported_cost, usage_of
+from worker.llm.refusals import CallFailedError
 from worker.llm.reply import CostSource, LlmRecord, Reply, Usage
 from worker.llm.retries import Backoff, Rest
 
