@@ -18,7 +18,8 @@ from celery import Celery
 from benchmarks.finished import finish_pages
 from benchmarks.report import note, report, seconds_of
 from producer.embedded import embedded_broker
-from producer.enqueue import Request, enqueue
+from producer.enqueue import enqueue
+from producer.request import Request
 from tests.shop import write_scan
 from tests.workload import WorkStage
 from worker.app import make_app

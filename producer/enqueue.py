@@ -6,21 +6,20 @@ that is complete is left alone, one that a worker holds or a queue carries is no
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import dataclass, replace
 
 from redis.exceptions import RedisError
 
-from checkpointing.errors import BrokerError, InputError, UnknownNameError
-from checkpointing.manager import check_page_range
-from checkpointing.models import Checkpoint, FailedPage, PageRecord, Status, cost_of
-from checkpointing.outputs import OutputFolder, Verdict
+from checkpointing.errors import BrokerError, InputError
+from checkpointing.models import Checkpoint, PageRecord, Status, cost_of
+from checkpointing.outputs import OutputFolder
 from checkpointing.resume import Findings, bring_in_line
 from checkpointing.storage_errors import storage_error
 from producer.folder import set_all_aside
 from producer.pages import runs, show_pages
 from producer.paying import count_books, insist_on_means, recount, retire_answers
 from producer.progress import Counting, uncounted
+from producer.request import Plan, Request, StaleAre
 from producer.stale import Why, cost_of_refresh, find_stale, name_recipes
 from worker.assembly import assemble
 from worker.flow import UPSTREAM, given_up, ready, through, unasked
@@ -28,111 +27,6 @@ from worker.preflight import check_broker
 from worker.provenance import made_from_of
 from worker.scan import ScanMetadata
 from worker.workshop import Workshop
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What somebody wants done.
-
-    Attributes:
-        scan_id: which book.
-        stage: which stage of it.
-        start_page: first page.
-        end_page: last page, included; None for the last of the book.
-        resume: False does every page of the range again.
-        release: instead of a range, pages to let out of quarantine; they get their attempts anew.
-        allow_unpriced: whether a model may be asked whose price nobody knows; its calls count as nothing.
-        refresh_stale: does the stale pages of the range again, and pays for them again.
-        accept_stale: takes the stale pages of the range as made from what is there now.
-
-    Raises:
-        InputError: stale pages are both to be done again and to be kept.
-    """
-
-    scan_id: str
-    stage: str
-    start_page: int = 1
-    end_page: int | None = None
-    resume: bool = True
-    release: frozenset[int] = frozenset()
-    allow_unpriced: bool = False
-    refresh_stale: bool = False
-    accept_stale: bool = False
-
-    def __post_init__(self) -> None:
-        if self.refresh_stale and self.accept_stale:
-            raise InputError(
-                "--refresh-stale does stale pages again, --accept-stale keeps them; say one of the two"
-            )
-
-    def pages(self, total_pages: int) -> list[int]:
-        """The pages it is about, in order.
-
-        Raises:
-            UnknownNameError: one of them is not in the book.
-        """
-        if self.release:
-            if max(self.release) > total_pages:
-                raise UnknownNameError(f"there is no page {max(self.release)}: the book has {total_pages} pages")
-            return sorted(self.release)
-        end = total_pages if self.end_page is None else self.end_page
-        check_page_range(total_pages, self.start_page, end)
-        return list(range(self.start_page, end + 1))
-
-
-class StaleAre(StrEnum):
-    """What becomes of stale pages."""
-
-    SHOWN = "shown"
-    """No more than that: they count as complete."""
-    REFRESHED = "refreshed"
-    ACCEPTED = "accepted"
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is done already and what is left, for one request.
-
-    Attributes:
-        total_pages: of the book.
-        wanted: the pages of the request, in order.
-        completed: complete pages in the whole book.
-        skipped: wanted pages that are complete: these need no work.
-        remaining: wanted pages that need work.
-        enqueued: those of them that went into the queue now; the others are being worked on, wait there, or wait
-            for an earlier stage.
-        waiting: those that wait for an earlier stage.
-        requeued: wanted pages that had an output which does not count, with why.
-        quarantined: wanted pages that were given up on earlier; they are left alone.
-        cost_saved_usd: what the complete pages have cost and need not cost again.
-        total_cost_usd: what the stage has cost over all runs.
-        status: of the stage, after this.
-        set_aside: name of a checkpoint file that could not be used and was replaced; None without one.
-        attempts: those that remaining pages have used up already.
-        stale: wanted pages that were complete and are not made from what is there now, with why.
-        stale_are: what becomes of them.
-        refresh_cost_usd: what they have cost, in USD, as far as is known: about what doing them again costs.
-    """
-
-    scan_id: str
-    stage: str
-    total_pages: int
-    wanted: list[int]
-    completed: int
-    skipped: int
-    remaining: list[int]
-    requeued: dict[int, Verdict]
-    quarantined: list[FailedPage]
-    cost_saved_usd: float
-    total_cost_usd: float
-    status: Status
-    set_aside: str | None = None
-    attempts: dict[int, int] = field(default_factory=dict)
-    stale: dict[int, Why] = field(default_factory=dict)
-    stale_are: StaleAre = StaleAre.SHOWN
-    refresh_cost_usd: float = 0.0
-    enqueued: list[int] = field(default_factory=list)
-    waiting: list[int] = field(default_factory=list)
 
 
 def requests_through(workshop: Workshop, first: Request, last_stage: str | None) -> list[Request]:

@@ -12,9 +12,10 @@ from checkpointing.outputs import OutputFolder
 from checkpointing.storage_errors import storage_error
 from producer.check_stage import StageReport
 from producer.contradictions import cost_of_pages
-from producer.enqueue import Plan, Request, enqueue
+from producer.enqueue import enqueue
 from producer.findings import DAMAGED, Kind
 from producer.pages import runs
+from producer.request import Plan, Request
 from worker.preflight import check_broker
 from worker.workshop import Workshop
 

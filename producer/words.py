@@ -11,9 +11,9 @@ from rich.text import Text
 
 from checkpointing.errors import in_one_line
 from checkpointing.money import dollars
-from producer.enqueue import Plan, StaleAre
 from producer.forecast import Forecast
 from producer.pages import show_pages
+from producer.request import Plan, StaleAre
 from producer.stale import Why
 from producer.status import ScanStatus, StageStatus
 from producer.verify import Report

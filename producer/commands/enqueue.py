@@ -10,10 +10,11 @@ from producer.commands import options
 from producer.commands.options import AllowUnpriced, AsJson, Budget, ScanId, Stage, Through, Wait
 from producer.commands.waiting import INTERRUPTED, wait_for
 from producer.console import notes, print_json, results
-from producer.enqueue import Plan, Request, enqueue, plan_all, requests_through
+from producer.enqueue import enqueue, plan_all, requests_through
 from producer.forecast import Forecast, describe, forecast
 from producer.paying import insist_on_means, set_budget
 from producer.progress import counting_on
+from producer.request import Plan, Request
 from worker.scan import check_scan_id
 from worker.settings import load_settings
 from worker.workshop import Workshop

@@ -13,8 +13,9 @@ from producer.commands import options
 from producer.commands.enqueue import carry_out
 from producer.commands.options import AsJson, ScanId, Stage, Wait
 from producer.console import print_json, results
-from producer.enqueue import Request, plan
+from producer.enqueue import plan
 from producer.pages import parse_pages
+from producer.request import Request
 from worker.scan import check_scan_id
 from worker.settings import load_settings
 

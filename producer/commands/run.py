@@ -16,9 +16,10 @@ from producer.commands.ingest import say_ingested
 from producer.commands.options import AllowUnpriced, Budget, NewScanId, Password, Stage, Through, Title
 from producer.commands.waiting import INTERRUPTED, follow_plans, insist_on_success
 from producer.console import notes, results
-from producer.enqueue import Request, enqueue, plan, requests_through
+from producer.enqueue import enqueue, plan, requests_through
 from producer.ingest import ingest
 from producer.paying import insist_on_means, set_budget
+from producer.request import Request
 from producer.run import Backstage, ParentWatch, announce_broker, interruptible, only_run
 from producer.summary import Ended, summarise
 from worker import flow

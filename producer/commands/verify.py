@@ -9,9 +9,9 @@ from producer import words
 from producer.commands import options
 from producer.commands.options import AsJson, ScanId
 from producer.console import notes, print_json, results
-from producer.enqueue import Plan
 from producer.progress import counting_on
 from producer.repair import repair
+from producer.request import Plan
 from producer.verify import Report, verify, verify_again
 from worker.scan import check_scan_id
 from worker.settings import load_settings

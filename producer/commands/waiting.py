@@ -7,8 +7,8 @@ import typer
 from checkpointing.errors import StageFailedError, StagePausedError
 from checkpointing.models import Checkpoint, Status
 from producer.console import notes
-from producer.enqueue import Plan
 from producer.follow import follow, progress_view
+from producer.request import Plan
 from producer.run import interruptible
 from producer.stall import StallWatch
 from worker.workshop import Workshop

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from producer.embedded import EmbeddedBroker
-from producer.enqueue import Request, enqueue
+from producer.enqueue import enqueue
 from producer.ingest import ingest
+from producer.request import Request
 from sample import small_page, write_image_folder
 from worker.app import make_app
 from worker.messages import PageMessage

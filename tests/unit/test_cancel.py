@@ -8,7 +8,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from checkpointing.errors import BrokerError, UnknownNameError
 from checkpointing.models import Status
 from producer.cancel import cancel
-from producer.enqueue import Request, enqueue
+from producer.enqueue import enqueue
+from producer.request import Request
 from tests.shop import SCAN, STAGE, Shop, make_shop, steward_at_work
 from tests.stages import Stamp, raising, stamp
 from tests.waiting import wait_until

@@ -11,8 +11,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from checkpointing.errors import BrokerError, UnknownNameError
 from checkpointing.models import FailedPage, Status
 from checkpointing.outputs import Problem
-from producer.enqueue import Request, enqueue
+from producer.enqueue import enqueue
 from producer.progress import Step
+from producer.request import Request
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import raising, stamp
 from worker.queue import PageQueue

@@ -7,7 +7,8 @@ import pytest
 
 from checkpointing.errors import InputError, UnknownNameError
 from checkpointing.models import FailedPage, Pause, Status
-from producer.enqueue import Request, enqueue, requests_through
+from producer.enqueue import enqueue, requests_through
+from producer.request import Request
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import CopyStage, Stamp, raising, stamp
 from worker import flow

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from checkpointing.models import FailedPage
-from producer.enqueue import Plan, Request, enqueue, plan
+from producer.enqueue import enqueue, plan
+from producer.request import Plan, Request
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import stamp
 

@@ -10,7 +10,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from checkpointing.errors import BrokerError, CheckpointError, NotConfirmedError, UnknownNameError
 from checkpointing.models import FailedPage, Status
 from producer.commands.reset import reset_command
-from producer.enqueue import Request, enqueue
+from producer.enqueue import enqueue
+from producer.request import Request
 from producer.reset import look, reset
 from producer.verify import verify
 from tests.killed import kill_at

@@ -17,9 +17,10 @@ from producer import words
 from producer.commands.enqueue import enqueue_command
 from producer.commands.verify import verify_command
 from producer.console import notes
-from producer.enqueue import Plan, Request, StaleAre, enqueue, plan, plan_all, requests_through
+from producer.enqueue import enqueue, plan, plan_all, requests_through
 from producer.findings import Kind
 from producer.repair import repair
+from producer.request import Plan, Request, StaleAre
 from producer.stale import find_stale
 from producer.verify import verify
 from tests.shop import SCAN, STAGE, Shop, make_shop

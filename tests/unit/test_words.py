@@ -13,7 +13,7 @@ from checkpointing.outputs import Problem, Verdict
 from producer import words
 from producer.commands.waiting import insist_on_success
 from producer.console import notes, print_json, results
-from producer.enqueue import Plan
+from producer.request import Plan
 from producer.status import ScanStatus, scan_status
 from tests.shop import SCAN, STAGE, Shop, make_shop
 
