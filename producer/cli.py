@@ -13,6 +13,7 @@ from checkpointing.errors import LeafmarkError, in_one_line
 from producer.commands.cancel import cancel_command
 from producer.commands.enqueue import enqueue_command
 from producer.commands.ingest import ingest_command
+from producer.commands.options import opened
 from producer.commands.reset import reset_command
 from producer.commands.retry import retry_command
 from producer.commands.run import run_command
@@ -49,6 +50,8 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001  # whatever nobody foresaw is said in one line as well
         what = f"producer: unexpected error, please report it: {type(error).__name__}: {error} (see --debug)"
         _give_up(what, LeafmarkError.exit_code, debug=debug)
+    finally:
+        opened.close()
 
 
 def _give_up(message: str, exit_code: int, *, debug: bool) -> NoReturn:

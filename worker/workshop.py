@@ -107,6 +107,11 @@ class Workshop:
         """The client of the broker."""
         return self._given_redis or connect(self.settings)
 
+    def close(self) -> None:
+        """Close the connections to the broker, if there are any. Whatever is said afterwards opens them again."""
+        if "redis" in vars(self):
+            self.redis.close()
+
     @cached_property
     def claims(self) -> Claims:
         """The claims of this process."""

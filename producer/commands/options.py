@@ -1,5 +1,6 @@
 """Arguments and options that several commands take, and what they are turned into."""
 
+from contextlib import ExitStack
 from typing import Annotated
 
 import typer
@@ -7,6 +8,9 @@ import typer
 from worker.app import make_app
 from worker.settings import Settings
 from worker.workshop import Workshop
+
+opened = ExitStack()
+"""The workshops of this process: whoever runs a command closes them at its end."""
 
 ScanId = Annotated[str, typer.Argument(metavar="SCAN_ID", help="Id of the scan; `producer status` lists them.")]
 Stage = Annotated[str, typer.Option(help="Stage of the pipeline.")]
@@ -28,5 +32,7 @@ Password = Annotated[str | None, typer.Option(help="Password of an encrypted PDF
 
 
 def open_workshop(settings: Settings) -> Workshop:
-    """The deployment that the settings describe. Nothing is connected yet."""
-    return Workshop(settings, make_app(settings))
+    """The deployment that the settings describe. Nothing is connected yet; `opened` closes what was."""
+    workshop = Workshop(settings, make_app(settings))
+    opened.callback(workshop.close)
+    return workshop
