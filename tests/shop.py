@@ -167,9 +167,9 @@ class Shop:
         return files_under(self.root)
 
     def redis_keys(self) -> dict[bytes, object]:
-        """Everything in the broker, by key."""
+        """Everything in the broker, by key, without what runs out by itself: that may do so at any moment."""
         found: Any = self.redis.keys("*")
-        return {key: self._value_of(key) for key in found}
+        return {key: self._value_of(key) for key in found if self.redis.ttl(key) == -1}
 
     def _value_of(self, key: bytes) -> object:
         readers: dict[bytes, Callable[[], object]] = {

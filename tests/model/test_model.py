@@ -23,7 +23,7 @@ from tests.model.deeds import Action
 from tests.model.ground import PAGES
 from tests.model.world import World
 
-_EXAMPLES = 200
+_EXAMPLES = 100
 _STEPS = 30
 _ASKED_FOR = os.environ.get("LEAFMARK_MODEL_EXAMPLES")
 _SHRINK = os.environ.get("LEAFMARK_MODEL_SHRINK") != "0"
