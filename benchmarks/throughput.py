@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +28,11 @@ from worker.settings import Settings
 from worker.workshop import Workshop
 
 PREFORK = ("--concurrency=2",)
-THREADS = ("--pool=threads", "--concurrency=32")
+Pools = Sequence[tuple[tuple[str, ...], str]]
+POOLS: Pools = (
+    (PREFORK, "2 prefork processes"),
+    (("--pool=threads", "--concurrency=32"), "a pool of 32 threads"),
+)
 _SCAN = "book"
 _SHORT_BOOK = 200
 _TIMEOUT_SECONDS = 600
@@ -38,17 +42,18 @@ _COMPLETED = b'"status":"completed"'
 Measure = Callable[[Deployment], float]
 
 
-def run(page_count: int = 3000, rounds: int = 3, warm_ups: int = 1) -> None:
+def run(page_count: int = 3000, rounds: int = 3, warm_ups: int = 1, pools: Pools = POOLS) -> None:
     """Measure and report.
 
     Args:
         page_count: of the book; the long one is six times as long and two thirds.
         rounds: how often each side is measured.
         warm_ups: rounds before these that do not count.
+        pools: those that are compared with bare Celery in the same pool, with what they are called.
     """
     with tempfile.TemporaryDirectory() as name, embedded_broker(Path(name) / "broker") as broker:
         compare = partial(_compare, Path(name), broker, rounds, warm_ups)
-        for pool, words in ((PREFORK, "2 prefork processes"), (THREADS, "a pool of 32 threads")):
+        for pool, words in pools:
             ours, bare = compare(partial(_leafmark, pool, page_count), partial(_bare, "save", pool, page_count))
             _say(f"completions a second, {words}", ours, "bare Celery task", bare)
         literal, bare = compare(

@@ -28,7 +28,7 @@ from worker.workshop import Workshop
 
 SCAN = "a-book"
 STAGE = StampStage.name
-_HASH = "0" * 64
+SOURCE_SHA256 = "0" * 64
 
 
 Files = dict[str, tuple[int, bytes]]
@@ -54,13 +54,13 @@ def write_scan(root: Path, scan_id: str, pages: int) -> ScanFolder:
     """Make a folder a scan of so many pages, without a source that could be opened."""
     scan = ScanFolder(root, scan_id)
     scan.path.mkdir(parents=True)
-    file = SourceFile(name="a.pdf", pages=pages, sha256=_HASH)
+    file = SourceFile(name="a.pdf", pages=pages, sha256=SOURCE_SHA256)
     metadata = ScanMetadata(
         scan_id=scan_id,
         title="A Book",
         total_pages=pages,
         source=ScanSource(kind="pdf", name="a.pdf", files=(file,)),
-        sha256=_HASH,
+        sha256=SOURCE_SHA256,
         created_at=now(),
     )
     scan.metadata_path.write_text(metadata.model_dump_json())

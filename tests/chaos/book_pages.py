@@ -2,6 +2,7 @@
 
 import random
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 
 import pypdfium2
@@ -56,7 +57,10 @@ def _write_pdf(path: Path, pages: int) -> None:
     document = pypdfium2.PdfDocument.new()
     for _ in range(pages):
         document.new_page(_PAGE_POINTS, _PAGE_POINTS).close()
-    document.save(path)
+    # In memory first: where the storage has no room, an OSError says so.
+    written = BytesIO()
+    document.save(written)
+    path.write_bytes(written.getvalue())
     document.close()
 
 

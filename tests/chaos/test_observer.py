@@ -8,7 +8,7 @@ import pytest
 from checkpointing.atomic import write_durably
 from tests.chaos.history import Log
 from tests.chaos.observer import CheckpointReader, OutputWatcher
-from tests.chaos.scans import OUTPUT_BYTES, is_work_output
+from tests.chaos.scans import is_work_output, work_output
 from tests.chaos.storage import damage, swap
 
 
@@ -96,8 +96,7 @@ def test_a_checkpoint_damaged_on_purpose_may_be_torn_and_start_anew_but_lose_no_
 
 
 def output(page: int) -> bytes:
-    text = ("leafmark " * 10_000)[:OUTPUT_BYTES]
-    return json.dumps({"page_number": page, "text": text}).encode()
+    return json.dumps(work_output(page)).encode()
 
 
 class Watching:
