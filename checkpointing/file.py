@@ -268,6 +268,11 @@ class CheckpointFile:
         if before_ledger:
             # The rest of the total stands in the ledger, and must not be added to it once more.
             checkpoint.metadata["cost_before_ledger_usd"] = min(float(before_ledger[1]), checkpoint.total_cost_usd)
+        elif costs and b'"ledger":{"' in raw:
+            checkpoint.metadata["cost_before_ledger_usd"] = 0.0
+        elif costs and b'"ledger"' not in raw and b'"version":"2.0"' in raw:
+            # Cut off before it tells. Nearly all of it will have been the ledger's.
+            checkpoint.metadata["cost_before_ledger_usd"] = 0.0
         if not self._is_about_us(raw):
             return checkpoint
         total, requested = _TOTAL.search(raw), _REQUESTED.search(raw)
