@@ -33,6 +33,8 @@ _HEAD_BYTES = 512
 # A number that the end of a torn file cuts off is another number.
 _COST = re.compile(rb'"total_cost_usd"\s*:\s*([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?=\s*[,}])')
 _BEFORE_LEDGER = re.compile(rb'"cost_before_ledger_usd"\s*:\s*([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?=\s*[,}])')
+_OF_THIS_VERSION = re.compile(rb'"version"\s*:\s*"2\.0"')
+_NO_LEDGER = re.compile(rb'"ledger"\s*:\s*{\s*}')
 _TOTAL = re.compile(rb'"total_pages"\s*:\s*([0-9]{1,7})\b')
 _REQUESTED = re.compile(rb'"requested"\s*:\s*(\[[\[\]0-9,\s]*\])\s*,')
 _RANGES = TypeAdapter(list[PageRange])
@@ -261,18 +263,7 @@ class CheckpointFile:
     def _salvage(self, raw: bytes) -> Checkpoint:
         """A new checkpoint with what can still be read of a broken one: money above all."""
         checkpoint = self._blank()
-        costs = [float(amount) for amount in _COST.findall(raw)]
-        if costs:
-            checkpoint.raise_cost_to(add_usd(min(max(costs), _MOST_USD)))
-        before_ledger = _BEFORE_LEDGER.search(raw)
-        if before_ledger:
-            # The rest of the total stands in the ledger, and must not be added to it once more.
-            checkpoint.metadata["cost_before_ledger_usd"] = min(float(before_ledger[1]), checkpoint.total_cost_usd)
-        elif costs and b'"ledger":{"' in raw:
-            checkpoint.metadata["cost_before_ledger_usd"] = 0.0
-        elif costs and b'"ledger"' not in raw and b'"version":"2.0"' in raw:
-            # Cut off before it tells. Nearly all of it will have been the ledger's.
-            checkpoint.metadata["cost_before_ledger_usd"] = 0.0
+        self._salvage_money(checkpoint, raw)
         if not self._is_about_us(raw):
             return checkpoint
         total, requested = _TOTAL.search(raw), _REQUESTED.search(raw)
@@ -284,6 +275,20 @@ class CheckpointFile:
         if checkpoint.pending():
             checkpoint.begin()
         return checkpoint
+
+    def _salvage_money(self, checkpoint: Checkpoint, raw: bytes) -> None:
+        """The total, and how much of it was spent before there was a ledger: the rest must not be added again."""
+        costs = [float(amount) for amount in _COST.findall(raw)]
+        if costs:
+            checkpoint.raise_cost_to(add_usd(min(max(costs), _MOST_USD)))
+        before_ledger = _BEFORE_LEDGER.search(raw)
+        if before_ledger:
+            checkpoint.earlier_cost_usd = min(float(before_ledger[1]), checkpoint.total_cost_usd)
+        elif self._seen is not None:
+            checkpoint.earlier_cost_usd = self._seen.checkpoint.earlier_cost_usd
+        elif _OF_THIS_VERSION.search(raw) and not _NO_LEDGER.search(raw):
+            # Cut off before it tells. Nearly all of it will have been the ledger's.
+            checkpoint.earlier_cost_usd = 0.0
 
     def _is_about_us(self, raw: bytes) -> bool:
         """Whether broken JSON still names our scan and stage: the book's length in another's file is not ours."""

@@ -238,6 +238,16 @@ class Checkpoint(BaseModel):
         """Take over a total kept elsewhere, unless ours is larger already."""
         self.metadata["total_cost_usd"] = max(self.total_cost_usd, add_usd(usd))
 
+    @property
+    def earlier_cost_usd(self) -> float:
+        """What the stage had cost before it had a ledger, in USD. It stays part of the total."""
+        unless_noted = 0.0 if self.ledger else self.total_cost_usd
+        return float(self.metadata.get("cost_before_ledger_usd", unless_noted))
+
+    @earlier_cost_usd.setter
+    def earlier_cost_usd(self, usd: float) -> None:
+        self.metadata["cost_before_ledger_usd"] = usd
+
     def note_ledger(self, spent_micro: Mapping[int, int]) -> bool:
         """Take over what pages have cost by the ledger, in micro-dollars.
 
@@ -249,9 +259,9 @@ class Checkpoint(BaseModel):
         news = {page: spent for page, spent in spent_micro.items() if spent > self.ledger.get(page, 0)}
         if not news:
             return False
-        earlier = self.metadata.setdefault("cost_before_ledger_usd", 0.0 if self.ledger else self.total_cost_usd)
+        self.earlier_cost_usd = self.earlier_cost_usd
         self.ledger = {**self.ledger, **news}
-        self.raise_cost_to(add_usd(earlier, usd(sum(self.ledger.values()))))
+        self.raise_cost_to(add_usd(self.earlier_cost_usd, usd(sum(self.ledger.values()))))
         return True
 
     def pause(self, reason: str) -> bool:

@@ -231,6 +231,23 @@ class TestChanging:
             holder.join()
 
 
+LEDGER = {1: 1_000_000, 2: 120_000}
+
+
+def paid(book: Book, earlier_usd: float) -> bytes:
+    """A checkpoint of a stage that has a ledger, and cost something before it had one."""
+    book.checkpoint_path.unlink(missing_ok=True)
+    file = book.checkpoint_file()
+    with file.exclusive() as checkpoint:
+        checkpoint.total_pages = 2
+        checkpoint.request(1, 2)
+        checkpoint.begin()
+        checkpoint.add_cost(earlier_usd)
+        checkpoint.note_ledger(LEDGER)
+        file.save(checkpoint)
+    return book.checkpoint_path.read_bytes()
+
+
 class TestAFileThatCannotBeUsed:
     @pytest.mark.parametrize("kind", UNUSABLE)
     def test_is_kept_under_a_dated_name(self, book: Book, kind: str) -> None:
@@ -278,6 +295,36 @@ class TestAFileThatCannotBeUsed:
                 assert checkpoint.completed_pages == []
                 if length >= end_of_cost:
                     assert checkpoint.total_cost_usd == 12.34
+
+    @pytest.mark.parametrize("earlier_usd", [0.0, 2.0])
+    def test_counts_the_money_in_the_ledger_once_wherever_it_was_cut_off(
+        self, book: Book, earlier_usd: float
+    ) -> None:
+        raw = paid(book, earlier_usd)
+        for length in range(0, len(raw), 3):
+            book.write_checkpoint(raw[:length])
+            with book.checkpoint_file().exclusive() as checkpoint:
+                checkpoint.note_ledger(LEDGER)
+                assert 1.12 <= checkpoint.total_cost_usd <= 1.12 + earlier_usd
+
+    @pytest.mark.parametrize("earlier_usd", [0.0, 2.0])
+    def test_loses_no_money_that_this_process_knows_of(self, book: Book, earlier_usd: float) -> None:
+        raw = paid(book, earlier_usd)
+        for length in range(0, len(raw), 10):
+            book.write_checkpoint(raw)
+            file = book.checkpoint_file()
+            assert file.read().total_cost_usd == 1.12 + earlier_usd
+            book.write_checkpoint(raw[:length])
+            with file.exclusive() as checkpoint:
+                checkpoint.note_ledger(LEDGER)
+                assert checkpoint.total_cost_usd == 1.12 + earlier_usd
+
+    def test_with_no_ledger_yet_keeps_its_cost_beside_that_of_the_ledger(self, book: Book) -> None:
+        raw = written(book)
+        book.write_checkpoint(raw[:-1])
+        with book.checkpoint_file().exclusive() as checkpoint:
+            checkpoint.note_ledger(LEDGER)
+            assert checkpoint.total_cost_usd == 12.34 + 1.12
 
     @pytest.mark.parametrize("kind", ["another book", "another stage", "a newer version", "an unknown status"])
     def test_its_cost_is_not_lost(self, book: Book, kind: str) -> None:
