@@ -4,8 +4,9 @@ There are two yardsticks. Bare threads ask the same provider the same questions 
 nothing else: no claim, no ledger, no budget, no output, no checkpoint. They are measured in turn with the worker.
 The ideal is what so many threads would reach that did nothing but wait for answers: as many rounds of calls as
 the book needs, each as long as an answer takes. Measured is the time from the moment the first call of the book is
-noted in the ledger, which is before it is made, until the last answer is. The beginning and the end of the book,
-where not all threads have something to do, are not left out.
+noted in the ledger, which is before it is made, until the last answer is. The beginning, when all threads begin at
+once and wait for each other, and the end, where not all of them have something to do, are not left out; they cost
+about two seconds each, so the book is long enough for a rate: two minutes.
 
 The worker is up and has done a short book before, which also shows the provider all texts: it thinks longer of
 those that it sees for the first time. The provider is a process of its own on the same machine and takes its share
@@ -42,7 +43,7 @@ _STAGE = CorrectionStage.name
 _MIB = 1 << 20
 
 
-def run(page_count: int = 1280, rounds: int = 2, threads: int = 64, latency_seconds: float = 2.0) -> None:
+def run(page_count: int = 3840, rounds: int = 1, threads: int = 64, latency_seconds: float = 2.0) -> None:
     """Measure and report.
 
     Args:

@@ -26,7 +26,7 @@ class Response:
         body: None to cut the connection instead of answering.
         content_type: of the body.
         headers: others, by name.
-        seconds: to wait before.
+        seconds: from the request's arrival to the answer, unless finding it takes longer.
         call_id: the call's row on the bill, if it has one.
     """
 
