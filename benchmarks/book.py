@@ -83,7 +83,7 @@ def _leafmark(deployment: Deployment, book: Path, scan_id: str, page_count: int)
     workers = [deployment.start_worker() for _ in range(PROCESSES)]
     deployment.wait_until_ready()
     started = time.monotonic()
-    deployment.producer("enqueue", scan_id)
+    deployment.producer_from_its_start("enqueue", scan_id)
     deployment.wait_for_status(scan_id, "completed", timeout=600)
     seconds = time.monotonic() - started
     if len(deployment.outputs(scan_id)) != page_count:

@@ -97,7 +97,7 @@ def _leafmark(pool: tuple[str, ...], pages: int, deployment: Deployment, done_be
     if done_before:
         settings = Settings(storage_root=deployment.root)
         finish_pages(Workshop(settings, app), _SCAN, done_before, done_before + pages)
-    deployment.producer("enqueue", _SCAN, "--stage", "work")
+    deployment.producer_from_its_start("enqueue", _SCAN, "--stage", "work")
     deployment.start_worker_of("tests.workload", *pool, "--queues=work")
     checkpoint = deployment.root / _SCAN / "checkpoints" / "work.json"
     _wait(lambda: _COMPLETED in _head(checkpoint))

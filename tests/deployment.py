@@ -13,6 +13,7 @@ from typing import Any
 from redis import Redis
 
 from checkpointing.keys import Keys
+from tests.command_line import run_command
 from tests.waiting import wait_until
 
 Process = subprocess.Popen[bytes]
@@ -54,16 +55,15 @@ class Deployment:
 
     def producer(self, *arguments: str | Path, expect: int = 0, **environment: str) -> Finished:
         """Run a producer command to its end and insist on its exit code."""
-        done = subprocess.run(
-            [*self._producer, *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            timeout=CLI_TIMEOUT_SECONDS,
-            env={**self.environment, **environment},
-            check=False,
-        )
+        words = [str(argument) for argument in arguments]
+        done = run_command(self._producer[-1], words, {**self.environment, **environment}, CLI_TIMEOUT_SECONDS)
         assert done.returncode == expect, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
+
+    def producer_from_its_start(self, *arguments: str | Path) -> None:
+        """The same with a new interpreter, as a person's is: for those who measure how long it takes."""
+        command = [*self._producer, *map(str, arguments)]
+        subprocess.run(command, capture_output=True, timeout=CLI_TIMEOUT_SECONDS, env=self.environment, check=True)
 
     def start(self, command: list[str], **environment: str) -> Process:
         """Start a process in a session of its own; its output goes to a log that `logs()` shows."""

@@ -50,6 +50,8 @@ def test_damage_is_found_and_mended(shop: Deployment) -> None:
     shop.wait_for_status(SCAN, Status.COMPLETED)
     assert shop.producer("verify", SCAN).stdout == f"{SCAN}/work: {PAGES} pages checked, all in order\n"
 
+    open_stages = shop.root / ".leafmark" / "open"
+    shop.wait(lambda: not any(open_stages.iterdir()), 30, "the steward to close the stage")
     outputs = shop.root / SCAN / "work"
     (outputs / "page_0003.json").unlink()
     (outputs / "page_0005.json").write_bytes((outputs / "page_0006.json").read_bytes())
