@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sample import small_page, write_image_folder
-from tests.deployment import PRODUCER, Deployment, Process
+from tests.deployment import WORKLOAD_PRODUCER, Deployment, Process
+from tests.shop import write_scan
 
 pytestmark = pytest.mark.timeout(180)
 PAGES = 24
@@ -23,8 +24,17 @@ def slips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def book(deployment: Deployment, slips: Path) -> Deployment:
+    """One that is really read."""
     deployment.producer("ingest", slips)
     return deployment
+
+
+@pytest.fixture
+def stand_in(workload: Deployment) -> Deployment:
+    """One whose pages only take their time: the engine makes no difference, and takes the cores."""
+    write_scan(workload.root, SCAN, PAGES)
+    workload.environment["WORK_SECONDS"] = "0.2"
+    return workload
 
 
 def _lock_holder(deployment: Deployment, workers: list[Process]) -> Process | None:
@@ -59,54 +69,54 @@ def test_killed_workers_lose_no_page_and_repeat_none(book: Deployment) -> None:
     assert len(done) == len(set(done))
 
 
-def test_exactly_the_damaged_pages_are_done_again(book: Deployment) -> None:
-    book.start_worker(2)
-    book.producer("enqueue", SCAN, "--wait")
-    before = book.outputs(SCAN)
-    folder = book.root / SCAN / "ocr"
+def test_exactly_the_damaged_pages_are_done_again(stand_in: Deployment) -> None:
+    stand_in.start_worker(2)
+    stand_in.producer("enqueue", SCAN, "--stage", "work", "--wait")
+    before = stand_in.outputs(SCAN)
+    folder = stand_in.root / SCAN / "work"
     (folder / "page_0003.json").unlink()
     truncated = folder / "page_0005.json"
     truncated.write_bytes(truncated.read_bytes()[:-20])
     altered = folder / "page_0007.json"
-    altered.write_bytes(altered.read_bytes().replace(b'"reading_order":1', b'"reading_order": 1'))
+    altered.write_bytes(altered.read_bytes().replace(b'"text":', b'"text": '))
 
-    again = book.producer("enqueue", SCAN, "--wait")
+    again = stand_in.producer("enqueue", SCAN, "--stage", "work", "--wait")
     assert "3 pages enqueued" in again.stdout
     assert "Page 3 is done again: missing" in again.stderr
     assert "Page 5 is done again: unreadable" in again.stderr
     assert "Page 7 is done again: changed" in again.stderr
     assert f"Resuming: {PAGES - 3} of {PAGES} pages complete" in again.stderr
-    after = book.outputs(SCAN)
+    after = stand_in.outputs(SCAN)
     assert {page for page in before if after[page][0] != before[page][0]} == {3, 5, 7}
-    assert book.checkpoint(SCAN)["status"] == "completed"
-    done = book.pages_done_in_logs(SCAN)
+    assert stand_in.checkpoint(SCAN)["status"] == "completed"
+    done = stand_in.pages_done_in_logs(SCAN)
     assert sorted(page for page in set(done) if done.count(page) == 2) == [3, 5, 7]
 
 
-def test_a_flushed_redis_costs_no_page(book: Deployment) -> None:
-    book.start_worker(2)
-    book.producer("enqueue", SCAN)
-    book.wait_for_pages(SCAN, 3)
-    before = book.outputs(SCAN)
-    book.redis.flushall()
-    book.producer("enqueue", SCAN, "--wait")
-    after = book.outputs(SCAN)
-    assert book.checkpoint(SCAN)["completed_pages"] == list(range(1, PAGES + 1))
+def test_a_flushed_redis_costs_no_page(stand_in: Deployment) -> None:
+    stand_in.start_worker(2)
+    stand_in.producer("enqueue", SCAN, "--stage", "work")
+    stand_in.wait_for_pages(SCAN, 3)
+    before = stand_in.outputs(SCAN)
+    stand_in.redis.flushall()
+    stand_in.producer("enqueue", SCAN, "--stage", "work", "--wait")
+    after = stand_in.outputs(SCAN)
+    assert stand_in.checkpoint(SCAN)["completed_pages"] == list(range(1, PAGES + 1))
     assert {page: after[page] for page in before} == before
 
 
-def test_two_producers_at_once_do_no_page_twice(book: Deployment) -> None:
-    producers = [book.start([*PRODUCER, "enqueue", SCAN]) for _ in range(2)]
-    book.start_worker(2)
-    assert [producer.wait(60) for producer in producers] == [0, 0], book.logs()
-    book.wait_for_status(SCAN, "completed")
-    assert book.pages_done_in_logs(SCAN) == list(range(1, PAGES + 1))
+def test_two_producers_at_once_do_no_page_twice(stand_in: Deployment) -> None:
+    producers = [stand_in.start([*WORKLOAD_PRODUCER, "enqueue", SCAN, "--stage", "work"]) for _ in range(2)]
+    stand_in.start_worker(2)
+    assert [producer.wait(60) for producer in producers] == [0, 0], stand_in.logs()
+    stand_in.wait_for_status(SCAN, "completed")
+    assert stand_in.pages_done_in_logs(SCAN) == list(range(1, PAGES + 1))
 
 
-def test_a_worker_that_is_asked_to_stop_finishes_its_page_and_commits_it(book: Deployment) -> None:
-    worker = book.start_worker(2)
-    book.producer("enqueue", SCAN)
-    book.wait_for_pages(SCAN, 2)
+def test_a_worker_that_is_asked_to_stop_finishes_its_page_and_commits_it(stand_in: Deployment) -> None:
+    worker = stand_in.start_worker(2)
+    stand_in.producer("enqueue", SCAN, "--stage", "work")
+    stand_in.wait_for_pages(SCAN, 2)
     os.kill(worker.pid, signal.SIGTERM)
     assert worker.wait(30) == 0
-    assert set(book.outputs(SCAN)) == book.completed(SCAN)
+    assert set(stand_in.outputs(SCAN)) == stand_in.completed(SCAN)
