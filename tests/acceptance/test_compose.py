@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-import socket
 import subprocess
 import sys
 import tomllib
@@ -23,6 +22,7 @@ from producer.embedded import EmbeddedBroker
 from sample import small_page, write_image_folder
 from sample.provider import Provider, running_provider
 from tests.deployment import Deployment, deployment_in
+from tests.free_port import free_port
 from tests.llm_deployment import settings_for
 from tests.waiting import wait_until
 
@@ -49,7 +49,7 @@ class Services:
     """
 
     def __init__(self, deployment: Deployment, port: int, valkey: str, folder: Path) -> None:
-        self.flower_port = _free_port()
+        self.flower_port = free_port()
         self.deployment = deployment
         self._replacements = {
             "redis:6379": f"127.0.0.1:{port}",
@@ -73,7 +73,7 @@ class Services:
         environment = self._environment(name)
         if "LEAFMARK_METRICS_PORT" in environment:
             # Containers have addresses of their own; here each worker needs a port.
-            environment["LEAFMARK_METRICS_PORT"] = str(_free_port())
+            environment["LEAFMARK_METRICS_PORT"] = str(free_port())
             self.metrics_ports.append(environment["LEAFMARK_METRICS_PORT"])
         self.deployment.start([*self._command(name, "command"), *more], **environment)
 
@@ -128,7 +128,7 @@ def services(tmp_path_factory: pytest.TempPathFactory, broker_of_session: Embedd
     book = write_image_folder(folder / "slips", [small_page(number) for number in range(1, PAGES + 1)])
     with Redis.from_url(broker_of_session.url) as embedded:
         valkey = str(embedded.info("server")["executable"])
-    port = _free_port()
+    port = free_port()
     with deployment_in(folder, f"redis://127.0.0.1:{port}/0") as deployment:
         made = Services(deployment, port, valkey, data)
         made.start("redis", "--port", str(port), "--bind", "127.0.0.1")
@@ -160,13 +160,6 @@ def _known_workers(services: Services) -> dict[str, Any]:
     except (HTTPError, URLError):
         return {}
     return known
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_the_services_do_a_book_through_all_stages(services: Services) -> None:
