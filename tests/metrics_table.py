@@ -57,7 +57,7 @@ def _labels(definition: Definition) -> str:
     for label in definition.labels:
         values = definition.values.get(label, ())
         shown.append(f"`{label}`: {', '.join(values)}" if values else f"`{label}`")
-    return "; ".join(shown) or "–"
+    return "; ".join(shown) or "none"
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ TARGET_LABELS = {"job", "instance"}
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _SELECTOR = re.compile(rf"\b(leafmark_\w+|up)\b\s*(?:\{{((?:[^}}\"]|{_STRING})*)\}})?")
 _MATCHER = re.compile(rf"(\w+)\s*(=~|!~|!=|=)\s*({_STRING})")
+_ADDED_UP = r"\b(?:sum|avg|count)\s*(?:by\s*\([^)]*\)\s*)?\(\s*"
 _GROUPING = re.compile(r"\b(?:by|on|ignoring|without|group_left|group_right)\s*\(([^)]*)\)")
 
 
@@ -51,6 +52,8 @@ def faults(expression: str, legend: str = "") -> list[str]:
         if selector.series != "up" and definition is None:
             wrong.append(f"there is no {selector.series}")
             continue
+        if definition and definition.shared and re.search(rf"{_ADDED_UP}{selector.series}\b", expression):
+            wrong.append(f"every worker says the same {selector.series}, and they are added up")
         labels = TARGET_LABELS | ({*definition.labels} if definition else set())
         labels |= {"le"} if selector.series.endswith("_bucket") else set()
         known |= labels

@@ -87,6 +87,11 @@ def test_every_metric_is_on_the_dashboard_or_an_alert_is_made_of_it() -> None:
         ("sum by (stage) (leafmark_pages_total)", "{{outcome}}", "['outcome'] are shown and were summed away"),
         ("leafmark_broker_up", "{{ $labels.stage }}", "nothing has the label stage"),
         ("leafmark_page_seconds_sum", "{{le}}", "nothing has the label le"),
+        (
+            "sum by (stage) (leafmark_pages_waiting)",
+            "",
+            "every worker says the same leafmark_pages_waiting, and they are added up",
+        ),
         ("1 > 0", "", "it reads nothing of ours"),
     ],
 )

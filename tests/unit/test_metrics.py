@@ -109,6 +109,18 @@ def test_pages_that_wait_and_those_in_the_window_are_told_apart(counted: Counted
     assert counted.of_stage("leafmark_pages_waiting") == 100 - window
 
 
+def test_a_page_that_an_earlier_stage_gave_up_is_counted_when_its_own_stage_does(
+    counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = counted.shop
+    shop.ask_for((1, 2))
+    monkeypatch.setattr("worker.healing.given_up", lambda *_: {2: "ocr"})
+    steward = Steward(shop.workshop)
+    steward.heal()
+    steward.heal()
+    assert counted.of_stage("leafmark_quarantined_pages_total", kind="upstream") == 1
+
+
 def test_spending_is_in_usd_and_adds_up_to_the_micro_dollar(counted: Counted) -> None:
     for micro in (1, 20, 300_000):
         metrics().spent(STAGE, micro)
@@ -173,7 +185,7 @@ def test_counters_are_there_before_their_first_event(counted: Counted) -> None:
     for outcome in Outcome:
         assert counted.value("leafmark_pages_total", stage=STAGE, outcome=outcome.value) == 0
     assert counted.value("leafmark_spend_usd_total", stage=STAGE) == 0
-    assert counted.value("leafmark_quarantined_pages_total", stage=STAGE, kind="error") is None
+    assert counted.value("leafmark_quarantined_pages_total", stage=STAGE, kind="torn") is None
 
 
 def test_everything_defined_is_shown_with_its_labels_and_nothing_else(counted: Counted) -> None:
@@ -193,7 +205,7 @@ def test_everything_defined_is_shown_with_its_labels_and_nothing_else(counted: C
     assert kinds == {each.name.removesuffix("_total"): each.kind.value for each in ALL}
 
 
-def test_the_closed_sets_of_labels_are_those_of_the_code() -> None:
+def test_the_values_of_labels_are_those_of_the_code() -> None:
     assert PAGES.values["outcome"] == tuple(Outcome)
     assert CLAIMS.values["event"] == ("taken", "held", "lost")
     assert HEALED.values["action"] == ("enqueued", "adopted")
@@ -203,7 +215,7 @@ def test_names_and_units_are_as_prometheus_wants_them() -> None:
     for each in ALL:
         assert each.name.startswith("leafmark_")
         assert each.name.endswith("_total") is (each.kind is Kind.COUNTER), each.name
-        assert {*each.labels} <= {"stage", *each.values, "kind", "scan", "version", "python"}
+        assert {*each.labels} <= {"stage", *each.values, "scan", "version", "python"}
         assert not {"scan", "page"} & {*each.labels} or each.kind is Kind.GAUGE, "a counter would grow without end"
         assert list(each.buckets) == sorted(set(each.buckets))
         if "usd" in each.name:

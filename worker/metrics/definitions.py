@@ -25,7 +25,7 @@ class Definition:
         kind: counter, histogram or gauge.
         meaning: one sentence, with the unit.
         labels: names of its labels.
-        values: of labels that have a closed set of values, other than `stage`.
+        values: of labels other than `stage`: those that are shown from the start, at zero.
         buckets: upper bounds of a histogram's buckets.
         shared: whether it speaks of the whole deployment, so that all workers say the same: take `max`, not `sum`.
     """
@@ -74,8 +74,9 @@ CLAIMS = Definition(
 QUARANTINED = Definition(
     "leafmark_quarantined_pages_total",
     Kind.COUNTER,
-    "Pages put in quarantine, by the kind of reason.",
+    "Pages put in quarantine, by the kind of reason; stages have kinds of their own beside these.",
     ("stage", "kind"),
+    {"kind": ("crashed", "error", "memory", "timeout", "upstream")},
 )
 SPEND = Definition(
     "leafmark_spend_usd_total",
