@@ -105,9 +105,16 @@ def test_the_steward_of_a_killed_worker_removes_its_figures_and_leaves_its_port(
     worker.send_signal(signal.SIGKILL)
     worker.wait()
     workload.wait(lambda: not figures_in(temp), 20, "the figures to be removed")
-    # As the next worker does before its start.
-    with socket.create_server(("127.0.0.1", port)):
-        pass
+    workload.wait(lambda: _is_free(port), 20, "the port to be left")
+
+
+def _is_free(port: int) -> bool:
+    """Whether the next worker could listen there."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
 
 
 def _answers(port: int) -> bool:
