@@ -9,9 +9,10 @@ from collections.abc import Callable
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 Shop = TypeVar("Shop")
+More = ParamSpec("More")
 Became = TypeVar("Became", bound=StrEnum)
 
 
@@ -68,13 +69,15 @@ class _OfStage(Protocol):
 Message = TypeVar("Message", bound=_OfStage)
 
 
-def counted(process: Callable[[Shop, Message], Became]) -> Callable[[Shop, Message], Became]:
+def counted(
+    process: Callable[Concatenate[Shop, Message, More], Became],
+) -> Callable[Concatenate[Shop, Message, More], Became]:
     """Count what a function makes of messages. One that raises has made nothing of it."""
 
     @wraps(process)
-    def counting(shop: Shop, message: Message) -> Became:
+    def counting(shop: Shop, message: Message, *more: More.args, **named: More.kwargs) -> Became:
         started = time.monotonic()
-        outcome = process(shop, message)
+        outcome = process(shop, message, *more, **named)
         _in_force.page(message.stage, outcome.value, time.monotonic() - started)
         return outcome
 
