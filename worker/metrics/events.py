@@ -75,7 +75,7 @@ def counted(
     """Count what a function makes of messages. One that raises has made nothing of it."""
 
     @wraps(process)
-    def counting(shop: Shop, message: Message, *more: More.args, **named: More.kwargs) -> Became:
+    def counting(shop: Shop, message: Message, /, *more: More.args, **named: More.kwargs) -> Became:
         started = time.monotonic()
         outcome = process(shop, message, *more, **named)
         _in_force.page(message.stage, outcome.value, time.monotonic() - started)
