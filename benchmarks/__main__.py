@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from benchmarks import book, calls, enqueue, kill, memory, pipeline, resume, throughput
+from benchmarks import book, calls, counting, enqueue, kill, memory, pipeline, resume, throughput
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "throughput": throughput.run,
@@ -14,6 +14,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "book": book.run,
     "calls": calls.run,
     "pipeline": pipeline.run,
+    "counting": counting.run,
 }
 
 

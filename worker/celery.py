@@ -11,6 +11,7 @@ from celery.signals import setup_logging, worker_init, worker_process_init, work
 from checkpointing.errors import LeafmarkError, SettingsError
 from worker.app import make_app
 from worker.logs import configure_logs
+from worker.metrics.start import start_metrics
 from worker.preflight import check_broker, check_engines, check_models, check_storage
 from worker.registry import STAGES
 from worker.settings import load_settings
@@ -62,6 +63,7 @@ def _check_before_start(sender: Any, **_: object) -> None:
             queues.deselect([name for name in STAGES if settings.missing_for(name)])
         check_models(settings, queues.consume_from)
         check_engines(queues.consume_from)
+        start_metrics(settings)
     except LeafmarkError as error:
         sys.stderr.write(f"leafmark worker: {error}\n")
         sys.exit(error.exit_code)

@@ -12,6 +12,7 @@ from checkpointing.errors import CheckpointError
 from checkpointing.identity import new_token
 from checkpointing.models import Checkpoint, Completion, FailedPage, Status
 from worker.flow import UPSTREAM, given_up, ready
+from worker.metrics.events import metrics
 from worker.provenance import made_from_of
 from worker.workshop import Workshop
 
@@ -160,11 +161,14 @@ class Healer:
         if not found:
             return
         inbox = self._workshop.inbox(scan_id, stage)
+        waiting = inbox.pages()
         with self._workshop.redis.pipeline(transaction=True) as pipeline:
-            for page in sorted(found.keys() - inbox.pages()):
+            for page in sorted(found.keys() - waiting):
                 message = f"{found[page]} has given this page up; `producer retry {scan_id} --stage {found[page]}`"
                 inbox.put(FailedPage(page=page, kind=UPSTREAM, message=message, worker="steward"), pipeline)
             pipeline.execute()
+        for _ in found.keys() - waiting:
+            metrics().quarantined(stage, UPSTREAM)
 
     def _adopt(self, scan_id: str, stage: str, pages: set[int]) -> list[int]:
         """Hand over, in the name of whoever did them, the pages that have a valid output."""

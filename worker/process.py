@@ -31,6 +31,7 @@ from worker.flow import UPSTREAM, ready
 from worker.inputs import ScanInputs
 from worker.llm.errors import AnswerRefusedError, ProviderError
 from worker.messages import PageMessage
+from worker.metrics.events import counted, metrics
 from worker.provenance import made_from_of
 from worker.workshop import Workshop
 
@@ -65,6 +66,7 @@ class _NotReadyError(Exception):
     """What this page is made from is being done again."""
 
 
+@counted
 def process_page(workshop: Workshop, message: PageMessage) -> Outcome:
     """Do one page, unless it is done or somebody is at it.
 
@@ -79,6 +81,7 @@ def process_page(workshop: Workshop, message: PageMessage) -> Outcome:
     if message.page > total_pages:
         raise UnknownNameError(f"there is no page {message.page}: {message.scan_id} has {total_pages} pages")
     with workshop.claims.take(message.scan_id, message.stage, message.page) as claim:
+        metrics().claim(message.stage, "held" if claim is None else "taken")
         if claim is None:
             return Outcome.HELD
         return _Attempt(workshop, message, claim).run()
@@ -132,6 +135,7 @@ class _Attempt:
             output = self._stage.run(self._page, inputs).model_copy(update={"made_from": made_from})
             if not self._claim.is_ours():
                 self._log.warning("claim lost, result dropped")
+                metrics().claim(self._stage.name, "lost")
                 return Outcome.HELD
             # A claim that ran out may have been somebody's, who finished and gave it back.
             if (finished := self._hand_over_what_is_there()) is not None:
@@ -188,6 +192,7 @@ class _Attempt:
             ledger_micro=self._spent(),
         )
         self._hand_over(failed)
+        metrics().quarantined(self._stage.name, failed.kind)
         self._log.error("page quarantined", error=failed.message, kind=reason.kind, attempts=attempts)
         return Outcome.QUARANTINED
 

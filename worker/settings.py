@@ -115,6 +115,18 @@ class Settings(BaseSettings):
         Decimal | None,
         Field(description="Most that a scan may cost over all runs, in USD; `--budget` sets that of one.", ge=0),
     ] = None
+    metrics_port: Annotated[
+        int | None,
+        Field(
+            description="Port on which a worker shows metrics to Prometheus, one of its own for each on a machine; "
+            "none: it counts nothing.",
+            ge=1,
+            le=65_535,
+        ),
+    ] = None
+    metrics_host: Annotated[
+        str, Field(description="Address that it listens on; whoever reaches it may read.", min_length=1)
+    ] = "127.0.0.1"
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least level that is logged.")
     ] = "INFO"
@@ -145,7 +157,9 @@ class Settings(BaseSettings):
     def _by_model(cls, given: dict[str, Price] | str) -> dict[str, Price]:
         return parse_prices(given) if isinstance(given, str) else given
 
-    @field_validator("llm_requests_per_minute", "llm_tokens_per_minute", "budget_usd", mode="before")
+    @field_validator(
+        "llm_requests_per_minute", "llm_tokens_per_minute", "budget_usd", "metrics_port", mode="before"
+    )
     @classmethod
     def _empty_is_none(cls, given: object) -> object:
         return None if given == "" else given

@@ -18,6 +18,7 @@ from checkpointing.inbox import Inbox
 from checkpointing.keys import split_inbox_name
 from worker.flow import feed
 from worker.healing import Healer
+from worker.metrics.events import metrics
 from worker.workshop import Workshop
 
 TICK_SECONDS = 0.1
@@ -114,6 +115,7 @@ class Steward:
                 seconds=round(commit.seconds, 4),
                 summary=commit.summary,
             )
+            metrics().committed(stage, commit.seconds, len(commit.completed) + len(commit.failed))
             self._feed_later_stages(scan_id, stage, [*commit.completed, *commit.failed])
         elif not len(coordinator.inbox):
             self._forget(name, coordinator.inbox)
@@ -127,6 +129,7 @@ class Steward:
         healed = self._healer.heal(scan_id, stage)
         self._missing_since.pop((scan_id, stage), None)
         if healed.adopted or healed.enqueued:
+            metrics().healed(stage, len(healed.enqueued), len(healed.adopted))
             log.warning(
                 "lost pages healed",
                 scan_id=scan_id,

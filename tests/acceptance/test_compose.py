@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-import socket
 import subprocess
 import sys
 import tomllib
@@ -23,6 +22,7 @@ from producer.embedded import EmbeddedBroker
 from sample import small_page, write_image_folder
 from sample.provider import Provider, running_provider
 from tests.deployment import Deployment, deployment_in
+from tests.free_port import free_port
 from tests.llm_deployment import settings_for
 from tests.waiting import wait_until
 
@@ -49,7 +49,7 @@ class Services:
     """
 
     def __init__(self, deployment: Deployment, port: int, valkey: str, folder: Path) -> None:
-        self.flower_port = _free_port()
+        self.flower_port = free_port()
         self.deployment = deployment
         self._replacements = {
             "redis:6379": f"127.0.0.1:{port}",
@@ -62,6 +62,7 @@ class Services:
         }
         self._executables = {"valkey-server": valkey}
         self._variables: dict[str, str] = {}
+        self.metrics_ports: list[str] = []
 
     def ask(self, provider: Provider) -> None:
         """Set the variables that a person sets who wants a language model asked."""
@@ -69,7 +70,12 @@ class Services:
 
     def start(self, name: str, *more: str) -> None:
         """Start a service."""
-        self.deployment.start([*self._command(name, "command"), *more], **self._environment(name))
+        environment = self._environment(name)
+        if "LEAFMARK_METRICS_PORT" in environment:
+            # Containers have addresses of their own; here each worker needs a port.
+            environment["LEAFMARK_METRICS_PORT"] = str(free_port())
+            self.metrics_ports.append(environment["LEAFMARK_METRICS_PORT"])
+        self.deployment.start([*self._command(name, "command"), *more], **environment)
 
     def producer(self, *arguments: str) -> str:
         """What the `producer` service prints for some arguments."""
@@ -90,6 +96,12 @@ class Services:
         if user is not None:
             request.add_header("Authorization", "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode())
         with urlopen(request, timeout=10) as answer:  # noqa: S310  # always http
+            text: str = answer.read().decode()
+            return text
+
+    def metrics(self, port: str) -> str:
+        """What Prometheus gets of a worker."""
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
             text: str = answer.read().decode()
             return text
 
@@ -116,7 +128,7 @@ def services(tmp_path_factory: pytest.TempPathFactory, broker_of_session: Embedd
     book = write_image_folder(folder / "slips", [small_page(number) for number in range(1, PAGES + 1)])
     with Redis.from_url(broker_of_session.url) as embedded:
         valkey = str(embedded.info("server")["executable"])
-    port = _free_port()
+    port = free_port()
     with deployment_in(folder, f"redis://127.0.0.1:{port}/0") as deployment:
         made = Services(deployment, port, valkey, data)
         made.start("redis", "--port", str(port), "--bind", "127.0.0.1")
@@ -148,13 +160,6 @@ def _known_workers(services: Services) -> dict[str, Any]:
     except (HTTPError, URLError):
         return {}
     return known
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_the_services_do_a_book_through_all_stages(services: Services) -> None:
@@ -205,14 +210,48 @@ def _succeeded(services: Services) -> list[dict[str, Any]]:
 def test_every_image_is_pinned() -> None:
     images = [service["image"] for service in SERVICES.values()]
     images += re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
-    assert all(re.search(r":\d+\.\d+\.\d+", image) for image in images), images
+    assert all(re.search(r":v?\d+\.\d+\.\d+", image) for image in images), images
     assert {SERVICES[name]["image"] for name in OURS} == {f"leafmark:{PYPROJECT['project']['version']}"}
 
 
 def test_ports_are_open_to_this_machine_alone() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
-    assert len(ports) == 2
+    assert len(ports) == 4
     assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_prometheus_finds_every_worker_by_its_service_and_port(services: Services) -> None:
+    assert len(services.metrics_ports) == WORKERS + 1
+    done = sum(
+        int(float(count))
+        for port in services.metrics_ports
+        for count in re.findall(
+            r'^leafmark_pages_total{outcome="complete",stage="\w+"} (\S+)$', services.metrics(port), re.MULTILINE
+        )
+    )
+    assert done == 4 * PAGES
+    (job,) = YAML(typ="safe").load(PROJECT / "deploy/prometheus/prometheus.yml")["scrape_configs"]
+    (asked,) = job["dns_sd_configs"]
+    assert set(asked["names"]) == {name for name in OURS if "LEAFMARK_METRICS_PORT" in _environment_of(name)}
+    assert all(_environment_of(name)["LEAFMARK_METRICS_PORT"] == str(asked["port"]) for name in asked["names"])
+    assert all("ports" not in SERVICES[name] for name in asked["names"]), "for Prometheus, and nobody else"
+
+
+def test_prometheus_and_grafana_come_with_their_profile_and_find_their_files() -> None:
+    others = SERVICES.keys() - OURS - {"redis"}
+    assert others == {"prometheus", "grafana"}
+    for name in others:
+        assert SERVICES[name]["profiles"] == ["monitoring"]
+        mounted = [each.split(":")[0] for each in SERVICES[name]["volumes"] if each.startswith("./")]
+        assert mounted
+        assert all((PROJECT / path).exists() for path in mounted)
+    assert (PROJECT / "deploy/prometheus/alerts.yml").is_file()
+    assert SERVICES["grafana"]["environment"]["GF_SECURITY_ADMIN_PASSWORD"].startswith("${FLOWER_PASSWORD:?")
+
+
+def _environment_of(name: str) -> dict[str, str]:
+    found: dict[str, str] = SERVICES[name].get("environment", {})
+    return found
 
 
 def test_flower_is_told_who_may_look_and_nothing_opens_its_api() -> None:

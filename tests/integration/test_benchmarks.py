@@ -5,8 +5,9 @@ import math
 from typing import Any
 
 import pytest
+from prometheus_client import values
 
-from benchmarks import calls, enqueue, kill, memory, pipeline, resume, throughput
+from benchmarks import calls, counting, enqueue, kill, memory, pipeline, resume, throughput
 from benchmarks.report import report
 
 FIELDS = {"name", "value", "unit", "yardstick", "ratio"}
@@ -73,3 +74,12 @@ def test_pipeline(capsys: pytest.CaptureFixture[str]) -> None:
     pipeline.run(page_count=8, rounds=1, ocr_seconds=0.05, model_seconds=0.1)
     (figure,) = figures(capsys)
     assert figure["ratio"]
+
+
+def test_counting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(values, "ValueClass", values.ValueClass)
+    # The recorder sets it; the end of the test takes that back.
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
+    counting.run(page_count=30, rounds=1)
+    on, off, _ = figures(capsys)
+    assert off["value"] < on["value"]

@@ -26,6 +26,7 @@ from worker.llm.refill import refill
 from worker.llm.refusals import CallFailedError
 from worker.llm.reply import CostSource, Reply
 from worker.llm.retries import Backoff
+from worker.metrics.events import Metrics, use
 
 MODEL = "a-model"
 SCAN = "a-book"
@@ -286,3 +287,29 @@ def test_an_answer_waits_for_a_disk_that_is_full(make: Make, monkeypatch: pytest
     monkeypatch.setattr(office.ledger, "answer", full_at_first)
     assert office.calls.ask(7, question(), text_of)
     assert provider.calls == 1
+
+
+class _Till(Metrics):
+    def __init__(self) -> None:
+        self.micro = 0
+
+    def spent(self, stage: str, micro: int) -> None:
+        assert stage == "correction"
+        self.micro += micro
+
+
+def test_what_is_spent_is_told_once_also_for_answers_that_are_no_use(
+    make: Callable[..., tuple[Office, Provider]],
+) -> None:
+    office, _ = make()
+    till = _Till()
+    use(till)
+    try:
+        office.calls.ask(7, question(), text_of)
+        office.somebody().ask(7, question(), text_of)
+        with pytest.raises(AnswerRefusedError):
+            office.calls.ask(8, question(8), refuse)
+    finally:
+        use(Metrics())
+    assert office.states() == [State.ANSWERED, State.REJECTED]
+    assert till.micro == office.ledger.sums().total > 0

@@ -29,6 +29,7 @@ from worker.llm.raw_answer import RawAnswer, answer_of, reported_cost, usage_of
 from worker.llm.refusals import CallFailedError
 from worker.llm.reply import CostSource, LlmRecord, Reply, Usage
 from worker.llm.retries import Backoff, Rest
+from worker.metrics.events import metrics
 
 Answer = TypeVar("Answer", bound=BaseModel)
 Made = TypeVar("Made")
@@ -263,6 +264,7 @@ class PaidCalls:
             }
         )
         self._keep(answered)
+        metrics().spent(self._stage, cost)
         self._meter.settle(call.attempt, cost)
         return answered
 

@@ -1,0 +1,64 @@
+"""The folder in which the processes of one worker keep their figures: a temp folder of this machine, never shared.
+
+It is held by a lock that every process of the worker inherits, and that goes with the last of them: so a later
+worker can tell what a killed one left behind, and removes it.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+_PREFIX = "leafmark-metrics-"
+_LOCK = "lock"
+# Somebody else's that is just being made has no lock yet.
+_YOUNG_SECONDS = 60.0
+
+
+class MetricsFolder:
+    """A new one, held by this process and those that it forks.
+
+    Raises:
+        OSError: there is no room or no right to make one.
+    """
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self._maker = os.getpid()
+        self._lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    def remove(self) -> None:
+        """Remove it, if this process has made it. Once is enough."""
+        if os.getpid() == self._maker:
+            remove(self.path)
+
+
+def remove(path: Path) -> None:
+    """Remove the folder of a worker that has ended."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_left_behind() -> None:
+    """Remove the folders of workers that were killed, with all their processes."""
+    for path in _ours():
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime < _YOUNG_SECONDS:
+                continue
+            lock = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                remove(path)
+            finally:
+                os.close(lock)
+
+
+def _ours() -> Iterator[Path]:
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            if path.is_dir() and not path.is_symlink() and path.stat().st_uid == os.getuid():
+                yield path
