@@ -1,0 +1,99 @@
+"""`producer config`: each setting in force, and where it came from."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from worker.llm.prices import Price
+from worker.origins import Origin, Origins, Source, find_origins, masked
+from worker.settings import ENV_PREFIX, Settings
+
+_STYLES = {Source.DEFAULT: "dim", Source.FILE: "cyan", Source.ENVIRONMENT: "yellow"}
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """One setting.
+
+    Attributes:
+        name: as the config file has it.
+        value: in force, as the environment would say it; secrets are masked.
+        origin: who said so.
+    """
+
+    name: str
+    value: str
+    origin: Origin
+
+    def as_json(self) -> dict[str, str]:
+        """One entry of what `producer config --json` prints."""
+        return {
+            "name": self.name,
+            "variable": f"{ENV_PREFIX}{self.name.upper()}",
+            "value": self.value,
+            "source": self.origin.source.value,
+            "place": self.origin.place,
+        }
+
+
+def origins_in_force() -> Origins:
+    """Where the settings of this process come from.
+
+    Raises:
+        SettingsError: there is a config file that cannot be used.
+    """
+    return find_origins(ENV_PREFIX, Settings.model_fields)
+
+
+def in_force(settings: Settings, origins: Origins) -> Iterator[InForce]:
+    """Every setting, in the order of the reference."""
+    for name in Settings.model_fields:
+        yield InForce(name, shown_value(settings, name), origins.of(name))
+
+
+def shown_value(settings: Settings, name: str) -> str:
+    """A setting's value as the environment would say it, fit to be shown; empty for none."""
+    value = getattr(settings, name)
+    if name == "storage_root":
+        value = settings.root
+    if name == "llm_api_key":
+        value = value.get_secret_value()
+    if isinstance(value, dict):
+        return ",".join(f"{key}={_price(each) if isinstance(each, Price) else each}" for key, each in value.items())
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "" if value is None else masked(name, value)
+
+
+def config_json(settings: Settings, origins: Origins) -> dict[str, Any]:
+    """The form that `producer config --json` prints."""
+    return {
+        "file": None if origins.file is None else str(origins.file.path),
+        "settings": [each.as_json() for each in in_force(settings, origins)],
+    }
+
+
+def config_table(settings: Settings, origins: Origins) -> Table:
+    """The same for people."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("setting", "value", "from"):
+        table.add_column(column, overflow="fold")
+    for each in in_force(settings, origins):
+        source = each.origin.source
+        place = each.origin.place if source is not Source.DEFAULT else source.value
+        table.add_row(each.name, Text(each.value or "none"), Text(place, style=_STYLES[source]))
+    return table
+
+
+def file_line(path: Path | None) -> str:
+    """Which config file counts, in words."""
+    return "No config file." if path is None else f"Config file: {path}"
+
+
+def _price(price: Price) -> str:
+    amounts = (price.usd_per_million_in, price.usd_per_million_out, price.usd_per_million_cached)
+    return "/".join(str(amount) for amount in amounts if amount is not None)
