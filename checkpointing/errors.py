@@ -73,6 +73,12 @@ class DifferencesError(LeafmarkError):
     exit_code = 10
 
 
+class DoctorError(LeafmarkError):
+    """`producer doctor` found problems: it has listed them, with what to do."""
+
+    exit_code = 12
+
+
 class NotConfirmedError(LeafmarkError):
     """A command that asks first got no yes, or had nobody to ask."""
 

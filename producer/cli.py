@@ -12,6 +12,7 @@ import typer
 from checkpointing.errors import LeafmarkError, in_one_line
 from producer.commands.cancel import cancel_command
 from producer.commands.config import config_command
+from producer.commands.doctor import doctor_command
 from producer.commands.enqueue import enqueue_command
 from producer.commands.ingest import ingest_command
 from producer.commands.options import opened
@@ -38,6 +39,7 @@ app.command("retry")(retry_command)
 app.command("cancel")(cancel_command)
 app.command("verify")(verify_command)
 app.command("reset")(reset_command)
+app.command("doctor")(doctor_command)
 app.command("config")(config_command)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from worker.llm.prices import Price
-from worker.origins import Origin, Origins, Source, find_origins, masked
+from worker.origins import Origin, Origins, Source, find_origins
 from worker.settings import ENV_PREFIX, Settings
+from worker.shown_settings import shown_value
 
 _STYLES = {Source.DEFAULT: "dim", Source.FILE: "cyan", Source.ENVIRONMENT: "yellow"}
 
@@ -55,20 +55,6 @@ def in_force(settings: Settings, origins: Origins) -> Iterator[InForce]:
         yield InForce(name, shown_value(settings, name), origins.of(name))
 
 
-def shown_value(settings: Settings, name: str) -> str:
-    """A setting's value as the environment would say it, fit to be shown; empty for none."""
-    value = getattr(settings, name)
-    if name == "storage_root":
-        value = settings.root
-    if name == "llm_api_key":
-        value = value.get_secret_value()
-    if isinstance(value, dict):
-        return ",".join(f"{key}={_price(each) if isinstance(each, Price) else each}" for key, each in value.items())
-    if isinstance(value, float):
-        return f"{value:g}"
-    return "" if value is None else masked(name, value)
-
-
 def config_json(settings: Settings, origins: Origins) -> dict[str, Any]:
     """The form that `producer config --json` prints."""
     return {
@@ -92,8 +78,3 @@ def config_table(settings: Settings, origins: Origins) -> Table:
 def file_line(path: Path | None) -> str:
     """Which config file counts, in words."""
     return "No config file." if path is None else f"Config file: {path}"
-
-
-def _price(price: Price) -> str:
-    amounts = (price.usd_per_million_in, price.usd_per_million_out, price.usd_per_million_cached)
-    return "/".join(str(amount) for amount in amounts if amount is not None)

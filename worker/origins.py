@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from pydantic_core import ErrorDetails
 
-from worker.config_file import ConfigFile, find_config_file, read_config_file
+from worker.config_file import CONFIG_VARIABLE, ConfigFile, find_config_file, read_config_file
 
 MASK = "***"
 _SECRET = "llm_api_key"  # noqa: S105  # the name of a setting, not a key
@@ -69,6 +69,12 @@ class Origins:
                 f"{self.file.path} holds a secret ({', '.join(secrets)}) and others may read it; "
                 f"make it yours alone: chmod 600 {self.file.path}"
             )
+
+    def strays(self) -> list[str]:
+        """Variables that look like settings of ours and are none, sorted."""
+        known = {*(variable.lower() for variable in self.variables.values()), CONFIG_VARIABLE.lower()}
+        ours = (variable for variable in os.environ if variable.lower().startswith(self.prefix.lower()))
+        return sorted(variable for variable in ours if variable.lower() not in known)
 
 
 def find_origins(prefix: str, known: Collection[str]) -> Origins:

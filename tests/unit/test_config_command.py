@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from producer.cli import app
-from producer.config import shown_value
 from worker.settings import ENV_PREFIX, Settings
+from worker.shown_settings import shown_value
 
 
 @pytest.fixture(autouse=True)

@@ -126,7 +126,7 @@ def test_a_relative_storage_root_is_beside_the_file_wherever_one_stands(
         ("storage_root = 5", ["storage_root=5", "it is no path"]),
         ('storage_root = ""', ["storage_root=''", "names no folder"]),
         ("dpi = = 150", ["is not TOML", "line 1", CONFIG_VARIABLE]),
-        ("dpi = 1\ndpi = 2", ["is not TOML", "line 2"]),
+        ("dpi = 1\ndpi = 2\n", ["is not TOML", "line 2"]),
         ("a = " + "[" * 5000, ["is not TOML"]),
     ],
 )
