@@ -79,7 +79,7 @@ def judge_workers(answers: Sequence[Answer], beating: int, waiting: Mapping[str,
         waiting: pages that wait, by stage.
     """
     if not answers:
-        what = "nobody works" if not beating else "no worker answers, though one was there seconds ago"
+        what = "nobody works" if not beating else "nobody works, though somebody did seconds ago"
         then = f"start one: {_START}"
         yield _report.problem("alive", what, then) if waiting else _report.warning("alive", what, then)
     else:
