@@ -21,6 +21,7 @@ from producer.commands.retry import retry_command
 from producer.commands.run import run_command
 from producer.commands.status import status_command
 from producer.commands.verify import verify_command
+from producer.commands.version import main_options
 from producer.console import notes
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app = typer.Typer(
     help="Leafmark: scanned books in, checked pages out. Resumes after anything, never does a page twice.",
     epilog="`--debug`, anywhere, shows the traceback of an error. Exit codes are in the README.",
 )
+app.callback()(main_options)
 # In the order in which the help lists them.
 app.command("run")(run_command)
 app.command("ingest")(ingest_command)

@@ -1,8 +1,8 @@
 """The config file: `leafmark.toml`, the settings for those who would rather keep them in a file.
 
-It is looked for in this order, and the first that is there is the only one that counts: the file that LEAFMARK_CONFIG
-names (empty: none at all), `leafmark.toml` in the current folder, `~/.config/leafmark/leafmark.toml`. What the
-environment says goes before what the file says.
+The first of these that is there is the only one that counts: the file that LEAFMARK_CONFIG names (empty: none at
+all), `leafmark.toml` in the current folder, `~/.config/leafmark/leafmark.toml`. What the environment says goes before
+what the file says.
 """
 
 import difflib

@@ -89,9 +89,7 @@ def find_origins(prefix: str, known: Collection[str]) -> Origins:
     """
     # As pydantic-settings does, which takes no notice of capitals.
     lowered = {variable.lower(): variable for variable in os.environ}
-    variables = {
-        name: lowered[key] for name in known if (key := f"{prefix}{name}".lower()) in lowered
-    }
+    variables = {name: lowered[key] for name in known if (key := f"{prefix}{name}".lower()) in lowered}
     path = find_config_file()
     return Origins(variables, None if path is None else read_config_file(path, known), prefix)
 

@@ -6,6 +6,7 @@ import typer
 from rich.text import Text
 
 from checkpointing.errors import DoctorError
+from producer import completion
 from producer.commands.options import AsJson, opened
 from producer.config import origins_in_force
 from producer.console import print_json, results
@@ -21,7 +22,9 @@ _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
 def doctor_command(
     only: Annotated[
         str | None,
-        typer.Option(metavar="AREA,…", help=f"Look at these only: {', '.join(Area)}."),
+        typer.Option(
+            metavar="AREA,…", help=f"Look at these only: {', '.join(Area)}.", autocompletion=completion.areas
+        ),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as problems.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say only what counts against the exit code.")] = False,

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from checkpointing.models import Checkpoint, Status
-from producer import words
+from producer import completion, words
 from producer.commands import options
 from producer.commands.ingest import say_ingested
 from producer.commands.options import AllowUnpriced, Budget, NewScanId, Password, Stage, Through, Title
@@ -29,7 +29,15 @@ from worker.workshop import Workshop
 
 
 def run_command(
-    source: Annotated[str, typer.Argument(metavar="SOURCE_OR_SCAN_ID", help="A PDF, a folder, or a scan's id.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE_OR_SCAN_ID",
+            help="A PDF, a folder, or a scan's id.",
+            # Where none begins so, the shell offers files.
+            autocompletion=completion.scan_ids,
+        ),
+    ],
     workers: Annotated[int, typer.Option(min=1, max=256, help="Pages worked on at once.")] = os.cpu_count() or 1,
     stage: Stage = "ocr",
     through: Through = None,

@@ -83,7 +83,9 @@ def judge_broker(facts: BrokerFacts) -> Iterator[Check]:
     """What is to be said of what a server says."""
     name = "valkey" if "valkey_version" in facts.info else "redis"
     version = str(facts.info.get("valkey_version") or facts.info.get("redis_version") or "")
-    what = f"{name} {version}, answers in {facts.ping_ms:.1f} ms" if version else f"answers in {facts.ping_ms:.1f} ms"
+    what = (
+        f"{name} {version}, answers in {facts.ping_ms:.1f} ms" if version else f"answers in {facts.ping_ms:.1f} ms"
+    )
     if facts.ping_ms > _SLOW_MS:
         yield _report.warning("answers", what, "every page takes a dozen answers; move it closer to the workers")
     elif version and _numbers(version) < _OLDEST:
@@ -97,7 +99,9 @@ def judge_broker(facts: BrokerFacts) -> Iterator[Check]:
     else:
         yield _report.ok("clock", "its clock agrees with ours")
     if not facts.info:
-        yield _report.warning("info", "it does not let us ask for INFO", "allow it, for persistence and memory to be seen")
+        yield _report.warning(
+            "info", "it does not let us ask for INFO", "allow it, for persistence and memory to be seen"
+        )
         return
     yield from _judge_kind(facts.info)
     yield from _judge_persistence(facts.info)
@@ -123,7 +127,9 @@ def check_password(redis_url: str) -> Iterator[Check]:
 
 def _judge_kind(info: Mapping[str, Any]) -> Iterator[Check]:
     if info.get("role") in {"slave", "replica"}:
-        yield _report.problem("role", "it is a replica, which takes no writes", "set LEAFMARK_REDIS_URL to its primary")
+        yield _report.problem(
+            "role", "it is a replica, which takes no writes", "set LEAFMARK_REDIS_URL to its primary"
+        )
     if info.get("cluster_enabled"):
         yield _report.problem("cluster", "it is a cluster, which Leafmark cannot use", "take a single server")
     if info.get("loading"):
@@ -144,7 +150,11 @@ def _judge_persistence(info: Mapping[str, Any]) -> Iterator[Check]:
 
 
 def _judge_memory(info: Mapping[str, Any]) -> Iterator[Check]:
-    policy, most, used = info.get("maxmemory_policy"), int(info.get("maxmemory", 0)), int(info.get("used_memory", 0))
+    policy, most, used = (
+        info.get("maxmemory_policy"),
+        int(info.get("maxmemory", 0)),
+        int(info.get("used_memory", 0)),
+    )
     if policy and policy != "noeviction":
         yield _report.problem(
             "eviction", f"maxmemory-policy is {policy}: it may throw the queue away", "set it to noeviction"

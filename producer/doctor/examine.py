@@ -1,4 +1,4 @@
-"""The whole examination: one area after the other, in the order in which trouble in one explains that in the next."""
+"""The whole examination: one area after the other, so that trouble in one explains that in the next."""
 
 from collections.abc import Callable, Collection, Iterator
 from functools import partial

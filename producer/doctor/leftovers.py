@@ -30,7 +30,9 @@ def examine_leftovers(workshop: Workshop, most_seconds: float = _MOST_SECONDS) -
         yield _report.problem("scans", str(error), "mend the storage first")
         return
     deadline = time.monotonic() + most_seconds
-    orphans: set[Path] = leftovers(workshop.root / OWN_FOLDER, "") | leftovers(workshop.root / OWN_FOLDER / "open", "")
+    orphans: set[Path] = leftovers(workshop.root / OWN_FOLDER, "") | leftovers(
+        workshop.root / OWN_FOLDER / "open", ""
+    )
     unusable: list[Path] = []
     looked = 0
     for scan_id in scans:
@@ -45,7 +47,9 @@ def examine_leftovers(workshop: Workshop, most_seconds: float = _MOST_SECONDS) -
     yield from _about_orphans(orphans, workshop.root)
     yield from _about_unusable(unusable)
     if looked < len(scans):
-        yield _report.ok("scans", f"looked at {looked} of {len(scans)} scans in {most_seconds:g} s, and not at the rest")
+        yield _report.ok(
+            "scans", f"looked at {looked} of {len(scans)} scans in {most_seconds:g} s, and not at the rest"
+        )
     elif not orphans and not unusable:
         yield _report.ok("scans", f"nothing is left over in {len(scans)} scans")
 

@@ -1,4 +1,4 @@
-"""The stages that ask a language model: is all set that they need, and does somebody know what it costs. No call."""
+"""The stages that ask a language model: is all set that they need, and is their price known. No call is made."""
 
 from collections.abc import Iterator
 

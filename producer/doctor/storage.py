@@ -106,7 +106,8 @@ def check_clock(stamp: float, before: float, after: float) -> Check:
 
     Args:
         stamp: that it put on a file, in seconds since 1970.
-        before, after: our time just before and after that.
+        before: our time just before that.
+        after: our time just after that.
     """
     ahead = stamp - after if stamp > after else min(0.0, stamp - before)
     if abs(ahead) <= _CLOCK_SECONDS:

@@ -48,7 +48,7 @@ def beats(workshop: Workshop) -> set[str]:
     Raises:
         RedisError: the broker failed.
     """
-    now, _ = cast("tuple[int, int]", workshop.redis.time())
+    now, _ = workshop.redis.time()
     found: set[str] = set()
     for stage in STAGES:
         members = cast("list[bytes]", workshop.redis.zrangebyscore(workshop.keys.slots(stage), now, "+inf"))
@@ -63,10 +63,10 @@ def waiting_pages(workshop: Workshop) -> dict[str, int]:
         RedisError: the broker failed.
         OSError: the storage failed.
     """
-    waiting = {stage: cast("int", workshop.redis.llen(workshop.keys.queue(stage))) for stage in STAGES}
+    waiting = {stage: workshop.redis.llen(workshop.keys.queue(stage)) for stage in STAGES}
     for scan_id, stage in workshop.open_stages.all():
         if stage in waiting:
-            waiting[stage] += cast("int", workshop.redis.zcard(workshop.keys.waiting(scan_id, stage)))
+            waiting[stage] += workshop.redis.zcard(workshop.keys.waiting(scan_id, stage))
     return {stage: pages for stage, pages in waiting.items() if pages}
 
 
@@ -104,7 +104,9 @@ def judge_workers(answers: Sequence[Answer], beating: int, waiting: Mapping[str,
                 "served", f"{pages} pages wait for {stage}, which no worker serves", f"start one: {_start(stage)}"
             )
     if answers and not waiting.keys() - served:
-        yield _report.ok("served", f"served: {', '.join(stage for stage in STAGES if stage in served) or 'nothing'}")
+        yield _report.ok(
+            "served", f"served: {', '.join(stage for stage in STAGES if stage in served) or 'nothing'}"
+        )
 
 
 def judge_worker(name: str, said: Introduction, ours: Introduction, ahead_seconds: float) -> Iterator[Check]:
@@ -122,7 +124,9 @@ def judge_worker(name: str, said: Introduction, ours: Introduction, ahead_second
         f"{said.slots} pages at once of {', '.join(said.stages) or 'nothing'}"
     )
     if said.version != ours.version:
-        yield _report.warning("version", what, f"we are leafmark {ours.version}: install the same there, restart it")
+        yield _report.warning(
+            "version", what, f"we are leafmark {ours.version}: install the same there, restart it"
+        )
     else:
         yield _report.ok("version", what)
     if said.engine != ours.engine:
@@ -149,7 +153,7 @@ def judge_worker(name: str, said: Introduction, ours: Introduction, ahead_second
         if theirs != value:
             yield _report.warning(
                 "settings",
-                f"{name} has {setting} = {in_one_line(theirs) or 'none'}, here it is {in_one_line(value) or 'none'}",
+                f"{name} has {setting} = {in_one_line(theirs) or 'none'}, here it is {value or 'none'}",
                 "set the same on every machine, or pages come out differently",
             )
 

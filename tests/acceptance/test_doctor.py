@@ -22,7 +22,9 @@ def of(found: dict[str, Any], name: str) -> list[dict[str, str]]:
     return [check for check in found["checks"] if check["name"] == name]
 
 
-def test_the_doctor_finds_workers_and_whether_they_see_the_same_folder(workload: Deployment, tmp_path: Path) -> None:
+def test_the_doctor_finds_workers_and_whether_they_see_the_same_folder(
+    workload: Deployment, tmp_path: Path
+) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     workers = [

@@ -54,9 +54,7 @@ def test_every_setting_is_there_with_value_and_origin(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
-def test_a_value_that_is_shown_says_the_same_in_the_environment(
-    monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_value_that_is_shown_says_the_same_in_the_environment(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     changed = Settings.model_validate(
         {
             "stage_seconds": {"ocr": 5, "fix": 6},

@@ -67,7 +67,7 @@ def test_the_named_file_goes_before_that_in_the_folder_and_that_before_that_at_h
 def test_the_environment_goes_before_the_file_and_the_file_before_the_defaults(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    here('dpi = 150\nmax_attempts = 5\n[stage_seconds]\nocr = 1\nfix = 2\n')
+    here("dpi = 150\nmax_attempts = 5\n[stage_seconds]\nocr = 1\nfix = 2\n")
     monkeypatch.setenv("LEAFMARK_DPI", "200")
     monkeypatch.setenv("LEAFMARK_STAGE_SECONDS", "ocr=9")
     settings = load_settings()
@@ -224,7 +224,11 @@ def test_each_origin_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         ("redis_url", "redis://h:1/0", "redis://h:1/0"),
         ("redis_url", "redis://:pw@h:1/0", "redis://:***@h:1/0"),
         ("redis_url", "redis://u:p@w/?x@h", "redis://u:***@h"),
-        ("redis_url", "rediss://h/0?ssl_ca_certs=/ca.pem&password=pw", "rediss://h/0?ssl_ca_certs=/ca.pem&password=***"),
+        (
+            "redis_url",
+            "rediss://h/0?ssl_ca_certs=/ca.pem&password=pw",
+            "rediss://h/0?ssl_ca_certs=/ca.pem&password=***",
+        ),
         ("redis_url", "rediss://h/0?ssl_password=p@w&db=1", "rediss://h/0?ssl_password=***&db=1"),
         ("llm_base_url", "https://u:pw@h/v1", "https://u:***@h/v1"),
         ("dpi", 300, "300"),

@@ -87,11 +87,15 @@ def test_a_mount_over_another_hides_it() -> None:
         ("overlay", "", {"file_system": WARNING}),
     ],
 )
-def test_a_file_system_is_judged_as_the_storage_of_many(kind: str, options: str, expected: dict[str, Level]) -> None:
+def test_a_file_system_is_judged_as_the_storage_of_many(
+    kind: str, options: str, expected: dict[str, Level]
+) -> None:
     assert levels(check_mount(Mount(Path("/mnt"), kind, frozenset(options.split(","))))) == expected
 
 
-def test_storage_in_order_is_fine_and_nothing_is_left_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_storage_in_order_is_fine_and_nothing_is_left_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(storage, "check_mount", lambda _mount: iter(()))
     monkeypatch.setattr(storage, "check_room", lambda _root: iter(()))
     found = levels(examine_storage(tmp_path))
@@ -125,7 +129,9 @@ def test_storage_that_does_not_replace_or_is_slow_is_seen(tmp_path: Path, monkey
         patched.setattr(storage, "write_durably", keeps_the_first)
         assert levels(examine_storage(tmp_path))["replaces"] is PROBLEM
     with monkeypatch.context() as patched:
-        patched.setattr("producer.doctor.storage.time", SimpleNamespace(time=lambda: 0.0, monotonic=lambda: next(clock)))
+        patched.setattr(
+            "producer.doctor.storage.time", SimpleNamespace(time=lambda: 0.0, monotonic=lambda: next(clock))
+        )
         assert levels(examine_storage(tmp_path))["writes"] is WARNING
 
 
@@ -165,7 +171,9 @@ def test_little_room_is_seen(
     assert levels(check_room(Path("/"))) == expected
 
 
-@pytest.mark.parametrize(("stamp", "level"), [(100.0, OK), (99.0, OK), (103.5, OK), (104.5, WARNING), (90.0, WARNING)])
+@pytest.mark.parametrize(
+    ("stamp", "level"), [(100.0, OK), (99.0, OK), (103.5, OK), (104.5, WARNING), (90.0, WARNING)]
+)
 def test_the_storages_clock_is_held_against_ours(stamp: float, level: Level) -> None:
     assert check_clock(stamp, 100.0, 102.0).level is level
 
@@ -276,13 +284,18 @@ def test_variables_that_are_no_settings_are_pointed_at(monkeypatch: pytest.Monke
         monkeypatch.delenv(name)
     monkeypatch.setenv("LEAFMARK_CONFIG", "")
     monkeypatch.setenv("LEAFMARK_DPI", "150")
-    assert levels(examine_settings(find_origins(ENV_PREFIX, Settings.model_fields))) == {"file": OK, "environment": OK}
+    assert levels(examine_settings(find_origins(ENV_PREFIX, Settings.model_fields))) == {
+        "file": OK,
+        "environment": OK,
+    }
     monkeypatch.setenv("LEAFMARK_OCR_ENGIN", "tesseract")
     found = list(examine_settings(find_origins(ENV_PREFIX, Settings.model_fields)))
     assert (found[-1].level, found[-1].then) == (WARNING, "did you mean LEAFMARK_OCR_ENGINE?")
 
 
-def test_a_secret_that_others_may_read_is_among_the_warnings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_that_others_may_read_is_among_the_warnings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "a.toml"
     file.write_text('llm_api_key = "k"')
     file.chmod(0o644)

@@ -34,7 +34,10 @@ def test_nobody_is_a_warning_and_with_pages_that_wait_a_problem() -> None:
 
 
 def test_workers_that_serve_all_that_waits_are_fine() -> None:
-    assert levels(judge_workers([answer("ocr"), answer("fix")], 2, {"ocr": 3, "fix": 1})) == {"alive": OK, "served": OK}
+    assert levels(judge_workers([answer("ocr"), answer("fix")], 2, {"ocr": 3, "fix": 1})) == {
+        "alive": OK,
+        "served": OK,
+    }
 
 
 def test_pages_that_nobody_serves_are_a_problem() -> None:

@@ -68,7 +68,7 @@ def parse_prices(text: str) -> dict[str, Price]:
 
 
 def prices_of_table(table: Mapping[str, object]) -> dict[str, Price]:
-    """Prices by model, from a table of a config file: each `"0.15/0.60"`, or `{in = 0.15, out = 0.60, cached = 0.1}`.
+    """Prices by model, from a table of a config file: each `"0.15/0.60"` or `{in = 0.15, out = 0.6, cached = 0.1}`.
 
     Raises:
         ValueError: one is written in another way; says what is wrong where.
