@@ -1,8 +1,8 @@
 """The config file: `leafmark.toml`, the settings for those who would rather keep them in a file.
 
 The first of these that is there is the only one that counts: the file that LEAFMARK_CONFIG names (empty: none at
-all), `leafmark.toml` in the current folder, `~/.config/leafmark/leafmark.toml`. What the environment says goes before
-what the file says.
+all), `leafmark.toml` in the current folder, `~/.config/leafmark/leafmark.toml`. What the environment says goes
+before what the file says.
 """
 
 import difflib
@@ -11,6 +11,7 @@ import re
 import stat
 import tomllib
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,13 +80,13 @@ def find_config_file() -> Path | None:
     named = os.environ.get(CONFIG_VARIABLE)
     if named is not None:
         return _named_file(named) if named else None
-    here = Path(FILE_NAME).absolute()
-    if here.is_file():
+    if _is_file(Path(FILE_NAME)):
+        here = Path(FILE_NAME).absolute()
         _insist_on_own(here)
         return here
     folder = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     at_home = Path(os.path.expanduser(folder)) / "leafmark" / FILE_NAME  # noqa: PTH111  # a home that is none stays as it is
-    return at_home if at_home.is_file() else None
+    return at_home if _is_file(at_home) else None
 
 
 def read_config_file(path: Path, known: Collection[str]) -> ConfigFile:
@@ -116,10 +117,17 @@ def read_config_file(path: Path, known: Collection[str]) -> ConfigFile:
     return read
 
 
+def _is_file(path: Path) -> bool:
+    """Whether there is a file to be read; where nobody may look there is none."""
+    with suppress(OSError):
+        return path.is_file()
+    return False
+
+
 def _named_file(named: str) -> Path:
-    path = Path(os.path.expanduser(named)).absolute()  # noqa: PTH111  # the same
-    if not path.is_file():
-        what = "is not a file" if path.exists() else "is not there"
+    path = Path(os.path.abspath(os.path.expanduser(named)))  # noqa: PTH100, PTH111  # the same
+    if not _is_file(path):
+        what = "is not a file" if path.is_dir() else "is not there"
         raise SettingsError(
             f"the config file {path}, named by {CONFIG_VARIABLE}, {what}; name one that is, or unset the variable"
         )

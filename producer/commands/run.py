@@ -1,5 +1,6 @@
 """`producer run`."""
 
+import difflib
 import os
 import shlex
 import time
@@ -9,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from checkpointing.errors import InputError
 from checkpointing.models import Checkpoint, Status
 from producer import completion, words
 from producer.commands import options
@@ -23,7 +25,7 @@ from producer.request import Request
 from producer.run import Backstage, ParentWatch, announce_broker, interruptible, only_run
 from producer.summary import Ended, summarise
 from worker import flow
-from worker.scan import ScanFolder
+from worker.scan import ScanFolder, list_scans
 from worker.settings import Settings, load_settings
 from worker.workshop import Workshop
 
@@ -130,6 +132,10 @@ def _ingest_or_find(source: str, root: Path, scan_id: str | None, title: str | N
     """The scan's id; a path is ingested first. A scan of that very id goes before a file of that name."""
     if os.sep not in source and (root / source / "metadata.json").is_file():
         return ScanFolder(root, source).read_metadata().scan_id
+    if os.sep not in source and not Path(source).exists():
+        close = difflib.get_close_matches(source, list_scans(root), n=1)
+        if close:
+            raise InputError(f"{source} is no file here, and there is no such scan; did you mean {close[0]!r}?")
     done = ingest(Path(source), root, scan_id=scan_id, title=title, password=password)
     say_ingested(done)
     return done.metadata.scan_id

@@ -21,7 +21,8 @@ _PINGS = 5
 _SLOW_MS = 20.0
 _CLOCK_SECONDS = 2.0
 _FULL, _ALMOST_FULL = 0.95, 0.8
-_OLDEST = (6, 0)
+# The first that has LPOS, which the queue uses.
+_OLDEST = (6, 0, 6)
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _report = Reporter(Area.REDIS)
 
@@ -86,10 +87,10 @@ def judge_broker(facts: BrokerFacts) -> Iterator[Check]:
     what = (
         f"{name} {version}, answers in {facts.ping_ms:.1f} ms" if version else f"answers in {facts.ping_ms:.1f} ms"
     )
-    if facts.ping_ms > _SLOW_MS:
+    if version and _numbers(version) < _OLDEST:
+        yield _report.problem("answers", what, f"take {'.'.join(map(str, _OLDEST))} or later")
+    elif facts.ping_ms > _SLOW_MS:
         yield _report.warning("answers", what, "every page takes a dozen answers; move it closer to the workers")
-    elif version and _numbers(version) < _OLDEST:
-        yield _report.warning("answers", what, f"take {'.'.join(map(str, _OLDEST))} or later")
     else:
         yield _report.ok("answers", what)
     if abs(facts.ahead_seconds) > _CLOCK_SECONDS:

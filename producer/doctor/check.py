@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from checkpointing.errors import in_one_line
+
+_MOST_LETTERS = 1000
+
 
 class Level(StrEnum):
     """How bad it is."""
@@ -24,6 +28,7 @@ class Area(StrEnum):
     LEFTOVERS = "leftovers"
     REDIS = "redis"
     WORKERS = "workers"
+    ENGINES = "engines"
     MODELS = "models"
 
 
@@ -46,8 +51,9 @@ class Check:
     then: str = ""
 
     def line(self) -> str:
-        """All of it on one line, for people."""
-        return f"{self.level.value:8} {self.area.value}: {self.what}{f'; {self.then}' if self.then else ''}"
+        """All of it on one line, for people. What others say of themselves is data, and no terminal's command."""
+        then = f"; {self.then}" if self.then else ""
+        return f"{self.level.value:8} {in_one_line(f'{self.area.value}: {self.what}{then}', most=_MOST_LETTERS)}"
 
     def as_json(self) -> dict[str, str]:
         """One entry of what `producer doctor --json` prints."""

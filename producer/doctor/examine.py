@@ -6,6 +6,7 @@ from typing import Any
 
 from producer.doctor.broker import examine_broker
 from producer.doctor.check import Area, Check
+from producer.doctor.engines import examine_engines
 from producer.doctor.leftovers import examine_leftovers
 from producer.doctor.models import examine_models
 from producer.doctor.own_settings import examine_settings
@@ -30,6 +31,7 @@ def examine(workshop: Workshop, app: Any, origins: Origins, only: Collection[Are
         Area.LEFTOVERS: partial(examine_leftovers, workshop),
         Area.REDIS: partial(examine_broker, workshop.settings),
         Area.WORKERS: partial(examine_workers, workshop, app),
+        Area.ENGINES: partial(examine_engines, workshop.settings),
         Area.MODELS: partial(examine_models, workshop.settings),
     }
     for area, look in areas.items():

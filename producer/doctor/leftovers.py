@@ -1,10 +1,11 @@
 """What crashes have left in the storage: temp files without a writer, checkpoints that could not be used."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from checkpointing.errors import StorageError
+from checkpointing.storage_errors import storage_error
 from producer.doctor.check import Area, Check, Reporter
 from producer.folder import leftovers
 from worker.open_stages import OWN_FOLDER
@@ -25,10 +26,13 @@ def examine_leftovers(workshop: Workshop, most_seconds: float = _MOST_SECONDS) -
         most_seconds: after so long it says how far it came.
     """
     try:
-        scans = list_scans(workshop.root)
-    except StorageError as error:
-        yield _report.problem("scans", str(error), "mend the storage first")
-        return
+        yield from _look_through(workshop, list_scans(workshop.root), most_seconds)
+    except (OSError, StorageError) as error:
+        words = error if isinstance(error, StorageError) else storage_error(error, workshop.root)
+        yield _report.problem("scans", str(words), "mend the storage first")
+
+
+def _look_through(workshop: Workshop, scans: Sequence[str], most_seconds: float) -> Iterator[Check]:
     deadline = time.monotonic() + most_seconds
     orphans: set[Path] = leftovers(workshop.root / OWN_FOLDER, "") | leftovers(
         workshop.root / OWN_FOLDER / "open", ""

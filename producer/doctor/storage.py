@@ -37,23 +37,28 @@ _report = Reporter(Area.STORAGE)
 
 def examine_storage(root: Path) -> Iterator[Check]:
     """Look at the storage root. Writes probe files into its own folder there, and deletes them."""
+    try:
+        yield from _examine(root)
+    except OSError as error:
+        said = str(storage_error(error, root))
+        yield _report.problem("writes", said, "run the doctor again when that is mended")
+
+
+def _examine(root: Path) -> Iterator[Check]:
     if not root.is_dir():
         yield _report.problem(
             "root", f"{root} is not a folder", "create it or mount it, or set LEAFMARK_STORAGE_ROOT"
         )
         return
     yield _report.ok("root", f"{root} is there")
-    with suppress(OSError):
-        yield from check_mount(mount_of(root.resolve(), MOUNT_TABLE.read_text(encoding="utf-8")))
+    if MOUNT_TABLE.is_file():
+        yield from check_mount(mount_of(root.resolve(), MOUNT_TABLE.read_text(encoding="utf-8", errors="replace")))
     yield from check_room(root)
     probe = root / OWN_FOLDER / f"doctor-{secrets.token_hex(8)}"
     try:
         make_folder(probe.parent)
         yield from _check_writes(probe)
         yield _check_locks(probe)
-    except OSError as error:
-        said = str(storage_error(error, root))
-        yield _report.problem("writes", said, "run the doctor again when that is mended")
     finally:
         with suppress(OSError):
             probe.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from tests.deployment import Deployment
 from tests.shop import write_scan
 
 pytestmark = pytest.mark.timeout(120)
+AREAS = "settings,storage,leftovers,redis,workers,models"
 
 
 def doctor(deployment: Deployment, *arguments: str, expect: int = 0) -> dict[str, Any]:
@@ -33,7 +34,7 @@ def test_the_doctor_finds_workers_and_whether_they_see_the_same_folder(
     ]
     workload.wait_until_ready()
 
-    found = doctor(workload, expect=12)
+    found = doctor(workload, "--only", AREAS, expect=12)
     here, there = sorted(of(found, "same_storage"), key=lambda check: check["what"])
     assert here["what"].startswith("w0@")
     assert (here["level"], there["level"]) == ("ok", "problem")
@@ -48,7 +49,7 @@ def test_the_doctor_finds_workers_and_whether_they_see_the_same_folder(
 
     workers[1].send_signal(signal.SIGTERM)
     workers[1].wait(30)
-    healthy = doctor(workload)
+    healthy = doctor(workload, "--only", AREAS)
     assert (healthy["problems"], of(healthy, "alive")[0]["what"].partition("@")[0]) == (0, "1 answer: w0")
 
     workers[0].send_signal(signal.SIGTERM)

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from checkpointing.errors import UnknownNameError
+from checkpointing.errors import InputError, UnknownNameError
 from producer import completion
 from producer.cli import app
+from producer.commands.run import _ingest_or_find
 from tests.shop import write_scan
 from worker.registry import make_stage
 from worker.settings import Settings
@@ -81,6 +82,11 @@ def test_zsh_is_offered_the_same(words: str, offered: str) -> None:
     shown = CliRunner().invoke(app, [], prog_name="producer", env=asked)
     assert shown.exit_code == 0
     assert f'"{offered}"' in shown.stdout
+
+
+def test_a_misspelt_scan_is_recognised_where_a_source_may_stand_too(root: Path) -> None:
+    with pytest.raises(InputError, match=r"movy-dick is no file here, and .* did you mean 'moby-dick'"):
+        _ingest_or_find("movy-dick", root, None, None, None)
 
 
 def test_a_misspelt_stage_is_recognised() -> None:

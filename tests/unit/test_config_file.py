@@ -236,3 +236,19 @@ def test_each_origin_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_passwords_are_masked(name: str, value: Any, shown: str) -> None:
     assert masked(name, value) == shown
+
+
+def test_a_place_where_nobody_may_look_or_that_is_gone_holds_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert find_config_file() is None
+
+    def denied(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", denied)
+    assert find_config_file() is None

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from checkpointing.atomic import write_durably
-from checkpointing.errors import CheckpointError
+from checkpointing.errors import CheckpointError, SettingsError
 from producer.doctor import broker, storage
 from producer.doctor.broker import BrokerFacts, check_password, judge_broker
-from producer.doctor.check import Check, Level
+from producer.doctor.check import Area, Check, Level, Reporter
+from producer.doctor.engines import examine_engines
 from producer.doctor.leftovers import examine_leftovers
 from producer.doctor.models import examine_models
 from producer.doctor.mounts import Mount, check_mount, mount_of
@@ -219,7 +220,7 @@ def test_a_broker_in_order_is_fine() -> None:
     ("changes", "name", "level"),
     [
         ({"ping_ms": 50.0}, "answers", WARNING),
-        ({"valkey_version": None, "redis_version": "5.0.14"}, "answers", WARNING),
+        ({"valkey_version": None, "redis_version": "6.0.5"}, "answers", PROBLEM),
         ({"ahead_seconds": 30.0}, "clock", WARNING),
         ({"ahead_seconds": -30.0}, "clock", WARNING),
         ({"aof_enabled": 0}, "persistence", WARNING),
@@ -302,3 +303,37 @@ def test_a_secret_that_others_may_read_is_among_the_warnings(
     monkeypatch.setenv("LEAFMARK_CONFIG", str(file))
     found = levels(examine_settings(find_origins(ENV_PREFIX, Settings.model_fields)))
     assert found["secret"] is WARNING
+
+
+def test_an_engine_that_does_not_load_is_said_with_its_remedy() -> None:
+    def broken(_stages: object) -> None:
+        raise SettingsError("Tesseract has no data for the language 'xxx'; install it")
+
+    assert levels(examine_engines(Settings(), lambda stages: stages)) == {"loads": OK}
+    (found,) = examine_engines(Settings(), broken)
+    assert (found.level, found.then) == (WARNING, "install it")
+
+
+def test_storage_that_may_not_be_looked_at_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object, **__: object) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_dir", denied)
+    assert levels(examine_storage(tmp_path)) == {"writes": PROBLEM}
+
+
+def test_scans_that_may_not_be_looked_at_are_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = make_shop(tmp_path / "scans", monkeypatch)
+    shop.write_scan()
+
+    def denied(*_: object) -> list[str]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "listdir", denied)
+    assert levels(examine_leftovers(shop.workshop)) == {"scans": PROBLEM}
+
+
+def test_a_line_is_one_line_without_commands_for_a_terminal() -> None:
+    said = Reporter(Area.WORKERS).warning("version", "an\x1b[2Jother\nroot " + "x" * 5000, "look").line()
+    assert said.startswith("warning  workers: an [2Jother root xxx")
+    assert len(said) < 1100
