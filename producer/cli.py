@@ -15,13 +15,13 @@ from producer.commands.config import config_command
 from producer.commands.doctor import doctor_command
 from producer.commands.enqueue import enqueue_command
 from producer.commands.ingest import ingest_command
+from producer.commands.main import main_options
 from producer.commands.options import opened
 from producer.commands.reset import reset_command
 from producer.commands.retry import retry_command
 from producer.commands.run import run_command
 from producer.commands.status import status_command
 from producer.commands.verify import verify_command
-from producer.commands.version import main_options
 from producer.console import notes
 
 app = typer.Typer(

@@ -9,7 +9,7 @@ from checkpointing.errors import LeafmarkError
 from producer.doctor.check import Area
 from worker.registry import STAGES
 from worker.scan import check_scan_id
-from worker.settings import load_settings
+from worker.settings import Settings, load_settings
 
 _MOST = 100
 
@@ -28,6 +28,11 @@ def scan_ids(incomplete: str) -> list[str]:
 def stages(incomplete: str) -> list[str]:
     """Stages that begin so, in pipeline order."""
     return [name for name in STAGES if name.startswith(incomplete)]
+
+
+def setting_names(incomplete: str) -> list[str]:
+    """Settings that begin so, with the equals sign."""
+    return [f"{name}=" for name in Settings.model_fields if name.startswith(incomplete)]
 
 
 def areas(incomplete: str) -> list[str]:

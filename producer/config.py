@@ -1,5 +1,7 @@
-"""`producer config`: each setting in force, and where it came from."""
+"""Settings given on the command line (`producer --set`), and those in force with their origins (`producer config`)."""
 
+import difflib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,8 @@ from worker.origins import Origin, Origins, Source, find_origins
 from worker.settings import ENV_PREFIX, Settings
 from worker.shown_settings import shown_value
 
-_STYLES = {Source.DEFAULT: "dim", Source.FILE: "cyan", Source.ENVIRONMENT: "yellow"}
+_by_option: set[str] = set()
+_STYLES = {Source.OPTION: "magenta", Source.DEFAULT: "dim", Source.FILE: "cyan", Source.ENVIRONMENT: "yellow"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,31 @@ class InForce:
         }
 
 
+def set_by_option(pair: str) -> None:
+    """Take a setting from the command line: it goes before all others, here and in the processes started from here.
+
+    Args:
+        pair: `dpi=400`. The value is not looked at: whoever loads the settings does that.
+
+    Raises:
+        ValueError: it names no setting; says what may have been meant. The value, maybe a secret, is not quoted.
+    """
+    said, equals, value = pair.partition("=")
+    name = said.strip().lower().removeprefix(ENV_PREFIX.lower())
+    if not equals:
+        raise ValueError("a setting is given as NAME=VALUE, such as dpi=400")
+    if name not in Settings.model_fields:
+        close = difflib.get_close_matches(name, Settings.model_fields, n=1)
+        meant = f"did you mean {close[0]!r}?" if close else "`producer config` lists those that there are"
+        raise ValueError(f"there is no setting {said.strip()!r}; {meant}")
+    variable = f"{ENV_PREFIX}{name.upper()}"
+    # However the environment spells it.
+    for other in [other for other in os.environ if other.upper() == variable]:
+        del os.environ[other]
+    os.environ[variable] = value
+    _by_option.add(name)
+
+
 def origins_in_force() -> Origins:
     """Where the settings of this process come from.
 
@@ -52,7 +80,8 @@ def origins_in_force() -> Origins:
 def in_force(settings: Settings, origins: Origins) -> Iterator[InForce]:
     """Every setting, in the order of the reference."""
     for name in Settings.model_fields:
-        yield InForce(name, shown_value(settings, name), origins.of(name))
+        origin = Origin(Source.OPTION, "--set") if name in _by_option else origins.of(name)
+        yield InForce(name, shown_value(settings, name), origin)
 
 
 def config_json(settings: Settings, origins: Origins) -> dict[str, Any]:

@@ -19,6 +19,8 @@ _PASSWORD_OPTION = re.compile(r"(?<=[?&])(\w*password)=[^&#]*")
 class Source(StrEnum):
     """Who said what a setting is."""
 
+    OPTION = "option"
+    """Of the command line, which puts it into the environment of its own process."""
     ENVIRONMENT = "environment"
     FILE = "file"
     DEFAULT = "default"

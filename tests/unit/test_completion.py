@@ -61,6 +61,7 @@ def test_nothing_is_offered_and_nothing_said_where_something_is_wrong(
 def test_stages_and_areas_are_offered() -> None:
     assert completion.stages("") == ["ocr", "correction", "fix", "structure"]
     assert completion.stages("co") == ["correction"]
+    assert completion.setting_names("ocr") == ["ocr_engine=", "ocr_lang="]
     assert completion.areas("st") == ["storage"]
     assert completion.areas("storage,re") == ["storage,redis"]
     assert "storage,storage" not in completion.areas("storage,")

@@ -1,6 +1,7 @@
 """`producer config`: what is in force, and who said so."""
 
 import json
+import os
 from decimal import Decimal
 from pathlib import Path
 
@@ -67,3 +68,31 @@ def test_a_value_that_is_shown_says_the_same_in_the_environment(monkeypatch: pyt
     monkeypatch.setenv(f"{ENV_PREFIX}{name.upper()}", shown_value(changed, name))
     again = getattr(Settings(), name)
     assert again == (changed.root if name == "storage_root" else getattr(changed, name))
+
+
+def test_the_command_line_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("producer.config._by_option", set())
+    monkeypatch.setenv("LEAFMARK_DPI", "150")
+    # To be put back: the command changes the environment of its process.
+    monkeypatch.setenv("LEAFMARK_LLM_API_KEY", "")
+    options = ["--set", "dpi=400", "--set", "LEAFMARK_LLM_API_KEY=geheim=1"]
+    done = CliRunner().invoke(app, [*options, "config", "--json"])
+    settings = {each["name"]: each for each in json.loads(done.stdout)["settings"]}
+    assert (settings["dpi"]["value"], settings["dpi"]["source"], settings["dpi"]["place"]) == (
+        "400",
+        "option",
+        "--set",
+    )
+    assert settings["llm_api_key"]["value"] == "***"
+    assert os.environ["LEAFMARK_LLM_API_KEY"] == "geheim=1"
+
+
+@pytest.mark.parametrize(
+    ("pair", "meant"),
+    [("dppi=geheim", "did you mean 'dpi'?"), ("dpi", "NAME=VALUE"), ("x=geheim", "producer config")],
+)
+def test_what_is_no_setting_is_refused_without_its_value(pair: str, meant: str) -> None:
+    done = CliRunner().invoke(app, ["--set", pair, "config"], env={"COLUMNS": "200"})
+    assert done.exit_code == 2
+    assert meant in done.output
+    assert "geheim" not in done.output
