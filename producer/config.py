@@ -1,4 +1,4 @@
-"""Settings given on the command line (`producer --set`), and those in force with their origins (`producer config`)."""
+"""Settings given on the command line (`producer --set`), and all in force with their origins."""
 
 import difflib
 import os
