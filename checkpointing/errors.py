@@ -1,8 +1,26 @@
 """Every error that Leafmark raises on purpose: one small tree.
 
 Each message is one line for a person: what is wrong, and what to do. `exit_code` is what the command line
-ends with when the error reaches it; the table in the README is made of these.
+ends with when the error reaches it.
 """
+
+EXIT_CODES = {
+    0: "done; or nothing to do",
+    1: "an error nobody foresaw: please report it with the output of `--debug`",
+    2: "the command line is wrong, or a question was not answered with yes",
+    3: "the input cannot be used: no such file, not a PDF, encrypted, empty, a bad scan id",
+    4: "there is no such scan, stage or page",
+    5: "the storage is missing, read-only, full or failing",
+    6: "Redis cannot be reached",
+    7: "a setting is wrong, or what it asks for is not installed",
+    8: "the stage ended with pages in quarantine",
+    9: "the checkpoint is held by another process, or cannot be read; or pages are in hand that must not be",
+    10: "`producer verify` found differences",
+    11: "a stage is paused: its budget is reached, or a provider refuses; it says what to do",
+    12: "`producer doctor` found problems",
+    130: "interrupted; nothing is lost, repeat the command to go on",
+}
+"""What each exit code of the commands and workers means. The tables in the README and the docs are made of this."""
 
 
 class LeafmarkError(Exception):
@@ -71,6 +89,12 @@ class DifferencesError(LeafmarkError):
     """Outputs, checkpoint or source are not as they should be: `producer verify` has listed how."""
 
     exit_code = 10
+
+
+class DoctorError(LeafmarkError):
+    """`producer doctor` found problems: it has listed them, with what to do."""
+
+    exit_code = 12
 
 
 class NotConfirmedError(LeafmarkError):

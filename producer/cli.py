@@ -11,8 +11,11 @@ import typer
 
 from checkpointing.errors import LeafmarkError, in_one_line
 from producer.commands.cancel import cancel_command
+from producer.commands.config import config_command
+from producer.commands.doctor import doctor_command
 from producer.commands.enqueue import enqueue_command
 from producer.commands.ingest import ingest_command
+from producer.commands.main import main_options
 from producer.commands.options import opened
 from producer.commands.reset import reset_command
 from producer.commands.retry import retry_command
@@ -28,6 +31,7 @@ app = typer.Typer(
     help="Leafmark: scanned books in, checked pages out. Resumes after anything, never does a page twice.",
     epilog="`--debug`, anywhere, shows the traceback of an error. Exit codes are in the README.",
 )
+app.callback()(main_options)
 # In the order in which the help lists them.
 app.command("run")(run_command)
 app.command("ingest")(ingest_command)
@@ -37,6 +41,8 @@ app.command("retry")(retry_command)
 app.command("cancel")(cancel_command)
 app.command("verify")(verify_command)
 app.command("reset")(reset_command)
+app.command("doctor")(doctor_command)
+app.command("config")(config_command)
 
 
 def main() -> None:

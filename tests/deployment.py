@@ -44,6 +44,7 @@ class Deployment:
         self.redis: Redis = Redis.from_url(redis_url)
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("LEAFMARK_")},
+            "LEAFMARK_CONFIG": "",
             "LEAFMARK_STORAGE_ROOT": str(self.root),
             "LEAFMARK_REDIS_URL": redis_url,
             "PYTHONWARNINGS": "default",

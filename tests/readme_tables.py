@@ -1,13 +1,15 @@
-"""The table of settings in the README, made from the settings themselves.
+"""The tables of settings and exit codes in the README and docs/configuration.md, made from the code itself.
 
-`python -m tests.readme_tables` writes it anew between its two marks; a test insists that it is up to date.
+`python -m tests.readme_tables` writes those between two marks anew; a test insists that they are up to date.
 """
 
 from pathlib import Path
 
+from checkpointing.errors import EXIT_CODES
 from worker.settings import Settings
 
 README = Path(__file__).parents[1] / "README.md"
+CONFIGURATION = README.parent / "docs" / "configuration.md"
 _BEGIN = "<!-- settings -->"
 _END = "<!-- /settings -->"
 
@@ -20,8 +22,13 @@ def settings_table() -> str:
     return "\n".join(rows)
 
 
+def exit_code_rows() -> list[str]:
+    """A row an exit code, ascending; without the table's head."""
+    return [f"| {code} | {meaning} |" for code, meaning in sorted(EXIT_CODES.items())]
+
+
 def between_marks(text: str) -> str:
-    """What stands between the two marks in the README.
+    """What stands between the two marks in a page.
 
     Raises:
         ValueError: a mark is missing.
@@ -31,7 +38,7 @@ def between_marks(text: str) -> str:
 
 
 def with_table(text: str) -> str:
-    """The README with the table as it should be.
+    """A page with the table as it should be.
 
     Raises:
         ValueError: a mark is missing.
@@ -47,4 +54,5 @@ def _shown(default: object) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in (README, CONFIGURATION):
+        page.write_text(with_table(page.read_text(encoding="utf-8")), encoding="utf-8")

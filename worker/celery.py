@@ -10,6 +10,7 @@ from celery.signals import setup_logging, worker_init, worker_process_init, work
 
 from checkpointing.errors import LeafmarkError, SettingsError
 from worker.app import make_app
+from worker.introduction import offer_introduction
 from worker.logs import configure_logs
 from worker.metrics.start import start_metrics
 from worker.preflight import check_broker, check_engines, check_models, check_storage
@@ -25,6 +26,7 @@ except SettingsError as error:
     sys.exit(error.exit_code)
 
 app = make_app(settings)
+offer_introduction(settings)
 
 
 class StewardStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery publishes no types

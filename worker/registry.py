@@ -1,5 +1,6 @@
 """The stages that exist, in pipeline order. Adding one is a line here."""
 
+import difflib
 from collections.abc import Callable
 
 from checkpointing.errors import UnknownNameError
@@ -26,5 +27,7 @@ def make_stage(name: str, settings: Settings) -> Stage:
         UnknownNameError: there is no such stage.
     """
     if name not in STAGES:
-        raise UnknownNameError(f"there is no stage {name!r}; there is: {', '.join(STAGES)}")
+        close = difflib.get_close_matches(name, STAGES, n=1)
+        meant = f" (did you mean {close[0]!r}?)" if close else ""
+        raise UnknownNameError(f"there is no stage {name!r}{meant}; there is: {', '.join(STAGES)}")
     return STAGES[name](settings)

@@ -1,17 +1,23 @@
-"""Every setting, in one class. Each is an environment variable: LEAFMARK_ and the name in capitals."""
+"""Every setting, in one class. Each is an environment variable: LEAFMARK_ and the name in capitals.
 
+What the environment does not say may stand in a config file (`worker.config_file`); the rest has defaults.
+"""
+
+import sys
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from checkpointing.errors import SettingsError
 from checkpointing.keys import Keys
 from checkpointing.manager import DEFAULT_STORAGE_ROOT
-from worker.llm.prices import Price, PriceBook, parse_prices
+from worker.config_file import ConfigFileSource
+from worker.llm.prices import Price, PriceBook, parse_prices, prices_of_table
+from worker.origins import describe_faults, find_origins
 from worker.sources.base import DEFAULT_DPI, DEFAULT_MAX_PIXELS
 
 ENV_PREFIX = "LEAFMARK_"
@@ -21,6 +27,18 @@ class Settings(BaseSettings):
     """What a deployment decides. The descriptions are the reference in the README."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", frozen=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic-settings passes all four
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the same
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Where values come from: the first that has one decides."""
+        return init_settings, env_settings, ConfigFileSource(settings_cls)
 
     storage_root: Annotated[Path, Field(description="Folder of all scans, shared by all machines.")] = (
         DEFAULT_STORAGE_ROOT
@@ -134,6 +152,8 @@ class Settings(BaseSettings):
     @field_validator("storage_root", mode="before")
     @classmethod
     def _names_a_folder(cls, root: Path | str) -> Path | str:
+        if not isinstance(root, Path | str):
+            raise ValueError("it is no path")  # noqa: TRY004  # pydantic takes a ValueError for a wrong value
         # An empty value would be the folder one happens to stand in.
         if not str(root):
             raise ValueError("it names no folder")
@@ -154,7 +174,10 @@ class Settings(BaseSettings):
 
     @field_validator("prices", mode="before")
     @classmethod
-    def _by_model(cls, given: dict[str, Price] | str) -> dict[str, Price]:
+    def _by_model(cls, given: dict[str, Any] | str) -> dict[str, Price]:
+        if isinstance(given, dict):
+            return prices_of_table(given)
+        # What is neither is refused by its type.
         return parse_prices(given) if isinstance(given, str) else given
 
     @field_validator(
@@ -212,23 +235,20 @@ def asks_model(stage: str) -> bool:
     return f"{stage}_model" in Settings.model_fields
 
 
-def load_settings() -> Settings:
+def load_settings(warn: Callable[[str], object] = lambda line: sys.stderr.write(f"leafmark: {line}\n")) -> Settings:
     """The settings in force.
 
+    Args:
+        warn: told in one line of a config file with a secret that others may read.
+
     Raises:
-        SettingsError: one or more have values that are not allowed; names each with its value.
+        SettingsError: one or more have values that are not allowed, or the config file cannot be used; names each
+            with its value, and where it stands.
     """
+    origins = find_origins(ENV_PREFIX, Settings.model_fields)
+    for line in origins.warnings():
+        warn(line)
     try:
         return Settings()
     except ValidationError as error:
-        faults = "; ".join(_describe(fault) for fault in error.errors())
-        raise SettingsError(f"wrong settings: {faults}") from None
-
-
-def _describe(fault: ErrorDetails) -> str:
-    name = str(fault["loc"][0])
-    # A URL may hold a password; and a key is one.
-    in_url = name == "redis_url" and ("@" in str(fault["input"]) or "password" in str(fault["input"]))
-    secret = in_url or name in {"llm_api_key", "llm_base_url"}
-    value = "" if secret else f"={fault['input']!r}"
-    return f"{ENV_PREFIX}{name.upper()}{value}: {fault['msg']}"
+        raise SettingsError(f"wrong settings: {describe_faults(error.errors(), origins)}") from None

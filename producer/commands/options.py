@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from producer import completion
 from worker.app import make_app
 from worker.settings import Settings
 from worker.workshop import Workshop
@@ -12,10 +13,22 @@ from worker.workshop import Workshop
 opened = ExitStack()
 """The workshops of this process: whoever runs a command closes them at its end."""
 
-ScanId = Annotated[str, typer.Argument(metavar="SCAN_ID", help="Id of the scan; `producer status` lists them.")]
-Stage = Annotated[str, typer.Option(help="Stage of the pipeline.")]
+ScanId = Annotated[
+    str,
+    typer.Argument(
+        metavar="SCAN_ID",
+        help="Id of the scan; `producer status` lists them.",
+        autocompletion=completion.scan_ids,
+    ),
+]
+Stage = Annotated[str, typer.Option(help="Stage of the pipeline.", autocompletion=completion.stages)]
 Through = Annotated[
-    str | None, typer.Option(metavar="STAGE", help="Go on to this stage: pages flow from one to the next.")
+    str | None,
+    typer.Option(
+        metavar="STAGE",
+        help="Go on to this stage: pages flow from one to the next.",
+        autocompletion=completion.stages,
+    ),
 ]
 Budget = Annotated[
     float | None,

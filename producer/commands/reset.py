@@ -7,6 +7,7 @@ import typer
 
 from checkpointing.errors import NotConfirmedError
 from checkpointing.money import dollars
+from producer import completion
 from producer.commands import options
 from producer.commands.options import ScanId
 from producer.console import notes, results
@@ -19,7 +20,7 @@ from worker.settings import load_settings
 
 def reset_command(
     scan_id: ScanId,
-    stage: Annotated[str, typer.Option(help="Stage to forget.")],
+    stage: Annotated[str, typer.Option(help="Stage to forget.", autocompletion=completion.stages)],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Forget a stage, to begin it anew. Asks first. Its outputs are set aside, its cost stays counted.

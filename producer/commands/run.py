@@ -1,5 +1,6 @@
 """`producer run`."""
 
+import difflib
 import os
 import shlex
 import time
@@ -9,8 +10,9 @@ from typing import Annotated
 
 import typer
 
+from checkpointing.errors import InputError
 from checkpointing.models import Checkpoint, Status
-from producer import words
+from producer import completion, words
 from producer.commands import options
 from producer.commands.ingest import say_ingested
 from producer.commands.options import AllowUnpriced, Budget, NewScanId, Password, Stage, Through, Title
@@ -23,13 +25,21 @@ from producer.request import Request
 from producer.run import Backstage, ParentWatch, announce_broker, interruptible, only_run
 from producer.summary import Ended, summarise
 from worker import flow
-from worker.scan import ScanFolder
+from worker.scan import ScanFolder, list_scans
 from worker.settings import Settings, load_settings
 from worker.workshop import Workshop
 
 
 def run_command(
-    source: Annotated[str, typer.Argument(metavar="SOURCE_OR_SCAN_ID", help="A PDF, a folder, or a scan's id.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE_OR_SCAN_ID",
+            help="A PDF, a folder, or a scan's id.",
+            # Where none begins so, the shell offers files.
+            autocompletion=completion.scan_ids,
+        ),
+    ],
     workers: Annotated[int, typer.Option(min=1, max=256, help="Pages worked on at once.")] = os.cpu_count() or 1,
     stage: Stage = "ocr",
     through: Through = None,
@@ -122,6 +132,10 @@ def _ingest_or_find(source: str, root: Path, scan_id: str | None, title: str | N
     """The scan's id; a path is ingested first. A scan of that very id goes before a file of that name."""
     if os.sep not in source and (root / source / "metadata.json").is_file():
         return ScanFolder(root, source).read_metadata().scan_id
+    if os.sep not in source and not Path(source).exists():
+        close = difflib.get_close_matches(source, list_scans(root), n=1)
+        if close:
+            raise InputError(f"{source} is no file here, and there is no such scan; did you mean {close[0]!r}?")
     done = ingest(Path(source), root, scan_id=scan_id, title=title, password=password)
     say_ingested(done)
     return done.metadata.scan_id

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from producer import words
+from producer import completion, words
 from producer.commands import options
 from producer.commands.options import AsJson
 from producer.console import notes, print_json, results
@@ -14,7 +14,10 @@ from worker.settings import load_settings
 
 
 def status_command(
-    scan_id: Annotated[str | None, typer.Argument(metavar="[SCAN_ID]", help="Default: all scans.")] = None,
+    scan_id: Annotated[
+        str | None,
+        typer.Argument(metavar="SCAN_ID", help="Default: all scans.", autocompletion=completion.scan_ids),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show where scans stand. Reads files only; works with Redis down.

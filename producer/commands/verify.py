@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from checkpointing.errors import DifferencesError
-from producer import words
+from producer import completion, words
 from producer.commands import options
 from producer.commands.options import AsJson, ScanId
 from producer.console import notes, print_json, results
@@ -20,7 +20,10 @@ from worker.workshop import Workshop
 
 def verify_command(
     scan_id: ScanId,
-    stage: Annotated[str | None, typer.Option(help="Only this stage; default all that have begun.")] = None,
+    stage: Annotated[
+        str | None,
+        typer.Option(help="Only this stage; default all that have begun.", autocompletion=completion.stages),
+    ] = None,
     mend: Annotated[bool, typer.Option("--repair", help="Mend what can be mended; needs Redis.")] = False,
     as_json: AsJson = False,
 ) -> None:

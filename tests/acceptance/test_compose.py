@@ -77,6 +77,18 @@ class Services:
             self.metrics_ports.append(environment["LEAFMARK_METRICS_PORT"])
         self.deployment.start([*self._command(name, "command"), *more], **environment)
 
+    def health(self, name: str) -> int:
+        """The exit code of a service's healthcheck: Docker takes 0 for healthy."""
+        kind, executable, *arguments = SERVICES[name]["healthcheck"]["test"]
+        assert kind == "CMD"
+        return subprocess.run(
+            [str(Path(sys.executable).with_name(executable)), *map(self._here, arguments)],
+            capture_output=True,
+            timeout=60,
+            env={**self.deployment.environment, **self._environment(name)},
+            check=False,
+        ).returncode
+
     def producer(self, *arguments: str) -> str:
         """What the `producer` service prints for some arguments."""
         done = subprocess.run(
@@ -172,6 +184,12 @@ def test_the_services_do_a_book_through_all_stages(services: Services) -> None:
 def test_the_queue_is_durable_and_never_evicted(services: Services) -> None:
     settings = services.deployment.redis.config_get("appendonly", "maxmemory-policy")
     assert settings == {"appendonly": "yes", "maxmemory-policy": "noeviction"}
+
+
+@pytest.mark.parametrize("name", ["worker", "flower"])
+def test_the_services_are_healthy_by_their_own_checks(services: Services, name: str) -> None:
+    assert services.health(name) == 0
+    assert SERVICES["asking"]["healthcheck"] == SERVICES["worker"]["healthcheck"]
 
 
 @pytest.mark.parametrize("path", ["/", "/workers", "/tasks", "/broker", "/api/workers", "/api/tasks"])

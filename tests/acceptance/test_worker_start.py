@@ -40,6 +40,12 @@ CASES = {
         "wrong settings: LEAFMARK_DPI='abc'",
         "should be a valid integer",
     ),
+    "a setting in the config file is wrong": (
+        {"LEAFMARK_CONFIG": "{root}/leafmark.toml"},
+        7,
+        "{root}/leafmark.toml line 2: dpi='abc'",
+        "should be a valid integer",
+    ),
 }
 
 
@@ -49,6 +55,7 @@ def test_a_worker_that_cannot_work_ends_with_one_line(
 ) -> None:
     root = str(deployment.root)
     (deployment.root / "a-file").touch()
+    (deployment.root / "leafmark.toml").write_text('# Another one is named, or none.\ndpi = "abc"\n')
     settings = {name: value.replace("{root}", root) for name, value in environment.items()}
     ended = subprocess.run(
         WORKER,

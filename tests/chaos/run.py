@@ -191,4 +191,5 @@ class Run:
 def _environment_of_ours() -> dict[str, str]:
     """Without the settings of whoever started this."""
     foreign = [name for name in os.environ if name.startswith(("LEAFMARK_", "WORK_")) and name != TOKEN_VARIABLE]
-    return {name: value for name, value in os.environ.items() if name not in foreign}
+    # Nor does a config file of theirs say anything.
+    return {name: value for name, value in os.environ.items() if name not in foreign} | {"LEAFMARK_CONFIG": ""}

@@ -1,16 +1,21 @@
-"""The README says what the code does, where that can be checked."""
+"""The README and docs/configuration.md say what the code does, where that can be checked."""
 
 import re
+from pathlib import Path
+
+import pytest
 
 from checkpointing import errors
-from checkpointing.errors import LeafmarkError
-from tests.readme_tables import README, between_marks, settings_table
+from checkpointing.errors import EXIT_CODES, LeafmarkError
+from tests.readme_tables import CONFIGURATION, README, between_marks, exit_code_rows, settings_table
+from worker.settings import ENV_PREFIX, Settings, load_settings
 
 DONE, USAGE, INTERRUPTED = 0, 2, 130
 
 
-def test_the_table_of_settings_is_that_of_the_code() -> None:
-    assert between_marks(README.read_text()) == settings_table(), "write it anew: python -m tests.readme_tables"
+@pytest.mark.parametrize("page", [README, CONFIGURATION], ids=lambda page: page.name)
+def test_the_table_of_settings_is_that_of_the_code(page: Path) -> None:
+    assert between_marks(page.read_text()) == settings_table(), "write it anew: python -m tests.readme_tables"
 
 
 def test_every_setting_is_described() -> None:
@@ -18,8 +23,28 @@ def test_every_setting_is_described() -> None:
         assert re.fullmatch(r"\| `[A-Z_]+` \| `[^`]+` \| [A-Z].+[.`] \|", row), row
 
 
-def test_the_table_of_exit_codes_is_that_of_the_errors() -> None:
-    _, _, section = README.read_text().partition("\n## Exit codes\n")
-    rows = re.findall(r"^\| (\d+) \| \S", section.partition("\n## ")[0], flags=re.MULTILINE)
+@pytest.mark.parametrize("page", [README, CONFIGURATION], ids=lambda page: page.name)
+def test_the_table_of_exit_codes_is_that_of_the_errors(page: Path) -> None:
+    _, _, section = page.read_text().partition("\n## Exit codes\n")
+    rows = re.findall(r"^\| \d+ \| .*$", section.partition("\n## ")[0], flags=re.MULTILINE)
+    assert rows == exit_code_rows()
+
+
+def test_every_exit_code_is_in_the_table_and_no_other() -> None:
     own = {error.exit_code for error in vars(errors).values() if isinstance(error, type(LeafmarkError))}
-    assert [int(code) for code in rows] == sorted(own | {DONE, USAGE, INTERRUPTED})
+    assert own | {DONE, USAGE, INTERRUPTED} == EXIT_CODES.keys()
+
+
+def test_the_example_of_a_config_file_can_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"{ENV_PREFIX}{name.upper()}", raising=False)
+    (example,) = re.findall(r"```toml\n(.*?)```", CONFIGURATION.read_text(), flags=re.DOTALL)
+    file = tmp_path / "leafmark.toml"
+    file.write_text(example)
+    file.chmod(0o600)
+    monkeypatch.setenv("LEAFMARK_CONFIG", str(file))
+    settings = load_settings()
+    assert settings.root == Path("/mnt/scans")
+    assert settings.soft_seconds("structure") == 60
+    assert settings.price_book().knows("my-model")
+    assert settings.missing_for("correction") == []

@@ -67,6 +67,27 @@ def parse_prices(text: str) -> dict[str, Price]:
     return prices
 
 
+def prices_of_table(table: Mapping[str, object]) -> dict[str, Price]:
+    """Prices by model, from a table of a config file: each `"0.15/0.60"` or `{in = 0.15, out = 0.6, cached = 0.1}`.
+
+    Raises:
+        ValueError: one is written in another way; says what is wrong where.
+    """
+    return {model: _price_of_entry(model, entry) for model, entry in table.items()}
+
+
+def _price_of_entry(model: str, entry: object) -> Price:
+    if isinstance(entry, Price):
+        return entry
+    if isinstance(entry, str):
+        return _parse_price(f"{model}={entry}", entry.split("/"))
+    if isinstance(entry, Mapping) and {"in", "out"} <= entry.keys() <= {"in", "out", "cached"}:
+        part = ", ".join(f"{name} = {amount}" for name, amount in entry.items())
+        amounts = (entry[name] for name in ("in", "out", "cached") if name in entry)
+        return Price(*(_parse_amount(f"{model}: {part}", str(amount)) for amount in amounts))
+    raise ValueError(f'the price of {model} is neither "in/out" nor {{in = ..., out = ..., cached = ...}}')
+
+
 def _parse_price(part: str, amounts: list[str]) -> Price:
     if len(amounts) not in {_IN_OUT, _IN_OUT_CACHED}:
         raise ValueError(f"{part!r} has not two prices or three: model=in/out or model=in/out/cached")

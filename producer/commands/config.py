@@ -1,0 +1,22 @@
+"""`producer config`."""
+
+from producer.commands.options import AsJson
+from producer.config import config_json, config_table, file_line, origins_in_force
+from producer.console import notes, print_json, results
+from worker.settings import load_settings
+
+
+def config_command(as_json: AsJson = False) -> None:
+    """Show each setting in force and where it came from. Works with Redis down and without storage.
+
+    The environment goes before the config file, and that before the defaults. The file is the one that
+    LEAFMARK_CONFIG names, else `leafmark.toml` here, else `~/.config/leafmark/leafmark.toml`. Secrets are masked.
+
+    Example: `producer config --json`
+    """
+    settings, origins = load_settings(), origins_in_force()
+    if as_json:
+        print_json(config_json(settings, origins))
+        return
+    notes.print(file_line(None if origins.file is None else origins.file.path))
+    results.print(config_table(settings, origins))

@@ -1,0 +1,79 @@
+"""`producer doctor`."""
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from checkpointing.errors import DoctorError
+from producer import completion
+from producer.commands.options import AsJson, opened
+from producer.config import origins_in_force
+from producer.console import print_json, results
+from producer.doctor.check import Area, Check, Level, checks_json, count
+from producer.doctor.examine import examine
+from worker.app import make_app
+from worker.settings import load_settings
+from worker.workshop import Workshop
+
+_STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
+
+
+def doctor_command(
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AREA,…", help=f"Look at these only: {', '.join(Area)}.", autocompletion=completion.areas
+        ),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as problems.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say only what counts against the exit code.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look whether storage, Redis, workers, models and settings are as they should be. It mends nothing.
+
+    Each check is a line: ok, warning or problem, and what to do. Exit code 12 where there are problems. Workers are
+    asked who they are, whether their settings are ours, and whether they see a file that was written here just now.
+
+    Example: `producer doctor --only storage,redis --quiet`
+    """
+    areas = _areas(only)
+    settings = load_settings(warn=bool)
+    app = make_app(settings)
+    workshop = Workshop(settings, app)
+    opened.callback(workshop.close)
+    counts = {Level.PROBLEM, Level.WARNING} if strict else {Level.PROBLEM}
+    checks: list[Check] = []
+    for check in examine(workshop, app, origins_in_force(), areas):
+        checks.append(check)
+        if not as_json and (not quiet or check.level in counts):
+            results.print(Text(check.line(), style=_STYLES[check.level] if check.level is not Level.OK else ""))
+    if as_json:
+        print_json(checks_json(checks))
+    _insist_on_none(checks, strict=strict)
+
+
+def _areas(only: str | None) -> list[Area]:
+    """The areas that were named.
+
+    Raises:
+        typer.BadParameter: one is none.
+    """
+    names = [] if only is None else [name.strip() for name in only.split(",")]
+    unknown = [name for name in names if name not in set(Area)]
+    if unknown:
+        raise typer.BadParameter(
+            f"there is no area {unknown[0]!r}; there is: {', '.join(Area)}", param_hint="'--only'"
+        )
+    return [Area(name) for name in names]
+
+
+def _insist_on_none(checks: list[Check], *, strict: bool) -> None:
+    """End with the exit code of a deployment with problems, if it is one.
+
+    Raises:
+        DoctorError: it is.
+    """
+    problems, warnings = count(checks, Level.PROBLEM), count(checks, Level.WARNING)
+    if problems or (strict and warnings):
+        raise DoctorError(f"{problems} problems and {warnings} warnings; each line says what to do")

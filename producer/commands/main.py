@@ -1,0 +1,43 @@
+"""What can be said before the name of a command: `producer --version`, `producer --set dpi=400 run book.pdf`."""
+
+from typing import Annotated
+
+import typer
+
+from producer import completion
+from producer.config import set_by_option
+from producer.console import results
+from worker.introduction import package_version
+
+
+def _show(wanted: bool) -> None:
+    if wanted:
+        results.print(f"leafmark {package_version('leafmark')}")
+        raise typer.Exit
+
+
+def main_options(
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A setting for this command, before the environment: --set dpi=400. May be repeated.",
+            autocompletion=completion.setting_names,
+        ),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show, is_eager=True)
+    ] = False,
+) -> None:
+    """Take the settings that are given before a command.
+
+    Raises:
+        typer.BadParameter: one is none.
+    """
+    del version
+    for pair in settings or []:
+        try:
+            set_by_option(pair)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="'--set'") from None

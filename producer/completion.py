@@ -1,0 +1,49 @@
+"""What the shell is offered on Tab: scan ids and stages. Never fails, never prints: a shell shows no error well."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+
+from checkpointing.errors import LeafmarkError
+from producer.doctor.check import Area
+from worker.registry import STAGES
+from worker.scan import check_scan_id
+from worker.settings import Settings, load_settings
+
+_MOST = 100
+
+
+def scan_ids(incomplete: str) -> list[str]:
+    """Ids of scans that begin so, sorted; of very many some."""
+    found: list[str] = []
+    with suppress(LeafmarkError, OSError, ValueError):
+        root = load_settings(warn=bool).root
+        # A look into each of a hundred thousand folders would take longer than anyone holds Tab for.
+        with os.scandir(root) as entries:
+            found += itertools.islice(_scans_among(entries, incomplete), _MOST)
+    return sorted(found)
+
+
+def stages(incomplete: str) -> list[str]:
+    """Stages that begin so, in pipeline order."""
+    return [name for name in STAGES if name.startswith(incomplete)]
+
+
+def setting_names(incomplete: str) -> list[str]:
+    """Settings that begin so, with the equals sign."""
+    return [f"{name}=" for name in Settings.model_fields if name.startswith(incomplete)]
+
+
+def areas(incomplete: str) -> list[str]:
+    """What `producer doctor --only` takes: the last one of a list is being typed."""
+    before, comma, last = incomplete.rpartition(",")
+    given = before.split(",")
+    return [f"{before}{comma}{area}" for area in Area if area.startswith(last) and area not in given]
+
+
+def _scans_among(entries: Iterator["os.DirEntry[str]"], incomplete: str) -> Iterator[str]:
+    for entry in entries:
+        with suppress(LeafmarkError, OSError):
+            if entry.name.startswith(incomplete) and os.path.isfile(os.path.join(entry.path, "metadata.json")):  # noqa: PTH113, PTH118  # as the entry has it
+                yield check_scan_id(entry.name)

@@ -1,0 +1,109 @@
+"""Settings given on the command line (`producer --set`), and all in force with their origins."""
+
+import difflib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from worker.origins import Origin, Origins, Source, find_origins
+from worker.settings import ENV_PREFIX, Settings
+from worker.shown_settings import shown_value
+
+_by_option: set[str] = set()
+_STYLES = {Source.OPTION: "magenta", Source.DEFAULT: "dim", Source.FILE: "cyan", Source.ENVIRONMENT: "yellow"}
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """One setting.
+
+    Attributes:
+        name: as the config file has it.
+        value: in force, as the environment would say it; secrets are masked.
+        origin: who said so.
+    """
+
+    name: str
+    value: str
+    origin: Origin
+
+    def as_json(self) -> dict[str, str]:
+        """One entry of what `producer config --json` prints."""
+        return {
+            "name": self.name,
+            "variable": f"{ENV_PREFIX}{self.name.upper()}",
+            "value": self.value,
+            "source": self.origin.source.value,
+            "place": self.origin.place,
+        }
+
+
+def set_by_option(pair: str) -> None:
+    """Take a setting from the command line: it goes before all others, here and in the processes started from here.
+
+    Args:
+        pair: `dpi=400`. The value is not looked at: whoever loads the settings does that.
+
+    Raises:
+        ValueError: it names no setting; says what may have been meant. The value, maybe a secret, is not quoted.
+    """
+    said, equals, value = pair.partition("=")
+    name = said.strip().lower().removeprefix(ENV_PREFIX.lower())
+    if not equals:
+        raise ValueError("a setting is given as NAME=VALUE, such as dpi=400")
+    if name not in Settings.model_fields:
+        close = difflib.get_close_matches(name, Settings.model_fields, n=1)
+        meant = f"did you mean {close[0]!r}?" if close else "`producer config` lists those that there are"
+        raise ValueError(f"there is no setting {said.strip()!r}; {meant}")
+    variable = f"{ENV_PREFIX}{name.upper()}"
+    # However the environment spells it.
+    for other in [other for other in os.environ if other.upper() == variable]:
+        del os.environ[other]
+    os.environ[variable] = value
+    _by_option.add(name)
+
+
+def origins_in_force() -> Origins:
+    """Where the settings of this process come from.
+
+    Raises:
+        SettingsError: there is a config file that cannot be used.
+    """
+    return find_origins(ENV_PREFIX, Settings.model_fields)
+
+
+def in_force(settings: Settings, origins: Origins) -> Iterator[InForce]:
+    """Every setting, in the order of the reference."""
+    for name in Settings.model_fields:
+        origin = Origin(Source.OPTION, "--set") if name in _by_option else origins.of(name)
+        yield InForce(name, shown_value(settings, name), origin)
+
+
+def config_json(settings: Settings, origins: Origins) -> dict[str, Any]:
+    """The form that `producer config --json` prints."""
+    return {
+        "file": None if origins.file is None else str(origins.file.path),
+        "settings": [each.as_json() for each in in_force(settings, origins)],
+    }
+
+
+def config_table(settings: Settings, origins: Origins) -> Table:
+    """The same for people."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("setting", "value", "from"):
+        table.add_column(column, overflow="fold")
+    for each in in_force(settings, origins):
+        source = each.origin.source
+        place = each.origin.place if source is not Source.DEFAULT else source.value
+        table.add_row(each.name, Text(each.value or "none"), Text(place, style=_STYLES[source]))
+    return table
+
+
+def file_line(path: Path | None) -> str:
+    """Which config file counts, in words."""
+    return "No config file." if path is None else f"Config file: {path}"

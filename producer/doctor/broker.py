@@ -1,0 +1,176 @@
+"""Redis: does it answer, does it keep what it holds, does it have room, is it closed to strangers."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+from urllib.parse import urlsplit
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from checkpointing.errors import BrokerError, in_one_line
+from producer.doctor.check import Area, Check, Reporter
+from worker.broker import celery_settings
+from worker.preflight import check_broker
+from worker.settings import Settings
+from worker.workshop import connect
+
+_PINGS = 5
+_SLOW_MS = 20.0
+_CLOCK_SECONDS = 2.0
+_FULL, _ALMOST_FULL = 0.95, 0.8
+# The first that has LPOS, which the queue uses.
+_OLDEST = (6, 0, 6)
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_report = Reporter(Area.REDIS)
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerFacts:
+    """What a server says of itself.
+
+    Attributes:
+        info: as `INFO` has it; empty where it may not be asked.
+        ping_ms: how long it takes to answer.
+        ahead_seconds: how far its clock is ahead of ours.
+    """
+
+    info: Mapping[str, Any]
+    ping_ms: float
+    ahead_seconds: float
+
+
+def examine_broker(settings: Settings) -> Iterator[Check]:
+    """Look at the broker. Changes nothing in it."""
+    try:
+        check_broker(settings)
+        with connect(settings, patient=False) as client:
+            facts = ask_broker(client)
+    except BrokerError as error:
+        what, _, then = str(error).partition("; ")
+        yield _report.problem("answers", what, then)
+        return
+    except (RedisError, OSError) as error:
+        yield _report.problem("answers", f"Redis broke off ({in_one_line(str(error))})", "look into its log")
+        return
+    yield from judge_broker(facts)
+    yield from check_password(settings.redis_url)
+
+
+def ask_broker(client: Redis) -> BrokerFacts:
+    """Ask a server about itself.
+
+    Raises:
+        RedisError: it failed.
+    """
+    pings = []
+    for _ in range(_PINGS):
+        started = time.monotonic()
+        client.ping()
+        pings.append((time.monotonic() - started) * 1000)
+    before = time.time()
+    seconds, micros = client.time()
+    ours = (before + time.time()) / 2
+    try:
+        info: dict[str, Any] = client.info()
+    except RedisError:
+        info = {}
+    return BrokerFacts(info, median(pings), seconds + micros / 1e6 - ours)
+
+
+def judge_broker(facts: BrokerFacts) -> Iterator[Check]:
+    """What is to be said of what a server says."""
+    name = "valkey" if "valkey_version" in facts.info else "redis"
+    version = str(facts.info.get("valkey_version") or facts.info.get("redis_version") or "")
+    what = (
+        f"{name} {version}, answers in {facts.ping_ms:.1f} ms" if version else f"answers in {facts.ping_ms:.1f} ms"
+    )
+    if version and _numbers(version) < _OLDEST:
+        yield _report.problem("answers", what, f"take {'.'.join(map(str, _OLDEST))} or later")
+    elif facts.ping_ms > _SLOW_MS:
+        yield _report.warning("answers", what, "every page takes a dozen answers; move it closer to the workers")
+    else:
+        yield _report.ok("answers", what)
+    if abs(facts.ahead_seconds) > _CLOCK_SECONDS:
+        way = "ahead of" if facts.ahead_seconds > 0 else "behind"
+        how_far = f"its clock is {abs(facts.ahead_seconds):.0f} s {way} ours"
+        yield _report.warning("clock", how_far, "let both machines follow a time server")
+    else:
+        yield _report.ok("clock", "its clock agrees with ours")
+    if not facts.info:
+        yield _report.warning(
+            "info", "it does not let us ask for INFO", "allow it, for persistence and memory to be seen"
+        )
+        return
+    yield from _judge_kind(facts.info)
+    yield from _judge_persistence(facts.info)
+    yield from _judge_memory(facts.info)
+
+
+def check_password(redis_url: str) -> Iterator[Check]:
+    """Whether whoever reaches the server needs a password."""
+    url = str(celery_settings(redis_url)["broker_url"])
+    if redis_url.startswith("unix:"):
+        yield _report.ok("password", "a Unix socket: its file's mode says who may")
+    elif (urlsplit(url).hostname or "localhost") in _LOOPBACK:
+        yield _report.ok("password", "it is on this machine")
+    elif urlsplit(url).password:
+        yield _report.ok("password", "it is on another machine, with a password")
+    else:
+        yield _report.warning(
+            "password",
+            "it is on another machine and needs no password of us",
+            "set `requirepass` there and the password in LEAFMARK_REDIS_URL, unless its network is closed",
+        )
+
+
+def _judge_kind(info: Mapping[str, Any]) -> Iterator[Check]:
+    if info.get("role") in {"slave", "replica"}:
+        yield _report.problem(
+            "role", "it is a replica, which takes no writes", "set LEAFMARK_REDIS_URL to its primary"
+        )
+    if info.get("cluster_enabled"):
+        yield _report.problem("cluster", "it is a cluster, which Leafmark cannot use", "take a single server")
+    if info.get("loading"):
+        yield _report.warning("loading", "it is loading its data", "wait until it has")
+
+
+def _judge_persistence(info: Mapping[str, Any]) -> Iterator[Check]:
+    if not info.get("aof_enabled"):
+        yield _report.warning(
+            "persistence",
+            "it keeps no append-only file: after a restart what waited is enqueued again, which takes a while",
+            "set `appendonly yes`",
+        )
+    elif info.get("aof_last_write_status", "ok") != "ok":
+        yield _report.problem("persistence", "it cannot write its append-only file", "look at its disk and its log")
+    else:
+        yield _report.ok("persistence", "it keeps an append-only file")
+
+
+def _judge_memory(info: Mapping[str, Any]) -> Iterator[Check]:
+    policy, most, used = (
+        info.get("maxmemory_policy"),
+        int(info.get("maxmemory", 0)),
+        int(info.get("used_memory", 0)),
+    )
+    if policy and policy != "noeviction":
+        yield _report.problem(
+            "eviction", f"maxmemory-policy is {policy}: it may throw the queue away", "set it to noeviction"
+        )
+    else:
+        yield _report.ok("eviction", "nothing is evicted")
+    share = used / most if most else 0.0
+    what = f"{used / 1e6:.0f} MB used" + (f" of {most / 1e6:.0f} MB" if most else ", without a bound")
+    if share > _FULL:
+        yield _report.problem("memory", what, "raise `maxmemory`, or nothing is enqueued any more")
+    elif share > _ALMOST_FULL:
+        yield _report.warning("memory", what, "raise `maxmemory` before it is full")
+    else:
+        yield _report.ok("memory", what)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())

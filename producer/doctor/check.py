@@ -1,0 +1,99 @@
+"""What the doctor says: one check, its result, and what to do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from checkpointing.errors import in_one_line
+
+_MOST_LETTERS = 1000
+
+
+class Level(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    """It works, and will not at all times or everywhere."""
+    PROBLEM = "problem"
+    """Pages do not get done, or could be lost sight of."""
+
+
+class Area(StrEnum):
+    """What can be looked at by itself, with `--only`."""
+
+    SETTINGS = "settings"
+    STORAGE = "storage"
+    LEFTOVERS = "leftovers"
+    REDIS = "redis"
+    WORKERS = "workers"
+    ENGINES = "engines"
+    MODELS = "models"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        area: where it belongs.
+        name: of the check, for scripts: `free_space`.
+        level: how it is.
+        what: was found, in words.
+        then: what to do about it; empty where nothing is to be done.
+    """
+
+    area: Area
+    name: str
+    level: Level
+    what: str
+    then: str = ""
+
+    def line(self) -> str:
+        """All of it on one line, for people. What others say of themselves is data, and no terminal's command."""
+        then = f"; {self.then}" if self.then else ""
+        return f"{self.level.value:8} {in_one_line(f'{self.area.value}: {self.what}{then}', most=_MOST_LETTERS)}"
+
+    def as_json(self) -> dict[str, str]:
+        """One entry of what `producer doctor --json` prints."""
+        return {
+            "area": self.area.value,
+            "name": self.name,
+            "level": self.level.value,
+            "what": self.what,
+            "then": self.then,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """Makes the checks of one area."""
+
+    area: Area
+
+    def ok(self, name: str, what: str) -> Check:
+        """It is as it should be."""
+        return Check(self.area, name, Level.OK, what)
+
+    def warning(self, name: str, what: str, then: str) -> Check:
+        """It works, and yet."""
+        return Check(self.area, name, Level.WARNING, what, then)
+
+    def problem(self, name: str, what: str, then: str) -> Check:
+        """It does not work."""
+        return Check(self.area, name, Level.PROBLEM, what, then)
+
+
+def checks_json(checks: Sequence[Check]) -> dict[str, Any]:
+    """The form that `producer doctor --json` prints."""
+    return {
+        "problems": count(checks, Level.PROBLEM),
+        "warnings": count(checks, Level.WARNING),
+        "checks": [check.as_json() for check in checks],
+    }
+
+
+def count(checks: Sequence[Check], level: Level) -> int:
+    """How many checks came out so."""
+    return sum(check.level is level for check in checks)

@@ -1,0 +1,26 @@
+"""The OCR engine: does it load on this machine. Loading it takes seconds, in a process of its own."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from checkpointing.errors import LeafmarkError
+from producer.doctor.check import Area, Check, Reporter
+from worker.preflight import check_engines
+from worker.settings import Settings
+from worker.stages.ocr import OcrStage
+
+_report = Reporter(Area.ENGINES)
+
+
+def examine_engines(settings: Settings, load: Callable[[Sequence[str]], object] = check_engines) -> Iterator[Check]:
+    """Load what OCR needs, as a worker does before its first page."""
+    try:
+        load([OcrStage.name])
+    except LeafmarkError as error:
+        what, _, then = str(error).partition("; ")
+        yield _report.warning(
+            "loads",
+            f"no OCR can be done on this machine: {what}",
+            then or "mend that, or start no worker for OCR here",
+        )
+    else:
+        yield _report.ok("loads", f"{settings.ocr_engine} loads, and OCR can be done on this machine")

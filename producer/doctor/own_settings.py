@@ -1,0 +1,31 @@
+"""The settings here: who said what, and what was meant to be a setting and is none."""
+
+import difflib
+from collections.abc import Iterator
+
+from producer.doctor.check import Area, Check, Reporter
+from worker.origins import Origins, Source
+from worker.settings import Settings
+
+_report = Reporter(Area.SETTINGS)
+
+
+def examine_settings(origins: Origins) -> Iterator[Check]:
+    """Look at where the settings come from. That their values are allowed has been seen by whoever loaded them."""
+    by_source = {
+        source: [name for name in Settings.model_fields if origins.of(name).source is source] for source in Source
+    }
+    file = "no config file" if origins.file is None else f"config file {origins.file.path}"
+    yield _report.ok("file", file)
+    for source, where in ((Source.ENVIRONMENT, "the environment"), (Source.FILE, "the file")):
+        if by_source[source]:
+            yield _report.ok(source.value, f"from {where}: {', '.join(by_source[source])}")
+    for line in origins.warnings():
+        what, _, then = line.partition("; ")
+        yield _report.warning("secret", what, then)
+    for variable in origins.strays():
+        close = difflib.get_close_matches(
+            variable, [f"{origins.prefix}{name.upper()}" for name in Settings.model_fields], n=1
+        )
+        then = f"did you mean {close[0]}?" if close else "`producer config` lists those that there are"
+        yield _report.warning("stray", f"{variable} is set in the environment and is no setting", then)

@@ -1,0 +1,163 @@
+"""The workers: who is there, are they of our version, do they see our storage, is every stage with pages served."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from checkpointing.errors import BrokerError, StorageError, in_one_line
+from checkpointing.storage_errors import storage_error
+from producer.doctor.asking import Answer, ask_workers, token_file
+from producer.doctor.check import Area, Check, Reporter
+from worker.introduction import Introduction, introduction
+from worker.preflight import check_broker
+from worker.registry import STAGES
+from worker.settings import asks_model
+from worker.workshop import Workshop
+
+_CLOCK_SECONDS = 2.0
+_START = "celery -A worker worker"
+_report = Reporter(Area.WORKERS)
+
+
+def examine_workers(workshop: Workshop, app: Any) -> Iterator[Check]:
+    """Ask the workers, and look what waits for them."""
+    try:
+        check_broker(workshop.settings)
+        beating, waiting = beats(workshop), waiting_pages(workshop)
+        with token_file(workshop.root) as token:
+            answers = ask_workers(app, token)
+    except (BrokerError, RedisError, OperationalError):
+        yield _report.problem("asked", "nobody can be asked while Redis is away", "see to Redis first")
+        return
+    except (OSError, StorageError) as error:
+        words = error if isinstance(error, StorageError) else storage_error(error, workshop.root)
+        yield _report.problem("asked", f"nobody can be asked: {words}", "see to the storage first")
+        return
+    yield from judge_workers(answers, len(beating), waiting)
+    for answer in answers:
+        if answer.said is not None:
+            ours = introduction(workshop.settings, answer.said.stages, 0, None)
+            yield from judge_worker(answer.name, answer.said, ours, answer.ahead_seconds)
+
+
+def beats(workshop: Workshop) -> set[str]:
+    """The workers that have said within the last seconds that they live, by the names of their stewards.
+
+    Raises:
+        RedisError: the broker failed.
+    """
+    now, _ = workshop.redis.time()
+    found: set[str] = set()
+    for stage in STAGES:
+        members = cast("list[bytes]", workshop.redis.zrangebyscore(workshop.keys.slots(stage), now, "+inf"))
+        found.update(member.decode(errors="replace").rpartition("=")[0] for member in members)
+    return found
+
+
+def waiting_pages(workshop: Workshop) -> dict[str, int]:
+    """How many pages wait for a worker, by stage.
+
+    Raises:
+        RedisError: the broker failed.
+        OSError: the storage failed.
+    """
+    waiting = {stage: workshop.redis.llen(workshop.keys.queue(stage)) for stage in STAGES}
+    for scan_id, stage in workshop.open_stages.all():
+        if stage in waiting:
+            waiting[stage] += workshop.redis.zcard(workshop.keys.waiting(scan_id, stage))
+    return {stage: pages for stage, pages in waiting.items() if pages}
+
+
+def judge_workers(answers: Sequence[Answer], beating: int, waiting: Mapping[str, int]) -> Iterator[Check]:
+    """What is to be said of all workers together.
+
+    Args:
+        answers: of those that answered.
+        beating: how many have said of late that they live.
+        waiting: pages that wait, by stage.
+    """
+    if not answers:
+        what = "nobody works" if not beating else "nobody works, though somebody did seconds ago"
+        then = f"start one: {_START}"
+        yield _report.problem("alive", what, then) if waiting else _report.warning("alive", what, then)
+    else:
+        yield _report.ok("alive", f"{len(answers)} answer: {', '.join(answer.name for answer in answers)}")
+        if beating > len(answers):
+            yield _report.warning(
+                "silent",
+                f"{beating} were there seconds ago and {len(answers)} answer",
+                "one was stopped just now, or hangs: look at its log",
+            )
+    for answer in answers:
+        if answer.said is None:
+            yield _report.warning(
+                "version",
+                f"{answer.name} does not say what it is ({answer.trouble})",
+                "it is older than this command: install the same version there, and restart it",
+            )
+    served = {stage for answer in answers if answer.said for stage in answer.said.stages}
+    for stage, pages in waiting.items():
+        if answers and stage not in served:
+            yield _report.problem(
+                "served", f"{pages} pages wait for {stage}, which no worker serves", f"start one: {_start(stage)}"
+            )
+    if answers and not waiting.keys() - served:
+        yield _report.ok(
+            "served", f"served: {', '.join(stage for stage in STAGES if stage in served) or 'nothing'}"
+        )
+
+
+def judge_worker(name: str, said: Introduction, ours: Introduction, ahead_seconds: float) -> Iterator[Check]:
+    """What is to be said of one worker.
+
+    Args:
+        name: as Celery has it.
+        said: its introduction.
+        ours: what a worker of its kind would say with our settings here.
+        ahead_seconds: how far its clock is ahead of ours, at the least.
+    """
+    engine = f", {said.engine}" if said.engine else ""
+    what = (
+        f"{name}: leafmark {said.version}, Python {said.python}{engine}, "
+        f"{said.slots} pages at once of {', '.join(said.stages) or 'nothing'}"
+    )
+    if said.version != ours.version:
+        yield _report.warning(
+            "version", what, f"we are leafmark {ours.version}: install the same there, restart it"
+        )
+    else:
+        yield _report.ok("version", what)
+    if said.engine != ours.engine:
+        yield _report.warning(
+            "engine", f"{name} has {said.engine}, here is {ours.engine}", "install the same, or pages show as stale"
+        )
+    if said.sees_token:
+        yield _report.ok("same_storage", f"{name} sees our storage")
+    else:
+        yield _report.problem(
+            "same_storage",
+            f"{name} does not see a file that was written here just now; its storage root is {said.root}",
+            f"mount the same folder there as here ({ours.root})",
+        )
+    if abs(ahead_seconds) > _CLOCK_SECONDS:
+        way = "ahead of" if ahead_seconds > 0 else "behind"
+        yield _report.warning(
+            "clock",
+            f"the clock of {name} is {abs(ahead_seconds):.0f} s {way} ours",
+            "let both machines follow a time server",
+        )
+    for setting, value in ours.settings.items():
+        theirs = said.settings.get(setting, value)
+        if theirs != value:
+            yield _report.warning(
+                "settings",
+                f"{name} has {setting} = {in_one_line(theirs) or 'none'}, here it is {value or 'none'}",
+                "set the same on every machine, or pages come out differently",
+            )
+
+
+def _start(stage: str) -> str:
+    more = " --pool=threads --concurrency 64" if asks_model(stage) else ""
+    return f"{_START} -Q {stage}{more}"

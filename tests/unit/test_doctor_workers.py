@@ -1,0 +1,160 @@
+"""What the doctor makes of what workers say, and what a worker says of itself."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from producer.doctor.asking import Answer, ask_workers, token_file
+from producer.doctor.check import Level
+from producer.doctor.workers import beats, examine_workers, judge_worker, judge_workers, waiting_pages
+from tests.shop import SCAN, STAGE, make_shop
+from tests.unit.test_doctor_parts import levels
+from worker.introduction import INTRODUCE, Introduction, introduction, token_path
+from worker.settings import Settings
+
+OK, WARNING, PROBLEM = Level.OK, Level.WARNING, Level.PROBLEM
+
+
+def said(**changes: Any) -> Introduction:
+    return introduction(Settings(), ["ocr"], 4, None).model_copy(update={"sees_token": True, **changes})
+
+
+def answer(*stages: str) -> Answer:
+    return Answer(f"{'-'.join(stages)}@host", said(stages=list(stages)))
+
+
+def test_nobody_is_a_warning_and_with_pages_that_wait_a_problem() -> None:
+    assert levels(judge_workers([], 0, {})) == {"alive": WARNING}
+    (found,) = judge_workers([], 0, {"ocr": 3})
+    assert (found.level, found.what, found.then) == (PROBLEM, "nobody works", "start one: celery -A worker worker")
+    (found,) = judge_workers([], 1, {"ocr": 3})
+    assert "somebody did seconds ago" in found.what
+
+
+def test_workers_that_serve_all_that_waits_are_fine() -> None:
+    assert levels(judge_workers([answer("ocr"), answer("fix")], 2, {"ocr": 3, "fix": 1})) == {
+        "alive": OK,
+        "served": OK,
+    }
+
+
+def test_pages_that_nobody_serves_are_a_problem() -> None:
+    found = list(judge_workers([answer("ocr")], 1, {"ocr": 3, "fix": 7}))
+    assert found[-1].level is PROBLEM
+    assert found[-1].what == "7 pages wait for fix, which no worker serves"
+    assert found[-1].then.endswith("worker -Q fix --pool=threads --concurrency 64")
+
+
+def test_a_worker_that_is_silent_or_too_old_to_know_the_question_is_seen() -> None:
+    old = Answer("old@host", None, "KeyError('leafmark_introduce')")
+    assert levels(judge_workers([answer("ocr"), old], 3, {})) == {
+        "alive": OK,
+        "silent": WARNING,
+        "version": WARNING,
+        "served": OK,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "ahead", "name", "level"),
+    [
+        ({"version": "0.0.9"}, 0.0, "version", WARNING),
+        ({"engine": "rapidocr 1.0"}, 0.0, "engine", WARNING),
+        ({"sees_token": False}, 0.0, "same_storage", PROBLEM),
+        ({}, 30.0, "clock", WARNING),
+        ({"settings": said().settings | {"dpi": "150"}}, 0.0, "settings", WARNING),
+    ],
+)
+def test_a_worker_that_differs_is_seen(changes: dict[str, Any], ahead: float, name: str, level: Level) -> None:
+    assert set(levels(judge_worker("w@h", said(), said(), 0.0)).values()) == {OK}
+    found = levels(judge_worker("w@h", said(**changes), said(), ahead))
+    assert {each for each, how in found.items() if how is not OK} == {name}
+    assert found[name] is level
+
+
+def test_settings_are_compared_where_they_matter_to_a_stage() -> None:
+    ocr_only = introduction(Settings(correction_model="m"), ["ocr"], 1, None).settings
+    asking = introduction(Settings(correction_model="m"), ["correction"], 1, None).settings
+    assert "correction_model" not in ocr_only
+    assert asking["correction_model"] == "m"
+    assert "dpi" not in asking
+
+
+def test_a_worker_tells_no_secret() -> None:
+    settings = Settings(
+        llm_base_url="https://u:geheim@h/v1", llm_api_key="geheim", redis_url="redis://:geheim@h", fix_model="m"
+    )
+    assert "geheim" not in introduction(settings, ["ocr", "fix"], 1, None).model_dump_json()
+
+
+def test_a_worker_sees_the_file_of_the_same_storage_and_no_other(tmp_path: Path) -> None:
+    here, elsewhere = Settings(storage_root=tmp_path / "a"), Settings(storage_root=tmp_path / "b")
+    for settings in (here, elsewhere):
+        settings.root.mkdir()
+    with token_file(here.root) as token:
+        assert introduction(here, ["ocr"], 1, token).sees_token
+        assert not introduction(elsewhere, ["ocr"], 1, token).sees_token
+        token_path(elsewhere.root, "0" * 16).parent.mkdir()
+        token_path(elsewhere.root, "0" * 16).write_text(token)
+        assert not introduction(elsewhere, ["ocr"], 1, "0" * 16).sees_token
+    assert not introduction(here, ["ocr"], 1, token).sees_token
+    assert list((here.root / ".leafmark").iterdir()) == []
+
+
+@pytest.mark.parametrize("token", ["../../etc/passwd", "", "0" * 17, 7, None, ["0" * 16], "\ud800" * 16])
+def test_a_token_that_is_none_finds_nothing(tmp_path: Path, token: object) -> None:
+    (tmp_path / ".leafmark").mkdir()
+    assert not introduction(Settings(storage_root=tmp_path), ["ocr"], 1, token).sees_token
+
+
+class FakeApp:
+    """Workers that answer with these forms."""
+
+    def __init__(self, *replies: Any) -> None:
+        self.control = self
+        self._replies = replies
+
+    def broadcast(self, command: str, *, arguments: dict[str, str], callback: Any, **_: object) -> None:
+        assert command == INTRODUCE
+        assert arguments.keys() == {"token"}
+        for reply in self._replies:
+            callback(reply)
+
+
+def test_answers_are_read_and_clocks_compared() -> None:
+    forms = [
+        {"b@h": said(clock=time.time()).model_dump()},
+        {"a@h": said(clock=time.time() + 60).model_dump()},
+        {"c@h": said(clock=time.time() - 60).model_dump()},
+        {"d@h": {"error": "KeyError('leafmark_introduce')"}},
+        {"e\x1b[2J@h": "\x1b[31mred"},
+        "nonsense",
+    ]
+    a, b, c, d, e = ask_workers(FakeApp(*forms), "0" * 16)
+    assert [a.name, b.name, c.name, d.name] == ["a@h", "b@h", "c@h", "d@h"]
+    assert a.ahead_seconds == pytest.approx(60, abs=5)
+    assert b.ahead_seconds == pytest.approx(0, abs=5)
+    assert c.ahead_seconds == pytest.approx(-60, abs=5)
+    assert (d.said, d.trouble) == (None, "KeyError('leafmark_introduce')")
+    assert "\x1b" not in e.name + e.trouble
+
+
+def test_what_waits_and_who_lives_is_read_from_the_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = make_shop(tmp_path / "scans", monkeypatch)
+    shop.write_scan(pages=50)
+    assert (beats(shop.workshop), waiting_pages(shop.workshop)) == (set(), {})
+    shop.ask_for((1, 50), total_pages=50)
+    for _ in shop.queue.put(range(1, 51)):
+        pass
+    shop.workshop.dispatch(STAGE).beat("host:7", 2)
+    assert beats(shop.workshop) == {"host:7"}
+    assert waiting_pages(shop.workshop) == {STAGE: 50}
+    assert shop.open_stages.is_open(SCAN, STAGE)
+
+
+def test_with_redis_away_nobody_can_be_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = make_shop(tmp_path / "scans", monkeypatch, redis_url="redis://127.0.0.1:1/0")
+    (found,) = examine_workers(shop.workshop, FakeApp())
+    assert (found.name, found.level) == ("asked", PROBLEM)

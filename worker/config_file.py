@@ -1,0 +1,164 @@
+"""The config file: `leafmark.toml`, the settings for those who would rather keep them in a file.
+
+The first of these that is there is the only one that counts: the file that LEAFMARK_CONFIG names (empty: none at
+all), `leafmark.toml` in the current folder, `~/.config/leafmark/leafmark.toml`. What the environment says goes
+before what the file says.
+"""
+
+import difflib
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic_settings import BaseSettings, TomlConfigSettingsSource
+
+from checkpointing.errors import SettingsError, in_one_line
+
+CONFIG_VARIABLE = "LEAFMARK_CONFIG"
+FILE_NAME = "leafmark.toml"
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_WAY_OUT = f"mend it, or name another file in {CONFIG_VARIABLE} (empty: none)"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """A config file as it was read.
+
+    Attributes:
+        path: where it is.
+        text: what it says.
+        values: the same by key; `storage_root` made absolute, from the file's own folder.
+    """
+
+    path: Path
+    text: str
+    values: Mapping[str, Any]
+
+    def place_of(self, key: str) -> str:
+        """Where a key stands, for people: `/etc/leafmark.toml line 3`."""
+        line = self._line_of(key)
+        return str(self.path) if line is None else f"{self.path} line {line}"
+
+    def readable_by_others(self) -> bool:
+        """Whether somebody besides its owner may read it, or even write it."""
+        return bool(self.path.stat().st_mode & _OTHERS)
+
+    def _line_of(self, key: str) -> int | None:
+        """The first line that sets a key, or opens a table of that name."""
+        name = rf"""(?:"{re.escape(key)}"|'{re.escape(key)}'|{re.escape(key)})"""
+        sets = re.compile(rf"\s*(?:{name}\s*[=.]|\[+\s*{name}\s*[\].])")
+        return next((number for number, line in enumerate(self.text.splitlines(), 1) if sets.match(line)), None)
+
+
+class ConfigFileSource(TomlConfigSettingsSource):
+    """Where pydantic-settings gets the values of the file.
+
+    Raises:
+        SettingsError: there is a file, and it cannot be used.
+    """
+
+    def __init__(self, settings_cls: type[BaseSettings]) -> None:
+        self._known = settings_cls.model_fields
+        super().__init__(settings_cls, toml_file=find_config_file())
+
+    def _read_file(self, file_path: Any) -> dict[str, Any]:
+        return dict(read_config_file(Path(str(file_path)), self._known).values)
+
+
+def find_config_file() -> Path | None:
+    """The file that counts; None where there is none.
+
+    Raises:
+        SettingsError: LEAFMARK_CONFIG names none that is there, or the one in the current folder is a stranger's.
+    """
+    named = os.environ.get(CONFIG_VARIABLE)
+    if named is not None:
+        return _named_file(named) if named else None
+    if _is_file(Path(FILE_NAME)):
+        here = Path(FILE_NAME).absolute()
+        _insist_on_own(here)
+        return here
+    folder = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    at_home = Path(os.path.expanduser(folder)) / "leafmark" / FILE_NAME  # noqa: PTH111  # a home that is none stays as it is
+    return at_home if _is_file(at_home) else None
+
+
+def read_config_file(path: Path, known: Collection[str]) -> ConfigFile:
+    """Read a config file and insist that it speaks of settings that there are.
+
+    Args:
+        path: of the file.
+        known: the names of all settings.
+
+    Raises:
+        SettingsError: it cannot be read, is no TOML, or has a key that is none; names file, key and line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = tomllib.loads(text)
+    except OSError as error:
+        raise SettingsError(f"the config file {path} cannot be read ({error.strerror}); {_WAY_OUT}") from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"the config file {path} is not UTF-8 (byte {error.start}); {_WAY_OUT}") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SettingsError(f"the config file {path} is not TOML: {_in_words(error)}; {_WAY_OUT}") from None
+    read = ConfigFile(path, text, values)
+    _insist_on_known(read, known)
+    root = values.get("storage_root")
+    # `~` is filled in later, and an empty one is refused.
+    if isinstance(root, str) and root and not root.startswith("~"):
+        values["storage_root"] = str(path.parent / root)
+    return read
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is a file to be read; where nobody may look there is none."""
+    with suppress(OSError):
+        return path.is_file()
+    return False
+
+
+def _named_file(named: str) -> Path:
+    path = Path(os.path.abspath(os.path.expanduser(named)))  # noqa: PTH100, PTH111  # the same
+    if not _is_file(path):
+        what = "is not a file" if path.is_dir() else "is not there"
+        raise SettingsError(
+            f"the config file {path}, named by {CONFIG_VARIABLE}, {what}; name one that is, or unset the variable"
+        )
+    return path
+
+
+def _insist_on_own(path: Path) -> None:
+    """A file that lies in a folder one happens to stand in might send pages and keys to whoever left it there."""
+    if path.stat().st_uid not in {os.geteuid(), 0}:
+        raise SettingsError(
+            f"the config file {path} belongs to somebody else; if you trust it, say so: {CONFIG_VARIABLE}={path}"
+        )
+
+
+def _insist_on_known(read: ConfigFile, known: Collection[str]) -> None:
+    for key, value in read.values.items():
+        if key not in known:
+            raise SettingsError(f"{read.place_of(key)}: there is no setting {key!r}; {_meant(key, known)}")
+        # TOML has whatever follows a table's head belong to it.
+        strays = [inner for inner in value if inner in known] if isinstance(value, dict) else []
+        if strays:
+            raise SettingsError(
+                f"{read.place_of(strays[0])}: {strays[0]!r} stands in the table [{key}]; move it above that line"
+            )
+
+
+def _meant(key: str, known: Collection[str]) -> str:
+    plain = key.lower().removeprefix("leafmark_").replace("-", "_")
+    close = difflib.get_close_matches(plain, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else "`producer config` lists those that there are"
+
+
+def _in_words(error: Exception) -> str:
+    return "it is nested too deeply" if isinstance(error, RecursionError) else in_one_line(str(error), most=200)
