@@ -14,7 +14,7 @@ import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -243,7 +243,7 @@ class CheckpointFile:
             raise self._unusable("it is not a JSON object")
         version = data.get("version")
         if isinstance(version, str) and version in _OLDER_VERSIONS:
-            data = {"output_dir": self._outputs.path.name, **data, "version": CHECKPOINT_VERSION}
+            data = _of_today({"output_dir": self._outputs.path.name, **data})
         elif version != CHECKPOINT_VERSION:
             raise self._unusable(f"its version is {version!r}, this Leafmark reads {CHECKPOINT_VERSION!r}")
         for field, ours in (("scan_id", self.scan_id), ("stage", self.stage)):
@@ -295,6 +295,18 @@ class CheckpointFile:
         names = {"scan_id": self.scan_id, "stage": self.stage}
         fields = (rf'"{field}"\s*:\s*"{re.escape(name)}"' for field, name in names.items())
         return all(re.search(field.encode(), raw) for field in fields)
+
+
+def _of_today(data: dict[str, Any]) -> dict[str, Any]:
+    """A checkpoint of version 1.0 in the form of today.
+
+    Until a stage had ended, Scanshelf kept what it cost in `costs.total_usd`, page by page as estimated; at its end
+    it wrote what was really spent into `metadata.total_cost_usd`.
+    """
+    metadata, costs = data.get("metadata"), data.get("costs")
+    if isinstance(metadata, dict) and isinstance(costs, dict) and not metadata.get("total_cost_usd"):
+        data = {**data, "metadata": {**metadata, "total_cost_usd": costs.get("total_usd", 0.0)}}
+    return {**data, "version": CHECKPOINT_VERSION}
 
 
 def _copy(checkpoint: Checkpoint) -> Checkpoint:

@@ -20,8 +20,18 @@ from checkpointing.errors import InputError, in_one_line
 from checkpointing.models import now
 from checkpointing.storage_errors import storage_error
 from producer.examine import FoundFile, FoundSource, examine, identity, sha256_of
+from producer.moving_in import take_in
 from worker.open_stages import OWN_FOLDER
-from worker.scan import ScanFolder, ScanMetadata, ScanSource, SourceFile, check_scan_id, suggest_scan_id
+from worker.scan import (
+    ForeignScanError,
+    ScanFolder,
+    ScanMetadata,
+    ScanSource,
+    SourceFile,
+    check_scan_id,
+    is_scan_folder,
+    suggest_scan_id,
+)
 from worker.sources.formats import bare_name
 from worker.sources.pdfium import PdfFacts, inspect_pdf, save_decrypted
 
@@ -112,18 +122,26 @@ def _create(scan: ScanFolder, found: FoundSource, title: str, password: str | No
 
 def _same_scan(scan: ScanFolder, found: FoundSource, sha256: str) -> ScanMetadata:
     """The metadata of the scan that has the id already, if it is of the same source."""
-    if not scan.metadata_path.is_file():
+    if not is_scan_folder(scan.path):
         raise InputError(
             f"{scan.path} exists and is not a Leafmark scan (no metadata.json in it); "
             "choose another id with --scan-id"
         )
-    metadata = scan.read_metadata()
-    if metadata.sha256 != sha256:
+    try:
+        metadata = scan.read_metadata()
+    except ForeignScanError:
+        metadata = take_in(scan)
+    if metadata.sha256 != sha256 and not _is_beside(scan, sha256):
         raise InputError(
             f"the scan id '{scan.scan_id}' is taken by '{metadata.source.name}', which is not the same as "
             f"'{found.name}'; choose another id with --scan-id"
         )
     return metadata
+
+
+def _is_beside(scan: ScanFolder, sha256: str) -> bool:
+    """Whether it is the PDF that Scanshelf kept beside the images that it made of its pages."""
+    return any(sha256_of(path) == sha256 for path in scan.source_dir.glob("*.pdf"))
 
 
 @contextlib.contextmanager
