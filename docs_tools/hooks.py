@@ -1,0 +1,21 @@
+"""The hook of mkdocs: adds the pages that are made from the code (they are nowhere on disk), and turns diagrams."""
+
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+from docs_tools.diagrams import without_mermaid
+from docs_tools.pages import generated_pages
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Called by mkdocs once it knows the files of `docs/`."""
+    for path, markdown in generated_pages().items():
+        files.append(File.generated(config, path, content=markdown))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Called by mkdocs with each page, before it is rendered."""
+    return without_mermaid(markdown)
