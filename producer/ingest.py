@@ -85,6 +85,8 @@ def ingest(
     source = source.resolve() if source.name in {"", ".."} else source.absolute()
     if scan_id is not None:
         check_scan_id(scan_id)
+    if (source / "source").is_dir() and is_scan_folder(source):
+        return _already_there(source, root)
     found = examine(source, password)
     scan = ScanFolder(root, scan_id or suggest_scan_id(found.name))
     title = in_one_line(title or "") or bare_name(found.name) or scan.scan_id
@@ -103,6 +105,24 @@ def ingest(
         unreadable_files=sum(not file.readable for file in found.files),
         decrypted=found.needs_password,
     )
+
+
+def _already_there(folder: Path, root: Path) -> Ingested:
+    """A folder that is a scan, of ours or of another program's: it is one in the storage root, or nowhere."""
+    if folder.parent.resolve() != root.resolve():
+        raise InputError(
+            f"{folder} is the folder of a scan; move it into {root}, "
+            f"or set LEAFMARK_STORAGE_ROOT to {folder.parent}"
+        )
+    metadata = _known(ScanFolder(root, folder.name))
+    return Ingested(metadata, created=False, ignored_files=0, unreadable_files=0, decrypted=False)
+
+
+def _known(scan: ScanFolder) -> ScanMetadata:
+    try:
+        return scan.read_metadata()
+    except ForeignScanError:
+        return take_in(scan)
 
 
 def _create(scan: ScanFolder, found: FoundSource, title: str, password: str | None) -> tuple[ScanMetadata, bool]:
@@ -127,10 +147,7 @@ def _same_scan(scan: ScanFolder, found: FoundSource, sha256: str) -> ScanMetadat
             f"{scan.path} exists and is not a Leafmark scan (no metadata.json in it); "
             "choose another id with --scan-id"
         )
-    try:
-        metadata = scan.read_metadata()
-    except ForeignScanError:
-        metadata = take_in(scan)
+    metadata = _known(scan)
     if metadata.sha256 != sha256 and not _is_beside(scan, sha256):
         raise InputError(
             f"the scan id '{scan.scan_id}' is taken by '{metadata.source.name}', which is not the same as "

@@ -225,3 +225,24 @@ def test_what_scanshelf_made_of_the_whole_book_is_kept(workshop: Workshop, folde
         assemble(stage, outputs, empty)
         assert json.loads(theirs.read_bytes())["chapters"] == []
         assert theirs.with_name("metadata.json.before-leafmark").read_bytes() == before
+
+
+def test_the_checkpoint_of_scanshelf_is_kept_beside_ours(workshop: Workshop, folder: Path) -> None:
+    before = (folder / "checkpoints" / "ocr.json").read_bytes()
+    for _ in range(2):
+        enqueue(workshop, Request(BOOK, "ocr"))
+        assert (folder / "checkpoints" / "ocr.json.version-1.0").read_bytes() == before
+    assert json.loads((folder / "checkpoints" / "ocr.json").read_bytes())["version"] == "2.0"
+
+
+def test_what_a_torn_checkpoint_of_scanshelf_cost_is_kept(workshop: Workshop, folder: Path) -> None:
+    path = folder / "checkpoints" / "ocr.json"
+    path.write_bytes(path.read_bytes().partition(b'"metadata"')[0])
+    assert enqueue(workshop, Request(BOOK, "ocr")).total_cost_usd == pytest.approx(0.066)
+
+
+def test_the_folder_itself_is_ingested_already_or_in_the_wrong_place(workshop: Workshop, folder: Path) -> None:
+    done = ingest(folder, workshop.root)
+    assert (done.created, done.metadata.scan_id) == (False, BOOK)
+    with pytest.raises(InputError, match=r"move it into .*, or set LEAFMARK_STORAGE_ROOT to"):
+        ingest(folder, folder.parent.parent / "elsewhere")
