@@ -40,9 +40,10 @@ def _from_strings(model: type) -> dict[str, str]:
     found: dict[str, str] = {}
     body = tree.body if isinstance(tree, ast.ClassDef) else []
     for field, after in pairwise(body):
-        is_field = isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-        if is_field and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-            found[field.target.id] = _in_one_line(str(after.value.value))  # type: ignore[union-attr]  # as tested above
+        if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
+            continue
+        if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+            found[field.target.id] = _in_one_line(str(after.value.value))
     return found
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import typer
 from typer.cli import get_docs_for_click
 from typer.main import get_command
 
@@ -33,8 +34,8 @@ its [exit code](exit-codes.md). `celery -A worker worker` and `celery -A worker 
 def _commands() -> str:
     """By Typer's own generator: it sees click in a copy of its own, which tools made for click do not know."""
     command = get_command(app)
-    with command.make_context("producer", [], resilient_parsing=True) as context:
-        told = get_docs_for_click(obj=command, ctx=context, name="producer", title="Commands")
+    context = typer.Context(command, info_name="producer")
+    told = get_docs_for_click(obj=command, ctx=context, name="producer", title="Commands")
     head, _, rest = told.partition("\n")
     return f"{head}\n\n{_ABOUT_COMMANDS}{rest}"
 

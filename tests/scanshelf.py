@@ -42,6 +42,28 @@ def read_page(page: int) -> dict[str, Any]:
     }
 
 
+def blocks_page(page: int) -> dict[str, Any]:
+    """A page of `ocr/` as later versions wrote it."""
+
+    def paragraph(number: int, text: str) -> dict[str, Any]:
+        return {"par_num": number, "bbox": [100, 100 * number, 900, 80], "text": text, "avg_confidence": 0.91}
+
+    return {
+        "page_number": page,
+        "page_dimensions": {"width": 2550, "height": 3300},
+        "ocr_timestamp": "2025-10-20T10:30:45.123456",
+        "blocks": [
+            {"block_num": 1, "bbox": [100, 100, 900, 80], "paragraphs": [paragraph(1, "THE PRESIDENT")]},
+            {
+                "block_num": 2,
+                "bbox": [100, 200, 900, 180],
+                "paragraphs": [paragraph(2, f"On page {page} tbe presideut"), paragraph(3, "walked in.")],
+            },
+        ],
+        "images": [{"image_id": 1, "bbox": [150, 1000, 800, 600], "image_file": f"page_{page:04d}_img_001.png"}],
+    }
+
+
 def corrected_page(page: int, confidence: float = 1.0) -> dict[str, Any]:
     """The same page in `corrected/`: the corrections stand in the regions, with their marks."""
     read = read_page(page)

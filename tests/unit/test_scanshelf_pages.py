@@ -8,7 +8,7 @@ import pytest
 
 from checkpointing.outputs import OutputFolder, OutputSchema, Problem
 from tests.model_inputs import PreparedInputs, revision
-from tests.scanshelf import corrected_page, read_page, write_json, write_page
+from tests.scanshelf import blocks_page, corrected_page, read_page, write_json, write_page
 from worker.stages.correction import CorrectedPage, CorrectionStage
 from worker.stages.fix import FixStage
 from worker.stages.ocr import OcrPage
@@ -64,9 +64,24 @@ def test_a_page_with_nothing_on_it_and_one_that_names_its_regions_count(tmp_path
     assert [(each["id"], each["reading_order"]) for each in outputs.load(2)["regions"]] == [("r1", 1), ("r0", 2)]
 
 
+def test_a_page_in_blocks_is_an_output(tmp_path: Path) -> None:
+    write_page(tmp_path, "ocr", blocks_page(4))
+    outputs = folder_of(tmp_path, "ocr", OcrPage)
+    assert outputs.check(4).valid
+    page = OcrPage.model_validate(outputs.load(4))
+    assert [(each.id, each.type, each.text) for each in page.regions] == [
+        ("r1", "body", "THE PRESIDENT"),
+        ("r2", "body", "On page 4 tbe presideut"),
+        ("r3", "body", "walked in."),
+        ("r4", "image", ""),
+    ]
+    assert page.regions[0].confidence == 0.91
+
+
 @pytest.mark.parametrize(
     "data",
     [
+        {**blocks_page(1), "blocks": [{"paragraphs": [{"bbox": [0, 0, 5, 5], "text": " ", "avg_confidence": 1}]}]},
         broken(page_number=2),
         broken(page_dimensions={}),
         broken(regions=[region(), region(id=9)]),

@@ -19,6 +19,8 @@ _TYPES = {"footnote": "body", "page_number": "footer"}
 _UNKNOWN_CONFIDENCE = 0.0
 """Scanshelf measured none for pictures, and nothing asks for theirs."""
 
+Box = tuple[NonNegativeInt, NonNegativeInt, PositiveInt, PositiveInt]
+Share = Annotated[float, Field(ge=0, le=1)]
 LocalTime = Annotated[datetime, AfterValidator(lambda time: time if time.tzinfo else time.astimezone())]
 
 
@@ -33,9 +35,9 @@ class Region(_Form):
 
     id: int | str
     type: str
-    bbox: tuple[NonNegativeInt, NonNegativeInt, PositiveInt, PositiveInt]
+    bbox: Box
     text: str = ""
-    confidence: Annotated[float, Field(ge=0, le=1)] | None = None
+    confidence: Share | None = None
     reading_order: PositiveInt
 
     @model_validator(mode="after")
@@ -56,12 +58,15 @@ class Region(_Form):
         }
 
 
-class Page(_Form):
-    """A page that was read, or read and corrected."""
-
+class _AnyPage(_Form):
     page_number: PositiveInt
     page_dimensions: dict[str, int]
     ocr_timestamp: LocalTime | None = None
+
+
+class Page(_AnyPage):
+    """A page that was read, or read and corrected."""
+
     regions: tuple[Region, ...]
 
     @model_validator(mode="after")
@@ -76,6 +81,54 @@ class Page(_Form):
         return sorted(self.regions, key=lambda region: region.reading_order)
 
 
+class Paragraph(_Form):
+    """A paragraph of a block."""
+
+    bbox: Box
+    text: Annotated[str, Field(pattern=r"\S")]
+    avg_confidence: Share
+
+
+class Block(_Form):
+    """Paragraphs that the engine took together."""
+
+    paragraphs: tuple[Paragraph, ...]
+
+
+class Picture(_Form):
+    """A picture on a page."""
+
+    bbox: Box
+
+
+class BlocksPage(_AnyPage):
+    """A page as later versions read it: in blocks, with its pictures apart, and no types of text."""
+
+    blocks: tuple[Block, ...]
+    images: tuple[Picture, ...] = ()
+
+    @property
+    def in_reading_order(self) -> list[Region]:
+        """Its paragraphs, as the engine gave them, and its pictures."""
+        paragraphs = [paragraph for block in self.blocks for paragraph in block.paragraphs]
+        read = [
+            Region(
+                id=order,
+                type="body",
+                bbox=each.bbox,
+                text=each.text,
+                confidence=each.avg_confidence,
+                reading_order=order,
+            )
+            for order, each in enumerate(paragraphs, start=1)
+        ]
+        seen = [
+            Region(id=order, type="image", bbox=picture.bbox, reading_order=order)
+            for order, picture in enumerate(self.images, start=len(read) + 1)
+        ]
+        return [*read, *seen]
+
+
 def region_id(theirs: int | str) -> str:
     """The id of a region: they counted regions, and later named them as we do."""
     return f"r{theirs}" if isinstance(theirs, int) else theirs
@@ -86,7 +139,9 @@ def is_read_page(data: Any) -> bool:
 
     No page of ours is without `engine`, and none of theirs has it.
     """
-    return isinstance(data, dict) and "regions" in data and "engine" not in data and "llm_processing" not in data
+    if not isinstance(data, dict) or not {"regions", "blocks"} & data.keys():
+        return False
+    return not {"engine", "llm_processing"} & data.keys()
 
 
 def read_page(data: dict[str, Any]) -> dict[str, Any]:
@@ -95,12 +150,13 @@ def read_page(data: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: it is not valid by their form.
     """
-    page = Page.model_validate(data)
+    page = BlocksPage.model_validate(data) if "blocks" in data else Page.model_validate(data)
+    regions = page.in_reading_order
     return {
         "page_number": page.page_number,
         "page_dimensions": page.page_dimensions,
-        "regions": [region.modern(order) for order, region in enumerate(page.in_reading_order, start=1)],
-        "blank": not page.regions,
+        "regions": [region.modern(order) for order, region in enumerate(regions, start=1)],
+        "blank": not regions,
         "ocr_timestamp": page.ocr_timestamp and page.ocr_timestamp.isoformat(),
         "engine": ENGINE,
         "engine_version": ENGINE_VERSION,
