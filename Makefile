@@ -6,8 +6,9 @@ RUN_STAMP := .venv/.leafmark-run
 DEV_STAMP := .venv/.leafmark-dev
 DEMO_BOOK := demo/the-rabbit-hole.pdf
 
-# As a module, so that the hook finds docs_tools. The variable silences the theme's advertisement of its successor.
-BUILD_SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --site-dir build/site
+# As a module, so that the hook finds docs_tools. Not --quiet: warnings that are not shown are no errors either. The
+# variable silences an advertisement of the theme's.
+BUILD_SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --site-dir build/site
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-llm run test lint docs bench chaos clean
