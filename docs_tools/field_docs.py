@@ -25,7 +25,7 @@ def add_field_docs(schema: dict[str, Any], classes: dict[str, type]) -> None:
         told = {**_from_docstring(model), **_from_strings(model)}
         for name, field in part["properties"].items():
             if name in told:
-                field.setdefault("description", told[name])
+                field.setdefault("description", told[name][:1].upper() + told[name][1:])
         part["description"] = _in_one_line((inspect.getdoc(model) or "").split("\n\n")[0])
 
 
