@@ -6,19 +6,24 @@ RUN_STAMP := .venv/.leafmark-run
 DEV_STAMP := .venv/.leafmark-dev
 DEMO_BOOK := demo/the-rabbit-hole.pdf
 
+# As a module, so that the hook finds docs_tools. Not --quiet: warnings that are not shown are no errors either. The
+# variable silences an advertisement of the theme's.
+BUILD_SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --site-dir build/site
+
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-llm run test lint bench chaos clean
+.PHONY: help demo demo-llm run test lint docs bench chaos clean
 
 help:
 	@echo "make demo             OCR a sample book on this machine, with nothing else set up"
 	@echo "make demo-llm         the same book through all four stages, with a language model that is played by a script"
 	@echo "make run SCAN=x.pdf   the same with a book of your own (PDF or folder of page images)"
 	@echo "make test             every check and test"
+	@echo "make docs             the documentation as a site, in build/site"
 	@echo "make bench            the figures of docs/performance.md, measured here"
 	@echo "make chaos SECONDS=60 SEED=1 WORKERS=4"
 	@echo "                      faults at random on real workers, and a verdict; without SEED another plan each time"
 	@echo "make chaos MODE=llm   the same for the stages that ask a model, and the provider's bill is the judge"
-	@echo "make clean            remove what these made (.venv, demo)"
+	@echo "make clean            remove what these made (.venv, demo, build/site)"
 
 demo: $(RUN_STAMP) $(DEMO_BOOK)
 	@LEAFMARK_STORAGE_ROOT=demo/scans $(BIN)/producer run $(DEMO_BOOK)
@@ -40,6 +45,11 @@ lint: $(DEV_STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BUILD_SITE)
+
+docs: $(DEV_STAMP)
+	@$(BUILD_SITE)
+	@echo "The documentation is in build/site/index.html; to read it with its search: $(BIN)/python -m mkdocs serve"
 
 bench: $(DEV_STAMP)
 	$(BIN)/python -m benchmarks
@@ -51,7 +61,7 @@ chaos: $(DEV_STAMP)
 	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) --workers $(WORKERS) --mode $(MODE) $(if $(SEED),--seed $(SEED))
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo build/site
 
 # The sample book is the same every time, so a finished demo has nothing left to do.
 $(DEMO_BOOK): $(RUN_STAMP) $(wildcard sample/*.py)

@@ -14,7 +14,7 @@ import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -31,7 +31,7 @@ _OLDER_VERSIONS = {"1.0"}
 _MOST_USD = 1e9
 _HEAD_BYTES = 512
 # A number that the end of a torn file cuts off is another number.
-_COST = re.compile(rb'"total_cost_usd"\s*:\s*([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?=\s*[,}])')
+_COST = re.compile(rb'"total_(?:cost_)?usd"\s*:\s*([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?=\s*[,}])')
 _BEFORE_LEDGER = re.compile(rb'"cost_before_ledger_usd"\s*:\s*([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?=\s*[,}])')
 _OF_THIS_VERSION = re.compile(rb'"version"\s*:\s*"2\.0"')
 _NO_LEDGER = re.compile(rb'"ledger"\s*:\s*{\s*}')
@@ -79,6 +79,7 @@ class CheckpointFile:
         self._thread_lock = threading.RLock()
         self._seen: _Seen | None = None
         self._set_aside: Path | None = None
+        self._older: tuple[str, bytes] | None = None
 
     def read(self) -> Checkpoint:
         """The checkpoint as it stands; a new one where there is no file. Changing it changes no file.
@@ -152,6 +153,7 @@ class CheckpointFile:
             )
         checkpoint.revision += 1
         checkpoint.updated_at = now()
+        self._keep_older()
         data = checkpoint.model_dump_json().encode()
         # These bytes came out of a checkpoint that holds together: where they stand on disk, so does it.
         write_durably(self.path, data, lambda raw: _insist_on(raw, data))
@@ -225,6 +227,16 @@ class CheckpointFile:
             write_durably(kept, raw, bytes)
         return kept
 
+    def _keep_older(self) -> None:
+        """Copy a file of an older version beside, once: it may say more than is kept of it."""
+        if self._older is None:
+            return
+        version, raw = self._older
+        kept = self.path.with_name(f"{self.path.name}.version-{version}")
+        if not kept.exists():
+            write_durably(kept, raw, bytes)
+        self._older = None
+
     def _parse(self, raw: bytes) -> Checkpoint:
         with contextlib.suppress(ValidationError, RecursionError):
             checkpoint = Checkpoint.model_validate_json(raw)
@@ -243,7 +255,8 @@ class CheckpointFile:
             raise self._unusable("it is not a JSON object")
         version = data.get("version")
         if isinstance(version, str) and version in _OLDER_VERSIONS:
-            data = {"output_dir": self._outputs.path.name, **data, "version": CHECKPOINT_VERSION}
+            self._older = version, raw
+            data = _of_today({"output_dir": self._outputs.path.name, **data})
         elif version != CHECKPOINT_VERSION:
             raise self._unusable(f"its version is {version!r}, this Leafmark reads {CHECKPOINT_VERSION!r}")
         for field, ours in (("scan_id", self.scan_id), ("stage", self.stage)):
@@ -295,6 +308,18 @@ class CheckpointFile:
         names = {"scan_id": self.scan_id, "stage": self.stage}
         fields = (rf'"{field}"\s*:\s*"{re.escape(name)}"' for field, name in names.items())
         return all(re.search(field.encode(), raw) for field in fields)
+
+
+def _of_today(data: dict[str, Any]) -> dict[str, Any]:
+    """A checkpoint of version 1.0 in the form of today.
+
+    Until a stage had ended, Scanshelf kept what it cost in `costs.total_usd`, page by page as estimated; at its end
+    it wrote what was really spent into `metadata.total_cost_usd`.
+    """
+    metadata, costs = data.get("metadata"), data.get("costs")
+    if isinstance(metadata, dict) and isinstance(costs, dict) and not metadata.get("total_cost_usd"):
+        data = {**data, "metadata": {**metadata, "total_cost_usd": costs.get("total_usd", 0.0)}}
+    return {**data, "version": CHECKPOINT_VERSION}
 
 
 def _copy(checkpoint: Checkpoint) -> Checkpoint:

@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from checkpointing.atomic import make_folder, remove_orphans, sync_folder, write_durably
 from checkpointing.errors import PageOutputError, in_one_line
@@ -60,6 +60,10 @@ class Verdict:
         return self.problem is None
 
 
+def _as_it_is(data: Any) -> Any:
+    return data
+
+
 def any_object(data: Any) -> None:
     """The schema of those who give none: a JSON object with something in it.
 
@@ -78,14 +82,20 @@ class OutputSchema:
         parse: makes an object of the raw JSON; raises ValueError (pydantic's ValidationError is one) when it
             does not match.
         version: a new one makes resume validate old outputs again.
+        modern: parsed JSON that is valid, in the form of today: an output of an older form may count, and its
+            readers need not know that form.
     """
 
     parse: Callable[[bytes], Any]
     version: str = "1"
+    modern: Callable[[Any], Any] = _as_it_is
 
     @classmethod
     def of(cls, schema: Any, version: str = "1") -> "OutputSchema":
         """Make one from a pydantic model class, an object with `validate(data)`, a callable, or None.
+
+        A model class may have a class method `from_older_form(data)`, which makes of parsed JSON of an older form
+        that of today, and None of everything else.
 
         Raises:
             TypeError: it is none of these.
@@ -93,7 +103,10 @@ class OutputSchema:
         if isinstance(schema, OutputSchema):
             return schema
         if isinstance(schema, type) and issubclass(schema, BaseModel):
-            return cls(schema.model_validate_json, version)
+            older = getattr(schema, "from_older_form", None)
+            return (
+                cls(schema.model_validate_json, version) if older is None else _of_two_forms(schema, older, version)
+            )
         validate = any_object if schema is None else getattr(schema, "validate", schema)
         if not callable(validate):
             raise TypeError("a schema is a pydantic model, an object with validate(data), or a callable")
@@ -104,6 +117,27 @@ class OutputSchema:
             return data
 
         return cls(parse, version)
+
+
+def _of_two_forms(schema: type[BaseModel], older: Callable[[Any], Any], version: str) -> OutputSchema:
+    def parse(raw: bytes) -> Any:
+        try:
+            return schema.model_validate_json(raw)
+        except ValidationError:
+            modern = _older_or_none(raw, older)
+            if modern is None:
+                raise
+            return schema.model_validate(modern)
+
+    return OutputSchema(parse, version, lambda data: older(data) or data)
+
+
+def _older_or_none(raw: bytes, older: Callable[[Any], Any]) -> Any:
+    try:
+        data = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    return older(data)
 
 
 class OutputFolder:
@@ -148,13 +182,13 @@ class OutputFolder:
         return self._look(page, record)[0]
 
     def load(self, page: int) -> dict[str, Any]:
-        """The parsed output of a page.
+        """The parsed output of a page, in the form of today.
 
         Raises:
             PageOutputError: it is missing or invalid.
             OSError: the storage failed.
         """
-        data: dict[str, Any] = json.loads(self._valid(page)[1])
+        data: dict[str, Any] = self.schema.modern(json.loads(self._valid(page)[1]))
         return data
 
     def sha256(self, page: int) -> str:

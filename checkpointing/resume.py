@@ -36,7 +36,8 @@ def bring_in_line(
 ) -> Findings:
     """Make the checkpoint name exactly the pages with valid outputs.
 
-    An output whose content changed since it was checked is set aside, so that its page is done again.
+    An output whose content changed since it was checked is set aside, so that its page is done again. So is one
+    that does not count and was never checked: whoever wrote it, as Scanshelf may have, may have paid for it.
 
     Args:
         checkpoint: changed in place, unless `change_nothing`.
@@ -67,7 +68,7 @@ def bring_in_line(
     if change_nothing:
         return findings
     for page, verdict in findings.faults.items():
-        if verdict.problem is Problem.CHANGED:
+        if verdict.problem is Problem.CHANGED or _is_a_strangers(verdict, checkpoint.pages.get(page)):
             outputs.set_aside(page)
     # What is missing may have been set aside by a resume that failed before it was durable.
     if findings.faults or findings.adopted:
@@ -76,6 +77,10 @@ def bring_in_line(
     checkpoint.release(findings.complete)
     checkpoint.total_pages = total_pages
     return findings
+
+
+def _is_a_strangers(verdict: Verdict, record: PageRecord | None) -> bool:
+    return verdict.problem is Problem.INVALID and (record is None or record.sha256 is None)
 
 
 def _is_as_it_was(page: int, record: PageRecord, outputs: OutputFolder) -> bool:

@@ -85,7 +85,7 @@ def sha256_of(path: Path) -> str:
 
 def identity(kind: Literal["pdf", "images"], file_hashes: list[str]) -> str:
     """What tells whether two sources are the same; see `ScanMetadata.sha256`."""
-    if kind == "pdf":
+    if kind == "pdf" and len(file_hashes) == 1:
         return file_hashes[0]
     return hashlib.sha256("\n".join(file_hashes).encode()).hexdigest()
 

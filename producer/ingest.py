@@ -20,8 +20,18 @@ from checkpointing.errors import InputError, in_one_line
 from checkpointing.models import now
 from checkpointing.storage_errors import storage_error
 from producer.examine import FoundFile, FoundSource, examine, identity, sha256_of
+from producer.moving_in import take_in
 from worker.open_stages import OWN_FOLDER
-from worker.scan import ScanFolder, ScanMetadata, ScanSource, SourceFile, check_scan_id, suggest_scan_id
+from worker.scan import (
+    ForeignScanError,
+    ScanFolder,
+    ScanMetadata,
+    ScanSource,
+    SourceFile,
+    check_scan_id,
+    is_scan_folder,
+    suggest_scan_id,
+)
 from worker.sources.formats import bare_name
 from worker.sources.pdfium import PdfFacts, inspect_pdf, save_decrypted
 
@@ -75,6 +85,8 @@ def ingest(
     source = source.resolve() if source.name in {"", ".."} else source.absolute()
     if scan_id is not None:
         check_scan_id(scan_id)
+    if (source / "source").is_dir() and is_scan_folder(source):
+        return _already_there(source, root)
     found = examine(source, password)
     scan = ScanFolder(root, scan_id or suggest_scan_id(found.name))
     title = in_one_line(title or "") or bare_name(found.name) or scan.scan_id
@@ -95,6 +107,24 @@ def ingest(
     )
 
 
+def _already_there(folder: Path, root: Path) -> Ingested:
+    """A folder that is a scan, of ours or of another program's: it is one in the storage root, or nowhere."""
+    if folder.parent.resolve() != root.resolve():
+        raise InputError(
+            f"{folder} is the folder of a scan; move it into {root}, "
+            f"or set LEAFMARK_STORAGE_ROOT to {folder.parent}"
+        )
+    metadata = _known(ScanFolder(root, folder.name))
+    return Ingested(metadata, created=False, ignored_files=0, unreadable_files=0, decrypted=False)
+
+
+def _known(scan: ScanFolder) -> ScanMetadata:
+    try:
+        return scan.read_metadata()
+    except ForeignScanError:
+        return take_in(scan)
+
+
 def _create(scan: ScanFolder, found: FoundSource, title: str, password: str | None) -> tuple[ScanMetadata, bool]:
     with _staging(scan.root) as staging:
         staged = ScanFolder(staging, scan.scan_id)
@@ -112,18 +142,23 @@ def _create(scan: ScanFolder, found: FoundSource, title: str, password: str | No
 
 def _same_scan(scan: ScanFolder, found: FoundSource, sha256: str) -> ScanMetadata:
     """The metadata of the scan that has the id already, if it is of the same source."""
-    if not scan.metadata_path.is_file():
+    if not is_scan_folder(scan.path):
         raise InputError(
             f"{scan.path} exists and is not a Leafmark scan (no metadata.json in it); "
             "choose another id with --scan-id"
         )
-    metadata = scan.read_metadata()
-    if metadata.sha256 != sha256:
+    metadata = _known(scan)
+    if metadata.sha256 != sha256 and not _is_beside(scan, sha256):
         raise InputError(
             f"the scan id '{scan.scan_id}' is taken by '{metadata.source.name}', which is not the same as "
             f"'{found.name}'; choose another id with --scan-id"
         )
     return metadata
+
+
+def _is_beside(scan: ScanFolder, sha256: str) -> bool:
+    """Whether it is the PDF that Scanshelf kept beside the images that it made of its pages."""
+    return any(sha256_of(path) == sha256 for path in scan.source_dir.glob("*.pdf"))
 
 
 @contextlib.contextmanager

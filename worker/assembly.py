@@ -32,8 +32,12 @@ def assemble(stage: Stage, outputs: OutputFolder, checkpoint: Checkpoint) -> set
     pages = sorted(checkpoint.pages.items())
     made_of = hashlib.sha256("".join(f"{page} {record.sha256} " for page, record in pages).encode()).hexdigest()
     with suppress(OSError, ValueError, AttributeError):
-        if json.loads(path.read_bytes()).get(_MADE_OF) == made_of:
+        found = json.loads(path.read_bytes())
+        if found.get(_MADE_OF) == made_of:
             return set()
+        if _MADE_OF not in found:
+            # Another program's, as Scanshelf wrote one: kept.
+            path.replace(path.with_name(f"{path.name}.before-leafmark"))
     gone = {page for page, _ in pages if not outputs.check(page).valid}
     if gone:
         return gone

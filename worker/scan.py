@@ -1,6 +1,7 @@
 """A scan: its id, its folder, and the metadata written once when it is ingested.
 
     <root>/<scan_id>/metadata.json            what the scan is; its presence makes the folder a scan
+    <root>/<scan_id>/leafmark.json            the same, where another program wrote metadata.json
     <root>/<scan_id>/source/                  the PDF or the page images, as they came
     <root>/<scan_id>/<output_dir>/            one JSON a page, for each stage
     <root>/<scan_id>/checkpoints/<stage>.json
@@ -10,6 +11,7 @@ Nothing here is changed after ingest, so any number of readers need no lock.
 """
 
 import difflib
+import json
 import re
 import reprlib
 import unicodedata
@@ -34,6 +36,8 @@ from checkpointing.storage_errors import storage_error
 from worker.sources.formats import bare_name
 
 _MAX_ID_LENGTH = 100
+RECORD_BESIDE = "leafmark.json"
+"""Our record of a scan whose `metadata.json` is another program's, which stays as it is."""
 SCAN_ID_PATTERN = rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,{_MAX_ID_LENGTH - 1}}}$"
 
 # A plain name: metadata.json may be edited by hand, and must not lead out of source/.
@@ -66,6 +70,10 @@ def suggest_scan_id(source_name: str) -> str:
     plain = unicodedata.normalize("NFKD", bare_name(source_name)).encode("ascii", "ignore").decode()
     slug = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
     return slug[:_MAX_ID_LENGTH].rstrip("-") or "scan"
+
+
+class ForeignScanError(InputError):
+    """A folder that another program made: it can be taken in as a scan (`producer.moving_in`)."""
 
 
 class _Record(BaseModel):
@@ -165,6 +173,12 @@ class ScanFolder:
         return self.path / "metadata.json"
 
     @property
+    def record_path(self) -> Path:
+        """Where `read_metadata` reads: `metadata.json`, or `leafmark.json` beside one of another program."""
+        beside = self.path / RECORD_BESIDE
+        return beside if beside.is_file() else self.metadata_path
+
+    @property
     def logs_dir(self) -> Path:
         """The logs of this scan."""
         return self.path / "logs"
@@ -182,37 +196,60 @@ class ScanFolder:
 
         Raises:
             UnknownNameError: there is no such scan.
+            ForeignScanError: another program made it, and nobody has taken it in yet.
             InputError: `metadata.json` is broken, or belongs to another scan.
             StorageError: it cannot be read just now.
         """
+        path = self.record_path
         try:
-            content = self.metadata_path.read_bytes()
+            content = path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
-            raise self._unknown() from None
+            raise self._foreign() if is_scan_folder(self.path) else self._unknown() from None
         except OSError as error:
-            raise storage_error(error, self.metadata_path) from error
+            raise storage_error(error, path) from error
         try:
             metadata = ScanMetadata.model_validate_json(content)
         except ValidationError as error:
+            if _is_foreign(content):
+                raise self._foreign() from None
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "the file"
             raise InputError(
-                f"{self.metadata_path} is broken ({where}: {first['msg']}); "
+                f"{path} is broken ({where}: {first['msg']}); "
                 "restore it from a backup, or move the folder away and ingest the source again"
             ) from error
         # A file system that ignores case finds `book` under `BOOK`: two names for one folder, with a Redis
         # lock each. A folder copied under a new name would share the old one's history.
         if metadata.scan_id != self.scan_id:
             raise InputError(
-                f"{self.metadata_path} belongs to the scan '{metadata.scan_id}', not to '{self.scan_id}'; "
+                f"{path} belongs to the scan '{metadata.scan_id}', not to '{self.scan_id}'; "
                 f"use that id, or give the folder that name again"
             )
         return metadata
+
+    def _foreign(self) -> ForeignScanError:
+        return ForeignScanError(
+            f"{self.path} was made by another program; `producer status {self.scan_id}` takes it in as it is"
+        )
 
     def _unknown(self) -> UnknownNameError:
         close = difflib.get_close_matches(self.scan_id, list_scans(self.root), n=1)
         hint = f"did you mean '{close[0]}'?" if close else "`producer status` lists the scans"
         return UnknownNameError(f"there is no scan '{self.scan_id}' under {self.root}; {hint}")
+
+
+def is_scan_folder(path: Path) -> bool:
+    """Whether a folder holds a scan: one of ours, or one that another program left with its checkpoints."""
+    return (path / "metadata.json").is_file() or ((path / "checkpoints").is_dir() and (path / "source").is_dir())
+
+
+def _is_foreign(content: bytes) -> bool:
+    """Whether a `metadata.json` is whole, and of another program: it says nothing of what we always say."""
+    try:
+        data = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(data, dict) and bool(data) and not {"scan_id", "sha256"} & data.keys()
 
 
 def list_scans(root: Path) -> list[str]:
@@ -222,11 +259,7 @@ def list_scans(root: Path) -> list[str]:
         StorageError: the root cannot be read.
     """
     try:
-        return sorted(
-            entry.name
-            for entry in root.iterdir()
-            if _is_scan_id(entry.name) and (entry / "metadata.json").is_file()
-        )
+        return sorted(entry.name for entry in root.iterdir() if _is_scan_id(entry.name) and is_scan_folder(entry))
     except FileNotFoundError:
         return []
     except OSError as error:

@@ -4,6 +4,7 @@ Worker, steward and producer all get what they need here, so that each part can 
 """
 
 import itertools
+from collections.abc import Callable
 from decimal import Decimal
 from functools import cache, cached_property, lru_cache, partial
 from typing import Any
@@ -36,7 +37,7 @@ from worker.llm.retries import Backoff
 from worker.open_stages import OpenStages
 from worker.queue import PageQueue
 from worker.registry import make_stage
-from worker.scan import ScanFolder, ScanMetadata
+from worker.scan import ForeignScanError, ScanFolder, ScanMetadata
 from worker.settings import Settings
 from worker.stages.base import AsksModel, Stage
 
@@ -84,15 +85,23 @@ class Workshop:
         settings: what the deployment decides.
         app: the Celery application that publishes page tasks.
         redis: client of the broker; default one after the settings.
+        take_in: makes a scan of a folder that another program left; default: that is an error.
     """
 
-    def __init__(self, settings: Settings, app: Any, redis: Redis | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        app: Any,
+        redis: Redis | None = None,
+        take_in: Callable[[ScanFolder], ScanMetadata] | None = None,
+    ) -> None:
         self.settings = settings
         self.root = settings.root
         self.keys = settings.keys
         self.open_stages = OpenStages(settings.root)
         self._app = app
         self._given_redis = redis
+        self._take_in = take_in
         # Made once each: a stage holds its engine, a checkpoint file remembers what it last read.
         self.stage = cache(self._make_stage)
         self.dispatch = cache(self._make_dispatch)
@@ -131,7 +140,7 @@ class Workshop:
             InputError: its metadata is broken.
         """
         try:
-            stat = self.scan(scan_id).metadata_path.stat()
+            stat = self.scan(scan_id).record_path.stat()
         except OSError:
             # Says what is wrong.
             return self._read_metadata(scan_id)
@@ -233,7 +242,13 @@ class Workshop:
     def _read_metadata(self, scan_id: str, _version: object = None) -> ScanMetadata:
         if not self.root.exists():
             raise StorageError(f"there is no folder {self.root}; mount it, or set LEAFMARK_STORAGE_ROOT")
-        return self.scan(scan_id).read_metadata()
+        scan = self.scan(scan_id)
+        try:
+            return scan.read_metadata()
+        except ForeignScanError:
+            if self._take_in is None:
+                raise
+            return self._take_in(scan)
 
     def _make_outputs(self, scan_id: str, stage_name: str) -> OutputFolder:
         stage = self.stage(stage_name)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from producer import completion
+from producer.moving_in import take_in
 from worker.app import make_app
 from worker.settings import Settings
 from worker.workshop import Workshop
@@ -46,6 +47,6 @@ Password = Annotated[str | None, typer.Option(help="Password of an encrypted PDF
 
 def open_workshop(settings: Settings) -> Workshop:
     """The deployment that the settings describe. Nothing is connected yet; `opened` closes what was."""
-    workshop = Workshop(settings, make_app(settings))
+    workshop = Workshop(settings, make_app(settings), take_in=take_in)
     opened.callback(workshop.close)
     return workshop

@@ -25,7 +25,7 @@ from producer.request import Request
 from producer.run import Backstage, ParentWatch, announce_broker, interruptible, only_run
 from producer.summary import Ended, summarise
 from worker import flow
-from worker.scan import ScanFolder, list_scans
+from worker.scan import is_scan_folder, list_scans
 from worker.settings import Settings, load_settings
 from worker.workshop import Workshop
 
@@ -63,7 +63,7 @@ def run_command(
             workshop = options.open_workshop(settings)
             for name in _stages(workshop, stage, through):
                 insist_on_means(workshop, name, allow_unpriced=allow_unpriced)
-            found_id = _ingest_or_find(source, settings.root, scan_id, title, password)
+            found_id = _ingest_or_find(workshop, source, scan_id, title, password)
             requests = requests_through(workshop, Request(found_id, stage, allow_unpriced=allow_unpriced), through)
             set_budget(workshop, found_id, None if budget is None else Decimal(str(budget)))
             plans = [plan(workshop, request) for request in requests]
@@ -128,14 +128,24 @@ def _how_far(settings: Settings, requests: list[Request]) -> str:
     return f" ({'; '.join(parts)})" if parts else ""
 
 
-def _ingest_or_find(source: str, root: Path, scan_id: str | None, title: str | None, password: str | None) -> str:
+def _ingest_or_find(
+    workshop: Workshop, source: str, scan_id: str | None, title: str | None, password: str | None
+) -> str:
     """The scan's id; a path is ingested first. A scan of that very id goes before a file of that name."""
-    if os.sep not in source and (root / source / "metadata.json").is_file():
-        return ScanFolder(root, source).read_metadata().scan_id
+    name = _name_in(workshop.root, source)
+    if name is not None:
+        return workshop.metadata(name).scan_id
     if os.sep not in source and not Path(source).exists():
-        close = difflib.get_close_matches(source, list_scans(root), n=1)
+        close = difflib.get_close_matches(source, list_scans(workshop.root), n=1)
         if close:
             raise InputError(f"{source} is no file here, and there is no such scan; did you mean {close[0]!r}?")
-    done = ingest(Path(source), root, scan_id=scan_id, title=title, password=password)
+    done = ingest(Path(source), workshop.root, scan_id=scan_id, title=title, password=password)
     say_ingested(done)
     return done.metadata.scan_id
+
+
+def _name_in(root: Path, source: str) -> str | None:
+    """The id of the scan that a source names, by its id or as the folder that it is; None for a new book."""
+    path = root / source if os.sep not in source else Path(source)
+    in_root = path.resolve().parent == root.resolve()
+    return path.resolve().name if in_root and is_scan_folder(path) else None

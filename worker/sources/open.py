@@ -1,10 +1,9 @@
 """Opening the pages of a scan, whatever they are stored in."""
 
-from checkpointing.errors import InputError
 from worker.scan import ScanFolder, ScanMetadata
 from worker.sources.base import DEFAULT_DPI, DEFAULT_MAX_PIXELS, PageSource
 from worker.sources.images import ImageSource
-from worker.sources.pdf import PdfSource
+from worker.sources.parts import PdfParts, open_pdf
 
 
 def open_source(
@@ -29,12 +28,7 @@ def open_source(
     files = [(scan.source_dir / file.name, file.pages) for file in metadata.source.files]
     if metadata.source.kind == "images":
         return ImageSource(files, max_pixels=max_pixels)
+    if len(files) > 1:
+        return PdfParts(files, dpi=dpi, max_pixels=max_pixels)
     [(path, pages)] = files
-    source = PdfSource(path, dpi=dpi, max_pixels=max_pixels)
-    if source.total_pages != pages:
-        source.close()
-        raise InputError(
-            f"{path} has {source.total_pages} pages, but had {pages} when it was ingested; "
-            "put the original file back"
-        )
-    return source
+    return open_pdf(path, pages, dpi=dpi, max_pixels=max_pixels)

@@ -45,6 +45,21 @@ class PageOutput(BaseModel):
     page_number: PositiveInt
     made_from: MadeFrom | None = Field(default=None, description="Filled in when it is saved.")
 
+    @classmethod
+    def from_older_form(cls, _data: Any) -> dict[str, Any] | None:
+        """An output of an older form that still counts, in the form of today.
+
+        Args:
+            _data: parsed JSON that does not match this schema.
+
+        Returns:
+            None where it is of no such form.
+
+        Raises:
+            ValueError: it is of one, and not valid by that.
+        """
+        return None
+
 
 class StageInputs(Protocol):
     """What a stage may ask for about the page it works on and its neighbours."""

@@ -5,7 +5,7 @@ sentences run on from page to page. A page without any text to correct is a vali
 """
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import ConfigDict
 
@@ -13,6 +13,7 @@ from checkpointing.errors import PageOutputError
 from worker.layout import RegionType
 from worker.llm.prompt import Prompt
 from worker.llm.reply import Reply
+from worker.stages import scanshelf_corrected
 from worker.stages.asking import ModelInputs, model_inputs, most_tokens, picture_of, recipe_of
 from worker.stages.base import PageOutput, StageInputs
 from worker.stages.ocr import OcrPage, OcrRegion, OcrStage
@@ -54,6 +55,11 @@ class CorrectionAnswer(RevisionAnswer):
 
 class CorrectedPage(RevisedPage):
     """What the correction stage writes for a page."""
+
+    @classmethod
+    def from_older_form(cls, data: Any) -> dict[str, Any] | None:
+        """As `PageOutput.from_older_form`: pages that Scanshelf corrected count."""
+        return scanshelf_corrected.corrected_page(data) if scanshelf_corrected.is_corrected_page(data) else None
 
 
 class CorrectionStage:

@@ -6,7 +6,7 @@ A page without any text or picture is a valid result, marked `blank`.
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
     AfterValidator,
@@ -23,6 +23,7 @@ from worker.engines.base import OcrEngine
 from worker.layout import Region as FoundRegion
 from worker.layout import RegionType, arrange
 from worker.pictures import find_pictures
+from worker.stages import scanshelf
 from worker.stages.base import PageOutput, StageInputs
 
 PLACEHOLDERS = frozenset({"<text>", "<placeholder>", "{{text}}", "[PLACEHOLDER]"})
@@ -77,13 +78,20 @@ class OcrPage(PageOutput):
     page_dimensions: Dimensions
     regions: tuple[OcrRegion, ...] = Field(description="In reading order.")
     blank: bool = Field(description="Whether there is neither text nor picture on the page.")
-    ocr_timestamp: AwareDatetime
+    ocr_timestamp: AwareDatetime | None = Field(description="Null where a page of Scanshelf's does not say.")
     engine: Name
     engine_version: Name
     dpi: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         description="Dots per inch of the page image; null where nothing says."
     )
-    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False, description="Time the engine took.")]
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
+        description="Time the engine took; null for a page of Scanshelf's, which did not note it."
+    )
+
+    @classmethod
+    def from_older_form(cls, data: Any) -> dict[str, Any] | None:
+        """As `PageOutput.from_older_form`: pages that Scanshelf read count."""
+        return scanshelf.read_page(data) if scanshelf.is_read_page(data) else None
 
     @model_validator(mode="after")
     def _regions_agree(self) -> Self:

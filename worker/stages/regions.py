@@ -79,7 +79,9 @@ class RevisedPage(PageOutput):
     needs_review: bool
     reasons: tuple[str, ...] = Field(description="Why it needs a review; none if it does not.")
     skipped: bool = Field(description="Whether no model was asked, because there was nothing to ask about.")
-    llm: LlmRecord | None = Field(description="How the answer came about; null where no model was asked.")
+    llm: LlmRecord | None = Field(
+        description="How the answer came about; null where no model was asked, or nobody noted that (Scanshelf)."
+    )
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
@@ -88,7 +90,8 @@ class RevisedPage(PageOutput):
             raise ValueError("two regions have the same id")
         if [region.reading_order for region in self.regions] != list(range(1, len(self.regions) + 1)):
             raise ValueError("reading_order must count the regions from 1, in the order they are listed")
-        if self.skipped != (self.llm is None):
+        # Every page of ours says what it was made from; those that Scanshelf corrected do not, and name no call.
+        if self.skipped != (self.llm is None) and (self.skipped or self.made_from is not None):
             raise ValueError("a page is skipped exactly when no model was asked")
         if self.needs_review != bool(self.reasons) or self.needs_review != any(
             region.needs_review for region in self.regions

@@ -1,0 +1,95 @@
+"""Moving in: a folder that Scanshelf left becomes a scan where it stands. Nothing in it is changed.
+
+Scanshelf keeps `source/`, one JSON file a page, and checkpoints where Leafmark does, but says in `metadata.json`
+nothing that Leafmark needs to know of the source. That is looked up here, and noted beside it in `leafmark.json`.
+Its checkpoints (`checkpointing.file`) and its pages (`worker.stages.scanshelf`) are read as they are.
+"""
+
+import contextlib
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from checkpointing.atomic import write_durably
+from checkpointing.errors import InputError, PageError, in_one_line
+from checkpointing.models import now
+from checkpointing.storage_errors import storage_error
+from producer.examine import FoundFile, examine, identity, natural_key, sha256_of
+from worker.scan import RECORD_BESIDE, ScanFolder, ScanMetadata, ScanSource, SourceFile
+from worker.sources.formats import is_pdf_name
+from worker.sources.images import count_pages
+
+_PAGE_IMAGE = re.compile(r"page_(\d{4,})\.png")
+
+
+def take_in(scan: ScanFolder) -> ScanMetadata:
+    """What a folder is as a scan, by its `source/`; noted there, so that it is looked up once.
+
+    Where it cannot be noted because nothing can be written, it is said all the same: looking needs no more.
+
+    Args:
+        scan: a folder whose `metadata.json` is another program's, or is missing.
+
+    Raises:
+        InputError: `source/` holds no pages that can be used; says what to do.
+        StorageError: the storage cannot be read.
+    """
+    try:
+        said = _said_by(scan)
+        kind, found = _pages_of(scan.source_dir)
+        hashes = [sha256_of(file.path) for file in found]
+    except OSError as error:
+        raise storage_error(error, scan.path) from error
+    files = tuple(
+        SourceFile(name=file.path.name, pages=file.pages, sha256=sha256)
+        for file, sha256 in zip(found, hashes, strict=True)
+    )
+    title = said.get("title")
+    metadata = ScanMetadata(
+        scan_id=scan.scan_id,
+        title=in_one_line(title if isinstance(title, str) else "") or scan.scan_id,
+        total_pages=sum(file.pages for file in files),
+        source=ScanSource(kind=kind, name=files[0].name if len(files) == 1 else "source", files=files),
+        sha256=identity(kind, hashes),
+        created_at=now(),
+    )
+    path = scan.path / RECORD_BESIDE if scan.metadata_path.exists() else scan.metadata_path
+    with contextlib.suppress(OSError):
+        write_durably(path, metadata.model_dump_json(indent=2).encode() + b"\n", json.loads)
+    return metadata
+
+
+def _said_by(scan: ScanFolder) -> dict[str, Any]:
+    """What the other program's `metadata.json` says; nothing where there is none."""
+    try:
+        data: dict[str, Any] = json.loads(scan.metadata_path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    return data
+
+
+def _pages_of(source: Path) -> tuple[Literal["pdf", "images"], Sequence[FoundFile]]:
+    """The files that hold the pages, in page order.
+
+    Its later versions made an image of each page of its PDFs and read those; the earlier ones read the PDFs.
+    """
+    names = sorted((path.name for path in source.iterdir()), key=natural_key) if source.is_dir() else []
+    images = {int(match[1]): source / name for name in names if (match := _PAGE_IMAGE.fullmatch(name))}
+    pdfs = [source / name for name in names if is_pdf_name(name) and not name.startswith(".")]
+    if images and sorted(images) == list(range(1, len(images) + 1)):
+        return "images", [_image(images[page]) for page in sorted(images)]
+    if pdfs:
+        return "pdf", [examine(path).files[0] for path in pdfs]
+    if images:
+        missing = min(set(range(1, max(images))) - images.keys())
+        raise InputError(f"{source} has no page_{missing:04d}.png, and no PDF; put one of them there")
+    raise InputError(f"{source} holds neither a PDF nor images page_0001.png, ...; put the book's PDF there")
+
+
+def _image(path: Path) -> FoundFile:
+    try:
+        return FoundFile(path, count_pages(path))
+    except PageError:
+        return FoundFile(path, pages=1, readable=False)

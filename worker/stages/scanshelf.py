@@ -1,0 +1,165 @@
+"""Pages as Scanshelf wrote them, read as outputs of ours: work that was done, and paid for, is not done again.
+
+It is the system that Leafmark takes over from. Its pages have the same regions, and lack what Leafmark notes
+beside: who read the page, how long that took, what it was made from. The files stay as they are; every reader gets
+them in the form of today (`checkpointing.outputs.OutputSchema.modern`). A page that is not valid by their form
+either is not complete: it is done again.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+
+ENGINE = "tesseract"
+ENGINE_VERSION = "as run by Scanshelf"
+
+# Its later versions know more kinds of text than the five that a region of ours may be.
+_TYPES = {"footnote": "body", "page_number": "footer"}
+_UNKNOWN_CONFIDENCE = 0.0
+"""Scanshelf measured none for pictures, and nothing asks for theirs."""
+
+Box = tuple[NonNegativeInt, NonNegativeInt, PositiveInt, PositiveInt]
+Share = Annotated[float, Field(ge=0, le=1)]
+LocalTime = Annotated[datetime, AfterValidator(lambda time: time if time.tzinfo else time.astimezone())]
+
+
+class _Form(BaseModel):
+    """Its versions add fields to one another's pages; those are in the file and of no use here."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Region(_Form):
+    """A region; an image has neither text nor confidence."""
+
+    id: int | str
+    type: str
+    bbox: Box
+    text: str = ""
+    confidence: Share | None = None
+    reading_order: PositiveInt
+
+    @model_validator(mode="after")
+    def _text_was_read(self) -> Self:
+        if self.type != "image" and (not self.text.strip() or self.confidence is None):
+            raise ValueError(f"region {self.id} has no text, or no confidence")
+        return self
+
+    def modern(self, order: int) -> dict[str, Any]:
+        """As a region of `OcrRegion`."""
+        return {
+            "id": region_id(self.id),
+            "type": _TYPES.get(self.type, self.type),
+            "bbox": list(self.bbox),
+            "text": "" if self.type == "image" else self.text,
+            "confidence": _UNKNOWN_CONFIDENCE if self.confidence is None else self.confidence,
+            "reading_order": order,
+        }
+
+
+class _AnyPage(_Form):
+    page_number: PositiveInt
+    page_dimensions: dict[str, int]
+    ocr_timestamp: LocalTime | None = None
+
+
+class Page(_AnyPage):
+    """A page that was read, or read and corrected."""
+
+    regions: tuple[Region, ...]
+
+    @model_validator(mode="after")
+    def _orders_differ(self) -> Self:
+        if len({region.reading_order for region in self.regions}) != len(self.regions):
+            raise ValueError("two regions have the same place in the reading order")
+        return self
+
+    @property
+    def in_reading_order(self) -> list[Region]:
+        """Its regions."""
+        return sorted(self.regions, key=lambda region: region.reading_order)
+
+
+class Paragraph(_Form):
+    """A paragraph of a block."""
+
+    bbox: Box
+    text: Annotated[str, Field(pattern=r"\S")]
+    avg_confidence: Share
+
+
+class Block(_Form):
+    """Paragraphs that the engine took together."""
+
+    paragraphs: tuple[Paragraph, ...]
+
+
+class Picture(_Form):
+    """A picture on a page."""
+
+    bbox: Box
+
+
+class BlocksPage(_AnyPage):
+    """A page as later versions read it: in blocks, with its pictures apart, and no types of text."""
+
+    blocks: tuple[Block, ...]
+    images: tuple[Picture, ...] = ()
+
+    @property
+    def in_reading_order(self) -> list[Region]:
+        """Its paragraphs, as the engine gave them, and its pictures."""
+        paragraphs = [paragraph for block in self.blocks for paragraph in block.paragraphs]
+        read = [
+            Region(
+                id=order,
+                type="body",
+                bbox=each.bbox,
+                text=each.text,
+                confidence=each.avg_confidence,
+                reading_order=order,
+            )
+            for order, each in enumerate(paragraphs, start=1)
+        ]
+        seen = [
+            Region(id=order, type="image", bbox=picture.bbox, reading_order=order)
+            for order, picture in enumerate(self.images, start=len(read) + 1)
+        ]
+        return [*read, *seen]
+
+
+def region_id(theirs: int | str) -> str:
+    """The id of a region: they counted regions, and later named them as we do."""
+    return f"r{theirs}" if isinstance(theirs, int) else theirs
+
+
+def is_read_page(data: Any) -> bool:
+    """Whether parsed JSON has the form of a page that Scanshelf read; it need not be valid.
+
+    No page of ours is without `engine`, and none of theirs has it.
+    """
+    if not isinstance(data, dict) or not {"regions", "blocks"} & data.keys():
+        return False
+    return not {"engine", "llm_processing"} & data.keys()
+
+
+def read_page(data: dict[str, Any]) -> dict[str, Any]:
+    """A page that Scanshelf read, in the form of `OcrPage`.
+
+    Raises:
+        ValueError: it is not valid by their form.
+    """
+    page = BlocksPage.model_validate(data) if "blocks" in data else Page.model_validate(data)
+    regions = page.in_reading_order
+    return {
+        "page_number": page.page_number,
+        "page_dimensions": page.page_dimensions,
+        "regions": [region.modern(order) for order, region in enumerate(regions, start=1)],
+        "blank": not regions,
+        "ocr_timestamp": page.ocr_timestamp and page.ocr_timestamp.isoformat(),
+        "engine": ENGINE,
+        "engine_version": ENGINE_VERSION,
+        "dpi": None,
+        "seconds": None,
+    }
