@@ -1,5 +1,6 @@
 """The application that `celery -A worker worker` finds, by this module's name."""
 
+import os
 import resource
 import sys
 from contextlib import suppress
@@ -27,6 +28,9 @@ except SettingsError as error:
 
 app = make_app(settings)
 offer_introduction(settings)
+# Flower's own choice of columns shows neither which page a task is about nor what became of it. It reads its
+# options from the environment, after this.
+os.environ.setdefault("FLOWER_TASKS_COLUMNS", "state,kwargs,result,received,runtime,worker,uuid")
 
 
 class StewardStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery publishes no types

@@ -133,6 +133,8 @@ def _message(task_id: str, page: PageMessage, limits: Limits) -> bytes:
             "retries": 0,
             "timelimit": list(limits),
             "argsrepr": "()",
+            # Flower shows this and reads it: `kwargs:scan_id=moby-dick kwargs:page=7` finds that page and no other
+            # only where it is a dict.
             "kwargsrepr": repr(arguments),
             "ignore_result": True,
         },

@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from worker.scan import SCAN_ID_PATTERN
 
+# What became of a message that names no page that there is.
+REFUSED = "refused"
+
 
 class PageMessage(BaseModel):
     """Names one page of one stage of one scan. Everything else is read from storage.

@@ -6,6 +6,7 @@ with its reason, put back in the queue, or left for the steward.
 """
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
 
@@ -66,9 +67,18 @@ class _NotReadyError(Exception):
     """What this page is made from is being done again."""
 
 
+def _tell_nobody(_why: str) -> None:
+    """For those who do not ask why."""
+
+
 @counted
-def process_page(workshop: Workshop, message: PageMessage) -> Outcome:
+def process_page(workshop: Workshop, message: PageMessage, tell: Callable[[str], None] = _tell_nobody) -> Outcome:
     """Do one page, unless it is done or somebody is at it.
+
+    Args:
+        workshop: the parts of this worker.
+        message: which page.
+        tell: is told, for people, why the page has not become complete.
 
     Raises:
         UnknownNameError: there is no such stage, scan or page. Nothing was touched.
@@ -83,15 +93,17 @@ def process_page(workshop: Workshop, message: PageMessage) -> Outcome:
     with workshop.claims.take(message.scan_id, message.stage, message.page) as claim:
         metrics().claim(message.stage, "held" if claim is None else "taken")
         if claim is None:
+            tell("somebody else has this page")
             return Outcome.HELD
-        return _Attempt(workshop, message, claim).run()
+        return _Attempt(workshop, message, claim, tell).run()
 
 
 class _Attempt:
     """One attempt at one page, with the claim in hand."""
 
-    def __init__(self, workshop: Workshop, message: PageMessage, claim: Claim) -> None:
+    def __init__(self, workshop: Workshop, message: PageMessage, claim: Claim, tell: Callable[[str], None]) -> None:
         self._workshop = workshop
+        self._tell = tell
         self._message = message
         self._page = message.page
         self._claim = claim
@@ -111,6 +123,7 @@ class _Attempt:
             with suppress(RedisError):
                 self._claim.uncount_attempt()
             self._log.warning("waits", error=str(error))
+            self._tell(str(error))
             return Outcome.WAITS
 
     def _hand_over_what_is_there(self) -> Outcome | None:
@@ -136,6 +149,7 @@ class _Attempt:
             if not self._claim.is_ours():
                 self._log.warning("claim lost, result dropped")
                 metrics().claim(self._stage.name, "lost")
+                self._tell("claim lost, result dropped")
                 return Outcome.HELD
             # A claim that ran out may have been somebody's, who finished and gave it back.
             if (finished := self._hand_over_what_is_there()) is not None:
@@ -172,6 +186,7 @@ class _Attempt:
         if self._claim.attempt >= self._workshop.settings.max_attempts:
             raise _GiveUpError(kind, message)
         self._log.warning("attempt failed", error=message, kind=kind, attempt=self._claim.attempt)
+        self._tell(f"{kind}, attempt {self._claim.attempt}: {message}")
         self._claim.release()
         scan_id, stage = self._message.scan_id, self._message.stage
         # A stage that was called off meanwhile wants it no more. Where the broker fails, the steward enqueues it.
@@ -194,6 +209,7 @@ class _Attempt:
         self._hand_over(failed)
         metrics().quarantined(self._stage.name, failed.kind)
         self._log.error("page quarantined", error=failed.message, kind=reason.kind, attempts=attempts)
+        self._tell(f"{reason.kind}, attempts {attempts}: {failed.message}")
         return Outcome.QUARANTINED
 
     def _pause(self, reason: StagePausedError) -> Outcome:
@@ -201,6 +217,7 @@ class _Attempt:
             self._claim.uncount_attempt()
         self._hand_over(Pause(page=self._page, reason=str(reason), worker=process_name()))
         self._log.error("stage paused", error=str(reason))
+        self._tell(str(reason))
         return Outcome.PAUSED
 
     def _completion(self, sha256: str, made_from: str, seconds: float | None = None) -> Completion:

@@ -9,11 +9,10 @@ from pydantic import ValidationError
 from checkpointing.errors import InputError, UnknownNameError, in_one_line
 from worker.celery import app, settings
 from worker.dispatch import PAGE_TASK
-from worker.messages import PageMessage
+from worker.messages import REFUSED, PageMessage
 from worker.process import Outcome, process_page
 from worker.workshop import Workshop
 
-REFUSED = "refused"
 _BACK_OFF_SECONDS = 1.0
 
 log = structlog.get_logger("leafmark.task")
@@ -25,7 +24,11 @@ def workshop() -> Workshop:
     return Workshop(settings, app)
 
 
-@app.task(name=PAGE_TASK)  # type: ignore[untyped-decorator]  # Celery publishes no types
+# What tells Flower is named and not imported: a pool process and a producer have no use for it.
+_REQUEST = "worker.task_events:PageRequest"
+
+
+@app.task(name=PAGE_TASK, Request=_REQUEST)  # type: ignore[untyped-decorator]  # Celery publishes no types
 def process(**arguments: object) -> str:
     """Do one page of one stage of one scan.
 
@@ -33,20 +36,25 @@ def process(**arguments: object) -> str:
         arguments: `scan_id`, `stage` and `page`, as in `PageMessage`.
 
     Returns:
-        What became of it, for whoever watches: an `Outcome`, or `refused`.
+        What became of it, for whoever watches: an `Outcome` or `refused`, and where the page has not become
+        complete, why, after a colon. `worker.task_events` tells Flower by that.
     """
     try:
         message = PageMessage.model_validate(arguments)
     except ValidationError as error:
         faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        log.error("message refused", error=in_one_line("; ".join(faults)))
-        return REFUSED
+        return _refuse("; ".join(faults))
+    reasons: list[str] = []
     try:
-        outcome = process_page(workshop(), message)
+        outcome = process_page(workshop(), message, reasons.append)
     except (UnknownNameError, InputError) as error:
-        log.error("message refused", error=str(error))
-        return REFUSED
+        return _refuse(str(error))
     if outcome is Outcome.WAITS:
         # The next page would fare no better just now, and its work would be lost as well.
         time.sleep(_BACK_OFF_SECONDS)
-    return outcome.value
+    return ": ".join([outcome.value, *map(in_one_line, reasons)])
+
+
+def _refuse(why: str) -> str:
+    log.error("message refused", error=in_one_line(why))
+    return f"{REFUSED}: {in_one_line(why)}"

@@ -81,7 +81,7 @@ def test_arguments_of_a_task(shop: Shop, data: st.DataObject) -> None:
         arguments: Any = json.loads(data.draw(damaged(json.dumps(page(2, stage=STAGE)).encode())))
         if isinstance(arguments, dict):
             shop.redis.flushdb()
-            assert tasks.process(**arguments) in {"refused", "complete", "already_complete"}
+            assert tasks.process(**arguments).partition(":")[0] in {"refused", "complete", "already_complete"}
     assert set(shop.stage.runs) <= {2, 1, 5}
 
 
