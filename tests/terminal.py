@@ -38,7 +38,7 @@ class Terminal:
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            env={**environment, "TERM": "xterm"},
+            env=as_of_a_person(environment),
             start_new_session=True,
         )
         os.close(theirs)
@@ -90,6 +90,14 @@ class Terminal:
         with suppress(OSError):
             while part := os.read(self._ours, 65536):
                 self._read.append(part)
+
+
+def as_of_a_person(environment: dict[str, str]) -> dict[str, str]:
+    """An environment without what asks for plain lines, or names another size than the terminal's."""
+    others = {
+        name: value for name, value in environment.items() if name not in {"CI", "NO_COLOR", "COLUMNS", "LINES"}
+    }
+    return {**others, "TERM": "xterm"}
 
 
 def plain(text: str) -> str:

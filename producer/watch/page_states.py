@@ -7,7 +7,7 @@ from checkpointing.models import Checkpoint
 
 
 class PageState(IntEnum):
-    """What is to be said of a page. The larger, the more it wants to be seen: of several, a cell shows the largest."""
+    """What is to be said of a page. The larger, the more it wants to be seen: a cell shows the largest."""
 
     COMPLETE = 0
     NOT_ASKED = 1

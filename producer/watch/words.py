@@ -16,8 +16,10 @@ def clock(seconds: float) -> str:
 
 
 def speed(stage: StageFacts) -> list[str]:
-    """Rate and time to go, as far as there is any."""
-    parts = []
+    """Rate and time to go, as far as there is any; none of what has ended."""
+    parts: list[str] = []
+    if not stage.under_way:
+        return parts
     if stage.pages_per_second:
         parts.append(f"{stage.pages_per_second:.2f} pages/s")
     if stage.eta_seconds:

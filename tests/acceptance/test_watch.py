@@ -21,10 +21,8 @@ def test_the_view_shows_who_works_on_what_survives_a_resize_and_ends_with_ctrl_c
     write_scan(workload.root, SCAN, PAGES)
     workload.start_worker(1, WORK_SECONDS="3", WORK_TROUBLE='{"1": "invalid"}', LEAFMARK_MAX_ATTEMPTS="1")
     workload.producer("enqueue", SCAN, "--stage", "work")
-    size_of_a_terminal = {name: value for name, value in workload.environment.items() if name != "COLUMNS"}
-    environment = {name: value for name, value in size_of_a_terminal.items() if name not in {"CI", "NO_COLOR"}}
 
-    with on_a_terminal([*WORKLOAD_PRODUCER, "watch"], environment) as terminal:
+    with on_a_terminal([*WORKLOAD_PRODUCER, "watch"], workload.environment) as terminal:
         terminal.wait_for(_in_flight_and_who, SECONDS, "a page in flight and who has it")
         terminal.wait_for(
             lambda shown: "1 quarantined, last page 1: " in "\n".join(shown.frame), SECONDS, "the quarantined page"
@@ -55,7 +53,7 @@ def test_without_a_terminal_it_says_lines_and_ends_when_all_is_done(workload: De
     write_scan(workload.root, SCAN, 4)
     workload.producer("enqueue", SCAN, "--stage", "work")
     workload.start_worker(1)
-    said = workload.producer("watch", "--until-done").stdout
+    said = workload.producer("watch", SCAN, "--until-done").stdout
     assert "\x1b" not in said
     assert f"{SCAN}/work: 4 of 4 pages complete  completed" in said.splitlines()[-1]
     assert workload.producer("watch", "no-such-book", expect=4).stderr.startswith("producer: there is no scan")
