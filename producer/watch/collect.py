@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from checkpointing.errors import LeafmarkError
+from checkpointing.models import Checkpoint
 from producer.watch.chosen import MOST_STAGES, Chosen
 from producer.watch.crew import StageKey, ask_workers, pages_in_hand
 from producer.watch.expected import usd_a_page
@@ -74,6 +75,10 @@ class Collector:
                 time.sleep(_POLL_SECONDS)
             return self.scene()
 
+    def take(self, checkpoint: Checkpoint) -> None:
+        """Take a checkpoint that somebody else has read, and will read again: it is not read here as well."""
+        self._watch((checkpoint.scan_id, checkpoint.stage)).take(checkpoint)
+
     def scene(self) -> Scene:
         """What is known at this moment. Waits for nobody but the storage."""
         keys, trouble = self._keys()
@@ -105,11 +110,13 @@ class Collector:
             return list(self._facts), str(error)
 
     def _stage(self, key: StageKey, claims: Mapping[StageKey, frozenset[int]] | None) -> StageFacts:
-        watch = self._watches.get(key)
-        if watch is None:
-            watch = self._watches[key] = StageWatch(self._workshop, *key)
         in_hand = None if claims is None else claims.get(key, frozenset())
-        return watch.facts(in_hand, self._expected.latest.get(key))
+        return self._watch(key).facts(in_hand, self._expected.latest.get(key))
+
+    def _watch(self, key: StageKey) -> StageWatch:
+        if key not in self._watches:
+            self._watches[key] = StageWatch(self._workshop, *key)
+        return self._watches[key]
 
     def _broker_trouble(self) -> str:
         trouble = self._claims.trouble or self._crew.trouble

@@ -29,8 +29,9 @@ class LivePlans:
         self._view = view
         self._next = 0.0
 
-    def show(self, _checkpoint: Checkpoint) -> None:
+    def show(self, checkpoint: Checkpoint) -> None:
         """A checkpoint has changed."""
+        self._collector.take(checkpoint)
         self._view.show(self._collector.scene())
         self._next = time.monotonic() + DRAW_SECONDS
 

@@ -38,6 +38,12 @@ class StageWatch:
         # Kept, so that it is not parsed again because the workshop has forgotten it over others.
         self._reader = PacedReader(workshop.checkpoint_file(scan_id, stage))
         self._known: _Known | None = None
+        self._is_told = False
+
+    def take(self, checkpoint: Checkpoint) -> None:
+        """Take a checkpoint from somebody who reads it whenever it changes; from now on nothing else is read."""
+        self._is_told = True
+        self._known = self._describe(checkpoint)
 
     def facts(self, in_hand: Collection[int] | None, usd_a_page: float | None) -> StageFacts:
         """Where it stands.
@@ -49,7 +55,8 @@ class StageWatch:
         Raises:
             OSError: the storage failed.
         """
-        self._look()
+        if not self._is_told:
+            self._look()
         if self._known is None:
             return self._before_anything()
         facts = replace(self._known.facts, pages_per_second=rate_of(self._known.moments))

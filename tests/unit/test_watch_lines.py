@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 from producer.cli import app
 from producer.enqueue import plan
 from producer.request import Request
+from producer.watch import chosen
+from producer.watch.collect import Collector
 from producer.watch.facts import Crew, Scene, Task, Worker
 from producer.watch.following import LivePlans, view_of_plans
 from producer.watch.lines import Lines, state_lines
@@ -124,13 +126,16 @@ def test_the_screen_is_drawn_anew_in_whatever_size_there_is() -> None:
     assert "\x1b[?1049l" in small
 
 
-def test_who_waits_on_a_terminal_sees_the_view_and_in_a_log_lines(shop: Shop) -> None:
+def test_who_waits_sees_the_view_on_a_terminal_and_lines_in_a_log(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shop.ask_for((1, 5))
     shop.complete(1)
     plans = [plan(shop.workshop, Request(SCAN, STAGE))]
+    checkpoint = shop.checkpoint()
     log = Console(file=io.StringIO(), width=120)
     with view_of_plans(shop.workshop, plans, log, "a hint") as lines:
-        lines.show(shop.checkpoint())
+        lines.show(checkpoint)
         lines.tick()
     assert "a-book/stamp: 1 of 5 pages complete" in log.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
 
@@ -140,11 +145,13 @@ def test_who_waits_on_a_terminal_sees_the_view_and_in_a_log_lines(shop: Shop) ->
         def show(self, scene: Scene) -> None:
             shown.append(scene)
 
-    collector: Any = type("Scenes", (), {"scene": lambda _self: Scene((stage_facts(),))})()
+    collector = Collector(shop.another_workshop(), chosen.of_plans(plans))
     live = LivePlans(collector, Seen())
-    live.show(shop.checkpoint())
+    monkeypatch.setattr("checkpointing.file.CheckpointFile.read", None)
+    live.show(checkpoint)
     live.tick()
     assert len(shown) == 1, "half a second has not passed"
+    assert shown[0].stages[0].completed == 1, "what was read already is not read again"
 
 
 Run = Callable[..., Any]
