@@ -16,9 +16,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# Documented as `rich.console.CONSOLE_SVG_FORMAT`, which that module does not export as typing understands it.
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 
+from producer.commands.waiting import GOES_ON
 from producer.enqueue import enqueue, requests_through
 from producer.ingest import ingest
 from producer.request import Request
@@ -74,7 +76,7 @@ def capture_watch(folder: Path) -> list[Path]:
         force_terminal=True,
         color_system="truecolor",
     )
-    console.print(render(scene, _COLUMNS, _LINES, UNICODE, "Ctrl-C ends this view; the workers go on."))
+    console.print(render(scene, _COLUMNS, _LINES, UNICODE, GOES_ON))
     folder.mkdir(parents=True, exist_ok=True)
     text, picture = folder / "watch.txt", folder / "watch.svg"
     lines = console.export_text(clear=False).splitlines()

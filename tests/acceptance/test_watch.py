@@ -47,13 +47,3 @@ def test_the_view_shows_who_works_on_what_survives_a_resize_and_ends_with_ctrl_c
         )
         assert "Traceback" not in after
     assert workload.checkpoint(SCAN)["status"] == "in_progress"
-
-
-def test_without_a_terminal_it_says_lines_and_ends_when_all_is_done(workload: Deployment) -> None:
-    write_scan(workload.root, SCAN, 4)
-    workload.producer("enqueue", SCAN, "--stage", "work")
-    workload.start_worker(1)
-    said = workload.producer("watch", SCAN, "--until-done").stdout
-    assert "\x1b" not in said
-    assert f"{SCAN}/work: 4 of 4 pages complete  completed" in said.splitlines()[-1]
-    assert workload.producer("watch", "no-such-book", expect=4).stderr.startswith("producer: there is no scan")

@@ -4,12 +4,14 @@ import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from rich.console import Console, ConsoleDimensions
 from typer.testing import CliRunner
 
+from checkpointing.errors import UnknownNameError
 from producer.cli import app
 from producer.enqueue import plan
 from producer.request import Request
@@ -68,7 +70,7 @@ def test_a_pipe_has_none_also_where_colour_is_forced(monkeypatch: pytest.MonkeyP
 
 def test_a_log_gets_a_line_now_and_then_and_one_at_each_change_of_status(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr("producer.watch.lines.time.monotonic", lambda: now)
+    monkeypatch.setattr("producer.watch.lines.time", SimpleNamespace(monotonic=lambda: now))
     said: list[str] = []
     lines = Lines(said.append)
     for completed in range(1, 22):
@@ -173,8 +175,23 @@ def test_once_says_the_state_and_ends(shop: Shop, run: Run) -> None:
     assert "a-book/stamp: 1 of 5" in run(SCAN, "--once").stdout
 
 
-def test_until_done_ends_when_nothing_is_under_way(run: Run) -> None:
+def test_until_done_ends_when_nothing_is_under_way(shop: Shop, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("--until-done").exit_code == 0
+    shop.ask_for((1, 3), total_pages=3)
+    left = [1, 2, 3]
+    monkeypatch.setattr("producer.watch.loop.time", SimpleNamespace(sleep=lambda _: shop.complete(left.pop())))
+    done = run("--until-done")
+    assert done.exit_code == 0
+    assert left == []
+    first, *_, last = done.stdout.splitlines()
+    assert first == "a-book/stamp: 0 of 3 pages complete  $0.00"
+    assert last == "a-book/stamp: 3 of 3 pages complete  completed  $0.00"
+    assert "\x1b" not in done.stdout
+
+
+def test_a_scan_that_is_not_there_is_an_error(run: Run) -> None:
+    with pytest.raises(UnknownNameError, match="there is no scan 'no-such-book'"):
+        run("no-such-book")
 
 
 def test_ctrl_c_ends_it_with_130_and_one_line(shop: Shop, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +200,7 @@ def test_ctrl_c_ends_it_with_130_and_one_line(shop: Shop, run: Run, monkeypatch:
     def interrupt(_seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("producer.watch.loop.time.sleep", interrupt)
+    monkeypatch.setattr("producer.watch.loop.time", SimpleNamespace(sleep=interrupt))
     done = run(SCAN)
     assert done.exit_code == 130
     assert done.stderr == "Stopped watching; the workers go on. To watch again: producer watch a-book\n"
