@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from producer import completion
 from producer.commands import options
 from producer.commands.waiting import GOES_ON, INTERRUPTED
 from producer.console import notes, results
@@ -20,7 +21,12 @@ from worker.workshop import Workshop
 
 def watch_command(
     scan_id: Annotated[
-        str | None, typer.Argument(metavar="[SCAN_ID]", help="Default: all scans that have work under way.")
+        str | None,
+        typer.Argument(
+            metavar="SCAN_ID",
+            help="Default: all scans that have work under way.",
+            autocompletion=completion.scan_ids,
+        ),
     ] = None,
     until_done: Annotated[bool, typer.Option("--until-done", help="End when nothing is under way.")] = False,
     once: Annotated[bool, typer.Option("--once", help="Say it once, in plain lines, and end.")] = False,
