@@ -22,6 +22,7 @@ from producer.commands.retry import retry_command
 from producer.commands.run import run_command
 from producer.commands.status import status_command
 from producer.commands.verify import verify_command
+from producer.commands.watch import watch_command
 from producer.console import notes
 
 app = typer.Typer(
@@ -37,6 +38,7 @@ app.command("run")(run_command)
 app.command("ingest")(ingest_command)
 app.command("enqueue")(enqueue_command)
 app.command("status")(status_command)
+app.command("watch")(watch_command)
 app.command("retry")(retry_command)
 app.command("cancel")(cancel_command)
 app.command("verify")(verify_command)

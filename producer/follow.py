@@ -1,20 +1,20 @@
-"""Following a stage until the pages that were asked for are settled, with progress for a person or a log."""
+"""Following a stage until the pages that were asked for are settled, with plain lines for a log."""
 
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from checkpointing.errors import CheckpointError
-from checkpointing.file import CheckpointFile, Signature
+from checkpointing.file import CheckpointFile
 from checkpointing.models import Checkpoint, Status
 from checkpointing.money import dollars
 from producer.status import recent_rate
+from producer.watch.reading import PacedReader
+from producer.watch.words import clock
 
 _POLL_SECONDS = 0.2
 _PLAIN_LINE_SECONDS = 10.0
@@ -25,6 +25,10 @@ class View(Protocol):
 
     def show(self, checkpoint: Checkpoint) -> None:
         """Show it as it stands."""
+        ...
+
+    def tick(self) -> None:
+        """Called several times a second while nothing changes."""
         ...
 
 
@@ -42,72 +46,45 @@ def follow(
     Returns:
         The checkpoint as it then stands.
     """
-    seen = _version(file)
-    checkpoint = file.read()
+    reader = PacedReader(file)
+    checkpoint = reader.news() or file.read()
     while checkpoint.status is not Status.PAUSED and not wanted.isdisjoint(checkpoint.pending()):
         view.show(checkpoint)
-        seen = _next_version(file, seen, on_poll)
-        # Being rebuilt just now: the last one stands.
-        with suppress(CheckpointError, OSError):
-            checkpoint = file.read()
+        checkpoint = _next_version(reader, view, on_poll)
     view.show(checkpoint)
     return checkpoint
 
 
-def _next_version(file: CheckpointFile, seen: Signature | None, on_poll: Callable[[], object]) -> Signature:
-    """Wait until another version of the file is there; one that is away for a moment is none."""
-    while (version := _version(file)) in {None, seen}:
+def _next_version(reader: PacedReader, view: View, on_poll: Callable[[], object]) -> Checkpoint:
+    """Wait for another version of the file; one that is away, or being rebuilt just now, is none."""
+    while True:
+        with suppress(CheckpointError, OSError):
+            checkpoint = reader.news()
+            if checkpoint is not None:
+                return checkpoint
         on_poll()
+        view.tick()
         time.sleep(_POLL_SECONDS)
-    return version
 
 
-def _version(file: CheckpointFile) -> Signature | None:
-    try:
-        return file.signature()
-    except OSError:
-        return None
+class PlainLines:
+    """A line now and then, and one when nothing of a stage is pending any more."""
 
-
-@contextmanager
-def progress_view(console: Console, label: str) -> Iterator[View]:
-    """A bar on a terminal, plain lines elsewhere (a pipe, a log, CI)."""
-    if not console.is_terminal or os.environ.get("TERM") == "dumb":
-        yield _PlainLines(console, label)
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("pages  {task.fields[words]}"),
-    )
-    with Progress(*columns, console=console, refresh_per_second=5) as progress:
-        yield _Bar(progress, label)
-
-
-class _Bar:
-    def __init__(self, progress: Progress, label: str) -> None:
-        self._progress = progress
-        self._task = progress.add_task(label, total=None, words="")
-
-    def show(self, checkpoint: Checkpoint) -> None:
-        self._progress.update(
-            self._task, total=checkpoint.total_pages, completed=len(checkpoint.pages), words=_words(checkpoint)
-        )
-
-
-class _PlainLines:
-    def __init__(self, console: Console, label: str) -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
-        self._label = label
-        self._next = 0.0
+        self._next: dict[str, float] = {}
 
     def show(self, checkpoint: Checkpoint) -> None:
+        """Say it, unless something was said of this stage a moment ago."""
         ended = not checkpoint.pending()
-        if time.monotonic() < self._next and not ended:
+        label = f"{checkpoint.scan_id}/{checkpoint.stage}"
+        if time.monotonic() < self._next.get(label, 0.0) and not ended:
             return
-        self._next = time.monotonic() + _PLAIN_LINE_SECONDS
-        self._console.print(f"{self._label}: {checkpoint.summary()}  {_words(checkpoint)}")
+        self._next[label] = time.monotonic() + _PLAIN_LINE_SECONDS
+        self._console.print(f"{label}: {checkpoint.summary()}  {_words(checkpoint)}")
+
+    def tick(self) -> None:
+        """A log is told nothing while nothing changes."""
 
 
 def _words(checkpoint: Checkpoint) -> str:
@@ -118,14 +95,8 @@ def _words(checkpoint: Checkpoint) -> str:
     if rate:
         parts.append(f"{rate:.2f} pages/s")
     if rate and pending:
-        parts.append(f"ETA {_clock(pending / rate)}")
+        parts.append(f"ETA {clock(pending / rate)}")
     parts.append(dollars(checkpoint.total_cost_usd))
     if checkpoint.failed_pages:
         parts.append(f"{len(checkpoint.failed_pages)} quarantined")
     return "  ".join(parts)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from kombu.exceptions import OperationalError
 from rich.console import Console
 
+NO_WORKER = "No worker answers. Start one: celery -A worker worker"
 _PATIENCE_SECONDS = 10.0
 
 
@@ -33,4 +34,4 @@ class StallWatch:
             self._console.print(f"Redis does not answer ({error}); the pages wait until it does.")
             return
         if not workers:
-            self._console.print("No worker answers. Start one: celery -A worker worker")
+            self._console.print(NO_WORKER)

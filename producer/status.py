@@ -1,6 +1,7 @@
 """Status: where the stages of a scan stand. Reads files only, so it works with Redis down."""
 
-from collections.abc import Callable
+import heapq
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -102,10 +103,22 @@ def all_scans(workshop: Workshop, on_broken: Callable[[LeafmarkError], object] =
 
 def recent_rate(checkpoint: Checkpoint) -> float | None:
     """Pages a second over the pages completed lately; None where that says nothing."""
-    moments = sorted(record.completed_at for record in checkpoint.pages.values() if record.completed_at)
-    lately = [
-        moment for moment in moments[-_RATE_PAGES:] if (now() - moment).total_seconds() < _RATE_WINDOW_SECONDS
-    ]
+    return rate_of(latest_moments(checkpoint))
+
+
+def latest_moments(checkpoint: Checkpoint) -> tuple[datetime, ...]:
+    """When the pages completed last were completed, in order: so many as a rate is made of."""
+    moments = (record.completed_at for record in checkpoint.pages.values() if record.completed_at)
+    return tuple(reversed(heapq.nlargest(_RATE_PAGES, moments)))
+
+
+def rate_of(moments: Sequence[datetime]) -> float | None:
+    """Pages a second as of now; falls while nothing is completed. None where that says nothing.
+
+    Args:
+        moments: when pages were completed, in order.
+    """
+    lately = [moment for moment in moments if (now() - moment).total_seconds() < _RATE_WINDOW_SECONDS]
     if len(lately) < 2:  # noqa: PLR2004  # one moment makes no interval
         return None
     seconds = (max(now(), lately[-1]) - lately[0]).total_seconds()

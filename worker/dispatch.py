@@ -72,6 +72,7 @@ class Dispatch:
     """
 
     def __init__(self, redis: Any, keys: Keys, stage: str) -> None:
+        self._redis = redis
         self._slots = keys.slots(stage)
         queue, turns, window = keys.queue(stage), keys.turns(stage), keys.window(stage)
         self._fixed = [stage, queue, turns, window, keys.prefix, _template(stage)]
@@ -97,6 +98,17 @@ class Dispatch:
             RedisError: the broker failed.
         """
         self._beat(keys=[self._slots], args=[*self.arguments(), f"{worker}={slots}", _ALIVE_SECONDS])
+
+    def alive(self) -> dict[str, int]:
+        """The workers that serve the stage and live, as they said within the last seconds, with their slots.
+
+        Raises:
+            RedisError: the broker failed.
+        """
+        seconds, _ = self._redis.time()
+        members = self._redis.zrangebyscore(self._slots, seconds, "+inf")
+        named = (member.decode(errors="replace").rpartition("=") for member in members)
+        return {name: int(slots) for name, _, slots in named if slots.isdecimal()}
 
 
 def _template(stage: str) -> str:

@@ -3,7 +3,6 @@
 Worker, steward and producer all get what they need here, so that each part can be made with arguments alone.
 """
 
-import itertools
 from collections.abc import Callable
 from decimal import Decimal
 from functools import cache, cached_property, lru_cache, partial
@@ -222,6 +221,17 @@ class Workshop:
         """
         return len(self._app.control.ping(timeout=1.0))
 
+    def active(self) -> list[tuple[str, list[dict[str, Any]]]]:
+        """What Celery's workers have in hand: of each that answers within a second its name and its tasks.
+
+        Raises:
+            kombu.exceptions.OperationalError: the broker failed.
+        """
+        # A connection of its own: one that was cut in the pool would fail once more after Redis is back.
+        with self._app.connection_for_write() as connection:
+            replies = self._app.control.broadcast("active", reply=True, timeout=1.0, connection=connection)
+        return [answer for reply in replies or [] for answer in reply.items()]
+
     def stop_running(self, scan_id: str, stage_name: str) -> int:
         """End the processes that work on pages of a stage; returns how many pages that were.
 
@@ -229,10 +239,10 @@ class Workshop:
             kombu.exceptions.OperationalError: the broker failed.
         """
         wanted = (scan_id, stage_name)
-        replies = self._app.control.inspect(timeout=1.0).active() or {}
         tasks = [
             task["id"]
-            for task in itertools.chain.from_iterable(replies.values())
+            for _, in_hand in self.active()
+            for task in in_hand
             if (task["kwargs"].get("scan_id"), task["kwargs"].get("stage")) == wanted
         ]
         if tasks:

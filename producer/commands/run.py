@@ -101,7 +101,9 @@ def _run(settings: Settings, requests: list[Request], workers: int) -> list[Chec
             parent.check()
             backstage.check()
 
-        checkpoints = follow_plans(workshop, plans, watch)
+        checkpoints = follow_plans(
+            workshop, plans, watch, "Ctrl-C stops everything; the pages in hand are finished."
+        )
         seconds = time.monotonic() - started
     except KeyboardInterrupt:
         notes.print("Stopping; the pages in hand are finished first ...")

@@ -7,13 +7,16 @@ import typer
 from checkpointing.errors import StageFailedError, StagePausedError
 from checkpointing.models import Checkpoint, Status
 from producer.console import notes
-from producer.follow import follow, progress_view
+from producer.follow import PlainLines, follow
 from producer.request import Plan
 from producer.run import interruptible
 from producer.stall import StallWatch
+from producer.watch.following import view_of_plans
+from producer.watch.screen import has_screen
 from worker.workshop import Workshop
 
 INTERRUPTED = 130
+GOES_ON = "Ctrl-C ends this view; the workers go on."
 
 
 def wait_for(workshop: Workshop, plans: list[Plan]) -> None:
@@ -26,7 +29,9 @@ def wait_for(workshop: Workshop, plans: list[Plan]) -> None:
     """
     try:
         with interruptible():
-            checkpoints = follow_plans(workshop, plans, StallWatch(workshop.count_workers, notes).look)
+            # The live view shows who works; lines in a log do not.
+            on_poll = bool if has_screen(notes) else StallWatch(workshop.count_workers, notes).look
+            checkpoints = follow_plans(workshop, plans, on_poll, GOES_ON)
     except KeyboardInterrupt:
         again = f"producer enqueue {plans[0].scan_id} --stage {plans[0].stage} --through {plans[-1].stage} --wait"
         notes.print(f"Stopped watching; the workers go on. To watch again: {again}")
@@ -34,25 +39,32 @@ def wait_for(workshop: Workshop, plans: list[Plan]) -> None:
     insist_on_success(checkpoints)
 
 
-def follow_plans(workshop: Workshop, plans: list[Plan], on_poll: Callable[[], object]) -> list[Checkpoint]:
-    """Show progress, stage by stage, until the pages of each plan are settled, or a stage is paused.
+def follow_plans(
+    workshop: Workshop, plans: list[Plan], on_poll: Callable[[], object], hint: str
+) -> list[Checkpoint]:
+    """Show progress until the pages of each plan are settled, stage by stage, or a stage is paused.
+
+    Args:
+        workshop: the deployment.
+        plans: in pipeline order.
+        on_poll: called several times a second; may raise to end the waiting.
+        hint: what Ctrl-C does, for the live view.
 
     Returns:
         The checkpoints as they then stand; none of a stage after one that is paused.
     """
     checkpoints: list[Checkpoint] = []
-    for made in plans:
-        checkpoints.append(follow_plan(workshop, made, on_poll))
-        if checkpoints[-1].status is Status.PAUSED:
-            break
+    with view_of_plans(workshop, plans, notes, hint) as view:
+        for made in plans:
+            file = workshop.checkpoint_file(made.scan_id, made.stage)
+            checkpoints.append(follow(file, frozenset(made.wanted), view, on_poll))
+            if checkpoints[-1].status is Status.PAUSED:
+                break
+    if not isinstance(view, PlainLines):
+        # The screen is gone; how it ended stays on the terminal.
+        for checkpoint in checkpoints:
+            PlainLines(notes).show(checkpoint)
     return checkpoints
-
-
-def follow_plan(workshop: Workshop, made: Plan, on_poll: Callable[[], object]) -> Checkpoint:
-    """Show progress until the pages of a plan are settled; returns the checkpoint as it then stands."""
-    file = workshop.checkpoint_file(made.scan_id, made.stage)
-    with progress_view(notes, f"{made.scan_id}/{made.stage}") as view:
-        return follow(file, frozenset(made.wanted), view, on_poll)
 
 
 def insist_on_success(checkpoints: list[Checkpoint]) -> None:

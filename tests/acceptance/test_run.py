@@ -74,7 +74,7 @@ def _start(machine: Deployment, source: Path, *before: str) -> Process:
     return machine.start([*before, *PRODUCER, "run", str(source), "--workers", "1"], **IMPATIENT)
 
 
-def test_a_book_is_done_with_a_bar_and_nothing_is_left_running_or_to_do(machine: Deployment, slips: Path) -> None:
+def test_a_book_is_done_with_a_view_and_nothing_is_left_running_or_to_do(machine: Deployment, slips: Path) -> None:
     said, shown = _run_on_a_terminal(machine, slips)
     first, speed, where, *_ = said.splitlines()
     assert first == f"{SCAN}/ocr: {PAGES} of {PAGES} pages complete"
@@ -82,7 +82,8 @@ def test_a_book_is_done_with_a_bar_and_nothing_is_left_running_or_to_do(machine:
         rf"This run: {PAGES} pages in [\d.]+ s \([\d.]+ pages/s\); cost over all runs: \$0.00", speed
     )
     assert where == f"Outputs: {machine.root / SCAN / 'ocr'}"
-    assert re.search(rf"━+ {PAGES}/{PAGES} +pages +[\d.]+ pages/s", shown)
+    assert re.search(rf"━+ {PAGES}/{PAGES} pages +completed", shown)
+    assert re.search(rf"{SCAN}/ocr: {PAGES} of {PAGES} pages complete +[\d.]+ pages/s", shown)
     assert "Warning" not in shown
     assert machine.checkpoint(SCAN)["status"] == "completed"
     assert machine.pages_done_in_logs(SCAN) == list(range(1, PAGES + 1))
@@ -106,7 +107,7 @@ def _run_on_a_terminal(machine: Deployment, source: Path) -> tuple[str, str]:
             stdin=terminal,
             stdout=subprocess.PIPE,
             stderr=terminal,
-            env={**machine.environment, "TERM": "xterm"},
+            env={**machine.environment, "TERM": "xterm", "CI": "", "NO_COLOR": ""},
             start_new_session=True,
         )
         os.close(terminal)

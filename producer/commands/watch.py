@@ -1,0 +1,69 @@
+"""`producer watch`."""
+
+from typing import Annotated
+
+import typer
+
+from producer import completion
+from producer.commands import options
+from producer.commands.waiting import GOES_ON, INTERRUPTED
+from producer.console import notes, results
+from producer.run import interruptible
+from producer.watch import chosen
+from producer.watch.collect import Collector
+from producer.watch.lines import state_lines
+from producer.watch.loop import view_on, watch
+from producer.watch.words import plain_line
+from worker.scan import check_scan_id
+from worker.settings import load_settings
+from worker.workshop import Workshop
+
+
+def watch_command(
+    scan_id: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SCAN_ID",
+            help="Default: all scans that have work under way.",
+            autocompletion=completion.scan_ids,
+        ),
+    ] = None,
+    until_done: Annotated[bool, typer.Option("--until-done", help="End when nothing is under way.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Say it once, in plain lines, and end.")] = False,
+) -> None:
+    """Watch scans being worked on: pages, speed, money, workers, and where the holes are. Ctrl-C ends the view.
+
+    On a small or dumb terminal, in a pipe, in CI, and where NO_COLOR is set, it prints plain lines. What is
+    complete is read from files; Redis and the workers tell what is in flight, and are not needed for the rest.
+
+    Example: `producer watch moby-dick`
+
+    Example: `producer watch --until-done`
+    """
+    workshop = options.open_workshop(load_settings())
+    collector = Collector(workshop, _chosen(workshop, scan_id), with_rest=scan_id is None)
+    if once:
+        for line in state_lines(collector.look()):
+            results.print(line)
+        return
+    try:
+        with interruptible(), collector, view_on(results, GOES_ON) as view:
+            last = watch(collector, view, until_done=until_done)
+    except KeyboardInterrupt:
+        again = "producer watch" + (f" {scan_id}" if scan_id else "")
+        notes.print(f"Stopped watching; the workers go on. To watch again: {again}")
+        raise typer.Exit(INTERRUPTED) from None
+    for stage in last.stages:
+        results.print(plain_line(stage))
+
+
+def _chosen(workshop: Workshop, scan_id: str | None) -> chosen.Chosen:
+    """What to watch.
+
+    Raises:
+        UnknownNameError: there is no such scan.
+    """
+    if scan_id is None:
+        return chosen.under_way(workshop)
+    workshop.metadata(check_scan_id(scan_id))
+    return chosen.of_scan(workshop, scan_id)

@@ -1,0 +1,30 @@
+"""What stages that ask a model will have cost. `producer.forecast` opens ledgers for that, so it is done rarely."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from checkpointing.errors import LeafmarkError
+from producer.forecast import forecast
+from producer.watch.crew import StageKey
+from producer.watch.page_states import PageState
+from worker.workshop import Workshop
+
+
+def usd_a_page(workshop: Workshop, states: Mapping[StageKey, bytes]) -> dict[StageKey, float]:
+    """What a page that is still to come is expected to cost, in USD, of each stage of which that can be said.
+
+    Args:
+        workshop: the deployment. Its settings name the models.
+        states: a `PageState` for each page.
+    """
+    found: dict[StageKey, float] = {}
+    for (scan_id, stage), pages in states.items():
+        left = [
+            page for page, state in enumerate(pages, start=1) if state in {PageState.WAITING, PageState.IN_FLIGHT}
+        ]
+        # A stage whose ledger cannot be read has no forecast; that is no reason to have none of the others.
+        with suppress(LeafmarkError, OSError):
+            made = forecast(workshop, scan_id, stage, left) if left else None
+            if made is not None and made.expected_usd is not None:
+                found[scan_id, stage] = made.expected_usd / len(left)
+    return found

@@ -1,0 +1,61 @@
+"""The view for whoever waits for plans: `--wait` and `producer run`."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from checkpointing.models import Checkpoint
+from producer.follow import PlainLines
+from producer.request import Plan
+from producer.watch.chosen import of_plans
+from producer.watch.collect import Collector
+from producer.watch.loop import DRAW_SECONDS, View
+from producer.watch.screen import Screen, has_screen, screen_of
+from worker.workshop import Workshop
+
+
+class LivePlans:
+    """Shows all plans on a terminal while one of them is followed.
+
+    Args:
+        collector: of their stages.
+        view: shows them.
+    """
+
+    def __init__(self, collector: Collector, view: View) -> None:
+        self._collector = collector
+        self._view = view
+        self._next = 0.0
+
+    def show(self, checkpoint: Checkpoint) -> None:
+        """A checkpoint has changed."""
+        self._collector.take(checkpoint)
+        self._view.show(self._collector.scene())
+        self._next = time.monotonic() + DRAW_SECONDS
+
+    def tick(self) -> None:
+        """Time has passed: who works on what may have changed."""
+        if time.monotonic() >= self._next:
+            self._view.show(self._collector.scene())
+            self._next = time.monotonic() + DRAW_SECONDS
+
+
+@contextmanager
+def view_of_plans(
+    workshop: Workshop, plans: list[Plan], console: Console, hint: str
+) -> Iterator[LivePlans | PlainLines]:
+    """The live view on a terminal, plain lines elsewhere.
+
+    Args:
+        workshop: the deployment.
+        plans: what is waited for.
+        console: to show it on.
+        hint: what Ctrl-C does.
+    """
+    if not has_screen(console):
+        yield PlainLines(console)
+        return
+    with Collector(workshop, of_plans(plans)) as collector, Screen(screen_of(console), hint) as screen:
+        yield LivePlans(collector, screen)

@@ -1,0 +1,45 @@
+"""The view's questions to a real server that goes away and comes back."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from producer.embedded import EmbeddedBroker
+from producer.watch import chosen
+from producer.watch.collect import Collector
+from producer.watch.facts import Scene
+from tests.shop import SCAN, STAGE, make_shop
+from tests.waiting import wait_until
+from worker.workshop import Workshop
+
+
+def test_the_view_goes_on_without_a_server_and_finds_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("producer.watch.collect._CLAIMS_SECONDS", 0.05)
+    monkeypatch.setattr("producer.watch.collect._WORKERS_SECONDS", 0.05)
+    (tmp_path / "broker").mkdir()
+    broker = EmbeddedBroker(tmp_path / "broker")
+    try:
+        shop = make_shop(tmp_path / "scans", monkeypatch, redis_url=broker.url)
+        shop.write_scan()
+        shop.ask_for((1, 5))
+        workshop = Workshop(shop.settings, shop.app)
+        with (
+            workshop.claims.take(SCAN, STAGE, 2),
+            Collector(workshop, chosen.of_scan(workshop, SCAN)) as collector,
+        ):
+            until(collector, lambda scene: scene.stages[0].in_flight == (2,) and scene.crew.asked)
+            broker.stop()
+            until(collector, lambda scene: scene.broker_trouble and scene.stages[0].waiting == 5)
+            broker.keep_alive()
+            # The claim is taken again by whoever holds it.
+            until(collector, lambda scene: not scene.broker_trouble and scene.stages[0].in_flight == (2,))
+        workshop.close()
+    finally:
+        broker.stop()
+
+
+def until(collector: Collector, holds: Callable[[Scene], object]) -> None:
+    wait_until(lambda: holds(collector.scene()), 30, "such a scene")

@@ -1,0 +1,318 @@
+"""What the view knows: from checkpoints, claims and what workers say; and what becomes of it without them."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from checkpointing.errors import StorageError
+from checkpointing.models import FailedPage
+from producer.forecast import Forecast
+from producer.watch import chosen
+from producer.watch.collect import Collector
+from producer.watch.crew import ask_workers, pages_in_hand
+from producer.watch.expected import usd_a_page
+from producer.watch.facts import Crew, Scene, Task, Worker
+from producer.watch.lookout import Lookout
+from producer.watch.reading import PacedReader
+from producer.watch.rest import count_rest
+from tests.shop import SCAN, STAGE, Shop, make_shop, write_scan
+from tests.waiting import wait_until
+from tests.watch_facts import states
+from worker.workshop import Workshop
+
+TORN = FailedPage(page=2, kind="torn", message="torn in two")
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    made = make_shop(tmp_path / "scans", monkeypatch)
+    made.write_scan()
+    return made
+
+
+@pytest.fixture
+def active(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
+    """What Celery's workers answer; a fake server has none."""
+    answers: list[tuple[str, Any]] = []
+    monkeypatch.setattr(Workshop, "active", lambda _self: answers)
+    return answers
+
+
+def task_info(page: object, scan_id: str = SCAN, **changes: object) -> dict[str, object]:
+    """A task as Celery describes it."""
+    arguments = {"scan_id": scan_id, "stage": STAGE, "page": page}
+    return {"id": "1", "kwargs": arguments, "time_start": 100.0, **changes}
+
+
+def watched(shop: Shop) -> Collector:
+    return Collector(shop.another_workshop(), chosen.under_way(shop.workshop), with_rest=True)
+
+
+def once_known(collector: Collector, holds: Callable[[Scene], object]) -> Scene:
+    """The first scene of which that holds."""
+    found: list[Scene] = []
+
+    def known() -> bool:
+        found[:] = [collector.scene()]
+        return bool(holds(found[0]))
+
+    wait_until(known, 10, "such a scene")
+    return found[0]
+
+
+def test_a_scene_tells_all_of_a_stage_under_way(shop: Shop, active: list[tuple[str, Any]]) -> None:
+    shop.ask_for((1, 4))
+    shop.complete(1, cost_usd=0.25)
+    shop.hand_over(TORN)
+    shop.commit()
+    write_scan(shop.root, "another", 3)
+    active.append(("worker@here", [task_info(3)]))
+    with shop.workshop.claims.take(SCAN, STAGE, 3):
+        scene = watched(shop).look()
+    (stage,) = scene.stages
+    assert stage.states == states("#X>.-")
+    assert (stage.completed, stage.quarantined, stage.waiting, stage.in_flight) == (1, 1, 1, (3,))
+    assert (stage.latest, stage.cost_usd, stage.title) == ("page 2: torn in two (torn)", 0.25, "A Book")
+    assert scene.crew.workers == (Worker("worker@here", (Task(SCAN, STAGE, 3, 100.0),)),)
+    assert scene.rest == "1 other scan: 1 not started"
+    assert scene.under_way
+    assert not scene.broker_trouble
+
+
+def test_a_page_that_was_completed_meanwhile_is_not_in_flight(shop: Shop, active: list[tuple[str, Any]]) -> None:
+    shop.ask_for((1, 4))
+    shop.complete(1)
+    active.append(("worker@here", [task_info(1)]))
+    with shop.workshop.claims.take(SCAN, STAGE, 1):
+        (stage,) = watched(shop).look().stages
+    assert (stage.in_flight, stage.waiting) == ((), 3)
+
+
+def test_without_redis_the_files_are_shown_and_it_comes_back(
+    shop: Shop, active: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("producer.watch.collect._CLAIMS_SECONDS", 0.01)
+    monkeypatch.setattr("producer.watch.collect._WORKERS_SECONDS", 0.01)
+    active.append(("worker@here", []))
+    shop.ask_for((1, 5))
+    shop.complete(1)
+    away = threading.Event()
+
+    def claims(*arguments: Any) -> Any:
+        if away.is_set():
+            raise RedisConnectionError("Connection refused.")
+        return pages_in_hand(*arguments)
+
+    monkeypatch.setattr("producer.watch.collect.pages_in_hand", claims)
+    with watched(shop) as collector:
+        once_known(collector, lambda scene: scene.crew.asked and scene.stages[0].in_flight == ())
+        away.set()
+        down = once_known(collector, lambda scene: scene.broker_trouble)
+        assert down.broker_trouble == "Connection refused."
+        assert (down.stages[0].completed, down.stages[0].in_flight) == (1, None)
+        shop.complete(2)
+        once_known(collector, lambda scene: scene.stages[0].completed == 2)
+        away.clear()
+        once_known(collector, lambda scene: not scene.broker_trouble and scene.stages[0].in_flight == ())
+
+
+def test_a_server_that_says_nothing_keeps_nobody_waiting(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.ask_for((1, 5))
+    release = threading.Event()
+
+    def silent(*_: object) -> Any:
+        assert release.wait(20)
+        return {}
+
+    monkeypatch.setattr("producer.watch.collect.pages_in_hand", silent)
+    monkeypatch.setattr("producer.watch.collect.ask_workers", silent)
+    monkeypatch.setattr("producer.watch.collect._OLD_SECONDS", 0.05)
+    with watched(shop) as collector:
+        scene = once_known(collector, lambda scene: scene.broker_trouble)
+        assert scene.broker_trouble.startswith("no answer for ")
+        assert scene.stages[0].total_pages == 5
+    release.set()
+
+
+def test_a_real_server_that_is_away_is_told(shop: Shop, active: list[tuple[str, Any]]) -> None:
+    shop.ask_for((1, 5))
+    nowhere = Workshop(shop.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}), shop.app)
+    scene = Collector(nowhere, chosen.of_scan(nowhere, SCAN)).look()
+    assert "refused" in scene.broker_trouble
+    assert not active
+    assert [stage.stage for stage in scene.stages] == [STAGE]
+
+
+def test_what_workers_say_is_not_trusted(shop: Shop, active: list[tuple[str, Any]]) -> None:
+    forged = [task_info("3"), task_info(3, scan_id="../etc"), {"kwargs": "{'page': 1}"}, {}, "no task", None]
+    later = task_info(2, time_start=200.0)
+    active += [("b@here", [later, *forged, task_info(4, time_start=None), task_info(1)]), ("a@here", "nothing")]
+    shop.workshop.dispatch(STAGE).beat("here:7", 2)
+    shop.workshop.dispatch(STAGE).beat("here:8", 3)
+    shop.workshop.dispatch(STAGE).beat("here:9", 1)
+    crew = ask_workers(shop.workshop)
+    assert [worker.name for worker in crew.workers] == ["a@here", "b@here"]
+    assert [(task.page, task.since) for task in crew.tasks] == [(4, 0.0), (1, 100.0), (2, 200.0)]
+    assert (crew.alive, crew.slots) == (3, 6)
+
+
+def test_workers_that_beat_no_more_are_not_alive(shop: Shop, active: list[tuple[str, Any]]) -> None:
+    assert not active
+    shop.workshop.dispatch(STAGE).beat("here:7", 2)
+    shop.redis.zadd(shop.workshop.keys.slots(STAGE), {"here:7=2": 1})
+    assert ask_workers(shop.workshop) == Crew(asked=True)
+
+
+def test_after_a_flush_the_workers_know_what_is_in_hand(shop: Shop) -> None:
+    shop.ask_for((1, 5))
+    with shop.workshop.claims.take(SCAN, STAGE, 3) as claim:
+        assert claim is not None
+        shop.redis.flushall()
+        claim.renew()
+        key = (SCAN, STAGE)
+        assert pages_in_hand(shop.workshop, [key]) == {key: frozenset()}
+        said = [Task(SCAN, STAGE, 3), Task(SCAN, STAGE, 4), Task("another", STAGE, 3)]
+        assert pages_in_hand(shop.workshop, [key], said) == {key: frozenset({3})}
+
+
+def test_a_checkpoint_that_cannot_be_used_is_told_and_one_that_is_being_rebuilt_is_not(shop: Shop) -> None:
+    shop.ask_for((1, 5))
+    path = shop.workshop.checkpoint_file(SCAN, STAGE).path
+    whole = path.read_bytes()
+    collector = watched(shop)
+    assert collector.scene().stages[0].status == "in_progress"
+    path.write_bytes(b"{ torn")
+    assert collector.scene().stages[0].status == "in_progress"
+    (fresh,) = watched(shop).scene().stages
+    assert (fresh.status, fresh.under_way, fresh.total_pages) == ("unreadable", True, 5)
+    assert "cannot be used" in fresh.error
+    path.write_bytes(whole)
+    assert collector.scene().stages[0].status == "in_progress"
+
+
+def test_scans_that_are_gone_or_broken_do_not_keep_the_others_from_being_shown(shop: Shop) -> None:
+    shop.ask_for((1, 5))
+    shop.open_stages.add("gone", STAGE)
+    (shop.root / ".leafmark" / "open" / f"..%2F[red]@{STAGE}").touch()
+    scene = watched(shop).scene()
+    assert [stage.scan_id for stage in scene.stages if stage.under_way] == [SCAN]
+    assert "is not a scan id" in scene.storage_trouble
+
+
+def test_a_stage_that_has_ended_stays_to_be_seen(shop: Shop) -> None:
+    shop.ask_for((1, 5))
+    collector = watched(shop)
+    assert collector.scene().under_way
+    shop.complete(1, 2, 3, 4, 5)
+    shop.open_stages.remove(SCAN, STAGE)
+    scene = collector.scene()
+    assert [(stage.scan_id, stage.status) for stage in scene.stages] == [(SCAN, "completed")]
+    assert not scene.under_way
+
+
+def test_a_great_many_stages_are_counted_and_not_read(shop: Shop) -> None:
+    for number in range(30):
+        write_scan(shop.root, f"book-{number:02}", 2)
+        shop.ask_for((1, 2), scan_id=f"book-{number:02}", total_pages=2)
+    scene = watched(shop).scene()
+    assert (len(scene.stages), scene.more) == (chosen.MOST_STAGES, 6)
+
+
+def test_a_scan_that_has_not_begun_shows_its_first_stage(shop: Shop) -> None:
+    (stage,) = Collector(shop.workshop, chosen.of_scan(shop.workshop, SCAN)).scene().stages
+    assert (stage.stage, stage.status, stage.states, stage.under_way) == (
+        "ocr",
+        "not_started",
+        states("-----"),
+        False,
+    )
+
+
+class Clock:
+    """A clock and a processor's time that go on only when told."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.used = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def thread_time(self) -> float:
+        return self.used
+
+
+def test_a_long_book_is_parsed_in_a_tenth_of_the_time(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr("producer.watch.reading.time", clock)
+    shop.ask_for((1, 5))
+    file = shop.another_workshop().checkpoint_file(SCAN, STAGE)
+    read = file.read
+
+    def slow_read() -> Any:
+        clock.now += 2
+        clock.used += 2
+        return read()
+
+    monkeypatch.setattr(file, "read", slow_read)
+    reader = PacedReader(file)
+    assert reader.news() is not None
+    for page in (1, 2, 3):
+        shop.complete(page)
+        assert reader.news() is None
+        clock.now += 5
+    clock.now += 3
+    assert reader.news() is not None
+    clock.now += 100
+    assert reader.news() is None
+
+
+def test_the_other_scans_are_counted_by_what_most_wants_to_be_known(shop: Shop) -> None:
+    write_scan(shop.root, "fresh", 2)
+    for name, status in (("bad", "failed"), ("good", "completed"), ("odd", "[red]")):
+        scan = write_scan(shop.root, name, 2)
+        for stage, stands in ((STAGE, status), ("ocr", "completed")):
+            path = scan.checkpoint_path(stage)
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(f'{{"version": "2.0", "status": "{stands}"}}')
+    expected = "4 other scans: 1 failed, 1 other, 1 completed, 1 not started"
+    assert count_rest(shop.root, {SCAN}) == expected
+    assert count_rest(shop.root, {SCAN, "fresh", "bad", "good", "odd"}) == ""
+
+
+def test_the_money_to_come_is_that_of_the_forecast_for_the_pages_left(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[int]] = []
+
+    def made(_workshop: object, scan_id: str, stage: str, pages: list[int]) -> Forecast | None:
+        if scan_id == "damaged":
+            raise StorageError("damaged")
+        asked.append(pages)
+        return Forecast(stage, len(pages), len(pages), 0.5 * len(pages), 9.0, 0.5, 1.0, "so")
+
+    monkeypatch.setattr("producer.watch.expected.forecast", made)
+    pages = {("damaged", STAGE): states(".."), (SCAN, STAGE): states("#.>X-."), ("done", STAGE): states("##")}
+    assert usd_a_page(shop.workshop, pages) == {(SCAN, STAGE): 0.5}
+    assert asked == [[2, 3, 6]]
+
+
+def test_a_lookout_keeps_what_it_saw_and_says_what_is_wrong() -> None:
+    outcomes: list[Any] = [ValueError("broken"), RuntimeError(), 7]
+
+    def look() -> int:
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return int(outcome)
+
+    lookout = Lookout(look, 1.0, 0)
+    seen = []
+    for _ in range(3):
+        lookout.look()
+        seen.append((lookout.latest, lookout.trouble, lookout.looked))
+    assert seen == [(0, "broken", False), (0, "RuntimeError", False), (7, "", True)]

@@ -1,0 +1,206 @@
+"""Who gets the live view and who gets plain lines, and what these say."""
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console, ConsoleDimensions
+from typer.testing import CliRunner
+
+from checkpointing.errors import UnknownNameError
+from producer.cli import app
+from producer.enqueue import plan
+from producer.request import Request
+from producer.watch import chosen
+from producer.watch.collect import Collector
+from producer.watch.facts import Crew, Scene, Task, Worker
+from producer.watch.following import LivePlans, view_of_plans
+from producer.watch.lines import Lines, state_lines
+from producer.watch.screen import Screen, has_screen
+from producer.watch.words import plain_line
+from tests.shop import SCAN, STAGE, Shop, make_shop, take_commands
+from tests.watch_facts import stage_facts
+from worker.workshop import Workshop
+
+
+class Tty(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def usual_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CI", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+
+
+def terminal(width: int = 80, height: int = 24, file: io.StringIO | None = None) -> Console:
+    return Console(file=file or Tty(), width=width, height=height)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    made = make_shop(tmp_path / "scans", monkeypatch)
+    made.write_scan()
+    monkeypatch.setattr(Workshop, "active", lambda _self: [("worker@here", [])])
+    return made
+
+
+def test_a_terminal_of_60_by_15_has_a_screen() -> None:
+    assert has_screen(terminal(60, 15))
+    assert not has_screen(terminal(59, 15))
+    assert not has_screen(terminal(60, 14))
+
+
+@pytest.mark.parametrize(("name", "value"), [("TERM", "dumb"), ("NO_COLOR", "1"), ("CI", "true")])
+def test_dumb_terminals_no_color_and_ci_have_none(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    assert not has_screen(terminal())
+
+
+def test_a_pipe_has_none_also_where_colour_is_forced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert not has_screen(terminal(file=io.StringIO()))
+
+
+def test_a_log_gets_a_line_now_and_then_and_one_at_each_change_of_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("producer.watch.lines.time", SimpleNamespace(monotonic=lambda: now))
+    said: list[str] = []
+    lines = Lines(said.append)
+    for completed in range(1, 22):
+        lines.show(Scene((stage_facts("#" * completed + "." * (22 - completed)),)))
+        now += 1
+    assert [line.partition(" pages")[0] for line in said] == [
+        f"a-book/ocr: {completed} of 22" for completed in (1, 11, 21)
+    ]
+    lines.show(Scene((stage_facts("#" * 22, status="completed", under_way=False),)))
+    assert said[3:] == ["a-book/ocr: 22 of 22 pages complete  completed  $0.00"]
+    now += 100
+    lines.show(Scene((stage_facts("#" * 22, status="completed", under_way=False),)))
+    assert len(said) == 4
+
+
+def test_a_log_is_told_once_that_redis_is_away_and_once_that_it_is_back() -> None:
+    said: list[str] = []
+    lines = Lines(said.append)
+    fine = Scene(crew=Crew(asked=True))
+    down = replace(fine, broker_trouble="no answer for 7 s")
+    for scene in (fine, down, replace(down, broker_trouble="no answer for 8 s"), fine, fine):
+        lines.show(scene)
+    assert said == [
+        "Redis does not answer (no answer for 7 s); who works is not known, the rest stands",
+        "Redis answers again",
+    ]
+
+
+def test_all_of_it_once() -> None:
+    stage = stage_facts("##>.X-", latest="page 5: \x1b[31mtorn\x07 [red] (torn)", cost_usd=0.5)
+    crew = Crew((Worker("w@here", (Task("a-book", "ocr", 3, 90.0),)),), alive=1, slots=2, asked=True)
+    assert state_lines(Scene((stage,), 2, crew, rest="1 other scan: 1 completed", at=100.0)) == [
+        "a-book/ocr: 2 of 6 pages complete, 1 quarantined  0.50 pages/s  ETA 0:04  $0.50  1 in flight",
+        "  1 in flight: 3; 1 waiting",
+        "  1 quarantined, last page 5: [31mtorn [red] (torn)",
+        "and 2 more stages under way",
+        "1 other scan: 1 completed",
+        "Workers  1 alive, 2 pages at once",
+        "  w@here  a-book/ocr: page 3 for 10 s",
+    ]
+    assert plain_line(stage_facts("..", pages_per_second=None)) == "a-book/ocr: 0 of 2 pages complete  $0.00"
+
+
+def test_the_screen_is_drawn_anew_in_whatever_size_there_is() -> None:
+    file = Tty()
+    console = terminal(file=file)
+    with Screen(console, "a hint") as screen:
+        for size in ((100, 30), (60, 15)):
+            console.size = ConsoleDimensions(*size)
+            screen.show(Scene((stage_facts("#" * 500 + "." * 500),)))
+    large, small = file.getvalue().split("\x1b[H")[-2:]
+    assert (large.count("\n"), small.count("\n")) == (29, 14)
+    assert "a hint" in small
+    assert "\x1b[?1049h" in file.getvalue()
+    assert "\x1b[?1049l" in small
+
+
+def test_who_waits_sees_the_view_on_a_terminal_and_lines_in_a_log(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.ask_for((1, 5))
+    shop.complete(1)
+    plans = [plan(shop.workshop, Request(SCAN, STAGE))]
+    checkpoint = shop.checkpoint()
+    log = Console(file=io.StringIO(), width=120)
+    with view_of_plans(shop.workshop, plans, log, "a hint") as lines:
+        lines.show(checkpoint)
+        lines.tick()
+    assert "a-book/stamp: 1 of 5 pages complete" in log.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+
+    shown: list[Scene] = []
+
+    class Seen:
+        def show(self, scene: Scene) -> None:
+            shown.append(scene)
+
+    collector = Collector(shop.another_workshop(), chosen.of_plans(plans))
+    live = LivePlans(collector, Seen())
+    monkeypatch.setattr("checkpointing.file.CheckpointFile.read", None)
+    live.show(checkpoint)
+    live.tick()
+    assert len(shown) == 1, "half a second has not passed"
+    assert shown[0].stages[0].completed == 1, "what was read already is not read again"
+
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Run:
+    take_commands(shop, monkeypatch)
+    return lambda *arguments: CliRunner().invoke(app, ["watch", *arguments], catch_exceptions=False)
+
+
+def test_once_says_the_state_and_ends(shop: Shop, run: Run) -> None:
+    shop.ask_for((1, 5))
+    shop.complete(1)
+    done = run("--once")
+    assert done.exit_code == 0
+    assert "a-book/stamp: 1 of 5 pages complete" in done.stdout
+    assert "worker@here  idle" in done.stdout
+    assert "a-book/stamp: 1 of 5" in run(SCAN, "--once").stdout
+
+
+def test_until_done_ends_when_nothing_is_under_way(shop: Shop, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("--until-done").exit_code == 0
+    shop.ask_for((1, 3), total_pages=3)
+    left = [1, 2, 3]
+    monkeypatch.setattr("producer.watch.loop.time", SimpleNamespace(sleep=lambda _: shop.complete(left.pop())))
+    done = run("--until-done")
+    assert done.exit_code == 0
+    assert left == []
+    first, *_, last = done.stdout.splitlines()
+    assert first == "a-book/stamp: 0 of 3 pages complete  $0.00"
+    assert last == "a-book/stamp: 3 of 3 pages complete  completed  $0.00"
+    assert "\x1b" not in done.stdout
+
+
+def test_a_scan_that_is_not_there_is_an_error(run: Run) -> None:
+    with pytest.raises(UnknownNameError, match="there is no scan 'no-such-book'"):
+        run("no-such-book")
+
+
+def test_ctrl_c_ends_it_with_130_and_one_line(shop: Shop, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.ask_for((1, 5))
+
+    def interrupt(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("producer.watch.loop.time", SimpleNamespace(sleep=interrupt))
+    done = run(SCAN)
+    assert done.exit_code == 130
+    assert done.stderr == "Stopped watching; the workers go on. To watch again: producer watch a-book\n"

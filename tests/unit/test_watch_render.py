@@ -1,0 +1,154 @@
+"""The view as lines: it fits whatever terminal there is, and obeys nothing that somebody else wrote."""
+
+import io
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from producer.watch.facts import Crew, Scene, Task, Worker
+from producer.watch.glyphs import ASCII, UNICODE, Glyphs
+from producer.watch.page_states import scaled
+from producer.watch.render import render
+from tests.watch_facts import stage_facts, states
+
+NOW = 1_000_000.0
+HINT = "Ctrl-C ends this view; the workers go on."
+CREW = Crew(
+    (
+        Worker("ocr@here", (Task("a-book", "ocr", 3, NOW - 5), Task("a-book", "ocr", 9, NOW - 125))),
+        Worker("idle@here"),
+    ),
+    alive=3,
+    slots=4,
+    asked=True,
+)
+HOSTILE = "[red]no[/red] \x1b[31m\x1b]0;title\x07 \u202ereversed \r\n next\x00"
+
+
+def scene(*drawn: str, **changes: Any) -> Scene:
+    names = ("ocr", "correction", "fix", "structure")
+    stages = tuple(stage_facts(each, stage=name) for each, name in zip(drawn, names, strict=False))
+    return replace(Scene(stages, crew=CREW, at=NOW), **changes)
+
+
+def printed(shown: Scene, width: int = 100, height: int = 30, glyphs: Glyphs = ASCII, **console: Any) -> str:
+    """What a console of that size prints."""
+    target = Console(file=io.StringIO(), width=width, height=height, **console)
+    target.print(render(shown, width, height, glyphs, HINT))
+    text: str = target.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
+    return text
+
+
+def test_it_tells_pages_speed_money_and_what_is_in_hand() -> None:
+    stage = stage_facts("##>.X-", expected_usd=1.25, cost_usd=0.5)
+    text = printed(Scene((stage,), crew=CREW, at=NOW))
+    assert "a-book  A Book  6 pages" in text
+    assert "2/6 pages  0.50 pages/s  ETA 0:04  $0.50 of about $1.25" in text
+    assert "1 in flight: 3; 1 waiting" in text
+    assert "1 quarantined, last page 5: torn in two (torn)" in text
+    assert "1 ##>.X-" in text
+    assert "# complete  > in flight  . waiting  X quarantined  - not asked" in text
+    assert "Workers  3 alive, 4 pages at once, 1 of them not answering just now" in text
+    assert "ocr@here  a-book/ocr: page 9 for 2:05, page 3 for 5 s" in text
+    assert "idle@here  idle" in text
+    assert HINT in text
+
+
+@pytest.mark.parametrize("glyphs", [ASCII, UNICODE])
+@pytest.mark.parametrize("size", [(60, 15), (60, 5), (100, 24), (200, 60), (12, 4), (1, 1)])
+def test_it_fits_every_terminal(size: tuple[int, int], glyphs: Glyphs) -> None:
+    width, height = size
+    long = "#" * 300 + ">.X" * 50 + "." * 50_000
+    shown = scene(long, long, "." * 12, "-" * 12, rest="7 other scans: 7 completed", storage_trouble="x" * 300)
+    lines = printed(shown, width, height, glyphs).splitlines()
+    assert len(lines) <= height
+    assert max(map(cell_len, lines)) <= width
+
+
+def test_at_60_by_15_everything_that_matters_is_there() -> None:
+    text = printed(scene("#" * 150 + ">>" + "." * 290 + "X" + "-" * 4), 60, 15)
+    assert "150/447 pages  0.50 pages/s  ETA 9:44" in text
+    assert "=" in text
+    assert "2 in flight: 151-152; 290 waiting; $0.00" in text
+    assert "1 quarantined, last page 5" in text
+    assert "# complete > in flight . waiting X quarantined - not asked" in text
+    assert "ocr@here" in text
+    assert HINT in text
+
+
+def test_what_has_no_room_is_counted() -> None:
+    shown = scene("..", "..", "..", "..")
+    text = printed(shown, 60, 5)
+    assert "and 2 more stages; a taller terminal shows more" in text
+    assert "Workers" in text
+
+
+@pytest.mark.parametrize("glyphs", [ASCII, UNICODE])
+def test_nothing_that_somebody_else_wrote_is_obeyed(glyphs: Glyphs) -> None:
+    stage = stage_facts(title=HOSTILE, latest=HOSTILE, error=HOSTILE, status="paused", under_way=False)
+    crew = Crew((Worker(HOSTILE, (Task("a-book", "ocr", 3),)),), alive=1, asked=True)
+    shown = Scene((stage,), crew=crew, storage_trouble=HOSTILE, rest=HOSTILE)
+    for trouble in ("", HOSTILE):
+        text = printed(replace(shown, broker_trouble=trouble), 200, 40, glyphs)
+        assert all(character.isprintable() or character == "\n" for character in text)
+        assert "[red]no[/red] [31m" in text
+
+
+def test_colour_is_not_the_only_difference() -> None:
+    shown = scene("#" * 9 + ">.X-")
+    bare = printed(shown, force_terminal=True, no_color=True, color_system=None)
+    coloured = printed(shown, force_terminal=True, color_system="standard")
+    assert "\x1b[32m" in coloured
+    assert "\x1b" not in bare
+    assert "#########>.X-" in bare
+    characters = list(ASCII.pages.values()), list(UNICODE.pages.values())
+    assert all(len(set(each)) == 5 for each in characters)
+
+
+def test_a_bar_says_how_much_without_colour() -> None:
+    assert "=" * 20 + "-" * 20 in printed(scene("##.."), 120)
+    assert "=-" in printed(scene("#" + "." * 9_999), 120)
+    assert "-" * 40 in printed(scene("...."), 120)
+
+
+def test_a_cell_shows_the_worst_of_its_pages() -> None:
+    assert scaled(states("####.#>.#X-#"), 6) == (states("##.>X-"), 2)
+    assert scaled(states("##"), 6) == (states("##"), 1)
+    assert scaled(b"", 6) == (b"", 1)
+    one_hole = "#" * 50_000 + "." + "#" * 49_999
+    text = printed(scene(one_hole), 80, 20)
+    assert "a cell: 179 pages" in text
+    grid = [line.split()[1] for line in text.splitlines() if set(line.split()[-1]) <= {"#", "."}]
+    assert sum(row.count(".") for row in grid) == 1
+    assert len(grid) == 8
+
+
+def test_redis_being_away_takes_one_line_and_the_rest_stands() -> None:
+    text = printed(scene("##.X", broker_trouble="Connection refused."))
+    assert "Redis does not answer (Connection refused.); who works is not known, the rest stands" in text
+    assert "2/4 pages" in text
+    assert "ocr@here" not in text
+
+
+def test_who_waits_in_vain_is_told_how_to_start_a_worker() -> None:
+    assert "No worker answers. Start one: celery -A worker worker" in printed(scene("..", crew=Crew(asked=True)))
+    assert "No worker" not in printed(scene("..", crew=Crew()))
+
+
+def test_an_ended_stage_says_how_it_ended() -> None:
+    done = stage_facts("####", status="completed", under_way=False)
+    paused = stage_facts(
+        "##..", stage="fix", status="paused", under_way=False, error="the budget of $1.00 is reached"
+    )
+    text = printed(Scene((done, paused), crew=CREW, at=NOW))
+    assert "4/4 pages  completed  $0.00" in text
+    assert "paused: the budget of $1.00 is reached" in text
+    assert "pages/s" not in text
+
+
+def test_an_empty_view_says_so() -> None:
+    assert "Nothing is under way." in printed(Scene())
+    assert "3 other scans" in printed(Scene(rest="3 other scans: 3 completed"))
