@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from checkpointing.errors import InputError, UnknownNameError
 from producer import completion
 from producer.cli import app
+from producer.commands.options import open_workshop
 from producer.commands.run import _ingest_or_find
 from tests.shop import write_scan
 from worker.registry import make_stage
@@ -86,8 +87,9 @@ def test_zsh_is_offered_the_same(words: str, offered: str) -> None:
 
 
 def test_a_misspelt_scan_is_recognised_where_a_source_may_stand_too(root: Path) -> None:
+    workshop = open_workshop(Settings(storage_root=root))
     with pytest.raises(InputError, match=r"movy-dick is no file here, and .* did you mean 'moby-dick'"):
-        _ingest_or_find("movy-dick", root, None, None, None)
+        _ingest_or_find(workshop, "movy-dick", None, None, None)
 
 
 def test_a_misspelt_stage_is_recognised() -> None:
