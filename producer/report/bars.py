@@ -54,10 +54,11 @@ def bars(stages: Sequence[StageReport], total_pages: int) -> Bars | None:
 
 def _parts(costs: Sequence[Sequence[float]], most: float) -> Iterator[Part]:
     room = WIDTH / len(costs[0])
+    width = room * (1 - _GAP)
     for bar, column in enumerate(zip(*costs, strict=True)):
-        top = HEIGHT
+        left, top = (bar + _GAP / 2) * room, HEIGHT
         for place, cost in enumerate(column):
             if cost:
                 height = cost / most * HEIGHT
                 top -= height
-                yield Part(place, round((bar + _GAP / 2) * room, 2), round(top, 2), round(room * (1 - _GAP), 2), round(height, 2))
+                yield Part(place, *(round(each, 2) for each in (left, top, width, height)))

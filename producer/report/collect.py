@@ -21,9 +21,7 @@ from worker.stages.structure import StructureStage
 from worker.workshop import Workshop
 
 
-def collect(
-    workshop: Workshop, scan_id: str, *, images: bool = True, counting: Counting = uncounted
-) -> BookReport:
+def collect(workshop: Workshop, scan_id: str, *, images: bool = True, counting: Counting = uncounted) -> BookReport:
     """Look at a scan.
 
     Args:
@@ -53,9 +51,7 @@ def collect(
     return BookReport(metadata, stages, pages, structure, problem, made_at, pictures)
 
 
-def _stages(
-    workshop: Workshop, metadata: ScanMetadata
-) -> tuple[tuple[Begun, ...], tuple[StageReport, ...]]:
+def _stages(workshop: Workshop, metadata: ScanMetadata) -> tuple[tuple[Begun, ...], tuple[StageReport, ...]]:
     """The stages that have begun: what is needed to read their outputs, and how they stand."""
     begun: list[Begun] = []
     reports: list[StageReport] = []
@@ -110,5 +106,7 @@ def _structure(workshop: Workshop, scan_id: str) -> tuple[BookStructure | None, 
     except OSError as error:
         raise storage_error(error, path) from error
     except (ValueError, AttributeError, RecursionError):
-        return None, f"{path.name} of the structure stage is damaged; `producer enqueue {scan_id} --stage structure` makes it again"
-
+        return (
+            None,
+            f"{path.name} of the structure stage is damaged; `producer enqueue {scan_id} --stage structure` makes it again",
+        )

@@ -47,7 +47,7 @@ def page_report(begun: Sequence[Begun], page: int, cost_usd: float, *, with_text
     )
 
 
-def _latest(found: Mapping[str, Read], kind: type[Output]) -> tuple[str | None, Output | None]:
+def _latest(found: dict[str, Read], kind: type[Output]) -> tuple[str | None, Output | None]:
     """The last stage whose output is of a kind, and that output."""
     for name in reversed(found):
         output = found[name].output
@@ -71,10 +71,17 @@ def _regions(
     ocr = {region.id: region for region in read.regions} if read else {}
     if revised is not None:
         return [_revised(region, ocr.get(region.id), kinds) for region in revised.regions]
-    return [
-        RegionReport(kinds.get(region.id, str(region.type)), _shown(region), region.text, None, review=False)
-        for region in ocr.values()
-    ]
+    return [_read_only(region, kinds) for region in ocr.values()]
+
+
+def _read_only(region: OcrRegion, kinds: Mapping[str, str]) -> RegionReport:
+    return RegionReport(
+        kind=kinds.get(region.id, str(region.type)),
+        confidence=_shown(region),
+        before=region.text[:MOST_CHARACTERS],
+        after=None,
+        review=False,
+    )
 
 
 def _revised(region: RevisedRegion, read: OcrRegion | None, kinds: Mapping[str, str]) -> RegionReport:
@@ -82,7 +89,7 @@ def _revised(region: RevisedRegion, read: OcrRegion | None, kinds: Mapping[str, 
     return RegionReport(
         kind=kinds.get(region.id, str(region.type)),
         confidence=_shown(read) if read and read.text == region.original_text else None,
-        before=region.original_text,
+        before=region.original_text[:MOST_CHARACTERS],
         after=marks_of(region.original_text[:MOST_CHARACTERS], region.text[:MOST_CHARACTERS]),
         review=region.needs_review,
     )
@@ -94,12 +101,11 @@ def _shown(region: OcrRegion) -> float | None:
 
 
 def _bounded(regions: Iterable[RegionReport]) -> tuple[tuple[RegionReport, ...], bool]:
-    """As many regions as there is room for, and whether that is not all."""
+    """The regions until there is no more room, one at least, and whether some of the text may be left out."""
     shown: list[RegionReport] = []
     room = MOST_CHARACTERS
     for region in regions:
         room -= max(len(region.before), sum(len(mark.text) for mark in region.after or ()))
-        if room < 0:
-            return tuple(shown), True
-        shown.append(region)
-    return tuple(shown), False
+        if room >= 0 or not shown:
+            shown.append(region)
+    return tuple(shown), room <= 0

@@ -72,6 +72,7 @@ def _drawn(report: BookReport) -> dict[str, Any]:
         },
         "no_pictures": Pictures(),
         "chapters": list(_nested(report.structure.chapters if report.structure else ())),
+        "states_seen": {state for page in report.pages for state in page.states.values()},
         "badge": _badge,
         "show_pages": show_pages,
     }

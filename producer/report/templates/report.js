@@ -6,7 +6,11 @@
   const tiles = [...document.querySelectorAll("a.tile")];
   let last = null;
 
-  const shown = () => document.querySelector("article.page:target");
+  // By the address and not by :target, which a browser sets only after this has run.
+  const shown = () => {
+    const found = document.getElementById(location.hash.slice(1));
+    return found !== null && found.matches("article.page") ? found : null;
+  };
 
   const tileOf = (page) => document.getElementById(page.id.replace("page-", "tile-"));
 
