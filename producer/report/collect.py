@@ -106,7 +106,5 @@ def _structure(workshop: Workshop, scan_id: str) -> tuple[BookStructure | None, 
     except OSError as error:
         raise storage_error(error, path) from error
     except (ValueError, AttributeError, RecursionError):
-        return (
-            None,
-            f"{path.name} of the structure stage is damaged; `producer enqueue {scan_id} --stage structure` makes it again",
-        )
+        again = f"producer enqueue {scan_id} --stage {StructureStage.name}"
+        return None, f"{path.name} of the {StructureStage.name} stage is damaged; `{again}` makes it again"

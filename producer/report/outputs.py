@@ -42,7 +42,7 @@ class Read:
 
 
 def read_output(begun: Begun, page: int) -> Read:
-    """One page's output of a stage. One that was changed by hand since it was checked is shown, and said to be so."""
+    """One page's output of a stage. What was changed by hand since it was checked is shown, and said to be so."""
     if page not in begun.pages and page not in begun.checkpoint.pages:
         return Read(_state_beside(begun, page, State.PENDING if page in begun.pending else State.UNASKED))
     found = _look(begun, page)
