@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
 
-# Comparing takes time by the product of the lengths. Where that is more, what is between the words that both have at
-# their beginning and end is shown as taken out and put in whole.
+# Comparing takes time by the product of the lengths. Where that is more, what is between the words that both begin
+# and end with is shown as taken out and put in whole.
 _MOST_COMPARISONS = 1_000_000
 
 

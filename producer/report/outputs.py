@@ -46,9 +46,9 @@ def read_output(begun: Begun, page: int) -> Read:
     if page not in begun.pages and page not in begun.checkpoint.pages:
         return Read(_state_beside(begun, page, State.PENDING if page in begun.pending else State.UNASKED))
     found = _look(begun, page)
-    return (
-        found if page in begun.checkpoint.pages else replace(found, state=_state_beside(begun, page, found.state))
-    )
+    if page in begun.checkpoint.pages:
+        return found
+    return replace(found, state=_state_beside(begun, page, found.state))
 
 
 def _look(begun: Begun, page: int) -> Read:

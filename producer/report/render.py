@@ -9,7 +9,7 @@ import base64
 import hashlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from importlib import resources
 from itertools import groupby
 from typing import Any
@@ -33,16 +33,8 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 def render(report: BookReport) -> str:
     """The report as HTML."""
-    environment = Environment(
-        loader=PackageLoader("producer.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"usd": dollars, "moment": _moment, "duration": _duration, "percent": _percent}
     style, script = _asset("report.css"), _asset("report.js")
-    return environment.get_template("report.html.j2").render(
+    return _environment().get_template("report.html.j2").render(
         report=report,
         # These two are ours, and are to be taken as they are.
         style=Markup(style),  # noqa: S704
@@ -51,6 +43,19 @@ def render(report: BookReport) -> str:
         generator=GENERATOR,
         **_drawn(report),
     )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("producer.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"usd": dollars, "moment": _moment, "duration": _duration, "percent": _percent}
+    return environment
 
 
 def _drawn(report: BookReport) -> dict[str, Any]:
