@@ -51,8 +51,8 @@ def chromium_path() -> str:
 def chromium() -> Iterator[Browser]:
     """A browser for the length of a `with` block.
 
-    To start one takes a second of two cores, so a file of tests had better share one, in a fixture of its module. Not in
-    one of the session: as long as it is there, no other test of the process can run an event loop.
+    To start one takes a second of two cores, so a file of tests had better share one, in a fixture of its module.
+    One of the session would keep all other tests of the process from running an event loop.
     """
     path = chromium_path()
     with sync_playwright() as playwright:

@@ -61,7 +61,7 @@ def make_book(
     folder.mkdir(parents=True)
     root.mkdir()
     for number, picture in enumerate(pictures, start=1):
-        picture.save(folder / f"page_{number}.png", compress_level=1)
+        picture.save(folder / f"page_{number}.jpg", quality=60)
     ingest(folder, root, scan_id=SCAN, title=title)
     return ReportBook(root)
 

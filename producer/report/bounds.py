@@ -16,7 +16,7 @@ ALL_THUMBNAIL_BYTES = 3_000_000
 """Of all thumbnails together, before base64 makes a third more of them."""
 PICTURE_BYTES = 90_000
 """Of the picture beside a page's text; fewer where a long book has to share `ALL_PICTURE_BYTES`."""
-ALL_PICTURE_BYTES = 11_000_000
+ALL_PICTURE_BYTES = 13_500_000
 RENDER_DPI = 150
 """Pages of a PDF are rendered no finer than this for pictures that small; dots per inch."""
 

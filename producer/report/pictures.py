@@ -23,11 +23,12 @@ from worker.sources.open import open_source
 from worker.workshop import Workshop
 
 # Width in pixels and quality, from the best to the least; the first that is within the bound is taken.
-_PICTURE_STEPS = ((1000, 60), (860, 50), (720, 45), (600, 40), (480, 35), (380, 30), (300, 25))
+_PICTURE_STEPS = ((1000, 55), (1000, 40), (860, 32), (720, 25), (620, 18), (560, 10), (460, 10), (340, 10))
 _THUMBNAIL_STEPS = tuple((THUMBNAIL_WIDTH, quality) for quality in (60, 45, 30, 15, 5))
 # A very long or wide page: its pictures are bounded on both sides.
 _MOST_HEIGHTS = 3
-_FASTEST = 2
+_FASTEST = 1
+_MUCH_ROOM = 0.6
 
 
 def pictures_of(
@@ -86,11 +87,15 @@ class _Studio:
         self._thumbnail = _Encoder(_THUMBNAIL_STEPS, share(THUMBNAIL_BYTES, ALL_THUMBNAIL_BYTES, total_pages))
 
     def pictures(self, page: Image.Image) -> Pictures:
-        return Pictures(self._thumbnail.encode(page), self._picture.encode(page), page.width, page.height)
+        # Made smaller once from the whole page; the rest is made of that.
+        small = _within(page, _PICTURE_STEPS[0][0])
+        return Pictures(self._thumbnail.encode(small), self._picture.encode(small), page.width, page.height)
 
 
 class _Encoder:
-    """Makes a picture small enough. It begins where the page before ended: the pages of a book are alike.
+    """Makes a picture small enough.
+
+    It begins where the page before ended, since pages of a book are alike; one step before, where that left much room.
 
     Args:
         steps: width in pixels and quality, from the best to the least.
@@ -100,21 +105,28 @@ class _Encoder:
     def __init__(self, steps: tuple[tuple[int, int], ...], most_bytes: int) -> None:
         self._steps = steps
         self._most_bytes = most_bytes
-        self._first = 0
+        self._place = 0
+        self._much_room = False
 
     def encode(self, page: Image.Image) -> str | None:
         """A data URI; None where even the least is too large."""
-        for place in range(max(0, self._first - 1), len(self._steps)):
+        for place in range(max(0, self._place - self._much_room), len(self._steps)):
             data = _webp(page, *self._steps[place])
             if len(data) <= self._most_bytes:
-                self._first = place
+                self._place = place
+                self._much_room = len(data) < self._most_bytes * _MUCH_ROOM
                 return f"data:image/webp;base64,{base64.b64encode(data).decode()}"
         return None
 
 
 def _webp(page: Image.Image, width: int, quality: int) -> bytes:
-    small = page.copy()
-    small.thumbnail((width, width * _MOST_HEIGHTS), Image.Resampling.LANCZOS, reducing_gap=2.0)
     out = io.BytesIO()
-    small.save(out, "WEBP", quality=quality, method=_FASTEST)
+    _within(page, width).save(out, "WEBP", quality=quality, method=_FASTEST)
     return out.getvalue()
+
+
+def _within(page: Image.Image, width: int) -> Image.Image:
+    """The page in a width, or as it is where it has less."""
+    factor = min(1.0, width / page.width, width * _MOST_HEIGHTS / page.height)
+    size = max(1, round(page.width * factor)), max(1, round(page.height * factor))
+    return page if size == page.size else page.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)

@@ -34,14 +34,18 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 def render(report: BookReport) -> str:
     """The report as HTML."""
     style, script = _asset("report.css"), _asset("report.js")
-    return _environment().get_template("report.html.j2").render(
-        report=report,
-        # These two are ours, and are to be taken as they are.
-        style=Markup(style),  # noqa: S704
-        script=Markup(script),  # noqa: S704
-        policy=_policy(style, script),
-        generator=GENERATOR,
-        **_drawn(report),
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            # These two are ours, and are to be taken as they are.
+            style=Markup(style),  # noqa: S704
+            script=Markup(script),  # noqa: S704
+            policy=_policy(style, script),
+            generator=GENERATOR,
+            **_drawn(report),
+        )
     )
 
 
