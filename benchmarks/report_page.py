@@ -80,8 +80,8 @@ def _fill(book: ReportBook) -> None:
         read = read.replace(f" {right} ", f" {wrong} ", 1)
     book.complete("ocr", book.read(read))
     for stage, micro in (("correction", 400), ("fix", 100)):
-        book.complete(stage, book.corrected(read, text), cost_micro=dict.fromkeys(book.pages, micro))
-    book.complete("structure", book.structured(), cost_micro=dict.fromkeys(book.pages, 100))
+        book.complete(stage, book.corrected(read, text), cost_micro=dict.fromkeys(book.pages, micro), calls=False)
+    book.complete("structure", book.structured(), cost_micro=dict.fromkeys(book.pages, 100), calls=False)
 
 
 def _bare(collected: BookReport, size: int) -> str:

@@ -92,6 +92,7 @@ class ReportBook:
         failed: Sequence[FailedPage] = (),
         cost_micro: Mapping[int, int] | None = None,
         seconds_each: float = 2.0,
+        calls: bool = True,
     ) -> None:
         """Let pages of a stage be complete, one after the other, and others be in quarantine.
 
@@ -101,6 +102,7 @@ class ReportBook:
             failed: pages that were given up.
             cost_micro: what each page cost, in micro-dollars.
             seconds_each: between one completion and the next.
+            calls: whether the ledger has the calls as well; a file each, which takes its time.
         """
         file, folder = self.workshop.checkpoint_file(SCAN, stage), self.workshop.outputs(SCAN, stage)
         spent = dict(cost_micro or {})
@@ -127,7 +129,7 @@ class ReportBook:
             if len(checkpoint.pages) == self.metadata.total_pages:
                 assemble(maker, folder, checkpoint)
             file.save(checkpoint)
-        for page, micro in spent.items():
+        for page, micro in spent.items() if calls else ():
             self.pay(stage, page, micro)
 
     def pay(self, stage: str, page: int, micro: int, *, answered: bool = True) -> None:

@@ -8,6 +8,8 @@ MOST_CHARACTERS = 20_000
 """Of a page's text, before and after correction each; a page of print has two or three thousand."""
 MOST_EDITS = 200
 """Edits of a page that are listed; all are counted."""
+MOST_LISTED = 500
+"""Rows of a list of troubles; all are counted."""
 
 THUMBNAIL_WIDTH = 160
 """Pixels."""

@@ -23,7 +23,7 @@ from worker.sources.open import open_source
 from worker.workshop import Workshop
 
 # Width in pixels and quality, from the best to the least; the first that is within the bound is taken.
-_PICTURE_STEPS = ((1000, 55), (1000, 40), (860, 32), (720, 25), (620, 18), (560, 10), (460, 10), (340, 10))
+_PICTURE_STEPS = ((1000, 55), (1000, 40), (860, 32), (720, 25), (620, 18), (560, 8), (500, 8), (420, 8), (320, 8))
 _THUMBNAIL_STEPS = tuple((THUMBNAIL_WIDTH, quality) for quality in (60, 45, 30, 15, 5))
 # A very long or wide page: its pictures are bounded on both sides.
 _MOST_HEIGHTS = 3
@@ -95,7 +95,7 @@ class _Studio:
 class _Encoder:
     """Makes a picture small enough.
 
-    It begins where the page before ended, since pages of a book are alike; one step before, where that left much room.
+    It begins where the page before ended, since pages of a book are alike, or a step before if that left much room.
 
     Args:
         steps: width in pixels and quality, from the best to the least.

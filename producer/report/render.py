@@ -21,6 +21,7 @@ from checkpointing.money import dollars
 from producer.pages import show_pages
 from producer.report import heat
 from producer.report.bars import bars
+from producer.report.bounds import MOST_LISTED
 from producer.report.model import BookReport, PageReport, Pictures
 from producer.report.timeline import timeline
 from worker.stages.chapters import Chapter
@@ -82,6 +83,7 @@ def _drawn(report: BookReport) -> dict[str, Any]:
         "no_pictures": Pictures(),
         "chapters": list(_nested(report.structure.chapters if report.structure else ())),
         "states_seen": {state for page in report.pages for state in page.states.values()},
+        "most_listed": MOST_LISTED,
         "badge": _badge,
         "show_pages": show_pages,
     }
