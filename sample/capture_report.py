@@ -1,7 +1,7 @@
 """`python -m sample.capture_report [--keep FOLDER]`: make the picture of a report that the README shows.
 
 The sample book goes through all four stages, with the test provider as the model, and `producer report` makes the
-report of it, as in a deployment; what is kept is a picture of the book's view beside one of a page with an edit.
+report of it, as in a deployment; what is kept is a picture of the book's view above one of a page with an edit.
 Needs Chromium and the development tools.
 """
 
@@ -25,8 +25,9 @@ MOST_BYTES = 300_000
 _PRODUCER = [sys.executable, "-m", "producer.cli"]
 _SCAN = "the-rabbit-hole"
 _TITLE = "Alice's Adventures in Wonderland"
-_VIEW: ViewportSize = {"width": 1000, "height": 1180}
-_COLOURS = 96
+_BOOK_VIEW: ViewportSize = {"width": 1280, "height": 1150}
+_PAGE_VIEW: ViewportSize = {"width": 1280, "height": 760}
+_COLOURS = 256
 _GAP = 16
 
 
@@ -72,11 +73,13 @@ def _look_at(report: Path, folder: Path) -> tuple[Image.Image, Image.Image]:
         # Root, as CI is, has no sandbox.
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         try:
-            page = browser.new_page(viewport=_VIEW, color_scheme="light")
+            page = browser.new_page(viewport=_BOOK_VIEW, color_scheme="light")
             page.goto(report.as_uri())
-            page.get_by_text("OCR confidence", exact=True).click()
+            page.locator("label[for=heat-cost]").click()
+            page.evaluate("scrollTo(0, 0)")
             page.screenshot(path=folder / "book.png")
             edited = page.locator("article:has(ins)").first.get_attribute("id") or "page-1"
+            page.set_viewport_size(_PAGE_VIEW)
             page.goto(f"{report.as_uri()}#{edited}")
             page.locator(f"#{edited} figure img").evaluate("picture => picture.decode()")
             page.screenshot(path=folder / "page.png")
@@ -86,12 +89,12 @@ def _look_at(report: Path, folder: Path) -> tuple[Image.Image, Image.Image]:
 
 
 def _keep(first: Image.Image, second: Image.Image) -> None:
-    """Both beside each other, in few enough colours to be small."""
-    both = Image.new("RGB", (first.width + _GAP + second.width, max(first.height, second.height)), "#8d8577")
+    """One above the other, in few enough colours to be small."""
+    both = Image.new("RGB", (first.width, first.height + _GAP + second.height), "#8d8577")
     both.paste(first, (0, 0))
-    both.paste(second, (first.width + _GAP, 0))
+    both.paste(second, (0, first.height + _GAP))
     CAPTURE.parent.mkdir(parents=True, exist_ok=True)
-    both.quantize(_COLOURS, dither=Image.Dither.NONE).save(CAPTURE, optimize=True)
+    both.quantize(_COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(CAPTURE, optimize=True)
     if CAPTURE.stat().st_size > MOST_BYTES:
         raise SystemExit(f"{CAPTURE} has {CAPTURE.stat().st_size} bytes, more than {MOST_BYTES}")
 

@@ -2,6 +2,8 @@
 
 from bisect import bisect_left, bisect_right
 
+from checkpointing.money import dollars
+
 LEAST_CONFIDENCES = (0.99, 0.97, 0.94, 0.85)
 """A page read with at least the first is level 0, with at least the second level 1, and so on."""
 MOST_EDITS = (0, 2, 5, 10)
@@ -41,11 +43,7 @@ def legends(most_usd: float) -> dict[str, tuple[str, ...]]:
         "edits": (*edits, f"more than {MOST_EDITS[-1]}"),
         "cost": (
             "nothing",
-            *(f"below {_usd(quarter)}" for quarter in quarters),
-            f"up to {_usd(most_usd)}",
+            *(f"below {dollars(quarter)}" for quarter in quarters),
+            f"up to {dollars(most_usd)}",
         ),
     }
-
-
-def _usd(amount: float) -> str:
-    return f"${amount:.6f}".rstrip("0").rstrip(".") if amount < 1 else f"${amount:,.2f}"

@@ -76,7 +76,7 @@ def test_each_level_has_words() -> None:
     found = heat.legends(0.4)
     assert {len(words) for words in found.values()} == {heat.HIGHEST + 1}
     assert found["edits"] == ("0", "1-2", "3-5", "6-10", "more than 10")
-    assert found["cost"] == ("nothing", "below $0.1", "below $0.2", "below $0.3", "up to $0.4")
+    assert found["cost"] == ("nothing", "below $0.10", "below $0.20", "below $0.30", "up to $0.40")
 
 
 def test_an_earlier_report_is_written_over_and_nothing_else_is(tmp_path: Path) -> None:
