@@ -86,8 +86,6 @@ def test_counting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monkey
     assert off["value"] < on["value"]
 
 
-
-
 def test_report_page(capsys: pytest.CaptureFixture[str]) -> None:
     chromium_path()
     report_page.run(page_count=3, rounds=1)
