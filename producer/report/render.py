@@ -59,7 +59,13 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"usd": dollars, "moment": _moment, "duration": _duration, "percent": _percent}
+    environment.filters |= {
+        "usd": dollars,
+        "moment": _moment,
+        "duration": _duration,
+        "about": _about,
+        "percent": _percent,
+    }
     return environment
 
 
@@ -140,6 +146,14 @@ def _duration(seconds: float) -> str:
     if seconds < _DAY:
         return f"{seconds // _HOUR:.0f} h {seconds % _HOUR / _MINUTE:.0f} min"
     return f"{seconds // _DAY:.0f} d {seconds % _DAY / _HOUR:.0f} h"
+
+
+def _about(seconds: float) -> str:
+    """A duration of some minutes or more, in as few letters as can be."""
+    for unit, name in ((_DAY, "d"), (_HOUR, "h")):
+        if seconds >= unit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds / _MINUTE:.0f} min"
 
 
 def _percent(share: float) -> str:

@@ -12,7 +12,7 @@ WIDTH, HEIGHT = 960.0, 240.0
 """Units of the drawing; so many of them are what a browser makes of them."""
 BREAK = timedelta(minutes=15)
 """Nothing was completed for so long: a break."""
-_BREAK_WIDTH = 36.0
+_BREAK_WIDTH = 48.0
 _MOST_BREAKS = 8
 """More breaks than these would leave no room; then time runs on through all of them."""
 _MOST_POINTS = 240

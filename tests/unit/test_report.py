@@ -140,7 +140,7 @@ def test_a_book_that_was_only_read(book: ReportBook) -> None:
         State.COMPLETE,
     ]
     assert report.pages[0].edits is None
-    assert "Not corrected yet" in page.text
+    assert "Not corrected" in page.text
     assert "bis spectac1es." in page.text
     assert not page.all("ins")
     assert {"heat-confidence", "heat-edits"} & {each["id"] for each in page.all("input")} == {"heat-confidence"}
