@@ -9,6 +9,7 @@ from checkpointing.storage_errors import storage_error
 from producer.report.render import GENERATOR
 
 _HEAD_BYTES = 512
+_MARK = f'<meta name="generator" content="{GENERATOR}">'.encode()
 
 
 def check_target(path: Path) -> None:
@@ -32,7 +33,7 @@ def check_target(path: Path) -> None:
         return
     except OSError as error:
         raise storage_error(error, path) from error
-    if head and GENERATOR.encode() not in head:
+    if head and _MARK not in head:
         raise InputError(
             f"{path} is there already and is no report of ours; move it away, or say another file with --output"
         )
