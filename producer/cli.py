@@ -17,6 +17,7 @@ from producer.commands.enqueue import enqueue_command
 from producer.commands.ingest import ingest_command
 from producer.commands.main import main_options
 from producer.commands.options import opened
+from producer.commands.report import report_command
 from producer.commands.reset import reset_command
 from producer.commands.retry import retry_command
 from producer.commands.run import run_command
@@ -39,6 +40,7 @@ app.command("ingest")(ingest_command)
 app.command("enqueue")(enqueue_command)
 app.command("status")(status_command)
 app.command("watch")(watch_command)
+app.command("report")(report_command)
 app.command("retry")(retry_command)
 app.command("cancel")(cancel_command)
 app.command("verify")(verify_command)

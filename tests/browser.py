@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 # The first keeps it from asking for a kernel feature that root does not have; the others keep it off the network,
 # which it would else ask for updates at every start.
@@ -48,19 +48,30 @@ def chromium_path() -> str:
 
 
 @contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser for the length of a `with` block.
+
+    To start one takes a second of two cores, so a file of tests had better share one, in a fixture of its module.
+    One of the session would keep all other tests of the process from running an event loop.
+    """
+    path = chromium_path()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(_FLAGS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
 def browser_context(**options: Any) -> Iterator[BrowserContext]:
     """A browser of its own for the length of a `with` block.
 
     Args:
         options: of Playwright's `new_context`, such as `http_credentials` or `viewport`.
     """
-    path = chromium_path()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(_FLAGS))
-        try:
-            yield browser.new_context(**options)
-        finally:
-            browser.close()
+    with chromium() as browser:
+        yield browser.new_context(**options)
 
 
 def keep_screenshot(page: Page, name: str) -> Path:

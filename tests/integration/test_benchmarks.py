@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from prometheus_client import values
 
-from benchmarks import calls, counting, enqueue, kill, memory, pipeline, resume, throughput
+from benchmarks import calls, counting, enqueue, kill, memory, pipeline, report_page, resume, throughput
 from benchmarks.report import report
+from tests.browser import chromium_path
 
 FIELDS = {"name", "value", "unit", "yardstick", "ratio"}
 # The benchmark of waiting waits for leases to run out, by default for many seconds.
@@ -83,3 +84,11 @@ def test_counting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monkey
     counting.run(page_count=30, rounds=1)
     on, off, _ = figures(capsys)
     assert off["value"] < on["value"]
+
+
+def test_report_page(capsys: pytest.CaptureFixture[str]) -> None:
+    chromium_path()
+    report_page.run(page_count=3, rounds=1)
+    opening, size, making = figures(capsys)
+    assert opening["ratio"]
+    assert (size["unit"], making["unit"]) == ("MiB", "s")

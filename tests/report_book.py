@@ -1,0 +1,194 @@
+"""A book with outputs, checkpoints and ledgers as the stages leave them: what reports are tried on.
+
+Nothing is read by an engine and no model is asked, so that a book of many pages is there in a moment.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw
+
+from checkpointing.ledger import Call, Ledger, new_attempt
+from checkpointing.models import FailedPage, PageRecord
+from checkpointing.money import usd
+from producer.ingest import ingest
+from tests.model_inputs import ocr_page, revised_page
+from worker.app import make_app
+from worker.assembly import assemble
+from worker.settings import Settings
+from worker.workshop import Workshop
+
+SCAN = "a-book"
+BEGIN = datetime(2026, 11, 24, 20, 0, tzinfo=UTC)
+READ = "The White Rabbit put on bis spectac1es.\nWhere shall I begin, he asked."
+CORRECTED = "The White Rabbit put on his spectacles.\nWhere shall I begin, he asked."
+EDITS = (
+    {"original": "bis", "corrected": "his", "kind": "character_substitution", "confidence": 0.98},
+    {"original": "spectac1es.", "corrected": "spectacles.", "kind": "character_substitution", "confidence": 0.75},
+)
+Output = Mapping[str, Any]
+
+
+def offline_workshop(root: Path) -> Workshop:
+    """A workshop whose broker is down."""
+    settings = Settings(storage_root=root, redis_url="redis://127.0.0.1:1/0")
+    return Workshop(settings, make_app(settings))
+
+
+def page_picture(number: int, size: tuple[int, int] = (250, 350)) -> Image.Image:
+    """A page that can be told from others by the bar at its top."""
+    picture = Image.new("L", size, 238)
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((20, 20, 20 + 5 * number, 30), fill=30)
+    for line in range(60, size[1] - 40, 14):
+        draw.line((20, line, size[0] - 20, line), fill=90, width=2)
+    return picture
+
+
+def make_book(
+    root: Path, pictures: Iterable[Image.Image], title: str = "Through the Looking-Glass"
+) -> "ReportBook":
+    """A scan, ingested from page images.
+
+    Args:
+        root: the storage root; made.
+        pictures: of its pages.
+        title: of the book.
+    """
+    folder = root.parent / "pictures"
+    folder.mkdir(parents=True)
+    root.mkdir()
+    for number, picture in enumerate(pictures, start=1):
+        picture.save(folder / f"page_{number}.jpg", quality=60)
+    ingest(folder, root, scan_id=SCAN, title=title)
+    return ReportBook(root)
+
+
+class ReportBook:
+    """One scan in a storage root.
+
+    Args:
+        root: the storage root.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.workshop = offline_workshop(root)
+        self.metadata = self.workshop.metadata(SCAN)
+        self.pages = range(1, self.metadata.total_pages + 1)
+
+    @property
+    def path(self) -> Path:
+        return self.workshop.scan(SCAN).path
+
+    def output_path(self, stage: str, page: int) -> Path:
+        return self.workshop.outputs(SCAN, stage).path_of(page)
+
+    def complete(
+        self,
+        stage: str,
+        outputs: Mapping[int, Output],
+        failed: Sequence[FailedPage] = (),
+        cost_micro: Mapping[int, int] | None = None,
+        seconds_each: float = 2.0,
+        calls: bool = True,
+    ) -> None:
+        """Let pages of a stage be complete, one after the other, and others be in quarantine.
+
+        Args:
+            stage: which.
+            outputs: by page, as parsed JSON.
+            failed: pages that were given up.
+            cost_micro: what each page cost, in micro-dollars.
+            seconds_each: between one completion and the next.
+            calls: whether the ledger has the calls as well; a file each, which takes its time.
+        """
+        file, folder = self.workshop.checkpoint_file(SCAN, stage), self.workshop.outputs(SCAN, stage)
+        spent = dict(cost_micro or {})
+        maker = self.workshop.stage(stage)
+        with file.exclusive() as checkpoint:
+            checkpoint.total_pages = self.metadata.total_pages
+            checkpoint.request(1, self.metadata.total_pages)
+            checkpoint.begin()
+            for place, (page, output) in enumerate(outputs.items()):
+                record = PageRecord(
+                    sha256=folder.save(page, maker.schema.model_validate(output)),
+                    schema_version=maker.version,
+                    cost_usd=usd(spent.get(page, 0)),
+                    seconds=1.5,
+                    attempts=1,
+                    completed_at=BEGIN + timedelta(seconds=seconds_each * (place + 1)),
+                )
+                checkpoint.complete(page, record, counts=not spent)
+            for each in failed:
+                checkpoint.fail(each)
+            checkpoint.note_ledger(spent)
+            if not checkpoint.pending():
+                checkpoint.settle()
+            if len(checkpoint.pages) == self.metadata.total_pages:
+                assemble(maker, folder, checkpoint)
+            file.save(checkpoint)
+        for page, micro in spent.items() if calls else ():
+            self.pay(stage, page, micro)
+
+    def pay(self, stage: str, page: int, micro: int, *, answered: bool = True) -> None:
+        """Note a call in the ledger: one that cost so many micro-dollars, or one that was never answered."""
+        ledger = Ledger(self.path, stage)
+        call = Call(
+            attempt=new_attempt(),
+            scan_id=SCAN,
+            stage=stage,
+            page=page,
+            provider="a-provider",
+            model="a-model",
+            request_sha256="1" * 64,
+            most_micro=max(micro, 900),
+        )
+        ledger.ask(call)
+        if answered:
+            ledger.answer(call.model_copy(update={"cost_micro": micro, "answered_at": BEGIN}))
+
+    def read(self, text: str = READ, confidence: float = 0.95) -> dict[int, Output]:
+        """What the OCR stage writes for each page."""
+        return {
+            page: ocr_page(("header", f"HEAD {page}"), ("body", text), page=page, confidence=confidence)
+            for page in self.pages
+        }
+
+    def corrected(self, read: str = READ, text: str = CORRECTED) -> dict[int, Output]:
+        """What the correction writes for each page; the second asks for a review."""
+        edits = [{"region": "r2", **edit} for edit in EDITS] if text == CORRECTED else []
+        found = {}
+        for page in self.pages:
+            reasons = ("The last line is hard to make out.",) if page == 2 else ()
+            output = revised_page(("header", f"HEAD {page}"), ("body", read), page=page, reasons=reasons)
+            output["regions"][1]["text"] = text
+            found[page] = {**output, "edits": edits}
+        return found
+
+    def structured(self, heading: str = "Looking-Glass House") -> dict[int, Output]:
+        """What the structure stage writes for each page; a chapter begins on the first and on the third."""
+        found = {}
+        for page in self.pages:
+            text = f"{heading}\n{CORRECTED}" if page in {1, 3} else CORRECTED
+            headings = [{"region": "r1", "text": f"{heading} {page}", "level": 1}] if page in {1, 3} else []
+            found[page] = {
+                "page_number": page,
+                "printed_page_number": str(page + 10),
+                "running_head": None,
+                "running_foot": None,
+                "headings": headings,
+                "blocks": [{"region": "r1", "type": "heading"}, {"region": "r2", "type": "body"}],
+                "regions": [{"id": "r1", "text": f"{heading} {page}"}, {"id": "r2", "text": text}],
+                "skipped": False,
+                "llm": revised_page(page=page)["llm"],
+            }
+        return found
+
+    def through_all_stages(self) -> None:
+        """Let all pages be complete in all four stages."""
+        self.complete("ocr", self.read())
+        self.complete("correction", self.corrected(), cost_micro=dict.fromkeys(self.pages, 400))
+        self.complete("fix", self.corrected(), cost_micro={2: 900})
+        self.complete("structure", self.structured(), cost_micro=dict.fromkeys(self.pages, 100))

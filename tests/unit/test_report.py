@@ -1,0 +1,339 @@
+"""The report of a scan: what it says of a whole book, of one that has only begun, and of one that is damaged."""
+
+import re
+import shutil
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from checkpointing.errors import UnknownNameError
+from checkpointing.models import FailedPage
+from producer.report import bounds
+from producer.report.bars import bars
+from producer.report.collect import collect
+from producer.report.model import BookReport, State
+from producer.report.render import render
+from producer.report.timeline import timeline
+from tests.report_book import BEGIN, SCAN, ReportBook, make_book, offline_workshop, page_picture
+from tests.shop import files_under, write_scan
+
+HOSTILE = "</script></style><img src=x onerror=alert(1)><b>'\" {{ 7*7 }} &amp; \u2028"
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A book that has not begun, and one that is complete in all stages: made once, each test gets copies."""
+    begun, complete = (tmp_path_factory.mktemp(name) / "scans" for name in ("begun", "complete"))
+    make_book(begun, map(page_picture, range(1, 5)))
+    shutil.copytree(begun, complete)
+    ReportBook(complete).through_all_stages()
+    return begun, complete
+
+
+@pytest.fixture
+def book(tmp_path: Path, roots: tuple[Path, Path]) -> ReportBook:
+    """Four pages, of which none has begun."""
+    return ReportBook(shutil.copytree(roots[0], tmp_path / "scans"))
+
+
+@pytest.fixture
+def complete(tmp_path: Path, roots: tuple[Path, Path]) -> ReportBook:
+    """The same in all four stages."""
+    return ReportBook(shutil.copytree(roots[1], tmp_path / "complete"))
+
+
+class Parsed(HTMLParser):
+    """The tags of a page with their attributes, and its text outside of style and script."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self._texts: list[str] = []
+        self._raw = ""
+        self.feed(html)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self._texts).split())
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._raw = tag if tag in {"style", "script"} else ""
+
+    def handle_endtag(self, _tag: str) -> None:
+        self._raw = ""
+
+    def handle_data(self, data: str) -> None:
+        if not self._raw:
+            self._texts.append(data)
+
+
+def made(book: ReportBook, *, images: bool = False) -> BookReport:
+    return collect(book.workshop, SCAN, images=images)
+
+
+def shown(book: ReportBook) -> Parsed:
+    return Parsed(render(made(book)))
+
+
+def test_a_whole_book_is_told_of_with_the_broker_down_and_nothing_is_changed(complete: ReportBook) -> None:
+    before = files_under(complete.workshop.root)
+    report = made(complete, images=True)
+    html = render(report)
+    assert files_under(complete.workshop.root) == before
+    page = Parsed(html)
+    assert [stage.name for stage in report.stages] == ["ocr", "correction", "fix", "structure"]
+    assert {stage.status for stage in report.stages} == {"completed"}
+    assert len(page.all("article")) == 4
+    for words in (
+        "Through the Looking-Glass",
+        "Looking-Glass House 3",
+        "The last line is hard to make out.",
+        "$0.0029",
+    ):
+        assert words in page.text
+    assert "<del>bis </del><ins>his </ins>" not in html, "the white after a word is no part of the edit"
+    assert "put on <del>bis spectac1es.</del><ins>his spectacles.</ins>\nWhere" in html
+
+
+def test_of_each_page_it_knows_confidence_edits_cost_and_number(complete: ReportBook) -> None:
+    first, second, *_ = made(complete).pages
+    assert (first.confidence, first.edits, first.cost_usd, first.printed) == (pytest.approx(0.95), 2, 0.0005, "11")
+    assert (second.cost_usd, second.reasons) == (0.0014, ("The last line is hard to make out.",))
+    assert first.corrected_by == "fix"
+    assert [region.kind for region in first.regions] == ["heading", "body"]
+
+
+def test_confidence_is_that_of_the_letters(book: ReportBook) -> None:
+    outputs = book.read()
+    outputs[1]["regions"][0].update(confidence=0.1, text="ab")
+    outputs[1]["regions"][1].update(confidence=0.9, text="a" * 78)
+    outputs[2]["regions"][0].update(type="image", text="", confidence=0.01)
+    book.complete("ocr", outputs)
+    first, second, *_ = made(book).pages
+    assert first.confidence == pytest.approx((2 * 0.1 + 78 * 0.9) / 80)
+    assert second.confidence == pytest.approx(0.95), "an image's figure is a share of ink"
+
+
+def test_before_anything_has_begun(book: ReportBook) -> None:
+    page = shown(book)
+    assert "Nothing has begun yet." in page.text
+    assert "Not read yet." in page.text
+    assert "What it cost" not in page.text
+
+
+def test_a_book_that_was_only_read(book: ReportBook) -> None:
+    outputs = book.read()
+    del outputs[3]
+    book.complete("ocr", outputs)
+    report = made(book)
+    page = Parsed(render(report))
+    assert [each.states["ocr"] for each in report.pages] == [
+        State.COMPLETE,
+        State.COMPLETE,
+        State.PENDING,
+        State.COMPLETE,
+    ]
+    assert report.pages[0].edits is None
+    assert "Not corrected" in page.text
+    assert "bis spectac1es." in page.text
+    assert not page.all("ins")
+    assert {"heat-confidence", "heat-edits"} & {each["id"] for each in page.all("input")} == {"heat-confidence"}
+
+
+def test_pages_in_quarantine_are_listed_with_their_reasons(book: ReportBook) -> None:
+    outputs = book.read()
+    del outputs[2]
+    failed = FailedPage(page=2, kind="damaged_page", message=f"torn {HOSTILE}", attempts=3)
+    book.complete("ocr", outputs, failed=[failed])
+    report = made(book)
+    html = render(report)
+    assert report.pages[1].states == {"ocr": State.QUARANTINED}
+    assert Parsed(html).text.count("damaged_page") == 2, "in the list and on the page"
+    assert "onerror=alert" not in re.sub("&lt;img src=x onerror=alert", "", html)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{ torn", b"[]", b'{"page_number": 9}', b'{"page_number": 2, "regions": 7}']
+)
+def test_a_damaged_output_is_shown_as_such_and_what_is_whole_is_shown(complete: ReportBook, content: bytes) -> None:
+    complete.output_path("fix", 2).write_bytes(content)
+    report = made(complete)
+    second = report.pages[1]
+    assert second.states["fix"] is State.DAMAGED
+    assert [problem.stage for problem in report.problems] == ["fix"]
+    assert second.corrected_by == "correction"
+    assert "Damaged outputs" in Parsed(render(report)).text
+
+
+def test_outputs_that_are_gone_or_cannot_be_read(complete: ReportBook) -> None:
+    for stage in ("ocr", "correction"):
+        complete.output_path(stage, 1).unlink()
+    complete.output_path("fix", 1).unlink()
+    complete.output_path("fix", 1).mkdir()
+    first = made(complete).pages[0]
+    assert first.states == {"ocr": "damaged", "correction": "damaged", "fix": "damaged", "structure": "complete"}
+    assert first.regions == ()
+
+
+def test_what_was_changed_by_hand_is_shown_and_said_to_be_changed(complete: ReportBook) -> None:
+    path = complete.output_path("fix", 1)
+    path.write_text(path.read_text().replace("HEAD 1", "HEAD MINE"))
+    first = made(complete).pages[0]
+    assert first.states["fix"] is State.DAMAGED
+    assert first.regions[0].before == "HEAD MINE"
+    assert "changed since" in first.problems[0].words
+
+
+@pytest.mark.parametrize("content", [b"{ torn", b'{"version": "9.9"}'])
+def test_a_checkpoint_that_cannot_be_used_stops_nothing(complete: ReportBook, content: bytes) -> None:
+    complete.workshop.checkpoint_file(SCAN, "ocr").path.write_bytes(content)
+    report = made(complete)
+    assert report.stages[0].status == "unreadable"
+    assert {page.states["ocr"] for page in report.pages} == {State.SAVED}
+    assert "cannot be used" in Parsed(render(report)).text
+
+
+@pytest.mark.parametrize("content", [b"{ torn", b"[]", b"{}", b'{"chapters": 3}'])
+def test_chapters_that_cannot_be_read_are_said_to_be_damaged(complete: ReportBook, content: bytes) -> None:
+    (complete.path / "structured" / "metadata.json").write_bytes(content)
+    text = shown(complete).text
+    assert "metadata.json of the structure stage is damaged" in text
+    assert "spectacles." in text, "the pages are there all the same"
+
+
+def test_text_of_a_book_is_never_markup(tmp_path: Path) -> None:
+    book = make_book(tmp_path / "scans", map(page_picture, range(1, 4)), title=HOSTILE)
+    harmless = render(made(book))
+    book.complete("ocr", book.read(HOSTILE))
+    book.complete("correction", book.corrected(HOSTILE, f"{HOSTILE} and more"))
+    book.complete("structure", book.structured(HOSTILE))
+    html = render(made(book))
+    page = Parsed(html)
+    assert not page.all("img")
+    assert len(page.all("script")) == len(page.all("style")) == 1
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    assert not [attributes for _, attributes in page.tags if "style" in attributes]
+    assert page.text.count("onerror=alert(1)") > 6
+    assert "{{ 7*7 }} &amp;amp;" in html, "no template and no entity either"
+    assert Parsed(harmless).all("script") == page.all("script")
+
+
+def test_a_report_fetches_nothing_and_its_policy_allows_what_is_in_it_alone(complete: ReportBook) -> None:
+    html = render(made(complete, images=True))
+    page = Parsed(html)
+    addresses = [
+        value
+        for _, attributes in page.tags
+        for name, value in attributes.items()
+        if name in {"href", "src", "data-src"}
+    ]
+    assert len(addresses) > 20
+    assert all(str(each).startswith(("#", "data:image/webp;base64,")) for each in addresses)
+    policy = next(each["content"] for each in page.all("meta") if each.get("http-equiv"))
+    assert str(policy).startswith("default-src 'none'; img-src data:; style-src 'sha256-")
+    assert "unsafe" not in str(policy)
+
+
+def test_pictures_are_within_their_bounds(book: ReportBook) -> None:
+    report = made(book, images=True)
+    assert set(report.pictures) == {1, 2, 3, 4}
+    for each in report.pictures.values():
+        assert each.thumbnail is not None
+        assert each.picture is not None
+        assert len(each.thumbnail) < bounds.THUMBNAIL_BYTES * 4 / 3 + 40
+        assert len(each.picture) < bounds.PICTURE_BYTES * 4 / 3 + 40
+    assert len({each.thumbnail for each in report.pictures.values()}) == 4
+
+
+def test_a_long_book_shares_the_room_for_pictures() -> None:
+    pages = bounds.MOST_VIEWS
+    together = pages * (
+        bounds.share(bounds.PICTURE_BYTES, bounds.ALL_PICTURE_BYTES, pages)
+        + bounds.share(bounds.THUMBNAIL_BYTES, bounds.ALL_THUMBNAIL_BYTES, pages)
+    )
+    assert together <= bounds.ALL_PICTURE_BYTES + bounds.ALL_THUMBNAIL_BYTES
+
+
+def test_a_page_that_cannot_be_rendered_says_so(book: ReportBook) -> None:
+    (book.path / "source" / book.metadata.source.files[1].name).write_bytes(b"no picture")
+    report = made(book, images=True)
+    assert report.pictures[2].thumbnail is None
+    assert report.pictures[3].thumbnail is not None
+    assert "The page cannot be shown" in Parsed(render(report)).text
+
+
+def test_a_source_that_is_gone_leaves_the_rest(tmp_path: Path) -> None:
+    write_scan(tmp_path / "scans", SCAN, 3)
+    report = collect(offline_workshop(tmp_path / "scans"), SCAN)
+    assert [each.thumbnail for each in report.pictures.values()] == [None] * 3
+    assert "cannot be shown" in Parsed(render(report)).text
+
+
+def test_a_very_long_book_gets_the_grid_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("producer.report.model.MOST_VIEWS", 3)
+    monkeypatch.setattr("producer.report.collect.MOST_VIEWS", 3)
+    monkeypatch.setattr("producer.report.collect.MOST_TILES", 4)
+    write_scan(tmp_path / "scans", SCAN, 6)
+    report = collect(offline_workshop(tmp_path / "scans"), SCAN)
+    page = Parsed(render(report))
+    assert len(report.pages) == 4
+    assert not page.all("article")
+    assert not report.pictures
+    assert "The first 4 of 6 pages." in page.text
+
+
+def test_a_text_without_end_is_cut(book: ReportBook) -> None:
+    book.complete("ocr", book.read("word " * 40_000))
+    report = made(book)
+    assert sum(len(region.before) for region in report.pages[0].regions) <= 2 * bounds.MOST_CHARACTERS
+    assert "longer than what is shown" in Parsed(render(report)).text
+
+
+def test_money_is_that_of_the_ledger_also_where_the_checkpoint_has_not_heard(book: ReportBook) -> None:
+    book.complete("ocr", book.read())
+    book.pay("correction", 1, 700)
+    book.pay("correction", 1, 500)
+    book.pay("correction", 2, 0, answered=False)
+    book.complete("correction", {})
+    _, correction = made(book).stages
+    assert (correction.cost_usd, correction.page_cost_usd) == (0.0012, {1: 0.0012})
+    assert (correction.calls.answered, correction.calls.unanswered, correction.calls.at_risk_usd) == (2, 1, 0.0009)
+    assert "$0.0012" in shown(book).text
+
+
+def test_the_time_line_rises_to_the_pages_of_each_stage_and_cuts_breaks_out(book: ReportBook) -> None:
+    book.complete("ocr", book.read(), seconds_each=3600)
+    drawn = timeline(made(book).stages)
+    assert drawn is not None
+    assert [line.stage for line in drawn.lines] == ["ocr"]
+    assert (drawn.begin, drawn.end) == (BEGIN + timedelta(hours=1), BEGIN + timedelta(hours=4))
+    assert [each.seconds for each in drawn.breaks] == [3600] * 3
+    points = [tuple(map(float, point.split(","))) for point in drawn.lines[0].points.split()]
+    assert points == sorted(points, key=lambda point: (point[0], -point[1]))
+    assert points[-1][1] == 0.0, "all pages are the upper edge"
+    assert max(x for x, _ in points) <= 960
+    assert timeline(()) is None
+
+
+def test_the_bars_add_up_to_what_was_paid(complete: ReportBook) -> None:
+    drawn = bars(made(complete).stages, 4)
+    assert drawn is not None
+    assert (drawn.most_usd, drawn.pages_each) == (0.0014, 1)
+    heights = sum(part.height for part in drawn.parts)
+    assert heights / 140 * drawn.most_usd == pytest.approx(0.0029, rel=0.01)
+    assert bars((), 4) is None
+
+
+def test_a_scan_that_is_not_there_is_an_error(book: ReportBook) -> None:
+    with pytest.raises(UnknownNameError):
+        collect(book.workshop, "another-book")
+
+
+def test_it_says_when_it_was_made(book: ReportBook) -> None:
+    assert datetime.now(UTC) - made(book).made_at < timedelta(minutes=1)

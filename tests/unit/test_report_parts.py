@@ -1,0 +1,199 @@
+"""The parts of a report that stand alone: what changed in a text, how hot a page is, where the file is put."""
+
+import errno
+import tomllib
+import webbrowser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from checkpointing.errors import InputError, StorageError
+from producer.cli import main
+from producer.report import heat, marks
+from producer.report.marks import Change, Mark, marks_of
+from producer.report.render import GENERATOR
+from producer.report.write import check_target, write_report
+from tests.report_book import SCAN, make_book, page_picture
+from tests.unit.conftest import Disk
+
+HTML = f'<!doctype html><meta name="generator" content="{GENERATOR}">'
+ROOT = Path(__file__).parents[2]
+TEXTS = st.text(alphabet="ab \n-", max_size=40)
+
+
+def without(change: Change, found: tuple[Mark, ...]) -> str:
+    return "".join(mark.text for mark in found if mark.change is not change)
+
+
+@given(TEXTS, TEXTS)
+def test_marks_are_the_one_text_and_the_other(before: str, after: str) -> None:
+    found = marks_of(before, after)
+    assert without(Change.IN, found).split() == before.split()
+    assert without(Change.OUT, found) == after
+    assert (before != after) or all(mark.change is Change.SAME for mark in found)
+
+
+def test_words_change_and_not_letters_and_the_rest_is_the_same() -> None:
+    found = marks_of("the White Rabhit\nwith pink eyes", "the White Rabbit\nwith pink eyes")
+    assert [(mark.change.value, mark.text) for mark in found] == [
+        ("same", "the White "),
+        ("out", "Rabhit"),
+        ("in", "Rabbit"),
+        ("same", "\n"),
+        ("same", "with pink eyes"),
+    ]
+
+
+def test_long_texts_that_have_nothing_in_common_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marks, "SequenceMatcher", None)
+    found = marks_of("same " + "a " * 2000 + "end", "same " + "b " * 2000 + "end")
+    assert [mark.change.value for mark in found] == ["same", "out", "in", "same", "same"]
+
+
+@pytest.mark.parametrize(
+    ("confidence", "level"), [(1.0, 0), (0.99, 0), (0.989, 1), (0.97, 1), (0.95, 2), (0.9, 3), (0.84, 4), (0.0, 4)]
+)
+def test_the_lower_the_confidence_the_hotter(confidence: float, level: int) -> None:
+    assert heat.confidence_level(confidence) == level
+
+
+@pytest.mark.parametrize(("edits", "level"), [(0, 0), (1, 1), (2, 1), (3, 2), (5, 2), (6, 3), (10, 3), (11, 4)])
+def test_the_more_edits_the_hotter(edits: int, level: int) -> None:
+    assert heat.edits_level(edits) == level
+
+
+@pytest.mark.parametrize(
+    ("cost", "level"), [(0.0, 0), (0.0001, 1), (0.1, 1), (0.3, 2), (0.6, 3), (0.99, 4), (1.0, 4)]
+)
+def test_the_dearer_the_hotter(cost: float, level: int) -> None:
+    assert heat.cost_level(cost, 1.0) == level
+    assert heat.cost_level(0.0, 0.0) == 0
+
+
+def test_each_level_has_words() -> None:
+    found = heat.legends(0.4)
+    assert {len(words) for words in found.values()} == {heat.HIGHEST + 1}
+    assert found["edits"] == ("0", "1-2", "3-5", "6-10", "more than 10")
+    assert found["cost"] == ("nothing", "below $0.10", "below $0.20", "below $0.30", "up to $0.40")
+
+
+def test_an_earlier_report_is_written_over_and_nothing_else_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.html"
+    write_report(path, HTML)
+    write_report(path, f"{HTML} again")
+    assert path.read_text() == f"{HTML} again"
+    mine = tmp_path / "mine.html"
+    mine.write_text("<!doctype html>my own")
+    with pytest.raises(InputError, match="no report of ours"):
+        write_report(mine, HTML)
+    assert mine.read_text() == "<!doctype html>my own"
+
+
+def test_where_it_cannot_be_written_is_said_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no folder"):
+        check_target(tmp_path / "nowhere" / "a.html")
+    with pytest.raises(InputError, match="is a folder"):
+        check_target(tmp_path)
+
+
+def test_a_folder_that_may_not_be_written_to_is_said_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Root may write anywhere, so the system is made to say no.
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(StorageError, match="permission denied"):
+        check_target(tmp_path / "a.html")
+
+
+def test_a_full_disk_leaves_the_earlier_report_whole(tmp_path: Path, disk: Disk) -> None:
+    path = tmp_path / "a.html"
+    write_report(path, HTML)
+    disk.break_at(1, errno.ENOSPC)
+    with pytest.raises(StorageError, match="no space left"):
+        write_report(path, f"{HTML} again")
+    assert path.read_text() == HTML
+    assert [each.name for each in tmp_path.iterdir()] == ["a.html"]
+
+
+def test_half_a_character_does_not_keep_the_rest_from_being_read(tmp_path: Path) -> None:
+    write_report(tmp_path / "a.html", f"{HTML}\ud800 text")
+    assert (tmp_path / "a.html").read_text() == f"{HTML}? text"
+
+
+def test_what_a_report_is_made_of_is_in_the_wheel() -> None:
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert "producer.report" in setuptools["packages"]
+    patterns = setuptools["package-data"]["producer.report"]
+    package = ROOT / "producer" / "report"
+    there = {
+        path.relative_to(package)
+        for path in package.rglob("*")
+        if path.is_file() and path.suffix not in {".py", ".pyc"}
+    }
+    assert there
+    assert all(any(path.match(pattern) for pattern in patterns) for path in there)
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Lets `producer` be called on a book of two pages; returns the folder that it is called in."""
+    make_book(tmp_path / "scans", map(page_picture, (1, 2)))
+    monkeypatch.setenv("LEAFMARK_STORAGE_ROOT", str(tmp_path / "scans"))
+    monkeypatch.setenv("LEAFMARK_REDIS_URL", "redis://127.0.0.1:1/0")
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["producer", "report", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+def test_the_command_prints_where_the_report_is(
+    command: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, SCAN) == 0
+    assert capsys.readouterr() == ("a-book-report.html\n", "")
+    html = (command / "a-book-report.html").read_text()
+    assert html.count("data:image/webp") == 4
+    assert call(monkeypatch, SCAN, "--no-images", "--output", "b.html") == 0
+    assert "data:image/webp" not in (command / "b.html").read_text()
+
+
+def test_it_is_opened_in_a_browser_or_said_that_there_is_none(
+    command: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda url: bool(opened.append(url)))
+    assert call(monkeypatch, SCAN, "--no-images", "--open") == 0
+    assert opened == [(command / "a-book-report.html").as_uri()]
+    assert "no browser here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("another",), 4, "there is no scan 'another'"),
+        (("../x",), 3, "is not a scan id"),
+        ((SCAN, "--output", "nowhere/a.html"), 3, "there is no folder nowhere"),
+    ],
+)
+def test_a_bad_call_is_answered_in_one_line(
+    command: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    code: int,
+    words: str,
+) -> None:
+    assert call(monkeypatch, *arguments) == code
+    out, err = capsys.readouterr()
+    assert (out, len(err.splitlines())) == ("", 1)
+    assert words in err
+    assert not list(command.iterdir())
