@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from benchmarks import book, calls, counting, enqueue, kill, memory, pipeline, resume, throughput
+from benchmarks import book, calls, counting, enqueue, kill, memory, pipeline, resume, scale, throughput
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "throughput": throughput.run,
@@ -15,6 +15,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "calls": calls.run,
     "pipeline": pipeline.run,
     "counting": counting.run,
+    "scale": scale.run,
 }
 
 

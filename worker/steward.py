@@ -72,7 +72,8 @@ class Steward:
             OSError, LeafmarkError, RedisError: as the coordinator.
         """
         redis, index = self._workshop.redis, self._workshop.keys.inboxes
-        for name in cast("set[bytes]", redis.smembers(index)):
+        names = cast("set[bytes]", redis.smembers(index))
+        for name in names:
             scan_id, stage = split_inbox_name(name.decode(errors="replace"))
             with self._one_does_not_stop_the_others(scan_id, stage):
                 try:
@@ -80,7 +81,8 @@ class Steward:
                 except (UnknownNameError, InputError) as error:
                     if self._is_gone(scan_id, stage, error):
                         redis.srem(index, name)
-        return bool(redis.scard(index))
+        # A fleet's stewards are idle most of the time, and one question each look is enough of a load.
+        return bool(names) and bool(redis.scard(index))
 
     def heal(self) -> None:
         """Say that this worker lives, and look after every open stage.

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -198,3 +199,18 @@ def test_a_scan_that_was_missing_for_a_moment_twice_is_not_dropped(
         steward.heal()
         clock[0] += 1000
     assert shop.open_stages.all() == [(SCAN, STAGE)]
+
+
+def test_an_idle_steward_asks_the_server_one_thing_a_look(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every worker of a fleet looks ten times a second."""
+    steward = Steward(shop.workshop)
+    asked: list[str] = []
+    execute = shop.redis.execute_command
+
+    def counting(*arguments: Any, **options: Any) -> Any:
+        asked.append(arguments[0])
+        return execute(*arguments, **options)
+
+    monkeypatch.setattr(shop.redis, "execute_command", counting)
+    assert not steward.commit_inboxes()
+    assert asked == ["SMEMBERS"]
