@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from benchmarks import book, calls, counting, enqueue, kill, memory, pipeline, resume, scale, throughput
+from benchmarks import book, calls, counting, enqueue, kill, large, memory, pipeline, resume, scale, throughput
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "throughput": throughput.run,
@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "pipeline": pipeline.run,
     "counting": counting.run,
     "scale": scale.run,
+    "large": large.run,
 }
 
 
