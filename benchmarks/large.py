@@ -98,7 +98,7 @@ def _tell_long(pages: int, found: dict[str, float]) -> None:
     report(
         f"reading the checkpoint {where}",
         found["read"],
-        "s",
+        "CPU s",
         f"json.loads: {found['loads']:.2f} s",
         found["read"] / found["loads"],
     )
@@ -183,7 +183,7 @@ def _tell_many(root: Path, broker: EmbeddedBroker, count: int) -> None:
     where = f"{count} open books"
     report(f"keys in Redis, {where}", workshop.redis.dbsize() / count, "keys a book", "none", None)
     report(f"memory of Redis, {where}", memory / count, "bytes a book", "none", None)
-    bare = _bare_read_seconds(root)
+    bare = max(_bare_read_seconds(root), 1e-6)
     status = cpu_seconds_of(lambda: all_scans(workshop))
     report(f"producer status, {where}", status, "CPU s", f"reading the same files: {bare:.2f} s", status / bare)
     steward = Steward(workshop)
