@@ -110,6 +110,7 @@ def test_the_kustomizations_name_every_file_and_no_other() -> None:
 def test_images_are_those_of_compose() -> None:
     ours = COMPOSE["worker"]["image"]
     assert {each["image"] for each in containers()} == {ours, COMPOSE["redis"]["image"]}
+    assert ours.rpartition(":")[0] == "leafmark"
     (image,) = load(FOLDER / "kustomization.yaml")[0]["images"]
     assert f"{image['name']}:{image['newTag']}" == ours
 
@@ -178,6 +179,19 @@ def test_pages_that_take_all_they_may_do_not_end_their_pod() -> None:
     assert int(container("worker")["resources"]["requests"]["cpu"]) == slots_of("worker"), (
         "engines use one thread each"
     )
+
+
+@pytest.mark.parametrize("name", ["worker", "asking"])
+def test_the_doctor_is_asked_as_in_compose_and_metrics_are_where_they_are_read(name: str) -> None:
+    for probe in ("startupProbe", "readinessProbe"):
+        assert ["CMD", *container(name)[probe]["exec"]["command"]] == COMPOSE[name]["healthcheck"]["test"]
+    assert "livenessProbe" not in container(name), "a worker that waits for storage is not to be killed"
+    port = settings().metrics_port
+    assert container(name)["ports"] == [{"name": "metrics", "containerPort": port}]
+    template = named("Deployment", name)["spec"]["template"]["metadata"]
+    assert template["annotations"]["prometheus.io/port"] == str(port)
+    (rule,) = named("NetworkPolicy", "metrics")["spec"]["ingress"]
+    assert [each["port"] for each in rule["ports"]] == [port]
 
 
 def test_no_pod_may_do_more_than_it_needs() -> None:
