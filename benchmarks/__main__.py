@@ -3,7 +3,20 @@
 import argparse
 from collections.abc import Callable
 
-from benchmarks import book, calls, counting, enqueue, kill, memory, pipeline, report_page, resume, throughput
+from benchmarks import (
+    book,
+    calls,
+    counting,
+    enqueue,
+    kill,
+    large,
+    memory,
+    pipeline,
+    report_page,
+    resume,
+    scale,
+    throughput,
+)
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "throughput": throughput.run,
@@ -16,6 +29,8 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "pipeline": pipeline.run,
     "counting": counting.run,
     "report_page": report_page.run,
+    "scale": scale.run,
+    "large": large.run,
 }
 
 

@@ -80,21 +80,24 @@ def _write_long_book(workshop: Workshop, page_count: int, left: int) -> list[int
         checkpoint.request(1, page_count)
         for page in complete:
             outputs.path_of(page).touch()
-            # As different from page to page as they are in life.
-            record = PageRecord(
-                sha256=os.urandom(32).hex(),
-                schema_version=WorkStage.version,
-                cost_usd=page % 997 / 10_000,
-                seconds=page % 991 / 100,
-                attempts=1,
-                completed_at=now(),
-                worker=f"machine-{page % 7}:12345",
-            )
-            checkpoint.complete(page, record)
+            checkpoint.complete(page, record_of(page))
         checkpoint.begin()
         workshop.open_stages.add(_SCAN, _STAGE, checkpoint.requested)
         file.save(checkpoint)
     return list(range(page_count - left + 1, page_count + 1))
+
+
+def record_of(page: int) -> PageRecord:
+    """Evidence for a page, as different from page to page as in life."""
+    return PageRecord(
+        sha256=os.urandom(32).hex(),
+        schema_version=WorkStage.version,
+        cost_usd=page % 997 / 10_000,
+        seconds=page % 991 / 100,
+        attempts=1,
+        completed_at=now(),
+        worker=f"machine-{page % 7}:12345",
+    )
 
 
 def _look(workshop: Workshop) -> None:

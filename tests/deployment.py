@@ -89,6 +89,10 @@ class Deployment:
         """Start a worker of another Celery application."""
         return self.start([sys.executable, "-m", "celery", "-A", application, "worker", *options])
 
+    def start_module(self, module: str, *arguments: str) -> Process:
+        """Start a module as a process."""
+        return self.start([sys.executable, "-m", module, *arguments])
+
     def wait_until_ready(self) -> None:
         """Wait until every process started so far, workers all of them, takes tasks."""
         count = len(self._processes)

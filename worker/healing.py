@@ -6,6 +6,7 @@ was asked for, is not settled, nobody holds it, no queue carries it, and no inbo
 a row, it is enqueued again. That is generous, and may be: a duplicate finds the page claimed or complete.
 """
 
+import time
 from dataclasses import dataclass, field
 
 from checkpointing.errors import CheckpointError
@@ -17,6 +18,8 @@ from worker.provenance import made_from_of
 from worker.workshop import Workshop
 
 _KEEP_LOCK_INTERVALS = 5
+_KEEP_LOCK_ROUNDS = 2
+_MOST_KEEP_SECONDS = 600.0
 _FEW = 16
 
 
@@ -54,6 +57,7 @@ class Healer:
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
         self._token = new_token()
+        self._looked_at: dict[tuple[str, str], float] = {}
         self._seen_before: dict[tuple[str, str], _Look] = {}
 
     def heal(self, scan_id: str, stage: str) -> Healed:
@@ -110,13 +114,21 @@ class Healer:
 
     def _elected(self, scan_id: str, stage: str) -> bool:
         redis, key = self._workshop.redis, self._workshop.keys.heal(scan_id, stage)
-        milliseconds = int(self._workshop.settings.heal_seconds * _KEEP_LOCK_INTERVALS * 1000)
+        milliseconds = int(self._seconds_to_the_next_look(scan_id, stage) * 1000)
         if redis.set(key, self._token, nx=True, px=milliseconds):
             return True
         if redis.get(key) != self._token.encode():
             return False
         redis.pexpire(key, milliseconds)
         return True
+
+    def _seconds_to_the_next_look(self, scan_id: str, stage: str) -> float:
+        """How long to stay elected. Where many stages are open it takes minutes to come round."""
+        now = time.monotonic()
+        since = now - self._looked_at.get((scan_id, stage), now)
+        self._looked_at[scan_id, stage] = now
+        usual = self._workshop.settings.heal_seconds * _KEEP_LOCK_INTERVALS
+        return max(usual, min(_KEEP_LOCK_ROUNDS * since, _MOST_KEEP_SECONDS))
 
     def _read(self, scan_id: str, stage: str) -> Checkpoint:
         file = self._workshop.checkpoint_file(scan_id, stage)
@@ -144,6 +156,8 @@ class Healer:
             # Under the file's lock, which a producer holds when it opens a stage.
             self._workshop.queue(scan_id, stage).close()
             self._workshop.open_stages.remove(scan_id, stage)
+        for remembered in (self._looked_at, self._seen_before):
+            remembered.pop((scan_id, stage), None)
         return Healed(ended=True)
 
     def _recover_request(self, checkpoint: Checkpoint) -> None:

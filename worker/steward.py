@@ -26,6 +26,9 @@ FORGET_SECONDS = 120.0
 _BACK_OFF_SECONDS = 1.0
 _LAST_COMMIT_SECONDS = 5.0
 _PAUSE_FACTOR = 9
+_SLICE_SECONDS = 0.5
+# A worker that has not been heard of for fifteen counts as gone (`worker.dispatch`).
+_MOST_BEAT_SECONDS = 5.0
 _TROUBLE = (OSError, LeafmarkError, RedisError)
 
 log = structlog.get_logger("leafmark.steward")
@@ -43,7 +46,8 @@ class Steward:
         self._workshop = workshop
         self._serves = serves or {}
         self._healer = Healer(workshop)
-        self._heal_at = 0.0
+        self._beat_at = self._heal_at = 0.0
+        self._to_look_after: list[tuple[str, str]] = []
         self._missing_since: dict[tuple[str, str], float] = {}
 
     def run(self, wait: Callable[[float], bool]) -> None:
@@ -55,6 +59,7 @@ class Steward:
         while not wait(TICK_SECONDS):
             try:
                 self.commit_inboxes()
+                self._beat_when_due()
                 self._heal_when_due()
             except _TROUBLE as error:
                 log.warning("steward waits", error=str(error))
@@ -72,7 +77,8 @@ class Steward:
             OSError, LeafmarkError, RedisError: as the coordinator.
         """
         redis, index = self._workshop.redis, self._workshop.keys.inboxes
-        for name in cast("set[bytes]", redis.smembers(index)):
+        names = cast("set[bytes]", redis.smembers(index))
+        for name in names:
             scan_id, stage = split_inbox_name(name.decode(errors="replace"))
             with self._one_does_not_stop_the_others(scan_id, stage):
                 try:
@@ -80,7 +86,8 @@ class Steward:
                 except (UnknownNameError, InputError) as error:
                     if self._is_gone(scan_id, stage, error):
                         redis.srem(index, name)
-        return bool(redis.scard(index))
+        # A fleet's stewards are idle most of the time, and one question each look is enough of a load.
+        return bool(names) and bool(redis.scard(index))
 
     def heal(self) -> None:
         """Say that this worker lives, and look after every open stage.
@@ -88,16 +95,22 @@ class Steward:
         Raises:
             OSError, LeafmarkError, RedisError: storage or broker failed.
         """
+        self._beat()
+        for scan_id, stage in self._workshop.open_stages.all():
+            self._look_after(scan_id, stage)
+
+    def _beat(self) -> None:
         for stage, slots in self._serves.items():
             with self._one_does_not_stop_the_others("", stage):
                 self._workshop.dispatch(stage).beat(process_name(), slots)
-        for scan_id, stage in self._workshop.open_stages.all():
-            with self._one_does_not_stop_the_others(scan_id, stage):
-                try:
-                    self._heal(scan_id, stage)
-                except (UnknownNameError, InputError) as error:
-                    if self._is_gone(scan_id, stage, error):
-                        self._workshop.open_stages.remove(scan_id, stage)
+
+    def _look_after(self, scan_id: str, stage: str) -> None:
+        with self._one_does_not_stop_the_others(scan_id, stage):
+            try:
+                self._heal(scan_id, stage)
+            except (UnknownNameError, InputError) as error:
+                if self._is_gone(scan_id, stage, error):
+                    self._workshop.open_stages.remove(scan_id, stage)
 
     def _commit(self, scan_id: str, stage: str, name: bytes) -> None:
         self._workshop.metadata(scan_id)
@@ -167,11 +180,24 @@ class Steward:
             while self.commit_inboxes() and time.monotonic() < deadline:
                 time.sleep(TICK_SECONDS)
 
+    def _beat_when_due(self) -> None:
+        if time.monotonic() >= self._beat_at:
+            self._beat_at = time.monotonic() + min(self._workshop.settings.heal_seconds, _MOST_BEAT_SECONDS)
+            self._beat()
+
     def _heal_when_due(self) -> None:
+        """Look after a few of the open stages; between them there are commits, and word that this worker lives."""
         started = time.monotonic()
         if started < self._heal_at:
             return
-        self.heal()
-        # Looking after very long books takes a tenth of one core, and no more.
-        pause = max(self._workshop.settings.heal_seconds, _PAUSE_FACTOR * (time.monotonic() - started))
+        self._to_look_after = self._to_look_after or self._workshop.open_stages.all()
+        while self._to_look_after and time.monotonic() - started < _SLICE_SECONDS:
+            scan_id, stage = self._to_look_after.pop()
+            # It may be long since they were listed.
+            if self._workshop.open_stages.is_open(scan_id, stage):
+                self._look_after(scan_id, stage)
+        # Looking after very long books, or very many, takes a tenth of one core, and no more.
+        pause = _PAUSE_FACTOR * (time.monotonic() - started)
+        if not self._to_look_after:
+            pause = max(pause, self._workshop.settings.heal_seconds)
         self._heal_at = time.monotonic() + pause

@@ -187,6 +187,26 @@ def test_an_elected_healer_stays_so_while_it_looks_often_enough(shop: Shop, heal
     assert shop.redis.pttl(lock) > 1000 * shop.settings.heal_seconds
 
 
+def test_an_elected_healer_that_comes_by_seldom_stays_elected_until_it_does(
+    shop: Shop, healer: Healer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among thousands of open stages; or every steward of a fleet would look after each of them."""
+    clock = [1000.0]
+    monkeypatch.setattr("worker.healing.time.monotonic", lambda: clock[0])
+    shop.ask_for((1, 2))
+    lock = shop.workshop.keys.heal(SCAN, STAGE)
+    for _ in range(3):
+        heal(healer)
+        clock[0] += 140
+    assert 140_000 < shop.redis.pttl(lock) <= 300_000
+    clock[0] += 10_000
+    heal(healer)
+    assert shop.redis.pttl(lock) <= 600_000, "if it dies, another one follows in the end"
+    clock[0] += shop.settings.heal_seconds
+    heal(healer)
+    assert shop.redis.pttl(lock) <= 10_000, "once there is little to look after, it need not be so long"
+
+
 def test_a_corrupt_checkpoint_is_rebuilt_and_what_was_asked_for_comes_back(shop: Shop, healer: Healer) -> None:
     shop.ask_for((1, 4))
     shop.complete(1, 2)

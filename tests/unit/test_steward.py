@@ -1,7 +1,9 @@
 """The steward: commits and heals whatever happens to the one scan or the other."""
 
+import itertools
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -9,6 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from checkpointing.models import FailedPage
 from tests.shop import SCAN, STAGE, Shop, make_shop, steward_at_work
 from tests.waiting import wait_until
+from worker.healing import Healed
 from worker.open_stages import OWN_FOLDER
 from worker.steward import Steward
 
@@ -198,3 +201,73 @@ def test_a_scan_that_was_missing_for_a_moment_twice_is_not_dropped(
         steward.heal()
         clock[0] += 1000
     assert shop.open_stages.all() == [(SCAN, STAGE)]
+
+
+def test_an_idle_steward_asks_the_server_one_thing_a_look(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every worker of a fleet looks ten times a second."""
+    steward = Steward(shop.workshop)
+    asked: list[str] = []
+    execute = shop.redis.execute_command
+
+    def counting(*arguments: Any, **options: Any) -> Any:
+        asked.append(arguments[0])
+        return execute(*arguments, **options)
+
+    monkeypatch.setattr(shop.redis, "execute_command", counting)
+    assert not steward.commit_inboxes()
+    assert asked == ["SMEMBERS"]
+
+
+class _Busy:
+    """A steward's life on a clock of its own: waiting and looking at a stage take as long as they are told to."""
+
+    def __init__(self, shop: Shop, monkeypatch: pytest.MonkeyPatch, look_seconds: float) -> None:
+        self.clock = 1000.0
+        self.beats: list[float] = []
+        self.looks: list[str] = []
+        self._look_seconds = look_seconds
+        monkeypatch.setattr("worker.steward.time.monotonic", lambda: self.clock)
+        monkeypatch.setattr(shop.workshop.dispatch(STAGE), "beat", lambda *_: self.beats.append(self.clock))
+        monkeypatch.setattr("worker.steward.Healer.heal", self._look)
+        self.steward = Steward(shop.workshop, {STAGE: 2})
+
+    def run(self, seconds: float) -> None:
+        until = self.clock + seconds
+        self.steward.run(lambda pause: self._wait(pause) > until)
+
+    def _wait(self, seconds: float) -> float:
+        self.clock += seconds
+        return self.clock
+
+    def _look(self, scan_id: str, _stage: str) -> Healed:
+        self.clock += self._look_seconds
+        self.looks.append(scan_id)
+        return Healed()
+
+
+def test_looks_that_take_long_do_not_keep_a_worker_from_saying_that_it_lives(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or its slots would count as gone, and the queue's window with them."""
+    shop.ask_for((1, 5))
+    busy = _Busy(shop, monkeypatch, look_seconds=4.0)
+    busy.run(200)
+    assert len(busy.looks) >= 4
+    assert max(after - before for before, after in itertools.pairwise(busy.beats)) < 10
+
+
+def test_many_open_stages_are_looked_at_a_few_at_a_time_and_none_is_left_out(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    books = [f"book-{number:02d}" for number in range(40)]
+    for scan_id in books:
+        shop.write_scan(scan_id)
+        shop.ask_for((1, 5), scan_id=scan_id)
+    busy = _Busy(shop, monkeypatch, look_seconds=0.5)
+    commits: list[int] = []
+    commit = busy.steward.commit_inboxes
+    monkeypatch.setattr(busy.steward, "commit_inboxes", lambda: commits.append(len(busy.looks)) or commit())
+    busy.run(500)
+    assert set(busy.looks[: len(books)]) == set(books)
+    assert max(after - before for before, after in itertools.pairwise(commits)) <= 3, "looks between two commits"
+    assert len(busy.looks) * 0.5 < 500 / 8, "a tenth of the time, and a little"

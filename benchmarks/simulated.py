@@ -1,0 +1,100 @@
+"""One process of simulated workers, or of stewards: `python -m benchmarks.simulated ROLE COUNT`.
+
+`leafmark`: so many threads that take messages as kombu does and hand each to the code that does a page. `bare`: so
+many that pop a page's name, do the same work and save it the same way, and that is all. `steward`: so many
+stewards, each as a worker of eight slots has it. Real workers are processes and cost more here; not on the server.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from redis import Redis
+
+from checkpointing.outputs import OutputFolder, OutputSchema
+from tests.shop import named_in
+from tests.work_stage import WorkOutput, WorkStage
+from tests.workload import app
+from worker.logs import configure_logs
+from worker.messages import PageMessage
+from worker.process import process_page
+from worker.settings import load_settings
+from worker.steward import Steward
+from worker.workshop import Workshop, connect
+
+SCAN = "book"
+STAGE = WorkStage.name
+BARE_QUEUE = "bare"
+SLOTS_A_STEWARD = 8
+_POLL_SECONDS = 1
+
+_stopping = threading.Event()
+
+
+def main(role: str, count: int) -> None:
+    """Work until told to stop."""
+    signal.signal(signal.SIGTERM, lambda *_: _stopping.set())
+    settings = load_settings()
+    configure_logs("INFO" if role == "steward" else "WARNING", settings.root)
+    work = {"leafmark": _leafmark, "bare": _bare, "steward": _steward}[role]
+    threads = [threading.Thread(target=work, args=(count,)) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    sys.stdout.write("simulated: ready.\n")
+    sys.stdout.flush()
+    for thread in threads:
+        thread.join()
+
+
+def _leafmark(_count: int) -> None:
+    workshop = Workshop(load_settings(), app)
+    keys = workshop.keys
+    unacked, index = f"{keys.broker_prefix}unacked", f"{keys.broker_prefix}unacked_index"
+
+    def do(redis: Redis, raw: bytes) -> None:
+        tag = os.urandom(8).hex()
+        # What kombu keeps of a message until it is acknowledged.
+        with redis.pipeline() as pipeline:
+            pipeline.zadd(index, {tag: time.time()}).hset(unacked, tag, json.dumps([raw.decode(), "", STAGE]))
+            pipeline.execute()
+        scan_id, page = named_in(raw)
+        process_page(workshop, PageMessage(scan_id=scan_id, stage=STAGE, page=page))
+        with redis.pipeline() as pipeline:
+            pipeline.zrem(index, tag).hdel(unacked, tag)
+            pipeline.execute()
+
+    _take(keys.queue(STAGE), do)
+
+
+def _bare(_count: int) -> None:
+    stage = WorkStage()
+    root, schema = load_settings().root, OutputSchema.of(WorkOutput)
+
+    def do(_redis: Redis, raw: bytes) -> None:
+        scan_id, _, page = raw.decode().partition("/")
+        OutputFolder(root / scan_id / STAGE, schema).save(int(page), stage.run(int(page), None))
+
+    _take(BARE_QUEUE, do)
+
+
+def _take(queue: str, do: Callable[[Redis, bytes], None]) -> None:
+    """Do what comes out of a queue."""
+    with connect(load_settings()) as redis:
+        while not _stopping.is_set():
+            taken = redis.brpop([queue], timeout=_POLL_SECONDS)
+            if taken:
+                do(redis, taken[1])
+
+
+def _steward(count: int) -> None:
+    workshop = Workshop(load_settings(), app)
+    # Stewards go by the name of their process, and these share one: each tells what all of them take.
+    Steward(workshop, {STAGE: count * SLOTS_A_STEWARD}).run(_stopping.wait)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
