@@ -94,6 +94,9 @@ class Healer:
         attempts = self._keep_attempts(checkpoint, ended)
         queue.raise_attempts({page: attempts[page] for page in lost & attempts.keys()})
         queue.forget_dispatched(lost)
+        if lost:
+            # A flushed server has forgotten that too.
+            queue.name_run(checkpoint.run)
         # Those of a dead worker waited long enough; those of a flushed server are a whole book.
         put = queue.put_first if len(lost) <= _FEW else queue.put
         return Healed(adopted, list(put(sorted(lost))))
