@@ -25,7 +25,9 @@ local stage, queue, turns, window, prefix, template, nonce = unpack(ARGV, 1, 7)
 local function run_of(scan)
   local run = redis.pcall('GET', prefix .. 'run:' .. scan .. '/' .. stage)
   local trace, span = string.match(type(run) == 'string' and run or '', '^00%-([0-9a-f]+)%-([0-9a-f]+)%-0[0-3]$')
-  return trace and #trace == 32 and #span == 16 and '"' .. run .. '"' or 'null'
+  -- One that the gate refuses would keep the page from being done.
+  local valid = trace and #trace == 32 and #span == 16 and string.find(trace, '[^0]') and string.find(span, '[^0]')
+  return valid and '"' .. run .. '"' or 'null'
 end
 
 local function message(scan, page, number)

@@ -24,6 +24,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from checkpointing.identity import process_name
 from worker.tracing import Span, Value
 
 _STOP_SECONDS = 3.0
@@ -66,12 +67,11 @@ class OpenTelemetrySpans:
     """
 
     def __init__(self, part: str, processor: SpanProcessor) -> None:
-        named = "OTEL_SERVICE_NAME" in os.environ or "service.name=" in os.environ.get(
-            "OTEL_RESOURCE_ATTRIBUTES", ""
-        )
-        resource = Resource.create({} if named else {"service.name": f"leafmark-{part}"})
+        about = {"service.name": f"leafmark-{part}", "service.instance.id": process_name()}
+        if "OTEL_SERVICE_NAME" in os.environ or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", ""):
+            del about["service.name"]
         # Ended by `stop`, which does not wait as long.
-        self.provider = TracerProvider(resource=resource, id_generator=_Ids(), shutdown_on_exit=False)
+        self.provider = TracerProvider(resource=Resource.create(about), id_generator=_Ids(), shutdown_on_exit=False)
         self.provider.add_span_processor(processor)
         self._tracer = self.provider.get_tracer("leafmark")
 
