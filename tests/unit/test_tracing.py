@@ -236,7 +236,7 @@ def run_python(script: str) -> str:
 
 
 def test_off_nothing_of_it_is_imported() -> None:
-    # The client of Redis imports parts of OpenTelemetry by itself where it is installed: those that count, not trace.
+    # The client of Redis by itself imports parts of OpenTelemetry where it is installed: those that count.
     ours_alone = ("opentelemetry.sdk.trace", "opentelemetry.exporter", "opentelemetry.instrumentation")
     names = f"print([name for name in sys.modules if name.startswith({ours_alone} + ('worker.opentelemetry',))])"
     assert run_python(_LOAD_ALL + names) == "[]\n"
