@@ -123,5 +123,3 @@ def test_a_run_is_one_trace_from_the_enqueue_to_the_commit(deployment: Deploymen
     committed = [line for line in lines if line["message"] == "checkpoint committed"]
     assert {tuple(line["runs"]) for line in committed} == {(begun.trace,)}
     assert sum(line["completed"] for line in committed) == PAGES
-    shown = deployment.producer("logs", SCAN, "--run", begun.trace[:8], "--page", "7").stdout
-    assert "page 7  page complete" in shown
