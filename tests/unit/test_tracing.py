@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import Celery
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -24,7 +25,7 @@ from tests.stages import raising
 from worker import tracing
 from worker.llm.call_spans import record_call
 from worker.messages import PageMessage
-from worker.opentelemetry_spans import OpenTelemetrySpans
+from worker.opentelemetry_spans import OpenTelemetrySpans, instrument_celery
 from worker.process import Outcome, process_page
 from worker.settings import Settings
 from worker.steward import Steward
@@ -184,6 +185,31 @@ def test_a_call_tells_its_model_tokens_and_cost_and_none_of_its_words(traces: Tr
     for span in (paid, failed):
         assert "words of the book" not in span.to_json()
         assert "a-key" not in span.to_json()
+
+
+def test_celerys_span_of_a_task_is_part_of_the_run_and_quotes_no_error(traces: Traces) -> None:
+    app = Celery("a-test", set_as_current=False, broker="memory://")
+
+    @app.task(name="a.task")  # type: ignore[untyped-decorator]  # Celery publishes no types
+    def fail() -> None:
+        with tracing.span("page", parent=new_run()):
+            pass
+        raise ValueError("words of the book")
+
+    run = new_run()
+    provider = OpenTelemetrySpans("worker", traces.processor).provider
+    instrumentor = instrument_celery(provider)
+    try:
+        # As the gate puts it: among the headers, which become attributes of the request.
+        fail.apply(headers={"traceparent": run}, throw=False)
+    finally:
+        instrumentor.uninstrument()
+    span, page = traces.one("run/a.task"), traces.one("page")
+    assert span.status.status_code is StatusCode.ERROR
+    assert (span.attributes or {})["error.type"] == "ValueError"
+    assert "words of the book" not in span.to_json()
+    assert page.parent is not None
+    assert page.parent.span_id == span.context.span_id
 
 
 def test_who_sends_them_is_named_unless_the_environment_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
