@@ -62,21 +62,22 @@ def logs_command(
     def is_done() -> bool:
         return until_done and nothing_is_left(workshop, scan_id, stages)
 
-    follows = follow or until_done
+    ended = False
     try:
         with interruptible():
-            if follows:
+            if follow or until_done:
                 follow_lines(files, wanted, show, is_done, sys.stdout.flush)
             elif not show_new(files, wanted, show):
                 notes.print(f"{scan_id}: no such lines are in its logs")
             sys.stdout.flush()
+        ended = not (follow or until_done)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:
         # Whoever reads has seen enough, as `head` has. What is left in the buffer must not fail at the very end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     finally:
-        for problem in files.problems(ended=not follows):
+        for problem in files.problems(ended=ended):
             notes.print(problem)
 
 
