@@ -47,7 +47,7 @@ Password = Annotated[str | None, typer.Option(help="Password of an encrypted PDF
 
 
 def open_workshop(settings: Settings) -> Workshop:
-    """The deployment that the settings describe. Nothing is connected yet; `opened` closes what was, sends traces."""
+    """The deployment that the settings describe. Nothing is connected yet; `opened` closes it and sends traces."""
     workshop = Workshop(settings, make_app(settings), take_in=take_in)
     opened.callback(workshop.close)
     opened.callback(tracing.stop)
