@@ -18,7 +18,7 @@ from redis import Redis
 from checkpointing.errors import CheckpointError
 from checkpointing.file import CheckpointFile
 from checkpointing.identity import new_token
-from checkpointing.inbox import Entry, Inbox
+from checkpointing.inbox import Batch, Entry, Inbox
 from checkpointing.keys import Keys
 from checkpointing.models import MOST_PAGES, Checkpoint, Completion, FailedPage, Pause, Status
 from checkpointing.outputs import OutputFolder
@@ -51,6 +51,7 @@ class Commit:
         refused: entries that did not parse.
         seconds: how long it took.
         summary: where the stage stands now, in words.
+        runs: ids of the runs that the entries are of.
     """
 
     completed: list[int] = field(default_factory=list)
@@ -59,6 +60,7 @@ class Commit:
     refused: int = 0
     seconds: float = 0.0
     summary: str = ""
+    runs: tuple[str, ...] = ()
 
 
 class Coordinator:
@@ -110,7 +112,7 @@ class Coordinator:
             batch = self.inbox.read(BATCH_ENTRIES)
             if not batch.ids:
                 return None
-            commit = self._merge(batch.entries, batch.refused, started)
+            commit = self._merge(batch, started)
             completed = {entry.page for entry in batch.entries if isinstance(entry, Completion)}
             self.inbox.remove(batch.ids, completed.difference(commit.rejected))
         except CheckpointError:
@@ -133,10 +135,10 @@ class Coordinator:
             self._apply(checkpoint, entry)
         return batch.ids
 
-    def _merge(self, entries: list[Entry], refused: int, started: float) -> Commit:
+    def _merge(self, batch: Batch, started: float) -> Commit:
         with self._file.exclusive(_FLOCK_TIMEOUT_SECONDS) as checkpoint:
             before = checkpoint.status
-            verdicts = [(entry, self._apply(checkpoint, entry)) for entry in entries]
+            verdicts = [(entry, self._apply(checkpoint, entry)) for entry in batch.entries]
             checkpoint.settle()
             if checkpoint.status is not before or any(changed for _, changed in verdicts):
                 self._finish_if_completed(checkpoint)
@@ -145,9 +147,10 @@ class Coordinator:
                 completed=[entry.page for entry, changed in verdicts if changed and isinstance(entry, Completion)],
                 failed=[entry.page for entry, changed in verdicts if changed and isinstance(entry, FailedPage)],
                 rejected=[entry.page for entry, changed in verdicts if changed is None],
-                refused=refused,
+                refused=batch.refused,
                 seconds=time.monotonic() - started,
                 summary=checkpoint.summary(),
+                runs=batch.runs,
             )
 
     def _finish_if_completed(self, checkpoint: Checkpoint) -> None:

@@ -13,6 +13,7 @@ from redis.client import Pipeline
 
 from checkpointing.keys import Keys, inbox_name
 from checkpointing.models import Completion, FailedPage, Pause
+from checkpointing.run_ids import run_in
 
 Entry = Completion | FailedPage | Pause
 _FIELDS: dict[type[Entry], bytes] = {Completion: b"completion", FailedPage: b"failure", Pause: b"pause"}
@@ -27,11 +28,14 @@ in_slices('XDEL', KEYS[1], 2, 1 + ARGV[1])
 in_slices('HDEL', KEYS[2], 2 + ARGV[1], #ARGV)
 if redis.call('XLEN', KEYS[1]) == 0 then redis.call('DEL', KEYS[1]) end
 """
-# KEYS: stream, set of inboxes, claim. ARGV: field, entry, name of the inbox, token of the claim.
+# Beside the entry and not in it: an older coordinator overlooks that, and refuses an entry with more than it knows.
+_RUN = b"run"
+_MOST_RUNS = 32
+# KEYS: stream, set of inboxes, claim. ARGV: field, entry, run, name of the inbox, token of the claim.
 _HAND_OVER = """
-redis.call('XADD', KEYS[1], '*', ARGV[1], ARGV[2])
-redis.call('SADD', KEYS[2], ARGV[3])
-if redis.call('GET', KEYS[3]) == ARGV[4] then redis.call('DEL', KEYS[3]) end
+redis.call('XADD', KEYS[1], '*', ARGV[1], ARGV[2], 'run', ARGV[3])
+redis.call('SADD', KEYS[2], ARGV[4])
+if redis.call('GET', KEYS[3]) == ARGV[5] then redis.call('DEL', KEYS[3]) end
 """
 
 
@@ -42,11 +46,13 @@ class Batch(NamedTuple):
         ids: of all entries read; to be removed once merged.
         entries: those that parse.
         refused: how many did not parse: forged, or of another version.
+        runs: ids of the runs that they are of, sorted; no more than a few, however many somebody forged.
     """
 
     ids: list[bytes]
     entries: list[Entry]
     refused: int
+    runs: tuple[str, ...] = ()
 
 
 class Inbox:
@@ -66,21 +72,22 @@ class Inbox:
         pipeline.xadd(self._stream, {_field(entry): entry.model_dump_json()})
         pipeline.sadd(self._index, self._name)
 
-    def hand_over(self, entry: Entry, claim_key: str, token: str) -> None:
-        """Add an entry and give back the claim that it ends, in one step.
+    def hand_over(self, entry: Entry, claim_key: str, token: str, run: str = "") -> None:
+        """Add an entry, with the run that it is of, and give back the claim that it ends, in one step.
 
         Raises:
             RedisError: the broker failed; neither or both were done.
         """
         keys = [self._stream, self._index, claim_key]
-        self._hand_over(keys=keys, args=[_field(entry), entry.model_dump_json(), self._name, token])
+        self._hand_over(keys=keys, args=[_field(entry), entry.model_dump_json(), run, self._name, token])
 
     def read(self, limit: int) -> Batch:
         """The oldest entries, at most `limit` of them; they stay until removed."""
         found = cast("list[tuple[bytes, dict[bytes, bytes]]]", self._redis.xrange(self._stream, count=limit))
         parsed = [_parse(fields) for _, fields in found]
         entries = [entry for entry in parsed if entry is not None]
-        return Batch([entry_id for entry_id, _ in found], entries, len(parsed) - len(entries))
+        runs = sorted({run_in(fields.get(_RUN)) for _, fields in found} - {""})[:_MOST_RUNS]
+        return Batch([entry_id for entry_id, _ in found], entries, len(parsed) - len(entries), tuple(runs))
 
     def remove(self, ids: list[bytes], completed: Iterable[int] = ()) -> None:
         """Delete exactly these entries, and the stream with its last one.

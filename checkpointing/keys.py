@@ -12,6 +12,7 @@ None of them is the truth. Losing all of them loses no page and no dollar.
 | `attempts:<scan>/<stage>`        | hash   | until complete       | page -> attempts begun                        |
 | `waiting:<scan>/<stage>`         | zset   | until the stage ends | pages that wait, scored by their turn         |
 | `dispatched:<scan>/<stage>`      | set    | until the stage ends | pages in Celery's queue that have not begun   |
+| `run:<scan>/<stage>`             | string | until the stage ends | id of the run that asked last for pages       |
 | `turns:<stage>`                  | list   | while pages wait     | scans with waiting pages; the next one last   |
 | `slots:<stage>`                  | zset   | while workers live   | `<worker>=<slots>`, scored by the last beat   |
 | `window:<stage>`                 | string | a few beats          | most messages in Celery's queue               |
@@ -66,6 +67,10 @@ class Keys:
     def dispatched(self, scan_id: str, stage: str) -> str:
         """Set of the pages that were put in Celery's queue and have not begun."""
         return self._of("dispatched", scan_id, stage)
+
+    def run(self, scan_id: str, stage: str) -> str:
+        """Id of the run that asked last for pages of a stage; their messages name it."""
+        return self._of("run", scan_id, stage)
 
     def turns(self, stage: str) -> str:
         """List of the scans that have waiting pages."""

@@ -28,6 +28,7 @@ from pydantic import (
 
 from checkpointing.errors import InvariantError, in_one_line
 from checkpointing.money import add_usd, usd
+from checkpointing.run_ids import run_in
 
 CHECKPOINT_VERSION = "2.0"
 
@@ -248,6 +249,15 @@ class Checkpoint(BaseModel):
     def earlier_cost_usd(self, usd: float) -> None:
         self.metadata["cost_before_ledger_usd"] = usd
 
+    @property
+    def run(self) -> str:
+        """The run that asked last for pages of this stage, as `checkpointing.run_ids` has it; empty for none."""
+        return run_in(self.metadata.get("run"))
+
+    @run.setter
+    def run(self, run: str) -> None:
+        self.metadata["run"] = run
+
     def note_ledger(self, spent_micro: Mapping[int, int]) -> bool:
         """Take over what pages have cost by the ledger, in micro-dollars.
 
@@ -391,6 +401,7 @@ class Checkpoint(BaseModel):
     def cancel(self) -> None:
         """Nothing is wanted any more. What is complete stays complete."""
         self.requested = []
+        self.metadata.pop("run", None)
         self.status = Status.CANCELLED
 
     def insist_on_invariants(self) -> None:
@@ -414,5 +425,6 @@ class Checkpoint(BaseModel):
         self.failed_pages = []
         self.attempts = {}
         self.requested = []
+        self.metadata.pop("run", None)
         self.status = Status.NOT_STARTED
         self.error = self.started_at = self.completed_at = self.failed_at = None

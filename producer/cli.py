@@ -15,6 +15,7 @@ from producer.commands.config import config_command
 from producer.commands.doctor import doctor_command
 from producer.commands.enqueue import enqueue_command
 from producer.commands.ingest import ingest_command
+from producer.commands.logs import logs_command
 from producer.commands.main import main_options
 from producer.commands.options import opened
 from producer.commands.report import report_command
@@ -39,6 +40,7 @@ app.command("run")(run_command)
 app.command("ingest")(ingest_command)
 app.command("enqueue")(enqueue_command)
 app.command("status")(status_command)
+app.command("logs")(logs_command)
 app.command("watch")(watch_command)
 app.command("report")(report_command)
 app.command("retry")(retry_command)

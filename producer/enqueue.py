@@ -14,6 +14,7 @@ from checkpointing.errors import BrokerError, InputError
 from checkpointing.models import Checkpoint, PageRecord, Status, cost_of
 from checkpointing.outputs import OutputFolder
 from checkpointing.resume import Findings, bring_in_line
+from checkpointing.run_ids import same_run, trace_id_of
 from checkpointing.storage_errors import storage_error
 from producer.folder import set_all_aside
 from producer.pages import runs, show_pages
@@ -21,8 +22,10 @@ from producer.paying import count_books, insist_on_means, recount, retire_answer
 from producer.progress import Counting, uncounted
 from producer.request import Plan, Request, StaleAre
 from producer.stale import Why, cost_of_refresh, find_stale, name_recipes
+from worker import tracing
 from worker.assembly import assemble
 from worker.flow import UPSTREAM, given_up, ready, through, unasked
+from worker.logs import note_for_scan
 from worker.preflight import check_broker
 from worker.provenance import made_from_of
 from worker.scan import ScanMetadata
@@ -37,7 +40,8 @@ def requests_through(workshop: Workshop, first: Request, last_stage: str | None)
     """
     if last_stage is None:
         return [first]
-    return [replace(first, stage=name) for name in through(workshop, first.stage, last_stage)]
+    names = through(workshop, first.stage, last_stage)
+    return [first, *(replace(first, stage=name, run=same_run(first.run)) for name in names[1:])]
 
 
 def plan_all(workshop: Workshop, requests: list[Request]) -> list[Plan]:
@@ -99,6 +103,27 @@ def enqueue(workshop: Workshop, request: Request, counting: Counting = uncounted
         SettingsError: the stage asks a model, and a setting for that is missing.
         InputError: it would wait for ever for an earlier stage.
     """
+    tracing.start(workshop.settings, "producer")
+    with tracing.span("enqueue", identity=request.run, scan_id=request.scan_id, stage=request.stage) as span:
+        made = _enqueue(workshop, replace(request, run=span.run or request.run), counting)
+        span.set(remaining=len(made.remaining), enqueued=len(made.enqueued))
+    if made.remaining:
+        _note(workshop, made, request.run)
+    return made
+
+
+def _note(workshop: Workshop, made: Plan, run: str) -> None:
+    """Begin the scan's log of this run."""
+    pages = {
+        "remaining": len(made.remaining),
+        "enqueued": len(made.enqueued),
+        "waiting": len(made.waiting),
+        "complete": made.completed,
+    }
+    note_for_scan(workshop.root, made.scan_id, made.stage, "enqueued", run=trace_id_of(run), **pages)
+
+
+def _enqueue(workshop: Workshop, request: Request, counting: Counting) -> Plan:
     metadata, wanted = _look_up(workshop, request)
     insist_on_means(workshop, request.stage, allow_unpriced=request.allow_unpriced)
     check_broker(workshop.settings)
@@ -117,6 +142,7 @@ def enqueue(workshop: Workshop, request: Request, counting: Counting = uncounted
         queue.forget_attempts(request.release | made.requeued.keys())
         queue.raise_attempts(made.attempts)
         recount(workshop, request.scan_id, request.stage)
+        queue.name_run(request.run if made.remaining else "")
         # Only now that the stage is open: whoever commits an earlier one feeds it from here on.
         begin = sorted(ready(workshop, request.scan_id, request.stage, set(made.remaining)))
         made.waiting.extend(sorted(set(made.remaining).difference(begin)))
@@ -167,6 +193,7 @@ def _open_stage(
         checkpoint.request(first, last)
     if checkpoint.pending():
         checkpoint.begin()
+        checkpoint.run = request.run
         workshop.open_stages.add(request.scan_id, request.stage, checkpoint.requested)
     else:
         checkpoint.settle()

@@ -7,6 +7,7 @@ from checkpointing.errors import InputError, UnknownNameError
 from checkpointing.manager import check_page_range
 from checkpointing.models import FailedPage, Status
 from checkpointing.outputs import Verdict
+from checkpointing.run_ids import new_run
 from producer.stale import Why
 
 
@@ -24,6 +25,7 @@ class Request:
         allow_unpriced: whether a model may be asked whose price nobody knows; its calls count as nothing.
         refresh_stale: does the stale pages of the range again, and pays for them again.
         accept_stale: takes the stale pages of the range as made from what is there now.
+        run: id by which log lines and spans of this work are found.
 
     Raises:
         InputError: stale pages are both to be done again and to be kept.
@@ -38,6 +40,7 @@ class Request:
     allow_unpriced: bool = False
     refresh_stale: bool = False
     accept_stale: bool = False
+    run: str = field(default_factory=new_run, compare=False)
 
     def __post_init__(self) -> None:
         if self.refresh_stale and self.accept_stale:

@@ -7,9 +7,10 @@ from contextlib import suppress
 from typing import Any
 
 from celery import bootsteps
-from celery.signals import setup_logging, worker_init, worker_process_init, worker_shutdown
+from celery.signals import setup_logging, worker_init, worker_process_init, worker_process_shutdown, worker_shutdown
 
 from checkpointing.errors import LeafmarkError, SettingsError
+from worker import tracing
 from worker.app import make_app
 from worker.introduction import offer_introduction
 from worker.logs import configure_logs
@@ -47,6 +48,9 @@ class StewardStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery publ
         serves = dict.fromkeys(parent.app.amqp.queues.consume_from, parent.concurrency)
         steward = StewardProcess(settings, app, serves)
         worker_shutdown.connect(lambda **_: steward.stop(), weak=False)
+        if not parent.pool_cls.__module__.endswith(".prefork"):
+            # Pages are done in this very process.
+            _start_traces()
 
 
 app.steps["worker"].add(StewardStep)
@@ -64,6 +68,7 @@ def _check_before_start(sender: Any, **_: object) -> None:
     try:
         check_storage(settings)
         check_broker(settings)
+        tracing.check(settings)
         if len(queues.consume_from) == len(STAGES):
             # Nobody chose: a machine that does OCR need not know any model.
             queues.deselect([name for name in STAGES if settings.missing_for(name)])
@@ -82,3 +87,14 @@ def _bound_memory(**_: object) -> None:
     # Where the system knows no such limit the page has the machine to itself.
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_DATA, (most, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]  # the same
+def _start_traces(**_: object) -> None:
+    """In each process of a pool: what sends the traces does not live through a fork."""
+    tracing.start(settings, "worker")
+
+
+@worker_process_shutdown.connect  # type: ignore[untyped-decorator]  # the same
+def _send_traces(**_: object) -> None:
+    tracing.stop()

@@ -105,14 +105,14 @@ class Claim:
         """
         self._claims.uncount(self._attempts_key, self.page)
 
-    def hand_over(self, entry: Entry, inbox: Inbox) -> None:
-        """Give the page back with what became of it, in one step.
+    def hand_over(self, entry: Entry, inbox: Inbox, run: str = "") -> None:
+        """Give the page back with what became of it, and the run that this was for, in one step.
 
         Raises:
             RedisError: the broker failed; the lease runs out by itself.
         """
         with self._lock:
-            inbox.hand_over(entry, self.key, self.token)
+            inbox.hand_over(entry, self.key, self.token, run)
             self._over = True
 
     def release(self) -> None:

@@ -22,8 +22,16 @@ _ALIVE_SECONDS = 15
 # Each script that may feed starts with this. ARGV: as `Dispatch.arguments`.
 FEED = f"""
 local stage, queue, turns, window, prefix, template, nonce = unpack(ARGV, 1, 7)
+local function run_of(scan)
+  local run = redis.pcall('GET', prefix .. 'run:' .. scan .. '/' .. stage)
+  local trace, span = string.match(type(run) == 'string' and run or '', '^00%-([0-9a-f]+)%-([0-9a-f]+)%-0[0-3]$')
+  -- One that the gate refuses would keep the page from being done.
+  local valid = trace and #trace == 32 and #span == 16 and string.find(trace, '[^0]') and string.find(span, '[^0]')
+  return valid and '"' .. run .. '"' or 'null'
+end
+
 local function message(scan, page, number)
-  local values = {{SCAN = scan, PAGE = page, ID = nonce .. '-' .. number}}
+  local values = {{SCAN = scan, PAGE = page, ID = nonce .. '-' .. number, RUN = run_of(scan)}}
   redis.call('SADD', prefix .. 'dispatched:' .. scan .. '/' .. stage, page)
   return (string.gsub(template, '@(%u+)@', values))
 end
@@ -112,12 +120,15 @@ class Dispatch:
 
 
 def _template(stage: str) -> str:
-    """A message of a stage, with `@SCAN@`, `@PAGE@` and `@ID@` where these go: what the gate reads, and no more."""
+    """A message of a stage, with `@SCAN@`, `@PAGE@`, `@ID@`, `@RUN@` where these go: what the gate reads, no more.
+
+    The run stands among the headers, because the gate of an older worker overlooks those that it does not know.
+    """
     arguments = f'{{"scan_id": "@SCAN@", "stage": "{stage}", "page": @PAGE@}}'
     message = {
         "body": f"[[], {arguments}, {{}}]",
         "content-type": "application/json",
-        "headers": {"id": "@ID@", "task": PAGE_TASK},
+        "headers": {"id": "@ID@", "task": PAGE_TASK, "traceparent": "@RUN@"},
         "properties": {},
     }
-    return json.dumps(message)
+    return json.dumps(message).replace('"@RUN@"', "@RUN@")

@@ -79,7 +79,11 @@ def feed(workshop: Workshop, scan_id: str, stage_name: str, settled: Iterable[in
         checkpoint: Checkpoint = workshop.checkpoint_file(scan_id, name).read()
         near = _beside(pages, context_of(workshop.stage(name)))
         candidates = ready(workshop, scan_id, name, near.intersection(checkpoint.pending()))
-        put = len(list(workshop.queue(scan_id, name).put(sorted(candidates))))
+        if not candidates:
+            continue
+        queue = workshop.queue(scan_id, name)
+        queue.name_run(checkpoint.run)
+        put = len(list(queue.put(sorted(candidates))))
         if put:
             fed[name] = put
     return fed

@@ -22,8 +22,9 @@ from kombu.transport import redis
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from checkpointing.errors import in_one_line
+from checkpointing.run_ids import Run
 from worker.dispatch import PAGE_TASK
-from worker.messages import PageMessage
+from worker.messages import PageMessage, PageName
 from worker.registry import STAGES
 
 # Ours have about two hundred; those that Celery puts back a thousand.
@@ -55,6 +56,8 @@ class _Part(BaseModel):
 class _Headers(_Part):
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
     task: Literal["page.process"]
+    # The run that asked for the page.
+    traceparent: Run | None = None
     # Ours never set these.
     eta: None = None
     expires: None = None
@@ -74,7 +77,7 @@ class _Envelope(_Part):
 
 
 # Positional arguments, named ones, and what Celery embeds: callbacks and the like. Of the first and last, none.
-_Body = tuple[Annotated[list[Any], Field(max_length=0)], PageMessage, dict[str, None]]
+_Body = tuple[Annotated[list[Any], Field(max_length=0)], PageName, dict[str, None]]
 _BODY: TypeAdapter[_Body] = TypeAdapter(_Body)
 
 
@@ -111,12 +114,14 @@ def admit(raw: bytes, stage: str, limits: Limits = _NO_LIMITS) -> bytes:
         raise RefusedError("body: it is not base64") from None
     if page.stage != stage:
         raise RefusedError(f"it is for the stage '{page.stage}'")
-    return _message(envelope.headers.id, page, limits)
+    run = envelope.headers.traceparent
+    return _message(envelope.headers.id, PageMessage(**page.model_dump(), run=run), limits)
 
 
 def _message(task_id: str, page: PageMessage, limits: Limits) -> bytes:
     """A message as Celery's protocol 2 has it."""
-    arguments = page.model_dump()
+    arguments = page.model_dump(exclude={"run"})
+    named = {"traceparent": page.run} if page.run else {}
     message = {
         "body": json.dumps([[], arguments, {}]),
         "content-type": "application/json",
@@ -137,6 +142,8 @@ def _message(task_id: str, page: PageMessage, limits: Limits) -> bytes:
             # only where it is a dict.
             "kwargsrepr": repr(arguments),
             "ignore_result": True,
+            # As OpenTelemetry reads it too.
+            **named,
         },
         "properties": {
             "correlation_id": task_id,

@@ -57,7 +57,7 @@ class Healer:
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
         self._token = new_token()
-        self._looked_at: dict[tuple[str, str], float] = {}
+        self._looked_at: dict[tuple[str, str], tuple[float, float]] = {}
         self._seen_before: dict[tuple[str, str], _Look] = {}
 
     def heal(self, scan_id: str, stage: str) -> Healed:
@@ -98,6 +98,9 @@ class Healer:
         attempts = self._keep_attempts(checkpoint, ended)
         queue.raise_attempts({page: attempts[page] for page in lost & attempts.keys()})
         queue.forget_dispatched(lost)
+        if lost:
+            # A flushed server has forgotten that too.
+            queue.name_run(checkpoint.run)
         # Those of a dead worker waited long enough; those of a flushed server are a whole book.
         put = queue.put_first if len(lost) <= _FEW else queue.put
         return Healed(adopted, list(put(sorted(lost))))
@@ -123,12 +126,17 @@ class Healer:
         return True
 
     def _seconds_to_the_next_look(self, scan_id: str, stage: str) -> float:
-        """How long to stay elected. Where many stages are open it takes minutes to come round."""
+        """How long to stay elected. Where many stages are open it takes minutes to come round.
+
+        The last two rounds must have been as long: one alone may have been a pause of this process, and a healer
+        that dies after that must not keep the others away.
+        """
         now = time.monotonic()
-        since = now - self._looked_at.get((scan_id, stage), now)
-        self._looked_at[scan_id, stage] = now
+        looked_at, round_before = self._looked_at.get((scan_id, stage), (now, 0.0))
+        this_round = now - looked_at
+        self._looked_at[scan_id, stage] = now, this_round
         usual = self._workshop.settings.heal_seconds * _KEEP_LOCK_INTERVALS
-        return max(usual, min(_KEEP_LOCK_ROUNDS * since, _MOST_KEEP_SECONDS))
+        return max(usual, min(_KEEP_LOCK_ROUNDS * min(this_round, round_before), _MOST_KEEP_SECONDS))
 
     def _read(self, scan_id: str, stage: str) -> Checkpoint:
         file = self._workshop.checkpoint_file(scan_id, stage)

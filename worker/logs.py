@@ -48,6 +48,13 @@ class ScanLogFiles:
                 self._append(path, json.dumps(line, default=str).encode() + b"\n")
         return event
 
+    def close(self) -> None:
+        """Close the file that is open. The next line opens one."""
+        with self._lock:
+            if self._open is not None:
+                os.close(self._open[1])
+                self._open = None
+
     def _append(self, path: Path, line: bytes) -> None:
         with self._lock:
             if self._open is None or self._open[0] != path:
@@ -75,6 +82,23 @@ class ScanLogFiles:
         return scan.logs_dir / f"{stage}_{stamp}-{socket.gethostname()}-{pid}.jsonl"
 
 
+def note_for_scan(root: Path, scan_id: str, stage: str, message: str, **fields: Any) -> None:
+    """Write one line into a scan's log, from a process that logs nothing else. Never fails.
+
+    Args:
+        root: the storage root.
+        scan_id: the scan that it is about.
+        stage: likewise.
+        message: what happened.
+        fields: whatever else is to be known.
+    """
+    files = ScanLogFiles(root)
+    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+    event = {**fields, "scan_id": scan_id, "stage": stage, "level": "info", "event": message}
+    files(None, "info", stamp(None, "info", event))
+    files.close()
+
+
 def _renderer() -> Processor:
     """For a person at a terminal; elsewhere a form that programs read as well, made in a tenth of the time."""
     if sys.stderr.isatty():
@@ -99,6 +123,8 @@ def configure_logs(level: str, root: Path | None = None) -> None:
     files: list[Processor] = [ScanLogFiles(root)] if root is not None else []
     structlog.configure(
         processors=[
+            # What a line is about, where the code that logs it does not know: a client of a model knows no page.
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *files,

@@ -9,10 +9,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
+from typing import Any
 
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 from redis.exceptions import RedisError
+from structlog.contextvars import bound_contextvars
 
 from checkpointing.errors import (
     PageError,
@@ -27,6 +29,8 @@ from checkpointing.inbox import Entry
 from checkpointing.models import Completion, FailedPage, Pause
 from checkpointing.money import usd
 from checkpointing.outputs import OutputFolder
+from checkpointing.run_ids import trace_id_of
+from worker import tracing
 from worker.claims import Claim
 from worker.flow import UPSTREAM, ready
 from worker.inputs import ScanInputs
@@ -90,12 +94,21 @@ def process_page(workshop: Workshop, message: PageMessage, tell: Callable[[str],
     total_pages = workshop.metadata(message.scan_id).total_pages
     if message.page > total_pages:
         raise UnknownNameError(f"there is no page {message.page}: {message.scan_id} has {total_pages} pages")
-    with workshop.claims.take(message.scan_id, message.stage, message.page) as claim:
+    about: dict[str, Any] = {"scan_id": message.scan_id, "stage": message.stage, "page": message.page}
+    run = message.run or ""
+    with (
+        bound_contextvars(**about, **({"run": trace_id_of(run)} if run else {})),
+        tracing.span("page", parent=run, **about) as span,
+        workshop.claims.take(message.scan_id, message.stage, message.page) as claim,
+    ):
         metrics().claim(message.stage, "held" if claim is None else "taken")
         if claim is None:
             tell("somebody else has this page")
+            span.set(outcome=Outcome.HELD.value)
             return Outcome.HELD
-        return _Attempt(workshop, message, claim, tell).run()
+        outcome = _Attempt(workshop, message, claim, tell).run()
+        span.set(outcome=outcome.value, attempt=claim.attempt)
+        return outcome
 
 
 class _Attempt:
@@ -240,4 +253,5 @@ class _Attempt:
         return self._workshop.spent_on(self._message.scan_id, self._message.stage, self._page)
 
     def _hand_over(self, entry: Entry) -> None:
-        self._claim.hand_over(entry, self._workshop.inbox(self._message.scan_id, self._message.stage))
+        inbox = self._workshop.inbox(self._message.scan_id, self._message.stage)
+        self._claim.hand_over(entry, inbox, self._message.run or "")

@@ -93,12 +93,22 @@ class PageQueue:
         self._waiting = keys.waiting(scan_id, stage)
         self._dispatched = keys.dispatched(scan_id, stage)
         self._turns = keys.turns(stage)
+        self._run = keys.run(scan_id, stage)
         self._attempts = keys.attempts(scan_id, stage)
         self._claim_start = keys.claim(scan_id, stage, 0)[: -len("0")]
         self._put: Any = redis.register_script(_PUT)
         self._put_first: Any = redis.register_script(_PUT_FIRST)
         self._ensure_turn: Any = redis.register_script(_ENSURE_TURN)
         self._raise_attempts: Any = redis.register_script(_RAISE_ATTEMPTS)
+
+    def name_run(self, run: str) -> None:
+        """Have the messages that are made from now on name a run. An empty one, which is none, changes nothing.
+
+        Raises:
+            RedisError: the broker failed.
+        """
+        if run:
+            self._redis.set(self._run, run)
 
     def put(self, pages: Iterable[int], *, later: bool = False) -> Iterator[int]:
         """Enqueue the pages that wait nowhere and that nobody holds, yielding each that went in.
@@ -175,7 +185,7 @@ class PageQueue:
 
     def close(self) -> None:
         """Drop whatever waits, and what was noted: the stage has ended, or was called off."""
-        self._redis.delete(self._waiting, self._dispatched, self._attempts)
+        self._redis.delete(self._waiting, self._dispatched, self._attempts, self._run)
         self._redis.lrem(self._turns, 0, self._scan_id)
         for _, raw in self._listed():
             self._redis.lrem(self._messages, 0, raw)

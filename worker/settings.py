@@ -145,6 +145,9 @@ class Settings(BaseSettings):
     metrics_host: Annotated[
         str, Field(description="Address that it listens on; whoever reaches it may read.", min_length=1)
     ] = "127.0.0.1"
+    tracing: Annotated[
+        bool, Field(description="Traces by OpenTelemetry, sent where `OTEL_…` say; needs `leafmark[otel]`.")
+    ] = False
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least level that is logged.")
     ] = "INFO"

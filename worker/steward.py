@@ -16,6 +16,8 @@ from checkpointing.errors import InputError, LeafmarkError, UnknownNameError
 from checkpointing.identity import process_name
 from checkpointing.inbox import Inbox
 from checkpointing.keys import split_inbox_name
+from checkpointing.run_ids import trace_id_of
+from worker import tracing
 from worker.flow import feed
 from worker.healing import Healer
 from worker.metrics.events import metrics
@@ -127,6 +129,16 @@ class Steward:
                 rejected=commit.rejected,
                 seconds=round(commit.seconds, 4),
                 summary=commit.summary,
+                runs=[trace_id_of(run) for run in commit.runs],
+            )
+            tracing.record(
+                "commit",
+                commit.seconds,
+                runs=commit.runs,
+                scan_id=scan_id,
+                stage=stage,
+                completed=len(commit.completed),
+                quarantined=len(commit.failed),
             )
             metrics().committed(stage, commit.seconds, len(commit.completed) + len(commit.failed))
             self._feed_later_stages(scan_id, stage, [*commit.completed, *commit.failed])

@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from worker import tracing
 from worker.metrics.server import serving_metrics
 from worker.settings import Settings
 from worker.steward import Steward
@@ -79,5 +80,7 @@ def _serve(settings: Settings, app: Any, serves: Mapping[str, int], worker: int)
     def wait(seconds: float) -> bool:
         return stopping.wait(seconds) or os.getppid() != worker
 
+    tracing.start(settings, "steward")
     with serving_metrics(settings, worker):
         Steward(Workshop(settings, app), serves).run(wait)
+    tracing.stop()

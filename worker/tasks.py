@@ -2,6 +2,7 @@
 
 import time
 from functools import cache
+from typing import Any
 
 import structlog
 from pydantic import ValidationError
@@ -28,11 +29,12 @@ def workshop() -> Workshop:
 _REQUEST = "worker.task_events:PageRequest"
 
 
-@app.task(name=PAGE_TASK, Request=_REQUEST)  # type: ignore[untyped-decorator]  # Celery publishes no types
-def process(**arguments: object) -> str:
+@app.task(name=PAGE_TASK, bind=True, Request=_REQUEST)  # type: ignore[untyped-decorator]  # Celery publishes no types
+def process(task: Any, /, **arguments: object) -> str:
     """Do one page of one stage of one scan.
 
     Args:
+        task: Celery's; the run stands among the headers of its message.
         arguments: `scan_id`, `stage` and `page`, as in `PageMessage`.
 
     Returns:
@@ -40,7 +42,7 @@ def process(**arguments: object) -> str:
         complete, why, after a colon. `worker.task_events` tells Flower by that.
     """
     try:
-        message = PageMessage.model_validate(arguments)
+        message = PageMessage.model_validate({"run": task.request.get("traceparent"), **arguments})
     except ValidationError as error:
         faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
         return _refuse("; ".join(faults))

@@ -7,6 +7,7 @@ import typer
 
 from producer import completion
 from producer.moving_in import take_in
+from worker import tracing
 from worker.app import make_app
 from worker.settings import Settings
 from worker.workshop import Workshop
@@ -46,7 +47,8 @@ Password = Annotated[str | None, typer.Option(help="Password of an encrypted PDF
 
 
 def open_workshop(settings: Settings) -> Workshop:
-    """The deployment that the settings describe. Nothing is connected yet; `opened` closes what was."""
+    """The deployment that the settings describe. Nothing is connected yet; `opened` closes it and sends traces."""
     workshop = Workshop(settings, make_app(settings), take_in=take_in)
     opened.callback(workshop.close)
+    opened.callback(tracing.stop)
     return workshop

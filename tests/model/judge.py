@@ -99,8 +99,7 @@ class Judge:
             self.insist(entry.settled, f"{kind} of page {entry.page} left the inbox without being merged")
         new = [(entry_id, fields) for entry_id, fields in found if entry_id not in self._entries]
         for entry_id, fields in new:
-            [raw] = fields.values()
-            told = json.loads(raw)
+            told = _told(fields)
             self._entries[entry_id] = Entry(told["page"], told.get("sha256"))
             for deed in self._deeds:
                 _owe(deed, told["page"], told.get("sha256"), told.get("cost_usd"))
@@ -214,7 +213,7 @@ class Judge:
 
     def _completions(self) -> list[tuple[int, str | None, float | None]]:
         found: Any = self._redis.xrange(self._stream)
-        told = [json.loads(raw) for _, fields in found for raw in fields.values()]
+        told = [_told(fields) for _, fields in found]
         return [(each["page"], each.get("sha256"), each.get("cost_usd")) for each in told]
 
     def _hash_of(self, page: int) -> str | None:
@@ -222,6 +221,13 @@ class Judge:
             return hashlib.sha256(self._output_path(page).read_bytes()).hexdigest()
         except OSError:
             return None
+
+
+def _told(fields: dict[bytes, bytes]) -> dict[str, Any]:
+    """What an entry of the inbox says; the run that stands beside it is not its matter."""
+    [raw] = [raw for name, raw in fields.items() if name != b"run"]
+    told: dict[str, Any] = json.loads(raw)
+    return told
 
 
 def _owe(deed: Deed, page: int, sha256: str | None, cost: float | None) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from tests.security.conftest import SCAN, STAGE
 
 PICKLE = b"cos\nsystem\n(S'touch owned'\ntR."
+RUN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 _EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
@@ -118,6 +119,7 @@ WRONG_ARGUMENTS: dict[str, Any] = {
     "a page that is no number": page(1, page=float("nan")),
     "a page that is text": page(1, page="1"),
     "no object": [1],
+    "a run, which stands among the headers": page(1, run=RUN),
 }
 
 # These are well formed, and refused where the scan is looked up.
@@ -158,6 +160,10 @@ WRONG_HEADERS: dict[str, dict[str, Any]] = {
     "a date far off": message(headers={"eta": "9999-12-31T23:59:59+00:00"}),
     "an end that is none": message(headers={"expires": "never"}),
     "an end long ago": message(headers={"expires": "1999-12-31T23:59:59"}),
+    "a run that is none": message(headers={"traceparent": "x"}),
+    "a run that is a list": message(headers={"traceparent": [RUN]}),
+    "a run with more behind it": message(headers={"traceparent": f"{RUN}\n"}),
+    "a run of another version": message(headers={"traceparent": RUN.replace("00-", "ff-", 1)}),
     "a group": message(headers={"group": "x", "group_index": "y"}),
     "a callback": message(body=body(page(1), embed={"callbacks": [_signature(2)]})),
     "a callback that is none": message(body=body(page(1), embed={"callbacks": [7]})),
@@ -182,6 +188,7 @@ DISARMED: dict[str, dict[str, Any]] = {
     "a way to another queue": {"properties": {"delivery_info": {"exchange": "x", "routing_key": "../x"}}},
     "delivery that is text": {"properties": {"delivery_info": "x"}},
     "compression": {"headers": {"compression": "zlib"}},
+    "what else there is of a trace": {"headers": {"tracestate": ["x"], "baggage": "a=b", "traceparent": RUN}},
     "stamps": {"headers": {"stamped_headers": ["x"], "stamps": 7}},
     "an unknown encoding": {"content-encoding": [1]},
     "reprs that are none": {"headers": {"argsrepr": [1], "kwargsrepr": {"a": 1}, "origin": 7, "lang": 7}},

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from checkpointing.ledger import Call, Ledger, new_attempt
 from checkpointing.models import now
 from checkpointing.money import dollars, micro, usd
+from worker.llm.call_spans import record_call
 from worker.llm.client import ModelClient
 from worker.llm.errors import AnswerRefusedError, BudgetReachedError, ProviderError, ProviderRefusesError
 from worker.llm.estimate import likely_tokens_of, most_cost
@@ -145,9 +146,11 @@ class PaidCalls:
             if failures and (call := self._paid_earlier(page, question)) is not None:
                 return call
             call = self._booked(page, prompt, question)
+            started = time.monotonic()
             try:
                 raw = self._desk.client.send(self._desk.model, prompt)
             except CallFailedError as error:
+                record_call(call, time.monotonic() - started, error)
                 if not error.may_have_been_billed:
                     self._withdraw(call)
                 failures += 1
@@ -157,7 +160,8 @@ class PaidCalls:
                     self._desk.rest.take(error.retry_after_seconds)
                     raise
                 time.sleep(pause)
-            except (AnswerRefusedError, ProviderError, ProviderRefusesError):
+            except (AnswerRefusedError, ProviderError, ProviderRefusesError) as error:
+                record_call(call, time.monotonic() - started, error)
                 # The provider did not take it: it cannot have been billed.
                 self._withdraw(call)
                 raise
@@ -263,6 +267,7 @@ class PaidCalls:
                 "answer": raw.body,
             }
         )
+        record_call(answered, raw.seconds)
         self._keep(answered)
         metrics().spent(self._stage, cost)
         self._meter.settle(call.attempt, cost)

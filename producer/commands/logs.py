@@ -1,0 +1,94 @@
+"""`producer logs`."""
+
+import os
+import sys
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from producer.commands import options
+from producer.commands.options import ScanId
+from producer.commands.waiting import INTERRUPTED
+from producer.console import notes
+from producer.log_files import LogFiles
+from producer.log_follow import follow_lines, nothing_is_left, show_new
+from producer.log_lines import LogLine, Wanted, as_json_line, as_line, parse_level, parse_run, parse_since
+from producer.run import interruptible
+from worker.registry import STAGES
+from worker.scan import check_scan_id
+from worker.settings import load_settings
+
+_COLOURS = {"warning": typer.colors.YELLOW, "error": typer.colors.RED, "critical": typer.colors.RED}
+
+
+def logs_command(
+    scan_id: ScanId,
+    stage: Annotated[str | None, typer.Option(help="Only lines about this stage.")] = None,
+    page: Annotated[int | None, typer.Option(min=1, help="Only lines about this page.")] = None,
+    run: Annotated[
+        str, typer.Option(metavar="ID", help="Only lines of this run; the beginning of its id will do.")
+    ] = "",
+    level: Annotated[
+        str, typer.Option(metavar="LEVEL", help="Least level: debug, info, warning, error.")
+    ] = "debug",
+    since: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="Lines from then on: 10m, 2h, 1d, or a date and time.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with lines that come.")] = False,
+    until_done: Annotated[
+        bool, typer.Option("--until-done", help="Follow until the stage, or all of them, have nothing left to do.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the lines as they are: JSON, one each.")] = False,
+) -> None:
+    """Show what workers, stewards and producers have logged about a scan, on all machines, in order of time.
+
+    Reads files only; works with Redis down. Lines that are torn or not Leafmark's are passed over and counted.
+
+    Example: `producer logs moby-dick --page 12 --since 2h`
+
+    Example: `producer logs moby-dick --stage correction --level warning --follow`
+    """
+    workshop = options.open_workshop(load_settings())
+    workshop.metadata(check_scan_id(scan_id))
+    if stage is not None:
+        workshop.stage(stage)
+    moment = None if since is None else parse_since(since, datetime.now(UTC))
+    wanted = Wanted(stage, page, parse_run(run) if run else "", parse_level(level), moment)
+    files = LogFiles(workshop.scan(scan_id).logs_dir, stage, moment)
+    show = _show_json if as_json else _show
+    stages = [stage] if stage is not None else list(STAGES)
+
+    def is_done() -> bool:
+        return until_done and nothing_is_left(workshop, scan_id, stages)
+
+    ended = False
+    try:
+        with interruptible():
+            if follow or until_done:
+                follow_lines(files, wanted, show, is_done, sys.stdout.flush)
+            elif not show_new(files, wanted, show):
+                notes.print(f"{scan_id}: no such lines are in its logs")
+            sys.stdout.flush()
+        ended = not (follow or until_done)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError:
+        # Whoever reads has seen enough, as `head` has. What is left in the buffer must not fail at the very end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    finally:
+        for problem in files.problems(ended=ended):
+            notes.print(problem)
+
+
+def _show(line: LogLine) -> None:
+    sys.stdout.write(f"{as_line(line, _styled)}\n")
+
+
+def _show_json(line: LogLine) -> None:
+    sys.stdout.write(f"{as_json_line(line)}\n")
+
+
+def _styled(text: str, level: str) -> str:
+    plain = not sys.stdout.isatty() or "NO_COLOR" in os.environ or level not in _COLOURS
+    return text if plain else typer.style(text, fg=_COLOURS[level])

@@ -1,0 +1,169 @@
+"""`producer logs`: what it shows, when it ends, and how it goes on with what comes."""
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from checkpointing.models import Status
+from producer import log_follow
+from producer.cli import app
+from producer.log_files import LogFiles
+from producer.log_follow import follow_lines, nothing_is_left
+from producer.log_lines import Wanted
+from tests.shop import SCAN, STAGE, Shop, make_shop, take_commands
+from tests.waiting import wait_until
+from worker.logs import note_for_scan
+
+RUN, OTHER_RUN = "a" * 32, "b" * 32
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    made = make_shop(tmp_path / "scans", monkeypatch)
+    made.write_scan()
+    take_commands(made, monkeypatch)
+    monkeypatch.setattr(log_follow, "_POLL_SECONDS", 0.01)
+    return made
+
+
+def note(shop: Shop, message: str, **fields: Any) -> None:
+    note_for_scan(shop.root, SCAN, STAGE, message, **fields)
+
+
+def logs(*arguments: str, expect: int = 0) -> list[str]:
+    done = CliRunner().invoke(app, ["logs", SCAN, *arguments])
+    assert done.exit_code == expect, done.output
+    return done.stdout.splitlines()
+
+
+def test_lines_are_shown_in_their_order(shop: Shop) -> None:
+    note(shop, "first", page=1, run=RUN)
+    note(shop, "second", page=2)
+    first, second = logs()
+    assert re.fullmatch(rf"\S+ \S+  info     {STAGE}  page 1  first  run=aaaaaaaa worker=\S+", first)
+    assert "second" in second
+
+
+def test_only_what_was_asked_for_is_shown(shop: Shop) -> None:
+    note(shop, "first", page=1, run=RUN)
+    note(shop, "second", page=2, run=OTHER_RUN)
+    note(shop, "commit", runs=[RUN, OTHER_RUN])
+    assert len(logs("--stage", STAGE)) == 3
+    (line,) = logs("--page", "2")
+    assert "second" in line
+    assert ["first" in line or "commit" in line for line in logs("--run", "aaaa")] == [True, True]
+    assert logs("--level", "error") == []
+    assert len(logs("--since", "1h")) == 3
+    assert logs("--since", "2999-01-01") == []
+
+
+def test_as_json_the_lines_are_those_of_the_files(shop: Shop) -> None:
+    note(shop, "first", page=1, error="x\ny")
+    (path,) = (shop.root / SCAN / "logs").iterdir()
+    assert logs("--json") == path.read_text().splitlines()
+    assert json.loads(logs("--json")[0])["error"] == "x\ny"
+
+
+def test_where_nothing_was_logged_it_is_said(shop: Shop) -> None:
+    done = CliRunner().invoke(app, ["logs", SCAN])
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr == f"{SCAN}: no such lines are in its logs\n"
+    assert not (shop.root / SCAN / "logs").exists()
+
+
+def test_lines_that_are_none_are_counted_on_stderr(shop: Shop) -> None:
+    note(shop, "first")
+    (path,) = (shop.root / SCAN / "logs").iterdir()
+    path.write_bytes(path.read_bytes() + b"\x1b[2J torn")
+    done = CliRunner().invoke(app, ["logs", SCAN])
+    assert "first" in done.stdout
+    assert done.stderr == "1 line was passed over: torn, or not Leafmark's\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "why"),
+    [
+        (["logs", "a-bok"], 4, "did you mean 'a-book'"),
+        (["logs", "../x"], 3, "scan id"),
+        (["logs", SCAN, "--stage", "nonsense"], 4, "nonsense"),
+        (["logs", SCAN, "--level", "loud"], 3, "the levels are"),
+        (["logs", SCAN, "--run", "x"], 3, "run's id"),
+        (["logs", SCAN, "--since", "soon"], 3, "how long ago"),
+    ],
+)
+@pytest.mark.usefixtures("shop")
+def test_what_cannot_be_is_said(arguments: list[str], code: int, why: str) -> None:
+    failed = CliRunner().invoke(app, arguments).exception
+    assert getattr(failed, "exit_code", None) == code
+    assert why in str(failed)
+
+
+@pytest.fixture
+def followed(shop: Shop) -> Iterator[tuple[list[str], threading.Event]]:
+    """What a follower shows, and what ends it."""
+    shown: list[str] = []
+    done = threading.Event()
+    files = LogFiles(shop.root / SCAN / "logs")
+    show: Callable[..., None] = lambda line: shown.append(line.message)  # noqa: E731  # its type is wanted
+    thread = threading.Thread(target=follow_lines, args=(files, Wanted(), show, done.is_set, bool))
+    thread.start()
+    yield shown, done
+    done.set()
+    thread.join(10)
+
+
+def test_lines_and_files_that_come_are_shown(shop: Shop, followed: tuple[list[str], threading.Event]) -> None:
+    shown, done = followed
+    folder = shop.root / SCAN / "logs"
+    note(shop, "first")
+    wait_until(lambda: shown == ["first"], 10, "the first line")
+    (path,) = folder.iterdir()
+    line = path.read_bytes().replace(b"first", b"second")
+    with path.open("ab", buffering=0) as file:
+        file.write(line[:30])
+        (folder / f"{STAGE}_other-host-1.jsonl").write_bytes(line.replace(b"second", b"of a new file"))
+        wait_until(lambda: len(shown) == 2, 10, "the new file")
+        file.write(line[30:])
+    wait_until(lambda: shown == ["first", "of a new file", "second"], 10, "the line that was half written")
+    note(shop, "the last one")
+    done.set()
+    wait_until(lambda: shown[-1] == "the last one", 10, "the line that was there at the end")
+
+
+def test_until_done_ends_with_the_stage(shop: Shop) -> None:
+    shop.ask_for((1, 1))
+    assert not nothing_is_left(shop.another_workshop(), SCAN, [STAGE])
+    assert nothing_is_left(shop.another_workshop(), SCAN, [])
+    shop.process(1)
+    shop.commit()
+    assert nothing_is_left(shop.another_workshop(), SCAN, [STAGE])
+    note(shop, "all done")
+    assert "all done" in logs("--stage", STAGE, "--until-done")[-1]
+
+
+def test_a_stage_that_is_paused_or_called_off_has_nothing_under_way(shop: Shop) -> None:
+    shop.ask_for((1, 3))
+    file = shop.workshop.checkpoint_file(SCAN, STAGE)
+    with file.exclusive() as checkpoint:
+        assert checkpoint.pause("no money")
+        file.save(checkpoint)
+    assert checkpoint.status is Status.PAUSED
+    assert nothing_is_left(shop.another_workshop(), SCAN, [STAGE])
+    shop.open_stages.remove(SCAN, STAGE)
+    assert nothing_is_left(shop.another_workshop(), SCAN, [STAGE])
+
+
+def test_ctrl_c_ends_it_with_130(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    note(shop, "first")
+
+    def interrupt(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("producer.log_follow.time.sleep", interrupt)
+    assert "first" in logs("--follow", expect=130)[0]

@@ -1,0 +1,283 @@
+"""The id of a run: from the enqueue through message, page and inbox to the commit, and past whatever is forged."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from pydantic import ValidationError
+from structlog.testing import capture_logs
+
+from checkpointing.models import Completion
+from checkpointing.run_ids import new_run, run_in, same_run, trace_id_of
+from producer.cancel import cancel
+from producer.enqueue import enqueue, requests_through
+from producer.request import Request
+from producer.reset import reset
+from tests.security.forging import message, raw
+from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.stages import CopyStage, Stamp, stamp
+from worker import tasks
+from worker.gate import RefusedError, admit
+from worker.healing import Healer
+from worker.logs import configure_logs
+from worker.messages import PageMessage
+from worker.process import process_page
+from worker.registry import STAGES
+from worker.steward import Steward
+
+RUN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+FORGED: list[Any] = [
+    "",
+    "x",
+    TRACE,
+    RUN.upper(),
+    RUN + "\n",
+    RUN[:-1],
+    RUN + "-00",
+    RUN.replace("00-", "01-", 1),
+    RUN.replace("-01", "-ff"),
+    RUN.replace("-", "_"),
+    f"00-{'0' * 32}-b7ad6b7169203331-01",
+    f"00-{TRACE}-{'0' * 16}-01",
+    RUN.replace("0af7", '"}{"'),
+    RUN.replace("0af7", "\u0660af7"),
+    7,
+    True,
+    [RUN],
+    {"run": RUN},
+]
+ALL = Request(SCAN, STAGE)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    for module in ("enqueue", "cancel", "reset"):
+        monkeypatch.setattr(f"producer.{module}.check_broker", bool)  # the fake broker has no address
+    made = make_shop(tmp_path / "scans", monkeypatch)
+    made.write_scan()
+    monkeypatch.setattr(tasks, "workshop", lambda: made.workshop)
+    return made
+
+
+@pytest.fixture
+def configured(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Logging as a worker sets it up; afterwards as it was."""
+    root_logger = logging.getLogger()
+    before = (root_logger.handlers[:], root_logger.level)
+    root_logger.handlers.clear()
+    configure_logs("INFO", shop.root)
+    for name in ("process", "steward", "tasks"):
+        monkeypatch.setattr(f"worker.{name}.log", structlog.get_logger("a"))
+    yield
+    structlog.reset_defaults()
+    root_logger.handlers, root_logger.level = before
+
+
+def lines(shop: Shop, scan_id: str = SCAN) -> list[dict[str, Any]]:
+    found = sorted((shop.root / scan_id / "logs").glob("*.jsonl"))
+    return [json.loads(line) for path in found for line in path.read_text().splitlines()]
+
+
+def named_by_messages(shop: Shop, stage: str = STAGE) -> list[str | None]:
+    """The run that each message in Celery's queue names, as the gate lets it through."""
+    messages: Any = shop.redis.lrange(shop.workshop.keys.queue(stage), 0, -1)
+    return [json.loads(admit(each, stage))["headers"].get("traceparent") for each in messages]
+
+
+def test_each_run_has_an_id_of_its_own_and_its_stages_share_the_trace() -> None:
+    first, second = new_run(), new_run()
+    assert run_in(first) == first
+    assert trace_id_of(first) != trace_id_of(second)
+    other_stage = same_run(first)
+    assert run_in(other_stage) == other_stage != first
+    assert trace_id_of(other_stage) == trace_id_of(first)
+    assert (trace_id_of(RUN), trace_id_of("")) == (TRACE, "")
+
+
+@pytest.mark.parametrize("forged", [*FORGED, None, b"\xff", RUN.encode() + b"\n"], ids=ascii)
+def test_what_is_no_run_is_none(forged: Any) -> None:
+    assert run_in(forged) == ""
+
+
+def test_an_enqueue_is_named_by_messages_checkpoint_and_log(shop: Shop) -> None:
+    enqueue(shop.workshop, ALL)
+    run = shop.checkpoint().run
+    assert trace_id_of(run) == trace_id_of(ALL.run)
+    assert named_by_messages(shop) == [run] * 5
+    (line,) = lines(shop)
+    assert (line["message"], line["run"], line["enqueued"]) == ("enqueued", trace_id_of(run), 5)
+
+
+def test_where_nothing_is_left_to_do_there_is_no_new_run(shop: Shop) -> None:
+    enqueue(shop.workshop, ALL)
+    for _ in range(5):
+        shop.process_next()
+    shop.commit()
+    again = Request(SCAN, STAGE)
+    enqueue(shop.workshop, again)
+    assert trace_id_of(shop.checkpoint().run) == trace_id_of(ALL.run) != trace_id_of(again.run)
+    assert len(lines(shop)) == 1
+
+
+def test_a_later_enqueue_names_the_messages_that_are_made_from_then_on(shop: Shop) -> None:
+    enqueue(shop.workshop, Request(SCAN, STAGE, end_page=2))
+    later = Request(SCAN, STAGE)
+    enqueue(shop.workshop, later)
+    assert len({*named_by_messages(shop)}) == 2
+    assert trace_id_of(shop.checkpoint().run) == trace_id_of(later.run)
+
+
+def test_a_stage_that_is_fed_names_its_own_request_of_the_same_run(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STAGES, CopyStage.name, lambda _settings: CopyStage())
+    first, second = requests_through(shop.workshop, Request(SCAN, STAGE), CopyStage.name)
+    for request in (first, second):
+        enqueue(shop.workshop, request)
+    shop.redis.delete(shop.workshop.keys.run(SCAN, CopyStage.name))
+    for _ in range(5):
+        shop.process_next()
+    Steward(shop.workshop).commit_inboxes()
+    assert named_by_messages(shop, CopyStage.name) == [second.run] * 5
+    assert trace_id_of(second.run) == trace_id_of(first.run)
+
+
+def test_after_a_flush_the_healed_pages_name_the_run_they_were_of(shop: Shop) -> None:
+    enqueue(shop.workshop, ALL)
+    run = shop.checkpoint().run
+    shop.redis.flushdb()
+    healer = Healer(shop.workshop)
+    for _ in range(2):
+        healer.heal(SCAN, STAGE)
+    assert named_by_messages(shop) == [run] * 5
+
+
+def test_a_checkpoint_of_an_older_version_names_no_run_and_is_healed(shop: Shop) -> None:
+    shop.ask_for((1, 5))
+    healer = Healer(shop.workshop)
+    for _ in range(2):
+        healer.heal(SCAN, STAGE)
+    assert named_by_messages(shop) == [None] * 5
+
+
+def test_what_ended_or_was_called_off_or_reset_names_no_run_any_more(shop: Shop) -> None:
+    key = shop.workshop.keys.run(SCAN, STAGE)
+    enqueue(shop.workshop, ALL)
+    assert shop.redis.exists(key)
+    cancel(shop.workshop, SCAN, STAGE)
+    assert (shop.redis.exists(key), shop.checkpoint().run) == (0, "")
+    enqueue(shop.workshop, Request(SCAN, STAGE))
+    assert shop.redis.exists(key)
+    reset(shop.workshop, SCAN, STAGE)
+    assert (shop.redis.exists(key), shop.checkpoint().run) == (0, "")
+    enqueue(shop.workshop, Request(SCAN, STAGE))
+    for _ in range(5):
+        shop.process_next()
+    shop.commit()
+    assert Healer(shop.workshop).heal(SCAN, STAGE).ended
+    assert shop.lasting_keys() == set()
+
+
+@pytest.mark.parametrize("forged", [each for each in FORGED if isinstance(each, str)], ids=ascii)
+def test_a_run_that_somebody_forged_in_redis_keeps_no_page_from_being_done(shop: Shop, forged: str) -> None:
+    shop.redis.set(shop.workshop.keys.run(SCAN, STAGE), forged)
+    list(shop.queue.put([1]))
+    assert named_by_messages(shop) == [None]
+    shop.process_next()
+    assert shop.output_path(1).exists()
+
+
+def test_a_run_of_the_wrong_type_keeps_no_page_from_being_done(shop: Shop) -> None:
+    shop.redis.lpush(shop.workshop.keys.run(SCAN, STAGE), RUN)
+    list(shop.queue.put([1]))
+    assert named_by_messages(shop) == [None]
+
+
+def test_the_gate_hands_on_the_run_and_nothing_else_of_a_trace() -> None:
+    traced = message(
+        {"scan_id": SCAN, "stage": STAGE, "page": 1},
+        headers={"traceparent": RUN, "tracestate": "x=y", "baggage": "a=b"},
+    )
+    made = json.loads(admit(raw(traced), STAGE))
+    assert made["headers"]["traceparent"] == RUN
+    assert "run" not in made["body"]
+    assert made["headers"].keys().isdisjoint({"tracestate", "baggage"})
+    # What Celery puts back comes through the gate again.
+    assert json.loads(admit(json.dumps(made).encode(), STAGE))["headers"]["traceparent"] == RUN
+
+
+@pytest.mark.parametrize("forged", FORGED, ids=ascii)
+def test_a_forged_run_is_refused_by_the_gate_and_by_the_message(shop: Shop, forged: Any) -> None:
+    named = {"scan_id": SCAN, "stage": STAGE, "page": 1}
+    with pytest.raises(RefusedError, match="traceparent"):
+        admit(raw(message(named, headers={"traceparent": forged})), STAGE)
+    with pytest.raises(RefusedError, match="run"):
+        admit(raw(message({**named, "run": RUN})), STAGE)
+    with pytest.raises(ValidationError):
+        PageMessage.model_validate({**named, "run": forged})
+    assert tasks.process(**named, run=forged).startswith("refused: run")
+    assert shop.stage.runs == []
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_message_without_a_run_is_valid() -> None:
+    named = {"scan_id": SCAN, "stage": STAGE, "page": 1}
+    assert "traceparent" not in json.loads(admit(raw(message(named)), STAGE))["headers"]
+    assert tasks.process(**named) == "complete"
+
+
+@pytest.mark.usefixtures("configured")
+def test_every_line_of_a_page_names_the_run_also_those_of_code_that_knows_no_page(shop: Shop) -> None:
+    def ask(page: int) -> Stamp:
+        structlog.get_logger("of a model's client").warning("call failed")
+        return stamp(page)
+
+    shop.stage.act = ask
+    process_page(shop.workshop, PageMessage(scan_id=SCAN, stage=STAGE, page=1, run=RUN))
+    shop.process(2)
+    said = [(line["page"], line["message"], line.get("run")) for line in lines(shop)]
+    assert said == [
+        (1, "call failed", TRACE),
+        (1, "page complete", TRACE),
+        (2, "call failed", None),
+        (2, "page complete", None),
+    ]
+    structlog.get_logger("of the next thing").info("no page any more")
+    assert len(lines(shop)) == 4
+
+
+def test_the_commit_names_the_runs_of_its_batch(shop: Shop) -> None:
+    shop.hand_over(shop.completion(3))
+    for page in (1, 2):
+        process_page(shop.workshop, PageMessage(scan_id=SCAN, stage=STAGE, page=page, run=RUN))
+    with capture_logs() as logged:
+        Steward(shop.workshop).commit_inboxes()
+    (line,) = [each for each in logged if each["event"] == "checkpoint committed"]
+    assert (line["completed"], line["runs"]) == (3, [TRACE])
+
+
+def test_an_entry_of_the_inbox_is_one_that_older_coordinators_read(shop: Shop) -> None:
+    process_page(shop.workshop, PageMessage(scan_id=SCAN, stage=STAGE, page=1, run=RUN))
+    ((_, fields),) = shop.redis.xrange(shop.workshop.keys.inbox(SCAN, STAGE))  # type: ignore[misc]  # async?
+    assert fields[b"run"] == RUN.encode()
+    # Older ones look for this field, and forbid what they do not know within it.
+    assert "run" not in json.loads(fields[b"completion"])
+    assert Completion.model_validate_json(fields[b"completion"]).page == 1
+
+
+def test_forged_runs_in_an_inbox_are_not_taken_over(shop: Shop) -> None:
+    completion = shop.completion(1).model_dump_json()
+    inbox = shop.workshop.keys.inbox(SCAN, STAGE)
+    for forged in (b"\xff", b"x\x1b[2J", RUN.upper().encode(), b"0" * 100_000):
+        shop.redis.xadd(inbox, {"completion": completion, "run": forged})
+    for _ in range(200):
+        shop.redis.xadd(inbox, {"completion": completion, "run": new_run()})
+    batch = shop.workshop.inbox(SCAN, STAGE).read(1000)
+    assert len(batch.entries) == 204
+    assert len(batch.runs) == 32
+    assert all(map(run_in, batch.runs))
