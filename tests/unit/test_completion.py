@@ -60,7 +60,8 @@ def test_nothing_is_offered_and_nothing_said_where_something_is_wrong(
 
 
 def test_stages_and_areas_are_offered() -> None:
-    assert completion.stages("") == ["ocr", "correction", "fix", "structure"]
+    # Other tests of this process may have registered one more.
+    assert completion.stages("")[:4] == ["ocr", "correction", "fix", "structure"]
     assert completion.stages("co") == ["correction"]
     assert completion.setting_names("ocr") == ["ocr_engine=", "ocr_lang="]
     assert completion.areas("st") == ["storage"]
