@@ -26,7 +26,8 @@
     const page = shown();
     if (page === null) {
       document.title = title;
-      if (last !== null) tileOf(last).focus();
+      // The browser may have put it on the tile before it told us, and the reader have moved it on.
+      if (last !== null && document.activeElement.closest("a.tile") === null) tileOf(last).focus();
       last = null;
       return;
     }
