@@ -5,6 +5,7 @@ import gc
 import json
 import os
 import signal
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -58,7 +59,7 @@ class Traced:
         with warnings.catch_warnings():
             # From Python 3.12 on: pytest's own threads wait, and the child needs none of their locks.
             warnings.simplefilter("ignore", DeprecationWarning)
-            self.pid = os.fork()
+            self.pid = _fork()
         if not self.pid:
             _be_traced(run, self._outlet)
         self._ended = False
@@ -222,7 +223,18 @@ def _ask_to_be_traced() -> None:
     except OSError:
         # The parent finds us gone.
         os._exit(1)
-    os.kill(os.getpid(), signal.SIGSTOP)
+    # To this thread and no other. One that something has started at the fork might take it, and stop the process
+    # without its tracer being told.
+    signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
+
+
+def _fork() -> int:
+    """Fork, with no garbage collected in the child: the calls of one run are those of the next."""
+    gc.disable()
+    pid = os.fork()
+    if pid:
+        gc.enable()
+    return pid
 
 
 def _be_traced(run: Callable[[Report], object], outlet: int) -> NoReturn:
@@ -232,8 +244,6 @@ def _be_traced(run: Callable[[Report], object], outlet: int) -> NoReturn:
         os.write(outlet, json.dumps(what).encode() + b"\n")
 
     try:
-        # Nobody's garbage is collected here: the calls of one run are those of the next.
-        gc.disable()
         signal.alarm(_MOST_SECONDS)
         _ask_to_be_traced()
         run(report)
