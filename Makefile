@@ -37,7 +37,7 @@ run: $(RUN_STAMP)
 	@$(BIN)/producer run "$(SCAN)"
 
 test: lint
-	$(BIN)/python -m pytest -n 6 --dist loadfile
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .
