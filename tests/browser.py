@@ -32,7 +32,12 @@ class Complaints:
         self.lines: list[str] = []
         page.on("console", self._note_console)
         page.on("pageerror", lambda error: self.lines.append(f"script: {error}"))
-        page.on("requestfailed", lambda request: self.lines.append(f"failed: {request.url}"))
+        page.on("requestfailed", self._note_failure)
+
+    def _note_failure(self, request: Any) -> None:
+        # Whoever leaves a page takes back what it has asked for.
+        if request.failure != "net::ERR_ABORTED":
+            self.lines.append(f"failed: {request.url} ({request.failure})")
 
     def _note_console(self, message: Any) -> None:
         if message.type in {"error", "warning"}:
