@@ -10,6 +10,9 @@ DEMO_BOOK := demo/the-rabbit-hole.pdf
 # variable silences an advertisement of the theme's.
 BUILD_SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --site-dir build/site
 
+# Tests start processes by the hundred. Where an environment forbids to keep compiled code, each would compile all of it.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-llm run test lint docs bench chaos clean
 
