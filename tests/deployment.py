@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -138,6 +138,15 @@ class Deployment:
         for path in (self.root / scan_id / "logs").glob(f"{self.stage}_*.jsonl"):
             lines += [json.loads(line) for line in path.read_text().splitlines()]
         return sorted(line["page"] for line in lines if line["message"] == "page complete")
+
+    def insist_on_pages_done(self, scan_id: str, pages: Iterable[int]) -> None:
+        """Insist that workers really worked on these pages and no others, each as often as it is named.
+
+        The line about a page is written once the page is handed over, and may be a moment behind the checkpoint.
+        """
+        wanted = sorted(pages)
+        self.wait(lambda: len(self.pages_done_in_logs(scan_id)) >= len(wanted), 10, "their lines in the logs")
+        assert self.pages_done_in_logs(scan_id) == wanted
 
     def attempts(self, scan_id: str, event: str = "begin") -> list[int]:
         """The pages that the `work` stage has begun (or ended), one entry each time, in the journal's order."""

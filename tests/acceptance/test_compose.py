@@ -177,7 +177,7 @@ def _known_workers(services: Services) -> dict[str, Any]:
 def test_the_services_do_a_book_through_all_stages(services: Services) -> None:
     assert services.deployment.checkpoint("slips")["status"] == "completed"
     assert (services.deployment.root / "slips" / "structured" / "metadata.json").exists()
-    assert services.deployment.pages_done_in_logs("slips") == list(range(1, PAGES + 1))
+    services.deployment.insist_on_pages_done("slips", range(1, PAGES + 1))
     assert "completed" in services.producer(*SERVICES["producer"]["command"])
 
 
