@@ -15,6 +15,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-llm run test lint docs bench chaos clean
+.PHONY: check-types check-tests check-docs check-style check-imports check-compose
 
 help:
 	@echo "make demo             OCR a sample book on this machine, with nothing else set up"
@@ -42,13 +43,29 @@ run: $(RUN_STAMP)
 test: lint
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
+# Two at a time. That the tests can be collected is checked here, because it leaves them compiled for those who run
+# them: four processes would each compile them all.
 lint: $(DEV_STAMP)
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync $(addprefix check-,types tests docs style imports compose)
+
+check-types:
+	$(BIN)/mypy
+
+check-tests:
+	@found=$$($(BIN)/python -m pytest --collect-only -qqq) || { echo "$$found"; exit 1; }
+
+check-docs:
+	$(BUILD_SITE)
+
+check-style:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+
+check-imports:
 	$(BIN)/lint-imports
+
+check-compose:
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
-	$(BUILD_SITE)
 
 docs: $(DEV_STAMP)
 	@$(BUILD_SITE)
@@ -75,10 +92,10 @@ $(DEMO_BOOK): $(RUN_STAMP) $(wildcard sample/*.py)
 $(RUN_STAMP): pyproject.toml constraints.txt
 	@echo "Setting up .venv ..." >&2
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sample]'
+	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[sample]'
 	@touch $@
 
 $(DEV_STAMP): $(RUN_STAMP)
 	@echo "Setting up the tools for development ..." >&2
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
