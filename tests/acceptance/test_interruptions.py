@@ -42,7 +42,11 @@ def _lock_holder(deployment: Deployment, workers: list[Process]) -> Process | No
     token = deployment.redis.get(deployment.keys.commit(SCAN, "ocr"))
     if not isinstance(token, bytes):
         return None
-    group = os.getpgid(int(token.split(b":")[-2]))
+    try:
+        group = os.getpgid(int(token.split(b":")[-2]))
+    except ProcessLookupError:
+        # It was killed, and its lock has not run out yet.
+        return None
     return next((worker for worker in workers if worker.pid == group), None)
 
 
