@@ -2,16 +2,14 @@
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from checkpointing.atomic import make_folder, write_durably
 from checkpointing.errors import StorageError
 from checkpointing.ledger import LEDGER_FOLDER
 from checkpointing.models import now
-
-Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]
+from checkpointing.money import Dollars
 
 
 class Budget(BaseModel):

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 
 from redis import Redis
 
-from checkpointing.errors import CheckpointError
+from checkpointing.budget import read_budget
+from checkpointing.errors import CheckpointError, StorageError
 from checkpointing.file import CheckpointFile
 from checkpointing.identity import new_token
 from checkpointing.inbox import Batch, Entry, Inbox
@@ -171,7 +172,7 @@ class Coordinator:
         if entry.page > (checkpoint.total_pages or self._total_pages):
             return None
         if isinstance(entry, Pause):
-            return checkpoint.pause(entry.reason)
+            return not self._is_overtaken(entry) and checkpoint.pause(entry.reason)
         spent = entry.ledger_micro
         paid = spent is not None and checkpoint.note_ledger({entry.page: spent})
         if isinstance(entry, FailedPage):
@@ -179,3 +180,13 @@ class Coordinator:
         if not self._outputs.holds(entry.page, entry.sha256):
             return None
         return checkpoint.complete(entry.page, entry.record(), counts=spent is None) or paid
+
+    def _is_overtaken(self, pause: Pause) -> bool:
+        """Whether a larger budget was set since a worker found that there was no room in the old one."""
+        if pause.budget_usd is None:
+            return False
+        try:
+            budget = read_budget(self._file.scan_dir)
+        except StorageError:
+            return False
+        return budget is not None and budget > pause.budget_usd

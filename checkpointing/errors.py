@@ -4,6 +4,8 @@ Each message is one line for a person: what is wrong, and what to do. `exit_code
 ends with when the error reaches it.
 """
 
+from decimal import Decimal
+
 EXIT_CODES = {
     0: "done; or nothing to do",
     1: "an error nobody foresaw: please report it with the output of `--debug`",
@@ -66,9 +68,14 @@ class StageFailedError(LeafmarkError):
 
 
 class StagePausedError(LeafmarkError):
-    """A stage waits for a person: its budget is reached, or a provider refuses."""
+    """A stage waits for a person: its budget is reached, or a provider refuses.
+
+    Attributes:
+        budget_usd: the budget that was reached, in USD; None where it waits for something else.
+    """
 
     exit_code = 11
+    budget_usd: Decimal | None = None
 
 
 class CheckpointError(LeafmarkError):

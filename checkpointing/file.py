@@ -73,6 +73,7 @@ class CheckpointFile:
 
     def __init__(self, scan_dir: Path, stage: str, outputs: OutputFolder) -> None:
         self.path = scan_dir / "checkpoints" / f"{stage}.json"
+        self.scan_dir = scan_dir
         self.scan_id = scan_dir.name
         self.stage = stage
         self._outputs = outputs

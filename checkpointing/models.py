@@ -27,7 +27,7 @@ from pydantic import (
 )
 
 from checkpointing.errors import InvariantError, in_one_line
-from checkpointing.money import add_usd, usd
+from checkpointing.money import Dollars, add_usd, usd
 from checkpointing.run_ids import run_in
 
 CHECKPOINT_VERSION = "2.0"
@@ -158,6 +158,8 @@ class Pause(BaseModel):
     page: PageNumber
     reason: Words
     worker: Words = ""
+    budget_usd: Dollars | None = None
+    """The budget that was reached, in USD. The pause is for nothing once a larger one is in force."""
 
 
 class Checkpoint(BaseModel):

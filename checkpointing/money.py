@@ -2,6 +2,12 @@
 
 import math
 from decimal import ROUND_HALF_EVEN, ROUND_UP, Decimal
+from typing import Annotated
+
+from pydantic import Field
+
+Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]
+"""An amount in USD as it stands in a file or a message."""
 
 MICRO_DOLLAR = Decimal("0.000001")
 _MOST_PLACES = 6

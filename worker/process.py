@@ -228,7 +228,9 @@ class _Attempt:
     def _pause(self, reason: StagePausedError) -> Outcome:
         with suppress(RedisError):
             self._claim.uncount_attempt()
-        self._hand_over(Pause(page=self._page, reason=str(reason), worker=process_name()))
+        self._hand_over(
+            Pause(page=self._page, reason=str(reason), worker=process_name(), budget_usd=reason.budget_usd)
+        )
         self._log.error("stage paused", error=str(reason))
         self._tell(str(reason))
         return Outcome.PAUSED

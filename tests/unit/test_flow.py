@@ -1,10 +1,12 @@
 """Pages flow from stage to stage: each as soon as what it is made from is there, and none is forgotten."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from checkpointing.budget import write_budget
 from checkpointing.errors import InputError, UnknownNameError
 from checkpointing.models import FailedPage, Pause, Status
 from producer.enqueue import enqueue, requests_through
@@ -224,6 +226,24 @@ def test_a_pause_stops_the_stage_and_enqueue_goes_on(shop: Shop) -> None:
     again = enqueue(shop.workshop, Request(SCAN, STAGE))
     assert again.enqueued == [2, 3, 4, 5]
     assert (shop.checkpoint().status, shop.checkpoint().error) == (Status.IN_PROGRESS, None)
+
+
+def test_a_pause_for_a_budget_that_was_enlarged_meanwhile_changes_nothing(shop: Shop) -> None:
+    for budget, status in (("2.00", Status.IN_PROGRESS), ("1.00", Status.PAUSED), ("0.50", Status.PAUSED)):
+        enqueue(shop.workshop, Request(SCAN, STAGE))
+        write_budget(shop.root / SCAN, Decimal(budget))
+        shop.hand_over(Pause(page=2, reason="the budget of $1.00 is reached", budget_usd=Decimal("1.00")))
+        shop.commit()
+        assert shop.checkpoint().status is status
+
+
+def test_a_pause_for_a_budget_that_nobody_can_read_stands(shop: Shop) -> None:
+    enqueue(shop.workshop, Request(SCAN, STAGE))
+    write_budget(shop.root / SCAN, Decimal("2.00"))
+    (shop.root / SCAN / "ledger" / "budget.json").write_text("{")
+    shop.hand_over(Pause(page=2, reason="the budget of $1.00 is reached", budget_usd=Decimal("1.00")))
+    shop.commit()
+    assert shop.checkpoint().status is Status.PAUSED
 
 
 def test_a_pause_that_comes_after_the_last_page_changes_nothing(shop: Shop) -> None:

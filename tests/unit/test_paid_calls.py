@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 import tests.fake_info  # noqa: F401  # a meter asks which server it is on
 from checkpointing.ledger import Ledger, State
-from checkpointing.money import micro
+from checkpointing.money import MICRO_DOLLAR, micro
 from sample.provider import Behaviour, Provider, Trouble, running_provider
 from worker.llm import paid_calls
 from worker.llm.client import ModelClient
@@ -72,6 +72,8 @@ class Office:
         self.ledger = Ledger(self.scan_dir, "correction")
         self.meter = Meter(self.redis, "meter")
         self.budget: Decimal | None = None
+        self.budgets: list[Decimal] = []
+        """Those that are in force before that, each for one look."""
         client = ModelClient(url, "a-key", 10.0)
         self.desk = Desk(
             client=client,
@@ -92,7 +94,7 @@ class Office:
             self.ledger,
             self.meter,
             lambda: refill(self.scan_dir, self.meter),
-            lambda: self.budget,
+            lambda: self.budgets.pop(0) if self.budgets else self.budget,
         )
 
     def states(self) -> list[State]:
@@ -223,12 +225,31 @@ def test_an_answer_that_tells_no_tokens_counts_as_the_most_it_may_cost(make: Mak
 def test_nothing_is_asked_beyond_the_budget(make: Make) -> None:
     office, provider = make()
     office.budget = Decimal("0.001")
-    with pytest.raises(BudgetReachedError, match=r"--budget"):
+    with pytest.raises(BudgetReachedError, match=r"--budget") as reached:
         ask_all(office)
+    assert reached.value.budget_usd == office.budget
     assert 0 < provider.bill().total_usd <= Decimal("0.001")
     assert State.ASKED not in office.states()
     office.budget = Decimal("0.01")
     office.calls.ask(50, question(50), text_of)
+
+
+def test_a_budget_that_is_enlarged_while_a_call_waits_for_room_lets_it_be_made(make: Make) -> None:
+    office, provider = make()
+    somebody_elses = office.calls._noted(1, question(1), "0" * 64)
+    small = somebody_elses.most_micro * MICRO_DOLLAR * 3 / 2
+    office.budgets = [small, small, small]
+    office.budget = 2 * small
+    office.calls.ask(7, question(), text_of)
+    assert provider.calls == 1
+
+
+def test_a_budget_that_is_enlarged_at_the_last_moment_lets_the_call_be_made(make: Make) -> None:
+    office, provider = make()
+    office.budgets = [Decimal("0.000001"), Decimal("0.000001")]
+    office.budget = Decimal("0.01")
+    office.calls.ask(7, question(), text_of)
+    assert provider.calls == 1
 
 
 def test_a_flushed_meter_is_filled_from_the_ledger_before_the_next_call(make: Make) -> None:

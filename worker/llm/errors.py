@@ -1,5 +1,7 @@
 """What may go wrong between a page and its model, told apart by what becomes of the page."""
 
+from decimal import Decimal
+
 from checkpointing.errors import LeafmarkError, StagePausedError
 
 
@@ -25,4 +27,12 @@ class ProviderRefusesError(StagePausedError):
 
 
 class BudgetReachedError(StagePausedError):
-    """The next call might cost more than is left."""
+    """The next call might cost more than is left.
+
+    Attributes:
+        budget_usd: the budget that is reached, in USD.
+    """
+
+    def __init__(self, message: str, budget_usd: Decimal | None) -> None:
+        super().__init__(message)
+        self.budget_usd = budget_usd

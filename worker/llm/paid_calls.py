@@ -192,10 +192,13 @@ class PaidCalls:
                 return call
             # Before it waits: after a flush, calls that only wait would be counted, and keep each other waiting.
             self._withdraw(call)
-            if granted is Reserved.WAIT and self._room_comes(call, budget, deadline):
+            if granted is Reserved.WAIT and self._room_comes(call, deadline):
+                continue
+            if self._budget() != budget:
+                # Somebody has changed it meanwhile: a pause would be for one that is in force no longer.
                 continue
             if recounted:
-                raise BudgetReachedError(self._what_is_left(call, budget))
+                raise BudgetReachedError(self._what_is_left(call, budget), budget)
             # Commands whose reply was lost may have left too much in the meter.
             self._meter.empty()
             recounted = True
@@ -229,11 +232,15 @@ class PaidCalls:
             self._ledger.withdraw(call)
             raise
 
-    def _room_comes(self, call: Call, budget: Decimal | None, deadline: float) -> bool:
-        """Wait for calls of others to come to less than was reserved for them; False when they do not in time."""
+    def _room_comes(self, call: Call, deadline: float) -> bool:
+        """Wait for calls of others to come to less than was reserved for them, or for a larger budget.
+
+        Returns:
+            Whether that came about in time.
+        """
         while time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
-            reading = self._meter.read()
+            reading, budget = self._meter.read(), self._budget()
             if reading is None or budget is None or sum(reading) + call.most_micro <= micro(budget):
                 return True
         return False
