@@ -53,6 +53,7 @@ class Deployment:
         self.journal = folder / "journal"
         self._folder = folder
         self._processes: list[Process] = []
+        self._workers: list[Process] = []
 
     def producer(self, *arguments: str | Path, expect: int = 0, **environment: str) -> Finished:
         """Run a producer command to its end and insist on its exit code."""
@@ -81,13 +82,18 @@ class Deployment:
         return process
 
     def start_worker(self, processes: int = 1, *options: str, **environment: str) -> Process:
-        """Start a worker with a pool of so many processes."""
+        """Start a worker with a pool of so many processes, without a second for neighbours."""
         name = f"--hostname=w{len(self._processes)}@%h"
-        return self.start([*self._worker, f"--concurrency={processes}", name, *options], **environment)
+        command = [*self._worker, "--without-gossip", "--without-mingle", f"--concurrency={processes}", name]
+        worker = self.start([*command, *options], **environment)
+        self._workers.append(worker)
+        return worker
 
     def start_worker_of(self, application: str, *options: str) -> Process:
         """Start a worker of another Celery application."""
-        return self.start([sys.executable, "-m", "celery", "-A", application, "worker", *options])
+        worker = self.start([sys.executable, "-m", "celery", "-A", application, "worker", *options])
+        self._workers.append(worker)
+        return worker
 
     def start_module(self, module: str, *arguments: str) -> Process:
         """Start a module as a process."""
@@ -162,7 +168,10 @@ class Deployment:
         )
 
     def stop(self) -> None:
-        """End what was started."""
+        """End what was started: workers at once, because Celery takes two seconds to stop one that is idle."""
+        for worker in self._workers:
+            if worker.poll() is None:
+                self.kill(worker)
         for process in self._processes:
             if process.poll() is None:
                 process.terminate()
