@@ -31,7 +31,11 @@ def test_the_table_of_exit_codes_is_that_of_the_errors(page: Path) -> None:
 
 
 def test_every_exit_code_is_in_the_table_and_no_other() -> None:
-    own = {error.exit_code for error in vars(errors).values() if isinstance(error, type(LeafmarkError))}
+    own = {
+        each.exit_code
+        for each in vars(errors).values()
+        if isinstance(each, type) and issubclass(each, LeafmarkError)
+    }
     assert own | {DONE, USAGE, INTERRUPTED} == EXIT_CODES.keys()
 
 
