@@ -1,6 +1,7 @@
 """Rectangles on a page, in pixels of the page image; the origin is its top left corner, y grows downwards."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 
@@ -52,3 +53,16 @@ class Box(NamedTuple):
     def clamped(self, width: int, height: int) -> "Box":
         """The part inside a page of that size; its width or height is 0 or less where nothing is inside."""
         return Box.from_corners(max(self.x, 0), max(self.y, 0), min(self.right, width), min(self.bottom, height))
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An illustration, photograph or ornament.
+
+    Attributes:
+        bbox: upright box around it, in pixels of the page image.
+        fill: share of the box that is inked, from 0 to 1.
+    """
+
+    bbox: Box
+    fill: float

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from worker.boxes import Box
+from worker.boxes import Box, Picture
 from worker.columns import split_columns
 from worker.engines.base import OcrLine
-from worker.pictures import Picture
 from worker.rows import Measures, joined, measure, rows_of
 
 _MARGIN = 0.10

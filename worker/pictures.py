@@ -5,13 +5,12 @@ and the work is some hundredths of the engine's.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from worker.boxes import Box
+from worker.boxes import Box, Picture
 
 Mask = NDArray[np.uint8]
 
@@ -28,19 +27,6 @@ _SMALLEST_SIDE = 0.06
 """Share of the page's shorter side; keeps out rules and the dark edges of a scan."""
 _SMALLEST_FILL = 0.3
 """Share of its box that is inked; keeps out frames around the page."""
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """An illustration, photograph or ornament.
-
-    Attributes:
-        bbox: upright box around it, in pixels of the page image.
-        fill: share of the box that is inked, from 0 to 1.
-    """
-
-    bbox: Box
-    fill: float
 
 
 def find_pictures(page: Image, text: Iterable[Box]) -> list[Picture]:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from worker.boxes import Box
+from worker.boxes import Box, Picture
 from worker.engines.base import OcrLine
 from worker.layout import Region, RegionType, arrange
-from worker.pictures import Picture, find_pictures
+from worker.pictures import find_pictures
 
 PAGE = (1000, 1400)
 PAPER = (240, 232, 214)

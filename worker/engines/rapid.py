@@ -14,7 +14,6 @@ from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from checkpointing.errors import SettingsError
@@ -107,6 +106,8 @@ def _make_reader(detector: Path, recogniser: Path) -> Any:
 
 
 def _read(reader: Any, image: Image.Image) -> list[OcrLine]:
+    import numpy as np  # noqa: PLC0415  # as with the engine itself
+
     blue_green_red = np.asarray(image.convert("RGB"))[:, :, ::-1]
     found = reader(np.ascontiguousarray(blue_green_red))
     if found.boxes is None or found.txts is None:  # RapidOCR's answer for a page without text

@@ -1,6 +1,5 @@
 """Bringing every kind of pixel to the two that stages read: 8-bit RGB and 8-bit grey."""
 
-import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
@@ -35,6 +34,8 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 def _deep_grey_to_grey(image: Image.Image) -> Image.Image:
     """16-bit, 32-bit and floating-point grey, scaled so that black stays black and white stays white."""
+    import numpy as np  # noqa: PLC0415  # few books have such pages, and most commands look at none
+
     levels = np.asarray(image)
     if image.mode.startswith("I;16"):
         grey = (levels >> (_bits_per_sample(image) - 8)).astype(np.uint8)

@@ -22,7 +22,6 @@ from pydantic import (
 from worker.engines.base import OcrEngine
 from worker.layout import Region as FoundRegion
 from worker.layout import RegionType, arrange
-from worker.pictures import find_pictures
 from worker.stages import scanshelf
 from worker.stages.base import PageOutput, StageInputs
 
@@ -139,6 +138,8 @@ class OcrStage:
         Raises:
             PageError: the page cannot be rendered.
         """
+        from worker.pictures import find_pictures  # noqa: PLC0415  # brings numpy; producers and others need neither
+
         scan = inputs.image(page)
         started = time.perf_counter()
         lines = self._engine.recognise(scan.image)

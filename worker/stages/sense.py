@@ -9,13 +9,15 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from worker.llm.errors import AnswerRefusedError
 
-_Places = NDArray[np.int64]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    _Places = NDArray[np.int64]
 
 MOST_GROWTH = 1.5
 """How many times as long as it was a text may become, blanks not counted."""
@@ -243,11 +245,13 @@ def _most_repeated(text: str, phrase_length: int) -> int:
 
 def _repetitions(
     line: str, least_repeats: int, longest: int = LONGEST_PHRASE
-) -> Iterator[tuple[int, _Places, _Places]]:
+) -> Iterator[tuple[int, "_Places", "_Places"]]:
     """For each length of a phrase, where stretches begin that repeat one, and how far it is repeated beyond once.
 
     A stretch repeats a phrase of n characters where each character is the one n places after it.
     """
+    import numpy as np  # noqa: PLC0415  # only who has an answer to look at waits for it
+
     characters = np.array([ord(character) for character in line], dtype=np.uint32)
     for period in range(1, min(longest, len(line) // least_repeats) + 1):
         different = np.flatnonzero(characters[period:] != characters[:-period])
