@@ -2,17 +2,13 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from benchmarks.waiting import is_completed, wait_for
 from sample.provider import Behaviour
 from sample.with_provider import environment
 from tests.deployment import Deployment
-
-_COMPLETED = b'"status":"completed"'
-_LOOK_SECONDS = 0.1
-_TIMEOUT_SECONDS = 600
 
 
 @contextmanager
@@ -39,10 +35,9 @@ def wait_until_completed(deployment: Deployment, scan_id: str, stage: str) -> fl
         When it was saved, in seconds since the epoch.
     """
     path = deployment.root / scan_id / "checkpoints" / f"{stage}.json"
-    deadline = time.monotonic() + _TIMEOUT_SECONDS
-    while not path.exists() or _COMPLETED not in path.read_bytes():
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"{stage} was not completed within {_TIMEOUT_SECONDS} s\n{deployment.logs()}")
-        # Seldom: on two cores whoever looks takes part.
-        time.sleep(_LOOK_SECONDS)
+    try:
+        wait_for(lambda: path.exists() and is_completed(path))
+    except RuntimeError as error:
+        error.add_note(deployment.logs())
+        raise
     return path.stat().st_mtime

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,8 @@ def run(
         for count in counts:
             _tell_many(Path(name) / f"many-{count}", broker, count)
         for count in listed:
-            workshop = _workshop(Path(name) / f"list-{count}", broker.url)
-            seconds = _list_seconds(workshop, count)
+            with closing(_workshop(Path(name) / f"list-{count}", broker.url)) as workshop:
+                seconds = _list_seconds(workshop, count)
             report(f"the list of open stages, {count} of them", seconds, "CPU s", "none", None)
 
 
@@ -177,7 +178,12 @@ def _commit_seconds(workshop: Workshop, pages: list[int]) -> float:
 def _tell_many(root: Path, broker: EmbeddedBroker, count: int) -> None:
     broker.flush()
     note(f"{count} open books ...")
-    workshop = _workshop(root, broker.url)
+    with closing(_workshop(root, broker.url)) as workshop, closing(_workshop(root, broker.url)) as another:
+        _tell_of(workshop, another, count)
+
+
+def _tell_of(workshop: Workshop, another: Workshop, count: int) -> None:
+    """Figures of many open books, as two processes see them."""
     before = _used_memory(workshop)
     for number in range(count):
         _open_book(workshop, f"book-{number:06d}")
@@ -185,15 +191,14 @@ def _tell_many(root: Path, broker: EmbeddedBroker, count: int) -> None:
     where = f"{count} open books"
     report(f"keys in Redis, {where}", workshop.redis.dbsize() / count, "keys a book", "none", None)
     report(f"memory of Redis, {where}", memory / count, "bytes a book", "none", None)
-    bare = max(_bare_read_seconds(root), 1e-6)
+    bare = max(_bare_read_seconds(workshop.root), 1e-6)
     status = cpu_seconds_of(lambda: all_scans(workshop))
     report(f"producer status, {where}", status, "CPU s", f"reading the same files: {bare:.2f} s", status / bare)
     steward = Steward(workshop)
     with ServerLoad(workshop.redis) as load:
         report(f"one look of a steward, {where}", cpu_seconds_of(steward.heal), "CPU s", "none", None)
     report(f"CPU of Redis for that, {where}", load.cpu_seconds, "CPU s", "none", None)
-    second = Steward(_workshop(root, broker.url))
-    report(f"one look of another, {where}", cpu_seconds_of(second.heal), "CPU s", "none", None)
+    report(f"one look of another, {where}", cpu_seconds_of(Steward(another).heal), "CPU s", "none", None)
 
 
 def _used_memory(workshop: Workshop) -> int:

@@ -9,7 +9,7 @@ without any sleep are bounded by the simulated workers, not by what they talk to
 import json
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import psutil
 from benchmarks.report import note, report
 from benchmarks.server_load import ServerLoad
 from benchmarks.simulated import BARE_QUEUE, SCAN, SLOTS_A_STEWARD, STAGE
+from benchmarks.waiting import is_completed, wait_for
 from producer.embedded import EmbeddedBroker, embedded_broker
 from producer.enqueue import enqueue
 from producer.request import Request
@@ -58,9 +59,6 @@ FLEETS: Sequence[Fleet] = (
 )
 IDLE_STEWARDS: Sequence[int] = (16, 64)
 _MOST_THREADS = 64
-_TIMEOUT_SECONDS = 120
-_LOOK_SECONDS = 0.25
-_COMPLETED = b'"status":"completed"'
 
 
 @dataclass(frozen=True)
@@ -125,11 +123,12 @@ def _run(deployment: Deployment, role: str, fleet: Fleet, page_count: int) -> _M
         started, cpu = time.monotonic(), _cpu_seconds(stewards)
         if role == "leafmark":
             _enqueue(deployment, scans)
-            _wait(lambda: all(_is_completed(deployment, scan_id) for scan_id in scans))
+            checkpoints = [deployment.root / scan_id / "checkpoints" / f"{STAGE}.json" for scan_id in scans]
+            wait_for(lambda: all(map(is_completed, checkpoints)))
         else:
             names = [f"{scan_id}/{page}" for page in range(1, each + 1) for scan_id in scans]
             deployment.redis.lpush(BARE_QUEUE, *names)
-            _wait(lambda: len(_outputs(deployment)) == len(names))
+            wait_for(lambda: len(_outputs(deployment)) == len(names))
         took = time.monotonic() - started
     commits = _commits(deployment)
     pages = each * fleet.books
@@ -150,20 +149,6 @@ def _enqueue(deployment: Deployment, scans: list[str]) -> None:
     for scan_id in scans:
         enqueue(workshop, Request(scan_id, STAGE))
     workshop.close()
-
-
-def _wait(is_done: Callable[[], bool]) -> None:
-    """Look seldom: on two cores whoever looks takes part."""
-    deadline = time.monotonic() + _TIMEOUT_SECONDS
-    while not is_done():
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"not done within {_TIMEOUT_SECONDS} s")
-        time.sleep(_LOOK_SECONDS)
-
-
-def _is_completed(deployment: Deployment, scan_id: str) -> bool:
-    with (deployment.root / scan_id / "checkpoints" / f"{STAGE}.json").open("rb") as file:
-        return _COMPLETED in file.read(300)
 
 
 def _outputs(deployment: Deployment) -> list[Path]:

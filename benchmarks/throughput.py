@@ -13,13 +13,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from benchmarks.finished import finish_pages
 from benchmarks.report import note, report
+from benchmarks.waiting import is_completed, wait_for
 from producer.embedded import EmbeddedBroker, embedded_broker
 from tests.deployment import Deployment, deployment_in
 from tests.shop import write_scan
@@ -35,9 +35,6 @@ POOLS: Pools = (
 )
 _SCAN = "book"
 _SHORT_BOOK = 200
-_TIMEOUT_SECONDS = 600
-_LOOK_SECONDS = 0.3
-_COMPLETED = b'"status":"completed"'
 
 Measure = Callable[[Deployment], float]
 
@@ -52,16 +49,16 @@ def run(page_count: int = 3000, rounds: int = 3, warm_ups: int = 1, pools: Pools
         pools: those that are compared with bare Celery in the same pool, with what they are called.
     """
     with tempfile.TemporaryDirectory() as name, embedded_broker(Path(name) / "broker") as broker:
-        compare = partial(_compare, Path(name), broker, rounds, warm_ups)
+        medians = partial(_medians, Path(name), broker, rounds, warm_ups)
+        literally = partial(_bare, "save_and_rewrite", PREFORK, page_count)
         for pool, words in pools:
-            ours, bare = compare(partial(_leafmark, pool, page_count), partial(_bare, "save", pool, page_count))
+            sides = [partial(_leafmark, pool, page_count), partial(_bare, "save", pool, page_count)]
+            ours, bare, *literal = medians(*sides, *([literally] if pool is PREFORK else []))
             _say(f"completions a second, {words}", ours, "bare Celery task", bare)
-        literal, bare = compare(
-            partial(_bare, "save_and_rewrite", PREFORK, page_count), partial(_bare, "save", PREFORK, page_count)
-        )
-        _say("the seed taken literally, 2 prefork processes", literal, "bare Celery task", bare)
+            for rate in literal:
+                _say(f"the seed taken literally, {words}", rate, "bare Celery task", bare)
         long_book = page_count * 20 // 3
-        at_end, short = compare(
+        at_end, short = medians(
             partial(_outputs_only, PREFORK, page_count, done_before=long_book - page_count),
             partial(_outputs_only, PREFORK, _SHORT_BOOK),
         )
@@ -72,23 +69,20 @@ def _say(name: str, value: float, yardstick: str, other: float) -> None:
     report(name, value, "pages/s", f"{yardstick}: {other:.1f} pages/s", value / other)
 
 
-def _compare(
-    folder: Path, broker: EmbeddedBroker, rounds: int, warm_ups: int, ours: Measure, theirs: Measure
-) -> tuple[float, float]:
-    """Medians of the rates of two sides."""
+def _medians(folder: Path, broker: EmbeddedBroker, rounds: int, warm_ups: int, *sides: Measure) -> list[float]:
+    """Of the rates of each side."""
     rates = []
     for number in range(warm_ups + rounds):
-        pair = []
-        for measure in (ours, theirs):
+        found = []
+        for measure in sides:
             broker.flush()
             # Each in a folder of its own that stays until the end: what is deleted now would be felt by the next.
             os.sync()
             with deployment_in(Path(tempfile.mkdtemp(dir=folder)), broker.url, "work") as made:
-                pair.append(measure(made))
-        note(f"round {number}: {pair[0]:.0f} and {pair[1]:.0f} pages/s")
-        rates.append(pair)
-    counted = rates[warm_ups:]
-    return statistics.median(ours for ours, _ in counted), statistics.median(theirs for _, theirs in counted)
+                found.append(measure(made))
+        note(f"round {number}: {', '.join(f'{rate:.0f}' for rate in found)} pages/s")
+        rates.append(found)
+    return [statistics.median(of_side) for of_side in zip(*rates[warm_ups:], strict=True)]
 
 
 def _leafmark(pool: tuple[str, ...], pages: int, deployment: Deployment, done_before: int = 0) -> float:
@@ -97,10 +91,10 @@ def _leafmark(pool: tuple[str, ...], pages: int, deployment: Deployment, done_be
     if done_before:
         settings = Settings(storage_root=deployment.root)
         finish_pages(Workshop(settings, app), _SCAN, done_before, done_before + pages)
-    deployment.producer_from_its_start("enqueue", _SCAN, "--stage", "work")
+    deployment.producer("enqueue", _SCAN, "--stage", "work")
     deployment.start_worker_of("tests.workload", *pool, "--queues=work")
     checkpoint = deployment.root / _SCAN / "checkpoints" / "work.json"
-    _wait(lambda: _COMPLETED in _head(checkpoint))
+    wait_for(partial(is_completed, checkpoint))
     ended = checkpoint.stat().st_mtime
     return _rate(deployment, range(done_before + 1, done_before + pages + 1), ended)
 
@@ -116,23 +110,8 @@ def _bare(task: str, pool: tuple[str, ...], pages: int, deployment: Deployment) 
     publish = f"from benchmarks.bare import {task}, publish; publish({task}, '{_SCAN}', {pages})"
     subprocess.run([sys.executable, "-c", publish], env=deployment.environment, check=True)
     deployment.start_worker_of("benchmarks.bare", *pool)
-    _wait(lambda: _outputs(deployment) == pages)
+    wait_for(lambda: _outputs(deployment) == pages)
     return _rate(deployment, range(1, pages + 1))
-
-
-def _wait(is_done: Callable[[], bool]) -> None:
-    """Look seldom: on two cores whoever looks takes part."""
-    deadline = time.monotonic() + _TIMEOUT_SECONDS
-    while not is_done():
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"not done within {_TIMEOUT_SECONDS} s")
-        time.sleep(_LOOK_SECONDS)
-
-
-def _head(path: Path) -> bytes:
-    """The first bytes of a checkpoint, with its status; reading all of it takes milliseconds."""
-    with path.open("rb") as file:
-        return file.read(300)
 
 
 def _outputs(deployment: Deployment) -> int:
