@@ -10,6 +10,8 @@ DEMO_BOOK := demo/the-rabbit-hole.pdf
 # variable silences an advertisement of the theme's.
 BUILD_SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --site-dir build/site
 
+INSTALL := $(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
+
 # Tests start processes by the hundred. Where an environment forbids to keep compiled code, each would compile all of it.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -89,13 +91,15 @@ $(DEMO_BOOK): $(RUN_STAMP) $(wildcard sample/*.py)
 	@echo "Making the sample book ..." >&2
 	@$(BIN)/python -m sample $@ >/dev/null
 
-$(RUN_STAMP): pyproject.toml constraints.txt
+$(BIN)/pip:
 	@echo "Setting up .venv ..." >&2
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[sample]'
+
+$(RUN_STAMP): pyproject.toml constraints.txt | $(BIN)/pip
+	@$(INSTALL) -e '.[sample]'
 	@touch $@
 
-$(DEV_STAMP): $(RUN_STAMP)
-	@echo "Setting up the tools for development ..." >&2
-	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@touch $@
+# All of the above is among what this installs; installed one after the other they take half as long again.
+$(DEV_STAMP): pyproject.toml constraints.txt | $(BIN)/pip
+	@$(INSTALL) -e '.[dev]'
+	@touch $(RUN_STAMP) $@
