@@ -15,9 +15,12 @@ INSTALL := $(BIN)/pip install --quiet --no-compile --disable-pip-version-check -
 # Tests start processes by the hundred. Where an environment forbids to keep compiled code, each would compile all of it.
 export PYTHONDONTWRITEBYTECODE :=
 
+# The slow ones first: they run two at a time.
+CHECKS := $(addprefix check-,types tests docs style imports compose)
+
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-llm run test lint docs bench chaos clean
-.PHONY: check-types check-tests check-docs check-style check-imports check-compose
+.PHONY: $(CHECKS)
 
 help:
 	@echo "make demo             OCR a sample book on this machine, with nothing else set up"
@@ -45,14 +48,15 @@ run: $(RUN_STAMP)
 test: lint
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
-# Two at a time. That the tests can be collected is checked here, because it leaves them compiled for those who run
-# them: four processes would each compile them all.
 lint: $(DEV_STAMP)
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync $(addprefix check-,types tests docs style imports compose)
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync $(CHECKS)
+
+$(CHECKS): $(DEV_STAMP)
 
 check-types:
 	$(BIN)/mypy
 
+# It leaves them compiled for those who run them: four processes would each compile them all.
 check-tests:
 	@found=$$($(BIN)/python -m pytest --collect-only -qqq) || { echo "$$found"; exit 1; }
 

@@ -35,9 +35,5 @@ def wait_until_completed(deployment: Deployment, scan_id: str, stage: str) -> fl
         When it was saved, in seconds since the epoch.
     """
     path = deployment.root / scan_id / "checkpoints" / f"{stage}.json"
-    try:
-        wait_for(lambda: path.exists() and is_completed(path))
-    except RuntimeError as error:
-        error.add_note(deployment.logs())
-        raise
+    wait_for(deployment, lambda: path.exists() and is_completed(path))
     return path.stat().st_mtime

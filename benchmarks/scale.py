@@ -124,11 +124,11 @@ def _run(deployment: Deployment, role: str, fleet: Fleet, page_count: int) -> _M
         if role == "leafmark":
             _enqueue(deployment, scans)
             checkpoints = [deployment.root / scan_id / "checkpoints" / f"{STAGE}.json" for scan_id in scans]
-            wait_for(lambda: all(map(is_completed, checkpoints)))
+            wait_for(deployment, lambda: all(map(is_completed, checkpoints)))
         else:
             names = [f"{scan_id}/{page}" for page in range(1, each + 1) for scan_id in scans]
             deployment.redis.lpush(BARE_QUEUE, *names)
-            wait_for(lambda: len(_outputs(deployment)) == len(names))
+            wait_for(deployment, lambda: len(_outputs(deployment)) == len(names))
         took = time.monotonic() - started
     commits = _commits(deployment)
     pages = each * fleet.books

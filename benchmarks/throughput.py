@@ -94,7 +94,7 @@ def _leafmark(pool: tuple[str, ...], pages: int, deployment: Deployment, done_be
     deployment.producer("enqueue", _SCAN, "--stage", "work")
     deployment.start_worker_of("tests.workload", *pool, "--queues=work")
     checkpoint = deployment.root / _SCAN / "checkpoints" / "work.json"
-    wait_for(partial(is_completed, checkpoint))
+    wait_for(deployment, partial(is_completed, checkpoint))
     ended = checkpoint.stat().st_mtime
     return _rate(deployment, range(done_before + 1, done_before + pages + 1), ended)
 
@@ -110,7 +110,7 @@ def _bare(task: str, pool: tuple[str, ...], pages: int, deployment: Deployment) 
     publish = f"from benchmarks.bare import {task}, publish; publish({task}, '{_SCAN}', {pages})"
     subprocess.run([sys.executable, "-c", publish], env=deployment.environment, check=True)
     deployment.start_worker_of("benchmarks.bare", *pool)
-    wait_for(lambda: _outputs(deployment) == pages)
+    wait_for(deployment, lambda: _outputs(deployment) == pages)
     return _rate(deployment, range(1, pages + 1))
 
 

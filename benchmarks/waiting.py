@@ -1,8 +1,9 @@
 """Waiting for work to be done: on two cores whoever looks takes part, so they look seldom and at little."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
+
+from tests.deployment import Deployment
 
 _TIMEOUT_SECONDS = 600
 _LOOK_SECONDS = 0.3
@@ -10,17 +11,13 @@ _COMPLETED = b'"status":"completed"'
 _HEAD_BYTES = 300
 
 
-def wait_for(is_done: Callable[[], bool]) -> None:
-    """Wait until something is done.
+def wait_for(deployment: Deployment, is_done: Callable[[], bool]) -> None:
+    """Wait until a deployment has done something.
 
     Raises:
-        RuntimeError: it was not within ten minutes.
+        AssertionError: it has not within ten minutes; shows the logs.
     """
-    deadline = time.monotonic() + _TIMEOUT_SECONDS
-    while not is_done():
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"not done within {_TIMEOUT_SECONDS} s")
-        time.sleep(_LOOK_SECONDS)
+    deployment.wait(is_done, _TIMEOUT_SECONDS, "the work to be done", _LOOK_SECONDS)
 
 
 def is_completed(checkpoint: Path) -> bool:

@@ -85,15 +85,11 @@ class Deployment:
         """Start a worker with a pool of so many processes, without a second for neighbours."""
         name = f"--hostname=w{len(self._processes)}@%h"
         command = [*self._worker, "--without-gossip", "--without-mingle", f"--concurrency={processes}", name]
-        worker = self.start([*command, *options], **environment)
-        self._workers.append(worker)
-        return worker
+        return self._start_worker([*command, *options], **environment)
 
     def start_worker_of(self, application: str, *options: str) -> Process:
         """Start a worker of another Celery application."""
-        worker = self.start([sys.executable, "-m", "celery", "-A", application, "worker", *options])
-        self._workers.append(worker)
-        return worker
+        return self._start_worker([sys.executable, "-m", "celery", "-A", application, "worker", *options])
 
     def start_module(self, module: str, *arguments: str) -> Process:
         """Start a module as a process."""
@@ -182,12 +178,17 @@ class Deployment:
                 self.kill(process)
         self.redis.close()
 
-    def wait(self, predicate: Callable[[], object], timeout: float, description: str) -> None:
+    def wait(self, predicate: Callable[[], object], timeout: float, description: str, every: float = 0.02) -> None:
         """Wait for a condition; a failure shows the logs."""
         try:
-            wait_until(predicate, timeout, description)
+            wait_until(predicate, timeout, description, every)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.logs()}") from None
+
+    def _start_worker(self, command: list[str], **environment: str) -> Process:
+        worker = self.start(command, **environment)
+        self._workers.append(worker)
+        return worker
 
     def _log_path(self, number: int) -> Path:
         return self._folder / f"process-{number}.log"

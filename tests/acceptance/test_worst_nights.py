@@ -75,13 +75,15 @@ def test_after_a_restart_of_redis_every_worker_works_again(night: Deployment, ow
 
 
 def test_a_rolling_restart_loses_no_page_and_does_none_twice(workload: Deployment) -> None:
-    workers = [workload.start_worker(1, **STEADY) for _ in range(2)]
+    # Slow enough for the book to outlast both warm stops, of two seconds each.
+    steady = {"WORK_SECONDS": "0.25"}
+    workers = [workload.start_worker(1, **steady) for _ in range(2)]
     workload.wait_until_ready()
     begin(workload, PAGES)
     for old in workers:
         before = len(workload.completed(SCAN))
         workload.wait_for_pages(SCAN, before + 3)
-        new = workload.start_worker(1, **STEADY)
+        new = workload.start_worker(1, **steady)
         os.kill(old.pid, signal.SIGTERM)
         assert old.wait(40) == 0, workload.logs()
         assert new.poll() is None

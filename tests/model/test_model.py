@@ -95,8 +95,6 @@ def test_no_interleaving_breaks_what_always_holds(record_property: Callable[[str
             max_examples=int(_ASKED_FOR or _EXAMPLES),
             stateful_step_count=_STEPS,
             derandomize=_ASKED_FOR is None,
-            database=None,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
             phases=[Phase.generate, Phase.shrink] if _SHRINK else [Phase.generate],
         ),

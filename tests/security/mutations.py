@@ -23,9 +23,6 @@ def fuzzing(examples: int) -> settings:
     """The same damage each time a test runs, so many different kinds of it."""
     return settings(
         max_examples=examples,
-        deadline=None,
-        derandomize=True,
-        database=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
 

@@ -465,7 +465,5 @@ class MeterMachine(RuleBasedStateMachine):
         self.redis.close()
 
 
-MeterMachine.TestCase.settings = settings(
-    max_examples=EXAMPLES, stateful_step_count=40, derandomize=True, database=None, deadline=None
-)
+MeterMachine.TestCase.settings = settings(max_examples=EXAMPLES, stateful_step_count=40)
 test_whatever_happens_the_bill_stays_within_the_budget = MeterMachine.TestCase
