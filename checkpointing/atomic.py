@@ -129,7 +129,8 @@ def _temp_files(folder: Path, prefix: str) -> Iterator[Path]:
 
 def _remove_if_orphan(temp: Path) -> bool:
     try:
-        fd = os.open(temp, os.O_RDWR)
+        # Without waiting, should it be a FIFO.
+        fd = os.open(temp, os.O_RDWR | os.O_NONBLOCK)
     except OSError:
         return False
     try:

@@ -10,6 +10,7 @@ from checkpointing.errors import StorageError
 from checkpointing.ledger import LEDGER_FOLDER
 from checkpointing.models import now
 from checkpointing.money import Dollars
+from checkpointing.regular_files import read_regular
 
 
 class Budget(BaseModel):
@@ -29,7 +30,7 @@ def read_budget(scan_dir: Path) -> Decimal | None:
     """
     path = _path(scan_dir)
     try:
-        return Budget.model_validate_json(path.read_bytes()).budget_usd
+        return Budget.model_validate_json(read_regular(path)).budget_usd
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:

@@ -24,6 +24,7 @@ from checkpointing.locks import file_lock
 from checkpointing.models import CHECKPOINT_VERSION, Checkpoint, PageRange, now
 from checkpointing.money import add_usd
 from checkpointing.outputs import OutputFolder
+from checkpointing.regular_files import NotRegularFileError, open_regular_file, read_regular
 from checkpointing.resume import bring_in_line
 
 LOCK_TIMEOUT_SECONDS = 60.0
@@ -90,7 +91,7 @@ class CheckpointFile:
             OSError: the storage failed.
         """
         seen = self._seen
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, NotRegularFileError):
             if seen is not None and seen.signature == self.signature():
                 return _copy(seen.checkpoint)
         return self._read_anew()
@@ -107,7 +108,7 @@ class CheckpointFile:
         try:
             return self.read(), None
         except CheckpointError:
-            return self._salvage(self.path.read_bytes()), self.path.name
+            return self._salvage(self._raw()), self.path.name
 
     def signature(self) -> Signature:
         """Which version of the file is there, without reading all of it.
@@ -115,7 +116,7 @@ class CheckpointFile:
         Raises:
             OSError: there is none, or the storage failed.
         """
-        with self.path.open("rb", buffering=0) as file:
+        with open_regular_file(self.path) as file:
             stat = os.fstat(file.fileno())
             return Signature(stat.st_ino, stat.st_size, stat.st_mtime_ns, file.read(_HEAD_BYTES))
 
@@ -182,14 +183,23 @@ class CheckpointFile:
         try:
             # In this order: a version that comes in between is read again the next time.
             signature = self.signature()
-            raw = self.path.read_bytes()
+            raw = read_regular(self.path)
         except FileNotFoundError:
             # Whoever deleted it means that.
             self._seen = None
             return self._blank()
+        except NotRegularFileError:
+            raise self._unusable("it is not a regular file") from None
         checkpoint = self._parse(raw)
         self._seen = _Seen(signature, checkpoint)
         return _copy(checkpoint)
+
+    def _raw(self) -> bytes:
+        """The bytes of a file that cannot be used; none of a FIFO and the like, which the next save replaces."""
+        try:
+            return read_regular(self.path)
+        except NotRegularFileError:
+            return b""
 
     def _blank(self) -> Checkpoint:
         return Checkpoint(scan_id=self.scan_id, stage=self.stage, output_dir=self._outputs.path.name)
@@ -200,7 +210,7 @@ class CheckpointFile:
         try:
             checkpoint = self.read()
         except CheckpointError:
-            return self._rebuild(self.path.read_bytes())
+            return self._rebuild(self._raw())
         if self._seen is not seen:
             # Its writer may have died before it synced the folder; what builds on this version must not outlive it.
             sync_folder(self.path.parent)

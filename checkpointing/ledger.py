@@ -28,6 +28,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeFlo
 
 from checkpointing.atomic import make_folder, sync_folder, write_durably
 from checkpointing.models import PageNumber, Sha256, now
+from checkpointing.regular_files import NotRegularFileError, read_regular
 
 LEDGER_FOLDER = "ledger"
 _NAME = re.compile(r"(?P<attempt>[0-9a-f]{16,64})\.(?P<state>[a-z]+)\.(?P<amount>\d{1,15})\.json")
@@ -263,8 +264,8 @@ class Ledger:
 
     def _read(self, line: Line) -> Call | None:
         try:
-            return Call.model_validate_json(self._path(*line).read_bytes())
-        except (ValidationError, FileNotFoundError):
+            return Call.model_validate_json(read_regular(self._path(*line)))
+        except (ValidationError, FileNotFoundError, NotRegularFileError):
             # Damaged; or somebody has rejected it just now.
             return None
 

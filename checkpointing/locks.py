@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from checkpointing.errors import CheckpointError
+from checkpointing.regular_files import open_regular
 
 _held: set[int] = set()
 _POLL_SECONDS = 0.01
@@ -27,7 +28,7 @@ def file_lock(path: Path, timeout: float) -> Iterator[None]:
         CheckpointError: somebody else held it all that time.
         OSError: the file cannot be opened, or the file system cannot lock.
     """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    fd = open_regular(path, os.O_RDWR | os.O_CREAT)
     _held.add(fd)
     try:
         _acquire(fd, path, timeout)

@@ -21,12 +21,13 @@ from pydantic import BaseModel, ValidationError
 from checkpointing.atomic import make_folder, remove_orphans, sync_folder, write_durably
 from checkpointing.errors import PageOutputError, in_one_line
 from checkpointing.models import PageRecord
+from checkpointing.regular_files import open_regular
 
 _NAME = re.compile(r"page_(\d{4,})\.json")
 _SET_ASIDE = "set_aside"
 _READ_BYTES = 1 << 16
 # There is no output, and the storage is well: something else has its name.
-_NO_OUTPUT = {errno.ENOENT, errno.EISDIR, errno.ELOOP}
+_NO_OUTPUT = {errno.ENOENT, errno.EISDIR, errno.ELOOP, errno.ENXIO}
 
 
 class Problem(StrEnum):
@@ -261,7 +262,7 @@ class OutputFolder:
     def _read(self, page: int) -> bytes:
         """The bytes of a page's output, by bare system calls: every page of a resume and of a commit comes here."""
         parts = []
-        fd = os.open(f"{self._start}{_name_of(page)}", os.O_RDONLY)
+        fd = open_regular(f"{self._start}{_name_of(page)}")
         try:
             # Only an empty read says that there is no more; a short one may not.
             while part := os.read(fd, _READ_BYTES):

@@ -15,6 +15,7 @@ _WORDS = {
     errno.ENOENT: "it is not there; check that the storage is mounted",
     errno.ESTALE: "the network mount went stale; mount it again",
     errno.ENOTDIR: "a file stands where a folder is needed; move it away",
+    errno.ENXIO: "it is not a regular file but a FIFO, a device or a socket; move it away",
     errno.EEXIST: "a file stands where a folder is needed; move it away",
 }
 

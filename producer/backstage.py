@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from checkpointing.locks import file_lock
+from checkpointing.regular_files import append_to_regular
 from worker.open_stages import OWN_FOLDER
 from worker.registry import STAGES
 from worker.settings import asks_model
@@ -115,7 +116,7 @@ def serve(root: Path, processes: int, asking: Sequence[str] = ()) -> int:
     with (
         file_lock(own / "backstage.lock", GRACE_SECONDS * 2),
         embedded_broker(own / "valkey") as broker,
-        worker_log(root).open("ab") as log,
+        append_to_regular(worker_log(root)) as log,
     ):
         _tell(broker.url)
         workers: list[Worker] = []

@@ -1,16 +1,27 @@
 """What is in a source that somebody wants to ingest, looked at before anything is written."""
 
 import hashlib
+import os
 import re
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Literal
 
 from checkpointing.errors import InputError, PageError, StorageError, in_one_line
+from checkpointing.regular_files import open_regular_file
 from worker.sources.formats import IMAGE_FORMATS, is_image_name, is_pdf_name
 from worker.sources.images import count_pages
 from worker.sources.pdfium import inspect_pdf
+
+_KINDS = (
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,10 @@ class FoundSource:
 def examine(path: Path, password: str | None = None) -> FoundSource:
     """Look at a PDF, a folder of page images, or a single page image.
 
+    The path itself may be a symbolic link. Of a folder, only regular files that are inside it are taken: a page
+    that is a link out of the folder, a FIFO or a device refuses the whole source, because a book that lacks that
+    page would not be the book.
+
     Raises:
         InputError: it holds no pages, or cannot be read; the message says which and what to do.
     """
@@ -59,6 +74,8 @@ def examine(path: Path, password: str | None = None) -> FoundSource:
             return _examine_folder(path)
         if not path.exists():
             raise InputError(f"{path} does not exist; check the path")
+        if not path.is_file():
+            raise InputError(f"{path} is {_kind_of(path)}; give a PDF, a page image or a folder")
         if is_pdf_name(path.name):
             pages, needs_password = inspect_pdf(path, password)
             file = FoundFile(path, pages)
@@ -79,7 +96,7 @@ def sha256_of(path: Path) -> str:
     Raises:
         OSError: it cannot be read.
     """
-    with path.open("rb") as file:
+    with open_regular_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -107,7 +124,42 @@ def _examine_folder(folder: Path) -> FoundSource:
     if not pages:
         raise InputError(f"{folder} holds no page images; looked for {IMAGE_FORMATS}")
     pages.sort(key=lambda page: natural_key(page.name))
+    check_inside(folder, pages)
     return _image_source(folder, pages, ignored_files=len(entries) - len(pages))
+
+
+def check_inside(folder: Path, pages: Sequence[Path]) -> None:
+    """Check that every page is a regular file inside a folder, before any of them is opened.
+
+    A symbolic link counts as what it leads to: one to a regular file inside the folder is taken.
+
+    Raises:
+        InputError: some are not; names them.
+    """
+    inside = Path(os.path.realpath(folder))
+    refused = [f"{page.name} is {what}" for page in pages if (what := _not_inside(page, inside))]
+    if refused:
+        named = "; ".join(refused[:_MOST_NAMED])
+        more = len(refused) - _MOST_NAMED
+        raise InputError(
+            f"{folder}: only regular files inside the folder are copied, and "
+            f"{named}{f'; and {more} more' if more > 0 else ''}. "
+            "Put the pages themselves there, or move these away"
+        )
+
+
+def _not_inside(page: Path, inside: Path) -> str:
+    """What a page is where it is not a regular file inside the folder; else nothing."""
+    target = Path(os.path.realpath(page))
+    if not page.is_file():
+        return "a link to nothing" if page.is_symlink() and not page.exists() else _kind_of(page)
+    return "" if target.is_relative_to(inside) else f"a link out of it, to {target}"
+
+
+def _kind_of(path: Path) -> str:
+    """What a path leads to that is not a regular file, in words."""
+    what = next((words for is_kind, words in _KINDS if is_kind(path.stat().st_mode)), "something else")
+    return f"a link to {what}" if path.is_symlink() else what
 
 
 def _image_source(path: Path, pages: list[Path], *, ignored_files: int) -> FoundSource:

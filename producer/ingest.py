@@ -18,6 +18,7 @@ from pathlib import Path
 from checkpointing.atomic import make_folder, sync_folder
 from checkpointing.errors import InputError, in_one_line
 from checkpointing.models import now
+from checkpointing.regular_files import open_regular_file
 from checkpointing.storage_errors import storage_error
 from producer.examine import FoundFile, FoundSource, examine, identity, sha256_of
 from producer.moving_in import take_in
@@ -36,6 +37,7 @@ from worker.sources.formats import bare_name
 from worker.sources.pdfium import PdfFacts, inspect_pdf, save_decrypted
 
 _ABANDONED_SECONDS = 24 * 60 * 60
+_CHUNK_BYTES = 1 << 20
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}
 
 
@@ -72,7 +74,8 @@ def ingest(
     nowhere. Otherwise files are stored as they are, damaged pages included.
 
     Args:
-        source: a PDF, a folder of page images (its subfolders are left out), or one page image.
+        source: a PDF, a folder of page images (its subfolders are left out), or one page image. May be a link;
+            pages in a folder must be regular files inside it.
         root: the storage root; created where it is missing.
         scan_id: the name of the new scan; made from the source's name when absent.
         title: for people; the source's name when absent or blank. That of a scan which is there stays.
@@ -221,7 +224,8 @@ def _store(file: FoundFile, stored: Path, password: str | None) -> str | None:
         The hash of the original, or None where it is that of the stored file.
     """
     if password is None:
-        shutil.copyfile(file.path, stored)
+        with open_regular_file(file.path) as original, stored.open("xb") as copy:
+            shutil.copyfileobj(original, copy, _CHUNK_BYTES)
         _sync_file(stored)
         return None
     save_decrypted(file.path, stored, password)

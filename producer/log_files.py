@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from checkpointing.regular_files import open_regular_file
 from producer.log_lines import LogLine, parse_line
 
 _CHUNK_BYTES = 16 * 1024
@@ -113,7 +114,7 @@ class LogFiles:
     def _chunk(self, path: Path, offset: int) -> bytes:
         """Some bytes of a file; none at its end, and none of one that cannot be read."""
         try:
-            with path.open("rb", buffering=0) as file:
+            with open_regular_file(path) as file:
                 file.seek(offset)
                 return file.read(_CHUNK_BYTES)
         except FileNotFoundError:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from checkpointing.atomic import write_durably
 from checkpointing.errors import InputError, PageError, in_one_line
 from checkpointing.models import now
+from checkpointing.regular_files import read_regular
 from checkpointing.storage_errors import storage_error
 from producer.examine import FoundFile, examine, identity, natural_key, sha256_of
 from worker.scan import RECORD_BESIDE, ScanFolder, ScanMetadata, ScanSource, SourceFile
@@ -64,7 +65,7 @@ def take_in(scan: ScanFolder) -> ScanMetadata:
 def _said_by(scan: ScanFolder) -> dict[str, Any]:
     """What the other program's `metadata.json` says; nothing where there is none."""
     try:
-        data: dict[str, Any] = json.loads(scan.metadata_path.read_bytes())
+        data: dict[str, Any] = json.loads(read_regular(scan.metadata_path))
     except FileNotFoundError:
         return {}
     return data
@@ -89,6 +90,8 @@ def _pages_of(source: Path) -> tuple[Literal["pdf", "images"], Sequence[FoundFil
 
 
 def _image(path: Path) -> FoundFile:
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is not a regular file; put the page's image there")
     try:
         return FoundFile(path, count_pages(path))
     except PageError:

@@ -11,9 +11,12 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import FrameType
+from typing import BinaryIO
 
 from checkpointing.atomic import make_folder
 from checkpointing.errors import LeafmarkError, StorageError
+from checkpointing.regular_files import append_to_regular, open_regular
+from checkpointing.storage_errors import storage_error
 from producer.backstage import GRACE_SECONDS, worker_log
 from worker.open_stages import OWN_FOLDER
 
@@ -33,12 +36,14 @@ class Backstage:
         root: the storage root; exists.
         processes: how many pages are worked on at once.
         asking: stages that ask a model; these get a worker of many threads of their own.
+
+    Raises:
+        StorageError: its log cannot be written.
     """
 
     def __init__(self, root: Path, processes: int, asking: Sequence[str] = ()) -> None:
         self._log = worker_log(root)
-        make_folder(self._log.parent)
-        with self._log.open("ab") as log:
+        with _opened_log(self._log) as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "producer.backstage", str(root), str(processes), *asking],
                 stdin=subprocess.PIPE,
@@ -104,12 +109,15 @@ def only_run(root: Path) -> Iterator[None]:
     """Insist on being the only `producer run` on a storage root.
 
     Raises:
-        StorageError: another one is at work there; says how to use that one.
-        OSError: the storage failed.
+        StorageError: the storage failed; or another one is at work there: says how to use that one.
     """
     path = root / OWN_FOLDER / "run.lock"
-    make_folder(path.parent)
-    with path.open("a+") as file:
+    try:
+        make_folder(path.parent)
+        lock = open_regular(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+    except OSError as error:
+        raise storage_error(error, path) from error
+    with os.fdopen(lock, "a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -166,6 +174,14 @@ class ParentWatch:
         """
         if self._watches and os.getppid() != self._parent:
             raise InterruptedRunError
+
+
+def _opened_log(path: Path) -> BinaryIO:
+    try:
+        make_folder(path.parent)
+        return append_to_regular(path)
+    except OSError as error:
+        raise storage_error(error, path) from error
 
 
 def _kill_group(group: int) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from checkpointing.errors import CheckpointError
 from checkpointing.file import CheckpointFile, Signature
 from checkpointing.models import Checkpoint
+from checkpointing.regular_files import NotRegularFileError, open_regular, read_regular
 
 _LOCK_SECONDS = 15.0
 _POLL_SECONDS = 0.01
@@ -57,21 +58,21 @@ def take_snapshot(file: CheckpointFile) -> Snapshot:
         except CheckpointError as error:
             unusable = str(error).rpartition("; `producer enqueue")[0] or str(error)
             checkpoint, _ = file.read_or_salvage()
-        raw = b"" if version is None else file.path.read_bytes()
+        raw = b"" if version is None else read_regular(file.path)
         # Otherwise somebody saved it meanwhile, and these may be of two versions.
         if version == version_of(file):
             return Snapshot(checkpoint, raw, version, unusable)
 
 
 def version_of(file: CheckpointFile) -> Signature | None:
-    """Which version is there; None for none.
+    """Which version is there; None where there is no regular file.
 
     Raises:
         OSError: the storage failed.
     """
     try:
         return file.signature()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotRegularFileError):
         return None
 
 
@@ -83,7 +84,7 @@ def kept_still(file: CheckpointFile) -> Iterator[None]:
     very long (a paused process) is not waited for: what is seen then is what is there.
     """
     try:
-        fd = os.open(file.path.with_suffix(".lock"), os.O_RDONLY)
+        fd = open_regular(file.path.with_suffix(".lock"))
     except FileNotFoundError:
         yield
         return

@@ -12,6 +12,7 @@ from typing import Any
 from checkpointing.atomic import write_durably
 from checkpointing.models import Checkpoint
 from checkpointing.outputs import OutputFolder
+from checkpointing.regular_files import read_regular
 from worker.stages.base import Assembles, Stage
 
 _MADE_OF = "made_of_sha256"
@@ -32,7 +33,7 @@ def assemble(stage: Stage, outputs: OutputFolder, checkpoint: Checkpoint) -> set
     pages = sorted(checkpoint.pages.items())
     made_of = hashlib.sha256("".join(f"{page} {record.sha256} " for page, record in pages).encode()).hexdigest()
     with suppress(OSError, ValueError, AttributeError):
-        found = json.loads(path.read_bytes())
+        found = json.loads(read_regular(path))
         if found.get(_MADE_OF) == made_of:
             return set()
         if _MADE_OF not in found:

@@ -13,6 +13,7 @@ from typing import Any
 from celery.worker.control import Panel
 from pydantic import BaseModel, ConfigDict
 
+from checkpointing.regular_files import read_regular
 from worker.open_stages import OWN_FOLDER
 from worker.settings import Settings, asks_model
 from worker.shown_settings import shown_value
@@ -122,6 +123,6 @@ def _sees(root: Path, token: str) -> bool:
     if not _TOKEN.fullmatch(token):
         return False
     try:
-        return token_path(root, token).read_text(encoding="ascii") == token
+        return read_regular(token_path(root, token)) == token.encode("ascii")
     except (OSError, ValueError):
         return False

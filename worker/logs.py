@@ -21,6 +21,7 @@ from structlog.typing import EventDict, Processor
 
 from checkpointing.errors import InputError
 from checkpointing.identity import process_name
+from checkpointing.regular_files import open_regular
 from worker.scan import ScanFolder
 
 
@@ -67,7 +68,7 @@ class ScanLogFiles:
             os.close(self._open[1])
             self._open = None
         path.parent.mkdir(exist_ok=True)
-        self._open = path, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._open = path, open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def _make_path(self, scan_id: str, stage: str, pid: int) -> Path:
         """Where the lines of a process about a stage go, looked up once.

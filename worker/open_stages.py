@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from checkpointing.atomic import make_folder, remove_orphans, write_durably
 from checkpointing.models import PageRange
+from checkpointing.regular_files import read_regular
 
 OWN_FOLDER = ".leafmark"
 _RANGES = TypeAdapter(list[PageRange])
@@ -36,7 +37,7 @@ class OpenStages:
     def requested(self, scan_id: str, stage: str) -> list[PageRange]:
         """The page ranges that were asked for; none where the file is gone or cannot be read."""
         try:
-            return _RANGES.validate_json(self._path(scan_id, stage).read_bytes())
+            return _RANGES.validate_json(read_regular(self._path(scan_id, stage)))
         except (OSError, ValidationError):
             return []
 

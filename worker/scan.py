@@ -32,6 +32,7 @@ from pydantic import (
 
 from checkpointing.errors import InputError, UnknownNameError
 from checkpointing.models import PageNumber, Sha256
+from checkpointing.regular_files import NotRegularFileError, read_regular
 from checkpointing.storage_errors import storage_error
 from worker.sources.formats import bare_name
 
@@ -202,9 +203,14 @@ class ScanFolder:
         """
         path = self.record_path
         try:
-            content = path.read_bytes()
+            content = read_regular(path)
         except (FileNotFoundError, NotADirectoryError):
             raise self._foreign() if is_scan_folder(self.path) else self._unknown() from None
+        except NotRegularFileError:
+            raise InputError(
+                f"{path} is not a regular file; "
+                "restore it from a backup, or move the folder away and ingest the source again"
+            ) from None
         except OSError as error:
             raise storage_error(error, path) from error
         try:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from checkpointing.models import now
 from checkpointing.money import add_usd
+from checkpointing.regular_files import read_regular
 from checkpointing.storage_errors import storage_error
 from producer.progress import Counting, uncounted
 from producer.report.bounds import MOST_TILES, MOST_VIEWS
@@ -97,7 +98,7 @@ def _structure(workshop: Workshop, scan_id: str) -> tuple[BookStructure | None, 
     """The book put together; or why it cannot be shown."""
     path = workshop.scan(scan_id).output_dir(StructureStage.output_dir) / StructureStage.assembled_name
     try:
-        said = json.loads(path.read_bytes())
+        said = json.loads(read_regular(path))
         fields = {name: said.get(name) for name in BookStructure.model_fields}
         # As JSON once more: there a page number may be the name of a field.
         return BookStructure.model_validate_json(json.dumps(fields)), None

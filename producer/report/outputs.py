@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from checkpointing.models import Checkpoint
 from checkpointing.outputs import OutputFolder, Problem
+from checkpointing.regular_files import read_regular
 from producer.report.model import State
 from worker.stages.base import PageOutput, Stage
 
@@ -57,7 +58,7 @@ def _look(begun: Begun, page: int) -> Read:
         verdict = begun.outputs.check(page, record)
         if not verdict.valid and verdict.problem is not Problem.CHANGED:
             return Read(State.DAMAGED, problem=verdict.detail)
-        output = begun.stage.schema.model_validate_json(begun.outputs.path_of(page).read_bytes())
+        output = begun.stage.schema.model_validate_json(read_regular(begun.outputs.path_of(page)))
     except OSError as error:
         return Read(State.DAMAGED, problem=f"cannot be read: {error.strerror or error}")
     except ValidationError:

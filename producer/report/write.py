@@ -5,6 +5,7 @@ from pathlib import Path
 
 from checkpointing.atomic import write_durably
 from checkpointing.errors import InputError, StorageError
+from checkpointing.regular_files import NotRegularFileError, open_regular_file
 from checkpointing.storage_errors import storage_error
 from producer.report.render import GENERATOR
 
@@ -27,10 +28,12 @@ def check_target(path: Path) -> None:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise StorageError(f"{folder}: permission denied; say another file with --output")
     try:
-        with path.open("rb") as file:
+        with open_regular_file(path) as file:
             head = file.read(_HEAD_BYTES)
     except FileNotFoundError:
         return
+    except NotRegularFileError:
+        raise InputError(f"{path} is not a regular file; name another file with --output") from None
     except OSError as error:
         raise storage_error(error, path) from error
     if head and _MARK not in head:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from checkpointing.models import Status
+from checkpointing.regular_files import open_regular_file
 from worker.registry import STAGES
 from worker.scan import ScanFolder, list_scans
 
@@ -45,7 +46,7 @@ def _stands(root: Path, scan_id: str) -> str:
 
 def _statuses(scan: ScanFolder) -> Iterator[str]:
     for stage in STAGES:
-        with suppress(OSError), scan.checkpoint_path(stage).open("rb", buffering=0) as file:
+        with suppress(OSError), open_regular_file(scan.checkpoint_path(stage)) as file:
             status = _STATUS.search(file.read(_HEAD_BYTES))
             name = status[1].decode() if status else _OTHER
             yield name if name in _ORDER else _OTHER

@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 import zlib
+from collections.abc import Callable
 from contextlib import closing
 from io import BytesIO
 from pathlib import Path
@@ -54,6 +55,11 @@ def images(tmp_path: Path) -> Path:
 def make_pdf(path: Path, levels: tuple[int, ...] = (0, 200)) -> Path:
     pages = [Image.new("L", (80, 120), level) for level in levels]
     pages[0].save(path, save_all=True, append_images=pages[1:])
+    return path
+
+
+def make_image(path: Path) -> Path:
+    Image.new("L", (8, 8)).save(path)
     return path
 
 
@@ -248,7 +254,7 @@ def test_bad_input_is_one_clear_line_and_leaves_nothing(tmp_path: Path, root: Pa
         "book.docx": "is neither a PDF nor a page image",
         "empty": "looked for PNG, JPEG, TIFF, JPEG 2000 or WebP",
         "broken": "no page image can be opened",
-        "lost": "cannot read",
+        "lost": "page1.png is a link to nothing",
     }
     for name, message in expected.items():
         with pytest.raises(InputError, match=message) as caught:
@@ -288,12 +294,12 @@ def test_a_pdf_replaced_after_ingest_is_noticed(tmp_path: Path, root: Path) -> N
         open_source(ScanFolder(root, "book"), done.metadata)
 
 
-@pytest.mark.parametrize("step", ["copyfile", "_sync_file", "sync_folder"])
+@pytest.mark.parametrize("step", ["copyfileobj", "_sync_file", "sync_folder"])
 @pytest.mark.parametrize("nth", [1, 2, 3])
 def test_a_full_disk_at_any_step_leaves_no_scan_and_no_leftovers(
     images: Path, root: Path, monkeypatch: pytest.MonkeyPatch, step: str, nth: int
 ) -> None:
-    owner = shutil if step == "copyfile" else ingest_module
+    owner = shutil if step == "copyfileobj" else ingest_module
     real, calls = getattr(owner, step), []
 
     def full(*args: object) -> object:
@@ -317,7 +323,7 @@ def test_an_interrupt_leaves_nothing_behind(images: Path, root: Path, monkeypatc
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(shutil, "copyfile", interrupted)
+    monkeypatch.setattr(shutil, "copyfileobj", interrupted)
     with pytest.raises(KeyboardInterrupt):
         ingest(images, root)
     assert leftovers(root) == []
@@ -372,3 +378,76 @@ def test_a_failed_system_call_is_put_in_words_with_the_path(number: int, words: 
 
 def test_an_error_without_a_number_still_says_something() -> None:
     assert str(storage_error(OSError(), Path("shelf"))) == "shelf: OSError"
+
+
+def link_out(path: Path, outside: Path) -> None:
+    outside.write_text("secret")
+    path.symlink_to(outside)
+
+
+REFUSED: dict[str, Callable[[Path, Path], object]] = {
+    "a link out of it, to ": link_out,
+    "a link to nothing": lambda path, _: path.symlink_to("nowhere.png"),
+    "a FIFO": lambda path, _: os.mkfifo(path),
+    "a link to a device": lambda path, _: path.symlink_to("/dev/zero"),
+}
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("what", REFUSED)
+def test_ingest_refuses_a_folder_with_a_page_that_is_not_a_regular_file_inside_it(
+    tmp_path: Path, root: Path, what: str
+) -> None:
+    folder = tmp_path / "book"
+    folder.mkdir()
+    make_image(folder / "page1.png")
+    REFUSED[what](folder / "page2.png", tmp_path / "outside.png")
+    with pytest.raises(InputError, match=rf"page2\.png is {what}") as caught:
+        ingest(folder, root)
+    assert "page1.png" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not root.exists()
+
+
+def test_ingest_names_a_few_of_many_pages_that_it_refuses(tmp_path: Path, root: Path) -> None:
+    for number in range(1, 9):
+        os.mkfifo(tmp_path / f"page{number}.png")
+    with pytest.raises(InputError, match=r"page5\.png is a FIFO; and 3 more\. Put the pages themselves there"):
+        ingest(tmp_path, root)
+
+
+@pytest.mark.timeout(30)
+def test_ingest_passes_over_special_files_that_are_not_pages(tmp_path: Path, root: Path) -> None:
+    folder = tmp_path / "book"
+    folder.mkdir()
+    make_image(folder / "page1.png")
+    os.mkfifo(folder / "notes")
+    (folder / "Thumbs.db").symlink_to("/dev/zero")
+    done = ingest(folder, root)
+    assert (done.metadata.total_pages, done.ignored_files) == (1, 2)
+
+
+def test_ingest_takes_links_to_pages_inside_the_folder_and_a_source_that_is_a_link(
+    tmp_path: Path, root: Path
+) -> None:
+    folder = tmp_path / "book"
+    folder.mkdir()
+    make_image(folder / "page1.png")
+    (folder / "page2.png").symlink_to("page1.png")
+    (tmp_path / "linked").symlink_to("book")
+    done = ingest(tmp_path / "linked", root)
+    assert done.metadata.total_pages == 2
+    stored = root / done.metadata.scan_id / "source" / "page2.png"
+    assert not stored.is_symlink()
+    assert stored.read_bytes() == (folder / "page1.png").read_bytes()
+
+    (tmp_path / "one.png").symlink_to("book/page1.png")
+    assert ingest(tmp_path / "one.png", root).metadata.total_pages == 1
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("name", ["book.pdf", "page.tif"])
+def test_ingest_refuses_a_source_that_is_a_fifo(tmp_path: Path, root: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(InputError, match=rf"{name} is a FIFO; give a PDF, a page image or a folder"):
+        ingest(tmp_path / name, root)

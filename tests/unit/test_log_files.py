@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from checkpointing.regular_files import open_regular_file
 from producer.log_files import LogFiles
 
 START = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -137,14 +138,13 @@ def test_what_cannot_be_read_is_said(folder: Path, monkeypatch: pytest.MonkeyPat
     write(folder, "ocr_a", raw(0, "first"))
     path = write(folder, "ocr_b", raw(1, "second"))
     files = LogFiles(folder)
-    real = Path.open
 
-    def refuse(opened: Path, *arguments: Any, **options: Any) -> Any:
+    def refuse(opened: Path) -> Any:
         if opened == path:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        return real(opened, *arguments, **options)
+        return open_regular_file(opened)
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("producer.log_files.open_regular_file", refuse)
     assert messages(files) == ["first"]
     assert files.problems(ended=True) == ["ocr_b.jsonl cannot be read: Permission denied"]
 

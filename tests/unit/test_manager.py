@@ -337,11 +337,11 @@ class TestAFailingDisk:
         book.manager().mark_completed(1)
         before = book.checkpoint_path.read_bytes()
 
-        def fail(_: Path) -> bytes:
+        def fail(*_: object) -> bytes:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
         with monkeypatch.context() as patch:
-            patch.setattr(Path, "read_bytes", fail)
+            patch.setattr("checkpointing.file.read_regular", fail)
             with pytest.raises(OSError, match="Input/output"):
                 book.manager()
         assert book.checkpoint_path.read_bytes() == before

@@ -267,6 +267,7 @@ def test_a_file_that_the_storage_stops_delivering_is_not_called_damaged(
         def read(self, *_: object) -> bytes:
             raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(Path, "open", lambda *_, **__: Failing())
+    for module in ("images", "checks"):
+        monkeypatch.setattr(f"worker.sources.{module}.open_regular_file", lambda *_: Failing())
     with pytest.raises(StorageError, match="input/output error"):
         page_of(path)

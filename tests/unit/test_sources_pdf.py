@@ -154,7 +154,7 @@ def test_a_page_that_fails_while_the_storage_is_away_is_not_called_damaged(
     def gone(*_: object, **__: object) -> None:
         raise OSError(errno.ESTALE, "Stale file handle")
 
-    monkeypatch.setattr(Path, "open", gone)
+    monkeypatch.setattr("worker.sources.checks.open_regular_file", gone)
     with pytest.raises(StorageError, match="stale"):
         book.page(2)
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from checkpointing.errors import PageError, UnknownNameError
+from checkpointing.regular_files import open_regular_file
 from checkpointing.storage_errors import storage_error
 
 DECODE_FACTOR = 4
@@ -58,7 +59,7 @@ def damaged_page(path: Path, reason: object) -> PageError:
         StorageError: the file cannot be read just now, so nothing is known about the page.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular_file(path) as file:
             while file.read(_CHUNK_BYTES):
                 pass
     except OSError as error:

@@ -16,6 +16,7 @@ from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 from checkpointing.errors import PageError
+from checkpointing.regular_files import open_regular_file
 from checkpointing.storage_errors import storage_error
 from worker.sources.base import DEFAULT_MAX_PIXELS, PageImage
 from worker.sources.checks import check_decodable, check_page_number, damaged_page
@@ -102,7 +103,7 @@ def count_pages(path: Path) -> int:
 
 def _open_file(path: Path) -> BinaryIO:
     try:
-        return path.open("rb")
+        return open_regular_file(path)
     except OSError as error:
         raise storage_error(error, path) from error
 

@@ -20,6 +20,7 @@ from pypdfium2.raw import (
 )
 
 from checkpointing.errors import InputError
+from checkpointing.regular_files import open_regular_file
 from checkpointing.storage_errors import storage_error
 
 pdfium_lock = threading.Lock()
@@ -122,7 +123,7 @@ def _load(path: Path, password: str | None) -> tuple[Any, int]:
     """
     try:
         # pdfium has one error for every file it cannot read; the system says what is wrong.
-        path.open("rb").close()
+        open_regular_file(path).close()
     except OSError as error:
         raise storage_error(error, path) from error
     handle = FPDF_LoadDocument(os.fsencode(path), password.encode() if password else None)

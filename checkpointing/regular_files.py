@@ -1,0 +1,88 @@
+"""Opening regular files on the shared storage, and nothing else.
+
+Anyone who may write to the storage, or who packed an archive, can put a FIFO, a device or a socket where a file
+belongs. Opening a FIFO waits for a writer that never comes; reading a device may never end. So every file whose
+name stands in the storage is opened here: the call never waits, and what is not a regular file is refused.
+"""
+
+import errno
+import os
+import stat
+from io import BufferedReader, BufferedWriter
+from pathlib import Path
+
+# What `open` raises for a socket, for a device without a driver, and for writing to a FIFO that nothing reads.
+_SPECIAL = {errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP}
+
+
+class NotRegularFileError(OSError):
+    """A FIFO, a device or a socket stands where a file belongs. Its `errno` is ENXIO."""
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(errno.ENXIO, "it is not a regular file", str(path))
+
+
+def open_regular(path: Path | str, flags: int = os.O_RDONLY, mode: int = 0o644) -> int:
+    """Open a regular file without ever waiting for another process.
+
+    Args:
+        path: the file; a symbolic link is followed.
+        flags: as of `os.open`.
+        mode: of a file that is created.
+
+    Returns:
+        The descriptor, not inherited by child processes.
+
+    Raises:
+        NotRegularFileError: a FIFO, a device or a socket has that name.
+        IsADirectoryError: a folder has that name.
+        OSError: it cannot be opened.
+    """
+    try:
+        fd = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY, mode)
+    except OSError as error:
+        if error.errno in _SPECIAL:
+            raise NotRegularFileError(path) from error
+        raise
+    try:
+        _check_regular(fd, path)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def open_regular_file(path: Path | str) -> BufferedReader:
+    """Open a regular file for reading.
+
+    Raises:
+        OSError: as `open_regular`.
+    """
+    return os.fdopen(open_regular(path), "rb")
+
+
+def append_to_regular(path: Path | str) -> BufferedWriter:
+    """Open a regular file for appending, created where it is missing.
+
+    Raises:
+        OSError: as `open_regular`.
+    """
+    return os.fdopen(open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab")
+
+
+def read_regular(path: Path | str) -> bytes:
+    """Return the content of a regular file.
+
+    Raises:
+        OSError: as `open_regular`, or the file cannot be read.
+    """
+    with open_regular_file(path) as file:
+        return file.read()
+
+
+def _check_regular(fd: int, path: Path | str) -> None:
+    kind = os.fstat(fd).st_mode
+    if stat.S_ISDIR(kind):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(kind):
+        raise NotRegularFileError(path)

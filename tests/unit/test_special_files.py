@@ -1,0 +1,219 @@
+"""A FIFO in the place of any file of a scan: no command and no worker waits for it, and other books go on."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from checkpointing.budget import read_budget
+from checkpointing.errors import CheckpointError, InputError, StorageError
+from checkpointing.ledger import Call, Ledger, new_attempt
+from producer import check_stage
+from producer.findings import Kind
+from producer.log_files import LogFiles
+from producer.moving_in import take_in
+from producer.report.write import check_target
+from producer.run import Backstage, only_run
+from producer.status import all_scans, scan_status
+from producer.verify import verify
+from producer.watch.rest import count_rest
+from tests.shop import SCAN, STAGE, Shop, make_shop
+from worker.introduction import introduction
+from worker.logs import ScanLogFiles
+from worker.open_stages import OWN_FOLDER
+from worker.sources.images import ImageSource, count_pages
+from worker.sources.pdfium import inspect_pdf
+from worker.steward import Steward
+
+pytestmark = pytest.mark.timeout(30)
+OTHER = "other-book"
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """Two books; of the first one the pages 1 to 3 of 5 are complete."""
+    made = make_shop(tmp_path / "scans", monkeypatch)
+    monkeypatch.setattr(check_stage, "MERGE_SECONDS", 0.0)
+    made.write_scan()
+    made.write_scan(OTHER)
+    made.ask_for((1, 5))
+    made.ask_for((1, 5), scan_id=OTHER)
+    made.complete(1, 2, 3, cost_usd=0.25)
+    return made
+
+
+def make_fifo(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    return path
+
+
+def statuses(shop: Shop) -> dict[str, str]:
+    """By scan, as `producer status` shows it; a scan that cannot be shown is left out."""
+    found = all_scans(shop.another_workshop(), on_broken=bool)
+    return {scan.metadata.scan_id: scan.stages[STAGE].status for scan in found}
+
+
+def assert_other_book_goes_on(shop: Shop) -> None:
+    shop.hand_over(shop.completion(1, scan_id=OTHER), scan_id=OTHER)
+    steward = Steward(shop.another_workshop(), {STAGE: 2})
+    steward.commit_inboxes()
+    steward.heal()
+    assert sorted(shop.checkpoint(OTHER).pages) == [1]
+    assert statuses(shop)[OTHER] == "in_progress"
+
+
+def test_a_checkpoint_that_is_a_fifo_is_unreadable_and_is_rebuilt_from_the_outputs(shop: Shop) -> None:
+    file = shop.another_workshop().checkpoint_file(SCAN, STAGE)
+    make_fifo(file.path)
+    assert statuses(shop)[SCAN] == "unreadable"
+    assert Kind.CHECKPOINT_UNUSABLE in {
+        finding.kind for finding in verify(shop.another_workshop(), SCAN, STAGE).findings
+    }
+    assert count_rest(shop.root, {OTHER}) == "1 other scan: 1 not started"
+    with pytest.raises(CheckpointError, match="not a regular file"):
+        file.read()
+    assert_other_book_goes_on(shop)
+    with file.exclusive() as rebuilt:
+        assert sorted(rebuilt.pages) == [1, 2, 3]
+    assert file.path.is_file()
+    assert scan_status(shop.another_workshop(), SCAN).stages[STAGE].completed == 3
+
+
+def test_an_output_that_is_a_fifo_does_not_count_and_is_done_again(shop: Shop) -> None:
+    make_fifo(shop.output_path(2))
+    findings = verify(shop.another_workshop(), SCAN, STAGE).findings
+    assert (Kind.UNREADABLE, 2) in [(finding.kind, finding.page) for finding in findings]
+    make_fifo(shop.output_path(4))
+    shop.complete(4)
+    assert shop.output_path(4).is_file()
+    assert 4 in shop.checkpoint().pages
+    assert_other_book_goes_on(shop)
+
+
+def test_a_lock_that_is_a_fifo_stops_its_own_stage_only(shop: Shop) -> None:
+    lock = make_fifo(shop.workshop.checkpoint_file(SCAN, STAGE).path.with_suffix(".lock"))
+    file = shop.another_workshop().checkpoint_file(SCAN, STAGE)
+    with pytest.raises(OSError, match="not a regular file"), file.exclusive():
+        pass
+    make_fifo(shop.output_path(2))
+    with pytest.raises(StorageError, match="move it away"):
+        verify(shop.another_workshop(), SCAN, STAGE)
+    shop.hand_over(shop.completion(5))
+    assert_other_book_goes_on(shop)
+    lock.unlink()
+    shop.commit()
+    assert 5 in shop.checkpoint().pages
+
+
+@pytest.mark.parametrize("record", ["metadata.json", "leafmark.json"])
+def test_metadata_that_is_a_fifo_breaks_its_own_scan_only(shop: Shop, record: str) -> None:
+    scan = shop.workshop.scan(SCAN)
+    scan.source_dir.mkdir()
+    make_fifo(scan.path / record)
+    if record == "metadata.json":
+        with pytest.raises(InputError, match=r"metadata\.json is not a regular file"):
+            shop.another_workshop().metadata(SCAN)
+        assert SCAN not in statuses(shop)
+    else:
+        assert shop.another_workshop().metadata(SCAN).total_pages == 5
+    assert_other_book_goes_on(shop)
+
+
+def test_a_folder_of_another_program_with_fifos_is_broken_alone(shop: Shop) -> None:
+    scan = shop.workshop.scan("taken-over")
+    (scan.path / "checkpoints").mkdir(parents=True)
+    make_fifo(scan.source_dir / "page_0001.png")
+    with pytest.raises(InputError, match="not a regular file"):
+        take_in(scan)
+    assert_other_book_goes_on(shop)
+
+
+def test_a_source_file_that_is_a_fifo_is_trouble_of_the_storage(tmp_path: Path) -> None:
+    image, pdf = make_fifo(tmp_path / "a.png"), make_fifo(tmp_path / "a.pdf")
+    looks: list[Callable[[], Any]] = [
+        lambda: count_pages(image),
+        lambda: ImageSource([(image, 1)]).page(1),
+        lambda: inspect_pdf(pdf),
+    ]
+    for look in looks:
+        with pytest.raises(StorageError, match="not a regular file"):
+            look()
+
+
+def test_a_source_that_is_a_fifo_is_said_by_verify(shop: Shop) -> None:
+    scan = shop.workshop.scan(SCAN)
+    make_fifo(scan.source_dir / shop.workshop.metadata(SCAN).source.files[0].name)
+    [finding] = verify(shop.another_workshop(), SCAN, STAGE).source
+    assert "is not a regular file" in finding.problem
+
+
+def test_an_answer_in_the_ledger_that_is_a_fifo_loses_its_words_and_no_money(shop: Shop) -> None:
+    ledger = Ledger(shop.workshop.scan(SCAN).path, STAGE)
+    call = Call(
+        attempt=new_attempt(),
+        scan_id=SCAN,
+        stage=STAGE,
+        page=1,
+        provider="p",
+        model="m",
+        request_sha256="0" * 64,
+        most_micro=900,
+        cost_micro=700,
+    )
+    ledger.ask(call)
+    ledger.answer(call)
+    [path] = (ledger.path / "page_0001").iterdir()
+    make_fifo(path)
+    assert ledger.usable(1, "0" * 64) is None
+    assert ledger.spent(1) == 700
+
+
+def test_a_budget_that_is_a_fifo_lets_nothing_be_spent(tmp_path: Path) -> None:
+    make_fifo(tmp_path / "ledger" / "budget.json")
+    with pytest.raises(StorageError, match="so nothing is spent"):
+        read_budget(tmp_path)
+
+
+def test_an_open_stage_that_is_a_fifo_asks_for_no_page(shop: Shop) -> None:
+    make_fifo(shop.root / OWN_FOLDER / "open" / f"{SCAN}@{STAGE}")
+    assert shop.open_stages.requested(SCAN, STAGE) == []
+    assert_other_book_goes_on(shop)
+
+
+def test_a_log_that_is_a_fifo_stops_no_page(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make_fifo(shop.workshop.scan(SCAN).logs_dir / f"{STAGE}_a.jsonl")
+    files = ScanLogFiles(shop.root)
+    monkeypatch.setattr(files, "_path", lambda *_: path)
+    event = {"event": "done", "scan_id": SCAN, "stage": STAGE}
+    assert files(None, "info", event) == event
+    files.close()
+    assert list(LogFiles(path.parent).new_lines()) == []
+
+
+def test_a_file_of_the_doctor_that_is_a_fifo_is_not_seen(shop: Shop) -> None:
+    make_fifo(shop.root / OWN_FOLDER / f"doctor-{'a' * 16}")
+    assert not introduction(shop.workshop.settings, [STAGE], 1, "a" * 16).sees_token
+
+
+def test_a_report_does_not_wait_for_the_fifo_that_it_would_replace(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not a regular file"):
+        check_target(make_fifo(tmp_path / "report.html"))
+
+
+def test_a_run_whose_lock_or_log_is_a_fifo_says_so(tmp_path: Path) -> None:
+    make_fifo(tmp_path / OWN_FOLDER / "run.lock")
+    with pytest.raises(StorageError, match=r"run\.lock: it is not a regular file"), only_run(tmp_path):
+        pass
+    make_fifo(tmp_path / OWN_FOLDER / "worker.log")
+    with pytest.raises(StorageError, match=r"worker\.log: it is not a regular file"):
+        Backstage(tmp_path, 1)
+
+
+def test_a_temp_file_that_is_a_fifo_is_cleared_away_as_an_orphan(shop: Shop) -> None:
+    fifo = make_fifo(shop.output_path(2).with_name("page_0002.json.tmp.0123456789abcdef"))
+    shop.workshop.outputs(SCAN, STAGE).remove_orphans()
+    assert not fifo.exists()
