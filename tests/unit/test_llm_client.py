@@ -186,26 +186,125 @@ def test_a_server_without_a_key_is_asked_all_the_same(httpserver: HTTPServer) ->
 # Refused parameters
 
 
-def test_a_server_that_refuses_the_schema_gets_it_in_words_and_from_then_on(
-    httpserver: HTTPServer, client: ModelClient
+# What servers have been seen to answer to a `response_format` that they do not know, and what they do know.
+COMPLAINTS = [
+    # llama-cpp-python 0.3, whose validation ends in an error of the server.
+    (
+        500,
+        error(
+            "[{'type': 'literal_error', 'loc': ('body', 'response_format', 'type'), 'msg': \"Input should be "
+            "'text' or 'json_object'\", 'input': 'json_schema', 'ctx': {'expected': \"'text' or 'json_object'\"}}]",
+            type="internal_server_error",
+            code=None,
+        ),
+        "json_object",
+    ),
+    # llama.cpp before schemas, and ik_llama.cpp.
+    (
+        500,
+        error(
+            'response_format type must be one of "text" or "json_object", but got: json_schema',
+            code=500,
+            type="server_error",
+        ),
+        "json_object",
+    ),
+    # DeepSeek.
+    (400, error("This response_format type is unavailable now", type="invalid_request_error"), "json_object"),
+    # vLLM before schemas; FastAPI's form of an error.
+    (422, {"detail": [{"loc": ["body", "response_format", "type"], "msg": "Input should be 'text'"}]}, None),
+    # vLLM with a structured output backend that does not take this schema.
+    (
+        400,
+        {
+            "object": "error",
+            "message": "The provided JSON schema contains features not supported by xgrammar.",
+            "type": "BadRequestError",
+            "param": None,
+            "code": 400,
+        },
+        "json_object",
+    ),
+    # LM Studio, which knows schemas or words, and nothing between.
+    (400, {"error": "'response_format.type' must be 'json_schema' or 'text'"}, None),
+    # Ollama with a model that takes no grammar.
+    (500, error("failed to load model vocabulary required for format", type="api_error"), None),
+    # OpenRouter, where no provider of the model takes it.
+    (404, error("No endpoints found that can handle the requested parameters.", code=404), None),
+    # LiteLLM.
+    (500, error("litellm.UnsupportedParamsError: unsupported parameters: {'response_format'}", code="500"), None),
+    # With status 200, as OpenRouter sends errors of its providers.
+    (200, error("response_format is not supported by this model", code=400), "json_object"),
+]
+
+
+@pytest.mark.parametrize(("status", "complaint", "known"), COMPLAINTS)
+def test_a_complaint_about_the_form_whatever_its_status_makes_the_next_form_be_tried_and_remembered(
+    httpserver: HTTPServer, client: ModelClient, status: int, complaint: object, known: str | None
 ) -> None:
     def answer(body: dict[str, Any]) -> tuple[int, object]:
-        if "response_format" in body:
-            return 400, error("this response_format type is unavailable now")
-        return 200, completion()
+        form = body.get("response_format")
+        return (200, completion()) if form is None or form["type"] == known else (status, complaint)
 
     answers(httpserver, answer)
     client.send("a-model", PROMPT)
+    calls = len(httpserver.log)
+    assert calls == (2 if known else 3)
     client.send("a-model", PROMPT)
-    first, second, third = asked(httpserver)
-    assert "response_format" in first
-    lines = second["messages"][0]["content"].splitlines()
+    assert len(httpserver.log) == calls + 1
+    *_, first_good, again = asked(httpserver)
+    assert again == first_good
+    assert first_good.get("response_format") == ({"type": known} if known else None)
+    lines = first_good["messages"][0]["content"].splitlines()
     assert lines[0] == "Correct it."
     assert lines[-2] == "Answer schema: correction"
     assert json.loads(lines[-1]) == Correction.model_json_schema()
-    assert third == second
     client.send("another-model", PROMPT)
-    assert "response_format" in asked(httpserver)[3], "another model may know it"
+    assert asked(httpserver)[calls + 1]["response_format"]["type"] == "json_schema", "another model may know it"
+
+
+@pytest.mark.parametrize(
+    ("status", "complaint"),
+    [
+        (500, error("Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.")),
+        (422, {"detail": [{"loc": ["body", "max_tokens"], "msg": "Extra inputs are not permitted"}]}),
+    ],
+)
+def test_a_complaint_about_the_limit_of_tokens_makes_the_other_name_be_tried(
+    httpserver: HTTPServer, client: ModelClient, status: int, complaint: object
+) -> None:
+    answers(httpserver, lambda body: (status, complaint) if "max_tokens" in body else (200, completion()))
+    client.send("a-model", PROMPT)
+    assert len(httpserver.log) == 2
+    assert asked(httpserver)[1]["max_completion_tokens"] == 500
+
+
+def test_a_server_that_complains_of_every_form_and_answers_500_fails_for_now(
+    httpserver: HTTPServer, client: ModelClient
+) -> None:
+    fails_with(httpserver, 500, error("invalid response_format, temperature or max_tokens"))
+    with pytest.raises(CallFailedError, match="500: invalid response_format"):
+        client.send("a-model", PROMPT)
+    assert len(httpserver.log) <= 12, "an end to it"
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (500, error("CUDA out of memory")),
+        (503, error("Loading model", code=503, type="unavailable_error")),
+        (429, error("Rate limit reached: requested max_tokens must be lower", type="tokens")),
+        (504, error("upstream error: max_tokens 500 unsupported")),
+        (500, "<html><title>max_tokens must be</title></html>"),
+    ],
+)
+def test_an_error_that_is_not_about_the_form_is_not_tried_in_another(
+    httpserver: HTTPServer, client: ModelClient, status: int, body: object
+) -> None:
+    fails_with(httpserver, status, body)
+    with pytest.raises(CallFailedError):
+        client.send("a-model", PROMPT)
+    assert len(httpserver.log) == 1
 
 
 def test_a_model_that_refuses_one_parameter_after_the_other_is_asked_without_them(
@@ -222,10 +321,10 @@ def test_a_model_that_refuses_one_parameter_after_the_other_is_asked_without_the
 
     answers(httpserver, answer)
     assert client.send("a-model", PROMPT).status == 200
-    assert len(httpserver.log) == 4
-    client.send("a-model", PROMPT)
     assert len(httpserver.log) == 5
-    assert asked(httpserver)[4]["max_completion_tokens"] == 500
+    client.send("a-model", PROMPT)
+    assert len(httpserver.log) == 6
+    assert asked(httpserver)[5]["max_completion_tokens"] == 500
 
 
 def test_what_a_refused_page_made_us_try_is_not_remembered(httpserver: HTTPServer, client: ModelClient) -> None:
@@ -249,14 +348,30 @@ def test_what_a_refused_page_made_us_try_is_not_remembered(httpserver: HTTPServe
 # Failures
 
 
-@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504, 529])
-def test_a_failure_of_the_moment_can_be_tried_again_and_was_not_billed(
+@pytest.mark.parametrize("status", [409, 429, 500, 529])
+def test_an_error_that_the_api_gives_before_it_works_can_be_tried_again_and_was_not_billed(
     httpserver: HTTPServer, client: ModelClient, status: int
 ) -> None:
     fails_with(httpserver, status, error("overloaded"))
     with pytest.raises(CallFailedError, match="overloaded") as failed:
         client.send("a-model", PROMPT)
     assert not failed.value.may_have_been_billed
+    assert failed.value.is_rate_limit == (status == 429)
+    assert failed.value.retry_after_seconds is None
+    assert len(httpserver.log) == 1, "trying again is not the client's business"
+
+
+@pytest.mark.parametrize("status", [408, 499, 502, 503, 504, 520, 522, 524, 527])
+@pytest.mark.parametrize(
+    "body", [error("upstream timed out"), "<html><h1>upstream timed out</h1>", "upstream timed out"]
+)
+def test_a_gateway_that_gave_up_waiting_may_hide_an_answer_that_was_billed(
+    httpserver: HTTPServer, client: ModelClient, status: int, body: object
+) -> None:
+    fails_with(httpserver, status, body)
+    with pytest.raises(CallFailedError, match=f"localhost says {status}: upstream timed out") as failed:
+        client.send("a-model", PROMPT)
+    assert failed.value.may_have_been_billed
     assert failed.value.retry_after_seconds is None
     assert len(httpserver.log) == 1, "trying again is not the client's business"
 
@@ -349,6 +464,92 @@ def test_an_error_with_status_200_is_an_error(httpserver: HTTPServer, client: Mo
     fails_with(httpserver, 200, error("the provider is down", code=502))
     with pytest.raises(CallFailedError, match="502: the provider is down"):
         client.send("a-model", PROMPT)
+
+
+NGINX = "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center></body></html>"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (401, NGINX.format("401 Authorization Required"), "401: 401 Authorization Required"),
+        (403, NGINX.format("403 Forbidden"), "403: 403 Forbidden"),
+        (403, "<!DOCTYPE html><html><body>Your request was blocked.</body></html>", "Your request was blocked"),
+        (404, NGINX.format("404 Not Found"), "404: 404 Not Found"),
+        # Ollama below another path than /v1.
+        (404, "404 page not found", "404: 404 page not found"),
+        (405, "", "405"),
+        (418, NGINX.format("418"), "418"),
+    ],
+)
+def test_a_refusal_by_something_that_is_not_an_api_says_nothing_about_key_or_model(
+    httpserver: HTTPServer, client: ModelClient, status: int, body: str, said: str
+) -> None:
+    fails_with(httpserver, status, body)
+    with pytest.raises(CallFailedError, match=said) as failed:
+        client.send("a-model", PROMPT)
+    assert "LEAFMARK_LLM_BASE_URL" in str(failed.value)
+    assert failed.value.is_foreign
+    assert "<" not in str(failed.value)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_an_overload_that_the_api_did_not_write_may_have_been_billed(
+    httpserver: HTTPServer, client: ModelClient, status: int
+) -> None:
+    fails_with(httpserver, status, NGINX.format("Service Temporarily Unavailable"))
+    with pytest.raises(CallFailedError, match="Service Temporarily Unavailable") as failed:
+        client.send("a-model", PROMPT)
+    assert failed.value.may_have_been_billed
+    assert not failed.value.is_foreign
+
+
+@pytest.mark.parametrize(
+    ("body", "said", "foreign"),
+    [
+        # LM Studio below another path than /v1.
+        ({"error": "Unexpected endpoint or method. (POST /chat/completions)"}, "Unexpected endpoint", True),
+        ({"error": "the model is loading"}, "200: the model is loading", False),
+        (error("overloaded"), "200: overloaded", False),
+        ("<!DOCTYPE html><html><title>Sign in</title>", "an HTML page instead of an answer: Sign in", True),
+        ("<html><body><p>Back soon</p></body></html>", "an HTML page instead of an answer: Back soon", True),
+        ("", "an empty body", True),
+        ('data: {"choices": [{"delta": {"content": "A"}}]}\n\ndata: [DONE]\n', "an event stream", True),
+        ("[]", "not a JSON object", True),
+        ('"ok"', "not a JSON object", True),
+        ('{"choices": [{"message": {"content": "Al', "not a JSON object", True),
+        ({"status": "ok"}, "other JSON", True),
+        ({"choices": []}, "other JSON", True),
+        ({"choices": [], "usage": {"prompt_tokens": 0, "completion_tokens": 0}}, "other JSON", True),
+        ({"id": "x", "choices": [{"error": {"code": 502, "message": "upstream"}}]}, "502: upstream", False),
+        (completion("", "error", usage=None), "the provider broke off", False),
+        (completion("Al", "error", usage={"prompt_tokens": 9, "completion_tokens": 0}), "broke off", False),
+    ],
+)
+def test_a_good_status_without_an_answer_is_a_failure_that_may_have_been_billed(
+    httpserver: HTTPServer, client: ModelClient, body: object, said: str, foreign: bool
+) -> None:
+    fails_with(httpserver, 200, body)
+    with pytest.raises(CallFailedError, match=said) as failed:
+        client.send("a-model", PROMPT)
+    assert failed.value.may_have_been_billed
+    assert failed.value.is_foreign == foreign
+    assert ("LEAFMARK_LLM_BASE_URL" in str(failed.value)) == foreign
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        completion(ANSWER[:20], "error"),
+        completion("", "error", usage={"cost": 0.25}),
+        {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 5}},
+    ],
+)
+def test_what_says_that_it_took_tokens_is_an_answer_also_where_it_broke_off(
+    httpserver: HTTPServer, client: ModelClient, body: object
+) -> None:
+    fails_with(httpserver, 200, body)
+    assert client.send("a-model", PROMPT).status == 200
 
 
 def test_an_error_with_status_200_that_was_billed_is_an_answer(httpserver: HTTPServer, client: ModelClient) -> None:
@@ -543,6 +744,13 @@ def test_a_closed_client_opens_anew(httpserver: HTTPServer, client: ModelClient)
 # What is made of an answer
 
 
+DRAFT = ANSWER.replace("Alice", "Alicia")
+
+
+def message_of_model(**message: object) -> RawAnswer:
+    return raw_of(choices=[{"finish_reason": "stop", "message": message}])
+
+
 def raw_of(content: object = ANSWER, reason: str = "stop", **more: Any) -> RawAnswer:
     return RawAnswer(body=json.dumps(completion(content, reason, **more)))
 
@@ -571,6 +779,26 @@ def test_bytes_that_are_no_text_are_refused_rather_than_changed(
         f"Here is the corrected text:\n\n```json\n{ANSWER}\n```\nLet me know.",
         f"\n\n{ANSWER}   ",
         [{"type": "text", "text": ANSWER[:10]}, {"type": "text", "text": ANSWER[10:]}],
+        [{"type": "thinking", "thinking": [{"type": "text", "text": ANSWER}]}, {"type": "text", "text": ANSWER}],
+        [{"type": "reasoning", "text": DRAFT}, {"type": "output_text", "text": {"value": ANSWER}}],
+        [ANSWER],
+        json.loads(ANSWER),
+        f"<think>Perhaps {DRAFT}? No.</think>\n{ANSWER}",
+        f"<thinking>{DRAFT}</thinking>{ANSWER}",
+        f'<reasoning effort="high">{DRAFT}</reasoning >\n```json\n{ANSWER}\n```',
+        f"The page says ... {DRAFT}\n</think>\n\n{ANSWER}",
+        f"<think>one {DRAFT}</think><think>two {DRAFT}</think>{ANSWER}",
+        f"[THINK]{DRAFT}[/THINK]{ANSWER}",
+        f"<|channel|>analysis<|message|>{DRAFT}<|end|><|start|>assistant<|channel|>final<|message|>{ANSWER}",
+        f"◁think▷{DRAFT}◁/think▷{ANSWER}",
+        f"<inner_monologue>{DRAFT}</inner_monologue>\n{ANSWER}",
+        f"<think>The text is clear, no need to think long. {ANSWER}",
+        f"<answer>{ANSWER}</answer>",
+        f"<think>{ANSWER}</think>",
+        f"Here, with {{braces}} in the prose: {ANSWER} {{sic}}",
+        ANSWER[:-1] + ', "notes": "none", "edits_count": 0}',
+        f'{{"correction": {ANSWER}}}',
+        f"[{ANSWER}]",
     ],
 )
 def test_what_stands_around_one_object_is_harmless(content: object) -> None:
@@ -597,7 +825,14 @@ def test_what_stands_around_one_object_is_harmless(content: object) -> None:
         (raw_of("} {"), "schema"),
         (raw_of(f"{ANSWER}\n{ANSWER}"), "schema"),
         (raw_of('{"text": "Alice"}'), "schema"),
-        (raw_of('{"text": "Alice", "edits": [], "first": null, "more": 1}'), "schema"),
+        (raw_of(f"{ANSWER}\n{DRAFT}"), "schema"),
+        (raw_of(f"<think>{DRAFT} or rather {ANSWER}"), "schema"),
+        (raw_of(f"<think>{ANSWER}</think>" + '{"text": 1}'), "schema"),
+        (raw_of(f"<think>{ANSWER}", "length"), "truncated"),
+        (raw_of(f"<think>{DRAFT}</think>" + ANSWER[:-5], "length"), "truncated"),
+        (raw_of(ANSWER.replace("Alice", "Al\x00ce")), "schema"),
+        (raw_of("{" * 100_000), "schema"),
+        (message_of_model(content="I'm sorry", reasoning_content=ANSWER), "schema"),
         (raw_of('{"a":' * 10_000 + "1" + "}" * 10_000), "schema"),
     ],
 )
@@ -606,6 +841,35 @@ def test_an_answer_that_is_none_is_refused_with_its_kind(raw: RawAnswer, kind: s
         answer_of(raw, Correction)
     assert refused.value.kind == kind
     assert len(str(refused.value)) < 600
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": None, "reasoning_content": ANSWER},
+        {"content": "", "reasoning": f"So I answer:\n{ANSWER}"},
+        {"reasoning_content": ANSWER, "reasoning": ANSWER},
+        {"content": None, "tool_calls": [{"type": "function", "function": {"name": "c", "arguments": ANSWER}}]},
+        {"content": "", "tool_calls": [{"function": {"name": "c", "arguments": json.loads(ANSWER)}}]},
+        {"content": "Calling the tool.", "tool_calls": [{"function": {"arguments": ANSWER}}]},
+        {"content": None, "function_call": {"name": "correction", "arguments": ANSWER}},
+        {"content": ANSWER, "reasoning_content": DRAFT},
+    ],
+)
+def test_an_answer_that_stands_elsewhere_in_the_message_is_found(message: dict[str, object]) -> None:
+    assert answer_of(message_of_model(**message), Correction).text == "Alice"
+
+
+def test_line_ends_that_are_not_escaped_stay_line_ends() -> None:
+    content = '{\n "text": "Alice was\nbeginning\tto get",\r\n "edits": [], "first": null}'
+    assert answer_of(raw_of(content), Correction).text == "Alice was\nbeginning\tto get"
+
+
+def test_fields_that_were_not_asked_for_are_passed_over_also_further_down() -> None:
+    edit = '{"original": "o", "confidence": 1, "why": {"so": 1}}'
+    content = f'{{"text": "t", "comment": 1, "edits": [{edit}], "first": null}}'
+    answer = answer_of(raw_of(content), Correction)
+    assert answer.edits == [Edit(original="o", confidence=1)]
 
 
 def test_an_object_that_is_complete_is_taken_although_the_model_went_on_with_blanks() -> None:
@@ -633,6 +897,23 @@ def test_tokens_are_read_as_openai_spells_them() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"usage": {"prompt_tokens": 1000.0, "completion_tokens": 300.0}},
+        {"usage": {"prompt_tokens": "1000", "completion_tokens": "300"}},
+        {"usage": {"input_tokens": 1000, "output_tokens": 300}},
+        {"usage": {"prompt_tokens": 1000, "total_tokens": 1300}},
+        {"usage": {"prompt_eval_count": 1000, "eval_count": 300}},
+        # Ollama's own API.
+        {"prompt_eval_count": 1000, "eval_count": 300, "done": True},
+        {"usage": None, "prompt_eval_count": 1000, "eval_count": 300},
+    ],
+)
+def test_tokens_are_counted_however_a_server_spells_them(body: dict[str, object]) -> None:
+    assert usage_of(RawAnswer(body=json.dumps(body))) == Usage(tokens_in=1000, tokens_out=300)
+
+
 def test_reasoning_that_is_in_the_total_only_is_counted_as_well() -> None:
     usage = {
         "prompt_tokens": 100,
@@ -653,7 +934,11 @@ def test_reasoning_that_is_in_the_total_only_is_counted_as_well() -> None:
         {"prompt_tokens": -1, "completion_tokens": 1},
         {"prompt_tokens": True, "completion_tokens": 1},
         {"prompt_tokens": 10**12, "completion_tokens": 1},
-        {"prompt_tokens": "1", "completion_tokens": 1},
+        {"prompt_tokens": "1.5", "completion_tokens": 1},
+        {"prompt_tokens": 1.5, "completion_tokens": 1},
+        {"prompt_tokens": "-1", "completion_tokens": 1},
+        {"prompt_tokens": "9" * 5000, "completion_tokens": 1},
+        {"prompt_tokens": 1, "completion_tokens": float("inf")},
     ],
 )
 def test_usage_that_is_missing_or_cannot_be_is_none(usage: object) -> None:

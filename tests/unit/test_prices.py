@@ -65,6 +65,14 @@ def test_what_the_provider_says_comes_first() -> None:
     assert cost == (Decimal("0.123457"), CostSource.PROVIDER)
 
 
+def test_a_cost_of_nothing_reported_for_a_model_whose_price_the_user_set_does_not_count() -> None:
+    book = PriceBook({"m": price("1", "2")}, OWN)
+    usage = Usage(tokens_in=MILLION, tokens_out=MILLION)
+    assert book.cost("m", usage, Decimal(0)) == (Decimal(3), CostSource.SET)
+    assert book.cost("m", usage, Decimal("0.5")) == (Decimal("0.5"), CostSource.PROVIDER)
+    assert book.cost("openrouter/free", usage, Decimal(0)) == (Decimal(0), CostSource.PROVIDER)
+
+
 def test_what_the_user_sets_comes_before_the_list() -> None:
     book = PriceBook({"gpt-4o-mini": price("1", "2")}, OPENAI)
     usage = Usage(tokens_in=MILLION, tokens_out=MILLION, tokens_cached=MILLION // 2, tokens_reasoning=MILLION // 2)

@@ -1,11 +1,11 @@
 """One HTTP call to an OpenAI-compatible server, and what its failures mean.
 
-The call is not made again here (`worker/llm/retries.py` is about that), with one exception: a server that refuses a
-parameter is asked once more at once without it. Such a refusal costs nothing, and what the model does understand is
-remembered for the process:
+The call is not made again here (`worker/llm/retries.py` is about that), with one exception: a server that complains
+of the form of a request, whatever the status of its complaint, is asked at once in the next form. Such a refusal
+costs nothing, and what the model does understand is remembered for the process:
 
-- `response_format` with a strict JSON schema; where it is refused, the schema goes into the instructions instead,
-  below a line `Answer schema: NAME`.
+- `response_format` with a strict JSON schema; where it is refused, `json_object`; where that is refused as well,
+  nothing. In these two forms the schema goes into the instructions, below a line `Answer schema: NAME`.
 - `temperature`; left out where it is refused, as models that reason do.
 - `max_tokens`, which vLLM, Ollama, LM Studio, llama.cpp and OpenRouter all understand. Some of these overlook
   `max_completion_tokens` without a word, and would answer without any limit. Where `max_tokens` is refused, as by
@@ -16,23 +16,25 @@ and no exception of the HTTP library, which holds the request, is chained to our
 """
 
 import base64
+import json
 import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from http import HTTPStatus
+from enum import StrEnum
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from checkpointing.errors import SettingsError, in_one_line
 from worker.llm.prompt import Answer, Prompt
-from worker.llm.raw_answer import RawAnswer, parsed_object, reported_cost, usage_of
+from worker.llm.raw_answer import RawAnswer, error_of, holds_answer, parsed_object, status_of, was_paid_for
 from worker.llm.refusals import (
     CallFailedError,
     NotUnderstoodError,
-    RequestRefusedError,
+    is_html,
     message_of,
+    no_answer,
     refusal,
     retry_after_seconds,
 )
@@ -41,6 +43,7 @@ from worker.llm.schemas import schema_name, schema_text, strict_format
 if TYPE_CHECKING:
     from openai import APIConnectionError, APIStatusError, OpenAI
     from openai.types.chat import ChatCompletionContentPartParam, ChatCompletionMessageParam
+    from openai.types.chat.completion_create_params import ResponseFormat
 
 _CONNECTIONS = 256
 _CONNECT_SECONDS = 10.0
@@ -59,11 +62,24 @@ class _TooLongError(Exception):
     """The response takes more time or more bytes than it may."""
 
 
+class _AnswerForm(StrEnum):
+    """How the form of the answer is asked for."""
+
+    SCHEMA = "json_schema"
+    OBJECT = "json_object"
+    PROMPT = "prompt"
+    """In words alone."""
+
+
+# What to try where a form is refused.
+_NEXT_FORM = {_AnswerForm.SCHEMA: _AnswerForm.OBJECT, _AnswerForm.OBJECT: _AnswerForm.PROMPT}
+
+
 @dataclass(frozen=True, slots=True)
 class _Dialect:
     """How a model is spoken to."""
 
-    strict_schema: bool = True
+    form: _AnswerForm = _AnswerForm.SCHEMA
     temperature: bool = True
     completion_tokens: bool = False
 
@@ -73,9 +89,9 @@ class _Dialect:
             yield replace(self, completion_tokens=not self.completion_tokens)
         if "temperature" in words and self.temperature:
             yield replace(self, temperature=False)
-        # Servers that do not know strict schemas refuse them in all sorts of words.
-        if self.strict_schema:
-            yield replace(self, strict_schema=False)
+        # Servers that do not know a form refuse it in all sorts of words.
+        if (form := _NEXT_FORM.get(self.form)) is not None:
+            yield replace(self, form=form)
 
 
 class ModelClient:
@@ -122,7 +138,7 @@ class ModelClient:
             except NotUnderstoodError as refused:
                 untried = (other for other in dialect.others(refused.words) if other not in tried)
                 if (other := next(untried, None)) is None:
-                    raise RequestRefusedError(str(refused)) from None
+                    raise refused.otherwise from None
                 dialect = other
                 tried.add(dialect)
             else:
@@ -172,8 +188,8 @@ class ModelClient:
         try:
             with completions.with_streaming_response.create(
                 model=model,
-                messages=_messages(prompt, strict_schema=dialect.strict_schema),
-                response_format=strict_format(prompt.answer) if dialect.strict_schema else omit,
+                messages=_messages(prompt, schema_in_words=dialect.form is not _AnswerForm.SCHEMA),
+                response_format=_response_format(prompt, dialect.form) or omit,
                 temperature=prompt.temperature if dialect.temperature else omit,
                 max_tokens=omit if dialect.completion_tokens else prompt.most_tokens,
                 max_completion_tokens=prompt.most_tokens if dialect.completion_tokens else omit,
@@ -195,19 +211,29 @@ class ModelClient:
             raise CallFailedError(
                 f"the answer of {self._host} broke off ({type(error).__name__})", may_have_been_billed=True
             ) from None
-        self._insist_on_answer(model, raw)
+        if (failure := self._failure_of(model, raw)) is not None:
+            raise failure
         return raw
 
-    def _insist_on_answer(self, model: str, raw: RawAnswer) -> None:
-        """See that a response is no error; OpenRouter sends those with status 200 once it has begun to respond."""
-        parsed = parsed_object(raw.body)
-        error = parsed.get("error")
-        # What was billed all the same is an answer, if an empty one: its cost must not be lost.
-        if not isinstance(error, dict) or "choices" in parsed or usage_of(raw) or reported_cost(raw):
-            return
-        code = error.get("code")
-        status = code if isinstance(code, int) and code >= HTTPStatus.BAD_REQUEST else HTTPStatus.BAD_GATEWAY
-        raise refusal(model, status, raw.body, f"{self._host} says {status}: {self._quoted(raw.body)}")
+    def _failure_of(self, model: str, raw: RawAnswer) -> Exception | None:
+        """What a response stands for that has a good status and holds no answer; None where it holds one.
+
+        OpenRouter sends errors so once it has begun to respond; other servers send web pages, event streams or
+        nothing. What says that it took tokens or cost something is an answer, if an empty one: its cost must not be
+        lost.
+        """
+        if holds_answer(raw) or was_paid_for(raw):
+            return None
+        error = error_of(raw)
+        if error is None:
+            quoted = f": {said}" if (said := self._quoted(raw.body)) else ""
+            what = f"{_kind_of_body(raw.body)} instead of an answer"
+            return no_answer(f"{self._host} sends status {raw.status} with {what}{quoted}", raw.body)
+        body = json.dumps({"error": error})
+        said = self._quoted(body)
+        if (status := status_of(error)) is not None:
+            return refusal(model, status, body, f"{self._host} says {status}: {said}")
+        return no_answer(f"{self._host} says {raw.status}: {said}", body)
 
     def _connection_failure(self, error: "APIConnectionError") -> CallFailedError:
         cause = type(error.__cause__).__name__
@@ -238,9 +264,29 @@ def _host_of(base_url: str) -> str:
     return parts.hostname
 
 
-def _messages(prompt: Prompt[Answer], *, strict_schema: bool) -> "list[ChatCompletionMessageParam]":
+def _kind_of_body(body: str) -> str:
+    if not body.strip():
+        return "an empty body"
+    if is_html(body):
+        return "an HTML page"
+    if body.lstrip().startswith(("data:", "event:", ":")):
+        return "an event stream"
+    return "other JSON" if parsed_object(body) else "something that is not a JSON object"
+
+
+def _response_format(prompt: Prompt[Answer], form: _AnswerForm) -> "ResponseFormat | None":
+    match form:
+        case _AnswerForm.SCHEMA:
+            return strict_format(prompt.answer)
+        case _AnswerForm.OBJECT:
+            return {"type": "json_object"}
+        case _AnswerForm.PROMPT:
+            return None
+
+
+def _messages(prompt: Prompt[Answer], *, schema_in_words: bool) -> "list[ChatCompletionMessageParam]":
     system = prompt.system
-    if not strict_schema:
+    if schema_in_words:
         system = (
             f"{system}\n\nAnswer with one JSON object and nothing else. It must match this JSON schema.\n"
             f"Answer schema: {schema_name(prompt.answer)}\n{schema_text(prompt.answer)}"

@@ -126,13 +126,20 @@ class PriceBook:
             usage: its tokens.
             reported: what the provider says that it cost, in USD; None where it says nothing.
         """
-        if reported is not None:
-            return _rounded(reported), CostSource.PROVIDER
+        if (believed := self.believed(model, reported)) is not None:
+            return _rounded(believed), CostSource.PROVIDER
         if (price := self._set_prices.get(model)) is not None:
             return _rounded(price.of(usage)), CostSource.SET
         if (listed := self._listed(model, usage)) is not None:
             return _rounded(listed.total_price), CostSource.LISTED
         return _rounded(Decimal(0)), CostSource.UNPRICED
+
+    def believed(self, model: str, reported: Decimal | None) -> Decimal | None:
+        """What a provider says that a call cost, in USD; None where it says nothing, or cannot know.
+
+        A gateway that does not know a model reports 0 for it. Where the user has set a price, that price counts.
+        """
+        return None if reported == 0 and model in self._set_prices else reported
 
     def price(self, model: str, usage: Usage) -> Decimal:
         """What a call with so many tokens costs, in USD, not rounded; 0 for a model whose price nobody knows."""

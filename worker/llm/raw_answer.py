@@ -1,17 +1,15 @@
-"""An answer as it came over the wire, and what can be made of it. Nothing that a server sends is trusted.
+"""An answer as it came over the wire: what it cost, and whether it is one. Nothing that a server sends is trusted.
 
-What is let pass, because no word of the answer is lost by it: a ```json fence or prose around one JSON object,
-which models add where a server does not hold them to a schema; and a JSON object that is complete though the model
-ran into its limit (some go on with blanks). Two objects, or braces in the prose, are ambiguous and refused.
+Which words of it are the answer is found in `worker/llm/answer_text.py`.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from pydantic import ValidationError
-
 from checkpointing.errors import in_one_line
+from worker.llm.answer_text import complete_answer, texts_of, validated
 from worker.llm.errors import AnswerRefusedError
 from worker.llm.prompt import Answer
 from worker.llm.reply import Usage
@@ -19,7 +17,16 @@ from worker.llm.reply import Usage
 # More than any call takes or costs: a server that says so is mistaken.
 _MOST_TOKENS = 1_000_000_000
 _MOST_USD = 1_000_000.0
-_ERRORS_TOLD = 3
+# Digits of no number that is within these.
+_MOST_DIGITS = 20
+_LEAST_ERROR_STATUS, _MOST_ERROR_STATUS = 400, 599
+# How servers spell the tokens of a question and of an answer: OpenAI's chat completions and most others; OpenAI's
+# responses and Anthropic; Ollama's own API; Gemini.
+_TOKENS_IN = ("prompt_tokens", "input_tokens", "prompt_eval_count", "promptTokenCount")
+_TOKENS_OUT = ("completion_tokens", "output_tokens", "eval_count", "candidatesTokenCount")
+_TOKENS_TOTAL = ("total_tokens", "totalTokenCount")
+_DETAILS_IN = ("prompt_tokens_details", "input_tokens_details")
+_DETAILS_OUT = ("completion_tokens_details", "output_tokens_details")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +50,17 @@ class RawAnswer:
 
 def usage_of(raw: RawAnswer) -> Usage | None:
     """The tokens that a call took; None where the server does not tell, or tells what cannot be."""
-    usage = _dict(parsed_object(raw.body).get("usage"))
-    tokens_in, answered = _tokens(usage.get("prompt_tokens")), _tokens(usage.get("completion_tokens"))
-    if tokens_in is None or answered is None:
+    parsed = parsed_object(raw.body)
+    # Ollama's own API has them beside the answer.
+    usage = _dict(parsed.get("usage")) or parsed
+    tokens_in, answered = _first_count(usage, _TOKENS_IN), _first_count(usage, _TOKENS_OUT)
+    total = _first_count(usage, _TOKENS_TOTAL)
+    if tokens_in is None or (answered is None and total is None):
         return None
     # Some leave the tokens of reasoning out of those of the answer, and have them in the total only.
-    tokens_out = max(answered, (_tokens(usage.get("total_tokens")) or 0) - tokens_in)
-    reasoning = _tokens(_dict(usage.get("completion_tokens_details")).get("reasoning_tokens")) or 0
-    cached = _tokens(_dict(usage.get("prompt_tokens_details")).get("cached_tokens")) or 0
+    tokens_out = max(answered or 0, (total or 0) - tokens_in)
+    reasoning = _first_count(_first_dict(usage, _DETAILS_OUT), ("reasoning_tokens",)) or 0
+    cached = _first_count(_first_dict(usage, _DETAILS_IN), ("cached_tokens",)) or 0
     return Usage(
         tokens_in=tokens_in,
         tokens_out=tokens_out,
@@ -76,7 +86,9 @@ def answer_of(raw: RawAnswer, schema: type[Answer]) -> Answer:
         AnswerRefusedError: it is no such answer, and why: `schema`, `truncated`, `refusal` or `empty`. Nothing else
             is ever raised.
     """
-    choice = _first_choice(raw)
+    choice = _first_choice(parsed_object(raw.body))
+    if choice is None:
+        raise AnswerRefusedError("empty", "the response holds no answer")
     message = _dict(choice.get("message"))
     finished = choice.get("finish_reason")
     reason = in_one_line(finished, 40) if isinstance(finished, str) else "no reason given"
@@ -85,12 +97,44 @@ def answer_of(raw: RawAnswer, schema: type[Answer]) -> Answer:
         raise AnswerRefusedError("refusal", f"the model refuses: {in_one_line(refusal, 200)}")
     if reason == "content_filter":
         raise AnswerRefusedError("refusal", "the provider withholds the answer (content_filter)")
-    text = _text(message.get("content"))
+    texts = texts_of(message)
     if reason in {"length", "error"}:
-        return _complete_all_the_same(text, schema, reason)
-    if not text.strip():
+        return complete_answer(texts, schema, reason)
+    if not texts:
         raise AnswerRefusedError("empty", f"the model answered nothing ({reason})")
-    return _validated(text, schema)
+    return validated(texts, schema)
+
+
+def holds_answer(raw: RawAnswer) -> bool:
+    """Whether a model answered at all, rightly or wrongly; not where the provider says that it failed instead."""
+    parsed = parsed_object(raw.body)
+    choice = _first_choice(parsed)
+    if choice is None:
+        # Whole and damaged, a model wrote it all the same, and would again.
+        body = raw.body.strip()
+        return not parsed and body.startswith("{") and body.endswith("}") and '"choices"' in body
+    failed = choice.get("error") or choice.get("finish_reason") == "error" or parsed.get("error")
+    return not failed
+
+
+def was_paid_for(raw: RawAnswer) -> bool:
+    """Whether the provider says that a call cost something, or that a model wrote something."""
+    usage = usage_of(raw)
+    return bool(reported_cost(raw)) or (usage is not None and usage.tokens_out > 0)
+
+
+def error_of(raw: RawAnswer) -> object:
+    """The error that a response has instead of an answer; None where it has none."""
+    parsed = parsed_object(raw.body)
+    choice = _first_choice(parsed) or {}
+    # The provider of a provider may have failed without saying how.
+    return parsed.get("error") or choice.get("error") or ("the provider broke off" if choice else None)
+
+
+def status_of(error: object) -> int | None:
+    """The status of HTTP that an error names as its code; None where it names none."""
+    code = _count(_dict(error).get("code"))
+    return code if code is not None and _LEAST_ERROR_STATUS <= code <= _MOST_ERROR_STATUS else None
 
 
 def parsed_object(body: str) -> dict[str, object]:
@@ -101,63 +145,33 @@ def parsed_object(body: str) -> dict[str, object]:
         return {}
 
 
-def _first_choice(raw: RawAnswer) -> dict[str, object]:
-    choices = parsed_object(raw.body).get("choices")
-    if not isinstance(choices, list) or not choices:
-        raise AnswerRefusedError("empty", "the response holds no answer")
-    return _dict(choices[0])
-
-
-def _text(content: object) -> str:
-    """The words of a message, which some servers send in parts."""
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        return ""
-    return "".join(part for part in (_dict(item).get("text") for item in content) if isinstance(part, str))
-
-
-def _complete_all_the_same(text: str, schema: type[Answer], reason: str) -> Answer:
-    try:
-        return schema.model_validate_json(text)
-    except (ValueError, RecursionError):
-        why = "it reached the limit of tokens" if reason == "length" else "the provider broke off"
-        raise AnswerRefusedError("truncated", f"the answer is incomplete: {why}") from None
-
-
-def _validated(text: str, schema: type[Answer]) -> Answer:
-    stripped = text[text.find("{") : text.rfind("}") + 1]
-    if not stripped:
-        raise AnswerRefusedError("schema", "the answer holds no JSON object")
-    try:
-        return schema.model_validate_json(stripped)
-    except ValidationError as error:
-        raise AnswerRefusedError("schema", f"the answer does not match the schema: {_in_words(error)}") from None
-    except (ValueError, RecursionError) as error:
-        message = f"the answer cannot be read: {type(error).__name__}"
-        raise AnswerRefusedError("schema", message) from None
-
-
-def _in_words(error: ValidationError) -> str:
-    """The first errors, without what they were found in: that may be a page long."""
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
-    told = "; ".join(
-        ": ".join(filter(None, (".".join(map(str, problem["loc"])), problem["msg"])))
-        for problem in problems[:_ERRORS_TOLD]
-    )
-    more = len(problems) - _ERRORS_TOLD
-    return in_one_line(told if more <= 0 else f"{told}; and {more} more")
+def _first_choice(parsed: Mapping[str, object]) -> dict[str, object] | None:
+    choices = parsed.get("choices")
+    return _dict(choices[0]) if isinstance(choices, list) and choices else None
 
 
 def _dict(value: object) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _tokens(value: object) -> int | None:
+def _first_dict(found: Mapping[str, object], names: tuple[str, ...]) -> dict[str, object]:
+    return next((value for name in names if (value := _dict(found.get(name)))), {})
+
+
+def _first_count(found: Mapping[str, object], names: tuple[str, ...]) -> int | None:
+    return next((count for name in names if (count := _count(found.get(name))) is not None), None)
+
+
+def _count(value: object) -> int | None:
+    """A number of tokens, also as `1000.0` or as digits in quotes; None where it is not one, or cannot be."""
     # True and False are numbers to Python.
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool):
         return None
-    return value if 0 <= value <= _MOST_TOKENS else None
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= _MOST_DIGITS:
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and 0 <= value <= _MOST_TOKENS else None
 
 
 def _usd(value: object) -> Decimal | None:
