@@ -6,19 +6,24 @@ damaged loses its words and no money.
 
 | state      | the call                                                    | the amount           |
 |------------|-------------------------------------------------------------|----------------------|
-| `asked`    | is about to be made, or being made, or never got an answer  | the most it may cost |
+| `planned`  | waits for room in the budget; it was not sent               | the most it may cost |
+| `asked`    | is being made, or never got an answer                       | the most it may cost |
 | `answered` | was answered; the answer is there to be used                | its cost             |
 | `rejected` | was answered, and the answer made no sense                  | its cost             |
 | `old`      | was answered, and the page is to be done again all the same | its cost             |
 
-The first is durable before the call is made, the second before the answer is looked at. Nothing is ever deleted but
-the note of a call that cannot have been billed.
+`asked` is durable before the call is made, `answered` before the answer is looked at. Nothing is ever deleted but
+the note of a call that cannot have been billed. Anyone may take back a note of a `planned` call at any time: to
+send it its worker renames the note to `asked`, which fails when the note is gone. So a call is either not sent, or
+noted as one that may have been billed. Ledgers of older versions have no planned calls: their `asked` ones count as
+sent.
 """
 
 import os
 import re
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -40,6 +45,7 @@ AttemptId = Annotated[str, Field(pattern=r"^[0-9a-f]{16,64}$")]
 class State(StrEnum):
     """How a call stands."""
 
+    PLANNED = "planned"
     ASKED = "asked"
     ANSWERED = "answered"
     REJECTED = "rejected"
@@ -129,14 +135,57 @@ class Ledger:
     def __init__(self, scan_dir: Path, stage: str) -> None:
         self.path = scan_dir / LEDGER_FOLDER / stage
 
-    def ask(self, call: Call) -> None:
-        """Note durably that a call is about to be made.
+    def plan(self, call: Call) -> None:
+        """Note durably that a call is to be made, once the budget has room for it.
 
         Raises:
             OSError: the storage failed; the call must not be made.
         """
         make_folder(self._folder(call.page))
-        self._write(call, State.ASKED, call.most_micro)
+        self._write(call, State.PLANNED, call.most_micro)
+
+    def mark_asked(self, call: Call) -> bool:
+        """Note durably that a planned call is made from now on, so that it may be billed.
+
+        Returns:
+            Whether it may be made. False where the plan was taken back meanwhile.
+
+        Raises:
+            OSError: the storage failed; the call must not be made.
+        """
+        planned = self._path(call.page, call.attempt, State.PLANNED, call.most_micro)
+        try:
+            planned.rename(self._path(call.page, call.attempt, State.ASKED, call.most_micro))
+        except FileNotFoundError:
+            return False
+        sync_folder(self._folder(call.page))
+        return True
+
+    def ask(self, call: Call) -> None:
+        """Note durably that a call is made from now on, without a plan.
+
+        Raises:
+            OSError: the storage failed; the call must not be made.
+        """
+        self.plan(call)
+        self.mark_asked(call)
+
+    def take_back_planned(self, page: int) -> list[str]:
+        """Take back the planned calls for a page: their workers find the notes gone and do not send them.
+
+        Returns:
+            The attempts that were taken back. A call that its worker sent just now is not among them.
+
+        Raises:
+            OSError: the storage failed.
+        """
+        taken: list[str] = []
+        for line in self._listed(page):
+            if line.state is State.PLANNED:
+                with suppress(FileNotFoundError):
+                    self._path(*line).unlink()
+                    taken.append(line.attempt)
+        return taken
 
     def answer(self, call: Call) -> None:
         """Note an answer durably, before anything is made of it.
@@ -153,9 +202,10 @@ class Ledger:
         """Forget a call that cannot have been billed: it was not made, or refused.
 
         Raises:
-            OSError: the storage failed; it stays noted as asked, which costs nobody anything.
+            OSError: the storage failed; the note stays, which costs nobody anything.
         """
-        self._path(call.page, call.attempt, State.ASKED, call.most_micro).unlink(missing_ok=True)
+        for state in (State.PLANNED, State.ASKED):
+            self._path(call.page, call.attempt, state, call.most_micro).unlink(missing_ok=True)
 
     def reject(self, call: Call) -> None:
         """Note that an answer is not to be used; what it cost stays counted.
@@ -194,19 +244,12 @@ class Ledger:
         return None
 
     def lines(self, page: int) -> list[Line]:
-        """The calls for a page, each once, in the order of their names.
+        """The calls for a page that were sent, each once, in the order of their names.
 
         Raises:
             OSError: the storage failed.
         """
-        try:
-            names = sorted(os.listdir(self._folder(page)))
-        except FileNotFoundError:
-            return []
-        found = [line for name in names if (line := _parse(page, name)) is not None]
-        # Whoever died between the answer and the end of the question left both.
-        answered = {line.attempt for line in found if line.state is not State.ASKED}
-        return [line for line in found if line.state is not State.ASKED or line.attempt not in answered]
+        return _sent(self._listed(page))
 
     def spent(self, page: int) -> int:
         """What the answers for a page have cost, used or not, in micro-dollars.
@@ -224,8 +267,8 @@ class Ledger:
         """
         return sum(line.state is not State.ASKED for line in self.lines(page))
 
-    def all(self) -> Iterator[Line]:
-        """The calls for all pages.
+    def pages(self) -> list[int]:
+        """The pages that calls were noted for, in order.
 
         Raises:
             OSError: the storage failed.
@@ -233,8 +276,16 @@ class Ledger:
         try:
             names = os.listdir(self.path)
         except FileNotFoundError:
-            return
-        for page in sorted(int(found[1]) for name in names if (found := _PAGE.fullmatch(name))):
+            return []
+        return sorted(int(found[1]) for name in names if (found := _PAGE.fullmatch(name)))
+
+    def all(self) -> Iterator[Line]:
+        """The calls for all pages that were sent.
+
+        Raises:
+            OSError: the storage failed.
+        """
+        for page in self.pages():
             yield from self.lines(page)
 
     def calls(self, *states: State) -> Iterator[Call]:
@@ -248,19 +299,39 @@ class Ledger:
             if call is not None:
                 yield call
 
-    def sums(self) -> Sums:
+    def sums(self, *, take_back_planned: bool = False) -> Sums:
         """What it all adds up to.
+
+        Args:
+            take_back_planned: whether planned calls are taken back on the way.
 
         Raises:
             OSError: the storage failed.
         """
         sums = Sums({}, {})
-        for line in self.all():
-            if line.state is State.ASKED:
-                sums.open[line.attempt] = line.micro
-            else:
-                sums.spent[line.page] = sums.spent.get(line.page, 0) + line.micro
+        for page in self.pages():
+            for line in self._recounted(page) if take_back_planned else self.lines(page):
+                if line.state is State.ASKED:
+                    sums.open[line.attempt] = line.micro
+                else:
+                    sums.spent[page] = sums.spent.get(page, 0) + line.micro
         return sums
+
+    def _recounted(self, page: int) -> list[Line]:
+        """The calls for a page that were sent, after those that were not were taken back."""
+        listed = self._listed(page)
+        if any(line.state is State.PLANNED for line in listed):
+            self.take_back_planned(page)
+            # A worker that was quicker has sent its call.
+            listed = self._listed(page)
+        return _sent(listed)
+
+    def _listed(self, page: int) -> list[Line]:
+        try:
+            names = sorted(os.listdir(self._folder(page)))
+        except FileNotFoundError:
+            return []
+        return [line for name in names if (line := _parse(page, name)) is not None]
 
     def _read(self, line: Line) -> Call | None:
         try:
@@ -291,6 +362,13 @@ def ledger_stages(scan_dir: Path) -> list[str]:
             return sorted(entry.name for entry in found if entry.is_dir())
     except FileNotFoundError:
         return []
+
+
+def _sent(listed: Iterable[Line]) -> list[Line]:
+    found = [line for line in listed if line.state is not State.PLANNED]
+    # A worker that died between the answer and the end of the question left both.
+    answered = {line.attempt for line in found if line.state is not State.ASKED}
+    return [line for line in found if line.state is not State.ASKED or line.attempt not in answered]
 
 
 def _parse(page: int, name: str) -> Line | None:

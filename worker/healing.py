@@ -99,6 +99,7 @@ class Healer:
         queue.raise_attempts({page: attempts[page] for page in lost & attempts.keys()})
         queue.forget_dispatched(lost)
         if lost:
+            self._workshop.take_back_planned(scan_id, stage, lost)
             # A flushed server has forgotten that too.
             queue.name_run(checkpoint.run)
         # Those of a dead worker waited long enough; those of a flushed server are a whole book.

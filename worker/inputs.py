@@ -22,10 +22,20 @@ class ScanInputs:
 
     A source is opened for each page and closed again: that costs next to nothing beside the page, and no worker
     keeps files open on the shared storage.
+
+    Args:
+        workshop: the parts of this worker.
+        scan_id: the book.
+        stage_name: name of the stage that works on the page.
+        page: the page, from 1.
+        still_ours: tells whether this worker still holds the claim on the page: without it no call is paid for.
     """
 
-    def __init__(self, workshop: Workshop, scan_id: str, stage_name: str, page: int) -> None:
+    def __init__(
+        self, workshop: Workshop, scan_id: str, stage_name: str, page: int, still_ours: Callable[[], bool]
+    ) -> None:
         self.scan_id = scan_id
+        self._still_ours = still_ours
         self._workshop = workshop
         self._stage = workshop.stage(stage_name)
         self._page = page
@@ -68,10 +78,12 @@ class ScanInputs:
 
         Raises:
             AnswerRefusedError: the answer makes no sense. It stays paid for.
+            ClaimLostError: another worker has the page by now.
             ProviderError: the provider is away or limits us: the page waits.
             ProviderRefusesError, BudgetReachedError: the stage waits for a person.
         """
-        return self._workshop.paid_calls(self.scan_id, self._stage.name).ask(self._page, prompt, accept)
+        calls = self._workshop.paid_calls(self.scan_id, self._stage.name)
+        return calls.ask(self._page, prompt, accept, self._still_ours)
 
     def made_from(self) -> MadeFrom:
         """What the page's output will be made from.

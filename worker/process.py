@@ -34,7 +34,7 @@ from worker import tracing
 from worker.claims import Claim
 from worker.flow import UPSTREAM, ready
 from worker.inputs import ScanInputs
-from worker.llm.errors import AnswerRefusedError, ProviderError
+from worker.llm.errors import AnswerRefusedError, ClaimLostError, ProviderError
 from worker.messages import PageMessage
 from worker.metrics.events import counted, metrics
 from worker.provenance import made_from_of
@@ -156,18 +156,19 @@ class _Attempt:
             raise _GiveUpError("crashed", f"its worker died, hung or was stopped at each of {limit} attempts")
         started = time.monotonic()
         try:
-            inputs = ScanInputs(self._workshop, self._message.scan_id, self._message.stage, self._page)
+            inputs = ScanInputs(
+                self._workshop, self._message.scan_id, self._message.stage, self._page, self._claim.is_ours
+            )
             made_from = inputs.made_from()
             output = self._stage.run(self._page, inputs).model_copy(update={"made_from": made_from})
             if not self._claim.is_ours():
-                self._log.warning("claim lost, result dropped")
-                metrics().claim(self._stage.name, "lost")
-                self._tell("claim lost, result dropped")
-                return Outcome.HELD
+                return self._drop("claim lost, result dropped")
             # A claim that ran out may have been somebody's, who finished and gave it back.
             if (finished := self._hand_over_what_is_there()) is not None:
                 return finished
             sha256 = self._outputs.save(self._page, output)
+        except ClaimLostError as error:
+            return self._drop(str(error))
         except PageError as error:
             raise _GiveUpError(error.kind, str(error)) from error
         except (OSError, StorageError, RedisError, ProviderError, StagePausedError):
@@ -182,6 +183,13 @@ class _Attempt:
         self._hand_over(self._completion(sha256, made_from.digest(), seconds))
         self._log.info("page complete", seconds=seconds, attempt=self._claim.attempt)
         return Outcome.COMPLETE
+
+    def _drop(self, why: str) -> Outcome:
+        """Leave the page to the worker that has it by now."""
+        self._log.warning(why)
+        metrics().claim(self._stage.name, "lost")
+        self._tell(why)
+        return Outcome.HELD
 
     def _kind_and_message(self, error: Exception) -> tuple[str, str]:
         """Why an attempt came to nothing."""

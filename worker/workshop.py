@@ -3,7 +3,7 @@
 Worker, steward and producer all get what they need here, so that each part can be made with arguments alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from functools import cache, cached_property, lru_cache, partial
 from typing import Any
@@ -31,7 +31,7 @@ from worker.llm.errors import ProviderRefusesError
 from worker.llm.meter import Meter
 from worker.llm.paid_calls import Desk, PaidCalls
 from worker.llm.rate_limits import RateLimits
-from worker.llm.refill import refill
+from worker.llm.refill import refill, take_back_planned
 from worker.llm.retries import Backoff
 from worker.open_stages import OpenStages
 from worker.queue import PageQueue
@@ -204,6 +204,17 @@ class Workshop:
         """
         pays = isinstance(self.stage(stage_name), AsksModel)
         return self.ledger(scan_id, stage_name).spent(page) if pays else None
+
+    def take_back_planned(self, scan_id: str, stage_name: str, pages: Iterable[int]) -> None:
+        """Take back the calls for pages of dead workers that were planned and not sent.
+
+        Raises:
+            OSError: the storage failed.
+            RedisError: the broker failed.
+        """
+        ledger = self.ledger(scan_id, stage_name)
+        # One look at the ledger's folder instead of one at each page: after a flush a whole book is lost.
+        take_back_planned(ledger, self.meter(scan_id), set(pages).intersection(ledger.pages()))
 
     def ledger(self, scan_id: str, stage_name: str) -> Ledger:
         """What a stage of a scan has paid for."""

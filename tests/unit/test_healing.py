@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from checkpointing.ledger import Call, new_attempt
 from checkpointing.models import FailedPage, Status
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from worker.healing import Healed, Healer
+from worker.llm.meter import Count, Reading
 
 
 @pytest.fixture
@@ -19,6 +21,19 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
 @pytest.fixture
 def healer(shop: Shop) -> Healer:
     return Healer(shop.workshop)
+
+
+def a_call(page: int) -> Call:
+    return Call(
+        attempt=new_attempt(),
+        scan_id=SCAN,
+        stage=STAGE,
+        page=page,
+        provider="127.0.0.1",
+        model="a-model",
+        request_sha256="a" * 64,
+        most_micro=900,
+    )
 
 
 def heal(healer: Healer, times: int = 1) -> Healed:
@@ -35,6 +50,20 @@ def test_a_lost_page_is_enqueued_when_it_is_seen_lost_twice_and_not_once(shop: S
     assert shop.waiting_pages() == [1, 2, 3]
     assert heal(healer, times=3) == Healed()
     assert shop.waiting_pages() == [1, 2, 3]
+
+
+def test_a_lost_page_gives_back_what_its_dead_worker_had_reserved_and_not_sent(shop: Shop, healer: Healer) -> None:
+    shop.ask_for((1, 2))
+    ledger, meter = shop.workshop.ledger(SCAN, STAGE), shop.workshop.meter(SCAN)
+    meter.refill(lambda: Count(0, {}))
+    calls = {page: a_call(page) for page in (1, 2)}
+    for call in calls.values():
+        ledger.plan(call)
+        meter.reserve(call.attempt, call.most_micro, None)
+    ledger.mark_asked(calls[2])
+    assert heal(healer, times=2).enqueued == [1, 2]
+    assert not ledger.mark_asked(calls[1])
+    assert meter.read() == Reading(spent=0, reserved=calls[2].most_micro), "the call for page 2 may be billed"
 
 
 def test_a_page_that_turns_up_between_two_looks_was_not_lost(shop: Shop, healer: Healer) -> None:

@@ -124,3 +124,42 @@ def test_what_is_no_call_is_passed_over(ledger: Ledger) -> None:
 def test_an_answer_without_a_cost_is_a_mistake(ledger: Ledger) -> None:
     with pytest.raises(ValueError, match="cost"):
         ledger.answer(a_call())
+
+
+def test_a_planned_call_is_not_among_those_that_may_have_been_billed(ledger: Ledger) -> None:
+    ledger.plan(a_call())
+    assert (ledger.lines(7), ledger.sums().open, ledger.spent(7)) == ([], {}, 0)
+
+
+def test_a_planned_call_that_is_sent_is_open(ledger: Ledger) -> None:
+    call = a_call(most=900)
+    ledger.plan(call)
+    assert ledger.mark_asked(call)
+    assert ledger.sums().open == {call.attempt: 900}
+    assert ledger.take_back_planned(7) == []
+
+
+def test_a_planned_call_that_was_taken_back_cannot_be_sent(ledger: Ledger) -> None:
+    call = a_call()
+    ledger.plan(call)
+    assert ledger.take_back_planned(7) == [call.attempt]
+    assert not ledger.mark_asked(call)
+    assert list(ledger.all()) == []
+
+
+def test_sums_take_back_planned_calls_and_count_one_that_was_sent_just_then(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick, slow = a_call(most=900), a_call(page=8)
+    ledger.plan(quick)
+    ledger.plan(slow)
+    take_back = ledger.take_back_planned
+
+    def too_late(page: int) -> list[str]:
+        if page == quick.page:
+            ledger.mark_asked(quick)
+        return take_back(page)
+
+    monkeypatch.setattr(ledger, "take_back_planned", too_late)
+    assert ledger.sums(take_back_planned=True).open == {quick.attempt: 900}
+    assert not ledger.mark_asked(slow)

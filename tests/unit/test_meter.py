@@ -260,8 +260,10 @@ class Call:
 
     attempt: str
     most: int
-    step: str = "asked"
+    step: str = "planned"
     cost: int = 0
+    taken_back: bool = False
+    """Whether a reader has taken back its plan, which the worker does not know yet."""
 
     @property
     def page(self) -> int:
@@ -269,7 +271,9 @@ class Call:
 
     @property
     def on_disk(self) -> str:
-        if self.step in {"asked", "granted", "made"}:
+        if self.step in {"planned", "granted"}:
+            return "" if self.taken_back else "planned"
+        if self.step in {"asked", "made"}:
             return "asked"
         return "answered" if self.step in {"answered", "settled"} else ""
 
@@ -325,9 +329,11 @@ class MeterMachine(RuleBasedStateMachine):
         """One of those who work does his next step."""
         found = self.under_way()
         call = found[number % len(found)]
-        if call.step == "asked":
+        if call.step == "planned":
             self.reserve(call, reply_is_lost)
         elif call.step == "granted":
+            call.step = "withdrawn" if call.taken_back else "asked"
+        elif call.step == "asked":
             call.step, call.cost = "made", min(cost, call.most)
         elif call.step == "made":
             call.step = "answered"
@@ -351,13 +357,13 @@ class MeterMachine(RuleBasedStateMachine):
         self.note_on_disk(most)
         call = self.calls[-1]
         self.reserve(call, reply_is_lost=False)
-        if call.step == "granted":
+        if call.step == "granted" and not call.taken_back:
             call.step, call.cost = "made", most
 
-    @precondition(lambda self: any(call.step in {"asked", "granted"} for call in self.calls))
+    @precondition(lambda self: any(call.step in {"planned", "granted", "asked"} for call in self.calls))
     @rule(number=st.integers(0, 3))
     def give_up_before_the_call(self, number: int) -> None:
-        found = [call for call in self.calls if call.step in {"asked", "granted"}]
+        found = [call for call in self.calls if call.step in {"planned", "granted", "asked"}]
         found[number % len(found)].step = "withdrawn"
 
     @precondition(lambda self: self.under_way())
@@ -367,6 +373,16 @@ class MeterMachine(RuleBasedStateMachine):
         call = found[number % len(found)]
         self.calls.remove(call)
         self.dead.append(call)
+
+    @precondition(lambda self: any(call.on_disk == "planned" for call in self.everything()))
+    @rule(number=st.integers(0, 3), tells=st.booleans())
+    def take_back_a_plan(self, number: int, tells: bool) -> None:
+        """The next worker of a page, or the reconciler; either may die before it tells the meter."""
+        found = [call for call in self.everything() if call.on_disk == "planned"]
+        call = found[number % len(found)]
+        call.taken_back = True
+        if tells:
+            self.say(lambda: self.meter.cancel(call.attempt))
 
     @precondition(lambda self: len(self.readers) < 3)
     @rule()
@@ -403,6 +419,8 @@ class MeterMachine(RuleBasedStateMachine):
                 reader.spent += call.cost
             elif call.page == reader.page and call.on_disk == "asked":
                 reader.reservations[call.attempt] = call.most
+            elif call.page == reader.page and call.on_disk == "planned":
+                call.taken_back = True
         reader.page += 1
 
     @rule()
@@ -436,26 +454,24 @@ class MeterMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_bill_is_within_the_budget(self) -> None:
-        """With all that may still be billed: a call that was granted is as good as made."""
+        """With all that may still be billed: a call that is noted as asked is as good as made."""
         assert self.bill() <= BUDGET
 
     @invariant()
-    def the_meter_has_all_that_was_granted(self) -> None:
+    def the_meter_has_all_that_was_asked(self) -> None:
         reading = self.meter.read()
         assert reading is None or self.bill() <= sum(reading)
 
     def bill(self) -> int:
-        granted = sum(call.most for call in self.everything() if call.step == "granted")
-        return granted + sum(
-            call.cost for call in self.everything() if call.step in {"made", "answered", "settled"}
-        )
+        asked = sum(call.most for call in self.everything() if call.step == "asked")
+        return asked + sum(call.cost for call in self.everything() if call.step in {"made", "answered", "settled"})
 
     def teardown(self) -> None:
         """Once everybody has come to an end, the meter is what the disk says."""
         for call in self.everything():
             if call.on_disk == "answered":
                 self.meter.settle(call.attempt, call.cost)
-            elif not call.on_disk:
+            elif call.on_disk != "asked":
                 self.meter.cancel(call.attempt)
         if self.meter.read() is not None and not self.with_echoes:
             fields = self.redis.hgetall(KEY)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakeredis import FakeRedis
@@ -11,13 +12,13 @@ from pydantic import BaseModel, ConfigDict
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 import tests.fake_info  # noqa: F401  # a meter asks which server it is on
-from checkpointing.ledger import Ledger, State
+from checkpointing.ledger import Call, Ledger, State
 from checkpointing.money import MICRO_DOLLAR, micro
 from sample.provider import Behaviour, Provider, Trouble, running_provider
 from worker.llm import paid_calls
 from worker.llm.client import ModelClient
-from worker.llm.errors import AnswerRefusedError, BudgetReachedError, ProviderError
-from worker.llm.meter import Meter, Reading
+from worker.llm.errors import AnswerRefusedError, BudgetReachedError, ClaimLostError, ProviderError
+from worker.llm.meter import Meter, Reading, Reserved
 from worker.llm.paid_calls import Desk, PaidCalls
 from worker.llm.prices import Price, PriceBook
 from worker.llm.prompt import Prompt
@@ -59,6 +60,15 @@ def ask_all(office: "Office") -> None:
         office.calls.ask(page, question(page), text_of)
 
 
+def sent_elsewhere(office: "Office") -> Call:
+    """A call of another worker that is under way."""
+    refill(office.scan_dir, office.meter)
+    call = office.calls._planned(1, question(1), "0" * 64)
+    office.calls._reserve(call, None)
+    assert office.ledger.mark_asked(call)
+    return call
+
+
 def refuse(_reply: Reply[Corrected]) -> str:
     raise AnswerRefusedError("loop", "it goes round and round")
 
@@ -96,6 +106,12 @@ class Office:
             lambda: refill(self.scan_dir, self.meter),
             lambda: self.budgets.pop(0) if self.budgets else self.budget,
         )
+
+    def reserved(self) -> int:
+        """What is reserved, in micro-dollars."""
+        reading = self.meter.read()
+        assert reading is not None
+        return reading.reserved
 
     def states(self) -> list[State]:
         return sorted(line.state for line in self.ledger.all())
@@ -236,8 +252,8 @@ def test_nothing_is_asked_beyond_the_budget(make: Make) -> None:
 
 def test_a_budget_that_is_enlarged_while_a_call_waits_for_room_lets_it_be_made(make: Make) -> None:
     office, provider = make()
-    somebody_elses = office.calls._noted(1, question(1), "0" * 64)
-    small = somebody_elses.most_micro * MICRO_DOLLAR * 3 / 2
+    elsewhere = sent_elsewhere(office)
+    small = elsewhere.most_micro * MICRO_DOLLAR * 3 / 2
     office.budgets = [small, small, small]
     office.budget = 2 * small
     office.calls.ask(7, question(), text_of)
@@ -334,3 +350,171 @@ def test_what_is_spent_is_told_once_also_for_answers_that_are_no_use(
         use(Metrics())
     assert office.states() == [State.ANSWERED, State.REJECTED]
     assert till.micro == office.ledger.sums().total > 0
+
+
+def answered_by_another_worker(office: Office, page: int = 7) -> None:
+    """Let another worker take up a page and pay for it."""
+    office.somebody().ask(page, question(page), text_of)
+
+
+def test_a_call_that_waited_for_room_is_not_made_for_a_page_that_was_paid_for_meanwhile(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, provider = make()
+    elsewhere = sent_elsewhere(office)
+    office.budget = elsewhere.most_micro * MICRO_DOLLAR * 3 / 2
+
+    def paused(_seconds: float) -> None:
+        monkeypatch.setattr(paid_calls.time, "sleep", lambda _seconds: None)
+        office.budget = Decimal(1)
+        answered_by_another_worker(office)
+
+    monkeypatch.setattr(paid_calls.time, "sleep", paused)
+    assert office.calls.ask(7, question(), text_of).startswith("Alice")
+    assert provider.calls == 1
+    assert office.reserved() == elsewhere.most_micro
+
+
+def test_a_call_that_was_granted_is_not_made_for_a_page_that_was_paid_for_meanwhile(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, provider = make()
+    reserve = office.meter.reserve
+
+    def reserve_then_pause(*arguments: Any) -> Reserved:
+        granted = reserve(*arguments)
+        monkeypatch.setattr(office.meter, "reserve", reserve)
+        answered_by_another_worker(office)
+        return granted
+
+    monkeypatch.setattr(office.meter, "reserve", reserve_then_pause)
+    assert office.calls.ask(7, question(), text_of).startswith("Alice")
+    assert provider.calls == 1
+    assert office.reserved() == 0
+    assert office.states() == [State.ANSWERED]
+
+
+def test_a_call_whose_claim_was_lost_while_it_waited_is_not_made(make: Make) -> None:
+    office, provider = make()
+    ours = iter([True, False])
+    with pytest.raises(ClaimLostError):
+        office.calls.ask(7, question(), text_of, lambda: next(ours))
+    assert provider.calls == 0
+    assert office.reserved() == 0
+    assert office.states() == []
+
+
+def test_a_call_whose_claim_cannot_be_looked_at_is_not_made(make: Make) -> None:
+    office, provider = make()
+    answers = iter([True])
+
+    def still_ours() -> bool:
+        if next(answers, None) is None:
+            raise RedisConnectionError("the broker is away")
+        return True
+
+    with pytest.raises(RedisConnectionError):
+        office.calls.ask(7, question(), text_of, still_ours)
+    assert provider.calls == 0
+    assert office.states() == []
+
+
+def test_a_stage_is_not_paused_for_a_page_that_was_paid_for_while_it_waited(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, provider = make()
+    budget = sent_elsewhere(office).most_micro * MICRO_DOLLAR * 3 / 2
+
+    def paused(_seconds: float) -> None:
+        office.budget = Decimal(1)
+        monkeypatch.setattr(paid_calls.time, "sleep", lambda _seconds: None)
+        answered_by_another_worker(office)
+        office.budget = budget
+        monkeypatch.setattr(paid_calls, "_MOST_WAIT_SECONDS", 0.0)
+
+    office.budget = budget
+    monkeypatch.setattr(paid_calls.time, "sleep", paused)
+    assert office.calls.ask(7, question(), text_of).startswith("Alice")
+    assert provider.calls == 1
+
+
+def test_a_call_that_failed_is_not_made_again_once_its_claim_is_lost(make: Make) -> None:
+    office, provider = make(trouble=1.0, kinds=(Trouble.SERVER_ERROR,))
+    with pytest.raises(ClaimLostError):
+        office.calls.ask(7, question(), text_of, lambda: provider.calls == 0)
+    assert provider.calls == 1
+
+
+class KilledError(BaseException):
+    """A worker that dies at once."""
+
+
+def kill(*_: object, **__: object) -> None:
+    raise KilledError
+
+
+@pytest.mark.parametrize("step", ["reserve", "send"])
+def test_a_worker_killed_before_its_call_was_sent_leaves_nothing_that_blocks_the_budget(
+    make: Make, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    office, provider = make()
+    office.budget = micro_of_one_call(office) * MICRO_DOLLAR * 3 / 2
+    with monkeypatch.context() as patched:
+        if step == "reserve":
+            patched.setattr(office.meter, "reserve", kill)
+        else:
+            patched.setattr(office.ledger, "mark_asked", kill)
+        with pytest.raises(KilledError):
+            office.calls.ask(1, question(1), text_of)
+    assert [*office.ledger.all()] == [], "a call that was not sent is not counted as one that may have been billed"
+    office.somebody().ask(2, question(2), text_of)
+    assert provider.calls == 1
+    assert office.reserved() == 0
+
+
+def test_whoever_takes_up_a_page_takes_back_the_call_that_its_last_worker_did_not_send(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, _ = make()
+    with monkeypatch.context() as patched:
+        patched.setattr(office.ledger, "mark_asked", kill)
+        with pytest.raises(KilledError):
+            office.calls.ask(7, question(), text_of)
+    assert office.reserved() > 0
+    office.somebody().ask(7, question(), text_of)
+    assert office.reserved() == 0
+    assert [*office.ledger.path.rglob("*.planned.*")] == []
+
+
+def test_a_call_whose_plan_was_taken_back_while_its_worker_was_paused_is_planned_anew(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recount takes back what is not sent: the paused worker's reservation is gone from the meter, too."""
+    office, provider = make()
+    mark_asked = office.ledger.mark_asked
+
+    def pause_then_mark(call: Call) -> bool:
+        monkeypatch.setattr(office.ledger, "mark_asked", mark_asked)
+        office.meter.empty()
+        refill(office.scan_dir, office.meter)
+        return mark_asked(call)
+
+    monkeypatch.setattr(office.ledger, "mark_asked", pause_then_mark)
+    assert office.calls.ask(7, question(), text_of)
+    assert provider.calls == 1
+    assert office.meter.read() == Reading(office.ledger.spent(7), 0)
+
+
+def test_a_call_that_was_sent_and_never_answered_stays_reserved_after_a_recount(make: Make) -> None:
+    office, _ = make(trouble=1.0, kinds=(Trouble.DROPPED,))
+    with pytest.raises(ProviderError):
+        office.calls.ask(7, question(), text_of)
+    before = office.reserved()
+    office.meter.empty()
+    refill(office.scan_dir, office.meter)
+    assert office.reserved() == before > 0
+
+
+def micro_of_one_call(office: Office) -> int:
+    """The most that a call may cost."""
+    return office.calls._planned(99, question(99), "0" * 64).most_micro

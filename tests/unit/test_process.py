@@ -11,6 +11,7 @@ from checkpointing.models import Completion, FailedPage
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import Stamp, stamp
 from worker.claims import Claims
+from worker.llm.errors import ClaimLostError
 from worker.messages import PageMessage
 from worker.process import Outcome, process_page
 
@@ -122,6 +123,15 @@ def test_a_result_is_dropped_when_somebody_else_finished_the_page_meanwhile(shop
     shop.process(1)
     assert Stamp.model_validate_json(shop.output_path(1).read_bytes()).text == "by the other"
     assert len({entry.sha256 for entry in shop.entries() if isinstance(entry, Completion)}) == 1
+
+
+def test_a_page_whose_claim_was_lost_before_its_call_is_left_to_the_other_worker(shop: Shop) -> None:
+    def lose(_page: int) -> Stamp:
+        raise ClaimLostError("the claim on page 1 was lost before its call was made")
+
+    shop.stage.act = lose
+    assert shop.process(1) is Outcome.HELD
+    assert shop.entries() == []
 
 
 def test_a_claim_that_redis_forgot_does_not_cost_the_result(shop: Shop) -> None:

@@ -18,6 +18,10 @@ class AnswerRefusedError(Exception):
         self.kind = kind
 
 
+class ClaimLostError(LeafmarkError):
+    """Another worker has the page by now: nothing is asked for it here."""
+
+
 class ProviderError(LeafmarkError):
     """The provider is away, overloaded or limits us. The page waits and loses no attempt."""
 

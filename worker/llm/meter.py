@@ -3,28 +3,34 @@
 The ledgers on disk are the truth; the meter is what they add up to, kept where all workers can add to it in one
 step. It is what keeps the bill within the budget, provided that everybody does it in this order:
 
-1. The call is noted on disk as asked, with a new attempt id and the most that it may cost.
-2. `reserve`. Only `GRANTED` allows the call to be made. `EMPTY`: `refill`, and reserve again. Otherwise the call
-   is first taken back on disk, and then `cancel`led. So is one that was made and cannot have been billed. Whoever
-   has to wait notes his call anew, under a new id: two who wait and are both counted as reserved, as a fill may
-   do, would wait for each other.
-3. The call. What nobody knows the outcome of stays on disk as asked, and nobody takes back what is not his.
-4. The answer is on disk, and then `settle` says what it cost. Saying it again, also by whoever uses the answer
+1. The call is noted on disk as planned, with a new attempt id and the most that it may cost.
+2. `reserve`. Only `GRANTED` allows the call to go on. `EMPTY`: the plan is taken back, `refill`, and planned anew.
+   Otherwise the plan is first taken back on disk, and then `cancel`led. A caller that has to wait plans its call
+   anew, under a new id.
+3. The note on disk is renamed from planned to asked, durably. That fails when the plan was taken back; then the
+   reservation is cancelled, and the call is planned anew. Anyone may take back a planned note: a fill does so with
+   all of them, the next worker of a page with those of that page, the reconciler with those of lost pages.
+4. The call. One whose outcome is not known stays on disk as asked, and only the worker that made it may take it
+   back, when it cannot have been billed: first on disk, and then in the meter.
+5. The answer is on disk, and then `settle` says what it cost. Saying it again, also by whoever uses the answer
    later, does no harm.
 
-**Why the bill never passes the budget.** A call is granted if all that is spent, all that is reserved and the
-most that it may cost are within the budget together; and whatever was granted is in the meter, reserved or spent,
-for as long as that meter stands. What is left to show is that it still is after Redis has forgotten.
+**Why the bill never passes the budget.** A call is granted if all that is spent, all that is reserved and the most
+that it may cost are within the budget together; and whatever is asked was granted, and is in the meter, reserved or
+spent, for as long as that meter stands: only the worker itself takes its reservation back, or whoever has taken
+back its plan, and then it is not asked. What is left to show is that it still is after Redis has forgotten.
 
-**Flush.** An empty meter grants nothing until it is filled from the disk. Of the calls granted before the flush
-all are on disk, since that comes first, and are counted: with their cost, or with the most it may be. Two fills
-do not add up: the first one wins.
+**Flush.** An empty meter grants nothing until it is filled from the disk. Of the calls granted before the flush,
+those that were asked by the time that the disk is read are counted: with their cost, or with the most it may be.
+Those still planned are taken back, and never asked under that grant: the file system decides whether the rename to
+asked or the removal comes first. Two fills do not add up: the first one wins.
 
 **A fill from a stale reading.** Somebody may read the disk, be overtaken by a fill, a call that is noted and
-granted, and a second flush; his sums lack that call. So the sums are only taken with a token, which the empty
-meter gave out *before* the disk was read. The token goes with a flush and with a fill. While it stands, nothing
-was granted since it was given; so what was granted is on disk for longer than that, and every reading with this
-token has seen it.
+granted, and a second flush; his sums lack that call. So the sums are only taken with a token, which the empty meter
+gave out *before* the disk was read. The token goes with a flush and with a fill. While it stands, nothing was
+granted since it was given; so what was granted is on disk for longer than that, and every reading with this token
+has seen it as asked, or taken it back. A reader whose token has gone may take back plans that a later meter has
+granted: these are planned anew.
 
 **Settled while somebody reads.** He may have read it as asked already. The empty meter notes what it cost, and
 the fill takes that instead: else the reservation would stand for ever, which costs nobody anything but room in
@@ -36,7 +42,8 @@ has a meter that looks filled and lacks calls. So the meter names the server pro
 (`run_id`); under any other it counts as empty. A server that does not tell is refused.
 
 **Killed workers and lost replies.** A worker that dies leaves its call on disk and in the meter, as reserved: too
-much perhaps, never too little. A command that is said again because its reply was lost changes nothing. One that
+much perhaps, never too little. What it had only planned goes with the next recount, at the latest before a stage is
+paused for want of room. A command that is said again because its reply was lost changes nothing. One that
 arrives again later still, after the next ones, can at worst count a call twice, until the next recount (`empty`).
 
 What this takes for granted: a call costs no more than was reserved for it; a reading of the disk sees whatever
@@ -189,7 +196,7 @@ class Meter:
         self._read: Any = redis.register_script(_READ)
 
     def reserve(self, attempt: str, micro: int, budget_micro: int | None) -> Reserved:
-        """Ask for a call that is noted on disk already. It may be said again, with the same amount.
+        """Ask for a call that is planned on disk already. It may be said again, with the same amount.
 
         Args:
             attempt: names the call; a new one for each try.

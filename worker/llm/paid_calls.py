@@ -3,6 +3,9 @@
 The order is what keeps the books right, whoever dies whenever. The ledger knows of a call before it is made, the
 meter has reserved the most that it may cost, the answer and its cost are in the ledger before anybody looks at what
 it says, and an answer that is there already is used instead of asking again.
+
+A worker may be paused at any time, for hours. So after every wait, and last of all before the call goes out, it
+makes sure that the page is still its own and that the ledger still has no answer.
 """
 
 import time
@@ -20,13 +23,20 @@ from checkpointing.models import now
 from checkpointing.money import dollars, micro, usd
 from worker.llm.call_spans import record_call
 from worker.llm.client import ModelClient
-from worker.llm.errors import AnswerRefusedError, BudgetReachedError, ProviderError, ProviderRefusesError
+from worker.llm.errors import (
+    AnswerRefusedError,
+    BudgetReachedError,
+    ClaimLostError,
+    ProviderError,
+    ProviderRefusesError,
+)
 from worker.llm.estimate import likely_tokens_of, most_cost
 from worker.llm.meter import Meter, Reserved
 from worker.llm.prices import PriceBook
 from worker.llm.prompt import Prompt
 from worker.llm.rate_limits import RateLimits
 from worker.llm.raw_answer import RawAnswer, answer_of, reported_cost, usage_of
+from worker.llm.refill import take_back_planned
 from worker.llm.refusals import CallFailedError
 from worker.llm.reply import CostSource, LlmRecord, Reply, Usage
 from worker.llm.retries import Backoff, Rest
@@ -99,17 +109,30 @@ class PaidCalls:
         self._refill = refill
         self._budget = budget
 
-    def ask(self, page: int, prompt: Prompt[Answer], accept: Callable[[Reply[Answer]], Made]) -> Made:
+    def ask(
+        self,
+        page: int,
+        prompt: Prompt[Answer],
+        accept: Callable[[Reply[Answer]], Made],
+        still_ours: Callable[[], bool] = lambda: True,
+    ) -> Made:
         """Ask, unless the answer was paid for earlier, and let it be accepted.
+
+        Args:
+            page: which page the question is about, from 1.
+            prompt: the question.
+            accept: makes something of the answer, or refuses it.
+            still_ours: tells whether this worker still holds the claim on the page.
 
         Raises:
             AnswerRefusedError: the answer makes no sense; the ledger has it as rejected.
+            ClaimLostError: another worker has the page; no call was made, or none is made again.
             ProviderError: the provider is away, overloaded or limits us.
             ProviderRefusesError, BudgetReachedError: nothing goes on until a person has done something.
             OSError, StorageError, RedisError: storage or broker failed; nothing was spent that is not noted.
         """
         question = prompt.sha256(self._desk.model)
-        call = self._paid_earlier(page, question) or self._pay(page, prompt, question)
+        call = self._paid_earlier(page, question) or self._pay(page, prompt, question, still_ours)
         try:
             return accept(self._reply(call, prompt))
         except AnswerRefusedError:
@@ -137,15 +160,33 @@ class PaidCalls:
             self._meter.settle(call.attempt, call.cost_micro or 0)
         return call
 
-    def _pay(self, page: int, prompt: Prompt[Answer], question: str) -> Call:
+    def _paid_meanwhile(self, page: int, question: str, still_ours: Callable[[], bool]) -> Call | None:
+        """Look at the claim and the ledger again, as is due after every wait.
+
+        Returns:
+            An answer that another worker has paid for meanwhile.
+
+        Raises:
+            ClaimLostError: another worker has the page.
+        """
+        if not still_ours():
+            raise ClaimLostError(f"the claim on page {page} was lost before its call was made")
+        return self._paid_earlier(page, question)
+
+    def _pay(self, page: int, prompt: Prompt[Answer], question: str, still_ours: Callable[[], bool]) -> Call:
         """Make the call, again where the provider failed, until there is an answer."""
         failures = 0
         while True:
             self._wait_for_turn(prompt)
-            # While this one waited its claim may have been lost, and somebody else have paid.
-            if failures and (call := self._paid_earlier(page, question)) is not None:
+            call = self._booked(page, prompt, question, still_ours)
+            if call.cost_micro is not None:
                 return call
-            call = self._booked(page, prompt, question)
+            if (paid := self._last_look(call, still_ours)) is not None:
+                return paid
+            if not self._ledger.mark_asked(call):
+                # A recount, or the next worker of this page, has taken the plan back.
+                self._meter.cancel(call.attempt)
+                continue
             started = time.monotonic()
             try:
                 raw = self._desk.client.send(self._desk.model, prompt)
@@ -176,21 +217,29 @@ class PaidCalls:
         if not desk.limits.wait_for_turn(desk.provider, desk.model, tokens, _MOST_WAIT_SECONDS):
             raise ProviderError(f"no turn for a call of {desk.model} within {_MOST_WAIT_SECONDS:g} s")
 
-    def _booked(self, page: int, prompt: Prompt[Answer], question: str) -> Call:
-        """A call that the ledger knows of and that the budget has room for.
+    def _booked(self, page: int, prompt: Prompt[Answer], question: str, still_ours: Callable[[], bool]) -> Call:
+        """Plan a call that the budget has room for.
+
+        Returns:
+            The planned call; or one with an answer, where another worker has paid for it meanwhile.
 
         Raises:
+            ClaimLostError: another worker has the page.
             BudgetReachedError: there is no room, and will be none.
         """
         deadline = time.monotonic() + _MOST_WAIT_SECONDS
         recounted = False
         while True:
+            if (paid := self._paid_meanwhile(page, question, still_ours)) is not None:
+                return paid
             budget = self._budget()
-            call = self._noted(page, prompt, question)
+            call = self._planned(page, prompt, question)
             granted = self._reserve(call, budget)
             if granted is Reserved.GRANTED:
                 return call
-            # Before it waits: after a flush, calls that only wait would be counted, and keep each other waiting.
+            if granted is Reserved.EMPTY:
+                continue
+            # Before it waits: calls that only wait need no room.
             self._withdraw(call)
             if granted is Reserved.WAIT and self._room_comes(call, deadline):
                 continue
@@ -198,12 +247,35 @@ class PaidCalls:
                 # Somebody has changed it meanwhile: a pause would be for one that is in force no longer.
                 continue
             if recounted:
+                # The last wait may have been a long one, too.
+                if (paid := self._paid_meanwhile(page, question, still_ours)) is not None:
+                    return paid
                 raise BudgetReachedError(self._what_is_left(call, budget), budget)
-            # Commands whose reply was lost may have left too much in the meter.
+            # Dead workers, and commands whose reply was lost, may have left too much in the meter.
             self._meter.empty()
             recounted = True
 
-    def _noted(self, page: int, prompt: Prompt[Answer], question: str) -> Call:
+    def _last_look(self, call: Call, still_ours: Callable[[], bool]) -> Call | None:
+        """Make sure that a granted call is still to be made; if not, it is taken back.
+
+        Returns:
+            An answer that makes the call needless.
+
+        Raises:
+            ClaimLostError: another worker has the page.
+        """
+        try:
+            paid = self._paid_meanwhile(call.page, call.request_sha256, still_ours)
+        except (ClaimLostError, RedisError, OSError):
+            self._withdraw(call)
+            raise
+        if paid is not None:
+            self._withdraw(call)
+        return paid
+
+    def _planned(self, page: int, prompt: Prompt[Answer], question: str) -> Call:
+        # Of a worker that had this page before: it is dead, or is to find out that the page is no longer its own.
+        take_back_planned(self._ledger, self._meter, [page])
         most = most_cost(prompt, self._desk.model, self._desk.prices)
         call = Call(
             attempt=new_attempt(),
@@ -215,22 +287,27 @@ class PaidCalls:
             request_sha256=question,
             most_micro=micro(most, at_most=True),
         )
-        self._ledger.ask(call)
+        self._ledger.plan(call)
         return call
 
     def _reserve(self, call: Call, budget: Decimal | None) -> Reserved:
-        """Take from the budget what the call may cost at the most, if it is there."""
+        """Take from the budget what the call may cost at the most, if it is there.
+
+        Returns:
+            What the meter says. Where it was empty it is filled by now, and the call has to be planned anew.
+        """
         bound = None if budget is None else micro(budget)
         try:
-            while True:
-                granted = self._meter.reserve(call.attempt, call.most_micro, bound)
-                if granted is not Reserved.EMPTY:
-                    return granted
+            granted = self._meter.reserve(call.attempt, call.most_micro, bound)
+            if granted is Reserved.EMPTY:
+                # The refill takes back whatever is planned; a reservation must not outlive its plan.
+                self._ledger.withdraw(call)
                 self._refill()
         except RedisError:
             # A meter that cannot be read: nothing is spent.
             self._ledger.withdraw(call)
             raise
+        return granted
 
     def _room_comes(self, call: Call, deadline: float) -> bool:
         """Wait for calls of others to come to less than was reserved for them, or for a larger budget.
