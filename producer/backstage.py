@@ -21,6 +21,7 @@ from typing import IO
 from checkpointing.locks import file_lock
 from checkpointing.regular_files import append_to_regular
 from worker.open_stages import OWN_FOLDER
+from worker.python_children import child_environment, python_command
 from worker.registry import STAGES
 from worker.settings import asks_model
 
@@ -78,13 +79,13 @@ class Worker:
         self._end_group()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "celery", "-A", "worker", "worker", "--without-gossip", "--without-mingle"]
+        command = python_command("worker.safe_celery", "worker", "--without-gossip", "--without-mingle")
         process = subprocess.Popen(
             [*command, *self._options],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
-            env={**os.environ, "LEAFMARK_REDIS_URL": self._redis_url},
+            env=child_environment(LEAFMARK_REDIS_URL=self._redis_url),
             start_new_session=True,
         )
         _tell(process.pid)

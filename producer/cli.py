@@ -5,12 +5,14 @@ stdout is for results, stderr for progress and logs. Exit codes are those of `ch
 
 import sys
 import traceback
+from pathlib import Path
 from typing import NoReturn
 
 import typer
 
 from checkpointing.errors import LeafmarkError, in_one_line
 from producer.commands.cancel import cancel_command
+from producer.commands.celery import PASSED_THROUGH, flower_command, worker_command
 from producer.commands.config import config_command
 from producer.commands.doctor import doctor_command
 from producer.commands.enqueue import enqueue_command
@@ -47,6 +49,8 @@ app.command("retry")(retry_command)
 app.command("cancel")(cancel_command)
 app.command("verify")(verify_command)
 app.command("reset")(reset_command)
+app.command("worker", context_settings=PASSED_THROUGH)(worker_command)
+app.command("flower", context_settings=PASSED_THROUGH)(flower_command)
 app.command("doctor")(doctor_command)
 app.command("config")(config_command)
 
@@ -58,12 +62,17 @@ def main() -> None:
     try:
         app(arguments)
     except LeafmarkError as error:
-        _give_up(f"producer: {error}", error.exit_code, debug=debug)
+        _give_up(f"{_name()}: {error}", error.exit_code, debug=debug)
     except Exception as error:  # noqa: BLE001  # whatever nobody foresaw is said in one line as well
-        what = f"producer: unexpected error, please report it: {type(error).__name__}: {error} (see --debug)"
+        what = f"{_name()}: unexpected error, please report it: {type(error).__name__}: {error} (see --debug)"
         _give_up(what, LeafmarkError.exit_code, debug=debug)
     finally:
         opened.close()
+
+
+def _name() -> str:
+    """The command as it was typed: there are two names for it."""
+    return "leafmark" if Path(sys.argv[0]).name == "leafmark" else "producer"
 
 
 def _give_up(message: str, exit_code: int, *, debug: bool) -> NoReturn:

@@ -6,7 +6,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +18,7 @@ from checkpointing.regular_files import append_to_regular, open_regular
 from checkpointing.storage_errors import storage_error
 from producer.backstage import GRACE_SECONDS, worker_log
 from worker.open_stages import OWN_FOLDER
+from worker.python_children import child_environment, python_command
 
 _START_TIMEOUT_SECONDS = 60.0
 
@@ -45,13 +45,13 @@ class Backstage:
         self._log = worker_log(root)
         with _opened_log(self._log) as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "producer.backstage", str(root), str(processes), *asking],
+                python_command("producer.backstage", str(root), str(processes), *asking),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 # What is left in a buffer of ours would be lost to `communicate`.
                 bufsize=0,
-                env={**os.environ, "LEAFMARK_STORAGE_ROOT": str(root)},
+                env=child_environment(LEAFMARK_STORAGE_ROOT=str(root)),
                 # Ctrl-C reaches us alone; we stop the others in order.
                 start_new_session=True,
             )

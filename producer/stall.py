@@ -6,7 +6,7 @@ from collections.abc import Callable
 from kombu.exceptions import OperationalError
 from rich.console import Console
 
-NO_WORKER = "No worker answers. Start one: celery -A worker worker"
+NO_WORKER = "No worker answers. Start one: producer worker"
 _PATIENCE_SECONDS = 10.0
 
 

@@ -16,6 +16,7 @@ from checkpointing.errors import BrokerError, LeafmarkError, SettingsError, Stor
 from checkpointing.locks import file_lock
 from checkpointing.storage_errors import storage_error
 from worker.open_stages import OWN_FOLDER
+from worker.python_children import child_environment, python_command
 from worker.registry import make_stage
 from worker.settings import Settings, load_settings
 from worker.workshop import connect
@@ -109,8 +110,8 @@ def check_engines(stages: Iterable[str]) -> None:
     Raises:
         LeafmarkError: it cannot.
     """
-    command = [sys.executable, "-m", "worker.preflight", *stages]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = python_command("worker.preflight", *stages)
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=child_environment())
     if result.returncode == 0:
         return
     lines = result.stderr.strip().splitlines() or [f"the check ended with exit code {result.returncode}"]

@@ -2,10 +2,12 @@
 
 import difflib
 from collections.abc import Iterator
+from pathlib import Path
 
 from producer.doctor.check import Area, Check, Reporter
 from worker.origins import Origins, Source
 from worker.settings import Settings
+from worker.shadowing import shadowing_files
 
 _report = Reporter(Area.SETTINGS)
 
@@ -23,6 +25,9 @@ def examine_settings(origins: Origins) -> Iterator[Check]:
     for line in origins.warnings():
         what, _, then = line.partition("; ")
         yield _report.warning("secret", what, then)
+    for shadowing in shadowing_files(Path.cwd()):
+        what = f"{shadowing} has the name of a package of Leafmark, and Celery looks in the current folder first"
+        yield _report.warning("shadowed", what, "use `producer worker` and `producer flower`, or another folder")
     for variable in origins.strays():
         close = difflib.get_close_matches(
             variable, [f"{origins.prefix}{name.upper()}" for name in Settings.model_fields], n=1

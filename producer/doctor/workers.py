@@ -17,7 +17,7 @@ from worker.settings import asks_model
 from worker.workshop import Workshop
 
 _CLOCK_SECONDS = 2.0
-_START = "celery -A worker worker"
+_START = "producer worker"
 _report = Reporter(Area.WORKERS)
 
 

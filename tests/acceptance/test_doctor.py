@@ -59,5 +59,5 @@ def test_the_doctor_finds_workers_and_whether_they_see_the_same_folder(
     shown = workload.producer("doctor", "--only", "redis,workers", "--quiet", expect=12)
     (line,) = shown.stdout.splitlines()
     assert line.startswith("problem  workers: nobody works")
-    assert line.endswith("start one: celery -A worker worker")
+    assert line.endswith("start one: producer worker")
     assert shown.stderr == "producer: 1 problems and 0 warnings; each line says what to do\n"

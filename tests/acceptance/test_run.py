@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -99,11 +100,19 @@ def test_a_book_is_done_with_a_view_and_nothing_is_left_running_or_to_do(machine
 
 
 def _run_on_a_terminal(machine: Deployment, source: Path) -> tuple[str, str]:
-    """A run to its end: its stdout, and what a terminal shows, without the control sequences."""
+    """A run to its end: its stdout, and what a terminal shows, without the control sequences.
+
+    It is started as it is installed, in a folder of modules that must not be imported.
+    """
+    folder = machine.root.parent / "foreign"
+    folder.mkdir()
+    for name in ("worker", "producer", "checkpointing", "celery", "redis", "structlog", "rapidocr", "logging"):
+        (folder / f"{name}.py").write_text("import os; open('ran', 'w').close(); os._exit(99)\n")
     ours, terminal = os.openpty()
     with os.fdopen(ours, "rb", buffering=0) as reader:
         run = subprocess.Popen(
-            [*PRODUCER, "run", str(source), "--workers", "2"],
+            [str(Path(sys.executable).with_name("producer")), "run", str(source), "--workers", "2"],
+            cwd=folder,
             stdin=terminal,
             stdout=subprocess.PIPE,
             stderr=terminal,
@@ -118,6 +127,7 @@ def _run_on_a_terminal(machine: Deployment, source: Path) -> tuple[str, str]:
                 shown += part
     said, _ = run.communicate(timeout=GONE_SECONDS)
     assert run.returncode == 0, shown
+    assert not (folder / "ran").exists()
     return said.decode(), re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", shown.decode())
 
 

@@ -28,7 +28,7 @@ def answer(*stages: str) -> Answer:
 def test_nobody_is_a_warning_and_with_pages_that_wait_a_problem() -> None:
     assert levels(judge_workers([], 0, {})) == {"alive": WARNING}
     (found,) = judge_workers([], 0, {"ocr": 3})
-    assert (found.level, found.what, found.then) == (PROBLEM, "nobody works", "start one: celery -A worker worker")
+    assert (found.level, found.what, found.then) == (PROBLEM, "nobody works", "start one: producer worker")
     (found,) = judge_workers([], 1, {"ocr": 3})
     assert "somebody did seconds ago" in found.what
 

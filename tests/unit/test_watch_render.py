@@ -134,7 +134,7 @@ def test_redis_being_away_takes_one_line_and_the_rest_stands() -> None:
 
 
 def test_who_waits_in_vain_is_told_how_to_start_a_worker() -> None:
-    assert "No worker answers. Start one: celery -A worker worker" in printed(scene("..", crew=Crew(asked=True)))
+    assert "No worker answers. Start one: producer worker" in printed(scene("..", crew=Crew(asked=True)))
     assert "No worker" not in printed(scene("..", crew=Crew()))
 
 
