@@ -1,16 +1,35 @@
 # Everything here sets itself up: Python 3.11+, pip and make are all it needs.
 
 PYTHON ?= python3
-BIN := .venv/bin
-RUN_STAMP := .venv/.leafmark-run
-DEV_STAMP := .venv/.leafmark-dev
+PYTHONS ?= $(foreach minor,11 12 13,$(shell python3.$(minor) -c 'import sys; print(sys.executable)' 2>/dev/null))
 DEMO_BOOK := demo/the-rabbit-hole.pdf
+
+# An environment works with the Python that made it and no other. So a PYTHON that is named and has another version than
+# .venv gets an environment of its own, and one whose Python was replaced by another version is made anew.
+ASK_VERSION := -c 'import platform; print(platform.python_version())'
+PYTHON_VERSION := $(shell $(PYTHON) $(ASK_VERSION) 2>/dev/null)
+VENV_VERSION := $(shell .venv/bin/python $(ASK_VERSION) 2>/dev/null)
+ifeq ($(origin PYTHON),file)
+VENV := .venv
+VERSION := $(or $(VENV_VERSION),$(PYTHON_VERSION))
+else
+$(if $(PYTHON_VERSION),,$(error PYTHON=$(PYTHON) cannot be started: name a Python 3.11 or later, as in PYTHON=python3.12))
+VENV := $(if $(filter-out $(PYTHON_VERSION),$(VENV_VERSION)),.venv-$(PYTHON_VERSION),.venv)
+VERSION := $(PYTHON_VERSION)
+endif
+BIN := $(VENV)/bin
+VENV_STAMP := $(VENV)/.leafmark-python-$(VERSION)
+RUN_STAMP := $(VENV)/.leafmark-run
+DEV_STAMP := $(VENV)/.leafmark-dev
 
 # As a module, so that the hook finds docs_tools. Not --quiet: warnings that are not shown are no errors either. The
 # variable silences an advertisement of the theme's.
 BUILD_SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --site-dir build/site
 
-INSTALL := $(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL_FAILED := The packages cannot be installed into $(VENV), which has Python $(VERSION): the lines above name the \
+	package, and $(VENV)/install.log has all of them. Correct that and run make again, or name another Python, as in \
+	PYTHON=python3.12
 
 # Tests start processes by the hundred. Where an environment forbids to keep compiled code, each would compile all of it.
 export PYTHONDONTWRITEBYTECODE :=
@@ -19,7 +38,7 @@ export PYTHONDONTWRITEBYTECODE :=
 CHECKS := $(addprefix check-,types tests docs style imports compose)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-llm run test lint docs bench chaos clean
+.PHONY: help demo demo-llm run test test-matrix lint docs bench chaos clean
 .PHONY: $(CHECKS)
 
 help:
@@ -27,12 +46,15 @@ help:
 	@echo "make demo-llm         the same book through all four stages, with a language model that is played by a script"
 	@echo "make run SCAN=x.pdf   the same with a book of your own (PDF or folder of page images)"
 	@echo "make test             every check and test"
+	@echo "make test PYTHON=python3.12"
+	@echo "                      the same with another Python, in an environment of its own"
+	@echo "make test-matrix      the same with each of Python 3.11, 3.12 and 3.13 that is on PATH; or PYTHONS='...'"
 	@echo "make docs             the documentation as a site, in build/site"
 	@echo "make bench            the figures of docs/performance.md, measured here"
 	@echo "make chaos SECONDS=60 SEED=1 WORKERS=4"
 	@echo "                      faults at random on real workers, and a verdict; without SEED another plan each time"
 	@echo "make chaos MODE=llm   the same for the stages that ask a model, and the provider's bill is the judge"
-	@echo "make clean            remove what these made (.venv, demo, build/site)"
+	@echo "make clean            remove what these made (.venv*, demo, build/site)"
 
 demo: $(RUN_STAMP) $(DEMO_BOOK)
 	@LEAFMARK_STORAGE_ROOT=demo/scans $(BIN)/producer run $(DEMO_BOOK)
@@ -47,6 +69,11 @@ run: $(RUN_STAMP)
 
 test: lint
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+
+test-matrix:
+	@test -n "$(PYTHONS)" || { echo "make test-matrix: name Pythons: PYTHONS='python3.11 python3.12'" >&2; exit 2; }
+	@set -e; for python in $(PYTHONS); do $(MAKE) --no-print-directory test PYTHON="$$python"; done
+	@echo "Passed with: $(PYTHONS)"
 
 lint: $(DEV_STAMP)
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync $(CHECKS)
@@ -87,7 +114,7 @@ chaos: $(DEV_STAMP)
 	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) --workers $(WORKERS) --mode $(MODE) $(if $(SEED),--seed $(SEED))
 
 clean:
-	rm -rf .venv demo build/site
+	rm -rf .venv .venv-3.* demo build/site
 
 # The sample book is the same every time, so a finished demo has nothing left to do.
 $(DEMO_BOOK): $(RUN_STAMP) $(wildcard sample/*.py)
@@ -95,15 +122,28 @@ $(DEMO_BOOK): $(RUN_STAMP) $(wildcard sample/*.py)
 	@echo "Making the sample book ..." >&2
 	@$(BIN)/python -m sample $@ >/dev/null
 
-$(BIN)/pip:
-	@echo "Setting up .venv ..." >&2
-	@$(PYTHON) -m venv .venv
-
-$(RUN_STAMP): pyproject.toml constraints.txt | $(BIN)/pip
-	@$(INSTALL) -e '.[sample]'
+$(VENV_STAMP):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Leafmark needs Python 3.11 or later, and $(PYTHON) is $(or $(PYTHON_VERSION),not there):" \
+			"name another one, as in PYTHON=python3.12" >&2; exit 1; }
+	@echo "Setting up $(VENV) with Python $(VERSION) ..." >&2
+	@$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
-# All of the above is among what this installs; installed one after the other they take half as long again.
-$(DEV_STAMP): pyproject.toml constraints.txt | $(BIN)/pip
-	@$(INSTALL) -e '.[dev]'
+$(RUN_STAMP): pyproject.toml constraints.txt | $(VENV_STAMP)
+	@$(call install,-c constraints.txt -e '.[sample]')
+	@touch $@
+
+# constraints.txt pins every package, so pip has nothing to resolve, which would take half of the time; `pip check` then
+# finds a package that is missing there.
+$(DEV_STAMP): pyproject.toml constraints.txt | $(VENV_STAMP)
+	@$(call install,--no-deps -r constraints.txt -e .)
+	@$(PIP) check >$(VENV)/check.log || { cat $(VENV)/check.log >&2; \
+		echo "The pins of constraints.txt do not fit pyproject.toml: correct those that the lines above name" >&2; exit 1; }
 	@touch $(RUN_STAMP) $@
+
+# Not --quiet: pip would not print which package cannot be installed.
+define install
+$(PIP) install --no-compile --progress-bar off $(1) >$(VENV)/install.log 2>&1 || { \
+	tail -n 20 $(VENV)/install.log >&2; echo "$(INSTALL_FAILED)" >&2; exit 1; }
+endef
