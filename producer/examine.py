@@ -4,15 +4,15 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Literal
 
-from checkpointing.errors import InputError, PageError, StorageError, in_one_line
+from checkpointing.errors import InputError, StorageError, in_one_line
 from checkpointing.regular_files import open_regular_file
 from worker.sources.formats import IMAGE_FORMATS, is_image_name, is_pdf_name
-from worker.sources.images import count_pages
+from worker.sources.images import inspect_image
 from worker.sources.pdfium import inspect_pdf
 
 _KINDS = (
@@ -30,14 +30,16 @@ class FoundFile:
 
     Attributes:
         path: where it is now.
-        pages: how many it holds; 1 for an image that cannot be opened, so that its page is quarantined
+        pages: how many it holds; at least 1 for an image that cannot be opened, so that its pages are quarantined
             later instead of missing from the book.
         readable: it opened.
+        broken: where and why its list of frames breaks, so that what follows counts as one page; else empty.
     """
 
     path: Path
     pages: int
     readable: bool = True
+    broken: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,15 +168,17 @@ def _image_source(path: Path, pages: list[Path], *, ignored_files: int) -> Found
     for page in pages:
         if not page.name.isprintable():
             raise InputError(f"the name {page.name!r} in {path} has unusable characters; rename the file")
-    files = tuple(_found_images(pages))
+    files = tuple(found_image(page) for page in pages)
     if not any(file.readable for file in files):
         raise InputError(f"{path}: no page image can be opened; check that the files are whole")
     return FoundSource("images", in_one_line(path.name), files, ignored_files)
 
 
-def _found_images(pages: list[Path]) -> Iterator[FoundFile]:
-    for page in pages:
-        try:
-            yield FoundFile(page, count_pages(page))
-        except PageError:
-            yield FoundFile(page, pages=1, readable=False)
+def found_image(path: Path) -> FoundFile:
+    """Look at an image file.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    facts = inspect_image(path)
+    return FoundFile(path, facts.pages, facts.opens, facts.broken)

@@ -49,8 +49,10 @@ class Ingested:
         metadata: of the scan, as stored.
         created: false when this source was already ingested under this id, and nothing was done.
         ignored_files: entries of the folder that are no page images.
-        unreadable_files: page images that do not open; each counts as a page, and its page will fail.
+        unreadable_files: page images that do not open; their pages will fail.
         decrypted: the PDF needed its password, and was stored without protection.
+        broken_files: TIFFs of which not every frame can be found, each with where and why; what is missing counts
+            as one page, which will fail.
     """
 
     metadata: ScanMetadata
@@ -58,6 +60,7 @@ class Ingested:
     ignored_files: int
     unreadable_files: int
     decrypted: bool
+    broken_files: tuple[str, ...] = ()
 
 
 def ingest(
@@ -106,6 +109,7 @@ def ingest(
         created=created,
         ignored_files=found.ignored_files,
         unreadable_files=sum(not file.readable for file in found.files),
+        broken_files=tuple(f"{file.path.name}: {file.broken}" for file in found.files if file.broken),
         decrypted=found.needs_password,
     )
 

@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from checkpointing.atomic import write_durably
-from checkpointing.errors import InputError, PageError, in_one_line
+from checkpointing.errors import InputError, in_one_line
 from checkpointing.models import now
 from checkpointing.regular_files import read_regular
 from checkpointing.storage_errors import storage_error
-from producer.examine import FoundFile, examine, identity, natural_key, sha256_of
+from producer.examine import FoundFile, examine, found_image, identity, natural_key, sha256_of
 from worker.scan import RECORD_BESIDE, ScanFolder, ScanMetadata, ScanSource, SourceFile
 from worker.sources.formats import is_pdf_name
-from worker.sources.images import count_pages
 
 _PAGE_IMAGE = re.compile(r"page_(\d{4,})\.png")
 
@@ -92,7 +91,4 @@ def _pages_of(source: Path) -> tuple[Literal["pdf", "images"], Sequence[FoundFil
 def _image(path: Path) -> FoundFile:
     if path.exists() and not path.is_file():
         raise InputError(f"{path} is not a regular file; put the page's image there")
-    try:
-        return FoundFile(path, count_pages(path))
-    except PageError:
-        return FoundFile(path, pages=1, readable=False)
+    return found_image(path)

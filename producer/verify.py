@@ -14,6 +14,7 @@ from producer.findings import Finding, Kind
 from producer.progress import Counting, uncounted
 from worker.registry import STAGES
 from worker.scan import ScanFolder, ScanMetadata, SourceFile
+from worker.sources.images import inspect_image
 from worker.workshop import Workshop
 
 
@@ -98,10 +99,23 @@ def _check_source(scan: ScanFolder, metadata: ScanMetadata, counting: Counting) 
     files = metadata.source.files
     with counting(f"{scan.scan_id}: source files checked", len(files)) as step:
         for file in files:
-            problem = _problem_of(scan, file)
+            problem = _problem_of(scan, file) or _uncounted_pages(scan, metadata, file)
             if problem:
                 yield Finding(Kind.SOURCE, None, f"{scan.source_dir / file.name} {problem}")
             step()
+
+
+def _uncounted_pages(scan: ScanFolder, metadata: ScanMetadata, file: SourceFile) -> str | None:
+    """Earlier versions counted one page for a TIFF of which some frame could not be read."""
+    if metadata.source.kind != "images":
+        return None
+    pages = inspect_image(scan.source_dir / file.name).pages
+    if pages <= file.pages:
+        return None
+    return (
+        f"holds {pages} pages, of which {file.pages} {'was' if file.pages == 1 else 'were'} counted at its ingest; "
+        "ingest it again under another id (--scan-id)"
+    )
 
 
 def _problem_of(scan: ScanFolder, file: SourceFile) -> str | None:

@@ -34,5 +34,7 @@ def say_ingested(done: Ingested) -> None:
         notes.print(f"{done.ignored_files} files in the folder are no page images and were left out.")
     if done.unreadable_files:
         notes.print(f"{done.unreadable_files} page images do not open; their pages will be quarantined.")
+    for broken in done.broken_files:
+        notes.print(f"{broken}; what follows counts as 1 page, which will be quarantined.")
     if done.decrypted:
         notes.print("The PDF is stored without its password, so that workers can read it.")

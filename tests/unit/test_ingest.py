@@ -16,8 +16,10 @@ from PIL import Image
 from checkpointing.errors import InputError, PageError, StorageError
 from checkpointing.storage_errors import storage_error
 from producer import ingest as ingest_module
+from producer.commands.ingest import say_ingested
 from producer.examine import natural_key
 from producer.ingest import Ingested, ingest
+from tests.tiff_files import grey_frame, tiff_of
 from worker.scan import ScanFolder, list_scans
 from worker.sources.open import open_source
 
@@ -451,3 +453,33 @@ def test_ingest_refuses_a_source_that_is_a_fifo(tmp_path: Path, root: Path, name
     os.mkfifo(tmp_path / name)
     with pytest.raises(InputError, match=rf"{name} is a FIFO; give a PDF, a page image or a folder"):
         ingest(tmp_path / name, root)
+
+
+def test_ingest_of_a_tiff_that_is_cut_off_says_what_is_missing(
+    tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "book"
+    folder.mkdir()
+    whole = tiff_of([grey_frame(level) for level in (10, 20, 30, 40, 50)])
+    (folder / "a.tif").write_bytes(whole[: len(whole) * 7 // 10])
+    (folder / "b.tif").write_bytes(tiff_of([grey_frame(60), grey_frame(70)]))
+    done = ingest(folder, root)
+    assert done.metadata.total_pages == 6
+    assert [file.pages for file in done.metadata.source.files] == [4, 2]
+    say_ingested(done)
+    assert "a.tif: the chain of frames breaks off after frame 3" in capsys.readouterr().err.replace("\n", " ")
+    source = open_source(ScanFolder(root, "book"), done.metadata)
+    assert [source.page(number).image.getpixel((0, 0)) for number in (1, 2, 3, 5, 6)] == [10, 20, 30, 60, 70]
+    with pytest.raises(PageError, match=r"a\.tif cannot be decoded"):
+        source.page(4)
+
+
+def test_ingest_counts_each_frame_of_a_tiff_that_does_not_open_beside_other_pages(
+    tmp_path: Path, root: Path
+) -> None:
+    folder = tmp_path / "book"
+    folder.mkdir()
+    (folder / "a.tif").write_bytes(tiff_of([grey_frame(10, t258=[7])] * 3))
+    make_image(folder / "b.png")
+    done = ingest(folder, root)
+    assert (done.metadata.total_pages, done.unreadable_files) == (4, 1)

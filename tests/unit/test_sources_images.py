@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageOps, TiffImagePlugin
 
 from checkpointing.errors import PageError, StorageError, UnknownNameError
 from worker.sources.base import PageImage
-from worker.sources.images import ImageSource, count_pages
+from worker.sources.images import ImageSource, inspect_image
 
 BLACK, WHITE, RED = (0, 0, 0), (255, 255, 255), (255, 0, 0)
 
@@ -226,7 +226,7 @@ def test_a_page_is_a_frame_of_a_tiff_or_a_file_of_its_own(tmp_path: Path) -> Non
     frames = [Image.new("L", (10, 10), level) for level in (10, 20, 30)]
     tiff = save(tmp_path / "a.tif", frames[0], save_all=True, append_images=frames[1:])
     png = save(tmp_path / "b.png", Image.new("L", (10, 10), 40))
-    assert [count_pages(tiff), count_pages(png)] == [3, 1]
+    assert [inspect_image(tiff).pages, inspect_image(png).pages] == [3, 1]
 
     source = ImageSource([(tiff, 3), (png, 1)])
     assert source.total_pages == 4
@@ -242,7 +242,7 @@ def test_a_frame_that_the_file_no_longer_has_is_a_damaged_page(tmp_path: Path) -
 
 def test_an_animation_counts_as_one_page(tmp_path: Path) -> None:
     path = save(tmp_path / "a.webp", marked(), save_all=True, append_images=[Image.new("RGB", (60, 40))])
-    assert count_pages(path) == 1
+    assert inspect_image(path).pages == 1
     assert luminance(page_of(path), (50, 35)) > 245
 
 

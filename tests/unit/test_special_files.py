@@ -23,7 +23,7 @@ from tests.shop import SCAN, STAGE, Shop, make_shop
 from worker.introduction import introduction
 from worker.logs import ScanLogFiles
 from worker.open_stages import OWN_FOLDER
-from worker.sources.images import ImageSource, count_pages
+from worker.sources.images import ImageSource, inspect_image
 from worker.sources.pdfium import inspect_pdf
 from worker.steward import Steward
 
@@ -135,7 +135,7 @@ def test_a_folder_of_another_program_with_fifos_is_broken_alone(shop: Shop) -> N
 def test_a_source_file_that_is_a_fifo_is_trouble_of_the_storage(tmp_path: Path) -> None:
     image, pdf = make_fifo(tmp_path / "a.png"), make_fifo(tmp_path / "a.pdf")
     looks: list[Callable[[], Any]] = [
-        lambda: count_pages(image),
+        lambda: inspect_image(image),
         lambda: ImageSource([(image, 1)]).page(1),
         lambda: inspect_pdf(pdf),
     ]

@@ -19,6 +19,7 @@ from producer.findings import Kind
 from producer.verify import verify
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import stamp
+from tests.tiff_files import grey_frame, tiff_of
 from tests.waiting import wait_until
 
 TORN = FailedPage(page=2, kind="torn", message="torn", attempts=3)
@@ -418,3 +419,18 @@ def test_it_does_not_ask_redis(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(BrokerError):
         verify_command(SCAN, mend=True)
     assert shop.files() == before
+
+
+def test_a_tiff_with_more_pages_than_were_counted_is_a_difference(shop: Shop) -> None:
+    """Earlier versions counted one page for a TIFF of which some frame could not be read."""
+    scan = shop.workshop.scan(SCAN)
+    content = tiff_of([grey_frame(level) for level in (10, 20, 30)])
+    (scan.source_dir / "a.tif").write_bytes(content)
+    form = json.loads(scan.metadata_path.read_text())
+    file = {"name": "a.tif", "pages": 5, "sha256": hashlib.sha256(content).hexdigest()}
+    for pages, expected in [(5, []), (3, []), (1, ["of which 1 was counted"]), (2, ["of which 2 were counted"])]:
+        form["source"] = {"kind": "images", "name": "book", "files": [file | {"pages": pages}]}
+        scan.metadata_path.write_text(json.dumps(form | {"total_pages": pages}))
+        found = [finding.problem for finding in verify(shop.another_workshop(), SCAN, STAGE).source]
+        assert len(found) == len(expected)
+        assert all(words in problem for words, problem in zip(expected, found, strict=True))

@@ -42,7 +42,7 @@ def check_decodable(width: int, height: int, max_pixels: int) -> None:
         )
 
 
-def damaged_page(path: Path, reason: object) -> PageError:
+def damaged_page(path: Path, reason: object, advice: str = "scan the page again") -> PageError:
     """The error for a page that cannot be decoded, made once its file has been read from end to end.
 
     A decoder cannot tell bad bytes from bytes that the storage failed to deliver, and a page is given up for
@@ -51,6 +51,7 @@ def damaged_page(path: Path, reason: object) -> PageError:
     Args:
         path: the file that holds the page.
         reason: what the decoder said.
+        advice: what the user can do about it.
 
     Returns:
         The error to raise.
@@ -58,11 +59,20 @@ def damaged_page(path: Path, reason: object) -> PageError:
     Raises:
         StorageError: the file cannot be read just now, so nothing is known about the page.
     """
+    check_readable(path)
+    one_line = " ".join(str(reason).split()) or type(reason).__name__
+    return PageError("damaged_page", f"{path.name} cannot be decoded: {one_line}; {advice}")
+
+
+def check_readable(path: Path) -> None:
+    """Read a file from end to end.
+
+    Raises:
+        StorageError: it cannot be read just now.
+    """
     try:
         with open_regular_file(path) as file:
             while file.read(_CHUNK_BYTES):
                 pass
     except OSError as error:
         raise storage_error(error, path) from error
-    one_line = " ".join(str(reason).split()) or type(reason).__name__
-    return PageError("damaged_page", f"{path.name} cannot be decoded: {one_line}; scan the page again")

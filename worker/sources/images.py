@@ -7,24 +7,45 @@ switched off on import, because here the size in the header is checked before an
 
 import contextlib
 import math
+import os
 from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.TiffImagePlugin import (
+    COMPRESSION,
+    PLANAR_CONFIGURATION,
+    ROWSPERSTRIP,
+    SAMPLESPERPIXEL,
+    STRIPOFFSETS,
+    TILELENGTH,
+    TILEOFFSETS,
+    TILEWIDTH,
+    TiffImageFile,
+)
 
 from checkpointing.errors import PageError
 from checkpointing.regular_files import open_regular_file
 from checkpointing.storage_errors import storage_error
 from worker.sources.base import DEFAULT_MAX_PIXELS, PageImage
-from worker.sources.checks import check_decodable, check_page_number, damaged_page
+from worker.sources.checks import check_decodable, check_page_number, check_readable, damaged_page
 from worker.sources.pixels import to_rgb_or_grey
+from worker.sources.tiff import begin_with, walk_tiff
 
 Image.MAX_IMAGE_PIXELS = None
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "JPEG2000", "WEBP")
+_UNKNOWN = "it is no image, or its pixels or its compression are of a kind that is not supported"
+_CONVERT = "scan the page again, or convert it to 8-bit grey or RGB"
+_UNCOMPRESSED = 1
+_SEPARATE_PLANES = 2
+_MOST_BYTES_IN_MEMORY = 256_000_000
+# Frames of a TIFF that are tried, until one opens, before the whole file is taken for unreadable.
+_MOST_TRIED = 100
 
 # A scanner writes what it did; below and above, the figure is a default that nobody measured.
 _PLAUSIBLE_DPI = (30.0, 1200.0)
@@ -42,7 +63,7 @@ _UPRIGHT = {
 
 
 class ImageSource:
-    """Image files in page order; a TIFF gives as many pages as it has frames.
+    """Image files in page order; a TIFF gives as many pages as `inspect_image` counts.
 
     No file is kept open: a page's file is opened when the page is asked for.
 
@@ -53,7 +74,7 @@ class ImageSource:
     """
 
     def __init__(self, files: Iterable[tuple[Path, int]], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
-        self._pages = [(path, frame) for path, pages in files for frame in range(pages)]
+        self._pages = [(path, frame, pages) for path, pages in files for frame in range(pages)]
         self._max_pixels = max_pixels
 
     @property
@@ -73,32 +94,100 @@ class ImageSource:
             UnknownNameError: there is no such page.
         """
         check_page_number(number, self.total_pages)
-        path, frame = self._pages[number - 1]
+        path, index, pages = self._pages[number - 1]
         with _open_file(path) as file:
             try:
-                return _decode(file, frame, self._max_pixels)
+                return _decode_page(file, index, pages, self._max_pixels)
             except (PageError, MemoryError):
                 raise
+            except UnidentifiedImageError as error:
+                raise damaged_page(path, _place(index, pages) + _UNKNOWN, _CONVERT) from error
             except Exception as error:  # a decoder raises whatever broken bytes make it trip over
-                raise damaged_page(path, error) from error
+                raise damaged_page(path, _place(index, pages) + _in_words(error)) from error
 
     def close(self) -> None:
         """Nothing is kept open."""
 
 
-def count_pages(path: Path) -> int:
-    """How many pages an image file holds: the frames of a TIFF, else one.
+class ImageFacts(NamedTuple):
+    """What is known of an image file without decoding it.
+
+    Attributes:
+        pages: how many it counts as, at least 1. Of a TIFF each frame that is not a thumbnail or a mask, whether it
+            can be decoded or not, and one more for all that follows a break in the chain of frames. Of any other
+            format one: the first picture of an animation is the page.
+        opens: whether anything in it opens as an image. Where nothing does, each page will be quarantined.
+        broken: where and why the chain of frames breaks; empty where it does not.
+    """
+
+    pages: int
+    opens: bool = True
+    broken: str = ""
+
+
+def inspect_image(path: Path) -> ImageFacts:
+    """Open an image file just to see how many pages it holds. One that is damaged holds one at the least.
 
     Raises:
-        PageError: `damaged_page`: it cannot be opened as an image.
         StorageError: it cannot be read.
     """
     with _open_file(path) as file:
         try:
-            with Image.open(file, formats=_FORMATS) as image:
-                return getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
-        except Exception as error:
-            raise damaged_page(path, error) from error
+            tiff = walk_tiff(file)
+        except OSError as error:
+            raise storage_error(error, path) from error
+        tried = [file] if tiff is None else (begin_with(file, frame) for frame in tiff.frames[:_MOST_TRIED])
+        opens = any(_opens(each) for each in tried)
+    if not opens:
+        check_readable(path)
+    return ImageFacts(1, opens) if tiff is None else ImageFacts(max(1, tiff.total_pages), opens, tiff.broken)
+
+
+def _opens(file: BinaryIO) -> bool:
+    try:
+        file.seek(0)
+        with Image.open(file, formats=_FORMATS):
+            return True
+    except Exception:  # noqa: BLE001  # a decoder raises whatever broken bytes make it trip over
+        return False
+
+
+def _place(index: int, pages: int) -> str:
+    return f"page {index + 1} in it: " if pages > 1 else ""
+
+
+def _in_words(error: Exception) -> str:
+    said = str(error) or type(error).__name__
+    return f"its data are damaged or cut off ({said})" if said.startswith("decoder error") else said
+
+
+def _decode_page(file: BinaryIO, index: int, pages: int, max_pixels: int) -> PageImage:
+    """Decode a page of an image file.
+
+    Args:
+        file: of an image.
+        index: of the page within it, from 0.
+        pages: how many were counted when it was ingested.
+        max_pixels: as of `ImageSource`.
+
+    Raises:
+        PageError: `page_too_large`.
+        Exception: it cannot be decoded.
+    """
+    tiff = walk_tiff(file)
+    if tiff is None:
+        if index:
+            raise ValueError(f"it has no frame {index + 1}")
+        file.seek(0)
+        return _decode(file, max_pixels)
+    frame = tiff.frame_of(index, pages)
+    try:
+        return _decode(begin_with(file, frame), max_pixels)
+    except OSError:
+        # libtiff opens a file at its first frame, whichever it is to read, and that one may be damaged.
+        if frame is tiff.frames[0] or file.seek(0, os.SEEK_END) > _MOST_BYTES_IN_MEMORY:
+            raise
+        return _decode(BytesIO(begin_with(file, frame).read()), max_pixels)
 
 
 def _open_file(path: Path) -> BinaryIO:
@@ -108,12 +197,12 @@ def _open_file(path: Path) -> BinaryIO:
         raise storage_error(error, path) from error
 
 
-def _decode(file: BinaryIO, frame: int, max_pixels: int) -> PageImage:
+def _decode(file: BinaryIO, max_pixels: int) -> PageImage:
     with Image.open(file, formats=_FORMATS) as image:
-        image.seek(frame)
         scanned_pixels = image.width * image.height
         dpi = _plausible_dpi(image)
         _bound_decoding(image, max_pixels)
+        _check_strips(image)
         image.load()
         page = _upright(_shrink(to_rgb_or_grey(image), max_pixels), image)
         if page is image:
@@ -123,6 +212,28 @@ def _decode(file: BinaryIO, frame: int, max_pixels: int) -> PageImage:
     if dpi is not None:
         dpi *= math.sqrt(page.width * page.height / scanned_pixels)
     return PageImage(page, dpi)
+
+
+def _check_strips(image: Image.Image) -> None:
+    """Refuse a TIFF that does not tell where all of its picture is: Pillow would leave that part black.
+
+    Raises:
+        ValueError: strips or tiles are missing.
+    """
+    if not isinstance(image, TiffImageFile) or image.tag_v2.get(COMPRESSION, _UNCOMPRESSED) != _UNCOMPRESSED:
+        # libtiff looks itself.
+        return
+    tags = image.tag_v2
+    if TILEOFFSETS in tags:
+        found = len(tags[TILEOFFSETS])
+        parts = math.ceil(image.width / tags[TILEWIDTH]) * math.ceil(image.height / tags[TILELENGTH])
+    else:
+        found = len(tags[STRIPOFFSETS])
+        parts = math.ceil(image.height / (tags.get(ROWSPERSTRIP) or image.height))
+    if tags.get(PLANAR_CONFIGURATION) == _SEPARATE_PLANES:
+        parts *= tags.get(SAMPLESPERPIXEL, 1)
+    if found < parts:
+        raise ValueError(f"it has {found} of the {parts} parts of its picture")
 
 
 def _bound_decoding(image: Image.Image, max_pixels: int) -> None:

@@ -1,0 +1,253 @@
+"""Finding the frames of a TIFF by its directories alone, so that a damaged frame hides no other.
+
+A TIFF is a chain of directories (TIFF 6.0; BigTIFF), one a frame, each with the place of the next. Pillow walks it
+by decoding the tags of every frame, and gives up at the first one that it does not support. Here a directory is
+read for its place, its size and its kind only: whether a frame can be decoded is found out when its page is read.
+"""
+
+import io
+import struct
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+_NEW_SUBFILE_TYPE, _OLD_SUBFILE_TYPE, _WIDTH, _LENGTH = 254, 255, 256, 257
+_REDUCED, _MASK = 0b001, 0b100
+_OLD_REDUCED = 2
+# Some programs write the first of them in the other byte order.
+_CLASSIC, _BIG = (42, 42 << 8), 43
+_HEADER_BYTES = 16
+_SHORT, _LONG, _LONG8 = 3, 4, 16
+# Tags stand in order, so those that matter here are among the first ones.
+_MOST_ENTRIES = 64
+_MOST_FRAMES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One directory of a TIFF.
+
+    Attributes:
+        offset: of the directory, in bytes.
+        width: in pixels; 0 where the directory does not say.
+        height: the same.
+        reduced: the directory calls it a smaller version of another frame.
+        mask: it says which parts of another frame are transparent.
+    """
+
+    offset: int
+    width: int = 0
+    height: int = 0
+    reduced: bool = False
+    mask: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tiff:
+    """What the directories of a TIFF say.
+
+    Attributes:
+        frames: every directory of the chain, in order.
+        broken: why the chain ends before its end; empty where it is whole.
+    """
+
+    frames: tuple[Frame, ...]
+    broken: str = ""
+
+    @property
+    def pages(self) -> tuple[Frame, ...]:
+        """The frames that are pages: not masks, and not smaller versions of a frame that is one."""
+        whole = [frame for frame in self.frames if not frame.reduced and not frame.mask]
+        if not whole:
+            # Where the chain is broken, what they belong to is behind the break.
+            return () if self.broken else self.frames
+        return tuple(frame for frame in self.frames if not _is_aside(frame, whole))
+
+    @property
+    def total_pages(self) -> int:
+        """How many pages the file counts as; what follows a break in the chain counts as one."""
+        return len(self.pages) + bool(self.broken)
+
+    def frame_of(self, index: int, total_pages: int) -> Frame:
+        """The frame that is a page of the file.
+
+        Args:
+            index: of the page within the file, from 0.
+            total_pages: that were counted when the file was ingested. Earlier versions counted every frame,
+                thumbnails too, and one for a chain that breaks: the pages of such a book keep their numbers.
+
+        Raises:
+            ValueError: the page is behind a break in the chain, or the file does not have it; says so.
+        """
+        frames = self.pages if total_pages == self.total_pages else self.frames
+        if index < len(frames):
+            return frames[index]
+        raise ValueError(self.broken or f"it has no frame {index + 1}")
+
+
+def walk_tiff(file: BinaryIO) -> Tiff | None:
+    """Follow the chain of directories; None for a file that is not a TIFF.
+
+    Reads a few hundred bytes a frame, and follows at most 100,000 of them.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    file.seek(0)
+    form = _Form.of(file.read(_HEADER_BYTES))
+    if form is None:
+        return None
+    end = file.seek(0, io.SEEK_END)
+    frames: list[Frame] = []
+    seen: set[int] = set()
+    offset = form.first
+    while offset:
+        after = f"after frame {len(frames)}" if frames else "before the first frame"
+        if offset in seen:
+            return Tiff(tuple(frames), f"the chain of frames turns back {after}")
+        if len(frames) == _MOST_FRAMES:
+            return Tiff(tuple(frames), f"it has more than {_MOST_FRAMES:,} frames")
+        found = form.read_directory(file, offset, end)
+        if found is None:
+            return Tiff(tuple(frames), f"the chain of frames breaks off {after}: the file ends at byte {end:,}")
+        seen.add(offset)
+        frame, offset = found
+        frames.append(frame)
+    return Tiff(tuple(frames), "" if frames else "it has no frames")
+
+
+def begin_with(file: BinaryIO, frame: Frame) -> BinaryIO:
+    """The same TIFF as if its chain of directories began with another frame.
+
+    So Pillow decodes that frame alone, whatever the others are. The file must stay open.
+    """
+    return cast("BinaryIO", _TiffAt(file, frame))
+
+
+class _TiffAt(io.RawIOBase):
+    """A file with another header than on storage."""
+
+    def __init__(self, file: BinaryIO, frame: Frame) -> None:
+        self._file = file
+        file.seek(0)
+        header = file.read(_HEADER_BYTES)
+        form = _Form.of(header)
+        self._header = header if form is None else form.header_with(header, frame.offset)
+        file.seek(0)
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return bytes of the file; those of its header with the place of the frame."""
+        start = self._file.tell()
+        data = self._file.read(-1 if size is None else size)
+        if start >= len(self._header):
+            return data
+        return (self._header[start:] + data[len(self._header) - start :])[: len(data)]
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Go to a place."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the place."""
+        return self._file.tell()
+
+    def fileno(self) -> int:
+        """Return the descriptor of the file: libtiff reads through it, at the place that Pillow tells."""
+        return self._file.fileno()
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How numbers stand in a file.
+
+    Attributes:
+        order: `<` or `>`, as `struct` has it.
+        big: 64-bit offsets, as BigTIFF has them.
+        first: offset of the first directory.
+    """
+
+    order: str
+    big: bool
+    first: int
+
+    @classmethod
+    def of(cls, header: bytes) -> "_Form | None":
+        order = {b"II": "<", b"MM": ">"}.get(header[:2])
+        if order is None or len(header) < 8:  # noqa: PLR2004  # no room for an offset
+            return None
+        [version] = struct.unpack_from(f"{order}H", header, 2)
+        if version in _CLASSIC:
+            return cls(order, big=False, first=struct.unpack_from(f"{order}I", header, 4)[0])
+        if version == _BIG and len(header) == _HEADER_BYTES:
+            return cls(order, big=True, first=struct.unpack_from(f"{order}Q", header, 8)[0])
+        return None
+
+    def header_with(self, header: bytes, first: int) -> bytes:
+        """The header with another first directory."""
+        if self.big:
+            return header[:8] + struct.pack(f"{self.order}Q", first)
+        return header[:4] + struct.pack(f"{self.order}I", first) + header[8:]
+
+    def read_directory(self, file: BinaryIO, offset: int, end: int) -> tuple[Frame, int] | None:
+        """A directory and the offset of the next one; None where it does not lie in the file.
+
+        Args:
+            file: the TIFF.
+            offset: where the directory begins, in bytes.
+            end: the size of the file, in bytes.
+        """
+        count_form, entry_size, next_form = ("Q", 20, "Q") if self.big else ("H", 12, "I")
+        count_size, next_size = struct.calcsize(count_form), struct.calcsize(next_form)
+        if offset + count_size + next_size > end:
+            return None
+        file.seek(offset)
+        [count] = struct.unpack(self.order + count_form, file.read(count_size))
+        after = offset + count_size + count * entry_size
+        if after + next_size > end:
+            return None
+        entries = file.read(min(count, _MOST_ENTRIES) * entry_size)
+        tags = dict(filter(None, (self._number(entries, at) for at in range(0, len(entries), entry_size))))
+        file.seek(after)
+        [following] = struct.unpack(self.order + next_form, file.read(next_size))
+        return _frame(offset, tags), following
+
+    def _number(self, entries: bytes, at: int) -> tuple[int, int] | None:
+        """The tag and the value of an entry that holds one whole number."""
+        tag, kind = struct.unpack_from(f"{self.order}HH", entries, at)
+        place = at + (12 if self.big else 8)
+        form = {_SHORT: "H", _LONG: "I", _LONG8: "Q" if self.big else None}.get(kind)
+        return None if form is None else (tag, struct.unpack_from(self.order + form, entries, place)[0])
+
+
+def _frame(offset: int, tags: dict[int, int]) -> Frame:
+    kind = tags.get(_NEW_SUBFILE_TYPE, 0)
+    return Frame(
+        offset,
+        width=tags.get(_WIDTH, 0),
+        height=tags.get(_LENGTH, 0),
+        reduced=bool(kind & _REDUCED) or tags.get(_OLD_SUBFILE_TYPE) == _OLD_REDUCED,
+        mask=bool(kind & _MASK),
+    )
+
+
+def _is_aside(frame: Frame, whole: list[Frame]) -> bool:
+    """Whether a frame belongs to another one and is not a page.
+
+    Some programs call every page but the first a reduced one: only a frame that is smaller than a whole one is.
+    """
+    return frame.mask or (
+        frame.reduced
+        and any(
+            frame.width <= other.width
+            and frame.height <= other.height
+            and frame.width * frame.height < other.width * other.height
+            for other in whole
+        )
+    )
