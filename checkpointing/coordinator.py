@@ -21,6 +21,7 @@ from checkpointing.file import CheckpointFile
 from checkpointing.identity import new_token
 from checkpointing.inbox import Batch, Entry, Inbox
 from checkpointing.keys import Keys
+from checkpointing.ledger import Ledger
 from checkpointing.models import MOST_PAGES, Checkpoint, Completion, FailedPage, Pause, Status
 from checkpointing.outputs import OutputFolder
 
@@ -93,6 +94,7 @@ class Coordinator:
         self._outputs = outputs
         self._total_pages = total_pages
         self._finish = finish
+        self._ledger = Ledger(file.scan_dir, file.stage)
         self.inbox = Inbox(redis, keys, file.scan_id, file.stage)
 
     def commit(self) -> Commit | None:
@@ -172,7 +174,9 @@ class Coordinator:
         if entry.page > (checkpoint.total_pages or self._total_pages):
             return None
         if isinstance(entry, Pause):
-            return not self._is_overtaken(entry) and checkpoint.pause(entry.reason)
+            # The call that led to the pause may have cost money, and its page is not complete.
+            paid = checkpoint.note_ledger({entry.page: self._ledger.spent(entry.page)})
+            return (not self._is_overtaken(entry) and checkpoint.pause(entry.reason)) or paid
         spent = entry.ledger_micro
         paid = spent is not None and checkpoint.note_ledger({entry.page: spent})
         if isinstance(entry, FailedPage):

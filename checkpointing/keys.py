@@ -17,6 +17,7 @@ None of them is the truth. Losing all of them loses no page and no dollar.
 | `slots:<stage>`                  | zset   | while workers live   | `<worker>=<slots>`, scored by the last beat   |
 | `window:<stage>`                 | string | a few beats          | most messages in Celery's queue               |
 | `meter:<scan>`                   | hash   | until recounted      | money spent and reserved, in micro-dollars    |
+| `learned_costs`                  | hash   | always               | what calls of models cost beyond their prices |
 | `rates:...`                      | -      | a minute or two      | what `limits` keeps of calls and tokens       |
 | `celery:<stage>`                 | list   | Celery's             | the messages of a stage's queue               |
 | `celery:...`                     | -      | Celery's             | whatever else Celery and kombu keep           |
@@ -87,6 +88,11 @@ class Keys:
     def meter(self, scan_id: str) -> str:
         """Hash of the money that a scan has spent, and of what is reserved for calls under way."""
         return f"{self.prefix}meter:{scan_id}"
+
+    @property
+    def learned_costs(self) -> str:
+        """Hash of what is reserved for calls of models that turned out dearer than their known prices."""
+        return f"{self.prefix}learned_costs"
 
     @property
     def rates(self) -> str:

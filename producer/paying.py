@@ -10,7 +10,6 @@ from checkpointing.models import Checkpoint
 from checkpointing.money import usd
 from checkpointing.resume import Findings
 from checkpointing.storage_errors import storage_error
-from worker.llm.refill import refill
 from worker.preflight import check_models
 from worker.provenance import made_from_of
 from worker.stages.base import AsksModel
@@ -88,6 +87,5 @@ def recount(workshop: Workshop, scan_id: str, stage: str) -> None:
     """
     if not isinstance(workshop.stage(stage), AsksModel):
         return
-    meter = workshop.meter(scan_id)
-    meter.empty()
-    refill(workshop.scan(scan_id).path, meter)
+    workshop.meter(scan_id).empty()
+    workshop.refill(scan_id)

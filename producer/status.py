@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from checkpointing.errors import CheckpointError, InputError, LeafmarkError, UnknownNameError
 from checkpointing.models import Checkpoint, Status, now
 from checkpointing.storage_errors import storage_error
+from producer.dearer import excess_usd, surprises_of
 from worker.registry import STAGES
 from worker.scan import ScanMetadata, list_scans
 from worker.workshop import Workshop
@@ -32,6 +33,8 @@ class StageStatus:
         pages_per_second: lately; None when nothing is running or nothing can be said yet.
         eta_seconds: until the pages asked for are done at that rate; likewise None.
         error: why it failed, in words.
+        dearer_calls: calls of a model that cost more than was reserved for them: its known price is wrong.
+        dearer_usd: what they cost beyond that, in USD.
     """
 
     status: str
@@ -47,6 +50,8 @@ class StageStatus:
     started_at: datetime | None = None
     updated_at: datetime | None = None
     completed_at: datetime | None = None
+    dearer_calls: int = 0
+    dearer_usd: float = 0.0
 
 
 _STAGE_FORM = TypeAdapter(StageStatus)
@@ -136,6 +141,7 @@ def _stage_status(workshop: Workshop, metadata: ScanMetadata, stage: str) -> Sta
     except OSError as error:
         raise storage_error(error, file.path) from error
     total = checkpoint.total_pages or metadata.total_pages
+    surprises = surprises_of(workshop, metadata.scan_id, stage)
     running = checkpoint.status is Status.IN_PROGRESS
     rate = recent_rate(checkpoint) if running else None
     return StageStatus(
@@ -152,4 +158,6 @@ def _stage_status(workshop: Workshop, metadata: ScanMetadata, stage: str) -> Sta
         started_at=checkpoint.started_at,
         updated_at=checkpoint.updated_at if checkpoint.revision else None,
         completed_at=checkpoint.completed_at,
+        dearer_calls=len(surprises),
+        dearer_usd=excess_usd(surprises),
     )

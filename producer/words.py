@@ -11,6 +11,7 @@ from rich.text import Text
 
 from checkpointing.errors import in_one_line
 from checkpointing.money import dollars
+from producer.dearer import dearer_line
 from producer.forecast import Forecast
 from producer.pages import show_pages
 from producer.request import Plan, StaleAre
@@ -184,6 +185,8 @@ def say_failures(console: Console, scans: list[ScanStatus]) -> None:
         for name, stage in scan.stages.items():
             if stage.error:
                 console.print(f"{scan.metadata.scan_id}/{name}: {in_one_line(stage.error)}")
+            if stage.dearer_calls:
+                console.print(dearer_line(scan.metadata.scan_id, name, stage.dearer_calls, stage.dearer_usd))
             for failed in stage.failed_pages:
                 how = f"{failed['kind']}, {failed['attempts']} attempts"
                 console.print(f"  page {failed['page']}: {failed['message']} ({how})")

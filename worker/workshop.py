@@ -28,6 +28,7 @@ from worker.claims import Claims
 from worker.dispatch import Dispatch
 from worker.llm.client import ModelClient
 from worker.llm.errors import ProviderRefusesError
+from worker.llm.learned_costs import LearnedCosts
 from worker.llm.meter import Meter
 from worker.llm.paid_calls import Desk, PaidCalls
 from worker.llm.rate_limits import RateLimits
@@ -172,20 +173,33 @@ class Workshop:
             raise ProviderRefusesError(
                 f"a worker cannot ask a model: set {' and '.join(missing)} there, and enqueue again"
             )
-        meter, scan_dir = self.meter(scan_id), self.scan(scan_id).path
         return PaidCalls(
             scan_id,
             stage_name,
             self.desk(model),
             self.ledger(scan_id, stage_name),
-            meter,
-            partial(refill, scan_dir, meter),
+            self.meter(scan_id),
+            partial(self.refill, scan_id),
             partial(self.budget, scan_id),
         )
 
     def meter(self, scan_id: str) -> Meter:
         """What a scan has spent, as all workers see it."""
         return Meter(self.redis, self.keys.meter(scan_id))
+
+    def refill(self, scan_id: str) -> bool:
+        """Fill the meter of a scan from its ledgers, unless it is filled; returns whether that was done here.
+
+        Raises:
+            OSError: the storage failed.
+            RedisError: the broker failed.
+        """
+        return refill(self.scan(scan_id).path, self.meter(scan_id), self.learned_costs)
+
+    @cached_property
+    def learned_costs(self) -> LearnedCosts:
+        """What calls of models turned out to cost beyond their known prices."""
+        return LearnedCosts(self.redis, self.keys.learned_costs)
 
     def budget(self, scan_id: str) -> Decimal | None:
         """What a scan may cost over all runs, in USD; None for no bound.
@@ -297,6 +311,7 @@ class Workshop:
             settings.price_book(),
             limits,
             Backoff(settings.llm_tries, most_seconds=_MOST_PAUSE_SECONDS),
+            self.learned_costs,
         )
 
     def _make_stage(self, name: str) -> Stage:

@@ -18,6 +18,7 @@ from producer.commands.ingest import say_ingested
 from producer.commands.options import AllowUnpriced, Budget, NewScanId, Password, Stage, Through, Title
 from producer.commands.waiting import INTERRUPTED, follow_plans, insist_on_success
 from producer.console import notes, results
+from producer.dearer import dearer_line, excess_usd, surprises_of
 from producer.enqueue import enqueue, plan, requests_through
 from producer.ingest import ingest
 from producer.paying import insist_on_means, set_budget
@@ -116,6 +117,9 @@ def _run(settings: Settings, requests: list[Request], workers: int) -> list[Chec
     ]
     for line in summarise(ended, seconds):
         results.print(line)
+    for request in requests:
+        if dearer := surprises_of(workshop, request.scan_id, request.stage):
+            results.print(dearer_line(request.scan_id, request.stage, len(dearer), excess_usd(dearer)))
     return checkpoints
 
 

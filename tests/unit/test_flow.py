@@ -8,6 +8,7 @@ import pytest
 
 from checkpointing.budget import write_budget
 from checkpointing.errors import InputError, UnknownNameError
+from checkpointing.ledger import Call, new_attempt
 from checkpointing.models import FailedPage, Pause, Status
 from producer.enqueue import enqueue, requests_through
 from producer.request import Request
@@ -212,6 +213,26 @@ def test_outputs_say_what_they_were_made_from(shop: Shop, copies: CopyStage) -> 
     assert made.stage_version == copies.version
     commit(shop, COPY)
     assert shop.workshop.checkpoint_file(SCAN, COPY).read().pages[2].made_from == made.digest()
+
+
+def test_a_pause_counts_what_its_page_has_cost(shop: Shop) -> None:
+    shop.ask_for((1, 2))
+    ledger = shop.workshop.ledger(SCAN, STAGE)
+    call = Call(
+        attempt=new_attempt(),
+        scan_id=SCAN,
+        stage=STAGE,
+        page=2,
+        provider="127.0.0.1",
+        model="a-model",
+        request_sha256="a" * 64,
+        most_micro=900,
+    )
+    ledger.ask(call)
+    ledger.answer(call.model_copy(update={"cost_micro": 50_000}))
+    shop.hand_over(Pause(page=2, reason="the price known for a-model is wrong"))
+    shop.commit()
+    assert (shop.checkpoint().status, shop.checkpoint().total_cost_usd) == (Status.PAUSED, 0.05)
 
 
 def test_a_pause_stops_the_stage_and_enqueue_goes_on(shop: Shop) -> None:

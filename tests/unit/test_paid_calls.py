@@ -2,7 +2,10 @@
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +17,12 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 import tests.fake_info  # noqa: F401  # a meter asks which server it is on
 from checkpointing.ledger import Call, Ledger, State
 from checkpointing.money import MICRO_DOLLAR, micro
+from checkpointing.surprises import read_surprises
 from sample.provider import Behaviour, Provider, Trouble, running_provider
-from worker.llm import paid_calls
+from worker.llm import learned_costs, paid_calls
 from worker.llm.client import ModelClient
-from worker.llm.errors import AnswerRefusedError, BudgetReachedError, ClaimLostError, ProviderError
+from worker.llm.errors import AnswerRefusedError, BudgetReachedError, ClaimLostError, PriceWrongError, ProviderError
+from worker.llm.learned_costs import Learned, LearnedCosts
 from worker.llm.meter import Meter, Reading, Reserved
 from worker.llm.paid_calls import Desk, PaidCalls
 from worker.llm.prices import Price, PriceBook
@@ -25,7 +30,7 @@ from worker.llm.prompt import Prompt
 from worker.llm.rate_limits import RateLimits
 from worker.llm.refill import refill
 from worker.llm.refusals import CallFailedError
-from worker.llm.reply import CostSource, Reply
+from worker.llm.reply import CostSource, Reply, Usage
 from worker.llm.retries import Backoff
 from worker.metrics.events import Metrics, use
 
@@ -62,8 +67,8 @@ def ask_all(office: "Office") -> None:
 
 def sent_elsewhere(office: "Office") -> Call:
     """A call of another worker that is under way."""
-    refill(office.scan_dir, office.meter)
-    call = office.calls._planned(1, question(1), "0" * 64)
+    office.refill()
+    call = office.calls._planned(1, office.calls._estimate(question(1)), "0" * 64)
     office.calls._reserve(call, None)
     assert office.ledger.mark_asked(call)
     return call
@@ -76,11 +81,11 @@ def refuse(_reply: Reply[Corrected]) -> str:
 class Office:
     """A scan's books, and whoever asks on its behalf."""
 
-    def __init__(self, root: Path, url: str) -> None:
-        self.scan_dir = root / SCAN
-        self.redis = FakeRedis()
+    def __init__(self, root: Path, url: str, scan: str = SCAN, redis: FakeRedis | None = None) -> None:
+        self.scan_dir = root / scan
+        self.redis = redis or FakeRedis()
         self.ledger = Ledger(self.scan_dir, "correction")
-        self.meter = Meter(self.redis, "meter")
+        self.meter = Meter(self.redis, f"meter:{scan}")
         self.budget: Decimal | None = None
         self.budgets: list[Decimal] = []
         """Those that are in force before that, each for one look."""
@@ -92,6 +97,7 @@ class Office:
             prices=PriceBook({MODEL: Price(Decimal("0.15"), Decimal("0.60"))}, url),
             limits=RateLimits(self.redis, "rates", None, None),
             backoff=Backoff(tries=2, base_seconds=0.01, most_seconds=0.02),
+            learned=LearnedCosts(self.redis, "learned_costs"),
         )
         self.calls = self.somebody()
 
@@ -103,9 +109,17 @@ class Office:
             self.desk,
             self.ledger,
             self.meter,
-            lambda: refill(self.scan_dir, self.meter),
+            self.refill,
             lambda: self.budgets.pop(0) if self.budgets else self.budget,
         )
+
+    def reprice(self, price: Price | None) -> None:
+        """Let the workers know another price of the model, or none."""
+        prices = {} if price is None else {MODEL: price}
+        self.desk = replace(self.desk, prices=PriceBook(prices, ""))
+
+    def refill(self) -> bool:
+        return refill(self.scan_dir, self.meter, self.desk.learned)
 
     def reserved(self) -> int:
         """What is reserved, in micro-dollars."""
@@ -496,7 +510,7 @@ def test_a_call_whose_plan_was_taken_back_while_its_worker_was_paused_is_planned
     def pause_then_mark(call: Call) -> bool:
         monkeypatch.setattr(office.ledger, "mark_asked", mark_asked)
         office.meter.empty()
-        refill(office.scan_dir, office.meter)
+        office.refill()
         return mark_asked(call)
 
     monkeypatch.setattr(office.ledger, "mark_asked", pause_then_mark)
@@ -511,10 +525,142 @@ def test_a_call_that_was_sent_and_never_answered_stays_reserved_after_a_recount(
         office.calls.ask(7, question(), text_of)
     before = office.reserved()
     office.meter.empty()
-    refill(office.scan_dir, office.meter)
+    office.refill()
     assert office.reserved() == before > 0
 
 
 def micro_of_one_call(office: Office) -> int:
     """The most that a call may cost."""
-    return office.calls._planned(99, question(99), "0" * 64).most_micro
+    return office.calls._estimate(question(99)).most_micro
+
+
+DEAR = {"report_cost": True, "price_in": Decimal(50), "price_out": Decimal(200)}
+"""A provider that charges far more than the price that is set."""
+
+
+def test_a_call_dearer_than_its_reservation_pauses_the_stage_and_keeps_the_answer(make: Make) -> None:
+    office, provider = make(**DEAR)
+    office.budget = Decimal("0.06")
+    with pytest.raises(PriceWrongError, match=r"LEAFMARK_PRICES='a-model=IN/OUT'") as surprised:
+        office.calls.ask(7, question(), text_of)
+    assert "$0.15 in, $0.60 out a million tokens, set by LEAFMARK_PRICES" in str(surprised.value)
+    assert "of the budget of $0.06" in str(surprised.value)
+    assert office.states() == [State.ANSWERED]
+    assert office.meter.read() == Reading(micro(provider.bill().total_usd), 0)
+    assert office.somebody().ask(7, question(), text_of).startswith("Alice"), "the answer is used, and paid once"
+    assert provider.calls == 1
+
+
+def test_after_a_dear_call_every_worker_reserves_what_calls_really_cost(make: Make) -> None:
+    office, provider = make(**DEAR)
+    with pytest.raises(PriceWrongError):
+        office.calls.ask(1, question(1), text_of)
+    cost = micro(provider.bill().total_usd)
+    office.budget = provider.bill().total_usd + (cost - 1) * MICRO_DOLLAR
+    with pytest.raises(BudgetReachedError):
+        office.somebody().ask(2, question(2), text_of)
+    office.budget = provider.bill().total_usd + 3 * cost * MICRO_DOLLAR
+    office.somebody().ask(2, question(2), text_of)
+    assert provider.calls == 2
+    assert provider.bill().total_usd <= office.budget
+
+
+def test_only_calls_in_flight_at_the_first_surprise_pass_the_budget(make: Make) -> None:
+    office, provider = make(**DEAR, latency_seconds=0.2)
+    office.budget = Decimal("0.02")
+    page = count(1)
+
+    def work() -> int:
+        """Ask about page after page, as a worker does that takes no notice of the pause."""
+        for _ in range(5):
+            try:
+                number = next(page)
+                office.somebody().ask(number, question(number), text_of)
+            except (PriceWrongError, BudgetReachedError):
+                continue
+        return 0
+
+    with ThreadPoolExecutor(3) as threads:
+        assert [*threads.map(lambda _: work(), range(3))] == [0, 0, 0]
+    assert provider.calls <= 3
+    assert provider.bill().total_usd == office.ledger.sums().total * MICRO_DOLLAR
+    assert len(read_surprises(office.scan_dir, "correction")) == provider.calls
+
+
+def test_a_call_that_was_granted_before_another_ones_surprise_is_reserved_anew(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, provider = make(**DEAR)
+    office.budget = Decimal("0.02")
+    reserve = office.meter.reserve
+
+    def reserve_then_surprise(*arguments: Any) -> Reserved:
+        granted = reserve(*arguments)
+        if granted is Reserved.GRANTED:
+            monkeypatch.setattr(office.meter, "reserve", reserve)
+            with pytest.raises(PriceWrongError):
+                office.somebody().ask(8, question(8), text_of)
+        return granted
+
+    monkeypatch.setattr(office.meter, "reserve", reserve_then_surprise)
+    with pytest.raises(BudgetReachedError):
+        office.calls.ask(7, question(), text_of)
+    assert provider.calls == 1
+    assert office.reserved() == 0
+
+
+def test_what_calls_really_cost_is_known_after_a_flush_also_for_other_scans(make: Make, tmp_path: Path) -> None:
+    office, provider = make(**DEAR)
+    with pytest.raises(PriceWrongError):
+        office.calls.ask(1, question(1), text_of)
+    cost = micro(provider.bill().total_usd)
+    office.redis.flushall()
+    other = Office(tmp_path, provider.base_url, scan="another-book", redis=office.redis)
+    other.budget = (cost - 1) * MICRO_DOLLAR
+    with pytest.raises(BudgetReachedError):
+        other.calls.ask(1, question(1), text_of)
+    assert provider.calls == 1
+    other.desk.client.close()
+
+
+def test_a_price_that_the_user_corrects_counts_at_once(make: Make) -> None:
+    office, provider = make(**DEAR)
+    with pytest.raises(PriceWrongError):
+        office.calls.ask(1, question(1), text_of)
+    office.reprice(Price(Decimal(50), Decimal(200)))
+    office.somebody().ask(2, question(2), text_of)
+    assert provider.calls == 2
+    assert len(read_surprises(office.scan_dir, "correction")) == 1
+
+
+def test_tokens_beyond_the_estimate_are_a_surprise_too(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    office, _ = make()
+    monkeypatch.setattr(paid_calls, "usage_of", lambda _raw: Usage(tokens_in=900_000, tokens_out=100))
+    with pytest.raises(PriceWrongError, match="tokens are counted otherwise"):
+        office.calls.ask(1, question(1), text_of)
+    assert office.ledger.spent(1) == 135_060
+    office.budget = Decimal("0.2")
+    with pytest.raises(BudgetReachedError):
+        office.calls.ask(2, question(2), text_of)
+
+
+def test_a_model_without_a_price_reserves_what_its_calls_have_cost_and_goes_on(make: Make) -> None:
+    """The user has allowed it to be asked."""
+    office, provider = make(**DEAR)
+    office.reprice(None)
+    calls = office.somebody()
+    calls.ask(1, question(1), text_of)
+    office.budget = provider.bill().total_usd
+    with pytest.raises(BudgetReachedError):
+        calls.ask(2, question(2), text_of)
+    assert provider.calls == 1
+
+
+def test_a_forged_key_of_learned_costs_is_replaced(make: Make) -> None:
+    office, provider = make()
+    office.redis.set("learned_costs", "forged")
+    office.calls.ask(1, question(1), text_of)
+    assert provider.calls == 1
+    learned = office.desk.learned
+    office.redis.hset("learned_costs", mapping=dict.fromkeys(learned_costs._fields("p", MODEL, "x"), "forged"))
+    assert learned.of("p", MODEL, "x") == Learned()

@@ -3,13 +3,18 @@
 import json
 import re
 from datetime import timedelta
+from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from checkpointing.errors import InputError, StorageError, UnknownNameError
 from checkpointing.models import Checkpoint, FailedPage, PageRecord, now
+from checkpointing.surprises import Surprise, note_surprise
 from producer.status import all_scans, recent_rate, scan_status
+from producer.words import say_failures
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from worker.workshop import Workshop
 
@@ -160,3 +165,27 @@ def test_times_in_json_are_in_iso_8601_with_their_zone(shop: Shop) -> None:
     form = scan_status(shop.workshop, SCAN).as_json()["stages"][STAGE]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", form["updated_at"])
     assert json.dumps(form)
+
+
+def test_calls_dearer_than_their_reservations_are_counted_and_shown(shop: Shop, without_redis: Workshop) -> None:
+    for attempt, cost in (("a" * 32, 50_000), ("b" * 32, 50_001)):
+        note_surprise(
+            shop.root / SCAN,
+            STAGE,
+            Surprise(
+                attempt=attempt,
+                page=1,
+                provider="127.0.0.1",
+                model="a-model",
+                price="$0.15 in",
+                reserved_micro=1_000,
+                cost_micro=cost,
+                factor=Decimal(50),
+            ),
+        )
+    shop.ask_for((1, 5))
+    (stage,) = scan_status(without_redis, SCAN).stages.values()
+    assert (stage.dearer_calls, stage.dearer_usd) == (2, 0.098001)
+    told = Console(record=True, width=200, file=StringIO())
+    say_failures(told, [scan_status(without_redis, SCAN)])
+    assert "a-book/stamp: 2 calls cost $0.098 more than was reserved" in told.export_text()

@@ -30,6 +30,10 @@ class ProviderRefusesError(StagePausedError):
     """The provider will not serve us until a person does something: a wrong key, no credit, no such model."""
 
 
+class PriceWrongError(StagePausedError):
+    """A call cost more than was reserved for it: the price known for the model is wrong. Its answer is kept."""
+
+
 class BudgetReachedError(StagePausedError):
     """The next call might cost more than is left.
 

@@ -44,6 +44,19 @@ def most_cost(prompt: Prompt[Answer], model: str, prices: PriceBook) -> Decimal:
     return prices.price(model, usage).quantize(MICRO_DOLLAR, rounding=ROUND_UP)
 
 
+def basis_of(prompt: Prompt[Answer], most_micro: int) -> int:
+    """What the reservation for a call is a multiple of, once its model turned out dearer than its known price.
+
+    Args:
+        prompt: the question.
+        most_micro: the most that the call can cost by the known price, in micro-dollars.
+
+    Returns:
+        `most_micro`; for a model without a price, or with one of 0, the tokens that the call can take.
+    """
+    return most_micro or most_tokens_in(prompt) + prompt.most_tokens
+
+
 def likely_tokens(text: str) -> int:
     """About how many tokens a text is: a quarter of its bytes."""
     return math.ceil(len(_encoded(text)) / _BYTES_A_TOKEN)

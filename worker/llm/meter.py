@@ -46,7 +46,8 @@ much perhaps, never too little. What it had only planned goes with the next reco
 paused for want of room. A command that is said again because its reply was lost changes nothing. One that
 arrives again later still, after the next ones, can at worst count a call twice, until the next recount (`empty`).
 
-What this takes for granted: a call costs no more than was reserved for it; a reading of the disk sees whatever
+What this takes for granted: a call costs no more than was reserved for it, and where one does, only those in flight
+at that moment do (`worker/llm/learned_costs.py`); a reading of the disk sees whatever
 was durable before it began. A file system that shows folders as they were some time ago (NFS caches them) does
 not.
 """

@@ -10,6 +10,7 @@ makes sure that the page is still its own and that the ledger still has no answe
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeVar
@@ -21,16 +22,19 @@ from redis.exceptions import RedisError
 from checkpointing.ledger import Call, Ledger, new_attempt
 from checkpointing.models import now
 from checkpointing.money import dollars, micro, usd
+from checkpointing.surprises import Surprise, note_surprise
 from worker.llm.call_spans import record_call
 from worker.llm.client import ModelClient
 from worker.llm.errors import (
     AnswerRefusedError,
     BudgetReachedError,
     ClaimLostError,
+    PriceWrongError,
     ProviderError,
     ProviderRefusesError,
 )
-from worker.llm.estimate import likely_tokens_of, most_cost
+from worker.llm.estimate import basis_of, likely_tokens_of, most_cost
+from worker.llm.learned_costs import Estimate, LearnedCosts, surprise_of
 from worker.llm.meter import Meter, Reserved
 from worker.llm.prices import PriceBook
 from worker.llm.prompt import Prompt
@@ -66,6 +70,7 @@ class Desk:
         prices: what it costs.
         limits: calls and tokens a minute, over all machines.
         backoff: how often and when a call is made again.
+        learned: what its calls turned out to cost beyond the known price.
         rest: that the provider has asked for.
     """
 
@@ -75,6 +80,7 @@ class Desk:
     prices: PriceBook
     limits: RateLimits
     backoff: Backoff
+    learned: LearnedCosts
     rest: Rest = field(default_factory=Rest)
 
 
@@ -128,7 +134,8 @@ class PaidCalls:
             AnswerRefusedError: the answer makes no sense; the ledger has it as rejected.
             ClaimLostError: another worker has the page; no call was made, or none is made again.
             ProviderError: the provider is away, overloaded or limits us.
-            ProviderRefusesError, BudgetReachedError: nothing goes on until a person has done something.
+            ProviderRefusesError, BudgetReachedError, PriceWrongError: nothing goes on until a person has done
+                something. The answer of a call that was dearer than its price allows is in the ledger.
             OSError, StorageError, RedisError: storage or broker failed; nothing was spent that is not noted.
         """
         question = prompt.sha256(self._desk.model)
@@ -176,17 +183,15 @@ class PaidCalls:
     def _pay(self, page: int, prompt: Prompt[Answer], question: str, still_ours: Callable[[], bool]) -> Call:
         """Make the call, again where the provider failed, until there is an answer."""
         failures = 0
+        estimate = self._estimate(prompt)
         while True:
             self._wait_for_turn(prompt)
-            call = self._booked(page, prompt, question, still_ours)
-            if call.cost_micro is not None:
-                return call
-            if (paid := self._last_look(call, still_ours)) is not None:
-                return paid
-            if not self._ledger.mark_asked(call):
-                # A recount, or the next worker of this page, has taken the plan back.
-                self._meter.cancel(call.attempt)
+            booked = self._booked(page, estimate, question, still_ours)
+            call = booked if _is_paid(booked) else self._cleared(booked, estimate, still_ours)
+            if call is None:
                 continue
+            if _is_paid(call):
+                return call
             started = time.monotonic()
             try:
                 raw = self._desk.client.send(self._desk.model, prompt)
@@ -207,7 +212,7 @@ class PaidCalls:
                 self._withdraw(call)
                 raise
             else:
-                return self._settled(call, raw)
+                return self._settled(call, raw, estimate)
 
     def _wait_for_turn(self, prompt: Prompt[Answer]) -> None:
         desk = self._desk
@@ -217,7 +222,7 @@ class PaidCalls:
         if not desk.limits.wait_for_turn(desk.provider, desk.model, tokens, _MOST_WAIT_SECONDS):
             raise ProviderError(f"no turn for a call of {desk.model} within {_MOST_WAIT_SECONDS:g} s")
 
-    def _booked(self, page: int, prompt: Prompt[Answer], question: str, still_ours: Callable[[], bool]) -> Call:
+    def _booked(self, page: int, estimate: Estimate, question: str, still_ours: Callable[[], bool]) -> Call:
         """Plan a call that the budget has room for.
 
         Returns:
@@ -233,7 +238,7 @@ class PaidCalls:
             if (paid := self._paid_meanwhile(page, question, still_ours)) is not None:
                 return paid
             budget = self._budget()
-            call = self._planned(page, prompt, question)
+            call = self._planned(page, estimate, question)
             granted = self._reserve(call, budget)
             if granted is Reserved.GRANTED:
                 return call
@@ -255,28 +260,43 @@ class PaidCalls:
             self._meter.empty()
             recounted = True
 
-    def _last_look(self, call: Call, still_ours: Callable[[], bool]) -> Call | None:
-        """Make sure that a granted call is still to be made; if not, it is taken back.
+    def _cleared(self, call: Call, estimate: Estimate, still_ours: Callable[[], bool]) -> Call | None:
+        """Make sure, last of all, that a granted call is still to be made, and note that it is.
 
         Returns:
-            An answer that makes the call needless.
+            The call, which is noted as asked; or one with an answer, which makes it needless; None where it has to
+            be planned anew.
 
         Raises:
             ClaimLostError: another worker has the page.
         """
         try:
             paid = self._paid_meanwhile(call.page, call.request_sha256, still_ours)
+            outdated = self._most(estimate) > call.most_micro
         except (ClaimLostError, RedisError, OSError):
             self._withdraw(call)
             raise
-        if paid is not None:
+        if paid is not None or outdated:
             self._withdraw(call)
-        return paid
+            return paid
+        if self._ledger.mark_asked(call):
+            return call
+        # A recount, or the next worker of this page, has taken the plan back.
+        self._meter.cancel(call.attempt)
+        return None
 
-    def _planned(self, page: int, prompt: Prompt[Answer], question: str) -> Call:
+    def _estimate(self, prompt: Prompt[Answer]) -> Estimate:
+        desk = self._desk
+        most = micro(most_cost(prompt, desk.model, desk.prices), at_most=True)
+        return Estimate(desk.prices.describe(desk.model), most, basis_of(prompt, most))
+
+    def _most(self, estimate: Estimate) -> int:
+        """What to reserve for a call, in micro-dollars: by the known price, and by what calls have really cost."""
+        return self._desk.learned.of(self._desk.provider, self._desk.model, estimate.price).most(estimate)
+
+    def _planned(self, page: int, estimate: Estimate, question: str) -> Call:
         # Of a worker that had this page before: it is dead, or is to find out that the page is no longer its own.
         take_back_planned(self._ledger, self._meter, [page])
-        most = most_cost(prompt, self._desk.model, self._desk.prices)
         call = Call(
             attempt=new_attempt(),
             scan_id=self._scan_id,
@@ -285,7 +305,7 @@ class PaidCalls:
             provider=self._desk.provider,
             model=self._desk.model,
             request_sha256=question,
-            most_micro=micro(most, at_most=True),
+            most_micro=self._most(estimate),
         )
         self._ledger.plan(call)
         return call
@@ -332,8 +352,12 @@ class PaidCalls:
             f"{dollars(usd(call.most_micro))}; `{larger}` goes on"
         )
 
-    def _settled(self, call: Call, raw: RawAnswer) -> Call:
-        """Note the answer and its cost, before anything is made of it."""
+    def _settled(self, call: Call, raw: RawAnswer, estimate: Estimate) -> Call:
+        """Note the answer and its cost, before anything is made of it.
+
+        Raises:
+            PriceWrongError: the call cost more than was reserved for it. Its answer is noted all the same.
+        """
         usage = usage_of(raw)
         reported = self._desk.prices.believed(self._desk.model, reported_cost(raw))
         if usage is None and reported is None:
@@ -353,14 +377,59 @@ class PaidCalls:
             }
         )
         record_call(answered, raw.seconds)
-        self._keep(answered)
+        surprise = self._surprise(answered, cost, estimate)
+        self._keep(answered, surprise)
         metrics().spent(self._stage, cost)
         self._meter.settle(call.attempt, cost)
+        if surprise is not None:
+            self._tell(surprise)
         return answered
 
-    def _keep(self, call: Call) -> None:
+    def _surprise(self, call: Call, cost: int, estimate: Estimate) -> Surprise | None:
+        """What a call that was dearer than its reservation tells all workers, at once; None for any other."""
+        if cost <= call.most_micro:
+            return None
+        surprise = surprise_of(call, cost, estimate)
+        # Where the broker fails, what is noted on disk is learned with the next count.
+        with suppress(RedisError):
+            self._desk.learned.take([surprise])
+        return surprise
+
+    def _tell(self, surprise: Surprise) -> None:
+        """Say that a call was dearer than its reservation, and pause the stage where a price is known.
+
+        Raises:
+            PriceWrongError: a price is known, and is wrong.
+        """
+        cost, reserved = dollars(usd(surprise.cost_micro)), dollars(usd(surprise.reserved_micro))
+        log.error(
+            "call dearer than its reservation",
+            page=surprise.page,
+            model=surprise.model,
+            cost=cost,
+            reserved=reserved,
+        )
+        if not self._desk.prices.knows(surprise.model):
+            # The user has allowed that; the next calls reserve what this one has cost.
+            return
+        again = f"producer enqueue {self._scan_id} --stage {self._stage}"
+        raise PriceWrongError(
+            f"a call of {surprise.model} cost {cost}, and at most {reserved} was reserved for it: the price known "
+            f"for it ({surprise.price}) is wrong, or its tokens are counted otherwise. {self._spent_in_words()}; "
+            f"correct LEAFMARK_PRICES='{surprise.model}=IN/OUT' where the workers run, then `{again}`; until then "
+            "more is reserved for each call"
+        )
+
+    def _spent_in_words(self) -> str:
+        reading, budget = self._meter.read(), self._budget()
+        spent = "The answer is paid" if reading is None else f"{dollars(usd(reading.spent))} is spent"
+        return f"{spent}, without a budget" if budget is None else f"{spent} of the budget of ${budget}"
+
+    def _keep(self, call: Call, surprise: Surprise | None) -> None:
         for pause in (*_STORAGE_PAUSES_SECONDS, None):
             try:
+                if surprise is not None:
+                    note_surprise(self._ledger.path.parent.parent, self._stage, surprise)
                 self._ledger.answer(call)
             except OSError as error:
                 if pause is None:
@@ -373,3 +442,7 @@ class PaidCalls:
     def _withdraw(self, call: Call) -> None:
         self._ledger.withdraw(call)
         self._meter.cancel(call.attempt)
+
+
+def _is_paid(call: Call) -> bool:
+    return call.cost_micro is not None

@@ -8,6 +8,7 @@ same on every machine.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -159,7 +160,7 @@ class PriceBook:
         if (listed := self._listed(model, Usage())) is None:
             return "no price known"
         each = Price(_base(listed, "input_mtok"), _base(listed, "output_mtok"))
-        return f"{_in_words(each)}, genai-prices {version('genai-prices')}"
+        return f"{_in_words(each)}, {_list_in_words()}"
 
     def _listed(self, model: str, usage: Usage) -> "PriceCalculation | None":
         """What the list says for this server, else for the model's maker, else for OpenRouter's name of it."""
@@ -183,6 +184,11 @@ class PriceBook:
             except LookupError:
                 continue
         return None
+
+
+@cache
+def _list_in_words() -> str:
+    return f"genai-prices {version('genai-prices')}"
 
 
 def _rounded(usd: Decimal) -> Decimal:

@@ -4,16 +4,24 @@ Calls that were planned and not sent are taken back first. Those of dead workers
 worker that lives plans its call anew.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from checkpointing.ledger import Ledger, ledger_stages
+from checkpointing.ledger import LEDGER_FOLDER, Ledger, ledger_stages
+from checkpointing.surprises import Surprise, read_surprises
+from worker.llm.learned_costs import LearnedCosts
 from worker.llm.meter import Count, Meter
 
 
-def refill(scan_dir: Path, meter: Meter) -> bool:
+def refill(scan_dir: Path, meter: Meter, learned: LearnedCosts) -> bool:
     """Count the ledgers of all stages of a scan, and tell the meter, unless it is filled.
+
+    Args:
+        scan_dir: `<root>/<scan_id>`.
+        meter: of the scan.
+        learned: takes, before the meter is filled, what the scans of this storage root have learned of prices.
 
     Returns:
         Whether it was this that filled it.
@@ -22,7 +30,7 @@ def refill(scan_dir: Path, meter: Meter) -> bool:
         OSError: the storage failed: nobody knows what was spent, so nothing may be.
         RedisError: the broker failed.
     """
-    return meter.refill(partial(_count, scan_dir))
+    return meter.refill(partial(_count, scan_dir, learned))
 
 
 def take_back_planned(ledger: Ledger, meter: Meter, pages: Iterable[int]) -> None:
@@ -37,7 +45,16 @@ def take_back_planned(ledger: Ledger, meter: Meter, pages: Iterable[int]) -> Non
             meter.cancel(attempt)
 
 
-def _count(scan_dir: Path) -> Count:
+def _count(scan_dir: Path, learned: LearnedCosts) -> Count:
+    learned.take(_all_surprises(scan_dir.parent))
     sums = [Ledger(scan_dir, stage).sums(take_back_planned=True) for stage in ledger_stages(scan_dir)]
     reservations = {attempt: amount for each in sums for attempt, amount in each.open.items()}
     return Count(sum(each.total for each in sums), reservations)
+
+
+def _all_surprises(root: Path) -> Iterator[Surprise]:
+    """What the scans of a storage root have noted; those that cannot be read are left out."""
+    for folder in root.glob(f"*/{LEDGER_FOLDER}/"):
+        with suppress(OSError):
+            for stage in ledger_stages(folder.parent):
+                yield from read_surprises(folder.parent, stage)

@@ -1,0 +1,39 @@
+"""Calls that cost more than was reserved for them, for people."""
+
+from collections.abc import Sequence
+
+from checkpointing.money import dollars, usd
+from checkpointing.storage_errors import storage_error
+from checkpointing.surprises import Surprise, read_surprises
+from worker.workshop import Workshop
+
+
+def surprises_of(workshop: Workshop, scan_id: str, stage: str) -> list[Surprise]:
+    """Return the calls of a stage of a scan that cost more than was reserved for them.
+
+    Raises:
+        StorageError: the storage cannot be read.
+    """
+    scan_dir = workshop.scan(scan_id).path
+    try:
+        return read_surprises(scan_dir, stage)
+    except OSError as error:
+        raise storage_error(error, scan_dir) from error
+
+
+def excess_usd(surprises: Sequence[Surprise]) -> float:
+    """Return what calls cost beyond what was reserved for them, in USD."""
+    return usd(sum(surprise.excess_micro for surprise in surprises))
+
+
+def dearer_line(scan_id: str, stage: str, calls: int, excess: float) -> str:
+    """Return one line about calls that were dearer than their reservations.
+
+    Args:
+        scan_id: the book.
+        stage: name of the stage.
+        calls: how many.
+        excess: what they cost beyond what was reserved for them, in USD.
+    """
+    counted = "1 call" if calls == 1 else f"{calls:,} calls"
+    return f"{scan_id}/{stage}: {counted} cost {dollars(excess)} more than was reserved: the known price is wrong"
