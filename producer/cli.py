@@ -11,48 +11,66 @@ from typing import NoReturn
 import typer
 
 from checkpointing.errors import LeafmarkError, in_one_line
-from producer.commands.cancel import cancel_command
-from producer.commands.celery import PASSED_THROUGH, flower_command, worker_command
-from producer.commands.config import config_command
-from producer.commands.doctor import doctor_command
-from producer.commands.enqueue import enqueue_command
-from producer.commands.ingest import ingest_command
-from producer.commands.logs import logs_command
+from producer.command_group import MARKUP, LazyGroup, Listed
 from producer.commands.main import main_options
-from producer.commands.options import opened
-from producer.commands.report import report_command
-from producer.commands.reset import reset_command
-from producer.commands.retry import retry_command
-from producer.commands.run import run_command
-from producer.commands.status import status_command
-from producer.commands.verify import verify_command
-from producer.commands.watch import watch_command
-from producer.console import notes
+from producer.opened import opened
+
+# Options and arguments are Celery's business.
+_PASSED_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True}
+# In the order in which the help lists them.
+COMMANDS = {
+    "run": Listed("Do a whole book on this machine, with nothing to install or start. Run it again to resume."),
+    "ingest": Listed("Copy a scanned book into the storage root. Prints its scan id."),
+    "enqueue": Listed("Enqueue the pages that still need work. Safe to repeat: it does only what is left."),
+    "status": Listed("Show where scans stand. Reads files only; works with Redis down."),
+    "logs": Listed("Show what was logged about a scan, on all machines, in order of time."),
+    "watch": Listed("Watch scans being worked on: pages, speed, money, workers, and where the holes are."),
+    "report": Listed("Write a scan's pages, edits, costs and chapters as one HTML file."),
+    "retry": Listed("Give quarantined pages new attempts."),
+    "cancel": Listed(
+        "Call off what was enqueued. Complete pages stay complete; `producer enqueue` goes on from there."
+    ),
+    "verify": Listed(
+        "Check source, outputs and checkpoints against each other, as `fsck` does. Works with Redis down."
+    ),
+    "reset": Listed(
+        "Forget a stage, to begin it anew. Asks first. Its outputs are set aside, its cost stays counted."
+    ),
+    "worker": Listed(
+        "Start a worker: `celery -A worker worker` with the same options, safe to start in any folder.",
+        "celery",
+        _PASSED_THROUGH,
+    ),
+    "flower": Listed(
+        "Start Flower, the monitor: `celery -A worker flower` with the same options, on 127.0.0.1 by default.",
+        "celery",
+        _PASSED_THROUGH,
+    ),
+    "doctor": Listed(
+        "Look whether storage, Redis, workers, models and settings are as they should be. It mends nothing."
+    ),
+    "config": Listed(
+        "Show each setting in force and where it came from. Works with Redis down and without storage."
+    ),
+}
+
+
+class Commands(LazyGroup):
+    """All commands."""
+
+    listed = COMMANDS
+
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
-    rich_markup_mode="markdown",
+    rich_markup_mode=MARKUP,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Leafmark: scanned books in, checked pages out. Resumes after anything, never does a page twice.",
     epilog="`--debug`, anywhere, shows the traceback of an error. Exit codes are in the README.",
 )
 app.callback()(main_options)
-# In the order in which the help lists them.
-app.command("run")(run_command)
-app.command("ingest")(ingest_command)
-app.command("enqueue")(enqueue_command)
-app.command("status")(status_command)
-app.command("logs")(logs_command)
-app.command("watch")(watch_command)
-app.command("report")(report_command)
-app.command("retry")(retry_command)
-app.command("cancel")(cancel_command)
-app.command("verify")(verify_command)
-app.command("reset")(reset_command)
-app.command("worker", context_settings=PASSED_THROUGH)(worker_command)
-app.command("flower", context_settings=PASSED_THROUGH)(flower_command)
-app.command("doctor")(doctor_command)
-app.command("config")(config_command)
 
 
 def main() -> None:
@@ -79,7 +97,7 @@ def _give_up(message: str, exit_code: int, *, debug: bool) -> NoReturn:
     """End with one line for a person; with `--debug` after the traceback of the error being handled."""
     if debug:
         traceback.print_exc()
-    notes.print(in_one_line(message, most=2000))
+    sys.stderr.write(f"{in_one_line(message, most=2000)}\n")
     sys.exit(exit_code)
 
 

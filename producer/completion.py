@@ -1,4 +1,7 @@
-"""What the shell is offered on Tab: scan ids and stages. Never fails, never prints: a shell shows no error well."""
+"""What the shell is offered on Tab: scan ids and stages. Never fails, never prints: a shell shows no error well.
+
+Each kind of name imports what it needs by itself: a shell waits for this at every Tab.
+"""
 
 import itertools
 import os
@@ -6,16 +9,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from checkpointing.errors import LeafmarkError
-from producer.doctor.check import Area
-from worker.registry import STAGES
-from worker.scan import check_scan_id
-from worker.settings import Settings, load_settings
 
 _MOST = 100
 
 
 def scan_ids(incomplete: str) -> list[str]:
     """Ids of scans that begin so, sorted; of very many some."""
+    from worker.settings import load_settings
+
     found: list[str] = []
     with suppress(LeafmarkError, OSError, ValueError):
         root = load_settings(warn=bool).root
@@ -27,22 +28,30 @@ def scan_ids(incomplete: str) -> list[str]:
 
 def stages(incomplete: str) -> list[str]:
     """Stages that begin so, in pipeline order."""
+    from worker.registry import STAGES
+
     return [name for name in STAGES if name.startswith(incomplete)]
 
 
 def setting_names(incomplete: str) -> list[str]:
     """Settings that begin so, with the equals sign."""
+    from worker.settings import Settings
+
     return [f"{name}=" for name in Settings.model_fields if name.startswith(incomplete)]
 
 
 def areas(incomplete: str) -> list[str]:
     """What `producer doctor --only` takes: the last one of a list is being typed."""
+    from producer.doctor.check import Area
+
     before, comma, last = incomplete.rpartition(",")
     given = before.split(",")
     return [f"{before}{comma}{area}" for area in Area if area.startswith(last) and area not in given]
 
 
 def _scans_among(entries: Iterator["os.DirEntry[str]"], incomplete: str) -> Iterator[str]:
+    from worker.scan import check_scan_id
+
     for entry in entries:
         with suppress(LeafmarkError, OSError):
             if entry.name.startswith(incomplete) and os.path.isfile(os.path.join(entry.path, "metadata.json")):  # noqa: PTH113, PTH118  # as the entry has it

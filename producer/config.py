@@ -1,6 +1,5 @@
 """Settings given on the command line (`producer --set`), and all in force with their origins."""
 
-import difflib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from rich.text import Text
 from worker.origins import Origin, Origins, Source, find_origins
 from worker.settings import ENV_PREFIX, Settings
 from worker.shown_settings import shown_value
+from worker.suggestions import closest
 
 _by_option: set[str] = set()
 _STYLES = {Source.OPTION: "magenta", Source.DEFAULT: "dim", Source.FILE: "cyan", Source.ENVIRONMENT: "yellow"}
@@ -57,8 +57,8 @@ def set_by_option(pair: str) -> None:
     if not equals:
         raise ValueError("a setting is given as NAME=VALUE, such as dpi=400")
     if name not in Settings.model_fields:
-        close = difflib.get_close_matches(name, Settings.model_fields, n=1)
-        meant = f"did you mean {close[0]!r}?" if close else "`producer config` lists those that there are"
+        close = closest(name, Settings.model_fields)
+        meant = f"did you mean {close!r}?" if close else "`producer config` lists those that there are"
         raise ValueError(f"there is no setting {said.strip()!r}; {meant}")
     variable = f"{ENV_PREFIX}{name.upper()}"
     # However the environment spells it.

@@ -10,7 +10,6 @@ from pathlib import Path, PurePath
 from typing import Literal
 
 from checkpointing.errors import InputError, StorageError, in_one_line
-from checkpointing.regular_files import open_regular_file
 from worker.sources.formats import IMAGE_FORMATS, is_image_name, is_pdf_name
 from worker.sources.images import inspect_image
 from worker.sources.pdfium import inspect_pdf
@@ -90,16 +89,6 @@ def examine(path: Path, password: str | None = None) -> FoundSource:
         # What cannot be read here is the user's file, not the storage.
         raise InputError(f"cannot read {error}") from error
     raise InputError(f"{path} is neither a PDF nor a page image ({IMAGE_FORMATS}); rename it if it is one")
-
-
-def sha256_of(path: Path) -> str:
-    """The hash of a file's content, in hexadecimal.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with open_regular_file(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def identity(kind: Literal["pdf", "images"], file_hashes: list[str]) -> str:

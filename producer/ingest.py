@@ -20,7 +20,8 @@ from checkpointing.errors import InputError, in_one_line
 from checkpointing.models import now
 from checkpointing.regular_files import open_regular_file
 from checkpointing.storage_errors import storage_error
-from producer.examine import FoundFile, FoundSource, examine, identity, sha256_of
+from producer.examine import FoundFile, FoundSource, examine, identity
+from producer.file_hash import sha256_of
 from producer.moving_in import take_in
 from worker.open_stages import OWN_FOLDER
 from worker.scan import (

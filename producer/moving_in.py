@@ -17,7 +17,8 @@ from checkpointing.errors import InputError, in_one_line
 from checkpointing.models import now
 from checkpointing.regular_files import read_regular
 from checkpointing.storage_errors import storage_error
-from producer.examine import FoundFile, examine, found_image, identity, natural_key, sha256_of
+from producer.examine import FoundFile, examine, found_image, identity, natural_key
+from producer.file_hash import sha256_of
 from worker.scan import RECORD_BESIDE, ScanFolder, ScanMetadata, ScanSource, SourceFile
 from worker.sources.formats import is_pdf_name
 

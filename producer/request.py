@@ -1,14 +1,19 @@
 """What somebody wants done with a stage of a book, and what that comes to."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from checkpointing.errors import InputError, UnknownNameError
 from checkpointing.manager import check_page_range
 from checkpointing.models import FailedPage, Status
 from checkpointing.outputs import Verdict
 from checkpointing.run_ids import new_run
-from producer.stale import Why
+
+if TYPE_CHECKING:
+    from producer.stale import Why
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 
-from kombu.exceptions import OperationalError
 from rich.console import Console
 
 NO_WORKER = "No worker answers. Start one: producer worker"
@@ -27,6 +26,8 @@ class StallWatch:
         """Called again and again while waiting."""
         if time.monotonic() < self._look_at:
             return
+        from kombu.exceptions import OperationalError  # noqa: PLC0415  # who does not wait needs no Celery
+
         self._look_at = float("inf")
         try:
             workers = self._count_workers()

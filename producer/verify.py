@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from checkpointing.money import add_usd
 from checkpointing.storage_errors import storage_error
 from producer.check_stage import StageReport, check_stage
-from producer.examine import sha256_of
+from producer.file_hash import sha256_of
 from producer.findings import Finding, Kind
 from producer.progress import Counting, uncounted
 from worker.registry import STAGES

@@ -1,9 +1,11 @@
 """What the commands say, in words and in JSON."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -12,12 +14,16 @@ from rich.text import Text
 from checkpointing.errors import in_one_line
 from checkpointing.money import dollars
 from producer.dearer import dearer_line
-from producer.forecast import Forecast
 from producer.pages import show_pages
-from producer.request import Plan, StaleAre
-from producer.stale import Why
-from producer.status import ScanStatus, StageStatus
-from producer.verify import Report
+from producer.request import StaleAre
+
+if TYPE_CHECKING:
+    # What one command shows, the others need not load.
+    from producer.forecast import Forecast
+    from producer.request import Plan
+    from producer.stale import Why
+    from producer.status import ScanStatus, StageStatus
+    from producer.verify import Report
 
 _MOST_REASONS = 20
 _STALE_THEN = {

@@ -5,7 +5,6 @@ all), `leafmark.toml` in the current folder, `~/.config/leafmark/leafmark.toml`.
 before what the file says.
 """
 
-import difflib
 import os
 import re
 import stat
@@ -19,6 +18,7 @@ from typing import Any
 from pydantic_settings import BaseSettings, TomlConfigSettingsSource
 
 from checkpointing.errors import SettingsError, in_one_line
+from worker.suggestions import closest
 
 CONFIG_VARIABLE = "LEAFMARK_CONFIG"
 FILE_NAME = "leafmark.toml"
@@ -156,8 +156,8 @@ def _insist_on_known(read: ConfigFile, known: Collection[str]) -> None:
 
 def _meant(key: str, known: Collection[str]) -> str:
     plain = key.lower().removeprefix("leafmark_").replace("-", "_")
-    close = difflib.get_close_matches(plain, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else "`producer config` lists those that there are"
+    close = closest(plain, known)
+    return f"did you mean {close!r}?" if close else "`producer config` lists those that there are"
 
 
 def _in_words(error: Exception) -> str:

@@ -6,7 +6,6 @@ A control command of Celery's, which the worker's main process answers between m
 import platform
 import re
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from celery.worker.control import Panel
 from pydantic import BaseModel, ConfigDict
 
 from checkpointing.regular_files import read_regular
+from worker.installed import package_version
 from worker.open_stages import OWN_FOLDER
 from worker.settings import Settings, asks_model
 from worker.shown_settings import shown_value
@@ -104,14 +104,6 @@ def settings_that_matter(stages: list[str]) -> list[str]:
 def token_path(root: Path, token: str) -> Path:
     """Where the file lies by which a worker tells that it sees the same storage."""
     return root / OWN_FOLDER / f"doctor-{token}"
-
-
-def package_version(name: str) -> str:
-    """The version of an installed package; `unknown` where it is not installed as one."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _engine(settings: Settings) -> str:

@@ -1,22 +1,46 @@
-"""The stages that exist, in pipeline order. Adding one is a line here."""
+"""The stages that exist, in pipeline order. Adding one is a function and a line here.
 
-import difflib
+A stage is imported when it is made: a command that only needs the names, such as a completion on Tab, loads none.
+"""
+
 from collections.abc import Callable
 
 from checkpointing.errors import UnknownNameError
-from worker.engines.make import make_engine
 from worker.settings import Settings
 from worker.stages.base import Stage
-from worker.stages.correction import CorrectionStage
-from worker.stages.fix import FixStage
-from worker.stages.ocr import OcrStage
-from worker.stages.structure import StructureStage
+from worker.suggestions import closest
+
+
+def _ocr(settings: Settings) -> Stage:
+    from worker.engines.make import make_engine
+    from worker.stages.ocr import OcrStage
+
+    return OcrStage(make_engine(settings.ocr_engine, settings.ocr_lang))
+
+
+def _correction(settings: Settings) -> Stage:
+    from worker.stages.correction import CorrectionStage
+
+    return CorrectionStage(vision=settings.correction_vision)
+
+
+def _fix(_settings: Settings) -> Stage:
+    from worker.stages.fix import FixStage
+
+    return FixStage()
+
+
+def _structure(_settings: Settings) -> Stage:
+    from worker.stages.structure import StructureStage
+
+    return StructureStage()
+
 
 STAGES: dict[str, Callable[[Settings], Stage]] = {
-    OcrStage.name: lambda settings: OcrStage(make_engine(settings.ocr_engine, settings.ocr_lang)),
-    CorrectionStage.name: lambda settings: CorrectionStage(vision=settings.correction_vision),
-    FixStage.name: lambda _settings: FixStage(),
-    StructureStage.name: lambda _settings: StructureStage(),
+    "ocr": _ocr,
+    "correction": _correction,
+    "fix": _fix,
+    "structure": _structure,
 }
 
 
@@ -27,7 +51,7 @@ def make_stage(name: str, settings: Settings) -> Stage:
         UnknownNameError: there is no such stage.
     """
     if name not in STAGES:
-        close = difflib.get_close_matches(name, STAGES, n=1)
-        meant = f" (did you mean {close[0]!r}?)" if close else ""
+        close = closest(name, STAGES)
+        meant = f" (did you mean {close!r}?)" if close else ""
         raise UnknownNameError(f"there is no stage {name!r}{meant}; there is: {', '.join(STAGES)}")
     return STAGES[name](settings)

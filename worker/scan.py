@@ -10,7 +10,6 @@
 Nothing here is changed after ingest, so any number of readers need no lock.
 """
 
-import difflib
 import json
 import re
 import reprlib
@@ -35,6 +34,7 @@ from checkpointing.models import PageNumber, Sha256
 from checkpointing.regular_files import NotRegularFileError, read_regular
 from checkpointing.storage_errors import storage_error
 from worker.sources.formats import bare_name
+from worker.suggestions import closest
 
 _MAX_ID_LENGTH = 100
 RECORD_BESIDE = "leafmark.json"
@@ -239,8 +239,8 @@ class ScanFolder:
         )
 
     def _unknown(self) -> UnknownNameError:
-        close = difflib.get_close_matches(self.scan_id, list_scans(self.root), n=1)
-        hint = f"did you mean '{close[0]}'?" if close else "`producer status` lists the scans"
+        close = closest(self.scan_id, list_scans(self.root))
+        hint = f"did you mean '{close}'?" if close else "`producer status` lists the scans"
         return UnknownNameError(f"there is no scan '{self.scan_id}' under {self.root}; {hint}")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
+import worker.before_fork  # noqa: F401
 from checkpointing.errors import InputError, UnknownNameError, in_one_line
 from worker.celery import app, settings
 from worker.dispatch import PAGE_TASK

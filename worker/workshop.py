@@ -1,45 +1,40 @@
 """Where the parts meet: the files, the broker's client and the stages of one deployment, made from its settings.
 
-Worker, steward and producer all get what they need here, so that each part can be made with arguments alone.
+Worker, steward and producer all get what they need here, so that each part can be made with arguments alone. What a
+part needs is imported when that part is made: a command that reads files loads no client of the broker or a model.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from functools import cache, cached_property, lru_cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from redis import Redis
-from redis.backoff import ExponentialBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.retry import Retry
-
 from checkpointing.budget import read_budget
-from checkpointing.coordinator import Coordinator
 from checkpointing.errors import StorageError
 from checkpointing.file import CheckpointFile
-from checkpointing.inbox import Inbox
 from checkpointing.ledger import Ledger
 from checkpointing.outputs import OutputFolder, OutputSchema
 from worker.assembly import assemble
-from worker.broker import tls_options
-from worker.claims import Claims
-from worker.dispatch import Dispatch
-from worker.llm.client import ModelClient
-from worker.llm.errors import ProviderRefusesError
-from worker.llm.learned_costs import LearnedCosts
-from worker.llm.meter import Meter
-from worker.llm.paid_calls import Desk, PaidCalls
-from worker.llm.rate_limits import RateLimits
-from worker.llm.refill import refill, take_back_planned
-from worker.llm.retries import Backoff
 from worker.open_stages import OpenStages
-from worker.queue import PageQueue
 from worker.registry import make_stage
 from worker.scan import ForeignScanError, ScanFolder, ScanMetadata
 from worker.settings import Settings
 from worker.stages.base import AsksModel, Stage
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from checkpointing.coordinator import Coordinator
+    from checkpointing.inbox import Inbox
+    from worker.claims import Claims
+    from worker.dispatch import Dispatch
+    from worker.llm.learned_costs import LearnedCosts
+    from worker.llm.meter import Meter
+    from worker.llm.paid_calls import Desk, PaidCalls
+    from worker.queue import PageQueue
 
 SOCKET_TIMEOUT_SECONDS = 10.0
 # How many scans a process remembers things about; and how many checkpoints, which may be large.
@@ -67,6 +62,14 @@ def connect(settings: Settings, *, patient: bool = True) -> Redis:
         settings: say where it is.
         patient: whether to ask a server again that takes the connection and then says nothing.
     """
+    from redis import Redis
+    from redis.backoff import ExponentialBackoff
+    from redis.exceptions import ConnectionError as RedisConnectionError
+    from redis.exceptions import TimeoutError as RedisTimeoutError
+    from redis.retry import Retry
+
+    from worker.broker import tls_options
+
     again = (RedisConnectionError, RedisTimeoutError) if patient else (RedisConnectionError,)
     client: Redis = Redis.from_url(
         settings.redis_url,
@@ -83,7 +86,7 @@ class Workshop:
 
     Args:
         settings: what the deployment decides.
-        app: the Celery application that publishes page tasks.
+        app: the Celery application that asks workers; None for one after the settings, made when it is needed.
         redis: client of the broker; default one after the settings.
         take_in: makes a scan of a folder that another program left; default: that is an error.
     """
@@ -91,7 +94,7 @@ class Workshop:
     def __init__(
         self,
         settings: Settings,
-        app: Any,
+        app: Any = None,
         redis: Redis | None = None,
         take_in: Callable[[ScanFolder], ScanMetadata] | None = None,
     ) -> None:
@@ -99,7 +102,7 @@ class Workshop:
         self.root = settings.root
         self.keys = settings.keys
         self.open_stages = OpenStages(settings.root)
-        self._app = app
+        self._given_app = app
         self._given_redis = redis
         self._take_in = take_in
         # Made once each: a stage holds its engine, a checkpoint file remembers what it last read.
@@ -116,6 +119,12 @@ class Workshop:
         """The client of the broker."""
         return self._given_redis or connect(self.settings)
 
+    @cached_property
+    def _app(self) -> Any:
+        from worker.app import make_app
+
+        return self._given_app or make_app(self.settings)
+
     def close(self) -> None:
         """Close the connections to the broker, if there are any. Whatever is said afterwards opens them again."""
         if "redis" in vars(self):
@@ -124,6 +133,8 @@ class Workshop:
     @cached_property
     def claims(self) -> Claims:
         """The claims of this process."""
+        from worker.claims import Claims
+
         settings = self.settings
         return Claims(self.redis, self.keys, settings.claim_seconds, self.dispatch, settings.hard_seconds)
 
@@ -152,6 +163,8 @@ class Workshop:
         Raises:
             UnknownNameError: there is no such stage or scan.
         """
+        from checkpointing.coordinator import Coordinator
+
         file, outputs = self.checkpoint_file(scan_id, stage_name), self.outputs(scan_id, stage_name)
         stage = self.stage(stage_name)
         finish = partial(assemble, stage, outputs)
@@ -167,6 +180,9 @@ class Workshop:
         Raises:
             ProviderRefusesError: this worker does not know what to ask: a setting is missing.
         """
+        from worker.llm.errors import ProviderRefusesError
+        from worker.llm.paid_calls import PaidCalls
+
         model = self.settings.model(stage_name)
         missing = self.settings.missing_for(stage_name)
         if missing:
@@ -185,6 +201,8 @@ class Workshop:
 
     def meter(self, scan_id: str) -> Meter:
         """What a scan has spent, as all workers see it."""
+        from worker.llm.meter import Meter
+
         return Meter(self.redis, self.keys.meter(scan_id))
 
     def refill(self, scan_id: str) -> bool:
@@ -194,11 +212,15 @@ class Workshop:
             OSError: the storage failed.
             RedisError: the broker failed.
         """
+        from worker.llm.refill import refill
+
         return refill(self.scan(scan_id).path, self.meter(scan_id), self.learned_costs)
 
     @cached_property
     def learned_costs(self) -> LearnedCosts:
         """What calls of models turned out to cost beyond their known prices."""
+        from worker.llm.learned_costs import LearnedCosts
+
         return LearnedCosts(self.redis, self.keys.learned_costs)
 
     def budget(self, scan_id: str) -> Decimal | None:
@@ -226,6 +248,8 @@ class Workshop:
             OSError: the storage failed.
             RedisError: the broker failed.
         """
+        from worker.llm.refill import take_back_planned
+
         ledger = self.ledger(scan_id, stage_name)
         # One look at the ledger's folder instead of one at each page: after a flush a whole book is lost.
         take_back_planned(ledger, self.meter(scan_id), set(pages).intersection(ledger.pages()))
@@ -236,6 +260,8 @@ class Workshop:
 
     def queue(self, scan_id: str, stage_name: str) -> PageQueue:
         """The queue of a stage, as one scan sees it."""
+        from worker.queue import PageQueue
+
         return PageQueue(self.redis, self.keys, scan_id, stage_name, self.dispatch(stage_name))
 
     def count_workers(self) -> int:
@@ -292,12 +318,21 @@ class Workshop:
         )
 
     def _make_inbox(self, scan_id: str, stage_name: str) -> Inbox:
+        from checkpointing.inbox import Inbox
+
         return Inbox(self.redis, self.keys, scan_id, stage_name)
 
     def _make_dispatch(self, stage_name: str) -> Dispatch:
+        from worker.dispatch import Dispatch
+
         return Dispatch(self.redis, self.keys, stage_name)
 
     def _make_desk(self, model: str) -> Desk:
+        from worker.llm.client import ModelClient
+        from worker.llm.paid_calls import Desk
+        from worker.llm.rate_limits import RateLimits
+        from worker.llm.retries import Backoff
+
         settings = self.settings
         client = ModelClient(settings.llm_base_url, settings.llm_api_key.get_secret_value(), settings.llm_seconds)
         limits = RateLimits(

@@ -1,16 +1,20 @@
 """`producer cancel`."""
 
-from typing import Annotated
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from producer.cancel import Cancelled, cancel
 from producer.commands import options
 from producer.commands.options import ScanId, Stage
 from producer.console import notes, results
 from producer.pages import show_pages
 from worker.scan import check_scan_id
 from worker.settings import load_settings
+
+if TYPE_CHECKING:
+    from producer.cancel import Cancelled
 
 
 def cancel_command(
@@ -22,6 +26,8 @@ def cancel_command(
 
     Example: `producer cancel moby-dick --now`
     """
+    from producer.cancel import cancel
+
     workshop = options.open_workshop(load_settings())
     done = cancel(workshop, check_scan_id(scan_id), stage, now=now)
     if done is None:

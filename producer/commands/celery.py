@@ -11,8 +11,6 @@ import typer
 from producer.console import notes
 from worker.python_children import child_environment, python_command
 
-# The arguments are Celery's business.
-PASSED_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True}
 _FLOWER_CONFIG = "flowerconfig.py"
 
 

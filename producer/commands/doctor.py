@@ -7,12 +7,11 @@ from rich.text import Text
 
 from checkpointing.errors import DoctorError
 from producer import completion
-from producer.commands.options import AsJson, opened
+from producer.commands.options import AsJson
 from producer.config import origins_in_force
 from producer.console import print_json, results
 from producer.doctor.check import Area, Check, Level, checks_json, count
-from producer.doctor.examine import examine
-from worker.app import make_app
+from producer.opened import opened
 from worker.settings import load_settings
 from worker.workshop import Workshop
 
@@ -38,6 +37,10 @@ def doctor_command(
     Example: `producer doctor --only storage,redis --quiet`
     """
     areas = _areas(only)
+    # Celery takes half a second to import.
+    from producer.doctor.examine import examine
+    from worker.app import make_app
+
     settings = load_settings(warn=bool)
     app = make_app(settings)
     workshop = Workshop(settings, app)

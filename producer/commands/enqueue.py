@@ -1,7 +1,9 @@
 """`producer enqueue`."""
 
+from __future__ import annotations
+
 from decimal import Decimal
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,14 +12,14 @@ from producer.commands import options
 from producer.commands.options import AllowUnpriced, AsJson, Budget, ScanId, Stage, Through, Wait
 from producer.commands.waiting import INTERRUPTED, wait_for
 from producer.console import notes, print_json, results
-from producer.enqueue import enqueue, plan_all, requests_through
-from producer.forecast import Forecast, describe, forecast
-from producer.paying import insist_on_means, set_budget
 from producer.progress import counting_on
 from producer.request import Plan, Request
 from worker.scan import check_scan_id
 from worker.settings import load_settings
 from worker.workshop import Workshop
+
+if TYPE_CHECKING:
+    from producer.forecast import Forecast
 
 
 def enqueue_command(
@@ -44,7 +46,7 @@ def enqueue_command(
     as_json: AsJson = False,
     wait: Wait = False,
 ) -> None:
-    """Enqueue the pages that still need work. Say it again at any time: it does only what is left.
+    """Enqueue the pages that still need work. Safe to repeat: it does only what is left.
 
     A page that is not made from what is there now (an earlier stage did it again, the model was changed) is stale.
     It is shown, with what it has cost, and counts as complete until one of the two options decides. How a page
@@ -54,6 +56,9 @@ def enqueue_command(
 
     Example: `producer enqueue moby-dick --through structure --budget 5.00`
     """
+    from producer.enqueue import requests_through
+    from producer.paying import set_budget
+
     workshop = options.open_workshop(load_settings())
     first = Request(
         check_scan_id(scan_id),
@@ -75,6 +80,9 @@ def carry_out(
     workshop: Workshop, requests: list[Request], *, as_json: bool, wait: bool, dry_run: bool = False
 ) -> None:
     """Enqueue what requests need, say what came of it, and wait for its end if that is wished."""
+    from producer.enqueue import plan_all
+    from producer.forecast import describe
+
     plans = plan_all(workshop, requests) if dry_run else _enqueue(workshop, requests)
     forecasts = _forecasts(workshop, plans) if dry_run else {}
     for made in plans:
@@ -92,11 +100,16 @@ def carry_out(
 
 def _forecasts(workshop: Workshop, plans: list[Plan]) -> dict[str, Forecast]:
     """What the stages that ask a model will cost, by stage."""
+    from producer.forecast import forecast
+
     made = {each.stage: forecast(workshop, each.scan_id, each.stage, each.remaining) for each in plans}
     return {stage: found for stage, found in made.items() if found is not None}
 
 
 def _enqueue(workshop: Workshop, requests: list[Request]) -> list[Plan]:
+    from producer.enqueue import enqueue
+    from producer.paying import insist_on_means
+
     # Before the first page of the first stage: nobody wants to learn in the night that a key is missing.
     for request in requests:
         insist_on_means(workshop, request.stage, allow_unpriced=request.allow_unpriced)

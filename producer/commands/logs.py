@@ -41,9 +41,10 @@ def logs_command(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the lines as they are: JSON, one each.")] = False,
 ) -> None:
-    """Show what workers, stewards and producers have logged about a scan, on all machines, in order of time.
+    """Show what was logged about a scan, on all machines, in order of time.
 
-    Reads files only; works with Redis down. Lines that are torn or not Leafmark's are passed over and counted.
+    Workers, stewards and producers write them. Reads files only; works with Redis down. Lines that are torn or
+    not Leafmark's are skipped and counted.
 
     Example: `producer logs moby-dick --page 12 --since 2h`
 

@@ -5,13 +5,13 @@ from typing import Annotated
 import typer
 
 from producer import completion
-from producer.config import set_by_option
-from producer.console import results
-from worker.introduction import package_version
 
 
 def _show(wanted: bool) -> None:
     if wanted:
+        from producer.console import results
+        from worker.installed import package_version
+
         results.print(f"leafmark {package_version('leafmark')}")
         raise typer.Exit
 
@@ -36,6 +36,8 @@ def main_options(
         typer.BadParameter: one is none.
     """
     del version
+    if settings:
+        from producer.config import set_by_option
     for pair in settings or []:
         try:
             set_by_option(pair)

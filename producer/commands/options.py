@@ -1,19 +1,15 @@
 """Arguments and options that several commands take, and what they are turned into."""
 
-from contextlib import ExitStack
 from typing import Annotated
 
 import typer
 
 from producer import completion
-from producer.moving_in import take_in
+from producer.opened import opened
 from worker import tracing
-from worker.app import make_app
+from worker.scan import ScanFolder, ScanMetadata
 from worker.settings import Settings
 from worker.workshop import Workshop
-
-opened = ExitStack()
-"""The workshops of this process: whoever runs a command closes them at its end."""
 
 ScanId = Annotated[
     str,
@@ -48,7 +44,13 @@ Password = Annotated[str | None, typer.Option(help="Password of an encrypted PDF
 
 def open_workshop(settings: Settings) -> Workshop:
     """The deployment that the settings describe. Nothing is connected yet; `opened` closes it and sends traces."""
-    workshop = Workshop(settings, make_app(settings), take_in=take_in)
+    workshop = Workshop(settings, take_in=_take_in)
     opened.callback(workshop.close)
     opened.callback(tracing.stop)
     return workshop
+
+
+def _take_in(scan: ScanFolder) -> ScanMetadata:
+    from producer.moving_in import take_in  # looks into sources, which few scans need
+
+    return take_in(scan)

@@ -10,8 +10,6 @@ from producer.commands import options
 from producer.commands.options import ScanId
 from producer.console import notes, results
 from producer.progress import counting_on
-from producer.report.collect import collect
-from producer.report.render import render
 from producer.report.write import check_target, write_report
 from worker.scan import check_scan_id
 from worker.settings import load_settings
@@ -25,15 +23,20 @@ def report_command(
     open_it: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
     no_images: Annotated[bool, typer.Option("--no-images", help="Leave out the pictures of the pages.")] = False,
 ) -> None:
-    """Write a scan's pages, edits, costs and chapters as one HTML file. Reads files only; works with Redis down.
+    """Write a scan's pages, edits, costs and chapters as one HTML file.
 
-    The file needs nothing beside itself and no network. Prints its path.
+    Reads files only; works with Redis down. The file needs nothing beside itself and no network. Prints its path.
 
     Example: `producer report moby-dick --output moby-dick.html --open`
     """
     target = output or Path(f"{check_scan_id(scan_id)}-report.html")
     check_target(target)
     workshop = options.open_workshop(load_settings())
+    workshop.metadata(scan_id)
+    # Slow to import, and of no use where there is no such scan.
+    from producer.report.collect import collect
+    from producer.report.render import render
+
     report = collect(workshop, check_scan_id(scan_id), images=not no_images, counting=counting_on(notes))
     write_report(target, render(report))
     results.print(str(target))

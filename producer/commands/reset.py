@@ -1,7 +1,9 @@
 """`producer reset`."""
 
+from __future__ import annotations
+
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,9 +15,11 @@ from producer.commands.options import ScanId
 from producer.console import notes, results
 from producer.folder import SET_ASIDE
 from producer.progress import counting_on
-from producer.reset import Reset, look, reset
 from worker.scan import check_scan_id
 from worker.settings import load_settings
+
+if TYPE_CHECKING:
+    from producer.reset import Reset
 
 
 def reset_command(
@@ -29,6 +33,8 @@ def reset_command(
 
     Example: `producer reset moby-dick --stage ocr`
     """
+    from producer.reset import look, reset
+
     workshop = options.open_workshop(load_settings())
     there = look(workshop, check_scan_id(scan_id), stage)
     if there is None:

@@ -13,7 +13,6 @@ from producer.commands import options
 from producer.commands.enqueue import carry_out
 from producer.commands.options import AsJson, ScanId, Stage, Wait
 from producer.console import print_json, results
-from producer.enqueue import plan
 from producer.pages import parse_pages
 from producer.request import Request
 from worker.scan import check_scan_id
@@ -32,6 +31,8 @@ def retry_command(
 
     Example: `producer retry moby-dick --pages 3,7-9 --reason timeout`
     """
+    from producer.enqueue import plan
+
     workshop = options.open_workshop(load_settings())
     whole_book = plan(workshop, Request(check_scan_id(scan_id), stage))
     named = parse_pages(pages) if pages is not None else frozenset()

@@ -1,6 +1,5 @@
 """`producer run`."""
 
-import difflib
 import os
 import shlex
 import time
@@ -28,6 +27,7 @@ from producer.summary import Ended, summarise
 from worker import flow
 from worker.scan import is_scan_folder, list_scans
 from worker.settings import Settings, load_settings
+from worker.suggestions import closest
 from worker.workshop import Workshop
 
 
@@ -142,9 +142,9 @@ def _ingest_or_find(
     if name is not None:
         return workshop.metadata(name).scan_id
     if os.sep not in source and not Path(source).exists():
-        close = difflib.get_close_matches(source, list_scans(workshop.root), n=1)
+        close = closest(source, list_scans(workshop.root))
         if close:
-            raise InputError(f"{source} is no file here, and there is no such scan; did you mean {close[0]!r}?")
+            raise InputError(f"{source} is no file here, and there is no such scan; did you mean {close!r}?")
     done = ingest(Path(source), workshop.root, scan_id=scan_id, title=title, password=password)
     say_ingested(done)
     return done.metadata.scan_id

@@ -10,7 +10,6 @@ from producer.commands import options
 from producer.commands.options import AsJson, ScanId
 from producer.console import notes, print_json, results
 from producer.progress import counting_on
-from producer.repair import repair
 from producer.request import Plan
 from producer.verify import Report, verify, verify_again
 from worker.scan import check_scan_id
@@ -53,6 +52,8 @@ def verify_command(
 
 
 def _repair(workshop: Workshop, found: Report) -> list[Plan]:
+    from producer.repair import repair
+
     plans = []
     for stage in found.stages:
         made = repair(workshop, found.metadata.scan_id, stage)

@@ -31,10 +31,11 @@ def watch_command(
     until_done: Annotated[bool, typer.Option("--until-done", help="End when nothing is under way.")] = False,
     once: Annotated[bool, typer.Option("--once", help="Say it once, in plain lines, and end.")] = False,
 ) -> None:
-    """Watch scans being worked on: pages, speed, money, workers, and where the holes are. Ctrl-C ends the view.
+    """Watch scans being worked on: pages, speed, money, workers, and where the holes are.
 
-    On a small or dumb terminal, in a pipe, in CI, and where NO_COLOR is set, it prints plain lines. What is
-    complete is read from files; Redis and the workers tell what is in flight, and are not needed for the rest.
+    Ctrl-C ends the view. On a small or dumb terminal, in a pipe, in CI, and where NO_COLOR is set, it prints plain
+    lines. What is complete is read from files; Redis and the workers tell what is in flight, and are not needed for
+    the rest.
 
     Example: `producer watch moby-dick`
 

@@ -1,6 +1,5 @@
 """The settings here: who said what, and what was meant to be a setting and is none."""
 
-import difflib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from producer.doctor.check import Area, Check, Reporter
 from worker.origins import Origins, Source
 from worker.settings import Settings
 from worker.shadowing import shadowing_files
+from worker.suggestions import closest
 
 _report = Reporter(Area.SETTINGS)
 
@@ -29,8 +29,6 @@ def examine_settings(origins: Origins) -> Iterator[Check]:
         what = f"{shadowing} has the name of a package of Leafmark, and Celery looks in the current folder first"
         yield _report.warning("shadowed", what, "use `producer worker` and `producer flower`, or another folder")
     for variable in origins.strays():
-        close = difflib.get_close_matches(
-            variable, [f"{origins.prefix}{name.upper()}" for name in Settings.model_fields], n=1
-        )
-        then = f"did you mean {close[0]}?" if close else "`producer config` lists those that there are"
+        close = closest(variable, [f"{origins.prefix}{name.upper()}" for name in Settings.model_fields])
+        then = f"did you mean {close}?" if close else "`producer config` lists those that there are"
         yield _report.warning("stray", f"{variable} is set in the environment and is no setting", then)

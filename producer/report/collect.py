@@ -12,7 +12,6 @@ from producer.report.bounds import MOST_TILES, MOST_VIEWS
 from producer.report.model import BookReport, PageReport, StageReport
 from producer.report.outputs import Begun
 from producer.report.pages import page_report
-from producer.report.pictures import pictures_of
 from producer.report.stages import stage_report
 from producer.snapshot import Snapshot, take_snapshot
 from worker.registry import STAGES
@@ -47,6 +46,8 @@ def collect(workshop: Workshop, scan_id: str, *, images: bool = True, counting: 
     report = BookReport(metadata, stages, pages, structure, problem, made_at)
     if not images or not report.with_views:
         return report
+    from producer.report.pictures import pictures_of  # noqa: PLC0415  # a report without pictures renders none
+
     with counting(f"{scan_id}: pages rendered", len(pages)) as step:
         pictures = pictures_of(workshop, metadata, [page.number for page in pages], step)
     return BookReport(metadata, stages, pages, structure, problem, made_at, pictures)

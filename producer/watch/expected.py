@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from checkpointing.errors import LeafmarkError
-from producer.forecast import forecast
 from producer.watch.crew import StageKey
 from producer.watch.page_states import PageState
 from worker.workshop import Workshop
@@ -17,6 +16,8 @@ def usd_a_page(workshop: Workshop, states: Mapping[StageKey, bytes]) -> dict[Sta
         workshop: the deployment. Its settings name the models.
         states: a `PageState` for each page.
     """
+    from producer.forecast import forecast  # noqa: PLC0415  # stages that ask no model have none
+
     found: dict[StageKey, float] = {}
     for (scan_id, stage), pages in states.items():
         left = [

@@ -9,10 +9,15 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from producer.cli import COMMANDS as LISTED
 from producer.cli import app
 
-COMMANDS = [command.name or "" for command in app.registered_commands]
 GROUP: Any = typer.main.get_command(app)
+COMMANDS = list(LISTED)
+
+
+def command_of(name: str) -> Any:
+    return GROUP.get_command(None, name)
 
 
 def help_of(command: str) -> str:
@@ -22,7 +27,7 @@ def help_of(command: str) -> str:
 
 
 def examples(command: str) -> list[str]:
-    return re.findall(r"Example: `(producer .+?)`", GROUP.commands[command].help)
+    return re.findall(r"Example: `(producer .+?)`", command_of(command).help)
 
 
 def test_every_command_has_a_name() -> None:
@@ -39,13 +44,13 @@ def test_every_command_has_a_help_with_an_example(command: str) -> None:
 def test_every_example_is_a_command_line_that_is_understood(example: str) -> None:
     _, command, *arguments = shlex.split(example)
     # Parses, converts and checks as for a real call, and calls nothing.
-    with GROUP.commands[command].make_context(command, arguments) as context:
+    with command_of(command).make_context(command, arguments) as context:
         assert context.params or context.args
 
 
 def test_a_wrong_example_would_be_seen() -> None:
     with pytest.raises(Exception, match="No such option: --sstage"):
-        GROUP.commands["enqueue"].make_context("enqueue", ["moby-dick", "--sstage", "ocr"])
+        command_of("enqueue").make_context("enqueue", ["moby-dick", "--sstage", "ocr"])
 
 
 def test_the_version_is_one_line() -> None:
@@ -56,10 +61,10 @@ def test_the_version_is_one_line() -> None:
 @pytest.mark.parametrize(
     ("arguments", "meant"),
     [
-        (["enqeue", "moby-dick"], "Did you mean 'enqueue'?"),
-        (["doktor"], "Did you mean 'doctor'?"),
-        (["enqueue", "moby-dick", "--stgae", "ocr"], "--stage"),
-        (["status", "--jsn"], "--json"),
+        (["enqeue", "moby-dick"], "there is no command 'enqeue' (did you mean enqueue?)"),
+        (["doktor"], "did you mean doctor?"),
+        (["enqueue", "moby-dick", "--stgae", "ocr"], "there is no option --stgae (did you mean --stage?)"),
+        (["status", "--jsn"], "did you mean --json?"),
         (["doctor", "--only", "storage,reddis"], "there is no area 'reddis'"),
     ],
 )
@@ -67,3 +72,28 @@ def test_what_was_meant_is_suggested(arguments: list[str], meant: str) -> None:
     refused = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
     assert refused.exit_code == 2
     assert meant in refused.output
+    assert len(refused.output.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [["frobnicate"], ["status", "--colour"], ["watch", "--verbose"], ["stop"]])
+def test_nothing_is_suggested_where_nothing_is_close(arguments: list[str]) -> None:
+    refused = CliRunner().invoke(app, arguments)
+    assert refused.exit_code == 2
+    assert "did you mean" not in refused.output
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run"], ["--set"], ["run", "x", "--workers", "many"], ["enqueue", "x", "--start-page", "0"]]
+)
+def test_a_wrong_command_line_is_told_in_one_line_on_stderr_with_exit_code_2(arguments: list[str]) -> None:
+    refused = CliRunner().invoke(app, arguments, prog_name="producer")
+    assert refused.exit_code == 2
+    assert refused.stdout == ""
+    assert re.fullmatch(r"producer( \w+)?: .+; see `producer( \w+)? --help`\n", refused.stderr)
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_h_shows_the_help(command: str) -> None:
+    asked = [command] if command else []
+    short, long = (CliRunner().invoke(app, [*asked, option]) for option in ("-h", "--help"))
+    assert (short.exit_code, short.output) == (0, long.output)

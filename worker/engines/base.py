@@ -4,12 +4,16 @@ An engine is cheap to make and heavy to load. Once loaded it may be used from se
 fetches anything: what it needs is installed beforehand, or `load` says what is missing.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from __future__ import annotations
 
-from PIL.Image import Image
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from worker.boxes import Box
+
+if TYPE_CHECKING:
+    # Commands that look at no picture do without it.
+    from PIL.Image import Image
 
 
 @dataclass(frozen=True, slots=True)

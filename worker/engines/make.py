@@ -1,9 +1,7 @@
-"""The OCR engines that exist."""
+"""The OCR engines that exist. Each is imported when it is asked for: no command loads one that it does not use."""
 
 from checkpointing.errors import SettingsError
 from worker.engines.base import OcrEngine
-from worker.engines.rapid import RapidOcr
-from worker.engines.tesseract import Tesseract
 
 
 def make_engine(name: str, lang: str) -> OcrEngine:
@@ -19,8 +17,12 @@ def make_engine(name: str, lang: str) -> OcrEngine:
     """
     match name:
         case "rapidocr":
+            from worker.engines.rapid import RapidOcr  # noqa: PLC0415
+
             return RapidOcr()
         case "tesseract":
+            from worker.engines.tesseract import Tesseract  # noqa: PLC0415
+
             return Tesseract(lang)
         case _:
             raise SettingsError(f"there is no OCR engine {name!r}; choose rapidocr or tesseract")

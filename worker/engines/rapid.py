@@ -9,16 +9,19 @@ The parameters were chosen by measuring, with one thread, a page of 1600 x 1963 
 - With the classifier for upside-down lines 1013 characters came out instead of 1071; it is off.
 """
 
+from __future__ import annotations
+
 import threading
 from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
-from typing import Any
-
-from PIL import Image, ImageDraw, ImageFont
+from typing import TYPE_CHECKING, Any
 
 from checkpointing.errors import SettingsError
 from worker.boxes import Box
 from worker.engines.base import OcrLine
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _REINSTALL = "reinstall it with: pip install --force-reinstall rapidocr onnxruntime"
 _LONGEST_SIDE_TO_FIND_TEXT = 1280
@@ -127,6 +130,8 @@ def _upright(corners: Any) -> Box:
 
 
 def _sample_word() -> Image.Image:
+    from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415  # only a process that loads the engine draws
+
     image = Image.new("RGB", (320, 96), "white")
     ImageDraw.Draw(image).text((40, 24), "Leafmark", fill="black", font=ImageFont.load_default(40))
     return image

@@ -4,16 +4,19 @@ The language data is not in the wheel. It is looked for in `TESSDATA_PREFIX` whe
 where the usual package managers put it.
 """
 
+from __future__ import annotations
+
 import os
 import threading
 from pathlib import Path
-from typing import Any
-
-from PIL.Image import Image
+from typing import TYPE_CHECKING, Any
 
 from checkpointing.errors import SettingsError
 from worker.boxes import Box
 from worker.engines.base import OcrLine
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _DATA_FOLDERS = (
     Path("/usr/share/tesseract-ocr/5/tessdata"),  # Debian, Ubuntu

@@ -1,9 +1,13 @@
 """Where page images come from: a PDF or a folder of images, behind one small interface."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from __future__ import annotations
 
-from PIL.Image import Image
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    # Commands that look at no picture do without it.
+    from PIL.Image import Image
 
 DEFAULT_DPI = 300
 DEFAULT_MAX_PIXELS = 40_000_000

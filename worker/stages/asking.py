@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from io import BytesIO
 from typing import Protocol, TypeVar, runtime_checkable
 
-from PIL import Image
 from pydantic import BaseModel
 
 from worker.llm.prompt import Picture, Prompt
@@ -61,6 +60,8 @@ def model_inputs(inputs: StageInputs) -> ModelInputs:
 
 def picture_of(page: PageImage) -> Picture:
     """A page image as a JPEG whose longer side is no more than LONGEST_SIDE pixels."""
+    from PIL import Image  # noqa: PLC0415  # commands that only look at what a stage wrote do without it
+
     image = page.image if page.image.mode in {"L", "RGB"} else page.image.convert("RGB")
     shrink = min(1.0, LONGEST_SIDE / max(image.size))
     if shrink < 1:

@@ -1,0 +1,53 @@
+"""What a misspelt name was meant to be: suggested only where a slip of the fingers explains the difference.
+
+A suggestion that is merely similar sends people to the wrong book. So at most one edit in four letters counts, and
+names whose digits differ are different names: `volume-2` is no misspelling of `volume-3`.
+"""
+
+import re
+from collections.abc import Iterable
+
+_LETTERS_PER_EDIT = 4
+_MOST_EDITS = 3
+_SHORTEST_BEGINNING = 3
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that was probably meant; None where none is close, or several are as close.
+
+    Args:
+        name: as it was typed; upper and lower case are the same.
+        known: the names that there are.
+    """
+    typed = name.casefold()
+    candidates = sorted({other for other in known if _digits(other) == _digits(name)})
+    most = min(_MOST_EDITS, max(1, len(typed) // _LETTERS_PER_EDIT))
+    distances = {other: _edits(typed, other.casefold(), most) for other in candidates}
+    fewest = min(distances.values(), default=most + 1)
+    if fewest <= most:
+        found = [other for other, distance in distances.items() if distance == fewest]
+    else:
+        # A name that was not typed to its end.
+        begins = typed if len(typed) >= _SHORTEST_BEGINNING else None
+        found = [other for other in candidates if begins and other.casefold().startswith(begins)]
+    return found[0] if len(found) == 1 else None
+
+
+def _digits(name: str) -> list[str]:
+    return re.findall(r"\d+", name)
+
+
+def _edits(one: str, other: str, most: int) -> int:
+    """Count letters left out, put in, replaced, or exchanged with a neighbour; beyond `most` any larger number."""
+    if abs(len(one) - len(other)) > most or len(set(one) ^ set(other)) > 2 * most:
+        return most + 1
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        earlier, before, row = before, row, [i]
+        for j, against in enumerate(other, 1):
+            fewest = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != against))
+            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == against:
+                fewest = min(fewest, earlier[j - 2] + 1)
+            row.append(fewest)
+    return row[-1]
