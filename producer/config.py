@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -87,7 +86,8 @@ def in_force(settings: Settings, origins: Origins) -> Iterator[InForce]:
 def config_json(settings: Settings, origins: Origins) -> dict[str, Any]:
     """The form that `producer config --json` prints."""
     return {
-        "file": None if origins.file is None else str(origins.file.path),
+        "file": str(origins.files[0].path) if origins.files else None,
+        "files": [{"path": str(file.path), "ignored": list(file.ignored)} for file in origins.files],
         "settings": [each.as_json() for each in in_force(settings, origins)],
     }
 
@@ -104,6 +104,6 @@ def config_table(settings: Settings, origins: Origins) -> Table:
     return table
 
 
-def file_line(path: Path | None) -> str:
-    """Which config file counts, in words."""
-    return "No config file." if path is None else f"Config file: {path}"
+def file_lines(origins: Origins) -> list[str]:
+    """Which config files count, in words; the first that sets something decides."""
+    return [f"Config file: {file.path}" for file in origins.files] or ["No config file."]

@@ -1,8 +1,12 @@
 """The config file: `leafmark.toml`, the settings for those who would rather keep them in a file.
 
-The first of these that is there is the only one that counts: the file that LEAFMARK_CONFIG names (empty: none at
-all), `leafmark.toml` in the current folder, `~/.config/leafmark/leafmark.toml`. What the environment says goes
-before what the file says.
+The file that LEAFMARK_CONFIG names is the only one that is read (empty: none at all). Otherwise two are read where
+they exist: `leafmark.toml` in the current folder and the user's own, `~/.config/leafmark/leafmark.toml`; the first
+goes before the second, and the environment before both.
+
+The file in the current folder may be somebody else's work, out of an archive that was unpacked. So it may set what
+`LOCAL_SETTINGS` names and nothing else: how pages are read and how long that may take. Everything that sends pages,
+keys or traces somewhere, opens a port or can raise what is spent counts only from the other places.
 """
 
 import os
@@ -15,13 +19,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic_settings import BaseSettings, TomlConfigSettingsSource
+from pydantic_settings import BaseSettings, InitSettingsSource
 
 from checkpointing.errors import SettingsError, in_one_line
 from worker.suggestions import closest
 
 CONFIG_VARIABLE = "LEAFMARK_CONFIG"
 FILE_NAME = "leafmark.toml"
+# A new setting is not among these until it was asked: can it send anything elsewhere, or cost money?
+LOCAL_SETTINGS = frozenset(
+    {
+        "claim_seconds",
+        "dpi",
+        "heal_seconds",
+        "log_level",
+        "max_pixels",
+        "ocr_engine",
+        "ocr_lang",
+        "page_grace_seconds",
+        "page_megabytes",
+        "page_seconds",
+        "stage_grace_seconds",
+        "stage_seconds",
+    }
+)
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _WAY_OUT = f"mend it, or name another file in {CONFIG_VARIABLE} (empty: none)"
 
@@ -33,12 +54,14 @@ class ConfigFile:
     Attributes:
         path: where it is.
         text: what it says.
-        values: the same by key; `storage_root` made absolute, from the file's own folder.
+        values: the settings that it makes, by key; `storage_root` made absolute, from the file's own folder.
+        ignored: keys that it has and may not set, because it lies in the current folder and was not named.
     """
 
     path: Path
     text: str
     values: Mapping[str, Any]
+    ignored: tuple[str, ...] = ()
 
     def place_of(self, key: str) -> str:
         """Where a key stands, for people: `/etc/leafmark.toml line 3`."""
@@ -56,48 +79,54 @@ class ConfigFile:
         return next((number for number, line in enumerate(self.text.splitlines(), 1) if sets.match(line)), None)
 
 
-class ConfigFileSource(TomlConfigSettingsSource):
-    """Where pydantic-settings gets the values of the file.
+class ConfigFileSource(InitSettingsSource):
+    """Where pydantic-settings gets the values of the files.
 
     Raises:
         SettingsError: there is a file, and it cannot be used.
     """
 
     def __init__(self, settings_cls: type[BaseSettings]) -> None:
-        self._known = settings_cls.model_fields
-        super().__init__(settings_cls, toml_file=find_config_file())
+        files = read_config_files(settings_cls.model_fields)
+        # The first one decides, so it comes last.
+        values = {name: value for file in reversed(files) for name, value in file.values.items()}
+        super().__init__(settings_cls, init_kwargs=values)
 
-    def _read_file(self, file_path: Any) -> dict[str, Any]:
-        return dict(read_config_file(Path(str(file_path)), self._known).values)
 
+def read_config_files(known: Collection[str]) -> list[ConfigFile]:
+    """Read the files that count; the first that sets something decides.
 
-def find_config_file() -> Path | None:
-    """The file that counts; None where there is none.
+    Args:
+        known: the names of all settings.
 
     Raises:
-        SettingsError: LEAFMARK_CONFIG names none that is there, or the one in the current folder is a stranger's.
+        SettingsError: LEAFMARK_CONFIG names none that is there; the one in the current folder is a stranger's; one
+            cannot be read, is not TOML, or has a key that is not a setting. Names file, key and line.
     """
     named = os.environ.get(CONFIG_VARIABLE)
     if named is not None:
-        return _named_file(named) if named else None
+        return [read_config_file(_named_file(named), known)] if named else []
+    own = _own_file()
+    files = [read_config_file(own, known)] if _is_file(own) else []
     if _is_file(Path(FILE_NAME)):
         here = Path(FILE_NAME).absolute()
-        _insist_on_own(here)
-        return here
-    folder = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    at_home = Path(os.path.expanduser(folder)) / "leafmark" / FILE_NAME  # noqa: PTH111  # a home that is none stays as it is
-    return at_home if _is_file(at_home) else None
+        # In the folder of the user's own file they are the same.
+        if not (files and here.samefile(own)):
+            _insist_on_own(here)
+            files.insert(0, read_config_file(here, known, LOCAL_SETTINGS))
+    return files
 
 
-def read_config_file(path: Path, known: Collection[str]) -> ConfigFile:
-    """Read a config file and insist that it speaks of settings that there are.
+def read_config_file(path: Path, known: Collection[str], allowed: Collection[str] | None = None) -> ConfigFile:
+    """Read a config file and check that it speaks of settings that there are.
 
     Args:
         path: of the file.
         known: the names of all settings.
+        allowed: those that this file may set; None: all.
 
     Raises:
-        SettingsError: it cannot be read, is no TOML, or has a key that is none; names file, key and line.
+        SettingsError: it cannot be read, is not TOML, or has a key that is not a setting; names file, key and line.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -108,13 +137,22 @@ def read_config_file(path: Path, known: Collection[str]) -> ConfigFile:
         raise SettingsError(f"the config file {path} is not UTF-8 (byte {error.start}); {_WAY_OUT}") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(f"the config file {path} is not TOML: {_in_words(error)}; {_WAY_OUT}") from None
-    read = ConfigFile(path, text, values)
-    _insist_on_known(read, known)
+    _insist_on_known(ConfigFile(path, text, values), known)
+    ignored = () if allowed is None else tuple(key for key in values if key not in allowed)
     root = values.get("storage_root")
     # `~` is filled in later, and an empty one is refused.
     if isinstance(root, str) and root and not root.startswith("~"):
         values["storage_root"] = str(path.parent / root)
-    return read
+    return ConfigFile(path, text, {key: value for key, value in values.items() if key not in ignored}, ignored)
+
+
+def _own_file() -> Path:
+    """Where the user's own file is, if there is one."""
+    folder = os.environ.get("XDG_CONFIG_HOME", "")
+    # A relative one would be a place in the current folder; by its specification it does not count.
+    if not os.path.isabs(folder):  # noqa: PTH117  # it is a string yet
+        folder = "~/.config"
+    return Path(os.path.expanduser(folder)) / "leafmark" / FILE_NAME  # noqa: PTH111  # a home that is none stays as it is
 
 
 def _is_file(path: Path) -> bool:

@@ -2,13 +2,14 @@
 
 import os
 import re
+import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from pydantic_core import ErrorDetails
 
-from worker.config_file import CONFIG_VARIABLE, ConfigFile, find_config_file, read_config_file
+from worker.config_file import CONFIG_VARIABLE, ConfigFile, read_config_files
 
 MASK = "***"
 _SECRET = "llm_api_key"  # noqa: S105  # the name of a setting, not a key
@@ -45,32 +46,49 @@ class Origins:
 
     Attributes:
         variables: the environment variables that are set, as they are spelt, by the setting's name.
-        file: the config file; None where there is none.
+        files: the config files that were read; the first that sets something decides.
         prefix: starts every variable.
     """
 
     variables: Mapping[str, str]
-    file: ConfigFile | None
+    files: Sequence[ConfigFile]
     prefix: str
 
     def of(self, name: str) -> Origin:
         """Where a setting came from."""
         if name in self.variables:
             return Origin(Source.ENVIRONMENT, self.variables[name])
-        if self.file is not None and name in self.file.values:
-            return Origin(Source.FILE, self.file.place_of(name))
+        for file in self.files:
+            if name in file.values:
+                return Origin(Source.FILE, file.place_of(name))
         return Origin(Source.DEFAULT)
 
     def warnings(self) -> Iterator[str]:
-        """What is not wrong, and yet should be mended: a secret in a file that others may read."""
-        if self.file is None or not self.file.readable_by_others():
-            return
-        secrets = [name for name, value in self.file.values.items() if masked(name, value) != str(value)]
-        if secrets:
-            yield (
-                f"{self.file.path} holds a secret ({', '.join(secrets)}) and others may read it; "
-                f"make it yours alone: chmod 600 {self.file.path}"
-            )
+        """What works, and has to be known all the same: settings that are ignored, secrets that others may read."""
+        yield from self.ignored()
+        yield from self.open_secrets()
+
+    def ignored(self) -> Iterator[str]:
+        """A line for each file with settings that it may not make."""
+        for file in self.files:
+            if file.ignored:
+                are = "is" if len(file.ignored) == 1 else "are"
+                named = f"{CONFIG_VARIABLE}={shlex.quote(str(file.path))}"
+                yield (
+                    f"{', '.join(file.ignored)} in {file.path} {are} ignored: a file in the current folder may not "
+                    "set where pages, keys and money go; set it in the environment or in "
+                    f"~/.config/leafmark/leafmark.toml, or name the file: {named}"
+                )
+
+    def open_secrets(self) -> Iterator[str]:
+        """A line for each file that holds a secret and that others may read."""
+        for file in self.files:
+            secrets = [name for name, value in file.values.items() if masked(name, value) != str(value)]
+            if secrets and file.readable_by_others():
+                yield (
+                    f"{file.path} holds a secret ({', '.join(secrets)}) and others may read it; "
+                    f"make it yours alone: chmod 600 {shlex.quote(str(file.path))}"
+                )
 
     def strays(self) -> list[str]:
         """Variables that look like settings of ours and are none, sorted."""
@@ -92,8 +110,7 @@ def find_origins(prefix: str, known: Collection[str]) -> Origins:
     # As pydantic-settings does, which takes no notice of capitals.
     lowered = {variable.lower(): variable for variable in os.environ}
     variables = {name: lowered[key] for name in known if (key := f"{prefix}{name}".lower()) in lowered}
-    path = find_config_file()
-    return Origins(variables, None if path is None else read_config_file(path, known), prefix)
+    return Origins(variables, read_config_files(known), prefix)
 
 
 def masked(name: str, value: object) -> str:

@@ -17,14 +17,15 @@ def examine_settings(origins: Origins) -> Iterator[Check]:
     by_source = {
         source: [name for name in Settings.model_fields if origins.of(name).source is source] for source in Source
     }
-    file = "no config file" if origins.file is None else f"config file {origins.file.path}"
-    yield _report.ok("file", file)
+    files = ", ".join(str(file.path) for file in origins.files)
+    yield _report.ok("file", f"config file {files}" if files else "no config file")
     for source, where in ((Source.ENVIRONMENT, "the environment"), (Source.FILE, "the file")):
         if by_source[source]:
             yield _report.ok(source.value, f"from {where}: {', '.join(by_source[source])}")
-    for line in origins.warnings():
-        what, _, then = line.partition("; ")
-        yield _report.warning("secret", what, then)
+    for name, lines in (("ignored", origins.ignored()), ("secret", origins.open_secrets())):
+        for line in lines:
+            what, _, then = line.partition("; ")
+            yield _report.warning(name, what, then)
     for shadowing in shadowing_files(Path.cwd()):
         what = f"{shadowing} has the name of a package of Leafmark, and Celery looks in the current folder first"
         yield _report.warning("shadowed", what, "use `producer worker` and `producer flower`, or another folder")

@@ -37,6 +37,7 @@ def test_every_setting_is_there_with_value_and_origin(tmp_path: Path, monkeypatc
     told = json.loads(shown)
     settings = {each["name"]: each for each in told["settings"]}
     assert told["file"] == str(file)
+    assert told["files"] == [{"path": str(file), "ignored": []}]
     assert settings.keys() == Settings.model_fields.keys()
     assert settings["redis_url"] == {
         "name": "redis_url",
@@ -52,6 +53,27 @@ def test_every_setting_is_there_with_value_and_origin(tmp_path: Path, monkeypatc
     for_people = config().stdout
     assert "geheim" not in for_people
     assert len(for_people.splitlines()) == 1 + len(Settings.model_fields)
+
+
+def test_files_in_use_are_named_and_what_is_ignored_of_that_in_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "leafmark" / "leafmark.toml"
+    own.parent.mkdir()
+    own.write_text("dpi = 150\n")
+    local = tmp_path / "leafmark.toml"
+    local.write_text("llm_base_url = 'https://evil.example'\n")
+    monkeypatch.delenv("LEAFMARK_CONFIG", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    done = config()
+    assert f"Config file: {local}\nConfig file: {own}\n" in done.stderr
+    assert f"llm_base_url in {local} is ignored" in done.stderr
+    told = json.loads(config("--json").stdout)
+    assert told["files"] == [
+        {"path": str(local), "ignored": ["llm_base_url"]},
+        {"path": str(own), "ignored": []},
+    ]
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from checkpointing.errors import SettingsError
-from worker.config_file import CONFIG_VARIABLE, FILE_NAME, find_config_file
+from worker.config_file import CONFIG_VARIABLE, FILE_NAME, LOCAL_SETTINGS, read_config_files
 from worker.llm.prices import Price
 from worker.origins import Origin, Source, find_origins, masked
 from worker.settings import ENV_PREFIX, Settings, load_settings
@@ -37,6 +37,15 @@ def here(text: str, mode: int = 0o600) -> Path:
     return write(Path(FILE_NAME).absolute(), text, mode)
 
 
+def at_home(text: str, mode: int = 0o600) -> Path:
+    """The user's own file."""
+    return write(Path("~/.config/leafmark/leafmark.toml").expanduser(), text, mode)
+
+
+def files() -> list[Path]:
+    return [file.path for file in read_config_files(Settings.model_fields)]
+
+
 def refused() -> str:
     with pytest.raises(SettingsError) as caught:
         load_settings()
@@ -46,28 +55,92 @@ def refused() -> str:
     return message
 
 
-def test_the_named_file_goes_before_that_in_the_folder_and_that_before_that_at_home(
+def test_the_named_file_is_the_only_one_and_that_in_the_folder_goes_before_the_users_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert find_config_file() is None
-    at_home = write(tmp_path / "home/.config/leafmark/leafmark.toml", "dpi = 101")
-    assert (find_config_file(), load_settings().dpi) == (at_home, 101)
-    in_xdg = write(tmp_path / "xdg/leafmark/leafmark.toml", "dpi = 102")
+    assert files() == []
+    own = at_home("dpi = 101\nmax_pixels = 2000000")
+    assert (files(), load_settings().dpi) == ([own], 101)
+    in_xdg = write(tmp_path / "xdg/leafmark/leafmark.toml", "dpi = 102\nmax_pixels = 2000001")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
-    assert (find_config_file(), load_settings().dpi) == (in_xdg, 102)
+    assert (files(), load_settings().dpi) == ([in_xdg], 102)
     in_folder = here("dpi = 103")
-    assert (find_config_file(), load_settings().dpi) == (in_folder, 103)
+    settings = load_settings()
+    assert (files(), settings.dpi, settings.max_pixels) == ([in_folder, in_xdg], 103, 2_000_001)
     named = write(tmp_path / "home/named.toml", "dpi = 104")
     monkeypatch.setenv(CONFIG_VARIABLE, "~/named.toml")
-    assert (find_config_file(), load_settings().dpi) == (named, 104)
+    settings = load_settings()
+    assert (files(), settings.dpi, settings.max_pixels) == ([named], 104, 40_000_000)
     monkeypatch.setenv(CONFIG_VARIABLE, "")
-    assert (find_config_file(), load_settings().dpi) == (None, 300)
+    assert (files(), load_settings().dpi) == ([], 300)
+
+
+ELSEWHERE = {
+    "storage_root": '"/stolen"',
+    "redis_url": '"redis://evil.example/0"',
+    "key_prefix": '"other:"',
+    "max_attempts": "100",
+    "llm_base_url": '"https://evil.example/v1"',
+    "llm_api_key": '"theirs"',
+    "correction_model": '"dear-model"',
+    "fix_model": '"dear-model"',
+    "structure_model": '"dear-model"',
+    "correction_vision": "true",
+    "llm_tries": "100",
+    "budget_usd": "1000.0",
+    "prices": '"m=0.01/0.01"',
+    "metrics_port": "9101",
+    "metrics_host": '"0.0.0.0"',
+    "tracing": "true",
+}
+
+
+@pytest.mark.parametrize(("name", "value"), ELSEWHERE.items(), ids=ELSEWHERE)
+def test_a_file_in_the_folder_does_not_set_where_pages_keys_and_money_go(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = here(f"dpi = 150\n{name} = {value}\n")
+    settings = load_settings()
+    assert settings.dpi == 150
+    assert getattr(settings, name) == getattr(Settings(), name) == Settings.model_fields[name].default
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"leafmark: {name} in {path} is ignored: a file in the current folder may not set ")
+    assert line.endswith(f"name the file: {CONFIG_VARIABLE}={path}")
+    monkeypatch.setenv(CONFIG_VARIABLE, FILE_NAME)
+    assert getattr(load_settings(), name) != Settings.model_fields[name].default
+    assert capsys.readouterr().err == ""
+
+
+def test_a_file_in_the_folder_takes_nothing_from_the_users_own(capsys: pytest.CaptureFixture[str]) -> None:
+    at_home('redis_url = "redis://mine/0"\nbudget_usd = 1\n')
+    path = here('redis_url = "redis://evil.example/0"\nbudget_usd = 1000\n')
+    settings = load_settings()
+    assert (settings.redis_url, settings.budget_usd) == ("redis://mine/0", Decimal(1))
+    assert f"redis_url, budget_usd in {path} are ignored" in capsys.readouterr().err
+
+
+def test_settings_that_can_send_or_spend_are_not_local() -> None:
+    told = ("llm_", "url", "model", "usd", "price", "host", "port", "root", "key", "trac", "attempts", "vision")
+    assert [name for name in LOCAL_SETTINGS if any(part in name for part in told)] == []
+    assert Settings.model_fields.keys() >= LOCAL_SETTINGS
+
+
+def test_standing_in_the_folder_of_the_users_own_file_it_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = at_home('redis_url = "redis://mine/0"')
+    monkeypatch.chdir(own.parent)
+    assert (files(), load_settings().redis_url) == ([own], "redis://mine/0")
+
+
+def test_a_relative_place_for_config_files_is_not_the_current_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", ".")
+    write(Path("leafmark") / FILE_NAME, "dpi = 150")
+    assert (files(), load_settings().dpi) == ([], 300)
 
 
 def test_the_environment_goes_before_the_file_and_the_file_before_the_defaults(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    here("dpi = 150\nmax_attempts = 5\n[stage_seconds]\nocr = 1\nfix = 2\n")
+    at_home("dpi = 150\nmax_attempts = 5\n[stage_seconds]\nocr = 1\nfix = 2\n")
     monkeypatch.setenv("LEAFMARK_DPI", "200")
     monkeypatch.setenv("LEAFMARK_STAGE_SECONDS", "ocr=9")
     settings = load_settings()
@@ -96,7 +169,7 @@ def test_the_environment_goes_before_the_file_and_the_file_before_the_defaults(
     ],
 )
 def test_values_are_as_in_the_environment_or_as_toml_has_them(text: str, name: str, expected: object) -> None:
-    here(text)
+    at_home(text)
     assert getattr(load_settings(), name) == expected
 
 
@@ -131,7 +204,7 @@ def test_a_relative_storage_root_is_beside_the_file_wherever_one_stands(
     ],
 )
 def test_what_is_wrong_is_said_in_one_line_with_file_and_place(text: str, parts: list[str]) -> None:
-    path = here(text)
+    path = at_home(text)
     message = refused()
     assert str(path) in message
     assert [part for part in parts if part not in message] == []
@@ -165,7 +238,7 @@ def test_a_wrong_value_is_laid_at_the_door_of_who_said_it(monkeypatch: pytest.Mo
 
 
 def test_secrets_in_wrong_values_are_not_shown() -> None:
-    here('redis_url = "reddis://:geheim@h"\nllm_base_url = "ftp://u:geheim@h"\nllm_api_key = ["geheim"]')
+    at_home('redis_url = "reddis://:geheim@h"\nllm_base_url = "ftp://u:geheim@h"\nllm_api_key = ["geheim"]')
     message = refused()
     assert "redis_url: " in message
     assert "geheim" not in message
@@ -198,7 +271,7 @@ def test_a_strangers_file_in_the_current_folder_is_not_taken(monkeypatch: pytest
 def test_a_secret_that_others_may_read_is_warned_of(
     text: str, mode: int, warned: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = here(text, mode)
+    path = at_home(text, mode)
     load_settings()
     out, err = capsys.readouterr()
     assert out == ""
@@ -207,7 +280,7 @@ def test_a_secret_that_others_may_read_is_warned_of(
 
 
 def test_each_origin_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    path = here("dpi = 150\n[prices]\nm = '1/2'")
+    path = at_home("dpi = 150\n[prices]\nm = '1/2'")
     monkeypatch.setenv("leafmark_ocr_lang", "deu")
     origins = find_origins(ENV_PREFIX, Settings.model_fields)
     assert origins.of("dpi") == Origin(Source.FILE, f"{path} line 1")
@@ -245,10 +318,10 @@ def test_a_place_where_nobody_may_look_or_that_is_gone_holds_no_file(
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    assert find_config_file() is None
+    assert files() == []
 
     def denied(_: Path) -> bool:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "is_file", denied)
-    assert find_config_file() is None
+    assert files() == []

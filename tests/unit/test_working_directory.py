@@ -112,6 +112,20 @@ def test_the_doctor_warns_of_files_that_shadow_a_package(tmp_path: Path, monkeyp
     assert str(tmp_path / "producer.py") in found.what
 
 
+def test_the_doctor_names_settings_of_a_local_file_that_are_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LEAFMARK_CONFIG", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "leafmark.toml").write_text("dpi = 150\ntracing = true\n")
+    found = list(examine_settings(find_origins(ENV_PREFIX, Settings.model_fields)))
+    assert found[0].what == f"config file {tmp_path / 'leafmark.toml'}"
+    (ignored,) = [check for check in found if check.name == "ignored"]
+    assert ignored.level is Level.WARNING
+    assert ignored.what.startswith(f"tracing in {tmp_path / 'leafmark.toml'} is ignored")
+
+
 @pytest.mark.parametrize("name", ["worker.py", "producer/__init__.py", "checkpointing/notes.txt", "worker.pyc"])
 def test_what_python_would_import_instead_of_a_package_shadows_it(tmp_path: Path, name: str) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
