@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from redis import Redis
 
 from checkpointing.budget import read_budget
+from checkpointing.election import Election
 from checkpointing.errors import CheckpointError, StorageError
 from checkpointing.file import CheckpointFile
 from checkpointing.identity import new_token
@@ -31,11 +32,6 @@ LOCK_SECONDS = 5.0
 PAUSE_FACTOR = 9
 MIN_PAUSE_SECONDS = 0.05
 _FLOCK_TIMEOUT_SECONDS = 2.0
-
-# The lock is ours only while it holds our token.
-_KEEP_FOR = (
-    "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
-)
 
 
 def _nothing_to_finish(_checkpoint: Checkpoint) -> AbstractSet[int]:
@@ -87,9 +83,7 @@ class Coordinator:
         total_pages: int = MOST_PAGES,
         finish: Callable[[Checkpoint], AbstractSet[int]] = _nothing_to_finish,
     ) -> None:
-        self._redis = redis
-        self._lock = keys.commit(file.scan_id, file.stage)
-        self._keep_for = redis.register_script(_KEEP_FOR)
+        self._election = Election(redis, keys.commit(file.scan_id, file.stage))
         self._file = file
         self._outputs = outputs
         self._total_pages = total_pages
@@ -108,7 +102,7 @@ class Coordinator:
             RedisError: the broker failed; what was merged may be merged again, which does no harm.
         """
         token = new_token()
-        if not self._redis.set(self._lock, token, nx=True, px=int(LOCK_SECONDS * 1000)):
+        if not self._election.win(token, LOCK_SECONDS):
             return None
         started = time.monotonic()
         try:
@@ -125,7 +119,7 @@ class Coordinator:
             return commit
         finally:
             pause = max(MIN_PAUSE_SECONDS, PAUSE_FACTOR * (time.monotonic() - started))
-            self._keep_for(keys=[self._lock], args=[token, int(pause * 1000)])
+            self._election.keep_for(token, pause)
 
     def merge_into(self, checkpoint: Checkpoint) -> list[bytes]:
         """Merge the inbox into a checkpoint that the caller holds exclusively and saves.

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple, cast
 from pydantic import ValidationError
 from redis import Redis
 from redis.client import Pipeline
+from redis.exceptions import ResponseError
 
+from checkpointing.key_types import TYPED, drop_wrong_types
 from checkpointing.keys import Keys, inbox_name
 from checkpointing.models import Completion, FailedPage, Pause
 from checkpointing.run_ids import run_in
@@ -18,25 +20,73 @@ from checkpointing.run_ids import run_in
 Entry = Completion | FailedPage | Pause
 _FIELDS: dict[type[Entry], bytes] = {Completion: b"completion", FailedPage: b"failure", Pause: b"pause"}
 # KEYS: stream, attempts. ARGV: how many ids, ids, pages. In slices, because Lua bounds what unpack hands over.
-_REMOVE = """
+_REMOVE = (
+    TYPED
+    + """
+local stream, attempts, ids = KEYS[1], KEYS[2], ARGV[1]
+typed(stream, 'stream')
+typed(attempts, 'hash')
 local function in_slices(command, key, first, last)
   for from = first, last, 1000 do
     redis.call(command, key, unpack(ARGV, from, math.min(from + 999, last)))
   end
 end
-in_slices('XDEL', KEYS[1], 2, 1 + ARGV[1])
-in_slices('HDEL', KEYS[2], 2 + ARGV[1], #ARGV)
-if redis.call('XLEN', KEYS[1]) == 0 then redis.call('DEL', KEYS[1]) end
+in_slices('XDEL', stream, 2, 1 + ids)
+in_slices('HDEL', attempts, 2 + ids, #ARGV)
+if redis.call('XLEN', stream) == 0 then redis.call('DEL', stream) end
 """
+)
 # Beside the entry and not in it: an older coordinator overlooks that, and refuses an entry with more than it knows.
 _RUN = b"run"
 _MOST_RUNS = 32
-# KEYS: stream, set of inboxes, claim. ARGV: field, entry, run, name of the inbox, token of the claim.
-_HAND_OVER = """
-redis.call('XADD', KEYS[1], '*', ARGV[1], ARGV[2], 'run', ARGV[3])
-redis.call('SADD', KEYS[2], ARGV[4])
-if redis.call('GET', KEYS[3]) == ARGV[5] then redis.call('DEL', KEYS[3]) end
+# KEYS: stream, set of inboxes. ARGV: field, entry, name of the inbox.
+_PUT = (
+    TYPED
+    + """
+local stream, inboxes = KEYS[1], KEYS[2]
+local field, entry, name = unpack(ARGV)
+typed(stream, 'stream')
+typed(inboxes, 'set')
+redis.call('XADD', stream, '*', field, entry)
+redis.call('SADD', inboxes, name)
 """
+)
+# KEYS: stream, set of inboxes, claim. ARGV: field, entry, run, name of the inbox, token of the claim.
+_HAND_OVER = (
+    TYPED
+    + """
+local stream, inboxes, claim = unpack(KEYS)
+local field, entry, run, name, token = unpack(ARGV)
+typed(stream, 'stream')
+typed(inboxes, 'set')
+typed(claim, 'string')
+redis.call('XADD', stream, '*', field, entry, 'run', run)
+redis.call('SADD', inboxes, name)
+if redis.call('GET', claim) == token then redis.call('DEL', claim) end
+"""
+)
+# KEYS: stream, set of inboxes. ARGV: name of the inbox. In one step: a reconciler that died between taking an empty
+# inbox off the list and putting it back, because an entry had come in, left that entry to wait for ever.
+_UNLIST_IF_EMPTY = (
+    TYPED
+    + """
+local stream, inboxes, name = KEYS[1], KEYS[2], ARGV[1]
+typed(stream, 'stream')
+typed(inboxes, 'set')
+if redis.call('XLEN', stream) == 0 then redis.call('SREM', inboxes, name) end
+"""
+)
+# KEYS: stream, set of inboxes. ARGV: name of the inbox. Returns 1 where it had entries and was not listed.
+_LIST_IF_WAITING = (
+    TYPED
+    + """
+local stream, inboxes, name = KEYS[1], KEYS[2], ARGV[1]
+typed(stream, 'stream')
+typed(inboxes, 'set')
+if redis.call('XLEN', stream) == 0 then return 0 end
+return redis.call('SADD', inboxes, name)
+"""
+)
 
 
 class Batch(NamedTuple):
@@ -64,13 +114,16 @@ class Inbox:
         self._stream = keys.inbox(scan_id, stage)
         self._name = inbox_name(scan_id, stage)
         self._attempts = keys.attempts(scan_id, stage)
+        self._put: Any = redis.register_script(_PUT)
+        self._unlist_if_empty: Any = redis.register_script(_UNLIST_IF_EMPTY)
+        self._list_if_waiting: Any = redis.register_script(_LIST_IF_WAITING)
         self._remove: Any = redis.register_script(_REMOVE)
         self._hand_over: Any = redis.register_script(_HAND_OVER)
 
     def put(self, entry: Entry, pipeline: Pipeline) -> None:
         """Add an entry as part of a pipeline that the caller executes."""
-        pipeline.xadd(self._stream, {_field(entry): entry.model_dump_json()})
-        pipeline.sadd(self._index, self._name)
+        arguments = [_field(entry), entry.model_dump_json(), self._name]
+        self._put(keys=[self._stream, self._index], args=arguments, client=pipeline)
 
     def hand_over(self, entry: Entry, claim_key: str, token: str, run: str = "") -> None:
         """Add an entry, with the run that it is of, and give back the claim that it ends, in one step.
@@ -83,7 +136,7 @@ class Inbox:
 
     def read(self, limit: int) -> Batch:
         """The oldest entries, at most `limit` of them; they stay until removed."""
-        found = cast("list[tuple[bytes, dict[bytes, bytes]]]", self._redis.xrange(self._stream, count=limit))
+        found = self._read(limit)
         parsed = [_parse(fields) for _, fields in found]
         entries = [entry for entry in parsed if entry is not None]
         runs = sorted({run_in(fields.get(_RUN)) for _, fields in found} - {""})[:_MOST_RUNS]
@@ -104,9 +157,42 @@ class Inbox:
         """The pages that have an entry waiting."""
         return {entry.page for entry in self.read(limit=1_000_000).entries if not isinstance(entry, Pause)}
 
+    def unlist_if_empty(self) -> None:
+        """Take the inbox off the list of inboxes, unless it has entries.
+
+        Raises:
+            RedisError: the broker failed.
+        """
+        self._unlist_if_empty(keys=[self._stream, self._index], args=[self._name])
+
+    def list_if_waiting(self) -> bool:
+        """Put the inbox on the list of inboxes if it has entries; whether it had, and was not there.
+
+        Raises:
+            RedisError: the broker failed.
+        """
+        return bool(self._list_if_waiting(keys=[self._stream, self._index], args=[self._name]))
+
+    def oldest_ms(self) -> int | None:
+        """When its oldest entry came in, in milliseconds since 1970 by the server's clock; None where it is empty.
+
+        Raises:
+            RedisError: the broker failed.
+        """
+        found = cast("list[tuple[bytes, object]]", self._redis.xrange(self._stream, count=1))
+        return int(found[0][0].partition(b"-")[0]) if found else None
+
     def __len__(self) -> int:
         """How many entries wait."""
         return int(self._redis.xlen(self._stream))
+
+    def _read(self, limit: int) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        try:
+            return cast("list[tuple[bytes, dict[bytes, bytes]]]", self._redis.xrange(self._stream, count=limit))
+        except ResponseError:
+            if not drop_wrong_types(self._redis, {self._stream: "stream"}):
+                raise
+            return []
 
 
 def _field(entry: Entry) -> bytes:

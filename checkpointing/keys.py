@@ -21,6 +21,8 @@ None of them is the truth. Losing all of them loses no page and no dollar.
 | `rates:...`                      | -      | a minute or two      | what `limits` keeps of calls and tokens       |
 | `celery:<stage>`                 | list   | Celery's             | the messages of a stage's queue               |
 | `celery:...`                     | -      | Celery's             | whatever else Celery and kombu keep           |
+
+A key that is not of its type is deleted (`checkpointing.key_types`).
 """
 
 from dataclasses import dataclass
@@ -107,6 +109,40 @@ class Keys:
     def queue(self, stage: str) -> str:
         """List of the messages in a stage's queue, as kombu spells it."""
         return f"{self.broker_prefix}{stage}"
+
+    def types_of_stage(self, scan_id: str, stage: str) -> dict[str, str]:
+        """The keys of one stage of one scan, each with its type. Those who take claims and locks check them."""
+        return {
+            self.inbox(scan_id, stage): "stream",
+            self.attempts(scan_id, stage): "hash",
+            self.waiting(scan_id, stage): "zset",
+            self.dispatched(scan_id, stage): "set",
+            self.run(scan_id, stage): "string",
+            self.meter(scan_id): "hash",
+        }
+
+    def types_of_queue(self, stage: str) -> dict[str, str]:
+        """The keys that all scans share in a stage, each with its type."""
+        return {
+            self.turns(stage): "list",
+            self.slots(stage): "zset",
+            self.window(stage): "string",
+            self.queue(stage): "list",
+            f"{self.broker_prefix}_kombu.binding.{stage}": "set",
+        }
+
+    @property
+    def types_of_deployment(self) -> dict[str, str]:
+        """The keys that all stages share, each with its type."""
+        return {
+            self.inboxes: "set",
+            f"{self.broker_prefix}unacked": "hash",
+            f"{self.broker_prefix}unacked_index": "zset",
+            f"{self.broker_prefix}unacked_mutex": "string",
+            f"{self.broker_prefix}_kombu.binding.celery.pidbox": "set",
+            f"{self.broker_prefix}_kombu.binding.reply.celery.pidbox": "set",
+            f"{self.broker_prefix}_kombu.binding.celeryev": "set",
+        }
 
     def _of(self, kind: str, scan_id: str, stage: str) -> str:
         return f"{self.prefix}{kind}:{scan_id}/{stage}"

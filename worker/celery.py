@@ -15,7 +15,7 @@ from worker.app import make_app
 from worker.introduction import offer_introduction
 from worker.logs import configure_logs
 from worker.metrics.start import start_metrics
-from worker.preflight import check_broker, check_engines, check_models, check_storage
+from worker.preflight import check_broker, check_engines, check_models, check_storage, clear_keys
 from worker.registry import STAGES
 from worker.settings import load_settings
 from worker.steward_process import StewardProcess
@@ -68,6 +68,7 @@ def _check_before_start(sender: Any, **_: object) -> None:
     try:
         check_storage(settings)
         check_broker(settings)
+        clear_keys(settings)
         tracing.check(settings)
         if len(queues.consume_from) == len(STAGES):
             # Nobody chose: a machine that does OCR need not know any model.

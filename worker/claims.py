@@ -19,36 +19,61 @@ from redis.exceptions import RedisError
 
 from checkpointing.identity import new_token
 from checkpointing.inbox import Entry, Inbox
+from checkpointing.key_types import TYPED
 from checkpointing.keys import Keys
+from worker.attempts import COUNT
 from worker.dispatch import FEED, Dispatch
 
 # KEYS: claim, attempts, waiting, dispatched. ARGV, after those of FEED: token, lease in ms, page.
-# Returns the attempt's number, 0 if somebody else holds the page.
+# Returns the attempt's number, 0 if another worker holds the page.
 _TAKE = (
     FEED
+    + COUNT
     + """
+local claim, attempts, waiting, dispatched = unpack(KEYS)
 local token, lease, page = unpack(ARGV, 8, 10)
-redis.call('ZREM', KEYS[3], page)
-redis.call('SREM', KEYS[4], page)
+-- Whatever could fail comes before the first effect: an attempt that a failing script counted would stay counted.
+typed(waiting, 'zset')
+typed(dispatched, 'set')
+local begun = count(attempts, page)
+redis.call('ZREM', waiting, page)
+redis.call('SREM', dispatched, page)
 local attempt = 0
-if redis.call('SET', KEYS[1], token, 'NX', 'PX', lease) then attempt = redis.call('HINCRBY', KEYS[2], page, 1) end
+if not is_held(claim) then
+  redis.call('SET', claim, token, 'PX', lease)
+  attempt = begun + 1
+  redis.call('HSET', attempts, page, attempt)
+end
 feed()
 return attempt
 """
 )
 # KEYS: claim. ARGV: token, lease in ms. Returns 1 while the claim is ours.
-_RENEW = """
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+_RENEW = (
+    TYPED
+    + """
+local claim, token, lease = KEYS[1], ARGV[1], ARGV[2]
+if is_held(claim) and redis.call('GET', claim) ~= token then return 0 end
+redis.call('SET', claim, token, 'PX', lease)
 return 1
 """
+)
 # KEYS: attempts. ARGV: page. A count that Redis has forgotten meanwhile must not fall below nothing.
-_UNCOUNT = """
-local begun = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '0')
-if begun > 0 then redis.call('HINCRBY', KEYS[1], ARGV[1], -1) end
+_UNCOUNT = (
+    TYPED
+    + COUNT
+    + """
+local attempts, page = KEYS[1], ARGV[1]
+if count(attempts, page) > 0 then redis.call('HINCRBY', attempts, page, -1) end
 """
-_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+)
+_RELEASE = (
+    TYPED
+    + """
+local claim, token = KEYS[1], ARGV[1]
+if is_held(claim) and redis.call('GET', claim) == token then redis.call('DEL', claim) end
+"""
+)
 
 
 def _clock() -> float:

@@ -12,16 +12,22 @@ import json
 from typing import Any
 
 from checkpointing.identity import new_token
+from checkpointing.key_types import TYPED
 from checkpointing.keys import Keys
 
 PAGE_TASK = "page.process"
 # Where no worker has said how much it takes.
 _DEFAULT_WINDOW = 16
 _ALIVE_SECONDS = 15
+# More are a forgery: a thousand machines of a hundred slots each need less.
+_MOST_WINDOW = 1_000_000
 
 # Each script that may feed starts with this. ARGV: as `Dispatch.arguments`.
-FEED = f"""
+FEED = f"""{TYPED}
 local stage, queue, turns, window, prefix, template, nonce = unpack(ARGV, 1, 7)
+typed(queue, 'list')
+typed(turns, 'list')
+typed(window, 'string')
 local function run_of(scan)
   local run = redis.pcall('GET', prefix .. 'run:' .. scan .. '/' .. stage)
   local trace, span = string.match(type(run) == 'string' and run or '', '^00%-([0-9a-f]+)%-([0-9a-f]+)%-0[0-3]$')
@@ -32,17 +38,22 @@ end
 
 local function message(scan, page, number)
   local values = {{SCAN = scan, PAGE = page, ID = nonce .. '-' .. number, RUN = run_of(scan)}}
-  redis.call('SADD', prefix .. 'dispatched:' .. scan .. '/' .. stage, page)
+  local dispatched = prefix .. 'dispatched:' .. scan .. '/' .. stage
+  typed(dispatched, 'set')
+  redis.call('SADD', dispatched, page)
   return (string.gsub(template, '@(%u+)@', values))
 end
 
 local function feed()
-  local room = tonumber(redis.call('GET', window) or '{_DEFAULT_WINDOW}') - redis.call('LLEN', queue)
+  local size = tonumber(redis.call('GET', window) or '')
+  if not size or not (size >= 0 and size <= {_MOST_WINDOW}) then size = {_DEFAULT_WINDOW} end
+  local room = size - redis.call('LLEN', queue)
   local fed = 0
   while fed < room do
     local scan = redis.call('RPOP', turns)
     if not scan then break end
     local waiting = prefix .. 'waiting:' .. scan .. '/' .. stage
+    typed(waiting, 'zset')
     local page = redis.call('ZPOPMIN', waiting)[1]
     if page then
       fed = fed + 1
@@ -57,14 +68,18 @@ end
 _BEAT = (
     FEED
     + """
+local workers, member, seconds = KEYS[1], ARGV[8], ARGV[9]
 local now = tonumber(redis.call('TIME')[1])
-redis.call('ZADD', KEYS[1], now + ARGV[9], ARGV[8])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+typed(workers, 'zset')
+redis.call('ZADD', workers, now + seconds, member)
+redis.call('ZREMRANGEBYSCORE', workers, '-inf', now)
+-- No worker says that it lives for an hour from now.
+redis.call('ZREMRANGEBYSCORE', workers, now + 3600, '+inf')
 local slots = 0
-for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
-  slots = slots + tonumber(string.match(member, '=(%d+)$') or '0')
+for _, found in ipairs(redis.call('ZRANGE', workers, 0, -1)) do
+  slots = slots + tonumber(string.match(found, '=(%d+)$') or '0')
 end
-redis.call('SET', window, 2 * slots + 8, 'EX', 4 * ARGV[9])
+redis.call('SET', window, 2 * slots + 8, 'EX', 4 * seconds)
 feed()
 """
 )

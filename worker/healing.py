@@ -9,6 +9,9 @@ a row, it is enqueued again. That is generous, and may be: a duplicate finds the
 import time
 from dataclasses import dataclass, field
 
+import structlog
+
+from checkpointing.election import Election
 from checkpointing.errors import CheckpointError
 from checkpointing.identity import new_token
 from checkpointing.models import Checkpoint, Completion, FailedPage, Status
@@ -21,6 +24,8 @@ _KEEP_LOCK_INTERVALS = 5
 _KEEP_LOCK_ROUNDS = 2
 _MOST_KEEP_SECONDS = 600.0
 _FEW = 16
+
+log = structlog.get_logger("leafmark.steward")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,12 @@ class Healer:
         if not self._elected(scan_id, stage):
             self._seen_before.pop((scan_id, stage), None)
             return Healed()
+        queue, inbox = self._workshop.queue(scan_id, stage), self._workshop.inbox(scan_id, stage)
+        dropped = queue.drop_unusable_keys()
+        if dropped:
+            log.warning("keys of a wrong type deleted", scan_id=scan_id, stage=stage, keys=dropped)
+        if inbox.list_if_waiting():
+            log.warning("inbox was not listed", scan_id=scan_id, stage=stage)
         checkpoint = self._read(scan_id, stage)
         pending = set(checkpoint.pending())
         if not pending or checkpoint.status is Status.PAUSED:
@@ -81,12 +92,11 @@ class Healer:
         self._give_up(scan_id, stage, pending)
         # The others wait for an earlier stage.
         pending = ready(self._workshop, scan_id, stage, pending)
-        queue = self._workshop.queue(scan_id, stage)
         queue.ensure_turn()
         begun = queue.attempts()
         # In this order: a page on its way from queue to claim to inbox is met at least once.
         carried = queue.carried()
-        seen = queue.held((pending - carried) | begun.keys()) | self._workshop.inbox(scan_id, stage).pages()
+        seen = queue.held((pending - carried) | begun.keys()) | inbox.pages()
         before = self._seen_before.get((scan_id, stage), _Look())
         look = _Look(pending - carried - seen, (begun.keys() & pending) - seen)
         self._seen_before[scan_id, stage] = look
@@ -117,14 +127,8 @@ class Healer:
             return current.attempts
 
     def _elected(self, scan_id: str, stage: str) -> bool:
-        redis, key = self._workshop.redis, self._workshop.keys.heal(scan_id, stage)
-        milliseconds = int(self._seconds_to_the_next_look(scan_id, stage) * 1000)
-        if redis.set(key, self._token, nx=True, px=milliseconds):
-            return True
-        if redis.get(key) != self._token.encode():
-            return False
-        redis.pexpire(key, milliseconds)
-        return True
+        election = Election(self._workshop.redis, self._workshop.keys.heal(scan_id, stage))
+        return election.win(self._token, self._seconds_to_the_next_look(scan_id, stage))
 
     def _seconds_to_the_next_look(self, scan_id: str, stage: str) -> float:
         """How long to stay elected. Where many stages are open it takes minutes to come round.

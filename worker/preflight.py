@@ -13,11 +13,12 @@ from redis.exceptions import AuthenticationError, RedisError
 
 from checkpointing.atomic import make_folder, write_durably
 from checkpointing.errors import BrokerError, LeafmarkError, SettingsError, StorageError
+from checkpointing.key_types import drop_wrong_types
 from checkpointing.locks import file_lock
 from checkpointing.storage_errors import storage_error
 from worker.open_stages import OWN_FOLDER
 from worker.python_children import child_environment, python_command
-from worker.registry import make_stage
+from worker.registry import STAGES, make_stage
 from worker.settings import Settings, load_settings
 from worker.workshop import connect
 
@@ -78,6 +79,22 @@ def check_broker(settings: Settings) -> None:
             f"Redis does not answer at {without_password(settings.redis_url)}, for that is no address; special "
             f"characters in its password must be percent-encoded ('/' is %2F); {_WAYS_OUT}"
         ) from None
+    except (RedisError, OSError) as error:
+        raise BrokerError(_describe(error, without_password(settings.redis_url))) from None
+
+
+def clear_keys(settings: Settings) -> None:
+    """Delete keys of a wrong type that all stages share: with one of Celery's own forged no worker would start.
+
+    Raises:
+        BrokerError: Redis does not answer any more.
+    """
+    types = settings.keys.types_of_deployment
+    for stage in STAGES:
+        types |= settings.keys.types_of_queue(stage)
+    try:
+        with connect(settings) as redis:
+            drop_wrong_types(redis, types)
     except (RedisError, OSError) as error:
         raise BrokerError(_describe(error, without_password(settings.redis_url))) from None
 

@@ -13,12 +13,16 @@ from typing import Any, cast
 
 from redis import Redis
 
+from checkpointing.key_types import TYPED, drop_wrong_types
 from checkpointing.keys import Keys
+from worker.attempts import COUNT, read_attempts
 from worker.dispatch import FEED, Dispatch
 
 _BATCH = 1000
 # Added to a page's turn when it is tried again: after all that were not tried yet.
 _LATER = 10_000_000
+# Python refuses to read numbers of thousands of digits.
+_MOST_DIGITS = 18
 
 # What breaks where a message is not what it seems: anyone who reaches Redis can put one there.
 _NOT_OURS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -28,13 +32,16 @@ _NOT_OURS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeE
 _PUT = (
     FEED
     + """
+local waiting, dispatched = KEYS[1], KEYS[2]
 local scan, claims, later = unpack(ARGV, 8, 10)
-local waited = redis.call('EXISTS', KEYS[1])
+typed(waiting, 'zset')
+typed(dispatched, 'set')
+local waited = redis.call('EXISTS', waiting)
 local fresh = {}
 for i = 11, #ARGV do
   local page = ARGV[i]
-  if redis.call('SISMEMBER', KEYS[2], page) == 0 and redis.call('EXISTS', claims .. page) == 0
-    and redis.call('ZADD', KEYS[1], 'NX', page + later, page) == 1 then
+  if redis.call('SISMEMBER', dispatched, page) == 0 and not is_held(claims .. page)
+    and redis.call('ZADD', waiting, 'NX', page + later, page) == 1 then
     fresh[#fresh + 1] = tonumber(page)
   end
 end
@@ -47,12 +54,15 @@ return fresh
 _PUT_FIRST = (
     FEED
     + """
+local waiting, dispatched = KEYS[1], KEYS[2]
 local scan, claims = unpack(ARGV, 8, 9)
+typed(waiting, 'zset')
+typed(dispatched, 'set')
 local fresh = {}
 for i = 10, #ARGV do
   local page = ARGV[i]
-  if redis.call('SISMEMBER', KEYS[2], page) == 0 and redis.call('EXISTS', claims .. page) == 0
-    and not redis.call('ZSCORE', KEYS[1], page) then
+  if redis.call('SISMEMBER', dispatched, page) == 0 and not is_held(claims .. page)
+    and not redis.call('ZSCORE', waiting, page) then
     redis.call('RPUSH', queue, message(scan, page, i))
     fresh[#fresh + 1] = tonumber(page)
   end
@@ -61,19 +71,40 @@ return fresh
 """
 )
 # KEYS: waiting, turns. ARGV: scan. Waiting pages whose scan has no turn would wait for ever.
-_ENSURE_TURN = """
-if redis.call('EXISTS', KEYS[1]) == 1 and not redis.call('LPOS', KEYS[2], ARGV[1]) then
-  redis.call('LPUSH', KEYS[2], ARGV[1])
+_ENSURE_TURN = (
+    TYPED
+    + """
+local waiting, turns, scan = KEYS[1], KEYS[2], ARGV[1]
+typed(waiting, 'zset')
+typed(turns, 'list')
+if redis.call('EXISTS', waiting) == 1 and not redis.call('LPOS', turns, scan) then
+  redis.call('LPUSH', turns, scan)
 end
 """
+)
 # KEYS: attempts. ARGV: page, attempts, page, attempts, ...
-_RAISE_ATTEMPTS = """
+_RAISE_ATTEMPTS = (
+    TYPED
+    + COUNT
+    + """
+local attempts = KEYS[1]
 for i = 1, #ARGV, 2 do
-  if tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or '0') < tonumber(ARGV[i + 1]) then
-    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
-  end
+  local page, begun = ARGV[i], ARGV[i + 1]
+  if count(attempts, page) < tonumber(begun) then redis.call('HSET', attempts, page, begun) end
 end
 """
+)
+# KEYS: claims. Returns the number of each that is held, counted from 1.
+_HELD = (
+    TYPED
+    + """
+local held = {}
+for i, claim in ipairs(KEYS) do
+  if is_held(claim) then held[#held + 1] = i end
+end
+return held
+"""
+)
 
 
 class PageQueue:
@@ -95,11 +126,24 @@ class PageQueue:
         self._turns = keys.turns(stage)
         self._run = keys.run(scan_id, stage)
         self._attempts = keys.attempts(scan_id, stage)
+        self._types = keys.types_of_stage(scan_id, stage) | keys.types_of_queue(stage)
         self._claim_start = keys.claim(scan_id, stage, 0)[: -len("0")]
         self._put: Any = redis.register_script(_PUT)
         self._put_first: Any = redis.register_script(_PUT_FIRST)
         self._ensure_turn: Any = redis.register_script(_ENSURE_TURN)
         self._raise_attempts: Any = redis.register_script(_RAISE_ATTEMPTS)
+        self._held: Any = redis.register_script(_HELD)
+
+    def drop_unusable_keys(self) -> list[str]:
+        """Delete the keys of this stage that are not of their type; what they held is healed as after a flush.
+
+        Returns:
+            Their names.
+
+        Raises:
+            RedisError: the broker failed.
+        """
+        return drop_wrong_types(self._redis, self._types)
 
     def name_run(self, run: str) -> None:
         """Have the messages that are made from now on name a run. An empty one, which is none, changes nothing.
@@ -148,14 +192,15 @@ class PageQueue:
     def carried(self) -> set[int]:
         """The pages that wait for their turn, or stand in Celery's queue."""
         waiting = cast("list[bytes]", self._redis.zrange(self._waiting, 0, -1))
-        return {int(page) for page in waiting if page.isdigit()} | {page for page, _ in self._listed()}
+        numbers = {int(page) for page in waiting if page.isdigit() and len(page) < _MOST_DIGITS}
+        return numbers | {page for page, _ in self._listed()}
 
     def held(self, pages: Iterable[int]) -> set[int]:
         """Those of the pages that a worker has a claim on."""
         held: set[int] = set()
         for batch in _batches(pages):
-            tokens = cast("list[bytes | None]", self._redis.mget([f"{self._claim_start}{page}" for page in batch]))
-            held.update(page for page, token in zip(batch, tokens, strict=True) if token)
+            found = cast("list[int]", self._held(keys=[f"{self._claim_start}{page}" for page in batch]))
+            held.update(batch[number - 1] for number in found)
         return held
 
     def forget_dispatched(self, pages: Iterable[int]) -> None:
@@ -170,7 +215,7 @@ class PageQueue:
     def attempts(self) -> dict[int, int]:
         """Attempts begun, of the pages that are not settled."""
         found = cast("dict[bytes, bytes]", self._redis.hgetall(self._attempts))
-        return {int(page): int(begun) for page, begun in found.items() if page.isdigit() and begun.isdigit()}
+        return read_attempts(found)
 
     def raise_attempts(self, begun: Mapping[int, int]) -> None:
         """Tell Redis of attempts that it has forgotten."""
@@ -180,11 +225,13 @@ class PageQueue:
 
     def forget_attempts(self, pages: Iterable[int]) -> None:
         """Give pages their attempts anew."""
+        drop_wrong_types(self._redis, {self._attempts: "hash"})
         for batch in _batches(pages):
             self._redis.hdel(self._attempts, *[str(page) for page in batch])
 
     def close(self) -> None:
         """Drop whatever waits, and what was noted: the stage has ended, or was called off."""
+        self.drop_unusable_keys()
         self._redis.delete(self._waiting, self._dispatched, self._attempts, self._run)
         self._redis.lrem(self._turns, 0, self._scan_id)
         for _, raw in self._listed():

@@ -14,13 +14,14 @@ from redis.exceptions import RedisError, ResponseError
 
 from checkpointing.errors import InputError, LeafmarkError, UnknownNameError
 from checkpointing.identity import process_name
-from checkpointing.inbox import Inbox
+from checkpointing.key_types import drop_wrong_types
 from checkpointing.keys import split_inbox_name
 from checkpointing.run_ids import trace_id_of
 from worker import tracing
 from worker.flow import feed
 from worker.healing import Healer
 from worker.metrics.events import metrics
+from worker.registry import STAGES
 from worker.workshop import Workshop
 
 TICK_SECONDS = 0.1
@@ -79,12 +80,18 @@ class Steward:
             OSError, LeafmarkError, RedisError: as the coordinator.
         """
         redis, index = self._workshop.redis, self._workshop.keys.inboxes
-        names = cast("set[bytes]", redis.smembers(index))
+        try:
+            names = cast("set[bytes]", redis.smembers(index))
+        except ResponseError:
+            if not self._drop_unusable_keys():
+                raise
+            # Whatever stood there is listed again by whoever hands over, and by `heal`.
+            return True
         for name in names:
             scan_id, stage = split_inbox_name(name.decode(errors="replace"))
             with self._one_does_not_stop_the_others(scan_id, stage):
                 try:
-                    self._commit(scan_id, stage, name)
+                    self._commit(scan_id, stage)
                 except (UnknownNameError, InputError) as error:
                     if self._is_gone(scan_id, stage, error):
                         redis.srem(index, name)
@@ -101,7 +108,19 @@ class Steward:
         for scan_id, stage in self._workshop.open_stages.all():
             self._look_after(scan_id, stage)
 
+    def _drop_unusable_keys(self) -> list[str]:
+        """Delete what is not of its type among the keys that all scans share."""
+        keys = self._workshop.keys
+        types = keys.types_of_deployment
+        for stage in STAGES:
+            types |= keys.types_of_queue(stage)
+        dropped = drop_wrong_types(self._workshop.redis, types)
+        if dropped:
+            log.warning("keys of a wrong type deleted", keys=dropped)
+        return dropped
+
     def _beat(self) -> None:
+        self._drop_unusable_keys()
         for stage, slots in self._serves.items():
             with self._one_does_not_stop_the_others("", stage):
                 self._workshop.dispatch(stage).beat(process_name(), slots)
@@ -114,7 +133,7 @@ class Steward:
                 if self._is_gone(scan_id, stage, error):
                     self._workshop.open_stages.remove(scan_id, stage)
 
-    def _commit(self, scan_id: str, stage: str, name: bytes) -> None:
+    def _commit(self, scan_id: str, stage: str) -> None:
         self._workshop.metadata(scan_id)
         self._missing_since.pop((scan_id, stage), None)
         coordinator = self._workshop.coordinator(scan_id, stage)
@@ -142,8 +161,8 @@ class Steward:
             )
             metrics().committed(stage, commit.seconds, len(commit.completed) + len(commit.failed))
             self._feed_later_stages(scan_id, stage, [*commit.completed, *commit.failed])
-        elif not len(coordinator.inbox):
-            self._forget(name, coordinator.inbox)
+        else:
+            coordinator.inbox.unlist_if_empty()
 
     def _feed_later_stages(self, scan_id: str, stage: str, settled: list[int]) -> None:
         fed = feed(self._workshop, scan_id, stage, settled)
@@ -178,13 +197,6 @@ class Steward:
             yield
         except (OSError, LeafmarkError, ResponseError) as error:
             log.warning("steward passes over a stage", scan=scan_id, stage=stage, error=str(error))
-
-    def _forget(self, name: bytes, inbox: Inbox) -> None:
-        """Take an empty inbox off the list; put it back if something came in meanwhile."""
-        redis, index = self._workshop.redis, self._workshop.keys.inboxes
-        redis.srem(index, name)
-        if len(inbox):
-            redis.sadd(index, name)
 
     def _commit_the_rest(self) -> None:
         deadline = time.monotonic() + _LAST_COMMIT_SECONDS

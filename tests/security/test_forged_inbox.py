@@ -156,13 +156,14 @@ def test_forged_names_of_inboxes_are_dropped_in_the_end(shop: Shop, monkeypatch:
     assert shop.redis.smembers(shop.workshop.keys.inboxes) == set()
 
 
-def test_keys_of_another_type_do_not_end_the_steward_and_are_said(shop: Shop) -> None:
+def test_a_list_of_inboxes_of_another_type_is_deleted_logged_and_made_anew(shop: Shop) -> None:
     keys = shop.workshop.keys
     shop.redis.delete(keys.inboxes)
     shop.redis.set(keys.inboxes, "no set")
     with capture_logs() as lines, steward_at_work(shop.workshop):
-        wait_until(lambda: any(line["event"] == "steward waits" for line in lines), 10, "the steward to say it")
-        shop.redis.delete(keys.inboxes)
+        wait_until(
+            lambda: any(line["event"] == "keys of a wrong type deleted" for line in lines), 10, "a line of the log"
+        )
         shop.hand_over(shop.completion(4))
     assert shop.checkpoint().completed_pages == [1, 4]
 

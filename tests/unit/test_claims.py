@@ -101,11 +101,11 @@ def test_a_claim_is_renewed_for_as_long_as_the_work_goes_on(redis: Redis) -> Non
 def test_a_claim_that_somebody_else_has_by_now_is_lost_and_stays_theirs(redis: Redis) -> None:
     with claims(redis).take("book", "ocr", 7) as claim:
         assert claim is not None
-        redis.set(CLAIM, "theirs")
+        redis.set(CLAIM, "theirs", ex=60)
         assert not claim.renew()
         redis.delete(CLAIM)
         assert not claim.renew(), "what was lost stays lost"
-        redis.set(CLAIM, "theirs")
+        redis.set(CLAIM, "theirs", ex=60)
     assert redis.get(CLAIM) == b"theirs"
 
 
@@ -132,14 +132,14 @@ def test_a_claim_is_released_together_with_what_is_handed_over(redis: Redis) -> 
         claim.hand_over(FailedPage(page=7, kind="torn", message="torn"), inbox)
         assert not redis.exists(CLAIM)
         assert inbox.pages() == {7}
-        redis.set(CLAIM, "the next one's")
+        redis.set(CLAIM, "the next one's", ex=60)
     assert redis.get(CLAIM) == b"the next one's"
 
 
 def test_what_is_handed_over_under_a_lost_claim_leaves_that_of_the_next_one(redis: Redis) -> None:
     with claims(redis).take("book", "ocr", 7) as claim:
         assert claim is not None
-        redis.set(CLAIM, "theirs")
+        redis.set(CLAIM, "theirs", ex=60)
         claim.hand_over(FailedPage(page=7, kind="torn", message="torn"), Inbox(redis, KEYS, "book", "ocr"))
     assert redis.get(CLAIM) == b"theirs"
 
@@ -151,7 +151,7 @@ def test_redis_is_not_asked_again_just_after_it_said_that_a_claim_is_ours(
     monkeypatch.setattr("worker.claims._clock", lambda: clock[0])
     with claims(redis).take("book", "ocr", 7) as claim:
         assert claim is not None
-        redis.set(CLAIM, "theirs")
+        redis.set(CLAIM, "theirs", ex=60)
         clock[0] += LEASE_SECONDS / 3 - 0.1
         assert claim.is_ours(), "nobody can have it so soon"
         clock[0] += 0.2

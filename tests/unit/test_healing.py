@@ -146,7 +146,7 @@ def test_after_a_flush_everything_that_is_left_comes_back(shop: Shop, healer: He
 def test_a_dead_workers_page_comes_back_when_its_claim_has_run_out(shop: Shop, healer: Healer) -> None:
     shop.ask_for((1, 1))
     claim = shop.workshop.keys.claim(SCAN, STAGE, 1)
-    shop.redis.set(claim, "the dead")
+    shop.redis.set(claim, "the dead", ex=60)
     assert heal(healer, times=3).enqueued == []
     shop.redis.delete(claim)
     assert heal(healer, times=2).enqueued == [1]

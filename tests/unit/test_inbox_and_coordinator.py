@@ -332,7 +332,7 @@ class TestQuarantineAndTheEnd:
 class TestTheLock:
     def test_held_by_another_means_that_nothing_is_done(self, office: Office) -> None:
         office.done(1)
-        office.redis.set(LOCK, "another")
+        office.redis.set(LOCK, "another", ex=60)
         assert office.coordinator().commit() is None
         assert len(office.inbox) == 1
         assert not office.book.checkpoint_path.exists()

@@ -45,6 +45,61 @@ def test_an_empty_meter_grants_nothing(redis: Redis) -> None:
     assert not redis.exists(KEY)
 
 
+FORGED_METERS: dict[str, Callable[[Redis], object]] = {
+    "a string": lambda redis: redis.set(KEY, "forged"),
+    "a list": lambda redis: redis.rpush(KEY, "forged"),
+    "a set": lambda redis: redis.sadd(KEY, "forged"),
+    "a sorted set": lambda redis: redis.zadd(KEY, {"forged": 1}),
+    "a stream": lambda redis: redis.xadd(KEY, {"forged": "x"}),
+    "a hash of something else": lambda redis: redis.hset(KEY, "forged", "x"),
+}
+FORGED_FIELDS = {
+    "spent that is text": ("spent", "text"),
+    "spent below nothing": ("spent", "-1000000"),
+    "spent beyond all": ("spent", "9" * 30),
+    "a reservation that is text": ("r:b", "text"),
+    "a reservation below nothing": ("r:b", "-1000000"),
+}
+
+
+@pytest.mark.parametrize("forge", [pytest.param(forge, id=name) for name, forge in FORGED_METERS.items()])
+def test_a_meter_of_another_form_is_emptied_and_filled_from_the_ledgers(
+    redis: Redis, forge: Callable[[Redis], object]
+) -> None:
+    meter = Meter(redis, KEY)
+    meter.refill(lambda: NOTHING)
+    redis.delete(KEY)
+    forge(redis)
+    meter.settle("a", 5)
+    assert meter.read() is None
+    assert meter.reserve("a", 60, 100) is Reserved.EMPTY
+    assert meter.refill(lambda: Count(50, {"a": 20}))
+    assert meter.read() == Reading(spent=50, reserved=20)
+    assert meter.reserve("b", 60, 100) is Reserved.REACHED
+
+
+@pytest.mark.parametrize("field", [pytest.param(field, id=name) for name, field in FORGED_FIELDS.items()])
+def test_a_meter_with_forged_amounts_is_emptied_and_grants_nothing(
+    meter: Meter, redis: Redis, field: tuple[str, str]
+) -> None:
+    assert meter.reserve("a", 60, 100) is Reserved.GRANTED
+    redis.hset(KEY, *field)
+    assert meter.reserve("b", 60, 100) is Reserved.EMPTY
+    meter.settle("a", 50)
+    assert meter.read() is None
+    assert meter.refill(lambda: Count(50, {}))
+    assert meter.reserve("b", 60, 100) is Reserved.REACHED
+
+
+def test_an_amount_that_is_forged_while_a_meter_is_filled_empties_it(redis: Redis) -> None:
+    meter = Meter(redis, KEY)
+    token = meter.begin_fill()
+    assert token is not None
+    redis.hset(KEY, "s:a", "text")
+    assert not meter.fill(token, Count(50, {"a": 60}))
+    assert meter.reserve("b", 1, 100) is Reserved.EMPTY
+
+
 def test_a_call_is_granted_up_to_the_last_micro_dollar(meter: Meter) -> None:
     assert meter.reserve("a", 60, 100) is Reserved.GRANTED
     assert meter.reserve("b", 40, 100) is Reserved.GRANTED

@@ -35,7 +35,7 @@ def test_a_page_is_counted_by_what_became_of_it_and_timed_when_it_was_done(count
     shop = counted.shop
     shop.process(1)
     shop.process(1)
-    shop.redis.set(shop.workshop.keys.claim(SCAN, STAGE, 2), "somebody")
+    shop.redis.set(shop.workshop.keys.claim(SCAN, STAGE, 2), "somebody", ex=60)
     shop.process(2)
     assert counted.of_stage("leafmark_pages_total", outcome="complete") == 1
     assert counted.of_stage("leafmark_pages_total", outcome="already_complete") == 1
@@ -69,7 +69,7 @@ def test_a_claim_that_was_lost_is_counted(counted: Counted, monkeypatch: pytest.
 
     def lose_the_claim(page: int) -> Stamp:
         clock[0] += shop.settings.claim_seconds
-        shop.redis.set(shop.workshop.keys.claim(SCAN, STAGE, page), "somebody")
+        shop.redis.set(shop.workshop.keys.claim(SCAN, STAGE, page), "somebody", ex=60)
         return stamp(page)
 
     shop.stage.act = lose_the_claim

@@ -83,7 +83,7 @@ def test_a_page_with_an_output_that_does_not_count_is_done(shop: Shop, left: str
 
 
 def test_a_page_that_somebody_holds_is_left_to_them(shop: Shop) -> None:
-    shop.redis.set(claim_of(shop, 1), "somebody")
+    shop.redis.set(claim_of(shop, 1), "somebody", ex=60)
     assert shop.process(1) is Outcome.HELD
     assert shop.stage.runs == []
     assert shop.entries() == []
@@ -99,7 +99,7 @@ def test_a_result_is_dropped_when_somebody_else_has_the_page_by_then(
 
     def lose_the_claim(page: int) -> Stamp:
         clock[0] += shop.settings.claim_seconds
-        shop.redis.set(claim_of(shop, page), "somebody")
+        shop.redis.set(claim_of(shop, page), "somebody", ex=60)
         return stamp(page)
 
     shop.stage.act = lose_the_claim

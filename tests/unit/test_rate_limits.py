@@ -166,3 +166,31 @@ def test_while_the_broker_is_away_nothing_goes(make: Make, time: Time, server: F
     server.connected = False
     with pytest.raises(RedisConnectionError):
         take(limits, time)
+
+
+FORGED_COUNTERS: dict[str, Callable[[Redis, str], object]] = {
+    "text": lambda redis, key: redis.set(key, "text", ex=100),
+    "a count without an end": lambda redis, key: redis.set(key, "1000"),
+    "a count of years": lambda redis, key: redis.set(key, "1000", ex=10**9),
+    "a list": lambda redis, key: redis.rpush(key, "forged"),
+    "a set": lambda redis, key: redis.sadd(key, "forged"),
+    "a sorted set": lambda redis, key: redis.zadd(key, {"forged": 1}),
+    "a hash": lambda redis, key: redis.hset(key, "forged", "x"),
+    "a stream": lambda redis, key: redis.xadd(key, {"forged": "x"}),
+}
+
+
+@pytest.mark.parametrize("forge", [pytest.param(forge, id=name) for name, forge in FORGED_COUNTERS.items()])
+def test_a_forged_counter_is_forgotten_and_does_not_keep_calls_waiting(
+    redis: Redis, make: Make, time: Time, forge: Callable[[Redis, str], object]
+) -> None:
+    limits = make(2, 1000)
+    assert take(limits, time)
+    counters = [key.decode() for key in redis.scan_iter()]
+    assert counters
+    for key in counters:
+        redis.delete(key)
+        forge(redis, key)
+    assert take(limits, time)
+    assert take(limits, time)
+    assert not take(limits, time), "what is counted from then on counts"

@@ -2,18 +2,22 @@
 
 import itertools
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fakeredis import FakeRedis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from checkpointing.models import FailedPage
+from tests.killed import KilledError
 from tests.shop import SCAN, STAGE, Shop, make_shop, steward_at_work
 from tests.waiting import wait_until
 from worker.healing import Healed
 from worker.open_stages import OWN_FOLDER
 from worker.steward import Steward
+from worker.workshop import Workshop
 
 FORGED_INBOXES: list[str | bytes] = [
     "",
@@ -24,6 +28,23 @@ FORGED_INBOXES: list[str | bytes] = [
     "a-book/stamp/more",
     b"\xff/stamp",
 ]
+
+
+class DyingRedis(FakeRedis):
+    """A client of a process that is killed after so many commands."""
+
+    _left = -1
+
+    def die_after(self, commands: int, meanwhile: Callable[[], object]) -> None:
+        self._left = commands
+        self._meanwhile = meanwhile
+
+    def execute_command(self, *arguments: Any, **options: Any) -> Any:
+        if self._left == 0:
+            self._meanwhile()
+            raise KilledError
+        self._left -= 1
+        return super().execute_command(*arguments, **options)
 
 
 @pytest.fixture
@@ -68,21 +89,41 @@ def test_an_inbox_that_is_empty_is_taken_off_the_list(shop: Shop) -> None:
         wait_until(lambda: shop.redis.scard(shop.workshop.keys.inboxes) == 0, 5, "an empty list")
 
 
-def test_an_entry_that_comes_as_its_inbox_is_taken_off_the_list_is_not_forgotten(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shop.redis.sadd(shop.workshop.keys.inboxes, f"{SCAN}/{STAGE}")
-    completion = shop.completion(1)
-    remove = shop.redis.srem
+def test_an_inbox_stays_listed_whatever_command_its_reconciler_dies_at(shop: Shop) -> None:
+    """An entry comes in after each command in turn, and there the reconciler dies."""
+    commands = 0
+    while True:
+        inboxes = shop.workshop.keys.inboxes
+        shop.redis.flushall()
+        shop.redis.sadd(inboxes, f"{SCAN}/{STAGE}")
+        redis = DyingRedis(connection_pool=shop.redis.connection_pool)
+        redis.die_after(commands, lambda: shop.hand_over(shop.completion(1)))
+        steward = Steward(Workshop(shop.settings, shop.app, redis))
+        try:
+            steward.commit_inboxes()
+        except KilledError:
+            assert shop.redis.scard(inboxes) == 1, f"killed after command {commands}"
+            commands += 1
+        else:
+            break
+    assert commands > 1, "more than the first question was killed"
 
-    def hand_over_first(*arguments: str) -> object:
-        shop.hand_over(completion)
-        return remove(*arguments)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(shop.redis, "srem", hand_over_first)
-        Steward(shop.workshop).commit_inboxes()
-    assert shop.redis.scard(shop.workshop.keys.inboxes) == 1
+def test_inboxes_with_entries_are_listed_again_when_their_list_is_lost(shop: Shop) -> None:
+    shop.ask_for((1, 5))
+    shop.hand_over(shop.completion(1))
+    shop.redis.delete(shop.workshop.keys.inboxes)
+    with steward_at_work(shop.workshop):
+        wait_for_pages(shop, 1)
+
+
+def test_inboxes_of_a_stage_with_nothing_left_to_do_are_listed_again_too(shop: Shop) -> None:
+    shop.ask_for((1, 1))
+    shop.complete(1)
+    shop.hand_over(FailedPage(page=2, kind="torn", message="torn"))
+    shop.redis.delete(shop.workshop.keys.inboxes)
+    with steward_at_work(shop.workshop):
+        wait_until(lambda: shop.checkpoint().quarantined() == {2}, 5, "the failure of page 2")
 
 
 def test_lost_pages_are_healed_and_an_ended_stage_is_closed(shop: Shop) -> None:

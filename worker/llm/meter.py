@@ -41,6 +41,8 @@ read as asked; else it was read as answered, is counted, and nothing changes.
 has a meter that looks filled and lacks calls. So the meter names the server process that it was filled in
 (`run_id`); under any other it counts as empty. A server that does not tell is refused.
 
+**A forged meter**, of another type or with amounts that are not amounts, is emptied, which is as safe as a flush.
+
 **Killed workers and lost replies.** A worker that dies leaves its call on disk and in the meter, as reserved: too
 much perhaps, never too little. What it had only planned goes with the next recount, at the latest before a stage is
 paused for want of room. A command that is said again because its reply was lost changes nothing. One that
@@ -59,15 +61,27 @@ from typing import Any, NamedTuple
 from redis import Redis
 
 from checkpointing.identity import new_token
+from checkpointing.key_types import TYPED
 
 # KEYS: meter. Its fields: `server`, the process it was begun in; `spent`, once it is filled; `r:<attempt>`,
 # reserved; until it is filled `filling`, the token, and `s:<attempt>`, settled meanwhile. Amounts go in as they
 # came, as text, because Lua writes large numbers as powers of ten.
-_METER = """
+_METER = f"""{TYPED}
 local key = KEYS[1]
 local server = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 if not server then return redis.error_reply('ERR this server does not tell its run_id') end
-if redis.call('HGET', key, 'server') ~= server then redis.call('DEL', key) end
+-- What is not of a meter's form was forged: it is emptied, and so filled from the ledgers again.
+local function is_usable(fields)
+  for i = 1, #fields, 2 do
+    local is_amount = fields[i] == 'spent' or string.match(fields[i], '^[rs]:')
+    if is_amount and not (#fields[i + 1] <= 15 and string.match(fields[i + 1], '^%d+$')) then return false end
+  end
+  return true
+end
+typed(key, 'hash')
+if redis.call('HGET', key, 'server') ~= server or not is_usable(redis.call('HGETALL', key)) then
+  redis.call('DEL', key)
+end
 local spent = redis.call('HGET', key, 'spent')
 local function reserved(but)
   local sum, found = 0, redis.call('HGETALL', key)

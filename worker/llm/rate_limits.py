@@ -19,9 +19,14 @@ from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from redis import Redis
+from redis.exceptions import ResponseError
 
 _WINDOW_SECONDS = 60.0
 _LEAST_PAUSE_SECONDS = 0.05
+# `limits` keeps its counters for two windows; whatever would stay longer was forged, and would count for ever.
+_MOST_KEPT_SECONDS = 3 * _WINDOW_SECONDS
+# What PTTL answers for a key that never runs out.
+_NO_END = -1
 # Of a pause, added at random: those who wait for the same moment must not all come at once.
 _JITTER = 0.25
 
@@ -54,8 +59,9 @@ class RateLimits:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         # Of the address it takes the scheme alone, where it is given connections.
-        storage = RedisStorage("redis://", connection_pool=redis.connection_pool, key_prefix=prefix)
-        self._limiter = SlidingWindowCounterRateLimiter(storage)
+        self._storage = RedisStorage("redis://", connection_pool=redis.connection_pool, key_prefix=prefix)
+        self._limiter = SlidingWindowCounterRateLimiter(self._storage)
+        self._redis = redis
         self._requests = _per_minute(requests_per_minute, "requests")
         self._tokens = _per_minute(tokens_per_minute, "tokens")
         self._clock = clock
@@ -88,6 +94,7 @@ class RateLimits:
         """
         demands = self._demands(tokens)
         give_up_at = self._clock() + give_up_after_seconds
+        self._forget_unusable(demands, (provider, model))
         while (pause := self._take(demands, (provider, model))) is not None:
             left = give_up_at - self._clock()
             if pause > left:
@@ -100,6 +107,22 @@ class RateLimits:
         if self._tokens:
             demands.append(_Demand(self._tokens, min(tokens, self._tokens.amount)))
         return demands
+
+    def _forget_unusable(self, demands: list[_Demand], names: tuple[str, str]) -> None:
+        """Forget counters that are not counters, or that would never run out."""
+        for demand in demands:
+            try:
+                self._limiter.get_window_stats(demand.limit, *names)
+                usable = self._runs_out(demand, names)
+            except (ResponseError, ValueError):
+                usable = False
+            if not usable:
+                self._limiter.clear(demand.limit, *names)
+
+    def _runs_out(self, demand: _Demand, names: tuple[str, str]) -> bool:
+        counter = self._storage.prefixed_key(f"{{{demand.limit.key_for(*names)}}}")
+        left = int(self._redis.pttl(counter))
+        return left != _NO_END and left <= _MOST_KEPT_SECONDS * 1000
 
     def _take(self, demands: list[_Demand], names: tuple[str, str]) -> float | None:
         """Count a call in all limits, or say in how many seconds at the earliest to try again."""

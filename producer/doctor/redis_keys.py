@@ -1,0 +1,73 @@
+"""What Leafmark keeps in Redis: is each key of its type, and does every inbox get committed."""
+
+from collections.abc import Iterator
+
+from redis.exceptions import RedisError
+
+from checkpointing.errors import LeafmarkError, in_one_line
+from checkpointing.key_types import find_wrong_types
+from producer.doctor.check import Area, Check, Reporter
+from worker.registry import STAGES
+from worker.workshop import Workshop
+
+# A commit comes within a second of its completions, or within ten times as long as the last one took.
+MOST_INBOX_SECONDS = 60.0
+_MOST_NAMED = 5
+_report = Reporter(Area.REDIS)
+
+
+def examine_keys(workshop: Workshop) -> Iterator[Check]:
+    """Look at Leafmark's keys. Changes nothing. Nothing is reported where Redis does not answer."""
+    try:
+        yield from _check_types(workshop)
+        yield from _check_inboxes(workshop)
+    except (RedisError, OSError, LeafmarkError) as error:
+        yield _report.warning(
+            "keys",
+            f"Leafmark's keys cannot be looked at ({in_one_line(str(error))})",
+            "see to Redis and storage first",
+        )
+
+
+def _check_types(workshop: Workshop) -> Iterator[Check]:
+    keys = workshop.keys
+    types = keys.types_of_deployment
+    for stage in STAGES:
+        types |= keys.types_of_queue(stage)
+    for scan_id, stage in workshop.open_stages.all():
+        types |= keys.types_of_stage(scan_id, stage)
+        types |= {keys.commit(scan_id, stage): "string", keys.heal(scan_id, stage): "string"}
+    wrong = find_wrong_types(workshop.redis, types)
+    if not wrong:
+        yield _report.ok("key_types", "its keys are of the types that Leafmark gives them")
+        return
+    named = [f"{key} is a {kind} and not a {types[key]}" for key, kind in sorted(wrong.items())]
+    more = f", and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+    yield _report.problem(
+        "key_types",
+        f"{'; '.join(named[:_MOST_NAMED])}{more}",
+        "a running worker deletes such keys within seconds and goes on; where they come back, another program "
+        "writes there: give Leafmark a database of its own, or another LEAFMARK_KEY_PREFIX",
+    )
+
+
+def _check_inboxes(workshop: Workshop) -> Iterator[Check]:
+    seconds, micros = workshop.redis.time()
+    now_ms = seconds * 1000 + micros // 1000
+    late = []
+    for scan_id, stage in workshop.open_stages.all():
+        if stage not in STAGES or find_wrong_types(workshop.redis, {workshop.keys.inbox(scan_id, stage): "stream"}):
+            continue
+        inbox = workshop.inbox(scan_id, stage)
+        oldest = inbox.oldest_ms()
+        if oldest is not None and now_ms - oldest > MOST_INBOX_SECONDS * 1000:
+            late.append((scan_id, stage, len(inbox), (now_ms - oldest) // 1000))
+    for scan_id, stage, entries, waited in late[:_MOST_NAMED]:
+        results = "1 result waits" if entries == 1 else f"{entries} results wait"
+        yield _report.problem(
+            "inboxes",
+            f"{results} in the inbox of {scan_id}/{stage}, the oldest for {waited} s, and no worker commits them",
+            "start a worker (`celery -A worker worker`), or restart one that runs: it commits within seconds",
+        )
+    if not late:
+        yield _report.ok("inboxes", "every inbox of an open stage is committed in time")
