@@ -177,7 +177,7 @@ class Coordinator:
             return checkpoint.fail(entry) or paid
         if not self._outputs.holds(entry.page, entry.sha256):
             return None
-        return checkpoint.complete(entry.page, entry.record(), counts=spent is None) or paid
+        return checkpoint.complete(entry.page, entry.record(), entry.doubtful, counts=spent is None) or paid
 
     def _is_overtaken(self, pause: Pause) -> bool:
         """Whether a larger budget was set since a worker found that there was no room in the old one."""

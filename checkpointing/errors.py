@@ -20,6 +20,7 @@ EXIT_CODES = {
     10: "`producer verify` found differences",
     11: "a stage is paused: its budget is reached, or a provider refuses; it says what to do",
     12: "`producer doctor` found problems",
+    13: "with `--strict`: every page is complete, and the reading of some is doubtful",
     130: "interrupted; nothing is lost, repeat the command to go on",
 }
 """What each exit code of the commands and workers means. The tables in the README and the docs are made of this."""
@@ -102,6 +103,12 @@ class DoctorError(LeafmarkError):
     """`producer doctor` found problems: it has listed them, with what to do."""
 
     exit_code = 12
+
+
+class DoubtfulPagesError(LeafmarkError):
+    """Every page is complete, the reading of some is implausible, and `--strict` asks for an exit code then."""
+
+    exit_code = 13
 
 
 class NotConfirmedError(LeafmarkError):

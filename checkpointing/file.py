@@ -340,6 +340,7 @@ def _copy(checkpoint: Checkpoint) -> Checkpoint:
         "attempts": dict(checkpoint.attempts),
         "ledger": dict(checkpoint.ledger),
         "metadata": dict(checkpoint.metadata),
+        "doubtful_pages": list(checkpoint.doubtful_pages),
     }
     return checkpoint.model_copy(update=parts)
 

@@ -7,14 +7,14 @@ is lost does none either: the output it speaks of is on storage, and is adopted 
 from collections.abc import Iterable
 from typing import Any, NamedTuple, cast
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import ResponseError
 
 from checkpointing.key_types import TYPED, drop_wrong_types
 from checkpointing.keys import Keys, inbox_name
-from checkpointing.models import Completion, FailedPage, Pause
+from checkpointing.models import Completion, Doubt, Doubts, FailedPage, Pause
 from checkpointing.run_ids import run_in
 
 Entry = Completion | FailedPage | Pause
@@ -38,29 +38,30 @@ if redis.call('XLEN', stream) == 0 then redis.call('DEL', stream) end
 )
 # Beside the entry and not in it: an older coordinator overlooks that, and refuses an entry with more than it knows.
 _RUN = b"run"
+_DOUBTFUL = b"doubtful"
+_DOUBTS: TypeAdapter[tuple[Doubt, ...]] = TypeAdapter(Doubts)
 _MOST_RUNS = 32
-# KEYS: stream, set of inboxes. ARGV: field, entry, name of the inbox.
+# KEYS: stream, set of inboxes. ARGV: name of the inbox, fields and values of the entry.
 _PUT = (
     TYPED
     + """
-local stream, inboxes = KEYS[1], KEYS[2]
-local field, entry, name = unpack(ARGV)
+local stream, inboxes, name = KEYS[1], KEYS[2], ARGV[1]
 typed(stream, 'stream')
 typed(inboxes, 'set')
-redis.call('XADD', stream, '*', field, entry)
+redis.call('XADD', stream, '*', unpack(ARGV, 2))
 redis.call('SADD', inboxes, name)
 """
 )
-# KEYS: stream, set of inboxes, claim. ARGV: field, entry, run, name of the inbox, token of the claim.
+# KEYS: stream, set of inboxes, claim. ARGV: name of the inbox, token of the claim, fields and values of the entry.
 _HAND_OVER = (
     TYPED
     + """
 local stream, inboxes, claim = unpack(KEYS)
-local field, entry, run, name, token = unpack(ARGV)
+local name, token = ARGV[1], ARGV[2]
 typed(stream, 'stream')
 typed(inboxes, 'set')
 typed(claim, 'string')
-redis.call('XADD', stream, '*', field, entry, 'run', run)
+redis.call('XADD', stream, '*', unpack(ARGV, 3))
 redis.call('SADD', inboxes, name)
 if redis.call('GET', claim) == token then redis.call('DEL', claim) end
 """
@@ -122,7 +123,7 @@ class Inbox:
 
     def put(self, entry: Entry, pipeline: Pipeline) -> None:
         """Add an entry as part of a pipeline that the caller executes."""
-        arguments = [_field(entry), entry.model_dump_json(), self._name]
+        arguments = [self._name, *_flat(_fields(entry))]
         self._put(keys=[self._stream, self._index], args=arguments, client=pipeline)
 
     def hand_over(self, entry: Entry, claim_key: str, token: str, run: str = "") -> None:
@@ -132,7 +133,8 @@ class Inbox:
             RedisError: the broker failed; neither or both were done.
         """
         keys = [self._stream, self._index, claim_key]
-        self._hand_over(keys=keys, args=[_field(entry), entry.model_dump_json(), run, self._name, token])
+        fields = {**_fields(entry), _RUN: run.encode()}
+        self._hand_over(keys=keys, args=[self._name, token, *_flat(fields)])
 
     def read(self, limit: int) -> Batch:
         """The oldest entries, at most `limit` of them; they stay until removed."""
@@ -195,15 +197,34 @@ class Inbox:
             return []
 
 
-def _field(entry: Entry) -> bytes:
-    return _FIELDS[type(entry)]
+def _flat(fields: dict[Any, Any]) -> list[Any]:
+    return [part for pair in fields.items() for part in pair]
+
+
+def _fields(entry: Entry) -> dict[Any, Any]:
+    """Fields and values of the stream's entry; what an older coordinator does not know stands beside the rest."""
+    fields: dict[Any, Any] = {_FIELDS[type(entry)]: entry.model_dump_json()}
+    if isinstance(entry, Completion) and entry.doubtful:
+        fields[_DOUBTFUL] = _DOUBTS.dump_json(entry.doubtful)
+    return fields
 
 
 def _parse(fields: dict[bytes, bytes]) -> Entry | None:
     for model, name in _FIELDS.items():
         if name in fields:
             try:
-                return model.model_validate_json(fields[name])
+                entry: Entry = model.model_validate_json(fields[name])
             except ValidationError:
                 return None
+            return _with_doubts(entry, fields.get(_DOUBTFUL))
     return None
+
+
+def _with_doubts(entry: Entry, said: bytes | None) -> Entry:
+    """The entry with what stands beside it; doubts that do not parse lose no completion."""
+    if said is None or not isinstance(entry, Completion):
+        return entry
+    try:
+        return entry.model_copy(update={"doubtful": _DOUBTS.validate_json(said)})
+    except ValidationError:
+        return entry

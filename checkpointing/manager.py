@@ -140,7 +140,7 @@ class CheckpointManager:
         with self.file.exclusive() as checkpoint:
             if not self.outputs.holds(page, verdict.sha256 or ""):
                 raise self._not_complete(page, "its output was changed meanwhile")
-            if checkpoint.complete(page, record):
+            if checkpoint.complete(page, record, verdict.doubtful):
                 self.file.save(checkpoint)
 
     def mark_stage_complete(self, metadata: dict[str, Any] | None = None) -> None:

@@ -6,6 +6,7 @@ each completed page: the hash of the output that was checked, and what it cost.
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -113,6 +114,29 @@ def cost_of(records: Iterable[PageRecord], total_usd: float) -> float:
     return max(known, total_usd) if None in costs else known
 
 
+class Doubt(BaseModel):
+    """Why the reading of a complete page is implausible."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")] = Field(
+        description="Stable name of the reason: `low_confidence`."
+    )
+    message: Words = Field(description="The reason in words, with the figures.")
+
+
+Doubts = Annotated[tuple[Doubt, ...], Field(max_length=16)]
+
+
+class DoubtfulPage(BaseModel):
+    """A complete page that a person should look at, because its reading is implausible. It is not a failure."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    page: PageNumber
+    reasons: Annotated[tuple[Doubt, ...], Field(min_length=1, max_length=16)]
+
+
 class Completion(BaseModel):
     """What a worker hands over once a page's output is safe on shared storage."""
 
@@ -129,6 +153,9 @@ class Completion(BaseModel):
     made_from: str = ""
     ledger_micro: NonNegativeInt | None = None
     """What the page has cost by the stage's ledger, in micro-dollars; None for a stage that has none."""
+    doubtful: Annotated[Doubts, Field(exclude=True)] = ()
+    """Why its reading is implausible. Handed over beside the entry (`checkpointing.inbox`): an older coordinator
+    refuses an entry with more fields than it knows."""
 
     def record(self) -> PageRecord:
         """The same as evidence for the checkpoint."""
@@ -184,6 +211,8 @@ class Checkpoint(BaseModel):
     completed_at: Moment | None = None
     failed_at: Moment | None = None
     failed_pages: list[FailedPage] = []
+    doubtful_pages: list[DoubtfulPage] = []
+    """Complete pages whose reading is implausible, in order, with the reasons. None of them is a failure."""
     ledger: dict[PositiveInt, NonNegativeInt] = {}
     """What each page has cost by the stage's ledger, in micro-dollars: answers that were no use are in it."""
     attempts: dict[PositiveInt, PositiveInt] = {}
@@ -199,6 +228,8 @@ class Checkpoint(BaseModel):
         if "listed" in self.model_fields_set and self.listed != list(self.pages):
             self.pages = {page: self.pages.get(page, PageRecord()) for page in self.listed}
         self.listed = []
+        in_order = sorted(self.doubtful_pages, key=lambda each: each.page)
+        self.doubtful_pages = [each for each in in_order if each.page in self.pages]
         return self
 
     @model_validator(mode="after")
@@ -288,28 +319,53 @@ class Checkpoint(BaseModel):
         self.error = _encodable(reason)
         return True
 
-    def complete(self, page: int, record: PageRecord, *, counts: bool = True) -> bool:
+    def complete(
+        self, page: int, record: PageRecord, doubts: tuple[Doubt, ...] = (), *, counts: bool = True
+    ) -> bool:
         """Take a page as complete; its cost counts once however often it is said.
 
         Args:
             page: which.
             record: the evidence.
+            doubts: why its reading is implausible; none where it is not.
             counts: whether its cost is added to the total; not where the ledger tells that.
 
         Returns:
             Whether that changed anything.
         """
         known = self.pages.get(page)
-        if known is not None and known.sha256 == record.sha256:
+        is_new = known is None or known.sha256 != record.sha256
+        # The same bytes under an older worker's entry, which knows of no doubts, stay in doubt.
+        marked = (is_new or bool(doubts)) and self.doubt(page, doubts)
+        if known is not None and not is_new:
             # An output that was adopted before its completion came: only now is it told what it cost.
             cost_is_news = known.cost_usd is None and record.cost_usd is not None
             if not cost_is_news:
-                return False
+                return marked
         self.pages[page] = record
         self.release({page})
         if counts:
             self.add_cost(record.cost_usd or 0.0)
         return True
+
+    def doubt(self, page: int, reasons: tuple[Doubt, ...]) -> bool:
+        """Record why the reading of a complete page is implausible; without reasons the page is not in doubt.
+
+        Returns:
+            Whether that changed anything.
+        """
+        at = bisect_left(self.doubtful_pages, page, key=lambda each: each.page)
+        known = self.doubtful_pages[at : at + 1]
+        if not known or known[0].page != page:
+            known = []
+        now_known = [DoubtfulPage(page=page, reasons=reasons)] if reasons else []
+        self.doubtful_pages[at : at + len(known)] = now_known
+        return known != now_known
+
+    def keep_pages(self, records: Mapping[int, PageRecord]) -> None:
+        """Take exactly these pages as complete, with their evidence; doubts about others are forgotten."""
+        self.pages = dict(records)
+        self.doubtful_pages = [each for each in self.doubtful_pages if each.page in self.pages]
 
     def fail(self, failed: FailedPage) -> bool:
         """Put a page in quarantine, unless it is complete.
@@ -332,7 +388,7 @@ class Checkpoint(BaseModel):
 
     def forget(self, pages: AbstractSet[int]) -> None:
         """Take pages as never done. Their cost stays: money spent stays spent."""
-        self.pages = {page: record for page, record in self.pages.items() if page not in pages}
+        self.keep_pages({page: record for page, record in self.pages.items() if page not in pages})
         self.release(pages)
 
     def note_attempts(self, begun: dict[int, int]) -> bool:
@@ -417,13 +473,14 @@ class Checkpoint(BaseModel):
             raise InvariantError(f"{self.scan_id}/{self.stage}: pages {sorted(both)[:5]} are complete and given up")
 
     def summary(self) -> str:
-        """Where it stands, in words: `443 of 447 pages complete, 4 quarantined`."""
+        """Where it stands, in words: `443 of 447 pages complete, 12 doubtful, 4 quarantined`."""
         words = f"{len(self.pages)} of {self.total_pages} pages complete"
-        return f"{words}, {len(self.failed_pages)} quarantined" if self.failed_pages else words
+        doubtful = f", {len(self.doubtful_pages)} doubtful" if self.doubtful_pages else ""
+        return f"{words}{doubtful}" + (f", {len(self.failed_pages)} quarantined" if self.failed_pages else "")
 
     def start_over(self) -> None:
         """Forget what is complete and what failed. The cost stays: money spent stays spent."""
-        self.pages = {}
+        self.keep_pages({})
         self.failed_pages = []
         self.attempts = {}
         self.requested = []

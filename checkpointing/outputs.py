@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from checkpointing.atomic import make_folder, remove_orphans, sync_folder, write_durably
 from checkpointing.errors import PageOutputError, in_one_line
-from checkpointing.models import PageRecord
+from checkpointing.models import Doubt, PageRecord
 from checkpointing.regular_files import open_regular
 
 _NAME = re.compile(r"page_(\d{4,})\.json")
@@ -48,12 +48,15 @@ class Verdict:
         sha256: of the bytes on storage; None where they could not be read.
         problem: None for a valid output.
         detail: the problem in words.
+        doubtful: why its reading is implausible, as the output itself says; empty where the bytes are those of the
+            record and were not read again.
     """
 
     page: int
     sha256: str | None = None
     problem: Problem | None = None
     detail: str = ""
+    doubtful: tuple[Doubt, ...] = ()
 
     @property
     def valid(self) -> bool:
@@ -291,26 +294,26 @@ class OutputFolder:
         accepted = record.sha256 if record is not None else None
         if record is not None and (accepted, record.schema_version) == (sha256, self.schema.version):
             return Verdict(page, sha256), raw
-        problem, detail = self._fault(page, raw)
-        if problem is None and accepted not in {None, sha256}:
-            problem, detail = Problem.CHANGED, "its content changed since it was checked"
-        return Verdict(page, sha256, problem, detail), raw
+        verdict = self._judge(page, raw, sha256)
+        if verdict.valid and accepted not in {None, sha256}:
+            verdict = Verdict(page, sha256, Problem.CHANGED, "its content changed since it was checked")
+        return verdict, raw
 
     def _insist(self, page: int, raw: bytes) -> None:
-        problem, detail = self._fault(page, raw)
-        if problem is not None:
-            raise ValueError(f"the output of page {page} is {problem}: {detail}")
+        verdict = self._judge(page, raw)
+        if not verdict.valid:
+            raise ValueError(f"the output of page {page} is {verdict.problem}: {verdict.detail}")
 
-    def _fault(self, page: int, raw: bytes) -> tuple[Problem | None, str]:
-        """What is wrong with these bytes as the output of a page."""
+    def _judge(self, page: int, raw: bytes, sha256: str | None = None) -> Verdict:
+        """Whether these bytes are a valid output of a page."""
         try:
             parsed = self.schema.parse(raw)
         except Exception as error:  # noqa: BLE001  # whatever a schema raises, it does not accept the output
-            return _unreadable_or_invalid(raw, error)
+            return Verdict(page, sha256, *_unreadable_or_invalid(raw, error))
         says = _page_number(parsed, page)
         if says != page:
-            return Problem.INVALID, f"it says that it is page {says}"
-        return None, ""
+            return Verdict(page, sha256, Problem.INVALID, f"it says that it is page {says}")
+        return Verdict(page, sha256, doubtful=_doubts_in(parsed))
 
 
 def _name_of(page: int) -> str:
@@ -323,6 +326,12 @@ def _unreadable_or_invalid(raw: bytes, error: Exception) -> tuple[Problem, str]:
     except (ValueError, RecursionError):
         return Problem.UNREADABLE, "it is not whole JSON"
     return Problem.INVALID, in_one_line(str(error), 200) or type(error).__name__
+
+
+def _doubts_in(parsed: Any) -> tuple[Doubt, ...]:
+    """What an output says against its own reading; another schema may use the name for another thing."""
+    found = getattr(parsed, "doubtful", ())
+    return tuple(each for each in found if isinstance(each, Doubt)) if isinstance(found, tuple) else ()
 
 
 def _page_number(parsed: Any, default: int) -> Any:

@@ -3,7 +3,7 @@
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
-from checkpointing.models import Checkpoint, PageRecord, now
+from checkpointing.models import Checkpoint, Doubt, PageRecord, now
 from checkpointing.outputs import OutputFolder, Problem, Verdict
 
 
@@ -17,6 +17,7 @@ class Findings:
         valid: pages that were complete and are borne out.
         adopted: pages with a valid output that the checkpoint did not name.
         faults: pages whose output does not count, with why. A page that was never done is not among them.
+        doubts: of the outputs that were read anew, why the reading is implausible; empty where it is not.
     """
 
     total_pages: int
@@ -24,6 +25,7 @@ class Findings:
     valid: set[int] = field(default_factory=set)
     adopted: set[int] = field(default_factory=set)
     faults: dict[int, Verdict] = field(default_factory=dict)
+    doubts: dict[int, tuple[Doubt, ...]] = field(default_factory=dict)
 
     @property
     def complete(self) -> AbstractSet[int]:
@@ -59,7 +61,9 @@ def bring_in_line(
         verdict = outputs.check(page, record)
         if not verdict.valid:
             findings.faults[page] = verdict
-        elif record is None:
+            continue
+        findings.doubts[page] = verdict.doubtful
+        if record is None:
             findings.adopted.add(page)
             findings.records[page] = _adopted(verdict, outputs)
         else:
@@ -73,7 +77,9 @@ def bring_in_line(
     # What is missing may have been set aside by a resume that failed before it was durable.
     if findings.faults or findings.adopted:
         outputs.sync()
-    checkpoint.pages = dict(findings.records)
+    checkpoint.keep_pages(findings.records)
+    for page, reasons in findings.doubts.items():
+        checkpoint.doubt(page, reasons)
     checkpoint.release(findings.complete)
     checkpoint.total_pages = total_pages
     return findings

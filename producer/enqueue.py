@@ -294,6 +294,7 @@ def _describe(
         status=checkpoint.status,
         set_aside=set_aside,
         attempts=dict(checkpoint.attempts),
+        doubtful=[each for each in checkpoint.doubtful_pages if each.page in complete],
         stale=stale.pages,
         stale_are=_what_becomes_of_stale(request),
         refresh_cost_usd=stale.cost_usd,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from checkpointing.errors import InputError, UnknownNameError
 from checkpointing.manager import check_page_range
-from checkpointing.models import FailedPage, Status
+from checkpointing.models import DoubtfulPage, FailedPage, Status
 from checkpointing.outputs import Verdict
 from checkpointing.run_ids import new_run
 
@@ -95,6 +95,7 @@ class Plan:
         cost_saved_usd: what the complete pages have cost and need not cost again.
         total_cost_usd: what the stage has cost over all runs.
         status: of the stage, after this.
+        doubtful: complete pages whose reading is implausible, with the reasons.
         set_aside: name of a checkpoint file that could not be used and was replaced; None without one.
         attempts: those that remaining pages have used up already.
         stale: wanted pages that were complete and are not made from what is there now, with why.
@@ -121,3 +122,4 @@ class Plan:
     refresh_cost_usd: float = 0.0
     enqueued: list[int] = field(default_factory=list)
     waiting: list[int] = field(default_factory=list)
+    doubtful: list[DoubtfulPage] = field(default_factory=list)

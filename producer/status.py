@@ -2,14 +2,14 @@
 
 import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from checkpointing.errors import CheckpointError, InputError, LeafmarkError, UnknownNameError
-from checkpointing.models import Checkpoint, Status, now
+from checkpointing.models import Checkpoint, DoubtfulPage, Status, now
 from checkpointing.storage_errors import storage_error
 from producer.dearer import excess_usd, surprises_of
 from worker.registry import STAGES
@@ -35,6 +35,8 @@ class StageStatus:
         error: why it failed, in words.
         dearer_calls: calls of a model that cost more than was reserved for them: its known price is wrong.
         dearer_usd: what they cost beyond that, in USD.
+        doubtful: how many complete pages have an implausible reading.
+        doubtful_pages: these, each with page and reasons.
     """
 
     status: str
@@ -52,6 +54,8 @@ class StageStatus:
     completed_at: datetime | None = None
     dearer_calls: int = 0
     dearer_usd: float = 0.0
+    doubtful: int = 0
+    doubtful_pages: list[DoubtfulPage] = field(default_factory=list)
 
 
 _STAGE_FORM = TypeAdapter(StageStatus)
@@ -160,4 +164,6 @@ def _stage_status(workshop: Workshop, metadata: ScanMetadata, stage: str) -> Sta
         completed_at=checkpoint.completed_at,
         dearer_calls=len(surprises),
         dearer_usd=excess_usd(surprises),
+        doubtful=len(checkpoint.doubtful_pages),
+        doubtful_pages=checkpoint.doubtful_pages,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from checkpointing.models import Checkpoint
 from checkpointing.money import add_usd, dollars
 from checkpointing.outputs import OutputFolder
+from producer.doubts import doubt_lines
 
 _EXCERPT_LINES = 4
 _RUNNING_TEXT_CHARACTERS = 30
@@ -27,7 +28,7 @@ class Ended:
 
 
 def summarise(stages: Sequence[Ended], seconds: float) -> list[str]:
-    """Pages done, speed, cost, where the outputs are, and a few lines of the text as the last stage has it.
+    """Pages done, doubtful pages, speed, cost, where the outputs are, and some text as the last stage has it.
 
     Args:
         stages: in pipeline order; at least one.
@@ -38,11 +39,18 @@ def summarise(stages: Sequence[Ended], seconds: float) -> list[str]:
     cost = add_usd(*(stage.checkpoint.total_cost_usd for stage in stages))
     excerpts = (_excerpt(stage.checkpoint, stage.outputs) for stage in reversed(stages))
     return [
-        *(f"{stage.checkpoint.scan_id}/{stage.checkpoint.stage}: {_stands(stage)}" for stage in stages),
+        *(line for stage in stages for line in _lines_of(stage)),
         f"This run: {speed}; cost over all runs: {dollars(cost)}",
         *(f"Outputs: {stage.outputs.path}" for stage in stages),
         *(f"  | {line}" for line in next(filter(None, excerpts), [])),
     ]
+
+
+def _lines_of(stage: Ended) -> Iterator[str]:
+    label = f"{stage.checkpoint.scan_id}/{stage.checkpoint.stage}"
+    yield f"{label}: {_stands(stage)}"
+    for line in doubt_lines(stage.checkpoint.doubtful_pages):
+        yield f"{label}: {line}"
 
 
 def _stands(stage: Ended) -> str:

@@ -14,6 +14,7 @@ from rich.text import Text
 from checkpointing.errors import in_one_line
 from checkpointing.money import dollars
 from producer.dearer import dearer_line
+from producer.doubts import doubt_lines
 from producer.pages import show_pages
 from producer.request import StaleAre
 
@@ -46,6 +47,8 @@ def say_plan(console: Console, plan: Plan) -> None:
         console.print(f"Page {failed.page} is in quarantine: {failed.message}")
     if plan.quarantined:
         console.print(f"`producer retry {plan.scan_id} --stage {plan.stage}` tries quarantined pages again.")
+    for line in doubt_lines(plan.doubtful):
+        console.print(f"{plan.scan_id}/{plan.stage}: {line}")
     if plan.stale:
         console.print(_stale_line(plan.stale, plan.refresh_cost_usd, _STALE_THEN[plan.stale_are]))
     if plan.skipped and plan.remaining:
@@ -86,6 +89,7 @@ def plan_json(plan: Plan, *, dry_run: bool) -> dict[str, Any]:
             for page, verdict in plan.requeued.items()
         ],
         "quarantined": [failed.model_dump(mode="json") for failed in plan.quarantined],
+        "doubtful": [doubtful.model_dump(mode="json") for doubtful in plan.doubtful],
         "stale": [{"page": page, "reason": why.words()} for page, why in plan.stale.items()],
         "refresh_cost_usd": plan.refresh_cost_usd,
         "cost_saved_usd": plan.cost_saved_usd,
@@ -186,7 +190,7 @@ def status_table(scans: list[ScanStatus]) -> Table:
 
 
 def say_failures(console: Console, scans: list[ScanStatus]) -> None:
-    """Each quarantined page and each stage's error, a line each."""
+    """Each quarantined page, each stage's error, and which pages are doubtful, a line each."""
     for scan in scans:
         for name, stage in scan.stages.items():
             if stage.error:
@@ -196,6 +200,8 @@ def say_failures(console: Console, scans: list[ScanStatus]) -> None:
             for failed in stage.failed_pages:
                 how = f"{failed['kind']}, {failed['attempts']} attempts"
                 console.print(f"  page {failed['page']}: {failed['message']} ({how})")
+            for line in doubt_lines(stage.doubtful_pages):
+                console.print(f"{scan.metadata.scan_id}/{name}: {line}")
 
 
 def _cells(stage: StageStatus) -> list[Text | str]:

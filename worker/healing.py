@@ -216,6 +216,7 @@ class Healer:
                     worker="adopted",
                     made_from=made_from_of(outputs, verdict.page),
                     ledger_micro=self._workshop.spent_on(scan_id, stage, verdict.page),
+                    doubtful=verdict.doubtful,
                 )
                 inbox.put(completion, pipeline)
                 adopted.append(verdict.page)

@@ -26,7 +26,7 @@ from checkpointing.errors import (
 )
 from checkpointing.identity import process_name
 from checkpointing.inbox import Entry
-from checkpointing.models import Completion, FailedPage, Pause
+from checkpointing.models import Completion, Doubt, FailedPage, Pause
 from checkpointing.money import usd
 from checkpointing.outputs import OutputFolder
 from checkpointing.run_ids import trace_id_of
@@ -146,7 +146,8 @@ class _Attempt:
         # Whoever saved it may have died before its name was on disk.
         self._outputs.sync()
         self._claim.uncount_attempt()
-        self._hand_over(self._completion(verdict.sha256, made_from_of(self._outputs, self._page)))
+        made_from = made_from_of(self._outputs, self._page)
+        self._hand_over(self._completion(verdict.sha256, made_from, verdict.doubtful))
         self._log.info("already complete")
         return Outcome.ALREADY_COMPLETE
 
@@ -180,9 +181,14 @@ class _Attempt:
         except Exception as error:  # noqa: BLE001  # whatever a stage raises is that page's trouble, not ours
             return self._try_again(*self._kind_and_message(error))
         seconds = round(time.monotonic() - started, 3)
-        self._hand_over(self._completion(sha256, made_from.digest(), seconds))
-        self._log.info("page complete", seconds=seconds, attempt=self._claim.attempt)
+        self._hand_over(self._completion(sha256, made_from.digest(), output.doubtful, seconds))
+        self._note_completion(seconds, output.doubtful)
         return Outcome.COMPLETE
+
+    def _note_completion(self, seconds: float, doubtful: tuple[Doubt, ...]) -> None:
+        self._log.info("page complete", seconds=seconds, attempt=self._claim.attempt)
+        for doubt in doubtful:
+            self._log.warning("page doubtful", kind=doubt.kind, reason=doubt.message)
 
     def _drop(self, why: str) -> Outcome:
         """Leave the page to the worker that has it by now."""
@@ -243,7 +249,9 @@ class _Attempt:
         self._tell(str(reason))
         return Outcome.PAUSED
 
-    def _completion(self, sha256: str, made_from: str, seconds: float | None = None) -> Completion:
+    def _completion(
+        self, sha256: str, made_from: str, doubtful: tuple[Doubt, ...], seconds: float | None = None
+    ) -> Completion:
         spent = self._spent()
         # A page of a stage that pays for nothing has cost nothing; of one done by somebody else we do not know.
         unpaid = None if seconds is None else 0.0
@@ -257,6 +265,7 @@ class _Attempt:
             worker=process_name(),
             made_from=made_from,
             ledger_micro=spent,
+            doubtful=doubtful,
         )
 
     def _spent(self) -> int | None:

@@ -9,7 +9,7 @@ import typer
 
 from producer import words
 from producer.commands import options
-from producer.commands.options import AllowUnpriced, AsJson, Budget, ScanId, Stage, Through, Wait
+from producer.commands.options import AllowUnpriced, AsJson, Budget, ScanId, Stage, Strict, Through, Wait
 from producer.commands.waiting import INTERRUPTED, wait_for
 from producer.console import notes, print_json, results
 from producer.progress import counting_on
@@ -45,6 +45,7 @@ def enqueue_command(
     allow_unpriced: AllowUnpriced = False,
     as_json: AsJson = False,
     wait: Wait = False,
+    strict: Strict = False,
 ) -> None:
     """Enqueue the pages that still need work. Safe to repeat: it does only what is left.
 
@@ -73,11 +74,17 @@ def enqueue_command(
     requests = requests_through(workshop, first, through)
     if not dry_run:
         set_budget(workshop, scan_id, None if budget is None else Decimal(str(budget)))
-    carry_out(workshop, requests, as_json=as_json, wait=wait, dry_run=dry_run)
+    carry_out(workshop, requests, as_json=as_json, wait=wait, dry_run=dry_run, strict=strict)
 
 
 def carry_out(
-    workshop: Workshop, requests: list[Request], *, as_json: bool, wait: bool, dry_run: bool = False
+    workshop: Workshop,
+    requests: list[Request],
+    *,
+    as_json: bool,
+    wait: bool,
+    dry_run: bool = False,
+    strict: bool = False,
 ) -> None:
     """Enqueue what requests need, say what came of it, and wait for its end if that is wished."""
     from producer.enqueue import plan_all
@@ -95,7 +102,7 @@ def carry_out(
             for line in describe(forecasts[made.stage]) if made.stage in forecasts else []:
                 results.print(f"  {line}")
     if wait and not dry_run:
-        wait_for(workshop, plans)
+        wait_for(workshop, plans, strict=strict)
 
 
 def _forecasts(workshop: Workshop, plans: list[Plan]) -> dict[str, Forecast]:

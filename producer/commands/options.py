@@ -37,6 +37,12 @@ AllowUnpriced = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Show progress until the stage ends.")]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict", help="End with exit code 13 where every page is complete and the reading of some is doubtful."
+    ),
+]
 Title = Annotated[str | None, typer.Option(help="Title of the book; default the source's name.")]
 NewScanId = Annotated[str | None, typer.Option("--scan-id", help="Id for the scan; default made from the name.")]
 Password = Annotated[str | None, typer.Option(help="Password of an encrypted PDF.")]

@@ -11,7 +11,7 @@ from checkpointing.models import FailedPage
 from producer import words
 from producer.commands import options
 from producer.commands.enqueue import carry_out
-from producer.commands.options import AsJson, ScanId, Stage, Wait
+from producer.commands.options import AsJson, ScanId, Stage, Strict, Wait
 from producer.console import print_json, results
 from producer.pages import parse_pages
 from producer.request import Request
@@ -26,6 +26,7 @@ def retry_command(
     reason: Annotated[str | None, typer.Option(metavar="KIND", help="Only those given up on for this.")] = None,
     as_json: AsJson = False,
     wait: Wait = False,
+    strict: Strict = False,
 ) -> None:
     """Give quarantined pages new attempts.
 
@@ -40,7 +41,7 @@ def retry_command(
     request = Request(scan_id, stage, release=named)
     chosen = _of_kind(whole_book.quarantined, reason).intersection(request.pages(whole_book.total_pages))
     if chosen:
-        carry_out(workshop, [replace(request, release=chosen)], as_json=as_json, wait=wait)
+        carry_out(workshop, [replace(request, release=chosen)], as_json=as_json, wait=wait, strict=strict)
     elif as_json:
         print_json(words.plan_json(replace(whole_book, wanted=[], skipped=0, remaining=[]), dry_run=False))
     else:

@@ -14,14 +14,15 @@ from checkpointing.models import Checkpoint, Status
 from producer import completion, words
 from producer.commands import options
 from producer.commands.ingest import say_ingested
-from producer.commands.options import AllowUnpriced, Budget, NewScanId, Password, Stage, Through, Title
+from producer.commands.options import AllowUnpriced, Budget, NewScanId, Password, Stage, Strict, Through, Title
 from producer.commands.waiting import INTERRUPTED, follow_plans, insist_on_success
 from producer.console import notes, results
 from producer.dearer import dearer_line, excess_usd, surprises_of
+from producer.doubts import doubt_lines
 from producer.enqueue import enqueue, plan, requests_through
 from producer.ingest import ingest
 from producer.paying import insist_on_means, set_budget
-from producer.request import Request
+from producer.request import Plan, Request
 from producer.run import Backstage, ParentWatch, announce_broker, interruptible, only_run
 from producer.summary import Ended, summarise
 from worker import flow
@@ -49,6 +50,7 @@ def run_command(
     scan_id: NewScanId = None,
     title: Title = None,
     password: Password = None,
+    strict: Strict = False,
 ) -> None:
     """Do a whole book on this machine, with nothing to install or start. Run it again to resume.
 
@@ -69,15 +71,26 @@ def run_command(
             set_budget(workshop, found_id, None if budget is None else Decimal(str(budget)))
             plans = [plan(workshop, request) for request in requests]
             if all(found.status is Status.COMPLETED and not found.remaining for found in plans):
-                for found in plans:
-                    results.print(words.plan_result(found, dry_run=False))
+                _say_nothing_to_do(plans)
+                insist_on_success([_checkpoint(workshop, request) for request in requests], strict=strict)
                 return
             with only_run(settings.root):
                 checkpoints = _run(settings, requests, workers)
     except KeyboardInterrupt:
         notes.print(f"Stopped{_how_far(settings, requests)}. To go on: {again}")
         raise typer.Exit(INTERRUPTED) from None
-    insist_on_success(checkpoints)
+    insist_on_success(checkpoints, strict=strict)
+
+
+def _say_nothing_to_do(plans: list[Plan]) -> None:
+    for found in plans:
+        results.print(words.plan_result(found, dry_run=False))
+        for line in doubt_lines(found.doubtful):
+            results.print(f"{found.scan_id}/{found.stage}: {line}")
+
+
+def _checkpoint(workshop: Workshop, request: Request) -> Checkpoint:
+    return workshop.checkpoint_file(request.scan_id, request.stage).read_or_salvage()[0]
 
 
 def _stages(workshop: Workshop, first: str, last: str | None) -> list[str]:

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import typer
 
-from checkpointing.errors import StageFailedError, StagePausedError
+from checkpointing.errors import DoubtfulPagesError, StageFailedError, StagePausedError
 from checkpointing.models import Checkpoint, Status
 from producer.console import notes
+from producer.doubts import doubt_lines
 from producer.follow import PlainLines, follow
 from producer.request import Plan
 from producer.run import interruptible
@@ -19,10 +20,16 @@ INTERRUPTED = 130
 GOES_ON = "Ctrl-C ends this view; the workers go on."
 
 
-def wait_for(workshop: Workshop, plans: list[Plan]) -> None:
+def wait_for(workshop: Workshop, plans: list[Plan], *, strict: bool = False) -> None:
     """Show progress until the pages of some plans are settled.
 
+    Args:
+        workshop: the deployment.
+        plans: in pipeline order.
+        strict: whether doubtful pages are an error.
+
     Raises:
+        DoubtfulPagesError: with `strict`, the reading of complete pages is implausible.
         StageFailedError: a stage ended with pages in quarantine.
         StagePausedError: a stage waits for a person.
         typer.Exit: the person who watched has seen enough.
@@ -36,7 +43,10 @@ def wait_for(workshop: Workshop, plans: list[Plan]) -> None:
         again = f"producer enqueue {plans[0].scan_id} --stage {plans[0].stage} --through {plans[-1].stage} --wait"
         notes.print(f"Stopped watching; the workers go on. To watch again: {again}")
         raise typer.Exit(INTERRUPTED) from None
-    insist_on_success(checkpoints)
+    for checkpoint in checkpoints:
+        for line in doubt_lines(checkpoint.doubtful_pages):
+            notes.print(f"{checkpoint.scan_id}/{checkpoint.stage}: {line}")
+    insist_on_success(checkpoints, strict=strict)
 
 
 def follow_plans(
@@ -67,10 +77,13 @@ def follow_plans(
     return checkpoints
 
 
-def insist_on_success(checkpoints: list[Checkpoint]) -> None:
+def insist_on_success(checkpoints: list[Checkpoint], *, strict: bool = False) -> None:
     """End with the exit code of a stage that is paused, or else of the first that failed, if there is one.
 
+    A doubtful page is complete and no failure, so scripts go on after it; `strict` is for those that must not.
+
     Raises:
+        DoubtfulPagesError: with `strict`, nothing failed, and the reading of complete pages is implausible.
         StageFailedError: one failed.
         StagePausedError: one is paused.
     """
@@ -83,3 +96,9 @@ def insist_on_success(checkpoints: list[Checkpoint]) -> None:
                 f"{checkpoint.scan_id}/{checkpoint.stage}: {checkpoint.error}; "
                 f"`producer status {checkpoint.scan_id}` gives the reasons"
             )
+    doubts = [
+        f"{each.scan_id}/{each.stage}: {line}" for each in checkpoints for line in doubt_lines(each.doubtful_pages)
+    ]
+    if strict and doubts:
+        report = f"producer report {checkpoints[0].scan_id}"
+        raise DoubtfulPagesError(f"{'; '.join(doubts)}; `{report}` shows these pages beside their text")

@@ -55,6 +55,8 @@ class StageReport:
         seconds: that the stage worked on its pages, as far as is known.
         moments: when pages were completed, in order.
         asks_model: whether it costs money.
+        doubtful: how many complete pages have an implausible reading.
+        doubts: which ones and why, in words, a line for each reason.
     """
 
     name: str
@@ -69,6 +71,8 @@ class StageReport:
     moments: tuple[datetime, ...]
     calls: Calls
     asks_model: bool
+    doubtful: int = 0
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,11 @@ class BookReport:
     def problems(self) -> tuple[Problem, ...]:
         """Everything wrong with any output."""
         return tuple(problem for page in self.pages for problem in page.problems)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Which pages have an implausible reading and why, in words, of all stages."""
+        return tuple(f"{stage.name}: {line}" for stage in self.stages for line in stage.doubts)
 
     @property
     def to_review(self) -> tuple[PageReport, ...]:

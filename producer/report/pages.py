@@ -38,13 +38,20 @@ def page_report(begun: Sequence[Begun], page: int, cost_usd: float, *, with_text
         confidence=_confidence(read.regions) if read else None,
         edits=len(edits) if revised else None,
         listed=edits[:MOST_EDITS] if with_text else (),
-        reasons=revised.reasons if revised else (),
+        reasons=_reasons(found, revised),
         regions=regions,
         corrected_by=reviser,
         problems=tuple(Problem(page, name, each.problem) for name, each in found.items() if each.problem),
         blank=bool(read and read.blank),
         cut=cut,
     )
+
+
+def _reasons(found: Mapping[str, Read], revised: RevisedPage | None) -> tuple[str, ...]:
+    """Why a person should look at the page: what a model could not settle, and what makes a reading implausible."""
+    doubts = (doubt for each in found.values() if each.output is not None for doubt in each.output.doubtful)
+    said = (*(revised.reasons if revised else ()), *(doubt.message for doubt in doubts))
+    return tuple(dict.fromkeys(said))
 
 
 def _latest(found: dict[str, Read], kind: type[Output]) -> tuple[str | None, Output | None]:

@@ -5,6 +5,7 @@ from collections import Counter
 from checkpointing.ledger import Ledger, State
 from checkpointing.models import Checkpoint
 from checkpointing.money import add_usd, usd
+from producer.doubts import doubt_lines
 from producer.report.model import Calls, StageReport
 from producer.snapshot import Snapshot
 from worker.stages.base import AsksModel, Stage
@@ -38,6 +39,8 @@ def stage_report(stage: Stage, snapshot: Snapshot, ledger: Ledger, total_pages: 
         moments=tuple(sorted(record.completed_at for record in records if record.completed_at is not None)),
         calls=calls,
         asks_model=isinstance(stage, AsksModel),
+        doubtful=len(checkpoint.doubtful_pages),
+        doubts=tuple(doubt_lines(checkpoint.doubtful_pages)),
     )
 
 

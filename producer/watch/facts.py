@@ -18,6 +18,8 @@ class StageFacts:
         pages_per_second: lately; None where nothing can be said yet.
         error: why it failed or waits for a person, in words.
         under_way: whether pages that were asked for are still to come.
+        doubtful: how many complete pages have an implausible reading.
+        doubts: which ones and why, in words, a line for each reason.
     """
 
     scan_id: str
@@ -35,6 +37,8 @@ class StageFacts:
     pages_per_second: float | None = None
     error: str = ""
     under_way: bool = False
+    doubtful: int = 0
+    doubts: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -54,9 +58,10 @@ class StageFacts:
 
     @property
     def summary(self) -> str:
-        """`443 of 447 pages complete, 4 quarantined`."""
+        """`443 of 447 pages complete, 12 doubtful, 4 quarantined`."""
         words = f"{self.completed} of {self.total_pages} pages complete"
-        return f"{words}, {self.quarantined} quarantined" if self.quarantined else words
+        doubtful = f", {self.doubtful} doubtful" if self.doubtful else ""
+        return f"{words}{doubtful}" + (f", {self.quarantined} quarantined" if self.quarantined else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from checkpointing.errors import CheckpointError, LeafmarkError
 from checkpointing.models import Checkpoint, Status
+from producer.doubts import doubt_lines
 from producer.status import latest_moments, rate_of
 from producer.watch.facts import StageFacts
 from producer.watch.page_states import PageState, page_states, with_in_flight
@@ -95,6 +96,8 @@ class StageWatch:
             cost_usd=checkpoint.total_cost_usd,
             error=checkpoint.error or "",
             under_way=checkpoint.status is Status.IN_PROGRESS and waiting > 0,
+            doubtful=len(checkpoint.doubtful_pages),
+            doubts=tuple(doubt_lines(checkpoint.doubtful_pages)),
         )
         return _Known(facts, latest_moments(checkpoint))
 

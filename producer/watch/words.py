@@ -44,13 +44,13 @@ def in_flight(stage: StageFacts) -> str:
 
 
 def trouble(stage: StageFacts) -> list[str]:
-    """What a person should know, a line each: why it does not go on, and what is in quarantine."""
+    """What a person should know, a line each: why it does not go on, what is in quarantine, what is doubtful."""
     lines = []
     if stage.error and stage.status in {"paused", "unreadable"}:
         lines.append(f"{stage.status}: {stage.error}")
     if stage.quarantined:
         lines.append(f"{stage.quarantined} quarantined, last {stage.latest}")
-    return lines
+    return [*lines, *stage.doubts]
 
 
 def status(stage: StageFacts) -> str:

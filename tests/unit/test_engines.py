@@ -5,12 +5,15 @@ import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NoReturn
+from types import SimpleNamespace
+from typing import Any, NoReturn
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from checkpointing.errors import SettingsError
+from worker.boxes import Box
 from worker.engines import rapid, tesseract
 from worker.engines.base import OcrEngine
 from worker.engines.make import make_engine
@@ -149,3 +152,35 @@ def test_tesserocr_not_installed_is_a_settings_error(monkeypatch: pytest.MonkeyP
 def test_an_unknown_engine_is_a_settings_error() -> None:
     with pytest.raises(SettingsError, match="no OCR engine 'abbyy'"):
         make_engine("abbyy", "eng")
+
+
+class OneLineReader:
+    """RapidOCR, of which only its last step is of interest: it drops lines without text."""
+
+    def __init__(self, text: str, score: float) -> None:
+        self._read = SimpleNamespace(txts=(text,), scores=(score,))
+
+    def build_final_output(self, _image: Any, found: Any, _turned: Any, read: Any, *_others: Any) -> Any:
+        keeps = bool(read.txts[0].strip())
+        return (
+            SimpleNamespace(boxes=found, txts=read.txts, scores=read.scores)
+            if keeps
+            else SimpleNamespace(boxes=None)
+        )
+
+    def __call__(self, image: Any) -> Any:
+        corners = np.array([[[10, 20], [110, 20], [110, 40], [10, 40]]])
+        return self.build_final_output(image, corners, None, self._read, [], {})
+
+
+@pytest.mark.parametrize(
+    ("text", "score", "expected"), [("words", 0.9, "words"), ("words", 0.49, ""), ("", 0.9, ""), (" ", 0.0, "")]
+)
+def test_rapidocr_keeps_a_line_that_it_cannot_read_with_its_place_and_without_text(
+    text: str, score: float, expected: str
+) -> None:
+    reader = rapid._keeping_unread_lines(OneLineReader(text, score))
+
+    [line] = rapid._read(reader, Image.new("RGB", (120, 60)))
+
+    assert (line.text, line.bbox) == (expected, Box(10, 20, 100, 20))

@@ -21,7 +21,8 @@ class OcrLine:
     """A line of text, or a piece of one, as an engine read it.
 
     Attributes:
-        text: as printed, hyphens at line ends included.
+        text: as printed, hyphens at line ends included; empty for a line of print in which the engine could read
+            nothing, because it knows no such script or is not sure enough.
         confidence: the engine's own, from 0 to 1.
         bbox: upright box around it, in pixels of the page image.
     """

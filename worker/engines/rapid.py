@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _REINSTALL = "reinstall it with: pip install --force-reinstall rapidocr onnxruntime"
 _LONGEST_SIDE_TO_FIND_TEXT = 1280
 _NEVER_SHRINK = 1_000_000
+_LEAST_SCORE = 0.5
+"""Of a line that counts as read; RapidOCR's own default."""
+_NOTHING_READ = "\N{REPLACEMENT CHARACTER}"
 
 
 class RapidOcr:
@@ -57,7 +60,7 @@ class RapidOcr:
                 self._reader = _proven_reader(_carried_model("det"), _carried_model("rec"))
 
     def recognise(self, image: Image.Image) -> list[OcrLine]:
-        """Read a page; an empty list where nothing on it is text."""
+        """Read a page; an empty list where nothing on it looks like text."""
         self.load()
         return _read(self._reader, image)
 
@@ -82,7 +85,7 @@ def _proven_reader(detector: Path, recogniser: Path) -> Any:
         lines = _read(reader, _sample_word())
     except Exception as error:  # RapidOCR, OmegaConf and onnxruntime share no base class
         raise SettingsError(f"RapidOCR cannot be loaded ({_first_line(error)}); {_REINSTALL}") from error
-    if not lines:
+    if not any(line.text for line in lines):
         raise SettingsError(f"RapidOCR loads, but cannot read a plain word; {_REINSTALL}")
     return reader
 
@@ -92,8 +95,9 @@ def _make_reader(detector: Path, recogniser: Path) -> Any:
     from rapidocr import RapidOCR  # noqa: PLC0415 - the same
 
     cv2.setNumThreads(1)
-    return RapidOCR(
+    reader = RapidOCR(
         params={
+            "Global.text_score": 0.0,  # lines that are not read are kept, without their text
             "Global.log_level": "critical",  # else it warns of every blank page, past our own log
             "Global.use_cls": False,
             "Global.max_side_len": _NEVER_SHRINK,
@@ -106,6 +110,23 @@ def _make_reader(detector: Path, recogniser: Path) -> Any:
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
         }
     )
+    return _keeping_unread_lines(reader)
+
+
+def _keeping_unread_lines(reader: Any) -> Any:
+    """Have a reader keep the lines that it found and could read nothing in; RapidOCR drops them without a word.
+
+    Of a page in a script that the model does not know nothing would be left: it would look blank.
+    """
+    finish = reader.build_final_output
+
+    def keep(image: Any, found: Any, turned: Any, read: Any, *others: Any) -> Any:
+        if read.txts is not None:
+            read.txts = tuple(text if text.strip() else _NOTHING_READ for text in read.txts)
+        return finish(image, found, turned, read, *others)
+
+    reader.build_final_output = keep
+    return reader
 
 
 def _read(reader: Any, image: Image.Image) -> list[OcrLine]:
@@ -116,10 +137,14 @@ def _read(reader: Any, image: Image.Image) -> list[OcrLine]:
     if found.boxes is None or found.txts is None:  # RapidOCR's answer for a page without text
         return []
     return [
-        OcrLine(text.strip(), min(float(score), 1.0), _upright(corners))
+        OcrLine(_read_text(text, score), min(float(score), 1.0), _upright(corners))
         for corners, text, score in zip(found.boxes, found.txts, found.scores, strict=True)
-        if text.strip()
     ]
+
+
+def _read_text(text: str, score: float) -> str:
+    """The text of a line; empty where the engine is not sure enough of it."""
+    return "" if score < _LEAST_SCORE or text == _NOTHING_READ else text.strip()
 
 
 def _upright(corners: Any) -> Box:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
-from checkpointing.models import Sha256
+from checkpointing.models import Doubt, Doubts, Sha256
 from worker.sources.base import PageImage
 
 
@@ -37,6 +37,10 @@ def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def _is_empty(doubts: tuple[Doubt, ...]) -> bool:
+    return not doubts
+
+
 class PageOutput(BaseModel):
     """The least that an output says: which page it is, where it came from. Every stage's schema extends this."""
 
@@ -44,6 +48,12 @@ class PageOutput(BaseModel):
 
     page_number: PositiveInt
     made_from: MadeFrom | None = Field(default=None, description="Filled in when it is saved.")
+    # Left out where there is none: so an ordinary page has the form that older versions read.
+    doubtful: Doubts = Field(
+        default=(),
+        exclude_if=_is_empty,
+        description="Why its reading is implausible: the page is complete, and a person should look at it.",
+    )
 
     @classmethod
     def from_older_form(cls, _data: Any) -> dict[str, Any] | None:

@@ -22,6 +22,7 @@ from pydantic import (
 from worker.engines.base import OcrEngine
 from worker.layout import Region as FoundRegion
 from worker.layout import RegionType, arrange
+from worker.plausibility import doubts_about
 from worker.stages import scanshelf
 from worker.stages.base import PageOutput, StageInputs
 
@@ -142,8 +143,9 @@ class OcrStage:
 
         scan = inputs.image(page)
         started = time.perf_counter()
-        lines = self._engine.recognise(scan.image)
+        found = self._engine.recognise(scan.image)
         seconds = time.perf_counter() - started
+        lines = [line for line in found if line.text]
         pictures = find_pictures(scan.image, [line.bbox for line in lines])
         regions = _numbered(arrange(lines, pictures, scan.image.size))
         return OcrPage(
@@ -156,6 +158,7 @@ class OcrStage:
             engine_version=self._engine.version,
             dpi=scan.dpi,
             seconds=round(seconds, 3),
+            doubtful=doubts_about(found, self._engine.name),
         )
 
 

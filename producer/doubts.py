@@ -1,0 +1,32 @@
+"""Doubtful pages in words: complete pages whose reading is implausible, by reason."""
+
+from collections.abc import Iterable
+
+from checkpointing.models import DoubtfulPage
+from producer.pages import show_pages
+
+_PHRASES = {
+    "low_confidence": "read with low confidence",
+    "upright_lines": "with lines that stand upright",
+    "unread_ink": "with ink where hardly any text was found",
+    "doubled_words": "with doubled words",
+}
+"""By kind. A stage of somebody else's may add kinds, which are shown as they are."""
+
+
+def doubt_lines(pages: Iterable[DoubtfulPage]) -> list[str]:
+    """One line for each reason: `12 pages read with low confidence: 3, 7-9`. A page may be in several."""
+    by_kind: dict[str, list[int]] = {}
+    for doubtful in pages:
+        for kind in dict.fromkeys(reason.kind for reason in doubtful.reasons):
+            by_kind.setdefault(kind, []).append(doubtful.page)
+    return [f"{count_pages(found)} {_phrase(kind)}: {show_pages(sorted(found))}" for kind, found in by_kind.items()]
+
+
+def count_pages(pages: list[int]) -> str:
+    """How many pages: `1 page`, `2 pages`."""
+    return f"{len(pages)} page" if len(pages) == 1 else f"{len(pages)} pages"
+
+
+def _phrase(kind: str) -> str:
+    return _PHRASES.get(kind, f"in doubt ({kind.replace('_', ' ')})")
