@@ -54,13 +54,13 @@ help:
 	@echo "make chaos SECONDS=60 SEED=1 WORKERS=4"
 	@echo "                      faults at random on real workers, and a verdict; without SEED another plan each time"
 	@echo "make chaos MODE=llm   the same for the stages that ask a model, and the provider's bill is the judge"
-	@echo "make clean            remove what these made (.venv*, demo, build/site)"
+	@echo "make clean            remove what these made (.venv*, the sample book, build/site); your books stay"
 
 demo: $(RUN_STAMP) $(DEMO_BOOK)
-	@LEAFMARK_STORAGE_ROOT=demo/scans $(BIN)/producer run $(DEMO_BOOK)
+	@LEAFMARK_STORAGE_ROOT="$(CURDIR)/demo/scans" $(BIN)/producer run $(DEMO_BOOK)
 
 demo-llm: $(RUN_STAMP) $(DEMO_BOOK)
-	@LEAFMARK_STORAGE_ROOT=demo/scans $(BIN)/python -m sample.with_provider --trouble 0.1 \
+	@LEAFMARK_STORAGE_ROOT="$(CURDIR)/demo/scans" $(BIN)/python -m sample.with_provider --trouble 0.1 \
 		$(BIN)/producer run $(DEMO_BOOK) --through structure --budget 1.00
 
 run: $(RUN_STAMP)
@@ -114,7 +114,8 @@ chaos: $(DEV_STAMP)
 	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) --workers $(WORKERS) --mode $(MODE) $(if $(SEED),--seed $(SEED))
 
 clean:
-	rm -rf .venv .venv-3.* demo build/site
+	rm -rf .venv .venv-3.* build/site
+	@$(PYTHON) -I sample/clean.py demo
 
 # The sample book is the same every time, so a finished demo has nothing left to do.
 $(DEMO_BOOK): $(RUN_STAMP) $(wildcard sample/*.py)
