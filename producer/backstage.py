@@ -22,8 +22,7 @@ from checkpointing.locks import file_lock
 from checkpointing.regular_files import append_to_regular
 from worker.open_stages import OWN_FOLDER
 from worker.python_children import child_environment, python_command
-from worker.registry import STAGES
-from worker.settings import asks_model
+from worker.registry import STAGES, stage_asks_model
 
 _POLL_SECONDS = 0.5
 _MOST_RESTARTS = 5
@@ -136,7 +135,7 @@ def serve(root: Path, processes: int, asking: Sequence[str] = ()) -> int:
 
 def _crew(processes: int, asking: Sequence[str]) -> list[list[str]]:
     """The options of each worker: one for what computes, and one for what waits for a model."""
-    others = [name for name in STAGES if not asks_model(name)]
+    others = [name for name in STAGES if not stage_asks_model(name)]
     computing = ["--hostname=computing@%h", "--concurrency", str(processes)]
     if not asking:
         return [computing]

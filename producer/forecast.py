@@ -30,7 +30,7 @@ from worker.llm.estimate import likely_tokens
 from worker.llm.reply import CostSource, Usage
 from worker.scan import list_scans
 from worker.settings import ENV_PREFIX
-from worker.stages.base import AsksModel
+from worker.stages.base import asks_model
 from worker.workshop import Workshop
 
 # Fewer pages than these are no history: front matter is unlike the rest of a book.
@@ -122,7 +122,7 @@ def forecast(workshop: Workshop, scan_id: str, stage: str, pages: Sequence[int])
         InputError: the id names no scan.
         StorageError: the scan cannot be read.
     """
-    if not isinstance(workshop.stage(stage), AsksModel):
+    if not asks_model(workshop.stage(stage)):
         return None
     model = workshop.settings.model(stage)
     seen = _history(workshop, scan_id, stage, model, _MOST_PAGES_OF_SCAN)

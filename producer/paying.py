@@ -12,7 +12,7 @@ from checkpointing.resume import Findings
 from checkpointing.storage_errors import storage_error
 from worker.preflight import check_models
 from worker.provenance import made_from_of
-from worker.stages.base import AsksModel
+from worker.stages.base import asks_model
 from worker.workshop import Workshop
 
 
@@ -57,7 +57,7 @@ def count_books(workshop: Workshop, checkpoint: Checkpoint, findings: Findings) 
     """
     scan_id, stage = checkpoint.scan_id, checkpoint.stage
     outputs = workshop.outputs(scan_id, stage)
-    pays = isinstance(workshop.stage(stage), AsksModel)
+    pays = asks_model(workshop.stage(stage))
     if pays:
         checkpoint.note_ledger(workshop.ledger(scan_id, stage).sums().spent)
     for page in findings.adopted:
@@ -74,7 +74,7 @@ def retire_answers(workshop: Workshop, scan_id: str, stage: str, pages: Iterable
     Raises:
         OSError: the storage failed.
     """
-    if isinstance(workshop.stage(stage), AsksModel):
+    if asks_model(workshop.stage(stage)):
         workshop.ledger(scan_id, stage).retire(pages)
 
 
@@ -85,7 +85,7 @@ def recount(workshop: Workshop, scan_id: str, stage: str) -> None:
         OSError: the storage failed.
         RedisError: the broker failed.
     """
-    if not isinstance(workshop.stage(stage), AsksModel):
+    if not asks_model(workshop.stage(stage)):
         return
     workshop.meter(scan_id).empty()
     workshop.refill(scan_id)

@@ -17,7 +17,7 @@ from checkpointing.money import add_usd
 from checkpointing.outputs import OutputFolder
 from worker.provenance import describe, source_sha256
 from worker.scan import ScanMetadata
-from worker.stages.base import AsksModel, MadeFrom, Stage
+from worker.stages.base import MadeFrom, Stage, asks_model
 from worker.workshop import Workshop
 
 _NONE_AGAIN: Mapping[str, AbstractSet[int]] = {}
@@ -79,7 +79,7 @@ def find_stale(
     maker = workshop.stage(stage)
     method = _method(workshop, maker)
     blank = method or MadeFrom(inputs={}, stage_version=maker.version, recipe="")
-    parts = "the model or the instructions" if isinstance(maker, AsksModel) else "the engine or the stage"
+    parts = "the model or the instructions" if asks_model(maker) else "the engine or the stage"
     found: dict[int, Why] = {}
     for page, inputs in sorted(_inputs(workshop, scan_id, maker, told.keys(), again).items()):
         was_from, _, was_how = told[page].partition(".")
@@ -124,7 +124,7 @@ def cost_of_refresh(records: Mapping[int, PageRecord], stale: Mapping[int, Why])
 def _method(workshop: Workshop, stage: Stage) -> MadeFrom | None:
     """How a stage would make a page now; None where that cannot be said here."""
     model = workshop.settings.model(stage.name)
-    if isinstance(stage, AsksModel) and not model:
+    if asks_model(stage) and not model:
         return None
     try:
         return describe(stage, {}, model)

@@ -16,7 +16,7 @@ from worker.introduction import offer_introduction
 from worker.logs import configure_logs
 from worker.metrics.start import start_metrics
 from worker.preflight import check_broker, check_engines, check_models, check_storage, clear_keys
-from worker.registry import STAGES
+from worker.registry import STAGES, missing_settings
 from worker.settings import load_settings
 from worker.steward_process import StewardProcess
 
@@ -72,7 +72,7 @@ def _check_before_start(sender: Any, **_: object) -> None:
         tracing.check(settings)
         if len(queues.consume_from) == len(STAGES):
             # Nobody chose: a machine that does OCR need not know any model.
-            queues.deselect([name for name in STAGES if settings.missing_for(name)])
+            queues.deselect([name for name in STAGES if missing_settings(name, settings)])
         check_models(settings, queues.consume_from)
         check_engines(queues.consume_from)
         start_metrics(settings)

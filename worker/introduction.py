@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict
 from checkpointing.regular_files import read_regular
 from worker.installed import package_version
 from worker.open_stages import OWN_FOLDER
-from worker.settings import Settings, asks_model
+from worker.registry import stage_asks_model
+from worker.settings import Settings
 from worker.shown_settings import shown_value
 
 INTRODUCE = "leafmark_introduce"
@@ -91,7 +92,7 @@ def introduction(settings: Settings, stages: list[str], slots: int, token: objec
 
 def settings_that_matter(stages: list[str]) -> list[str]:
     """The settings that should be the same on every machine that does these stages, and on the producer's."""
-    asking = [stage for stage in stages if asks_model(stage)]
+    asking = [stage for stage in stages if stage_asks_model(stage)]
     return [
         *_FOR_ALL,
         *(_FOR_OCR if "ocr" in stages else ()),

@@ -18,7 +18,7 @@ from checkpointing.locks import file_lock
 from checkpointing.storage_errors import storage_error
 from worker.open_stages import OWN_FOLDER
 from worker.python_children import child_environment, python_command
-from worker.registry import STAGES, make_stage
+from worker.registry import STAGES, make_stage, missing_settings
 from worker.settings import Settings, load_settings
 from worker.workshop import connect
 
@@ -59,7 +59,7 @@ def check_models(settings: Settings, stages: Iterable[str]) -> None:
         SettingsError: a variable is not set; names it.
     """
     for stage in stages:
-        missing = settings.missing_for(stage)
+        missing = missing_settings(stage, settings)
         if missing:
             raise SettingsError(f"the stage {stage} asks a language model; set {' and '.join(missing)}")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from checkpointing.errors import UnknownNameError
 from worker.settings import Settings
-from worker.stages.base import Stage
+from worker.stages.base import Stage, asks_model
 from worker.suggestions import closest
 
 
@@ -55,3 +55,22 @@ def make_stage(name: str, settings: Settings) -> Stage:
         meant = f" (did you mean {close!r}?)" if close else ""
         raise UnknownNameError(f"there is no stage {name!r}{meant}; there is: {', '.join(STAGES)}")
     return STAGES[name](settings)
+
+
+def stage_asks_model(name: str) -> bool:
+    """Return whether the stage of that name asks a language model.
+
+    Raises:
+        UnknownNameError: there is no such stage.
+    """
+    # The defaults will do: no setting decides it.
+    return asks_model(make_stage(name, Settings.model_construct()))
+
+
+def missing_settings(name: str, settings: Settings) -> list[str]:
+    """Return the variables without which a stage cannot ask its model; none for a stage that asks none.
+
+    Raises:
+        UnknownNameError: there is no such stage.
+    """
+    return settings.missing_for(name) if stage_asks_model(name) else []

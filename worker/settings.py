@@ -3,6 +3,7 @@
 What the environment does not say may stand in a config file (`worker.config_file`); the rest has defaults.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from decimal import Decimal
@@ -191,13 +192,18 @@ class Settings(BaseSettings):
         return None if given == "" else given
 
     def model(self, stage: str) -> str:
-        """The model that a stage asks; empty where none is set, or where the stage asks none."""
-        return str(getattr(self, f"{stage}_model", ""))
+        """The model that a stage asks; empty where none is set, or where the stage asks none.
+
+        A stage that has no setting here, such as one of a plug-in, is told its model by the environment alone.
+        """
+        field = f"{stage}_model"
+        if field in type(self).model_fields:
+            return str(getattr(self, field))
+        variable = f"{ENV_PREFIX}{field}".upper()
+        return next((value for name, value in os.environ.items() if name.upper() == variable), "").strip()
 
     def missing_for(self, stage: str) -> list[str]:
-        """The variables without which a stage cannot ask its model; none for a stage that asks none."""
-        if not asks_model(stage):
-            return []
+        """The variables without which a stage that asks a model cannot; `worker.registry` knows which do."""
         needed = {
             "llm_base_url": self.llm_base_url,
             "llm_api_key": self.llm_api_key.get_secret_value(),
@@ -231,11 +237,6 @@ class Settings(BaseSettings):
     def keys(self) -> Keys:
         """Speller of this deployment's Redis keys."""
         return Keys(self.key_prefix)
-
-
-def asks_model(stage: str) -> bool:
-    """Whether a stage asks a language model: then there is a setting for which."""
-    return f"{stage}_model" in Settings.model_fields
 
 
 def load_settings(warn: Callable[[str], object] = lambda line: sys.stderr.write(f"leafmark: {line}\n")) -> Settings:

@@ -22,7 +22,7 @@ from worker.open_stages import OpenStages
 from worker.registry import make_stage
 from worker.scan import ForeignScanError, ScanFolder, ScanMetadata
 from worker.settings import Settings
-from worker.stages.base import AsksModel, Stage
+from worker.stages.base import Stage, asks_model
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -178,11 +178,17 @@ class Workshop:
         """The calls of a stage's model on behalf of a scan.
 
         Raises:
-            ProviderRefusesError: this worker does not know what to ask: a setting is missing.
+            ProviderRefusesError: the stage is not declared to ask a model, or this worker does not know which:
+                a setting is missing.
         """
         from worker.llm.errors import ProviderRefusesError
         from worker.llm.paid_calls import PaidCalls
 
+        if not asks_model(self.stage(stage_name)):
+            raise ProviderRefusesError(
+                f"the stage {stage_name} asks a model without being declared to, so its calls would not count: "
+                "set `asks_model = True` in its class"
+            )
         model = self.settings.model(stage_name)
         missing = self.settings.missing_for(stage_name)
         if missing:
@@ -238,7 +244,7 @@ class Workshop:
         Raises:
             OSError: the storage failed.
         """
-        pays = isinstance(self.stage(stage_name), AsksModel)
+        pays = asks_model(self.stage(stage_name))
         return self.ledger(scan_id, stage_name).spent(page) if pays else None
 
     def take_back_planned(self, scan_id: str, stage_name: str, pages: Iterable[int]) -> None:

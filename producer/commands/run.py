@@ -26,6 +26,7 @@ from producer.request import Plan, Request
 from producer.run import Backstage, ParentWatch, announce_broker, interruptible, only_run
 from producer.summary import Ended, summarise
 from worker import flow
+from worker.registry import stage_asks_model
 from worker.scan import is_scan_folder, list_scans
 from worker.settings import Settings, load_settings
 from worker.suggestions import closest
@@ -101,7 +102,7 @@ def _run(settings: Settings, requests: list[Request], workers: int) -> list[Chec
     """Start everything, work, say what was achieved, and stop everything however it ends."""
     parent = ParentWatch()
     started = time.monotonic()
-    asking = [request.stage for request in requests if settings.model(request.stage)]
+    asking = [request.stage for request in requests if stage_asks_model(request.stage)]
     notes.print(f"Starting a broker and {workers} workers ...")
     backstage = Backstage(settings.root, workers, asking)
     try:

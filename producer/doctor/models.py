@@ -3,21 +3,21 @@
 from collections.abc import Iterator
 
 from producer.doctor.check import Area, Check, Reporter
-from worker.registry import STAGES
-from worker.settings import Settings, asks_model
+from worker.registry import STAGES, missing_settings, stage_asks_model
+from worker.settings import Settings
 
 _report = Reporter(Area.MODELS)
 
 
 def examine_models(settings: Settings) -> Iterator[Check]:
     """Look at the settings of every stage that asks a model."""
-    asking = [stage for stage in STAGES if asks_model(stage)]
+    asking = [stage for stage in STAGES if stage_asks_model(stage)]
     set_up = [stage for stage in asking if settings.model(stage)]
     if not set_up and not settings.llm_base_url and not settings.llm_api_key.get_secret_value():
         yield _report.ok("set_up", "no stage asks a model: OCR only")
         return
     for stage in asking:
-        missing = settings.missing_for(stage)
+        missing = missing_settings(stage, settings)
         if stage not in set_up:
             yield _report.ok("set_up", f"{stage} is not set up; it would take {' and '.join(missing)}")
         elif missing:

@@ -13,8 +13,7 @@ from producer.doctor.asking import Answer, ask_workers, token_file
 from producer.doctor.check import Area, Check, Reporter
 from worker.introduction import Introduction, introduction
 from worker.preflight import check_broker
-from worker.registry import STAGES
-from worker.settings import asks_model
+from worker.registry import STAGES, stage_asks_model
 from worker.workshop import Workshop
 
 _CLOCK_SECONDS = 2.0
@@ -168,5 +167,5 @@ def judge_worker(name: str, said: Introduction, ours: Introduction, ahead_second
 
 
 def _start(stage: str) -> str:
-    more = " --pool=threads --concurrency 64" if asks_model(stage) else ""
+    more = " --pool=threads --concurrency 64" if stage_asks_model(stage) else ""
     return f"{_START} -Q {stage}{more}"

@@ -8,7 +8,7 @@ from checkpointing.money import add_usd, usd
 from producer.doubts import doubt_lines
 from producer.report.model import Calls, StageReport
 from producer.snapshot import Snapshot
-from worker.stages.base import AsksModel, Stage
+from worker.stages.base import Stage, asks_model
 
 
 def stage_report(stage: Stage, snapshot: Snapshot, ledger: Ledger, total_pages: int) -> StageReport:
@@ -38,7 +38,7 @@ def stage_report(stage: Stage, snapshot: Snapshot, ledger: Ledger, total_pages: 
         seconds=sum(record.seconds or 0.0 for record in records),
         moments=tuple(sorted(record.completed_at for record in records if record.completed_at is not None)),
         calls=calls,
-        asks_model=isinstance(stage, AsksModel),
+        asks_model=asks_model(stage),
         doubtful=len(checkpoint.doubtful_pages),
         doubts=tuple(doubt_lines(checkpoint.doubtful_pages)),
     )

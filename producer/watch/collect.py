@@ -19,7 +19,7 @@ from producer.watch.facts import Crew, Scene, StageFacts
 from producer.watch.lookout import Lookout
 from producer.watch.rest import count_rest
 from producer.watch.stage_watch import StageWatch
-from worker.stages.base import AsksModel
+from worker.stages.base import asks_model
 from worker.workshop import Workshop
 
 _CLAIMS_SECONDS = 1.0
@@ -133,7 +133,7 @@ class Collector:
         states = {
             key: facts.states
             for key, facts in list(self._facts.items())
-            if facts.under_way and isinstance(self._workshop.stage(facts.stage), AsksModel)
+            if facts.under_way and asks_model(self._workshop.stage(facts.stage))
         }
         return usd_a_page(self._workshop, states)
 

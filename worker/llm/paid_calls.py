@@ -138,6 +138,11 @@ class PaidCalls:
                 something. The answer of a call that was dearer than its price allows is in the ledger.
             OSError, StorageError, RedisError: storage or broker failed; nothing was spent that is not noted.
         """
+        if not self._desk.model.strip():
+            raise ProviderRefusesError(
+                f"the stage {self._stage} has no model to ask: set LEAFMARK_{self._stage.upper()}_MODEL where the "
+                "workers run, and enqueue again"
+            )
         question = prompt.sha256(self._desk.model)
         call = self._paid_earlier(page, question) or self._pay(page, prompt, question, still_ours)
         try:

@@ -148,7 +148,10 @@ class ReadsNeighbours(Protocol):
 
 @runtime_checkable
 class AsksModel(Protocol):
-    """A stage whose inputs are those of `worker.stages.asking`: it asks a language model, and that costs money."""
+    """A stage whose inputs are those of `worker.stages.asking`: it asks a language model, and that costs money.
+
+    Only where the attribute is true: `asks_model` below tells.
+    """
 
     asks_model: ClassVar[bool]
 
@@ -167,3 +170,8 @@ class Assembles(Protocol):
             pages: the outputs of all pages, in order, as parsed JSON.
         """
         ...
+
+
+def asks_model(stage: Stage) -> bool:
+    """Return whether a stage asks a language model, as the stage itself says: `asks_model = True`."""
+    return isinstance(stage, AsksModel) and bool(stage.asks_model)

@@ -1,0 +1,157 @@
+"""Whether a stage asks a model is known from the stage; no call is made without a model or outside the books."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from pydantic import BaseModel, ConfigDict
+
+from checkpointing.errors import SettingsError
+from checkpointing.models import Pause
+from producer.backstage import _crew
+from producer.paying import insist_on_means
+from sample.provider import Behaviour, Provider, running_provider
+from tests.shop import SCAN, Shop, make_shop
+from worker.llm.errors import ProviderRefusesError
+from worker.llm.prompt import Prompt
+from worker.messages import PageMessage
+from worker.process import Outcome, process_page
+from worker.registry import STAGES, missing_settings, stage_asks_model
+from worker.settings import Settings
+from worker.stages.asking import model_inputs
+from worker.stages.base import PageOutput, StageInputs
+
+NAME = "summary"
+
+
+class Corrected(BaseModel):
+    model_config = ConfigDict(title="correction", extra="ignore")
+
+    regions: list[dict[str, Any]]
+
+
+class Summary(PageOutput):
+    text: str
+
+
+class SummaryStage:
+    """A stage of a plug-in: it asks a model, and no setting of ours names that."""
+
+    name: ClassVar[str] = NAME
+    output_dir: ClassVar[str] = "summaries"
+    version: ClassVar[str] = "1"
+    depends_on: ClassVar[tuple[str, ...]] = ()
+    schema: ClassVar[type[PageOutput]] = Summary
+    asks_model: ClassVar[bool] = True
+
+    def prepare(self) -> None: ...
+
+    def run(self, page: int, inputs: StageInputs) -> Summary:
+        user = {"page": page, "before": "", "after": "", "regions": [{"id": "r1", "type": "body", "text": "Alice"}]}
+        prompt = Prompt(system="Correct.", user=json.dumps(user), answer=Corrected, most_tokens=400)
+        return model_inputs(inputs).ask(
+            prompt, lambda reply: Summary(page_number=page, text=str(reply.answer.regions[0]["text"]))
+        )
+
+
+class QuietStage(SummaryStage):
+    """Says that it asks nobody."""
+
+    asks_model: ClassVar[bool] = False
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    with running_provider(Behaviour()) as running:
+        yield running
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: Provider) -> Iterator[Shop]:
+    monkeypatch.setitem(STAGES, NAME, lambda _settings: SummaryStage())
+    made = make_shop(
+        tmp_path / "scans",
+        monkeypatch,
+        llm_base_url=provider.base_url,
+        llm_api_key="a-key",
+        prices="a-model=0.15/0.60",
+        budget_usd="0.01",
+    )
+    made.write_scan()
+    yield made
+    made.workshop.desk("").client.close()
+    made.workshop.desk("a-model").client.close()
+
+
+def process(shop: Shop) -> Outcome:
+    return process_page(shop.workshop, PageMessage(scan_id=SCAN, stage=NAME, page=1))
+
+
+def paused_for(shop: Shop) -> str:
+    (entry,) = shop.workshop.inbox(SCAN, NAME).read(10).entries
+    assert isinstance(entry, Pause)
+    return entry.reason
+
+
+def test_a_stage_without_a_setting_of_its_own_asks_a_model_if_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(STAGES, NAME, lambda _settings: SummaryStage())
+    assert stage_asks_model(NAME)
+    monkeypatch.setitem(STAGES, NAME, lambda _settings: QuietStage())
+    assert not stage_asks_model(NAME)
+    assert {name for name in STAGES if stage_asks_model(name)} == {"correction", "fix", "structure"}
+
+
+def test_a_stage_without_a_model_makes_no_call_and_is_paused(shop: Shop, provider: Provider) -> None:
+    assert process(shop) is Outcome.PAUSED
+    assert provider.calls == 0
+    assert "LEAFMARK_SUMMARY_MODEL" in paused_for(shop)
+
+
+@pytest.mark.parametrize("model", ["", "  "])
+def test_an_empty_model_is_refused_in_the_one_place_that_makes_calls(
+    shop: Shop, provider: Provider, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    monkeypatch.setattr(Settings, "missing_for", lambda *_: [])
+    monkeypatch.setattr(Settings, "model", lambda *_: model)
+    assert process(shop) is Outcome.PAUSED
+    assert provider.calls == 0
+    assert "LEAFMARK_SUMMARY_MODEL" in paused_for(shop)
+    assert not shop.workshop.ledger(SCAN, NAME).path.exists()
+
+
+def test_a_producer_refuses_a_stage_whose_model_is_not_set(shop: Shop) -> None:
+    with pytest.raises(SettingsError, match="LEAFMARK_SUMMARY_MODEL"):
+        insist_on_means(shop.workshop, NAME)
+
+
+def test_the_environment_names_the_model_of_a_stage_without_a_setting(
+    shop: Shop, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEAFMARK_SUMMARY_MODEL", "a-model")
+    insist_on_means(shop.workshop, NAME)
+    assert missing_settings(NAME, shop.settings) == []
+    assert process(shop) is Outcome.COMPLETE
+    assert provider.calls == 1
+    (entry,) = shop.workshop.inbox(SCAN, NAME).read(10).entries
+    assert entry.ledger_micro == shop.workshop.ledger(SCAN, NAME).spent(1) > 0
+
+
+def test_a_stage_that_says_it_asks_nobody_cannot_ask(
+    shop: Shop, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STAGES, NAME, lambda _settings: QuietStage())
+    monkeypatch.setenv("LEAFMARK_SUMMARY_MODEL", "a-model")
+    with pytest.raises(ProviderRefusesError, match="asks_model = True"):
+        shop.workshop.paid_calls(SCAN, NAME)
+    assert process(shop) is Outcome.PAUSED
+    assert provider.calls == 0
+    assert missing_settings(NAME, shop.settings) == []
+
+
+def test_a_stage_that_asks_is_served_by_the_worker_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(STAGES, NAME, lambda _settings: SummaryStage())
+    computing, waiting = _crew(1, [NAME])
+    assert NAME not in computing[-1].split(",")
+    assert waiting[-1] == NAME
