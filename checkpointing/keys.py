@@ -18,6 +18,7 @@ None of them is the truth. Losing all of them loses no page and no dollar.
 | `window:<stage>`                 | string | a few beats          | most messages in Celery's queue               |
 | `meter:<scan>`                   | hash   | until recounted      | money spent and reserved, in micro-dollars    |
 | `learned_costs`                  | hash   | always               | what calls of models cost beyond their prices |
+| `breaker:<provider>/<model>`     | hash   | until an answer      | calls of a model that came to nothing         |
 | `rates:...`                      | -      | a minute or two      | what `limits` keeps of calls and tokens       |
 | `celery:<stage>`                 | list   | Celery's             | the messages of a stage's queue               |
 | `celery:...`                     | -      | Celery's             | whatever else Celery and kombu keep           |
@@ -90,6 +91,10 @@ class Keys:
     def meter(self, scan_id: str) -> str:
         """Hash of the money that a scan has spent, and of what is reserved for calls under way."""
         return f"{self.prefix}meter:{scan_id}"
+
+    def breaker(self, provider: str, model: str) -> str:
+        """Hash of the calls of a model that came to nothing, and of the pause that follows."""
+        return f"{self.prefix}breaker:{provider}/{model}"
 
     @property
     def learned_costs(self) -> str:

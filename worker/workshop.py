@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from checkpointing.inbox import Inbox
     from worker.claims import Claims
     from worker.dispatch import Dispatch
+    from worker.llm.breaker import Breaker
     from worker.llm.learned_costs import LearnedCosts
     from worker.llm.meter import Meter
     from worker.llm.paid_calls import Desk, PaidCalls
@@ -42,6 +43,8 @@ _KNOWN_SCANS = 64
 _KNOWN_CHECKPOINTS = 8
 # A call that waits longer keeps a worker from other pages, and from stopping.
 _MOST_PAUSE_SECONDS = 20.0
+# From the end of a call to the note of what became of it.
+_TRIAL_GRACE_SECONDS = 30.0
 
 
 def socket_options(redis_url: str) -> dict[str, Any]:
@@ -130,6 +133,11 @@ class Workshop:
         if "redis" in vars(self):
             self.redis.close()
 
+    @property
+    def _provider(self) -> str:
+        """Host of the server that is asked."""
+        return urlsplit(self.settings.llm_base_url).hostname or ""
+
     @cached_property
     def claims(self) -> Claims:
         """The claims of this process."""
@@ -204,6 +212,13 @@ class Workshop:
             partial(self.refill, scan_id),
             partial(self.budget, scan_id),
         )
+
+    def breaker(self, model: str) -> Breaker:
+        """What all workers know of calls of a model that came to nothing."""
+        from worker.llm.breaker import Breaker
+
+        trial_seconds = self.settings.llm_seconds + _TRIAL_GRACE_SECONDS
+        return Breaker(self.redis, self.keys.breaker(self._provider, model), trial_seconds)
 
     def meter(self, scan_id: str) -> Meter:
         """What a scan has spent, as all workers see it."""
@@ -344,15 +359,15 @@ class Workshop:
         limits = RateLimits(
             self.redis, self.keys.rates, settings.llm_requests_per_minute, settings.llm_tokens_per_minute
         )
-        provider = urlsplit(settings.llm_base_url).hostname or ""
         return Desk(
             client,
-            provider,
+            self._provider,
             model,
             settings.price_book(),
             limits,
             Backoff(settings.llm_tries, most_seconds=_MOST_PAUSE_SECONDS),
             self.learned_costs,
+            self.breaker(model),
         )
 
     def _make_stage(self, name: str) -> Stage:

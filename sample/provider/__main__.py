@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from checkpointing.errors import StorageError
-from sample.provider.behaviour import Behaviour, Trouble
+from sample.provider.behaviour import USUAL_KINDS, Behaviour, Trouble
 from sample.provider.running import running_provider
 
 _USUAL = Behaviour()
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         type=Trouble,
         choices=list(Trouble),
-        help="of trouble; may be repeated; all by default",
+        help="of trouble; may be repeated; by default all but what a gateway does",
     )
     parser.add_argument("--price-in", type=_usd, default=_USUAL.price_in, metavar="USD", help="a million tokens")
     parser.add_argument("--price-out", type=_usd, default=_USUAL.price_out, metavar="USD", help="a million tokens")
@@ -73,7 +73,7 @@ def _behaviour(arguments: argparse.Namespace) -> Behaviour:
         slow_seconds=arguments.slow,
         trouble=arguments.trouble,
         seed=arguments.seed,
-        kinds=tuple(arguments.kind or Trouble),
+        kinds=tuple(arguments.kind or USUAL_KINDS),
         price_in=arguments.price_in,
         price_out=arguments.price_out,
         report_cost=arguments.report_cost,

@@ -37,6 +37,17 @@ class Trouble(StrEnum):
     """The right answer, billed, that does not tell its tokens."""
     WRONG_TYPE = "wrong-type"
     """The right answer, said to be `text/html`."""
+    GATEWAY_TIMEOUT = "gateway-timeout"
+    """Billed, and a gateway answers 504 in place of the answer."""
+    WEB_PAGE = "web-page"
+    """A page for people with status 200, from something in front of the API; not billed."""
+    EMPTY_ERROR = "empty-error"
+    """Billed, told in `usage`, and with an error in place of the answer; status 200."""
+
+
+_OF_GATEWAYS = frozenset({Trouble.GATEWAY_TIMEOUT, Trouble.WEB_PAGE, Trouble.EMPTY_ERROR})
+USUAL_KINDS = tuple(kind for kind in Trouble if kind not in _OF_GATEWAYS)
+"""What misbehaving calls choose from unless others are named; what a gateway does is asked for by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +75,7 @@ class Behaviour:
     slow_seconds: float = 2.0
     trouble: float = 0.0
     seed: int = 0
-    kinds: tuple[Trouble, ...] = tuple(Trouble)
+    kinds: tuple[Trouble, ...] = USUAL_KINDS
     price_in: Decimal = Decimal("0.15")
     price_out: Decimal = Decimal("0.60")
     report_cost: bool = False

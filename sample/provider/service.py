@@ -13,8 +13,11 @@ from sample.provider.completion import complete
 from sample.provider.request import Question, RequestError, read_question
 
 _JSON = "application/json"
-_UNBILLED = frozenset({Trouble.RATE_LIMITED, Trouble.SERVER_ERROR})
-_NOTHING_REPORTED = frozenset({Trouble.DROPPED, Trouble.NO_USAGE})
+_HTML = "text/html"
+_UNBILLED = frozenset({Trouble.RATE_LIMITED, Trouble.SERVER_ERROR, Trouble.WEB_PAGE})
+_NOTHING_REPORTED = frozenset({Trouble.DROPPED, Trouble.NO_USAGE, Trouble.GATEWAY_TIMEOUT})
+_WEB_PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body>Sign in to go on</body></html>"
+_GATEWAY_TIMED_OUT = b"<html><head><title>504 Gateway Time-out</title></head><body>nginx</body></html>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ class Service:
         return self._answer(question, row)
 
     def _unbilled(self, row: BillRow, occurrence: int) -> Response:
+        if row.trouble is Trouble.WEB_PAGE:
+            return Response(HTTPStatus.OK, _WEB_PAGE, content_type=_HTML, call_id=row.id)
         if row.trouble is Trouble.SERVER_ERROR:
             return error_response(
                 HTTPStatus.INTERNAL_SERVER_ERROR, "the server had an error", "server_error", call_id=row.id
@@ -101,10 +106,16 @@ class Service:
         # On the bill before the wait: a provider bills a client that went away meanwhile all the same.
         self.bill.enter(row.model_copy(update={"billed_usd": cost, "usage_reported": reported}))
         body = completion.body(row.id, question.request.model, usage if reported else None)
+        status = HTTPStatus.OK
+        if row.trouble is Trouble.GATEWAY_TIMEOUT:
+            status, body = HTTPStatus.GATEWAY_TIMEOUT, _GATEWAY_TIMED_OUT
+        if row.trouble is Trouble.EMPTY_ERROR:
+            error = {"message": "the model broke off", "code": HTTPStatus.BAD_GATEWAY}
+            body = json.dumps({"id": row.id, "error": error, "usage": usage}).encode()
         return Response(
-            HTTPStatus.OK,
+            status,
             None if row.trouble is Trouble.DROPPED else body,
-            content_type="text/html" if row.trouble is Trouble.WRONG_TYPE else _JSON,
+            content_type=_HTML if row.trouble in {Trouble.WRONG_TYPE, Trouble.GATEWAY_TIMEOUT} else _JSON,
             seconds=self._behaviour.latency_seconds
             + (self._behaviour.slow_seconds if row.trouble is Trouble.SLOW else 0),
             call_id=row.id,

@@ -20,8 +20,16 @@ from checkpointing.money import MICRO_DOLLAR, micro
 from checkpointing.surprises import read_surprises
 from sample.provider import Behaviour, Provider, Trouble, running_provider
 from worker.llm import learned_costs, paid_calls
+from worker.llm.breaker import CALLS_IN_A_ROW, Breaker
 from worker.llm.client import ModelClient
-from worker.llm.errors import AnswerRefusedError, BudgetReachedError, ClaimLostError, PriceWrongError, ProviderError
+from worker.llm.errors import (
+    AnswerRefusedError,
+    BudgetReachedError,
+    ClaimLostError,
+    PriceWrongError,
+    ProviderError,
+    ProviderRefusesError,
+)
 from worker.llm.learned_costs import Learned, LearnedCosts
 from worker.llm.meter import Meter, Reading, Reserved
 from worker.llm.paid_calls import Desk, PaidCalls
@@ -98,6 +106,7 @@ class Office:
             limits=RateLimits(self.redis, "rates", None, None),
             backoff=Backoff(tries=2, base_seconds=0.01, most_seconds=0.02),
             learned=LearnedCosts(self.redis, "learned_costs"),
+            breaker=Breaker(self.redis, "breaker", 10.0, first_pause_seconds=60.0),
         )
         self.calls = self.somebody()
 
@@ -218,6 +227,108 @@ def test_a_server_that_fails_is_asked_again_and_leaves_no_trace(make: Make) -> N
     assert sum(office.ledger.sums().spent.values()) == micro(provider.bill().total_usd)
 
 
+def test_calls_that_a_gateway_bills_and_answers_504_to_are_bounded_by_the_budget_and_stay_open(make: Make) -> None:
+    office, provider = make(trouble=1.0, kinds=(Trouble.GATEWAY_TIMEOUT,))
+    office.budget = Decimal("0.003")
+    office.desk = replace(office.desk, breaker=Breaker(office.redis, "breaker", 10.0, first_pause_seconds=0.001))
+    why = ""
+    for page in range(1, 100):
+        try:
+            office.somebody().ask(page, question(page), text_of)
+        except BudgetReachedError as reached:
+            why = str(reached)
+            break
+        except ProviderError:
+            continue
+    assert "504 Gateway Time-out" in why
+    assert "reserved" in why
+    calls = provider.calls
+    assert calls < 10
+    assert provider.bill().total_usd <= office.budget
+    assert office.states() == [State.ASKED] * calls
+    assert office.reserved() >= micro(provider.bill().total_usd)
+    assert office.reserved() <= micro(office.budget)
+
+
+def test_a_provider_that_does_not_answer_is_left_alone_by_all_workers(make: Make) -> None:
+    office, provider = make(trouble=1.0, kinds=(Trouble.GATEWAY_TIMEOUT,))
+    for page in range(1, 20):
+        with pytest.raises(ProviderError):
+            office.somebody().ask(page, question(page), text_of)
+    assert provider.calls == CALLS_IN_A_ROW
+    with pytest.raises(ProviderError, match=r"a-model is left alone for another \d+ s: .*504.*5 calls in a row"):
+        office.somebody().ask(20, question(20), text_of)
+
+
+def test_a_flush_forgets_that_a_provider_does_not_answer_for_a_handful_of_calls(make: Make) -> None:
+    office, provider = make(trouble=1.0, kinds=(Trouble.GATEWAY_TIMEOUT,))
+    for page in range(1, 20):
+        if page == 10:
+            office.redis.flushall()
+        with pytest.raises(ProviderError):
+            office.somebody().ask(page, question(page), text_of)
+    assert provider.calls == 2 * CALLS_IN_A_ROW
+
+
+def test_a_web_page_in_place_of_answers_costs_nothing_and_in_the_end_asks_for_a_person(make: Make) -> None:
+    office, provider = make(trouble=1.0, kinds=(Trouble.WEB_PAGE,))
+    office.desk = replace(office.desk, breaker=Breaker(office.redis, "breaker", 10.0, first_pause_seconds=0.001))
+    for page in range(1, 100):
+        try:
+            office.somebody().ask(page, question(page), text_of)
+        except ProviderRefusesError as refused:
+            why = str(refused)
+            break
+        except ProviderError:
+            continue
+    assert "an HTML page instead of an answer: Sign in" in why
+    assert "LEAFMARK_LLM_BASE_URL" in why
+    assert provider.calls <= 12
+    assert office.ledger.sums().total == 0
+
+
+def test_an_error_that_tells_what_it_took_is_booked_at_that_and_is_no_fault_of_the_page(make: Make) -> None:
+    office, provider = make(trouble=1.0, kinds=(Trouble.EMPTY_ERROR,))
+    with pytest.raises(ProviderError, match="billed a call and gave no answer"):
+        office.calls.ask(7, question(), text_of)
+    assert provider.calls == 3
+    assert office.states() == [State.REJECTED] * 3
+    assert office.ledger.spent(7) == micro(provider.bill().total_usd)
+    assert office.reserved() == 0
+
+
+def test_a_page_whose_answers_never_come_while_others_do_loses_an_attempt(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, provider = make(trouble=1.0, kinds=(Trouble.GATEWAY_TIMEOUT,))
+    # Between any two calls for it another page is answered.
+    monkeypatch.setattr(paid_calls.time, "sleep", lambda _: office.desk.breaker.answered())
+    with pytest.raises(
+        AnswerRefusedError, match="3 calls for page 7 got no answer, and other pages did"
+    ) as refused:
+        office.somebody().ask(7, question(), text_of)
+    assert refused.value.kind == "no_answer"
+    assert provider.calls == 3
+
+
+def test_a_broker_that_fails_after_an_answer_loses_no_answer(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    office, provider = make()
+    monkeypatch.setattr(office.desk.breaker, "_answered", _fail)
+    assert office.calls.ask(7, question(), text_of)
+    assert provider.calls == 1
+    assert office.states() == [State.ANSWERED]
+
+
+def test_a_breaker_that_cannot_be_asked_lets_nothing_be_spent(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    office, provider = make()
+    monkeypatch.setattr(office.desk.breaker, "_enter", _fail)
+    with pytest.raises(RedisConnectionError):
+        office.calls.ask(7, question(), text_of)
+    assert provider.calls == 0
+    assert office.states() == []
+    assert office.reserved() == 0
+
+
 def test_a_provider_that_wants_to_be_left_alone_is(make: Make) -> None:
     office, provider = make(trouble=1.0, kinds=(Trouble.RATE_LIMITED,))
     for page in range(1, 99):
@@ -301,7 +412,7 @@ def test_a_meter_that_cannot_be_read_lets_nothing_be_spent(make: Make, monkeypat
     assert office.states() == []
 
 
-def _fail(*_: object) -> None:
+def _fail(*_: object, **__: object) -> None:
     raise RedisConnectionError("the broker is away")
 
 

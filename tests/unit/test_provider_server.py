@@ -141,6 +141,33 @@ def test_a_server_error_is_500_and_costs_nothing() -> None:
         assert (provider.calls, provider.bill().billed_calls) == (1, 0)
 
 
+def test_a_gateway_that_times_out_bills_and_answers_504_with_a_page() -> None:
+    with misbehaving(Trouble.GATEWAY_TIMEOUT) as provider:
+        with pytest.raises(openai.InternalServerError) as caught:
+            ask(provider.base_url)
+        assert caught.value.status_code == 504
+        (row,) = provider.bill().rows
+    assert row.billed_usd > 0
+    assert not row.usage_reported
+
+
+def test_a_web_page_has_a_good_status_and_costs_nothing() -> None:
+    with misbehaving(Trouble.WEB_PAGE) as provider:
+        answer: object = ask(provider.base_url)
+        assert isinstance(answer, str)
+        assert "Sign in" in answer
+        assert provider.bill().billed_calls == 0
+
+
+def test_an_empty_error_is_billed_and_says_what_it_took() -> None:
+    with misbehaving(Trouble.EMPTY_ERROR) as provider:
+        answer = ask(provider.base_url)
+        assert not answer.choices
+        assert answer.usage
+        (row,) = provider.bill().rows
+    assert row.billed_usd > 0
+
+
 def test_a_slow_answer_is_right_and_late() -> None:
     with misbehaving(Trouble.SLOW, slow_seconds=0.2) as provider:
         started = time.monotonic()

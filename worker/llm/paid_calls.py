@@ -23,6 +23,7 @@ from checkpointing.ledger import Call, Ledger, new_attempt
 from checkpointing.models import now
 from checkpointing.money import dollars, micro, usd
 from checkpointing.surprises import Surprise, note_surprise
+from worker.llm.breaker import Breaker, Failures
 from worker.llm.call_spans import record_call
 from worker.llm.client import ModelClient
 from worker.llm.errors import (
@@ -39,7 +40,7 @@ from worker.llm.meter import Meter, Reserved
 from worker.llm.prices import PriceBook
 from worker.llm.prompt import Prompt
 from worker.llm.rate_limits import RateLimits
-from worker.llm.raw_answer import RawAnswer, answer_of, reported_cost, usage_of
+from worker.llm.raw_answer import RawAnswer, answer_of, holds_words, reported_cost, usage_of
 from worker.llm.refill import take_back_planned
 from worker.llm.refusals import CallFailedError
 from worker.llm.reply import CostSource, LlmRecord, Reply, Usage
@@ -55,6 +56,8 @@ _MOST_WAIT_SECONDS = 15.0
 _LOOK_SECONDS = 0.25
 # An answer that was paid for is worth waiting for a disk that is full.
 _STORAGE_PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
+# Trials, at growing pauses, before a person is asked to look at an address where something else answers.
+_MOST_FOREIGN_PAUSES = 5
 
 log = structlog.get_logger("leafmark.llm")
 
@@ -71,6 +74,7 @@ class Desk:
         limits: calls and tokens a minute, over all machines.
         backoff: how often and when a call is made again.
         learned: what its calls turned out to cost beyond the known price.
+        breaker: keeps all workers from a model that does not answer.
         rest: that the provider has asked for.
     """
 
@@ -81,6 +85,7 @@ class Desk:
     limits: RateLimits
     backoff: Backoff
     learned: LearnedCosts
+    breaker: Breaker
     rest: Rest = field(default_factory=Rest)
 
 
@@ -197,30 +202,101 @@ class PaidCalls:
                 continue
             if _is_paid(call):
                 return call
-            started = time.monotonic()
             try:
-                raw = self._desk.client.send(self._desk.model, prompt)
+                return self._answered(call, prompt, estimate)
             except CallFailedError as error:
-                record_call(call, time.monotonic() - started, error)
-                if not error.may_have_been_billed:
-                    self._withdraw(call)
                 failures += 1
+                in_all = self._note_failure(call, error)
                 pause = self._desk.backoff.pause_before(failures, error.retry_after_seconds)
                 log.warning("call failed", error=str(error), failures=failures, again_after=pause)
                 if pause is None:
                     self._desk.rest.take(error.retry_after_seconds)
+                    self._insist_on_blameless_page(page, error, failures, in_all)
                     raise
                 time.sleep(pause)
-            except (AnswerRefusedError, ProviderError, ProviderRefusesError) as error:
-                record_call(call, time.monotonic() - started, error)
-                # The provider did not take it: it cannot have been billed.
+
+    def _answered(self, call: Call, prompt: Prompt[Answer], estimate: Estimate) -> Call:
+        """Make a call that is noted as asked, and note what became of it.
+
+        Raises:
+            CallFailedError: it came to nothing.
+            PriceWrongError: it cost more than was reserved for it.
+            AnswerRefusedError, ProviderRefusesError: the provider refuses it.
+        """
+        started = time.monotonic()
+        try:
+            raw = self._desk.client.send(self._desk.model, prompt)
+        except CallFailedError as error:
+            record_call(call, time.monotonic() - started, error)
+            if not error.may_have_been_billed:
                 self._withdraw(call)
-                raise
-            else:
-                return self._settled(call, raw, estimate)
+            raise
+        except (AnswerRefusedError, ProviderRefusesError) as error:
+            record_call(call, time.monotonic() - started, error)
+            self._provider_works()
+            # The provider did not take it: it cannot have been billed.
+            self._withdraw(call)
+            raise
+        except BaseException:
+            # Told to stop: what became of the call is not known.
+            with suppress(RedisError):
+                self._desk.breaker.leave(call.attempt)
+            raise
+        if holds_words(raw):
+            self._provider_works()
+            return self._settled(call, raw, estimate)
+        # Billed, and no answer: the provider's failure and not the page's.
+        self._ledger.reject(self._settled(call, raw, estimate))
+        raise CallFailedError(f"{call.provider} billed a call and gave no answer", may_have_been_billed=True)
+
+    def _provider_works(self) -> None:
+        # The answer is safe; a breaker that stays as it was lets a trial through after its pause.
+        with suppress(RedisError):
+            self._desk.breaker.answered()
+
+    def _note_failure(self, call: Call, error: CallFailedError) -> Failures | None:
+        """Tell all workers of a call that came to nothing.
+
+        Returns:
+            How the model stands; None where the broker failed.
+
+        Raises:
+            ProviderRefusesError: it came to nothing so often that a person has to look at the address.
+        """
+        try:
+            failures = self._desk.breaker.failed(
+                call.attempt,
+                str(error),
+                is_foreign=error.is_foreign,
+                is_outage=not error.is_rate_limit,
+                may_have_been_billed=error.may_have_been_billed and call.most_micro > 0,
+                retry_after_seconds=error.retry_after_seconds,
+            )
+        except RedisError:
+            return None
+        if failures.all_foreign and failures.opens > _MOST_FOREIGN_PAUSES:
+            raise ProviderRefusesError(f"{error} ({failures.in_a_row} calls in a row came to nothing)")
+        return failures
+
+    def _insist_on_blameless_page(
+        self, page: int, error: CallFailedError, failures: int, in_all: Failures | None
+    ) -> None:
+        """See that a page whose calls may have been billed is not asked about for ever while others are answered.
+
+        Raises:
+            AnswerRefusedError: calls for other pages were answered between those for this one.
+        """
+        if error.may_have_been_billed and in_all is not None and in_all.in_a_row < failures:
+            message = f"{failures} calls for page {page} got no answer, and other pages did; the last: {error}"
+            raise AnswerRefusedError("no_answer", message) from error
 
     def _wait_for_turn(self, prompt: Prompt[Answer]) -> None:
         desk = self._desk
+        give_up_at = time.monotonic() + _MOST_WAIT_SECONDS
+        while (left := desk.breaker.left_seconds()) > 0:
+            if time.monotonic() >= give_up_at:
+                raise ProviderError(f"{desk.model} is left alone for another {left:.0f} s{self._why_silent()}")
+            time.sleep(min(left, _LOOK_SECONDS))
         if (left := desk.rest.left_seconds()) > 0:
             raise ProviderError(f"{desk.provider} wants no call of {desk.model} for another {left:.0f} s")
         tokens = likely_tokens_of(prompt)
@@ -278,15 +354,17 @@ class PaidCalls:
         try:
             paid = self._paid_meanwhile(call.page, call.request_sha256, still_ours)
             outdated = self._most(estimate) > call.most_micro
+            is_let_through = paid is None and not outdated and self._desk.breaker.enter(call.attempt)
         except (ClaimLostError, RedisError, OSError):
             self._withdraw(call)
             raise
-        if paid is not None or outdated:
+        if not is_let_through:
             self._withdraw(call)
             return paid
         if self._ledger.mark_asked(call):
             return call
         # A recount, or the next worker of this page, has taken the plan back.
+        self._desk.breaker.leave(call.attempt)
         self._meter.cancel(call.attempt)
         return None
 
@@ -347,6 +425,11 @@ class PaidCalls:
                 return True
         return False
 
+    def _why_silent(self) -> str:
+        """What keeps the model from answering, in words; empty where nothing does."""
+        silence = self._desk.breaker.silence()
+        return "" if silence is None else f": {silence.said} ({silence.count} calls in a row came to nothing)"
+
     def _what_is_left(self, call: Call, budget: Decimal | None) -> str:
         reading = self._meter.read()
         spent = "" if reading is None else f" {dollars(usd(reading.spent))} are spent,"
@@ -354,7 +437,7 @@ class PaidCalls:
         larger = f"producer enqueue {self._scan_id} --stage {self._stage} --budget USD"
         return (
             f"the budget of ${budget} is reached:{spent}{reserved} and the next page may cost "
-            f"{dollars(usd(call.most_micro))}; `{larger}` goes on"
+            f"{dollars(usd(call.most_micro))}{self._why_silent()}; `{larger}` goes on"
         )
 
     def _settled(self, call: Call, raw: RawAnswer, estimate: Estimate) -> Call:

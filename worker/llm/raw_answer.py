@@ -117,6 +117,12 @@ def holds_answer(raw: RawAnswer) -> bool:
     return not failed
 
 
+def holds_words(raw: RawAnswer) -> bool:
+    """Whether there are words of a model, whole or not."""
+    choice = _first_choice(parsed_object(raw.body))
+    return bool(texts_of(_dict((choice or {}).get("message")))) or holds_answer(raw)
+
+
 def was_paid_for(raw: RawAnswer) -> bool:
     """Whether the provider says that a call cost something, or that a model wrote something."""
     usage = usage_of(raw)
