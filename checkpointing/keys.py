@@ -141,6 +141,7 @@ class Keys:
         """The keys that all stages share, each with its type."""
         return {
             self.inboxes: "set",
+            self.learned_costs: "hash",
             f"{self.broker_prefix}unacked": "hash",
             f"{self.broker_prefix}unacked_index": "zset",
             f"{self.broker_prefix}unacked_mutex": "string",

@@ -2,16 +2,21 @@
 
 The checkpoint says so first; then the queue is emptied, and only then is the stage taken off the list of open ones.
 Wherever that is broken off, a steward finds the stage open and cancelled, and does the rest.
+
+Of several stages the last one of the pipeline is cancelled first: so nothing that an earlier one completes
+meanwhile flows into a stage that costs money and is about to be cancelled.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
-from checkpointing.errors import BrokerError
+from checkpointing.errors import BrokerError, LeafmarkError
 from checkpointing.models import Checkpoint
 from checkpointing.storage_errors import storage_error
 from worker.preflight import check_broker
+from worker.registry import STAGES
 from worker.workshop import Workshop
 
 
@@ -70,6 +75,56 @@ def cancel(workshop: Workshop, scan_id: str, stage: str, *, now: bool = False) -
     except OSError as error:
         raise storage_error(error, file.path) from error
     return Cancelled(dropped, running, stopped, checkpoint.summary())
+
+
+def cancel_all(
+    workshop: Workshop, scan_id: str, report: Callable[[str, Cancelled], object], *, now: bool = False
+) -> int:
+    """Call off every stage of a scan that is under way, the last one of the pipeline first.
+
+    Args:
+        workshop: the deployment.
+        scan_id: of which scan.
+        report: told of each stage as soon as it is called off: its name, and what that led to.
+        now: as in `cancel`.
+
+    Returns:
+        How many stages were called off.
+
+    Raises:
+        UnknownNameError, InputError, StorageError, BrokerError, CheckpointError: as `cancel`; of the first stage
+        that
+            could not be called off, after the others were.
+    """
+    workshop.metadata(scan_id)
+    cancelled: list[str] = []
+    errors: list[LeafmarkError] = []
+    for stage in reversed(STAGES):
+        if not _has_begun(workshop, scan_id, stage):
+            continue
+        try:
+            done = cancel(workshop, scan_id, stage, now=now)
+        except LeafmarkError as error:
+            errors.append(error)
+            continue
+        if done is not None:
+            cancelled.append(stage)
+            report(stage, done)
+    try:
+        for stage in cancelled:
+            # What an earlier stage had fed just before its turn came. A producer may have asked for it anew.
+            if not workshop.open_stages.is_open(scan_id, stage):
+                workshop.queue(scan_id, stage).close()
+    except RedisError as error:
+        errors.append(BrokerError(f"Redis failed ({error}); repeat the command"))
+    if errors:
+        raise errors[0]
+    return len(cancelled)
+
+
+def _has_begun(workshop: Workshop, scan_id: str, stage: str) -> bool:
+    path = workshop.checkpoint_file(scan_id, stage).path
+    return workshop.open_stages.is_open(scan_id, stage) or path.exists()
 
 
 def _is_under_way(workshop: Workshop, checkpoint: Checkpoint) -> bool:

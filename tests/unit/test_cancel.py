@@ -5,17 +5,25 @@ from pathlib import Path
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from checkpointing.errors import BrokerError, UnknownNameError
+from checkpointing.errors import BrokerError, StorageError, UnknownNameError
 from checkpointing.models import Status
-from producer.cancel import cancel
-from producer.enqueue import enqueue
+from producer.cancel import cancel, cancel_all
+from producer.enqueue import enqueue, requests_through
 from producer.request import Request
 from tests.shop import SCAN, STAGE, Shop, make_shop, steward_at_work
-from tests.stages import Stamp, raising, stamp
+from tests.stages import CopyStage, Stamp, raising, stamp
 from tests.waiting import wait_until
+from worker import flow
 from worker.healing import Healer
 from worker.process import Outcome
 from worker.queue import PageQueue
+from worker.registry import STAGES
+
+COPY = CopyStage.name
+
+
+def full(*_: object) -> None:
+    raise OSError(28, "No space left on device")
 
 
 @pytest.fixture
@@ -122,6 +130,56 @@ def test_another_scan_goes_on(shop: Shop) -> None:
     assert shop.waiting_pages("atlas") == list(range(1, 21))
     for _ in range(20):
         assert shop.process_next() is Outcome.COMPLETE
+
+
+def test_without_a_stage_all_that_are_under_way_are_cancelled_the_last_one_first(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STAGES, COPY, lambda _settings: CopyStage())
+    for request in requests_through(shop.workshop, Request(SCAN, STAGE), COPY):
+        enqueue(shop.workshop, request)
+    shop.process_next()
+    shop.commit()
+    told: list[tuple[str, int]] = []
+    assert cancel_all(shop.workshop, SCAN, lambda stage, done: told.append((stage, done.dropped))) == 2
+    assert told == [(COPY, 30), (STAGE, 29)]
+    assert shop.open_stages.all() == []
+    assert shop.workshop.checkpoint_file(SCAN, COPY).read().status is Status.CANCELLED
+    assert shop.checkpoint().status is Status.CANCELLED
+    assert cancel_all(shop.workshop, SCAN, lambda *_: None) == 0
+
+
+def test_nothing_flows_into_a_stage_while_all_are_cancelled(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(STAGES, COPY, lambda _settings: CopyStage())
+    for request in requests_through(shop.workshop, Request(SCAN, STAGE), COPY):
+        enqueue(shop.workshop, request)
+    for _ in range(3):
+        shop.process_next()
+    queue = shop.workshop.queue(SCAN, COPY)
+
+    def commit_then_feed_late(stage: str, _done: object) -> None:
+        if stage == COPY:
+            shop.commit()
+            list(queue.put([1]))
+
+    cancel_all(shop.workshop, SCAN, commit_then_feed_late)
+    assert flow.feed(shop.workshop, SCAN, STAGE, [1, 2, 3]) == {}
+    assert queue.carried() == set()
+    assert shop.open_stages.all() == []
+
+
+def test_a_stage_that_cannot_be_cancelled_keeps_no_other_from_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STAGES, COPY, lambda _settings: CopyStage())
+    for request in requests_through(shop.workshop, Request(SCAN, STAGE), COPY):
+        enqueue(shop.workshop, request)
+    copies = shop.workshop.checkpoint_file(SCAN, COPY)
+    monkeypatch.setattr(copies, "save", full)
+    with pytest.raises(StorageError):
+        cancel_all(shop.workshop, SCAN, lambda *_: None)
+    assert shop.open_stages.all() == [(SCAN, COPY)]
+    assert shop.checkpoint().status is Status.CANCELLED
 
 
 def test_there_may_be_nothing_to_cancel(shop: Shop) -> None:
