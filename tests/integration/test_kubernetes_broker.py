@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from producer.embedded import EmbeddedBroker
 from tests.waiting import wait_until
 
-MANIFEST = Path(__file__).parents[2] / "deploy" / "kubernetes" / "valkey.yaml"
+MANIFEST = Path(__file__).parents[2] / "deploy" / "kubernetes" / "base/valkey.yaml"
 PASSWORD = "0123456789abcdef-_"  # noqa: S105  # of a server that lives as long as this test
 
 

@@ -6,6 +6,8 @@ The schemas of Kubernetes' own kinds come with `kubernetes-validate`. That of KE
 import json
 import math
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from checkpointing.keys import Keys
+from tests.kustomize import FILE, KustomizeError, Object, build, identity, load
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.work_stage import WorkStage
 from worker.registry import STAGES
@@ -26,16 +29,12 @@ KUBERNETES = "1.31"
 KEDA_SCHEMA = json.loads((Path(__file__).parent / "keda.schema.json").read_text())
 # A worker commits what waits before it ends; and a little for the signal.
 STOP_SECONDS = 15
-Object = dict[str, Any]
 
 
-def load(path: Path) -> list[Object]:
-    return [each for each in YAML(typ="safe").load_all(path) if each]
-
-
-FILES = sorted(path for path in FOLDER.rglob("*.yaml") if path.name != "kustomization.yaml")
+FILES = sorted(path for path in FOLDER.rglob("*.yaml") if path.name != FILE)
 OBJECTS: list[Object] = [each for path in FILES for each in load(path)]
-KUSTOMIZATIONS = sorted(FOLDER.rglob("kustomization.yaml"))
+KUSTOMIZATIONS = sorted(path.parent for path in FOLDER.rglob(FILE))
+KUBECTL = shutil.which("kubectl")
 COMPOSE: Object = load(PROJECT / "docker-compose.yml")[0]["services"]
 
 
@@ -97,21 +96,68 @@ def test_a_mistake_in_either_is_found() -> None:
         jsonschema.Draft202012Validator(KEDA_SCHEMA).validate({**scaling, "spec": {"triggers": []}})
 
 
-def test_the_kustomizations_name_every_file_and_no_other() -> None:
-    named_in = {
-        (path.parent / name).resolve()
-        for path in KUSTOMIZATIONS
-        for name in load(path)[0]["resources"]
-        if name.endswith(".yaml")
-    }
-    assert named_in == {path for path in FILES if path.parent.name != "examples"}
+@pytest.mark.parametrize("folder", KUSTOMIZATIONS, ids=lambda folder: str(folder.relative_to(PROJECT)))
+def test_each_kustomization_can_be_applied_by_itself(folder: Path) -> None:
+    assert {"Namespace", "Deployment", "NetworkPolicy"} <= {each["kind"] for each in build(folder)}
+
+
+@pytest.mark.skipif(KUBECTL is None, reason="needs kubectl")
+@pytest.mark.parametrize("folder", KUSTOMIZATIONS, ids=lambda folder: str(folder.relative_to(PROJECT)))
+def test_kubectl_makes_the_same_objects_of_a_kustomization(folder: Path) -> None:
+    made = subprocess.run(
+        [KUBECTL or "", "kustomize", str(folder)], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert made.returncode == 0, made.stderr
+    theirs = [each for each in YAML(typ="safe").load_all(made.stdout) if each]
+    assert sorted(map(identity, theirs)) == sorted(map(identity, build(folder)))
+
+
+def test_the_kustomizations_use_every_file_but_the_examples_and_only_the_overlay_scales() -> None:
+    without, with_keda = build(FOLDER), build(FOLDER / "overlays" / "keda")
+    assert sorted(map(identity, with_keda)) == sorted(
+        identity(each) for path in FILES if path.parent.name != "examples" for each in load(path)
+    )
+    more = {each["kind"] for each in with_keda if each not in without}
+    assert more == {"TriggerAuthentication", "ScaledObject"}
+    assert all(each in with_keda for each in without)
+
+
+@pytest.mark.parametrize(
+    ("above", "overlay", "refusal"),
+    [
+        (["a.yaml"], ["..", "b.yaml"], "cycle detected"),
+        (["overlay"], [".."], "cycle detected"),
+        (["a.yaml"], ["../a.yaml"], "is not a file in it"),
+        (["a.yaml"], ["gone.yaml"], "is not a file in it"),
+        (["a.yaml"], ["b.yaml", "b.yaml"], "more than once"),
+    ],
+)
+def test_a_kustomization_that_kustomize_refuses_is_found(
+    tmp_path: Path, above: list[str], overlay: list[str], refusal: str
+) -> None:
+    folder = tmp_path / "overlay"
+    folder.mkdir()
+    for path, names in ((tmp_path, above), (folder, overlay)):
+        (path / FILE).write_text(json.dumps({"resources": names}))
+    for path in (tmp_path / "a.yaml", folder / "b.yaml"):
+        path.write_text(f"kind: ConfigMap\nmetadata:\n  name: {path.stem}\n")
+    with pytest.raises(KustomizeError, match=refusal):
+        build(folder)
+
+
+def test_the_documented_folders_to_apply_are_there() -> None:
+    texts = [(PROJECT / name).read_text() for name in ("README.md", "docs/kubernetes.md")]
+    texts += [path.read_text() for path in FOLDER.rglob("*.yaml")]
+    applied = {found for text in texts for found in re.findall(r"apply -k (deploy/[\w/]+)", text)}
+    assert {"deploy/kubernetes", "deploy/kubernetes/overlays/keda"} <= applied
+    assert all((PROJECT / path / FILE).is_file() for path in applied)
 
 
 def test_images_are_those_of_compose() -> None:
     ours = COMPOSE["worker"]["image"]
     assert {each["image"] for each in containers()} == {ours, COMPOSE["redis"]["image"]}
     assert ours.rpartition(":")[0] == "leafmark"
-    (image,) = load(FOLDER / "kustomization.yaml")[0]["images"]
+    (image,) = load(FOLDER / "base" / FILE)[0]["images"]
     assert f"{image['name']}:{image['newTag']}" == ours
 
 

@@ -71,6 +71,15 @@ def later() -> LaterStage:
     return LaterStage()
 
 
+@pytest.fixture(autouse=True)
+def _order_of_stages() -> Iterator[None]:
+    """Restore the order of the stages: `monkeypatch` puts back what it took out at the end."""
+    before = dict(STAGES)
+    yield
+    STAGES.clear()
+    STAGES.update(before)
+
+
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: LaterStage) -> Shop:
     """The pages 1 to 5 are complete in both stages."""
