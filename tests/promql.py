@@ -11,6 +11,9 @@ _STRING = r'"(?:[^"\\]|\\.)*"'
 _SELECTOR = re.compile(rf"\b(leafmark_\w+|up)\b\s*(?:\{{((?:[^}}\"]|{_STRING})*)\}})?")
 _MATCHER = re.compile(rf"(\w+)\s*(=~|!~|!=|=)\s*({_STRING})")
 _ADDED_UP = r"\b(?:sum|avg|count)\s*(?:by\s*\([^)]*\)\s*)?\(\s*"
+# Grafana's $__interval is as short as a pixel is wide. A rate needs two samples.
+_WINDOW = re.compile(r"\[([^\]]*)\]")
+_ENOUGH = re.compile(r"[1-9]\d*[mh](:[1-9]\d*[smh]?)?|\$__rate_interval|\$__range")
 _GROUPING = re.compile(r"\b(?:by|on|ignoring|without|group_left|group_right)\s*\(([^)]*)\)")
 
 
@@ -63,6 +66,11 @@ def faults(expression: str, legend: str = "") -> list[str]:
             elif definition and label in definition.values and how in {"=", "=~"}:
                 strange = {*value.split("|" if how == "=~" else "\0")} - {*definition.values[label]}
                 wrong += [f"{selector.series} has no {label} {each}" for each in sorted(strange)]
+    wrong += [
+        f"[{window}] may hold a single sample: take [$__rate_interval]"
+        for window in _WINDOW.findall(expression)
+        if not _ENOUGH.fullmatch(window)
+    ]
     shown = set(re.findall(r"\{\{\s*(?:\$labels\.)?(\w+)\s*\}\}", legend))
     wrong += [f"nothing has the label {label}" for label in sorted((grouping_labels(expression) | shown) - known)]
     grouped = grouping_labels(expression)

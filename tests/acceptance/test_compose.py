@@ -21,10 +21,12 @@ from ruamel.yaml import YAML
 from producer.embedded import EmbeddedBroker
 from sample import small_page, write_image_folder
 from sample.provider import Provider, running_provider
+from tests.compose import interpolated
 from tests.deployment import Deployment, deployment_in
 from tests.free_port import free_port
 from tests.llm_deployment import settings_for
 from tests.waiting import wait_until
+from worker.settings import Settings
 
 pytestmark = pytest.mark.timeout(120)
 PROJECT = Path(__file__).parents[2]
@@ -34,6 +36,8 @@ DOCKERFILE = (PROJECT / "Dockerfile").read_text()
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text())
 OURS = {name for name, service in SERVICES.items() if "build" in service}
 WORKERS = 2
+# A worker commits what waits before it ends; and a little for the signal.
+STOP_SECONDS = 15
 PAGES = 8
 USER, PASSWORD = "librarian", "open: sesame"
 
@@ -128,7 +132,7 @@ class Services:
     def _here(self, text: str) -> str:
         for theirs, here in self._replacements.items():
             text = text.replace(theirs, here)
-        return re.sub(r"\$\{(\w+):-\}", lambda found: self._variables.get(found[1], ""), text)
+        return interpolated(text, self._variables)
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +238,7 @@ def test_every_image_is_pinned() -> None:
 
 def test_ports_are_open_to_this_machine_alone() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
-    assert len(ports) == 4
+    assert len(ports) == 5
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
@@ -257,7 +261,7 @@ def test_prometheus_finds_every_worker_by_its_service_and_port(services: Service
 
 def test_prometheus_and_grafana_come_with_their_profile_and_find_their_files() -> None:
     others = SERVICES.keys() - OURS - {"redis"}
-    assert others == {"prometheus", "grafana"}
+    assert others == {"prometheus", "alertmanager", "grafana"}
     for name in others:
         assert SERVICES[name]["profiles"] == ["monitoring"]
         mounted = [each.split(":")[0] for each in SERVICES[name]["volumes"] if each.startswith("./")]
@@ -295,7 +299,43 @@ def test_every_command_starts_with_what_its_image_has() -> None:
 def test_nothing_of_ours_runs_as_root() -> None:
     (user,) = re.findall(r"^USER (\S+)", DOCKERFILE, re.MULTILINE)
     assert user.split(":")[0] not in {"root", "0"}
-    assert {SERVICES[name]["user"] for name in OURS} == {user}
+    users = {SERVICES[name]["user"] for name in OURS}
+    assert {interpolated(each) for each in users} == {user}
+    assert {interpolated(each, {"SCANS_USER": "1000:100"}) for each in users} == {"1000:100"}
+
+
+def test_scans_are_in_a_volume_or_in_a_folder_of_the_machine_that_a_variable_names() -> None:
+    (volume,) = {each for name in OURS for each in SERVICES[name]["volumes"]}
+    inside = _environment_of("worker")["LEAFMARK_STORAGE_ROOT"]
+    assert interpolated(volume) == f"scans:{inside}"
+    assert "scans" in COMPOSE["volumes"]
+    assert interpolated(volume, {"SCANS_FOLDER": "/srv/scans"}) == f"/srv/scans:{inside}"
+
+
+@pytest.mark.parametrize("name", ["worker", "asking"])
+def test_a_worker_is_given_as_long_to_stop_as_its_longest_page_may_take(name: str) -> None:
+    prefix = "LEAFMARK_"
+    values = {key.removeprefix(prefix).lower(): value for key, value in _environment_of(name).items()}
+    settings = Settings(**{key: interpolated(value) for key, value in values.items()})
+    stages = SERVICES[name]["command"][SERVICES[name]["command"].index("-Q") + 1].split(",")
+    longest = max(settings.hard_seconds(stage) for stage in stages)
+    minutes, seconds = re.fullmatch(r"(\d+)m(\d+)s", SERVICES[name]["stop_grace_period"]).groups()  # type: ignore[union-attr]
+    assert longest + STOP_SECONDS <= int(minutes) * 60 + int(seconds)
+
+
+def test_a_worker_has_as_many_processes_as_a_variable_says() -> None:
+    (option,) = [each for each in SERVICES["worker"]["command"] if each.startswith("--concurrency=")]
+    assert interpolated(option) == "--concurrency=2"
+    assert interpolated(option, {"OCR_CONCURRENCY": "7"}) == "--concurrency=7"
+
+
+def test_the_way_of_a_book_into_the_scans_is_told_with_commands_that_there_are() -> None:
+    told = (PROJECT / "docs/how-to/use-docker.md").read_text()
+    assert 'docker compose run --rm -v "$PWD:/in:ro" producer ingest /in/my-book.pdf' in told
+    assert "how-to/use-docker.md" in (PROJECT / "README.md").read_text()
+    for service in re.findall(r"docker compose (?:run --rm .*?|cp |kill )\b(producer|worker)\b", told):
+        assert service in SERVICES
+    assert {"SCANS_FOLDER", "SCANS_USER", "OCR_CONCURRENCY"} <= set(re.findall(r"\b[A-Z]+_[A-Z]+\b", told))
 
 
 def test_the_image_has_a_python_that_the_project_supports() -> None:

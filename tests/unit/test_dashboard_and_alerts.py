@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana/leafmark.json").read_b
 PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
 GROUPS: list[dict[str, Any]] = YAML(typ="safe").load(DEPLOY / "prometheus/alerts.yml")["groups"]
 RULES: list[dict[str, Any]] = [rule for group in GROUPS for rule in group["rules"]]
+ALERTMANAGER: dict[str, Any] = YAML(typ="safe").load(DEPLOY / "alertmanager/alertmanager.yml")
+PROMTOOL = shutil.which("promtool")
 DURATION = re.compile(r"[1-9]\d*[smh]")
 
 
@@ -75,9 +79,65 @@ def test_every_metric_is_on_the_dashboard_or_an_alert_is_made_of_it() -> None:
     assert unused == {"leafmark_budget_usd"} - set(re.findall(r"leafmark_budget_usd\b", text))
 
 
+@pytest.mark.skipif(PROMTOOL is None, reason="needs promtool")
+@pytest.mark.parametrize("arguments", [["test", "rules", "alerts-test.yml"], ["check", "config", "prometheus.yml"]])
+def test_promtool_takes_the_configuration_and_each_alert_fires_on_what_it_is_for(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [PROMTOOL or "", *arguments],
+        cwd=DEPLOY / "prometheus",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("wrong", "one_of_many", "all_of_them"),
+    [
+        ('up{job="leafmark"} == 0', "LeafmarkWorkerDown", "LeafmarkNoWorkerUp"),
+        ("leafmark_broker_up == 0", "LeafmarkWorkerWithoutBroker", "LeafmarkBrokerAway"),
+    ],
+)
+def test_one_worker_in_trouble_has_an_alert_of_its_own_beside_that_of_all(
+    wrong: str, one_of_many: str, all_of_them: str
+) -> None:
+    rules = {rule["alert"]: rule for rule in RULES}
+    assert rules[one_of_many]["expr"] == wrong, "for each instance, added up over none"
+    assert "$labels.instance" in rules[one_of_many]["annotations"]["summary"]
+    assert rules[all_of_them]["labels"]["severity"] == "critical"
+    inhibited = {rule["source_matchers"][0]: rule["target_matchers"][0] for rule in ALERTMANAGER["inhibit_rules"]}
+    assert one_of_many in inhibited[f'alertname = "{all_of_them}"']
+
+
+def test_alerts_go_to_the_alertmanager_of_compose() -> None:
+    configuration = YAML(typ="safe").load(DEPLOY / "prometheus/prometheus.yml")
+    (manager,) = configuration["alerting"]["alertmanagers"]
+    assert manager["static_configs"] == [{"targets": ["alertmanager:9093"]}]
+    assert ALERTMANAGER["route"]["receiver"] in {each["name"] for each in ALERTMANAGER["receivers"]}
+
+
+def test_grafana_knows_how_often_prometheus_scrapes() -> None:
+    configuration = YAML(typ="safe").load(DEPLOY / "prometheus/prometheus.yml")
+    (path,) = (DEPLOY / "grafana/provisioning/datasources").iterdir()
+    (source,) = YAML(typ="safe").load(path)["datasources"]
+    assert source["jsonData"]["timeInterval"] == configuration["global"]["scrape_interval"]
+
+
 @pytest.mark.parametrize(
     ("expression", "legend", "fault"),
     [
+        (
+            "rate(leafmark_pages_total[$__interval])",
+            "",
+            "[$__interval] may hold a single sample: take [$__rate_interval]",
+        ),
+        (
+            'increase(leafmark_claims_total{event="lost"}[${__interval}])',
+            "",
+            "[${__interval}] may hold a single sample: take [$__rate_interval]",
+        ),
         ("rate(leafmark_page_total[5m])", "", "there is no leafmark_page_total"),
         ("leafmark_page_seconds", "", "there is no leafmark_page_seconds"),
         ('leafmark_pages_total{scan="a"}', "", "leafmark_pages_total has no label scan"),
