@@ -111,6 +111,12 @@ class DoubtfulPagesError(LeafmarkError):
     exit_code = 13
 
 
+class CommandLineError(LeafmarkError):
+    """The command line is wrong: an option has an impossible value, or two of them contradict each other."""
+
+    exit_code = 2
+
+
 class NotConfirmedError(LeafmarkError):
     """A command that asks first got no yes, or had nobody to ask."""
 

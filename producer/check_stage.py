@@ -48,9 +48,22 @@ class StageReport:
 
 
 def check_stage(
-    workshop: Workshop, scan_id: str, stage: str, total_pages: int, counting: Counting = uncounted
+    workshop: Workshop,
+    scan_id: str,
+    stage: str,
+    total_pages: int,
+    counting: Counting = uncounted,
+    only: frozenset[int] | None = None,
 ) -> StageReport:
     """Compare a stage's checkpoint with its outputs, and these with what they would be made from now.
+
+    Args:
+        workshop: the deployment.
+        scan_id: which scan.
+        stage: which stage of it.
+        total_pages: of the book.
+        counting: shows how far it is.
+        only: look at no other pages than these, and at what concerns no single page; None for all.
 
     Raises:
         UnknownNameError: there is no such stage.
@@ -58,7 +71,7 @@ def check_stage(
     """
     outputs = workshop.outputs(scan_id, stage)
     try:
-        check = _StageCheck(outputs, workshop.checkpoint_file(scan_id, stage), total_pages)
+        check = _StageCheck(outputs, workshop.checkpoint_file(scan_id, stage), total_pages, only)
         report = check.run(counting)
         records = check.records_without(report.findings)
         stale = find_stale(workshop, scan_id, stage, records)
@@ -72,10 +85,13 @@ def check_stage(
 
 
 class _StageCheck:
-    def __init__(self, outputs: OutputFolder, file: CheckpointFile, total_pages: int) -> None:
+    def __init__(
+        self, outputs: OutputFolder, file: CheckpointFile, total_pages: int, only: frozenset[int] | None
+    ) -> None:
         self._outputs = outputs
         self._file = file
         self._total_pages = total_pages
+        self._only = only
         self._take_snapshot()
         self._present = outputs.pages()
         if not self._now.usable:
@@ -86,7 +102,7 @@ class _StageCheck:
     def run(self, counting: Counting) -> StageReport:
         temps = self._leftovers()
         known = self._present | self._now.checkpoint.pages.keys()
-        pages = sorted(page for page in known if page <= self._total_pages)
+        pages = sorted(page for page in known if page <= self._total_pages and self._is_wanted(page))
         with counting(f"{self._file.scan_id}/{self._file.stage}: pages checked", len(pages)) as step:
             found = self._look_at(pages, step)
         if found:
@@ -97,7 +113,11 @@ class _StageCheck:
     def records_without(self, findings: Iterable[Finding]) -> dict[int, PageRecord]:
         """The evidence for the complete pages that are not damaged."""
         damaged = {finding.page for finding in findings if finding.kind in DAMAGED}
-        return {page: record for page, record in self._now.checkpoint.pages.items() if page not in damaged}
+        records = self._now.checkpoint.pages.items()
+        return {page: record for page, record in records if page not in damaged and self._is_wanted(page)}
+
+    def _is_wanted(self, page: int) -> bool:
+        return self._only is None or page in self._only
 
     def _take_snapshot(self) -> None:
         self._now = take_snapshot(self._file)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from checkpointing.errors import InputError
+from checkpointing.errors import CommandLineError
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 _KNOWN = {"timestamp", "level", "stage", "page", "message", "scan_id"}
@@ -57,14 +57,14 @@ class Wanted:
 
     Attributes:
         stage: only this one's.
-        page: only this one's.
+        pages: only those of these; empty for all, also lines about no page.
         run: only those of the run whose trace id begins so.
         level: those of this level, and worse ones.
         since: those from then on.
     """
 
     stage: str | None = None
-    page: int | None = None
+    pages: frozenset[int] = frozenset()
     run: str = ""
     level: str = LEVELS[0]
     since: datetime | None = None
@@ -73,7 +73,7 @@ class Wanted:
         """Whether a line is among them. A level that nobody knows is taken for the worst."""
         return (
             self.stage in {None, line.stage}
-            and self.page in {None, line.page}
+            and (not self.pages or line.page in self.pages)
             and (not self.run or line.is_of_run(self.run))
             and (line.level not in LEVELS or LEVELS.index(line.level) >= LEVELS.index(self.level))
             and (self.since is None or line.timestamp >= self.since)
@@ -137,14 +137,14 @@ def parse_since(text: str, now: datetime) -> datetime:
     """A moment that somebody named: `10m` (or s, h, d) before now, or a date and time; without a zone, local ones.
 
     Raises:
-        InputError: it is no moment.
+        CommandLineError: it is no moment.
     """
     try:
         if ago := _AGO.fullmatch(text):
             return now - timedelta(seconds=int(ago[1]) * _SECONDS[ago[2]])
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError, OSError):
-        raise InputError(
+        raise CommandLineError(
             f"--since {visible(text)}: write how long ago, like 30s, 10m, 2h or 1d, or when, like 2026-11-24T21:00"
         ) from None
 
@@ -153,10 +153,10 @@ def parse_level(text: str) -> str:
     """A level that somebody named, in whatever case.
 
     Raises:
-        InputError: there is no such level.
+        CommandLineError: there is no such level.
     """
     if text.lower() not in LEVELS:
-        raise InputError(f"--level {visible(text)}: the levels are {', '.join(LEVELS)}")
+        raise CommandLineError(f"--level {visible(text)}: the levels are {', '.join(LEVELS)}")
     return text.lower()
 
 
@@ -164,10 +164,10 @@ def parse_run(text: str) -> str:
     """The trace id of a run, or its beginning.
 
     Raises:
-        InputError: it is neither.
+        CommandLineError: it is neither.
     """
     if not _RUN.fullmatch(text.lower()):
-        raise InputError(f"--run {visible(text)}: write the run's id, or at least its first 4 digits")
+        raise CommandLineError(f"--run {visible(text)}: write the run's id, or at least its first 4 digits")
     return text.lower()
 
 

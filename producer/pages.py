@@ -2,22 +2,22 @@
 
 import re
 
-from checkpointing.errors import InputError
+from checkpointing.errors import CommandLineError
 
 _PART = re.compile(r"([1-9]\d{0,5})(?:-([1-9]\d{0,5}))?")
 
 
 def parse_pages(text: str) -> frozenset[int]:
-    """The pages that a list names.
+    """Return the pages that a list names.
 
     Raises:
-        InputError: it is not such a list.
+        CommandLineError: it is not such a list.
     """
     pages: set[int] = set()
     for part in text.split(","):
         match = _PART.fullmatch(part.strip())
         if match is None or int(match[2] or match[1]) < int(match[1]):
-            raise InputError(f"{text!r} is not a list of pages; write it like 3,7-9")
+            raise CommandLineError(f"{text!r} is not a list of pages; write it like 3,7-9")
         pages.update(range(int(match[1]), int(match[2] or match[1]) + 1))
     return frozenset(pages)
 

@@ -5,8 +5,6 @@ that were complete and are not any more. What resume leaves alone is mended befo
 the same command, said again, does the rest.
 """
 
-from dataclasses import dataclass
-
 from checkpointing.models import Checkpoint, PageRange, Status
 from checkpointing.outputs import OutputFolder
 from checkpointing.storage_errors import storage_error
@@ -20,21 +18,26 @@ from worker.preflight import check_broker
 from worker.workshop import Workshop
 
 
-@dataclass(frozen=True, slots=True)
 class _OnlyThese(Request):
-    """Asks for single pages, and lets none of them out of quarantine."""
-
-    only: frozenset[int] = frozenset()
+    """Asks for single pages, also for none, and passes over those that are not in the book."""
 
     def pages(self, total_pages: int) -> list[int]:
         """Those of them that are in the book, in order."""
         return sorted(page for page in self.only if page <= total_pages)
 
 
-def repair(workshop: Workshop, scan_id: str, report: StageReport) -> Plan | None:
+def repair(
+    workshop: Workshop, scan_id: str, report: StageReport, only: frozenset[int] | None = None
+) -> Plan | None:
     """Mend what was found in one stage, and enqueue the pages that need work.
 
     Nothing is changed without Redis: an output whose completion waits there would be taken for a stranger's.
+
+    Args:
+        workshop: the deployment.
+        scan_id: which scan.
+        report: what was found in the stage.
+        only: enqueue no other pages than these; None for all that need work.
 
     Returns:
         What was enqueued; None where there was nothing to mend and nothing is left to do.
@@ -60,6 +63,7 @@ def repair(workshop: Workshop, scan_id: str, report: StageReport) -> Plan | None
     except OSError as error:
         raise storage_error(error, file.path) from error
     wanted = frozenset(page for first, last in checkpoint.requested for page in range(first, last + 1))
+    wanted = wanted if only is None else wanted & only
     return enqueue(workshop, _OnlyThese(scan_id, report.stage, only=wanted))
 
 

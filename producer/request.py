@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from checkpointing.errors import InputError, UnknownNameError
+from checkpointing.errors import CommandLineError, UnknownNameError
 from checkpointing.manager import check_page_range
 from checkpointing.models import DoubtfulPage, FailedPage, Status
 from checkpointing.outputs import Verdict
+from checkpointing.plurals import counted
 from checkpointing.run_ids import new_run
 
 if TYPE_CHECKING:
@@ -25,21 +26,24 @@ class Request:
         stage: which stage of it.
         start_page: first page.
         end_page: last page, included; None for the last of the book.
+        only: instead of a range, single pages.
         resume: False does every page of the range again.
-        release: instead of a range, pages to let out of quarantine; they get their attempts anew.
+        release: instead of these, pages to let out of quarantine; they get their attempts anew.
         allow_unpriced: whether a model may be asked whose price nobody knows; its calls count as nothing.
         refresh_stale: does the stale pages of the range again, and pays for them again.
         accept_stale: takes the stale pages of the range as made from what is there now.
         run: id by which log lines and spans of this work are found.
 
     Raises:
-        InputError: stale pages are both to be done again and to be kept.
+        CommandLineError: stale pages are both to be done again and to be kept; or both a range and single pages
+            are named; or the range ends before it begins.
     """
 
     scan_id: str
     stage: str
     start_page: int = 1
     end_page: int | None = None
+    only: frozenset[int] = frozenset()
     resume: bool = True
     release: frozenset[int] = frozenset()
     allow_unpriced: bool = False
@@ -49,8 +53,14 @@ class Request:
 
     def __post_init__(self) -> None:
         if self.refresh_stale and self.accept_stale:
-            raise InputError(
-                "--refresh-stale does stale pages again, --accept-stale keeps them; say one of the two"
+            raise CommandLineError(
+                "--refresh-stale does stale pages again, --accept-stale keeps them; give one of the two"
+            )
+        if self.only and (self.start_page, self.end_page) != (1, None):
+            raise CommandLineError("--pages names the pages by itself; leave out --start-page and --end-page")
+        if self.end_page is not None and self.start_page > self.end_page:
+            raise CommandLineError(
+                f"--start-page {self.start_page} is after --end-page {self.end_page}; exchange them"
             )
 
     def pages(self, total_pages: int) -> list[int]:
@@ -59,13 +69,24 @@ class Request:
         Raises:
             UnknownNameError: one of them is not in the book.
         """
-        if self.release:
-            if max(self.release) > total_pages:
-                raise UnknownNameError(f"there is no page {max(self.release)}: the book has {total_pages} pages")
-            return sorted(self.release)
+        if self.release or self.only:
+            return check_pages(self.release or self.only, total_pages)
         end = total_pages if self.end_page is None else self.end_page
         check_page_range(total_pages, self.start_page, end)
         return list(range(self.start_page, end + 1))
+
+
+def check_pages(pages: frozenset[int], total_pages: int) -> list[int]:
+    """Return single pages of a book, in order.
+
+    Raises:
+        UnknownNameError: one of them is not in the book.
+    """
+    if max(pages, default=0) > total_pages:
+        raise UnknownNameError(
+            f"there is no page {max(pages)}: the book has {counted(total_pages, 'page')}; name pages up to that"
+        )
+    return sorted(pages)
 
 
 class StaleAre(StrEnum):

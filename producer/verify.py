@@ -12,6 +12,7 @@ from producer.check_stage import StageReport, check_stage
 from producer.file_hash import sha256_of
 from producer.findings import Finding, Kind
 from producer.progress import Counting, uncounted
+from producer.request import check_pages
 from worker.registry import STAGES
 from worker.scan import ScanFolder, ScanMetadata, SourceFile
 from worker.sources.images import inspect_image
@@ -26,11 +27,13 @@ class Report:
         metadata: of the scan.
         source: differences between the source files and what was ingested.
         stages: the stages looked at.
+        only: the pages that were looked at; None for all.
     """
 
     metadata: ScanMetadata
     source: list[Finding]
     stages: list[StageReport]
+    only: frozenset[int] | None = None
 
     @property
     def findings(self) -> list[Finding]:
@@ -52,7 +55,13 @@ class Report:
         return add_usd(*(stage.refresh_cost_usd for stage in self.stages))
 
 
-def verify(workshop: Workshop, scan_id: str, stage: str | None = None, counting: Counting = uncounted) -> Report:
+def verify(
+    workshop: Workshop,
+    scan_id: str,
+    stage: str | None = None,
+    counting: Counting = uncounted,
+    only: frozenset[int] | None = None,
+) -> Report:
     """Look at a scan.
 
     Args:
@@ -60,34 +69,37 @@ def verify(workshop: Workshop, scan_id: str, stage: str | None = None, counting:
         scan_id: which scan.
         stage: which stage of it; None for all that have begun.
         counting: shows how far it is.
+        only: look at no other pages than these; None for all.
 
     Raises:
-        UnknownNameError: there is no such scan or stage.
+        UnknownNameError: there is no such scan, stage or page.
         InputError: the scan's metadata is broken.
         StorageError: the storage cannot be read.
     """
     metadata = workshop.metadata(scan_id)
-    stages = _begun(workshop, scan_id) if stage is None else [stage]
+    stages = begun_stages(workshop, scan_id) if stage is None else [stage]
     for name in stages:
         workshop.stage(name)
+    check_pages(only or frozenset(), metadata.total_pages)
     return Report(
         metadata,
         list(_check_source(workshop.scan(scan_id), metadata, counting)),
-        [check_stage(workshop, scan_id, name, metadata.total_pages, counting) for name in stages],
+        [check_stage(workshop, scan_id, name, metadata.total_pages, counting, only) for name in stages],
+        only,
     )
 
 
 def verify_again(workshop: Workshop, report: Report, counting: Counting = uncounted) -> Report:
     """Look at the stages of a report anew, after a repair. The source is as it was: nothing mends that."""
+    scan_id, total_pages = report.metadata.scan_id, report.metadata.total_pages
     stages = [
-        check_stage(workshop, report.metadata.scan_id, each.stage, report.metadata.total_pages, counting)
-        for each in report.stages
+        check_stage(workshop, scan_id, each.stage, total_pages, counting, report.only) for each in report.stages
     ]
     return replace(report, stages=stages)
 
 
-def _begun(workshop: Workshop, scan_id: str) -> list[str]:
-    """The stages that left something behind, in pipeline order."""
+def begun_stages(workshop: Workshop, scan_id: str) -> list[str]:
+    """Return the stages that left something behind, in pipeline order."""
     return [
         name
         for name in STAGES

@@ -9,9 +9,10 @@ import typer
 
 from producer import words
 from producer.commands import options
-from producer.commands.options import AllowUnpriced, AsJson, Budget, ScanId, Stage, Strict, Through, Wait
+from producer.commands.options import AllowUnpriced, AsJson, Budget, Pages, ScanId, Stage, Strict, Through, Wait
 from producer.commands.waiting import INTERRUPTED, wait_for
 from producer.console import notes, print_json, results
+from producer.pages import parse_pages
 from producer.progress import counting_on
 from producer.request import Plan, Request
 from worker.scan import check_scan_id
@@ -26,7 +27,8 @@ def enqueue_command(
     scan_id: ScanId,
     stage: Stage = "ocr",
     through: Through = None,
-    start_page: Annotated[int, typer.Option(min=1, help="First page.")] = 1,
+    pages: Pages = None,
+    start_page: Annotated[int, typer.Option(min=1, help="First page; instead of --pages, for scripts.")] = 1,
     end_page: Annotated[int | None, typer.Option(min=1, help="Last page, included; default the last.")] = None,
     no_resume: Annotated[bool, typer.Option("--no-resume", help="Do every page in range again.")] = False,
     refresh_stale: Annotated[
@@ -53,7 +55,7 @@ def enqueue_command(
     It is shown, with what it has cost, and counts as complete until one of the two options decides. How a page
     would be made now is told by the settings here: where those of the workers differ, pages show as stale.
 
-    Example: `producer enqueue moby-dick --start-page 1 --end-page 50 --wait`
+    Example: `producer enqueue moby-dick --pages 1-50 --wait`
 
     Example: `producer enqueue moby-dick --through structure --budget 5.00`
     """
@@ -66,6 +68,7 @@ def enqueue_command(
         stage,
         start_page,
         end_page,
+        only=frozenset() if pages is None else parse_pages(pages),
         resume=not no_resume,
         allow_unpriced=allow_unpriced,
         refresh_stale=refresh_stale,

@@ -7,13 +7,16 @@ from typing import Annotated
 
 import typer
 
+from checkpointing.errors import CommandLineError
 from producer.commands import options
-from producer.commands.options import ScanId
+from producer.commands.options import AnyStage, Pages, ScanId
 from producer.commands.waiting import INTERRUPTED
 from producer.console import notes
 from producer.log_files import LogFiles
 from producer.log_follow import follow_lines, nothing_is_left, show_new
 from producer.log_lines import LogLine, Wanted, as_json_line, as_line, parse_level, parse_run, parse_since
+from producer.pages import parse_pages
+from producer.request import check_pages
 from producer.run import interruptible
 from worker.registry import STAGES
 from worker.scan import check_scan_id
@@ -24,13 +27,14 @@ _COLOURS = {"warning": typer.colors.YELLOW, "error": typer.colors.RED, "critical
 
 def logs_command(
     scan_id: ScanId,
-    stage: Annotated[str | None, typer.Option(help="Only lines about this stage.")] = None,
-    page: Annotated[int | None, typer.Option(min=1, help="Only lines about this page.")] = None,
+    stage: AnyStage = None,
+    pages: Pages = None,
+    page: Annotated[int | None, typer.Option(min=1, help="This page only; as --pages, for scripts.")] = None,
     run: Annotated[
         str, typer.Option(metavar="ID", help="Only lines of this run; the beginning of its id will do.")
     ] = "",
     level: Annotated[
-        str, typer.Option(metavar="LEVEL", help="Least level: debug, info, warning, error.")
+        str, typer.Option(metavar="LEVEL", help="Minimum level: debug, info, warning, error.")
     ] = "debug",
     since: Annotated[
         str | None, typer.Option(metavar="WHEN", help="Lines from then on: 10m, 2h, 1d, or a date and time.")
@@ -46,16 +50,18 @@ def logs_command(
     Workers, stewards and producers write them. Reads files only; works with Redis down. Lines that are torn or
     not Leafmark's are skipped and counted.
 
-    Example: `producer logs moby-dick --page 12 --since 2h`
+    Example: `producer logs moby-dick --pages 12 --since 2h`
 
     Example: `producer logs moby-dick --stage correction --level warning --follow`
     """
     workshop = options.open_workshop(load_settings())
-    workshop.metadata(check_scan_id(scan_id))
+    about = _about(pages, page)
+    total_pages = workshop.metadata(check_scan_id(scan_id)).total_pages
+    check_pages(about, total_pages)
     if stage is not None:
         workshop.stage(stage)
     moment = None if since is None else parse_since(since, datetime.now(UTC))
-    wanted = Wanted(stage, page, parse_run(run) if run else "", parse_level(level), moment)
+    wanted = Wanted(stage, about, parse_run(run) if run else "", parse_level(level), moment)
     files = LogFiles(workshop.scan(scan_id).logs_dir, stage, moment)
     show = _show_json if as_json else _show
     stages = [stage] if stage is not None else list(STAGES)
@@ -80,6 +86,19 @@ def logs_command(
     finally:
         for problem in files.problems(ended=ended):
             notes.print(problem)
+
+
+def _about(pages: str | None, page: int | None) -> frozenset[int]:
+    """Return the pages that lines are to be about; none for all lines.
+
+    Raises:
+        CommandLineError: both ways of naming pages are used.
+    """
+    if pages is not None and page is not None:
+        raise CommandLineError("--pages and --page both name pages; give one of the two")
+    if pages is not None:
+        return parse_pages(pages)
+    return frozenset() if page is None else frozenset({page})
 
 
 def _show(line: LogLine) -> None:

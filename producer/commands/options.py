@@ -19,7 +19,10 @@ ScanId = Annotated[
         autocompletion=completion.scan_ids,
     ),
 ]
-Stage = Annotated[str, typer.Option(help="Stage of the pipeline.", autocompletion=completion.stages)]
+Stage = Annotated[
+    str,
+    typer.Option(metavar="STAGE", help="Stage of the pipeline to begin with.", autocompletion=completion.stages),
+]
 Through = Annotated[
     str | None,
     typer.Option(
@@ -36,6 +39,15 @@ AllowUnpriced = Annotated[
     bool, typer.Option("--allow-unpriced", help="Ask a model whose price nobody knows; its calls count as $0.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Pages = Annotated[
+    str | None, typer.Option("--pages", metavar="PAGES", help="These pages only, such as 3,7-9; default all.")
+]
+AnyStage = Annotated[
+    str | None,
+    typer.Option(
+        metavar="STAGE", help="This stage only; default all that have begun.", autocompletion=completion.stages
+    ),
+]
 Wait = Annotated[bool, typer.Option("--wait", help="Show progress until the stage ends.")]
 Strict = Annotated[
     bool,

@@ -1,28 +1,35 @@
 """`producer retry`."""
 
+from __future__ import annotations
+
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from checkpointing.errors import UnknownNameError
-from checkpointing.models import FailedPage
 from producer import words
 from producer.commands import options
 from producer.commands.enqueue import carry_out
-from producer.commands.options import AsJson, ScanId, Stage, Strict, Wait
+from producer.commands.options import AnyStage, AsJson, Pages, ScanId, Strict, Wait
 from producer.console import print_json, results
 from producer.pages import parse_pages
-from producer.request import Request
+from producer.request import Plan, Request, check_pages
+from producer.verify import begun_stages
+from worker.registry import STAGES
 from worker.scan import check_scan_id
 from worker.settings import load_settings
+
+if TYPE_CHECKING:
+    from checkpointing.models import FailedPage
 
 
 def retry_command(
     scan_id: ScanId,
-    stage: Stage = "ocr",
-    pages: Annotated[str | None, typer.Option(help="Which pages, like 3,7-9; default all in quarantine.")] = None,
+    stage: AnyStage = None,
+    pages: Pages = None,
     reason: Annotated[str | None, typer.Option(metavar="KIND", help="Only those given up on for this.")] = None,
     as_json: AsJson = False,
     wait: Wait = False,
@@ -34,29 +41,39 @@ def retry_command(
     """
     from producer.enqueue import plan
 
+    named = None if pages is None else parse_pages(pages)
     workshop = options.open_workshop(load_settings())
-    whole_book = plan(workshop, Request(check_scan_id(scan_id), stage))
-    named = parse_pages(pages) if pages is not None else frozenset()
-    # Insists that the named pages are in the book.
-    request = Request(scan_id, stage, release=named)
-    chosen = _of_kind(whole_book.quarantined, reason).intersection(request.pages(whole_book.total_pages))
-    if chosen:
-        carry_out(workshop, [replace(request, release=chosen)], as_json=as_json, wait=wait, strict=strict)
+    total_pages = workshop.metadata(check_scan_id(scan_id)).total_pages
+    check_pages(named or frozenset(), total_pages)
+    stages = [stage] if stage is not None else begun_stages(workshop, scan_id) or list(STAGES)[:1]
+    plans = [plan(workshop, Request(scan_id, name)) for name in stages]
+    _check_reason(reason, (failed for made in plans for failed in made.quarantined))
+    requests = [
+        Request(scan_id, made.stage, release=chosen) for made in plans if (chosen := _chosen(made, named, reason))
+    ]
+    if requests:
+        carry_out(workshop, requests, as_json=as_json, wait=wait, strict=strict)
     elif as_json:
-        print_json(words.plan_json(replace(whole_book, wanted=[], skipped=0, remaining=[]), dry_run=False))
+        nothing = [replace(made, wanted=[], skipped=0, remaining=[]) for made in plans]
+        print_json(words.plans_json(nothing, dry_run=False))
     else:
-        results.print(f"{scan_id}/{stage}: none of these pages is in quarantine, nothing to do")
+        about = scan_id if stage is None else f"{scan_id}/{stage}"
+        results.print(f"{about}: none of these pages is in quarantine, nothing to do")
 
 
-def _of_kind(quarantined: list[FailedPage], kind: str | None) -> frozenset[int]:
-    """The quarantined pages that were given up on for this reason; all of them where none is given.
+def _chosen(made: Plan, named: frozenset[int] | None, reason: str | None) -> frozenset[int]:
+    """Return the quarantined pages of a stage that are meant."""
+    pages = frozenset(failed.page for failed in made.quarantined if reason in {None, failed.kind})
+    return pages if named is None else pages & named
+
+
+def _check_reason(reason: str | None, quarantined: Iterable[FailedPage]) -> None:
+    """Check that pages are in quarantine for a reason, where any are.
 
     Raises:
-        UnknownNameError: pages are in quarantine, and none for this reason.
+        UnknownNameError: there are some, and none for this reason.
     """
-    pages = frozenset(failed.page for failed in quarantined if kind in {None, failed.kind})
-    if quarantined and not pages:
-        kinds = Counter(failed.kind for failed in quarantined)
+    kinds = Counter(failed.kind for failed in quarantined)
+    if reason is not None and kinds and reason not in kinds:
         there = ", ".join(f"{name} ({count})" for name, count in sorted(kinds.items()))
-        raise UnknownNameError(f"no page is in quarantine for {kind!r}; the reasons there are: {there}")
-    return pages
+        raise UnknownNameError(f"no page is in quarantine for {reason!r}; the reasons there are: {there}")

@@ -5,10 +5,11 @@ from typing import Annotated
 import typer
 
 from checkpointing.errors import DifferencesError
-from producer import completion, words
+from producer import words
 from producer.commands import options
-from producer.commands.options import AsJson, ScanId
+from producer.commands.options import AnyStage, AsJson, Pages, ScanId
 from producer.console import notes, print_json, results
+from producer.pages import parse_pages
 from producer.progress import counting_on
 from producer.request import Plan
 from producer.verify import Report, verify, verify_again
@@ -19,10 +20,8 @@ from worker.workshop import Workshop
 
 def verify_command(
     scan_id: ScanId,
-    stage: Annotated[
-        str | None,
-        typer.Option(help="Only this stage; default all that have begun.", autocompletion=completion.stages),
-    ] = None,
+    stage: AnyStage = None,
+    pages: Pages = None,
     mend: Annotated[bool, typer.Option("--repair", help="Mend what can be mended; needs Redis.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -35,9 +34,12 @@ def verify_command(
     would cost. They are no differences: the exit code is that of a scan without them, `--repair` leaves them alone.
 
     Example: `producer verify moby-dick --repair`
+
+    Example: `producer verify moby-dick --stage ocr --pages 3,7-9`
     """
     workshop = options.open_workshop(load_settings())
-    found = verify(workshop, check_scan_id(scan_id), stage, counting_on(notes))
+    only = None if pages is None else parse_pages(pages)
+    found = verify(workshop, check_scan_id(scan_id), stage, counting_on(notes), only)
     if not as_json:
         for finding in found.findings:
             results.print(finding.line(scan_id))
@@ -56,7 +58,7 @@ def _repair(workshop: Workshop, found: Report) -> list[Plan]:
 
     plans = []
     for stage in found.stages:
-        made = repair(workshop, found.metadata.scan_id, stage)
+        made = repair(workshop, found.metadata.scan_id, stage, found.only)
         if made is not None:
             words.say_plan(notes, made)
             plans.append(made)

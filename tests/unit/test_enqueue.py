@@ -4,11 +4,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from checkpointing.errors import BrokerError, UnknownNameError
+from checkpointing.errors import BrokerError, CommandLineError, UnknownNameError
 from checkpointing.models import FailedPage, Status
 from checkpointing.outputs import Problem
 from producer.enqueue import enqueue
@@ -135,12 +136,34 @@ def test_only_the_range_goes_in_and_only_it_is_asked_for(shop: Shop) -> None:
     assert enqueue(shop.workshop, Request(SCAN, STAGE, end_page=3)).enqueued == [1]
 
 
-@pytest.mark.parametrize(("start", "end"), [(6, None), (1, 6), (3, 2), (0, 3), (-1, 2)])
+@pytest.mark.parametrize(("start", "end"), [(6, None), (1, 6), (0, 3), (-1, 2)])
 def test_a_range_outside_the_book_is_refused_and_changes_nothing(shop: Shop, start: int, end: int | None) -> None:
     before = (shop.files(), shop.redis_keys())
     with pytest.raises(UnknownNameError, match="the book has the pages 1 to 5"):
         enqueue(shop.workshop, Request(SCAN, STAGE, start, end))
     assert (shop.files(), shop.redis_keys()) == before
+
+
+def test_single_pages_are_enqueued_and_asked_for_and_no_others(shop: Shop) -> None:
+    made = enqueue(shop.workshop, Request(SCAN, STAGE, only=frozenset({1, 3, 4})))
+    assert made.enqueued == made.wanted == [1, 3, 4]
+    assert shop.checkpoint().requested == [(1, 1), (3, 4)]
+    with pytest.raises(UnknownNameError, match="no page 7: the book has 5 pages"):
+        enqueue(shop.workshop, Request(SCAN, STAGE, only=frozenset({2, 7})))
+    assert shop.checkpoint().requested == [(1, 1), (3, 4)]
+
+
+@pytest.mark.parametrize(
+    "contradiction",
+    [
+        {"start_page": 3, "end_page": 2},
+        {"only": frozenset({1}), "start_page": 2},
+        {"only": frozenset({1}), "end_page": 5},
+    ],
+)
+def test_a_contradiction_on_the_command_line_is_refused(contradiction: dict[str, Any]) -> None:
+    with pytest.raises(CommandLineError):
+        Request(SCAN, STAGE, **contradiction)
 
 
 @pytest.mark.parametrize(

@@ -93,9 +93,12 @@ def test_lines_that_are_none_are_counted_on_stderr(shop: Shop) -> None:
         (["logs", "a-bok"], 4, "did you mean 'a-book'"),
         (["logs", "../x"], 3, "scan id"),
         (["logs", SCAN, "--stage", "nonsense"], 4, "nonsense"),
-        (["logs", SCAN, "--level", "loud"], 3, "the levels are"),
-        (["logs", SCAN, "--run", "x"], 3, "run's id"),
-        (["logs", SCAN, "--since", "soon"], 3, "how long ago"),
+        (["logs", SCAN, "--level", "loud"], 2, "the levels are"),
+        (["logs", SCAN, "--run", "x"], 2, "run's id"),
+        (["logs", SCAN, "--since", "soon"], 2, "how long ago"),
+        (["logs", SCAN, "--pages", "2-1"], 2, "is not a list of pages"),
+        (["logs", SCAN, "--pages", "3", "--page", "3"], 2, "give one of the two"),
+        (["logs", SCAN, "--pages", "999"], 4, "there is no page 999"),
     ],
 )
 @pytest.mark.usefixtures("shop")

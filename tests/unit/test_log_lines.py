@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkpointing.errors import InputError
+from checkpointing.errors import CommandLineError
 from producer.log_lines import (
     LogLine,
     Wanted,
@@ -152,8 +152,8 @@ def test_the_first_and_last_moments_break_nothing(year: bytes) -> None:
         (Wanted(), True),
         (Wanted(stage="ocr"), True),
         (Wanted(stage="fix"), False),
-        (Wanted(page=7), True),
-        (Wanted(page=8), False),
+        (Wanted(pages=frozenset({7, 9})), True),
+        (Wanted(pages=frozenset({8})), False),
         (Wanted(run="0af7"), True),
         (Wanted(run=RUN), True),
         (Wanted(run="af76"), False),
@@ -196,7 +196,7 @@ def test_since_when(text: str, moment: datetime) -> None:
 
 @pytest.mark.parametrize("text", ["", "soon", "10", "10 m", "-5m", "999999999d", "2026-13-01", "\x1b[2J"])
 def test_what_is_no_moment_is_said(text: str) -> None:
-    with pytest.raises(InputError, match="write how long ago") as caught:
+    with pytest.raises(CommandLineError, match="write how long ago") as caught:
         parse_since(text, NOON)
     assert str(caught.value).isprintable()
 
@@ -205,8 +205,8 @@ def test_levels_and_runs_are_taken_in_any_case() -> None:
     assert parse_level("WARNING") == "warning"
     assert parse_run(RUN.upper()) == RUN
     for text in ("", "loud", "\x1b"):
-        with pytest.raises(InputError, match="the levels are debug, info"):
+        with pytest.raises(CommandLineError, match="the levels are debug, info"):
             parse_level(text)
     for text in ("0af", "xyzw", f"{RUN}0", "\x1b"):
-        with pytest.raises(InputError, match="the run's id"):
+        with pytest.raises(CommandLineError, match="the run's id"):
             parse_run(text)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from checkpointing.errors import InputError
+from checkpointing.errors import CommandLineError
 from producer.pages import parse_pages, show_pages
 
 
@@ -25,7 +25,7 @@ def test_a_list_of_pages_is_understood(text: str, pages: set[int]) -> None:
     ["", " ", ",", "3,", "a", "0", "0-3", "-3", "3-", "9-7", "1-2-3", "3;4", "1.5", "03", "1234567", "٣", "3\n4"],
 )
 def test_what_is_no_list_of_pages_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(InputError, match="is not a list of pages; write it like 3,7-9") as caught:
+    with pytest.raises(CommandLineError, match="is not a list of pages; write it like 3,7-9") as caught:
         parse_pages(text)
     assert "\n" not in str(caught.value)
 

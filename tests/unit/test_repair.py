@@ -299,3 +299,10 @@ def test_an_unusable_checkpoint_of_a_stage_under_way_keeps_what_was_spent(shop: 
     verify_command(SCAN, mend=True)
     after: Checkpoint = shop.checkpoint()
     assert (after.completed_pages, after.total_cost_usd) == ([1, 2, 3, 4], 0.4)
+
+
+def test_a_repair_of_named_pages_enqueues_no_others(shop: Shop) -> None:
+    for page in (2, 3):
+        shop.output_path(page).unlink()
+    verify_command(SCAN, STAGE, pages="3", mend=True)
+    assert shop.waiting_pages() == [3]

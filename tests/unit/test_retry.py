@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from checkpointing.errors import InputError, UnknownNameError
+from checkpointing.errors import CommandLineError, UnknownNameError
 from checkpointing.models import FailedPage
 from producer.commands.retry import retry_command
 from tests.shop import SCAN, STAGE, Shop, make_shop
@@ -63,7 +63,7 @@ def test_a_page_that_is_not_in_the_book_is_refused(shop: Shop) -> None:
 
 
 def test_what_is_no_list_of_pages_is_refused(shop: Shop) -> None:
-    with pytest.raises(InputError, match="is not a list of pages"):
+    with pytest.raises(CommandLineError, match="is not a list of pages"):
         retry_command(SCAN, STAGE, pages="two")
     assert shop.waiting_pages() == []
 
@@ -107,3 +107,12 @@ def test_with_nothing_to_do_the_json_says_so(shop: Shop, capsys: pytest.CaptureF
     assert (form["wanted"], form["remaining"], form["enqueued"]) == (0, 0, 0)
     assert [failed["page"] for failed in form["quarantined"]] == [2, 3]
     assert shop.waiting_pages() == []
+
+
+def test_without_a_stage_the_pages_of_every_stage_are_tried_again(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    retry_command(SCAN)
+    assert shop.waiting_pages() == [2, 3]
+    retry_command(SCAN)
+    assert f"{SCAN}: none of these pages is in quarantine" in capsys.readouterr().out

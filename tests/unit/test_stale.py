@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NoReturn
 
 import pytest
 
-from checkpointing.errors import InputError, SettingsError
+from checkpointing.errors import CommandLineError, SettingsError
 from checkpointing.models import PageRecord
 from checkpointing.outputs import OutputFolder
 from producer import words
@@ -383,7 +383,7 @@ def test_doing_everything_again_leaves_nothing_stale(shop: Shop) -> None:
 
 
 def test_to_refresh_and_to_accept_at_once_is_refused() -> None:
-    with pytest.raises(InputError, match="say one of the two"):
+    with pytest.raises(CommandLineError, match="give one of the two"):
         Request(SCAN, LATER, refresh_stale=True, accept_stale=True)
 
 

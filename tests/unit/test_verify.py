@@ -434,3 +434,13 @@ def test_a_tiff_with_more_pages_than_were_counted_is_a_difference(shop: Shop) ->
         found = [finding.problem for finding in verify(shop.another_workshop(), SCAN, STAGE).source]
         assert len(found) == len(expected)
         assert all(words in problem for words, problem in zip(expected, found, strict=True))
+
+
+def test_only_the_named_pages_are_looked_at(shop: Shop) -> None:
+    for page in (2, 4):
+        shop.output_path(page).unlink()
+    report = verify(shop.another_workshop(), SCAN, only=frozenset({1, 2}))
+    assert [(finding.kind, finding.page) for finding in report.findings] == [(Kind.MISSING, 2)]
+    assert report.stages[0].pages_checked == 2
+    with pytest.raises(UnknownNameError, match="no page 6"):
+        verify(shop.another_workshop(), SCAN, only=frozenset({6}))
