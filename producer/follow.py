@@ -1,7 +1,7 @@
 """Following a stage until the pages that were asked for are settled, with plain lines for a log."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import Protocol
@@ -18,6 +18,9 @@ from producer.watch.words import clock
 
 _POLL_SECONDS = 0.2
 _PLAIN_LINE_SECONDS = 10.0
+_WAIT_LINE_SECONDS = 30.0
+_QUIET_SECONDS = 60.0
+_ASK_SECONDS = 1.0
 
 
 class View(Protocol):
@@ -68,23 +71,57 @@ def _next_version(reader: PacedReader, view: View, on_poll: Callable[[], object]
 
 
 class PlainLines:
-    """A line now and then, and one when nothing of a stage is pending any more."""
+    """A line now and then, and one when nothing of a stage is pending any more.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        console: prints the lines.
+        waits: tells what keeps stages from going on, in words, by `SCAN_ID/STAGE`.
+    """
+
+    def __init__(self, console: Console, waits: Callable[[], Mapping[str, str]] = dict) -> None:
         self._console = console
+        self._waits = waits
+        self._waiting: dict[str, str] = {}
         self._next: dict[str, float] = {}
+        self._ask_at = self._say_at = 0.0
+        self._shown: Checkpoint | None = None
+        self._news_at = self._printed_at = time.monotonic()
 
     def show(self, checkpoint: Checkpoint) -> None:
         """Say it, unless something was said of this stage a moment ago."""
+        self._shown = checkpoint
+        self._news_at = time.monotonic()
         ended = not checkpoint.pending()
         label = f"{checkpoint.scan_id}/{checkpoint.stage}"
         if time.monotonic() < self._next.get(label, 0.0) and not ended:
             return
         self._next[label] = time.monotonic() + _PLAIN_LINE_SECONDS
-        self._console.print(f"{label}: {checkpoint.summary()}  {_words(checkpoint)}")
+        self._print(checkpoint)
 
     def tick(self) -> None:
-        """A log is told nothing while nothing changes."""
+        """Say what keeps a stage waiting; and that it goes on, where a page takes minutes."""
+        if time.monotonic() >= self._ask_at:
+            self._ask_at = time.monotonic() + _ASK_SECONDS
+            self._say_waits(self._waits())
+        # A local model may take many minutes for a page.
+        if self._shown is not None and time.monotonic() - self._printed_at >= _QUIET_SECONDS:
+            self._print(self._shown, f"  no news for {clock(time.monotonic() - self._news_at)}")
+
+    def _say_waits(self, waits: Mapping[str, str]) -> None:
+        again = time.monotonic() >= self._say_at
+        for label, why in waits.items():
+            if again or label not in self._waiting:
+                self._console.print(f"{label} waits: {why}", markup=False)
+        for label in self._waiting.keys() - waits.keys():
+            self._console.print(f"{label}: the model answers again", markup=False)
+        if again:
+            self._say_at = time.monotonic() + _WAIT_LINE_SECONDS
+        self._waiting = dict(waits)
+
+    def _print(self, checkpoint: Checkpoint, more: str = "") -> None:
+        self._printed_at = time.monotonic()
+        label = f"{checkpoint.scan_id}/{checkpoint.stage}"
+        self._console.print(f"{label}: {checkpoint.summary()}  {_words(checkpoint)}{more}")
 
 
 def _words(checkpoint: Checkpoint) -> str:

@@ -49,6 +49,7 @@ class StageStatus:
     pages_per_second: float | None = None
     eta_seconds: float | None = None
     error: str | None = None
+    waits: str | None = None
     started_at: datetime | None = None
     updated_at: datetime | None = None
     completed_at: datetime | None = None
@@ -110,6 +111,12 @@ def all_scans(workshop: Workshop, on_broken: Callable[[LeafmarkError], object] =
     return found
 
 
+def what_it_waits_for(workshop: Workshop, stage: str) -> str:
+    """What keeps a stage's model from answering, in words; empty where nothing does. Reads one small file."""
+    trouble = workshop.troubles.of(stage)
+    return "" if trouble is None else trouble.words()
+
+
 def recent_rate(checkpoint: Checkpoint) -> float | None:
     """Pages a second over the pages completed lately; None where that says nothing."""
     return rate_of(latest_moments(checkpoint))
@@ -159,6 +166,7 @@ def _stage_status(workshop: Workshop, metadata: ScanMetadata, stage: str) -> Sta
         pages_per_second=round(rate, 3) if rate else None,
         eta_seconds=round(len(checkpoint.pending()) / rate, 1) if rate else None,
         error=checkpoint.error,
+        waits=what_it_waits_for(workshop, stage) or None if running else None,
         started_at=checkpoint.started_at,
         updated_at=checkpoint.updated_at if checkpoint.revision else None,
         completed_at=checkpoint.completed_at,

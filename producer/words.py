@@ -195,6 +195,8 @@ def say_failures(console: Console, scans: list[ScanStatus]) -> None:
         for name, stage in scan.stages.items():
             if stage.error:
                 console.print(f"{scan.metadata.scan_id}/{name}: {in_one_line(stage.error)}")
+            if stage.waits:
+                console.print(f"{scan.metadata.scan_id}/{name} waits: {in_one_line(stage.waits)}", markup=False)
             if stage.dearer_calls:
                 console.print(dearer_line(scan.metadata.scan_id, name, stage.dearer_calls, stage.dearer_usd))
             for failed in stage.failed_pages:

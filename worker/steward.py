@@ -124,6 +124,14 @@ class Steward:
         for stage, slots in self._serves.items():
             with self._one_does_not_stop_the_others("", stage):
                 self._workshop.dispatch(stage).beat(process_name(), slots)
+                self._tell_of_model(stage)
+
+    def _tell_of_model(self, stage: str) -> None:
+        """Leave word on storage of a model that does not answer, for those who read files only."""
+        workshop = self._workshop
+        model = workshop.settings.model(stage)
+        if model:
+            workshop.troubles.tell(stage, workshop.provider, model, workshop.breaker(model).silence())
 
     def _look_after(self, scan_id: str, stage: str) -> None:
         with self._one_does_not_stop_the_others(scan_id, stage):

@@ -23,6 +23,7 @@ from worker.registry import make_stage
 from worker.scan import ForeignScanError, ScanFolder, ScanMetadata
 from worker.settings import Settings
 from worker.stages.base import Stage, asks_model
+from worker.troubles import Troubles
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -105,6 +106,7 @@ class Workshop:
         self.root = settings.root
         self.keys = settings.keys
         self.open_stages = OpenStages(settings.root)
+        self.troubles = Troubles(settings.root)
         self._given_app = app
         self._given_redis = redis
         self._take_in = take_in
@@ -112,6 +114,8 @@ class Workshop:
         self.stage = cache(self._make_stage)
         self.dispatch = cache(self._make_dispatch)
         self._desk = cache(self._make_desk)
+        # What all workers know of the calls of a model that came to nothing.
+        self.breaker = cache(self._make_breaker)
         self.checkpoint_file = lru_cache(_KNOWN_CHECKPOINTS)(self._make_checkpoint_file)
         self.outputs = lru_cache(_KNOWN_SCANS)(self._make_outputs)
         self.inbox = lru_cache(_KNOWN_SCANS)(self._make_inbox)
@@ -134,8 +138,8 @@ class Workshop:
             self.redis.close()
 
     @property
-    def _provider(self) -> str:
-        """Host of the server that is asked."""
+    def provider(self) -> str:
+        """Host of the server of language models; empty where none is set."""
         return urlsplit(self.settings.llm_base_url).hostname or ""
 
     @cached_property
@@ -212,13 +216,6 @@ class Workshop:
             partial(self.refill, scan_id),
             partial(self.budget, scan_id),
         )
-
-    def breaker(self, model: str) -> Breaker:
-        """What all workers know of calls of a model that came to nothing."""
-        from worker.llm.breaker import Breaker
-
-        trial_seconds = self.settings.llm_seconds + _TRIAL_GRACE_SECONDS
-        return Breaker(self.redis, self.keys.breaker(self._provider, model), trial_seconds)
 
     def meter(self, scan_id: str) -> Meter:
         """What a scan has spent, as all workers see it."""
@@ -361,7 +358,7 @@ class Workshop:
         )
         return Desk(
             client,
-            self._provider,
+            self.provider,
             model,
             settings.price_book(),
             limits,
@@ -369,6 +366,12 @@ class Workshop:
             self.learned_costs,
             self.breaker(model),
         )
+
+    def _make_breaker(self, model: str) -> Breaker:
+        from worker.llm.breaker import Breaker
+
+        trial_seconds = self.settings.llm_seconds + _TRIAL_GRACE_SECONDS
+        return Breaker(self.redis, self.keys.breaker(self.provider, model), trial_seconds)
 
     def _make_stage(self, name: str) -> Stage:
         return make_stage(name, self.settings)

@@ -17,6 +17,7 @@ class StageFacts:
         expected_usd: what it will have cost when all pages asked for are done, in USD; None where nobody can say.
         pages_per_second: lately; None where nothing can be said yet.
         error: why it failed or waits for a person, in words.
+        waits: what keeps its model from answering, in words; empty where nothing does.
         under_way: whether pages that were asked for are still to come.
         doubtful: how many complete pages have an implausible reading.
         doubts: which ones and why, in words, a line for each reason.
@@ -36,6 +37,7 @@ class StageFacts:
     expected_usd: float | None = None
     pages_per_second: float | None = None
     error: str = ""
+    waits: str = ""
     under_way: bool = False
     doubtful: int = 0
     doubts: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from rich.console import Console
 from checkpointing.models import Checkpoint
 from producer.follow import PlainLines
 from producer.request import Plan
+from producer.status import what_it_waits_for
 from producer.watch.chosen import of_plans
 from producer.watch.collect import Collector
 from producer.watch.loop import DRAW_SECONDS, View
@@ -55,7 +56,13 @@ def view_of_plans(
         hint: what Ctrl-C does.
     """
     if not has_screen(console):
-        yield PlainLines(console)
+        yield PlainLines(console, lambda: _waits(workshop, plans))
         return
     with Collector(workshop, of_plans(plans)) as collector, Screen(screen_of(console), hint) as screen:
         yield LivePlans(collector, screen)
+
+
+def _waits(workshop: Workshop, plans: list[Plan]) -> dict[str, str]:
+    """What keeps the stages of some plans from going on, by how a line names them."""
+    found = {f"{plan.scan_id}/{plan.stage}": what_it_waits_for(workshop, plan.stage) for plan in plans}
+    return {label: why for label, why in found.items() if why}

@@ -7,7 +7,7 @@ from typing import Self
 
 from producer.watch import words
 from producer.watch.crew import StageKey
-from producer.watch.facts import Scene
+from producer.watch.facts import Scene, StageFacts
 from producer.watch.glyphs import ASCII
 from producer.watch.line import shown
 from producer.watch.workers import row, summary
@@ -27,6 +27,7 @@ class Lines:
         self._say = say
         self._statuses: dict[StageKey, str] = {}
         self._troubles = ("", "")
+        self._waiting: set[StageKey] = set()
         self._next = 0.0
 
     def __enter__(self) -> Self:
@@ -47,7 +48,17 @@ class Lines:
             if self._statuses.get(key) != stage.status or (due and stage.under_way):
                 self._statuses[key] = stage.status
                 self._say(words.plain_line(stage))
+            self._say_wait(key, stage, due=due)
         self._say_troubles(scene)
+
+    def _say_wait(self, key: StageKey, stage: StageFacts, *, due: bool) -> None:
+        """Say what a stage waits for: at once, and again whenever lines are due."""
+        waits = bool(stage.waits and stage.under_way)
+        if waits and (due or key not in self._waiting):
+            self._say(shown(f"{stage.label} waits: {stage.waits}"))
+        if not waits and key in self._waiting and stage.under_way:
+            self._say(shown(f"{stage.label}: the model answers again"))
+        (self._waiting.add if waits else self._waiting.discard)(key)
 
     def _say_troubles(self, scene: Scene) -> None:
         troubles = (scene.broker_trouble, scene.storage_trouble)

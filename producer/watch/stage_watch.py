@@ -1,5 +1,6 @@
 """One stage of one scan as its checkpoint tells it, read again when that has changed."""
 
+import time
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -8,11 +9,13 @@ from datetime import datetime
 from checkpointing.errors import CheckpointError, LeafmarkError
 from checkpointing.models import Checkpoint, Status
 from producer.doubts import doubt_lines
-from producer.status import latest_moments, rate_of
+from producer.status import latest_moments, rate_of, what_it_waits_for
 from producer.watch.facts import StageFacts
 from producer.watch.page_states import PageState, page_states, with_in_flight
 from producer.watch.reading import PacedReader
 from worker.workshop import Workshop
+
+_ASK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class StageWatch:
         self._reader = PacedReader(workshop.checkpoint_file(scan_id, stage))
         self._known: _Known | None = None
         self._is_told = False
+        self._ask_at = 0.0
+        self._waits_for = ""
 
     def take(self, checkpoint: Checkpoint) -> None:
         """Take a checkpoint from somebody who reads it whenever it changes; from now on nothing else is read."""
@@ -60,13 +65,19 @@ class StageWatch:
             self._look()
         if self._known is None:
             return self._before_anything()
-        facts = replace(self._known.facts, pages_per_second=rate_of(self._known.moments))
+        facts = replace(self._known.facts, pages_per_second=rate_of(self._known.moments), waits=self._waits())
         if facts.under_way and usd_a_page is not None:
             facts = replace(facts, expected_usd=facts.cost_usd + usd_a_page * facts.waiting)
         if in_hand is None:
             return facts
         states, in_flight = with_in_flight(facts.states, in_hand)
         return replace(facts, states=states, in_flight=in_flight, waiting=facts.waiting - len(in_flight))
+
+    def _waits(self) -> str:
+        if time.monotonic() >= self._ask_at:
+            self._ask_at = time.monotonic() + _ASK_SECONDS
+            self._waits_for = what_it_waits_for(self._workshop, self._stage)
+        return self._waits_for
 
     def _look(self) -> None:
         try:

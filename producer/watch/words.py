@@ -46,6 +46,8 @@ def in_flight(stage: StageFacts) -> str:
 def trouble(stage: StageFacts) -> list[str]:
     """What a person should know, a line each: why it does not go on, what is in quarantine, what is doubtful."""
     lines = []
+    if stage.waits and stage.under_way:
+        lines.append(f"waits: {stage.waits}")
     if stage.error and stage.status in {"paused", "unreadable"}:
         lines.append(f"{stage.status}: {stage.error}")
     if stage.quarantined:

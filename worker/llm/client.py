@@ -4,8 +4,9 @@ The call is not made again here (`worker/llm/retries.py` is about that), with on
 of the form of a request, whatever the status of its complaint, is asked at once in the next form. Such a refusal
 costs nothing, and what the model does understand is remembered for the process:
 
-- `response_format` with a strict JSON schema; where it is refused, `json_object`; where that is refused as well,
-  nothing. In these two forms the schema goes into the instructions, below a line `Answer schema: NAME`.
+- `response_format` with a strict JSON schema; where it is refused, `json_object`, with the schema beside it where
+  that is not refused; where `json_object` is refused as well, nothing. In all forms but the first the schema goes
+  into the instructions, below a line `Answer schema: NAME`.
 - `temperature`; left out where it is refused, as models that reason do.
 - `max_tokens`, which vLLM, Ollama, LM Studio, llama.cpp and OpenRouter all understand. Some of these overlook
   `max_completion_tokens` without a word, and would answer without any limit. Where `max_tokens` is refused, as by
@@ -18,6 +19,7 @@ and no exception of the HTTP library, which holds the request, is chained to our
 import base64
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -38,7 +40,7 @@ from worker.llm.refusals import (
     refusal,
     retry_after_seconds,
 )
-from worker.llm.schemas import schema_name, schema_text, strict_format
+from worker.llm.schemas import object_format, schema_name, schema_text, strict_format
 
 if TYPE_CHECKING:
     from openai import APIConnectionError, APIStatusError, OpenAI
@@ -66,13 +68,27 @@ class _AnswerForm(StrEnum):
     """How the form of the answer is asked for."""
 
     SCHEMA = "json_schema"
+    OBJECT_OF_SCHEMA = "json_object with a schema"
+    """llama-cpp-python, older llama.cpp, Together and Fireworks hold the model to it; others overlook it."""
     OBJECT = "json_object"
     PROMPT = "prompt"
     """In words alone."""
 
+    def next(self, words: str) -> "_AnswerForm | None":
+        """What to try where this form was refused in these words; None where nothing is left."""
+        match self:
+            case _AnswerForm.SCHEMA:
+                return _AnswerForm.OBJECT_OF_SCHEMA
+            case _AnswerForm.OBJECT_OF_SCHEMA if _ABOUT_SCHEMA.search(words):
+                return _AnswerForm.OBJECT
+            case _AnswerForm.PROMPT:
+                return None
+            case _:
+                return _AnswerForm.PROMPT
 
-# What to try where a form is refused.
-_NEXT_FORM = {_AnswerForm.SCHEMA: _AnswerForm.OBJECT, _AnswerForm.OBJECT: _AnswerForm.PROMPT}
+
+# Complaints about the schema in a `json_object`, and not about that type as such.
+_ABOUT_SCHEMA = re.compile(r"schema|object|extra|additional|unknown|unrecogni[sz]ed|unexpected|not permitted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +106,7 @@ class _Dialect:
         if "temperature" in words and self.temperature:
             yield replace(self, temperature=False)
         # Servers that do not know a form refuse it in all sorts of words.
-        if (form := _NEXT_FORM.get(self.form)) is not None:
+        if (form := self.form.next(words)) is not None:
             yield replace(self, form=form)
 
 
@@ -278,6 +294,8 @@ def _response_format(prompt: Prompt[Answer], form: _AnswerForm) -> "ResponseForm
     match form:
         case _AnswerForm.SCHEMA:
             return strict_format(prompt.answer)
+        case _AnswerForm.OBJECT_OF_SCHEMA:
+            return object_format(prompt.answer)
         case _AnswerForm.OBJECT:
             return {"type": "json_object"}
         case _AnswerForm.PROMPT:

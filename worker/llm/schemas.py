@@ -2,12 +2,12 @@
 
 import json
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
-    from openai.types.shared_params import ResponseFormatJSONSchema
+    from openai.types.shared_params import ResponseFormatJSONObject, ResponseFormatJSONSchema
 
 
 @cache
@@ -20,6 +20,14 @@ def schema_text(answer: type[BaseModel]) -> str:
 def schema_name(answer: type[BaseModel]) -> str:
     """What it is called: its title, in small letters."""
     return str(json.loads(schema_text(answer)).get("title", answer.__name__)).lower()
+
+
+@cache
+def object_format(answer: type[BaseModel]) -> "ResponseFormatJSONObject":
+    """As `response_format`, for servers that know `json_object` with a schema. Not to be changed."""
+    beside = {"schema": strict_format(answer)["json_schema"]["schema"]}
+    # The key is no part of OpenAI's form.
+    return cast("ResponseFormatJSONObject", {"type": "json_object", **beside})
 
 
 @cache

@@ -1,0 +1,249 @@
+"""What people are told of a model that does not answer, from the breaker to the file to the line."""
+
+import io
+import json
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from checkpointing.models import now
+from producer import follow
+from producer.follow import PlainLines
+from producer.status import scan_status
+from producer.watch.facts import Scene
+from producer.watch.lines import Lines, state_lines
+from producer.watch.stage_watch import StageWatch
+from producer.words import say_failures
+from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.watch_facts import stage_facts
+from worker import troubles
+from worker.llm.breaker import Silence
+from worker.open_stages import OWN_FOLDER
+from worker.settings import Settings
+from worker.steward import Steward
+from worker.troubles import Trouble, Troubles
+
+SAID = "127.0.0.1 says 500: [no] such luck"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / OWN_FOLDER).mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """A deployment whose one stage asks a model."""
+    monkeypatch.setattr(Settings, "model", lambda _self, _stage: "a-model")
+    made = make_shop(tmp_path / "scans", monkeypatch, llm_base_url="http://127.0.0.1:1/v1")
+    made.write_scan()
+    (made.root / OWN_FOLDER).mkdir(exist_ok=True)
+    return made
+
+
+def silence(count: int = 12, seconds: float = 60.0, said: str = SAID) -> Silence:
+    moment = now().timestamp()
+    return Silence(count, moment - seconds, moment, seconds, said)
+
+
+def told(root: Path, found: Silence | None) -> Trouble | None:
+    Troubles(root).tell("correction", "127.0.0.1", "a-model", found)
+    return Troubles(root).of("correction")
+
+
+def files(root: Path) -> list[str]:
+    return [path.name for path in (root / OWN_FOLDER / "trouble").glob("*")]
+
+
+def age(root: Path, seconds: float) -> None:
+    """Let the file have been written so long ago."""
+    (path,) = (root / OWN_FOLDER / "trouble").iterdir()
+    content = json.loads(path.read_bytes())
+    content["seen_at"] = (now() - timedelta(seconds=seconds)).isoformat()
+    path.write_text(json.dumps(content))
+
+
+def test_trouble_says_what_how_often_and_since_when(root: Path) -> None:
+    trouble = told(root, silence())
+    assert trouble is not None
+    since = datetime.fromtimestamp(silence().since, UTC).astimezone()
+    assert trouble.words() in {
+        f"{SAID}, 12 times since {since:%H:%M}",
+        f"{SAID}, 12 times since {since:%Y-%m-%d %H:%M}",
+    }
+    assert Trouble(**trouble.model_dump() | {"count": 1}).words().startswith(f"{SAID}, 1 time since ")
+    old = trouble.model_copy(update={"since": datetime(2026, 1, 2, 3, 4, tzinfo=UTC)})
+    assert "2026-01-0" in old.words()
+
+
+@pytest.mark.parametrize(
+    ("found", "is_told"),
+    [(silence(1, 0.1), False), (silence(2, 4.0), False), (silence(3, 0.1), True), (silence(1, 6.0), True)],
+)
+def test_a_failure_or_two_of_a_moment_are_not_told(root: Path, found: Silence, is_told: bool) -> None:
+    assert (told(root, found) is not None) == is_told
+
+
+def test_a_model_that_answers_again_leaves_no_file(root: Path) -> None:
+    told(root, silence())
+    assert told(root, None) is None
+    assert files(root) == []
+
+
+def test_the_file_is_written_rarely(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writes: list[Path] = []
+    write = troubles.write_durably
+    monkeypatch.setattr(troubles, "write_durably", lambda path, *rest: (writes.append(path), write(path, *rest)))
+    first = silence()
+    for _ in range(5):
+        told(root, first)
+        told(root, silence(count=13))
+    assert len(writes) == 1
+    age(root, 10)
+    told(root, first)
+    assert len(writes) == 1, "nothing new"
+    told(root, silence(count=14))
+    assert len(writes) == 2
+    age(root, 70)
+    told(root, silence(count=14))
+    assert len(writes) == 3, "so that it is not taken for old"
+
+
+def test_a_file_that_nobody_refreshes_is_not_believed(root: Path) -> None:
+    told(root, silence())
+    age(root, 1000)
+    assert Troubles(root).of("correction") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"count": 0}', b"\xff"])
+def test_a_damaged_file_tells_nothing_and_is_written_anew(root: Path, content: bytes) -> None:
+    told(root, silence())
+    (root / OWN_FOLDER / "trouble" / "correction.json").write_bytes(content)
+    assert Troubles(root).of("correction") is None
+    assert told(root, silence()) is not None
+
+
+def test_a_fifo_in_its_place_keeps_nobody_waiting(root: Path) -> None:
+    (root / OWN_FOLDER / "trouble").mkdir()
+    os.mkfifo(root / OWN_FOLDER / "trouble" / "correction.json")
+    assert Troubles(root).of("correction") is None
+    assert told(root, silence()) is not None
+
+
+def test_a_root_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="trouble"):
+        told(tmp_path / "gone", silence())
+    assert not (tmp_path / "gone").exists()
+
+
+def test_the_reconciler_tells_of_the_models_of_its_stages_and_takes_it_back(shop: Shop) -> None:
+    shop.ask_for((1, 5))
+    steward = Steward(shop.workshop, {STAGE: 2})
+    breaker = shop.workshop.breaker("a-model")
+    for call in range(3):
+        breaker.failed(str(call), SAID)
+    steward.heal()
+    assert _waits(shop).startswith(f"{SAID}, 3 times since ")
+    breaker.answered()
+    steward.heal()
+    assert _waits(shop) == ""
+
+
+def test_a_flushed_broker_takes_it_back_until_it_fails_again(shop: Shop) -> None:
+    shop.ask_for((1, 5))
+    steward = Steward(shop.workshop, {STAGE: 2})
+    for _ in range(2):
+        for call in range(3):
+            shop.workshop.breaker("a-model").failed(str(call), SAID)
+        steward.heal()
+        assert _waits(shop)
+        shop.redis.flushall()
+        steward.heal()
+        assert not _waits(shop)
+
+
+def _waits(shop: Shop) -> str:
+    return scan_status(shop.another_workshop(), SCAN).as_json()["stages"][STAGE]["waits"] or ""
+
+
+def test_status_says_what_a_stage_waits_for_and_nothing_of_one_that_has_ended(shop: Shop) -> None:
+    shop.ask_for((1, 5))
+    shop.workshop.troubles.tell(STAGE, "127.0.0.1", "a-model", silence())
+    console = Console(file=io.StringIO(), width=200)
+    say_failures(console, [scan_status(shop.another_workshop(), SCAN)])
+    assert f"a-book/stamp waits: {SAID}, 12 times since " in console.file.getvalue()  # type: ignore[attr-defined]
+    shop.complete(1, 2, 3, 4, 5)
+    assert _waits(shop) == ""
+
+
+def test_the_view_says_what_a_stage_waits_for(shop: Shop) -> None:
+    shop.ask_for((1, 5))
+    shop.workshop.troubles.tell(STAGE, "127.0.0.1", "a-model", silence())
+    facts = StageWatch(shop.workshop, SCAN, STAGE).facts(None, None)
+    assert facts.waits.startswith(SAID)
+    assert any(line.startswith(f"  waits: {SAID}") for line in state_lines(Scene(stages=(facts,))))
+
+
+def test_plain_lines_of_watch_say_it_at_once_and_when_it_is_over() -> None:
+    said: list[str] = []
+    lines = Lines(said.append)
+    lines.show(Scene(stages=(stage_facts(),)))
+    for _ in range(3):
+        lines.show(Scene(stages=(stage_facts(waits=f"{SAID}, 12 times"),)))
+    lines.show(Scene(stages=(stage_facts(),)))
+    assert said[1:3] == [f"a-book/ocr waits: {SAID}, 12 times", "a-book/ocr: the model answers again"]
+    assert sum("waits" in line for line in said) == 1
+
+
+def clock_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """A clock for plain lines that goes when it is told to."""
+    moment = [1000.0]
+    monkeypatch.setattr(follow.time, "monotonic", lambda: moment[0])
+
+    def pass_(seconds: float) -> None:
+        moment[0] += seconds
+
+    return pass_
+
+
+def test_waiting_in_a_log_says_what_keeps_it_at_once_now_and_then_and_when_it_is_over(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pass_ = clock_of(monkeypatch)
+    waits: dict[str, str] = {}
+    console = Console(file=io.StringIO(), width=200)
+    view = PlainLines(console, lambda: waits)
+    shop.ask_for((1, 5))
+    view.show(shop.checkpoint())
+    waits["a-book/stamp"] = f"{SAID}, 3 times since 19:23"
+    for _ in range(40):
+        pass_(1.0)
+        view.tick()
+    waits.clear()
+    pass_(1.0)
+    view.tick()
+    _, *lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # the StringIO from above
+    assert lines == [
+        *[f"a-book/stamp waits: {SAID}, 3 times since 19:23"] * 2,
+        "a-book/stamp: the model answers again",
+    ]
+
+
+def test_waiting_for_a_slow_model_says_now_and_then_that_it_still_does(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pass_ = clock_of(monkeypatch)
+    console = Console(file=io.StringIO(), width=200)
+    view = PlainLines(console)
+    shop.ask_for((1, 5))
+    view.show(shop.checkpoint())
+    for _ in range(150):
+        pass_(1.0)
+        view.tick()
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # as above
+    assert [line.rpartition("  ")[2] for line in lines[1:]] == ["no news for 1:00", "no news for 2:00"]

@@ -1,0 +1,123 @@
+"""What people are told of a model that does not answer: one small file for each stage, on shared storage.
+
+`producer status` reads files only, and the breaker, which knows, is in Redis. So each reconciler copies what the
+breaker says of the models of its stages into `.leafmark/trouble/<stage>.json`, and removes the file when the model
+answers again. A file that nothing refreshes is old, and not believed.
+"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, PositiveInt, ValidationError
+
+from checkpointing.atomic import remove_orphans, write_durably
+from checkpointing.models import now
+from checkpointing.regular_files import read_regular
+from worker.open_stages import OWN_FOLDER
+
+if TYPE_CHECKING:
+    from worker.llm.breaker import Silence
+
+# One failure among many answers is nothing to tell; a model that is silent for so long is.
+_LEAST_COUNT = 3
+_LEAST_SECONDS = 5.0
+_REWRITE_SECONDS = 5.0
+_REFRESH_SECONDS = 60.0
+_OLD = timedelta(seconds=180)
+
+
+class Trouble(BaseModel):
+    """A model that does not answer.
+
+    Attributes:
+        provider: host of the server that is asked.
+        model: that is asked.
+        said: why the last call came to nothing.
+        count: how many calls came to nothing since the last answer.
+        since: when the first of them did.
+        seen_at: when this was last known to be so.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    provider: str
+    model: str
+    said: str
+    count: PositiveInt
+    since: AwareDatetime
+    seen_at: AwareDatetime
+
+    def words(self) -> str:
+        """`127.0.0.1 says 500: ..., 12 times since 19:23`, in the time of this machine."""
+        since = self.since.astimezone()
+        when = f"{since:%H:%M}" if since.date() == now().astimezone().date() else f"{since:%Y-%m-%d %H:%M}"
+        return f"{self.said}, {self.count} {'time' if self.count == 1 else 'times'} since {when}"
+
+
+class Troubles:
+    """The files of one storage root.
+
+    Args:
+        root: the storage root.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._folder = root / OWN_FOLDER / "trouble"
+
+    def tell(self, stage: str, provider: str, model: str, silence: "Silence | None") -> None:
+        """Write what is known of a stage's model, if it is worth telling and not written yet; else remove it.
+
+        Args:
+            stage: name of the stage.
+            provider: host of the server.
+            model: that is asked.
+            silence: what the breaker says; None where the model answers.
+
+        Raises:
+            OSError: the storage failed.
+        """
+        path = self._path(stage)
+        if silence is None:
+            path.unlink(missing_ok=True)
+            return
+        if silence.count < _LEAST_COUNT and silence.seconds < _LEAST_SECONDS:
+            return
+        moment = now()
+        trouble = Trouble(
+            provider=provider,
+            model=model,
+            said=silence.said,
+            count=silence.count,
+            since=datetime.fromtimestamp(silence.since, UTC),
+            seen_at=moment,
+        )
+        if self._is_written(stage, trouble):
+            return
+        # Never the root itself: where a share is not mounted there is nobody to tell.
+        self._folder.mkdir(exist_ok=True)
+        remove_orphans(self._folder)
+        write_durably(path, trouble.model_dump_json().encode(), Trouble.model_validate_json)
+
+    def of(self, stage: str) -> Trouble | None:
+        """What keeps a stage's model from answering; None where nothing does, or nothing is known."""
+        trouble = self._read(stage)
+        return trouble if trouble is not None and abs(now() - trouble.seen_at) < _OLD else None
+
+    def _is_written(self, stage: str, trouble: Trouble) -> bool:
+        """Whether this, or nearly this, was written a moment ago, here or on another machine."""
+        written = self._read(stage)
+        if written is None:
+            return False
+        age = abs((trouble.seen_at - written.seen_at).total_seconds())
+        same = written.model_copy(update={"seen_at": trouble.seen_at}) == trouble
+        return age < (_REFRESH_SECONDS if same else _REWRITE_SECONDS)
+
+    def _read(self, stage: str) -> Trouble | None:
+        try:
+            return Trouble.model_validate_json(read_regular(self._path(stage)))
+        except (OSError, ValidationError):
+            return None
+
+    def _path(self, stage: str) -> Path:
+        return self._folder / f"{stage}.json"
