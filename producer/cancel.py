@@ -10,11 +10,10 @@ meanwhile flows into a stage that costs money and is about to be cancelled.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from redis.exceptions import RedisError
-
 from checkpointing.errors import BrokerError, LeafmarkError
 from checkpointing.models import Checkpoint
 from checkpointing.storage_errors import storage_error
+from worker.broker_errors import broker_errors
 from worker.preflight import check_broker
 from worker.registry import STAGES
 from worker.workshop import Workshop
@@ -70,7 +69,7 @@ def cancel(workshop: Workshop, scan_id: str, stage: str, *, now: bool = False) -
             queue.close()
             workshop.open_stages.remove(scan_id, stage)
         stopped = workshop.stop_running(scan_id, stage) if now and running else 0
-    except RedisError as error:
+    except broker_errors() as error:
         raise BrokerError(f"Redis failed ({error}); repeat the command") from error
     except OSError as error:
         raise storage_error(error, file.path) from error
@@ -115,7 +114,7 @@ def cancel_all(
             # What an earlier stage had fed just before its turn came. A producer may have asked for it anew.
             if not workshop.open_stages.is_open(scan_id, stage):
                 workshop.queue(scan_id, stage).close()
-    except RedisError as error:
+    except broker_errors() as error:
         errors.append(BrokerError(f"Redis failed ({error}); repeat the command"))
     if errors:
         raise errors[0]

@@ -10,10 +10,11 @@ from typing import NoReturn
 
 import typer
 
-from checkpointing.errors import LeafmarkError, in_one_line
+from checkpointing.errors import BrokerError, LeafmarkError, in_one_line
 from producer.command_group import MARKUP, LazyGroup, Listed
 from producer.commands.main import main_options
 from producer.opened import opened
+from worker.broker_errors import broker_errors, describe_broker_error
 
 # Options and arguments are Celery's business.
 _PASSED_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -81,6 +82,8 @@ def main() -> None:
         app(arguments)
     except LeafmarkError as error:
         _give_up(f"{_name()}: {error}", error.exit_code, debug=debug)
+    except broker_errors() as error:
+        _give_up(f"{_name()}: {describe_broker_error(error)}", BrokerError.exit_code, debug=debug)
     except Exception as error:  # noqa: BLE001  # whatever nobody foresaw is said in one line as well
         what = f"{_name()}: unexpected error, please report it: {type(error).__name__}: {error} (see --debug)"
         _give_up(what, LeafmarkError.exit_code, debug=debug)

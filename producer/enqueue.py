@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
-from redis.exceptions import RedisError
-
 from checkpointing.errors import BrokerError, InputError
 from checkpointing.models import Checkpoint, PageRecord, Status, cost_of
 from checkpointing.outputs import OutputFolder
@@ -24,6 +22,7 @@ from producer.request import Plan, Request, StaleAre
 from producer.stale import Why, cost_of_refresh, find_stale, name_recipes
 from worker import tracing
 from worker.assembly import assemble
+from worker.broker_errors import broker_errors
 from worker.flow import UPSTREAM, given_up, ready, through, unasked
 from worker.logs import note_for_scan
 from worker.preflight import check_broker
@@ -133,7 +132,7 @@ def _enqueue(workshop: Workshop, request: Request, counting: Counting) -> Plan:
     try:
         with file.exclusive() as checkpoint:
             made = _open_stage(workshop, request, wanted, checkpoint, metadata)
-    except RedisError as error:
+    except broker_errors() as error:
         raise BrokerError(f"Redis failed before anything was enqueued ({error}); repeat the command") from error
     except OSError as error:
         raise storage_error(error, file.path) from error
@@ -150,7 +149,7 @@ def _enqueue(workshop: Workshop, request: Request, counting: Counting) -> Plan:
             for page in queue.put(begin):
                 made.enqueued.append(page)
                 step()
-    except RedisError as error:
+    except broker_errors() as error:
         raise BrokerError(
             f"Redis failed after {len(made.enqueued)} of {len(made.remaining)} pages were enqueued ({error}); "
             "start it again and repeat the command: it goes on from here"

@@ -5,8 +5,6 @@ Refused while pages are being worked on: their completions would bring them back
 
 from dataclasses import dataclass
 
-from redis.exceptions import RedisError
-
 from checkpointing.errors import BrokerError, CheckpointError
 from checkpointing.file import CheckpointFile
 from checkpointing.models import Checkpoint, Status
@@ -15,6 +13,7 @@ from producer.folder import set_all_aside
 from producer.pages import show_pages
 from producer.paying import retire_answers
 from producer.progress import Counting, uncounted
+from worker.broker_errors import broker_errors
 from worker.preflight import check_broker
 from worker.workshop import Workshop
 
@@ -90,7 +89,7 @@ def reset(workshop: Workshop, scan_id: str, stage: str, counting: Counting = unc
             retire_answers(workshop, scan_id, stage, range(1, total_pages + 1))
             checkpoint.start_over()
             file.save(checkpoint)
-    except RedisError as error:
+    except broker_errors() as error:
         raise BrokerError(f"Redis failed ({error}); repeat the command") from error
     except OSError as error:
         raise storage_error(error, file.path) from error

@@ -18,6 +18,7 @@ from checkpointing.file import CheckpointFile
 from checkpointing.ledger import Ledger
 from checkpointing.outputs import OutputFolder, OutputSchema
 from worker.assembly import assemble
+from worker.broker_errors import broker_calls
 from worker.open_stages import OpenStages
 from worker.registry import make_stage
 from worker.scan import ForeignScanError, ScanFolder, ScanMetadata
@@ -286,18 +287,20 @@ class Workshop:
         """How many workers answer within a second.
 
         Raises:
-            kombu.exceptions.OperationalError: the broker failed.
+            BrokerError: the broker failed.
         """
-        return len(self._app.control.ping(timeout=1.0))
+        # A connection of its own: one that was cut in the pool would fail once more after Redis is back.
+        with broker_calls(), self._app.connection_for_write() as connection:
+            return len(self._app.control.ping(timeout=1.0, connection=connection))
 
     def active(self) -> list[tuple[str, list[dict[str, Any]]]]:
         """What Celery's workers have in hand: of each that answers within a second its name and its tasks.
 
         Raises:
-            kombu.exceptions.OperationalError: the broker failed.
+            BrokerError: the broker failed.
         """
-        # A connection of its own: one that was cut in the pool would fail once more after Redis is back.
-        with self._app.connection_for_write() as connection:
+        # The same.
+        with broker_calls(), self._app.connection_for_write() as connection:
             replies = self._app.control.broadcast("active", reply=True, timeout=1.0, connection=connection)
         return [answer for reply in replies or [] for answer in reply.items()]
 
@@ -305,7 +308,7 @@ class Workshop:
         """End the processes that work on pages of a stage; returns how many pages that were.
 
         Raises:
-            kombu.exceptions.OperationalError: the broker failed.
+            BrokerError: the broker failed.
         """
         wanted = (scan_id, stage_name)
         tasks = [
@@ -315,7 +318,8 @@ class Workshop:
             if (task["kwargs"].get("scan_id"), task["kwargs"].get("stage")) == wanted
         ]
         if tasks:
-            self._app.control.revoke(tasks, terminate=True)
+            with broker_calls():
+                self._app.control.revoke(tasks, terminate=True)
         return len(tasks)
 
     def _read_metadata(self, scan_id: str, _version: object = None) -> ScanMetadata:

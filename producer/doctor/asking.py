@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from checkpointing.atomic import make_folder, write_durably
 from checkpointing.errors import in_one_line
+from worker.broker_errors import broker_calls
 from worker.introduction import INTRODUCE, Introduction, token_path
 from worker.open_stages import OWN_FOLDER
 
@@ -57,10 +58,12 @@ def ask_workers(app: Any, token: str, seconds: float = ANSWER_SECONDS) -> list[A
         seconds: how long to wait for answers.
 
     Raises:
-        kombu.exceptions.OperationalError: the broker failed.
+        BrokerError: the broker failed.
     """
     listener = _Listener(time.time())
-    app.control.broadcast(INTRODUCE, arguments={"token": token}, reply=True, timeout=seconds, callback=listener)
+    asked = {"token": token}
+    with broker_calls():
+        app.control.broadcast(INTRODUCE, arguments=asked, reply=True, timeout=seconds, callback=listener)
     return sorted(listener.answers, key=lambda answer: answer.name)
 
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
-from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from checkpointing.errors import BrokerError, StorageError, in_one_line
 from checkpointing.storage_errors import storage_error
 from producer.doctor.asking import Answer, ask_workers, token_file
 from producer.doctor.check import Area, Check, Reporter
+from worker.broker_errors import broker_errors
 from worker.introduction import Introduction, introduction
 from worker.preflight import check_broker
 from worker.registry import STAGES, stage_asks_model
@@ -28,7 +28,7 @@ def examine_workers(workshop: Workshop, app: Any) -> Iterator[Check]:
         beating, waiting = beats(workshop), waiting_pages(workshop)
         with token_file(workshop.root) as token:
             answers = ask_workers(app, token)
-    except (BrokerError, RedisError, OperationalError):
+    except broker_errors(BrokerError):
         yield _report.problem("asked", "nobody can be asked while Redis is away", "see to Redis first")
         return
     except (OSError, StorageError) as error:

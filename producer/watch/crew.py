@@ -47,7 +47,7 @@ def ask_workers(workshop: Workshop) -> Crew:
     """Who works, and on what. Takes a second.
 
     Raises:
-        RedisError, kombu.exceptions.OperationalError: the broker failed.
+        RedisError, BrokerError: the broker failed.
     """
     slots: dict[str, int] = {}
     for stage in STAGES:
