@@ -171,7 +171,7 @@ class Coordinator:
             # The call that led to the pause may have cost money, and its page is not complete.
             paid = checkpoint.note_ledger({entry.page: self._ledger.spent(entry.page)})
             return (not self._is_overtaken(entry) and checkpoint.pause(entry.reason)) or paid
-        spent = entry.ledger_micro
+        spent = entry.spent_micro if isinstance(entry, Completion) else entry.ledger_micro
         paid = spent is not None and checkpoint.note_ledger({entry.page: spent})
         if isinstance(entry, FailedPage):
             return checkpoint.fail(entry) or paid

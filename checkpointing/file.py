@@ -339,6 +339,7 @@ def _copy(checkpoint: Checkpoint) -> Checkpoint:
         "pages": dict(checkpoint.pages),
         "attempts": dict(checkpoint.attempts),
         "ledger": dict(checkpoint.ledger),
+        "ledger_fractions": dict(checkpoint.ledger_fractions),
         "metadata": dict(checkpoint.metadata),
         "doubtful_pages": list(checkpoint.doubtful_pages),
     }

@@ -1,8 +1,8 @@
 """The ledger of one stage of one scan: every call that was paid for, or may have been.
 
 `<scan>/ledger/<stage>/page_0007/` has one file a call, `<attempt>.<state>.<amount>.json`. Its name tells how the
-call stands and how much money that is, in micro-dollars, so that a sum needs no more than the names; a file that is
-damaged loses its words and no money.
+call stands and how much money that is, in micro-dollars with the provider's own decimals, so that a sum needs no
+more than the names; a file that is damaged loses its words and no money.
 
 | state      | the call                                                    | the amount           |
 |------------|-------------------------------------------------------------|----------------------|
@@ -25,6 +25,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -33,10 +34,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeFlo
 
 from checkpointing.atomic import make_folder, sync_folder, write_durably
 from checkpointing.models import PageNumber, Sha256, now
+from checkpointing.money import MicroDollars, plain
 from checkpointing.regular_files import NotRegularFileError, read_regular
 
 LEDGER_FOLDER = "ledger"
-_NAME = re.compile(r"(?P<attempt>[0-9a-f]{16,64})\.(?P<state>[a-z]+)\.(?P<amount>\d{1,15})\.json")
+_NAME = re.compile(r"(?P<attempt>[0-9a-f]{16,64})\.(?P<state>[a-z]+)\.(?P<amount>\d{1,15}(?:\.\d{1,12})?)\.json")
 _PAGE = re.compile(r"page_(\d{4,})")
 
 AttemptId = Annotated[str, Field(pattern=r"^[0-9a-f]{16,64}$")]
@@ -78,7 +80,7 @@ class Call(BaseModel):
     most_micro: NonNegativeInt
     asked_at: AwareDatetime = Field(default_factory=now)
     answered_at: AwareDatetime | None = None
-    cost_micro: NonNegativeInt | None = None
+    cost_micro: MicroDollars | None = None
     cost_source: str = ""
     usage: dict[str, NonNegativeInt] = {}
     seconds: NonNegativeFloat | None = None
@@ -103,7 +105,7 @@ class Line(NamedTuple):
     page: int
     attempt: str
     state: State
-    micro: int
+    micro: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +117,13 @@ class Sums:
         open: the most that each call without an answer may cost, by attempt.
     """
 
-    spent: dict[int, int]
-    open: dict[str, int]
+    spent: dict[int, Decimal]
+    open: dict[str, Decimal]
 
     @property
-    def total(self) -> int:
+    def total(self) -> Decimal:
         """Spent on all pages."""
-        return sum(self.spent.values())
+        return sum(self.spent.values(), Decimal(0))
 
 
 class Ledger:
@@ -251,13 +253,14 @@ class Ledger:
         """
         return _sent(self._listed(page))
 
-    def spent(self, page: int) -> int:
+    def spent(self, page: int) -> Decimal:
         """What the answers for a page have cost, used or not, in micro-dollars.
 
         Raises:
             OSError: the storage failed.
         """
-        return sum(line.micro for line in self.lines(page) if line.state is not State.ASKED)
+        spent = (line.micro for line in self.lines(page) if line.state is not State.ASKED)
+        return sum(spent, Decimal(0))
 
     def answers(self, page: int) -> int:
         """How many answers were paid for, for a page.
@@ -314,7 +317,7 @@ class Ledger:
                 if line.state is State.ASKED:
                     sums.open[line.attempt] = line.micro
                 else:
-                    sums.spent[page] = sums.spent.get(page, 0) + line.micro
+                    sums.spent[page] = sums.spent.get(page, Decimal(0)) + line.micro
         return sums
 
     def _recounted(self, page: int) -> list[Line]:
@@ -340,15 +343,15 @@ class Ledger:
             # Damaged; or somebody has rejected it just now.
             return None
 
-    def _write(self, call: Call, state: State, amount: int) -> None:
+    def _write(self, call: Call, state: State, amount: Decimal | int) -> None:
         path = self._path(call.page, call.attempt, state, amount)
         write_durably(path, call.model_dump_json().encode(), Call.model_validate_json)
 
     def _folder(self, page: int) -> Path:
         return self.path / f"page_{page:04d}"
 
-    def _path(self, page: int, attempt: str, state: State, amount: int) -> Path:
-        return self._folder(page) / f"{attempt}.{state}.{amount}.json"
+    def _path(self, page: int, attempt: str, state: State, amount: Decimal | int) -> Path:
+        return self._folder(page) / f"{attempt}.{state}.{plain(Decimal(amount))}.json"
 
 
 def ledger_stages(scan_dir: Path) -> list[str]:
@@ -375,4 +378,4 @@ def _parse(page: int, name: str) -> Line | None:
     found = _NAME.fullmatch(name)
     if found is None or found["state"] not in set(State):
         return None
-    return Line(page, found["attempt"], State(found["state"]), int(found["amount"]))
+    return Line(page, found["attempt"], State(found["state"]), Decimal(found["amount"]))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
@@ -28,7 +29,7 @@ from pydantic import (
 )
 
 from checkpointing.errors import InvariantError, in_one_line
-from checkpointing.money import Dollars, add_usd, usd
+from checkpointing.money import Dollars, add_usd, exact_micro, usd
 from checkpointing.run_ids import run_in
 
 CHECKPOINT_VERSION = "2.0"
@@ -152,10 +153,19 @@ class Completion(BaseModel):
     worker: str = ""
     made_from: str = ""
     ledger_micro: NonNegativeInt | None = None
-    """What the page has cost by the stage's ledger, in micro-dollars; None for a stage that has none."""
+    """What the page has cost by the stage's ledger, in whole micro-dollars; None for a stage that has none. The
+    decimals are in `cost_usd`: older versions read whole numbers."""
     doubtful: Annotated[Doubts, Field(exclude=True)] = ()
     """Why its reading is implausible. Handed over beside the entry (`checkpointing.inbox`): an older coordinator
     refuses an entry with more fields than it knows."""
+
+    @property
+    def spent_micro(self) -> Decimal | None:
+        """What the page has cost by the stage's ledger, in micro-dollars with decimals; None as above."""
+        if self.ledger_micro is None:
+            return None
+        exact = exact_micro(Decimal(str(self.cost_usd or 0.0)))
+        return exact if int(exact) == self.ledger_micro else Decimal(self.ledger_micro)
 
     def record(self) -> PageRecord:
         """The same as evidence for the checkpoint."""
@@ -215,6 +225,8 @@ class Checkpoint(BaseModel):
     """Complete pages whose reading is implausible, in order, with the reasons. None of them is a failure."""
     ledger: dict[PositiveInt, NonNegativeInt] = {}
     """What each page has cost by the stage's ledger, in micro-dollars: answers that were no use are in it."""
+    ledger_fractions: dict[PositiveInt, Annotated[Decimal, Field(ge=0, lt=1)]] = {}
+    """What pages have cost beyond the whole micro-dollars in `ledger`, which older versions read."""
     attempts: dict[PositiveInt, PositiveInt] = {}
     """Attempts that came to nothing, of pages that are not settled: Redis counts, but may forget."""
     pages: dict[PositiveInt, PageRecord] = {}
@@ -265,7 +277,7 @@ class Checkpoint(BaseModel):
         return float(self.metadata["total_cost_usd"])
 
     def add_cost(self, usd: float) -> None:
-        """Add to the total, to the micro-dollar."""
+        """Add to the total."""
         self.metadata["total_cost_usd"] = add_usd(self.total_cost_usd, usd)
 
     def raise_cost_to(self, usd: float) -> None:
@@ -291,20 +303,30 @@ class Checkpoint(BaseModel):
     def run(self, run: str) -> None:
         self.metadata["run"] = run
 
-    def note_ledger(self, spent_micro: Mapping[int, int]) -> bool:
-        """Take over what pages have cost by the ledger, in micro-dollars.
+    def ledger_micro(self, page: int) -> Decimal:
+        """What a page has cost by the ledger, in micro-dollars."""
+        return self.ledger.get(page, 0) + self.ledger_fractions.get(page, Decimal(0))
+
+    def note_ledger(self, spent_micro: Mapping[int, Decimal | int]) -> bool:
+        """Take over what pages have cost by the ledger, in micro-dollars, with their decimals.
 
         The total is the sum of that, and of what was spent before there was a ledger.
 
         Returns:
             Whether that changed anything.
         """
-        news = {page: spent for page, spent in spent_micro.items() if spent > self.ledger.get(page, 0)}
+        news = {page: spent for page, spent in spent_micro.items() if spent > self.ledger_micro(page)}
         if not news:
             return False
         self.earlier_cost_usd = self.earlier_cost_usd
-        self.ledger = {**self.ledger, **news}
-        self.raise_cost_to(add_usd(self.earlier_cost_usd, usd(sum(self.ledger.values()))))
+        self.ledger = {**self.ledger, **{page: int(spent) for page, spent in news.items()}}
+        self.ledger_fractions = dict(self.ledger_fractions)
+        for page, spent in news.items():
+            self.ledger_fractions.pop(page, None)
+            if fraction := Decimal(spent) % 1:
+                self.ledger_fractions[page] = fraction
+        total = sum(self.ledger_fractions.values(), Decimal(sum(self.ledger.values())))
+        self.raise_cost_to(add_usd(self.earlier_cost_usd, usd(total)))
         return True
 
     def pause(self, reason: str) -> bool:

@@ -64,7 +64,7 @@ def count_books(workshop: Workshop, checkpoint: Checkpoint, findings: Findings) 
         checkpoint.pages[page] = replace(
             checkpoint.pages[page],
             made_from=made_from_of(outputs, page),
-            cost_usd=usd(checkpoint.ledger.get(page, 0)) if pays else None,
+            cost_usd=usd(checkpoint.ledger_micro(page)) if pays else None,
         )
 
 

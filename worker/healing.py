@@ -209,13 +209,14 @@ class Healer:
             for verdict in (outputs.check(page) for page in sorted(pages & outputs.pages())):
                 if verdict.sha256 is None or not verdict.valid:
                     continue
+                spent = self._workshop.spent_on(scan_id, stage, verdict.page)
                 completion = Completion(
                     page=verdict.page,
                     sha256=verdict.sha256,
                     schema_version=outputs.schema.version,
                     worker="adopted",
                     made_from=made_from_of(outputs, verdict.page),
-                    ledger_micro=self._workshop.spent_on(scan_id, stage, verdict.page),
+                    ledger_micro=None if spent is None else int(spent),
                     doubtful=verdict.doubtful,
                 )
                 inbox.put(completion, pipeline)

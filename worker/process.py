@@ -8,6 +8,7 @@ with its reason, put back in the queue, or left for the steward.
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -231,7 +232,7 @@ class _Attempt:
             message=in_one_line(str(reason)),
             attempts=attempts,
             worker=process_name(),
-            ledger_micro=self._spent(),
+            ledger_micro=None if (spent := self._spent()) is None else int(spent),
         )
         self._hand_over(failed)
         metrics().quarantined(self._stage.name, failed.kind)
@@ -264,11 +265,11 @@ class _Attempt:
             attempts=self._claim.attempt,
             worker=process_name(),
             made_from=made_from,
-            ledger_micro=spent,
+            ledger_micro=None if spent is None else int(spent),
             doubtful=doubtful,
         )
 
-    def _spent(self) -> int | None:
+    def _spent(self) -> Decimal | None:
         return self._workshop.spent_on(self._message.scan_id, self._message.stage, self._page)
 
     def _hand_over(self, entry: Entry) -> None:

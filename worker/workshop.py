@@ -251,7 +251,7 @@ class Workshop:
         own = read_budget(self.scan(scan_id).path)
         return self.settings.budget_usd if own is None else own
 
-    def spent_on(self, scan_id: str, stage_name: str, page: int) -> int | None:
+    def spent_on(self, scan_id: str, stage_name: str, page: int) -> Decimal | None:
         """What a page has cost so far, in micro-dollars; None where the stage asks no model.
 
         Raises:

@@ -1,6 +1,7 @@
 """How each stage stands, what it cost and when its pages were done: from its checkpoint and its ledger."""
 
 from collections import Counter
+from decimal import Decimal
 
 from checkpointing.ledger import Ledger, State
 from checkpointing.models import Checkpoint
@@ -44,28 +45,28 @@ def stage_report(stage: Stage, snapshot: Snapshot, ledger: Ledger, total_pages: 
     )
 
 
-def _read(ledger: Ledger) -> tuple[dict[int, int], Calls]:
+def _read(ledger: Ledger) -> tuple[dict[int, Decimal], Calls]:
     """Micro-dollars spent on each page, and the calls counted."""
-    spent: dict[int, int] = {}
+    spent: dict[int, Decimal] = {}
     states: Counter[State] = Counter()
-    at_risk = 0
+    at_risk = Decimal(0)
     for line in ledger.all():
         states[line.state] += 1
         if line.state is State.ASKED:
             at_risk += line.micro
         else:
-            spent[line.page] = spent.get(line.page, 0) + line.micro
+            spent[line.page] = spent.get(line.page, Decimal(0)) + line.micro
     unanswered = states[State.ASKED]
     answered = states.total() - unanswered
     return spent, Calls(answered, states[State.REJECTED], unanswered, usd(at_risk))
 
 
-def _total(checkpoint: Checkpoint, spent_micro: int) -> float:
+def _total(checkpoint: Checkpoint, spent_micro: Decimal | int) -> float:
     """The checkpoint's total, or the ledger's where that is ahead of it."""
     return max(checkpoint.total_cost_usd, add_usd(checkpoint.earlier_cost_usd, usd(spent_micro)))
 
 
-def _by_page(checkpoint: Checkpoint, spent_micro: dict[int, int]) -> dict[int, float]:
+def _by_page(checkpoint: Checkpoint, spent_micro: dict[int, Decimal]) -> dict[int, float]:
     """Cost in USD of each page: by the ledger; by the checkpoint where it has none of the page."""
     costs = {page: record.cost_usd for page, record in checkpoint.pages.items() if record.cost_usd}
     return costs | {page: usd(micro) for page, micro in spent_micro.items() if micro}

@@ -13,7 +13,6 @@ from typing import BinaryIO
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
-from checkpointing.money import MICRO_DOLLAR
 from sample.provider.behaviour import Trouble
 
 _ID_START = "chatcmpl-"
@@ -27,7 +26,7 @@ class BillRow(BaseModel):
         request_sha256: of the request's body.
         page: which page it was about.
         stage: name of the schema that was asked for.
-        billed_usd: what it costs, to the micro-dollar; 0 for calls that are not billed.
+        billed_usd: what it costs, not rounded; 0 for calls that are not billed.
         trouble: what went wrong on purpose, if anything.
         answer_sent: whether all of an answer was sent to a client that was still there.
         usage_reported: whether the answer tells how many tokens it took.
@@ -51,7 +50,7 @@ class Statement(BaseModel):
     Attributes:
         calls: how many were understood, whatever became of them.
         billed_calls: how many of them cost something.
-        total_usd: what they come to, to the micro-dollar.
+        total_usd: what they come to, not rounded.
         rows: one a call, oldest first.
     """
 
@@ -114,7 +113,7 @@ class Bill:
         """The bill as it stands."""
         with self._lock:
             rows = tuple(sorted(self._rows.values(), key=lambda row: row.id))
-        total = sum((row.billed_usd for row in rows), Decimal(0)).quantize(MICRO_DOLLAR)
+        total = sum((row.billed_usd for row in rows), Decimal(0))
         return Statement(
             calls=len(rows),
             billed_calls=sum(row.billed_usd > 0 for row in rows),

@@ -6,9 +6,8 @@ of its length. The schema of the answer is not counted.
 """
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
-from checkpointing.money import MICRO_DOLLAR
 from sample.provider.behaviour import Behaviour
 
 TOKENS_OF_A_PICTURE = 765
@@ -29,9 +28,8 @@ class Usage:
     tokens_reasoning: int
 
     def price(self, behaviour: Behaviour) -> Decimal:
-        """What they cost, in USD, rounded to the micro-dollar."""
-        usd = (self.tokens_in * behaviour.price_in + self.tokens_out * behaviour.price_out) / _MILLION
-        return usd.quantize(MICRO_DOLLAR, rounding=ROUND_HALF_EVEN)
+        """What they cost, in USD, not rounded: a token may cost less than a micro-dollar."""
+        return (self.tokens_in * behaviour.price_in + self.tokens_out * behaviour.price_out) / _MILLION
 
     def report(self) -> dict[str, object]:
         """As OpenAI spells it."""

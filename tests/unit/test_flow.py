@@ -10,6 +10,7 @@ from checkpointing.budget import write_budget
 from checkpointing.errors import InputError, UnknownNameError
 from checkpointing.ledger import Call, new_attempt
 from checkpointing.models import FailedPage, Pause, Status
+from checkpointing.money import MICRO_DOLLAR
 from producer.enqueue import enqueue, requests_through
 from producer.request import Request
 from tests.shop import SCAN, STAGE, Shop, make_shop
@@ -233,6 +234,19 @@ def test_a_pause_counts_what_its_page_has_cost(shop: Shop) -> None:
     shop.hand_over(Pause(page=2, reason="the price known for a-model is wrong"))
     shop.commit()
     assert (shop.checkpoint().status, shop.checkpoint().total_cost_usd) == (Status.PAUSED, 0.05)
+
+
+def test_costs_finer_than_a_micro_dollar_add_up_in_the_checkpoint(shop: Shop) -> None:
+    shop.ask_for((1, 5))
+    spent = Decimal("0.4") * MICRO_DOLLAR
+    for page in range(1, 6):
+        done = shop.completion(page, float(spent))
+        shop.hand_over(done.model_copy(update={"ledger_micro": 0}))
+    shop.commit()
+    assert shop.checkpoint().total_cost_usd == 0.000002
+    assert shop.another_workshop().checkpoint_file(SCAN, STAGE).read().ledger_micro(3) == Decimal("0.4")
+    raw = json.loads(shop.workshop.checkpoint_file(SCAN, STAGE).path.read_bytes())
+    assert set(raw["ledger"].values()) == {0}, "older versions read whole numbers there"
 
 
 def test_a_pause_stops_the_stage_and_enqueue_goes_on(shop: Shop) -> None:

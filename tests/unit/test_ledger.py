@@ -1,5 +1,7 @@
 """The ledger: money is on record before its result is used, is never forgotten, and is counted once."""
 
+import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -23,8 +25,8 @@ def a_call(page: int = 7, question: str = QUESTION, most: int = 900) -> Call:
     )
 
 
-def answered(call: Call, cost: int, answer: str = "{}") -> Call:
-    return call.model_copy(update={"cost_micro": cost, "cost_source": "set", "answer": answer})
+def answered(call: Call, cost: Decimal | int, answer: str = "{}") -> Call:
+    return call.model_copy(update={"cost_micro": Decimal(cost), "cost_source": "set", "answer": answer})
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def ledger(tmp_path: Path) -> Ledger:
     return Ledger(tmp_path / "a-book", "correction")
 
 
-def pay(ledger: Ledger, page: int = 7, cost: int = 120, question: str = QUESTION) -> Call:
+def pay(ledger: Ledger, page: int = 7, cost: Decimal | int = 120, question: str = QUESTION) -> Call:
     call = a_call(page, question)
     ledger.ask(call)
     paid = answered(call, cost)
@@ -163,3 +165,32 @@ def test_sums_take_back_planned_calls_and_count_one_that_was_sent_just_then(
     monkeypatch.setattr(ledger, "take_back_planned", too_late)
     assert ledger.sums(take_back_planned=True).open == {quick.attempt: 900}
     assert not ledger.mark_asked(slow)
+
+
+def test_many_calls_that_cost_less_than_a_micro_dollar_add_up(ledger: Ledger) -> None:
+    for page in range(1, 26):
+        pay(ledger, page=page, cost=Decimal("0.4"))
+    assert ledger.sums().total == 10
+    assert ledger.spent(7) == Decimal("0.4")
+    paid = ledger.usable(7, QUESTION)
+    assert paid is not None
+    assert paid.cost_micro == Decimal("0.4")
+    ledger.reject(paid)
+    ledger.retire([8])
+    assert ledger.sums().total == 10
+
+
+def test_whole_amounts_are_written_as_older_versions_read_them(ledger: Ledger) -> None:
+    call = pay(ledger, cost=120)
+    (path,) = ledger.path.rglob("*.json")
+    assert path.name == f"{call.attempt}.answered.120.json"
+    assert json.loads(path.read_text())["cost_micro"] == 120
+
+
+@pytest.mark.parametrize("cost", ["0.4", "143.25", "0.000000000001", "999999999999999.5"])
+def test_a_cost_keeps_its_decimals_in_name_and_words(ledger: Ledger, cost: str) -> None:
+    pay(ledger, cost=Decimal(cost))
+    (path,) = ledger.path.rglob("*.json")
+    assert path.name.endswith(f".answered.{cost}.json")
+    assert json.loads(path.read_text())["cost_micro"] == cost
+    assert ledger.spent(7) == Decimal(cost)

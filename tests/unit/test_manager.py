@@ -427,7 +427,7 @@ class TestEndingAStage:
             manager.mark_stage_complete({"total_cost_usd": given})
         assert manager.get_status()["completed_pages"] == [1, 2]
 
-    def test_with_a_total_of_many_floats_is_rounded_to_the_micro_dollar(self, book: Book) -> None:
+    def test_with_a_total_of_many_floats_has_no_noise_of_floats(self, book: Book) -> None:
         self.marked(book).mark_stage_complete({"total_cost_usd": 0.1 + 0.2})
         assert book.on_disk()["metadata"]["total_cost_usd"] == 0.3
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import pytest
 from fakeredis import FakeRedis, FakeServer
@@ -17,7 +18,7 @@ from worker.llm.meter import Count, Meter, Reading, Reserved
 
 KEY = "leafmark:meter:book"
 
-NOTHING = Count(0, {})
+NOTHING = Count(Decimal(0), {})
 
 
 @pytest.fixture
@@ -142,6 +143,30 @@ def test_large_amounts_are_kept_to_the_micro_dollar(meter: Meter) -> None:
     assert meter.reserve("b", 2, most) is Reserved.REACHED
     assert meter.reserve("b", 1, most) is Reserved.GRANTED
     assert meter.read() == Reading(spent=most - 1, reserved=1)
+
+
+def test_amounts_finer_than_a_micro_dollar_add_up(meter: Meter) -> None:
+    for number in range(25):
+        meter.reserve(str(number), 1, 11)
+        meter.settle(str(number), Decimal("0.4"))
+    assert meter.read() == Reading(spent=Decimal(10), reserved=0)
+    meter.reserve("a", 1, None)
+    meter.settle("a", Decimal("0.0000001"))
+    assert meter.read() == Reading(spent=Decimal("10.000001"), reserved=0), "rounded up, never down"
+    assert meter.reserve("b", 1, 11) is Reserved.REACHED
+    assert meter.reserve("b", 1, 12) is Reserved.GRANTED
+
+
+def test_fractions_are_counted_by_a_fill_and_while_somebody_reads(redis: Redis) -> None:
+    meter = Meter(redis, KEY)
+
+    def read_the_disk() -> Count:
+        meter.settle("a", Decimal("5.7"))
+        return Count(Decimal("7.6"), {"a": 20, "b": 20})
+
+    assert meter.refill(read_the_disk)
+    assert meter.read() == Reading(spent=Decimal("13.3"), reserved=20)
+    assert set(redis.hkeys(KEY)) == {b"server", b"spent", b"fraction", b"r:b"}
 
 
 def test_to_say_it_again_changes_nothing(meter: Meter) -> None:
@@ -316,7 +341,7 @@ class Call:
     attempt: str
     most: int
     step: str = "planned"
-    cost: int = 0
+    cost: Decimal = Decimal(0)
     taken_back: bool = False
     """Whether a reader has taken back its plan, which the worker does not know yet."""
 
@@ -338,7 +363,7 @@ class Reader:
     """Somebody who reads the disk page by page, to fill the meter."""
 
     token: str
-    spent: int = 0
+    spent: Decimal = Decimal(0)
     reservations: dict[str, int] = field(default_factory=dict)
     page: int = 0
 
@@ -379,8 +404,8 @@ class MeterMachine(RuleBasedStateMachine):
         self.calls.append(Call(str(len(self.everything())), most))
 
     @precondition(lambda self: self.under_way())
-    @rule(number=st.integers(0, 3), cost=st.integers(0, 80), reply_is_lost=st.booleans())
-    def go_on(self, number: int, cost: int, reply_is_lost: bool) -> None:
+    @rule(number=st.integers(0, 3), quarters=st.integers(0, 320), reply_is_lost=st.booleans())
+    def go_on(self, number: int, quarters: int, reply_is_lost: bool) -> None:
         """One of those who work does his next step."""
         found = self.under_way()
         call = found[number % len(found)]
@@ -389,7 +414,7 @@ class MeterMachine(RuleBasedStateMachine):
         elif call.step == "granted":
             call.step = "withdrawn" if call.taken_back else "asked"
         elif call.step == "asked":
-            call.step, call.cost = "made", min(cost, call.most)
+            call.step, call.cost = "made", min(Decimal(quarters) / 4, Decimal(call.most))
         elif call.step == "made":
             call.step = "answered"
         elif call.step == "answered":
@@ -413,7 +438,7 @@ class MeterMachine(RuleBasedStateMachine):
         call = self.calls[-1]
         self.reserve(call, reply_is_lost=False)
         if call.step == "granted" and not call.taken_back:
-            call.step, call.cost = "made", most
+            call.step, call.cost = "made", Decimal(most)
 
     @precondition(lambda self: any(call.step in {"planned", "granted", "asked"} for call in self.calls))
     @rule(number=st.integers(0, 3))
@@ -517,7 +542,7 @@ class MeterMachine(RuleBasedStateMachine):
         reading = self.meter.read()
         assert reading is None or self.bill() <= sum(reading)
 
-    def bill(self) -> int:
+    def bill(self) -> Decimal:
         asked = sum(call.most for call in self.everything() if call.step == "asked")
         return asked + sum(call.cost for call in self.everything() if call.step in {"made", "answered", "settled"})
 
@@ -532,7 +557,9 @@ class MeterMachine(RuleBasedStateMachine):
             fields = self.redis.hgetall(KEY)
             reserved = {name[2:].decode() for name in fields if name.startswith(b"r:")}
             assert reserved <= {call.attempt for call in self.everything() if call.on_disk == "asked"}
-            assert int(fields[b"spent"]) == sum(c.cost for c in self.everything() if c.on_disk == "answered")
+            reading = self.meter.read()
+            assert reading is not None
+            assert reading.spent == sum(c.cost for c in self.everything() if c.on_disk == "answered")
         self.redis.close()
 
 

@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 import tests.fake_info  # noqa: F401  # a meter asks which server it is on
 from checkpointing.ledger import Call, Ledger, State
-from checkpointing.money import MICRO_DOLLAR, micro
+from checkpointing.money import MICRO_DOLLAR, exact_micro, micro
 from checkpointing.surprises import read_surprises
 from sample.provider import Behaviour, Provider, Trouble, running_provider
 from worker.llm import learned_costs, paid_calls
@@ -168,7 +168,7 @@ Make = Callable[..., tuple[Office, Provider]]
 def test_an_answer_is_used_and_costs_what_the_provider_bills(make: Make) -> None:
     office, provider = make()
     assert office.calls.ask(7, question(), text_of).startswith("Alice was beginning")
-    assert office.ledger.spent(7) == micro(provider.bill().total_usd)
+    assert office.ledger.spent(7) == exact_micro(provider.bill().total_usd)
     assert office.meter.read() == Reading(office.ledger.spent(7), 0)
     assert office.states() == [State.ANSWERED]
 
@@ -203,7 +203,7 @@ def test_an_answer_that_was_refused_is_paid_for_and_asked_for_again(make: Make) 
     assert office.states() == [State.REJECTED]
     office.calls.ask(7, question(), text_of)
     assert provider.calls == 2
-    assert office.ledger.spent(7) == micro(provider.bill().total_usd)
+    assert office.ledger.spent(7) == exact_micro(provider.bill().total_usd)
 
 
 def test_an_answer_that_is_no_answer_is_paid_for_and_refused(make: Make) -> None:
@@ -212,7 +212,7 @@ def test_an_answer_that_is_no_answer_is_paid_for_and_refused(make: Make) -> None
         office.calls.ask(7, question(), text_of)
     assert refused.value.kind == "schema"
     assert office.states() == [State.REJECTED]
-    assert office.ledger.spent(7) == micro(provider.bill().total_usd)
+    assert office.ledger.spent(7) == exact_micro(provider.bill().total_usd)
 
 
 def test_a_server_that_fails_is_asked_again_and_leaves_no_trace(make: Make) -> None:
@@ -224,7 +224,7 @@ def test_a_server_that_fails_is_asked_again_and_leaves_no_trace(make: Make) -> N
             continue
     assert provider.calls > len(office.states())
     assert set(office.states()) == {State.ANSWERED}
-    assert sum(office.ledger.sums().spent.values()) == micro(provider.bill().total_usd)
+    assert sum(office.ledger.sums().spent.values()) == exact_micro(provider.bill().total_usd)
 
 
 def test_calls_that_a_gateway_bills_and_answers_504_to_are_bounded_by_the_budget_and_stay_open(make: Make) -> None:
@@ -246,7 +246,7 @@ def test_calls_that_a_gateway_bills_and_answers_504_to_are_bounded_by_the_budget
     assert calls < 10
     assert provider.bill().total_usd <= office.budget
     assert office.states() == [State.ASKED] * calls
-    assert office.reserved() >= micro(provider.bill().total_usd)
+    assert office.reserved() >= exact_micro(provider.bill().total_usd)
     assert office.reserved() <= micro(office.budget)
 
 
@@ -293,7 +293,7 @@ def test_an_error_that_tells_what_it_took_is_booked_at_that_and_is_no_fault_of_t
         office.calls.ask(7, question(), text_of)
     assert provider.calls == 3
     assert office.states() == [State.REJECTED] * 3
-    assert office.ledger.spent(7) == micro(provider.bill().total_usd)
+    assert office.ledger.spent(7) == exact_micro(provider.bill().total_usd)
     assert office.reserved() == 0
 
 
@@ -353,14 +353,14 @@ def test_a_call_whose_answer_never_came_stays_on_the_books(make: Make) -> None:
     reading = office.meter.read()
     assert reading is not None
     assert reading.spent == 0
-    assert reading.reserved >= micro(provider.bill().total_usd)
+    assert reading.reserved >= exact_micro(provider.bill().total_usd)
 
 
 def test_an_answer_that_tells_no_tokens_counts_as_the_most_it_may_cost(make: Make) -> None:
     office, provider = make(trouble=1.0, kinds=(Trouble.NO_USAGE,))
     llm = office.calls.ask(7, question(), lambda reply: reply.llm)
     assert llm.cost_source is CostSource.ESTIMATED
-    assert office.ledger.spent(7) >= micro(provider.bill().total_usd)
+    assert office.ledger.spent(7) >= exact_micro(provider.bill().total_usd)
 
 
 def test_nothing_is_asked_beyond_the_budget(make: Make) -> None:
@@ -657,7 +657,7 @@ def test_a_call_dearer_than_its_reservation_pauses_the_stage_and_keeps_the_answe
     assert "$0.15 in, $0.60 out a million tokens, set by LEAFMARK_PRICES" in str(surprised.value)
     assert "of the budget of $0.06" in str(surprised.value)
     assert office.states() == [State.ANSWERED]
-    assert office.meter.read() == Reading(micro(provider.bill().total_usd), 0)
+    assert office.meter.read() == Reading(exact_micro(provider.bill().total_usd), 0)
     assert office.somebody().ask(7, question(), text_of).startswith("Alice"), "the answer is used, and paid once"
     assert provider.calls == 1
 
@@ -666,7 +666,7 @@ def test_after_a_dear_call_every_worker_reserves_what_calls_really_cost(make: Ma
     office, provider = make(**DEAR)
     with pytest.raises(PriceWrongError):
         office.calls.ask(1, question(1), text_of)
-    cost = micro(provider.bill().total_usd)
+    cost = exact_micro(provider.bill().total_usd)
     office.budget = provider.bill().total_usd + (cost - 1) * MICRO_DOLLAR
     with pytest.raises(BudgetReachedError):
         office.somebody().ask(2, question(2), text_of)
@@ -724,7 +724,7 @@ def test_what_calls_really_cost_is_known_after_a_flush_also_for_other_scans(make
     office, provider = make(**DEAR)
     with pytest.raises(PriceWrongError):
         office.calls.ask(1, question(1), text_of)
-    cost = micro(provider.bill().total_usd)
+    cost = exact_micro(provider.bill().total_usd)
     office.redis.flushall()
     other = Office(tmp_path, provider.base_url, scan="another-book", redis=office.redis)
     other.budget = (cost - 1) * MICRO_DOLLAR
@@ -775,3 +775,13 @@ def test_a_forged_key_of_learned_costs_is_replaced(make: Make) -> None:
     learned = office.desk.learned
     office.redis.hset("learned_costs", mapping=dict.fromkeys(learned_costs._fields("p", MODEL, "x"), "forged"))
     assert learned.of("p", MODEL, "x") == Learned()
+
+
+def test_a_cost_finer_than_a_micro_dollar_is_booked_as_it_is(make: Make) -> None:
+    office, provider = make(report_cost=True, price_in=Decimal("0.001"), price_out=Decimal("0.0013"))
+    llm = office.calls.ask(7, question(), lambda reply: reply.llm)
+    bill = provider.bill().total_usd
+    assert bill < MICRO_DOLLAR
+    assert office.ledger.sums().total == exact_micro(bill)
+    assert office.meter.read() == Reading(exact_micro(bill), 0)
+    assert llm.cost_usd == float(bill)

@@ -62,7 +62,7 @@ def test_whatever_is_written_is_prices_or_refused(text: str) -> None:
 def test_what_the_provider_says_comes_first() -> None:
     book = PriceBook({"gpt-4o-mini": price("1", "1")}, OPENAI)
     cost = book.cost("gpt-4o-mini", Usage(tokens_in=MILLION), Decimal("0.1234567"))
-    assert cost == (Decimal("0.123457"), CostSource.PROVIDER)
+    assert cost == (Decimal("0.1234567"), CostSource.PROVIDER)
 
 
 def test_a_cost_of_nothing_reported_for_a_model_whose_price_the_user_set_does_not_count() -> None:
@@ -115,10 +115,11 @@ def test_a_server_of_ones_own_costs_nothing_when_that_is_said() -> None:
     assert book.cost("nonesuch-7b", Usage(tokens_in=MILLION), None) == (Decimal(0), CostSource.SET)
 
 
-@pytest.mark.parametrize(("tokens", "cost"), [(1, "0.000000"), (3, "0.000002"), (5, "0.000002")])
-def test_half_a_micro_dollar_goes_to_the_even_one(tokens: int, cost: str) -> None:
+@pytest.mark.parametrize(("tokens", "cost"), [(1, "0.0000005"), (3, "0.0000015")])
+def test_a_cost_finer_than_a_micro_dollar_is_not_rounded(tokens: int, cost: str) -> None:
     book = PriceBook({"m": price("0.5", "0")}, OWN)
-    assert str(book.cost("m", Usage(tokens_in=tokens), None)[0]) == cost
+    assert book.cost("m", Usage(tokens_in=tokens), None)[0] == Decimal(cost)
+    assert book.cost("m", Usage(), Decimal("0.00000000123"))[0] == Decimal("0.00000000123")
 
 
 def test_a_price_is_described_for_people() -> None:

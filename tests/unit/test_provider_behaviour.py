@@ -64,10 +64,10 @@ def test_tokens_are_four_bytes_each_and_the_parts_of_a_call_add_up() -> None:
     assert usage == Usage(tokens_in=250 + 100 + 2 * 765, tokens_cached=128, tokens_out=80 + 10, tokens_reasoning=10)
 
 
-def test_a_price_is_rounded_to_the_micro_dollar() -> None:
+def test_a_price_is_not_rounded() -> None:
     behaviour = Behaviour(price_in=Decimal("0.15"), price_out=Decimal("0.60"))
     usage = Usage(tokens_in=1001, tokens_cached=0, tokens_out=333, tokens_reasoning=0)
-    assert usage.price(behaviour) == Decimal("0.000350")
+    assert usage.price(behaviour) == Decimal("0.00034995")
 
 
 @given(most_tokens=st.integers(1, 10_000), length=st.integers(0, 60_000))

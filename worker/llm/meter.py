@@ -54,7 +54,9 @@ was durable before it began. A file system that shows folders as they were some 
 not.
 """
 
+import math
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -63,9 +65,11 @@ from redis import Redis
 from checkpointing.identity import new_token
 from checkpointing.key_types import TYPED
 
-# KEYS: meter. Its fields: `server`, the process it was begun in; `spent`, once it is filled; `r:<attempt>`,
-# reserved; until it is filled `filling`, the token, and `s:<attempt>`, settled meanwhile. Amounts go in as they
-# came, as text, because Lua writes large numbers as powers of ten.
+# KEYS: meter. Its fields: `server`, the process it was begun in; `spent`, once it is filled, in whole
+# micro-dollars, and `fraction`, what is spent beyond that, in millionths of one; `r:<attempt>`, reserved; until it
+# is filled `filling`, the token, and `s:<attempt>` with `f:<attempt>`, settled meanwhile. Amounts go in as they
+# came, as text, because Lua writes large numbers as powers of ten, and counts in floats: so fractions are kept
+# apart.
 _METER = f"""{TYPED}
 local key = KEYS[1]
 local server = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
@@ -73,7 +77,7 @@ if not server then return redis.error_reply('ERR this server does not tell its r
 -- What is not of a meter's form was forged: it is emptied, and so filled from the ledgers again.
 local function is_usable(fields)
   for i = 1, #fields, 2 do
-    local is_amount = fields[i] == 'spent' or string.match(fields[i], '^[rs]:')
+    local is_amount = fields[i] == 'spent' or fields[i] == 'fraction' or string.match(fields[i], '^[rsf]:')
     if is_amount and not (#fields[i + 1] <= 15 and string.match(fields[i + 1], '^%d+$')) then return false end
   end
   return true
@@ -83,6 +87,17 @@ if redis.call('HGET', key, 'server') ~= server or not is_usable(redis.call('HGET
   redis.call('DEL', key)
 end
 local spent = redis.call('HGET', key, 'spent')
+local fraction = tonumber(redis.call('HGET', key, 'fraction') or '0')
+local function spend(whole, millionths)
+  redis.call('HINCRBY', key, 'spent', whole)
+  fraction = fraction + tonumber(millionths)
+  if fraction >= 1000000 then
+    fraction = fraction - 1000000
+    redis.call('HINCRBY', key, 'spent', 1)
+  end
+  if fraction > 0 then redis.call('HSET', key, 'fraction', string.format('%d', fraction))
+  else redis.call('HDEL', key, 'fraction') end
+end
 local function reserved(but)
   local sum, found = 0, redis.call('HGETALL', key)
   for i = 1, #found, 2 do
@@ -99,7 +114,8 @@ _RESERVE = (
 if not spent then return 'empty' end
 local mine, budget = 'r:' .. ARGV[1], tonumber(ARGV[3])
 if budget then
-  local needed = tonumber(spent) + tonumber(ARGV[2])
+  local begun = fraction > 0 and 1 or 0
+  local needed = tonumber(spent) + begun + tonumber(ARGV[2])
   if needed > budget then return 'reached' end
   if needed + reserved(mine) > budget then return 'wait' end
 end
@@ -107,14 +123,14 @@ redis.call('HSET', key, mine, ARGV[2])
 return 'granted'
 """
 )
-# ARGV: attempt, amount.
+# ARGV: attempt, amount, millionths of a micro-dollar beyond it.
 _SETTLE = (
     _METER
     + """
 if spent then
-  if redis.call('HDEL', key, 'r:' .. ARGV[1]) == 1 then redis.call('HINCRBY', key, 'spent', ARGV[2]) end
+  if redis.call('HDEL', key, 'r:' .. ARGV[1]) == 1 then spend(ARGV[2], ARGV[3]) end
 elseif redis.call('HEXISTS', key, 'filling') == 1 then
-  redis.call('HSET', key, 's:' .. ARGV[1], ARGV[2])
+  redis.call('HSET', key, 's:' .. ARGV[1], ARGV[2], 'f:' .. ARGV[1], ARGV[3])
 end
 """
 )
@@ -132,28 +148,30 @@ end
 return token
 """
 )
-# ARGV: token, spent, attempt, amount, attempt, amount, ...
+# ARGV: token, spent, millionths beyond it, attempt, amount, attempt, amount, ...
 _FILL = (
     _METER
     + """
 if redis.call('HGET', key, 'filling') ~= ARGV[1] then return 0 end
 redis.call('HDEL', key, 'filling')
 redis.call('HSET', key, 'spent', ARGV[2])
-for i = 3, #ARGV, 2 do
+spend('0', ARGV[3])
+for i = 4, #ARGV, 2 do
   local settled = redis.call('HGET', key, 's:' .. ARGV[i])
   if settled then
-    redis.call('HINCRBY', key, 'spent', settled)
+    spend(settled, redis.call('HGET', key, 'f:' .. ARGV[i]) or '0')
   else
     redis.call('HSET', key, 'r:' .. ARGV[i], ARGV[i + 1])
   end
 end
 for _, field in ipairs(redis.call('HKEYS', key)) do
-  if string.sub(field, 1, 2) == 's:' then redis.call('HDEL', key, field) end
+  if string.match(field, '^[sf]:') then redis.call('HDEL', key, field) end
 end
 return 1
 """
 )
-_READ = _METER + "if spent then return {tonumber(spent), reserved()} end"
+_READ = _METER + "if spent then return {tonumber(spent), fraction, reserved()} end"
+_MILLION = 1_000_000
 
 
 class Reserved(StrEnum):
@@ -177,8 +195,13 @@ class Reading(NamedTuple):
         reserved: for those under way, and those of which nobody knows what became.
     """
 
-    spent: int
+    spent: Decimal
     reserved: int
+
+    @property
+    def total(self) -> Decimal:
+        """Both together."""
+        return self.spent + self.reserved
 
 
 class Count(NamedTuple):
@@ -189,7 +212,7 @@ class Count(NamedTuple):
         reservations: the most that each of the others may cost, by attempt.
     """
 
-    spent: int
+    spent: Decimal
     reservations: Mapping[str, int]
 
 
@@ -224,17 +247,17 @@ class Meter:
         budget = "" if budget_micro is None else budget_micro
         return Reserved(self._reserve(keys=self._keys, args=[attempt, micro, budget]).decode())
 
-    def settle(self, attempt: str, micro: int) -> None:
+    def settle(self, attempt: str, micro: Decimal | int) -> None:
         """Put what a call cost in the place of what was reserved for it. Its answer is on disk already.
 
         Args:
             attempt: names the call.
-            micro: its cost, in micro-dollars.
+            micro: its cost, in micro-dollars; what is finer than a millionth of one is rounded up.
 
         Raises:
             RedisError: the broker failed; the reservation stands until somebody says it again, or a recount.
         """
-        self._settle(keys=self._keys, args=[attempt, micro])
+        self._settle(keys=self._keys, args=[attempt, *_in_two(micro)])
 
     def cancel(self, attempt: str) -> None:
         """Drop the reservation of a call that was not billed. It is taken back on disk already.
@@ -277,7 +300,7 @@ class Meter:
             RedisError: the broker failed.
         """
         pairs = [part for pair in count.reservations.items() for part in pair]
-        return bool(self._fill(keys=self._keys, args=[token, count.spent, *pairs]))
+        return bool(self._fill(keys=self._keys, args=[token, *_in_two(count.spent), *pairs]))
 
     def read(self) -> Reading | None:
         """How it stands; None where it is empty.
@@ -286,7 +309,10 @@ class Meter:
             RedisError: the broker failed.
         """
         found: list[int] | None = self._read(keys=self._keys)
-        return None if found is None else Reading(*found)
+        if found is None:
+            return None
+        spent, fraction, reserved = found
+        return Reading(spent + Decimal(fraction) / _MILLION, reserved)
 
     def empty(self) -> None:
         """Forget it, so that the disk is counted again. Safe at any time, as a flush is.
@@ -295,3 +321,8 @@ class Meter:
             RedisError: the broker failed.
         """
         self._redis.delete(*self._keys)
+
+
+def _in_two(micro: Decimal | int) -> tuple[int, int]:
+    """An amount in micro-dollars as whole ones and millionths of one, rounded up."""
+    return divmod(math.ceil(micro * _MILLION), _MILLION)

@@ -8,6 +8,7 @@ A worker may be paused at any time, for hours. So after every wait, and last of 
 makes sure that the page is still its own and that the ledger still has no answer.
 """
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,7 +22,7 @@ from redis.exceptions import RedisError
 
 from checkpointing.ledger import Call, Ledger, new_attempt
 from checkpointing.models import now
-from checkpointing.money import dollars, micro, usd
+from checkpointing.money import bound_micro, dollars, exact_micro, micro, usd
 from checkpointing.surprises import Surprise, note_surprise
 from worker.llm.breaker import Breaker, Failures
 from worker.llm.call_spans import record_call
@@ -399,7 +400,7 @@ class PaidCalls:
         Returns:
             What the meter says. Where it was empty it is filled by now, and the call has to be planned anew.
         """
-        bound = None if budget is None else micro(budget)
+        bound = None if budget is None else bound_micro(budget)
         try:
             granted = self._meter.reserve(call.attempt, call.most_micro, bound)
             if granted is Reserved.EMPTY:
@@ -421,7 +422,7 @@ class PaidCalls:
         while time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
             reading, budget = self._meter.read(), self._budget()
-            if reading is None or budget is None or sum(reading) + call.most_micro <= micro(budget):
+            if reading is None or budget is None or reading.total + call.most_micro <= bound_micro(budget):
                 return True
         return False
 
@@ -450,10 +451,10 @@ class PaidCalls:
         reported = self._desk.prices.believed(self._desk.model, reported_cost(raw))
         if usage is None and reported is None:
             # Billed for all we know, and nobody says how much: what was reserved stands for it.
-            cost, source = call.most_micro, CostSource.ESTIMATED
+            cost, source = Decimal(call.most_micro), CostSource.ESTIMATED
         else:
             amount, source = self._desk.prices.cost(self._desk.model, usage or Usage(), reported)
-            cost = micro(amount)
+            cost = exact_micro(amount)
         answered = call.model_copy(
             update={
                 "answered_at": now(),
@@ -473,11 +474,11 @@ class PaidCalls:
             self._tell(surprise)
         return answered
 
-    def _surprise(self, call: Call, cost: int, estimate: Estimate) -> Surprise | None:
+    def _surprise(self, call: Call, cost: Decimal, estimate: Estimate) -> Surprise | None:
         """What a call that was dearer than its reservation tells all workers, at once; None for any other."""
         if cost <= call.most_micro:
             return None
-        surprise = surprise_of(call, cost, estimate)
+        surprise = surprise_of(call, math.ceil(cost), estimate)
         # Where the broker fails, what is noted on disk is learned with the next count.
         with suppress(RedisError):
             self._desk.learned.take([surprise])

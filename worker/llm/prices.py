@@ -7,12 +7,11 @@ same on every machine.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from checkpointing.money import MICRO_DOLLAR
 from worker.llm.reply import CostSource, Usage
 
 if TYPE_CHECKING:
@@ -120,7 +119,7 @@ class PriceBook:
         self._base_url = base_url
 
     def cost(self, model: str, usage: Usage, reported: Decimal | None) -> tuple[Decimal, CostSource]:
-        """What a call has cost, in USD to the micro-dollar, and who says so.
+        """What a call has cost, in USD, not rounded, and who says so.
 
         Args:
             model: that was asked.
@@ -128,12 +127,12 @@ class PriceBook:
             reported: what the provider says that it cost, in USD; None where it says nothing.
         """
         if (believed := self.believed(model, reported)) is not None:
-            return _rounded(believed), CostSource.PROVIDER
+            return believed, CostSource.PROVIDER
         if (price := self._set_prices.get(model)) is not None:
-            return _rounded(price.of(usage)), CostSource.SET
+            return price.of(usage), CostSource.SET
         if (listed := self._listed(model, usage)) is not None:
-            return _rounded(listed.total_price), CostSource.LISTED
-        return _rounded(Decimal(0)), CostSource.UNPRICED
+            return listed.total_price, CostSource.LISTED
+        return Decimal(0), CostSource.UNPRICED
 
     def believed(self, model: str, reported: Decimal | None) -> Decimal | None:
         """What a provider says that a call cost, in USD; None where it says nothing, or cannot know.
@@ -189,10 +188,6 @@ class PriceBook:
 @cache
 def _list_in_words() -> str:
     return f"genai-prices {version('genai-prices')}"
-
-
-def _rounded(usd: Decimal) -> Decimal:
-    return usd.quantize(MICRO_DOLLAR, rounding=ROUND_HALF_EVEN)
 
 
 def _base(listed: "PriceCalculation", key: str) -> Decimal:

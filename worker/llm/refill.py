@@ -4,8 +4,10 @@ Calls that were planned and not sent are taken back first. Those of dead workers
 worker that lives plans its call anew.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
@@ -48,8 +50,8 @@ def take_back_planned(ledger: Ledger, meter: Meter, pages: Iterable[int]) -> Non
 def _count(scan_dir: Path, learned: LearnedCosts) -> Count:
     learned.take(_all_surprises(scan_dir.parent))
     sums = [Ledger(scan_dir, stage).sums(take_back_planned=True) for stage in ledger_stages(scan_dir)]
-    reservations = {attempt: amount for each in sums for attempt, amount in each.open.items()}
-    return Count(sum(each.total for each in sums), reservations)
+    reservations = {attempt: math.ceil(amount) for each in sums for attempt, amount in each.open.items()}
+    return Count(sum((each.total for each in sums), Decimal(0)), reservations)
 
 
 def _all_surprises(root: Path) -> Iterator[Surprise]:

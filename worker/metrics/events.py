@@ -6,6 +6,7 @@ who counts before it forks; pool and steward inherit that.
 
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
@@ -34,7 +35,7 @@ class Metrics:
     def quarantined(self, stage: str, kind: str) -> None:
         """A page was given up."""
 
-    def spent(self, stage: str, micro: int) -> None:
+    def spent(self, stage: str, micro: Decimal | int) -> None:
         """An answer is in the ledger, and cost so many micro-dollars."""
 
     def committed(self, stage: str, seconds: float, pages: int) -> None:

@@ -92,7 +92,7 @@ class Readings(Collector):
                     reading = None if budget is None else self._workshop.meter(scan_id).read()
                     if budget is not None and reading is not None:
                         budgets[scan_id,] = float(budget)
-                        left[scan_id,] = float(budget) - usd(sum(reading))
+                        left[scan_id,] = float(budget) - usd(reading.total)
         yield _family(defined.BUDGET, budgets)
         yield _family(defined.BUDGET_LEFT, left)
 

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ class Recorder(Metrics):
         known = kind if kind in self._kinds else "other"
         self._count(lambda: self._of(defined.QUARANTINED, stage, known).inc())
 
-    def spent(self, stage: str, micro: int) -> None:
+    def spent(self, stage: str, micro: Decimal | int) -> None:
         """As `Metrics.spent`."""
         self._count(lambda: self._of(defined.SPEND, stage).inc(usd(micro)))
 
