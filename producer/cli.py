@@ -20,8 +20,8 @@ from worker.broker_errors import broker_errors, describe_broker_error
 _PASSED_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True}
 # In the order in which the help lists them.
 COMMANDS = {
-    "run": Listed("Do a whole book on this machine, with nothing to install or start. Run it again to resume."),
-    "ingest": Listed("Copy a scanned book into the storage root. Prints its scan id."),
+    "run": Listed("Do whole books on this machine, with nothing to install or start. Run it again to resume."),
+    "ingest": Listed("Copy scanned books into the storage root. Prints their scan ids."),
     "enqueue": Listed("Enqueue the pages that still need work. Safe to repeat: it does only what is left."),
     "status": Listed("Show where scans stand. Reads files only; works with Redis down."),
     "logs": Listed("Show what was logged about a scan, on all machines, in order of time."),

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shlex
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path, PurePath
 from typing import Literal
 
 from checkpointing.errors import InputError, StorageError, in_one_line
+from checkpointing.plurals import counted
 from worker.sources.formats import IMAGE_FORMATS, is_image_name, is_pdf_name
 from worker.sources.images import inspect_image
 from worker.sources.pdfium import inspect_pdf
@@ -112,11 +114,29 @@ def _examine_folder(folder: Path) -> FoundSource:
     entries = list(folder.iterdir())
     # A dangling link with the name of a page is a page that is lost, not a file to pass over.
     pages = [entry for entry in entries if is_image_name(entry.name) and not entry.is_dir()]
+    pdfs = sorted(entry.name for entry in entries if is_pdf_name(entry.name) and entry.is_file())
+    if pdfs:
+        raise InputError(_pdfs_among(folder, pdfs, len(pages)))
     if not pages:
         raise InputError(f"{folder} holds no page images; looked for {IMAGE_FORMATS}")
     pages.sort(key=lambda page: natural_key(page.name))
     check_inside(folder, pages)
     return _image_source(folder, pages, ignored_files=len(entries) - len(pages))
+
+
+def _pdfs_among(folder: Path, pdfs: list[str], pages: int) -> str:
+    """Say which books a folder with PDFs may be: it is not guessed."""
+    named = [shlex.quote(str(folder / name)) for name in pdfs]
+    these = " ".join(named) if len(pdfs) <= _MOST_NAMED else f"{shlex.quote(str(folder))}/*.pdf"
+    there = counted(len(pdfs), "PDF")
+    if pages:
+        images = counted(pages, "page image")
+        return (
+            f"{folder} holds {there} and {images}, and one book is either; name what is to be ingested: {these}, "
+            f"or a folder with the images alone"
+        )
+    each = "name it" if len(pdfs) == 1 else "each is a book; name them"
+    return f"{folder} holds {there} and no page images; {each}: {these}"
 
 
 def check_inside(folder: Path, pages: Sequence[Path]) -> None:

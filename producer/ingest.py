@@ -71,6 +71,7 @@ def ingest(
     scan_id: str | None = None,
     title: str | None = None,
     password: str | None = None,
+    found: FoundSource | None = None,
 ) -> Ingested:
     """Copy a source into the storage root as a new scan. Harmless when it is there already.
 
@@ -84,6 +85,7 @@ def ingest(
         scan_id: the name of the new scan; made from the source's name when absent.
         title: for people; the source's name when absent or blank. That of a scan which is there stays.
         password: of an encrypted PDF.
+        found: what is in the source, where the caller has looked already.
 
     Raises:
         InputError: the source cannot be used, or the id is bad or taken by something else.
@@ -94,7 +96,7 @@ def ingest(
         check_scan_id(scan_id)
     if (source / "source").is_dir() and is_scan_folder(source):
         return _already_there(source, root)
-    found = examine(source, password)
+    found = found or examine(source, password)
     scan = ScanFolder(root, scan_id or suggest_scan_id(found.name))
     title = in_one_line(title or "") or bare_name(found.name) or scan.scan_id
     try:

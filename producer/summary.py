@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from checkpointing.models import Checkpoint
 from checkpointing.money import add_usd, dollars
 from checkpointing.outputs import OutputFolder
+from checkpointing.plurals import counted
 from producer.doubts import doubt_lines
 
 _EXCERPT_LINES = 4
@@ -34,8 +36,8 @@ def summarise(stages: Sequence[Ended], seconds: float) -> list[str]:
         stages: in pipeline order; at least one.
         seconds: how long the run took.
     """
-    done = max(len(stage.checkpoint.pages) - stage.pages_before for stage in stages)
-    speed = f"{done} pages in {seconds:.1f} s ({done / seconds:.2f} pages/s)"
+    done = _pages_done(stages)
+    speed = f"{counted(done, 'page')} in {seconds:.1f} s ({done / seconds:.2f} pages/s)"
     cost = add_usd(*(stage.checkpoint.total_cost_usd for stage in stages))
     excerpts = (_excerpt(stage.checkpoint, stage.outputs) for stage in reversed(stages))
     return [
@@ -44,6 +46,47 @@ def summarise(stages: Sequence[Ended], seconds: float) -> list[str]:
         *(f"Outputs: {stage.outputs.path}" for stage in stages),
         *(f"  | {line}" for line in next(filter(None, excerpts), [])),
     ]
+
+
+def run_json(stages: Sequence[Ended], seconds: float) -> dict[str, Any]:
+    """Return the form that `producer run --json` prints.
+
+    Args:
+        stages: of all books, in the order they were asked for.
+        seconds: how long the run took.
+    """
+    return {
+        "stages": [_as_json(stage) for stage in stages],
+        "pages_done": _pages_done(stages),
+        "seconds": round(seconds, 1),
+        "total_cost_usd": add_usd(*(stage.checkpoint.total_cost_usd for stage in stages)),
+    }
+
+
+def _as_json(stage: Ended) -> dict[str, Any]:
+    checkpoint = stage.checkpoint
+    return {
+        "scan_id": checkpoint.scan_id,
+        "stage": checkpoint.stage,
+        "status": checkpoint.status.value,
+        "total_pages": checkpoint.total_pages,
+        "completed": len(checkpoint.pages),
+        "pages_done": len(checkpoint.pages) - stage.pages_before,
+        "failed_pages": [failed.model_dump(mode="json") for failed in checkpoint.failed_pages],
+        "doubtful_pages": [page.model_dump(mode="json") for page in checkpoint.doubtful_pages],
+        "total_cost_usd": checkpoint.total_cost_usd,
+        "error": checkpoint.error,
+        "outputs": str(stage.outputs.path),
+    }
+
+
+def _pages_done(stages: Sequence[Ended]) -> int:
+    """How many pages of the books were done: of each book as many as of the stage that did most."""
+    by_book: dict[str, int] = {}
+    for stage in stages:
+        done = len(stage.checkpoint.pages) - stage.pages_before
+        by_book[stage.checkpoint.scan_id] = max(done, by_book.get(stage.checkpoint.scan_id, 0))
+    return sum(by_book.values())
 
 
 def _lines_of(stage: Ended) -> Iterator[str]:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 
 from checkpointing.money import add_usd
 from checkpointing.storage_errors import storage_error
+from producer.begun import begun_stages
 from producer.check_stage import StageReport, check_stage
 from producer.file_hash import sha256_of
 from producer.findings import Finding, Kind
 from producer.progress import Counting, uncounted
 from producer.request import check_pages
-from worker.registry import STAGES
 from worker.scan import ScanFolder, ScanMetadata, SourceFile
 from worker.sources.images import inspect_image
 from worker.workshop import Workshop
@@ -96,15 +96,6 @@ def verify_again(workshop: Workshop, report: Report, counting: Counting = uncoun
         check_stage(workshop, scan_id, each.stage, total_pages, counting, report.only) for each in report.stages
     ]
     return replace(report, stages=stages)
-
-
-def begun_stages(workshop: Workshop, scan_id: str) -> list[str]:
-    """Return the stages that left something behind, in pipeline order."""
-    return [
-        name
-        for name in STAGES
-        if workshop.checkpoint_file(scan_id, name).path.exists() or workshop.outputs(scan_id, name).path.exists()
-    ]
 
 
 def _check_source(scan: ScanFolder, metadata: ScanMetadata, counting: Counting) -> Iterator[Finding]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from checkpointing.plurals import counted
 from producer import completion
 from producer.commands import options
-from producer.commands.options import ScanId
-from producer.console import notes, results
+from producer.commands.options import AsJson, ScanId
+from producer.console import notes, print_json, results
 from producer.pages import show_pages
 from worker.scan import check_scan_id
 from worker.settings import load_settings
@@ -23,38 +25,76 @@ def cancel_command(
     scan_id: ScanId,
     stage: Annotated[
         str | None,
-        typer.Option(help="Only this stage; default all that are under way.", autocompletion=completion.stages),
+        typer.Option(
+            metavar="STAGE", help="This stage only; default all under way.", autocompletion=completion.stages
+        ),
     ] = None,
     now: Annotated[bool, typer.Option("--now", help="Stop the pages in hand too; default: they finish.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Call off what was enqueued. Complete pages stay complete; `producer enqueue` goes on from there.
 
     Example: `producer cancel moby-dick --now`
     """
-    from producer.cancel import cancel, cancel_all
-
     workshop = options.open_workshop(load_settings())
     scan_id = check_scan_id(scan_id)
 
+    cancelled: dict[str, Cancelled] = {}
+
     def report(name: str, done: Cancelled) -> None:
-        counted = "1 waiting page" if done.dropped == 1 else f"{done.dropped:,} waiting pages"
-        results.print(f"{scan_id}/{name}: cancelled with {done.summary}; {counted} dropped")
+        cancelled[name] = done
+        if not as_json:
+            dropped = counted(done.dropped, "waiting page")
+            results.print(f"{scan_id}/{name}: cancelled with {done.summary}; {dropped} dropped")
         if done.running:
             notes.print(_about_running(name, done, now=now))
 
+    complete = False
+    try:
+        _cancel(workshop, scan_id, stage, report, now=now)
+        complete = True
+    finally:
+        # Of several stages some may be cancelled before one fails.
+        if as_json and (complete or cancelled):
+            print_json(_as_json(scan_id, cancelled, _still_open(workshop, scan_id)))
+    if not cancelled and not as_json:
+        results.print(f"{scan_id if stage is None else f'{scan_id}/{stage}'}: nothing is under way")
+
+
+def _cancel(
+    workshop: Workshop,
+    scan_id: str,
+    stage: str | None,
+    report: Callable[[str, Cancelled], None],
+    *,
+    now: bool,
+) -> None:
+    from producer.cancel import cancel, cancel_all
+
     if stage is None:
         if not cancel_all(workshop, scan_id, report, now=now):
-            results.print(f"{scan_id}: nothing is under way")
             return
         notes.print(f"No other stage of {scan_id} is under way; `producer enqueue {scan_id}` goes on from there.")
         return
     done = cancel(workshop, scan_id, stage, now=now)
     if done is None:
-        results.print(f"{scan_id}/{stage}: nothing is under way")
         return
     report(stage, done)
     if others := _still_open(workshop, scan_id):
         notes.print(f"Still under way: {', '.join(others)}; `producer cancel {scan_id}` cancels all")
+
+
+def _as_json(scan_id: str, cancelled: dict[str, Cancelled], still_open: list[str]) -> dict[str, Any]:
+    stages = {
+        stage: {
+            "summary": done.summary,
+            "dropped": done.dropped,
+            "running_pages": done.running,
+            "stopped": done.stopped,
+        }
+        for stage, done in cancelled.items()
+    }
+    return {"scan_id": scan_id, "cancelled": stages, "still_under_way": still_open}
 
 
 def _still_open(workshop: Workshop, scan_id: str) -> list[str]:
@@ -63,10 +103,9 @@ def _still_open(workshop: Workshop, scan_id: str) -> list[str]:
 
 
 def _about_running(stage: str, done: Cancelled, *, now: bool) -> str:
-    count = len(done.running)
-    were = "1 page was" if count == 1 else f"{count:,} pages were"
+    were = counted(len(done.running), "page was", "pages were")
     pages = f"{stage}: {were} in hand ({show_pages(done.running)})"
     if not now:
         return f"{pages}; work on them is finished and counted."
-    stopped = "1 was stopped" if done.stopped == 1 else f"{done.stopped:,} were stopped"
+    stopped = counted(done.stopped, "was stopped", "were stopped")
     return f"{pages}; {stopped}. What runs in threads cannot be, and finishes."

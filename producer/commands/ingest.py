@@ -1,40 +1,112 @@
 """`producer ingest`."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from producer.commands.options import NewScanId, Password, Title
-from producer.console import notes, results
-from producer.ingest import Ingested, ingest
+from checkpointing.errors import InputError, LeafmarkError
+from checkpointing.plurals import counted
+from producer.commands.options import AsJson, NewScanId, Password, Title
+from producer.console import notes, print_json, results
 from worker.settings import load_settings
+
+if TYPE_CHECKING:
+    from producer.ingest import Ingested
 
 
 def ingest_command(
-    source: Annotated[Path, typer.Argument(help="A PDF, a folder of page images, or one image.")],
+    sources: Annotated[
+        list[Path],
+        typer.Argument(metavar="SOURCE...", help="PDFs, folders of page images, or single images: each is a book."),
+    ],
     scan_id: NewScanId = None,
     title: Title = None,
     password: Password = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Copy a scanned book into the storage root. Prints its scan id.
+    """Copy scanned books into the storage root. Prints their scan ids.
+
+    Of several sources, one that cannot be used is named and left out, and the exit code is that of this error.
 
     Example: `producer ingest moby-dick.pdf --title "Moby-Dick"`
+
+    Example: `producer ingest shelf/*.pdf`
     """
-    done = ingest(source, load_settings().root, scan_id=scan_id, title=title, password=password)
-    say_ingested(done)
-    results.print(done.metadata.scan_id)
+    from producer.books import check_names, given_password, look_at_source, take_in_book
+
+    check_names(sources, scan_id, title)
+    password = given_password(password)
+    root = load_settings().root
+    done: list[Ingested] = []
+    failed: dict[Path, InputError] = {}
+    for source in sources:
+        try:
+            made = take_in_book(root, look_at_source(source, password), scan_id, title)
+        except InputError as error:
+            if len(sources) == 1:
+                raise
+            notes.print(f"producer: {error}")
+            failed[source] = error
+            continue
+        done.append(made)
+        say_ingested(made)
+        if not as_json:
+            results.print(made.metadata.scan_id)
+    if as_json:
+        print_json(_as_json(done, failed) if len(sources) > 1 else ingested_json(done[0]))
+    _check_all(failed, len(sources))
 
 
 def say_ingested(done: Ingested) -> None:
     """What came of it, and what a person should know about the source."""
     what = "Ingested" if done.created else "Already ingested:"
-    notes.print(f"{what} '{done.metadata.title}', {done.metadata.total_pages} pages, as {done.metadata.scan_id}")
+    pages = counted(done.metadata.total_pages, "page")
+    notes.print(f"{what} '{done.metadata.title}', {pages}, as {done.metadata.scan_id}")
     if done.ignored_files:
-        notes.print(f"{done.ignored_files} files in the folder are no page images and were left out.")
+        others = counted(done.ignored_files, "file in the folder is", "files in the folder are")
+        notes.print(f"{others} not page images and left out.")
     if done.unreadable_files:
-        notes.print(f"{done.unreadable_files} page images do not open; their pages will be quarantined.")
+        images = counted(done.unreadable_files, "page image does", "page images do")
+        notes.print(f"{images} not open; what they hold will be quarantined.")
     for broken in done.broken_files:
         notes.print(f"{broken}; what follows counts as 1 page, which will be quarantined.")
     if done.decrypted:
         notes.print("The PDF is stored without its password, so that workers can read it.")
+
+
+def ingested_json(done: Ingested) -> dict[str, Any]:
+    """The form that `producer ingest --json` prints for a book."""
+    return {
+        "scan_id": done.metadata.scan_id,
+        "title": done.metadata.title,
+        "total_pages": done.metadata.total_pages,
+        "created": done.created,
+        "ignored_files": done.ignored_files,
+        "unreadable_files": done.unreadable_files,
+        "broken_files": list(done.broken_files),
+        "decrypted": done.decrypted,
+    }
+
+
+def _as_json(done: list[Ingested], failed: dict[Path, InputError]) -> dict[str, Any]:
+    return {
+        "scans": [ingested_json(each) for each in done],
+        "failed": [{"source": str(source), "error": str(error)} for source, error in failed.items()],
+    }
+
+
+def _check_all(failed: dict[Path, InputError], sources: int) -> None:
+    """End with the exit code of the first source that could not be used, if there is one.
+
+    Raises:
+        InputError: there is one.
+    """
+    if failed:
+        error: LeafmarkError = InputError(
+            f"{len(failed)} of {sources} sources could not be ingested; the lines above say why"
+        )
+        error.exit_code = next(iter(failed.values())).exit_code
+        raise error

@@ -55,9 +55,20 @@ Strict = Annotated[
         "--strict", help="End with exit code 13 where every page is complete and the reading of some is doubtful."
     ),
 ]
+Dpi = Annotated[
+    int | None,
+    typer.Option("--dpi", metavar="DPI", help="Resolution at which PDF pages are rendered; default 300."),
+]
+Lang = Annotated[str | None, typer.Option("--lang", metavar="LANG", help="Language for Tesseract: eng, deu+eng.")]
+Engine = Annotated[str | None, typer.Option("--engine", metavar="NAME", help="OCR engine: rapidocr or tesseract.")]
 Title = Annotated[str | None, typer.Option(help="Title of the book; default the source's name.")]
 NewScanId = Annotated[str | None, typer.Option("--scan-id", help="Id for the scan; default made from the name.")]
-Password = Annotated[str | None, typer.Option(help="Password of an encrypted PDF.")]
+Password = Annotated[
+    str | None,
+    typer.Option(
+        help="Password of an encrypted PDF; `-` reads it from standard input. Without it, a terminal is asked."
+    ),
+]
 
 
 def open_workshop(settings: Settings) -> Workshop:

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from producer.commands import options
-from producer.commands.options import ScanId
-from producer.console import notes, results
+from producer.commands.options import AsJson, ScanId
+from producer.console import notes, print_json, results
 from producer.progress import counting_on
 from producer.report.write import check_target, write_report
 from worker.scan import check_scan_id
@@ -22,6 +22,7 @@ def report_command(
     ] = None,
     open_it: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
     no_images: Annotated[bool, typer.Option("--no-images", help="Leave out the pictures of the pages.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write a scan's pages, edits, costs and chapters as one HTML file.
 
@@ -39,6 +40,9 @@ def report_command(
 
     report = collect(workshop, check_scan_id(scan_id), images=not no_images, counting=counting_on(notes))
     write_report(target, render(report))
-    results.print(str(target))
+    if as_json:
+        print_json({"scan_id": scan_id, "report": str(target), "pages": len(report.pages)})
+    else:
+        results.print(str(target))
     if open_it and not webbrowser.open(target.resolve().as_uri()):
         notes.print(f"There is no browser here that could be opened; open {target} yourself.")

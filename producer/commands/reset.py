@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from checkpointing.errors import NotConfirmedError
 from checkpointing.money import dollars
+from checkpointing.plurals import counted
 from producer import completion
 from producer.commands import options
-from producer.commands.options import ScanId
-from producer.console import notes, results
+from producer.commands.options import AsJson, ScanId
+from producer.console import notes, print_json, results
 from producer.folder import SET_ASIDE
 from producer.progress import counting_on
 from worker.scan import check_scan_id
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 
 def reset_command(
     scan_id: ScanId,
-    stage: Annotated[str, typer.Option(help="Stage to forget.", autocompletion=completion.stages)],
+    stage: Annotated[str, typer.Option(metavar="STAGE", help="Stage to forget.", autocompletion=completion.stages)],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Forget a stage, to begin it anew. Asks first. Its outputs are set aside, its cost stays counted.
 
@@ -37,6 +39,9 @@ def reset_command(
 
     workshop = options.open_workshop(load_settings())
     there = look(workshop, check_scan_id(scan_id), stage)
+    if there is None and as_json:
+        print_json({"scan_id": scan_id, "stage": stage, "reset": False})
+        return
     if there is None:
         results.print(f"{scan_id}/{stage}: it has not begun, nothing to reset")
         return
@@ -44,10 +49,18 @@ def reset_command(
         _ask(there)
     done = reset(workshop, scan_id, stage, counting_on(notes))
     kept = workshop.outputs(scan_id, stage).path / SET_ASIDE
+    if as_json:
+        print_json({"scan_id": scan_id, "stage": stage, "reset": True, **_as_json(done), "set_aside": str(kept)})
+        return
+    pages, outputs = counted(done.completed, "complete page"), counted(done.outputs, "output is", "outputs are")
     results.print(
-        f"{scan_id}/{stage}: {done.completed} complete pages forgotten, {done.outputs} outputs are kept in {kept}; "
+        f"{scan_id}/{stage}: {pages} forgotten, {outputs} kept in {kept}; "
         f"{dollars(done.total_cost_usd)} stays counted"
     )
+
+
+def _as_json(done: Reset) -> dict[str, Any]:
+    return {"completed": done.completed, "outputs": done.outputs, "total_cost_usd": done.total_cost_usd}
 
 
 def _ask(there: Reset) -> None:
@@ -58,9 +71,10 @@ def _ask(there: Reset) -> None:
     """
     if not sys.stdin.isatty():
         raise NotConfirmedError("reset asks first, and here is no terminal to ask on; add --yes if you mean it")
+    pages, outputs = counted(there.completed, "complete page"), counted(there.outputs, "output")
     notes.print(
-        f"This forgets {there.scan_id}/{there.stage}: {there.completed} complete pages, {there.outputs} outputs "
-        f"(they are set aside), {dollars(there.total_cost_usd)} spent (it stays counted). Type yes to go on: ",
+        f"This forgets {there.scan_id}/{there.stage}: {pages}, {outputs} (set aside), "
+        f"{dollars(there.total_cost_usd)} spent (it stays counted). Type yes to go on: ",
         end="",
     )
     if sys.stdin.readline().strip() != "yes":

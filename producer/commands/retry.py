@@ -11,13 +11,13 @@ import typer
 
 from checkpointing.errors import UnknownNameError
 from producer import words
+from producer.begun import begun_stages
 from producer.commands import options
 from producer.commands.enqueue import carry_out
 from producer.commands.options import AnyStage, AsJson, Pages, ScanId, Strict, Wait
 from producer.console import print_json, results
 from producer.pages import parse_pages
 from producer.request import Plan, Request, check_pages
-from producer.verify import begun_stages
 from worker.registry import STAGES
 from worker.scan import check_scan_id
 from worker.settings import load_settings

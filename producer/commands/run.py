@@ -4,7 +4,6 @@ import os
 import shlex
 import time
 from decimal import Decimal
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,33 +11,47 @@ import typer
 from checkpointing.errors import InputError
 from checkpointing.models import Checkpoint, Status
 from producer import completion, words
+from producer.books import Book, check_names, given_password, look_at_scan_or_source, take_in_book
 from producer.commands import options
 from producer.commands.ingest import say_ingested
-from producer.commands.options import AllowUnpriced, Budget, NewScanId, Password, Stage, Strict, Through, Title
+from producer.commands.options import (
+    AllowUnpriced,
+    AsJson,
+    Budget,
+    Dpi,
+    Engine,
+    Lang,
+    NewScanId,
+    Pages,
+    Password,
+    Stage,
+    Strict,
+    Through,
+    Title,
+)
 from producer.commands.waiting import INTERRUPTED, follow_plans, insist_on_success
-from producer.console import notes, results
+from producer.config import set_by_option
+from producer.console import notes, print_json, results
 from producer.dearer import dearer_line, excess_usd, surprises_of
 from producer.doubts import doubt_lines
 from producer.enqueue import enqueue, plan, requests_through
-from producer.ingest import ingest
+from producer.pages import parse_pages
 from producer.paying import insist_on_means, set_budget
-from producer.request import Plan, Request
+from producer.request import Plan, Request, check_pages
 from producer.run import Backstage, ParentWatch, announce_broker, interruptible, only_run
-from producer.summary import Ended, summarise
+from producer.summary import Ended, run_json, summarise
 from worker import flow
-from worker.registry import stage_asks_model
-from worker.scan import is_scan_folder, list_scans
+from worker.registry import STAGES, stage_asks_model
 from worker.settings import Settings, load_settings
-from worker.suggestions import closest
 from worker.workshop import Workshop
 
 
 def run_command(
-    source: Annotated[
-        str,
+    sources: Annotated[
+        list[str],
         typer.Argument(
-            metavar="SOURCE_OR_SCAN_ID",
-            help="A PDF, a folder, or a scan's id.",
+            metavar="SOURCE_OR_SCAN_ID...",
+            help="PDFs, folders, images, or the ids of scans: each is a book.",
             # Where none begins so, the shell offers files.
             autocompletion=completion.scan_ids,
         ),
@@ -46,41 +59,92 @@ def run_command(
     workers: Annotated[int, typer.Option(min=1, max=256, help="Pages worked on at once.")] = os.cpu_count() or 1,
     stage: Stage = "ocr",
     through: Through = None,
+    pages: Pages = None,
     budget: Budget = None,
     allow_unpriced: AllowUnpriced = False,
     scan_id: NewScanId = None,
     title: Title = None,
     password: Password = None,
+    dpi: Dpi = None,
+    lang: Lang = None,
+    engine: Engine = None,
+    as_json: AsJson = False,
     strict: Strict = False,
 ) -> None:
-    """Do a whole book on this machine, with nothing to install or start. Run it again to resume.
+    """Do whole books on this machine, with nothing to install or start. Run it again to resume.
+
+    Everything that can be checked is checked first: of several books none begins where one cannot be used. Where
+    several stages end badly, one that is paused decides the exit code, else the first that failed.
 
     Example: `producer run moby-dick.pdf --workers 4`
 
     Example: `producer run moby-dick.pdf --through structure --budget 5.00`
     """
+    for name, value in (("dpi", dpi), ("ocr_lang", lang), ("ocr_engine", engine)):
+        if value is not None:
+            set_by_option(f"{name}={value}")
     settings = load_settings()
     requests: list[Request] = []
-    again = f"producer run {shlex.quote(source)}" + (f" --through {through}" if through else "")
+    again = f"producer run {shlex.join(sources)}" + (f" --through {through}" if through else "")
+    only = frozenset[int]() if pages is None else parse_pages(pages)
+    check_names(sources, scan_id, title)
+    password = given_password(password)
     try:
         with interruptible():
             workshop = options.open_workshop(settings)
-            for name in _stages(workshop, stage, through):
+            stages = _stages(workshop, stage, through)
+            for name in stages:
                 insist_on_means(workshop, name, allow_unpriced=allow_unpriced)
-            found_id = _ingest_or_find(workshop, source, scan_id, title, password)
-            requests = requests_through(workshop, Request(found_id, stage, allow_unpriced=allow_unpriced), through)
-            set_budget(workshop, found_id, None if budget is None else Decimal(str(budget)))
+            books = [look_at_scan_or_source(workshop, source, password) for source in sources]
+            _check_new(workshop, books, stage, only)
+            for found_id in _scan_ids(workshop, books, scan_id, title):
+                first = Request(found_id, stage, only=only, allow_unpriced=allow_unpriced)
+                requests += requests_through(workshop, first, through)
+                set_budget(workshop, found_id, None if budget is None else Decimal(str(budget)))
             plans = [plan(workshop, request) for request in requests]
             if all(found.status is Status.COMPLETED and not found.remaining for found in plans):
-                _say_nothing_to_do(plans)
-                insist_on_success([_checkpoint(workshop, request) for request in requests], strict=strict)
+                checkpoints = [_checkpoint(workshop, request) for request in requests]
+                if as_json:
+                    print_json(run_json([_unchanged(workshop, each) for each in checkpoints], 0.0))
+                else:
+                    _say_nothing_to_do(plans)
+                insist_on_success(checkpoints, strict=strict)
                 return
             with only_run(settings.root):
-                checkpoints = _run(settings, requests, workers)
+                checkpoints = _run(settings, requests, workers, as_json=as_json)
     except KeyboardInterrupt:
         notes.print(f"Stopped{_how_far(settings, requests)}. To go on: {again}")
         raise typer.Exit(INTERRUPTED) from None
     insist_on_success(checkpoints, strict=strict)
+
+
+def _check_new(workshop: Workshop, books: list[Book], stage: str, only: frozenset[int]) -> None:
+    """Check what is wanted of books that are not ingested yet, so that nothing is stored in vain.
+
+    Raises:
+        InputError: the stage reads what an earlier one has not done.
+        UnknownNameError: a page is not in a book.
+    """
+    for book in books:
+        if book.found is None:
+            continue
+        check_pages(only, sum(file.pages for file in book.found.files))
+        if earlier := workshop.stage(stage).depends_on:
+            raise InputError(
+                f"{stage} is made from {earlier[0]}, and {book.path} is a new book; "
+                f"`--stage {next(iter(STAGES))} --through {stage}` does both"
+            )
+
+
+def _scan_ids(workshop: Workshop, books: list[Book], scan_id: str | None, title: str | None) -> list[str]:
+    """Ingest the new books; returns the ids of all, each once, in the order of the command line."""
+    found: dict[str, None] = {}
+    for book in books:
+        if book.scan_id is None:
+            done = take_in_book(workshop.root, book, scan_id, title)
+            say_ingested(done)
+        found[book.scan_id or done.metadata.scan_id] = None
+    return list(found)
 
 
 def _say_nothing_to_do(plans: list[Plan]) -> None:
@@ -90,19 +154,24 @@ def _say_nothing_to_do(plans: list[Plan]) -> None:
             results.print(f"{found.scan_id}/{found.stage}: {line}")
 
 
+def _unchanged(workshop: Workshop, checkpoint: Checkpoint) -> Ended:
+    return Ended(checkpoint, workshop.outputs(checkpoint.scan_id, checkpoint.stage), len(checkpoint.pages))
+
+
 def _checkpoint(workshop: Workshop, request: Request) -> Checkpoint:
     return workshop.checkpoint_file(request.scan_id, request.stage).read_or_salvage()[0]
 
 
 def _stages(workshop: Workshop, first: str, last: str | None) -> list[str]:
+    workshop.stage(first)
     return [first] if last is None else flow.through(workshop, first, last)
 
 
-def _run(settings: Settings, requests: list[Request], workers: int) -> list[Checkpoint]:
+def _run(settings: Settings, requests: list[Request], workers: int, *, as_json: bool) -> list[Checkpoint]:
     """Start everything, work, say what was achieved, and stop everything however it ends."""
     parent = ParentWatch()
     started = time.monotonic()
-    asking = [request.stage for request in requests if stage_asks_model(request.stage)]
+    asking = list(dict.fromkeys(request.stage for request in requests if stage_asks_model(request.stage)))
     notes.print(f"Starting a broker and {workers} workers ...")
     backstage = Backstage(settings.root, workers, asking)
     try:
@@ -125,10 +194,14 @@ def _run(settings: Settings, requests: list[Request], workers: int) -> list[Chec
         raise
     finally:
         backstage.stop()
+    before = {(made.scan_id, made.stage): made.completed for made in plans}
     ended = [
-        Ended(checkpoint, workshop.outputs(made.scan_id, made.stage), made.completed)
-        for made, checkpoint in zip(plans, checkpoints, strict=False)
+        Ended(each, workshop.outputs(each.scan_id, each.stage), before[each.scan_id, each.stage])
+        for each in checkpoints
     ]
+    if as_json:
+        print_json(run_json(ended, seconds))
+        return checkpoints
     for line in summarise(ended, seconds):
         results.print(line)
     for request in requests:
@@ -146,26 +219,3 @@ def _how_far(settings: Settings, requests: list[Request]) -> str:
     if len(requests) == 1 and parts:
         return f": {stood[0].summary()}"
     return f" ({'; '.join(parts)})" if parts else ""
-
-
-def _ingest_or_find(
-    workshop: Workshop, source: str, scan_id: str | None, title: str | None, password: str | None
-) -> str:
-    """The scan's id; a path is ingested first. A scan of that very id goes before a file of that name."""
-    name = _name_in(workshop.root, source)
-    if name is not None:
-        return workshop.metadata(name).scan_id
-    if os.sep not in source and not Path(source).exists():
-        close = closest(source, list_scans(workshop.root))
-        if close:
-            raise InputError(f"{source} is no file here, and there is no such scan; did you mean {close!r}?")
-    done = ingest(Path(source), workshop.root, scan_id=scan_id, title=title, password=password)
-    say_ingested(done)
-    return done.metadata.scan_id
-
-
-def _name_in(root: Path, source: str) -> str | None:
-    """The id of the scan that a source names, by its id or as the folder that it is; None for a new book."""
-    path = root / source if os.sep not in source else Path(source)
-    in_root = path.resolve().parent == root.resolve()
-    return path.resolve().name if in_root and is_scan_folder(path) else None

@@ -61,15 +61,18 @@ def follow_plans(
         hint: what Ctrl-C does, for the live view.
 
     Returns:
-        The checkpoints as they then stand; none of a stage after one that is paused.
+        The checkpoints as they then stand; none of a stage of the same book after one that is paused.
     """
     checkpoints: list[Checkpoint] = []
+    paused: set[str] = set()
     with view_of_plans(workshop, plans, notes, hint) as view:
         for made in plans:
+            if made.scan_id in paused:
+                continue
             file = workshop.checkpoint_file(made.scan_id, made.stage)
             checkpoints.append(follow(file, frozenset(made.wanted), view, on_poll))
             if checkpoints[-1].status is Status.PAUSED:
-                break
+                paused.add(made.scan_id)
     if not isinstance(view, PlainLines):
         # The screen is gone; how it ended stays on the terminal.
         for checkpoint in checkpoints:

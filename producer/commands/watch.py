@@ -4,12 +4,14 @@ from typing import Annotated
 
 import typer
 
+from checkpointing.errors import CommandLineError
 from producer import completion
 from producer.commands import options
 from producer.commands.waiting import GOES_ON, INTERRUPTED
-from producer.console import notes, results
+from producer.console import notes, print_json, results
 from producer.run import interruptible
 from producer.watch import chosen
+from producer.watch.as_json import scene_json
 from producer.watch.collect import Collector
 from producer.watch.lines import state_lines
 from producer.watch.loop import view_on, watch
@@ -30,6 +32,7 @@ def watch_command(
     ] = None,
     until_done: Annotated[bool, typer.Option("--until-done", help="End when nothing is under way.")] = False,
     once: Annotated[bool, typer.Option("--once", help="Say it once, in plain lines, and end.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --once: print the result as JSON.")] = False,
 ) -> None:
     """Watch scans being worked on: pages, speed, money, workers, and where the holes are.
 
@@ -41,8 +44,13 @@ def watch_command(
 
     Example: `producer watch --until-done`
     """
+    if as_json and not once:
+        raise CommandLineError("--json prints one moment; add --once")
     workshop = options.open_workshop(load_settings())
     collector = Collector(workshop, _chosen(workshop, scan_id), with_rest=scan_id is None)
+    if as_json:
+        print_json(scene_json(collector.look()))
+        return
     if once:
         for line in state_lines(collector.look()):
             results.print(line)

@@ -7,9 +7,9 @@ from typer.testing import CliRunner
 
 from checkpointing.errors import InputError, UnknownNameError
 from producer import completion
+from producer.books import look_at_scan_or_source
 from producer.cli import app
 from producer.commands.options import open_workshop
-from producer.commands.run import _ingest_or_find
 from tests.shop import write_scan
 from worker.registry import make_stage
 from worker.settings import Settings
@@ -90,7 +90,7 @@ def test_zsh_is_offered_the_same(words: str, offered: str) -> None:
 def test_a_misspelt_scan_is_recognised_where_a_source_may_stand_too(root: Path) -> None:
     workshop = open_workshop(Settings(storage_root=root))
     with pytest.raises(InputError, match=r"movy-dick is no file here, and .* did you mean 'moby-dick'"):
-        _ingest_or_find(workshop, "movy-dick", None, None, None)
+        look_at_scan_or_source(workshop, "movy-dick", None)
 
 
 def test_a_misspelt_stage_is_recognised() -> None:

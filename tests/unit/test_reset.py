@@ -117,7 +117,7 @@ def test_it_asks_with_what_there_is_to_lose(
     monkeypatch.setattr("sys.stdin", Terminal("yes\n"))
     reset_command(SCAN, STAGE)
     asked = capsys.readouterr().err
-    assert asked.startswith(f"This forgets {SCAN}/{STAGE}: 2 complete pages, 2 outputs (they are set aside), $0.75")
+    assert asked.startswith(f"This forgets {SCAN}/{STAGE}: 2 complete pages, 2 outputs (set aside), $0.75")
     assert asked.endswith("Type yes to go on: ")
     insist_on_forgotten(shop)
 

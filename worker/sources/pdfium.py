@@ -38,6 +38,10 @@ class PdfFacts(NamedTuple):
     needs_password: bool
 
 
+class PasswordMissingError(InputError):
+    """A PDF is encrypted, and no password was given."""
+
+
 def open_document(path: Path, password: str | None) -> pypdfium2.PdfDocument:
     """Open a PDF; the caller holds `pdfium_lock` and closes it.
 
@@ -47,7 +51,8 @@ def open_document(path: Path, password: str | None) -> pypdfium2.PdfDocument:
     """
     handle, error_code = _load(path, password)
     if not handle:
-        raise InputError(_why_not(error_code, path, password))
+        kind = PasswordMissingError if error_code == FPDF_ERR_PASSWORD and password is None else InputError
+        raise kind(_why_not(error_code, path, password))
     document = pypdfium2.PdfDocument(handle)
     if len(document) < 1:
         document.close()
@@ -132,7 +137,7 @@ def _load(path: Path, password: str | None) -> tuple[Any, int]:
 
 def _why_not(error_code: int, path: Path, password: str | None) -> str:
     if error_code == FPDF_ERR_PASSWORD and password is None:
-        return f"{path} is encrypted; give its password with --password"
+        return f"{path} is encrypted; give its password with --password (`-` reads it from standard input)"
     if error_code == FPDF_ERR_PASSWORD:
         return f"{path} does not open with this password; check --password"
     if error_code == FPDF_ERR_SECURITY:
