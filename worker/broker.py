@@ -26,7 +26,11 @@ def tls_options(redis_url: str) -> dict[str, Any]:
     if parts.get("connection_class") is not redis_connection.SSLConnection:
         return {}
     given = {name: value for name, value in parts.items() if name.startswith(_TLS_OPTION)}
-    return _CHECKED | given
+    options = _CHECKED | given
+    if options["ssl_cert_reqs"] == "none":
+        # A certificate that nobody checks names no host; Python refuses to check that alone.
+        options["ssl_check_hostname"] = False
+    return options
 
 
 def celery_settings(redis_url: str) -> dict[str, Any]:

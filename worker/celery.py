@@ -9,7 +9,7 @@ from typing import Any
 from celery import bootsteps
 from celery.signals import setup_logging, worker_init, worker_process_init, worker_process_shutdown, worker_shutdown
 
-from checkpointing.errors import LeafmarkError, SettingsError
+from checkpointing.errors import LeafmarkError, SettingsError, in_one_line
 from worker import tracing
 from worker.app import make_app
 from worker.introduction import offer_introduction
@@ -79,6 +79,10 @@ def _check_before_start(sender: Any, **_: object) -> None:
     except LeafmarkError as error:
         sys.stderr.write(f"leafmark worker: {error}\n")
         sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001  # Celery would log it and go on with a worker that was not checked
+        said = in_one_line(f"{type(error).__name__}: {error}")
+        sys.stderr.write(f"leafmark worker: unexpected error, please report it: {said}\n")
+        sys.exit(LeafmarkError.exit_code)
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]  # the same

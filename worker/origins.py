@@ -141,7 +141,7 @@ def _describe(fault: ErrorDetails, origins: Origins) -> str:
     message = fault["msg"].removeprefix("Value error, ")
     if origin.source is Source.FILE:
         return f"{origin.place}: {'.'.join([name, *inner])}{value}: {message}"
-    return f"{origins.prefix}{name.upper()}{value}: {fault['msg']}"
+    return f"{origins.prefix}{name.upper()}{value}: {message}"
 
 
 def _shown_input(name: str, given: object) -> str:

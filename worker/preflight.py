@@ -69,15 +69,16 @@ def check_broker(settings: Settings) -> None:
 
     Raises:
         BrokerError: it does not; says what to do.
+        SettingsError: its address cannot be used, though `worker.redis_url` found nothing wrong with it.
     """
     try:
         with connect(settings, patient=False) as redis:
             redis.ping()
-    except ValueError:
-        # What is wrong is not quoted: it may be a piece of the password.
-        raise BrokerError(
-            f"Redis does not answer at {without_password(settings.redis_url)}, for that is no address; special "
-            f"characters in its password must be percent-encoded ('/' is %2F); {_WAYS_OUT}"
+    except (TypeError, ValueError) as error:
+        # The error is not quoted: it may show a piece of the password.
+        raise SettingsError(
+            f"LEAFMARK_REDIS_URL: {without_password(settings.redis_url)} cannot be used as an address "
+            f"({type(error).__name__}); name host, port and database, as in redis://host:6379/0"
         ) from None
     except (RedisError, OSError) as error:
         raise BrokerError(_describe(error, without_password(settings.redis_url))) from None

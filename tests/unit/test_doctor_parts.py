@@ -259,7 +259,7 @@ def test_a_broker_elsewhere_should_have_a_password(url: str, level: Level) -> No
     assert levels(check_password(url)) == {"password": level}
 
 
-@pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "redis://:geheim@127.0.0.1:x/0"])
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "redis://:geheim@127.0.0.1:1/0"])
 def test_a_broker_that_does_not_answer_is_a_problem(tmp_path: Path, url: str) -> None:
     (found,) = broker.examine_broker(Settings(storage_root=tmp_path, redis_url=url))
     assert (found.name, found.level) == ("answers", PROBLEM)
