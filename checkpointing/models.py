@@ -303,6 +303,21 @@ class Checkpoint(BaseModel):
     def run(self, run: str) -> None:
         self.metadata["run"] = run
 
+    @property
+    def anew(self) -> frozenset[int]:
+        """Pages that begin their attempts anew when they are enqueued next: Redis may not know that yet."""
+        noted = self.metadata.get("attempts_anew", ())
+        return (
+            frozenset(page for page in noted if isinstance(page, int)) if isinstance(noted, list) else frozenset()
+        )
+
+    @anew.setter
+    def anew(self, pages: AbstractSet[int]) -> None:
+        if pages:
+            self.metadata["attempts_anew"] = sorted(pages)
+        else:
+            self.metadata.pop("attempts_anew", None)
+
     def ledger_micro(self, page: int) -> Decimal:
         """What a page has cost by the ledger, in micro-dollars."""
         return self.ledger.get(page, 0) + self.ledger_fractions.get(page, Decimal(0))
@@ -407,11 +422,25 @@ class Checkpoint(BaseModel):
             self.failed_pages = [failed for failed in self.failed_pages if failed.page not in pages]
         if self.attempts:
             self.attempts = {page: begun for page, begun in self.attempts.items() if page not in pages}
+        if self.anew & pages:
+            self.anew = self.anew - pages
 
     def forget(self, pages: AbstractSet[int]) -> None:
         """Take pages as never done. Their cost stays: money spent stays spent."""
         self.keep_pages({page: record for page, record in self.pages.items() if page not in pages})
         self.release(pages)
+
+    def set_back(self, page: int) -> None:
+        """Take a page as never done and not asked for. In a stage that is under way it is asked for as before."""
+        self.forget({page})
+        self.anew = self.anew | {page}
+        if self.status in {Status.IN_PROGRESS, Status.PAUSED}:
+            return
+        self.requested = [part for run in self.requested for part in _without(run, page)]
+        if self.status is not Status.CANCELLED:
+            self.status = Status.NOT_STARTED
+            self.error = self.completed_at = self.failed_at = None
+            self.settle()
 
     def note_attempts(self, begun: dict[int, int]) -> bool:
         """Take over how many attempts pages have used up. A count only grows, until its page is settled.
@@ -505,7 +534,16 @@ class Checkpoint(BaseModel):
         self.keep_pages({})
         self.failed_pages = []
         self.attempts = {}
+        self.anew = frozenset()
         self.requested = []
         self.metadata.pop("run", None)
         self.status = Status.NOT_STARTED
         self.error = self.started_at = self.completed_at = self.failed_at = None
+
+
+def _without(run: PageRange, page: int) -> list[PageRange]:
+    """What is left of a range of pages without one of them."""
+    first, last = run
+    if not first <= page <= last:
+        return [run]
+    return [part for part in ((first, page - 1), (page + 1, last)) if part[0] <= part[1]]

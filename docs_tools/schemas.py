@@ -52,7 +52,12 @@ _CLASSES = {name: each for module in _MODULES for name, each in vars(module).ite
 _MADE_OF = ("made_of_sha256", "Of the outputs that the file was made of: it is made again when one has changed.")
 
 FORMATS = (
-    FileFormat("scan", ScanMetadata, "metadata.json", "What a scan is; written once, when it is ingested."),
+    FileFormat(
+        "scan",
+        ScanMetadata,
+        "metadata.json",
+        "What a scan is; written when it is ingested, and changed by `producer replace-page`.",
+    ),
     FileFormat(
         "checkpoint", Checkpoint, "checkpoints/<stage>.json", "What is complete in a stage, and what it has cost."
     ),

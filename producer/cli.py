@@ -28,6 +28,9 @@ COMMANDS = {
     "watch": Listed("Watch scans being worked on: pages, speed, money, workers, and where the holes are."),
     "report": Listed("Write a scan's pages, edits, costs and chapters as one HTML file."),
     "retry": Listed("Give quarantined pages new attempts."),
+    "replace-page": Listed(
+        "Replace one page by a new scan of it. The old one is kept; stages do the page again when it is enqueued."
+    ),
     "cancel": Listed(
         "Call off what was enqueued. Complete pages stay complete; `producer enqueue` goes on from there."
     ),

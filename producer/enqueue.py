@@ -138,7 +138,7 @@ def _enqueue(workshop: Workshop, request: Request, counting: Counting) -> Plan:
         raise storage_error(error, file.path) from error
     queue = workshop.queue(request.scan_id, request.stage)
     try:
-        queue.forget_attempts(request.release | made.requeued.keys())
+        queue.forget_attempts(request.release | made.requeued.keys() | made.anew)
         queue.raise_attempts(made.attempts)
         recount(workshop, request.scan_id, request.stage)
         queue.name_run(request.run if made.remaining else "")
@@ -294,6 +294,7 @@ def _describe(
         set_aside=set_aside,
         attempts=dict(checkpoint.attempts),
         doubtful=[each for each in checkpoint.doubtful_pages if each.page in complete],
+        anew=checkpoint.anew & asked,
         stale=stale.pages,
         stale_are=_what_becomes_of_stale(request),
         refresh_cost_usd=stale.cost_usd,

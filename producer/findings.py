@@ -57,7 +57,7 @@ _REMEDIES = {
 }
 _ADVICE = {
     Kind.FOREIGN: "move it away by hand",
-    Kind.SOURCE: "restore the file from a backup",
+    Kind.SOURCE: "restore the file from a backup, or scan its pages again and use `producer replace-page`",
     Kind.STALE: "`producer enqueue` with --refresh-stale does the page again, with --accept-stale keeps it",
 }
 

@@ -117,6 +117,7 @@ class Plan:
         total_cost_usd: what the stage has cost over all runs.
         status: of the stage, after this.
         doubtful: complete pages whose reading is implausible, with the reasons.
+        anew: those of the remaining pages that begin their attempts anew.
         set_aside: name of a checkpoint file that could not be used and was replaced; None without one.
         attempts: those that remaining pages have used up already.
         stale: wanted pages that were complete and are not made from what is there now, with why.
@@ -144,3 +145,4 @@ class Plan:
     enqueued: list[int] = field(default_factory=list)
     waiting: list[int] = field(default_factory=list)
     doubtful: list[DoubtfulPage] = field(default_factory=list)
+    anew: frozenset[int] = frozenset()

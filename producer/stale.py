@@ -153,10 +153,14 @@ def _inputs(
 def _source_hashes(metadata: ScanMetadata) -> Iterator[str]:
     """Of what each page is rendered from, in order."""
     # File by file: to look for the file of each of 20,000 images among all of them would take many seconds.
+    replaced = metadata.source.replacements
+    page = 0
     for file in metadata.source.files:
-        source = metadata.source.model_copy(update={"files": (file,)})
+        source = metadata.source.model_copy(update={"files": (file,), "replaced": ()})
         alone = metadata.model_copy(update={"source": source})
-        yield from (source_sha256(alone, place) for place in range(1, file.pages + 1))
+        for place in range(1, file.pages + 1):
+            page += 1
+            yield source_sha256(metadata, page) if page in replaced else source_sha256(alone, place)
 
 
 def _output_hashes(workshop: Workshop, scan_id: str, stage: str, again: AbstractSet[int]) -> dict[int, str]:

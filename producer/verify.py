@@ -99,7 +99,7 @@ def verify_again(workshop: Workshop, report: Report, counting: Counting = uncoun
 
 
 def _check_source(scan: ScanFolder, metadata: ScanMetadata, counting: Counting) -> Iterator[Finding]:
-    files = metadata.source.files
+    files = _files_in_use(metadata)
     with counting(f"{scan.scan_id}: source files checked", len(files)) as step:
         for file in files:
             problem = _problem_of(scan, file) or _uncounted_pages(scan, metadata, file)
@@ -108,9 +108,20 @@ def _check_source(scan: ScanFolder, metadata: ScanMetadata, counting: Counting) 
             step()
 
 
+def _files_in_use(metadata: ScanMetadata) -> list[SourceFile]:
+    """The files that pages are read from; none of which each page was replaced by a new scan."""
+    replaced = metadata.source.replacements
+    files, first = [], 1
+    for file in metadata.source.files:
+        if not replaced.keys() >= set(range(first, first + file.pages)):
+            files.append(file)
+        first += file.pages
+    return [*files, *(each.file for each in replaced.values())]
+
+
 def _uncounted_pages(scan: ScanFolder, metadata: ScanMetadata, file: SourceFile) -> str | None:
     """Earlier versions counted one page for a TIFF of which some frame could not be read."""
-    if metadata.source.kind != "images":
+    if metadata.source.kind != "images" or file not in metadata.source.files:
         return None
     pages = inspect_image(scan.source_dir / file.name).pages
     if pages <= file.pages:

@@ -39,6 +39,7 @@ from worker.llm.errors import AnswerRefusedError, ClaimLostError, ProviderError
 from worker.messages import PageMessage
 from worker.metrics.events import counted, metrics
 from worker.provenance import made_from_of
+from worker.stages.base import MadeFrom, PageOutput
 from worker.workshop import Workshop
 
 log = structlog.get_logger("leafmark.page")
@@ -158,11 +159,7 @@ class _Attempt:
             raise _GiveUpError("crashed", f"its worker died, hung or was stopped at each of {limit} attempts")
         started = time.monotonic()
         try:
-            inputs = ScanInputs(
-                self._workshop, self._message.scan_id, self._message.stage, self._page, self._claim.is_ours
-            )
-            made_from = inputs.made_from()
-            output = self._stage.run(self._page, inputs).model_copy(update={"made_from": made_from})
+            output, made_from = self._make()
             if not self._claim.is_ours():
                 return self._drop("claim lost, result dropped")
             # A claim that ran out may have been somebody's, who finished and gave it back.
@@ -173,7 +170,7 @@ class _Attempt:
             return self._drop(str(error))
         except PageError as error:
             raise _GiveUpError(error.kind, str(error)) from error
-        except (OSError, StorageError, RedisError, ProviderError, StagePausedError):
+        except (OSError, StorageError, RedisError, ProviderError, StagePausedError, _NotReadyError):
             raise
         except PageOutputError as error:
             if not ready(self._workshop, self._message.scan_id, self._message.stage, {self._page}):
@@ -185,6 +182,30 @@ class _Attempt:
         self._hand_over(self._completion(sha256, made_from.digest(), output.doubtful, seconds))
         self._note_completion(seconds, output.doubtful)
         return Outcome.COMPLETE
+
+    def _make(self) -> tuple[PageOutput, MadeFrom]:
+        """The page's output, with what it was made from.
+
+        Raises:
+            _NotReadyError: that was replaced meanwhile: neither the output nor an error is about what is there now.
+        """
+        inputs = self._inputs()
+        made_from = inputs.made_from()
+        try:
+            output = self._stage.run(self._page, inputs)
+        except PageError:
+            self._check_unchanged(made_from)
+            raise
+        self._check_unchanged(made_from)
+        return output.model_copy(update={"made_from": made_from}), made_from
+
+    def _check_unchanged(self, made_from: MadeFrom) -> None:
+        if self._inputs().made_from().inputs != made_from.inputs:
+            raise _NotReadyError("what the page is made from was replaced meanwhile")
+
+    def _inputs(self) -> ScanInputs:
+        message = self._message
+        return ScanInputs(self._workshop, message.scan_id, message.stage, self._page, self._claim.is_ours)
 
     def _note_completion(self, seconds: float, doubtful: tuple[Doubt, ...]) -> None:
         self._log.info("page complete", seconds=seconds, attempt=self._claim.attempt)

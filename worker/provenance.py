@@ -11,12 +11,15 @@ from worker.stages.base import HasRecipe, MadeFrom, Stage
 
 def source_sha256(metadata: ScanMetadata, page: int) -> str:
     """Of what a page is rendered from: the file in `source/`, and the place in it."""
-    before = 0
-    for file in metadata.source.files:
-        if page <= before + file.pages:
-            return hashlib.sha256(f"{file.sha256}#{page - before}".encode()).hexdigest()
-        before += file.pages
-    raise ValueError(f"there is no page {page}")
+    replacement = metadata.source.replacements.get(page)
+    if replacement is not None:
+        return _place_sha256(replacement.file.sha256, replacement.place)
+    file, place = metadata.source.ingested(page)
+    return _place_sha256(file.sha256, place)
+
+
+def _place_sha256(file_sha256: str, place: int) -> str:
+    return hashlib.sha256(f"{file_sha256}#{place}".encode()).hexdigest()
 
 
 def describe(stage: Stage, inputs: dict[str, str], model: str = "") -> MadeFrom:

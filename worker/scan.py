@@ -1,4 +1,4 @@
-"""A scan: its id, its folder, and the metadata written once when it is ingested.
+"""A scan: its id, its folder, and the metadata written when it is ingested.
 
     <root>/<scan_id>/metadata.json            what the scan is; its presence makes the folder a scan
     <root>/<scan_id>/leafmark.json            the same, where another program wrote metadata.json
@@ -7,7 +7,8 @@
     <root>/<scan_id>/checkpoints/<stage>.json
     <root>/<scan_id>/logs/
 
-Nothing here is changed after ingest, so any number of readers need no lock.
+After ingest only `producer.replace_page` changes the metadata, under a lock, and replaces the file in one step: a
+reader needs no lock, and sees the old or the new file. Whoever keeps what it has read compares the file's stat.
 """
 
 import json
@@ -97,18 +98,64 @@ class SourceFile(_Record):
     sha256: Sha256
 
 
+class ReplacedPage(_Record):
+    """A page that was scanned anew after the ingest, and what it replaces.
+
+    Attributes:
+        page: which page of the book.
+        kind: of the file that it is in now.
+        file: that it is in now.
+        place: which page of that file it is.
+        original: name of the file that was given.
+        replaced_at: when.
+        before: name of the file in `source/` in which the page as it was is kept.
+        before_sha256: of that file.
+        before_place: which page of that file it was.
+    """
+
+    page: PageNumber
+    kind: Literal["pdf", "images"]
+    file: SourceFile
+    place: PositiveInt
+    original: str
+    replaced_at: AwareDatetime
+    before: _FileName
+    before_sha256: Sha256
+    before_place: PositiveInt
+
+
 class ScanSource(_Record):
     """Where the pages of a scan come from.
 
     Attributes:
         kind: a PDF, or page images.
         name: of the file or folder that was ingested.
-        files: in page order.
+        files: in page order, as they were ingested.
+        replaced: pages that were scanned anew, the latest last: of several for one page that one counts.
     """
 
     kind: Literal["pdf", "images"]
     name: str
     files: tuple[SourceFile, ...] = Field(min_length=1)
+    replaced: tuple[ReplacedPage, ...] = ()
+
+    def ingested(self, page: int) -> tuple[SourceFile, int]:
+        """Return the ingested file that a page is in, and its place there, from 1.
+
+        Raises:
+            ValueError: there is no such page.
+        """
+        before = 0
+        for file in self.files:
+            if page <= before + file.pages:
+                return file, page - before
+            before += file.pages
+        raise ValueError(f"there is no page {page}")
+
+    @property
+    def replacements(self) -> dict[int, ReplacedPage]:
+        """What counts of the pages that were scanned anew, by page."""
+        return {each.page: each for each in self.replaced}
 
 
 class ScanMetadata(_Record):
@@ -137,6 +184,8 @@ class ScanMetadata(_Record):
         in_files = sum(file.pages for file in self.source.files)
         if in_files != self.total_pages:
             raise ValueError(f"total_pages is {self.total_pages}, but the files hold {in_files} pages")
+        if any(each.page > in_files or each.place > each.file.pages for each in self.source.replaced):
+            raise ValueError("a page that was replaced is not in the book, or not in its file")
         return self
 
 

@@ -9,6 +9,7 @@ from checkpointing.storage_errors import storage_error
 DECODE_FACTOR = 4
 """Most pictures decode at full size or not at all. Up to this many times `max_pixels` is decoded and shrunk."""
 
+SCAN_AGAIN = "scan the page again and use `producer replace-page`"
 _CHUNK_BYTES = 1 << 20
 
 
@@ -42,7 +43,7 @@ def check_decodable(width: int, height: int, max_pixels: int) -> None:
         )
 
 
-def damaged_page(path: Path, reason: object, advice: str = "scan the page again") -> PageError:
+def damaged_page(path: Path, reason: object, advice: str = SCAN_AGAIN) -> PageError:
     """The error for a page that cannot be decoded, made once its file has been read from end to end.
 
     A decoder cannot tell bad bytes from bytes that the storage failed to deliver, and a page is given up for

@@ -40,7 +40,7 @@ Image.MAX_IMAGE_PIXELS = None
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "JPEG2000", "WEBP")
 _UNKNOWN = "it is no image, or its pixels or its compression are of a kind that is not supported"
-_CONVERT = "scan the page again, or convert it to 8-bit grey or RGB"
+_CONVERT = "convert it to 8-bit grey or RGB, or scan it again, and use `producer replace-page`"
 _UNCOMPRESSED = 1
 _SEPARATE_PLANES = 2
 _MOST_BYTES_IN_MEMORY = 256_000_000

@@ -1,9 +1,13 @@
 """Opening the pages of a scan, whatever they are stored in."""
 
-from worker.scan import ScanFolder, ScanMetadata
+from functools import partial
+from pathlib import Path
+
+from worker.scan import ScanFolder, ScanMetadata, ScanSource
 from worker.sources.base import DEFAULT_DPI, DEFAULT_MAX_PIXELS, PageSource
 from worker.sources.images import ImageSource
 from worker.sources.parts import PdfParts, open_pdf
+from worker.sources.replaced import OpenSource, WithReplacements
 
 
 def open_source(
@@ -25,8 +29,37 @@ def open_source(
         InputError: the stored PDF no longer opens, or is not the one that was ingested.
         StorageError: the storage cannot be read just now.
     """
-    files = [(scan.source_dir / file.name, file.pages) for file in metadata.source.files]
-    if metadata.source.kind == "images":
+    rest = partial(_open_ingested, scan, metadata.source, dpi=dpi, max_pixels=max_pixels)
+    if not metadata.source.replaced:
+        return rest()
+    replaced: dict[int, tuple[OpenSource, int]] = {}
+    for page, new in metadata.source.replacements.items():
+        path = scan.source_dir / new.file.name
+        replaced[page] = (
+            partial(open_file, path, new.kind, new.file.pages, dpi=dpi, max_pixels=max_pixels),
+            new.place,
+        )
+    return WithReplacements(metadata.total_pages, rest, replaced)
+
+
+def open_file(path: Path, kind: str, pages: int, *, dpi: int, max_pixels: int) -> PageSource:
+    """Open one file of pages; everything else is as in `open_source`.
+
+    Args:
+        path: the file.
+        kind: `pdf` or `images`.
+        pages: how many it holds.
+        dpi: resolution of pages of a PDF, in dots per inch.
+        max_pixels: of a page.
+    """
+    if kind == "images":
+        return ImageSource([(path, pages)], max_pixels=max_pixels)
+    return open_pdf(path, pages, dpi=dpi, max_pixels=max_pixels)
+
+
+def _open_ingested(scan: ScanFolder, source: ScanSource, *, dpi: int, max_pixels: int) -> PageSource:
+    files = [(scan.source_dir / file.name, file.pages) for file in source.files]
+    if source.kind == "images":
         return ImageSource(files, max_pixels=max_pixels)
     if len(files) > 1:
         return PdfParts(files, dpi=dpi, max_pixels=max_pixels)
