@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from checkpointing.atomic import make_folder, sync_folder
-from checkpointing.errors import InputError, in_one_line
+from checkpointing.errors import InputError, LeafmarkError, in_one_line
 from checkpointing.models import now
+from checkpointing.plurals import counted
 from checkpointing.regular_files import open_regular_file
 from checkpointing.storage_errors import storage_error
 from producer.examine import FoundFile, FoundSource, examine, identity
@@ -32,6 +33,7 @@ from worker.scan import (
     SourceFile,
     check_scan_id,
     is_scan_folder,
+    older_scan_id,
     suggest_scan_id,
 )
 from worker.sources.formats import bare_name
@@ -97,7 +99,7 @@ def ingest(
     if (source / "source").is_dir() and is_scan_folder(source):
         return _already_there(source, root)
     found = found or examine(source, password)
-    scan = ScanFolder(root, scan_id or suggest_scan_id(found.name))
+    scan = ScanFolder(root, scan_id or _id_for(found, root))
     title = in_one_line(title or "") or bare_name(found.name) or scan.scan_id
     try:
         if os.path.lexists(scan.path):
@@ -115,6 +117,20 @@ def ingest(
         broken_files=tuple(f"{file.path.name}: {file.broken}" for file in found.files if file.broken),
         decrypted=found.needs_password,
     )
+
+
+def _id_for(found: FoundSource, root: Path) -> str:
+    """The id made from the source's name; that of an earlier version where the scan has it already."""
+    older = ScanFolder(root, older_scan_id(found.name))
+    if older.scan_id != suggest_scan_id(found.name) and older.metadata_path.is_file():
+        try:
+            known = older.read_metadata().sha256
+            is_same = known == identity(found.kind, [sha256_of(file.path) for file in found.files])
+        except (LeafmarkError, OSError):
+            is_same = False
+        if is_same:
+            return older.scan_id
+    return suggest_scan_id(found.name)
 
 
 def _already_there(folder: Path, root: Path) -> Ingested:
@@ -159,9 +175,13 @@ def _same_scan(scan: ScanFolder, found: FoundSource, sha256: str) -> ScanMetadat
         )
     metadata = _known(scan)
     if metadata.sha256 != sha256 and not _is_beside(scan, sha256):
+        pages = counted(sum(file.pages for file in found.files), "page")
+        there = (
+            f"{counted(metadata.total_pages, 'page')}, ingested {metadata.created_at.astimezone():%Y-%m-%d %H:%M}"
+        )
         raise InputError(
-            f"the scan id '{scan.scan_id}' is taken by '{metadata.source.name}', which is not the same as "
-            f"'{found.name}'; choose another id with --scan-id"
+            f"the scan id '{scan.scan_id}' is taken by '{metadata.title}' (from '{metadata.source.name}', "
+            f"{there}), and '{found.name}' ({pages}) has another content; choose another id with --scan-id"
         )
     return metadata
 

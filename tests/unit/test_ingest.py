@@ -159,6 +159,23 @@ def test_another_source_under_a_taken_id_is_refused_with_both_names(tmp_path: Pa
     assert leftovers(root) == []
 
 
+def test_another_book_of_the_same_name_is_told_by_what_differs(tmp_path: Path, root: Path) -> None:
+    ingest(make_pdf(tmp_path / "book.pdf"), root, title="Moby-Dick")
+    (tmp_path / "other").mkdir()
+    with pytest.raises(InputError) as caught:
+        ingest(make_pdf(tmp_path / "other" / "book.pdf", (5,)), root)
+    assert "is taken by 'Moby-Dick' (from 'book.pdf', 2 pages, ingested 2" in str(caught.value)
+    assert "and 'book.pdf' (1 page) has another content" in str(caught.value)
+
+
+def test_a_scan_that_an_earlier_version_named_is_found_again(tmp_path: Path, root: Path) -> None:
+    first = ingest(make_pdf(tmp_path / "Straße.pdf"), root, scan_id="strae")
+    again = ingest(tmp_path / "Straße.pdf", root)
+    assert (again.created, again.metadata) == (False, first.metadata)
+    (tmp_path / "other").mkdir()
+    assert ingest(make_pdf(tmp_path / "other" / "Straße.pdf", (5,)), root).metadata.scan_id == "strasse"
+
+
 @pytest.mark.parametrize("inside", [(), ("source", "ocr")])
 def test_a_folder_that_is_no_scan_is_left_alone(tmp_path: Path, root: Path, inside: tuple[str, ...]) -> None:
     (root / "book").mkdir(parents=True)
@@ -186,7 +203,7 @@ def test_of_two_at_once_the_first_wins_and_the_second_sees_it(
     if ours.read_bytes() == theirs.read_bytes():
         assert not ingest(ours, root, scan_id="book").created
     else:
-        with pytest.raises(InputError, match=r"taken by 'theirs\.pdf'"):
+        with pytest.raises(InputError, match=r"taken by 'theirs' \(from 'theirs\.pdf'"):
             ingest(ours, root, scan_id="book")
     assert ScanFolder(root, "book").read_metadata().source.name == "theirs.pdf"
     assert leftovers(root) == []
