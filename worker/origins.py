@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import unquote
 
 from pydantic_core import ErrorDetails
 
@@ -14,7 +15,31 @@ from worker.config_file import CONFIG_VARIABLE, ConfigFile, read_config_files
 MASK = "***"
 _SECRET = "llm_api_key"  # noqa: S105  # the name of a setting, not a key
 _URLS = frozenset({"redis_url", "llm_base_url"})
-_PASSWORD_OPTION = re.compile(r"(?<=[?&])(\w*password)=[^&#]*")
+# An option of an address: its name, and its value where it has one.
+_OPTION = re.compile(r"(?<=[?&;#])([^=&;#?@]+)(?:=([^&;#]*))?")
+# Options that are no secret. Any other may be a key or a password, whatever its name.
+_HARMLESS = frozenset(
+    {
+        "api-version",
+        "client_name",
+        "db",
+        "health_check_interval",
+        "max_connections",
+        "protocol",
+        "retry_on_timeout",
+        "socket_connect_timeout",
+        "socket_keepalive",
+        "socket_timeout",
+        "ssl_ca_certs",
+        "ssl_ca_path",
+        "ssl_cert_reqs",
+        "ssl_certfile",
+        "ssl_check_hostname",
+        "ssl_keyfile",
+        "timeout",
+        "virtual_host",
+    }
+)
 
 
 class Source(StrEnum):
@@ -118,15 +143,27 @@ def masked(name: str, value: object) -> str:
     text = str(value)
     if name == _SECRET:
         return MASK if text else ""
-    return _without_password(text) if name in _URLS else text
+    return _without_secrets(text) if name in _URLS else text
 
 
-def _without_password(url: str) -> str:
-    """With the password left out, wherever it stands; what is no address at all shows as little."""
-    scheme, separator, rest = _PASSWORD_OPTION.sub(rf"\1={MASK}", url).partition("://")
+def _without_secrets(url: str) -> str:
+    """An address with password and keys left out, wherever they stand; what is no address shows as little."""
+    scheme, separator, rest = _OPTION.sub(_masked_option, url).partition("://")
     user, at, where = rest.rpartition("@")
-    password = f":{MASK}" if ":" in user else ""
-    return f"{scheme}{separator}{user.partition(':')[0]}{password}{at}{where}"
+    name, colon, _ = user.partition(":")
+    if at and not colon and scheme in {"http", "https"}:
+        # A server of models has no users: what stands alone before its name is a key.
+        name = MASK
+    password = f":{MASK}" if colon else ""
+    return f"{scheme}{separator}{name}{password}{at}{where}"
+
+
+def _masked_option(found: re.Match[str]) -> str:
+    name, value = found[1], found[2]
+    if unquote(name).casefold() in _HARMLESS:
+        return found[0]
+    # One without a value may be a key itself.
+    return MASK if value is None else f"{name}={MASK}"
 
 
 def describe_faults(faults: Sequence[ErrorDetails], origins: Origins) -> str:
@@ -146,5 +183,5 @@ def _describe(fault: ErrorDetails, origins: Origins) -> str:
 
 def _shown_input(name: str, given: object) -> str:
     # A wrong address cannot be taken apart to leave out its password.
-    hides = name == _SECRET or (name in _URLS and ("@" in str(given) or "password" in str(given)))
+    hides = name == _SECRET or (name in _URLS and ("@" in str(given) or masked(name, given) != str(given)))
     return "" if hides or name == "llm_base_url" else f"={given!r}"
