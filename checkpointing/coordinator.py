@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from redis import Redis
 
@@ -171,13 +172,19 @@ class Coordinator:
             # The call that led to the pause may have cost money, and its page is not complete.
             paid = checkpoint.note_ledger({entry.page: self._ledger.spent(entry.page)})
             return (not self._is_overtaken(entry) and checkpoint.pause(entry.reason)) or paid
-        spent = entry.spent_micro if isinstance(entry, Completion) else entry.ledger_micro
+        spent = entry.spent_micro if isinstance(entry, Completion) else self._spent_on(entry)
         paid = spent is not None and checkpoint.note_ledger({entry.page: spent})
         if isinstance(entry, FailedPage):
             return checkpoint.fail(entry) or paid
         if not self._outputs.holds(entry.page, entry.sha256):
             return None
         return checkpoint.complete(entry.page, entry.record(), entry.doubtful, counts=spent is None) or paid
+
+    def _spent_on(self, failed: FailedPage) -> Decimal | None:
+        """What a page that was given up has cost; its message tells whole micro-dollars only."""
+        if failed.ledger_micro is None:
+            return None
+        return max(Decimal(failed.ledger_micro), self._ledger.spent(failed.page))
 
     def _is_overtaken(self, pause: Pause) -> bool:
         """Whether a larger budget was set since a worker found that there was no room in the old one."""

@@ -15,6 +15,7 @@ from checkpointing.election import Election
 from checkpointing.errors import CheckpointError
 from checkpointing.identity import new_token
 from checkpointing.models import Checkpoint, Completion, FailedPage, Status
+from checkpointing.money import usd
 from worker.flow import UPSTREAM, given_up, ready
 from worker.metrics.events import metrics
 from worker.provenance import made_from_of
@@ -216,6 +217,7 @@ class Healer:
                     schema_version=outputs.schema.version,
                     worker="adopted",
                     made_from=made_from_of(outputs, verdict.page),
+                    cost_usd=None if spent is None else usd(spent),
                     ledger_micro=None if spent is None else int(spent),
                     doubtful=verdict.doubtful,
                 )

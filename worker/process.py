@@ -33,6 +33,7 @@ from checkpointing.outputs import OutputFolder
 from checkpointing.run_ids import trace_id_of
 from worker import tracing
 from worker.claims import Claim
+from worker.control_characters import clean_model
 from worker.flow import UPSTREAM, ready
 from worker.inputs import ScanInputs
 from worker.llm.errors import AnswerRefusedError, ClaimLostError, ProviderError
@@ -192,7 +193,7 @@ class _Attempt:
         inputs = self._inputs()
         made_from = inputs.made_from()
         try:
-            output = self._stage.run(self._page, inputs)
+            output = clean_model(self._stage.run(self._page, inputs))
         except PageError:
             self._check_unchanged(made_from)
             raise

@@ -24,6 +24,7 @@ from producer.report.bars import bars
 from producer.report.bounds import MOST_LISTED
 from producer.report.model import BookReport, PageReport, Pictures
 from producer.report.timeline import timeline
+from worker.control_characters import clean_text
 from worker.stages.chapters import Chapter
 
 GENERATOR = "Leafmark report"
@@ -35,7 +36,7 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 def render(report: BookReport) -> str:
     """The report as HTML."""
     style, script = _asset("report.css"), _asset("report.js")
-    return (
+    html = (
         _environment()
         .get_template("report.html.j2")
         .render(
@@ -48,6 +49,8 @@ def render(report: BookReport) -> str:
             **_drawn(report),
         )
     )
+    # Older outputs, and what was changed by hand, may hold some.
+    return clean_text(html)
 
 
 @cache

@@ -216,21 +216,26 @@ def test_outputs_say_what_they_were_made_from(shop: Shop, copies: CopyStage) -> 
     assert shop.workshop.checkpoint_file(SCAN, COPY).read().pages[2].made_from == made.digest()
 
 
-def test_a_pause_counts_what_its_page_has_cost(shop: Shop) -> None:
-    shop.ask_for((1, 2))
+def pay(shop: Shop, page: int, micro: Decimal) -> None:
+    """Note an answer about a page that cost so many micro-dollars."""
     ledger = shop.workshop.ledger(SCAN, STAGE)
     call = Call(
         attempt=new_attempt(),
         scan_id=SCAN,
         stage=STAGE,
-        page=2,
+        page=page,
         provider="127.0.0.1",
         model="a-model",
         request_sha256="a" * 64,
         most_micro=900,
     )
     ledger.ask(call)
-    ledger.answer(call.model_copy(update={"cost_micro": 50_000}))
+    ledger.answer(call.model_copy(update={"cost_micro": micro}))
+
+
+def test_a_pause_counts_what_its_page_has_cost(shop: Shop) -> None:
+    shop.ask_for((1, 2))
+    pay(shop, 2, Decimal(50_000))
     shop.hand_over(Pause(page=2, reason="the price known for a-model is wrong"))
     shop.commit()
     assert (shop.checkpoint().status, shop.checkpoint().total_cost_usd) == (Status.PAUSED, 0.05)
@@ -247,6 +252,22 @@ def test_costs_finer_than_a_micro_dollar_add_up_in_the_checkpoint(shop: Shop) ->
     assert shop.another_workshop().checkpoint_file(SCAN, STAGE).read().ledger_micro(3) == Decimal("0.4")
     raw = json.loads(shop.workshop.checkpoint_file(SCAN, STAGE).path.read_bytes())
     assert set(raw["ledger"].values()) == {0}, "older versions read whole numbers there"
+
+
+def test_what_adopted_and_failed_pages_have_cost_keeps_its_decimals(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(shop.stage), "asks_model", True, raising=False)
+    shop.ask_for((1, 2))
+    for page in (1, 2):
+        pay(shop, page, Decimal("0.4"))
+    shop.completion(1)
+    healer = Healer(shop.workshop)
+    healer.heal(SCAN, STAGE)
+    assert healer.heal(SCAN, STAGE).adopted == [1]
+    shop.hand_over(FailedPage(page=2, kind="loop", message="again and again", ledger_micro=0))
+    shop.commit()
+    assert shop.checkpoint().total_cost_usd == 0.0000008
 
 
 def test_a_pause_stops_the_stage_and_enqueue_goes_on(shop: Shop) -> None:

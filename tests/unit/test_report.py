@@ -224,6 +224,15 @@ def test_text_of_a_book_is_never_markup(tmp_path: Path) -> None:
     assert Parsed(harmless).all("script") == page.all("script")
 
 
+def test_control_characters_of_older_outputs_do_not_reach_the_report(tmp_path: Path) -> None:
+    nasty = "Call\x1b[31m me\x00 \x9bIshmael\u202e.\x07"
+    book = make_book(tmp_path / "scans", map(page_picture, range(1, 4)), title=f"Moby\u2066 {nasty}")
+    book.complete("ocr", book.read(nasty))
+    html = render(made(book))
+    assert "Call[31m me Ishmael." in html
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", html)
+
+
 def test_a_report_fetches_nothing_and_its_policy_allows_what_is_in_it_alone(complete: ReportBook) -> None:
     html = render(made(complete, images=True))
     page = Parsed(html)
