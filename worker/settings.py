@@ -59,9 +59,15 @@ class Settings(BaseSettings):
         str,
         Field(description="Language for Tesseract: `eng`, `deu+eng`.", pattern=r"^[A-Za-z_]+(\+[A-Za-z_]+)*$"),
     ] = "eng"
-    dpi: Annotated[int, Field(description="Resolution at which PDF pages are rendered.", ge=72, le=1200)] = (
-        DEFAULT_DPI
-    )
+    dpi: Annotated[
+        int,
+        Field(
+            description="Minimum resolution at which PDF pages are rendered; "
+            "pages with finer pictures are rendered at theirs.",
+            ge=72,
+            le=1200,
+        ),
+    ] = DEFAULT_DPI
     max_pixels: Annotated[
         int, Field(description="Most pixels of a page image in memory.", ge=1_000_000, le=1_000_000_000)
     ] = DEFAULT_MAX_PIXELS

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 from pydantic import ValidationError
 
-from checkpointing.errors import SettingsError
+from checkpointing.errors import PageError, SettingsError
 from worker.boxes import Box
 from worker.engines.base import OcrLine
 from worker.sources.base import PageImage
@@ -37,12 +37,13 @@ class BrokenEngine(ListEngine):
 
 
 class OnePage:
-    def __init__(self, image: Image.Image | None = None) -> None:
+    def __init__(self, image: Image.Image | None = None, doubt: str = "") -> None:
         self._image = image or Image.new("L", (1000, 1400), 235)
+        self._doubt = doubt
 
     def image(self, page: int) -> PageImage:
         assert page == 7
-        return PageImage(self._image, dpi=300.0)
+        return PageImage(self._image, dpi=300.0, doubt=self._doubt)
 
     def output(self, stage: str, page: int) -> dict[str, Any]:
         raise AssertionError(f"OCR needs no output of {stage} for page {page}")
@@ -181,3 +182,19 @@ def test_words_that_books_print_are_no_placeholders(text: str) -> None:
     result["regions"][1]["text"] = text
 
     assert OcrPage.model_validate(result).regions[1].text == text
+
+
+def test_a_page_that_may_be_unreadable_is_blank_only_where_nothing_is_on_it() -> None:
+    inked = Image.new("L", (1000, 1400), 235)
+    ImageDraw.Draw(inked).rectangle((100, 100, 200, 104), fill=0)
+    too_coarse = "rendered at 32 dpi only; split it"
+    with pytest.raises(PageError, match="nothing could be read on it: rendered at 32 dpi only; split it") as caught:
+        OcrStage(ListEngine([])).run(7, OnePage(inked, too_coarse))
+    assert caught.value.kind == "unreadable_page"
+    assert OcrStage(ListEngine([])).run(7, OnePage(None, too_coarse)).blank
+
+
+def test_a_page_that_may_be_unreadable_and_of_which_something_was_read_is_doubtful() -> None:
+    page = OcrStage(ListEngine(paragraph())).run(7, OnePage(None, "rendered at 32 dpi only; split it"))
+    doubt = page.doubtful[-1]
+    assert (doubt.kind, doubt.message) == ("unreadable_size", "rendered at 32 dpi only; split it")

@@ -126,7 +126,12 @@ def test_a_page_left_blank_by_its_broken_picture_is_damaged(tmp_path: Path) -> N
     """pdfium renders such a page white and reports nothing."""
     path = tmp_path / "book.pdf"
     path.write_bytes(pdf_of_picture(b"\x00" * 500))
-    with closing(PdfSource(path)) as source, pytest.raises(PageError, match="decode the picture") as caught:
+    with (
+        closing(PdfSource(path)) as source,
+        pytest.raises(
+            PageError, match="a picture that covers 100% of it is damaged: it cannot be decoded"
+        ) as caught,
+    ):
         source.page(1)
     assert caught.value.kind == "damaged_page"
 
@@ -138,7 +143,8 @@ def test_a_picture_too_large_for_memory_is_refused_however_small_its_page(tmp_pa
         source.page(1)
     assert caught.value.kind == "page_too_large"
     with closing(PdfSource(path, dpi=18, max_pixels=5_000)) as source:
-        assert source.page(1).image.size == (25, 50)
+        image = source.page(1).image
+    assert 4_800 < image.width * image.height <= 5_000
 
 
 def test_a_white_picture_is_just_an_empty_page(tmp_path: Path) -> None:

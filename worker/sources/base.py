@@ -20,10 +20,13 @@ class PageImage:
     Attributes:
         image: RGB or 8-bit grey, upright (EXIF orientation already applied).
         dpi: resolution it was rendered or scanned at, in dots per inch; None where nothing says.
+        doubt: why it may be unreadable as it is, and what to do; empty for nearly every page. Where nothing is
+            read on such a page, that does not mean that it is blank.
     """
 
     image: Image
     dpi: float | None
+    doubt: str = ""
 
 
 class PageSource(Protocol):

@@ -11,6 +11,7 @@ DECODE_FACTOR = 4
 
 SCAN_AGAIN = "scan the page again and use `producer replace-page`"
 _CHUNK_BYTES = 1 << 20
+_LONGEST_SHAPE = 8
 
 
 def check_page_number(number: int, total_pages: int) -> None:
@@ -77,3 +78,15 @@ def check_readable(path: Path) -> None:
                 pass
     except OSError as error:
         raise storage_error(error, path) from error
+
+
+def why_shape_is_unreadable(width: int, height: int) -> str:
+    """Why an engine, which looks at a picture as a whole, may find no text on one of this shape; empty for most.
+
+    Args:
+        width: in pixels.
+        height: in pixels.
+    """
+    if max(width, height) <= _LONGEST_SHAPE * min(width, height):
+        return ""
+    return f"the page is {width} x {height} pixels, which is too long to be read as one; split it"

@@ -32,7 +32,13 @@ from checkpointing.errors import PageError
 from checkpointing.regular_files import open_regular_file
 from checkpointing.storage_errors import storage_error
 from worker.sources.base import DEFAULT_MAX_PIXELS, PageImage
-from worker.sources.checks import check_decodable, check_page_number, check_readable, damaged_page
+from worker.sources.checks import (
+    check_decodable,
+    check_page_number,
+    check_readable,
+    damaged_page,
+    why_shape_is_unreadable,
+)
 from worker.sources.pixels import to_rgb_or_grey
 from worker.sources.tiff import begin_with, walk_tiff
 
@@ -211,7 +217,7 @@ def _decode(file: BinaryIO, max_pixels: int) -> PageImage:
     page.info.clear()
     if dpi is not None:
         dpi *= math.sqrt(page.width * page.height / scanned_pixels)
-    return PageImage(page, dpi)
+    return PageImage(page, dpi, why_shape_is_unreadable(*page.size))
 
 
 def _check_strips(image: Image.Image) -> None:

@@ -1,18 +1,23 @@
 """Pages of a PDF, rendered one at a time, under the lock that pdfium needs."""
 
 import math
-from collections.abc import Iterable
 from pathlib import Path
 
 import pypdfium2
 from PIL.Image import Image
-from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE, FPDFBitmap_Destroy, FPDFImageObj_GetBitmap
+from pypdfium2.raw import FPDFPage_CountObjects
 
 from worker.sources.base import DEFAULT_DPI, DEFAULT_MAX_PIXELS, PageImage
-from worker.sources.checks import check_decodable, check_page_number, damaged_page
+from worker.sources.checks import check_decodable, check_page_number, damaged_page, why_shape_is_unreadable
+from worker.sources.pdf_pictures import check_whole, fineness_of, pictures_on
 from worker.sources.pdfium import open_document, pdfium_lock
 
 _POINTS_PER_INCH = 72
+_POSTCARD_POINTS = 420.0
+# Ten-point type is 14 pixels high then: with less, nothing is read.
+_COARSE_DPI = 100
+# Of a page: damaged pictures that cover so much of it may hold text. Smaller ones are seals and ornaments.
+_GOOD_PART = 0.05
 
 
 class PdfSource:
@@ -23,7 +28,8 @@ class PdfSource:
 
     Args:
         path: the file; not encrypted.
-        dpi: resolution to render at, in dots per inch.
+        dpi: resolution to render at, in dots per inch. A page whose pictures are finer is rendered at their
+            resolution, and one without pictures that is smaller than a postcard as large as one.
         max_pixels: a page that would have more pixels (width x height) is rendered at a lower resolution.
 
     Raises:
@@ -68,21 +74,32 @@ class PdfSource:
     def _render(self, index: int) -> PageImage:
         page = self._document.get_page(index)
         try:
-            pictures = list(page.get_objects(filter=[FPDF_PAGEOBJ_IMAGE]))
+            pictures = list(pictures_on(page))
             for picture in pictures:
                 # pdfium decodes a picture whole, however small the page is drawn.
-                across, down = picture.get_px_size()
-                check_decodable(across, down, self._max_pixels)
+                check_decodable(picture.width, picture.height, self._max_pixels)
             width, height = page.get_size()
-            scale = fitting_scale(width, height, self._dpi / _POINTS_PER_INCH, self._max_pixels)
+            fineness = fineness_of(pictures)
+            wanted = max(fineness, self._dpi / _POINTS_PER_INCH)
+            if not fineness and FPDFPage_CountObjects(page) > 0:
+                # Type and lines alone. So small a box comes from a program that takes a unit for something else
+                # than a point, or gives the size by /UserUnit, which pdfium does not tell.
+                wanted *= max(1.0, _POSTCARD_POINTS / max(width, height))
+            scale = fitting_scale(width, height, wanted, self._max_pixels)
             bitmap = page.render(scale=scale, draw_annots=False, may_draw_forms=False)
             image: Image = bitmap.to_pil()
             bitmap.close()
-            if _is_one_colour(image):
-                _check_pictures(pictures)
+            check_whole(pictures, 0.0 if _is_one_colour(image) else _GOOD_PART)
         finally:
             page.close()
-        return PageImage(image, dpi=scale * _POINTS_PER_INCH)
+        dpi = scale * _POINTS_PER_INCH
+        doubt = why_shape_is_unreadable(*image.size)
+        if dpi < min(_COARSE_DPI, self._dpi):
+            doubt = (
+                f"the page is {width:.0f} x {height:.0f} points and was rendered at {dpi:.0f} dpi only; "
+                "split it, or set LEAFMARK_MAX_PIXELS higher"
+            )
+        return PageImage(image, dpi=dpi, doubt=doubt)
 
 
 def fitting_scale(width: float, height: float, wanted: float, max_pixels: int) -> float:
@@ -110,18 +127,3 @@ def fitting_scale(width: float, height: float, wanted: float, max_pixels: int) -
 
 def _is_one_colour(image: Image) -> bool:
     return image.getcolors(maxcolors=1) is not None
-
-
-def _check_pictures(pictures: Iterable[pypdfium2.PdfImage]) -> None:
-    """Tell an empty page from one whose picture is broken: pdfium draws nothing for it and says nothing.
-
-    Without this the page would count as done, with no text on it.
-
-    Raises:
-        PdfiumError: a picture on the page cannot be decoded.
-    """
-    for picture in pictures:
-        bitmap = FPDFImageObj_GetBitmap(picture)
-        if not bitmap:
-            raise pypdfium2.PdfiumError("Failed to decode the picture on it.")
-        FPDFBitmap_Destroy(bitmap)

@@ -6,8 +6,9 @@ A page without any text or picture is a valid result, marked `blank`.
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, cast
 
+from PIL.Image import Image
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -19,13 +20,18 @@ from pydantic import (
     model_validator,
 )
 
+from checkpointing.errors import PageError
+from checkpointing.models import Doubt
 from worker.engines.base import OcrEngine
 from worker.layout import Region as FoundRegion
 from worker.layout import RegionType, arrange
 from worker.plausibility import doubts_about
+from worker.sources.base import PageImage
 from worker.stages import scanshelf
 from worker.stages.base import PageOutput, StageInputs
 
+_LEAST_CONTRAST = 64
+UNREADABLE_SIZE = "unreadable_size"
 PLACEHOLDERS = frozenset({"<text>", "<placeholder>", "{{text}}", "[PLACEHOLDER]"})
 """What a field may not consist of: left by a program that had nothing to say. Nothing that a book may print on its
 own is among them: `TODO` is a word of Spanish, `null` may head a column."""
@@ -137,7 +143,7 @@ class OcrStage:
         """Read one page, numbered from 1.
 
         Raises:
-            PageError: the page cannot be rendered.
+            PageError: the page cannot be rendered, or not so that it can be read.
         """
         from worker.pictures import find_pictures  # noqa: PLC0415  # brings numpy; producers and others need neither
 
@@ -146,6 +152,8 @@ class OcrStage:
         found = self._engine.recognise(scan.image)
         seconds = time.perf_counter() - started
         lines = [line for line in found if line.text]
+        if scan.doubt and not lines and not _is_empty(scan.image):
+            raise PageError("unreadable_page", f"nothing could be read on it: {scan.doubt}")
         pictures = find_pictures(scan.image, [line.bbox for line in lines])
         regions = _numbered(arrange(lines, pictures, scan.image.size))
         return OcrPage(
@@ -158,8 +166,18 @@ class OcrStage:
             engine_version=self._engine.version,
             dpi=scan.dpi,
             seconds=round(seconds, 3),
-            doubtful=doubts_about(found, self._engine.name),
+            doubtful=(*doubts_about(found, self._engine.name), *_doubts_about_size(scan)),
         )
+
+
+def _doubts_about_size(scan: PageImage) -> tuple[Doubt, ...]:
+    return (Doubt(kind=UNREADABLE_SIZE, message=scan.doubt),) if scan.doubt else ()
+
+
+def _is_empty(image: Image) -> bool:
+    """Whether a page has nothing on it that is much darker than its paper."""
+    darkest, lightest = cast("tuple[int, int]", image.convert("L").getextrema())
+    return lightest - darkest < _LEAST_CONTRAST
 
 
 def _numbered(regions: Iterable[FoundRegion]) -> tuple[OcrRegion, ...]:

@@ -1,0 +1,200 @@
+"""Pictures on the pages of a PDF: one that does not decode whole damages its page, whatever is beside it."""
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from checkpointing.errors import PageError
+from tests.pdf_files import HEIGHT, WIDTH, drawn, forms, jpeg_of, page_pdf, picture_object, picture_pdf, stream
+from worker.sources.base import PageImage
+from worker.sources.pdf import PdfSource
+from worker.sources.streams import jbig2_is_whole, jpeg_is_whole
+
+FORMS = forms()
+GREY_JPEG = b"/ColorSpace/DeviceGray/BitsPerComponent 8/Filter/DCTDecode"
+
+
+def page_of(path: Path, content: bytes, dpi: int = 144, max_pixels: int = 40_000_000) -> PageImage:
+    path.write_bytes(content)
+    with closing(PdfSource(path, dpi=dpi, max_pixels=max_pixels)) as source:
+        return source.page(1)
+
+
+def damage_of(path: Path, content: bytes) -> str:
+    """Why the page is damaged; empty where it is rendered."""
+    try:
+        page_of(path, content)
+    except PageError as error:
+        return f"{error.kind}: {error}"
+    return ""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "a.pdf"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_page_with_a_whole_picture_is_rendered(path: Path, form: str) -> None:
+    dictionary, data = FORMS[form]
+    assert damage_of(path, picture_pdf(picture_object(dictionary, data))) == ""
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_follows_a_whole_picture_does_not_matter(path: Path, form: str) -> None:
+    dictionary, data = FORMS[form]
+    assert damage_of(path, picture_pdf(picture_object(dictionary, data + b"\n\n\0\0garbage"))) == ""
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kept", [0, 0.33, 0.5, 0.9])
+def test_a_picture_that_is_cut_off_damages_its_page_beside_live_text(path: Path, form: str, kept: float) -> None:
+    dictionary, data = FORMS[form]
+    damage = damage_of(path, picture_pdf(picture_object(dictionary, data[: int(len(data) * kept)])))
+    assert damage.startswith("damaged_page: a.pdf cannot be decoded: page 1: a picture that covers 95% of it")
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if not form.startswith(("fax", "run", "no filter"))])
+def test_a_picture_with_a_broken_header_damages_its_page(path: Path, form: str) -> None:
+    dictionary, data = FORMS[form]
+    broken = b"\x55" * 40 + data[40:]
+    assert "a picture that covers 95% of it is damaged" in damage_of(
+        path, picture_pdf(picture_object(dictionary, broken))
+    )
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form.startswith(("JPEG,", "JPEG "))])
+def test_garbage_in_the_place_of_a_picture_damages_its_page(path: Path, form: str) -> None:
+    assert damage_of(path, picture_pdf(picture_object(FORMS[form][0], bytes(range(256)) * 4)))
+
+
+@pytest.mark.parametrize("form", ["JPEG", "JPEG, progressive", "JPEG, colour", "JPEG, CMYK"])
+@pytest.mark.parametrize("ending", [b"", b"\xff", b"\0" * 100])
+def test_a_jpeg_that_lacks_only_its_end_marker_is_whole(path: Path, form: str, ending: bytes) -> None:
+    dictionary, data = FORMS[form]
+    assert data.endswith(b"\xff\xd9")
+    assert damage_of(path, picture_pdf(picture_object(dictionary, data[:-2] + ending))) == ""
+
+
+def test_a_small_damaged_picture_is_a_matter_of_decoration(path: Path) -> None:
+    broken = picture_object(GREY_JPEG, b"\x55" * 400)
+    seal = page_pdf((300, 400), b"q 40 0 0 40 20 20 cm /I Do Q BT /F 12 Tf 20 200 Td (Text) Tj ET", broken)
+    assert damage_of(path, seal) == ""
+    strip = page_pdf((300, 400), b"q 300 0 0 40 0 20 cm /I Do Q BT /F 12 Tf 20 200 Td (Text) Tj ET", broken)
+    assert "covers 10% of it" in damage_of(path, strip)
+
+
+def test_several_damaged_strips_count_together(path: Path) -> None:
+    strips = b"".join(b"q 300 0 0 8 0 %d cm /I Do Q " % (20 + 10 * number) for number in range(5))
+    content = page_pdf(
+        (300, 400), strips + b"BT /F 12 Tf 20 200 Td (Text) Tj ET", picture_object(GREY_JPEG, b"x" * 99)
+    )
+    assert "covers 10% of it" in damage_of(path, content)
+
+
+def test_a_damaged_picture_inside_nested_forms_is_found_where_it_is_drawn(path: Path) -> None:
+    outer = stream(
+        b"/Type/XObject/Subtype/Form/BBox[0 0 99 99]/Matrix[1 0 0 1 5 0]/Resources<</XObject<</G 7 0 R>>>>",
+        b"q 1 0 0 1 -5 0 cm /G Do Q",
+    )
+    inner = stream(
+        b"/Type/XObject/Subtype/Form/BBox[0 0 99 99]/Matrix[10 0 0 10 0 0]/Resources<</XObject<</P 8 0 R>>>>",
+        b"q 5 0 0 10 0 0 cm /P Do Q",
+    )
+    data = jpeg_of(drawn())
+    for kept, damage in [(len(data), ""), (len(data) // 2, "covers 67% of it")]:
+        picture = picture_object(GREY_JPEG, data[:kept])
+        content = page_pdf((300, 400), b"q 4 0 0 4 0 0 cm /I Do Q", outer, inner, picture)
+        found = damage_of(path, content)
+        assert damage in found
+        assert bool(found) == bool(damage)
+
+
+def test_an_inline_picture_that_is_cut_off_damages_its_page(path: Path) -> None:
+    for rows, damage in [(40, ""), (20, "its data are cut off")]:
+        data = (b"ff" * 39 + b"00") * rows
+        content = b"q 300 0 0 400 0 0 cm BI /W 40 /H 40 /BPC 8 /CS /G /F /AHx ID " + data + b"> EI Q"
+        assert damage in damage_of(path, page_pdf((300, 400), content, b"null"))
+
+
+def test_a_jpeg_may_lack_a_few_bytes_at_its_end_and_no_more() -> None:
+    data = jpeg_of(drawn(size=(1000, 1400)))
+    assert jpeg_is_whole(data)
+    assert jpeg_is_whole(data[:-6])
+    assert not jpeg_is_whole(data[: len(data) * 95 // 100])
+    assert jpeg_is_whole(b"not a JPEG"), "it is not judged by this"
+
+
+def test_segments_of_jbig2_are_followed_in_each_form_of_their_headers() -> None:
+    def segment(number: int, kind: int, body: bytes, header: bytes = b"\0\1") -> bytes:
+        return number.to_bytes(4, "big") + bytes([kind]) + header + len(body).to_bytes(4, "big") + body
+
+    long_form = (0xE0000005).to_bytes(4, "big") + b"\0" + bytes(5) + b"\1"
+    page, region = segment(0, 48, bytes(19)), segment(1, 6, bytes(60))
+    for more in [
+        segment(2, 6, bytes(60), b"\x60\0\1\2\1"),
+        segment(300, 6, bytes(60), b"\x20\0\1\1"),
+        segment(70_000, 6, bytes(60), b"\x20\0\0\0\1\1"),
+        segment(9, 6 | 0x40, bytes(60), b"\0\0\0\0\1"),
+        segment(9, 6, bytes(60), long_form),
+    ]:
+        assert jbig2_is_whole(page + region + more)
+        assert not jbig2_is_whole(page + region + more[:-5])
+    assert not jbig2_is_whole(page)
+    assert jbig2_is_whole(page + segment(1, 38, bytes(10))[:7] + b"\xff" * 4 + bytes(10)), "its length is not known"
+
+
+@pytest.mark.parametrize("unit", [b"", b"/UserUnit 10"])
+def test_a_page_whose_box_is_too_small_is_rendered_at_the_resolution_of_its_picture(
+    path: Path, unit: bytes
+) -> None:
+    """The box of a page of 10 x 15 mm, and a picture of 1240 x 1754 pixels on it."""
+    size = (1240, 1754)
+    picture = picture_object(GREY_JPEG, jpeg_of(drawn(size=size)), size)
+    content = page_pdf((28.35, 40.1), b"q 28.35 0 0 40.1 0 0 cm /I Do Q", picture, more=unit)
+    page = page_of(path, content, dpi=300)
+    assert page.image.width == pytest.approx(1240, abs=2)
+    assert page.image.height == pytest.approx(1754, abs=2)
+    assert page.doubt == ""
+    small = page_of(path, content, dpi=300, max_pixels=1_000_000).image
+    assert 900_000 < small.width * small.height <= 1_000_000
+
+
+def test_a_coarse_picture_does_not_lower_the_resolution_and_a_small_fine_one_does_not_raise_it(path: Path) -> None:
+    picture = picture_object(GREY_JPEG, jpeg_of(drawn()))
+    coarse = page_pdf((1500, 2000), b"q 1500 0 0 2000 0 0 cm /I Do Q", picture)
+    assert page_of(path, coarse, dpi=72).image.size == (1500, 2000)
+    stamp = page_pdf((1500, 2000), b"q 15 0 0 20 0 0 cm /I Do Q BT /F 12 Tf 20 200 Td (Text) Tj ET", picture)
+    assert page_of(path, stamp, dpi=72).image.size == (1500, 2000)
+
+
+def test_strips_of_a_picture_decide_the_resolution_together(path: Path) -> None:
+    strips = b"".join(b"q 30 0 0 5 0 %d cm /I Do Q " % (5 * number) for number in range(8))
+    picture = picture_object(GREY_JPEG, jpeg_of(drawn(size=(WIDTH, HEIGHT // 8))), (WIDTH, HEIGHT // 8))
+    assert page_of(path, page_pdf((30, 40), strips, picture), dpi=72).image.size == (WIDTH, HEIGHT)
+
+
+def test_type_on_a_tiny_page_is_rendered_as_large_as_a_postcard(path: Path) -> None:
+    content = page_pdf(
+        (59.5, 84), b"BT /F 1 Tf 5 50 Td (Text on a page that gives its size by UserUnit) Tj ET", b"null"
+    )
+    assert page_of(path, content, dpi=300).image.height == pytest.approx(1750, abs=2)
+    empty = page_pdf((59.5, 84), b"", b"null")
+    assert page_of(path, empty, dpi=72).image.size == (60, 84)
+
+
+def test_a_page_that_can_only_be_rendered_coarsely_or_is_very_long_says_so(path: Path) -> None:
+    text = b"BT /F 12 Tf 20 200 Td (Text) Tj ET"
+    wide = page_of(path, page_pdf((14400, 14400), text, b"null"), dpi=300, max_pixels=1_000_000)
+    assert "14400 x 14400 points and was rendered at 5 dpi only; split it, or set LEAFMARK_MAX_PIXELS" in wide.doubt
+    long = page_of(path, page_pdf((612, 14400), text, b"null"), dpi=72, max_pixels=10_000_000)
+    assert "612 x 14400 pixels, which is too long to be read as one; split it" in long.doubt
+    assert page_of(path, page_pdf((612, 792), text, b"null"), dpi=72).doubt == ""
+
+
+def test_a_page_that_is_drawn_with_its_picture_shows_the_picture(path: Path) -> None:
+    page = page_of(path, picture_pdf(picture_object(*FORMS["fax, Group 4"])), dpi=144)
+    assert isinstance(page.image, Image.Image)
+    assert min(page.image.convert("L").crop((0, 0, 500, 400)).getextrema()) == 0  # type: ignore[type-var]  # of one band

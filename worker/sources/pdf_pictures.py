@@ -1,0 +1,204 @@
+"""The pictures on a page of a PDF: how much of it each one covers, how fine it is, and whether it decodes whole.
+
+The caller holds `pdfium_lock`, and the page stays open.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from ctypes import c_char, c_ulong
+from dataclasses import dataclass
+
+import pypdfium2
+from PIL.Image import Image
+from pypdfium2.raw import (
+    FPDF_COLORSPACE_CALGRAY,
+    FPDF_COLORSPACE_CALRGB,
+    FPDF_COLORSPACE_DEVICECMYK,
+    FPDF_COLORSPACE_DEVICEGRAY,
+    FPDF_COLORSPACE_DEVICERGB,
+    FPDF_COLORSPACE_INDEXED,
+    FPDF_COLORSPACE_LAB,
+    FPDF_COLORSPACE_SEPARATION,
+    FPDF_PAGEOBJ_IMAGE,
+    FPDFImageObj_GetBitmap,
+    FPDFImageObj_GetImageDataDecoded,
+    FPDFImageObj_GetRenderedBitmap,
+)
+
+from worker.sources.streams import fax_is_whole, jbig2_is_whole, jpeg_is_whole
+
+_JPEG = {"DCTDecode", "DCT"}
+_FAX = {"CCITTFaxDecode", "CCF"}
+_JBIG2 = "JBIG2Decode"
+# pdfium draws these whole or not at all.
+_ALL_OR_NOTHING = {"JPXDecode"}
+_ONE, _THREE = {1}, {3}
+_COMPONENTS = {
+    FPDF_COLORSPACE_DEVICEGRAY: _ONE,
+    FPDF_COLORSPACE_CALGRAY: _ONE,
+    FPDF_COLORSPACE_SEPARATION: _ONE,
+    FPDF_COLORSPACE_INDEXED: _ONE,
+    FPDF_COLORSPACE_DEVICERGB: _THREE,
+    FPDF_COLORSPACE_CALRGB: _THREE,
+    FPDF_COLORSPACE_LAB: _THREE,
+    FPDF_COLORSPACE_DEVICECMYK: {4},
+}
+_ANY_COMPONENTS = {1, 2, 3, 4, 5, 6, 7, 8}
+# Bits of a sample, by the bits of a pixel that pdfium draws.
+_GREY_BITS = 8
+_DEPTHS = {1: {1}, _GREY_BITS: {1, 2, 4, 8}}
+_DEEP = {1, 2, 4, 8, 16}
+# Of a page: what its resolution is chosen by.
+_GOOD_PART = 0.25
+# Of the least share: pictures that are smaller are not looked at.
+_LITTLE = 0.02
+# So many rows may be missing at the end of a picture, and so much may follow it.
+_TOLERATED = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture on a page.
+
+    Attributes:
+        shown: pdfium's object.
+        width: in pixels.
+        height: in pixels.
+        share: of the page that it covers, from 0 to 1.
+        fineness: pixels per point, in the direction that has more of them; 0 where it has no extent.
+    """
+
+    shown: pypdfium2.PdfImage
+    width: int
+    height: int
+    share: float
+    fineness: float
+
+
+def pictures_on(page: pypdfium2.PdfPage) -> Iterator[Picture]:
+    """The pictures on a page, inside form XObjects too, and inline ones.
+
+    Raises:
+        PdfiumError: the page cannot be looked through.
+    """
+    left, bottom, right, top = page.get_bbox()
+    area = (right - left) * (top - bottom)
+    for shown in page.get_objects(filter=[FPDF_PAGEOBJ_IMAGE]):
+        width, height = shown.get_px_size()
+        a, b, c, d, e, f = _matrix_on_page(shown).get()
+        across, down = math.hypot(a, b), math.hypot(c, d)
+        xs, ys = (e, e + a, e + c, e + a + c), (f, f + b, f + d, f + b + d)
+        seen = max(0.0, min(right, max(xs)) - max(left, min(xs))) * max(
+            0.0, min(top, max(ys)) - max(bottom, min(ys))
+        )
+        yield Picture(
+            shown,
+            width,
+            height,
+            share=min(seen, abs(a * d - b * c)) / area if area > 0 else 0.0,
+            fineness=max(width / across, height / down) if across and down else 0.0,
+        )
+
+
+def fineness_of(pictures: Sequence[Picture]) -> float:
+    """Pixels per point that a good part of the page has at the least, in its pictures; 0 for a page without any."""
+    covered = 0.0
+    for picture in sorted(pictures, key=lambda each: each.fineness, reverse=True):
+        covered += picture.share
+        if covered >= _GOOD_PART:
+            return picture.fineness
+    return 0.0
+
+
+def check_whole(pictures: Sequence[Picture], least_share: float) -> None:
+    """Tell a page from one whose picture is broken: pdfium draws nothing for it, or a part, and says nothing.
+
+    Without this the page would count as done, without the text that is on the picture.
+
+    Args:
+        pictures: on a page.
+        least_share: of the page; where all that do not decode whole cover less, they are a matter of decoration.
+
+    Raises:
+        PdfiumError: pictures that do not decode whole cover that much; says how much and what is wrong.
+    """
+    covered, reason = 0.0, ""
+    for picture in pictures:
+        if picture.share > least_share * _LITTLE and (why := why_not_whole(picture)):
+            covered += picture.share
+            reason = reason or why
+    if reason and covered >= least_share:
+        raise pypdfium2.PdfiumError(f"a picture that covers {min(covered, 1.0):.0%} of it is damaged: {reason}")
+
+
+def why_not_whole(picture: Picture) -> str:
+    """What keeps a picture from being decoded whole; empty where nothing does."""
+    bitmap = FPDFImageObj_GetBitmap(picture.shown)
+    if not bitmap:
+        return "it cannot be decoded" if _draws_nothing(picture.shown) else ""
+    filters = picture.shown.get_filters()
+    last = filters[-1] if filters else ""
+    # Its memory is given back where the last reference to it ends: within the caller's hold of the lock.
+    drawn = pypdfium2.PdfBitmap.from_raw(bitmap)
+    whole = last in _ALL_OR_NOTHING or _is_whole(last, drawn, picture)
+    return "" if whole else "its data are cut off"
+
+
+def _is_whole(last: str, drawn: pypdfium2.PdfBitmap, picture: Picture) -> bool:
+    if last in _JPEG:
+        return jpeg_is_whole(_data(picture.shown))
+    if last in _FAX:
+        image: Image = drawn.to_pil()
+        return fax_is_whole(_data(picture.shown), image)
+    if last == _JBIG2:
+        return jbig2_is_whole(_data(picture.shown))
+    return _has_all_rows(FPDFImageObj_GetImageDataDecoded(picture.shown, None, 0), drawn, picture)
+
+
+def _draws_nothing(shown: pypdfium2.PdfImage) -> bool:
+    """Whether pdfium really leaves a picture out that it cannot decode by itself."""
+    bitmap = FPDFImageObj_GetRenderedBitmap(shown.pdf, shown.page, shown)
+    if not bitmap:
+        return True
+    image: Image = pypdfium2.PdfBitmap.from_raw(bitmap).to_pil()
+    return image.getcolors(maxcolors=1) is not None
+
+
+def _has_all_rows(found: int, drawn: pypdfium2.PdfBitmap, picture: Picture) -> bool:
+    """Whether so many bytes are all rows of a picture that is not compressed any more.
+
+    pdfium does not tell how many bits a sample has, so each depth that the colours allow is tried.
+    """
+    metadata = picture.shown.get_metadata()
+    components = _COMPONENTS.get(metadata.colorspace, _ANY_COMPONENTS)
+    depths = _DEPTHS.get(metadata.bits_per_pixel, _DEEP)
+    bits = {count * depth for count in components for depth in depths}
+    sizes = {math.ceil(picture.width * each / 8) * picture.height for each in bits}
+    if found >= max(sizes):
+        return True
+    if not any(size * (1 - _TOLERATED) <= found <= size * (1 + _TOLERATED) for size in sizes):
+        return False
+    # All rows of few bits, or some of the rows of more: pdfium leaves those that are missing black.
+    return metadata.bits_per_pixel != _GREY_BITS or not _ends_black(drawn, found / max(sizes))
+
+
+def _ends_black(drawn: pypdfium2.PdfBitmap, share: float) -> bool:
+    image: Image = drawn.to_pil().convert("L")
+    return image.crop((0, math.ceil(image.height * share), *image.size)).getextrema() == (0, 0)
+
+
+def _data(shown: pypdfium2.PdfImage) -> bytes:
+    """The data of a picture without the filters that are not of pictures (Flate, LZW, RunLength, ASCII)."""
+    size = FPDFImageObj_GetImageDataDecoded(shown, None, 0)
+    buffer = (c_char * size)()
+    FPDFImageObj_GetImageDataDecoded(shown, buffer, c_ulong(size))
+    return bytes(buffer)
+
+
+def _matrix_on_page(shown: pypdfium2.PdfObject) -> pypdfium2.PdfMatrix:
+    """From the unit square of a picture to the page, through the forms that it is in."""
+    matrix, container = shown.get_matrix(), shown.container
+    while container is not None:
+        matrix = matrix.multiply(container.get_matrix())
+        container = container.container
+    return matrix
