@@ -84,7 +84,7 @@ class Worker:
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
-            env=child_environment(LEAFMARK_REDIS_URL=self._redis_url),
+            env=child_environment(LEAFMARK_REDIS_URL=self._redis_url, LEAFMARK_LOG_FORMAT="text"),
             start_new_session=True,
         )
         _tell(process.pid)

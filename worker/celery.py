@@ -7,13 +7,20 @@ from contextlib import suppress
 from typing import Any
 
 from celery import bootsteps
-from celery.signals import setup_logging, worker_init, worker_process_init, worker_process_shutdown, worker_shutdown
+from celery.signals import (
+    celeryd_init,
+    setup_logging,
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutdown,
+)
 
 from checkpointing.errors import LeafmarkError, SettingsError, in_one_line
 from worker import tracing
 from worker.app import make_app
+from worker.celery_logs import give_up, level_in_force, set_up_worker_logs
 from worker.introduction import offer_introduction
-from worker.logs import configure_logs
 from worker.metrics.start import start_metrics
 from worker.preflight import check_broker, check_engines, check_models, check_storage, clear_keys
 from worker.registry import STAGES, missing_settings
@@ -56,14 +63,24 @@ class StewardStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery publ
 app.steps["worker"].add(StewardStep)
 
 
-@setup_logging.connect  # type: ignore[untyped-decorator]  # Celery publishes no types
-def _set_up_logs(**_: object) -> None:
-    configure_logs(settings.log_level, settings.root)
+@celeryd_init.connect  # type: ignore[untyped-decorator]  # Celery publishes no types
+def _set_up_logs_early(sender: str, options: dict[str, Any], **_: object) -> None:
+    """Before the checks, so that a worker that fails them says so in its log file."""
+    level = level_in_force(settings, options.get("loglevel"))
+    set_up_worker_logs(settings, level, options.get("logfile"), sender)
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]  # the same
+def _set_up_logs(loglevel: int, logfile: Any, colorize: bool, **_: object) -> None:
+    """With what Celery makes of its options; again in each process of a pool that has its own log file (`%i`)."""
+    set_up_worker_logs(settings, loglevel, logfile, colors=bool(colorize))
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]  # the same
 def _check_before_start(sender: Any, **_: object) -> None:
     """Fail in one line rather than with the first page."""
+    # Celery sets up the logs, here and in the pool, with the level that the worker has.
+    sender.loglevel = level_in_force(settings, sender.loglevel)
     queues = sender.app.amqp.queues
     try:
         check_storage(settings)
@@ -77,12 +94,10 @@ def _check_before_start(sender: Any, **_: object) -> None:
         check_engines(queues.consume_from)
         start_metrics(settings)
     except LeafmarkError as error:
-        sys.stderr.write(f"leafmark worker: {error}\n")
-        sys.exit(error.exit_code)
+        give_up(settings, str(error), error.exit_code)
     except Exception as error:  # noqa: BLE001  # Celery would log it and go on with a worker that was not checked
         said = in_one_line(f"{type(error).__name__}: {error}")
-        sys.stderr.write(f"leafmark worker: unexpected error, please report it: {said}\n")
-        sys.exit(LeafmarkError.exit_code)
+        give_up(settings, f"unexpected error, please report it: {said}", LeafmarkError.exit_code)
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]  # the same

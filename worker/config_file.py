@@ -32,6 +32,7 @@ LOCAL_SETTINGS = frozenset(
         "claim_seconds",
         "dpi",
         "heal_seconds",
+        "log_format",
         "log_level",
         "max_pixels",
         "ocr_engine",

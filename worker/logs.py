@@ -16,7 +16,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from checkpointing.errors import InputError
 from checkpointing.identity import process_name
@@ -102,42 +102,64 @@ def note_for_scan(root: Path, scan_id: str, stage: str, message: str, **fields: 
     files.close()
 
 
-def _renderer() -> Processor:
-    """For a person at a terminal; elsewhere a form that programs read as well, made in a tenth of the time."""
-    import structlog
-
-    if sys.stderr.isatty():
-        return structlog.dev.ConsoleRenderer()
-    return structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])
-
-
-def configure_logs(level: str, root: Path | None = None) -> None:
+def configure_logs(
+    level: str,
+    root: Path | None = None,
+    *,
+    console_level: int | None = None,
+    file: Path | None = None,
+    log_format: Literal["text", "json"] = "text",
+    colors: bool | None = None,
+) -> None:
     """Set up structlog and the standard library's logging for this process.
 
     Args:
-        level: least level that is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`.
-        root: storage root for the JSON lines; None writes none.
+        level: minimum level of what is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`.
+        root: storage root for the JSON lines beside the scans; None writes none.
+        console_level: minimum level of the lines on stderr, as a number; default the same.
+        file: where these lines go instead of stderr.
+        log_format: how they are written.
+        colors: whether they are in colour; default: where stderr is a terminal.
+
+    Raises:
+        SettingsError: the file cannot be opened.
     """
     import structlog
 
+    from worker.console_log import ConsoleLogger, OnlyFrom, make_renderer, take_over
+
     number = logging.getLevelNamesMapping()[level]
-    logging.basicConfig(
-        stream=sys.stderr, level=number, format="%(asctime)s %(levelname)-8s %(message)s", force=True
-    )
+    shown = number if console_level is None else console_level
+    colors = sys.stderr.isatty() if colors is None else colors
+    colors = colors and file is None and log_format == "text"
+    renderer = make_renderer(log_format, colors=colors)
+    take_over(shown, renderer, file)
     # Its report that a task was received says what the line of the page says better.
-    logging.getLogger("celery.worker.strategy").setLevel(max(number, logging.WARNING))
-    logging.getLogger("celery.app.trace").setLevel(max(number, logging.WARNING))
-    files: list[Processor] = [ScanLogFiles(root)] if root is not None else []
+    logging.getLogger("celery.worker.strategy").setLevel(max(shown, logging.WARNING))
+    logging.getLogger("celery.app.trace").setLevel(max(shown, logging.WARNING))
     structlog.configure(
         processors=[
             # What a line is about, where the code that logs it does not know: a client of a model knows no page.
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *files,
-            _renderer(),
+            *([] if root is None else [_from_level(number, ScanLogFiles(root))]),
+            OnlyFrom(shown),
+            # At a terminal the renderer does that itself.
+            *([] if colors else [structlog.processors.format_exc_info]),
+            renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(min(number, shown)),
+        logger_factory=lambda *_: ConsoleLogger(),
         cache_logger_on_first_use=True,
     )
+
+
+def _from_level(level: int, files: ScanLogFiles) -> Processor:
+    """Write events of a level and above into the scans' logs, whatever level the console shows."""
+    from worker.console_log import number_of
+
+    def write(logger: Any, method: str, event: EventDict) -> EventDict:
+        return files(logger, method, event) if number_of(event) >= level else event
+
+    return write

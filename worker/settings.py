@@ -158,8 +158,13 @@ class Settings(BaseSettings):
         bool, Field(description="Traces by OpenTelemetry, sent where `OTEL_…` say; needs `leafmark[otel]`.")
     ] = False
     log_level: Annotated[
-        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least level that is logged.")
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+        Field(description="Minimum log level; a worker's `--loglevel` goes before it on its console."),
     ] = "INFO"
+    log_format: Annotated[
+        Literal["text", "json"],
+        Field(description="Log lines of a worker: `text`, or `json` for programs that collect them."),
+    ] = "text"
 
     @field_validator("storage_root", mode="before")
     @classmethod

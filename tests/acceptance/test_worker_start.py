@@ -73,3 +73,22 @@ def test_a_worker_that_cannot_work_ends_with_one_line(
     assert what.replace("{root}", root) in line
     assert remedy in line
     assert "secret" not in line
+
+
+def test_a_worker_that_cannot_work_says_why_in_its_log_file_as_well(deployment: Deployment) -> None:
+    ended = subprocess.run(
+        [*WORKER, "-n", "one@%h", "-f", f"{deployment.root}/%n.log"],
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+        env={
+            **deployment.environment,
+            "PYTHONWARNINGS": "ignore",
+            "LEAFMARK_STORAGE_ROOT": f"{deployment.root}/unmounted",
+        },
+        check=False,
+    )
+    assert ended.returncode == 5
+    (line,) = (deployment.root / "one.log").read_text().splitlines()
+    assert 'level=error event="worker does not start"' in line
+    assert "unmounted is not a folder" in line

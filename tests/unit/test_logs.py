@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
+from checkpointing.errors import SettingsError
 from checkpointing.identity import process_name
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import raising
@@ -134,3 +136,86 @@ def test_a_line_about_a_scan_that_does_not_exist_makes_nothing_anywhere(
     before = set(shop.root.parent.rglob("*"))
     log(shop.root, scan_id=scan_id, stage=stage)
     assert set(shop.root.parent.rglob("*")) == before
+
+
+@pytest.fixture
+def restored() -> Iterator[None]:
+    """Logging as it was, after a test that sets it up."""
+    root_logger = logging.getLogger()
+    before = (root_logger.handlers[:], root_logger.level)
+    root_logger.handlers.clear()
+    yield
+    structlog.reset_defaults()
+    for handler in root_logger.handlers:
+        handler.close()
+    root_logger.handlers, root_logger.level = before
+
+
+def say_some(shop: Shop) -> None:
+    """A line of ours about a page, one of a library's, and one with a traceback."""
+    structlog.get_logger("leafmark.page").info("page complete", scan_id=SCAN, stage=STAGE, page=2, note='a "b"\nc')
+    logging.getLogger("celery.worker").warning("first\n%s", "second")
+    try:
+        shop.scan_that_is_not_there  # type: ignore[attr-defined]  # noqa: B018
+    except AttributeError:
+        logging.getLogger("library").exception("it failed")
+
+
+@pytest.mark.usefixtures("restored")
+def test_lines_of_ours_and_of_libraries_have_one_format(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("INFO", shop.root)
+    say_some(shop)
+    ours, theirs, failed = capsys.readouterr().err.splitlines()
+    for line in (ours, theirs, failed):
+        assert re.match(r"timestamp=\d{4}-\d\d-\d\dT[\d:.]+Z level=(info|warning|error) event=", line)
+    assert ' event="page complete" ' in ours
+    assert r'note="a \"b\"\nc"' in ours
+    assert r"event=first\nsecond logger=celery.worker" in theirs
+    assert "AttributeError" in failed
+
+
+@pytest.mark.usefixtures("restored")
+def test_lines_are_json_objects_with_the_fields_of_a_scans_log(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logs("INFO", shop.root, log_format="json", colors=True)
+    say_some(shop)
+    ours, theirs, failed = map(json.loads, capsys.readouterr().err.splitlines())
+    assert list(ours)[:3] == ["timestamp", "level", "message"]
+    assert ours == lines(shop.root)[0]
+    assert (theirs["level"], theirs["message"], theirs["logger"]) == ("warning", "first\nsecond", "celery.worker")
+    assert "Traceback" in failed["exception"]
+
+
+@pytest.mark.usefixtures("restored")
+def test_lines_go_to_a_file_which_is_made_anew_when_it_was_moved(
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "worker.log"
+    configure_logs("INFO", shop.root, file=file)
+    say_some(shop)
+    file.rename(tmp_path / "worker.log.1")
+    say_some(shop)
+    assert [path.read_text().count("\n") for path in (tmp_path / "worker.log.1", file)] == [3, 3]
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("restored")
+def test_the_level_of_the_console_changes_nothing_in_the_logs_of_scans(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logs("INFO", shop.root, console_level=logging.ERROR)
+    say_some(shop)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "it failed" in line
+    assert [line["message"] for line in lines(shop.root)] == ["page complete"]
+    configure_logs("INFO", shop.root, console_level=logging.DEBUG)
+    structlog.get_logger("a").debug("fine", scan_id=SCAN, stage=STAGE)
+    logging.getLogger("library").debug("finer")
+    assert len(capsys.readouterr().err.splitlines()) == 2
+    assert [line["message"] for line in lines(shop.root)] == ["page complete"]
+
+
+def test_a_log_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"log file .*/nowhere/a.log cannot be opened \(No such file"):
+        configure_logs("INFO", file=tmp_path / "nowhere" / "a.log")
