@@ -17,6 +17,7 @@ None of them is the truth. Losing all of them loses no page and no dollar.
 | `slots:<stage>`                  | zset   | while workers live   | `<worker>=<slots>`, scored by the last beat   |
 | `window:<stage>`                 | string | a few beats          | most messages in Celery's queue               |
 | `meter:<scan>`                   | hash   | until recounted      | money spent and reserved, in micro-dollars    |
+| `answers:<scan>`                 | hash   | a week               | answers of models -> the question of each     |
 | `learned_costs`                  | hash   | always               | what calls of models cost beyond their prices |
 | `breaker:<provider>/<model>`     | hash   | until an answer      | calls of a model that came to nothing         |
 | `rates:...`                      | -      | a minute or two      | what `limits` keeps of calls and tokens       |
@@ -96,6 +97,10 @@ class Keys:
         """Hash of the calls of a model that came to nothing, and of the pause that follows."""
         return f"{self.prefix}breaker:{provider}/{model}"
 
+    def answers(self, scan_id: str = "") -> str:
+        """Hash of the answers that a scan was given, with the question of each; without a scan what starts all."""
+        return f"{self.prefix}answers:{scan_id}"
+
     @property
     def learned_costs(self) -> str:
         """Hash of what is reserved for calls of models that turned out dearer than their known prices."""
@@ -124,6 +129,7 @@ class Keys:
             self.dispatched(scan_id, stage): "set",
             self.run(scan_id, stage): "string",
             self.meter(scan_id): "hash",
+            self.answers(scan_id): "hash",
         }
 
     def types_of_queue(self, stage: str) -> dict[str, str]:

@@ -245,6 +245,15 @@ class Ledger:
                 return call
         return None
 
+    def answered(self, page: int) -> list[Call]:
+        """The calls for a page that were answered, used or not; those whose file is damaged are left out.
+
+        Raises:
+            OSError: the storage failed.
+        """
+        found = (self._read(line) for line in self.lines(page) if line.state is not State.ASKED)
+        return [call for call in found if call is not None]
+
     def lines(self, page: int) -> list[Line]:
         """The calls for a page that were sent, each once, in the order of their names.
 

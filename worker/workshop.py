@@ -356,6 +356,7 @@ class Workshop:
         from worker.llm.paid_calls import Desk
         from worker.llm.rate_limits import RateLimits
         from worker.llm.retries import Backoff
+        from worker.llm.seen_answers import SeenAnswers
 
         settings = self.settings
         client = ModelClient(settings.llm_base_url, settings.llm_api_key.get_secret_value(), settings.llm_seconds)
@@ -370,6 +371,7 @@ class Workshop:
             limits,
             Backoff(settings.llm_tries, most_seconds=_MOST_PAUSE_SECONDS),
             self.learned_costs,
+            SeenAnswers(self.redis, self.keys.answers()),
             self.breaker(model),
         )
 

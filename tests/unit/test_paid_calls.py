@@ -36,10 +36,12 @@ from worker.llm.paid_calls import Desk, PaidCalls
 from worker.llm.prices import Price, PriceBook
 from worker.llm.prompt import Prompt
 from worker.llm.rate_limits import RateLimits
+from worker.llm.raw_answer import RawAnswer
 from worker.llm.refill import refill
 from worker.llm.refusals import CallFailedError
 from worker.llm.reply import CostSource, Reply, Usage
 from worker.llm.retries import Backoff
+from worker.llm.seen_answers import SeenAnswers
 from worker.metrics.events import Metrics, use
 
 MODEL = "a-model"
@@ -106,6 +108,7 @@ class Office:
             limits=RateLimits(self.redis, "rates", None, None),
             backoff=Backoff(tries=2, base_seconds=0.01, most_seconds=0.02),
             learned=LearnedCosts(self.redis, "learned_costs"),
+            seen=SeenAnswers(self.redis, "answers:"),
             breaker=Breaker(self.redis, "breaker", 10.0, first_pause_seconds=60.0),
         )
         self.calls = self.somebody()
@@ -785,3 +788,79 @@ def test_a_cost_finer_than_a_micro_dollar_is_booked_as_it_is(make: Make) -> None
     assert office.ledger.sums().total == exact_micro(bill)
     assert office.meter.read() == Reading(exact_micro(bill), 0)
     assert llm.cost_usd == float(bill)
+
+
+def answering(office: Office, monkeypatch: pytest.MonkeyPatch, *answers: tuple[str, str]) -> None:
+    """Let the provider answer with these ids and words, in this order, each call for $0.0001."""
+    left = iter(answers)
+
+    def send(_model: str, _prompt: Prompt[Corrected]) -> RawAnswer:
+        answer_id, text = next(left)
+        words = json.dumps({"regions": [{"id": "r1", "text": text}]})
+        body = {
+            "id": answer_id,
+            "choices": [{"message": {"content": words}, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 10, "completion_tokens": 10, "cost": 0.0001},
+        }
+        return RawAnswer(body=json.dumps(body), response_id=answer_id)
+
+    monkeypatch.setattr(office.desk.client, "send", send)
+
+
+def test_an_answer_that_was_given_to_another_question_is_not_booked_under_this_one(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, _ = make()
+    answering(office, monkeypatch, ("x-1", "Alice"), ("x-1", "Alice"), ("x-2", "Rabbit"))
+    office.calls.ask(7, question(7), text_of)
+    assert office.somebody().ask(8, question(8), text_of) == "Rabbit"
+    assert (office.ledger.spent(7), office.ledger.spent(8)) == (100, 100)
+    assert office.meter.read() == Reading(Decimal(200), 0)
+    assert office.states() == [State.ANSWERED] * 2
+
+
+def test_a_gateway_that_repeats_one_answer_has_pages_wait_and_books_nothing(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, _ = make()
+    answering(office, monkeypatch, *[("x-1", "Alice")] * 4)
+    office.calls.ask(7, question(7), text_of)
+    with pytest.raises(ProviderError, match="repeats its answer to another question"):
+        office.calls.ask(8, question(8), text_of)
+    assert (office.ledger.spent(8), office.reserved()) == (0, 0)
+
+
+def test_ids_that_a_server_draws_from_a_few_numbers_are_no_repetition(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, _ = make()
+    answering(
+        office, monkeypatch, ("chatcmpl-7", "Alice"), ("chatcmpl-7", "Rabbit"), ("", "Rabbit"), ("", "Rabbit")
+    )
+    assert [office.calls.ask(page, question(page), text_of) for page in (1, 2, 3, 4)] == [
+        "Alice",
+        "Rabbit",
+        "Rabbit",
+        "Rabbit",
+    ]
+    assert office.ledger.sums().total == 400
+
+
+def test_an_answer_that_is_repeated_to_the_same_question_is_paid_for_once(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, _ = make()
+    answering(office, monkeypatch, ("x-1", "Alice"), ("x-1", "Alice"))
+    with pytest.raises(AnswerRefusedError):
+        office.calls.ask(7, question(), refuse)
+    office.calls.ask(7, question(), text_of)
+    assert office.ledger.spent(7) == 100
+    assert office.meter.read() == Reading(Decimal(100), 0)
+
+
+def test_a_forged_key_of_seen_answers_is_replaced(make: Make) -> None:
+    office, provider = make()
+    office.redis.set(f"answers:{SCAN}", "forged")
+    office.calls.ask(7, question(), text_of)
+    assert provider.calls == 1
+    assert office.redis.type(f"answers:{SCAN}") == b"hash"

@@ -46,6 +46,7 @@ from worker.llm.refill import take_back_planned
 from worker.llm.refusals import CallFailedError
 from worker.llm.reply import CostSource, LlmRecord, Reply, Usage
 from worker.llm.retries import Backoff, Rest
+from worker.llm.seen_answers import SeenAnswers, was_paid_before
 from worker.metrics.events import metrics
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -75,6 +76,7 @@ class Desk:
         limits: calls and tokens a minute, over all machines.
         backoff: how often and when a call is made again.
         learned: what its calls turned out to cost beyond the known price.
+        seen: which question each answer belonged to.
         breaker: keeps all workers from a model that does not answer.
         rest: that the provider has asked for.
     """
@@ -86,6 +88,7 @@ class Desk:
     limits: RateLimits
     backoff: Backoff
     learned: LearnedCosts
+    seen: SeenAnswers
     breaker: Breaker
     rest: Rest = field(default_factory=Rest)
 
@@ -243,12 +246,30 @@ class PaidCalls:
             with suppress(RedisError):
                 self._desk.breaker.leave(call.attempt)
             raise
+        if self._is_repeated(call, raw):
+            self._withdraw(call)
+            raise CallFailedError(
+                f"{call.provider} repeats its answer to another question (id {raw.response_id}), so nothing was "
+                "booked; switch off the cache of LEAFMARK_LLM_BASE_URL"
+            )
         if holds_words(raw):
             self._provider_works()
             return self._settled(call, raw, estimate)
         # Billed, and no answer: the provider's failure and not the page's.
         self._ledger.reject(self._settled(call, raw, estimate))
         raise CallFailedError(f"{call.provider} billed a call and gave no answer", may_have_been_billed=True)
+
+    def _is_repeated(self, call: Call, raw: RawAnswer) -> bool:
+        """Whether an answer belonged to another question before. Where the broker cannot say, it is a new one."""
+        with suppress(RedisError):
+            return self._desk.seen.is_repeated(self._scan_id, call.request_sha256, raw.body)
+        return False
+
+    def _was_paid_before(self, call: Call, raw: RawAnswer) -> bool:
+        """Whether the same answer was paid for, for this page. Where storage cannot say, it is a new one."""
+        with suppress(OSError):
+            return was_paid_before(self._ledger.answered(call.page), raw.body)
+        return False
 
     def _provider_works(self) -> None:
         # The answer is safe; a breaker that stays as it was lets a trial through after its pause.
@@ -449,7 +470,10 @@ class PaidCalls:
         """
         usage = usage_of(raw)
         reported = self._desk.prices.believed(self._desk.model, reported_cost(raw))
-        if usage is None and reported is None:
+        if self._was_paid_before(call, raw):
+            # The id says that it is the same call again, which is billed once.
+            cost, source = Decimal(0), CostSource.PROVIDER
+        elif usage is None and reported is None:
             # Billed for all we know, and nobody says how much: what was reserved stands for it.
             cost, source = Decimal(call.most_micro), CostSource.ESTIMATED
         else:
