@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageOps, TiffImagePlugin
 
 from checkpointing.errors import PageError, StorageError, UnknownNameError
 from worker.sources.base import PageImage
-from worker.sources.images import ImageSource, inspect_image
+from worker.sources.images import ImageFacts, ImageSource, inspect_image
 
 BLACK, WHITE, RED = (0, 0, 0), (255, 255, 255), (255, 0, 0)
 
@@ -271,3 +271,17 @@ def test_a_file_that_the_storage_stops_delivering_is_not_called_damaged(
         monkeypatch.setattr(f"worker.sources.{module}.open_regular_file", lambda *_: Failing())
     with pytest.raises(StorageError, match="input/output error"):
         page_of(path)
+
+
+@pytest.mark.parametrize("ending", [b"", b"\xff", bytes(50)])
+def test_a_jpeg_that_lacks_only_its_end_marker_is_whole(tmp_path: Path, ending: bytes) -> None:
+    path = save(tmp_path / "a.jpg", marked(size=(200, 100)))
+    whole = page_of(path).image
+    path.write_bytes(path.read_bytes()[:-2] + ending)
+    assert page_of(path).image.tobytes() == whole.tobytes()
+
+
+def test_of_an_animated_png_the_first_picture_is_the_page(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png", marked(), save_all=True, append_images=[Image.new("RGB", (60, 40))])
+    assert inspect_image(path) == ImageFacts(1)
+    assert luminance(page_of(path), (50, 35)) > 245

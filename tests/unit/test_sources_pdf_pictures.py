@@ -198,3 +198,39 @@ def test_a_page_that_is_drawn_with_its_picture_shows_the_picture(path: Path) -> 
     page = page_of(path, picture_pdf(picture_object(*FORMS["fax, Group 4"])), dpi=144)
     assert isinstance(page.image, Image.Image)
     assert min(page.image.convert("L").crop((0, 0, 500, 400)).getextrema()) == 0  # type: ignore[type-var]  # of one band
+
+
+BITONAL_MASK = b"/ColorSpace/DeviceGray/BitsPerComponent 1"
+
+
+@pytest.mark.parametrize(
+    ("dictionary", "data"),
+    [
+        (BITONAL_MASK + b"/Filter/JBIG2Decode", b"\x55" * 300),
+        (BITONAL_MASK + b"/Filter/FlateDecode", b"\x00\x00"),
+        (b"/ColorSpace/DeviceGray/BitsPerComponent 8/Filter/FlateDecode", b"\x55" * 300),
+    ],
+)
+def test_a_soft_mask_that_is_broken_and_hides_the_picture_damages_its_page(
+    path: Path, dictionary: bytes, data: bytes
+) -> None:
+    picture = picture_object(GREY_JPEG + b"/SMask 7 0 R", FORMS["JPEG"][1])
+    damage = damage_of(path, picture_pdf(picture, picture_object(dictionary, data)))
+    assert "a picture that covers 95% of it is damaged: its mask hides all of it" in damage
+
+
+def test_a_soft_mask_that_shows_the_picture_or_a_layer_of_one_colour_that_it_hides_are_no_damage(
+    path: Path,
+) -> None:
+    size = WIDTH // 8 * HEIGHT
+    shows = picture_object(BITONAL_MASK, b"\xff" * size)
+    assert damage_of(path, picture_pdf(picture_object(GREY_JPEG + b"/SMask 7 0 R", FORMS["JPEG"][1]), shows)) == ""
+    hides = picture_object(BITONAL_MASK, bytes(size))
+    layer = picture_object(GREY_JPEG + b"/SMask 7 0 R", jpeg_of(Image.new("L", (WIDTH, HEIGHT), 10)))
+    assert damage_of(path, picture_pdf(layer, hides)) == ""
+
+
+def test_a_picture_that_lacks_its_last_rows_is_whole(path: Path) -> None:
+    """Some writers count a row or two more than they write."""
+    dictionary, data = FORMS["Flate"]
+    assert damage_of(path, picture_pdf(picture_object(dictionary, data, (WIDTH, HEIGHT + 3)))) == ""

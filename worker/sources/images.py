@@ -40,6 +40,7 @@ from worker.sources.checks import (
     why_shape_is_unreadable,
 )
 from worker.sources.pixels import to_rgb_or_grey
+from worker.sources.streams import JPEG_END, jpeg_is_whole
 from worker.sources.tiff import begin_with, walk_tiff
 
 Image.MAX_IMAGE_PIXELS = None
@@ -47,6 +48,7 @@ Image.MAX_IMAGE_PIXELS = None
 _FORMATS = ("PNG", "JPEG", "TIFF", "JPEG2000", "WEBP")
 _UNKNOWN = "it is no image, or its pixels or its compression are of a kind that is not supported"
 _CONVERT = "convert it to 8-bit grey or RGB, or scan it again, and use `producer replace-page`"
+_JPEG_START = b"\xff\xd8"
 _UNCOMPRESSED = 1
 _SEPARATE_PLANES = 2
 _MOST_BYTES_IN_MEMORY = 256_000_000
@@ -184,8 +186,7 @@ def _decode_page(file: BinaryIO, index: int, pages: int, max_pixels: int) -> Pag
     if tiff is None:
         if index:
             raise ValueError(f"it has no frame {index + 1}")
-        file.seek(0)
-        return _decode(file, max_pixels)
+        return _decode_whole(file, max_pixels)
     frame = tiff.frame_of(index, pages)
     try:
         return _decode(begin_with(file, frame), max_pixels)
@@ -218,6 +219,22 @@ def _decode(file: BinaryIO, max_pixels: int) -> PageImage:
     if dpi is not None:
         dpi *= math.sqrt(page.width * page.height / scanned_pixels)
     return PageImage(page, dpi, why_shape_is_unreadable(*page.size))
+
+
+def _decode_whole(file: BinaryIO, max_pixels: int) -> PageImage:
+    """Decode a file of one page. Pillow refuses a JPEG that lacks only its end marker; here it is whole."""
+    file.seek(0)
+    try:
+        return _decode(file, max_pixels)
+    except OSError:
+        file.seek(0)
+        if file.read(len(_JPEG_START)) != _JPEG_START or file.seek(0, os.SEEK_END) > _MOST_BYTES_IN_MEMORY:
+            raise
+        file.seek(0)
+        data = file.read()
+        if not jpeg_is_whole(data):
+            raise
+        return _decode(BytesIO(data.rstrip(b"\xff") + JPEG_END), max_pixels)
 
 
 def _check_strips(image: Image.Image) -> None:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from ctypes import c_char, c_ulong
 from dataclasses import dataclass
+from typing import cast
 
 import pypdfium2
 from PIL.Image import Image
@@ -44,6 +45,8 @@ _COMPONENTS = {
     FPDF_COLORSPACE_DEVICECMYK: {4},
 }
 _ANY_COMPONENTS = {1, 2, 3, 4, 5, 6, 7, 8}
+# Of grey: that of print on paper is larger.
+_CONTRAST = 128
 # Bits of a sample, by the bits of a pixel that pdfium draws.
 _GREY_BITS = 8
 _DEPTHS = {1: {1}, _GREY_BITS: {1, 2, 4, 8}}
@@ -140,8 +143,26 @@ def why_not_whole(picture: Picture) -> str:
     last = filters[-1] if filters else ""
     # Its memory is given back where the last reference to it ends: within the caller's hold of the lock.
     drawn = pypdfium2.PdfBitmap.from_raw(bitmap)
-    whole = last in _ALL_OR_NOTHING or _is_whole(last, drawn, picture)
-    return "" if whole else "its data are cut off"
+    if last not in _ALL_OR_NOTHING and not _is_whole(last, drawn, picture):
+        return "its data are cut off"
+    return "its mask hides all of it" if _is_hidden(picture.shown, drawn) else ""
+
+
+def _is_hidden(shown: pypdfium2.PdfImage, drawn: pypdfium2.PdfBitmap) -> bool:
+    """Whether the mask of a picture lets nothing of it be seen, though there is something to see.
+
+    pdfium takes a soft mask that it cannot decode for one that hides everything, and does not tell which pictures
+    have one. The picture of a layer in which nothing is to be seen (a blank page) is of about one colour.
+    """
+    bitmap = FPDFImageObj_GetRenderedBitmap(shown.pdf, shown.page, shown)
+    if not bitmap:
+        return False
+    rendered: Image = pypdfium2.PdfBitmap.from_raw(bitmap).to_pil()
+    if "A" not in rendered.getbands() or rendered.getchannel("A").getextrema() != (0, 0):
+        return False
+    picture: Image = drawn.to_pil()
+    darkest, lightest = cast("tuple[int, int]", picture.convert("L").getextrema())
+    return lightest - darkest >= _CONTRAST
 
 
 def _is_whole(last: str, drawn: pypdfium2.PdfBitmap, picture: Picture) -> bool:
@@ -174,7 +195,7 @@ def _has_all_rows(found: int, drawn: pypdfium2.PdfBitmap, picture: Picture) -> b
     depths = _DEPTHS.get(metadata.bits_per_pixel, _DEEP)
     bits = {count * depth for count in components for depth in depths}
     sizes = {math.ceil(picture.width * each / 8) * picture.height for each in bits}
-    if found >= max(sizes):
+    if found >= max(sizes) * (1 - _TOLERATED):
         return True
     if not any(size * (1 - _TOLERATED) <= found <= size * (1 + _TOLERATED) for size in sizes):
         return False

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageChops, UnidentifiedImageError
 
-_END_OF_IMAGE = b"\xff\xd9"
+JPEG_END = b"\xff\xd9"
 # Two ways to go on that no decoder takes for the same picture, and no marker.
 _CONTINUATIONS = (bytes(256), b"\x55" * 256)
 # So much of a picture may be missing at its end: writers lose a last row, or the last bytes of the file.
@@ -85,7 +85,7 @@ def _decode_jpeg(data: bytes, reduction: int = 1) -> Image.Image:
 
 def _goes_on_alike(data: bytes) -> bool:
     try:
-        first, second = (_decode_jpeg(data + more + _END_OF_IMAGE) for more in _CONTINUATIONS)
+        first, second = (_decode_jpeg(data + more + JPEG_END) for more in _CONTINUATIONS)
     except OSError:
         return False
     return _same_but_the_end(first, second)
