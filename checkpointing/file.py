@@ -96,6 +96,15 @@ class CheckpointFile:
                 return _copy(seen.checkpoint)
         return self._read_anew()
 
+    def is_of_this_version(self) -> bool:
+        """Whether there is a checkpoint, and of this version: an older one may not know all outputs that count.
+
+        Raises:
+            CheckpointError, OSError: as `read`.
+        """
+        self.read()
+        return self._seen is not None and self._older is None
+
     def read_or_salvage(self) -> tuple[Checkpoint, str | None]:
         """As `read`; of a file that cannot be used, what can still be read of it. Changes nothing.
 
@@ -249,6 +258,7 @@ class CheckpointFile:
         self._older = None
 
     def _parse(self, raw: bytes) -> Checkpoint:
+        self._older = None
         with contextlib.suppress(ValidationError, RecursionError):
             checkpoint = Checkpoint.model_validate_json(raw)
             names = (checkpoint.version, checkpoint.scan_id, checkpoint.stage)

@@ -4,11 +4,13 @@ Work may be under way meanwhile. So whatever looks wrong is looked at again, by 
 while nobody changes it; and an output that waits to be merged into the checkpoint is given the time for that.
 """
 
+import contextlib
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from checkpointing.errors import CheckpointError
 from checkpointing.file import CheckpointFile
 from checkpointing.models import PageRecord, Status
 from checkpointing.outputs import OutputFolder, Problem, Verdict
@@ -19,11 +21,13 @@ from producer.folder import foreign_names, leftovers
 from producer.progress import Counting, Step, uncounted
 from producer.snapshot import kept_still, take_snapshot, version_of
 from producer.stale import Why, cost_of_refresh, find_stale, name_recipes
+from worker.stages.base import Assembles
 from worker.workshop import Workshop
 
 # How long a coordinator may take to merge what is on storage already, its pause included.
 MERGE_SECONDS = 15.0
 _POLL_SECONDS = 0.1
+_NOT_NAMED_YET = frozenset({Kind.UNNAMED, Kind.NO_HASH, Kind.CHECKPOINT_MISSING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ def check_stage(
     outputs = workshop.outputs(scan_id, stage)
     try:
         check = _StageCheck(outputs, workshop.checkpoint_file(scan_id, stage), total_pages, only)
+        check.foreign = _foreign(workshop, scan_id, stage)
+        check.expects = _before_takeover(workshop, scan_id, stage)
         report = check.run(counting)
         records = check.records_without(report.findings)
         stale = find_stale(workshop, scan_id, stage, records)
@@ -84,6 +90,24 @@ def check_stage(
         raise storage_error(error, outputs.path) from error
 
 
+def _foreign(workshop: Workshop, scan_id: str, stage: str) -> list[str]:
+    """Names in a stage's folder that nobody can account for; another program's own files stay where they are."""
+    if workshop.scan(scan_id).is_taken_over(workshop.metadata(scan_id)):
+        return []
+    maker = workshop.stage(stage)
+    assembled = maker.assembled_name if isinstance(maker, Assembles) else None
+    return foreign_names(workshop.outputs(scan_id, stage), assembled)
+
+
+def _before_takeover(workshop: Workshop, scan_id: str, stage: str) -> frozenset[Kind]:
+    """What is as it should be in a book of another program until the stage is enqueued for the first time."""
+    file = workshop.checkpoint_file(scan_id, stage)
+    with contextlib.suppress(CheckpointError):
+        if workshop.scan(scan_id).is_taken_over(workshop.metadata(scan_id)) and not file.is_of_this_version():
+            return _NOT_NAMED_YET
+    return frozenset()
+
+
 class _StageCheck:
     def __init__(
         self, outputs: OutputFolder, file: CheckpointFile, total_pages: int, only: frozenset[int] | None
@@ -92,6 +116,8 @@ class _StageCheck:
         self._file = file
         self._total_pages = total_pages
         self._only = only
+        self.foreign: list[str] = []
+        self.expects: frozenset[Kind] = frozenset()
         self._take_snapshot()
         self._present = outputs.pages()
         if not self._now.usable:
@@ -108,7 +134,8 @@ class _StageCheck:
         if found:
             found = self._look_again(found)
         findings = [*self._of_checkpoint(), *found.values(), *self._of_folder(temps)]
-        return StageReport(self._file.stage, len(pages), findings, self._pending)
+        differences = [finding for finding in findings if finding.kind not in self.expects]
+        return StageReport(self._file.stage, len(pages), differences, self._pending)
 
     def records_without(self, findings: Iterable[Finding]) -> dict[int, PageRecord]:
         """The evidence for the complete pages that are not damaged."""
@@ -209,7 +236,7 @@ class _StageCheck:
         # Looked at twice, because a temp file exists for a moment before its writer has locked it.
         for path in sorted(temps & self._leftovers()):
             yield self._finding(Kind.LEFTOVER, f"a crash left the unfinished file {path}")
-        for name in foreign_names(self._outputs):
+        for name in self.foreign:
             yield self._finding(Kind.FOREIGN, f"{self._outputs.path / name} is not a file of Leafmark")
 
     def _leftovers(self) -> set[Path]:

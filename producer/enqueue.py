@@ -28,6 +28,7 @@ from worker.logs import note_for_scan
 from worker.preflight import check_broker
 from worker.provenance import made_from_of
 from worker.scan import ScanMetadata
+from worker.stages.correction import CorrectionStage
 from worker.workshop import Workshop
 
 
@@ -174,6 +175,7 @@ def _open_stage(
     # Before the comparison: an output that a waiting completion names must not look like a stranger.
     merged = coordinator.merge_into(checkpoint)
     outputs.remove_orphans()
+    _take_in_reviews(workshop, metadata, outputs)
     if not request.resume:
         _do_again(workshop, checkpoint, outputs, wanted)
     checkpoint.release(request.release | _no_longer_given_up(workshop, checkpoint))
@@ -202,6 +204,16 @@ def _open_stage(
     if merged:
         coordinator.inbox.remove(merged)
     return _describe(request, wanted, checkpoint, findings, aside.name if aside else None, stale)
+
+
+def _take_in_reviews(workshop: Workshop, metadata: ScanMetadata, outputs: OutputFolder) -> None:
+    """Pages that another program had corrected and put aside for a person count with its other corrections."""
+    scan = workshop.scan(metadata.scan_id)
+    if outputs.path.name != CorrectionStage.output_dir or not scan.is_taken_over(metadata):
+        return
+    from producer.moving_in import take_in_reviews  # noqa: PLC0415  # few scans need it
+
+    take_in_reviews(scan, metadata.total_pages)
 
 
 def _do_again(workshop: Workshop, checkpoint: Checkpoint, outputs: OutputFolder, pages: list[int]) -> None:

@@ -21,9 +21,16 @@ def leftovers(folder: Path, prefix: str = _TEMP_OF_PAGE) -> set[Path]:
     return {folder / name for name in temps if not _has_writer(folder / name)}
 
 
-def foreign_names(outputs: OutputFolder) -> list[str]:
-    """What Leafmark did not put there, sorted."""
+def foreign_names(outputs: OutputFolder, assembled: str | None = None) -> list[str]:
+    """What Leafmark did not put there, sorted.
+
+    Args:
+        outputs: the folder.
+        assembled: name of the one file that the stage makes of all its pages; None where it makes none.
+    """
     ours = {outputs.path_of(page).name for page in outputs.pages()}
+    if assembled is not None:
+        ours |= {assembled, f"{assembled}.before-leafmark"}
     return sorted(
         name
         for name in _names(outputs.path)

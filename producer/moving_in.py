@@ -12,16 +12,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from checkpointing.atomic import write_durably
+from checkpointing.atomic import make_folder, write_durably
 from checkpointing.errors import InputError, in_one_line
 from checkpointing.models import now
+from checkpointing.outputs import OutputFolder, OutputSchema
 from checkpointing.regular_files import read_regular
 from checkpointing.storage_errors import storage_error
 from producer.examine import FoundFile, examine, found_image, identity, natural_key
 from producer.file_hash import sha256_of
+from producer.folder import SET_ASIDE
 from worker.scan import RECORD_BESIDE, ScanFolder, ScanMetadata, ScanSource, SourceFile
 from worker.sources.formats import is_pdf_name
+from worker.stages.correction import CorrectedPage, CorrectionStage
 
+_REVIEWS = "needs_review"
 _PAGE_IMAGE = re.compile(r"page_(\d{4,})\.png")
 
 
@@ -55,11 +59,41 @@ def take_in(scan: ScanFolder) -> ScanMetadata:
         source=ScanSource(kind=kind, name=files[0].name if len(files) == 1 else "source", files=files),
         sha256=identity(kind, hashes),
         created_at=now(),
+        taken_over=True,
     )
     path = scan.path / RECORD_BESIDE if scan.metadata_path.exists() else scan.metadata_path
     with contextlib.suppress(OSError):
         write_durably(path, metadata.model_dump_json(indent=2).encode() + b"\n", json.loads)
+        take_in_reviews(scan, metadata.total_pages)
     return metadata
+
+
+def take_in_reviews(scan: ScanFolder, total_pages: int) -> list[int]:
+    """Copy corrected pages that Scanshelf was not sure of from `needs_review/` into `corrected/`.
+
+    They were paid for, and say themselves that they need a review: the stage `fix` sees to that. A page that has a
+    valid output there is left alone, and one that Leafmark has set aside does not come back.
+
+    Returns:
+        The pages that were copied.
+
+    Raises:
+        OSError: the storage failed; the rest is copied the next time.
+    """
+    schema = OutputSchema.of(CorrectedPage, CorrectionStage.version)
+    reviews = OutputFolder(scan.path / _REVIEWS, schema)
+    outputs = OutputFolder(scan.path / CorrectionStage.output_dir, schema)
+    taken = []
+    for page in sorted(page for page in reviews.pages() if page <= total_pages):
+        aside = outputs.path / SET_ASIDE / outputs.path_of(page).name
+        if aside.exists() or outputs.check(page).valid or not reviews.check(page).valid:
+            continue
+        # What stands there does not count; a copy of it stays.
+        outputs.set_aside(page)
+        make_folder(outputs.path)
+        write_durably(outputs.path_of(page), read_regular(reviews.path_of(page)), schema.parse)
+        taken.append(page)
+    return taken
 
 
 def _said_by(scan: ScanFolder) -> dict[str, Any]:

@@ -197,6 +197,7 @@ class ScanMetadata(_Record):
             ingested, before any decryption. For images it is the hash over the files' hashes in page order:
             the same pictures in the same order are the same book, whatever the files are called.
         created_at: when the scan was ingested.
+        taken_over: whether another program made the folder; its files stay beside.
     """
 
     scan_id: str
@@ -205,6 +206,7 @@ class ScanMetadata(_Record):
     source: ScanSource
     sha256: Sha256
     created_at: AwareDatetime
+    taken_over: bool = False
 
     @model_validator(mode="after")
     def _pages_add_up(self) -> Self:
@@ -254,6 +256,11 @@ class ScanFolder:
         """Where `read_metadata` reads: `metadata.json`, or `leafmark.json` beside one of another program."""
         beside = self.path / RECORD_BESIDE
         return beside if beside.is_file() else self.metadata_path
+
+    def is_taken_over(self, metadata: ScanMetadata) -> bool:
+        """Whether another program made the folder: what Leafmark did not put there may be that program's."""
+        kept = self.path / "checkpoints"
+        return metadata.taken_over or self.record_path.name == RECORD_BESIDE or any(kept.glob("*.json.version-*"))
 
     @property
     def logs_dir(self) -> Path:

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, replace
 
-from pydantic import ValidationError
-
 from checkpointing.models import Checkpoint
 from checkpointing.outputs import OutputFolder, Problem
 from checkpointing.regular_files import read_regular
@@ -58,10 +56,11 @@ def _look(begun: Begun, page: int) -> Read:
         verdict = begun.outputs.check(page, record)
         if not verdict.valid and verdict.problem is not Problem.CHANGED:
             return Read(State.DAMAGED, problem=verdict.detail)
-        output = begun.stage.schema.model_validate_json(read_regular(begun.outputs.path_of(page)))
+        # As a model and in today's form, also of a page that another program wrote.
+        output: PageOutput = begun.outputs.schema.parse(read_regular(begun.outputs.path_of(page)))
     except OSError as error:
         return Read(State.DAMAGED, problem=f"cannot be read: {error.strerror or error}")
-    except ValidationError:
+    except ValueError:
         # Checked a moment ago, and somebody has written it anew.
         return Read(State.DAMAGED, problem="it changed while it was read")
     if not verdict.valid:

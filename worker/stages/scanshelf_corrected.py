@@ -8,11 +8,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from worker.stages.doubled_words import doubled_words
 from worker.stages.edits import UNANNOUNCED_CONFIDENCE, EditKind
 from worker.stages.scanshelf import Page, Region, region_id
 
 LEAST_CONFIDENCE = 0.8
 """Of Scanshelf's verification; below it, it set the page aside for a person."""
+
+DOUBLED_WORDS = "doubled_words"
 
 _MARK = re.compile(r"\[(?:CORRECTED:(\d+)|FIXED:[A-Z0-9-]+)\]")
 _REVISED = {"body", "header", "caption", "footnote"}
@@ -45,13 +48,15 @@ def corrected_page(data: dict[str, Any]) -> dict[str, Any]:
     skipped = done.get("skipped") is True
     if not skipped and not done.get("model"):
         raise ValueError("llm_processing names no model")
-    reasons = [] if skipped else list(_reasons(done))
     asked = [region for region in page.regions if region.type in _REVISED]
-    reasons = reasons if asked else []
+    said = list(_reasons(done)) if asked and not skipped else []
+    doubled: dict[str, str] = {}
     errors = dict(_errors(catalog.get("errors")))
     regions, edits = [], []
     for order, region in enumerate(page.in_reading_order, start=1):
         text, original, found = _unmarked(region, errors)
+        if not skipped and region.type in _REVISED and (twice := doubled_words(text)):
+            doubled[region_id(region.id)] = _quoted(twice)
         modern = region.modern(order)
         del modern["confidence"]
         is_image = region.type == "image"
@@ -60,7 +65,7 @@ def corrected_page(data: dict[str, Any]) -> dict[str, Any]:
                 **modern,
                 "text": "" if is_image else text,
                 "original_text": "" if is_image else original,
-                "needs_review": bool(reasons) and region.type in _REVISED,
+                "needs_review": region_id(region.id) in doubled or (bool(said) and region.type in _REVISED),
             }
         )
         edits.extend(found)
@@ -68,11 +73,18 @@ def corrected_page(data: dict[str, Any]) -> dict[str, Any]:
         "page_number": page.page_number,
         "regions": regions,
         "edits": edits,
-        "needs_review": bool(reasons),
-        "reasons": reasons,
+        "needs_review": bool(said or doubled),
+        "reasons": [*said, *(f"doubled words in {region}: {words}" for region, words in doubled.items())],
         "skipped": skipped,
         "llm": None,
+        "doubtful": [{"kind": DOUBLED_WORDS, "message": f"doubled words: {', '.join(doubled.values())}"}]
+        if doubled
+        else [],
     }
+
+
+def _quoted(words: Iterable[str]) -> str:
+    return ", ".join(f"'{each}'" for each in words)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

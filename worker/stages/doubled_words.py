@@ -1,0 +1,36 @@
+"""Words that a text has twice in a row: "could not not go". Some a book means to repeat: "had had"."""
+
+import re
+
+_RIGHT_IN = {
+    "en": (
+        "had that her his you it is do on in so very no ha ho he hee hi far long many much more less never again "
+        "now well there bye tut hush knock tick tock ding dong chop quick please yes aye hear row home who what"
+    ),
+    "de": "der die das sie wer den dem es ach ja nein sehr",
+    "fr": "nous vous très non oui",
+    "nl": "dat die zij",
+    "it": "piano poco quasi",
+}
+_RIGHT = frozenset(word for words in _RIGHT_IN.values() for word in words.split())
+"""Said twice on purpose, or where two clauses meet: "what it is is", "gave her her book"."""
+_APOSTROPHES = "'\N{RIGHT SINGLE QUOTATION MARK}"
+_TWICE = re.compile(
+    rf"(?<![\w{_APOSTROPHES}-])([^\W\d_]{{2,}}(?:[{_APOSTROPHES}][^\W\d_]+)?)\s+\1(?![\w{_APOSTROPHES}-])",
+    re.IGNORECASE,
+)
+
+
+def doubled_words(text: str) -> tuple[str, ...]:
+    """Return the words that stand twice in a row, as they stand, in order and once each.
+
+    What a book may well repeat is left out: words of a short list, words with capitals ("Walla Walla", "Hurrah
+    Hurrah"), words that are followed by a mark before they come again, single letters and numbers.
+    """
+    found = (match for match in _TWICE.finditer(text) if _is_wrong(match))
+    return tuple(dict.fromkeys(" ".join(match[0].split()) for match in found))
+
+
+def _is_wrong(match: re.Match[str]) -> bool:
+    again = match[0].split()[-1]
+    return again.islower() and again not in _RIGHT
