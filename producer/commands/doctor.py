@@ -6,6 +6,7 @@ import typer
 from rich.text import Text
 
 from checkpointing.errors import DoctorError
+from checkpointing.plurals import counted
 from producer import completion
 from producer.commands.options import AsJson
 from producer.config import origins_in_force
@@ -15,7 +16,7 @@ from producer.opened import opened
 from worker.settings import load_settings
 from worker.workshop import Workshop
 
-_STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
+_STYLES = {Level.NOTE: "cyan", Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
 
 
 def doctor_command(
@@ -25,14 +26,17 @@ def doctor_command(
             metavar="AREA,…", help=f"Look at these only: {', '.join(Area)}.", autocompletion=completion.areas
         ),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as problems.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Warnings count as problems, and nothing may be missing.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say only what counts against the exit code.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Look whether storage, Redis, workers, models and settings are as they should be. It mends nothing.
 
-    Each check is a line: ok, warning or problem, and what to do. Exit code 12 where there are problems. Workers are
-    asked who they are, whether their settings are ours, and whether they see a file that was written here just now.
+    Each check is a line: ok, note, warning or problem, and what to do. Exit code 12 where there are problems.
+    Workers are asked who they are, whether their settings are ours, and whether they see a file that was written
+    here just now.
 
     Example: `producer doctor --only storage,redis --quiet`
     """
@@ -47,7 +51,7 @@ def doctor_command(
     opened.callback(workshop.close)
     counts = {Level.PROBLEM, Level.WARNING} if strict else {Level.PROBLEM}
     checks: list[Check] = []
-    for check in examine(workshop, app, origins_in_force(), areas):
+    for check in examine(workshop, app, origins_in_force(), areas, strict=strict):
         checks.append(check)
         if not as_json and (not quiet or check.level in counts):
             results.print(Text(check.line(), style=_STYLES[check.level] if check.level is not Level.OK else ""))
@@ -79,4 +83,6 @@ def _insist_on_none(checks: list[Check], *, strict: bool) -> None:
     """
     problems, warnings = count(checks, Level.PROBLEM), count(checks, Level.WARNING)
     if problems or (strict and warnings):
-        raise DoctorError(f"{problems} problems and {warnings} warnings; each line says what to do")
+        raise DoctorError(
+            f"{counted(problems, 'problem')} and {counted(warnings, 'warning')}; each line says what to do"
+        )

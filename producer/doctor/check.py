@@ -14,6 +14,8 @@ class Level(StrEnum):
     """How bad it is."""
 
     OK = "ok"
+    NOTE = "note"
+    """It is missing, and nothing that was set or enqueued here needs it."""
     WARNING = "warning"
     """It works, and will not at all times or everywhere."""
     PROBLEM = "problem"
@@ -90,6 +92,7 @@ def checks_json(checks: Sequence[Check]) -> dict[str, Any]:
     return {
         "problems": count(checks, Level.PROBLEM),
         "warnings": count(checks, Level.WARNING),
+        "notes": count(checks, Level.NOTE),
         "checks": [check.as_json() for check in checks],
     }
 

@@ -1,6 +1,7 @@
 """The whole examination: one area after the other, so that trouble in one explains that in the next."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,20 +12,32 @@ from producer.doctor.leftovers import examine_leftovers
 from producer.doctor.models import examine_models
 from producer.doctor.own_settings import examine_settings
 from producer.doctor.redis_keys import examine_keys
-from producer.doctor.storage import examine_storage
+from producer.doctor.storage import can_be_made, examine_storage
 from producer.doctor.workers import examine_workers
-from worker.origins import Origins
+from worker.origins import Origins, Source
 from worker.workshop import Workshop
 
+_MISSING = {
+    Area.STORAGE: "`producer run` and `producer ingest` make it",
+    Area.REDIS: "`producer run` brings its own; `producer enqueue` and `producer worker` need one",
+    Area.WORKERS: "`producer run` starts its own",
+}
 
-def examine(workshop: Workshop, app: Any, origins: Origins, only: Collection[Area] = ()) -> Iterator[Check]:
+
+def examine(
+    workshop: Workshop, app: Any, origins: Origins, only: Collection[Area] = (), *, strict: bool = False
+) -> Iterator[Check]:
     """Look at everything, or at some areas only. Nothing is mended; probe files are deleted again.
+
+    On a machine where neither Redis nor the storage root was set and no page waits, what is missing of them is a
+    note: `producer run` needs none of it.
 
     Args:
         workshop: the deployment.
         app: its Celery application.
         origins: where the settings come from.
         only: the areas to look at; none: all of them.
+        strict: whether this is to be a deployment, whatever is set and waits: nothing is a note then.
     """
     areas: dict[Area, Callable[[], Iterator[Check]]] = {
         Area.SETTINGS: partial(examine_settings, origins),
@@ -35,9 +48,31 @@ def examine(workshop: Workshop, app: Any, origins: Origins, only: Collection[Are
         Area.ENGINES: partial(examine_engines, workshop.settings),
         Area.MODELS: partial(examine_models, workshop.settings),
     }
+    optional = () if strict else tuple(_optional_areas(workshop, origins))
     for area, look in areas.items():
         if not only or area in only:
-            yield from look()
+            yield from _as_notes(look()) if area in optional else look()
+
+
+def _optional_areas(workshop: Workshop, origins: Origins) -> Iterator[Area]:
+    """The areas in which something may be missing: a person has neither set them nor enqueued a page."""
+    if origins.of("storage_root").source is Source.DEFAULT and can_be_made(workshop.root):
+        yield Area.STORAGE
+    if origins.of("redis_url").source is Source.DEFAULT and not _pages_are_asked_for(workshop):
+        yield from (Area.REDIS, Area.WORKERS)
+
+
+def _pages_are_asked_for(workshop: Workshop) -> bool:
+    try:
+        return bool(workshop.open_stages.all())
+    except OSError:
+        # The storage is in trouble, which its own area tells. Here nothing may be taken for unneeded.
+        return True
+
+
+def _as_notes(checks: Iterable[Check]) -> Iterator[Check]:
+    for check in checks:
+        yield replace(check, level=Level.NOTE, then=_MISSING[check.area]) if check.level is Level.PROBLEM else check
 
 
 def _examine_redis(workshop: Workshop) -> Iterator[Check]:

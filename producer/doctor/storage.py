@@ -64,6 +64,14 @@ def _examine(root: Path) -> Iterator[Check]:
             probe.unlink(missing_ok=True)
 
 
+def can_be_made(root: Path) -> bool:
+    """Whether a storage root is not there and the first command that saves a page can make it."""
+    if root.exists() or root.is_symlink():
+        return False
+    above = next(folder for folder in root.absolute().parents if folder.exists())
+    return above.is_dir() and os.access(above, os.W_OK | os.X_OK)
+
+
 def check_room(root: Path) -> Iterator[Check]:
     """How much room is left, and for how many files."""
     found = os.statvfs(root)

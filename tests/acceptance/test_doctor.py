@@ -60,4 +60,4 @@ def test_the_doctor_finds_workers_and_whether_they_see_the_same_folder(
     (line,) = shown.stdout.splitlines()
     assert line.startswith("problem  workers: nobody works")
     assert line.endswith("start one: producer worker")
-    assert shown.stderr == "producer: 1 problems and 0 warnings; each line says what to do\n"
+    assert shown.stderr == "producer: 1 problem and 0 warnings; each line says what to do\n"

@@ -1,0 +1,88 @@
+"""`producer doctor` where nothing was set up: what `producer run` brings by itself is no problem there."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from producer.doctor.check import Area, Check, Level
+from producer.doctor.examine import examine
+from worker.app import make_app
+from worker.origins import Origins
+from worker.settings import ENV_PREFIX, Settings
+from worker.workshop import Workshop
+
+AREAS = [Area.STORAGE, Area.REDIS, Area.WORKERS]
+NOTHING_SET = Origins({}, (), ENV_PREFIX)
+
+
+def is_set(name: str) -> Origins:
+    return Origins({name: f"{ENV_PREFIX}{name.upper()}"}, (), ENV_PREFIX)
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Iterator[Workshop]:
+    """Of a machine without a storage root and without a Redis."""
+    settings = Settings(storage_root=tmp_path / "Documents" / "book_scans", redis_url="redis://127.0.0.1:1/0")
+    made = Workshop(settings, make_app(settings))
+    yield made
+    made.close()
+
+
+def levels(workshop: Workshop, origins: Origins, *, strict: bool = False) -> dict[Area, Level]:
+    """The worst of each area."""
+    order = list(Level)
+    found: dict[Area, Level] = {}
+    for check in examine(workshop, make_app(workshop.settings), origins, AREAS, strict=strict):
+        found[check.area] = max(found.get(check.area, Level.OK), check.level, key=order.index)
+    return found
+
+
+def checks(workshop: Workshop) -> list[Check]:
+    return list(examine(workshop, make_app(workshop.settings), NOTHING_SET, AREAS))
+
+
+def test_a_machine_where_nothing_was_set_has_notes_and_no_problem(workshop: Workshop) -> None:
+    assert levels(workshop, NOTHING_SET) == dict.fromkeys(AREAS, Level.NOTE)
+    assert all("`producer run`" in check.then for check in checks(workshop))
+    assert not workshop.root.exists()
+
+
+def test_after_a_run_that_ended_redis_and_workers_are_not_missed(workshop: Workshop) -> None:
+    workshop.root.mkdir(parents=True)
+    found = levels(workshop, NOTHING_SET)
+    assert (found[Area.REDIS], found[Area.WORKERS]) == (Level.NOTE, Level.NOTE)
+
+
+def test_pages_that_wait_make_a_missing_redis_a_problem(workshop: Workshop) -> None:
+    workshop.root.mkdir(parents=True)
+    workshop.open_stages.add("a-book", "ocr")
+    found = levels(workshop, NOTHING_SET)
+    assert (found[Area.REDIS], found[Area.WORKERS]) == (Level.PROBLEM, Level.PROBLEM)
+
+
+def test_a_redis_that_was_set_and_does_not_answer_is_a_problem(workshop: Workshop) -> None:
+    found = levels(workshop, is_set("redis_url"))
+    assert found == {Area.STORAGE: Level.NOTE, Area.REDIS: Level.PROBLEM, Area.WORKERS: Level.PROBLEM}
+
+
+def test_a_storage_root_that_was_set_and_is_not_there_is_a_problem(workshop: Workshop) -> None:
+    assert levels(workshop, is_set("storage_root"))[Area.STORAGE] is Level.PROBLEM
+
+
+def test_strict_makes_whatever_is_missing_a_problem(workshop: Workshop) -> None:
+    assert levels(workshop, NOTHING_SET, strict=True) == dict.fromkeys(AREAS, Level.PROBLEM)
+
+
+@pytest.mark.parametrize("what", ["file", "dangling link", "file above"])
+def test_a_storage_root_that_cannot_be_made_is_a_problem(workshop: Workshop, what: str) -> None:
+    above = workshop.root.parent
+    if what == "file above":
+        above.write_bytes(b"")
+    else:
+        above.mkdir()
+        if what == "file":
+            workshop.root.write_bytes(b"")
+        else:
+            workshop.root.symlink_to(above / "not mounted")
+    assert levels(workshop, NOTHING_SET)[Area.STORAGE] is Level.PROBLEM
