@@ -600,6 +600,16 @@ def test_a_worker_killed_before_its_call_was_sent_leaves_nothing_that_blocks_the
     assert office.reserved() == 0
 
 
+def test_a_worker_killed_while_it_loads_what_its_first_call_needs_has_noted_none(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, _ = make()
+    monkeypatch.setattr(office.desk.client, "prepare", kill)
+    with pytest.raises(KilledError):
+        office.calls.ask(7, question(), text_of)
+    assert [*office.ledger.path.rglob("*.json")] == []
+
+
 def test_whoever_takes_up_a_page_takes_back_the_call_that_its_last_worker_did_not_send(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

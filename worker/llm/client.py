@@ -138,6 +138,10 @@ class ModelClient:
         self._start_afresh()
         os.register_at_fork(after_in_child=self._start_afresh)
 
+    def prepare(self) -> None:
+        """Load what a call needs, before it is noted as asked: a worker that dies meanwhile has sent nothing."""
+        _ = self._connected().chat.completions
+
     def send(self, model: str, prompt: Prompt[Answer]) -> RawAnswer:
         """Ask a model once.
 

@@ -198,6 +198,7 @@ class PaidCalls:
         """Make the call, again where the provider failed, until there is an answer."""
         failures = 0
         estimate = self._estimate(prompt)
+        self._desk.client.prepare()
         while True:
             self._wait_for_turn(prompt)
             booked = self._booked(page, estimate, question, still_ours)
