@@ -5,13 +5,12 @@ stdout is for results, stderr for progress and logs. Exit codes are those of `ch
 
 import sys
 import traceback
-from pathlib import Path
 from typing import NoReturn
 
 import typer
 
 from checkpointing.errors import BrokerError, LeafmarkError, in_one_line
-from producer.command_group import MARKUP, LazyGroup, Listed
+from producer.command_group import MARKUP, LazyGroup, Listed, program_name
 from producer.commands.main import main_options
 from producer.opened import opened
 from worker.broker_errors import broker_errors, describe_broker_error
@@ -84,19 +83,14 @@ def main() -> None:
     try:
         app(arguments)
     except LeafmarkError as error:
-        _give_up(f"{_name()}: {error}", error.exit_code, debug=debug)
+        _give_up(f"{program_name()}: {error}", error.exit_code, debug=debug)
     except broker_errors() as error:
-        _give_up(f"{_name()}: {describe_broker_error(error)}", BrokerError.exit_code, debug=debug)
+        _give_up(f"{program_name()}: {describe_broker_error(error)}", BrokerError.exit_code, debug=debug)
     except Exception as error:  # noqa: BLE001  # whatever nobody foresaw is said in one line as well
-        what = f"{_name()}: unexpected error, please report it: {type(error).__name__}: {error} (see --debug)"
-        _give_up(what, LeafmarkError.exit_code, debug=debug)
+        what = f"unexpected error, please report it: {type(error).__name__}: {error} (see --debug)"
+        _give_up(f"{program_name()}: {what}", LeafmarkError.exit_code, debug=debug)
     finally:
         opened.close()
-
-
-def _name() -> str:
-    """The command as it was typed: there are two names for it."""
-    return "leafmark" if Path(sys.argv[0]).name == "leafmark" else "producer"
 
 
 def _give_up(message: str, exit_code: int, *, debug: bool) -> NoReturn:

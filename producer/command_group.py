@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, NoReturn
 
@@ -19,6 +20,11 @@ from worker.suggestions import closest
 MARKUP: Literal["markdown"] = "markdown"
 # Typer raises it, and exports only the errors that are made of it.
 _UsageError: Any = typer.BadParameter.__bases__[0]
+
+
+def program_name() -> str:
+    """Return the name that the program was started by: it has two."""
+    return "leafmark" if Path(sys.argv[0]).name == "leafmark" else "producer"
 
 
 class Listed(NamedTuple):

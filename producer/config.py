@@ -67,6 +67,11 @@ def set_by_option(pair: str) -> None:
     _by_option.add(name)
 
 
+def set_by_options() -> list[str]:
+    """Return the names of the settings that were given on the command line, sorted."""
+    return sorted(_by_option)
+
+
 def origins_in_force() -> Origins:
     """Where the settings of this process come from.
 

@@ -1,7 +1,6 @@
 """`producer run`."""
 
 import os
-import shlex
 import time
 from decimal import Decimal
 from typing import Annotated
@@ -29,6 +28,7 @@ from producer.commands.options import (
     Through,
     Title,
 )
+from producer.commands.repeat import command_again
 from producer.commands.waiting import INTERRUPTED, follow_plans, insist_on_success
 from producer.config import set_by_option
 from producer.console import notes, print_json, results
@@ -47,6 +47,7 @@ from worker.workshop import Workshop
 
 
 def run_command(
+    context: typer.Context,
     sources: Annotated[
         list[str],
         typer.Argument(
@@ -85,7 +86,9 @@ def run_command(
             set_by_option(f"{name}={value}")
     settings = load_settings()
     requests: list[Request] = []
-    again = f"producer run {shlex.join(sources)}" + (f" --through {through}" if through else "")
+    scan_ids: list[str] = []
+    # What the scan keeps need not be said again; nor a password, which a terminal is asked for.
+    kept = {"password"}
     only = frozenset[int]() if pages is None else parse_pages(pages)
     check_names(sources, scan_id, title)
     password = given_password(password)
@@ -97,10 +100,13 @@ def run_command(
                 insist_on_means(workshop, name, allow_unpriced=allow_unpriced)
             books = [look_at_scan_or_source(workshop, source, password) for source in sources]
             _check_new(workshop, books, stage, only)
-            for found_id in _scan_ids(workshop, books, scan_id, title):
+            scan_ids += _scan_ids(workshop, books, scan_id, title)
+            kept |= {"scan_id", "title"}
+            for found_id in scan_ids:
                 first = Request(found_id, stage, only=only, allow_unpriced=allow_unpriced)
                 requests += requests_through(workshop, first, through)
                 set_budget(workshop, found_id, None if budget is None else Decimal(str(budget)))
+            kept.add("budget")
             plans = [plan(workshop, request) for request in requests]
             if all(found.status is Status.COMPLETED and not found.remaining for found in plans):
                 checkpoints = [_checkpoint(workshop, request) for request in requests]
@@ -113,6 +119,7 @@ def run_command(
             with only_run(settings.root):
                 checkpoints = _run(settings, requests, workers, as_json=as_json)
     except KeyboardInterrupt:
+        again = command_again(context, scan_ids or sources, kept)
         notes.print(f"Stopped{_how_far(settings, requests)}. To go on: {again}")
         raise typer.Exit(INTERRUPTED) from None
     insist_on_success(checkpoints, strict=strict)

@@ -6,6 +6,7 @@ import typer
 
 from checkpointing.errors import DoubtfulPagesError, StageFailedError, StagePausedError
 from checkpointing.models import Checkpoint, Status
+from producer.commands.repeat import watch_again
 from producer.console import notes
 from producer.doubts import doubt_lines
 from producer.follow import PlainLines, follow
@@ -40,7 +41,7 @@ def wait_for(workshop: Workshop, plans: list[Plan], *, strict: bool = False) -> 
             on_poll = bool if has_screen(notes) else StallWatch(workshop.count_workers, notes).look
             checkpoints = follow_plans(workshop, plans, on_poll, GOES_ON)
     except KeyboardInterrupt:
-        again = f"producer enqueue {plans[0].scan_id} --stage {plans[0].stage} --through {plans[-1].stage} --wait"
+        again = watch_again(plans, strict=strict)
         notes.print(f"Stopped watching; the workers go on. To watch again: {again}")
         raise typer.Exit(INTERRUPTED) from None
     for checkpoint in checkpoints:

@@ -146,9 +146,8 @@ def test_an_interrupted_run_says_how_to_go_on_and_the_next_one_does(machine: Dep
         outputs = machine.outputs(SCAN)
         assert set(outputs) == machine.completed(SCAN)
         assert len(kept) + 2 <= len(outputs) < PAGES
-        assert (
-            f"Stopped: {len(outputs)} of {PAGES} pages complete. To go on: producer run {slips}" in machine.logs()
-        )
+        again = f"To go on: producer run {SCAN} --workers 1\n"
+        assert f"Stopped: {len(outputs)} of {PAGES} pages complete. {again}" in machine.logs()
         assert {page: outputs[page] for page in kept} == kept
         if kept:
             assert f"Resuming: {len(kept)} of {PAGES} pages complete" in machine.logs()
@@ -214,7 +213,7 @@ def test_whichever_is_killed_the_others_end_by_themselves(machine: Deployment, s
     machine.wait(lambda: not _running(machine), GONE_SECONDS, "the end of everything that was started")
     _insist_that_nothing_runs(machine, url)
     if victim == "/bin/sh":
-        assert f"To go on: producer run {slips}" in machine.logs()
+        assert f"To go on: producer run {SCAN} --workers 1" in machine.logs()
     if victim == "-m producer.backstage":
         assert "producer: the workers of this run were killed by signal 9" in machine.logs()
 

@@ -1,0 +1,78 @@
+"""The command lines that a command prints for its user to paste: how to go on, how to watch again."""
+
+import os
+import shlex
+from collections.abc import Collection, Iterator, Sequence
+
+import typer
+
+from producer.command_group import program_name
+from producer.config import set_by_options
+from producer.pages import runs
+from producer.request import Plan
+from worker.origins import masked
+from worker.settings import ENV_PREFIX
+
+_FIRST_STAGE = "ocr"
+
+
+def command_again(context: typer.Context, arguments: Sequence[str], drop: Collection[str] = ()) -> str:
+    """Return a command line that does the same again, quoted for a shell.
+
+    Args:
+        context: of the command, with the options that it was given.
+        arguments: of the command, in place of those that it was given.
+        drop: names of options that are not needed any more.
+    """
+    options: list[str] = []
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        is_option = parameter.param_type_name == "option"
+        if is_option and parameter.name not in drop and source is not None and source.name == "COMMANDLINE":
+            options += _option(parameter.opts, context.params[parameter.name or ""])
+    # Behind `--`, where one could be taken for an option.
+    protected = any(argument.startswith("-") for argument in arguments)
+    words = [*options, "--", *arguments] if protected else [*arguments, *options]
+    settings = (context.parent.params.get("settings") if context.parent else None) or []
+    return _line(dict(pair.partition("=")[::2] for pair in settings), [str(context.info_name), *words])
+
+
+def watch_again(plans: Sequence[Plan], *, strict: bool) -> str:
+    """Return a command line that watches plans again until they are done, and changes nothing, quoted for a shell.
+
+    Args:
+        plans: in pipeline order, all of one scan.
+        strict: whether doubtful pages are an error.
+    """
+    first, last = plans[0], plans[-1]
+    words = ["enqueue", first.scan_id]
+    if first.stage != _FIRST_STAGE:
+        words += ["--stage", first.stage]
+    if last.stage != first.stage:
+        words += ["--through", last.stage]
+    if len(first.wanted) != first.total_pages:
+        words += ["--pages", ",".join(f"{a}-{b}" if a != b else f"{a}" for a, b in runs(first.wanted))]
+    words += ["--wait", *(["--strict"] if strict else [])]
+    return _line({name: os.environ[f"{ENV_PREFIX}{name.upper()}"] for name in set_by_options()}, words)
+
+
+def _line(settings: dict[str, str], words: Sequence[str]) -> str:
+    """The command line; on a second line what it leaves out, for secrets are not shown."""
+    secret = [name for name, value in settings.items() if masked(_plain(name), value) != value]
+    pairs = [f"{name}={value}" for name, value in settings.items() if name not in secret]
+    shown = [word for pair in pairs for word in ("--set", pair)]
+    note = f"\nAdd what is not shown here: {' '.join(f'--set {name}=...' for name in secret)}" if secret else ""
+    return f"{shlex.join([program_name(), *shown, *words])}{note}"
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().removeprefix(ENV_PREFIX.lower())
+
+
+def _option(names: Sequence[str], value: object) -> Iterator[str]:
+    name = max(names, key=len)
+    values = value if isinstance(value, list | tuple) else [value]
+    for each in values:
+        yield name
+        if each is not True:
+            yield str(each)
