@@ -20,9 +20,11 @@ from typing import IO
 
 from checkpointing.locks import file_lock
 from checkpointing.regular_files import append_to_regular
+from worker.llm.local_servers import is_local
 from worker.open_stages import OWN_FOLDER
 from worker.python_children import child_environment, python_command
 from worker.registry import STAGES, stage_asks_model
+from worker.settings import load_settings
 
 _POLL_SECONDS = 0.5
 _MOST_RESTARTS = 5
@@ -30,6 +32,8 @@ _MOST_RESTARTS = 5
 GRACE_SECONDS = 25.0
 # Calls of a model in flight at once.
 ASKING_THREADS = 64
+# A server on one's own machine takes a few calls at once; the pages of the others would only seem to be in hand.
+_LOCAL_ASKING_THREADS = 8
 
 
 def worker_log(root: Path) -> Path:
@@ -110,6 +114,10 @@ def serve(root: Path, processes: int, asking: Sequence[str] = ()) -> int:
     """
     from producer.embedded import embedded_broker  # noqa: PLC0415  # slow to import; only this process needs it
 
+    # What is wrong with settings the workers say.
+    provider = load_settings(warn=bool).provider
+    threads = _LOCAL_ASKING_THREADS if is_local(provider) else ASKING_THREADS
+
     stopping, wake = os.pipe()
     signal.signal(signal.SIGTERM, lambda *_: os.write(wake, b"."))
     own = root / OWN_FOLDER
@@ -121,7 +129,7 @@ def serve(root: Path, processes: int, asking: Sequence[str] = ()) -> int:
         _tell(broker.url)
         workers: list[Worker] = []
         try:
-            workers.extend(Worker(broker.url, options, log) for options in _crew(processes, asking))
+            workers.extend(Worker(broker.url, options, log) for options in _crew(processes, asking, threads))
             while not select.select([sys.stdin, stopping], [], [], _POLL_SECONDS)[0]:
                 broker.keep_alive()
                 for worker in workers:
@@ -133,13 +141,13 @@ def serve(root: Path, processes: int, asking: Sequence[str] = ()) -> int:
     return 0
 
 
-def _crew(processes: int, asking: Sequence[str]) -> list[list[str]]:
+def _crew(processes: int, asking: Sequence[str], threads: int = ASKING_THREADS) -> list[list[str]]:
     """The options of each worker: one for what computes, and one for what waits for a model."""
     others = [name for name in STAGES if not stage_asks_model(name)]
     computing = ["--hostname=computing@%h", "--concurrency", str(processes)]
     if not asking:
         return [computing]
-    waiting = ["--hostname=asking@%h", "--pool=threads", "--concurrency", str(ASKING_THREADS)]
+    waiting = ["--hostname=asking@%h", "--pool=threads", "--concurrency", str(threads)]
     return [[*computing, "-Q", ",".join(others)], [*waiting, "-Q", ",".join(asking)]]
 
 

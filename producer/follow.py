@@ -89,8 +89,9 @@ class PlainLines:
 
     def show(self, checkpoint: Checkpoint) -> None:
         """Say it, unless something was said of this stage a moment ago."""
+        if self._shown is None or self._shown.summary() != checkpoint.summary():
+            self._news_at = time.monotonic()
         self._shown = checkpoint
-        self._news_at = time.monotonic()
         ended = not checkpoint.pending()
         label = f"{checkpoint.scan_id}/{checkpoint.stage}"
         if time.monotonic() < self._next.get(label, 0.0) and not ended:

@@ -3,12 +3,14 @@
 What the environment does not say may stand in a config file (`worker.config_file`); the rest has defaults.
 """
 
+import math
 import os
 import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -17,12 +19,18 @@ from checkpointing.errors import SettingsError
 from checkpointing.keys import Keys
 from checkpointing.manager import DEFAULT_STORAGE_ROOT
 from worker.config_file import ConfigFileSource
+from worker.llm.local_servers import is_local
 from worker.llm.prices import Price, PriceBook, parse_prices, prices_of_table
 from worker.origins import describe_faults, find_origins
 from worker.redis_url import check_redis_url
 from worker.sources.base import DEFAULT_DPI, DEFAULT_MAX_PIXELS
 
 ENV_PREFIX = "LEAFMARK_"
+_CALL_SECONDS = 120.0
+# A model on a machine without a graphics card writes a few tokens a second, and a page takes a thousand and more.
+_LOCAL_CALL_SECONDS = 1800.0
+# What a page may take beside one call: its turn, room in the budget, pauses after failures.
+_AROUND_A_CALL_SECONDS = 300
 
 
 class Settings(BaseSettings):
@@ -118,9 +126,15 @@ class Settings(BaseSettings):
     correction_vision: Annotated[
         bool, Field(description="Whether the page image goes along for correction; costs more.")
     ] = False
-    llm_seconds: Annotated[float, Field(description="How long one call of a model may take.", ge=1, le=3600)] = (
-        120.0
-    )
+    llm_seconds: Annotated[
+        float | None,
+        Field(
+            description="Seconds that one call of a model may take; none: 120, and 1800 for a server on this "
+            "machine or in a private network.",
+            ge=1,
+            le=43_200,
+        ),
+    ] = None
     llm_tries: Annotated[
         int, Field(description="How often a call is made again when the provider fails.", ge=0, le=100)
     ] = 5
@@ -198,7 +212,12 @@ class Settings(BaseSettings):
         return parse_prices(given) if isinstance(given, str) else given
 
     @field_validator(
-        "llm_requests_per_minute", "llm_tokens_per_minute", "budget_usd", "metrics_port", mode="before"
+        "llm_seconds",
+        "llm_requests_per_minute",
+        "llm_tokens_per_minute",
+        "budget_usd",
+        "metrics_port",
+        mode="before",
     )
     @classmethod
     def _empty_is_none(cls, given: object) -> object:
@@ -228,9 +247,32 @@ class Settings(BaseSettings):
         """What models cost: as set, or as listed."""
         return PriceBook(self.prices, self.llm_base_url)
 
+    @property
+    def provider(self) -> str:
+        """Host of the server of language models; empty where none is set."""
+        try:
+            return urlsplit(self.llm_base_url).hostname or ""
+        except ValueError:
+            # What is wrong with it is said by the client.
+            return ""
+
+    @property
+    def call_seconds(self) -> float:
+        """How long one call of a model may take."""
+        if self.llm_seconds is not None:
+            return self.llm_seconds
+        return _LOCAL_CALL_SECONDS if is_local(self.provider) else _CALL_SECONDS
+
     def soft_seconds(self, stage: str) -> int:
-        """When a page of a stage is told that it takes too long."""
-        return self.stage_seconds.get(stage, self.page_seconds)
+        """When a page of a stage is told that it takes too long.
+
+        Where nothing is set for the stage or for all, a page has the time that one call of its model may take.
+        """
+        if stage in self.stage_seconds:
+            return self.stage_seconds[stage]
+        if "page_seconds" in self.model_fields_set or not self.model(stage):
+            return self.page_seconds
+        return max(self.page_seconds, math.ceil(self.call_seconds) + _AROUND_A_CALL_SECONDS)
 
     def hard_seconds(self, stage: str) -> int:
         """When the process of a page that did not listen is ended."""
@@ -239,7 +281,10 @@ class Settings(BaseSettings):
     @property
     def longest_seconds(self) -> int:
         """The longest that a page of any stage may take."""
-        return max(self.hard_seconds(stage) for stage in ("", *self.stage_seconds, *self.stage_grace_seconds))
+        asking = [name.removesuffix("_model") for name in type(self).model_fields if name.endswith("_model")]
+        return max(
+            self.hard_seconds(stage) for stage in ("", *asking, *self.stage_seconds, *self.stage_grace_seconds)
+        )
 
     @property
     def root(self) -> Path:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from functools import cache, cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from checkpointing.budget import read_budget
 from checkpointing.errors import StorageError
@@ -143,7 +142,7 @@ class Workshop:
     @property
     def provider(self) -> str:
         """Host of the server of language models; empty where none is set."""
-        return urlsplit(self.settings.llm_base_url).hostname or ""
+        return self.settings.provider
 
     @cached_property
     def claims(self) -> Claims:
@@ -353,13 +352,14 @@ class Workshop:
 
     def _make_desk(self, model: str) -> Desk:
         from worker.llm.client import ModelClient
+        from worker.llm.local_servers import CallSlots, is_local
         from worker.llm.paid_calls import Desk
         from worker.llm.rate_limits import RateLimits
         from worker.llm.retries import Backoff
         from worker.llm.seen_answers import SeenAnswers
 
         settings = self.settings
-        client = ModelClient(settings.llm_base_url, settings.llm_api_key.get_secret_value(), settings.llm_seconds)
+        client = ModelClient(settings.llm_base_url, settings.llm_api_key.get_secret_value(), settings.call_seconds)
         limits = RateLimits(
             self.redis, self.keys.rates, settings.llm_requests_per_minute, settings.llm_tokens_per_minute
         )
@@ -373,12 +373,13 @@ class Workshop:
             self.learned_costs,
             SeenAnswers(self.redis, self.keys.answers()),
             self.breaker(model),
+            slots=CallSlots(is_bounded=is_local(self.provider)),
         )
 
     def _make_breaker(self, model: str) -> Breaker:
         from worker.llm.breaker import Breaker
 
-        trial_seconds = self.settings.llm_seconds + _TRIAL_GRACE_SECONDS
+        trial_seconds = self.settings.call_seconds + _TRIAL_GRACE_SECONDS
         return Breaker(self.redis, self.keys.breaker(self.provider, model), trial_seconds)
 
     def _make_stage(self, name: str) -> Stage:

@@ -300,6 +300,43 @@ def test_a_complaint_about_the_limit_of_tokens_makes_the_other_name_be_tried(
     assert asked(httpserver)[1]["max_completion_tokens"] == 500
 
 
+CONTEXT = "This model's maximum context length is 1024 tokens"
+
+
+@pytest.mark.parametrize(
+    ("complaint", "room"),
+    [
+        # vLLM.
+        (
+            f"'max_tokens' is too large: 500. {CONTEXT} and your request has 700 input tokens",
+            308,
+        ),
+        # vLLM before, and OpenAI's older models.
+        (
+            f"{CONTEXT}. However, you requested 1200 tokens (700 in the messages, 500 in the completion).",
+            308,
+        ),
+        # OpenAI.
+        ("max_tokens is too large: 500. This model supports at most 400 completion tokens.", 400),
+    ],
+)
+def test_an_answer_that_would_not_fit_into_the_context_is_asked_for_shorter(
+    httpserver: HTTPServer, client: ModelClient, complaint: str, room: int
+) -> None:
+    answers(httpserver, lambda body: (400, error(complaint)) if body["max_tokens"] > room else (200, completion()))
+    client.send("a-model", PROMPT)
+    assert [body["max_tokens"] for body in asked(httpserver)] == [500, room]
+    client.send("a-model", PROMPT)
+    assert asked(httpserver)[2]["max_tokens"] == 500, "another page may have more room"
+
+
+def test_a_page_that_leaves_no_room_for_an_answer_is_refused(httpserver: HTTPServer, client: ModelClient) -> None:
+    said = "maximum context length is 1024 tokens and your request has 1000 input tokens"
+    fails_with(httpserver, 400, error(said))
+    with pytest.raises(RequestRefusedError, match="maximum context length"):
+        client.send("a-model", PROMPT)
+
+
 def test_a_server_that_complains_of_every_form_and_answers_500_fails_for_now(
     httpserver: HTTPServer, client: ModelClient
 ) -> None:
@@ -642,6 +679,8 @@ def test_an_answer_that_does_not_come_in_time_may_have_been_billed() -> None:
         failed = failure_of(base_url, seconds=0.3)
         over.set()
     assert failed.may_have_been_billed
+    assert failed.is_timeout
+    assert str(failed) == "127.0.0.1 gave no answer within 0.3 s (LEAFMARK_LLM_SECONDS)"
 
 
 def test_a_server_that_keeps_the_line_open_with_blanks_is_given_up_in_time() -> None:
@@ -657,6 +696,7 @@ def test_a_server_that_keeps_the_line_open_with_blanks_is_given_up_in_time() -> 
         failed = failure_of(base_url, seconds=0.5)
         over.set()
     assert failed.may_have_been_billed
+    assert failed.is_timeout
 
 
 def test_a_server_that_is_not_there_was_never_asked() -> None:

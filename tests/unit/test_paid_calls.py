@@ -31,6 +31,7 @@ from worker.llm.errors import (
     ProviderRefusesError,
 )
 from worker.llm.learned_costs import Learned, LearnedCosts
+from worker.llm.local_servers import CallSlots
 from worker.llm.meter import Meter, Reading, Reserved
 from worker.llm.paid_calls import Desk, PaidCalls
 from worker.llm.prices import Price, PriceBook
@@ -330,6 +331,22 @@ def test_a_breaker_that_cannot_be_asked_lets_nothing_be_spent(make: Make, monkey
     assert provider.calls == 0
     assert office.states() == []
     assert office.reserved() == 0
+
+
+def test_a_page_waits_for_its_turn_at_a_server_that_takes_few_calls_at_once(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paid_calls, "_MOST_QUEUE_SECONDS", 0.01)
+    office, provider = make()
+    office.desk = replace(office.desk, slots=CallSlots(is_bounded=True))
+    with (
+        office.desk.slots.taken(1),
+        office.desk.slots.taken(1),
+        pytest.raises(ProviderError, match="is busy with other pages"),
+    ):
+        office.somebody().ask(7, question(), text_of)
+    assert provider.calls == 0
+    assert office.somebody().ask(7, question(), text_of)
 
 
 def test_a_provider_that_wants_to_be_left_alone_is(make: Make) -> None:

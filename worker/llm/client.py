@@ -8,6 +8,8 @@ costs nothing, and what the model does understand is remembered for the process:
   that is not refused; where `json_object` is refused as well, nothing. In all forms but the first the schema goes
   into the instructions, below a line `Answer schema: NAME`.
 - `temperature`; left out where it is refused, as models that reason do.
+- the longest answer, made as short as the server says that it has room for: vLLM refuses a question whose longest
+  answer would not fit into the model's context with it.
 - `max_tokens`, which vLLM, Ollama, LM Studio, llama.cpp and OpenRouter all understand. Some of these overlook
   `max_completion_tokens` without a word, and would answer without any limit. Where `max_tokens` is refused, as by
   OpenAI's newer models, the other is sent instead; to OpenAI's own server from the start.
@@ -39,6 +41,7 @@ from worker.llm.refusals import (
     no_answer,
     refusal,
     retry_after_seconds,
+    room_for_answer,
 )
 from worker.llm.schemas import object_format, schema_name, schema_text, strict_format
 
@@ -51,6 +54,8 @@ _CONNECTIONS = 256
 _CONNECT_SECONDS = 10.0
 # Far longer than any page; a server that sends more is broken.
 _MOST_BYTES = 64 * 1024 * 1024
+# A page's answer is hardly shorter; to ask for less is of no use.
+_LEAST_TOKENS = 256
 _OPENAI_HOST = "api.openai.com"
 _OPENROUTER_HOST = "openrouter.ai"
 
@@ -58,10 +63,16 @@ _OPENROUTER_HOST = "openrouter.ai"
 _NEVER_SENT = frozenset(
     {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "LocalProtocolError"}
 )
+# Failures by time running out, by the same name.
+_TOO_LATE = frozenset({"ReadTimeout", "WriteTimeout"})
+
+
+class _TooLateError(Exception):
+    """The response takes more time than it may."""
 
 
 class _TooLongError(Exception):
-    """The response takes more time or more bytes than it may."""
+    """The response has more bytes than it may."""
 
 
 class _AnswerForm(StrEnum):
@@ -152,10 +163,16 @@ class ModelClient:
         """
         dialect = self._dialects.get(model, self._first_dialect)
         tried = {dialect}
+        most_tokens = prompt.most_tokens
         while True:
             try:
-                raw = self._post(model, prompt, dialect)
+                raw = self._post(model, prompt, dialect, most_tokens)
             except NotUnderstoodError as refused:
+                room = room_for_answer(refused.words)
+                if room is not None and _LEAST_TOKENS <= room < most_tokens:
+                    # Of this page only; the next one may be shorter.
+                    most_tokens = room
+                    continue
                 untried = (other for other in dialect.others(refused.words) if other not in tried)
                 if (other := next(untried, None)) is None:
                     raise refused.otherwise from None
@@ -199,7 +216,7 @@ class ModelClient:
                 )
             return self._client
 
-    def _post(self, model: str, prompt: Prompt[Answer], dialect: _Dialect) -> RawAnswer:
+    def _post(self, model: str, prompt: Prompt[Answer], dialect: _Dialect, most_tokens: int) -> RawAnswer:
         import httpx2  # noqa: PLC0415
         from openai import APIConnectionError, APIStatusError, omit  # noqa: PLC0415
 
@@ -211,8 +228,8 @@ class ModelClient:
                 messages=_messages(prompt, schema_in_words=dialect.form is not _AnswerForm.SCHEMA),
                 response_format=_response_format(prompt, dialect.form) or omit,
                 temperature=prompt.temperature if dialect.temperature else omit,
-                max_tokens=omit if dialect.completion_tokens else prompt.most_tokens,
-                max_completion_tokens=prompt.most_tokens if dialect.completion_tokens else omit,
+                max_tokens=omit if dialect.completion_tokens else most_tokens,
+                max_completion_tokens=most_tokens if dialect.completion_tokens else omit,
                 extra_body={"usage": {"include": True}} if self._host == _OPENROUTER_HOST else None,
             ) as response:
                 body = _decoded(_within(response.iter_bytes(), started + self._timeout_seconds))
@@ -227,6 +244,8 @@ class ModelClient:
             raise self._status_failure(model, error) from None
         except APIConnectionError as error:
             raise self._connection_failure(error) from None
+        except (httpx2.TimeoutException, _TooLateError):
+            raise self._too_late() from None
         except (httpx2.HTTPError, OSError, _TooLongError) as error:
             raise CallFailedError(
                 f"the answer of {self._host} broke off ({type(error).__name__})", may_have_been_billed=True
@@ -259,7 +278,16 @@ class ModelClient:
         cause = type(error.__cause__).__name__
         if cause in _NEVER_SENT:
             return CallFailedError(f"{self._host} cannot be reached ({cause})")
+        if cause in _TOO_LATE:
+            return self._too_late()
         return CallFailedError(f"{self._host} gave no answer ({cause})", may_have_been_billed=True)
+
+    def _too_late(self) -> CallFailedError:
+        return CallFailedError(
+            f"{self._host} gave no answer within {self._timeout_seconds:g} s (LEAFMARK_LLM_SECONDS)",
+            may_have_been_billed=True,
+            is_timeout=True,
+        )
 
     def _status_failure(self, model: str, error: "APIStatusError") -> Exception:
         status, body = error.status_code, _decoded([error.response.content])
@@ -326,12 +354,15 @@ def _within(chunks: Iterable[bytes], deadline: float) -> Iterator[bytes]:
     """The chunks of a response, as long as they come in time.
 
     Raises:
-        _TooLongError: they do not, or there are too many.
+        _TooLateError: they do not.
+        _TooLongError: there are too many.
     """
     size = 0
     for chunk in chunks:
         size += len(chunk)
-        if time.monotonic() > deadline or size > _MOST_BYTES:
+        if time.monotonic() > deadline:
+            raise _TooLateError
+        if size > _MOST_BYTES:
             raise _TooLongError
         yield chunk
 

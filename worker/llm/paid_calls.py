@@ -10,8 +10,8 @@ makes sure that the page is still its own and that the ledger still has no answe
 
 import math
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeVar
@@ -37,6 +37,7 @@ from worker.llm.errors import (
 )
 from worker.llm.estimate import basis_of, likely_tokens_of, most_cost
 from worker.llm.learned_costs import Estimate, LearnedCosts, surprise_of
+from worker.llm.local_servers import CallSlots
 from worker.llm.meter import Meter, Reserved
 from worker.llm.prices import PriceBook
 from worker.llm.prompt import Prompt
@@ -56,6 +57,8 @@ Made = TypeVar("Made")
 # lets another page try.
 _MOST_WAIT_SECONDS = 15.0
 _LOOK_SECONDS = 0.25
+# How long a page waits for calls for other pages, where a server of one's own takes only a few at once.
+_MOST_QUEUE_SECONDS = 60.0
 # An answer that was paid for is worth waiting for a disk that is full.
 _STORAGE_PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 # Trials, at growing pauses, before a person is asked to look at an address where something else answers.
@@ -79,6 +82,7 @@ class Desk:
         seen: which question each answer belonged to.
         breaker: keeps all workers from a model that does not answer.
         rest: that the provider has asked for.
+        slots: how many calls this process makes at once.
     """
 
     client: ModelClient
@@ -91,6 +95,7 @@ class Desk:
     seen: SeenAnswers
     breaker: Breaker
     rest: Rest = field(default_factory=Rest)
+    slots: CallSlots = field(default_factory=lambda: CallSlots(is_bounded=False))
 
 
 class PaidCalls:
@@ -200,25 +205,39 @@ class PaidCalls:
         estimate = self._estimate(prompt)
         self._desk.client.prepare()
         while True:
-            self._wait_for_turn(prompt)
-            booked = self._booked(page, estimate, question, still_ours)
-            call = booked if _is_paid(booked) else self._cleared(booked, estimate, still_ours)
-            if call is None:
-                continue
-            if _is_paid(call):
-                return call
-            try:
-                return self._answered(call, prompt, estimate)
-            except CallFailedError as error:
-                failures += 1
-                in_all = self._note_failure(call, error)
-                pause = self._desk.backoff.pause_before(failures, error.retry_after_seconds)
-                log.warning("call failed", error=str(error), failures=failures, again_after=pause)
-                if pause is None:
-                    self._desk.rest.take(error.retry_after_seconds)
-                    self._insist_on_blameless_page(page, error, failures, in_all)
-                    raise
-                time.sleep(pause)
+            with self._slot():
+                self._wait_for_turn(prompt)
+                booked = self._booked(page, estimate, question, still_ours)
+                call = booked if _is_paid(booked) else self._cleared(booked, estimate, still_ours)
+                if call is None:
+                    continue
+                if _is_paid(call):
+                    return call
+                try:
+                    return self._answered(call, prompt, estimate)
+                except CallFailedError as error:
+                    failed = error
+            failures += 1
+            in_all = self._note_failure(call, failed)
+            pause = self._desk.backoff.pause_before(failures, failed.retry_after_seconds)
+            log.warning("call failed", error=str(failed), failures=failures, again_after=pause)
+            if pause is None:
+                self._desk.rest.take(failed.retry_after_seconds)
+                self._insist_on_blameless_page(page, failed, failures, in_all)
+                raise failed
+            time.sleep(pause)
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        """Be one of the calls that this process makes at once.
+
+        Raises:
+            ProviderError: so many are under way already, and take long.
+        """
+        with self._desk.slots.taken(_MOST_QUEUE_SECONDS) as is_free:
+            if not is_free:
+                raise ProviderError(f"{self._desk.provider} is busy with other pages, which take long")
+            yield
 
     def _answered(self, call: Call, prompt: Prompt[Answer], estimate: Estimate) -> Call:
         """Make a call that is noted as asked, and note what became of it.
@@ -233,6 +252,8 @@ class PaidCalls:
             raw = self._desk.client.send(self._desk.model, prompt)
         except CallFailedError as error:
             record_call(call, time.monotonic() - started, error)
+            if error.is_timeout:
+                self._desk.slots.note_timeout()
             if not error.may_have_been_billed:
                 self._withdraw(call)
             raise
@@ -254,6 +275,7 @@ class PaidCalls:
                 "booked; switch off the cache of LEAFMARK_LLM_BASE_URL"
             )
         if holds_words(raw):
+            self._desk.slots.note_answer(raw.seconds)
             self._provider_works()
             return self._settled(call, raw, estimate)
         # Billed, and no answer: the provider's failure and not the page's.

@@ -45,6 +45,12 @@ _COMPLAINT = re.compile(
     r"|unavailable|not implemented|can be specified|can handle|forbidden|deprecated|fail|cannot|too large"
 )
 _LONGEST_COMPLAINT = 4000
+# vLLM: "maximum context length is 4096 tokens and your request has 2778 input tokens"; older ones: "(2778 in the
+# messages, 8000 in the completion)". OpenAI: "This model supports at most 16384 completion tokens".
+_CONTEXT = re.compile(r"context (?:length|window|size)\D{0,20}?(?:is|of|:)\s*(\d{2,9})\b")
+_INPUT = re.compile(r"\b(\d{1,9}) (?:input tokens|prompt tokens|(?:tokens )?in the (?:messages|prompt|input))")
+_MOST_COMPLETION = re.compile(r"at most (\d{2,9}) (?:completion|output) tokens")
+_SPARE_TOKENS = 16
 _MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.DOTALL | re.IGNORECASE)
 _HTML = re.compile(r"\s*(?:<!--.*?-->\s*)*<(?:!doctype html|html|head|body)\b", re.DOTALL | re.IGNORECASE)
@@ -61,6 +67,7 @@ class CallFailedError(ProviderError):
         may_have_been_billed: whether the provider may have answered and charged although we got no answer.
         is_rate_limit: whether the provider works, and only wants fewer calls.
         is_foreign: whether what answered is hardly the API: a person may have to correct an address.
+        is_timeout: whether the call ran out of the time that it may take.
     """
 
     def __init__(
@@ -71,12 +78,14 @@ class CallFailedError(ProviderError):
         may_have_been_billed: bool = False,
         is_rate_limit: bool = False,
         is_foreign: bool = False,
+        is_timeout: bool = False,
     ) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
         self.may_have_been_billed = may_have_been_billed
         self.is_rate_limit = is_rate_limit
         self.is_foreign = is_foreign
+        self.is_timeout = is_timeout
 
 
 class RequestRefusedError(AnswerRefusedError):
@@ -182,6 +191,20 @@ def message_of(body: str) -> str:
 def is_html(body: str) -> bool:
     """Whether a body is a web page."""
     return _HTML.match(body) is not None
+
+
+def room_for_answer(words: str) -> int | None:
+    """How many tokens an answer may have at the most, by a refusal of a longer one; None where it does not say.
+
+    Args:
+        words: what the server says, in lower case.
+    """
+    if (most := _MOST_COMPLETION.search(words)) is not None:
+        return int(most[1])
+    context, asked = _CONTEXT.search(words), _INPUT.search(words)
+    if context is None or asked is None:
+        return None
+    return int(context[1]) - int(asked[1]) - _SPARE_TOKENS
 
 
 def _foreign_refusal(status: int, body: str, said: str, retry_after: float | None) -> Exception:
