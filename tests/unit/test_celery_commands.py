@@ -100,8 +100,5 @@ def test_both_names_are_the_same_command_and_errors_begin_with_the_name(
     assert capsys.readouterr().err.startswith(f"{name}: ")
 
 
-def test_the_package_names_its_pages_and_systems() -> None:
-    about = metadata("leafmark")
-    assert about.get_all("Project-URL")
-    classifiers = about.get_all("Classifier") or []
-    assert {"Operating System :: POSIX :: Linux", "Operating System :: MacOS"} <= set(classifiers)
+def test_the_package_names_its_pages() -> None:
+    assert metadata("leafmark").get_all("Project-URL")
