@@ -62,15 +62,21 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def make_folder(folder: Path) -> None:
-    """Create a folder and its parents, durably; fine when it is there already.
+def make_folder(folder: Path, within: Path | None = None) -> None:
+    """Create a folder, and those between it and `within`, durably; fine when it is there already.
+
+    Args:
+        folder: the folder to create.
+        within: the folder that must be there and is not created; default the parent. A worker that created what is
+            above a scan would write into the bare mount point of a share that is not mounted.
 
     Raises:
-        OSError: the storage failed, or something else has that name.
+        OSError: the storage failed, `within` is not there, or something else has that name.
     """
     if folder.is_dir():
         return
-    make_folder(folder.parent)
+    if within is not None and folder.parent != within:
+        make_folder(folder.parent, within)
     folder.mkdir(exist_ok=True)
     try:
         sync_folder(folder.parent)

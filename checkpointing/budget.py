@@ -32,6 +32,10 @@ def read_budget(scan_dir: Path) -> Decimal | None:
     try:
         return Budget.model_validate_json(read_regular(path)).budget_usd
     except FileNotFoundError:
+        if not scan_dir.is_dir():
+            raise StorageError(
+                f"{scan_dir} is not there, so nothing is spent; check that the storage is mounted"
+            ) from None
         return None
     except (OSError, ValidationError) as error:
         raise StorageError(f"{path} cannot be read, so nothing is spent; set it again with --budget") from error

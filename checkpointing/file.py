@@ -26,6 +26,7 @@ from checkpointing.money import add_usd
 from checkpointing.outputs import OutputFolder
 from checkpointing.regular_files import NotRegularFileError, open_regular_file, read_regular
 from checkpointing.resume import bring_in_line
+from checkpointing.storage_errors import StorageCheck, no_check
 
 LOCK_TIMEOUT_SECONDS = 60.0
 _OLDER_VERSIONS = {"1.0"}
@@ -70,9 +71,11 @@ class CheckpointFile:
         scan_dir: `<root>/<scan_id>`.
         stage: name of the stage.
         outputs: of the stage; a checkpoint that cannot be used is rebuilt from them.
+        check: called before anything is written; raises where the storage is not the right one.
     """
 
-    def __init__(self, scan_dir: Path, stage: str, outputs: OutputFolder) -> None:
+    def __init__(self, scan_dir: Path, stage: str, outputs: OutputFolder, check: StorageCheck = no_check) -> None:
+        self._check = check
         self.path = scan_dir / "checkpoints" / f"{stage}.json"
         self.scan_dir = scan_dir
         self.scan_id = scan_dir.name
@@ -144,6 +147,7 @@ class CheckpointFile:
             OSError: the storage failed; the file is as it was.
         """
         with self._alone_in_process(timeout):
+            self._check()
             make_folder(self.path.parent)
             with file_lock(self.path.with_suffix(".lock"), timeout):
                 checkpoint = self._current()
@@ -162,6 +166,7 @@ class CheckpointFile:
                 f"{self.path} was about to tell of ${checkpoint.total_cost_usd}, "
                 f"and says ${self._seen.checkpoint.total_cost_usd}; please report this"
             )
+        self._check()
         checkpoint.revision += 1
         checkpoint.updated_at = now()
         self._keep_older()

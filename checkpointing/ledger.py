@@ -36,6 +36,7 @@ from checkpointing.atomic import make_folder, sync_folder, write_durably
 from checkpointing.models import PageNumber, Sha256, now
 from checkpointing.money import MicroDollars, plain
 from checkpointing.regular_files import NotRegularFileError, read_regular
+from checkpointing.storage_errors import StorageCheck, no_check
 
 LEDGER_FOLDER = "ledger"
 _NAME = re.compile(r"(?P<attempt>[0-9a-f]{16,64})\.(?P<state>[a-z]+)\.(?P<amount>\d{1,15}(?:\.\d{1,12})?)\.json")
@@ -132,10 +133,13 @@ class Ledger:
     Args:
         scan_dir: `<root>/<scan_id>`.
         stage: name of the stage.
+        check: called before anything is written; raises where the storage is not the right one.
     """
 
-    def __init__(self, scan_dir: Path, stage: str) -> None:
+    def __init__(self, scan_dir: Path, stage: str, check: StorageCheck = no_check) -> None:
         self.path = scan_dir / LEDGER_FOLDER / stage
+        self._scan_dir = scan_dir
+        self._check = check
 
     def plan(self, call: Call) -> None:
         """Note durably that a call is to be made, once the budget has room for it.
@@ -143,7 +147,8 @@ class Ledger:
         Raises:
             OSError: the storage failed; the call must not be made.
         """
-        make_folder(self._folder(call.page))
+        self._check()
+        make_folder(self._folder(call.page), within=self._scan_dir)
         self._write(call, State.PLANNED, call.most_micro)
 
     def mark_asked(self, call: Call) -> bool:
@@ -353,6 +358,7 @@ class Ledger:
             return None
 
     def _write(self, call: Call, state: State, amount: Decimal | int) -> None:
+        self._check()
         path = self._path(call.page, call.attempt, state, amount)
         write_durably(path, call.model_dump_json().encode(), Call.model_validate_json)
 

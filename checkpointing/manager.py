@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from checkpointing.atomic import make_folder
 from checkpointing.errors import InputError, PageOutputError, UnknownNameError
 from checkpointing.file import CheckpointFile
 from checkpointing.models import PageRecord, Usd, cost_of, now
@@ -63,6 +64,7 @@ class CheckpointManager:
         scan_dir = self.storage_root / scan_id
         self.outputs = OutputFolder(scan_dir / (output_dir or stage), OutputSchema.of(schema, schema_version))
         self.file = CheckpointFile(scan_dir, stage, self.outputs)
+        make_folder(scan_dir, within=Path(scan_dir.anchor))
         self.file.remove_orphans()
         self.outputs.remove_orphans()
         with self.file.exclusive():

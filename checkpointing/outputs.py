@@ -22,6 +22,7 @@ from checkpointing.atomic import make_folder, remove_orphans, sync_folder, write
 from checkpointing.errors import PageOutputError, in_one_line
 from checkpointing.models import Doubt, PageRecord
 from checkpointing.regular_files import open_regular
+from checkpointing.storage_errors import StorageCheck, no_check
 
 _NAME = re.compile(r"page_(\d{4,})\.json")
 _SET_ASIDE = "set_aside"
@@ -150,9 +151,11 @@ class OutputFolder:
     Args:
         path: `<root>/<scan_id>/<output_dir>`; need not exist yet.
         schema: what makes an output valid.
+        check: called before anything is written; raises where the storage is not the right one.
     """
 
-    def __init__(self, path: Path, schema: OutputSchema) -> None:
+    def __init__(self, path: Path, schema: OutputSchema, check: StorageCheck = no_check) -> None:
+        self._check = check
         self.path = path
         self.schema = schema
         # A string: where 100,000 pages are looked at, a Path each would take longer than reading them.
@@ -228,6 +231,7 @@ class OutputFolder:
             ValueError: what was written does not match the schema; likewise.
         """
         data = output.model_dump_json().encode()
+        self._check()
         make_folder(self.path)
         write_durably(self.path_of(page), data, lambda raw: self._insist(page, raw))
         return hashlib.sha256(data).hexdigest()
@@ -240,8 +244,9 @@ class OutputFolder:
         Raises:
             OSError: the storage failed.
         """
+        self._check()
         aside = self.path / _SET_ASIDE
-        make_folder(aside)
+        make_folder(aside, within=self.path.parent)
         try:
             self.path_of(page).replace(aside / self.path_of(page).name)
         except FileNotFoundError:

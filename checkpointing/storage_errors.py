@@ -1,9 +1,13 @@
 """What a failed system call on the shared storage means, in words for a person."""
 
 import errno
+from collections.abc import Callable
 from pathlib import Path
 
 from checkpointing.errors import StorageError
+
+StorageCheck = Callable[[], object]
+"""Called before anything is written; raises where the storage is not the one that it should be."""
 
 _WORDS = {
     errno.ENOSPC: "no space left on the storage; free some and try again",
@@ -18,6 +22,10 @@ _WORDS = {
     errno.ENXIO: "it is not a regular file but a FIFO, a device or a socket; move it away",
     errno.EEXIST: "a file stands where a folder is needed; move it away",
 }
+
+
+def no_check() -> None:
+    """Return at once: for storage without a marker, such as that of a program that uses `checkpointing` alone."""
 
 
 def storage_error(exc: OSError, path: Path) -> StorageError:

@@ -57,7 +57,7 @@ def note_surprise(scan_dir: Path, stage: str, surprise: Surprise) -> None:
         OSError: the storage failed.
     """
     folder = _folder(scan_dir, stage)
-    make_folder(folder)
+    make_folder(folder, within=scan_dir)
     path = folder / f"{surprise.attempt}{_SUFFIX}"
     write_durably(path, surprise.model_dump_json().encode(), Surprise.model_validate_json)
 

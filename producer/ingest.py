@@ -24,6 +24,7 @@ from checkpointing.storage_errors import storage_error
 from producer.examine import FoundFile, FoundSource, examine, identity
 from producer.file_hash import sha256_of
 from producer.moving_in import take_in
+from worker.library import library_at
 from worker.open_stages import OWN_FOLDER
 from worker.scan import (
     ForeignScanError,
@@ -193,6 +194,7 @@ def _is_beside(scan: ScanFolder, sha256: str) -> bool:
 
 @contextlib.contextmanager
 def _staging(root: Path) -> Iterator[Path]:
+    library_at(root).make()
     area = root / OWN_FOLDER
     make_folder(area)
     _remove_abandoned(area)
@@ -213,7 +215,7 @@ def _remove_abandoned(area: Path) -> None:
 
 def _build(staged: ScanFolder, found: FoundSource, title: str, password: str | None) -> ScanMetadata:
     """Write the whole scan, durably, into the staging folder."""
-    make_folder(staged.source_dir)
+    make_folder(staged.source_dir, within=staged.root)
     files: list[SourceFile] = []
     hashes: list[str] = []
     for file in found.files:

@@ -16,6 +16,7 @@ import tests.fake_info  # noqa: F401  # a meter asks which server it is on
 from checkpointing.models import Checkpoint, Completion, FailedPage, now
 from tests.stages import StampStage, stamp
 from worker.app import make_app
+from worker.library import library_at
 from worker.messages import PageMessage
 from worker.open_stages import OpenStages
 from worker.process import Outcome, process_page
@@ -206,6 +207,7 @@ def make_shop(
     stage = StampStage()
     monkeypatch.setitem(STAGES, STAGE, lambda _settings: stage)
     root.mkdir()
+    library_at(root).make()
     chosen = Settings(storage_root=root, **settings)
     client = redis or FakeRedis()
     app = make_app(chosen)

@@ -83,7 +83,7 @@ def _check_before_start(sender: Any, **_: object) -> None:
     sender.loglevel = level_in_force(settings, sender.loglevel)
     queues = sender.app.amqp.queues
     try:
-        check_storage(settings)
+        waits_for = check_storage(settings)
         check_broker(settings)
         clear_keys(settings)
         tracing.check(settings)
@@ -93,6 +93,8 @@ def _check_before_start(sender: Any, **_: object) -> None:
         check_models(settings, queues.consume_from)
         check_engines(queues.consume_from)
         start_metrics(settings)
+        if waits_for:
+            sys.stderr.write(f"leafmark worker: waits: {waits_for}\n")
     except LeafmarkError as error:
         give_up(settings, str(error), error.exit_code)
     except Exception as error:  # noqa: BLE001  # Celery would log it and go on with a worker that was not checked

@@ -13,15 +13,23 @@ from pydantic import TypeAdapter, ValidationError
 from checkpointing.atomic import make_folder, remove_orphans, write_durably
 from checkpointing.models import PageRange
 from checkpointing.regular_files import read_regular
+from checkpointing.storage_errors import StorageCheck, no_check
 
 OWN_FOLDER = ".leafmark"
 _RANGES = TypeAdapter(list[PageRange])
 
 
 class OpenStages:
-    """The list of open stages of one storage root."""
+    """The list of open stages of one storage root.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: the storage root.
+        check: called before anything is written; raises where the storage is not the right one.
+    """
+
+    def __init__(self, root: Path, check: StorageCheck = no_check) -> None:
+        self._root = root
+        self._check = check
         self._folder = root / OWN_FOLDER / "open"
 
     def add(self, scan_id: str, stage: str, requested: Sequence[PageRange] = ()) -> None:
@@ -30,7 +38,8 @@ class OpenStages:
         Raises:
             OSError: the storage failed.
         """
-        make_folder(self._folder)
+        self._check()
+        make_folder(self._folder, within=self._root)
         remove_orphans(self._folder)
         write_durably(self._path(scan_id, stage), _RANGES.dump_json(list(requested)), _RANGES.validate_json)
 
@@ -51,6 +60,7 @@ class OpenStages:
         Raises:
             OSError: the storage failed.
         """
+        self._check()
         self._path(scan_id, stage).unlink(missing_ok=True)
 
     def all(self) -> list[tuple[str, str]]:

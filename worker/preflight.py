@@ -16,6 +16,7 @@ from checkpointing.errors import BrokerError, LeafmarkError, SettingsError, Stor
 from checkpointing.key_types import drop_wrong_types
 from checkpointing.locks import file_lock
 from checkpointing.storage_errors import storage_error
+from worker.library import NotALibraryError, library_at
 from worker.open_stages import OWN_FOLDER
 from worker.python_children import child_environment, python_command
 from worker.registry import STAGES, make_stage, missing_settings
@@ -29,8 +30,13 @@ _WAYS_OUT = (
 )
 
 
-def check_storage(settings: Settings) -> None:
+def check_storage(settings: Settings) -> str:
     """Insist that the storage root is there, can be written and can be locked.
+
+    Where it is not a library yet nothing is written: it may be the mount point of a share that is not mounted.
+
+    Returns:
+        Why the worker has to wait, in words; empty where it need not.
 
     Raises:
         StorageError: it is not.
@@ -40,6 +46,10 @@ def check_storage(settings: Settings) -> None:
         raise StorageError(
             f"the storage root {root} is not a folder; create it or mount it, or set LEAFMARK_STORAGE_ROOT"
         )
+    try:
+        library_at(root).check_to_write()
+    except NotALibraryError as error:
+        return str(error)
     probe = root / OWN_FOLDER / f"probe-{secrets.token_hex(4)}"
     try:
         make_folder(probe.parent)
@@ -50,6 +60,7 @@ def check_storage(settings: Settings) -> None:
     finally:
         with suppress(OSError):
             probe.unlink(missing_ok=True)
+    return ""
 
 
 def check_models(settings: Settings, stages: Iterable[str]) -> None:

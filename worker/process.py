@@ -170,14 +170,18 @@ class _Attempt:
         except ClaimLostError as error:
             return self._drop(str(error))
         except PageError as error:
+            # On a share that is gone every picture is missing.
+            self._workshop.library.check()
             raise _GiveUpError(error.kind, str(error)) from error
         except (OSError, StorageError, RedisError, ProviderError, StagePausedError, _NotReadyError):
             raise
         except PageOutputError as error:
+            self._workshop.library.check()
             if not ready(self._workshop, self._message.scan_id, self._message.stage, {self._page}):
                 raise _NotReadyError(str(error)) from error
             return self._try_again(UPSTREAM, str(error))
         except Exception as error:  # noqa: BLE001  # whatever a stage raises is that page's trouble, not ours
+            self._workshop.library.check()
             return self._try_again(*self._kind_and_message(error))
         seconds = round(time.monotonic() - started, 3)
         self._hand_over(self._completion(sha256, made_from.digest(), output.doubtful, seconds))

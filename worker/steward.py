@@ -87,6 +87,9 @@ class Steward:
                 raise
             # Whatever stood there is listed again by whoever hands over, and by `heal`.
             return True
+        if names:
+            # Otherwise each would say so, ten times a second.
+            self._workshop.library.check()
         for name in names:
             scan_id, stage = split_inbox_name(name.decode(errors="replace"))
             with self._one_does_not_stop_the_others(scan_id, stage):

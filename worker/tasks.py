@@ -8,7 +8,7 @@ import structlog
 from pydantic import ValidationError
 
 import worker.before_fork  # noqa: F401
-from checkpointing.errors import InputError, UnknownNameError, in_one_line
+from checkpointing.errors import InputError, StorageError, UnknownNameError, in_one_line
 from worker.celery import app, settings
 from worker.dispatch import PAGE_TASK
 from worker.messages import REFUSED, PageMessage
@@ -52,6 +52,10 @@ def process(task: Any, /, **arguments: object) -> str:
         outcome = process_page(workshop(), message, reasons.append)
     except (UnknownNameError, InputError) as error:
         return _refuse(str(error))
+    except StorageError as error:
+        log.warning("waits", error=str(error), **message.model_dump(include={"scan_id", "stage", "page"}))
+        reasons.append(str(error))
+        outcome = Outcome.WAITS
     if outcome is Outcome.WAITS:
         # The next page would fare no better just now, and its work would be lost as well.
         time.sleep(_BACK_OFF_SECONDS)

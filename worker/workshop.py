@@ -18,6 +18,7 @@ from checkpointing.ledger import Ledger
 from checkpointing.outputs import OutputFolder, OutputSchema
 from worker.assembly import assemble
 from worker.broker_errors import broker_calls
+from worker.library import library_at
 from worker.open_stages import OpenStages
 from worker.redis_url import socket_options_of
 from worker.registry import make_stage
@@ -107,7 +108,10 @@ class Workshop:
         self.settings = settings
         self.root = settings.root
         self.keys = settings.keys
-        self.open_stages = OpenStages(settings.root)
+        self.library = library_at(settings.root)
+        # Those that were read, so that one whose file vanishes does not count as none.
+        self._budgets: dict[str, Decimal] = {}
+        self.open_stages = OpenStages(settings.root, self.library.check_to_write)
         self.troubles = Troubles(settings.root)
         self._given_app = app
         self._given_redis = redis
@@ -160,10 +164,11 @@ class Workshop:
         """What a scan is.
 
         Raises:
-            StorageError: there is no storage root: a share that is not mounted is no unknown scan.
+            StorageError: the library is not there: a scan on a share that is not mounted is not unknown.
             UnknownNameError: there is no such scan.
             InputError: its metadata is broken.
         """
+        self.library.check()
         try:
             stat = self.scan(scan_id).record_path.stat()
         except OSError:
@@ -229,12 +234,12 @@ class Workshop:
         """Fill the meter of a scan from its ledgers, unless it is filled; returns whether that was done here.
 
         Raises:
-            OSError: the storage failed.
+            OSError, StorageError: the storage failed, or is not there.
             RedisError: the broker failed.
         """
         from worker.llm.refill import refill
 
-        return refill(self.scan(scan_id).path, self.meter(scan_id), self.learned_costs)
+        return refill(self.scan(scan_id).path, self.meter(scan_id), self.learned_costs, self.library.check)
 
     @cached_property
     def learned_costs(self) -> LearnedCosts:
@@ -249,7 +254,15 @@ class Workshop:
         Raises:
             StorageError: that cannot be read.
         """
+        self.library.check()
         own = read_budget(self.scan(scan_id).path)
+        if own is not None:
+            self._budgets[scan_id] = own
+        elif scan_id in self._budgets:
+            raise StorageError(
+                f"the budget of {scan_id} was ${self._budgets[scan_id]} and its file is gone, so nothing is spent; "
+                "set it again with --budget"
+            )
         return self.settings.budget_usd if own is None else own
 
     def spent_on(self, scan_id: str, stage_name: str, page: int) -> Decimal | None:
@@ -276,7 +289,7 @@ class Workshop:
 
     def ledger(self, scan_id: str, stage_name: str) -> Ledger:
         """What a stage of a scan has paid for."""
-        return Ledger(self.scan(scan_id).path, stage_name)
+        return Ledger(self.scan(scan_id).path, stage_name, self.library.check_to_write)
 
     def queue(self, scan_id: str, stage_name: str) -> PageQueue:
         """The queue of a stage, as one scan sees it."""
@@ -324,8 +337,6 @@ class Workshop:
         return len(tasks)
 
     def _read_metadata(self, scan_id: str, _version: object = None) -> ScanMetadata:
-        if not self.root.exists():
-            raise StorageError(f"there is no folder {self.root}; mount it, or set LEAFMARK_STORAGE_ROOT")
         scan = self.scan(scan_id)
         try:
             return scan.read_metadata()
@@ -337,7 +348,9 @@ class Workshop:
     def _make_outputs(self, scan_id: str, stage_name: str) -> OutputFolder:
         stage = self.stage(stage_name)
         return OutputFolder(
-            self.scan(scan_id).path / stage.output_dir, OutputSchema.of(stage.schema, stage.version)
+            self.scan(scan_id).path / stage.output_dir,
+            OutputSchema.of(stage.schema, stage.version),
+            self.library.check_to_write,
         )
 
     def _make_inbox(self, scan_id: str, stage_name: str) -> Inbox:
@@ -386,4 +399,5 @@ class Workshop:
         return make_stage(name, self.settings)
 
     def _make_checkpoint_file(self, scan_id: str, stage_name: str) -> CheckpointFile:
-        return CheckpointFile(self.scan(scan_id).path, stage_name, self.outputs(scan_id, stage_name))
+        outputs = self.outputs(scan_id, stage_name)
+        return CheckpointFile(self.scan(scan_id).path, stage_name, outputs, self.library.check_to_write)

@@ -14,6 +14,7 @@ from checkpointing.atomic import make_folder, write_durably
 from checkpointing.errors import in_one_line
 from worker.broker_errors import broker_calls
 from worker.introduction import INTRODUCE, Introduction, token_path
+from worker.library import library_at
 from worker.open_stages import OWN_FOLDER
 
 ANSWER_SECONDS = 1.5
@@ -76,6 +77,7 @@ def token_file(root: Path) -> Iterator[str]:
     """
     token = secrets.token_hex(8)
     path = token_path(root, token)
+    library_at(root).check()
     make_folder(root / OWN_FOLDER)
     try:
         write_durably(path, token.encode(), bytes)

@@ -15,6 +15,7 @@ from checkpointing.locks import file_lock
 from checkpointing.storage_errors import storage_error
 from producer.doctor.check import Area, Check, Reporter
 from producer.doctor.mounts import MOUNT_TABLE, check_mount, mount_of
+from worker.library import NotALibraryError, library_at
 from worker.open_stages import OWN_FOLDER
 
 _LITTLE_BYTES, _NO_BYTES = 2_000_000_000, 100_000_000
@@ -54,6 +55,13 @@ def _examine(root: Path) -> Iterator[Check]:
     if MOUNT_TABLE.is_file():
         yield from check_mount(mount_of(root.resolve(), MOUNT_TABLE.read_text(encoding="utf-8", errors="replace")))
     yield from check_room(root)
+    try:
+        library_at(root).check()
+    except NotALibraryError as error:
+        # Nothing is written there: it may be the bare mount point of a share.
+        what, _, then = str(error).partition("; ")
+        yield _report.warning("library", what, then)
+        return
     probe = root / OWN_FOLDER / f"doctor-{secrets.token_hex(8)}"
     try:
         make_folder(probe.parent)

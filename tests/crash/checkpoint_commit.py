@@ -43,6 +43,7 @@ class CheckpointCommit(Scene):
         self._server = Server(redis)
         self._book = Book(self.root)
         self._template = Book(folder / "template")
+        self._template.path.mkdir(parents=True)
         for page in range(1, PAGES - 1):
             self._template.outputs.save(page, Leaf(page_number=page, text=f"words of page {page} " * 50))
         if earlier:

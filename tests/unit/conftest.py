@@ -98,7 +98,9 @@ class Book:
 
 @pytest.fixture
 def book(tmp_path: Path) -> Book:
-    return Book(tmp_path / "book_scans")
+    made = Book(tmp_path / "book_scans")
+    made.path.mkdir(parents=True)
+    return made
 
 
 @contextlib.contextmanager

@@ -246,9 +246,17 @@ def test_what_a_clean_up_cannot_delete_stays_without_a_fuss(
 
 
 def test_a_folder_is_made_with_its_parents_and_every_name_is_synced(tmp_path: Path, synced: list[int]) -> None:
-    make_folder(tmp_path / "scan" / "checkpoints")
+    make_folder(tmp_path / "scan" / "checkpoints", within=tmp_path)
     assert (tmp_path / "scan" / "checkpoints").is_dir()
     assert synced == [tmp_path.stat().st_ino, (tmp_path / "scan").stat().st_ino]
+
+
+@pytest.mark.parametrize("within", [None, "scan"])
+def test_a_folder_is_not_made_where_the_one_around_it_is_not_there(tmp_path: Path, within: str | None) -> None:
+    """A share that is not mounted: what is above a scan's own folders is nobody's to make."""
+    with pytest.raises(FileNotFoundError):
+        make_folder(tmp_path / "scan" / "checkpoints", within=tmp_path / within if within else None)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_there_already_is_fine(tmp_path: Path, disk: Disk) -> None:
@@ -258,5 +266,5 @@ def test_a_folder_that_is_there_already_is_fine(tmp_path: Path, disk: Disk) -> N
 
 def test_a_file_where_a_folder_should_be_is_an_error(path: Path) -> None:
     for folder in (path, path / "below"):
-        with pytest.raises(FileExistsError):
+        with pytest.raises((FileExistsError, NotADirectoryError)):
             make_folder(folder)

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from producer.cli import app, main
+from worker.library import library_at
 
 
 class Replaced(BaseException):
@@ -92,6 +93,7 @@ def test_both_names_are_the_same_command_and_errors_begin_with_the_name(
 ) -> None:
     (found,) = entry_points(group="console_scripts", name=name)
     assert found.load() is main
+    library_at(tmp_path).make()
     monkeypatch.setenv("LEAFMARK_STORAGE_ROOT", str(tmp_path))
     monkeypatch.setattr(sys, "argv", [f"/somewhere/bin/{name}", "status", "nowhere"])
     with pytest.raises(SystemExit) as ended:

@@ -61,7 +61,7 @@ def written(book: Book) -> bytes:
 class TestReading:
     def test_where_there_is_no_file_nothing_is_complete_and_none_is_made(self, book: Book) -> None:
         assert book.checkpoint_file().read().completed_pages == []
-        assert not book.root.exists()
+        assert list(book.path.iterdir()) == []
 
     def test_a_new_file_says_whose_it_is(self, book: Book) -> None:
         checkpoint = book.checkpoint_file().read()

@@ -22,6 +22,7 @@ from producer.doctor.mounts import Mount, check_mount, mount_of
 from producer.doctor.own_settings import examine_settings
 from producer.doctor.storage import check_clock, check_room, examine_storage
 from tests.shop import make_shop
+from worker.library import library_at
 from worker.origins import find_origins
 from worker.settings import ENV_PREFIX, Settings
 
@@ -94,14 +95,19 @@ def test_a_file_system_is_judged_as_the_storage_of_many(
     assert levels(check_mount(Mount(Path("/mnt"), kind, frozenset(options.split(","))))) == expected
 
 
-def test_storage_in_order_is_fine_and_nothing_is_left_in_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    library_at(tmp_path).make()
+    return tmp_path
+
+
+def test_storage_in_order_is_fine_and_nothing_is_left_in_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "check_mount", lambda _mount: iter(()))
     monkeypatch.setattr(storage, "check_room", lambda _root: iter(()))
-    found = levels(examine_storage(tmp_path))
+    before = sorted(root.rglob("*"))
+    found = levels(examine_storage(root))
     assert found == {"root": OK, "writes": OK, "clock": OK, "locks": OK}
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert sorted(root.rglob("*")) == before
 
 
 def test_a_missing_root_is_a_problem_and_is_not_made(tmp_path: Path) -> None:
@@ -109,18 +115,19 @@ def test_a_missing_root_is_a_problem_and_is_not_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_storage_that_cannot_be_written_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_storage_that_cannot_be_written_is_a_problem(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
+    before = sorted(root.rglob("*"))
     monkeypatch.setattr(os, "fsync", full)
-    found = list(examine_storage(tmp_path))
+    found = list(examine_storage(root))
     assert levels(found)["writes"] is PROBLEM
     assert "no space left" in found[-1].what
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert sorted(root.rglob("*")) == before
 
 
-def test_storage_that_does_not_replace_or_is_slow_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_storage_that_does_not_replace_or_is_slow_is_seen(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def keeps_the_first(path: Path, data: bytes, check: Any) -> None:
         if not path.exists():
             write_durably(path, data, check)
@@ -128,30 +135,30 @@ def test_storage_that_does_not_replace_or_is_slow_is_seen(tmp_path: Path, monkey
     clock = iter(range(0, 100, 2))
     with monkeypatch.context() as patched:
         patched.setattr(storage, "write_durably", keeps_the_first)
-        assert levels(examine_storage(tmp_path))["replaces"] is PROBLEM
+        assert levels(examine_storage(root))["replaces"] is PROBLEM
     with monkeypatch.context() as patched:
         patched.setattr(
             "producer.doctor.storage.time", SimpleNamespace(time=lambda: 0.0, monotonic=lambda: next(clock))
         )
-        assert levels(examine_storage(tmp_path))["writes"] is WARNING
+        assert levels(examine_storage(root))["writes"] is WARNING
 
 
 @pytest.mark.parametrize(("while_held", "after"), [(0, 0), (1, 1), (2, 0)])
 def test_locks_that_a_second_process_does_not_see_are_a_problem(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, while_held: int, after: int
+    root: Path, monkeypatch: pytest.MonkeyPatch, while_held: int, after: int
 ) -> None:
     said = iter([while_held, after])
     monkeypatch.setattr(storage, "_second_process", lambda _probe: next(said))
-    assert levels(examine_storage(tmp_path))["locks"] is PROBLEM
+    assert levels(examine_storage(root))["locks"] is PROBLEM
 
 
 @pytest.mark.parametrize("error", [CheckpointError("held"), subprocess.TimeoutExpired("python", 10)])
-def test_locks_that_hang_are_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_locks_that_hang_are_a_problem(root: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def hangs(_probe: Path) -> int:
         raise error
 
     monkeypatch.setattr(storage, "_second_process", hangs)
-    assert levels(examine_storage(tmp_path))["locks"] is PROBLEM
+    assert levels(examine_storage(root))["locks"] is PROBLEM
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from producer.doctor.workers import beats, examine_workers, judge_worker, judge_
 from tests.shop import SCAN, STAGE, make_shop
 from tests.unit.test_doctor_parts import levels
 from worker.introduction import INTRODUCE, Introduction, introduction, token_path
+from worker.library import library_at
 from worker.settings import Settings
 
 OK, WARNING, PROBLEM = Level.OK, Level.WARNING, Level.PROBLEM
@@ -92,15 +93,15 @@ def test_a_worker_tells_no_secret() -> None:
 def test_a_worker_sees_the_file_of_the_same_storage_and_no_other(tmp_path: Path) -> None:
     here, elsewhere = Settings(storage_root=tmp_path / "a"), Settings(storage_root=tmp_path / "b")
     for settings in (here, elsewhere):
-        settings.root.mkdir()
+        library_at(settings.root).make()
+    before = sorted(here.root.rglob("*"))
     with token_file(here.root) as token:
         assert introduction(here, ["ocr"], 1, token).sees_token
         assert not introduction(elsewhere, ["ocr"], 1, token).sees_token
-        token_path(elsewhere.root, "0" * 16).parent.mkdir()
         token_path(elsewhere.root, "0" * 16).write_text(token)
         assert not introduction(elsewhere, ["ocr"], 1, "0" * 16).sees_token
     assert not introduction(here, ["ocr"], 1, token).sees_token
-    assert list((here.root / ".leafmark").iterdir()) == []
+    assert sorted(here.root.rglob("*")) == before
 
 
 @pytest.mark.parametrize("token", ["../../etc/passwd", "", "0" * 17, 7, None, ["0" * 16], "\ud800" * 16])

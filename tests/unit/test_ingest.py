@@ -70,7 +70,7 @@ def visible(root: Path) -> list[str]:
 
 
 def leftovers(root: Path) -> list[Path]:
-    return list(root.glob(".leafmark/*"))
+    return [path for path in root.glob(".leafmark/*") if not path.name.startswith("library.")]
 
 
 def grey_levels(root: Path, done: Ingested) -> list[object]:

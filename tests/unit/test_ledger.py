@@ -31,6 +31,7 @@ def answered(call: Call, cost: Decimal | int, answer: str = "{}") -> Call:
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
+    (tmp_path / "a-book").mkdir()
     return Ledger(tmp_path / "a-book", "correction")
 
 

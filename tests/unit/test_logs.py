@@ -130,7 +130,7 @@ def test_a_folder_that_cannot_be_written_stops_nothing(shop: Shop) -> None:
 def test_a_line_about_a_scan_that_does_not_exist_makes_nothing_anywhere(
     shop: Shop, scan_id: str, stage: str
 ) -> None:
-    for folder in (shop.root.parent / "outside", shop.root / ".leafmark", shop.root / "not-a-scan"):
+    for folder in (shop.root.parent / "outside", shop.root / "not-a-scan"):
         folder.mkdir()
     (shop.root / SCAN / "logs").mkdir()
     before = set(shop.root.parent.rglob("*"))

@@ -94,6 +94,7 @@ class Office:
 
     def __init__(self, root: Path, url: str, scan: str = SCAN, redis: FakeRedis | None = None) -> None:
         self.scan_dir = root / scan
+        self.scan_dir.mkdir(exist_ok=True)
         self.redis = redis or FakeRedis()
         self.ledger = Ledger(self.scan_dir, "correction")
         self.meter = Meter(self.redis, f"meter:{scan}")

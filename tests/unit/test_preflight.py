@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from checkpointing.errors import BrokerError, LeafmarkError, StorageError
+from tests.shop import SCAN, files_under, write_scan
+from worker.library import library_at
 from worker.open_stages import OWN_FOLDER
 from worker.preflight import check_broker, check_engines, check_storage, main, without_password
 from worker.settings import Settings
@@ -18,9 +20,18 @@ def settings(root: Path, redis_url: str = CLOSED_PORT) -> Settings:
 
 
 def test_storage_that_can_be_written_and_locked_is_fine_and_nothing_of_the_check_is_left(tmp_path: Path) -> None:
+    library_at(tmp_path).make()
+    before = files_under(tmp_path).keys()
     check_storage(settings(tmp_path))
     check_storage(settings(tmp_path))
-    assert list((tmp_path / OWN_FOLDER).iterdir()) == []
+    assert files_under(tmp_path).keys() == before
+
+
+def test_a_worker_on_a_folder_that_is_not_a_library_writes_nothing_and_knows_what_it_waits_for(
+    tmp_path: Path,
+) -> None:
+    assert f"{tmp_path} is not a Leafmark library" in check_storage(settings(tmp_path))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_root_is_refused_and_not_made(tmp_path: Path) -> None:
@@ -38,6 +49,7 @@ def test_a_root_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_where_our_own_folder_belongs_is_said_to_be_in_the_way(tmp_path: Path) -> None:
+    write_scan(tmp_path, SCAN, 1)
     (tmp_path / OWN_FOLDER).write_text("in the way")
     with pytest.raises(StorageError, match="a file stands where a folder is needed"):
         check_storage(settings(tmp_path))
@@ -50,11 +62,12 @@ def test_storage_that_fails_is_said_and_nothing_is_left(
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    (tmp_path / OWN_FOLDER).mkdir()
+    library_at(tmp_path).make()
+    before = files_under(tmp_path).keys()
     monkeypatch.setattr(os, call, full)
     with pytest.raises(StorageError, match="no space left on the storage"):
         check_storage(settings(tmp_path))
-    assert list((tmp_path / OWN_FOLDER).iterdir()) == []
+    assert files_under(tmp_path).keys() == before
 
 
 @pytest.mark.parametrize("url", [CLOSED_PORT, "unix:///nowhere.sock"])

@@ -20,6 +20,7 @@ import structlog
 from pydantic import BaseModel
 from redis.exceptions import RedisError
 
+from checkpointing.errors import StorageError
 from checkpointing.ledger import Call, Ledger, new_attempt
 from checkpointing.models import now
 from checkpointing.money import bound_micro, dollars, exact_micro, micro, usd
@@ -567,7 +568,7 @@ class PaidCalls:
                 if surprise is not None:
                     note_surprise(self._ledger.path.parent.parent, self._stage, surprise)
                 self._ledger.answer(call)
-            except OSError as error:
+            except (OSError, StorageError) as error:
                 if pause is None:
                     raise
                 log.warning("an answer waits for storage", page=call.page, error=str(error))
