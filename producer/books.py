@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from checkpointing.errors import CommandLineError, InputError
 from producer.examine import FoundSource, examine
 from producer.ingest import Ingested, ingest
+from worker.library import NotALibraryError
 from worker.scan import check_scan_id, is_scan_folder, list_scans
 from worker.sources.pdfium import PasswordMissingError
 from worker.suggestions import closest
@@ -66,6 +67,10 @@ def look_at_scan_or_source(workshop: Workshop, given: str, password: str | None)
         close = closest(given, list_scans(workshop.root))
         if close:
             raise InputError(f"{given} is no file here, and there is no such scan; did you mean {close!r}?")
+        try:
+            workshop.library.check()
+        except NotALibraryError as error:
+            raise InputError(f"there is no file {given} here, and {error}") from None
     return look_at_source(Path(given), password)
 
 

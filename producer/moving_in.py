@@ -110,7 +110,9 @@ def _pages_of(source: Path) -> tuple[Literal["pdf", "images"], Sequence[FoundFil
 
     Its later versions made an image of each page of its PDFs and read those; the earlier ones read the PDFs.
     """
-    names = sorted((path.name for path in source.iterdir()), key=natural_key) if source.is_dir() else []
+    if not source.is_dir():
+        raise InputError(f"{source} is missing; put the book's PDF, or its page images, there")
+    names = sorted((path.name for path in source.iterdir()), key=natural_key)
     images = {int(match[1]): source / name for name in names if (match := _PAGE_IMAGE.fullmatch(name))}
     pdfs = [source / name for name in names if is_pdf_name(name) and not name.startswith(".")]
     if images and sorted(images) == list(range(1, len(images) + 1)):

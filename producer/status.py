@@ -15,7 +15,7 @@ from checkpointing.resume import bring_in_line
 from checkpointing.storage_errors import storage_error
 from producer.dearer import excess_usd, surprises_of
 from worker.registry import STAGES
-from worker.scan import ScanMetadata, list_scans
+from worker.scan import ScanMetadata, incomplete_folders, list_scans
 from worker.workshop import Workshop
 
 # The rate is that of the pages completed lately: so many at the most, and none from before a long break.
@@ -103,11 +103,14 @@ def all_scans(workshop: Workshop, on_broken: Callable[[LeafmarkError], object] =
 
     Args:
         workshop: the deployment.
-        on_broken: called with what is wrong with a scan that is left out, its metadata being broken.
+        on_broken: called with what is wrong with a scan that is left out, such as broken metadata.
 
     Raises:
-        StorageError: the storage cannot be read.
+        StorageError: the storage cannot be read, or is not a library.
     """
+    workshop.library.check()
+    for folder, missing in incomplete_folders(workshop.root):
+        on_broken(InputError(f"{folder} is not a scan yet: {missing}"))
     found = []
     for scan_id in list_scans(workshop.root):
         try:

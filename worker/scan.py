@@ -332,6 +332,34 @@ def is_scan_folder(path: Path) -> bool:
     return (path / "metadata.json").is_file() or ((path / "checkpoints").is_dir() and (path / "source").is_dir())
 
 
+_OF_A_BOOK = ("checkpoints", "source", "ocr", "corrected", "structured")
+"""Folders that a book has, whichever program made it."""
+
+
+def incomplete_folders(root: Path) -> list[tuple[Path, str]]:
+    """The folders under a storage root that belong to a book and are not a scan, each with what is missing.
+
+    Raises:
+        StorageError: the root cannot be read.
+    """
+    try:
+        entries = sorted(entry for entry in root.iterdir() if _is_scan_id(entry.name) and not is_scan_folder(entry))
+        held = {entry: [name for name in _OF_A_BOOK if (entry / name).is_dir()] for entry in entries}
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise storage_error(error, root) from error
+    return [(entry, _what_is_missing(entry, names)) for entry, names in held.items() if names]
+
+
+def _what_is_missing(folder: Path, names: list[str]) -> str:
+    if "source" in names:
+        return (
+            f"metadata.json and checkpoints are missing; `producer ingest {folder / 'source'}` makes a scan of it"
+        )
+    return f"its source is missing; put the book's PDF, or its page images, into {folder / 'source'}"
+
+
 def _is_foreign(content: bytes) -> bool:
     """Whether a `metadata.json` is whole, and of another program: it says nothing of what we always say."""
     try:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from checkpointing.errors import LeafmarkError
 from producer import completion, words
 from producer.commands import options
 from producer.commands.options import AsJson
@@ -26,14 +27,18 @@ def status_command(
     """
     workshop = options.open_workshop(load_settings())
     if scan_id is None:
-        scans = all_scans(workshop, on_broken=lambda error: notes.print(f"producer: {error}"))
+        broken: list[LeafmarkError] = []
+        scans = all_scans(workshop, broken.append)
+        for error in broken:
+            notes.print(f"producer: {error}")
     else:
         scans = [scan_status(workshop, check_scan_id(scan_id))]
     if as_json:
         forms = [scan.as_json() for scan in scans]
         print_json(forms if scan_id is None else forms[0])
     elif not scans:
-        notes.print(f"There are no scans under {workshop.root}; `producer ingest SOURCE` makes one.")
+        others = " that can be shown" if scan_id is None and broken else ""
+        notes.print(f"There are no scans{others} under {workshop.root}; `producer ingest SOURCE` makes one.")
     else:
         results.print(words.status_table(scans))
         words.say_failures(results, scans)

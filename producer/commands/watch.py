@@ -71,8 +71,10 @@ def _chosen(workshop: Workshop, scan_id: str | None) -> chosen.Chosen:
 
     Raises:
         UnknownNameError: there is no such scan.
+        StorageError: the storage root is not a library.
     """
     if scan_id is None:
+        workshop.library.check()
         return chosen.under_way(workshop)
     workshop.metadata(check_scan_id(scan_id))
     return chosen.of_scan(workshop, scan_id)
