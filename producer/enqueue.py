@@ -4,11 +4,13 @@ This is the whole of resume. It can be run at any time, by several people at onc
 that is complete is left alone, one that a worker holds or a queue carries is not put in again.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from functools import partial
 
-from checkpointing.errors import BrokerError, InputError
+from checkpointing.errors import BrokerError, InputError, LeafmarkError, StorageError
 from checkpointing.models import Checkpoint, PageRecord, Status, cost_of
 from checkpointing.outputs import OutputFolder
 from checkpointing.resume import Findings, bring_in_line
@@ -87,6 +89,68 @@ def plan(workshop: Workshop, request: Request, again: Mapping[str, AbstractSet[i
     return _describe(request, wanted, checkpoint, findings, set_aside, stale)
 
 
+def blockers(workshop: Workshop, requests: Sequence[Request], *, broker: bool = True) -> Iterator[LeafmarkError]:
+    """Yield what keeps requests from being enqueued, in the order in which it is checked. Changes nothing.
+
+    Args:
+        workshop: the deployment.
+        requests: one after the other, in pipeline order: what an earlier one asks for, a later one may wait for.
+        broker: whether Redis has to answer.
+
+    Raises:
+        UnknownNameError: no such scan, stage or page.
+        StorageError: the storage cannot be read.
+    """
+    for request in requests:
+        yield from _raised(partial(insist_on_means, workshop, request.stage, allow_unpriced=request.allow_unpriced))
+    if broker:
+        yield from _raised(partial(check_broker, workshop.settings))
+    asked: dict[tuple[str, str], set[int]] = {}
+    for request in requests:
+        metadata, wanted = _look_up(workshop, request)
+        yield from _raised(partial(_check_writable, workshop, metadata.scan_id))
+        yield from _without_sources(workshop, request, wanted, asked)
+        asked.setdefault((request.scan_id, request.stage), set()).update(wanted)
+
+
+def check_preconditions(workshop: Workshop, requests: Sequence[Request], *, broker: bool = True) -> None:
+    """Check that requests can be enqueued.
+
+    Raises:
+        LeafmarkError: the first of `blockers`.
+    """
+    for error in blockers(workshop, requests, broker=broker):
+        raise error
+
+
+def _raised(check: Callable[[], object]) -> Iterator[LeafmarkError]:
+    try:
+        check()
+    except LeafmarkError as error:
+        yield error
+
+
+def _check_writable(workshop: Workshop, scan_id: str) -> None:
+    path = workshop.scan(scan_id).path
+    if not os.access(path, os.W_OK):
+        raise StorageError(f"{path} cannot be written; check its owner and how the storage is mounted")
+
+
+def _without_sources(
+    workshop: Workshop, request: Request, wanted: list[int], asked: Mapping[tuple[str, str], set[int]]
+) -> Iterator[LeafmarkError]:
+    """Yield an error for each earlier stage that has not done these pages and was not asked to."""
+    for name, pages in unasked(workshop, request.scan_id, request.stage, set(wanted)).items():
+        missing = sorted(pages - asked.get((request.scan_id, name), set()))
+        if missing:
+            both = f"producer enqueue {request.scan_id} --stage {name} --through {request.stage}"
+            yield InputError(
+                f"{request.stage} is made from {name}, which was not asked for "
+                f"{len(missing):,} of these pages ({show_pages(missing)}); "
+                f"`{both}` asks for both"
+            )
+
+
 def enqueue(workshop: Workshop, request: Request, counting: Counting = uncounted) -> Plan:
     """Enqueue the pages of a request that still need work.
 
@@ -125,10 +189,8 @@ def _note(workshop: Workshop, made: Plan, run: str) -> None:
 
 def _enqueue(workshop: Workshop, request: Request, counting: Counting) -> Plan:
     metadata, wanted = _look_up(workshop, request)
-    insist_on_means(workshop, request.stage, allow_unpriced=request.allow_unpriced)
-    check_broker(workshop.settings)
+    check_preconditions(workshop, [request])
     file = workshop.checkpoint_file(request.scan_id, request.stage)
-    _insist_on_sources(workshop, request, wanted)
     file.remove_orphans()
     try:
         with file.exclusive() as checkpoint:
@@ -251,21 +313,6 @@ def _records_by_outputs(findings: Findings, outputs: OutputFolder) -> dict[int, 
         page: replace(findings.records[page], made_from=made_from_of(outputs, page)) for page in findings.adopted
     }
     return {**findings.records, **said}
-
-
-def _insist_on_sources(workshop: Workshop, request: Request, wanted: list[int]) -> None:
-    """Insist that an earlier stage has done these pages, or was asked to.
-
-    Raises:
-        InputError: they would wait for ever.
-    """
-    missing = unasked(workshop, request.scan_id, request.stage, set(wanted))
-    for name, pages in missing.items():
-        both = f"producer enqueue {request.scan_id} --stage {name} --through {request.stage}"
-        raise InputError(
-            f"{request.stage} is made from {name}, and nobody has asked for {len(pages)} of these pages there "
-            f"({show_pages(sorted(pages))}); `{both}` asks for both"
-        )
 
 
 def _no_longer_given_up(workshop: Workshop, checkpoint: Checkpoint) -> set[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from checkpointing.errors import in_one_line
+from checkpointing.errors import LeafmarkError, in_one_line
 from checkpointing.money import dollars
+from checkpointing.plurals import counted
 from producer.dearer import dearer_line
 from producer.doubts import doubt_lines
 from producer.pages import show_pages
@@ -64,7 +65,7 @@ def plan_result(plan: Plan, *, dry_run: bool) -> str:
         return f"{plan.scan_id}/{plan.stage}: nothing to enqueue, {len(plan.quarantined)} pages are in quarantine"
     pages = show_pages(plan.remaining)
     if dry_run:
-        return f"{plan.scan_id}/{plan.stage}: would enqueue {len(plan.remaining)} pages ({pages})"
+        return f"{plan.scan_id}/{plan.stage}: would enqueue {counted(len(plan.remaining), 'page')} ({pages})"
     return f"{plan.scan_id}/{plan.stage}: {_enqueued(plan)}"
 
 
@@ -99,7 +100,11 @@ def plan_json(plan: Plan, *, dry_run: bool) -> dict[str, Any]:
 
 
 def plans_json(
-    plans: list[Plan], *, dry_run: bool, forecasts: Mapping[str, Forecast] = MappingProxyType({})
+    plans: list[Plan],
+    *,
+    dry_run: bool,
+    forecasts: Mapping[str, Forecast] = MappingProxyType({}),
+    blocked: Sequence[LeafmarkError] = (),
 ) -> dict[str, Any]:
     """The form for one stage; for several, all of theirs, in pipeline order, under `stages`.
 
@@ -107,13 +112,17 @@ def plans_json(
         plans: one a stage.
         dry_run: whether nothing was done.
         forecasts: what stages that ask a model will cost, by stage.
+        blocked: what keeps a dry run's plan from being carried out.
     """
     forms = [
         plan_json(each, dry_run=dry_run)
         | ({"forecast": forecasts[each.stage].as_json()} if each.stage in forecasts else {})
         for each in plans
     ]
-    return forms[0] if len(forms) == 1 else {"scan_id": plans[0].scan_id, "stages": forms}
+    form = forms[0] if len(forms) == 1 else {"scan_id": plans[0].scan_id, "stages": forms}
+    if dry_run:
+        form["blocked"] = [{"exit_code": error.exit_code, "error": str(error)} for error in blocked]
+    return form
 
 
 def verify_result(found: Report, left: Report, plans: list[Plan]) -> list[str]:

@@ -42,7 +42,9 @@ def enqueue_command(
     accept_stale: Annotated[
         bool, typer.Option("--accept-stale", help="Keep the stale pages in range; they are not shown any more.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done and what blocks it; change nothing.")
+    ] = False,
     budget: Budget = None,
     allow_unpriced: AllowUnpriced = False,
     as_json: AsJson = False,
@@ -90,22 +92,46 @@ def carry_out(
     strict: bool = False,
 ) -> None:
     """Enqueue what requests need, say what came of it, and wait for its end if that is wished."""
-    from producer.enqueue import plan_all
-    from producer.forecast import describe
-
-    plans = plan_all(workshop, requests) if dry_run else _enqueue(workshop, requests)
-    forecasts = _forecasts(workshop, plans) if dry_run else {}
+    if dry_run:
+        _show_plans(workshop, requests, as_json=as_json)
+        return
+    plans = _enqueue(workshop, requests)
     for made in plans:
         words.say_plan(notes, made)
     if as_json:
-        print_json(words.plans_json(plans, dry_run=dry_run, forecasts=forecasts))
+        print_json(words.plans_json(plans, dry_run=False))
     else:
         for made in plans:
-            results.print(words.plan_result(made, dry_run=dry_run))
+            results.print(words.plan_result(made, dry_run=False))
+    if wait:
+        wait_for(workshop, plans, strict=strict)
+
+
+def _show_plans(workshop: Workshop, requests: list[Request], *, as_json: bool) -> None:
+    """Say what would be done, and what it would cost.
+
+    Raises:
+        LeafmarkError: the command itself would end with this error, which is what blocks the plan.
+    """
+    from producer.enqueue import blockers, plan_all
+    from producer.forecast import describe
+
+    plans = plan_all(workshop, requests)
+    forecasts = _forecasts(workshop, plans)
+    blocked = list(blockers(workshop, requests))
+    for made in plans:
+        words.say_plan(notes, made)
+    if as_json:
+        print_json(words.plans_json(plans, dry_run=True, forecasts=forecasts, blocked=blocked))
+    else:
+        for made in plans:
+            results.print(words.plan_result(made, dry_run=True))
             for line in describe(forecasts[made.stage]) if made.stage in forecasts else []:
                 results.print(f"  {line}")
-    if wait and not dry_run:
-        wait_for(workshop, plans, strict=strict)
+        for error in blocked:
+            results.print(f"  blocked: {error}")
+    if blocked:
+        raise blocked[0]
 
 
 def _forecasts(workshop: Workshop, plans: list[Plan]) -> dict[str, Forecast]:
@@ -117,12 +143,10 @@ def _forecasts(workshop: Workshop, plans: list[Plan]) -> dict[str, Forecast]:
 
 
 def _enqueue(workshop: Workshop, requests: list[Request]) -> list[Plan]:
-    from producer.enqueue import enqueue
-    from producer.paying import insist_on_means
+    from producer.enqueue import check_preconditions, enqueue
 
-    # Before the first page of the first stage: nobody wants to learn in the night that a key is missing.
-    for request in requests:
-        insist_on_means(workshop, request.stage, allow_unpriced=request.allow_unpriced)
+    # All of them before the first page of the first stage: a missing key is not to be found out in the night.
+    check_preconditions(workshop, requests)
     try:
         return [enqueue(workshop, request, counting_on(notes)) for request in requests]
     except KeyboardInterrupt:

@@ -34,7 +34,7 @@ from producer.config import set_by_option
 from producer.console import notes, print_json, results
 from producer.dearer import dearer_line, excess_usd, surprises_of
 from producer.doubts import doubt_lines
-from producer.enqueue import enqueue, plan, requests_through
+from producer.enqueue import check_preconditions, enqueue, plan, requests_through
 from producer.pages import parse_pages
 from producer.paying import insist_on_means, set_budget
 from producer.request import Plan, Request, check_pages
@@ -107,6 +107,7 @@ def run_command(
                 requests += requests_through(workshop, first, through)
                 set_budget(workshop, found_id, None if budget is None else Decimal(str(budget)))
             kept.add("budget")
+            check_preconditions(workshop, requests, broker=False)
             plans = [plan(workshop, request) for request in requests]
             if all(found.status is Status.COMPLETED and not found.remaining for found in plans):
                 checkpoints = [_checkpoint(workshop, request) for request in requests]

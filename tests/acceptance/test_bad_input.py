@@ -141,8 +141,10 @@ def test_a_broker_that_is_down_is_said_with_the_ways_out_and_status_works_withou
         assert "redis-server" in line
         assert "`producer run`" in line
         assert "secret" not in line
-    dry = book.producer("enqueue", "moby-dick", "--dry-run", LEAFMARK_REDIS_URL=CLOSED_PORT)
-    assert dry.stdout == "moby-dick/ocr: would enqueue 5 pages (1-5)\n"
+    dry = book.producer("enqueue", "moby-dick", "--dry-run", expect=6, LEAFMARK_REDIS_URL=CLOSED_PORT)
+    plan, blocked = dry.stdout.splitlines()
+    assert plan == "moby-dick/ocr: would enqueue 5 pages (1-5)"
+    assert blocked.startswith("  blocked: Redis does not answer")
     status = book.producer("status", "--json", LEAFMARK_REDIS_URL=CLOSED_PORT)
     (scan,) = json.loads(status.stdout)
     assert scan["scan_id"] == "moby-dick"

@@ -1,10 +1,13 @@
 """The plan: what a dry run says is what the real one then does."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from checkpointing.errors import BrokerError, InputError, LeafmarkError, SettingsError
 from checkpointing.models import FailedPage
+from producer.commands.enqueue import enqueue_command
 from producer.enqueue import enqueue, plan
 from producer.request import Plan, Request
 from tests.shop import SCAN, STAGE, Shop, make_shop
@@ -52,3 +55,65 @@ def test_a_dry_run_changes_nothing_and_says_what_the_real_one_does(shop: Shop, r
     assert (shop.files(), shop.redis_keys()) == before
     assert said.enqueued == []
     assert _comparable(enqueue(shop.workshop, request)) == _comparable(said)
+
+
+def refuse(_settings: object) -> None:
+    raise BrokerError("Redis does not answer")
+
+
+@pytest.mark.parametrize(
+    ("asked", "settings", "broker", "expected"),
+    [
+        (("ocr", None), {}, True, None),
+        (("ocr", None), {}, False, BrokerError),
+        (("ocr", "correction"), {}, True, SettingsError),
+        (("ocr", "correction"), {}, False, SettingsError),
+        (("ocr", "correction"), {"correction_model": "nobody-knows-its-price"}, True, SettingsError),
+        (("ocr", "correction"), {"correction_model": "m", "prices": "m=1/2"}, True, None),
+        (("correction", None), {"correction_model": "m", "prices": "m=1/2"}, True, InputError),
+        (("correction", None), {"correction_model": "m", "prices": "m=1/2"}, False, BrokerError),
+    ],
+)
+def test_a_dry_run_shows_the_plan_and_ends_as_the_real_command_does(  # a table of cases
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    asked: tuple[str, str | None],
+    settings: dict[str, str],
+    broker: bool,
+    expected: type[LeafmarkError] | None,
+) -> None:
+    chosen = {"llm_base_url": "http://127.0.0.1:1/v1", "llm_api_key": "x"} | settings if settings else {}
+    shop = make_shop(tmp_path / "scans", monkeypatch, **chosen)
+    shop.write_scan()
+    monkeypatch.setattr("producer.enqueue.check_broker", bool if broker else refuse)
+    monkeypatch.setattr("producer.commands.options.open_workshop", lambda _settings: shop.another_workshop())
+    before = (shop.files(), shop.redis_keys())
+    ends = {dry_run: _end_of(*asked, dry_run=dry_run) for dry_run in (True, False)}
+    if expected is not None:
+        assert (shop.files(), shop.redis_keys()) == before
+    assert type(ends[True]) is type(ends[False]) is (expected or type(None))
+    assert str(ends[True]) == str(ends[False])
+    said = capsys.readouterr().out
+    assert "would enqueue 5 pages (1-5)" in said
+    assert ("blocked: " in said) == (expected is not None)
+
+
+def _end_of(stage: str, through: str | None, *, dry_run: bool) -> LeafmarkError | None:
+    try:
+        enqueue_command(SCAN, stage, through, dry_run=dry_run)
+    except LeafmarkError as error:
+        return error
+    return None
+
+
+def test_what_blocks_a_plan_is_in_its_json(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("producer.commands.options.open_workshop", lambda _settings: shop.another_workshop())
+    monkeypatch.setattr("producer.enqueue.check_broker", refuse)
+    with pytest.raises(BrokerError):
+        enqueue_command(SCAN, STAGE, dry_run=True, as_json=True)
+    form = json.loads(capsys.readouterr().out)
+    assert form["remaining"] == 2
+    assert form["blocked"] == [{"exit_code": 6, "error": "Redis does not answer"}]
