@@ -133,7 +133,8 @@ def _give_up(error: Any) -> NoReturn:
     else:
         command = "producer" if error.ctx is None else error.ctx.command_path
         what = _in_words(error).rstrip(".")
-        sys.stderr.write(f"{command}: {what[:1].lower()}{what[1:]}; see `{command} --help`\n")
+        usage = "" if error.ctx is None else f" ({' '.join(error.ctx.get_usage().split())})"
+        sys.stderr.write(f"{command}: {what[:1].lower()}{what[1:]}{usage}; see `{command} --help`\n")
     sys.exit(error.exit_code)
 
 

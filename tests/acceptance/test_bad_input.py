@@ -81,7 +81,7 @@ def test_a_scan_id_that_is_taken_by_another_book(deployment: Deployment, source:
 def test_an_ingested_book_says_its_id_and_nothing_else_on_stdout(deployment: Deployment, source: Path) -> None:
     first, again = deployment.producer("ingest", source), deployment.producer("ingest", source)
     assert first.stdout == again.stdout == "my-book\n"
-    assert first.stderr == "Ingested 'My Book', 1 pages, as my-book\n"
+    assert first.stderr == "Ingested 'My Book', 1 page, as my-book\n"
     assert again.stderr.startswith("Already ingested")
 
 
@@ -97,10 +97,10 @@ def test_a_title_is_shown_word_for_word(deployment: Deployment, source: Path) ->
         (["enqueue", "moby-dik"], 4, "there is no scan 'moby-dik'"),
         (["enqueue", "moby-dick", "--stage", "polish"], 4, "there is no stage 'polish'; there is: ocr"),
         (["enqueue", "moby-dick", "--start-page", "6"], 4, "the book has the pages 1 to 5"),
-        (["enqueue", "moby-dick", "--start-page", "4", "--end-page", "2"], 4, "no page range 4 to 2"),
+        (["enqueue", "moby-dick", "--start-page", "4", "--end-page", "2"], 2, "--start-page 4 is after --end-page 2"),
         (["enqueue", "../moby-dick"], 3, "is not a scan id"),
         (["status", "moby-dik"], 4, "did you mean 'moby-dick'?"),
-        (["retry", "moby-dick", "--pages", "two"], 3, "write it like 3,7-9"),
+        (["retry", "moby-dick", "--pages", "two"], 2, "write it like 3,7-9"),
     ],
 )
 def test_what_does_not_exist(book: Deployment, arguments: list[str], code: int, words: str) -> None:
@@ -116,6 +116,7 @@ def test_a_command_line_that_is_wrong(book: Deployment, arguments: list[str]) ->
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     assert "Usage: " in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("command", ["enqueue", "status"])
