@@ -1,8 +1,6 @@
 """What cannot be done is said in one line, with a documented exit code, and leaves nothing behind."""
 
-import contextlib
 import json
-import os
 import signal
 from pathlib import Path
 
@@ -97,7 +95,11 @@ def test_a_title_is_shown_word_for_word(deployment: Deployment, source: Path) ->
         (["enqueue", "moby-dik"], 4, "there is no scan 'moby-dik'"),
         (["enqueue", "moby-dick", "--stage", "polish"], 4, "there is no stage 'polish'; there is: ocr"),
         (["enqueue", "moby-dick", "--start-page", "6"], 4, "the book has the pages 1 to 5"),
-        (["enqueue", "moby-dick", "--start-page", "4", "--end-page", "2"], 2, "--start-page 4 is after --end-page 2"),
+        (
+            ["enqueue", "moby-dick", "--start-page", "4", "--end-page", "2"],
+            2,
+            "--start-page 4 is after --end-page 2",
+        ),
         (["enqueue", "../moby-dick"], 3, "is not a scan id"),
         (["status", "moby-dik"], 4, "did you mean 'moby-dick'?"),
         (["retry", "moby-dick", "--pages", "two"], 2, "write it like 3,7-9"),
@@ -166,20 +168,13 @@ def test_debug_shows_the_traceback_and_keeps_the_exit_code(book: Deployment) -> 
 
 
 def test_an_ingest_that_is_interrupted_says_so_and_leaves_nothing(deployment: Deployment, tmp_path: Path) -> None:
-    """It reads a page from a pipe, so it is known to be at it."""
-    pipe = tmp_path / "page.png"
-    os.mkfifo(pipe)
-    process = deployment.start([*PRODUCER, "ingest", str(pipe)])
-    writers: list[int] = []
-
-    def it_reads() -> bool:
-        with contextlib.suppress(OSError):  # nobody at the other end yet
-            writers.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
-        return bool(writers)
-
-    deployment.wait(it_reads, 20, "the page to be read")
+    """A book of so many pages that it is known to be at it."""
+    folder = page_folder(tmp_path / "long")
+    for number in range(2, 2000):
+        (folder / f"page{number}.png").hardlink_to(folder / "page1.png")
+    process = deployment.start([*PRODUCER, "ingest", str(folder)])
+    deployment.wait(lambda: bool(list(deployment.root.glob(".leafmark/ingest-*/*/source/*"))), 60, "the first page")
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 130, deployment.logs()
     assert "Traceback" not in deployment.logs()
-    assert files_under(deployment.root) == {}
-    os.close(writers[0])
+    assert list(files_under(deployment.root)) == [".leafmark"]
