@@ -9,6 +9,7 @@ _PHRASES = {
     "low_confidence": "read with low confidence",
     "upright_lines": "with lines that stand upright",
     "unread_ink": "with ink where hardly any text was found",
+    "unreadable_size": "too large or too long to be read in full",
     "doubled_words": "with doubled words",
 }
 """By kind. A stage of somebody else's may add kinds, which are shown as they are."""

@@ -5,6 +5,7 @@ What the environment does not say may stand in a config file (`worker.config_fil
 
 import math
 import os
+import re
 import sys
 from collections.abc import Callable
 from decimal import Decimal
@@ -31,6 +32,18 @@ _CALL_SECONDS = 120.0
 _LOCAL_CALL_SECONDS = 1800.0
 # What a page may take beside one call: its turn, room in the budget, pauses after failures.
 _AROUND_A_CALL_SECONDS = 300
+_DEFAULT_LANGUAGE = "eng"
+# Names of Tesseract's data files, in folders or not: letters, digits and `_`, with single `.` or `-` between them.
+_WORDS = r"[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*"
+_LANGUAGE = rf"{_WORDS}(/{_WORDS})*"
+
+
+def _check_language(lang: str) -> str:
+    if re.fullmatch(rf"{_LANGUAGE}(\+{_LANGUAGE})*", lang) is None:
+        raise ValueError(
+            "give the names of Tesseract's data files, joined by '+', like eng, deu+eng, frak2021 or script/Fraktur"
+        )
+    return lang
 
 
 class Settings(BaseSettings):
@@ -65,8 +78,12 @@ class Settings(BaseSettings):
     ocr_engine: Annotated[Literal["rapidocr", "tesseract"], Field(description="OCR engine.")] = "rapidocr"
     ocr_lang: Annotated[
         str,
-        Field(description="Language for Tesseract: `eng`, `deu+eng`.", pattern=r"^[A-Za-z_]+(\+[A-Za-z_]+)*$"),
-    ] = "eng"
+        AfterValidator(_check_language),
+        Field(
+            description="Language for Tesseract, as its data files are named: `eng`, `deu+eng`, `frak2021`, "
+            "`script/Fraktur`. RapidOCR takes no notice.",
+        ),
+    ] = _DEFAULT_LANGUAGE
     dpi: Annotated[
         int,
         Field(
@@ -263,6 +280,16 @@ class Settings(BaseSettings):
             return self.llm_seconds
         return _LOCAL_CALL_SECONDS if is_local(self.provider) else _CALL_SECONDS
 
+    @property
+    def ignored_language(self) -> str:
+        """Why the language that is set has no effect, and what to do, in one line; empty where it has."""
+        if self.ocr_engine == "tesseract" or self.ocr_lang == _DEFAULT_LANGUAGE:
+            return ""
+        return (
+            f"{ENV_PREFIX}OCR_LANG={self.ocr_lang} has no effect, because the engine {self.ocr_engine} takes no "
+            f"notice of it; set {ENV_PREFIX}OCR_ENGINE=tesseract, which does, or leave OCR_LANG away"
+        )
+
     def soft_seconds(self, stage: str) -> int:
         """When a page of a stage is told that it takes too long.
 
@@ -301,7 +328,8 @@ def load_settings(warn: Callable[[str], object] = lambda line: sys.stderr.write(
     """The settings in force.
 
     Args:
-        warn: told in one line of a config file with a secret that others may read.
+        warn: told in one line of a config file with a secret that others may read, and of a setting that has no
+            effect beside another.
 
     Raises:
         SettingsError: one or more have values that are not allowed, or the config file cannot be used; names each
@@ -311,6 +339,9 @@ def load_settings(warn: Callable[[str], object] = lambda line: sys.stderr.write(
     for line in origins.warnings():
         warn(line)
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         raise SettingsError(f"wrong settings: {describe_faults(error.errors(), origins)}") from None
+    if settings.ignored_language:
+        warn(settings.ignored_language)
+    return settings

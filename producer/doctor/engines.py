@@ -13,6 +13,9 @@ _report = Reporter(Area.ENGINES)
 
 def examine_engines(settings: Settings, load: Callable[[Sequence[str]], object] = check_engines) -> Iterator[Check]:
     """Load what OCR needs, as a worker does before its first page."""
+    if settings.ignored_language:
+        what, _, then = settings.ignored_language.partition("; ")
+        yield _report.warning("language", what, then)
     try:
         load([OcrStage.name])
     except LeafmarkError as error:

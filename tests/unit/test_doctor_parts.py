@@ -321,6 +321,13 @@ def test_an_engine_that_does_not_load_is_said_with_its_remedy() -> None:
     assert (found.level, found.then) == (WARNING, "install it")
 
 
+def test_a_language_that_the_engine_takes_no_notice_of_is_said_with_the_engine_that_does() -> None:
+    found = list(examine_engines(Settings(ocr_lang="deu"), lambda stages: stages))
+
+    assert levels(found) == {"language": WARNING, "loads": OK}
+    assert found[0].then == "set LEAFMARK_OCR_ENGINE=tesseract, which does, or leave OCR_LANG away"
+
+
 def test_storage_that_may_not_be_looked_at_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(*_: object, **__: object) -> bool:
         raise PermissionError(13, "Permission denied")

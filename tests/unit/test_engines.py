@@ -133,6 +133,51 @@ def test_missing_language_data_is_a_settings_error(monkeypatch: pytest.MonkeyPat
         tesseract.Tesseract("deu+chi_sim").load()
 
 
+@pytest.mark.parametrize(
+    ("lang", "expected"),
+    [
+        (
+            "deu+eng",
+            r"no data for 'deu' in .* \(language 'deu\+eng'\); install it \(Debian: .* tesseract-ocr-deu\)",
+        ),
+        (
+            "script/Fraktur",
+            r"'script/Fraktur' in .*tesseract-ocr-script-frak\), put script/Fraktur\.traineddata there",
+        ),
+        ("script/HanS_vert", r"apt-get install tesseract-ocr-script-hans-vert"),
+        ("frak2021", r"'frak2021' in [^;]*; install it, put frak2021\.traineddata there, or set TESSDATA_PREFIX"),
+        ("Fraktur", r"-script-frak.*; installed are eng, script/Latin"),
+    ],
+)
+def test_a_language_that_is_not_installed_is_named_with_what_to_install_and_what_is_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lang: str, expected: str
+) -> None:
+    monkeypatch.setattr(tesseract, "_tesserocr", lambda: None)
+    for name in ("eng", "script/Latin"):
+        path = tmp_path / f"{name}.traineddata"
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    monkeypatch.setenv("TESSDATA_PREFIX", str(tmp_path))
+
+    with pytest.raises(SettingsError, match=expected) as caught:
+        tesseract.Tesseract(lang).load()
+
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("lang", ["frak2021+script/Fraktur", "frak2021+Fraktur"])
+@pytest.mark.parametrize("stored", ["script/Fraktur", "Fraktur"])
+def test_data_of_a_script_is_found_under_tesseracts_and_under_debians_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lang: str, stored: str
+) -> None:
+    (tmp_path / "script").mkdir()
+    (tmp_path / f"{stored}.traineddata").touch()
+    (tmp_path / "frak2021.traineddata").touch()
+    monkeypatch.setenv("TESSDATA_PREFIX", str(tmp_path))
+
+    assert tesseract._find_data(lang) == (tmp_path, f"frak2021+{stored}")
+
+
 def test_damaged_language_data_is_a_settings_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("tesserocr", reason="tesserocr is not installed: pip install 'leafmark[tesseract]'")
     (tmp_path / "eng.traineddata").write_bytes(b"not a model")

@@ -42,6 +42,12 @@ def test_the_defaults_are_those_of_one_machine() -> None:
         ("key_prefix", "library-2:", "library-2:"),
         ("ocr_engine", "tesseract", "tesseract"),
         ("ocr_lang", "deu+eng", "deu+eng"),
+        ("ocr_lang", "frak2021", "frak2021"),
+        ("ocr_lang", "frak2021_1.069", "frak2021_1.069"),
+        ("ocr_lang", "script/Fraktur", "script/Fraktur"),
+        ("ocr_lang", "deu+frk+script/HanS_vert", "deu+frk+script/HanS_vert"),
+        ("ocr_lang", "Latin", "Latin"),
+        ("ocr_lang", "chi_sim", "chi_sim"),
         ("dpi", "72", 72),
         ("max_attempts", "1", 1),
         ("claim_seconds", "1.5", 1.5),
@@ -65,7 +71,15 @@ def test_each_setting_comes_from_the_environment(
         ("KEY_PREFIX", "a b", "A-Za-z0-9"),
         ("KEY_PREFIX", "x" * 51, "{0,50}"),
         ("OCR_ENGINE", "easyocr", "'rapidocr' or 'tesseract'"),
-        ("OCR_LANG", "eng;rm -rf", "A-Za-z_"),
+        ("OCR_LANG", "eng;rm -rf", "like eng, deu+eng, frak2021 or script/Fraktur"),
+        ("OCR_LANG", "../eng", "the names of Tesseract's data files"),
+        ("OCR_LANG", "script/../eng", "the names of Tesseract's data files"),
+        ("OCR_LANG", "/etc/eng", "the names of Tesseract's data files"),
+        ("OCR_LANG", "deu+", "joined by '+'"),
+        ("OCR_LANG", "deu eng", "joined by '+'"),
+        ("OCR_LANG", "", "joined by '+'"),
+        ("OCR_LANG", ".hidden", "joined by '+'"),
+        ("OCR_LANG", "a//b", "joined by '+'"),
         ("DPI", "71", "greater than or equal to 72"),
         ("DPI", "1201", "less than or equal to 1200"),
         ("DPI", "three hundred", "integer"),
@@ -119,3 +133,28 @@ def test_variables_of_others_are_passed_over(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("DPI", "1")
     monkeypatch.setenv("LEAFMARK_FLAVOUR", "vanilla")
     assert load_settings().dpi == 300
+
+
+def test_a_language_that_the_engine_takes_no_notice_of_is_told_once_with_the_engine_that_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LEAFMARK_OCR_LANG", "deu")
+
+    assert load_settings().ocr_lang == "deu"
+
+    assert capsys.readouterr().err == (
+        "leafmark: LEAFMARK_OCR_LANG=deu has no effect, because the engine rapidocr takes no notice of it; "
+        "set LEAFMARK_OCR_ENGINE=tesseract, which does, or leave OCR_LANG away\n"
+    )
+
+
+@pytest.mark.parametrize("settings", [{"OCR_LANG": "eng"}, {"OCR_LANG": "deu", "OCR_ENGINE": "tesseract"}, {}])
+def test_a_language_that_has_an_effect_or_is_the_default_is_not_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], settings: dict[str, str]
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(f"LEAFMARK_{name}", value)
+
+    load_settings()
+
+    assert capsys.readouterr().err == ""

@@ -7,6 +7,7 @@ where the usual package managers put it.
 from __future__ import annotations
 
 import os
+import re
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,42 @@ _DATA_FOLDERS = (
     Path("/opt/homebrew/share/tessdata"),  # macOS
     Path("/usr/local/share/tessdata"),  # built from source
 )
+_SCRIPT_CODES = {
+    "Arabic": "arab",
+    "Armenian": "armn",
+    "Bengali": "beng",
+    "Canadian_Aboriginal": "cans",
+    "Cherokee": "cher",
+    "Cyrillic": "cyrl",
+    "Devanagari": "deva",
+    "Ethiopic": "ethi",
+    "Fraktur": "frak",
+    "Georgian": "geor",
+    "Greek": "grek",
+    "Gujarati": "gujr",
+    "Gurmukhi": "guru",
+    "HanS": "hans",
+    "HanT": "hant",
+    "Hangul": "hang",
+    "Hebrew": "hebr",
+    "Japanese": "jpan",
+    "Kannada": "knda",
+    "Khmer": "khmr",
+    "Lao": "laoo",
+    "Latin": "latn",
+    "Malayalam": "mlym",
+    "Myanmar": "mymr",
+    "Oriya": "orya",
+    "Sinhala": "sinh",
+    "Syriac": "syrc",
+    "Tamil": "taml",
+    "Telugu": "telu",
+    "Thaana": "thaa",
+    "Thai": "thai",
+    "Tibetan": "tibt",
+    "Vietnamese": "viet",
+}
+"""How Debian's packages call the scripts whose data files are in Tesseract's folder `script`."""
 
 
 class Tesseract:
@@ -71,9 +108,9 @@ class Tesseract:
         if self._api is not None:
             return
         tesserocr = _tesserocr()
-        folder = _data_folder(self.lang)
+        folder, lang = _find_data(self.lang)
         try:
-            self._api = tesserocr.PyTessBaseAPI(path=str(folder), lang=self.lang, psm=tesserocr.PSM.AUTO)
+            self._api = tesserocr.PyTessBaseAPI(path=str(folder), lang=lang, psm=tesserocr.PSM.AUTO)
         except RuntimeError as error:
             raise SettingsError(
                 f"Tesseract cannot load the language data {self.lang!r} in {folder}; install it anew"
@@ -107,16 +144,62 @@ def _tesserocr() -> Any:
     return tesserocr
 
 
-def _data_folder(lang: str) -> Path:
-    """The first folder that has the data of every language in `lang`."""
+def _find_data(lang: str) -> tuple[Path, str]:
+    """The first folder that has the data of every language in `lang`, and how these are called there.
+
+    Raises:
+        SettingsError: none has; names those that are missing, and what to install.
+    """
     prefix = os.environ.get("TESSDATA_PREFIX")
-    folders = (Path(prefix), Path(prefix) / "tessdata") if prefix else _DATA_FOLDERS
+    folders = [Path(prefix), Path(prefix) / "tessdata"] if prefix else list(_DATA_FOLDERS)
     languages = lang.split("+")
+    missing: dict[Path, list[str]] = {}
     for folder in folders:
-        if all((folder / f"{language}.traineddata").is_file() for language in languages):
-            return folder
-    packages = " ".join(f"tesseract-ocr-{language.replace('_', '-')}" for language in languages)
-    raise SettingsError(
-        f"Tesseract has no data for the language {lang!r}; install it (Debian: apt-get install {packages})"
-        " or set TESSDATA_PREFIX to the folder that holds its .traineddata file"
+        names = {each: _name_in(folder, each) for each in languages}
+        missing[folder] = [each for each, name in names.items() if not name]
+        if not missing[folder]:
+            return folder, "+".join(names[each] for each in languages)
+    # Of several folders the one that lacks the least is the one to add to.
+    there = [folder for folder in folders if folder.is_dir()] or folders[:1]
+    folder = min(there, key=lambda each: len(missing[each]))
+    raise SettingsError(_what_is_missing(lang, missing[folder], folder))
+
+
+def _name_in(folder: Path, language: str) -> str:
+    """How a language is called in a folder of data; empty where it is not there.
+
+    Tesseract has the data of whole scripts in a folder `script`, Debian beside the others: either name will do.
+    """
+    path, _, name = language.rpartition("/")
+    other = name if path == "script" else f"script/{language}"
+    names = [language, other] if path in {"", "script"} else [language]
+    return next((each for each in names if _data_file(folder, each).is_file()), "")
+
+
+def _data_file(folder: Path, language: str) -> Path:
+    return folder / f"{language}.traineddata"
+
+
+def _what_is_missing(lang: str, missing: list[str], folder: Path) -> str:
+    """What is not installed, what to do, and what is installed, in one line."""
+    named = " and ".join(repr(each) for each in missing)
+    of = "" if missing == [lang] else f" (language {lang!r})"
+    packages = " ".join(filter(None, map(_debian_package, missing)))
+    debian = f" (Debian: apt-get install {packages})" if packages else ""
+    files = ", ".join(_data_file(Path(), each).as_posix() for each in missing)
+    data = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.traineddata"))
+    installed = f"; installed are {', '.join(data)}" if data else ""
+    return (
+        f"Tesseract has no data for {named} in {folder}{of}; install it{debian}, put {files} there, "
+        f"or set TESSDATA_PREFIX to the folder that holds it{installed}"
     )
+
+
+def _debian_package(language: str) -> str:
+    """The package that has a language's data; empty where Debian has none."""
+    folder, _, name = language.rpartition("/")
+    code = _SCRIPT_CODES.get(name.removesuffix("_vert"), "")
+    if folder == "script" or (code and not folder):
+        return code and f"tesseract-ocr-script-{code}{'-vert' if name.endswith('_vert') else ''}"
+    is_code = re.fullmatch(r"[a-z]{3}(_[a-z]+)*", name) is not None and not folder
+    return f"tesseract-ocr-{name.replace('_', '-')}" if is_code else ""
