@@ -36,4 +36,5 @@ def dearer_line(scan_id: str, stage: str, calls: int, excess: float) -> str:
         excess: what they cost beyond what was reserved for them, in USD.
     """
     counted = "1 call" if calls == 1 else f"{calls:,} calls"
-    return f"{scan_id}/{stage}: {counted} cost {dollars(excess)} more than was reserved: the known price is wrong"
+    more = f"{counted} cost {dollars(excess)} more than was reserved"
+    return f"{scan_id}/{stage}: {more}: the price known then was wrong"

@@ -127,6 +127,18 @@ class Office:
             lambda: self.budgets.pop(0) if self.budgets else self.budget,
         )
 
+    def other_stage(self, stage: str, model: str, price: Price) -> PaidCalls:
+        """Return the calls of another stage of the same scan, which asks another model."""
+        return PaidCalls(
+            SCAN,
+            stage,
+            replace(self.desk, model=model, prices=PriceBook({model: price}, "")),
+            Ledger(self.scan_dir, stage),
+            self.meter,
+            self.refill,
+            lambda: self.budget,
+        )
+
     def reprice(self, price: Price | None) -> None:
         """Let the workers know another price of the model, or none."""
         prices = {} if price is None else {MODEL: price}
@@ -628,7 +640,7 @@ def test_a_worker_killed_while_it_loads_what_its_first_call_needs_has_noted_none
     assert [*office.ledger.path.rglob("*.json")] == []
 
 
-def test_whoever_takes_up_a_page_takes_back_the_call_that_its_last_worker_did_not_send(
+def test_the_next_worker_of_a_page_takes_back_the_call_that_the_last_one_did_not_send(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     office, _ = make()
@@ -763,6 +775,21 @@ def test_what_calls_really_cost_is_known_after_a_flush_also_for_other_scans(make
         other.calls.ask(1, question(1), text_of)
     assert provider.calls == 1
     other.desk.client.close()
+
+
+def test_a_dear_model_of_one_stage_leaves_the_rest_of_the_budget_to_the_others(make: Make) -> None:
+    office, provider = make(**DEAR)
+    fix = office.other_stage("fix", "another-model", Price(Decimal(50), Decimal(200)))
+    office.budget = Decimal(1)
+    with pytest.raises(PriceWrongError):
+        office.calls.ask(1, question(1), text_of)
+    fix.ask(1, question(1), text_of)
+    assert len(read_surprises(office.scan_dir, "correction")) == 1
+    assert read_surprises(office.scan_dir, "fix") == []
+    assert office.meter.read() == Reading(exact_micro(provider.bill().total_usd), 0), "both count in one budget"
+    office.budget = provider.bill().total_usd
+    with pytest.raises(BudgetReachedError):
+        fix.ask(2, question(2), text_of)
 
 
 def test_a_price_that_the_user_corrects_counts_at_once(make: Make) -> None:
