@@ -3,7 +3,7 @@
 from celery import Celery
 from kombu import Queue
 
-from worker.broker import celery_settings
+from worker.broker import celery_settings, forget_other_brokers
 from worker.registry import STAGES
 from worker.settings import Settings
 from worker.workshop import socket_options
@@ -13,6 +13,7 @@ _VISIBILITY_MARGIN_SECONDS = 3600
 
 def make_app(settings: Settings) -> Celery:
     """The application for some settings."""
+    forget_other_brokers()
     app = Celery("worker", include=["worker.tasks"], set_as_current=False)
     app.conf.update(
         # Checks certificates, and lets nothing but pages through.

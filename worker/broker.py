@@ -5,15 +5,38 @@ a server whose certificate nobody need check, options that redis-py knows are an
 something else. So redis-py takes the address apart, and kombu gets the parts: both do the same.
 """
 
+import os
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from redis import connection as redis_connection
 
+from checkpointing.errors import SettingsError
+
 _TLS_OPTION = "ssl_"
 # Certificates are checked, and that they name this host, unless the address says otherwise. In redis-py's older
 # versions not everything of it is the default.
 _CHECKED = {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
+
+
+# Celery goes where these say, past our checks of certificates and messages. `-b` sets the first.
+_OTHER_BROKERS = ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL")
+
+
+def forget_other_brokers() -> None:
+    """Take out of this process's environment where other programs' Celery finds its broker."""
+    for name in _OTHER_BROKERS:
+        os.environ.pop(name, None)
+
+
+def refuse_other_broker() -> None:
+    """Check that the command line of Celery names no broker of its own.
+
+    Raises:
+        SettingsError: it does.
+    """
+    if any(name in os.environ for name in _OTHER_BROKERS):
+        raise SettingsError("`--broker` is not for Leafmark's workers; name the broker in LEAFMARK_REDIS_URL alone")
 
 
 def tls_options(redis_url: str) -> dict[str, Any]:

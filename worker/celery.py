@@ -6,6 +6,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+import structlog
 from celery import bootsteps
 from celery.signals import (
     celeryd_init,
@@ -19,6 +20,7 @@ from celery.signals import (
 from checkpointing.errors import LeafmarkError, SettingsError, in_one_line
 from worker import tracing
 from worker.app import make_app
+from worker.broker import refuse_other_broker
 from worker.celery_logs import give_up, level_in_force, set_up_worker_logs
 from worker.introduction import offer_introduction
 from worker.metrics.start import start_metrics
@@ -27,13 +29,19 @@ from worker.registry import STAGES, missing_settings
 from worker.settings import load_settings
 from worker.steward_process import StewardProcess
 
+# What a collector of JSON lines must not meet in another form is logged when the logs are set up.
+_notes: list[str] = []
 try:
-    settings = load_settings()
+    settings = load_settings(warn=_notes.append)
 except SettingsError as error:
     # Celery would print a traceback for anything else raised here.
     sys.stderr.write(f"leafmark: {error}\n")
     sys.exit(error.exit_code)
 
+if settings.log_format == "text":
+    for _note in _notes:
+        sys.stderr.write(f"leafmark: {_note}\n")
+    _notes.clear()
 app = make_app(settings)
 offer_introduction(settings)
 # Flower's own choice of columns shows neither which page a task is about nor what became of it. It reads its
@@ -68,6 +76,8 @@ def _set_up_logs_early(sender: str, options: dict[str, Any], **_: object) -> Non
     """Before the checks, so that a worker that fails them says so in its log file."""
     level = level_in_force(settings, options.get("loglevel"))
     set_up_worker_logs(settings, level, options.get("logfile"), sender)
+    for note in _notes:
+        structlog.get_logger("leafmark.worker").warning(note)
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]  # the same
@@ -83,6 +93,7 @@ def _check_before_start(sender: Any, **_: object) -> None:
     sender.loglevel = level_in_force(settings, sender.loglevel)
     queues = sender.app.amqp.queues
     try:
+        refuse_other_broker()
         waits_for = check_storage(settings)
         check_broker(settings)
         clear_keys(settings)

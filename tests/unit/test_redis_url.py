@@ -134,6 +134,30 @@ def test_timeouts_of_the_address_reach_celery_as_well(monkeypatch: pytest.Monkey
     assert (options["socket_timeout"], options["health_check_interval"]) == (31.5, 3)
 
 
+@pytest.mark.parametrize("name", ["CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"])
+def test_celery_goes_to_no_broker_of_another_program(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "redis://elsewhere.example:1/0")
+    monkeypatch.setenv("LEAFMARK_REDIS_URL", "redis://ours.example/0")
+    app = make_app(load_settings())
+    for connection in (app.connection_for_read(), app.connection_for_write()):
+        assert connection.hostname == "ours.example"
+        assert connection.transport_cls == "worker.gate:GateTransport"
+
+
+def test_a_worker_with_a_broker_of_its_own_ends(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "worker.safe_celery", "-b", "redis://127.0.0.1:1/0", "worker"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={"LEAFMARK_CONFIG": "", "LEAFMARK_STORAGE_ROOT": str(tmp_path), "PYTHONWARNINGS": "ignore"},
+    )
+    assert done.returncode == 7, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert "name the broker in LEAFMARK_REDIS_URL alone" in line
+
+
 @pytest.mark.parametrize(
     "command",
     [
