@@ -45,7 +45,12 @@ class World(Work, Harm):
         first, last = min(pages), max(pages)
         wanted = set(range(first, last + 1))
         request = Request(
-            SCAN, STAGE, first, last, resume or release, frozenset(wanted) if release else frozenset()
+            SCAN,
+            STAGE,
+            start_page=first,
+            end_page=last,
+            resume=resume or release,
+            release=frozenset(wanted) if release else frozenset(),
         )
         deed = Deed("enqueue", trouble)
         anew = not (request.resume or release)
