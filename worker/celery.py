@@ -21,7 +21,7 @@ from checkpointing.errors import LeafmarkError, SettingsError, in_one_line
 from worker import tracing
 from worker.app import make_app
 from worker.broker import refuse_other_broker
-from worker.celery_logs import give_up, level_in_force, set_up_worker_logs
+from worker.celery_logs import give_up, level_in_force, set_up_worker_logs, tell_of_wait
 from worker.introduction import offer_introduction
 from worker.metrics.start import start_metrics
 from worker.preflight import check_broker, check_engines, check_models, check_storage, clear_keys
@@ -105,7 +105,7 @@ def _check_before_start(sender: Any, **_: object) -> None:
         check_engines(queues.consume_from)
         start_metrics(settings)
         if waits_for:
-            sys.stderr.write(f"leafmark worker: waits: {waits_for}\n")
+            tell_of_wait(settings, waits_for)
     except LeafmarkError as error:
         give_up(settings, str(error), error.exit_code)
     except Exception as error:  # noqa: BLE001  # Celery would log it and go on with a worker that was not checked

@@ -64,9 +64,18 @@ def set_up_worker_logs(
 
 def give_up(settings: Settings, reason: str, exit_code: int) -> NoReturn:
     """End a worker that cannot start, with one line: in its log file, if it has one, and on stderr."""
+    _tell(settings, logging.ERROR, "worker does not start", error=reason, exit_code=exit_code, plain=reason)
+    sys.exit(exit_code)
+
+
+def tell_of_wait(settings: Settings, reason: str) -> None:
+    """Say why a worker that started takes no pages yet, where its lines go and on stderr."""
+    _tell(settings, logging.WARNING, "worker waits", error=reason, plain=f"waits: {reason}")
+
+
+def _tell(settings: Settings, level: int, event: str, *, plain: str, **fields: Any) -> None:
     has_file = isinstance(ConsoleLogger.handler, logging.FileHandler)
     if has_file or settings.log_format == "json":
-        structlog.get_logger("leafmark.worker").error("worker does not start", error=reason, exit_code=exit_code)
+        structlog.get_logger("leafmark.worker").log(level, event, **fields)
     if has_file or settings.log_format == "text":
-        sys.stderr.write(f"leafmark worker: {reason}\n")
-    sys.exit(exit_code)
+        sys.stderr.write(f"leafmark worker: {plain}\n")

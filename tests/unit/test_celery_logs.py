@@ -9,7 +9,7 @@ import pytest
 import structlog
 from click.testing import CliRunner
 
-from worker.celery_logs import give_up, level_in_force, set_up_worker_logs
+from worker.celery_logs import give_up, level_in_force, set_up_worker_logs, tell_of_wait
 from worker.settings import Settings
 
 
@@ -100,3 +100,16 @@ def test_a_worker_that_cannot_start_says_why_where_its_lines_go(
     assert on_stderr in line
     if in_file is not None:
         assert in_file in (tmp_path / logfile).read_text()
+
+
+@pytest.mark.parametrize(
+    ("log_format", "line"),
+    [("text", "leafmark worker: waits: no share\n"), ("json", '"message": "worker waits", "error": "no share"')],
+)
+def test_a_worker_that_waits_says_why_in_the_format_of_its_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], log_format: str, line: str
+) -> None:
+    settings = Settings(storage_root=tmp_path, log_format=log_format)  # type: ignore[arg-type]  # one of them
+    set_up_worker_logs(settings, logging.INFO, None)
+    tell_of_wait(settings, "no share")
+    assert line in capsys.readouterr().err
