@@ -109,14 +109,12 @@ class PlainLines:
             self._print(self._shown, f"  no news for {clock(time.monotonic() - self._news_at)}")
 
     def _say_waits(self, waits: Mapping[str, str]) -> None:
-        again = time.monotonic() >= self._say_at
-        for label, why in waits.items():
-            if again or label not in self._waiting:
-                self._console.print(f"{label} waits: {why}", markup=False)
-        for label in self._waiting.keys() - waits.keys():
-            self._console.print(f"{label}: the model answers again", markup=False)
-        if again:
+        due = set(waits) if time.monotonic() >= self._say_at else waits.keys() - self._waiting.keys()
+        for label in sorted(due):
             self._say_at = time.monotonic() + _WAIT_LINE_SECONDS
+            self._console.print(f"{label} waits: {waits[label]}", markup=False)
+        for label in sorted(self._waiting.keys() - waits.keys()):
+            self._console.print(f"{label}: the model answers again", markup=False)
         self._waiting = dict(waits)
 
     def _print(self, checkpoint: Checkpoint, more: str = "") -> None:

@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, PositiveInt, Validati
 from checkpointing.atomic import remove_orphans, write_durably
 from checkpointing.models import now
 from checkpointing.regular_files import read_regular
+from checkpointing.storage_errors import StorageCheck, no_check
 from worker.open_stages import OWN_FOLDER
 
 if TYPE_CHECKING:
@@ -60,9 +61,11 @@ class Troubles:
 
     Args:
         root: the storage root.
+        check: called before anything is written; raises where the storage is not the right one.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, check: StorageCheck = no_check) -> None:
+        self._check = check
         self._folder = root / OWN_FOLDER / "trouble"
 
     def tell(self, stage: str, provider: str, model: str, silence: "Silence | None") -> None:
@@ -94,6 +97,7 @@ class Troubles:
         )
         if self._is_written(stage, trouble):
             return
+        self._check()
         # Never the root itself: where a share is not mounted there is nobody to tell.
         self._folder.mkdir(exist_ok=True)
         remove_orphans(self._folder)

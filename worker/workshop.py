@@ -112,7 +112,7 @@ class Workshop:
         # Those that were read, so that one whose file vanishes does not count as none.
         self._budgets: dict[str, Decimal] = {}
         self.open_stages = OpenStages(settings.root, self.library.check_to_write)
-        self.troubles = Troubles(settings.root)
+        self.troubles = Troubles(settings.root, self.library.check_to_write)
         self._given_app = app
         self._given_redis = redis
         self._take_in = take_in

@@ -37,6 +37,7 @@ def _look_through(workshop: Workshop, scans: Sequence[str], most_seconds: float)
     orphans: set[Path] = leftovers(workshop.root / OWN_FOLDER, "") | leftovers(
         workshop.root / OWN_FOLDER / "open", ""
     )
+    orphans |= leftovers(workshop.root / OWN_FOLDER / "trouble", "")
     unusable: list[Path] = []
     looked = 0
     for scan_id in scans:

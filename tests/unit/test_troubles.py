@@ -136,7 +136,7 @@ def test_a_fifo_in_its_place_keeps_nobody_waiting(root: Path) -> None:
 
 
 def test_a_root_that_is_not_there_is_not_made(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="trouble"):
+    with pytest.raises(OSError, match="gone"):
         told(tmp_path / "gone", silence())
     assert not (tmp_path / "gone").exists()
 
@@ -229,6 +229,7 @@ def test_waiting_in_a_log_says_what_keeps_it_at_once_now_and_then_and_when_it_is
     view.tick()
     _, *lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # the StringIO from above
     assert lines == [
+        # At once, and half a minute later.
         *[f"a-book/stamp waits: {SAID}, 3 times since 19:23"] * 2,
         "a-book/stamp: the model answers again",
     ]

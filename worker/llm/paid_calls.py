@@ -474,7 +474,10 @@ class PaidCalls:
     def _why_silent(self) -> str:
         """What keeps the model from answering, in words; empty where nothing does."""
         silence = self._desk.breaker.silence()
-        return "" if silence is None else f": {silence.said} ({silence.count} calls in a row came to nothing)"
+        if silence is None:
+            return ""
+        calls = "1 call" if silence.count == 1 else f"{silence.count} calls in a row"
+        return f"; no answer came to {calls}: {silence.said}"
 
     def _what_is_left(self, call: Call, budget: Decimal | None) -> str:
         reading = self._meter.read()
