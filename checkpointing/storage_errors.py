@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from checkpointing.errors import StorageError
+from checkpointing.regular_files import NotRegularFileError
 
 StorageCheck = Callable[[], object]
 """Called before anything is written; raises where the storage is not the one that it should be."""
@@ -33,11 +34,13 @@ def storage_error(exc: OSError, path: Path) -> StorageError:
 
     Args:
         exc: what the system call raised.
-        path: the file or folder that was worked on. `exc.filename` is not used: it is often absent, and
-            for a copy it names the source, which has nothing wrong with it.
+        path: the file or folder that was worked on. `exc.filename` is used only where a file that is not regular
+            was refused: it is often absent, and for a copy it names the source, which has nothing wrong with it.
 
     Returns:
         The error to raise, best with `from exc`.
     """
+    if isinstance(exc, NotRegularFileError):
+        path = Path(exc.filename)
     words = _WORDS.get(exc.errno or 0) or exc.strerror or str(exc) or type(exc).__name__
     return StorageError(f"{path}: {words}")

@@ -20,6 +20,7 @@ from typing import IO
 
 from checkpointing.locks import file_lock
 from checkpointing.regular_files import append_to_regular
+from checkpointing.storage_errors import storage_error
 from worker.llm.local_servers import is_local
 from worker.open_stages import OWN_FOLDER
 from worker.python_children import child_environment, python_command
@@ -157,5 +158,20 @@ def _tell(line: object) -> None:
         os.write(sys.stdout.fileno(), f"{line}\n".encode())
 
 
+def main(root: Path, processes: int, asking: Sequence[str]) -> int:
+    """Serve as `serve` does, and say in one line why not where the storage fails.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        return serve(root, processes, asking)
+    except OSError as error:
+        said = storage_error(error, root)
+        # As a worker begins the line that says why it ended: `producer run` shows it.
+        sys.stderr.write(f"leafmark worker: {said}\n")
+        return said.exit_code
+
+
 if __name__ == "__main__":
-    sys.exit(serve(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))

@@ -72,16 +72,27 @@ def embedded_broker(folder: Path) -> Iterator[EmbeddedBroker]:
         OSError: the storage failed.
     """
     make_folder(folder)
+    if _has_special_files(folder):
+        _set_aside(folder)
     try:
         broker = EmbeddedBroker(folder)
     except ValkeyServerError:
-        folder.rename(folder.with_name(f"{folder.name}.unusable-{now():%Y%m%dT%H%M%S%f}"))
+        _set_aside(folder)
         broker = EmbeddedBroker(folder)
     try:
         broker.flush()
         yield broker
     finally:
         broker.stop()
+
+
+def _has_special_files(folder: Path) -> bool:
+    """Whether there is a FIFO or a device in a folder: the server would wait for it without end."""
+    return any(not entry.is_file() and not entry.is_dir() for entry in folder.rglob("*"))
+
+
+def _set_aside(folder: Path) -> None:
+    folder.rename(folder.with_name(f"{folder.name}.unusable-{now():%Y%m%dT%H%M%S%f}"))
 
 
 def _start_server(folder: Path, port: int) -> ValkeyServer:

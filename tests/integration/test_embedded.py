@@ -79,6 +79,16 @@ def test_data_that_cannot_be_loaded_is_set_aside(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("valkey.unusable-*"))) == 1
 
 
+@pytest.mark.parametrize("name", ["valkey.log", "appendonlydir/appendonly.aof.manifest"])
+def test_a_fifo_among_its_files_is_set_aside_and_not_waited_for(tmp_path: Path, name: str) -> None:
+    fifo = tmp_path / "valkey" / name
+    fifo.parent.mkdir(parents=True)
+    os.mkfifo(fifo)
+    with embedded_broker(tmp_path / "valkey") as broker, Redis.from_url(broker.url) as client:
+        assert client.ping()
+    assert len(list(tmp_path.glob("valkey.unusable-*"))) == 1
+
+
 @pytest.mark.parametrize("dead_already", [False, True])
 def test_it_is_gone_after_its_block_however_that_ends(tmp_path: Path, *, dead_already: bool) -> None:
     with pytest.raises(ZeroDivisionError), embedded_broker(tmp_path / "valkey") as broker:  # noqa: PT012  # what fails is the block

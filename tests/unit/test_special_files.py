@@ -10,7 +10,7 @@ import pytest
 from checkpointing.budget import read_budget
 from checkpointing.errors import CheckpointError, InputError, StorageError
 from checkpointing.ledger import Call, Ledger, new_attempt
-from producer import check_stage
+from producer import backstage, check_stage
 from producer.findings import Kind
 from producer.log_files import LogFiles
 from producer.moving_in import take_in
@@ -100,7 +100,7 @@ def test_a_lock_that_is_a_fifo_stops_its_own_stage_only(shop: Shop) -> None:
     with pytest.raises(OSError, match="not a regular file"), file.exclusive():
         pass
     make_fifo(shop.output_path(2))
-    with pytest.raises(StorageError, match="move it away"):
+    with pytest.raises(StorageError, match=rf"{STAGE}\.lock: it is not a regular file .* move it away"):
         verify(shop.another_workshop(), SCAN, STAGE)
     shop.hand_over(shop.completion(5))
     assert_other_book_goes_on(shop)
@@ -217,3 +217,15 @@ def test_a_temp_file_that_is_a_fifo_is_cleared_away_as_an_orphan(shop: Shop) -> 
     fifo = make_fifo(shop.output_path(2).with_name("page_0002.json.tmp.0123456789abcdef"))
     shop.workshop.outputs(SCAN, STAGE).remove_orphans()
     assert not fifo.exists()
+
+
+def test_the_workers_of_a_run_whose_lock_is_a_fifo_end_with_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("producer.backstage.signal.signal", print)
+    make_fifo(tmp_path / OWN_FOLDER / "backstage.lock")
+    assert backstage.main(tmp_path, 1, []) == StorageError.exit_code
+    said = capsys.readouterr().err
+    assert said.startswith("leafmark worker: ")
+    assert "backstage.lock: it is not a regular file" in said
+    assert said.count("\n") == 1
