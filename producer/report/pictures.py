@@ -52,6 +52,7 @@ def pictures_of(
             metadata,
             dpi=min(settings.dpi, RENDER_DPI),
             max_pixels=settings.max_pixels,
+            preview=True,
         )
         for page in pages:
             found[page] = _page(studio, source, page)

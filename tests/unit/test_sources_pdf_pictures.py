@@ -234,3 +234,19 @@ def test_a_picture_that_lacks_its_last_rows_is_whole(path: Path) -> None:
     """Some writers count a row or two more than they write."""
     dictionary, data = FORMS["Flate"]
     assert damage_of(path, picture_pdf(picture_object(dictionary, data, (WIDTH, HEIGHT + 3)))) == ""
+
+
+def test_a_preview_draws_what_there_is_of_a_damaged_page_and_no_more_pixels_than_it_needs(path: Path) -> None:
+    data = jpeg_of(drawn())
+    path.write_bytes(picture_pdf(picture_object(GREY_JPEG, data[: len(data) // 2])))
+    with closing(PdfSource(path, dpi=72, preview=True)) as source:
+        assert source.page(1).image.width >= WIDTH
+    size = (3000, 4000)
+    content = page_pdf(
+        (30, 40), b"q 30 0 0 40 0 0 cm /I Do Q", picture_object(GREY_JPEG, jpeg_of(drawn(size=size)), size)
+    )
+    path.write_bytes(content)
+    with closing(PdfSource(path, dpi=72, preview=True)) as source:
+        image = source.page(1).image
+    assert 1_900_000 < image.width * image.height <= 2_000_000
+    assert page_of(path, content, dpi=72).image.size == size

@@ -9,7 +9,7 @@ from worker.sources.checks import check_page_number
 from worker.sources.pdf import PdfSource
 
 
-def open_pdf(path: Path, pages: int, *, dpi: int, max_pixels: int) -> PdfSource:
+def open_pdf(path: Path, pages: int, *, dpi: int, max_pixels: int, preview: bool = False) -> PdfSource:
     """A PDF that has as many pages as it had.
 
     Args:
@@ -17,12 +17,13 @@ def open_pdf(path: Path, pages: int, *, dpi: int, max_pixels: int) -> PdfSource:
         pages: how many it had when it was looked at first.
         dpi: resolution to render at, in dots per inch.
         max_pixels: no page comes out with more pixels (width x height) than this.
+        preview: as of `PdfSource`.
 
     Raises:
         InputError: it no longer opens, or is another one.
         StorageError: it cannot be read just now.
     """
-    source = PdfSource(path, dpi=dpi, max_pixels=max_pixels)
+    source = PdfSource(path, dpi=dpi, max_pixels=max_pixels, preview=preview)
     if source.total_pages != pages:
         source.close()
         raise InputError(
@@ -39,12 +40,16 @@ class PdfParts:
         parts: in page order, each with the number of pages it holds.
         dpi: resolution to render at, in dots per inch.
         max_pixels: no page comes out with more pixels (width x height) than this.
+        preview: as of `PdfSource`.
     """
 
-    def __init__(self, parts: Sequence[tuple[Path, int]], *, dpi: int, max_pixels: int) -> None:
+    def __init__(
+        self, parts: Sequence[tuple[Path, int]], *, dpi: int, max_pixels: int, preview: bool = False
+    ) -> None:
         self._parts = parts
         self._dpi = dpi
         self._max_pixels = max_pixels
+        self._preview = preview
 
     @property
     def total_pages(self) -> int:
@@ -65,7 +70,7 @@ class PdfParts:
         while place > self._parts[index][1]:
             place -= self._parts[index][1]
             index += 1
-        source = open_pdf(*self._parts[index], dpi=self._dpi, max_pixels=self._max_pixels)
+        source = open_pdf(*self._parts[index], dpi=self._dpi, max_pixels=self._max_pixels, preview=self._preview)
         try:
             return source.page(place)
         finally:

@@ -16,6 +16,7 @@ _POINTS_PER_INCH = 72
 _POSTCARD_POINTS = 420.0
 # Ten-point type is 14 pixels high then: with less, nothing is read.
 _COARSE_DPI = 100
+_PREVIEW_PIXELS = 2_000_000
 # Of a page: damaged pictures that cover so much of it may hold text. Smaller ones are seals and ornaments.
 _GOOD_PART = 0.05
 
@@ -31,16 +32,26 @@ class PdfSource:
         dpi: resolution to render at, in dots per inch. A page whose pictures are finer is rendered at their
             resolution, and one without pictures that is smaller than a postcard as large as one.
         max_pixels: a page that would have more pixels (width x height) is rendered at a lower resolution.
+        preview: pages are to be looked at and not read: what can be drawn of a damaged one is drawn, and pictures
+            raise the resolution up to 2,000,000 pixels only.
 
     Raises:
         InputError: it is not a PDF, or has no pages.
         StorageError: the file cannot be read just now.
     """
 
-    def __init__(self, path: Path, *, dpi: int = DEFAULT_DPI, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        dpi: int = DEFAULT_DPI,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        preview: bool = False,
+    ) -> None:
         self._path = path
         self._dpi = dpi
         self._max_pixels = max_pixels
+        self._preview = preview
         with pdfium_lock:
             self._document = open_document(path, None)
             self._total_pages = len(self._document)
@@ -80,6 +91,8 @@ class PdfSource:
                 check_decodable(picture.width, picture.height, self._max_pixels)
             width, height = page.get_size()
             fineness = fineness_of(pictures)
+            if self._preview and fineness:
+                fineness = fitting_scale(width, height, fineness, _PREVIEW_PIXELS)
             wanted = max(fineness, self._dpi / _POINTS_PER_INCH)
             if not fineness and FPDFPage_CountObjects(page) > 0:
                 # Type and lines alone. So small a box comes from a program that takes a unit for something else
@@ -89,7 +102,10 @@ class PdfSource:
             bitmap = page.render(scale=scale, draw_annots=False, may_draw_forms=False)
             image: Image = bitmap.to_pil()
             bitmap.close()
-            check_whole(pictures, 0.0 if _is_one_colour(image) else _GOOD_PART)
+            if _is_one_colour(image):
+                check_whole(pictures, 0.0)
+            elif not self._preview:
+                check_whole(pictures, _GOOD_PART)
         finally:
             page.close()
         dpi = scale * _POINTS_PER_INCH
