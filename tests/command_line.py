@@ -15,13 +15,20 @@ from collections.abc import Mapping, Sequence
 from multiprocessing import get_context
 from pathlib import Path
 
+from tests.waiting import Patience, Progress
+
 SHIPPED = "producer.cli"
+_LOOK_EVERY_SECONDS = 0.5
 _FORKSERVER = get_context("forkserver")
 _FORKSERVER.set_forkserver_preload(["tests.command_line", SHIPPED])
 
 
 def run_command(
-    module: str, arguments: Sequence[str], environment: Mapping[str, str], timeout: float
+    module: str,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    timeout: float,
+    progress: Progress | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run `python -m MODULE ARGUMENTS` to its end.
 
@@ -29,20 +36,28 @@ def run_command(
         module: has the command line's `main`, and runs it when it is run itself.
         arguments: of the command.
         environment: the whole of it.
-        timeout: seconds until it is killed, and the test fails.
+        timeout: seconds without progress until it is killed, and the test fails.
+        progress: what changes while the command goes on, beside what it prints.
     """
     with tempfile.TemporaryDirectory(prefix="leafmark-command-") as name:
         out, err = Path(name) / "out", Path(name) / "err"
         process = _FORKSERVER.Process(target=_be_command, args=(module, arguments, dict(environment), out, err))
         process.start()
-        process.join(timeout)
+        patience = Patience(timeout, lambda: (_sizes(out, err), progress and progress()))
+        while process.exitcode is None and not patience.is_over():
+            process.join(_LOOK_EVERY_SECONDS)
         if process.exitcode is None:
             process.kill()
             process.join()
-            raise AssertionError(f"{module} {arguments} took more than {timeout:g} s\n{err.read_text()}")
+            said = err.read_text() if err.exists() else ""
+            raise AssertionError(f"{module} {arguments} made no progress for {patience.seconds:g} s\n{said}")
         code = process.exitcode
         process.close()
         return subprocess.CompletedProcess([module, *arguments], code, out.read_text(), err.read_text())
+
+
+def _sizes(*paths: Path) -> list[int]:
+    return [path.stat().st_size if path.exists() else 0 for path in paths]
 
 
 def _be_command(module: str, arguments: Sequence[str], environment: dict[str, str], out: Path, err: Path) -> None:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,12 @@ from redis import Redis
 
 from checkpointing.keys import Keys
 from tests.command_line import run_command
-from tests.waiting import wait_until
+from tests.waiting import HANG_SECONDS, exit_code_of, wait_until
 
 Process = subprocess.Popen[bytes]
 Finished = subprocess.CompletedProcess[str]
-CLI_TIMEOUT_SECONDS = 100
+# Without progress: a book may take as long as it likes.
+CLI_SECONDS = 100
 PRODUCER = [sys.executable, "-m", "producer.cli"]
 WORKER = [sys.executable, "-m", "celery", "-A", "worker", "worker"]
 WORKLOAD_PRODUCER = [sys.executable, "-m", "tests.workload"]
@@ -58,14 +59,16 @@ class Deployment:
     def producer(self, *arguments: str | Path, expect: int = 0, **environment: str) -> Finished:
         """Run a producer command to its end and insist on its exit code."""
         words = [str(argument) for argument in arguments]
-        done = run_command(self._producer[-1], words, {**self.environment, **environment}, CLI_TIMEOUT_SECONDS)
+        done = run_command(
+            self._producer[-1], words, {**self.environment, **environment}, CLI_SECONDS, self.progress
+        )
         assert done.returncode == expect, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
     def producer_from_its_start(self, *arguments: str | Path) -> None:
         """The same with a new interpreter, as a person's is: for those who measure how long it takes."""
         command = [*self._producer, *map(str, arguments)]
-        subprocess.run(command, capture_output=True, timeout=CLI_TIMEOUT_SECONDS, env=self.environment, check=True)
+        subprocess.run(command, capture_output=True, timeout=HANG_SECONDS, env=self.environment, check=True)
 
     def start(self, command: list[str], **environment: str) -> Process:
         """Start a process in a session of its own; its output goes to a log that `logs()` shows."""
@@ -173,17 +176,35 @@ class Deployment:
                 process.terminate()
         for process in self._processes:
             try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
+                exit_code_of(process, 20)
+            except AssertionError:
                 self.kill(process)
         self.redis.close()
 
     def wait(self, predicate: Callable[[], object], timeout: float, description: str, every: float = 0.02) -> None:
-        """Wait for a condition; a failure shows the logs."""
+        """Wait for a condition, as long as there is progress; a failure shows the logs."""
         try:
-            wait_until(predicate, timeout, description, every)
+            wait_until(predicate, timeout, description, every, self.progress)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.logs()}") from None
+
+    def wait_for_exit(self, process: Process, timeout: float = 60) -> int:
+        """Wait for a process to end, as long as there is progress; returns its exit code."""
+        try:
+            return exit_code_of(process, timeout, self.progress)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.logs()}") from None
+
+    def progress(self) -> list[tuple[str, int, int]]:
+        """What changes while anything is done: the files of the deployment, with size and time of modification."""
+        found = []
+        for folder, _, names in os.walk(self._folder):
+            for name in names:
+                # A temp file may be gone by now.
+                with suppress(OSError):
+                    status = os.stat(os.path.join(folder, name))  # noqa: PTH116, PTH118  # of thousands of files
+                    found.append((name, status.st_size, status.st_mtime_ns))
+        return sorted(found)
 
     def _start_worker(self, command: list[str], **environment: str) -> Process:
         worker = self.start(command, **environment)

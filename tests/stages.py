@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field
 
-from tests.waiting import wait_until
+from tests.waiting import HANG_SECONDS, wait_until
 from worker.stages.base import PageOutput, StageInputs
 
 Act = Callable[[int], PageOutput]
@@ -82,7 +82,7 @@ class Gate:
 
     def __call__(self, page: int) -> PageOutput:
         self._begun.set()
-        assert self.go.wait(10), "the test never let the stage go on"
+        assert self.go.wait(HANG_SECONDS), "the test never let the stage go on"
         return stamp(page)
 
     def wait_until_begun(self) -> None:

@@ -20,7 +20,6 @@ from tests.character_errors import character_error_rate
 from tests.deployment import Deployment, deployment_in
 from tests.llm_deployment import ASKING, ask_provider, insist_on_equal_books, start_asking_worker, troubles
 
-pytestmark = pytest.mark.timeout(240)
 SCAN = "the-rabbit-hole"
 PAGES = range(1, 15)
 FOLDERS = {"ocr": "ocr", "correction": "corrected", "fix": "fixed", "structure": "structured"}

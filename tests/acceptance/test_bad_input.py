@@ -175,6 +175,6 @@ def test_an_ingest_that_is_interrupted_says_so_and_leaves_nothing(deployment: De
     process = deployment.start([*PRODUCER, "ingest", str(folder)])
     deployment.wait(lambda: bool(list(deployment.root.glob(".leafmark/ingest-*/*/source/*"))), 60, "the first page")
     process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 130, deployment.logs()
+    assert deployment.wait_for_exit(process) == 130, deployment.logs()
     assert "Traceback" not in deployment.logs()
     assert list(files_under(deployment.root)) == [".leafmark"]

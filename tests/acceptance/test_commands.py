@@ -11,6 +11,7 @@ import pytest
 from checkpointing.models import Status
 from tests.deployment import WORKLOAD_PRODUCER, Deployment, Process
 from tests.shop import Files, files_under, write_scan
+from tests.waiting import HANG_SECONDS, exit_code_of
 
 SCAN = "slips"
 PAGES = 12
@@ -125,7 +126,7 @@ def test_on_a_terminal_it_asks(shop: Deployment) -> None:
         stdin=theirs,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_SECONDS,
         env=shop.environment,
         check=False,
     )
@@ -148,7 +149,7 @@ def test_pages_are_tried_again_by_the_reason_they_were_given_up_for(shop: Deploy
     none = shop.producer("retry", SCAN, "--stage", "work", "--reason", "error", "--pages", "1-2")
     assert "nothing to do" in none.stdout
     worker.terminate()
-    worker.wait(30)
+    exit_code_of(worker)
     start(shop)
     done = shop.producer("retry", SCAN, "--stage", "work", "--reason", "error", "--pages", "1-3")
     assert "1 pages enqueued" in done.stdout

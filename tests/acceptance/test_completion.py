@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.shop import write_scan
-
-pytestmark = pytest.mark.timeout(120)
+from tests.waiting import HANG_SECONDS
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
@@ -25,7 +24,7 @@ def test_bash_completes_a_scan_with_the_script_that_it_is_shown(tmp_path: Path) 
         ["bash", "-c", command],  # noqa: S607  # wherever it is
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=HANG_SECONDS,
         env={
             "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
             "HOME": str(tmp_path),

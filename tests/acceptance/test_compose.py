@@ -25,10 +25,9 @@ from tests.compose import interpolated
 from tests.deployment import Deployment, deployment_in
 from tests.free_port import free_port
 from tests.llm_deployment import settings_for
-from tests.waiting import wait_until
+from tests.waiting import HANG_SECONDS, wait_until
 from worker.settings import Settings
 
-pytestmark = pytest.mark.timeout(120)
 PROJECT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = YAML(typ="safe").load(PROJECT / "docker-compose.yml")
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -88,7 +87,7 @@ class Services:
         return subprocess.run(
             [str(Path(sys.executable).with_name(executable)), *map(self._here, arguments)],
             capture_output=True,
-            timeout=60,
+            timeout=HANG_SECONDS,
             env={**self.deployment.environment, **self._environment(name)},
             check=False,
         ).returncode
@@ -99,7 +98,7 @@ class Services:
             [*self._command("producer", "entrypoint"), *arguments],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=HANG_SECONDS,
             env={**self.deployment.environment, **self._environment("producer")},
             check=False,
         )

@@ -5,12 +5,10 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.deployment import Deployment
 from tests.shop import write_scan
+from tests.waiting import exit_code_of
 
-pytestmark = pytest.mark.timeout(120)
 AREAS = "settings,storage,leftovers,redis,workers,models"
 
 
@@ -48,12 +46,12 @@ def test_the_doctor_finds_workers_and_whether_they_see_the_same_folder(
     assert [path for path in (workload.root / ".leafmark").iterdir() if path.name.startswith("doctor")] == []
 
     workers[1].send_signal(signal.SIGTERM)
-    workers[1].wait(30)
+    exit_code_of(workers[1])
     healthy = doctor(workload, "--only", AREAS)
     assert (healthy["problems"], of(healthy, "alive")[0]["what"].partition("@")[0]) == (0, "1 answer: w0")
 
     workers[0].send_signal(signal.SIGTERM)
-    workers[0].wait(30)
+    exit_code_of(workers[0])
     write_scan(workload.root, "a-book", 3)
     workload.producer("enqueue", "a-book", "--stage", "work")
     shown = workload.producer("doctor", "--only", "redis,workers", "--quiet", expect=12)

@@ -3,7 +3,6 @@
 import json
 import re
 import socket
-import time
 from ast import literal_eval
 from collections.abc import Iterator
 from urllib.parse import quote_plus
@@ -16,8 +15,8 @@ from producer.embedded import EmbeddedBroker
 from tests.browser import Complaints, browser_context, chromium_path, keep_screenshot
 from tests.deployment import WORKLOAD_WORKER, Deployment, deployment_in
 from tests.shop import write_scan
+from tests.waiting import Patience
 
-pytestmark = pytest.mark.timeout(150)
 USER, PASSWORD = "librarian", "open: sesame"
 PAGES = 12
 FAILS, CRASHES = 3, 7
@@ -102,10 +101,10 @@ def page(context: BrowserContext) -> Iterator[Page]:
 
 def found(page: Page, flower: str, query: str, *, at_least: int = 1) -> list[list[str]]:
     """What a person finds in the list of tasks, as `looked_for`, once no task of theirs is under way any more."""
-    until = time.monotonic() + UNNOTICED_SECONDS + 20
+    patience = Patience(UNNOTICED_SECONDS + 20)
     rows = looked_for(page, flower, query, at_least)
     while unfinished := [row for row in rows if row[STATE] in {"RECEIVED", "STARTED"}]:
-        assert time.monotonic() < until, unfinished
+        assert not patience.is_over(), unfinished
         rows = looked_for(page, flower, query, at_least)
     return rows
 

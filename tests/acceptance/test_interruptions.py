@@ -7,8 +7,8 @@ import pytest
 
 from tests.deployment import WORKLOAD_PRODUCER, Deployment, Process
 from tests.shop import write_scan
+from tests.waiting import exit_code_of
 
-pytestmark = pytest.mark.timeout(180)
 PAGES = 24
 SCAN = "slips"
 
@@ -96,7 +96,7 @@ def test_a_flushed_redis_costs_no_page(book: Deployment) -> None:
 def test_two_producers_at_once_do_no_page_twice(book: Deployment) -> None:
     producers = [book.start([*WORKLOAD_PRODUCER, "enqueue", SCAN, "--stage", "work"]) for _ in range(2)]
     book.start_worker(2)
-    assert [producer.wait(60) for producer in producers] == [0, 0], book.logs()
+    assert [book.wait_for_exit(producer) for producer in producers] == [0, 0], book.logs()
     book.wait_for_status(SCAN, "completed")
     book.insist_on_pages_done(SCAN, range(1, PAGES + 1))
 
@@ -106,5 +106,5 @@ def test_a_worker_that_is_asked_to_stop_finishes_its_page_and_commits_it(book: D
     book.producer("enqueue", SCAN, "--stage", "work")
     book.wait_for_pages(SCAN, 2)
     os.kill(worker.pid, signal.SIGTERM)
-    assert worker.wait(30) == 0
+    assert exit_code_of(worker) == 0
     assert set(book.outputs(SCAN)) == book.completed(SCAN)

@@ -20,9 +20,8 @@ from producer.embedded import EmbeddedBroker
 from tests.deployment import WORKLOAD_PRODUCER, WORKLOAD_WORKER, Deployment, deployment_in
 from tests.hosts import Host, Network, network_of, remove_those_of_the_dead
 from tests.shop import write_scan
-from tests.waiting import wait_until
+from tests.waiting import exit_code_of, wait_until
 
-pytestmark = pytest.mark.timeout(120)
 SCAN = "far"
 PAGES = 80
 PASSWORD = "a private word"  # noqa: S105  # of a server that lives as long as this test
@@ -58,7 +57,7 @@ class Fleet:
 
     def producer(self, *arguments: str) -> None:
         process = self._start(self.network.hosts["broker"], [*WORKLOAD_PRODUCER, *arguments])
-        assert process.wait(60) == 0, self.deployment.logs()
+        assert self.deployment.wait_for_exit(process) == 0, self.deployment.logs()
 
     def begun(self, name: str) -> list[dict[str, Any]]:
         """What the worker of a host has begun so far."""
@@ -171,7 +170,7 @@ def test_what_a_killed_run_left_behind_is_removed() -> None:
         sleeper = subprocess.Popen(["ip", "netns", "exec", left, "sleep", "600"])  # noqa: S607  # the same
         wait_until(lambda: str(sleeper.pid) in _ip("netns", "pids", left), 20, "a process in it")
         remove_those_of_the_dead()
-        assert sleeper.wait(20) == -signal.SIGKILL
+        assert exit_code_of(sleeper) == -signal.SIGKILL
         assert left not in _ip("netns", "list")
         assert f"leafmark-{os.getpid()}-first" in _ip("netns", "list"), "those of the living stay"
     assert f"leafmark-{os.getpid()}-" not in _ip("netns", "list")

@@ -14,7 +14,6 @@ from tests.deployment import Deployment, Process
 from tests.free_port import free_port
 from tests.shop import write_scan
 
-pytestmark = pytest.mark.timeout(120)
 PAGES = 12
 SCAN = "a-book"
 
@@ -84,14 +83,14 @@ def test_what_the_processes_of_a_worker_count_adds_up_to_the_book(workload: Depl
     assert seen.sum("leafmark_pages_waiting") + seen.sum("leafmark_pages_in_window") == 0
     assert (seen.sum("leafmark_broker_up"), seen.sum("leafmark_build_info")) == (1, 1)
 
-    assert second.wait(30) == 7
+    assert workload.wait_for_exit(second) == 7
     (said,) = [line for line in workload.logs().splitlines() if line.startswith("leafmark worker: ")]
     assert f"the port {port} for metrics is taken on 127.0.0.1" in said
     assert "set LEAFMARK_METRICS_PORT to another" in said
 
     assert len(figures_in(temp)) == 1
     worker.terminate()
-    assert worker.wait(30) == 0
+    assert workload.wait_for_exit(worker) == 0
     assert figures_in(temp) == []
 
 

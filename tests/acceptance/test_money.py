@@ -5,8 +5,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from checkpointing.ledger import State
 from checkpointing.money import usd
 from sample.provider import Behaviour, running_provider
@@ -20,7 +18,6 @@ from tests.llm_deployment import (
     write_read_book,
 )
 
-pytestmark = pytest.mark.timeout(120)
 SCAN = "a-book"
 KEY = "a-key-of-the-test"
 CORRECTION = ("--stage", "correction")

@@ -16,8 +16,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from sample import small_page, write_image_folder
 from tests.deployment import PRODUCER, Deployment, Process, deployment_in
+from tests.waiting import HANG_SECONDS
 
-pytestmark = pytest.mark.timeout(120)
 PAGES = 16
 SCAN = "slips"
 UNUSED_URL = "redis://127.0.0.1:1/0"
@@ -125,7 +125,7 @@ def _run_on_a_terminal(machine: Deployment, source: Path) -> tuple[str, str]:
         with suppress(OSError):
             while part := reader.read(4096):
                 shown += part
-    said, _ = run.communicate(timeout=GONE_SECONDS)
+    said, _ = run.communicate(timeout=HANG_SECONDS)
     assert run.returncode == 0, shown
     assert not (folder / "ran").exists()
     return said.decode(), re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", shown.decode())
@@ -141,7 +141,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_the_next_one_does(machine: Dep
             _insist_that_a_second_run_is_refused(machine, slips, url)
         # As a terminal does it: to the whole process group.
         os.killpg(run.pid, number)
-        assert run.wait(GONE_SECONDS) == 130, machine.logs()
+        assert machine.wait_for_exit(run) == 130, machine.logs()
         _insist_that_nothing_runs(machine, url)
         outputs = machine.outputs(SCAN)
         assert set(outputs) == machine.completed(SCAN)
@@ -168,7 +168,7 @@ def test_interrupted_while_it_starts_it_stops_as_well(machine: Deployment, slips
     run = _start(machine, slips)
     machine.wait(lambda: _running(machine, "producer.backstage"), 30, "the start")
     os.killpg(run.pid, signal.SIGINT)
-    assert run.wait(GONE_SECONDS) == 130, machine.logs()
+    assert machine.wait_for_exit(run) == 130, machine.logs()
     assert "To go on: producer run" in machine.logs()
     assert _running(machine) == []
 

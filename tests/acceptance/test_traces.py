@@ -3,7 +3,6 @@
 import json
 from typing import Any, NamedTuple
 
-import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
@@ -11,8 +10,8 @@ from werkzeug import Request, Response
 from sample.provider import Behaviour, running_provider
 from tests.deployment import Deployment
 from tests.llm_deployment import ASKING, MODEL, ask_provider, read_text, start_asking_worker, write_read_book
+from tests.waiting import exit_code_of
 
-pytestmark = pytest.mark.timeout(120)
 SCAN = "a-book"
 STAGE = "correction"
 PAGES = 24
@@ -89,7 +88,7 @@ def test_a_run_is_one_trace_from_the_enqueue_to_the_commit(deployment: Deploymen
         for worker in workers:
             worker.terminate()
         for worker in workers:
-            worker.wait(30)
+            exit_code_of(worker)
 
     (begun,) = collector.spans("enqueue")
     assert begun.service == "leafmark-producer"

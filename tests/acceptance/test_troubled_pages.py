@@ -8,7 +8,6 @@ import pytest
 from tests.deployment import Deployment
 from tests.shop import write_scan
 
-pytestmark = pytest.mark.timeout(180)
 SCAN = "troubled"
 PAGES = 16
 IMPATIENT = {

@@ -1,12 +1,10 @@
 """`producer watch` on a real terminal, beside a real worker."""
 
-import pytest
-
 from tests.deployment import WORKLOAD_PRODUCER, Deployment
 from tests.shop import write_scan
 from tests.terminal import Terminal, on_a_terminal
+from tests.waiting import exit_code_of
 
-pytestmark = pytest.mark.timeout(120)
 SCAN = "a-book"
 PAGES = 30
 SECONDS = 60
@@ -39,7 +37,7 @@ def test_the_view_shows_who_works_on_what_survives_a_resize_and_ends_with_ctrl_c
         assert "in flight" in "\n".join(terminal.frame)
 
         terminal.press("\x03")
-        assert terminal.process.wait(SECONDS) == 130
+        assert exit_code_of(terminal.process) == 130
         terminal.wait_for(lambda shown: "\x1b[?1049l" in shown.written, SECONDS, "the screen to be put back")
         after = terminal.written.rpartition("\x1b[?1049l")[2]
         assert after.split("\r\n")[0].endswith(

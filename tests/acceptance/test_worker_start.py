@@ -5,9 +5,7 @@ import subprocess
 import pytest
 
 from tests.deployment import WORKER, Deployment
-
-pytestmark = pytest.mark.timeout(120)
-START_SECONDS = 60
+from tests.waiting import HANG_SECONDS
 
 CASES = {
     "Redis is down": (
@@ -61,7 +59,7 @@ def test_a_worker_that_cannot_work_ends_with_one_line(
         WORKER,
         capture_output=True,
         text=True,
-        timeout=START_SECONDS,
+        timeout=HANG_SECONDS,
         # Celery warns those who test as root.
         env={**deployment.environment, "PYTHONWARNINGS": "ignore", **settings},
         check=False,
@@ -80,7 +78,7 @@ def test_a_worker_that_cannot_work_says_why_in_its_log_file_as_well(deployment: 
         [*WORKER, "-n", "one@%h", "-f", f"{deployment.root}/%n.log"],
         capture_output=True,
         text=True,
-        timeout=START_SECONDS,
+        timeout=HANG_SECONDS,
         env={
             **deployment.environment,
             "PYTHONWARNINGS": "ignore",

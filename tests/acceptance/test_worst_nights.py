@@ -11,7 +11,6 @@ from producer.embedded import EmbeddedBroker, embedded_broker
 from tests.deployment import Deployment, Process, deployment_in
 from tests.shop import write_scan
 
-pytestmark = pytest.mark.timeout(180)
 SCAN = "night"
 PAGES = 60
 STEADY = {"WORK_SECONDS": "0.1"}
@@ -85,7 +84,7 @@ def test_a_rolling_restart_loses_no_page_and_does_none_twice(workload: Deploymen
         workload.wait_for_pages(SCAN, before + 3)
         new = workload.start_worker(1, **steady)
         os.kill(old.pid, signal.SIGTERM)
-        assert old.wait(40) == 0, workload.logs()
+        assert workload.wait_for_exit(old) == 0, workload.logs()
         assert new.poll() is None
     workload.wait_for_status(SCAN, "completed")
     assert_each_page_done_once(workload)

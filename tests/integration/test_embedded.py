@@ -13,6 +13,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from producer.embedded import EmbeddedBroker, embedded_broker
+from tests.waiting import HANG_SECONDS
 
 SERVERS_AT_ONCE = 4
 BROKER_THAT_WAITS = """
@@ -115,7 +116,7 @@ def test_servers_that_start_at_the_same_moment_keep_apart(tmp_path: Path) -> Non
                 assert client.config_get("dir")["dir"] == str(folder)
     finally:
         for process in processes:
-            process.communicate(timeout=20)
+            process.communicate(timeout=HANG_SECONDS)
 
 
 def test_it_never_takes_a_strangers_server_for_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from ruamel.yaml import YAML
 
 from producer.embedded import EmbeddedBroker
-from tests.waiting import wait_until
+from tests.waiting import exit_code_of, wait_until
 
 MANIFEST = Path(__file__).parents[2] / "deploy" / "kubernetes" / "base/valkey.yaml"
 PASSWORD = "0123456789abcdef-_"  # noqa: S105  # of a server that lives as long as this test
@@ -42,7 +42,7 @@ def test_it_starts_with_its_password_and_keeps_what_it_is_told(tmp_path: Path, b
         assert PASSWORD not in Path(f"/proc/{server.pid}/cmdline").read_text()
     finally:
         server.terminate()
-        assert server.wait(20) == 0, "it is the server that gets the signal, not a shell"
+        assert exit_code_of(server) == 0, "it is the server that gets the signal, not a shell"
 
 
 def _answers(client: Redis) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from redis import Redis
 
 from producer.embedded import EmbeddedBroker
+from tests.waiting import HANG_SECONDS
 from worker.llm.meter import Count, Meter, Reading, Reserved
 from worker.llm.rate_limits import RateLimits
 
@@ -46,7 +47,7 @@ def at_once(run: Callable[[int], None]) -> None:
     failed: list[Exception] = []
 
     def begin(number: int) -> None:
-        together.wait(20)
+        together.wait(HANG_SECONDS)
         try:
             run(number)
         except Exception as error:  # noqa: BLE001  # the test's thread tells of it
@@ -92,7 +93,7 @@ def test_many_who_find_the_meter_empty_count_every_call_once(redis: Redis) -> No
     def reserve(number: int) -> None:
         meter, attempt = Meter(redis, KEY), f"{number:016x}"
         disk[attempt] = 10
-        noted.wait(20)
+        noted.wait(HANG_SECONDS)
         while meter.reserve(attempt, 10, 100) is not Reserved.GRANTED:
             meter.refill(lambda: Count(20, dict(disk)))
 
@@ -139,5 +140,5 @@ def test_processes_that_ask_at_once_get_no_more_calls_than_a_minute_may_have(bro
         for each in (one, two):
             each.stdin.write("go\n")
             each.stdin.flush()
-        gone = [json.loads(each.communicate(timeout=30)[0]) for each in (one, two)]
+        gone = [json.loads(each.communicate(timeout=HANG_SECONDS)[0]) for each in (one, two)]
     assert sum(gone) == 40

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployment import CLI_TIMEOUT_SECONDS, Deployment, Finished, Process
+from tests.deployment import Deployment, Finished, Process
 from tests.shop import write_scan
+from tests.waiting import HANG_SECONDS
 
 STAGE = "work"
 SCAN = "a-book"
@@ -52,7 +53,7 @@ class Site:
             command,
             capture_output=True,
             text=True,
-            timeout=CLI_TIMEOUT_SECONDS,
+            timeout=HANG_SECONDS,
             env={**self.deployment.environment, **environment},
             check=False,
         )

@@ -10,11 +10,11 @@ import pytest
 from producer.embedded import EmbeddedBroker
 from tests.deployment import Finished
 from tests.shop import write_scan
+from tests.waiting import HANG_SECONDS
 from worker.scan import ScanFolder
 
 BEYOND_ALL = 10**12
 MOST_MEMORY = 3 << 29
-MOST_SECONDS = 20
 
 HEAD = {"version": "2.0", "scan_id": "a-book", "stage": "ocr", "output_dir": "ocr", "total_pages": 3}
 
@@ -29,7 +29,7 @@ def _run(scan: ScanFolder, broker: EmbeddedBroker, *arguments: str) -> Finished:
     command = [sys.executable, "-c", f"{limited}; from producer.cli import main; main()", *arguments]
     environment = {"LEAFMARK_STORAGE_ROOT": str(scan.root), "LEAFMARK_REDIS_URL": broker.url}
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=MOST_SECONDS, env=environment, check=False
+        command, capture_output=True, text=True, timeout=HANG_SECONDS, env=environment, check=False
     )
 
 

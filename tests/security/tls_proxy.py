@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from tests.waiting import HANG_SECONDS
+
 
 class TlsProxy:
     """Serves in a thread of its own until stopped.
@@ -25,7 +27,7 @@ class TlsProxy:
         self._over = asyncio.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(HANG_SECONDS)
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._over.set)

@@ -11,6 +11,7 @@ import pytest
 
 from checkpointing.atomic import make_folder, remove_orphans, write_durably
 from tests.unit.conftest import Disk, process, says
+from tests.waiting import HANG_SECONDS, exit_code_of
 
 KILLED_AT_A_CALL = """
     import os, signal, sys
@@ -163,9 +164,9 @@ def test_many_writers_of_one_file_use_temp_files_of_their_own(path: Path) -> Non
 
     def write(number: int) -> None:
         def look(_: bytes) -> None:
-            together.wait(10)
+            together.wait(HANG_SECONDS)
             seen.extend(names(path.parent))
-            together.wait(10)
+            together.wait(HANG_SECONDS)
 
         write_durably(path, json.dumps({"state": number}).encode(), look)
 
@@ -186,7 +187,7 @@ def test_a_writer_killed_at_any_call_leaves_a_whole_file(
     path: Path, fatal: str, nth: int, state: str, temps: int
 ) -> None:
     with process(KILLED_AT_A_CALL, path, fatal, nth) as writer:
-        assert writer.wait(10) == -9
+        assert exit_code_of(writer) == -9
     assert json.loads(path.read_bytes()) == {"state": state}
     assert len(remove_orphans(path.parent)) == temps
     assert names(path.parent) == ["ocr.json"]

@@ -11,6 +11,7 @@ import pytest
 from checkpointing.errors import CheckpointError
 from checkpointing.models import Checkpoint, PageRecord, Status
 from tests.unit.conftest import Book, Disk
+from tests.waiting import HANG_SECONDS
 
 A = "a" * 64
 OLD: dict[str, Any] = {
@@ -222,7 +223,7 @@ class TestChanging:
 
         holder = threading.Thread(target=hold)
         holder.start()
-        assert held.wait(5)
+        assert held.wait(HANG_SECONDS)
         try:
             with pytest.raises(CheckpointError, match="has been held"), file.exclusive(timeout=0.05):
                 pass

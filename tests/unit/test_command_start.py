@@ -13,6 +13,7 @@ import typer
 from producer import cli
 from producer.command_group import LazyGroup
 from tests.shop import write_scan
+from tests.waiting import HANG_SECONDS
 
 PROBE = """
 import json, sys
@@ -41,7 +42,7 @@ def modules_after(root: Path, heavy: list[str], commands: list[str], **variables
         env={**os.environ, "LEAFMARK_STORAGE_ROOT": str(root), "LEAFMARK_CONFIG": "", **variables},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=HANG_SECONDS,
         check=True,
     )
     return typing.cast("dict[str, list[str]]", json.loads(done.stderr.splitlines()[-1]))
@@ -88,7 +89,7 @@ def test_a_completion_imports_no_client_and_no_engine(tmp_path: Path, words: str
         env={**os.environ, "LEAFMARK_STORAGE_ROOT": str(tmp_path), **asked},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=HANG_SECONDS,
         check=True,
     )
     assert done.stdout.strip()

@@ -11,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.promql import faults
+from tests.waiting import HANG_SECONDS
 from worker.metrics.definitions import ALL
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -88,7 +89,7 @@ def test_promtool_takes_the_configuration_and_each_alert_fires_on_what_it_is_for
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=HANG_SECONDS,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

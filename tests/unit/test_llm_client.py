@@ -23,7 +23,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from checkpointing.errors import SettingsError
-from tests.waiting import wait_until
+from tests.waiting import HANG_SECONDS, wait_until
 from worker.llm.client import ModelClient
 from worker.llm.errors import AnswerRefusedError, ProviderRefusesError
 from worker.llm.prompt import Picture, Prompt
@@ -673,7 +673,7 @@ def test_an_answer_that_does_not_come_in_time_may_have_been_billed() -> None:
     over = threading.Event()
 
     def silent(_: socket.socket) -> None:
-        over.wait(20)
+        over.wait(HANG_SECONDS)
 
     with crooked_server(silent) as base_url:
         failed = failure_of(base_url, seconds=0.3)
@@ -759,7 +759,7 @@ def test_an_address_that_is_none_is_refused(base_url: str) -> None:
 
 
 def test_one_client_has_128_calls_under_way() -> None:
-    together = threading.Barrier(128, timeout=60)
+    together = threading.Barrier(128, timeout=HANG_SECONDS)
 
     def handle(_: Request) -> Response:
         together.wait()

@@ -10,6 +10,7 @@ import pytest
 from checkpointing.errors import CheckpointError
 from checkpointing.locks import file_lock
 from tests.unit.conftest import process, says
+from tests.waiting import HANG_SECONDS
 
 HOLDER = """
     import sys
@@ -84,7 +85,7 @@ def test_a_waiter_gets_the_lock_as_soon_as_it_is_free(path: Path) -> None:
         waiter = threading.Thread(target=wait)
         waiter.start()
         assert not got.wait(0.05)
-    assert got.wait(5)
+    assert got.wait(HANG_SECONDS)
     waiter.join()
 
 

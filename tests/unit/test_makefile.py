@@ -11,6 +11,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.waiting import HANG_SECONDS
+
 PROJECT = Path(__file__).parents[2]
 SUPPORTED = ("3.11.2", "3.11.7", "3.12.1", "3.13.0")
 PINS = [
@@ -63,7 +65,7 @@ class Project:
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=HANG_SECONDS,
         )
 
     def environment_of(self, *arguments: str) -> str:

@@ -219,9 +219,9 @@ class TestFindingPages:
 
     def test_a_long_book_is_listed_at_once(self, book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(os, "listdir", lambda _: [f"page_{page:04d}.json" for page in range(1, 20_001)])
-        started = time.perf_counter()
+        started = time.process_time()
         assert len(book.outputs.pages()) == 20_000
-        assert time.perf_counter() - started < 1
+        assert time.process_time() - started < 1
 
 
 class TestHolding:

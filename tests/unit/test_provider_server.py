@@ -20,7 +20,7 @@ from openai.types.chat import ChatCompletion
 
 from sample.provider import Behaviour, Provider, Trouble, running_provider
 from sample.provider.bill import Statement
-from tests.waiting import wait_until
+from tests.waiting import HANG_SECONDS, exit_code_of, wait_until
 
 READ = "falling down a very cleep we11."
 PRINTED = "falling down a very deep well."
@@ -357,7 +357,7 @@ def raw_call(base_url: str, page: int) -> int:
             ],
         }
     )
-    with closing(http.client.HTTPConnection(urlsplit(base_url).netloc, timeout=30)) as connection:
+    with closing(http.client.HTTPConnection(urlsplit(base_url).netloc, timeout=HANG_SECONDS)) as connection:
         connection.request("POST", "/v1/chat/completions", body, {"Authorization": "Bearer any"})
         response = connection.getresponse()
         response.read()
@@ -420,7 +420,7 @@ def test_the_process_says_where_it_is_and_stops_when_told(tmp_path: Path) -> Non
     with process(*arguments) as (started, base_url):
         assert ask(base_url).usage is None
         started.send_signal(signal.SIGTERM)
-        assert started.wait(10) == 0
+        assert exit_code_of(started) == 0
 
 
 def test_the_bill_of_a_process_survives_its_kill(tmp_path: Path) -> None:
@@ -438,6 +438,6 @@ def test_the_bill_of_a_process_survives_its_kill(tmp_path: Path) -> None:
 
 def test_a_wrong_option_is_refused_in_words() -> None:
     command = [sys.executable, "-m", "sample.provider", "--trouble", "2"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG_SECONDS)
     assert ended.returncode == 2
     assert "share of calls that misbehave is from 0 to 1" in ended.stderr

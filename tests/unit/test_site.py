@@ -14,6 +14,7 @@ import typer.main
 from checkpointing.errors import LeafmarkError
 from docs_tools.diagrams import without_mermaid
 from producer.cli import app
+from tests.waiting import HANG_SECONDS
 from worker.settings import Settings
 
 PROJECT = Path(__file__).parents[2]
@@ -28,7 +29,7 @@ def build(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=HANG_SECONDS,
         check=False,
     )
 

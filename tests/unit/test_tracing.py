@@ -22,6 +22,7 @@ from producer.enqueue import enqueue
 from producer.request import Request
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import raising
+from tests.waiting import HANG_SECONDS
 from worker import tracing
 from worker.llm.call_spans import record_call
 from worker.messages import PageMessage
@@ -256,7 +257,9 @@ with tracing.span("page"):
 
 
 def run_python(script: str) -> str:
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=HANG_SECONDS
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -20,7 +20,7 @@ from producer.verify import verify
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import stamp
 from tests.tiff_files import grey_frame, tiff_of
-from tests.waiting import wait_until
+from tests.waiting import HANG_SECONDS, wait_until
 
 TORN = FailedPage(page=2, kind="torn", message="torn", attempts=3)
 SOURCE = b"%PDF-1.7 as ingested"
@@ -361,14 +361,14 @@ def test_whoever_moves_outputs_under_the_lock_is_waited_for(shop: Shop, monkeypa
         with file.exclusive() as checkpoint:
             shop.workshop.outputs(SCAN, STAGE).set_aside(4)
             moved.set()
-            assert looked.wait(10)
+            assert looked.wait(HANG_SECONDS)
             checkpoint.forget({4})
             checkpoint.begin()
             file.save(checkpoint)
 
     producer = threading.Thread(target=do_again)
     producer.start()
-    assert moved.wait(10)
+    assert moved.wait(HANG_SECONDS)
     meanwhile(monkeypatch, 5, looked.set)
     assert verify(shop.another_workshop(), SCAN).findings == []
     producer.join(10)

@@ -20,7 +20,7 @@ from producer.watch.lookout import Lookout
 from producer.watch.reading import PacedReader
 from producer.watch.rest import count_rest
 from tests.shop import SCAN, STAGE, Shop, make_shop, write_scan
-from tests.waiting import wait_until
+from tests.waiting import HANG_SECONDS, wait_until
 from tests.watch_facts import states
 from worker.workshop import Workshop
 
@@ -125,7 +125,7 @@ def test_a_server_that_says_nothing_keeps_nobody_waiting(shop: Shop, monkeypatch
     release = threading.Event()
 
     def silent(*_: object) -> Any:
-        assert release.wait(20)
+        assert release.wait(HANG_SECONDS)
         return {}
 
     monkeypatch.setattr("producer.watch.collect.pages_in_hand", silent)

@@ -10,6 +10,7 @@ import pytest
 import leafmark_celery
 from producer.doctor.check import Level
 from producer.doctor.own_settings import examine_settings
+from tests.waiting import HANG_SECONDS
 from worker import python_children
 from worker.origins import find_origins
 from worker.preflight import check_engines
@@ -34,7 +35,12 @@ def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(command: Sequence[str | Path], **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=60, env=child_environment() | environment
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=HANG_SECONDS,
+        env=child_environment() | environment,
     )
 
 
@@ -92,7 +98,12 @@ def test_celery_names_what_it_does_not_run_in_the_working_directory(
     (tmp_path / "worker").mkdir()
     (tmp_path / "worker" / "__init__.py").write_text("raise SystemExit('foreign code ran')\n")
     done = subprocess.run(
-        [*start, "-A", "worker", "report"], capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path
+        [*start, "-A", "worker", "report"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=HANG_SECONDS,
+        cwd=tmp_path,
     )
     assert "worker_hijack_root_logger: False" in done.stdout, done.stderr
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("leafmark: ")]
