@@ -94,7 +94,7 @@ def test_a_stage_is_reset_and_done_anew(shop: Deployment) -> None:
     assert len(unasked.stderr.splitlines()) == 1
     down = shop.producer("reset", SCAN, "--stage", "work", "--yes", expect=6, LEAFMARK_REDIS_URL=CLOSED_PORT)
     assert len(down.stderr.splitlines()) == 1
-    assert "Missing option" in shop.producer("reset", SCAN, expect=2).stderr
+    assert "missing option" in shop.producer("reset", SCAN, expect=2).stderr
     assert files_of_stage(shop) == before
 
     done = shop.producer("reset", SCAN, "--stage", "work", "--yes")

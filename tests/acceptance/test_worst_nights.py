@@ -125,7 +125,7 @@ def test_a_page_in_hand_is_stopped_when_its_stage_is_cancelled_now(workload: Dep
     begin(workload)
     workload.wait(lambda: workload.attempts(SCAN), 60, "a page in hand")
     done = workload.producer("cancel", SCAN, "--stage", "work", "--now")
-    assert "1 were stopped" in done.stderr
+    assert "1 was stopped" in done.stderr
     assert f"cancelled with 0 of {PAGES} pages complete; {PAGES - 1} waiting pages dropped" in done.stdout
     claim = workload.keys.claim(SCAN, "work", 1)
     workload.wait(lambda: not workload.redis.exists(claim), 20, "the claim of the stopped page to run out")
