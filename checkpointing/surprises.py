@@ -1,4 +1,6 @@
-"""Calls that cost more than was reserved for them: one small file each, beside the ledger of their stage.
+"""Calls that were dearer than they could be by the known price: one small file each, beside their stage's ledger.
+
+These are all that cost more than was reserved for them, and the first one of a stage where enough was reserved.
 
 `<scan>/ledger/<stage>/dearer/<attempt>.json` is durable before the answer of its call is noted. It is what the
 workers remember, over a flush of Redis, of a price that turned out to be wrong.
@@ -21,7 +23,7 @@ _SUFFIX = ".json"
 
 
 class Surprise(BaseModel):
-    """A call that cost more than was reserved for it.
+    """A call that was dearer than it could be by the price that was known.
 
     Attributes:
         price: the price known for the model at that time, in words; another price makes this one obsolete.

@@ -16,7 +16,7 @@ def surprises_of(workshop: Workshop, scan_id: str, stage: str) -> list[Surprise]
     """
     scan_dir = workshop.scan(scan_id).path
     try:
-        return read_surprises(scan_dir, stage)
+        return [surprise for surprise in read_surprises(scan_dir, stage) if surprise.excess_micro]
     except OSError as error:
         raise storage_error(error, scan_dir) from error
 

@@ -721,6 +721,50 @@ def test_after_a_dear_call_every_worker_reserves_what_calls_really_cost(make: Ma
     assert provider.bill().total_usd <= office.budget
 
 
+def test_a_call_that_was_in_flight_at_the_first_surprise_is_used_without_another_pause(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, provider = make(**DEAR)
+    send = office.desk.client.send
+
+    def send_while_another_is_surprised(*arguments: Any) -> RawAnswer:
+        monkeypatch.setattr(office.desk.client, "send", send)
+        with pytest.raises(PriceWrongError):
+            office.somebody().ask(8, question(8), text_of)
+        return send(*arguments)
+
+    monkeypatch.setattr(office.desk.client, "send", send_while_another_is_surprised)
+    assert office.calls.ask(7, question(), text_of).startswith("Alice")
+    assert provider.calls == 2
+    assert len(read_surprises(office.scan_dir, "correction")) == 2, "both passed their reservations"
+
+
+def test_each_stage_is_told_once_that_a_price_is_wrong_also_where_enough_was_reserved(
+    make: Make, tmp_path: Path
+) -> None:
+    office, provider = make(**DEAR)
+    with pytest.raises(PriceWrongError):
+        office.calls.ask(1, question(1), text_of)
+    other = Office(tmp_path, provider.base_url, scan="another-book", redis=office.redis)
+    with pytest.raises(PriceWrongError, match=r"by the price known"):
+        other.calls.ask(1, question(1), text_of)
+    other.calls.ask(2, question(2), text_of)
+    (surprise,) = read_surprises(other.scan_dir, "correction")
+    assert surprise.excess_micro == 0
+    other.desk.client.close()
+
+
+def test_a_price_of_nothing_that_was_set_is_wrong_where_calls_cost_something(make: Make) -> None:
+    office, provider = make(**DEAR)
+    office.reprice(Price(Decimal(0), Decimal(0)))
+    with pytest.raises(PriceWrongError, match=r"at most \$0\.00"):
+        office.somebody().ask(1, question(1), text_of)
+    office.budget = provider.bill().total_usd
+    with pytest.raises(BudgetReachedError):
+        office.somebody().ask(2, question(2), text_of)
+    assert provider.calls == 1
+
+
 def test_only_calls_in_flight_at_the_first_surprise_pass_the_budget(make: Make) -> None:
     office, provider = make(**DEAR, latency_seconds=0.2)
     office.budget = Decimal("0.02")

@@ -24,7 +24,7 @@ from checkpointing.errors import StorageError
 from checkpointing.ledger import Call, Ledger, new_attempt
 from checkpointing.models import now
 from checkpointing.money import bound_micro, dollars, exact_micro, micro, usd
-from checkpointing.surprises import Surprise, note_surprise
+from checkpointing.surprises import Surprise, note_surprise, read_surprises
 from worker.llm.breaker import Breaker, Failures
 from worker.llm.call_spans import record_call
 from worker.llm.client import ModelClient
@@ -126,6 +126,7 @@ class PaidCalls:
         self._stage = stage
         self._desk = desk
         self._ledger = ledger
+        self._scan_dir = ledger.path.parent.parent
         self._meter = meter
         self._refill = refill
         self._budget = budget
@@ -493,7 +494,9 @@ class PaidCalls:
         """Note the answer and its cost, before anything is made of it.
 
         Raises:
-            PriceWrongError: the call cost more than was reserved for it. Its answer is noted all the same.
+            PriceWrongError: the call cost more than it can by the known price, and this stage was not told before.
+            Its
+                answer is noted all the same.
         """
         usage = usage_of(raw)
         reported = self._desk.prices.believed(self._desk.model, reported_cost(raw))
@@ -517,45 +520,54 @@ class PaidCalls:
             }
         )
         record_call(answered, raw.seconds)
-        surprise = self._surprise(answered, cost, estimate)
+        surprise, is_news = self._surprise(answered, cost, estimate)
         self._keep(answered, surprise)
         metrics().spent(self._stage, cost)
         self._meter.settle(call.attempt, cost)
-        if surprise is not None:
-            self._tell(surprise)
+        if surprise is not None and is_news:
+            raise self._price_is_wrong(surprise, estimate)
         return answered
 
-    def _surprise(self, call: Call, cost: Decimal, estimate: Estimate) -> Surprise | None:
-        """What a call that was dearer than its reservation tells all workers, at once; None for any other."""
-        if cost <= call.most_micro:
-            return None
+    def _surprise(self, call: Call, cost: Decimal, estimate: Estimate) -> tuple[Surprise | None, bool]:
+        """What a call that was dearer than it could be by the known price tells all workers, at once.
+
+        Returns:
+            What there is to note, None for any other call; and whether that is news, so that a person has to look.
+        """
+        is_beyond_reservation = cost > call.most_micro
+        is_known = self._desk.prices.knows(call.model)
+        is_news = is_known and cost > estimate.most_micro and self._is_news(cost, estimate)
+        if not is_beyond_reservation and not is_news:
+            return None, False
         surprise = surprise_of(call, math.ceil(cost), estimate)
         # Where the broker fails, what is noted on disk is learned with the next count.
         with suppress(RedisError):
             self._desk.learned.take([surprise])
-        return surprise
-
-    def _tell(self, surprise: Surprise) -> None:
-        """Say that a call was dearer than its reservation, and pause the stage where a price is known.
-
-        Raises:
-            PriceWrongError: a price is known, and is wrong.
-        """
-        cost, reserved = dollars(usd(surprise.cost_micro)), dollars(usd(surprise.reserved_micro))
         log.error(
-            "call dearer than its reservation",
-            page=surprise.page,
-            model=surprise.model,
-            cost=cost,
-            reserved=reserved,
+            "call dearer than the known price allows",
+            page=call.page,
+            model=call.model,
+            cost=dollars(usd(cost)),
+            reserved=dollars(usd(call.most_micro)),
         )
-        if not self._desk.prices.knows(surprise.model):
-            # The user has allowed that; the next calls reserve what this one has cost.
-            return
+        return surprise, is_news
+
+    def _is_news(self, cost: Decimal, estimate: Estimate) -> bool:
+        """Whether this stage was not told of a wrong price before, or it is wrong by more than all workers know."""
+        with suppress(OSError):
+            noted = read_surprises(self._scan_dir, self._stage)
+            if all((each.model, each.price) != (self._desk.model, estimate.price) for each in noted):
+                return True
+        with suppress(RedisError):
+            return cost > self._most(estimate)
+        return True
+
+    def _price_is_wrong(self, surprise: Surprise, estimate: Estimate) -> PriceWrongError:
+        cost, most = dollars(usd(surprise.cost_micro)), dollars(usd(estimate.most_micro))
         again = f"producer enqueue {self._scan_id} --stage {self._stage}"
-        raise PriceWrongError(
-            f"a call of {surprise.model} cost {cost}, and at most {reserved} was reserved for it: the price known "
-            f"for it ({surprise.price}) is wrong, or its tokens are counted otherwise. {self._spent_in_words()}; "
+        return PriceWrongError(
+            f"a call of {surprise.model} cost {cost}, and at most {most} by the price known for it "
+            f"({surprise.price}): that is wrong, or its tokens are counted otherwise. {self._spent_in_words()}; "
             f"correct LEAFMARK_PRICES='{surprise.model}=IN/OUT' where the workers run, then `{again}`; until then "
             "more is reserved for each call"
         )
@@ -569,7 +581,7 @@ class PaidCalls:
         for pause in (*_STORAGE_PAUSES_SECONDS, None):
             try:
                 if surprise is not None:
-                    note_surprise(self._ledger.path.parent.parent, self._stage, surprise)
+                    note_surprise(self._scan_dir, self._stage, surprise)
                 self._ledger.answer(call)
             except (OSError, StorageError) as error:
                 if pause is None:
