@@ -1,8 +1,12 @@
-"""Which stages of a scan have begun."""
+"""Which stages of a scan have begun, and what there is of those that another program began."""
 
 import contextlib
+from dataclasses import replace
 
 from checkpointing.errors import CheckpointError
+from checkpointing.models import Checkpoint, Status
+from checkpointing.outputs import OutputFolder
+from checkpointing.resume import bring_in_line
 from worker.registry import STAGES
 from worker.stages.base import PageOutput
 from worker.workshop import Workshop
@@ -34,3 +38,16 @@ def is_of_another_program(workshop: Workshop, scan_id: str, stage: str) -> bool:
     with contextlib.suppress(CheckpointError):
         return not file.is_of_this_version() and not any(outputs.check(page).valid for page in outputs.pages())
     return False
+
+
+def count_as_enqueue_would(checkpoint: Checkpoint, outputs: OutputFolder, total_pages: int) -> None:
+    """Count the outputs that are there, where no checkpoint of Leafmark's speaks of them yet. Changes no file."""
+    findings = bring_in_line(checkpoint, outputs, total_pages, change_nothing=True)
+    # When an output was found says nothing of how fast pages are done.
+    found = {page: replace(findings.records[page], completed_at=None) for page in findings.adopted}
+    checkpoint.keep_pages({**findings.records, **found})
+    checkpoint.release(findings.complete)
+    for page, reasons in findings.doubts.items():
+        checkpoint.doubt(page, reasons)
+    if checkpoint.status is Status.COMPLETED and len(checkpoint.pages) < total_pages:
+        checkpoint.status = Status.PARTIAL if checkpoint.pages else Status.NOT_STARTED

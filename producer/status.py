@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -10,9 +10,8 @@ from pydantic import TypeAdapter
 
 from checkpointing.errors import CheckpointError, InputError, LeafmarkError, UnknownNameError
 from checkpointing.models import Checkpoint, DoubtfulPage, Status, now
-from checkpointing.outputs import OutputFolder
-from checkpointing.resume import bring_in_line
 from checkpointing.storage_errors import storage_error
+from producer.begun import count_as_enqueue_would
 from producer.dearer import excess_usd, surprises_of
 from worker.registry import STAGES
 from worker.scan import ScanMetadata, incomplete_folders, list_scans
@@ -150,25 +149,12 @@ def rate_of(moments: Sequence[datetime]) -> float | None:
     return (len(lately) - 1) / seconds if seconds else None
 
 
-def _count_as_enqueue_would(checkpoint: Checkpoint, outputs: OutputFolder, total_pages: int) -> None:
-    """Count the outputs that are there, where no checkpoint of Leafmark's speaks of them yet. Changes no file."""
-    findings = bring_in_line(checkpoint, outputs, total_pages, change_nothing=True)
-    # When an output was found says nothing of how fast pages are done.
-    found = {page: replace(findings.records[page], completed_at=None) for page in findings.adopted}
-    checkpoint.keep_pages({**findings.records, **found})
-    checkpoint.release(findings.complete)
-    for page, reasons in findings.doubts.items():
-        checkpoint.doubt(page, reasons)
-    if checkpoint.status is Status.COMPLETED and len(checkpoint.pages) < total_pages:
-        checkpoint.status = Status.PARTIAL if checkpoint.pages else Status.NOT_STARTED
-
-
 def _stage_status(workshop: Workshop, metadata: ScanMetadata, stage: str) -> StageStatus:
     file = workshop.checkpoint_file(metadata.scan_id, stage)
     try:
         checkpoint = file.read()
         if not file.is_of_this_version():
-            _count_as_enqueue_would(checkpoint, workshop.outputs(metadata.scan_id, stage), metadata.total_pages)
+            count_as_enqueue_would(checkpoint, workshop.outputs(metadata.scan_id, stage), metadata.total_pages)
     except CheckpointError as error:
         return StageStatus(
             "unreadable", metadata.total_pages, 0, metadata.total_pages, 0, [], 0.0, error=str(error)

@@ -41,8 +41,10 @@ def replace_page_command(
 
     Example: `producer replace-page moby-dick 7 rescans.pdf --from-page 2`
     """
+    from producer.books import given_password
     from producer.replace_page import replace_page
 
+    password = given_password(password)
     workshop = options.open_workshop(load_settings())
     done = replace_page(
         workshop, check_scan_id(scan_id), page, file, place=from_page, password=password, dry_run=dry_run

@@ -7,6 +7,7 @@ from checkpointing.models import now
 from checkpointing.money import add_usd
 from checkpointing.regular_files import read_regular
 from checkpointing.storage_errors import storage_error
+from producer.begun import count_as_enqueue_would
 from producer.progress import Counting, uncounted
 from producer.report.bounds import MOST_TILES, MOST_VIEWS
 from producer.report.model import BookReport, PageReport, StageReport
@@ -63,6 +64,8 @@ def _stages(workshop: Workshop, metadata: ScanMetadata) -> tuple[tuple[Begun, ..
         if not pages and not file.path.exists():
             continue
         snapshot = take_snapshot(file)
+        if snapshot.unusable is None and not file.is_of_this_version():
+            count_as_enqueue_would(snapshot.checkpoint, outputs, metadata.total_pages)
         stage, ledger = workshop.stage(name), workshop.ledger(metadata.scan_id, name)
         begun.append(_begun(workshop, name, snapshot, pages, metadata.total_pages))
         reports.append(stage_report(stage, snapshot, ledger, metadata.total_pages))

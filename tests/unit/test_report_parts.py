@@ -1,7 +1,6 @@
 """The parts of a report that stand alone: what changed in a text, how hot a page is, where the file is put."""
 
 import errno
-import tomllib
 import webbrowser
 from pathlib import Path
 
@@ -120,20 +119,6 @@ def test_a_full_disk_leaves_the_earlier_report_whole(tmp_path: Path, disk: Disk)
 def test_half_a_character_does_not_keep_the_rest_from_being_read(tmp_path: Path) -> None:
     write_report(tmp_path / "a.html", f"{HTML}\ud800 text")
     assert (tmp_path / "a.html").read_text() == f"{HTML}? text"
-
-
-def test_what_a_report_is_made_of_is_in_the_wheel() -> None:
-    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    assert "producer.report" in setuptools["packages"]
-    patterns = setuptools["package-data"]["producer.report"]
-    package = ROOT / "producer" / "report"
-    there = {
-        path.relative_to(package)
-        for path in package.rglob("*")
-        if path.is_file() and path.suffix not in {".py", ".pyc"}
-    }
-    assert there
-    assert all(any(path.match(pattern) for pattern in patterns) for path in there)
 
 
 @pytest.fixture

@@ -85,6 +85,19 @@ def test_the_report_shows_its_pages_as_complete_and_with_their_text(workshop: Wo
     assert "Damaged output" not in html
 
 
+def test_the_report_counts_what_enqueue_counts(workshop: Workshop, folder: Path) -> None:
+    write_json(folder / "checkpoints" / "ocr.json", checkpoint(BOOK, "ocr", [], PAGES))
+    write_page(folder, "corrected", doubled(2))
+
+    report = collect(workshop, BOOK, images=False)
+
+    assert [(stage.name, stage.completed, stage.doubtful) for stage in report.stages] == [
+        ("ocr", 3, 0),
+        ("correction", 2, 1),
+    ]
+    assert "correction: 1 page with doubled words: 2" in render(report)
+
+
 def test_verify_has_nothing_against_the_files_that_scanshelf_keeps_beside(workshop: Workshop) -> None:
     enqueue(workshop, Request(BOOK, "ocr"))
     enqueue(workshop, Request(BOOK, "correction"))
