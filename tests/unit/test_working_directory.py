@@ -71,7 +71,7 @@ def test_an_empty_entry_of_the_path_names_no_folder_for_a_child(
 @pytest.mark.parametrize(
     "command",
     [
-        [BESIDE_PYTHON / "producer", "status"],
+        [BESIDE_PYTHON / "producer", "config"],
         [BESIDE_PYTHON / "celery", "-A", "worker", "report"],
     ],
     ids=["producer", "celery"],
