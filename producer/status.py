@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from checkpointing.errors import CheckpointError, InputError, LeafmarkError, UnknownNameError
+from checkpointing.errors import CheckpointError, InputError, LeafmarkError, UnknownNameError, in_one_line
 from checkpointing.models import Checkpoint, DoubtfulPage, Status, now
 from checkpointing.storage_errors import storage_error
 from producer.begun import count_as_enqueue_would
@@ -122,7 +122,8 @@ def all_scans(workshop: Workshop, on_broken: Callable[[LeafmarkError], object] =
 def what_it_waits_for(workshop: Workshop, stage: str) -> str:
     """What keeps a stage's model from answering, in words; empty where nothing does. Reads one small file."""
     trouble = workshop.troubles.of(stage)
-    return "" if trouble is None else trouble.words()
+    # It quotes a server, and any machine of the deployment may have written it.
+    return "" if trouble is None else in_one_line(trouble.words())
 
 
 def recent_rate(checkpoint: Checkpoint) -> float | None:

@@ -181,6 +181,12 @@ def test_status_says_what_a_stage_waits_for_and_nothing_of_one_that_has_ended(sh
     assert _waits(shop) == ""
 
 
+def test_control_characters_of_a_server_reach_no_terminal(shop: Shop) -> None:
+    shop.ask_for((1, 5))
+    shop.workshop.troubles.tell(STAGE, "127.0.0.1", "a-model", silence(said="\x1b[2J\nsays \x07 500"))
+    assert _waits(shop).startswith("[2J says 500, 12 times")
+
+
 def test_the_view_says_what_a_stage_waits_for(shop: Shop) -> None:
     shop.ask_for((1, 5))
     shop.workshop.troubles.tell(STAGE, "127.0.0.1", "a-model", silence())

@@ -10,7 +10,8 @@ class AnswerRefusedError(Exception):
 
     Attributes:
         kind: a short machine-readable reason: `schema`, `truncated`, `refusal`, `loop`, `commentary`, `length`,
-            `regions_lost`, `text_on_blank`, `not_on_page`, `empty`, `request_refused`.
+            `regions_lost`, `text_on_blank`, `not_on_page`, `empty`, `request_refused`,
+            `no_answer`.
     """
 
     def __init__(self, kind: str, message: str) -> None:
