@@ -554,6 +554,39 @@ def test_a_call_that_was_granted_is_not_made_for_a_page_that_was_paid_for_meanwh
     assert office.states() == [State.ANSWERED]
 
 
+def test_a_call_whose_note_waited_for_storage_is_not_made_for_a_page_that_was_paid_for_meanwhile(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, provider = make()
+    monkeypatch.setattr(paid_calls, "_FRESH_SECONDS", 0.0)
+    mark_asked = office.ledger.mark_asked
+
+    def mark_slowly(call: Call) -> bool:
+        marked = mark_asked(call)
+        monkeypatch.setattr(office.ledger, "mark_asked", mark_asked)
+        answered_by_another_worker(office)
+        return marked
+
+    monkeypatch.setattr(office.ledger, "mark_asked", mark_slowly)
+    assert office.calls.ask(7, question(), text_of).startswith("Alice")
+    assert provider.calls == 1
+    assert office.reserved() == 0
+    assert office.states() == [State.ANSWERED]
+
+
+def test_a_call_whose_note_waited_for_storage_is_not_made_once_its_claim_is_lost(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, provider = make()
+    monkeypatch.setattr(paid_calls, "_FRESH_SECONDS", 0.0)
+    ours = iter([True, True, False])
+    office.refill()
+    with pytest.raises(ClaimLostError):
+        office.calls.ask(7, question(), text_of, lambda: next(ours))
+    assert provider.calls == 0
+    assert (office.reserved(), office.states()) == (0, [])
+
+
 def test_a_call_whose_claim_was_lost_while_it_waited_is_not_made(make: Make) -> None:
     office, provider = make()
     ours = iter([True, False])

@@ -12,13 +12,13 @@ step. It is what keeps the bill within the budget, provided that everybody does 
    all of them, the next worker of a page with those of that page, the reconciler with those of lost pages.
 4. The call. One whose outcome is not known stays on disk as asked, and only the worker that made it may take it
    back, when it cannot have been billed: first on disk, and then in the meter.
-5. The answer is on disk, and then `settle` says what it cost. Saying it again, also by whoever uses the answer
-   later, does no harm.
+5. The answer is on disk, and then `settle` says what it cost. Saying it again does no harm: the worker that
+   uses the answer later does so.
 
 **Why the bill never passes the budget.** A call is granted if all that is spent, all that is reserved and the most
 that it may cost are within the budget together; and whatever is asked was granted, and is in the meter, reserved or
-spent, for as long as that meter stands: only the worker itself takes its reservation back, or whoever has taken
-back its plan, and then it is not asked. What is left to show is that it still is after Redis has forgotten.
+spent, for as long as that meter stands: only the worker itself takes its reservation back, or the one that has
+taken back its plan, and then it is not asked. What is left to show is that it still is after Redis has forgotten.
 
 **Flush.** An empty meter grants nothing until it is filled from the disk. Of the calls granted before the flush,
 those that were asked by the time that the disk is read are counted: with their cost, or with the most it may be.

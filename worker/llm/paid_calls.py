@@ -58,6 +58,8 @@ Made = TypeVar("Made")
 # lets another page try.
 _MOST_WAIT_SECONDS = 15.0
 _LOOK_SECONDS = 0.25
+# How long the last look at claim and ledger holds good before a call goes out.
+_FRESH_SECONDS = 1.0
 # How long a page waits for calls for other pages, where a server of one's own takes only a few at once.
 _MOST_QUEUE_SECONDS = 60.0
 # An answer that was paid for is worth waiting for a disk that is full.
@@ -398,6 +400,7 @@ class PaidCalls:
         Raises:
             ClaimLostError: another worker has the page.
         """
+        looked_at = time.monotonic()
         try:
             paid = self._paid_meanwhile(call.page, call.request_sha256, still_ours)
             outdated = self._most(estimate) > call.most_micro
@@ -409,11 +412,37 @@ class PaidCalls:
             self._withdraw(call)
             return paid
         if self._ledger.mark_asked(call):
-            return call
+            is_fresh = time.monotonic() - looked_at < _FRESH_SECONDS
+            return call if is_fresh else self._still_due(call, still_ours)
         # A recount, or the next worker of this page, has taken the plan back.
         self._desk.breaker.leave(call.attempt)
         self._meter.cancel(call.attempt)
         return None
+
+    def _still_due(self, call: Call, still_ours: Callable[[], bool]) -> Call:
+        """Look once more at what was seen before storage took its time, or this worker was paused.
+
+        Returns:
+            The call; or one with an answer, which makes it needless.
+
+        Raises:
+            ClaimLostError: another worker has the page.
+        """
+        try:
+            paid = self._paid_meanwhile(call.page, call.request_sha256, still_ours)
+        except (ClaimLostError, RedisError, OSError):
+            self._leave(call)
+            raise
+        if paid is None:
+            return call
+        self._leave(call)
+        return paid
+
+    def _leave(self, call: Call) -> None:
+        """Take back a call that was noted as asked and is not made."""
+        with suppress(RedisError):
+            self._desk.breaker.leave(call.attempt)
+        self._withdraw(call)
 
     def _estimate(self, prompt: Prompt[Answer]) -> Estimate:
         desk = self._desk
