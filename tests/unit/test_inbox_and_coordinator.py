@@ -339,11 +339,14 @@ class TestTheLock:
         assert office.redis.get(LOCK) == b"another"
 
     @pytest.mark.parametrize("entries", [0, 3])
-    def test_is_kept_for_the_pause_after_a_commit(self, office: Office, entries: int) -> None:
+    def test_is_kept_for_the_pause_after_a_commit(
+        self, office: Office, monkeypatch: pytest.MonkeyPatch, entries: int
+    ) -> None:
+        # The pause of 50 ms may have passed before a busy machine looks.
+        monkeypatch.setattr("checkpointing.coordinator.MIN_PAUSE_SECONDS", 60)
         office.done(*range(1, entries + 1))
-        commit = office.coordinator().commit()
-        least = max(50, 9000 * commit.seconds) if commit else 50
-        assert least * 0.5 < office.lock_left() < 10_000
+        office.coordinator().commit()
+        assert 30_000 < office.lock_left() <= 60_000
         office.done(9)
         assert office.coordinator().commit() is None
 

@@ -10,7 +10,7 @@ import pytest
 from checkpointing.regular_files import NotRegularFileError, append_to_regular, open_regular, read_regular
 from checkpointing.storage_errors import storage_error
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(300)
 
 
 def special_file(kind: str, path: Path) -> Path:

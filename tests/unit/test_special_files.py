@@ -27,7 +27,7 @@ from worker.sources.images import ImageSource, inspect_image
 from worker.sources.pdfium import inspect_pdf
 from worker.steward import Steward
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(300)
 OTHER = "other-book"
 
 
