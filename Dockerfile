@@ -15,6 +15,8 @@ RUN pip install --no-cache-dir -c constraints.txt '.[tesseract]'
 # The volume takes over this owner when it is first used.
 RUN useradd --uid 10001 --create-home leafmark && install -d -o 10001 -g 10001 /scans
 USER 10001:10001
+# Not among the sources: the installed packages are the ones that run.
+WORKDIR /home/leafmark
 ENV LEAFMARK_STORAGE_ROOT=/scans \
     PYTHONUNBUFFERED=1
 VOLUME /scans

@@ -342,11 +342,20 @@ def test_the_image_has_a_python_that_the_project_supports() -> None:
     assert version in SpecifierSet(PYPROJECT["project"]["requires-python"])
 
 
+def test_the_image_is_not_started_among_the_sources() -> None:
+    # They have the names of the installed packages: Celery would be told of each that it is not run.
+    build, last = re.findall(r"^WORKDIR (.+)", DOCKERFILE, re.MULTILINE)
+    assert build != last
+    assert re.search(r"^USER ", DOCKERFILE.partition(f"WORKDIR {last}")[0], re.MULTILINE)
+
+
 def test_the_image_gets_every_package_and_nothing_that_does_not_exist() -> None:
     copied = {
         source for line in re.findall(r"^COPY (.+)", DOCKERFILE, re.MULTILINE) for source in line.split()[:-1]
     }
     assert {name for name in copied if not (PROJECT / name).exists()} == set()
-    assert {package.partition(".")[0] for package in PYPROJECT["tool"]["setuptools"]["packages"]} <= copied
+    setuptools = PYPROJECT["tool"]["setuptools"]
+    packages = {package.partition(".")[0] for package in setuptools["packages"]["find"]["include"]}
+    assert packages | {f"{module}.py" for module in setuptools["py-modules"]} <= copied
     allowed = {line[1:] for line in (PROJECT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert copied <= allowed
