@@ -26,6 +26,7 @@ _LEAST_SECONDS = 5.0
 _REWRITE_SECONDS = 5.0
 _REFRESH_SECONDS = 60.0
 _OLD = timedelta(seconds=180)
+_A_WHILE = timedelta(seconds=90)
 
 
 class Trouble(BaseModel):
@@ -37,6 +38,7 @@ class Trouble(BaseModel):
         said: why the last call came to nothing.
         count: how many calls came to nothing since the last answer.
         since: when the first of them did.
+        last: when the last did.
         seen_at: when this was last known to be so.
     """
 
@@ -47,13 +49,17 @@ class Trouble(BaseModel):
     said: str
     count: PositiveInt
     since: AwareDatetime
+    last: AwareDatetime
     seen_at: AwareDatetime
 
     def words(self) -> str:
-        """`127.0.0.1 says 500: ..., 12 times since 19:23`, in the time of this machine."""
-        since = self.since.astimezone()
-        when = f"{since:%H:%M}" if since.date() == now().astimezone().date() else f"{since:%Y-%m-%d %H:%M}"
-        return f"{self.said}, {self.count} {'time' if self.count == 1 else 'times'} since {when}"
+        """`127.0.0.1 says 500: ..., 12 times since 19:23`, in the time of this machine.
+
+        The last time is told as well where it was a while ago: a call that takes long may be under way since.
+        """
+        times = "time" if self.count == 1 else "times"
+        words = f"{self.said}, {self.count} {times} since {_clock(self.since)}"
+        return words if self.seen_at - self.last < _A_WHILE else f"{words}, last at {_clock(self.last)}"
 
 
 class Troubles:
@@ -93,6 +99,7 @@ class Troubles:
             said=silence.said,
             count=silence.count,
             since=datetime.fromtimestamp(silence.since, UTC),
+            last=datetime.fromtimestamp(silence.last, UTC),
             seen_at=moment,
         )
         if self._is_written(stage, trouble):
@@ -125,3 +132,9 @@ class Troubles:
 
     def _path(self, stage: str) -> Path:
         return self._folder / f"{stage}.json"
+
+
+def _clock(moment: datetime) -> str:
+    """A moment in the time of this machine, with its day where that is not today."""
+    there = moment.astimezone()
+    return f"{there:%H:%M}" if there.date() == now().astimezone().date() else f"{there:%Y-%m-%d %H:%M}"

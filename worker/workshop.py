@@ -48,6 +48,7 @@ _KNOWN_CHECKPOINTS = 8
 _MOST_PAUSE_SECONDS = 20.0
 # From the end of a call to the note of what became of it.
 _TRIAL_GRACE_SECONDS = 30.0
+_MOST_TRIAL_SECONDS = 180.0
 
 
 def socket_options(redis_url: str) -> dict[str, Any]:
@@ -392,7 +393,8 @@ class Workshop:
     def _make_breaker(self, model: str) -> Breaker:
         from worker.llm.breaker import Breaker
 
-        trial_seconds = self.settings.call_seconds + _TRIAL_GRACE_SECONDS
+        # A worker that is killed at its trial keeps the others away for no longer, however slow the model is.
+        trial_seconds = min(self.settings.call_seconds + _TRIAL_GRACE_SECONDS, _MOST_TRIAL_SECONDS)
         return Breaker(self.redis, self.keys.breaker(self.provider, model), trial_seconds)
 
     def _make_stage(self, name: str) -> Stage:

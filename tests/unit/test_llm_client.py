@@ -469,6 +469,25 @@ def test_a_refusal_of_us_is_known_also_under_another_status(
         client.send("a-model", PROMPT)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        error("no"),
+        {"error": "no"},
+        {"object": "error", "message": "no", "type": "AuthenticationError", "code": 401},
+        {"detail": "no"},
+        {"code": 1002, "msg": "no"},
+        {"type": "about:blank", "title": "no", "status": 401},
+    ],
+)
+def test_a_refusal_in_any_form_that_apis_have_is_the_apis_own(
+    httpserver: HTTPServer, client: ModelClient, body: object
+) -> None:
+    fails_with(httpserver, 401, body)
+    with pytest.raises(ProviderRefusesError, match="says 401: no; the key is wrong"):
+        client.send("a-model", PROMPT)
+
+
 @pytest.mark.parametrize("status", [410, 413, 415, 418, 451])
 def test_another_refusal_is_the_pages_own_trouble(httpserver: HTTPServer, client: ModelClient, status: int) -> None:
     fails_with(httpserver, status, "no JSON at all")

@@ -77,6 +77,9 @@ def test_trouble_says_what_how_often_and_since_when(root: Path) -> None:
         f"{SAID}, 12 times since {since:%Y-%m-%d %H:%M}",
     }
     assert Trouble(**trouble.model_dump() | {"count": 1}).words().startswith(f"{SAID}, 1 time since ")
+    silent = trouble.model_copy(update={"last": trouble.seen_at - timedelta(minutes=10)})
+    assert ", 12 times since " in silent.words()
+    assert ", last at " in silent.words()
     old = trouble.model_copy(update={"since": datetime(2026, 1, 2, 3, 4, tzinfo=UTC)})
     assert "2026-01-0" in old.words()
 

@@ -141,7 +141,7 @@ class Breaker:
     Args:
         redis: client of the broker.
         key: of the breaker.
-        trial_seconds: how long a call may take; after that a trial whose worker died no longer keeps others away.
+        trial_seconds: how long a trial keeps others away; after that, its worker may be dead, another one is made.
         first_pause_seconds: the first pause.
         calls_in_a_row: how many failures open it.
     """

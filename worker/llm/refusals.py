@@ -56,6 +56,8 @@ _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.DOTALL | re.IGNORECASE)
 _HTML = re.compile(r"\s*(?:<!--.*?-->\s*)*<(?:!doctype html|html|head|body)\b", re.DOTALL | re.IGNORECASE)
 # LM Studio, with status 200: "Unexpected endpoint or method. (POST /chat/completions)".
 _NO_SUCH_PATH = re.compile(r"endpoint|not found|no route|unknown (?:path|url)|cannot post|method not allowed")
+# Where APIs write what is wrong: OpenAI and Ollama, vLLM and Mistral, FastAPI; some others.
+_ERROR_FIELDS = ("error", "message", "detail", "errors", "msg", "error_msg", "title")
 _CHECK_URL = "check LEAFMARK_LLM_BASE_URL, which usually ends in /v1"
 
 
@@ -160,7 +162,7 @@ def no_answer(said: str, body: str) -> CallFailedError:
 def is_api_error(body: str) -> bool:
     """Whether a body is an error as APIs write it: OpenAI's, vLLM's, Ollama's, llama.cpp's or FastAPI's form."""
     parsed = parsed_object(body)
-    return any(parsed.get(name) for name in ("error", "message", "detail", "errors"))
+    return any(parsed.get(name) for name in _ERROR_FIELDS)
 
 
 def message_of(body: str) -> str:
@@ -172,8 +174,7 @@ def message_of(body: str) -> str:
     error = parsed.get("error")
     shapes = (
         error.get("message") if isinstance(error, dict) else error,
-        parsed.get("message"),
-        parsed.get("detail"),
+        *(parsed.get(name) for name in _ERROR_FIELDS[1:]),
     )
     if (said := next((shape for shape in shapes if isinstance(shape, str) and shape.strip()), None)) is not None:
         return said
