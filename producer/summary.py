@@ -9,6 +9,7 @@ from checkpointing.money import add_usd, dollars
 from checkpointing.outputs import OutputFolder
 from checkpointing.plurals import counted
 from producer.doubts import doubt_lines
+from worker.control_characters import clean_text
 
 _EXCERPT_LINES = 4
 _RUNNING_TEXT_CHARACTERS = 30
@@ -114,4 +115,5 @@ def _excerpt(checkpoint: Checkpoint, outputs: OutputFolder) -> list[str]:
 def _body_texts(outputs: OutputFolder, page: int) -> Iterator[str]:
     for region in outputs.load(page).get("regions", []):
         if region.get("type") == "body":
-            yield region.get("text", "")
+            # Outputs of older versions may hold what a terminal obeys.
+            yield clean_text(region.get("text", ""))

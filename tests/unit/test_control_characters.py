@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from tests.shop import Shop, make_shop
+from producer.summary import _body_texts
+from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import Stamp, stamp
 from worker.control_characters import clean_model, clean_text
 from worker.process import Outcome
@@ -55,3 +56,11 @@ def test_a_page_is_saved_without_control_characters(tmp_path: Path, monkeypatch:
     shop.stage.act = lambda page: stamp(page, NASTY)
     assert shop.process(1) is Outcome.COMPLETE
     assert Stamp.model_validate_json(shop.output_path(1).read_bytes()).text == CLEAN
+
+
+def test_an_excerpt_of_an_older_output_holds_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = make_shop(tmp_path / "scans", monkeypatch)
+    shop.write_scan()
+    outputs = shop.workshop.outputs(SCAN, STAGE)
+    monkeypatch.setattr(outputs, "load", lambda _page: {"regions": [{"type": "body", "text": NASTY}]})
+    assert [*_body_texts(outputs, 1)] == [CLEAN]
