@@ -207,3 +207,40 @@ def test_sources_in_several_threads_render_the_same(tmp_path: Path) -> None:
         thread.join()
     assert len(rendered) == 20
     assert len(set(rendered)) == 1
+
+
+@pytest.mark.parametrize(
+    ("root", "others", "pages"),
+    [
+        (b"/Kids[3 0 R 4 0 R 5 0 R]/Count 3", (BLANK, BLANK, BLANK), 3),
+        (b"/Count 5/Kids [ 3 0 R\n4 0 R ]", (BLANK, BLANK), 5),
+        (
+            b"/Kids[3 0 R 4 0 R]/Count 3",
+            (BLANK, b"<</Type/Pages/Parent 2 0 R/Kids[5 0 R 6 0 R]/Count 1>>", BLANK, BLANK),
+            3,
+        ),
+        (b"/Kids[3 0 R 4 0 R 5 0 R]/Count 2", (BLANK, BLANK, BLANK), None),
+        (
+            b"/Kids[3 0 R 4 0 R]/Count 2",
+            (BLANK, b"<</Type /Pages/Parent 2 0 R/Kids[5 0 R 6 0 R]/Count 2>>", BLANK, BLANK),
+            None,
+        ),
+    ],
+)
+def test_a_pdf_that_counts_fewer_pages_than_it_lists_is_refused(
+    tmp_path: Path, root: bytes, others: tuple[bytes, ...], pages: int | None
+) -> None:
+    path = tmp_path / "book.pdf"
+    path.write_bytes(pdf_of(b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages%s>>" % root, *others))
+    if pages is not None:
+        assert inspect_pdf(path).pages == pages
+        return
+    with pytest.raises(InputError, match=r"book\.pdf lists 3 pages and counts 2, so that not all can be read"):
+        inspect_pdf(path)
+
+
+def test_of_a_page_tree_that_was_written_anew_the_last_version_counts(tmp_path: Path) -> None:
+    path = tmp_path / "book.pdf"
+    content = pdf_of(b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[3 0 R 3 0 R]/Count 1>>", BLANK)
+    path.write_bytes(content + b"2 0 obj\n<</Type/Pages/Kids[3 0 R]/Count 1>>\nendobj\n%%EOF\n")
+    assert inspect_pdf(path).pages == 1

@@ -22,6 +22,7 @@ from pypdfium2.raw import (
 from checkpointing.errors import InputError
 from checkpointing.regular_files import open_regular_file
 from checkpointing.storage_errors import storage_error
+from worker.sources.pdf_tree import least_pages
 
 pdfium_lock = threading.Lock()
 
@@ -64,16 +65,27 @@ def inspect_pdf(path: Path, password: str | None = None) -> PdfFacts:
     """Open a PDF just to see whether it can be used.
 
     Raises:
-        InputError: it is not a PDF, has no pages, or is encrypted and the password is missing or wrong.
+        InputError: it is not a PDF, has no pages, counts fewer than it lists, or is encrypted and the password is
+            missing or wrong.
         StorageError: the file cannot be read.
     """
     with pdfium_lock:
         needs_password = _needs_password(path)
         document = open_document(path, password if needs_password else None)
         try:
-            return PdfFacts(len(document), needs_password)
+            facts = PdfFacts(len(document), needs_password)
         finally:
             document.close()
+    try:
+        listed = least_pages(path)
+    except OSError as error:
+        raise storage_error(error, path) from error
+    if listed > facts.pages:
+        raise InputError(
+            f"{path} lists {listed} pages and counts {facts.pages}, so that not all can be read; "
+            "repair it with another tool (`qpdf`, `mutool clean`)"
+        )
+    return facts
 
 
 def save_decrypted(source: Path, target: Path, password: str) -> None:
