@@ -21,6 +21,7 @@ EXIT_CODES = {
     11: "a stage is paused: its budget is reached, or a provider refuses; it says what to do",
     12: "`producer doctor` found problems",
     13: "with `--strict`: every page is complete, and the reading of some is doubtful",
+    14: "the storage root is in use by the workers of another deployment",
     130: "interrupted; nothing is lost, repeat the command to go on",
 }
 """What each exit code of the commands and workers means. The tables in the README and the docs are made of this."""
@@ -121,6 +122,12 @@ class NotConfirmedError(LeafmarkError):
     """A command that asks first got no yes, or had nobody to ask."""
 
     exit_code = 2
+
+
+class InUseError(LeafmarkError):
+    """The workers of another deployment, with another Redis or key prefix, are at work on the storage root."""
+
+    exit_code = 14
 
 
 class PageError(LeafmarkError):

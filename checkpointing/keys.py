@@ -21,6 +21,7 @@ None of them is the truth. Losing all of them loses no page and no dollar.
 | `learned_costs`                  | hash   | always               | what calls of models cost beyond their prices |
 | `breaker:<provider>/<model>`     | hash   | until an answer      | calls of a model that came to nothing         |
 | `rates:...`                      | -      | a minute or two      | what `limits` keeps of calls and tokens       |
+| `deployment`                     | string | always               | id of the deployment, as in the storage root  |
 | `celery:<stage>`                 | list   | Celery's             | the messages of a stage's queue               |
 | `celery:...`                     | -      | Celery's             | whatever else Celery and kombu keep           |
 
@@ -107,6 +108,11 @@ class Keys:
         return f"{self.prefix}learned_costs"
 
     @property
+    def deployment(self) -> str:
+        """Id of the deployment, which the storage root names too."""
+        return f"{self.prefix}deployment"
+
+    @property
     def rates(self) -> str:
         """Starts the keys in which the rates of calls are counted."""
         return f"{self.prefix}rates"
@@ -148,6 +154,7 @@ class Keys:
         return {
             self.inboxes: "set",
             self.learned_costs: "hash",
+            self.deployment: "string",
             f"{self.broker_prefix}unacked": "hash",
             f"{self.broker_prefix}unacked_index": "zset",
             f"{self.broker_prefix}unacked_mutex": "string",

@@ -24,7 +24,14 @@ from worker.broker import refuse_other_broker
 from worker.celery_logs import give_up, level_in_force, set_up_worker_logs, tell_of_wait
 from worker.introduction import offer_introduction
 from worker.metrics.start import start_metrics
-from worker.preflight import check_broker, check_engines, check_models, check_storage, clear_keys
+from worker.preflight import (
+    check_broker,
+    check_engines,
+    check_models,
+    check_storage,
+    clear_keys,
+    join_deployment,
+)
 from worker.registry import STAGES, missing_settings
 from worker.settings import load_settings
 from worker.steward_process import StewardProcess
@@ -61,7 +68,7 @@ class StewardStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery publ
     def start(self, parent: Any) -> None:
         """Called by Celery when the worker starts."""
         serves = dict.fromkeys(parent.app.amqp.queues.consume_from, parent.concurrency)
-        steward = StewardProcess(settings, app, serves)
+        steward = StewardProcess(settings, app, serves, parent.leafmark_membership)
         worker_shutdown.connect(lambda **_: steward.stop(), weak=False)
         if not parent.pool_cls.__module__.endswith(".prefork"):
             # Pages are done in this very process.
@@ -106,6 +113,8 @@ def _check_before_start(sender: Any, **_: object) -> None:
         start_metrics(settings)
         if waits_for:
             tell_of_wait(settings, waits_for)
+        # Last: its reconciler, which shows that it lives, starts soon after.
+        sender.leafmark_membership = join_deployment(settings)
     except LeafmarkError as error:
         give_up(settings, str(error), error.exit_code)
     except Exception as error:  # noqa: BLE001  # Celery would log it and go on with a worker that was not checked

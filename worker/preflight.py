@@ -16,6 +16,7 @@ from checkpointing.errors import BrokerError, LeafmarkError, SettingsError, Stor
 from checkpointing.key_types import drop_wrong_types
 from checkpointing.locks import file_lock
 from checkpointing.storage_errors import storage_error
+from worker.deployment import Membership, join
 from worker.library import NotALibraryError, library_at
 from worker.open_stages import OWN_FOLDER
 from worker.python_children import child_environment, python_command
@@ -109,6 +110,29 @@ def clear_keys(settings: Settings) -> None:
             drop_wrong_types(redis, types)
     except (RedisError, OSError) as error:
         raise BrokerError(_describe(error, without_password(settings.redis_url))) from None
+
+
+def join_deployment(settings: Settings) -> Membership | None:
+    """Make this worker one of the deployment at work on the storage root; None where that is not a library yet.
+
+    Raises:
+        InUseError: the workers of another deployment are at work there.
+        BrokerError: Redis does not answer any more.
+        StorageError: the storage failed.
+    """
+    broker = without_password(settings.redis_url)
+    redis = connect(settings)
+    try:
+        library_at(settings.root).check()
+        return join(settings.root, redis, settings.keys.deployment, broker)
+    except NotALibraryError:
+        return None
+    except OSError as error:
+        raise storage_error(error, settings.root) from error
+    except RedisError as error:
+        raise BrokerError(_describe(error, broker)) from None
+    finally:
+        redis.close()
 
 
 def _describe(error: Exception, address: str) -> str:

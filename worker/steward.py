@@ -12,15 +12,18 @@ from typing import cast
 import structlog
 from redis.exceptions import RedisError, ResponseError
 
-from checkpointing.errors import InputError, LeafmarkError, UnknownNameError
+from checkpointing.errors import InputError, InUseError, LeafmarkError, UnknownNameError
 from checkpointing.identity import process_name
 from checkpointing.key_types import drop_wrong_types
 from checkpointing.keys import split_inbox_name
 from checkpointing.run_ids import trace_id_of
 from worker import tracing
+from worker.deployment import BEAT_SECONDS, Membership, join
 from worker.flow import feed
 from worker.healing import Healer
+from worker.library import NotALibraryError
 from worker.metrics.events import metrics
+from worker.preflight import without_password
 from worker.registry import STAGES
 from worker.workshop import Workshop
 
@@ -43,10 +46,24 @@ class Steward:
     Args:
         workshop: of the deployment.
         serves: how many pages this worker takes at once, for each stage that it serves.
+        membership: of this worker in the deployment at work; None where the storage root was not a library yet.
     """
 
-    def __init__(self, workshop: Workshop, serves: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        workshop: Workshop,
+        serves: Mapping[str, int] | None = None,
+        membership: Membership | None = None,
+        *,
+        joins: bool = False,
+    ) -> None:
+        self._joins = joins
         self._workshop = workshop
+        self._membership = membership
+        if membership is not None:
+            # The connections of the process that forked this one are not for two.
+            membership.use(workshop.redis)
+        self._show_life_at = 0.0
         self._serves = serves or {}
         self._healer = Healer(workshop)
         self._beat_at = self._heal_at = 0.0
@@ -58,12 +75,18 @@ class Steward:
 
         Args:
             wait: waits so many seconds; True when it is time to stop.
+
+        Raises:
+            InUseError: another deployment is at work on the storage root; the worker must stop.
         """
         while not wait(TICK_SECONDS):
             try:
                 self.commit_inboxes()
                 self._beat_when_due()
                 self._heal_when_due()
+                self._show_life_when_due()
+            except InUseError:
+                raise
             except _TROUBLE as error:
                 log.warning("steward waits", error=str(error))
                 if wait(_BACK_OFF_SECONDS):
@@ -219,6 +242,22 @@ class Steward:
         if time.monotonic() >= self._beat_at:
             self._beat_at = time.monotonic() + min(self._workshop.settings.heal_seconds, _MOST_BEAT_SECONDS)
             self._beat()
+
+    def _show_life_when_due(self) -> None:
+        """Let the storage root know that this deployment is at work there."""
+        if time.monotonic() < self._show_life_at or not (self._joins or self._membership):
+            return
+        self._show_life_at = time.monotonic() + BEAT_SECONDS
+        try:
+            self._workshop.library.check_to_write()
+        except NotALibraryError:
+            # Whatever is asked for says so.
+            return
+        if self._membership is None:
+            workshop = self._workshop
+            broker = without_password(workshop.settings.redis_url)
+            self._membership = join(workshop.root, workshop.redis, workshop.keys.deployment, broker)
+        self._membership.beat()
 
     def _heal_when_due(self) -> None:
         """Look after a few of the open stages; between them there are commits, and word that this worker lives."""

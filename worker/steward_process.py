@@ -13,7 +13,9 @@ from typing import Any
 
 import structlog
 
+from checkpointing.errors import InUseError
 from worker import tracing
+from worker.deployment import Membership
 from worker.metrics.server import serving_metrics
 from worker.settings import Settings
 from worker.steward import Steward
@@ -32,10 +34,13 @@ class StewardProcess:
         settings: of the deployment.
         app: the Celery application.
         serves: how many pages this worker takes at once, for each stage that it serves.
+        membership: of this worker in the deployment at work; None where it has not joined yet.
     """
 
-    def __init__(self, settings: Settings, app: Any, serves: Mapping[str, int]) -> None:
-        self._arguments = (settings, app, dict(serves))
+    def __init__(
+        self, settings: Settings, app: Any, serves: Mapping[str, int], membership: Membership | None = None
+    ) -> None:
+        self._arguments = (settings, app, dict(serves), membership)
         self._stopping = threading.Event()
         self._process = self._start()
         self._keeper = threading.Thread(target=self._keep_alive, name="steward-keeper", daemon=True)
@@ -68,7 +73,9 @@ class StewardProcess:
             self._process = self._start()
 
 
-def _serve(settings: Settings, app: Any, serves: Mapping[str, int], worker: int) -> None:
+def _serve(
+    settings: Settings, app: Any, serves: Mapping[str, int], membership: Membership | None, worker: int
+) -> None:
     """The steward's process: from here to its end."""
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
@@ -82,5 +89,9 @@ def _serve(settings: Settings, app: Any, serves: Mapping[str, int], worker: int)
 
     tracing.start(settings, "steward")
     with serving_metrics(settings, worker):
-        Steward(Workshop(settings, app), serves).run(wait)
+        try:
+            Steward(Workshop(settings, app), serves, membership, joins=True).run(wait)
+        except InUseError as error:
+            log.error("the worker stops", error=str(error))
+            os.kill(worker, signal.SIGTERM)
     tracing.stop()

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated
 
@@ -29,17 +30,20 @@ from producer.commands.options import (
     Title,
 )
 from producer.commands.repeat import command_again
-from producer.commands.waiting import INTERRUPTED, follow_plans, insist_on_success
+from producer.commands.waiting import GOES_ON, INTERRUPTED, follow_plans, insist_on_success
 from producer.config import set_by_option
 from producer.console import notes, print_json, results
 from producer.dearer import dearer_line, excess_usd, surprises_of
 from producer.doubts import doubt_lines
 from producer.enqueue import check_preconditions, enqueue, plan, requests_through
+from producer.joining import joins_deployment
 from producer.pages import parse_pages
 from producer.paying import insist_on_means, set_budget
 from producer.request import Plan, Request, check_pages
 from producer.run import Backstage, ParentWatch, announce_broker, interruptible, only_run
+from producer.stall import StallWatch
 from producer.summary import Ended, run_json, summarise
+from producer.watch.screen import has_screen
 from worker import flow
 from worker.registry import STAGES, stage_asks_model
 from worker.settings import Settings, load_settings
@@ -118,7 +122,11 @@ def run_command(
                 insist_on_success(checkpoints, strict=strict)
                 return
             with only_run(settings.root):
-                checkpoints = _run(settings, requests, workers, as_json=as_json)
+                joins = joins_deployment(settings)
+                if not joins:
+                    checkpoints = _run(settings, requests, workers, as_json=as_json)
+            if joins:
+                checkpoints = _join(settings, requests, as_json=as_json)
     except KeyboardInterrupt:
         again = command_again(context, scan_ids or sources, kept)
         notes.print(f"Stopped{_how_far(settings, requests)}. To go on: {again}")
@@ -185,28 +193,50 @@ def _run(settings: Settings, requests: list[Request], workers: int, *, as_json: 
     try:
         announce_broker(settings.root, backstage.redis_url)
         workshop = options.open_workshop(settings.model_copy(update={"redis_url": backstage.redis_url}))
-        plans = [enqueue(workshop, request) for request in requests]
-        for made in plans:
-            words.say_plan(notes, made)
 
         def watch() -> None:
             parent.check()
             backstage.check()
 
-        checkpoints = follow_plans(
-            workshop, plans, watch, "Ctrl-C stops everything; the pages in hand are finished."
-        )
+        hint = "Ctrl-C stops everything; the pages in hand are finished."
+        ended = _enqueue_and_follow(workshop, requests, watch, hint)
         seconds = time.monotonic() - started
     except KeyboardInterrupt:
         notes.print("Stopping; the pages in hand are finished first ...")
         raise
     finally:
         backstage.stop()
+    return _show_ended(workshop, requests, ended, seconds, as_json=as_json)
+
+
+def _join(settings: Settings, requests: list[Request], *, as_json: bool) -> list[Checkpoint]:
+    """Have the pages done by the workers that are at work on the storage root already."""
+    notes.print(f"The workers of {settings.root} are running already; they do this.")
+    started = time.monotonic()
+    workshop = options.open_workshop(settings)
+    on_poll = bool if has_screen(notes) else StallWatch(workshop.count_workers, notes).look
+    ended = _enqueue_and_follow(workshop, requests, on_poll, GOES_ON)
+    return _show_ended(workshop, requests, ended, time.monotonic() - started, as_json=as_json)
+
+
+def _enqueue_and_follow(
+    workshop: Workshop, requests: list[Request], on_poll: Callable[[], object], hint: str
+) -> list[Ended]:
+    plans = [enqueue(workshop, request) for request in requests]
+    for made in plans:
+        words.say_plan(notes, made)
+    checkpoints = follow_plans(workshop, plans, on_poll, hint)
     before = {(made.scan_id, made.stage): made.completed for made in plans}
-    ended = [
+    return [
         Ended(each, workshop.outputs(each.scan_id, each.stage), before[each.scan_id, each.stage])
         for each in checkpoints
     ]
+
+
+def _show_ended(
+    workshop: Workshop, requests: list[Request], ended: list[Ended], seconds: float, *, as_json: bool
+) -> list[Checkpoint]:
+    checkpoints = [each.checkpoint for each in ended]
     if as_json:
         print_json(run_json(ended, seconds))
         return checkpoints

@@ -14,7 +14,7 @@ from checkpointing.atomic import make_folder, write_durably
 from checkpointing.errors import in_one_line
 from worker.broker_errors import broker_calls
 from worker.introduction import INTRODUCE, Introduction, token_path
-from worker.library import library_at
+from worker.library import NotALibraryError, library_at
 from worker.open_stages import OWN_FOLDER
 
 ANSWER_SECONDS = 1.5
@@ -72,12 +72,18 @@ def ask_workers(app: Any, token: str, seconds: float = ANSWER_SECONDS) -> list[A
 def token_file(root: Path) -> Iterator[str]:
     """A small file in the storage that a worker can look for, for the length of a `with` block.
 
+    Yields its token; where the storage root is not a library yet nothing is written, and the token is empty.
+
     Raises:
         OSError: the storage failed.
     """
     token = secrets.token_hex(8)
     path = token_path(root, token)
-    library_at(root).check()
+    try:
+        library_at(root).check()
+    except NotALibraryError:
+        yield ""
+        return
     make_folder(root / OWN_FOLDER)
     try:
         write_durably(path, token.encode(), bytes)

@@ -7,6 +7,7 @@ from redis.exceptions import RedisError
 from checkpointing.errors import LeafmarkError, in_one_line
 from checkpointing.key_types import find_wrong_types
 from producer.doctor.check import Area, Check, Reporter
+from worker.deployment import DeploymentRecord, find_at_work, in_use, is_deployment_of
 from worker.registry import STAGES
 from worker.workshop import Workshop
 
@@ -21,6 +22,7 @@ def examine_keys(workshop: Workshop) -> Iterator[Check]:
     try:
         yield from _check_types(workshop)
         yield from _check_inboxes(workshop)
+        yield from _check_deployment(workshop)
     except (RedisError, OSError, LeafmarkError) as error:
         yield _report.warning(
             "keys",
@@ -49,6 +51,20 @@ def _check_types(workshop: Workshop) -> Iterator[Check]:
         "a running worker deletes such keys within seconds and goes on; where they come back, another program "
         "writes there: give Leafmark a database of its own, or another LEAFMARK_KEY_PREFIX",
     )
+
+
+def _check_deployment(workshop: Workshop) -> Iterator[Check]:
+    """Whether the workers that are at work on the storage root are those of this Redis."""
+
+    def is_ours(record: DeploymentRecord) -> bool:
+        return is_deployment_of(workshop.redis, workshop.keys.deployment, record)
+
+    at_work = find_at_work(workshop.root, is_ours)
+    if at_work is None or is_ours(at_work):
+        yield _report.ok("deployment", "no workers of another Redis are at work on the storage root")
+    else:
+        what, _, then = in_use(workshop.root, at_work).partition("; ")
+        yield _report.problem("deployment", what, then)
 
 
 def _check_inboxes(workshop: Workshop) -> Iterator[Check]:

@@ -39,7 +39,9 @@ def examine_workers(workshop: Workshop, app: Any) -> Iterator[Check]:
     for answer in answers:
         if answer.said is not None:
             ours = introduction(workshop.settings, answer.said.stages, 0, None)
-            yield from judge_worker(answer.name, answer.said, ours, answer.ahead_seconds)
+            checks = judge_worker(answer.name, answer.said, ours, answer.ahead_seconds)
+            # Without a file of ours nobody can tell; the area `storage` says why there is none.
+            yield from (check for check in checks if token or check.name != "same_storage")
 
 
 def beats(workshop: Workshop) -> set[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from tests.deployment import Deployment
 from tests.shop import write_scan
 from tests.waiting import exit_code_of
+from worker.library import library_at
 
 AREAS = "settings,storage,leftovers,redis,workers,models"
 
@@ -15,6 +16,15 @@ AREAS = "settings,storage,leftovers,redis,workers,models"
 def doctor(deployment: Deployment, *arguments: str, expect: int = 0) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(deployment.producer("doctor", "--json", *arguments, expect=expect).stdout)
     return found
+
+
+def test_workers_are_asked_before_there_is_a_book_and_nothing_is_written(workload: Deployment) -> None:
+    workload.start_worker(1, "-Q", "work")
+    workload.wait_until_ready()
+    found = doctor(workload, "--only", "workers")
+    assert (found["problems"], of(found, "same_storage")) == (0, [])
+    assert of(found, "alive")[0]["level"] == "ok"
+    assert list(workload.root.iterdir()) == []
 
 
 def of(found: dict[str, Any], name: str) -> list[dict[str, str]]:
@@ -25,7 +35,8 @@ def test_the_doctor_finds_workers_and_whether_they_see_the_same_folder(
     workload: Deployment, tmp_path: Path
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
+    for root in (workload.root, elsewhere):
+        library_at(root).make()
     workers = [
         workload.start_worker(2, "-Q", "work"),
         workload.start_worker(1, "-Q", "work", LEAFMARK_STORAGE_ROOT=str(elsewhere), LEAFMARK_MAX_ATTEMPTS="7"),

@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pytest
+from fakeredis import FakeRedis
 
 from checkpointing.models import Completion
 from producer.doctor.check import Check, Level
 from producer.doctor.redis_keys import MOST_INBOX_SECONDS, examine_keys
 from producer.doctor.workers import waiting_pages
 from tests.shop import SCAN, STAGE, Shop, make_shop
+from worker.deployment import join, read_record
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def hand_over_long_ago(shop: Shop, seconds: float) -> None:
 def test_keys_of_their_types_are_fine(shop: Shop) -> None:
     list(shop.queue.put(range(1, 6)))
     shop.workshop.dispatch(STAGE).beat("here:1", 2)
-    assert [each.level for each in examine_keys(shop.workshop)] == [Level.OK, Level.OK]
+    assert [each.level for each in examine_keys(shop.workshop)] == [Level.OK] * 3
 
 
 @pytest.mark.parametrize("name", ["inboxes", "turns", "attempts", "commit", "unacked"])
@@ -68,3 +70,15 @@ def test_an_inbox_that_no_worker_commits_is_a_problem(shop: Shop) -> None:
     assert found.level is Level.PROBLEM
     assert found.what.startswith(f"1 result waits in the inbox of {SCAN}/{STAGE}, the oldest for 30")
     assert "celery -A worker worker" in found.then
+
+
+def test_workers_of_another_redis_on_the_storage_root_are_a_problem(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = join(shop.root, FakeRedis(), shop.workshop.keys.deployment, "redis://theirs:6379/0")
+    monkeypatch.setattr("producer.doctor.redis_keys.find_at_work", lambda root, _is_ours: read_record(root))
+    found = check(shop, "deployment")
+    theirs.leave()
+    assert found.level is Level.PROBLEM
+    assert "redis://theirs:6379/0" in found.what
+    assert "LEAFMARK_REDIS_URL" in found.then

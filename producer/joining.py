@@ -1,0 +1,36 @@
+"""Whether `producer run` uses the workers that are at work on the storage root already."""
+
+from redis.exceptions import RedisError
+
+from checkpointing.errors import InUseError
+from checkpointing.locks import file_lock
+from producer.backstage import GRACE_SECONDS
+from worker.deployment import find_at_work, in_use, is_deployment_of
+from worker.open_stages import OWN_FOLDER
+from worker.settings import Settings
+from worker.workshop import connect
+
+
+def joins_deployment(settings: Settings) -> bool:
+    """Whether a run uses the workers of the configured deployment, because these are at work on the storage root.
+
+    The workers of an earlier run that was killed finish their pages first; that is waited for.
+
+    Raises:
+        InUseError: the workers of another deployment are at work there.
+        CheckpointError: those of an earlier run do not come to an end.
+        OSError: the storage failed.
+    """
+    root = settings.root
+    with file_lock(root / OWN_FOLDER / "backstage.lock", GRACE_SECONDS * 2):
+        at_work = find_at_work(root)
+    if at_work is None:
+        return False
+    try:
+        with connect(settings, patient=False) as redis:
+            ours = is_deployment_of(redis, settings.keys.deployment, at_work)
+    except (RedisError, ValueError):
+        ours = False
+    if not ours:
+        raise InUseError(in_use(root, at_work))
+    return True
