@@ -18,9 +18,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from checkpointing.errors import InputError
+from checkpointing.errors import InputError, StorageError
 from checkpointing.identity import process_name
 from checkpointing.regular_files import open_regular
+from worker.library import library_at
 from worker.scan import ScanFolder
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ class ScanLogFiles:
         if "scan_id" in event and "stage" in event:
             line = {**event, "message": event["event"], "worker": process_name()}
             del line["event"]
-            with suppress(OSError, InputError):
+            with suppress(OSError, InputError, StorageError):
+                # Another share that has a scan of that id must not get the lines of this one.
+                library_at(self._root).check()
                 path = self._path(event["scan_id"], event["stage"], os.getpid())
                 self._append(path, json.dumps(line, default=str).encode() + b"\n")
         return event

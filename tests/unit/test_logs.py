@@ -12,8 +12,9 @@ import structlog
 
 from checkpointing.errors import SettingsError
 from checkpointing.identity import process_name
-from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.shop import SCAN, STAGE, Shop, make_shop, write_scan
 from tests.stages import raising
+from worker.library import Library
 from worker.logs import ScanLogFiles, configure_logs
 
 
@@ -219,3 +220,14 @@ def test_the_level_of_the_console_changes_nothing_in_the_logs_of_scans(
 def test_a_log_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"log file .*/nowhere/a.log cannot be opened \(No such file"):
         configure_logs("INFO", file=tmp_path / "nowhere" / "a.log")
+
+
+def test_a_line_does_not_go_to_another_library_that_has_a_scan_of_that_id(shop: Shop, tmp_path: Path) -> None:
+    log(shop.root, scan_id=SCAN, stage=STAGE)
+    away = shop.root.rename(tmp_path / "away")
+    write_scan(shop.root, SCAN, 1)
+    Library(shop.root).make()
+    before = sorted(shop.root.rglob("*"))
+    log(shop.root, scan_id=SCAN, stage=STAGE)
+    assert sorted(shop.root.rglob("*")) == before
+    assert len(lines(away)) == 1
