@@ -1,5 +1,7 @@
 """Pictures on the pages of a PDF: one that does not decode whole damages its page, whatever is beside it."""
 
+import math
+import zlib
 from contextlib import closing
 from pathlib import Path
 
@@ -230,10 +232,40 @@ def test_a_soft_mask_that_shows_the_picture_or_a_layer_of_one_colour_that_it_hid
     assert damage_of(path, picture_pdf(layer, hides)) == ""
 
 
-def test_a_picture_that_lacks_its_last_rows_is_whole(path: Path) -> None:
-    """Some writers count a row or two more than they write."""
-    dictionary, data = FORMS["Flate"]
-    assert damage_of(path, picture_pdf(picture_object(dictionary, data, (WIDTH, HEIGHT + 3)))) == ""
+@pytest.mark.parametrize("form", [form for form in FORMS if form.startswith("Flate") and form != "Flate, 4 bits"])
+@pytest.mark.parametrize("rows", [3, -100])
+def test_a_picture_that_lacks_its_last_rows_or_has_more_than_it_says_is_whole(
+    path: Path, form: str, rows: int
+) -> None:
+    """Some writers count a row or two more than they write, or crop a picture by its height alone."""
+    dictionary, data = FORMS[form]
+    assert damage_of(path, picture_pdf(picture_object(dictionary, data, (WIDTH, HEIGHT + rows)))) == ""
+
+
+@pytest.mark.parametrize(
+    ("colours", "samples", "bits"),
+    [
+        (b"[/ICCBased 7 0 R]", 3, 8),
+        (b"[/ICCBased 7 0 R]", 3, 4),
+        (b"/DeviceCMYK", 4, 8),
+        (b"/DeviceGray", 1, 16),
+        (b"/DeviceGray", 1, 2),
+        (b"/DeviceRGB", 3, 16),
+        (b"[/Lab<</WhitePoint[0.95 1 1.08]>>]", 3, 8),
+        (b"[/Indexed/DeviceRGB 1<000000ffffff>]", 1, 1),
+        (b"[/DeviceN[/A/B]/DeviceRGB 8 0 R]", 2, 8),
+    ],
+)
+def test_pictures_in_any_colours_and_depths_are_whole(path: Path, colours: bytes, samples: int, bits: int) -> None:
+    rows = bytes([0xC3, 0x5A]) * (math.ceil(WIDTH * samples * bits / 8) * HEIGHT // 2)
+    dictionary = b"/ColorSpace%s/BitsPerComponent %d/Filter/FlateDecode" % (colours, bits)
+    profile = stream(b"/N 3/Alternate/DeviceRGB", b"not a profile")
+    inks = stream(b"/FunctionType 4/Domain[0 1 0 1]/Range[0 1 0 1 0 1]", b"{dup}")
+    for kept, damage in [(len(rows), ""), (len(rows) * 2 // 5, "its data are cut off")]:
+        picture = picture_object(dictionary, zlib.compress(rows[:kept]))
+        found = damage_of(path, picture_pdf(picture, profile, inks))
+        if bits != 16 or not damage:
+            assert damage in found
 
 
 def test_a_preview_draws_what_there_is_of_a_damaged_page_and_no_more_pixels_than_it_needs(path: Path) -> None:

@@ -46,7 +46,7 @@ from worker.sources.tiff import begin_with, walk_tiff
 Image.MAX_IMAGE_PIXELS = None
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "JPEG2000", "WEBP")
-_UNKNOWN = "it is no image, or its pixels or its compression are of a kind that is not supported"
+_UNKNOWN = "it is not an image, or its pixels or its compression are of a kind that is not supported"
 _CONVERT = "convert it to 8-bit grey or RGB, or scan it again, and use `producer replace-page`"
 _JPEG_START = b"\xff\xd8"
 _UNCOMPRESSED = 1

@@ -17,6 +17,7 @@ from pypdfium2.raw import (
     FPDF_COLORSPACE_DEVICECMYK,
     FPDF_COLORSPACE_DEVICEGRAY,
     FPDF_COLORSPACE_DEVICERGB,
+    FPDF_COLORSPACE_ICCBASED,
     FPDF_COLORSPACE_INDEXED,
     FPDF_COLORSPACE_LAB,
     FPDF_COLORSPACE_SEPARATION,
@@ -33,24 +34,15 @@ _FAX = {"CCITTFaxDecode", "CCF"}
 _JBIG2 = "JBIG2Decode"
 # pdfium draws these whole or not at all.
 _ALL_OR_NOTHING = {"JPXDecode"}
-_ONE, _THREE = {1}, {3}
-_COMPONENTS = {
-    FPDF_COLORSPACE_DEVICEGRAY: _ONE,
-    FPDF_COLORSPACE_CALGRAY: _ONE,
-    FPDF_COLORSPACE_SEPARATION: _ONE,
-    FPDF_COLORSPACE_INDEXED: _ONE,
-    FPDF_COLORSPACE_DEVICERGB: _THREE,
-    FPDF_COLORSPACE_CALRGB: _THREE,
-    FPDF_COLORSPACE_LAB: _THREE,
-    FPDF_COLORSPACE_DEVICECMYK: {4},
+_ONE = {
+    FPDF_COLORSPACE_DEVICEGRAY,
+    FPDF_COLORSPACE_CALGRAY,
+    FPDF_COLORSPACE_SEPARATION,
+    FPDF_COLORSPACE_INDEXED,
 }
-_ANY_COMPONENTS = {1, 2, 3, 4, 5, 6, 7, 8}
+_THREE = {FPDF_COLORSPACE_DEVICERGB, FPDF_COLORSPACE_CALRGB, FPDF_COLORSPACE_LAB}
 # Of grey: that of print on paper is larger.
 _CONTRAST = 128
-# Bits of a sample, by the bits of a pixel that pdfium draws.
-_GREY_BITS = 8
-_DEPTHS = {1: {1}, _GREY_BITS: {1, 2, 4, 8}}
-_DEEP = {1, 2, 4, 8, 16}
 # Of a page: what its resolution is chosen by.
 _GOOD_PART = 0.25
 # Of the least share: pictures that are smaller are not looked at.
@@ -186,21 +178,40 @@ def _draws_nothing(shown: pypdfium2.PdfImage) -> bool:
 
 
 def _has_all_rows(found: int, drawn: pypdfium2.PdfBitmap, picture: Picture) -> bool:
-    """Whether so many bytes are all rows of a picture that is not compressed any more.
-
-    pdfium does not tell how many bits a sample has, so each depth that the colours allow is tried.
-    """
+    """Whether so many bytes are all rows of a picture that is not compressed any more, or more than these."""
     metadata = picture.shown.get_metadata()
-    components = _COMPONENTS.get(metadata.colorspace, _ANY_COMPONENTS)
-    depths = _DEPTHS.get(metadata.bits_per_pixel, _DEEP)
-    bits = {count * depth for count in components for depth in depths}
-    sizes = {math.ceil(picture.width * each / 8) * picture.height for each in bits}
-    if found >= max(sizes) * (1 - _TOLERATED):
+    usual, fewer = _bits_of_a_pixel(metadata.colorspace, metadata.bits_per_pixel)
+    whole = _bytes_of(picture, usual)
+    if found >= whole * (1 - _TOLERATED):
         return True
-    if not any(size * (1 - _TOLERATED) <= found <= size * (1 + _TOLERATED) for size in sizes):
+    if not any(abs(found - size) <= size * _TOLERATED for size in (_bytes_of(picture, bits) for bits in fewer)):
         return False
     # All rows of few bits, or some of the rows of more: pdfium leaves those that are missing black.
-    return metadata.bits_per_pixel != _GREY_BITS or not _ends_black(drawn, found / max(sizes))
+    return not _ends_black(drawn, found / whole)
+
+
+def _bits_of_a_pixel(colours: int, drawn_bits: int) -> tuple[int, set[int]]:
+    """How many bits a pixel usually has in the data, and which fewer are possible: pdfium tells neither.
+
+    Args:
+        colours: pdfium's number of the colour space.
+        drawn_bits: of a pixel as pdfium draws it.
+    """
+    if drawn_bits == 1:
+        return 1, set()
+    if colours in _ONE or drawn_bits == 8:  # noqa: PLR2004  # grey, or a palette
+        return (8, {1, 2, 4}) if drawn_bits == 8 else (16, {1, 2, 4, 8})  # noqa: PLR2004  # the same
+    if colours in _THREE:
+        return 24, {3, 6, 12}
+    if colours == FPDF_COLORSPACE_DEVICECMYK:
+        return 32, {4, 8, 16}
+    if colours == FPDF_COLORSPACE_ICCBASED:
+        return 24, {3, 4, 6, 8, 12, 16}
+    return 24, {count * depth for count in range(1, 9) for depth in (1, 2, 4, 8)}
+
+
+def _bytes_of(picture: Picture, bits: int) -> int:
+    return math.ceil(picture.width * bits / 8) * picture.height
 
 
 def _ends_black(drawn: pypdfium2.PdfBitmap, share: float) -> bool:

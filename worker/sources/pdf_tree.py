@@ -44,7 +44,7 @@ def least_pages(path: Path) -> int:
 
 
 def _leaves(children: dict[bytes, list[bytes]], root: bytes) -> int:
-    """The pages below a node. What is no node that is known is a page; a node is looked at once."""
+    """The pages below a node. A child that is not a known node is a page; each node is looked at once."""
     found, seen, waiting = 0, {root}, [root]
     while waiting:
         for child in children[waiting.pop()]:
