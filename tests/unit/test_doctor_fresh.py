@@ -8,6 +8,7 @@ import pytest
 from producer.doctor.check import Area, Check, Level
 from producer.doctor.examine import examine
 from worker.app import make_app
+from worker.library import library_at
 from worker.origins import Origins
 from worker.settings import ENV_PREFIX, Settings
 from worker.workshop import Workshop
@@ -56,6 +57,7 @@ def test_after_a_run_that_ended_redis_and_workers_are_not_missed(workshop: Works
 
 def test_pages_that_wait_make_a_missing_redis_a_problem(workshop: Workshop) -> None:
     workshop.root.mkdir(parents=True)
+    library_at(workshop.root).make()
     workshop.open_stages.add("a-book", "ocr")
     found = levels(workshop, NOTHING_SET)
     assert (found[Area.REDIS], found[Area.WORKERS]) == (Level.PROBLEM, Level.PROBLEM)
