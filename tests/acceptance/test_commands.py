@@ -37,6 +37,12 @@ def start(shop: Deployment, **environment: str) -> Process:
     return worker
 
 
+def _all_files(shop: Deployment) -> Files:
+    """Everything in the storage root, without what the beat of a worker changes."""
+    beats = {".leafmark", ".leafmark/deployment.json"}
+    return {name: file for name, file in files_under(shop.root).items() if name not in beats}
+
+
 def files_of_stage(shop: Deployment) -> list[Files]:
     return [files_under(shop.root / SCAN / name) for name in ("work", "checkpoints")]
 
@@ -57,7 +63,7 @@ def test_damage_is_found_and_mended(shop: Deployment) -> None:
     (outputs / "page_0003.json").unlink()
     (outputs / "page_0005.json").write_bytes((outputs / "page_0006.json").read_bytes())
     (outputs / "page_0007.json").write_bytes(b'{"page_number": 7, "te')
-    before = files_under(shop.root)
+    before = _all_files(shop)
     done = shop.producer("verify", SCAN, expect=10, LEAFMARK_REDIS_URL=CLOSED_PORT)
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == [f"{SCAN}/work page {n}" for n in (3, 5, 7)]
     assert done.stderr == (
@@ -72,7 +78,7 @@ def test_damage_is_found_and_mended(shop: Deployment) -> None:
     assert form["clean"] is False
     down = shop.producer("verify", SCAN, "--repair", expect=6, LEAFMARK_REDIS_URL=CLOSED_PORT)
     assert "Redis does not answer" in down.stderr
-    assert files_under(shop.root) == before
+    assert _all_files(shop) == before
 
     untouched = {path: path.stat().st_mtime_ns for path in outputs.glob("page_*.json")}
     assert "3 differences mended, 3 pages enqueued" in shop.producer("verify", SCAN, "--repair").stdout
@@ -118,7 +124,7 @@ def test_a_stage_whose_pages_are_in_hand_is_not_reset(shop: Deployment) -> None:
 
 def test_on_a_terminal_it_asks(shop: Deployment) -> None:
     shop.producer("enqueue", SCAN, "--stage", "work")
-    before = files_under(shop.root)
+    before = _all_files(shop)
     ours, theirs = pty.openpty()
     os.write(ours, b"no\n")
     process = subprocess.run(
@@ -135,7 +141,7 @@ def test_on_a_terminal_it_asks(shop: Deployment) -> None:
     assert process.returncode == 2
     assert "Type yes to go on: " in process.stderr
     assert process.stderr.endswith("producer: not confirmed, nothing was changed\n")
-    assert files_under(shop.root) == before
+    assert _all_files(shop) == before
 
 
 def test_pages_are_tried_again_by_the_reason_they_were_given_up_for(shop: Deployment) -> None:
