@@ -29,7 +29,7 @@ CASES = {
     "the language is not installed": (
         {"LEAFMARK_OCR_ENGINE": "tesseract", "LEAFMARK_OCR_LANG": "xxx"},
         7,
-        "Tesseract has no data for the language 'xxx'",
+        "Tesseract has no data for 'xxx'",
         "install it",
     ),
     "a setting is wrong": (
