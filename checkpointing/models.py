@@ -30,6 +30,7 @@ from pydantic import (
 
 from checkpointing.errors import InvariantError, in_one_line
 from checkpointing.money import Dollars, add_usd, exact_micro, usd
+from checkpointing.plurals import counted
 from checkpointing.run_ids import run_in
 
 CHECKPOINT_VERSION = "2.0"
@@ -525,7 +526,7 @@ class Checkpoint(BaseModel):
 
     def summary(self) -> str:
         """Where it stands, in words: `443 of 447 pages complete, 12 doubtful, 4 quarantined`."""
-        words = f"{len(self.pages)} of {self.total_pages} pages complete"
+        words = f"{len(self.pages)} of {counted(self.total_pages, 'page')} complete"
         doubtful = f", {len(self.doubtful_pages)} doubtful" if self.doubtful_pages else ""
         return f"{words}{doubtful}" + (f", {len(self.failed_pages)} quarantined" if self.failed_pages else "")
 

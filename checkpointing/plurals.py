@@ -9,4 +9,4 @@ def counted(number: int, noun: str, plural: str = "") -> str:
         noun: in the singular.
         plural: of the noun; its singular with an `s` when absent.
     """
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"

@@ -14,6 +14,7 @@ from checkpointing.errors import CheckpointError
 from checkpointing.file import CheckpointFile
 from checkpointing.models import PageRecord, Status
 from checkpointing.outputs import OutputFolder, Problem, Verdict
+from checkpointing.plurals import counted
 from checkpointing.storage_errors import storage_error
 from producer.contradictions import contradictions
 from producer.findings import DAMAGED, Finding, Kind
@@ -226,12 +227,13 @@ class _StageCheck:
         elif self._now.unusable is not None:
             yield self._finding(Kind.CHECKPOINT_UNUSABLE, self._now.unusable)
         elif self._present:
-            words = f"there are {len(self._present)} outputs, and no checkpoint {self._file.path}"
+            there = counted(len(self._present), "output is", "outputs are")
+            words = f"{there} there, and no checkpoint {self._file.path}"
             yield self._finding(Kind.CHECKPOINT_MISSING, words)
 
     def _of_folder(self, temps: set[Path]) -> Iterator[Finding]:
         for page in sorted(page for page in self._present if page > self._total_pages):
-            words = f"there is an output, and the book has {self._total_pages} pages"
+            words = f"there is an output, and the book has {counted(self._total_pages, 'page')}"
             yield self._finding(Kind.BEYOND_BOOK, words, page)
         # Looked at twice, because a temp file exists for a moment before its writer has locked it.
         for path in sorted(temps & self._leftovers()):

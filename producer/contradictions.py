@@ -6,6 +6,7 @@ from typing import Any
 
 from checkpointing.models import CHECKPOINT_VERSION, Checkpoint, Status
 from checkpointing.money import add_usd
+from checkpointing.plurals import counted
 from producer.pages import show_pages
 
 
@@ -18,7 +19,7 @@ def contradictions(checkpoint: Checkpoint, raw: bytes, total_pages: int) -> Iter
         total_pages: of the book, as its metadata says.
     """
     if checkpoint.total_pages != total_pages:
-        yield f"the checkpoint says {checkpoint.total_pages} pages, metadata.json says {total_pages}"
+        yield f"the checkpoint says {counted(checkpoint.total_pages, 'page')}, metadata.json says {total_pages}"
     yield from _pages_that_cannot_be(checkpoint, total_pages)
     both = sorted(checkpoint.quarantined() & checkpoint.pages.keys())
     if both:
@@ -27,7 +28,7 @@ def contradictions(checkpoint: Checkpoint, raw: bytes, total_pages: int) -> Iter
     if cost > checkpoint.total_cost_usd:
         yield f"its pages cost ${cost:.6f} together, the total says ${checkpoint.total_cost_usd:.6f}"
     if checkpoint.status is Status.COMPLETED and len(checkpoint.pages) < total_pages:
-        yield f"the status is completed, with {len(checkpoint.pages)} of {total_pages} pages complete"
+        yield f"the status is completed, with {len(checkpoint.pages)} of {counted(total_pages, 'page')} complete"
     yield from _counts_that_do_not_add_up(checkpoint, json.loads(raw))
 
 
@@ -54,9 +55,10 @@ def _counts_that_do_not_add_up(checkpoint: Checkpoint, form: dict[str, Any]) -> 
     if form.get("version") != CHECKPOINT_VERSION:
         return
     said = form.get("progress", {})
-    for name, counted in checkpoint.progress.items():
-        if name != "percent" and isinstance(said, dict) and said.get(name, counted) != counted:
-            yield f"progress.{name} says {json.dumps(said[name])[:20]}, there are {counted}"
+    for name, number in checkpoint.progress.items():
+        if name != "percent" and isinstance(said, dict) and said.get(name, number) != number:
+            yield f"progress.{name} says {json.dumps(said[name])[:20]}, there are {number}"
     surplus = form.get("pages", {}).keys() - {str(page) for page in checkpoint.pages}
     if surplus:
-        yield f"{len(surplus)} records of completion are of pages that completed_pages does not name"
+        records = counted(len(surplus), "record of completion is", "records of completion are")
+        yield f"{records} of pages that completed_pages does not name"

@@ -4,13 +4,14 @@ import time
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from datetime import datetime
 from typing import Protocol
 
 from rich.console import Console
 
 from checkpointing.errors import CheckpointError
 from checkpointing.file import CheckpointFile
-from checkpointing.models import Checkpoint, Status
+from checkpointing.models import Checkpoint, Status, now
 from checkpointing.money import dollars
 from producer.status import recent_rate
 from producer.watch.reading import PacedReader
@@ -82,6 +83,8 @@ class PlainLines:
         self._console = console
         self._waits = waits
         self._waiting: dict[str, str] = {}
+        # The rate is that of the work that is waited for: an earlier run says nothing of it.
+        self._begun = now()
         self._next: dict[str, float] = {}
         self._ask_at = self._say_at = 0.0
         self._shown: Checkpoint | None = None
@@ -120,17 +123,17 @@ class PlainLines:
     def _print(self, checkpoint: Checkpoint, more: str = "") -> None:
         self._printed_at = time.monotonic()
         label = f"{checkpoint.scan_id}/{checkpoint.stage}"
-        self._console.print(f"{label}: {checkpoint.summary()}  {_words(checkpoint)}{more}")
+        self._console.print(f"{label}: {checkpoint.summary()}  {_words(checkpoint, self._begun)}{more}")
 
 
-def _words(checkpoint: Checkpoint) -> str:
+def _words(checkpoint: Checkpoint, begun: datetime) -> str:
     """Rate, time to go, money and trouble, in that order, as far as there is any."""
-    rate = recent_rate(checkpoint)
     pending = len(checkpoint.pending())
+    # What has ended, or waits for a person, has no rate and no end in sight.
+    rate = recent_rate(checkpoint, begun) if pending and checkpoint.status is Status.IN_PROGRESS else None
     parts = []
     if rate:
         parts.append(f"{rate:.2f} pages/s")
-    if rate and pending:
         parts.append(f"ETA {clock(pending / rate)}")
     parts.append(dollars(checkpoint.total_cost_usd))
     if checkpoint.failed_pages:

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 from checkpointing.errors import PageOutputError, StorageError
 from checkpointing.ledger import Ledger, Line, State, ledger_stages
 from checkpointing.money import MICRO_DOLLAR, dollars, micro, usd
+from checkpointing.plurals import counted
 from checkpointing.storage_errors import storage_error
 from worker.llm.estimate import likely_tokens
 from worker.llm.reply import CostSource, Usage
@@ -127,18 +128,18 @@ def forecast(workshop: Workshop, scan_id: str, stage: str, pages: Sequence[int])
     model = workshop.settings.model(stage)
     seen = _history(workshop, scan_id, stage, model, _MOST_PAGES_OF_SCAN)
     if len(seen) >= _LEAST_PAGES:
-        return _make(stage, len(pages), seen, f"from {len(seen):,} pages of this scan")
+        return _make(stage, len(pages), seen, f"from {counted(len(seen), 'page')} of this scan")
     histories = _library(workshop, scan_id, stage, model)
     seen = [page for history in histories for page in history]
     if len(seen) >= _LEAST_PAGES:
         scans = "1 other scan" if len(histories) == 1 else f"{len(histories)} scans"
-        return _make(stage, len(pages), seen, f"from {len(seen):,} pages of {scans} in this library")
+        return _make(stage, len(pages), seen, f"from {counted(len(seen), 'page')} of {scans} in this library")
     return _from_tokens(workshop, scan_id, stage, model, pages)
 
 
 def describe(made: Forecast) -> list[str]:
     """A forecast for people, a line for the whole and, where there is a price, one for a page."""
-    start = f"{made.stage}: {made.pages:,} pages, about {made.calls:,} calls"
+    start = f"{made.stage}: {counted(made.pages, 'page')}, about {counted(made.calls, 'call')}"
     expected, high = made.expected_usd, made.high_usd
     median, p90 = made.median_usd, made.p90_usd
     if expected is None or high is None or median is None or p90 is None:

@@ -23,6 +23,7 @@ from checkpointing.errors import CheckpointError, InputError, PageError, Unknown
 from checkpointing.locks import file_lock
 from checkpointing.models import Checkpoint, now
 from checkpointing.money import usd
+from checkpointing.plurals import counted
 from checkpointing.regular_files import open_regular_file, read_regular
 from checkpointing.storage_errors import storage_error
 from producer.examine import examine
@@ -155,7 +156,7 @@ def _look_at(workshop: Workshop, path: Path, place: int | None, password: str | 
     found = examine(path, password)
     pages = found.files[0].pages
     if place is None and pages > 1:
-        raise InputError(f"{path} holds {pages} pages; say with --from-page which of them it is")
+        raise InputError(f"{path} holds {counted(pages, 'page')}; say with --from-page which of them it is")
     if place is not None and place > pages:
         held = f"{pages} page" if pages == 1 else f"{pages} pages"
         raise InputError(f"--from-page {place} is past the end of {path}, which holds {held}")

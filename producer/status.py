@@ -126,9 +126,14 @@ def what_it_waits_for(workshop: Workshop, stage: str) -> str:
     return "" if trouble is None else in_one_line(trouble.words())
 
 
-def recent_rate(checkpoint: Checkpoint) -> float | None:
-    """Pages a second over the pages completed lately; None where that says nothing."""
-    return rate_of(latest_moments(checkpoint))
+def recent_rate(checkpoint: Checkpoint, begun: datetime | None = None) -> float | None:
+    """Pages a second over the pages completed lately; None where that says nothing.
+
+    Args:
+        checkpoint: of the stage.
+        begun: when the work that is looked at began; default when the stage was first started.
+    """
+    return rate_of(latest_moments(checkpoint), begun or checkpoint.started_at)
 
 
 def latest_moments(checkpoint: Checkpoint) -> tuple[datetime, ...]:
@@ -137,17 +142,30 @@ def latest_moments(checkpoint: Checkpoint) -> tuple[datetime, ...]:
     return tuple(reversed(heapq.nlargest(_RATE_PAGES, moments)))
 
 
-def rate_of(moments: Sequence[datetime]) -> float | None:
+def rate_of(moments: Sequence[datetime], begun: datetime | None = None) -> float | None:
     """Pages a second as of now; falls while nothing is completed. None where that says nothing.
+
+    The time before the first page counts where the work began lately: two pages that end together after a minute
+    are two a minute, and not ten a second.
 
     Args:
         moments: when pages were completed, in order.
+        begun: when the work began; what was completed before it counts only until something is completed after it.
     """
-    lately = [moment for moment in moments if (now() - moment).total_seconds() < _RATE_WINDOW_SECONDS]
-    if len(lately) < 2:  # noqa: PLR2004  # one moment makes no interval
+    lately = [moment for moment in moments if _is_recent(moment)]
+    of_this_work = [moment for moment in lately if begun is not None and moment >= begun]
+    if begun is not None and of_this_work and _is_recent(begun) and len(of_this_work) < _RATE_PAGES:
+        since, pages = begun, len(of_this_work)
+    elif len(lately) > 1:
+        since, pages = lately[0], len(lately) - 1
+    else:
         return None
-    seconds = (max(now(), lately[-1]) - lately[0]).total_seconds()
-    return (len(lately) - 1) / seconds if seconds else None
+    seconds = (max(now(), lately[-1]) - since).total_seconds()
+    return pages / seconds if seconds else None
+
+
+def _is_recent(moment: datetime) -> bool:
+    return (now() - moment).total_seconds() < _RATE_WINDOW_SECONDS
 
 
 def _stage_status(workshop: Workshop, metadata: ScanMetadata, stage: str) -> StageStatus:

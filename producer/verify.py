@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from checkpointing.money import add_usd
+from checkpointing.plurals import counted
 from checkpointing.storage_errors import storage_error
 from producer.begun import begun_stages
 from producer.check_stage import StageReport, check_stage
@@ -127,7 +128,7 @@ def _uncounted_pages(scan: ScanFolder, metadata: ScanMetadata, file: SourceFile)
     if pages <= file.pages:
         return None
     return (
-        f"holds {pages} pages, of which {file.pages} {'was' if file.pages == 1 else 'were'} counted at its ingest; "
+        f"holds {counted(pages, 'page')}, of which {counted(file.pages, 'was', 'were')} counted at its ingest; "
         "ingest it again under another id (--scan-id)"
     )
 

@@ -43,7 +43,9 @@ def say_plan(console: Console, plan: Plan) -> None:
     for page, verdict in list(plan.requeued.items())[:_MOST_REASONS]:
         console.print(f"Page {page} is done again: {verdict.problem} ({verdict.detail})")
     if len(plan.requeued) > _MOST_REASONS:
-        console.print(f"... and {len(plan.requeued) - _MOST_REASONS} more pages are done again")
+        console.print(
+            f"... and {counted(len(plan.requeued) - _MOST_REASONS, 'more page is', 'more pages are')} done again"
+        )
     for failed in plan.quarantined[:_MOST_REASONS]:
         console.print(f"Page {failed.page} is in quarantine: {failed.message}")
     if plan.quarantined:
@@ -54,19 +56,24 @@ def say_plan(console: Console, plan: Plan) -> None:
         console.print(_stale_line(plan.stale, plan.refresh_cost_usd, _STALE_THEN[plan.stale_are]))
     if plan.skipped and plan.remaining:
         saved = f", {dollars(plan.cost_saved_usd)} saved" if plan.cost_saved_usd else ""
-        console.print(f"Resuming: {plan.skipped} of {len(plan.wanted)} pages complete{saved}")
+        console.print(f"Resuming: {plan.skipped} of {counted(len(plan.wanted), 'page')} complete{saved}")
 
 
 def plan_result(plan: Plan, *, dry_run: bool) -> str:
     """What came of it, in one line."""
     if not plan.remaining and not plan.quarantined:
-        return f"{plan.scan_id}/{plan.stage}: all {plan.skipped} pages are complete, nothing to do"
+        return f"{plan.scan_id}/{plan.stage}: {_all(plan.skipped)} complete, nothing to do"
     if not plan.remaining:
-        return f"{plan.scan_id}/{plan.stage}: nothing to enqueue, {len(plan.quarantined)} pages are in quarantine"
+        quarantined = counted(len(plan.quarantined), "page is", "pages are")
+        return f"{plan.scan_id}/{plan.stage}: nothing to enqueue, {quarantined} in quarantine"
     pages = show_pages(plan.remaining)
     if dry_run:
         return f"{plan.scan_id}/{plan.stage}: would enqueue {counted(len(plan.remaining), 'page')} ({pages})"
     return f"{plan.scan_id}/{plan.stage}: {_enqueued(plan)}"
+
+
+def _all(pages: int) -> str:
+    return "the page is" if pages == 1 else f"all {pages} pages are"
 
 
 def plan_json(plan: Plan, *, dry_run: bool) -> dict[str, Any]:
@@ -131,14 +138,14 @@ def verify_result(found: Report, left: Report, plans: list[Plan]) -> list[str]:
     if not found.stages and not found.source:
         return [f"{scan_id}: the source is in order, no stage has begun"]
     lines = [
-        f"{scan_id}/{stage.stage}: {stage.pages_checked} pages checked, all in order"
+        f"{scan_id}/{stage.stage}: {counted(stage.pages_checked, 'page')} checked, all in order"
         for stage in found.stages
         if not stage.findings
     ]
     still = set(left.findings)
     for plan in plans:
         mended = sum(each.stage == plan.stage and each not in still for each in found.findings)
-        lines.append(f"{scan_id}/{plan.stage}: {mended} differences mended, {_enqueued(plan)}")
+        lines.append(f"{scan_id}/{plan.stage}: {counted(mended, 'difference')} mended, {_enqueued(plan)}")
     if plans:
         lines += [f"not mended: {finding.line(scan_id)}" for finding in left.findings]
     for stage in left.stages:
@@ -171,7 +178,7 @@ def _stale_line(stale: Mapping[int, Why], cost_usd: float, then: str) -> str:
     for page, why in stale.items():
         by_reason.setdefault(why.words("their"), []).append(page)
     reasons = ", ".join(f"{reason} ({show_pages(sorted(pages))})" for reason, pages in by_reason.items())
-    parts = [f"{len(stale)} pages are stale: {reasons}"]
+    parts = [f"{counted(len(stale), 'page is', 'pages are')} stale: {reasons}"]
     if cost_usd:
         parts.append(f"doing them cost {dollars(cost_usd)} so far")
     return "; ".join([*parts, then])
@@ -179,7 +186,7 @@ def _stale_line(stale: Mapping[int, Why], cost_usd: float, then: str) -> str:
 
 def _enqueued(plan: Plan) -> str:
     under_way = len(plan.remaining) - len(plan.enqueued) - len(plan.waiting)
-    parts = [f"{len(plan.enqueued)} pages enqueued"]
+    parts = [f"{counted(len(plan.enqueued), 'page')} enqueued"]
     if under_way:
         parts.append(f"{under_way} under way already")
     if plan.waiting:
@@ -209,7 +216,7 @@ def say_failures(console: Console, scans: list[ScanStatus]) -> None:
             if stage.dearer_calls:
                 console.print(dearer_line(scan.metadata.scan_id, name, stage.dearer_calls, stage.dearer_usd))
             for failed in stage.failed_pages:
-                how = f"{failed['kind']}, {failed['attempts']} attempts"
+                how = f"{failed['kind']}, {counted(failed['attempts'], 'attempt')}"
                 console.print(f"  page {failed['page']}: {failed['message']} ({how})")
             for line in doubt_lines(stage.doubtful_pages):
                 console.print(f"{scan.metadata.scan_id}/{name}: {line}")

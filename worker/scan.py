@@ -32,6 +32,7 @@ from pydantic import (
 
 from checkpointing.errors import InputError, UnknownNameError
 from checkpointing.models import PageNumber, Sha256
+from checkpointing.plurals import counted
 from checkpointing.regular_files import NotRegularFileError, read_regular
 from checkpointing.storage_errors import storage_error
 from worker.sources.formats import bare_name
@@ -212,7 +213,7 @@ class ScanMetadata(_Record):
     def _pages_add_up(self) -> Self:
         in_files = sum(file.pages for file in self.source.files)
         if in_files != self.total_pages:
-            raise ValueError(f"total_pages is {self.total_pages}, but the files hold {in_files} pages")
+            raise ValueError(f"total_pages is {self.total_pages}, but the files hold {counted(in_files, 'page')}")
         if any(each.page > in_files or each.place > each.file.pages for each in self.source.replaced):
             raise ValueError("a page that was replaced is not in the book, or not in its file")
         return self

@@ -10,6 +10,7 @@ import typer
 
 from checkpointing.errors import InputError
 from checkpointing.models import Checkpoint, Status
+from checkpointing.plurals import counted
 from producer import completion, words
 from producer.books import Book, check_names, given_password, look_at_scan_or_source, take_in_book
 from producer.commands import options
@@ -188,7 +189,7 @@ def _run(settings: Settings, requests: list[Request], workers: int, *, as_json: 
     parent = ParentWatch()
     started = time.monotonic()
     asking = list(dict.fromkeys(request.stage for request in requests if stage_asks_model(request.stage)))
-    notes.print(f"Starting a broker and {workers} workers ...")
+    notes.print(f"Starting a broker and {counted(workers, 'worker')} ...")
     backstage = Backstage(settings.root, workers, asking)
     try:
         announce_broker(settings.root, backstage.redis_url)

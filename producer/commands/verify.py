@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from checkpointing.errors import DifferencesError
+from checkpointing.plurals import counted
 from producer import words
 from producer.commands import options
 from producer.commands.options import AnyStage, AsJson, Pages, ScanId
@@ -79,4 +80,4 @@ def _insist_on_none(left: Report, *, repaired: bool) -> None:
         if repaired
         else f"found; `producer verify {scan_id} --repair` mends {mendable} of them"
     )
-    raise DifferencesError(f"{scan_id}: {len(left.findings)} differences {how}")
+    raise DifferencesError(f"{scan_id}: {counted(len(left.findings), 'difference')} {how}")

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from checkpointing.errors import StorageError
+from checkpointing.plurals import counted
 from checkpointing.storage_errors import storage_error
 from producer.doctor.check import Area, Check, Reporter
 from producer.folder import leftovers
@@ -53,10 +54,11 @@ def _look_through(workshop: Workshop, scans: Sequence[str], most_seconds: float)
     yield from _about_unusable(unusable)
     if looked < len(scans):
         yield _report.ok(
-            "scans", f"looked at {looked} of {len(scans)} scans in {most_seconds:g} s, and not at the rest"
+            "scans",
+            f"looked at {looked} of {counted(len(scans), 'scan')} in {most_seconds:g} s, and not at the rest",
         )
     elif not orphans and not unusable:
-        yield _report.ok("scans", f"nothing is left over in {len(scans)} scans")
+        yield _report.ok("scans", f"nothing is left over in {counted(len(scans), 'scan')}")
 
 
 def _about_orphans(orphans: set[Path], root: Path) -> Iterator[Check]:
@@ -64,7 +66,7 @@ def _about_orphans(orphans: set[Path], root: Path) -> Iterator[Check]:
         first = min(orphans)
         yield _report.warning(
             "orphans",
-            f"{len(orphans)} temp files of writers that crashed, such as {first.relative_to(root)}",
+            f"{counted(len(orphans), 'temp file')} of writers that crashed, such as {first.relative_to(root)}",
             "they do no harm; `producer verify SCAN_ID --repair` deletes those of a scan",
         )
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 from redis.exceptions import ResponseError
 
 from checkpointing.errors import BrokerError, StorageError, in_one_line
+from checkpointing.plurals import counted
 from checkpointing.storage_errors import storage_error
 from producer.doctor.asking import Answer, ask_workers, token_file
 from producer.doctor.check import Area, Check, Reporter
@@ -111,7 +112,9 @@ def judge_workers(answers: Sequence[Answer], beating: int, waiting: Mapping[str,
     for stage, pages in waiting.items():
         if answers and stage not in served:
             yield _report.problem(
-                "served", f"{pages} pages wait for {stage}, which no worker serves", f"start one: {_start(stage)}"
+                "served",
+                f"{counted(pages, 'page waits', 'pages wait')} for {stage}, which no worker serves",
+                f"start one: {_start(stage)}",
             )
     if answers and not waiting.keys() - served:
         yield _report.ok(
@@ -131,7 +134,7 @@ def judge_worker(name: str, said: Introduction, ours: Introduction, ahead_second
     engine = f", {said.engine}" if said.engine else ""
     what = (
         f"{name}: leafmark {said.version}, Python {said.python}{engine}, "
-        f"{said.slots} pages at once of {', '.join(said.stages) or 'nothing'}"
+        f"{counted(said.slots, 'page')} at once of {', '.join(said.stages) or 'nothing'}"
     )
     if said.version != ours.version:
         yield _report.warning(

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from checkpointing.plurals import counted
+
 
 @dataclass(frozen=True, slots=True)
 class StageFacts:
@@ -61,7 +63,7 @@ class StageFacts:
     @property
     def summary(self) -> str:
         """`443 of 447 pages complete, 12 doubtful, 4 quarantined`."""
-        words = f"{self.completed} of {self.total_pages} pages complete"
+        words = f"{self.completed} of {counted(self.total_pages, 'page')} complete"
         doubtful = f", {self.doubtful} doubtful" if self.doubtful else ""
         return f"{words}{doubtful}" + (f", {self.quarantined} quarantined" if self.quarantined else "")
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from checkpointing.plurals import counted
 from producer.watch import words
 from producer.watch.crew import StageKey
 from producer.watch.facts import Scene, StageFacts
@@ -76,7 +77,7 @@ def state_lines(scene: Scene) -> list[str]:
         lines.append(words.plain_line(stage))
         lines += [f"  {shown(each)}" for each in [words.in_flight(stage), *words.trouble(stage)] if each]
     if scene.more:
-        lines.append(f"and {scene.more} more stages under way")
+        lines.append(f"and {counted(scene.more, 'more stage')} under way")
     if not scene.stages:
         lines.append("Nothing is under way.")
     lines += [shown(each) for each in (scene.rest, scene.storage_trouble) if each]

@@ -6,6 +6,7 @@ from itertools import groupby
 from rich.console import Group
 from rich.text import Text
 
+from checkpointing.plurals import counted
 from producer.watch import stage_lines, workers
 from producer.watch.facts import Scene, StageFacts
 from producer.watch.glyphs import ASIDE, TROUBLE, Glyphs
@@ -94,7 +95,9 @@ class _Page:
     def _last(self) -> list[Text]:
         lines = []
         if self._hidden:
-            lines.append(self._line(f"and {self._hidden} more stages; a taller terminal shows more", ASIDE))
+            lines.append(
+                self._line(f"and {counted(self._hidden, 'more stage')}; a taller terminal shows more", ASIDE)
+            )
         if self._scene.rest:
             lines.append(self._line(self._scene.rest, ASIDE))
         if not self._scene.stages and not self._scene.rest:

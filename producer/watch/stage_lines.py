@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from checkpointing.plurals import counted
 from producer.watch import words
 from producer.watch.facts import StageFacts
 from producer.watch.glyphs import ASIDE, STATUS_STYLES, STYLES, TITLE, TROUBLE, Glyphs
@@ -20,7 +21,7 @@ _WIDE = 80
 def title(stage: StageFacts, width: int, glyphs: Glyphs) -> Text:
     """Which scan it is."""
     line = Line(width, glyphs).add(stage.scan_id, TITLE)
-    pages = f"{_GAP}{stage.total_pages} pages"
+    pages = f"{_GAP}{counted(stage.total_pages, 'page')}"
     if stage.title and stage.title != stage.scan_id:
         rest = Line(max(0, line.left - len(pages)), glyphs).add(f"{_GAP}{stage.title}")
         line.add(rest.text.plain)
@@ -63,7 +64,7 @@ class Heads:
 
     def _pieces(self, stage: StageFacts) -> list[tuple[str, str]]:
         status = words.status(stage)
-        pieces = [(f"{stage.completed}/{stage.total_pages} pages", "")]
+        pieces = [(f"{stage.completed}/{counted(stage.total_pages, 'page')}", "")]
         if status:
             pieces.append((status, STATUS_STYLES.get(stage.status, ASIDE)))
         else:

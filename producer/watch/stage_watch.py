@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from checkpointing.errors import CheckpointError, LeafmarkError
-from checkpointing.models import Checkpoint, Status
+from checkpointing.models import Checkpoint, Status, now
 from producer.doubts import doubt_lines
 from producer.status import latest_moments, rate_of, what_it_waits_for
 from producer.watch.facts import StageFacts
@@ -20,10 +20,11 @@ _ASK_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """One version of a checkpoint: what it says, and when the last pages were completed."""
+    """One version of a checkpoint: what it says, when the last pages were completed, and when the stage began."""
 
     facts: StageFacts
     moments: tuple[datetime, ...] = ()
+    begun: datetime | None = None
 
 
 class StageWatch:
@@ -43,12 +44,15 @@ class StageWatch:
         self._reader = PacedReader(workshop.checkpoint_file(scan_id, stage))
         self._known: _Known | None = None
         self._is_told = False
+        self._begun: datetime | None = None
         self._ask_at = 0.0
         self._waits_for = ""
 
     def take(self, checkpoint: Checkpoint) -> None:
         """Take a checkpoint from somebody who reads it whenever it changes; from now on nothing else is read."""
         self._is_told = True
+        # Who tells waits for work that begins now: the rate is that of this work.
+        self._begun = self._begun or now()
         self._known = self._describe(checkpoint)
 
     def facts(self, in_hand: Collection[int] | None, usd_a_page: float | None) -> StageFacts:
@@ -65,7 +69,7 @@ class StageWatch:
             self._look()
         if self._known is None:
             return self._before_anything()
-        facts = replace(self._known.facts, pages_per_second=rate_of(self._known.moments), waits=self._waits())
+        facts = replace(self._known.facts, pages_per_second=self._rate(), waits=self._waits())
         if facts.under_way and usd_a_page is not None:
             facts = replace(facts, expected_usd=facts.cost_usd + usd_a_page * facts.waiting)
         if in_hand is None:
@@ -78,6 +82,10 @@ class StageWatch:
             self._ask_at = time.monotonic() + _ASK_SECONDS
             self._waits_for = what_it_waits_for(self._workshop, self._stage)
         return self._waits_for
+
+    def _rate(self) -> float | None:
+        known = self._known
+        return rate_of(known.moments, self._begun or known.begun) if known and known.facts.under_way else None
 
     def _look(self) -> None:
         try:
@@ -110,7 +118,7 @@ class StageWatch:
             doubtful=len(checkpoint.doubtful_pages),
             doubts=tuple(doubt_lines(checkpoint.doubtful_pages)),
         )
-        return _Known(facts, latest_moments(checkpoint))
+        return _Known(facts, latest_moments(checkpoint), checkpoint.started_at)
 
     def _before_anything(self) -> StageFacts:
         title, pages = self._title_and_pages()

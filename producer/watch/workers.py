@@ -4,6 +4,7 @@ from itertools import groupby
 
 from rich.text import Text
 
+from checkpointing.plurals import counted
 from producer.stall import NO_WORKER
 from producer.watch.facts import Crew, Scene, Task, Worker
 from producer.watch.glyphs import ASIDE, TITLE, TROUBLE, Glyphs
@@ -52,7 +53,7 @@ def _counted(crew: Crew) -> str:
     silent = crew.alive - len(crew.workers)
     parts = [f"{crew.alive} alive"]
     if crew.slots:
-        parts.append(f"{crew.slots} pages at once")
+        parts.append(f"{counted(crew.slots, 'page')} at once")
     if silent > 0:
         parts.append(f"{silent} of them not answering just now")
     return ", ".join(parts)

@@ -158,7 +158,7 @@ def test_pages_are_tried_again_by_the_reason_they_were_given_up_for(shop: Deploy
     exit_code_of(worker)
     start(shop)
     done = shop.producer("retry", SCAN, "--stage", "work", "--reason", "error", "--pages", "1-3")
-    assert "1 pages enqueued" in done.stdout
+    assert "1 page enqueued" in done.stdout
     shop.wait(lambda: 3 in shop.checkpoint(SCAN)["completed_pages"], 60, "page 3 to be complete")
     assert [failed["page"] for failed in shop.checkpoint(SCAN)["failed_pages"]] == [5]
 

@@ -232,11 +232,11 @@ def test_a_damaged_page_is_quarantined_and_a_worker_of_its_stage_may_retry_it(
     assert "`producer status damaged` gives the reasons" in done.stderr.splitlines()[-1]
     assert deployment.completed("damaged") == {1, 3}
     status = deployment.producer("status", "damaged").stdout
-    assert re.search(r"page 2: .+ \(damaged_page, 1 attempts\)", status)
+    assert re.search(r"page 2: .+ \(damaged_page, 1 attempt\)", status)
 
     before = deployment.outputs("damaged")
     deployment.start_worker(1, "-Q", "ocr")
     again = deployment.producer("retry", "damaged", "--wait", expect=8)
-    assert again.stdout == "damaged/ocr: 1 pages enqueued\n"
+    assert again.stdout == "damaged/ocr: 1 page enqueued\n"
     assert deployment.outputs("damaged") == before
     assert [failed["page"] for failed in deployment.checkpoint("damaged")["failed_pages"]] == [2]

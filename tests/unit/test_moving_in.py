@@ -165,7 +165,7 @@ def test_several_pdfs_are_one_book(folder: Path) -> None:
     (source / "book-2.pdf").write_bytes((source / "book-10.pdf").read_bytes())
     with closing(open_source(scan, metadata, dpi=72)) as pages:
         assert pages.page(1).image.tobytes() == whole[0]
-        with pytest.raises(InputError, match=r"book-2\.pdf has 1 pages, but had 2"):
+        with pytest.raises(InputError, match=r"book-2\.pdf has 1 page, but had 2"):
             pages.page(3)
 
 

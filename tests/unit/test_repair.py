@@ -87,7 +87,7 @@ def test_a_damaged_page_is_done_again_and_no_other(
     if left is not None:
         shop.output_path(4).write_bytes(left)
     verify_command(SCAN, mend=True)
-    assert f"{SCAN}/{STAGE}: 1 differences mended, 1 pages enqueued" in capsys.readouterr().out
+    assert f"{SCAN}/{STAGE}: 1 difference mended, 1 page enqueued" in capsys.readouterr().out
     insist_on_mended(shop, 4)
     assert shop.stage.runs == [4]
     assert shop.checkpoint().total_cost_usd == 0.4
@@ -231,7 +231,7 @@ def test_leftovers_go_and_foreign_files_stay_and_are_reported(
     foreign = shop.output_path(1).with_name("notes.txt")
     for path in (leftover, foreign):
         path.touch()
-    with pytest.raises(DifferencesError, match="1 differences left after the repair"):
+    with pytest.raises(DifferencesError, match="1 difference left after the repair"):
         verify_command(SCAN, mend=True)
     assert not leftover.exists()
     assert foreign.exists()

@@ -136,6 +136,13 @@ def test_too_few_pages_lately_make_no_rate(seconds_ago: tuple[float, ...]) -> No
     assert recent_rate(_with_pages_done(*seconds_ago)) is None
 
 
+def test_the_time_before_the_first_page_counts_where_work_began_lately() -> None:
+    begun = now() - timedelta(seconds=20)
+    assert recent_rate(_with_pages_done(0.5, 0.1), begun) == pytest.approx(0.1, rel=0.1)
+    assert recent_rate(_with_pages_done(300, 290, 10), begun) == pytest.approx(0.05, rel=0.1)
+    assert recent_rate(_with_pages_done(300, 290), begun) == pytest.approx(1 / 300, rel=0.05)
+
+
 def test_clocks_that_are_apart_make_no_nonsense() -> None:
     rate = recent_rate(_with_pages_done(10, -60))
     assert rate is None or rate > 0

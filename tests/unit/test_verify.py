@@ -184,7 +184,7 @@ def test_a_checkpoint_that_is_gone(shop: Shop) -> None:
         (lambda form: form["progress"].update(completed=4), "progress.completed says 4, there are 5"),
         (
             lambda form: form["pages"].update({"99": {}}),
-            "1 records of completion are of pages that completed_pages does not name",
+            "1 record of completion is of pages that completed_pages does not name",
         ),
         (
             lambda form: (form["completed_pages"].remove(4), form["pages"].pop("4")),

@@ -61,10 +61,10 @@ def said(capsys: pytest.CaptureFixture[str]) -> Said:
     ("changes", "dry_run", "result"),
     [
         ({"remaining": [1, 2, 3], "enqueued": [1, 2, 3]}, False, "3 pages enqueued"),
-        ({"remaining": [1, 2, 3], "enqueued": [3]}, False, "1 pages enqueued, 2 under way already"),
+        ({"remaining": [1, 2, 3], "enqueued": [3]}, False, "1 page enqueued, 2 under way already"),
         ({"remaining": [1, 2, 5]}, True, "would enqueue 3 pages (1-2, 5)"),
         ({"skipped": 9, "completed": 9}, False, "all 9 pages are complete, nothing to do"),
-        ({"skipped": 8, "quarantined": [TORN]}, False, "nothing to enqueue, 1 pages are in quarantine"),
+        ({"skipped": 8, "quarantined": [TORN]}, False, "nothing to enqueue, 1 page is in quarantine"),
     ],
 )
 def test_the_result_is_one_line(changes: dict[str, Any], dry_run: bool, result: str) -> None:

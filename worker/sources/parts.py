@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from checkpointing.errors import InputError
+from checkpointing.plurals import counted
 from worker.sources.base import PageImage
 from worker.sources.checks import check_page_number
 from worker.sources.pdf import PdfSource
@@ -27,7 +28,7 @@ def open_pdf(path: Path, pages: int, *, dpi: int, max_pixels: int, preview: bool
     if source.total_pages != pages:
         source.close()
         raise InputError(
-            f"{path} has {source.total_pages} pages, but had {pages} when it was ingested; "
+            f"{path} has {counted(source.total_pages, 'page')}, but had {pages} when it was ingested; "
             "put the original file back"
         )
     return source

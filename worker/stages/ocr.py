@@ -6,9 +6,8 @@ A page without any text or picture is a valid result, marked `blank`.
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, cast
 
-from PIL.Image import Image
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -29,6 +28,10 @@ from worker.plausibility import doubts_about
 from worker.sources.base import PageImage
 from worker.stages import scanshelf
 from worker.stages.base import PageOutput, StageInputs
+
+if TYPE_CHECKING:
+    # Commands that only look at what the stage wrote do without it.
+    from PIL.Image import Image
 
 _LEAST_CONTRAST = 64
 UNREADABLE_SIZE = "unreadable_size"
@@ -174,7 +177,7 @@ def _doubts_about_size(scan: PageImage) -> tuple[Doubt, ...]:
     return (Doubt(kind=UNREADABLE_SIZE, message=scan.doubt),) if scan.doubt else ()
 
 
-def _is_empty(image: Image) -> bool:
+def _is_empty(image: "Image") -> bool:
     """Whether a page has nothing on it that is much darker than its paper."""
     darkest, lightest = cast("tuple[int, int]", image.convert("L").getextrema())
     return lightest - darkest < _LEAST_CONTRAST
