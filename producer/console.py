@@ -13,6 +13,11 @@ results = Console(
 notes = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
+def terminal_width() -> int | None:
+    """Return how many columns results have; None where no terminal shows them."""
+    return results.width if results.is_terminal else None
+
+
 def print_json(form: Any) -> None:
     """Print a result as JSON, for programs."""
     results.print(json.dumps(form, indent=2))

@@ -129,11 +129,13 @@ class PlainLines:
 def _words(checkpoint: Checkpoint, begun: datetime) -> str:
     """Rate, time to go, money and trouble, in that order, as far as there is any."""
     pending = len(checkpoint.pending())
-    # What has ended, or waits for a person, has no rate and no end in sight.
-    rate = recent_rate(checkpoint, begun) if pending and checkpoint.status is Status.IN_PROGRESS else None
+    # What was cancelled, failed or waits for a person has no rate and no end in sight.
+    has_rate = checkpoint.status in {Status.IN_PROGRESS, Status.COMPLETED}
+    rate = recent_rate(checkpoint, begun) if has_rate else None
     parts = []
     if rate:
         parts.append(f"{rate:.2f} pages/s")
+    if rate and pending:
         parts.append(f"ETA {clock(pending / rate)}")
     parts.append(dollars(checkpoint.total_cost_usd))
     if checkpoint.failed_pages:

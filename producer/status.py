@@ -133,7 +133,9 @@ def recent_rate(checkpoint: Checkpoint, begun: datetime | None = None) -> float 
         checkpoint: of the stage.
         begun: when the work that is looked at began; default when the stage was first started.
     """
-    return rate_of(latest_moments(checkpoint), begun or checkpoint.started_at)
+    moments = latest_moments(checkpoint)
+    is_under_way = begun is not None and any(moment >= begun for moment in moments)
+    return rate_of(moments, begun if is_under_way else checkpoint.started_at)
 
 
 def latest_moments(checkpoint: Checkpoint) -> tuple[datetime, ...]:

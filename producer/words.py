@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from checkpointing.errors import LeafmarkError, in_one_line
@@ -18,13 +16,14 @@ from producer.dearer import dearer_line
 from producer.doubts import doubt_lines
 from producer.pages import show_pages
 from producer.request import StaleAre
+from producer.status_lines import status_lines
 
 if TYPE_CHECKING:
     # What one command shows, the others need not load.
     from producer.forecast import Forecast
     from producer.request import Plan
     from producer.stale import Why
-    from producer.status import ScanStatus, StageStatus
+    from producer.status import ScanStatus
     from producer.verify import Report
 
 _MOST_REASONS = 20
@@ -33,7 +32,6 @@ _STALE_THEN = {
     StaleAre.REFRESHED: "they are done again",
     StaleAre.ACCEPTED: "they are kept, and are not stale from now on",
 }
-_STYLES = {"completed": "green", "failed": "red", "unreadable": "red", "in_progress": "yellow"}
 
 
 def say_plan(console: Console, plan: Plan) -> None:
@@ -194,15 +192,9 @@ def _enqueued(plan: Plan) -> str:
     return ", ".join(parts)
 
 
-def status_table(scans: list[ScanStatus]) -> Table:
-    """One row a stage."""
-    table = Table(
-        "scan", "stage", "status", "complete", "remaining", "failed", "cost", "rate", "ETA", "started", "updated"
-    )
-    for scan in scans:
-        for name, stage in scan.stages.items():
-            table.add_row(scan.metadata.scan_id, name, *_cells(stage))
-    return table
+def status_table(scans: list[ScanStatus], width: int | None = None) -> Text:
+    """One line a stage, as `status_lines` makes them, for a terminal of so many columns; None for a pipe."""
+    return Text("\n").join(status_lines(scans, width))
 
 
 def say_failures(console: Console, scans: list[ScanStatus]) -> None:
@@ -220,21 +212,3 @@ def say_failures(console: Console, scans: list[ScanStatus]) -> None:
                 console.print(f"  page {failed['page']}: {failed['message']} ({how})")
             for line in doubt_lines(stage.doubtful_pages):
                 console.print(f"{scan.metadata.scan_id}/{name}: {line}")
-
-
-def _cells(stage: StageStatus) -> list[Text | str]:
-    return [
-        Text(stage.status, style=_STYLES.get(stage.status, "")),
-        f"{stage.completed}/{stage.total_pages}",
-        str(stage.remaining),
-        str(stage.failed),
-        dollars(stage.total_cost_usd),
-        f"{stage.pages_per_second:.2f}/s" if stage.pages_per_second else "",
-        f"{stage.eta_seconds:.0f} s" if stage.eta_seconds is not None else "",
-        _moment(stage.started_at),
-        _moment(stage.updated_at),
-    ]
-
-
-def _moment(moment: datetime | None) -> str:
-    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}" if moment else ""

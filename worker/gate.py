@@ -139,8 +139,8 @@ def _message(task_id: str, page: PageMessage, limits: Limits) -> bytes:
             "timelimit": list(limits),
             "argsrepr": "()",
             # Flower shows this and reads it: `kwargs:scan_id=moby-dick kwargs:page=7` finds that page and no other
-            # only where it is a dict.
-            "kwargsrepr": repr(arguments),
+            # only where it is a dict. The column is narrow: the page comes first, so that a long id is cut instead.
+            "kwargsrepr": repr({name: arguments[name] for name in ("page", "stage", "scan_id")}),
             "ignore_result": True,
             # As OpenTelemetry reads it too.
             **named,

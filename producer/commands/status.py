@@ -8,7 +8,7 @@ from checkpointing.errors import LeafmarkError
 from producer import completion, words
 from producer.commands import options
 from producer.commands.options import AsJson
-from producer.console import notes, print_json, results
+from producer.console import notes, print_json, results, terminal_width
 from producer.status import all_scans, scan_status
 from worker.scan import check_scan_id
 from worker.settings import load_settings
@@ -40,5 +40,5 @@ def status_command(
         others = " that can be shown" if scan_id is None and broken else ""
         notes.print(f"There are no scans{others} under {workshop.root}; `producer ingest SOURCE` makes one.")
     else:
-        results.print(words.status_table(scans))
+        results.print(words.status_table(scans, terminal_width()))
         words.say_failures(results, scans)

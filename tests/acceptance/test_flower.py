@@ -163,16 +163,16 @@ def test_every_page_is_in_the_list_with_its_arguments_and_what_became_of_it(flow
     assert pages_in(rows) == [number for number in range(1, PAGES + 1) if number not in {FAILS, CRASHES}]
     assert {row[RESULT] for row in rows} == {"complete"}
     (row,) = found(page, flower, "kwargs:scan_id=moby-dick kwargs:stage=work kwargs:page=1")
-    assert row[ARGUMENTS] == "{'scan_id': 'moby-dick', 'stage': 'work', 'page': 1}"
+    assert row[ARGUMENTS] == "{'page': 1, 'stage': 'work', 'scan_id': 'moby-dick'}"
 
 
 def test_a_filter_by_scan_and_stage_leaves_only_those(flower: str, page: Page) -> None:
     rows = found(page, flower, "kwargs:scan_id=walden kwargs:stage=work", at_least=2)
     assert pages_in(rows) == [1, 2]
-    assert all("'walden', 'stage': 'work'" in row[ARGUMENTS] for row in rows)
+    assert all("'stage': 'work', 'scan_id': 'walden'" in row[ARGUMENTS] for row in rows)
     rows = found(page, flower, "kwargs:scan_id=moby-dick kwargs:stage=ocr")
     keep_screenshot(page, "flower-tasks-of-a-stage")
-    assert all("'moby-dick', 'stage': 'ocr'" in row[ARGUMENTS] for row in rows)
+    assert all("'stage': 'ocr', 'scan_id': 'moby-dick'" in row[ARGUMENTS] for row in rows)
     assert any(row[STATE] == "RETRY" and row[RESULT].startswith("waits: ") for row in rows)
 
 

@@ -45,7 +45,7 @@ def test_pages_arrive_in_the_list_of_the_stages_queue_with_names_that_can_be_rea
     assert list(shop.queue.put([1, 2])) == [1, 2]
     first, second = messages(shop)
     assert first["headers"]["task"] == PAGE_TASK == "page.process"
-    assert first["headers"]["kwargsrepr"] == f"{{'scan_id': '{SCAN}', 'stage': '{STAGE}', 'page': 1}}"
+    assert first["headers"]["kwargsrepr"] == f"{{'page': 1, 'stage': '{STAGE}', 'scan_id': '{SCAN}'}}"
     assert first["content-type"] == "application/json"
     assert first["properties"]["delivery_info"]["routing_key"] == STAGE
     assert arguments(second) == {"scan_id": SCAN, "stage": STAGE, "page": 2}
