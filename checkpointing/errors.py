@@ -20,7 +20,7 @@ EXIT_CODES = {
     10: "`producer verify` found differences",
     11: "a stage is paused: its budget is reached, or a provider refuses; it says what to do",
     12: "`producer doctor` found problems",
-    13: "with `--strict`: every page is complete, and the reading of some is doubtful",
+    13: "every page is complete, and the reading of some is doubtful; 0 with `--allow-doubtful`",
     14: "the storage root is in use by the workers of another deployment",
     130: "interrupted; nothing is lost, repeat the command to go on",
 }
@@ -107,7 +107,7 @@ class DoctorError(LeafmarkError):
 
 
 class DoubtfulPagesError(LeafmarkError):
-    """Every page is complete, the reading of some is implausible, and `--strict` asks for an exit code then."""
+    """Every page is complete, the reading of some is implausible, and `--allow-doubtful` was not given."""
 
     exit_code = 13
 

@@ -9,7 +9,17 @@ import typer
 
 from producer import words
 from producer.commands import options
-from producer.commands.options import AllowUnpriced, AsJson, Budget, Pages, ScanId, Stage, Strict, Through, Wait
+from producer.commands.options import (
+    AllowDoubtful,
+    AllowUnpriced,
+    AsJson,
+    Budget,
+    Pages,
+    ScanId,
+    Stage,
+    Through,
+    Wait,
+)
 from producer.commands.waiting import INTERRUPTED, wait_for
 from producer.console import notes, print_json, results
 from producer.pages import parse_pages
@@ -49,7 +59,7 @@ def enqueue_command(
     allow_unpriced: AllowUnpriced = False,
     as_json: AsJson = False,
     wait: Wait = False,
-    strict: Strict = False,
+    allow_doubtful: AllowDoubtful = False,
 ) -> None:
     """Enqueue the pages that still need work. Safe to repeat: it does only what is left.
 
@@ -79,7 +89,7 @@ def enqueue_command(
     requests = requests_through(workshop, first, through)
     if not dry_run:
         set_budget(workshop, scan_id, None if budget is None else Decimal(str(budget)))
-    carry_out(workshop, requests, as_json=as_json, wait=wait, dry_run=dry_run, strict=strict)
+    carry_out(workshop, requests, as_json=as_json, wait=wait, dry_run=dry_run, allow_doubtful=allow_doubtful)
 
 
 def carry_out(
@@ -89,7 +99,7 @@ def carry_out(
     as_json: bool,
     wait: bool,
     dry_run: bool = False,
-    strict: bool = False,
+    allow_doubtful: bool = False,
 ) -> None:
     """Enqueue what requests need, say what came of it, and wait for its end if that is wished."""
     if dry_run:
@@ -104,7 +114,7 @@ def carry_out(
         for made in plans:
             results.print(words.plan_result(made, dry_run=False))
     if wait:
-        wait_for(workshop, plans, strict=strict)
+        wait_for(workshop, plans, allow_doubtful=allow_doubtful)
 
 
 def _show_plans(workshop: Workshop, requests: list[Request], *, as_json: bool) -> None:

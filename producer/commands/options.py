@@ -49,10 +49,11 @@ AnyStage = Annotated[
     ),
 ]
 Wait = Annotated[bool, typer.Option("--wait", help="Show progress until the stage ends.")]
-Strict = Annotated[
+AllowDoubtful = Annotated[
     bool,
     typer.Option(
-        "--strict", help="End with exit code 13 where every page is complete and the reading of some is doubtful."
+        "--allow-doubtful",
+        help="End with exit code 0, and not 13, where every page is complete and the reading of some is doubtful.",
     ),
 ]
 Dpi = Annotated[

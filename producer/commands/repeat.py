@@ -37,12 +37,12 @@ def command_again(context: typer.Context, arguments: Sequence[str], drop: Collec
     return _line(dict(pair.partition("=")[::2] for pair in settings), [str(context.info_name), *words])
 
 
-def watch_again(plans: Sequence[Plan], *, strict: bool) -> str:
+def watch_again(plans: Sequence[Plan], *, allow_doubtful: bool) -> str:
     """Return a command line that watches plans again until they are done, and changes nothing, quoted for a shell.
 
     Args:
         plans: in pipeline order, all of one scan.
-        strict: whether doubtful pages are an error.
+        allow_doubtful: whether doubtful pages end the wait with exit code 0.
     """
     first, last = plans[0], plans[-1]
     words = ["enqueue", first.scan_id]
@@ -52,7 +52,7 @@ def watch_again(plans: Sequence[Plan], *, strict: bool) -> str:
         words += ["--through", last.stage]
     if len(first.wanted) != first.total_pages:
         words += ["--pages", ",".join(f"{a}-{b}" if a != b else f"{a}" for a, b in runs(first.wanted))]
-    words += ["--wait", *(["--strict"] if strict else [])]
+    words += ["--wait", *(["--allow-doubtful"] if allow_doubtful else [])]
     return _line({name: os.environ[f"{ENV_PREFIX}{name.upper()}"] for name in set_by_options()}, words)
 
 

@@ -14,7 +14,7 @@ from producer import words
 from producer.begun import begun_stages
 from producer.commands import options
 from producer.commands.enqueue import carry_out
-from producer.commands.options import AnyStage, AsJson, Pages, ScanId, Strict, Wait
+from producer.commands.options import AllowDoubtful, AnyStage, AsJson, Pages, ScanId, Wait
 from producer.console import print_json, results
 from producer.pages import parse_pages
 from producer.request import Plan, Request, check_pages
@@ -33,7 +33,7 @@ def retry_command(
     reason: Annotated[str | None, typer.Option(metavar="KIND", help="Only those given up on for this.")] = None,
     as_json: AsJson = False,
     wait: Wait = False,
-    strict: Strict = False,
+    allow_doubtful: AllowDoubtful = False,
 ) -> None:
     """Give quarantined pages new attempts.
 
@@ -52,7 +52,7 @@ def retry_command(
         Request(scan_id, made.stage, release=chosen) for made in plans if (chosen := _chosen(made, named, reason))
     ]
     if requests:
-        carry_out(workshop, requests, as_json=as_json, wait=wait, strict=strict)
+        carry_out(workshop, requests, as_json=as_json, wait=wait, allow_doubtful=allow_doubtful)
     elif as_json:
         nothing = [replace(made, wanted=[], skipped=0, remaining=[]) for made in plans]
         print_json(words.plans_json(nothing, dry_run=False))

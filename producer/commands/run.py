@@ -16,6 +16,7 @@ from producer.books import Book, check_names, given_password, look_at_scan_or_so
 from producer.commands import options
 from producer.commands.ingest import say_ingested
 from producer.commands.options import (
+    AllowDoubtful,
     AllowUnpriced,
     AsJson,
     Budget,
@@ -26,7 +27,6 @@ from producer.commands.options import (
     Pages,
     Password,
     Stage,
-    Strict,
     Through,
     Title,
 )
@@ -75,7 +75,7 @@ def run_command(
     lang: Lang = None,
     engine: Engine = None,
     as_json: AsJson = False,
-    strict: Strict = False,
+    allow_doubtful: AllowDoubtful = False,
 ) -> None:
     """Do whole books on this machine, with nothing to install or start. Run it again to resume.
 
@@ -120,7 +120,7 @@ def run_command(
                     print_json(run_json([_unchanged(workshop, each) for each in checkpoints], 0.0))
                 else:
                     _say_nothing_to_do(plans)
-                insist_on_success(checkpoints, strict=strict)
+                insist_on_success(checkpoints, allow_doubtful=allow_doubtful)
                 return
             with only_run(settings.root):
                 joins = joins_deployment(settings)
@@ -132,7 +132,7 @@ def run_command(
         again = command_again(context, scan_ids or sources, kept)
         notes.print(f"Stopped{_how_far(settings, requests)}. To go on: {again}")
         raise typer.Exit(INTERRUPTED) from None
-    insist_on_success(checkpoints, strict=strict)
+    insist_on_success(checkpoints, allow_doubtful=allow_doubtful)
 
 
 def _check_new(workshop: Workshop, books: list[Book], stage: str, only: frozenset[int]) -> None:

@@ -21,16 +21,16 @@ INTERRUPTED = 130
 GOES_ON = "Ctrl-C ends this view; the workers go on."
 
 
-def wait_for(workshop: Workshop, plans: list[Plan], *, strict: bool = False) -> None:
+def wait_for(workshop: Workshop, plans: list[Plan], *, allow_doubtful: bool = False) -> None:
     """Show progress until the pages of some plans are settled.
 
     Args:
         workshop: the deployment.
         plans: in pipeline order.
-        strict: whether doubtful pages are an error.
+        allow_doubtful: whether doubtful pages end the wait without an error.
 
     Raises:
-        DoubtfulPagesError: with `strict`, the reading of complete pages is implausible.
+        DoubtfulPagesError: without `allow_doubtful`, the reading of complete pages is implausible.
         StageFailedError: a stage ended with pages in quarantine.
         StagePausedError: a stage waits for a person.
         typer.Exit: the person who watched has seen enough.
@@ -41,13 +41,13 @@ def wait_for(workshop: Workshop, plans: list[Plan], *, strict: bool = False) -> 
             on_poll = bool if has_screen(notes) else StallWatch(workshop.count_workers, notes).look
             checkpoints = follow_plans(workshop, plans, on_poll, GOES_ON)
     except KeyboardInterrupt:
-        again = watch_again(plans, strict=strict)
+        again = watch_again(plans, allow_doubtful=allow_doubtful)
         notes.print(f"Stopped watching; the workers go on. To watch again: {again}")
         raise typer.Exit(INTERRUPTED) from None
     for checkpoint in checkpoints:
         for line in doubt_lines(checkpoint.doubtful_pages):
             notes.print(f"{checkpoint.scan_id}/{checkpoint.stage}: {line}")
-    insist_on_success(checkpoints, strict=strict)
+    insist_on_success(checkpoints, allow_doubtful=allow_doubtful)
 
 
 def follow_plans(
@@ -81,13 +81,13 @@ def follow_plans(
     return checkpoints
 
 
-def insist_on_success(checkpoints: list[Checkpoint], *, strict: bool = False) -> None:
+def insist_on_success(checkpoints: list[Checkpoint], *, allow_doubtful: bool = False) -> None:
     """End with the exit code of a stage that is paused, or else of the first that failed, if there is one.
 
-    A doubtful page is complete and no failure, so scripts go on after it; `strict` is for those that must not.
+    A doubtful page is complete, and was perhaps not read: a script that goes on after it must ask for that.
 
     Raises:
-        DoubtfulPagesError: with `strict`, nothing failed, and the reading of complete pages is implausible.
+        DoubtfulPagesError: nothing failed, and, without `allow_doubtful`, complete pages are in doubt.
         StageFailedError: one failed.
         StagePausedError: one is paused.
     """
@@ -103,6 +103,6 @@ def insist_on_success(checkpoints: list[Checkpoint], *, strict: bool = False) ->
     doubts = [
         f"{each.scan_id}/{each.stage}: {line}" for each in checkpoints for line in doubt_lines(each.doubtful_pages)
     ]
-    if strict and doubts:
+    if doubts and not allow_doubtful:
         report = f"producer report {checkpoints[0].scan_id}"
         raise DoubtfulPagesError(f"{'; '.join(doubts)}; `{report}` shows these pages beside their text")

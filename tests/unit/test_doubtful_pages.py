@@ -223,8 +223,8 @@ def test_status_names_the_doubtful_pages_and_counts_them_for_scripts() -> None:
 
 
 @pytest.mark.parametrize("command", [["enqueue", SCAN, "--wait"], ["run", SCAN]])
-def test_who_waited_is_told_of_doubtful_pages_and_a_script_goes_on(ended: Shop, command: list[str]) -> None:
-    result = run(*command, "--stage", STAGE)
+def test_a_script_that_accepts_doubtful_pages_goes_on(ended: Shop, command: list[str]) -> None:
+    result = run(*command, "--stage", STAGE, "--allow-doubtful")
 
     assert LINE in result.output
     assert result.exit_code == 0
@@ -233,8 +233,8 @@ def test_who_waited_is_told_of_doubtful_pages_and_a_script_goes_on(ended: Shop, 
 
 @pytest.mark.usefixtures("ended")
 @pytest.mark.parametrize("command", [["enqueue", SCAN, "--wait"], ["run", SCAN]])
-def test_a_script_that_asks_for_it_ends_with_a_code_of_its_own(command: list[str]) -> None:
-    result = run(*command, "--stage", STAGE, "--strict")
+def test_waiting_for_doubtful_pages_ends_with_a_code_of_its_own(command: list[str]) -> None:
+    result = run(*command, "--stage", STAGE)
 
     assert isinstance(result.exception, DoubtfulPagesError)
     assert result.exception.exit_code == 13

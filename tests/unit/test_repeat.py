@@ -66,7 +66,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, at: str, *arguments: str | Path
             ["--through", "correction", "--allow-unpriced", "--budget", "5"],
             " --through correction --allow-unpriced",
         ),
-        (["--pages", "1,3-3", "--strict", "--json"], " --pages 1,3-3 --json --strict"),
+        (["--pages", "1,3-3", "--allow-doubtful", "--json"], " --pages 1,3-3 --json --allow-doubtful"),
         (["--dpi", "200", "--engine=rapidocr"], " --dpi 200 --engine rapidocr"),
     ],
 )
@@ -108,15 +108,17 @@ def test_settings_before_the_command_are_said_again_and_secrets_are_not(
 def test_a_wait_is_watched_again_for_its_pages_alone_and_changes_nothing() -> None:
     whole, part = plan(stage="ocr"), plan(stage="ocr", wanted=[2, 3, 4, 7])
     scan = whole.scan_id
-    assert watch_again([whole], strict=False) == f"producer enqueue {scan} --wait"
-    assert watch_again([part], strict=True) == f"producer enqueue {scan} --pages 2-4,7 --wait --strict"
+    assert watch_again([whole], allow_doubtful=False) == f"producer enqueue {scan} --wait"
+    assert (
+        watch_again([part], allow_doubtful=True) == f"producer enqueue {scan} --pages 2-4,7 --wait --allow-doubtful"
+    )
     config.set_by_option("dpi=150")
     assert os.environ["LEAFMARK_DPI"] == "150"
-    assert watch_again([whole], strict=False) == f"producer --set dpi=150 enqueue {scan} --wait"
+    assert watch_again([whole], allow_doubtful=False) == f"producer --set dpi=150 enqueue {scan} --wait"
 
 
 def test_a_wait_for_several_stages_names_the_first_and_the_last() -> None:
     first, last = plan(stage="correction"), plan(stage="structure")
     assert f"enqueue {first.scan_id} --stage correction --through structure " in watch_again(
-        [first, last], strict=False
+        [first, last], allow_doubtful=False
     )
