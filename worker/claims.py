@@ -215,7 +215,7 @@ class Claims:
 
 
 class _Keeper:
-    """One thread a process that renews the process's claims."""
+    """One thread a process that renews its claims. It ends when there are none, and starts with the next one."""
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
@@ -244,6 +244,9 @@ class _Keeper:
         while True:
             time.sleep(self._interval)
             with self._lock:
+                if not self._kept:
+                    self._thread = None
+                    return
                 kept = [claim for claim, until in self._kept.items() if time.monotonic() < until]
             for claim in kept:
                 # A broker that is away: the lease has two more thirds to go, and whoever saves asks again.

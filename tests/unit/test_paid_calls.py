@@ -321,7 +321,7 @@ def test_a_page_whose_answers_never_come_while_others_do_loses_an_attempt(
 ) -> None:
     office, provider = make(trouble=1.0, kinds=(Trouble.GATEWAY_TIMEOUT,))
     # Between any two calls for it another page is answered.
-    monkeypatch.setattr(paid_calls.time, "sleep", lambda _: office.desk.breaker.answered())
+    monkeypatch.setattr(paid_calls, "sleep", lambda _: office.desk.breaker.answered())
     with pytest.raises(
         AnswerRefusedError, match="3 calls for page 7 got no answer, and other pages did"
     ) as refused:
@@ -525,11 +525,11 @@ def test_a_call_that_waited_for_room_is_not_made_for_a_page_that_was_paid_for_me
     office.budget = elsewhere.most_micro * MICRO_DOLLAR * 3 / 2
 
     def paused(_seconds: float) -> None:
-        monkeypatch.setattr(paid_calls.time, "sleep", lambda _seconds: None)
+        monkeypatch.setattr(paid_calls, "sleep", lambda _seconds: None)
         office.budget = Decimal(1)
         answered_by_another_worker(office)
 
-    monkeypatch.setattr(paid_calls.time, "sleep", paused)
+    monkeypatch.setattr(paid_calls, "sleep", paused)
     assert office.calls.ask(7, question(), text_of).startswith("Alice")
     assert provider.calls == 1
     assert office.reserved() == elsewhere.most_micro
@@ -620,13 +620,13 @@ def test_a_stage_is_not_paused_for_a_page_that_was_paid_for_while_it_waited(
 
     def paused(_seconds: float) -> None:
         office.budget = Decimal(1)
-        monkeypatch.setattr(paid_calls.time, "sleep", lambda _seconds: None)
+        monkeypatch.setattr(paid_calls, "sleep", lambda _seconds: None)
         answered_by_another_worker(office)
         office.budget = budget
         monkeypatch.setattr(paid_calls, "_MOST_WAIT_SECONDS", 0.0)
 
     office.budget = budget
-    monkeypatch.setattr(paid_calls.time, "sleep", paused)
+    monkeypatch.setattr(paid_calls, "sleep", paused)
     assert office.calls.ask(7, question(), text_of).startswith("Alice")
     assert provider.calls == 1
 

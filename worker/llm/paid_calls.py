@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
+from time import sleep
 from typing import TypeVar
 
 import structlog
@@ -229,7 +230,7 @@ class PaidCalls:
                 self._desk.rest.take(failed.retry_after_seconds)
                 self._insist_on_blameless_page(page, failed, failures, in_all)
                 raise failed
-            time.sleep(pause)
+            sleep(pause)
 
     @contextmanager
     def _slot(self) -> Iterator[None]:
@@ -345,7 +346,7 @@ class PaidCalls:
         while (left := desk.breaker.left_seconds()) > 0:
             if time.monotonic() >= give_up_at:
                 raise ProviderError(f"{desk.model} is left alone for another {left:.0f} s{self._why_silent()}")
-            time.sleep(min(left, _LOOK_SECONDS))
+            sleep(min(left, _LOOK_SECONDS))
         if (left := desk.rest.left_seconds()) > 0:
             raise ProviderError(f"{desk.provider} wants no call of {desk.model} for another {left:.0f} s")
         tokens = likely_tokens_of(prompt)
@@ -495,7 +496,7 @@ class PaidCalls:
             Whether that came about in time.
         """
         while time.monotonic() < deadline:
-            time.sleep(_LOOK_SECONDS)
+            sleep(_LOOK_SECONDS)
             reading, budget = self._meter.read(), self._budget()
             if reading is None or budget is None or reading.total + call.most_micro <= bound_micro(budget):
                 return True
@@ -616,7 +617,7 @@ class PaidCalls:
                 if pause is None:
                     raise
                 log.warning("an answer waits for storage", page=call.page, error=str(error))
-                time.sleep(pause)
+                sleep(pause)
             else:
                 return
 
