@@ -9,7 +9,18 @@ import pytest
 from PIL import Image
 
 from checkpointing.errors import PageError
-from tests.pdf_files import HEIGHT, WIDTH, drawn, forms, jpeg_of, page_pdf, picture_object, picture_pdf, stream
+from tests.pdf_files import (
+    HEIGHT,
+    LIBRARY_LINE,
+    WIDTH,
+    drawn,
+    forms,
+    jpeg_of,
+    page_pdf,
+    picture_object,
+    picture_pdf,
+    stream,
+)
 from worker.sources.base import PageImage
 from worker.sources.pdf import PdfSource
 from worker.sources.streams import jbig2_is_whole, jpeg_is_whole
@@ -94,6 +105,40 @@ def test_several_damaged_strips_count_together(path: Path) -> None:
         (300, 400), strips + b"BT /F 12 Tf 20 200 Td (Text) Tj ET", picture_object(GREY_JPEG, b"x" * 99)
     )
     assert "covers 10% of it" in damage_of(path, content)
+
+
+@pytest.mark.parametrize("pieces", [(1, 32), (8, 8), (1, 100)])
+def test_a_damaged_piece_of_a_scan_that_stands_in_pieces_damages_its_page(
+    path: Path, pieces: tuple[int, int]
+) -> None:
+    """A strip or a tile is small by itself, and holds lines of the page all the same."""
+    across, down = pieces
+    width, height = 300 / across, 400 / down
+    tiles = [
+        b"q %g 0 0 %g %g %g cm /%s Do Q"
+        % (width, height, column * width, row * height, b"J" if (column, row) == (0, down // 2) else b"I")
+        for column in range(across)
+        for row in range(down)
+    ]
+    size = (WIDTH // across, HEIGHT // down)
+    whole = picture_object(GREY_JPEG, jpeg_of(drawn(size=size)), size)
+    for data, damage in [
+        (jpeg_of(drawn(size=size)), ""),
+        (b"x" * 99, "a part of a picture that covers 100% of it"),
+    ]:
+        content = page_pdf(
+            (300, 400), b" ".join([*tiles, LIBRARY_LINE]), whole, picture_object(GREY_JPEG, data, size)
+        )
+        found = damage_of(path, content.replace(b"/I 6 0 R", b"/I 6 0 R/J 7 0 R"))
+        assert damage in found
+        assert bool(found) == bool(damage)
+
+
+def test_a_damaged_ornament_beside_a_scan_of_another_resolution_is_a_matter_of_decoration(path: Path) -> None:
+    pictures = picture_object(GREY_JPEG, jpeg_of(drawn())), picture_object(GREY_JPEG, b"x" * 99)
+    content = page_pdf((300, 400), b"q 300 0 0 300 0 100 cm /I Do Q q 20 0 0 20 9 9 cm /J Do Q", *pictures)
+    content = content.replace(b"/I 6 0 R", b"/I 6 0 R/J 7 0 R")
+    assert damage_of(path, content) == ""
 
 
 def test_a_damaged_picture_inside_nested_forms_is_found_where_it_is_drawn(path: Path) -> None:
@@ -196,6 +241,27 @@ def test_a_page_that_can_only_be_rendered_coarsely_or_is_very_long_says_so(path:
     assert page_of(path, page_pdf((612, 792), text, b"null"), dpi=72).doubt == ""
 
 
+def test_a_scan_rendered_at_its_resolution_is_not_coarse_however_large_its_box_is(path: Path) -> None:
+    """Programs that take a pixel for a point make a page of 7 x 10 feet of an ordinary scan."""
+    size = (1000, 1400)
+    picture = picture_object(GREY_JPEG, jpeg_of(drawn(size=size)), size)
+    box = (5000.0, 7000.0)
+    content = page_pdf(box, b"q 5000 0 0 7000 0 0 cm /I Do Q", picture)
+    assert page_of(path, content, dpi=300, max_pixels=2_000_000).doubt == ""
+    assert "rendered at" in page_of(path, content, dpi=300, max_pixels=1_000_000).doubt
+    beside_text = page_pdf(box, b"q 2500 0 0 7000 0 0 cm /I Do Q " + LIBRARY_LINE, picture)
+    assert "rendered at" in page_of(path, beside_text, dpi=300, max_pixels=2_000_000).doubt
+
+
+@pytest.mark.parametrize("crop", [b"1000 1000 1500 1500", b"0 0 -50 -50", b"300 400 600 800"])
+def test_a_page_whose_crop_box_leaves_nothing_of_it_is_rendered_by_its_media_box(path: Path, crop: bytes) -> None:
+    picture = picture_object(GREY_JPEG, jpeg_of(drawn()))
+    content = page_pdf((300, 400), b"q 300 0 0 400 0 0 cm /I Do Q", picture, more=b"/CropBox[%s]" % crop)
+    page = page_of(path, content, dpi=144)
+    assert page.image.size == (WIDTH, HEIGHT)
+    assert page.image.convert("L").getextrema() == (0, 255)
+
+
 def test_a_page_that_is_drawn_with_its_picture_shows_the_picture(path: Path) -> None:
     page = page_of(path, picture_pdf(picture_object(*FORMS["fax, Group 4"])), dpi=144)
     assert isinstance(page.image, Image.Image)
@@ -266,6 +332,38 @@ def test_pictures_in_any_colours_and_depths_are_whole(path: Path, colours: bytes
         found = damage_of(path, picture_pdf(picture, profile, inks))
         if bits != 16 or not damage:
             assert damage in found
+
+
+@pytest.mark.parametrize(
+    ("dictionary", "samples", "kept"),
+    [
+        (b"/ColorSpace/DeviceCMYK/BitsPerComponent 8", 4, 0.5),
+        (b"/ColorSpace/DeviceCMYK/BitsPerComponent 8", 4, 0.25),
+        (b"/ColorSpace[/Separation/Black/DeviceCMYK 8 0 R]/BitsPerComponent 8", 1, 0.5),
+        (b"/ColorSpace/DeviceGray/BitsPerComponent 8/Decode[1 0]", 1, 0.5),
+        (b"/ColorSpace[/Indexed/DeviceGray 255 8 0 R]/BitsPerComponent 8", 1, 0.25),
+        (b"/ColorSpace/DeviceGray/BitsPerComponent 16", 2, 0.7),
+        (b"/ColorSpace/DeviceRGB/BitsPerComponent 16", 6, 0.8),
+        (b"/ColorSpace[/ICCBased 7 0 R]/BitsPerComponent 8", 4, 0.8),
+    ],
+)
+def test_rows_that_are_missing_are_seen_whatever_their_colour_and_depth(
+    path: Path, dictionary: bytes, samples: int, kept: float
+) -> None:
+    """Cut so that what is left would be a whole picture of fewer bits; missing rows are white in some colours."""
+    row = bytes(range(256)) * (WIDTH * samples // 256 + 1)
+    rows = b"".join(row[: WIDTH * samples] for _ in range(HEIGHT))
+    profile = stream(b"/N 4/Alternate/DeviceCMYK", b"not a profile")
+    if b"Indexed" in dictionary:
+        other = stream(b"", bytes(range(255, -1, -1)))
+    else:
+        other = stream(b"/FunctionType 4/Domain[0 1]/Range[0 1 0 1 0 1 0 1]", b"{dup dup dup}")
+    for share, damage in [(1.0, ""), (kept, "its data are cut off")]:
+        data = zlib.compress(rows[: int(len(rows) * share)])
+        picture = picture_object(dictionary + b"/Filter/FlateDecode", data)
+        found = damage_of(path, picture_pdf(picture, profile, other))
+        assert damage in found
+        assert bool(found) == bool(damage)
 
 
 def test_a_preview_draws_what_there_is_of_a_damaged_page_and_no_more_pixels_than_it_needs(path: Path) -> None:

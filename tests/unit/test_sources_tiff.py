@@ -105,6 +105,22 @@ def test_a_chain_that_leads_nowhere_or_back_is_a_damaged_page_after_the_others(
     assert f"the chain of frames {reason} after frame 5" in str(rest)
 
 
+@ORDERS
+def test_zeros_in_the_place_of_a_directory_break_the_chain(path: Path, order: str, big: bool) -> None:
+    """As a download leaves them that was not finished: a directory without entries would look like the last one."""
+    content = bytearray(tiff_of([grey_frame(level) for level in LEVELS], order=order, big=big))
+    path.write_bytes(content)
+    with path.open("rb") as file:
+        tiff = walk_tiff(file)
+    assert tiff is not None
+    lost = tiff.frames[2].offset
+    content[lost : lost + 1000] = bytes(1000)
+    *read, rest = levels_of(path, bytes(content))
+    assert read == [10, 20]
+    assert f"the chain of frames breaks off after frame 2: there is nothing at byte {lost:,}" in str(rest)
+    assert inspect_image(path).broken
+
+
 @pytest.mark.parametrize("place", [0, 2, 4])
 @pytest.mark.parametrize("kind", UNSUPPORTED)
 @pytest.mark.parametrize("compression", [1, DEFLATE])

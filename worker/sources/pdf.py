@@ -9,7 +9,7 @@ from pypdfium2.raw import FPDFPage_CountObjects
 
 from worker.sources.base import DEFAULT_DPI, DEFAULT_MAX_PIXELS, PageImage
 from worker.sources.checks import check_decodable, check_page_number, damaged_page, why_shape_is_unreadable
-from worker.sources.pdf_pictures import check_whole, fineness_of, pictures_on
+from worker.sources.pdf_pictures import check_whole, fineness_of, is_shown_in_full, pictures_on
 from worker.sources.pdfium import open_document, pdfium_lock
 
 _POINTS_PER_INCH = 72
@@ -83,7 +83,7 @@ class PdfSource:
             self._document.close()
 
     def _render(self, index: int) -> PageImage:
-        page = self._document.get_page(index)
+        page = self._page_with_an_area(index)
         try:
             pictures = list(pictures_on(page))
             for picture in pictures:
@@ -110,12 +110,29 @@ class PdfSource:
             page.close()
         dpi = scale * _POINTS_PER_INCH
         doubt = why_shape_is_unreadable(*image.size)
-        if dpi < min(_COARSE_DPI, self._dpi):
+        if dpi < min(_COARSE_DPI, self._dpi) and not is_shown_in_full(pictures, scale):
             doubt = (
                 f"the page is {width:.0f} x {height:.0f} points and was rendered at {dpi:.0f} dpi only; "
                 "split it, or set LEAFMARK_MAX_PIXELS higher"
             )
         return PageImage(image, dpi=dpi, doubt=doubt)
+
+    def _page_with_an_area(self, index: int) -> pypdfium2.PdfPage:
+        """Load a page, by its MediaBox where its CropBox leaves nothing of it, as other programs do.
+
+        Raises:
+            PdfiumError: it cannot be loaded, or its MediaBox has no area.
+        """
+        page = self._document.get_page(index)
+        if min(page.get_size()) > 0:
+            return page
+        page.set_cropbox(*page.get_mediabox())
+        page.close()
+        page = self._document.get_page(index)
+        if min(page.get_size()) > 0:
+            return page
+        page.close()
+        raise pypdfium2.PdfiumError("its MediaBox has no area")
 
 
 def fitting_scale(width: float, height: float, wanted: float, max_pixels: int) -> float:

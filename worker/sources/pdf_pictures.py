@@ -45,8 +45,14 @@ _THREE = {FPDF_COLORSPACE_DEVICERGB, FPDF_COLORSPACE_CALRGB, FPDF_COLORSPACE_LAB
 _CONTRAST = 128
 # Of a page: what its resolution is chosen by.
 _GOOD_PART = 0.25
+# Of a page: pictures that cover so much of it are a scan of it.
+_A_SCAN = 0.8
 # Of the least share: pictures that are smaller are not looked at.
 _LITTLE = 0.02
+# Bits a pixel, of four inks.
+_ONE_BIT_AN_INK = 4
+# Pictures of the same resolution, within so much, are pieces of one.
+_SAME_FINENESS = 0.005
 # So many rows may be missing at the end of a picture, and so much may follow it.
 _TOLERATED = 0.02
 
@@ -105,6 +111,18 @@ def fineness_of(pictures: Sequence[Picture]) -> float:
     return 0.0
 
 
+def is_shown_in_full(pictures: Sequence[Picture], scale: float) -> bool:
+    """Whether a page is a scan, rendered at its resolution: more pixels would not show more of it.
+
+    Programs that take a pixel for a point make pages of 70 x 100 inches of it.
+
+    Args:
+        pictures: on the page.
+        scale: that it is rendered at, in pixels per point.
+    """
+    return sum(picture.share for picture in pictures) >= _A_SCAN and scale >= fineness_of(pictures) > 0
+
+
 def check_whole(pictures: Sequence[Picture], least_share: float) -> None:
     """Tell a page from one whose picture is broken: pdfium draws nothing for it, or a part, and says nothing.
 
@@ -112,7 +130,8 @@ def check_whole(pictures: Sequence[Picture], least_share: float) -> None:
 
     Args:
         pictures: on a page.
-        least_share: of the page; where all that do not decode whole cover less, they are a matter of decoration.
+        least_share: of the page; where all that do not decode whole cover less, they are a matter of decoration,
+            unless they are pieces (strips, tiles) of a picture that covers most of the page.
 
     Raises:
         PdfiumError: pictures that do not decode whole cover that much; says how much and what is wrong.
@@ -122,8 +141,25 @@ def check_whole(pictures: Sequence[Picture], least_share: float) -> None:
         if picture.share > least_share * _LITTLE and (why := why_not_whole(picture)):
             covered += picture.share
             reason = reason or why
+            together = _share_of_all_pieces(picture, pictures)
+            if covered < least_share and together >= _A_SCAN:
+                raise pypdfium2.PdfiumError(
+                    f"a part of a picture that covers {min(together, 1.0):.0%} of it is damaged: {reason}"
+                )
     if reason and covered >= least_share:
         raise pypdfium2.PdfiumError(f"a picture that covers {min(covered, 1.0):.0%} of it is damaged: {reason}")
+
+
+def _share_of_all_pieces(picture: Picture, pictures: Sequence[Picture]) -> float:
+    """How much of the page all pictures of the same resolution cover, which are pieces of one scan.
+
+    A strip of a few rows is small by itself, and holds a line of text all the same.
+    """
+    return sum(
+        other.share
+        for other in pictures
+        if abs(other.fineness - picture.fineness) <= picture.fineness * _SAME_FINENESS
+    )
 
 
 def why_not_whole(picture: Picture) -> str:
@@ -180,43 +216,66 @@ def _draws_nothing(shown: pypdfium2.PdfImage) -> bool:
 def _has_all_rows(found: int, drawn: pypdfium2.PdfBitmap, picture: Picture) -> bool:
     """Whether so many bytes are all rows of a picture that is not compressed any more, or more than these."""
     metadata = picture.shown.get_metadata()
-    usual, fewer = _bits_of_a_pixel(metadata.colorspace, metadata.bits_per_pixel)
+    colours = metadata.colorspace
+    usual, fewer, more = _bits_of_a_pixel(colours, metadata.bits_per_pixel)
     whole = _bytes_of(picture, usual)
     if found >= whole * (1 - _TOLERATED):
-        return True
-    if not any(abs(found - size) <= size * _TOLERATED for size in (_bytes_of(picture, bits) for bits in fewer)):
-        return False
-    # All rows of few bits, or some of the rows of more: pdfium leaves those that are missing black.
-    return not _ends_black(drawn, found / whole)
+        # All rows, and something after them; or some of the rows of more bits, and pdfium fills up the others.
+        deeper = [size for size in (_bytes_of(picture, bits) for bits in more) if found < size * (1 - _TOLERATED)]
+        white = colours in {FPDF_COLORSPACE_DEVICECMYK, FPDF_COLORSPACE_ICCBASED}
+        more_than_whole = found > whole * (1 + _TOLERATED)
+        return not (more_than_whole and any(_ends_filled_up(drawn, found / size, white) for size in deeper))
+    for bits in fewer:
+        size = _bytes_of(picture, bits)
+        if abs(found - size) <= size * _TOLERATED:
+            # All rows of few bits, or some of the rows of more. One bit an ink is usual, and then white is paper.
+            white = colours == FPDF_COLORSPACE_DEVICECMYK and bits > _ONE_BIT_AN_INK
+            return not (_has_more_levels(drawn, colours, bits) or _ends_filled_up(drawn, found / whole, white))
+    return False
 
 
-def _bits_of_a_pixel(colours: int, drawn_bits: int) -> tuple[int, set[int]]:
-    """How many bits a pixel usually has in the data, and which fewer are possible: pdfium tells neither.
+def _bits_of_a_pixel(colours: int, drawn_bits: int) -> tuple[int, set[int], set[int]]:
+    """How many bits a pixel usually has in the data, which fewer, and which more are possible: pdfium tells none.
 
     Args:
         colours: pdfium's number of the colour space.
         drawn_bits: of a pixel as pdfium draws it.
     """
     if drawn_bits == 1:
-        return 1, set()
+        return 1, set(), set()
     if colours in _ONE or drawn_bits == 8:  # noqa: PLR2004  # grey, or a palette
-        return (8, {1, 2, 4}) if drawn_bits == 8 else (16, {1, 2, 4, 8})  # noqa: PLR2004  # the same
+        return 8, {1, 2, 4}, {16}
     if colours in _THREE:
-        return 24, {3, 6, 12}
+        return 24, {3, 6, 12}, {48}
     if colours == FPDF_COLORSPACE_DEVICECMYK:
-        return 32, {4, 8, 16}
+        return 32, {4, 8, 16}, {64}
     if colours == FPDF_COLORSPACE_ICCBASED:
-        return 24, {3, 4, 6, 8, 12, 16}
-    return 24, {count * depth for count in range(1, 9) for depth in (1, 2, 4, 8)}
+        return 24, {3, 4, 6, 8, 12, 16}, {32, 48, 64}
+    return 24, {count * depth for count in range(1, 9) for depth in (1, 2, 4, 8)}, set()
 
 
 def _bytes_of(picture: Picture, bits: int) -> int:
     return math.ceil(picture.width * bits / 8) * picture.height
 
 
-def _ends_black(drawn: pypdfium2.PdfBitmap, share: float) -> bool:
+def _has_more_levels(drawn: pypdfium2.PdfBitmap, colours: int, bits: int) -> bool:
+    """Whether a picture has more shades than so many bits a pixel can give: its data are of more bits, then."""
+    if colours in _ONE:
+        most = 2**bits
+    elif colours == FPDF_COLORSPACE_DEVICERGB:
+        most = 2 ** (bits // 3)
+    else:
+        # The channels are mixed.
+        return False
+    image: Image = drawn.to_pil().convert("RGB")
+    return any(sum(count > 0 for count in band.histogram()) > most for band in image.split())
+
+
+def _ends_filled_up(drawn: pypdfium2.PdfBitmap, share: float, white: bool) -> bool:
+    """Whether a picture is black below a share of its rows; or white, where that is what zeros mean."""
     image: Image = drawn.to_pil().convert("L")
-    return image.crop((0, math.ceil(image.height * share), *image.size)).getextrema() == (0, 0)
+    below = image.crop((0, math.ceil(image.height * share), *image.size)).getextrema()
+    return below == (0, 0) or (white and below == (255, 255))
 
 
 def _data(shown: pypdfium2.PdfImage) -> bytes:

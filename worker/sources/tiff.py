@@ -32,6 +32,7 @@ class Frame:
         height: the same.
         reduced: the directory calls it a smaller version of another frame.
         mask: it says which parts of another frame are transparent.
+        empty: the directory has no entries. TIFF 6.0 wants one at the least: these are zeros where data were lost.
     """
 
     offset: int
@@ -39,6 +40,7 @@ class Frame:
     height: int = 0
     reduced: bool = False
     mask: bool = False
+    empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,11 @@ def walk_tiff(file: BinaryIO) -> Tiff | None:
         if found is None:
             return Tiff(tuple(frames), f"the chain of frames breaks off {after}: the file ends at byte {end:,}")
         seen.add(offset)
-        frame, offset = found
+        place, (frame, offset) = offset, found
+        if frame.empty and not offset:
+            return Tiff(
+                tuple(frames), f"the chain of frames breaks off {after}: there is nothing at byte {place:,}"
+            )
         frames.append(frame)
     return Tiff(tuple(frames), "" if frames else "it has no frames")
 
@@ -216,7 +222,7 @@ class _Form:
         tags = dict(filter(None, (self._number(entries, at) for at in range(0, len(entries), entry_size))))
         file.seek(after)
         [following] = struct.unpack(self.order + next_form, file.read(next_size))
-        return _frame(offset, tags), following
+        return _frame(offset, tags, empty=count == 0), following
 
     def _number(self, entries: bytes, at: int) -> tuple[int, int] | None:
         """The tag and the value of an entry that holds one whole number."""
@@ -226,7 +232,7 @@ class _Form:
         return None if form is None else (tag, struct.unpack_from(self.order + form, entries, place)[0])
 
 
-def _frame(offset: int, tags: dict[int, int]) -> Frame:
+def _frame(offset: int, tags: dict[int, int], *, empty: bool) -> Frame:
     kind = tags.get(_NEW_SUBFILE_TYPE, 0)
     return Frame(
         offset,
@@ -234,6 +240,7 @@ def _frame(offset: int, tags: dict[int, int]) -> Frame:
         height=tags.get(_LENGTH, 0),
         reduced=bool(kind & _REDUCED) or tags.get(_OLD_SUBFILE_TYPE) == _OLD_REDUCED,
         mask=bool(kind & _MASK),
+        empty=empty,
     )
 
 
