@@ -21,7 +21,7 @@ EXIT_CODES = {
     11: "a stage is paused: its budget is reached, or a provider refuses; it says what to do",
     12: "`producer doctor` found problems",
     13: "every page is complete, and the reading of some is doubtful; 0 with `--allow-doubtful`",
-    14: "the storage root is in use by the workers of another deployment",
+    14: "the storage root is in use by the workers of another deployment; the line names their Redis",
     130: "interrupted; nothing is lost, repeat the command to go on",
 }
 """What each exit code of the commands and workers means. The tables in the README and the docs are made of this."""

@@ -52,10 +52,12 @@ def cancel(workshop: Workshop, scan_id: str, stage: str, *, now: bool = False) -
         StorageError: the storage failed.
         BrokerError: Redis failed; saying it again does the rest.
         CheckpointError: somebody else holds the checkpoint.
+        InUseError: the workers at work are those of another deployment, and would go on.
     """
     workshop.stage(stage)
     total_pages = workshop.metadata(scan_id).total_pages
     check_broker(workshop.settings)
+    workshop.refuse_another_deployment()
     file = workshop.checkpoint_file(scan_id, stage)
     queue = workshop.queue(scan_id, stage)
     try:

@@ -104,7 +104,7 @@ def blockers(workshop: Workshop, requests: Sequence[Request], *, broker: bool = 
     for request in requests:
         yield from _raised(partial(insist_on_means, workshop, request.stage, allow_unpriced=request.allow_unpriced))
     if broker:
-        yield from _raised(partial(check_broker, workshop.settings))
+        yield from _raised(partial(_check_broker, workshop))
     asked: dict[tuple[str, str], set[int]] = {}
     for request in requests:
         metadata, wanted = _look_up(workshop, request)
@@ -128,6 +128,11 @@ def _raised(check: Callable[[], object]) -> Iterator[LeafmarkError]:
         check()
     except LeafmarkError as error:
         yield error
+
+
+def _check_broker(workshop: Workshop) -> None:
+    check_broker(workshop.settings)
+    workshop.refuse_another_deployment()
 
 
 def _check_writable(workshop: Workshop, scan_id: str) -> None:
@@ -163,6 +168,7 @@ def enqueue(workshop: Workshop, request: Request, counting: Counting = uncounted
         UnknownNameError: no such scan, stage or page.
         StorageError: the storage failed; nothing was enqueued.
         BrokerError: Redis failed; pages that were enqueued stay so, and saying it again does the rest.
+        InUseError: the workers at work are those of another deployment.
         CheckpointError: somebody else holds the checkpoint.
         SettingsError: the stage asks a model, and a setting for that is missing.
         InputError: it would wait for ever for an earlier stage.

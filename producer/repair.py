@@ -44,12 +44,14 @@ def repair(
 
     Raises:
         BrokerError: Redis cannot be reached.
+        InUseError: the workers at work are those of another deployment.
         StorageError: the storage failed.
         CheckpointError: somebody else holds the checkpoint.
     """
     if not report.pending and not any(finding.mendable for finding in report.findings):
         return None
     check_broker(workshop.settings)
+    workshop.refuse_another_deployment()
     file = workshop.checkpoint_file(scan_id, report.stage)
     total_pages = workshop.metadata(scan_id).total_pages
     try:

@@ -104,6 +104,7 @@ def replace_page(
         UnknownNameError: there is no such scan or page.
         InputError: the new file cannot be used; says why and what to do.
         CheckpointError: a worker has the page in hand, or another process holds what must be changed.
+        InUseError: the workers at work are those of another deployment.
         StorageError: the storage failed; the same command, repeated, does the rest.
     """
     total_pages = workshop.metadata(scan_id).total_pages
@@ -190,7 +191,9 @@ def _check_idle(workshop: Workshop, scan_id: str, page: int) -> None:
 
     Raises:
         CheckpointError: one has.
+        InUseError: workers of another deployment are at work, and this Redis does not know what they have in hand.
     """
+    workshop.refuse_another_deployment()
     for stage in STAGES:
         try:
             held = workshop.queue(scan_id, stage).held([page])

@@ -71,10 +71,12 @@ def reset(workshop: Workshop, scan_id: str, stage: str, counting: Counting = unc
         InputError: the scan's metadata is broken.
         StorageError: the storage failed.
         BrokerError: Redis cannot be reached: the pages that wait there would still be worked on.
+        InUseError: the workers at work are those of another deployment, and would go on.
         CheckpointError: pages are being worked on, or somebody else holds the checkpoint.
     """
     total_pages = workshop.metadata(scan_id).total_pages
     check_broker(workshop.settings)
+    workshop.refuse_another_deployment()
     file, outputs = workshop.checkpoint_file(scan_id, stage), workshop.outputs(scan_id, stage)
     try:
         _insist_on_idleness(workshop, scan_id, stage, total_pages)

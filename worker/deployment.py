@@ -19,6 +19,7 @@ from typing import Annotated, cast
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from redis import Redis
+from redis.exceptions import RedisError
 
 from checkpointing.atomic import write_durably
 from checkpointing.errors import InUseError
@@ -184,6 +185,32 @@ def find_at_work(
         wait(_LOOK_SECONDS)
         waited += _LOOK_SECONDS
     return None
+
+
+def refuse_another(root: Path, redis: Redis, key: str, wait: Callable[[float], object] = time.sleep) -> None:
+    """Check that no workers of another deployment are at work on a storage root.
+
+    What a command puts into Redis, or asks it, would be about none of their pages. Where Redis fails nothing is
+    checked: the command fails by itself.
+
+    Args:
+        root: the storage root.
+        redis: client of the broker that the command uses.
+        key: under which Redis holds the id of the deployment.
+        wait: waits so many seconds.
+
+    Raises:
+        InUseError: they are.
+        OSError: the storage failed.
+    """
+
+    def is_ours(record: DeploymentRecord) -> bool:
+        return is_deployment_of(redis, key, record)
+
+    with contextlib.suppress(RedisError):
+        at_work = find_at_work(root, is_ours, wait)
+        if at_work is not None and not is_ours(at_work):
+            raise InUseError(in_use(root, at_work))
 
 
 def in_use(root: Path, at_work: DeploymentRecord) -> str:

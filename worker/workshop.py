@@ -16,6 +16,7 @@ from checkpointing.errors import StorageError
 from checkpointing.file import CheckpointFile
 from checkpointing.ledger import Ledger
 from checkpointing.outputs import OutputFolder, OutputSchema
+from checkpointing.storage_errors import storage_error
 from worker.assembly import assemble
 from worker.broker_errors import broker_calls
 from worker.library import library_at
@@ -297,6 +298,20 @@ class Workshop:
         from worker.queue import PageQueue
 
         return PageQueue(self.redis, self.keys, scan_id, stage_name, self.dispatch(stage_name))
+
+    def refuse_another_deployment(self) -> None:
+        """Check that the workers at work on the storage root, if any, are those of this Redis and key prefix.
+
+        Raises:
+            InUseError: they are those of another deployment.
+            StorageError: the storage failed.
+        """
+        from worker.deployment import refuse_another
+
+        try:
+            refuse_another(self.root, self.redis, self.keys.deployment)
+        except OSError as error:
+            raise storage_error(error, self.root) from error
 
     def count_workers(self) -> int:
         """How many workers answer within a second.

@@ -4,22 +4,34 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 from fakeredis import FakeRedis
+from PIL import Image
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from checkpointing.errors import InUseError
 from checkpointing.keys import Keys
+from checkpointing.models import Status
+from producer.cancel import cancel
+from producer.enqueue import enqueue
 from producer.joining import joins_deployment
+from producer.repair import repair
+from producer.replace_page import replace_page
+from producer.request import Request
+from producer.reset import reset
+from producer.verify import verify
+from tests.shop import SCAN, STAGE, files_under, make_shop
 from tests.unit.conftest import process, says
 from worker import deployment
-from worker.deployment import WATCH_SECONDS, Membership, find_at_work, join, read_record
+from worker.deployment import WATCH_SECONDS, Membership, find_at_work, join, read_record, refuse_another
 from worker.library import library_at
 from worker.open_stages import OWN_FOLDER
 from worker.settings import Settings
+from worker.workshop import Workshop
 
 KEY = Keys().deployment
 BROKER = "redis://broker:6379/0"
@@ -57,6 +69,52 @@ class Waited:
     def __call__(self, seconds: float) -> None:
         self.seconds += seconds
         self._meanwhile()
+
+
+def enqueues(workshop: Workshop) -> None:
+    enqueue(workshop, Request(SCAN, STAGE))
+
+
+def repairs(workshop: Workshop) -> None:
+    repair(workshop, SCAN, verify(workshop, SCAN).stages[0])
+
+
+def replaces(workshop: Workshop) -> None:
+    picture = workshop.root.parent / "new.png"
+    Image.new("L", (60, 60), 255).save(picture)
+    replace_page(workshop, SCAN, 1, picture)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        enqueues,
+        lambda workshop: cancel(workshop, SCAN, STAGE),
+        lambda workshop: reset(workshop, SCAN, STAGE),
+        repairs,
+        replaces,
+    ],
+    ids=["enqueue", "cancel", "reset", "repair", "replace-page"],
+)
+def test_commands_with_another_redis_than_that_of_the_workers_at_work_are_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    members: list[Membership],
+    command: Callable[[Workshop], object],
+) -> None:
+    shop = make_shop(tmp_path / "scans", monkeypatch)
+    for module in ("enqueue", "cancel", "reset", "repair"):
+        monkeypatch.setattr(f"producer.{module}.check_broker", bool)
+    shop.write_scan()
+    enqueue(shop.workshop, Request(SCAN, STAGE))
+    members.append(join(shop.root, shop.redis, shop.workshop.keys.deployment, BROKER))
+    enqueue(shop.workshop, Request(SCAN, STAGE))
+    monkeypatch.setattr("worker.deployment.refuse_another", partial(refuse_another, wait=Waited(members[0].beat)))
+    before = files_under(shop.root)
+    with pytest.raises(InUseError, match="workers of another deployment"):
+        command(Workshop(shop.settings, shop.app, FakeRedis()))
+    assert before.keys() == files_under(shop.root).keys()
+    assert shop.checkpoint().status is Status.IN_PROGRESS
 
 
 def test_workers_of_one_redis_are_one_deployment(root: Path, members: list[Membership]) -> None:
