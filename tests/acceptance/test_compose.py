@@ -216,7 +216,7 @@ def test_flower_shows_the_workers_and_names_each_page(services: Services) -> Non
     wait_until(lambda: len(_succeeded(services)) == len(stages) * PAGES, 20, "Flower to show every page")
     kwargs = {task["kwargs"] for task in _succeeded(services)}
     assert kwargs == {
-        f"{{'scan_id': 'slips', 'stage': '{stage}', 'page': {page}}}"
+        f"{{'page': {page}, 'stage': '{stage}', 'scan_id': 'slips'}}"
         for stage in stages
         for page in range(1, PAGES + 1)
     }

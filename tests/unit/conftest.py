@@ -18,6 +18,19 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from checkpointing import CheckpointManager, OutputSchema
 from checkpointing.file import CheckpointFile
 from checkpointing.outputs import OutputFolder
+from producer import config
+
+
+@pytest.fixture(autouse=True)
+def _settings_of_options_are_forgotten() -> Iterator[None]:
+    """Commands that run in this process leave the settings of their options to the tests after them."""
+    before, named = dict(os.environ), set(config._by_option)
+    yield
+    if config._by_option != named:
+        config._by_option.clear()
+        config._by_option.update(named)
+        os.environ.clear()
+        os.environ.update(before)
 
 
 class Leaf(BaseModel):
