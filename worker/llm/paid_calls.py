@@ -525,8 +525,7 @@ class PaidCalls:
 
         Raises:
             PriceWrongError: the call cost more than it can by the known price, and this stage was not told before.
-            Its
-                answer is noted all the same.
+                Its answer is noted all the same.
         """
         usage = usage_of(raw)
         reported = self._desk.prices.believed(self._desk.model, reported_cost(raw))
