@@ -3,6 +3,7 @@
 A wrong command line ends with one line on stderr and exit code 2.
 """
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,11 @@ from worker.suggestions import closest
 MARKUP: Literal["markdown"] = "markdown"
 # Typer raises it, and exports only the errors that are made of it.
 _UsageError: Any = typer.BadParameter.__bases__[0]
+
+
+def help_markup() -> Literal["markdown"] | None:
+    """Return how help is laid out: in boxes on a terminal, as plain text in a pipe and under `NO_COLOR`."""
+    return MARKUP if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else None
 
 
 def program_name() -> str:
@@ -81,6 +87,7 @@ class LazyGroup(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """List the commands without importing them."""
+        self.rich_markup_mode = help_markup()
         with self._listing():
             super().format_help(ctx, formatter)
 
@@ -121,7 +128,7 @@ class LazyGroup(TyperGroup):
 def _load(name: str, listed: Listed) -> Any:
     plain = name.replace("-", "_")
     module = import_module(f"producer.commands.{listed.module or plain}")
-    app = typer.Typer(add_completion=False, rich_markup_mode=MARKUP)
+    app = typer.Typer(add_completion=False, rich_markup_mode=help_markup())
     app.command(name, context_settings=dict(listed.context))(getattr(module, f"{plain}_command"))
     return get_command(app)
 

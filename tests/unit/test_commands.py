@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from producer.cli import COMMANDS as LISTED
 from producer.cli import app
+from producer.command_group import help_markup
 
 GROUP: Any = typer.main.get_command(app)
 COMMANDS = list(LISTED)
@@ -36,8 +37,22 @@ def test_every_command_has_a_name() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_a_help_with_an_example(command: str) -> None:
-    assert f"Example: producer {command} " in help_of(command)
+    assert f"Example: `producer {command} " in help_of(command)
     assert examples(command)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["ingest", "--help"], ["run", "-h"]])
+def test_help_in_a_pipe_has_no_boxes_and_no_colours(arguments: list[str]) -> None:
+    assert CliRunner().invoke(app, arguments, color=True).output.isascii()
+
+
+@pytest.mark.parametrize(("no_color", "markup"), [("", "markdown"), ("1", None)])
+def test_help_on_a_terminal_has_boxes_unless_no_color_is_set(
+    no_color: str, markup: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("NO_COLOR", no_color)
+    assert help_markup() == markup
 
 
 @pytest.mark.parametrize("example", [example for command in COMMANDS for example in examples(command)])
