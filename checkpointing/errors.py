@@ -18,7 +18,7 @@ EXIT_CODES = {
     8: "the stage ended with pages in quarantine",
     9: "the checkpoint is held by another process, or cannot be read; or pages are in hand that must not be",
     10: "`producer verify` found differences",
-    11: "a stage is paused: its budget is reached, or a provider refuses; it says what to do",
+    11: "a stage is paused: its budget is reached, a provider refuses or an engine is missing; it says what to do",
     12: "`producer doctor` found problems",
     13: "every page is complete, and the reading of some is doubtful; 0 with `--allow-doubtful`",
     14: "the storage root is in use by the workers of another deployment; the line names their Redis",
@@ -70,7 +70,7 @@ class StageFailedError(LeafmarkError):
 
 
 class StagePausedError(LeafmarkError):
-    """A stage waits for a person: its budget is reached, or a provider refuses.
+    """A stage waits for a person: its budget is reached, a provider refuses, or a worker lacks an engine.
 
     Attributes:
         budget_usd: the budget that was reached, in USD; None where it waits for something else.

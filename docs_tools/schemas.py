@@ -14,7 +14,7 @@ from checkpointing import ledger, models
 from checkpointing.ledger import Call
 from checkpointing.models import Checkpoint
 from docs_tools.field_docs import add_field_docs
-from worker import scan
+from worker import profile, scan
 from worker.llm import reply
 from worker.scan import ScanMetadata
 from worker.stages import base, chapters, correction, edits, fix, ocr, regions, structured_page
@@ -47,7 +47,21 @@ class FileFormat:
     added: tuple[tuple[str, str], ...] = ()
 
 
-_MODULES = (ledger, models, scan, base, chapters, correction, edits, fix, ocr, regions, structured_page, reply)
+_MODULES = (
+    ledger,
+    models,
+    scan,
+    profile,
+    base,
+    chapters,
+    correction,
+    edits,
+    fix,
+    ocr,
+    regions,
+    structured_page,
+    reply,
+)
 _CLASSES = {name: each for module in _MODULES for name, each in vars(module).items() if isinstance(each, type)}
 _MADE_OF = ("made_of_sha256", "Of the outputs that the file was made of: it is made again when one has changed.")
 
@@ -56,7 +70,8 @@ FORMATS = (
         "scan",
         ScanMetadata,
         "metadata.json",
-        "What a scan is; written when it is ingested, and changed by `producer replace-page`.",
+        "What a scan is; written when it is ingested, and changed by `producer replace-page` and "
+        "`producer ingest --dpi`, `--lang` or `--engine`.",
     ),
     FileFormat(
         "checkpoint", Checkpoint, "checkpoints/<stage>.json", "What is complete in a stage, and what it has cost."

@@ -14,6 +14,7 @@ from checkpointing.errors import CommandLineError, InputError
 from producer.examine import FoundSource, examine
 from producer.ingest import Ingested, ingest
 from worker.library import NotALibraryError
+from worker.profile import NO_PROFILE, BookProfile
 from worker.scan import check_scan_id, is_scan_folder, list_scans
 from worker.sources.pdfium import PasswordMissingError
 from worker.suggestions import closest
@@ -91,14 +92,28 @@ def look_at_source(path: Path, password: str | None) -> Book:
     return Book(path, found=examine(path, typed), password=typed)
 
 
-def take_in_book(root: Path, book: Book, scan_id: str | None = None, title: str | None = None) -> Ingested:
-    """Ingest a source that was looked at.
+def take_in_book(
+    root: Path,
+    book: Book,
+    scan_id: str | None = None,
+    title: str | None = None,
+    profile: BookProfile = NO_PROFILE,
+) -> Ingested:
+    """Ingest a source that was looked at. The profile is that of a new book: one that is there keeps its own.
 
     Raises:
         InputError: it cannot be used, or the id is taken.
         StorageError: the root cannot be written.
     """
-    return ingest(book.path, root, scan_id=scan_id, title=title, password=book.password, found=book.found)
+    return ingest(
+        book.path,
+        root,
+        scan_id=scan_id,
+        title=title,
+        password=book.password,
+        found=book.found,
+        profile=profile,
+    )
 
 
 def given_password(option: str | None) -> str | None:

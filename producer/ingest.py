@@ -26,6 +26,7 @@ from producer.file_hash import sha256_of
 from producer.moving_in import take_in
 from worker.library import library_at
 from worker.open_stages import OWN_FOLDER
+from worker.profile import NO_PROFILE, BookProfile
 from worker.scan import (
     ForeignScanError,
     ScanFolder,
@@ -75,6 +76,7 @@ def ingest(
     title: str | None = None,
     password: str | None = None,
     found: FoundSource | None = None,
+    profile: BookProfile = NO_PROFILE,
 ) -> Ingested:
     """Copy a source into the storage root as a new scan. Harmless when it is there already.
 
@@ -89,6 +91,7 @@ def ingest(
         title: for people; the source's name when absent or blank. That of a scan which is there stays.
         password: of an encrypted PDF.
         found: what is in the source, where the caller has looked already.
+        profile: how the book is to be read; that of a scan which is there stays.
 
     Raises:
         InputError: the source cannot be used, or the id is bad or taken by something else.
@@ -107,7 +110,7 @@ def ingest(
             metadata = _same_scan(scan, found, identity(found.kind, [sha256_of(f.path) for f in found.files]))
             created = False
         else:
-            metadata, created = _create(scan, found, title, password)
+            metadata, created = _create(scan, found, title, password, profile)
     except OSError as error:
         raise storage_error(error, root) from error
     return Ingested(
@@ -152,10 +155,12 @@ def _known(scan: ScanFolder) -> ScanMetadata:
         return take_in(scan)
 
 
-def _create(scan: ScanFolder, found: FoundSource, title: str, password: str | None) -> tuple[ScanMetadata, bool]:
+def _create(
+    scan: ScanFolder, found: FoundSource, title: str, password: str | None, profile: BookProfile
+) -> tuple[ScanMetadata, bool]:
     with _staging(scan.root) as staging:
         staged = ScanFolder(staging, scan.scan_id)
-        metadata = _build(staged, found, title, password)
+        metadata = _build(staged, found, title, password, profile)
         try:
             staged.path.rename(scan.path)
         except OSError as error:
@@ -213,7 +218,9 @@ def _remove_abandoned(area: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _build(staged: ScanFolder, found: FoundSource, title: str, password: str | None) -> ScanMetadata:
+def _build(
+    staged: ScanFolder, found: FoundSource, title: str, password: str | None, profile: BookProfile
+) -> ScanMetadata:
     """Write the whole scan, durably, into the staging folder."""
     make_folder(staged.source_dir, within=staged.root)
     files: list[SourceFile] = []
@@ -233,6 +240,7 @@ def _build(staged: ScanFolder, found: FoundSource, title: str, password: str | N
         source=ScanSource(kind=found.kind, name=found.name, files=tuple(files)),
         sha256=identity(found.kind, hashes),
         created_at=now(),
+        profile=profile,
     )
     staged.metadata_path.write_text(metadata.model_dump_json(indent=2) + "\n", encoding="utf-8")
     _sync_file(staged.metadata_path)

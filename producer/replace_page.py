@@ -8,26 +8,25 @@ on the page is the new picture; each stage, the first one first, sets the page's
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from redis.exceptions import RedisError
 
-from checkpointing.atomic import remove_orphans, sync_folder, write_durably
+from checkpointing.atomic import sync_folder
 from checkpointing.errors import CheckpointError, InputError, PageError, UnknownNameError, in_one_line
-from checkpointing.locks import file_lock
 from checkpointing.models import Checkpoint, now
 from checkpointing.money import usd
 from checkpointing.plurals import counted
-from checkpointing.regular_files import open_regular_file, read_regular
+from checkpointing.regular_files import open_regular_file
 from checkpointing.storage_errors import storage_error
 from producer.examine import examine
 from producer.file_hash import sha256_of
+from producer.metadata_file import metadata_lock, read_form, write_form
 from producer.stale import find_stale
 from worker.registry import STAGES
 from worker.scan import ReplacedPage, ScanFolder, ScanMetadata, SourceFile
@@ -37,9 +36,9 @@ from worker.sources.pdfium import save_decrypted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from worker.settings import Settings
     from worker.workshop import Workshop
 
-_LOCK_SECONDS = 30.0
 _CHUNK_BYTES = 1 << 20
 _DIGITS_OF_HASH = 12
 _KEPT = re.compile(r"(?P<stem>.+)\.replaced-\d{8}T\d{6}Z(?P<suffix>\.[^.]+)")
@@ -107,14 +106,15 @@ def replace_page(
         InUseError: the workers at work are those of another deployment.
         StorageError: the storage failed; the same command, repeated, does the rest.
     """
-    total_pages = workshop.metadata(scan_id).total_pages
+    metadata = workshop.metadata(scan_id)
+    total_pages = metadata.total_pages
     if not 1 <= page <= total_pages:
         raise UnknownNameError(f"there is no page {page}: {scan_id} has the pages 1 to {total_pages}")
     scan = workshop.scan(scan_id)
     try:
-        incoming = _look_at(workshop, path, place, password)
+        incoming = _look_at(workshop.settings_for(metadata), path, place, password)
         _check_idle(workshop, scan_id, page)
-        with file_lock(scan.path / "metadata.lock", _LOCK_SECONDS):
+        with metadata_lock(scan):
             # Read under the lock: another replacement may have changed it.
             record, old_name, already = _plan(scan.read_metadata(), page, incoming)
             if not dry_run and not already:
@@ -146,7 +146,7 @@ class _Incoming:
     password: str | None
 
 
-def _look_at(workshop: Workshop, path: Path, place: int | None, password: str | None) -> _Incoming:
+def _look_at(settings: Settings, path: Path, place: int | None, password: str | None) -> _Incoming:
     """Check that a file holds the page, and that the page can be decoded.
 
     Raises:
@@ -165,12 +165,11 @@ def _look_at(workshop: Workshop, path: Path, place: int | None, password: str | 
         path, found.kind, pages, place or 1, sha256_of(path), password if found.needs_password else None
     )
     if incoming.password is None:
-        _check_readable(workshop, incoming)
+        _check_readable(settings, incoming)
     return incoming
 
 
-def _check_readable(workshop: Workshop, incoming: _Incoming) -> None:
-    settings = workshop.settings
+def _check_readable(settings: Settings, incoming: _Incoming) -> None:
     try:
         source = open_file(
             incoming.path, incoming.kind, incoming.pages, dpi=settings.dpi, max_pixels=settings.max_pixels
@@ -256,17 +255,13 @@ def _carry_out(scan: ScanFolder, record: ReplacedPage, old_name: str, incoming: 
     if old_name:
         _give_second_name(scan.source_dir / old_name, scan.source_dir / record.before)
     sync_folder(scan.source_dir)
-    path = scan.record_path
-    remove_orphans(scan.path, path.name)
-    # As JSON and not as a model: fields that a newer version has written stay.
-    form: dict[str, Any] = json.loads(read_regular(path))
+    form = read_form(scan)
     for each in form["source"]["files"]:
         if each["name"] == old_name:
             each["name"] = record.before
     replaced = record.model_copy(update={"file": file}).model_dump(mode="json")
     form["source"]["replaced"] = [*form["source"].get("replaced", []), replaced]
-    data = json.dumps(form, indent=2, ensure_ascii=False).encode() + b"\n"
-    write_durably(path, data, ScanMetadata.model_validate_json)
+    write_form(scan, form)
 
 
 def _store(incoming: _Incoming, stored: Path) -> None:

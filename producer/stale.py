@@ -2,8 +2,9 @@
 
 Each record in a checkpoint has two digests, of what the page's output was made from and of how. Here they are made
 anew, from the checkpoints of the earlier stages and the metadata of the scan, and compared; no output is read. How
-a page would be made now is told by the settings of the process that asks; where those of the workers differ, pages
-show as stale that a worker would make again just as they are. Nothing is done about a stale page by itself.
+a page would be made now is told by the book's profile and the settings of the process that asks; where those of the
+workers differ, pages show as stale that a worker would make again just as they are. Nothing is done about a stale
+page by itself.
 """
 
 from collections.abc import Iterator, Mapping
@@ -77,7 +78,7 @@ def find_stale(
     if not told:
         return {}
     maker = workshop.stage(stage)
-    method = _method(workshop, maker)
+    method = _method(workshop, scan_id, stage)
     blank = method or MadeFrom(inputs={}, stage_version=maker.version, recipe="")
     parts = "the model or the instructions" if asks_model(maker) else "the engine or the stage"
     found: dict[int, Why] = {}
@@ -104,7 +105,7 @@ def name_recipes(workshop: Workshop, scan_id: str, stage: str, stale: Mapping[in
         OSError: the storage failed.
     """
     samples = {why.recipe: page for page, why in stale.items() if why.recipe}
-    now = _method(workshop, workshop.stage(stage)) if samples else None
+    now = _method(workshop, scan_id, stage) if samples else None
     if now is None:
         return dict(stale)
     outputs = workshop.outputs(scan_id, stage)
@@ -121,13 +122,14 @@ def cost_of_refresh(records: Mapping[int, PageRecord], stale: Mapping[int, Why])
     return add_usd(*(records[page].cost_usd or 0.0 for page in stale))
 
 
-def _method(workshop: Workshop, stage: Stage) -> MadeFrom | None:
-    """How a stage would make a page now; None where that cannot be said here."""
-    model = workshop.settings.model(stage.name)
-    if asks_model(stage) and not model:
+def _method(workshop: Workshop, scan_id: str, stage: str) -> MadeFrom | None:
+    """How a stage would make a page of a scan now; None where that cannot be said here."""
+    model = workshop.settings.model(stage)
+    if asks_model(workshop.stage(stage)) and not model:
         return None
+    metadata = workshop.metadata(scan_id)
     try:
-        return describe(stage, {}, model)
+        return describe(workshop.stage_for(metadata, stage), {}, model, metadata.profile)
     except SettingsError:
         return None
 

@@ -29,6 +29,12 @@ class ScanInputs:
         stage_name: name of the stage that works on the page.
         page: the page, from 1.
         still_ours: tells whether this worker still holds the claim on the page: without it no call is paid for.
+
+    Attributes:
+        stage: the stage, as the profile of the book has it.
+
+    Raises:
+        SettingsError: the profile names an engine that there is not.
     """
 
     def __init__(
@@ -37,10 +43,10 @@ class ScanInputs:
         self.scan_id = scan_id
         self._still_ours = still_ours
         self._workshop = workshop
-        self._stage = workshop.stage(stage_name)
         self._page = page
         self._scan = workshop.scan(scan_id)
         self._metadata = workshop.metadata(scan_id)
+        self.stage = workshop.stage_for(self._metadata, stage_name)
 
     @property
     def total_pages(self) -> int:
@@ -54,7 +60,7 @@ class ScanInputs:
             PageError: the page cannot be rendered, and never will be.
             StorageError: the source cannot be read just now.
         """
-        settings = self._workshop.settings
+        settings = self._workshop.settings_for(self._metadata)
         source = open_source(self._scan, self._metadata, dpi=settings.dpi, max_pixels=settings.max_pixels)
         try:
             return source.page(page)
@@ -82,7 +88,7 @@ class ScanInputs:
             ProviderError: the provider is away or limits us: the page waits.
             ProviderRefusesError, BudgetReachedError: the stage waits for a person.
         """
-        calls = self._workshop.paid_calls(self.scan_id, self._stage.name)
+        calls = self._workshop.paid_calls(self.scan_id, self.stage.name)
         return calls.ask(self._page, prompt, accept, self._still_ours)
 
     def made_from(self) -> MadeFrom:
@@ -90,11 +96,12 @@ class ScanInputs:
 
         Raises:
             PageOutputError: an earlier stage has no valid output for the page.
+            SettingsError: the engine is not installed.
         """
-        stage = self._stage
+        stage = self.stage
         if not stage.depends_on:
             inputs = {"source": source_sha256(self._metadata, self._page)}
         else:
             folders = ((name, self._workshop.outputs(self.scan_id, name)) for name in stage.depends_on)
             inputs = {name: outputs.sha256(self._page) for name, outputs in folders}
-        return describe(stage, inputs, self._workshop.settings.model(stage.name))
+        return describe(stage, inputs, self._workshop.settings.model(stage.name), self._metadata.profile)

@@ -20,6 +20,7 @@ from structlog.contextvars import bound_contextvars
 from checkpointing.errors import (
     PageError,
     PageOutputError,
+    SettingsError,
     StagePausedError,
     StorageError,
     UnknownNameError,
@@ -135,6 +136,9 @@ class _Attempt:
             return self._quarantine(reason)
         except StagePausedError as reason:
             return self._pause(reason)
+        except SettingsError as error:
+            # What the profile of the book names is not installed: no attempt here would succeed.
+            return self._pause(StagePausedError(f"a worker lacks what this book needs: {error}"))
         except (OSError, StorageError, RedisError, ProviderError, _NotReadyError) as error:
             with suppress(RedisError):
                 self._claim.uncount_attempt()
@@ -173,7 +177,7 @@ class _Attempt:
             # On a share that is gone every picture is missing.
             self._workshop.library.check()
             raise _GiveUpError(error.kind, str(error)) from error
-        except (OSError, StorageError, RedisError, ProviderError, StagePausedError, _NotReadyError):
+        except (OSError, StorageError, RedisError, ProviderError, StagePausedError, SettingsError, _NotReadyError):
             raise
         except PageOutputError as error:
             self._workshop.library.check()
@@ -197,7 +201,7 @@ class _Attempt:
         inputs = self._inputs()
         made_from = inputs.made_from()
         try:
-            output = clean_model(self._stage.run(self._page, inputs))
+            output = clean_model(inputs.stage.run(self._page, inputs))
         except PageError:
             self._check_unchanged(made_from)
             raise

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from checkpointing.errors import PageOutputError
 from checkpointing.outputs import OutputFolder
+from worker.profile import NO_PROFILE, BookProfile
 from worker.scan import ScanMetadata
 from worker.stages.base import HasRecipe, MadeFrom, Stage
 
@@ -22,16 +23,19 @@ def _place_sha256(file_sha256: str, place: int) -> str:
     return hashlib.sha256(f"{file_sha256}#{place}".encode()).hexdigest()
 
 
-def describe(stage: Stage, inputs: dict[str, str], model: str = "") -> MadeFrom:
+def describe(stage: Stage, inputs: dict[str, str], model: str = "", profile: BookProfile = NO_PROFILE) -> MadeFrom:
     """What an output of a stage is made from.
 
     Args:
         stage: whose output.
         inputs: hashes of what it reads, by the stage they come from, or `source`.
         model: that it asks; empty for a stage that asks none.
+        profile: of the book. The resolution that it says is part of the recipe of a stage that reads the source;
+            those of later stages change with what they are made from. The resolution of the settings never was.
     """
     own = stage.recipe if isinstance(stage, HasRecipe) else ""
-    recipe = "; ".join(part for part in (own, model and f"model {model}") if part)
+    dpi = "" if profile.dpi is None or stage.depends_on else f"{profile.dpi} dpi"
+    recipe = "; ".join(part for part in (own, dpi, model and f"model {model}") if part)
     return MadeFrom(inputs=inputs, stage_version=stage.version, recipe=recipe)
 
 

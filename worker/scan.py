@@ -7,7 +7,7 @@
     <root>/<scan_id>/checkpoints/<stage>.json
     <root>/<scan_id>/logs/
 
-After ingest only `producer.replace_page` changes the metadata, under a lock, and replaces the file in one step: a
+After ingest only `producer.metadata_file` changes the metadata, under a lock, and replaces the file in one step: a
 reader needs no lock, and sees the old or the new file. Whoever keeps what it has read compares the file's stat.
 """
 
@@ -35,6 +35,7 @@ from checkpointing.models import PageNumber, Sha256
 from checkpointing.plurals import counted
 from checkpointing.regular_files import NotRegularFileError, read_regular
 from checkpointing.storage_errors import storage_error
+from worker.profile import NO_PROFILE, BookProfile, says_nothing
 from worker.sources.formats import bare_name
 from worker.suggestions import closest
 
@@ -199,6 +200,7 @@ class ScanMetadata(_Record):
             the same pictures in the same order are the same book, whatever the files are called.
         created_at: when the scan was ingested.
         taken_over: whether another program made the folder; its files stay beside.
+        profile: how the book is read, in place of the settings of the workers; left out where it says nothing.
     """
 
     scan_id: str
@@ -208,6 +210,7 @@ class ScanMetadata(_Record):
     sha256: Sha256
     created_at: AwareDatetime
     taken_over: bool = False
+    profile: BookProfile = Field(default=NO_PROFILE, exclude_if=says_nothing)
 
     @model_validator(mode="after")
     def _pages_add_up(self) -> Self:

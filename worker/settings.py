@@ -5,7 +5,6 @@ What the environment does not say may stand in a config file (`worker.config_fil
 
 import math
 import os
-import re
 import sys
 from collections.abc import Callable
 from decimal import Decimal
@@ -23,6 +22,7 @@ from worker.config_file import ConfigFileSource
 from worker.llm.local_servers import is_local
 from worker.llm.prices import Price, PriceBook, parse_prices, prices_of_table
 from worker.origins import describe_faults, find_origins
+from worker.profile import MAXIMUM_DPI, MINIMUM_DPI, BookProfile, check_language
 from worker.redis_url import check_redis_url
 from worker.sources.base import DEFAULT_DPI, DEFAULT_MAX_PIXELS
 
@@ -33,17 +33,6 @@ _LOCAL_CALL_SECONDS = 1800.0
 # What a page may take beside one call: its turn, room in the budget, pauses after failures.
 _AROUND_A_CALL_SECONDS = 300
 _DEFAULT_LANGUAGE = "eng"
-# Names of Tesseract's data files, in folders or not: letters, digits and `_`, with single `.` or `-` between them.
-_WORDS = r"[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*"
-_LANGUAGE = rf"{_WORDS}(/{_WORDS})*"
-
-
-def _check_language(lang: str) -> str:
-    if re.fullmatch(rf"{_LANGUAGE}(\+{_LANGUAGE})*", lang) is None:
-        raise ValueError(
-            "give the names of Tesseract's data files, joined by '+', like eng, deu+eng, frak2021 or script/Fraktur"
-        )
-    return lang
 
 
 class Settings(BaseSettings):
@@ -78,7 +67,7 @@ class Settings(BaseSettings):
     ocr_engine: Annotated[Literal["rapidocr", "tesseract"], Field(description="OCR engine.")] = "rapidocr"
     ocr_lang: Annotated[
         str,
-        AfterValidator(_check_language),
+        AfterValidator(check_language),
         Field(
             description="Language for Tesseract, as its data files are named: `eng`, `deu+eng`, `frak2021`, "
             "`script/Fraktur`. RapidOCR takes no notice.",
@@ -89,8 +78,8 @@ class Settings(BaseSettings):
         Field(
             description="Minimum resolution at which PDF pages are rendered; "
             "pages with finer pictures are rendered at theirs.",
-            ge=72,
-            le=1200,
+            ge=MINIMUM_DPI,
+            le=MAXIMUM_DPI,
         ),
     ] = DEFAULT_DPI
     max_pixels: Annotated[
@@ -279,6 +268,13 @@ class Settings(BaseSettings):
         if self.llm_seconds is not None:
             return self.llm_seconds
         return _LOCAL_CALL_SECONDS if is_local(self.provider) else _CALL_SECONDS
+
+    def with_profile(self, profile: BookProfile) -> "Settings":
+        """Return the settings by which a book with this profile is read: these, with what the profile says."""
+        engine = profile.engine or self.ocr_engine
+        # RapidOCR takes no notice of the language: loaded once more for another one it would take its memory again.
+        lang = self.ocr_lang if engine == "rapidocr" else profile.lang or self.ocr_lang
+        return self.model_copy(update={"dpi": profile.dpi or self.dpi, "ocr_engine": engine, "ocr_lang": lang})
 
     @property
     def ignored_language(self) -> str:

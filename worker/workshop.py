@@ -45,6 +45,8 @@ SOCKET_TIMEOUT_SECONDS = 10.0
 # How many scans a process remembers things about; and how many checkpoints, which may be large.
 _KNOWN_SCANS = 64
 _KNOWN_CHECKPOINTS = 8
+# Engines of books with a profile of their own, beside that of the settings; each may hold half a gigabyte.
+_KNOWN_ENGINES = 3
 # A call that waits longer keeps a worker from other pages, and from stopping.
 _MOST_PAUSE_SECONDS = 20.0
 # From the end of a call to the note of what became of it.
@@ -120,6 +122,7 @@ class Workshop:
         self._take_in = take_in
         # Made once each: a stage holds its engine, a checkpoint file remembers what it last read.
         self.stage = cache(self._make_stage)
+        self._stage_with = lru_cache(_KNOWN_ENGINES)(self._make_stage_with)
         self.dispatch = cache(self._make_dispatch)
         self._desk = cache(self._make_desk)
         # What all workers know of the calls of a model that came to nothing.
@@ -177,6 +180,24 @@ class Workshop:
             # Says what is wrong.
             return self._read_metadata(scan_id)
         return self._metadata(scan_id, (stat.st_ino, stat.st_size, stat.st_mtime_ns))
+
+    def settings_for(self, metadata: ScanMetadata) -> Settings:
+        """The settings by which a book is read: these, with what its profile says in their place."""
+        return self.settings.with_profile(metadata.profile)
+
+    def stage_for(self, metadata: ScanMetadata, stage_name: str) -> Stage:
+        """A stage as a book's profile has it: with its engine and language.
+
+        Raises:
+            UnknownNameError: there is no such stage.
+            SettingsError: there is no such engine.
+        """
+        stage = self.stage(stage_name)
+        own, wanted = self.settings, self.settings_for(metadata)
+        # Only a stage that reads the source has an engine.
+        if stage.depends_on or (wanted.ocr_engine, wanted.ocr_lang) == (own.ocr_engine, own.ocr_lang):
+            return stage
+        return self._stage_with(stage_name, wanted.ocr_engine, wanted.ocr_lang)
 
     def coordinator(self, scan_id: str, stage_name: str) -> Coordinator:
         """The coordinator of a stage.
@@ -414,6 +435,9 @@ class Workshop:
 
     def _make_stage(self, name: str) -> Stage:
         return make_stage(name, self.settings)
+
+    def _make_stage_with(self, name: str, engine: str, lang: str) -> Stage:
+        return make_stage(name, self.settings.model_copy(update={"ocr_engine": engine, "ocr_lang": lang}))
 
     def _make_checkpoint_file(self, scan_id: str, stage_name: str) -> CheckpointFile:
         outputs = self.outputs(scan_id, stage_name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,9 +10,9 @@ import typer
 
 from checkpointing.errors import InputError, LeafmarkError
 from checkpointing.plurals import counted
-from producer.commands.options import AsJson, NewScanId, Password, Title
+from producer.commands.options import AsJson, Dpi, Engine, Lang, NewScanId, Password, Title
 from producer.console import notes, print_json, results
-from worker.settings import load_settings
+from worker.scan import ScanFolder
 
 if TYPE_CHECKING:
     from producer.ingest import Ingested
@@ -25,26 +26,39 @@ def ingest_command(
     scan_id: NewScanId = None,
     title: Title = None,
     password: Password = None,
+    dpi: Dpi = None,
+    lang: Lang = None,
+    engine: Engine = None,
     as_json: AsJson = False,
 ) -> None:
     """Copy scanned books into the storage root. Prints their scan ids.
+
+    How the books are read (`--dpi`, `--lang`, `--engine`) is kept with them and goes before the settings of the
+    workers. For a book that was ingested before, it is changed: pages that were read otherwise are stale then.
 
     Of several sources, one that cannot be used is named and left out, and the exit code is that of this error.
 
     Example: `producer ingest moby-dick.pdf --title "Moby-Dick"`
 
     Example: `producer ingest shelf/*.pdf`
+
+    Example: `producer ingest faust.pdf --engine tesseract --lang deu+frk`
     """
+    from producer.book_profile import change_profile, language_without_effect, settings_with
     from producer.books import check_names, given_password, look_at_source, take_in_book
 
     check_names(sources, scan_id, title)
     password = given_password(password)
-    root = load_settings().root
+    settings, profile = settings_with(dpi, lang, engine)
+    root = settings.root
     done: list[Ingested] = []
     failed: dict[Path, InputError] = {}
     for source in sources:
         try:
-            made = take_in_book(root, look_at_source(source, password), scan_id, title)
+            made = take_in_book(root, look_at_source(source, password), scan_id, title, profile)
+            if not made.created and not profile.is_empty:
+                scan = ScanFolder(root, made.metadata.scan_id)
+                made = replace(made, metadata=change_profile(scan, profile))
         except InputError as error:
             if len(sources) == 1:
                 raise
@@ -53,6 +67,8 @@ def ingest_command(
             continue
         done.append(made)
         say_ingested(made)
+        if line := language_without_effect(made.metadata.scan_id, settings, made.metadata.profile, lang):
+            notes.print(line)
         if not as_json:
             results.print(made.metadata.scan_id)
     if as_json:
@@ -65,6 +81,8 @@ def say_ingested(done: Ingested) -> None:
     what = "Ingested" if done.created else "Already ingested:"
     pages = counted(done.metadata.total_pages, "page")
     notes.print(f"{what} '{done.metadata.title}', {pages}, as {done.metadata.scan_id}")
+    if not done.metadata.profile.is_empty:
+        notes.print(f"It is read by its profile: {done.metadata.profile.words()}.")
     if done.ignored_files:
         others = counted(done.ignored_files, "file in the folder is", "files in the folder are")
         notes.print(f"{others} not page images and left out.")
@@ -88,6 +106,7 @@ def ingested_json(done: Ingested) -> dict[str, Any]:
         "unreadable_files": done.unreadable_files,
         "broken_files": list(done.broken_files),
         "decrypted": done.decrypted,
+        "profile": done.metadata.profile.model_dump(mode="json"),
     }
 
 

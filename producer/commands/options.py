@@ -58,10 +58,20 @@ AllowDoubtful = Annotated[
 ]
 Dpi = Annotated[
     int | None,
-    typer.Option("--dpi", metavar="DPI", help="Resolution at which PDF pages are rendered; default 300."),
+    typer.Option(
+        "--dpi",
+        metavar="DPI",
+        help="Minimum resolution at which PDF pages are rendered; default 300. A new book keeps it.",
+    ),
 ]
-Lang = Annotated[str | None, typer.Option("--lang", metavar="LANG", help="Language for Tesseract: eng, deu+eng.")]
-Engine = Annotated[str | None, typer.Option("--engine", metavar="NAME", help="OCR engine: rapidocr or tesseract.")]
+Lang = Annotated[
+    str | None,
+    typer.Option("--lang", metavar="LANG", help="Language for Tesseract: eng, deu+eng. A new book keeps it."),
+]
+Engine = Annotated[
+    str | None,
+    typer.Option("--engine", metavar="NAME", help="OCR engine: rapidocr or tesseract. A new book keeps it."),
+]
 Title = Annotated[str | None, typer.Option(help="Title of the book; default the source's name.")]
 NewScanId = Annotated[str | None, typer.Option("--scan-id", help="Id for the scan; default made from the name.")]
 Password = Annotated[

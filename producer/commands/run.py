@@ -12,6 +12,7 @@ from checkpointing.errors import InputError
 from checkpointing.models import Checkpoint, Status
 from checkpointing.plurals import counted
 from producer import completion, words
+from producer.book_profile import language_without_effect, options_recorded, overruled, settings_with
 from producer.books import Book, check_names, given_password, look_at_scan_or_source, take_in_book
 from producer.commands import options
 from producer.commands.ingest import say_ingested
@@ -32,7 +33,6 @@ from producer.commands.options import (
 )
 from producer.commands.repeat import command_again
 from producer.commands.waiting import GOES_ON, INTERRUPTED, follow_plans, insist_on_success
-from producer.config import set_by_option
 from producer.console import notes, print_json, results
 from producer.dearer import dearer_line, excess_usd, surprises_of
 from producer.doubts import doubt_lines
@@ -46,8 +46,9 @@ from producer.stall import StallWatch
 from producer.summary import Ended, run_json, summarise
 from producer.watch.screen import has_screen
 from worker import flow
+from worker.profile import BookProfile
 from worker.registry import STAGES, stage_asks_model
-from worker.settings import Settings, load_settings
+from worker.settings import Settings
 from worker.workshop import Workshop
 
 
@@ -82,14 +83,14 @@ def run_command(
     Everything that can be checked is checked first: of several books none begins where one cannot be used. Where
     several stages end badly, one that is paused decides the exit code, else the first that failed.
 
+    A new book keeps `--dpi`, `--lang` and `--engine` as its profile. For one that was ingested before, they are
+    settings of this run, and its profile goes before them.
+
     Example: `producer run moby-dick.pdf --workers 4`
 
     Example: `producer run moby-dick.pdf --through structure --budget 5.00`
     """
-    for name, value in (("dpi", dpi), ("ocr_lang", lang), ("ocr_engine", engine)):
-        if value is not None:
-            set_by_option(f"{name}={value}")
-    settings = load_settings()
+    settings, profile = settings_with(dpi, lang, engine)
     requests: list[Request] = []
     scan_ids: list[str] = []
     # What the scan keeps need not be said again; nor a password, which a terminal is asked for.
@@ -105,8 +106,8 @@ def run_command(
                 insist_on_means(workshop, name, allow_unpriced=allow_unpriced)
             books = [look_at_scan_or_source(workshop, source, password) for source in sources]
             _check_new(workshop, books, stage, only)
-            scan_ids += _scan_ids(workshop, books, scan_id, title)
-            kept |= {"scan_id", "title"}
+            scan_ids += _scan_ids(workshop, books, scan_id, title, profile)
+            kept |= {"scan_id", "title"} | _profile_options(workshop, scan_ids, profile)
             for found_id in scan_ids:
                 first = Request(found_id, stage, only=only, allow_unpriced=allow_unpriced)
                 requests += requests_through(workshop, first, through)
@@ -153,15 +154,30 @@ def _check_new(workshop: Workshop, books: list[Book], stage: str, only: frozense
             )
 
 
-def _scan_ids(workshop: Workshop, books: list[Book], scan_id: str | None, title: str | None) -> list[str]:
+def _scan_ids(
+    workshop: Workshop, books: list[Book], scan_id: str | None, title: str | None, profile: BookProfile
+) -> list[str]:
     """Ingest the new books; returns the ids of all, each once, in the order of the command line."""
     found: dict[str, None] = {}
     for book in books:
         if book.scan_id is None:
-            done = take_in_book(workshop.root, book, scan_id, title)
+            done = take_in_book(workshop.root, book, scan_id, title, profile)
             say_ingested(done)
         found[book.scan_id or done.metadata.scan_id] = None
     return list(found)
+
+
+def _profile_options(workshop: Workshop, scan_ids: list[str], wanted: BookProfile) -> set[str]:
+    """Tell which options do not count for a book; returns those that all books have in their profiles."""
+    profiles = {scan_id: workshop.metadata(scan_id).profile for scan_id in scan_ids}
+    for scan_id, profile in profiles.items():
+        for line in (
+            overruled(scan_id, profile, wanted),
+            language_without_effect(scan_id, workshop.settings, profile, wanted.lang),
+        ):
+            if line:
+                notes.print(line)
+    return set.intersection(*(options_recorded(profile, wanted) for profile in profiles.values()))
 
 
 def _say_nothing_to_do(plans: list[Plan]) -> None:

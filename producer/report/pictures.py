@@ -42,7 +42,7 @@ def pictures_of(
         pages: which, numbered from 1.
         step: called after each.
     """
-    settings = workshop.settings
+    settings = workshop.settings_for(metadata)
     studio = _Studio(metadata.total_pages)
     found: dict[int, Pictures] = {}
     source: PageSource | None = None

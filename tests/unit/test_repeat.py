@@ -67,7 +67,8 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, at: str, *arguments: str | Path
             " --through correction --allow-unpriced",
         ),
         (["--pages", "1,3-3", "--allow-doubtful", "--json"], " --pages 1,3-3 --json --allow-doubtful"),
-        (["--dpi", "200", "--engine=rapidocr"], " --dpi 200 --engine rapidocr"),
+        # The book keeps how it is read.
+        (["--dpi", "200", "--engine=rapidocr"], ""),
     ],
 )
 def test_run_goes_on_with_the_scan_and_every_option_that_matters(
@@ -77,6 +78,16 @@ def test_run_goes_on_with_the_scan_and_every_option_that_matters(
     again = interrupted(monkeypatch, "_run", "run", book, *options)
     assert again == f"producer run {scan_id}{more}"
     # Pasted, it is understood, and comes to the same place.
+    assert interrupted(monkeypatch, "_run", *shlex.split(again)[1:]) == again
+
+
+def test_run_of_a_book_that_was_ingested_before_goes_on_with_how_it_is_read(
+    monkeypatch: pytest.MonkeyPatch, book: Path
+) -> None:
+    interrupted(monkeypatch, "_run", "run", book)
+    options = ["--dpi", "200", "--engine", "rapidocr"]
+    again = interrupted(monkeypatch, "_run", "run", book, *options)
+    assert again == f"producer run my-book-s-pages {' '.join(options)}"
     assert interrupted(monkeypatch, "_run", *shlex.split(again)[1:]) == again
 
 

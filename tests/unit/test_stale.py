@@ -28,6 +28,7 @@ from tests.stages import Stamp, StampStage, stamp
 from worker.provenance import source_sha256
 from worker.registry import STAGES
 from worker.scan import SourceFile
+from worker.settings import Settings
 from worker.stages.base import PageOutput, StageInputs
 from worker.workshop import Workshop
 
@@ -205,6 +206,40 @@ def test_another_source_makes_the_first_stage_stale(shop: Shop) -> None:
     form["source"]["files"][0]["sha256"] = "1" * 64
     metadata.write_text(json.dumps(form))
     assert reasons(shop, STAGE) == dict.fromkeys(range(1, 6), "its source changed")
+
+
+def profile_of_scan(shop: Shop, **profile: object) -> None:
+    metadata = shop.workshop.scan(SCAN).metadata_path
+    metadata.write_text(json.dumps({**json.loads(metadata.read_text()), "profile": profile}))
+
+
+def test_another_profile_makes_the_stage_that_reads_the_source_stale_and_no_other(shop: Shop) -> None:
+    profile_of_scan(shop, dpi=400)
+    assert reasons(shop, STAGE) == dict.fromkeys(range(1, 6), "the engine or the stage changed")
+    assert reasons(shop) == {}
+    enqueue(shop.workshop, Request(SCAN, STAGE, refresh_stale=True))
+    work_on(shop, 1, 2, 3, 4, 5, stage=STAGE)
+    assert reasons(shop, STAGE) == {}
+    profile_of_scan(shop)
+    assert set(reasons(shop, STAGE)) == {1, 2, 3, 4, 5}
+
+
+def test_a_profile_that_says_what_the_settings_say_of_the_engine_makes_nothing_stale(shop: Shop) -> None:
+    profile_of_scan(shop, engine=shop.settings.ocr_engine, lang="deu")
+    assert reasons(shop, STAGE) == {}
+
+
+def test_a_profile_with_an_engine_that_is_not_here_makes_nothing_stale(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make(settings: Settings) -> StampStage:
+        if settings.ocr_engine != "rapidocr":
+            raise SettingsError("there is no such engine")
+        return StampStage()
+
+    monkeypatch.setitem(STAGES, STAGE, make)
+    profile_of_scan(shop, engine="abbyy", dpi=400)
+    assert reasons(shop, STAGE) == {}
 
 
 def test_pages_of_several_files_are_told_apart_as_a_worker_tells_them(shop: Shop) -> None:

@@ -1,0 +1,293 @@
+"""The profile of a book: kept in its metadata, before the settings of the worker wherever its pages are read."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from checkpointing.errors import InputError, SettingsError
+from checkpointing.models import Pause
+from producer import config
+from producer.book_profile import change_profile
+from producer.cli import app
+from producer.commands import run
+from producer.ingest import ingest
+from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.stages import StampStage, raising, stamp
+from worker.inputs import ScanInputs
+from worker.process import Outcome
+from worker.profile import NO_PROFILE, BookProfile
+from worker.provenance import describe
+from worker.registry import STAGES
+from worker.scan import ScanFolder, ScanMetadata
+from worker.settings import ENV_PREFIX, Settings
+from worker.workshop import Workshop
+
+FULL = BookProfile(dpi=400, lang="deu+frk", engine="tesseract")
+
+
+class ReaderStage(StampStage):
+    """Says by which settings it was made."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.recipe = f"{settings.ocr_engine} {settings.ocr_lang}"
+        self.act = lambda page: stamp(page, self.recipe)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    made = make_shop(tmp_path / "scans", monkeypatch)
+    monkeypatch.setitem(STAGES, STAGE, ReaderStage)
+    made.write_scan()
+    made.ask_for((1, 5))
+    return made
+
+
+@pytest.fixture
+def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A storage root of the test's own; what options change in the environment is put back."""
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"{ENV_PREFIX}{name.upper()}", "")
+        monkeypatch.delenv(f"{ENV_PREFIX}{name.upper()}")
+    monkeypatch.setattr(config, "_by_option", set())
+    monkeypatch.setenv("LEAFMARK_CONFIG", "")
+    monkeypatch.setenv("LEAFMARK_STORAGE_ROOT", str(tmp_path / "scans"))
+    (tmp_path / "scans").mkdir()
+
+
+def pdf(path: Path) -> Path:
+    """A PDF with two empty pages of an inch by two."""
+    page = Image.new("L", (72, 144), "white")
+    page.save(path, save_all=True, append_images=[page], resolution=72)
+    return path
+
+
+def write_profile(scan: ScanFolder, profile: dict[str, Any] | None) -> None:
+    form = json.loads(scan.metadata_path.read_text())
+    scan.metadata_path.write_text(json.dumps({**form, "profile": profile}))
+
+
+def profile_of(root: Path, scan_id: str) -> BookProfile:
+    return ScanFolder(root, scan_id).read_metadata().profile
+
+
+def test_metadata_without_a_profile_has_the_form_of_earlier_versions(shop: Shop) -> None:
+    metadata = shop.workshop.metadata(SCAN)
+    assert metadata.profile == NO_PROFILE
+    assert "profile" not in metadata.model_dump(mode="json")
+
+
+def test_metadata_keeps_what_a_profile_says_and_leaves_out_the_rest(shop: Shop) -> None:
+    metadata = shop.workshop.metadata(SCAN).model_copy(update={"profile": BookProfile(dpi=400)})
+    assert json.loads(metadata.model_dump_json())["profile"] == {"dpi": 400}
+    assert ScanMetadata.model_validate_json(metadata.model_dump_json()) == metadata
+
+
+def test_a_profile_of_a_newer_version_is_read(shop: Shop) -> None:
+    write_profile(shop.workshop.scan(SCAN), {"dpi": 400, "engine": "kraken", "typeface": "fraktur"})
+    assert shop.workshop.metadata(SCAN).profile == BookProfile(dpi=400, engine="kraken")
+
+
+@pytest.mark.parametrize(
+    ("profile", "where"),
+    [
+        ({"dpi": 9000}, "profile.dpi"),
+        ({"dpi": "much"}, "profile.dpi"),
+        ({"lang": "../../etc/passwd"}, "profile.lang"),
+        ({"lang": ""}, "profile.lang"),
+        ({"engine": "a b"}, "profile.engine"),
+    ],
+)
+def test_a_wrong_value_in_a_profile_is_named(shop: Shop, profile: dict[str, Any], where: str) -> None:
+    write_profile(shop.workshop.scan(SCAN), profile)
+    with pytest.raises(InputError, match=rf"metadata\.json is broken \({where}.*: "):
+        shop.workshop.metadata(SCAN)
+
+
+@pytest.mark.parametrize(
+    ("own", "profile", "expected"),
+    [
+        ({}, NO_PROFILE, (300, "rapidocr", "eng")),
+        ({}, FULL, (400, "tesseract", "deu+frk")),
+        ({"ocr_engine": "tesseract", "dpi": 150}, BookProfile(lang="deu"), (150, "tesseract", "deu")),
+        (
+            {"ocr_engine": "tesseract", "ocr_lang": "deu"},
+            BookProfile(engine="tesseract"),
+            (300, "tesseract", "deu"),
+        ),
+        # RapidOCR takes no notice of the language: one is enough for all.
+        ({}, BookProfile(lang="deu"), (300, "rapidocr", "eng")),
+    ],
+)
+def test_a_profile_goes_before_the_settings_and_the_rest_is_as_set(
+    own: dict[str, Any], profile: BookProfile, expected: tuple[int, str, str]
+) -> None:
+    settings = Settings(**own).with_profile(profile)
+    assert (settings.dpi, settings.ocr_engine, settings.ocr_lang) == expected
+
+
+def test_a_recipe_without_a_profile_is_that_of_earlier_versions(shop: Shop) -> None:
+    stage = shop.workshop.stage(STAGE)
+    assert describe(stage, {}).recipe == describe(stage, {}, "", NO_PROFILE).recipe == "rapidocr eng"
+    assert describe(stage, {}, "", BookProfile(dpi=400)).recipe == "rapidocr eng; 400 dpi"
+
+
+def test_a_page_is_read_by_the_profile_of_its_book_and_says_so(shop: Shop) -> None:
+    write_profile(shop.workshop.scan(SCAN), FULL.model_dump())
+    shop.write_scan("other")
+    assert shop.process(1) is shop.process(1, "other") is Outcome.COMPLETE
+    read, other = (json.loads(shop.output_path(1, scan_id).read_bytes()) for scan_id in (SCAN, "other"))
+    assert (read["text"], read["made_from"]["recipe"]) == ("tesseract deu+frk", "tesseract deu+frk; 400 dpi")
+    assert (other["text"], other["made_from"]["recipe"]) == ("rapidocr eng", "rapidocr eng")
+
+
+def test_an_engine_is_made_once_for_all_books_of_a_profile(shop: Shop) -> None:
+    workshop, metadata = shop.workshop, shop.workshop.metadata(SCAN)
+    profiled = metadata.model_copy(update={"profile": FULL})
+    finer = metadata.model_copy(update={"profile": FULL.changed_by(BookProfile(dpi=600))})
+    assert workshop.stage_for(metadata, STAGE) is workshop.stage(STAGE)
+    assert workshop.stage_for(profiled, STAGE) is workshop.stage_for(finer, STAGE)
+    assert workshop.stage_for(profiled, STAGE) is not workshop.stage(STAGE)
+    assert workshop.stage_for(profiled, "structure") is workshop.stage("structure")
+
+
+def test_pages_are_rendered_at_the_resolution_of_the_profile(shop: Shop, tmp_path: Path) -> None:
+    for scan_id, profile in (("fine", BookProfile(dpi=600)), ("plain", NO_PROFILE)):
+        ingest(pdf(tmp_path / "one.pdf"), shop.root, scan_id=scan_id, profile=profile)
+    sizes = {
+        scan_id: ScanInputs(shop.workshop, scan_id, STAGE, 2, lambda: True).image(2).image.size
+        for scan_id in ("fine", "plain")
+    }
+    assert sizes == {"fine": (600, 1200), "plain": (300, 600)}
+
+
+def no_engine(settings: Settings) -> StampStage:
+    if settings.ocr_engine == "kraken":
+        raise SettingsError("there is no OCR engine 'kraken'; choose rapidocr or tesseract")
+    stage = StampStage()
+    stage.act = raising(SettingsError("Tesseract has no data for 'deu'; install it"))
+    return stage
+
+
+@pytest.mark.parametrize(
+    ("profile", "reason"),
+    [
+        ({"engine": "kraken"}, "there is no OCR engine 'kraken'; choose rapidocr or tesseract"),
+        ({"engine": "tesseract", "lang": "deu"}, "Tesseract has no data for 'deu'; install it"),
+    ],
+)
+def test_a_page_waits_where_the_worker_lacks_what_the_profile_names(
+    shop: Shop, profile: dict[str, Any], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STAGES, STAGE, no_engine)
+    workshop = Workshop(shop.settings, shop.app, shop.redis)
+    shop.workshop = workshop
+    write_profile(workshop.scan(SCAN), profile)
+    for _ in range(4):
+        assert shop.process(3) is Outcome.PAUSED
+    assert workshop.redis.hget(workshop.keys.attempts(SCAN, STAGE), "3") in {None, b"0"}
+    entry: Any = shop.entries()[0]
+    assert isinstance(entry, Pause)
+    assert entry.reason == f"a worker lacks what this book needs: {reason}"
+
+
+def test_a_change_of_the_profile_keeps_the_rest_of_the_metadata(shop: Shop) -> None:
+    scan = shop.workshop.scan(SCAN)
+    write_profile(scan, {"dpi": 400, "typeface": "fraktur"})
+    before = json.loads(scan.metadata_path.read_text()) | {"of_a_newer_version": 1}
+    scan.metadata_path.write_text(json.dumps(before))
+    changed = change_profile(scan, BookProfile(lang="deu"))
+    assert changed.profile == BookProfile(dpi=400, lang="deu")
+    profile = {"dpi": 400, "typeface": "fraktur", "lang": "deu"}
+    assert json.loads(scan.metadata_path.read_text()) == {**before, "profile": profile}
+    written = scan.metadata_path.stat()
+    change_profile(scan, BookProfile(dpi=400))
+    assert scan.metadata_path.stat() == written
+
+
+@pytest.mark.usefixtures("_own_settings")
+def test_ingest_records_its_options_and_another_ingest_changes_only_those_given(tmp_path: Path) -> None:
+    def ingest_command(*options: str) -> dict[str, Any]:
+        done = CliRunner().invoke(app, ["ingest", str(pdf(tmp_path / "book.pdf")), "--json", *options])
+        assert done.exit_code == 0, done.output
+        form: dict[str, Any] = json.loads(done.stdout)
+        return form
+
+    def said() -> dict[str, Any]:
+        return profile_of(tmp_path / "scans", "book").model_dump()
+
+    assert ingest_command("--dpi", "400", "--lang", "deu+frk", "--engine", "tesseract")["created"]
+    assert said() == FULL.model_dump()
+    assert ingest_command()["profile"] == said() == FULL.model_dump()
+    again = ingest_command("--lang", "deu")
+    assert (again["created"], again["profile"]) == (False, {**FULL.model_dump(), "lang": "deu"})
+    assert said() == again["profile"]
+
+
+@pytest.mark.usefixtures("_own_settings")
+def test_ingest_records_no_setting_that_was_not_given_as_an_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEAFMARK_DPI", "150")
+    done = CliRunner().invoke(app, ["--set", "max_pixels=2000000", "ingest", str(pdf(tmp_path / "book.pdf"))])
+    assert (done.exit_code, profile_of(tmp_path / "scans", "book")) == (0, NO_PROFILE)
+
+
+@pytest.mark.usefixtures("_own_settings")
+@pytest.mark.parametrize("command", ["ingest", "run"])
+def test_a_language_that_the_engine_of_the_book_ignores_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def told(*options: str) -> str:
+        return CliRunner().invoke(app, [command, str(pdf(tmp_path / "book.pdf")), *options]).stderr
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "_run", stop)
+    ignored = "book: --lang deu has no effect, because the engine rapidocr takes no notice of it; add --engine tess"
+    assert ignored in told("--lang", "deu")
+    assert "no effect" not in told("--lang", "deu", "--engine", "tesseract", "--scan-id", "other")
+    # The book says by which engine it is read.
+    assert "no effect" not in told("--lang", "deu", "--scan-id", "other")
+
+
+@pytest.mark.usefixtures("_own_settings")
+@pytest.mark.parametrize("options", [["--dpi", "20"], ["--engine", "pen"], ["--lang", "../eng"]])
+def test_ingest_refuses_a_wrong_option_before_it_stores_anything(tmp_path: Path, options: list[str]) -> None:
+    done = CliRunner().invoke(app, ["ingest", str(pdf(tmp_path / "book.pdf")), *options])
+    assert isinstance(done.exception, SettingsError)
+    assert list((tmp_path / "scans").iterdir()) == []
+
+
+@pytest.mark.usefixtures("_own_settings")
+def test_run_records_its_options_with_a_new_book_and_not_with_one_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Settings] = []
+
+    def stop(settings: Settings, *_: object, **__: object) -> None:
+        seen.append(settings)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "_run", stop)
+    root = tmp_path / "scans"
+
+    def run_command(source: str | Path, *options: str) -> str:
+        done = CliRunner().invoke(app, ["run", str(source), *options])
+        assert done.exit_code == 130, done.output
+        return done.stderr
+
+    run_command(pdf(tmp_path / "new.pdf"), "--dpi", "400")
+    assert profile_of(root, "new") == BookProfile(dpi=400)
+    # The profile goes before the option, and the user is told.
+    told = run_command("new", "--dpi", "200")
+    assert "new is read by its profile (400 dpi), which goes before --dpi 200; `producer ingest" in told
+    assert profile_of(root, "new") == BookProfile(dpi=400)
+    ingest(pdf(tmp_path / "old.pdf"), root)
+    assert "profile" not in run_command("old", "--dpi", "200")
+    assert (profile_of(root, "old"), [each.dpi for each in seen]) == (NO_PROFILE, [400, 200, 200])
