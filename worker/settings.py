@@ -271,6 +271,8 @@ class Settings(BaseSettings):
 
     def with_profile(self, profile: BookProfile) -> "Settings":
         """Return the settings by which a book with this profile is read: these, with what the profile says."""
+        if profile.is_empty:
+            return self
         engine = profile.engine or self.ocr_engine
         # RapidOCR takes no notice of the language: loaded once more for another one it would take its memory again.
         lang = self.ocr_lang if engine == "rapidocr" else profile.lang or self.ocr_lang

@@ -155,6 +155,22 @@ def test_an_engine_is_made_once_for_all_books_of_a_profile(shop: Shop) -> None:
     assert workshop.stage_for(profiled, "structure") is workshop.stage("structure")
 
 
+def test_the_ocr_stage_gets_the_engine_and_the_language_of_the_profile(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[str, str]] = []
+
+    def make_engine(name: str, lang: str) -> object:
+        made.append((name, lang))
+        return object()
+
+    monkeypatch.setattr("worker.engines.make.make_engine", make_engine)
+    metadata = shop.workshop.metadata(SCAN)
+    for profile in (NO_PROFILE, FULL, FULL, BookProfile(lang="deu")):
+        shop.workshop.stage_for(metadata.model_copy(update={"profile": profile}), "ocr")
+    assert made == [("rapidocr", "eng"), ("tesseract", "deu+frk")]
+
+
 def test_pages_are_rendered_at_the_resolution_of_the_profile(shop: Shop, tmp_path: Path) -> None:
     for scan_id, profile in (("fine", BookProfile(dpi=600)), ("plain", NO_PROFILE)):
         ingest(pdf(tmp_path / "one.pdf"), shop.root, scan_id=scan_id, profile=profile)
