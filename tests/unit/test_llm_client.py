@@ -880,6 +880,12 @@ def test_bytes_that_are_no_text_are_refused_rather_than_changed(
         ANSWER[:-1] + ', "notes": "none", "edits_count": 0}',
         f'{{"correction": {ANSWER}}}',
         f"[{ANSWER}]",
+        f"{ANSWER}\n{ANSWER}",
+        f"{DRAFT}\n</think>{ANSWER}\n```json\n{ANSWER}\n```",
+        json.dumps(ANSWER),
+        ANSWER[:-1] + ",\n}",
+        f"```json\n{ANSWER[:-1]} , }}\n```",
+        json.dumps(f"Here it is: {ANSWER}"),
     ],
 )
 def test_what_stands_around_one_object_is_harmless(content: object) -> None:
@@ -904,7 +910,6 @@ def test_what_stands_around_one_object_is_harmless(content: object) -> None:
         (RawAnswer(body="[" * 100_000), "empty"),
         (raw_of("I'm sorry."), "schema"),
         (raw_of("} {"), "schema"),
-        (raw_of(f"{ANSWER}\n{ANSWER}"), "schema"),
         (raw_of('{"text": "Alice"}'), "schema"),
         (raw_of(f"{ANSWER}\n{DRAFT}"), "schema"),
         (raw_of(f"<think>{DRAFT} or rather {ANSWER}"), "schema"),
@@ -939,6 +944,11 @@ def test_an_answer_that_is_none_is_refused_with_its_kind(raw: RawAnswer, kind: s
 )
 def test_an_answer_that_stands_elsewhere_in_the_message_is_found(message: dict[str, object]) -> None:
     assert answer_of(message_of_model(**message), Correction).text == "Alice"
+
+
+def test_commas_inside_a_text_stay_where_a_comma_after_the_last_element_is_taken_out() -> None:
+    content = r'{"text": "a list [a, b, ] and \"so, }\" on", "edits": [], "first": null,}'
+    assert answer_of(raw_of(content), Correction).text == 'a list [a, b, ] and "so, }" on'
 
 
 def test_line_ends_that_are_not_escaped_stay_line_ends() -> None:
@@ -1033,6 +1043,11 @@ def test_usage_that_is_missing_or_cannot_be_is_none(usage: object) -> None:
         ({"cost": 0}, "0"),
         ({"cost": 0.01, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.2}}, "0.21"),
         ({"cost": 0.01, "is_byok": False, "cost_details": {"upstream_inference_cost": 0.2}}, "0.01"),
+        ({"cost": "0.03"}, "0.03"),
+        ({"cost": " 3e-7 "}, "3e-7"),
+        ({"cost": {"request_cost": 0.005, "total_cost": 0.006}}, "0.006"),
+        ({"estimated_cost": 0.0000268}, "0.0000268"),
+        ({"cost": 0.01, "estimated_cost": 0.02}, "0.01"),
     ],
 )
 def test_a_provider_says_what_it_cost(usage: dict[str, object], cost: str) -> None:
@@ -1040,7 +1055,24 @@ def test_a_provider_says_what_it_cost(usage: dict[str, object], cost: str) -> No
 
 
 @pytest.mark.parametrize(
-    "cost", ["-1", "true", "null", '"0.1"', "NaN", "Infinity", "1e400", "1e9", "9" * 400, "{}"]
+    "cost",
+    [
+        "-1",
+        "true",
+        "null",
+        '"-0.1"',
+        '"free"',
+        '"1e400"',
+        '"inf"',
+        '"0,1"',
+        "NaN",
+        "Infinity",
+        "1e400",
+        "1e9",
+        "9" * 400,
+        "{}",
+        '{"total_cost": -1}',
+    ],
 )
 def test_a_cost_that_cannot_be_is_none(cost: str) -> None:
     assert reported_cost(RawAnswer(body=f'{{"usage": {{"cost": {cost}}}}}')) is None

@@ -308,7 +308,7 @@ def test_a_web_page_in_place_of_answers_costs_nothing_and_in_the_end_asks_for_a_
 
 def test_an_error_that_tells_what_it_took_is_booked_at_that_and_is_no_fault_of_the_page(make: Make) -> None:
     office, provider = make(trouble=1.0, kinds=(Trouble.EMPTY_ERROR,))
-    with pytest.raises(ProviderError, match="billed a call and gave no answer"):
+    with pytest.raises(ProviderError, match="billed a call and gave no answer: the model broke off"):
         office.calls.ask(7, question(), text_of)
     assert provider.calls == 3
     assert office.states() == [State.REJECTED] * 3

@@ -1,9 +1,10 @@
 """Finding the one answer in what a model wrote: the object that matches the schema, wherever it stands.
 
 What surrounds it is let pass, because no word of the answer is lost by it: a ```json fence, prose, the model's
-reasoning between tags, a field that was not asked for, line ends inside a text that are not escaped. Servers also
-put an answer where it does not belong: into the reasoning, or into the arguments of a tool. Two answers are
-ambiguous and refused; reasoning may hold drafts, and is looked into only where nothing else was written.
+reasoning between tags, a field that was not asked for, line ends inside a text that are not escaped, a comma after
+the last element, JSON that is encoded twice. Servers also put an answer where it does not belong: into the
+reasoning, or into the arguments of a tool. Two different answers are ambiguous and refused; reasoning may hold
+drafts, and is looked into only where nothing else was written.
 """
 
 import json
@@ -32,6 +33,7 @@ _FENCE = re.compile(r"\s*```[a-z]*\s*|\s*```\s*")
 # Line ends and tabs may stand in a text as they are; other control characters have no business there.
 _OTHER_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _DECODER = json.JSONDecoder(strict=False)
+_STRING_OR_LAST_COMMA = re.compile(r'(?P<string>"(?:[^"\\]|\\.)*+")|,(?=\s*+[}\]])', re.DOTALL)
 
 
 def texts_of(message: Mapping[str, object]) -> list[str]:
@@ -78,18 +80,39 @@ def validated(texts: Sequence[str], schema: type[Answer]) -> Answer:
         # Nearly all answers are nothing but the object.
         with suppress(ValueError, RecursionError):
             return schema.model_validate_json(text)
+    found, problems = _answers(texts, schema)
+    if not found:
+        found, _ = _answers([_repaired(text) for text in texts], schema)
+    if len(found) > 1:
+        raise AnswerRefusedError(
+            "schema", f"the answer holds {len(found)} different JSON objects that match the schema"
+        )
+    if found:
+        return found[0]
+    raise problems[0] if problems else AnswerRefusedError("schema", f"the answer holds {_why_none(texts)}")
+
+
+def _answers(texts: Iterable[str], schema: type[Answer]) -> tuple[list[Answer], list[AnswerRefusedError]]:
+    """The different objects in texts that match a schema, and why the others do not."""
     found: list[Answer] = []
     problems: list[AnswerRefusedError] = []
     for candidate in (candidate for text in texts for candidate in _objects(_without_reasoning(text))):
         try:
-            found.append(_matching(candidate.value, schema))
+            answer = _matching(candidate.value, schema)
         except AnswerRefusedError as problem:
             problems.append(problem)
-    if len(found) > 1:
-        raise AnswerRefusedError("schema", f"the answer holds {len(found)} JSON objects that match the schema")
-    if found:
-        return found[0]
-    raise problems[0] if problems else AnswerRefusedError("schema", f"the answer holds {_why_none(texts)}")
+        else:
+            if answer not in found:
+                found.append(answer)
+    return found, problems
+
+
+def _repaired(text: str) -> str:
+    """A text without two faults that models' JSON has: encoded twice, and a comma after the last element."""
+    with suppress(ValueError, RecursionError):
+        if isinstance(inner := json.loads(text, strict=False), str):
+            text = inner
+    return _STRING_OR_LAST_COMMA.sub(lambda match: match["string"] or "", text[:_LONGEST_TEXT])
 
 
 class _Candidate(NamedTuple):

@@ -183,6 +183,11 @@ class ModelClient:
                 self._dialects[model] = dialect
                 return raw
 
+    def quoted_error(self, raw: RawAnswer) -> str:
+        """Return the error that a response has instead of an answer, on one line; empty where it has none."""
+        error = error_of(raw)
+        return "" if error is None else self._quoted(json.dumps({"error": error}))
+
     def close(self) -> None:
         """Close the connections. The next call opens new ones."""
         with self._lock:

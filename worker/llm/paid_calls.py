@@ -285,7 +285,9 @@ class PaidCalls:
             return self._settled(call, raw, estimate)
         # Billed, and no answer: the provider's failure and not the page's.
         self._ledger.reject(self._settled(call, raw, estimate))
-        raise CallFailedError(f"{call.provider} billed a call and gave no answer", may_have_been_billed=True)
+        said = self._desk.client.quoted_error(raw)
+        message = f"{call.provider} billed a call and gave no answer"
+        raise CallFailedError(f"{message}: {said}" if said else message, may_have_been_billed=True)
 
     def _is_repeated(self, call: Call, raw: RawAnswer) -> bool:
         """Whether an answer belonged to another question before. Where the broker cannot say, it is a new one."""

@@ -4,6 +4,7 @@ Which words of it are the answer is found in `worker/llm/answer_text.py`.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -19,6 +20,7 @@ _MOST_TOKENS = 1_000_000_000
 _MOST_USD = 1_000_000.0
 # Digits of no number that is within these.
 _MOST_DIGITS = 20
+_AMOUNT = re.compile(r"\d{1,20}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _LEAST_ERROR_STATUS, _MOST_ERROR_STATUS = 400, 599
 # How servers spell the tokens of a question and of an answer: OpenAI's chat completions and most others; OpenAI's
 # responses and Anthropic; Ollama's own API; Gemini.
@@ -72,7 +74,9 @@ def usage_of(raw: RawAnswer) -> Usage | None:
 def reported_cost(raw: RawAnswer) -> Decimal | None:
     """What a call cost as the provider says, in USD; None where it does not say, or says what cannot be."""
     usage = _dict(parsed_object(raw.body).get("usage"))
-    cost = _usd(usage.get("cost"))
+    # OpenRouter and LiteLLM have a number; Perplexity a sum and its parts; DeepInfra another name.
+    found = usage.get("cost", usage.get("estimated_cost"))
+    cost = _usd(found.get("total_cost") if isinstance(found, dict) else found)
     if cost is None or usage.get("is_byok") is not True:
         return cost
     # With a key of one's own at the provider behind OpenRouter, `cost` is OpenRouter's fee only.
@@ -181,6 +185,9 @@ def _count(value: object) -> int | None:
 
 
 def _usd(value: object) -> Decimal | None:
+    """An amount, also as a number in quotes; None where it is not one, or cannot be."""
+    if isinstance(value, str) and _AMOUNT.fullmatch(value.strip()):
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     # The text of a float is the number that was sent.
