@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from checkpointing.models import Checkpoint, DoubtfulPage, Status, now
 from checkpointing.storage_errors import storage_error
 from producer.begun import count_as_enqueue_would
 from producer.dearer import excess_usd, surprises_of
+from producer.unanswered import unanswered_of
 from worker.registry import STAGES
 from worker.scan import ScanMetadata, incomplete_folders, list_scans
 from worker.workshop import Workshop
@@ -36,6 +37,9 @@ class StageStatus:
         error: why it failed, in words.
         dearer_calls: calls of a model that cost more than was reserved for them: its known price is wrong.
         dearer_usd: what they cost beyond that, in USD.
+        unanswered_calls: calls of a model that have no answer: under way, or lost; None where they
+            were not counted.
+        unanswered_usd: the most that they may cost, in USD.
         doubtful: how many complete pages have an implausible reading.
         doubtful_pages: these, each with page and reasons.
     """
@@ -56,6 +60,8 @@ class StageStatus:
     completed_at: datetime | None = None
     dearer_calls: int = 0
     dearer_usd: float = 0.0
+    unanswered_calls: int | None = None
+    unanswered_usd: float | None = None
     doubtful: int = 0
     doubtful_pages: list[DoubtfulPage] = field(default_factory=list)
 
@@ -80,8 +86,13 @@ class ScanStatus:
         }
 
 
-def scan_status(workshop: Workshop, scan_id: str) -> ScanStatus:
+def scan_status(workshop: Workshop, scan_id: str, *, with_calls: bool = False) -> ScanStatus:
     """Where a scan stands.
+
+    Args:
+        workshop: the deployment.
+        scan_id: the book.
+        with_calls: whether calls without an answer are counted, which reads a folder for each page.
 
     Raises:
         UnknownNameError: there is no such scan.
@@ -94,7 +105,10 @@ def scan_status(workshop: Workshop, scan_id: str) -> ScanStatus:
         if workshop.checkpoint_file(scan_id, name).path.exists() or workshop.outputs(scan_id, name).pages()
     ]
     shown = begun or [next(iter(STAGES))]
-    return ScanStatus(metadata, {name: _stage_status(workshop, metadata, name) for name in shown})
+    stages = {name: _stage_status(workshop, metadata, name) for name in shown}
+    if with_calls:
+        stages = {name: _with_calls(workshop, scan_id, name, stage) for name, stage in stages.items()}
+    return ScanStatus(metadata, stages)
 
 
 def all_scans(workshop: Workshop, on_broken: Callable[[LeafmarkError], object] = id) -> list[ScanStatus]:
@@ -168,6 +182,11 @@ def rate_of(moments: Sequence[datetime], begun: datetime | None = None) -> float
 
 def _is_recent(moment: datetime) -> bool:
     return (now() - moment).total_seconds() < _RATE_WINDOW_SECONDS
+
+
+def _with_calls(workshop: Workshop, scan_id: str, name: str, stage: StageStatus) -> StageStatus:
+    unanswered = unanswered_of(workshop, scan_id, name)
+    return replace(stage, unanswered_calls=unanswered.calls, unanswered_usd=unanswered.most_usd)
 
 
 def _stage_status(workshop: Workshop, metadata: ScanMetadata, stage: str) -> StageStatus:

@@ -17,6 +17,7 @@ from producer.doubts import doubt_lines
 from producer.pages import show_pages
 from producer.request import StaleAre
 from producer.status_lines import status_lines
+from producer.unanswered import Unanswered, unanswered_line
 
 if TYPE_CHECKING:
     # What one command shows, the others need not load.
@@ -207,6 +208,9 @@ def say_failures(console: Console, scans: list[ScanStatus]) -> None:
                 console.print(f"{scan.metadata.scan_id}/{name} waits: {in_one_line(stage.waits)}", markup=False)
             if stage.dearer_calls:
                 console.print(dearer_line(scan.metadata.scan_id, name, stage.dearer_calls, stage.dearer_usd))
+            if stage.unanswered_calls:
+                unanswered = Unanswered(stage.unanswered_calls, stage.unanswered_usd or 0.0)
+                console.print(unanswered_line(scan.metadata.scan_id, name, unanswered))
             for failed in stage.failed_pages:
                 how = f"{failed['kind']}, {counted(failed['attempts'], 'attempt')}"
                 console.print(f"  page {failed['page']}: {failed['message']} ({how})")

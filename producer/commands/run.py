@@ -44,6 +44,7 @@ from producer.request import Plan, Request, check_pages
 from producer.run import Backstage, ParentWatch, announce_broker, interruptible, only_run
 from producer.stall import StallWatch
 from producer.summary import Ended, run_json, summarise
+from producer.unanswered import unanswered_line, unanswered_of
 from producer.watch.screen import has_screen
 from worker import flow
 from worker.profile import BookProfile
@@ -262,6 +263,9 @@ def _show_ended(
     for request in requests:
         if dearer := surprises_of(workshop, request.scan_id, request.stage):
             results.print(dearer_line(request.scan_id, request.stage, len(dearer), excess_usd(dearer)))
+        unanswered = unanswered_of(workshop, request.scan_id, request.stage)
+        if unanswered.most_usd:
+            results.print(unanswered_line(request.scan_id, request.stage, unanswered))
     return checkpoints
 
 

@@ -32,7 +32,7 @@ def status_command(
         for error in broken:
             notes.print(f"producer: {error}")
     else:
-        scans = [scan_status(workshop, check_scan_id(scan_id))]
+        scans = [scan_status(workshop, check_scan_id(scan_id), with_calls=True)]
     if as_json:
         forms = [scan.as_json() for scan in scans]
         print_json(forms if scan_id is None else forms[0])

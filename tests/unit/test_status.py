@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from checkpointing.errors import InputError, StorageError, UnknownNameError
+from checkpointing.ledger import Call, new_attempt
 from checkpointing.models import Checkpoint, FailedPage, PageRecord, now
 from checkpointing.surprises import Surprise, note_surprise
 from producer.status import all_scans, recent_rate, scan_status
@@ -172,6 +173,37 @@ def test_times_in_json_are_in_iso_8601_with_their_zone(shop: Shop) -> None:
     form = scan_status(shop.workshop, SCAN).as_json()["stages"][STAGE]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", form["updated_at"])
     assert json.dumps(form)
+
+
+def test_calls_without_an_answer_are_counted_and_shown_with_the_most_they_may_cost(
+    shop: Shop, without_redis: Workshop
+) -> None:
+    shop.ask_for((1, 5))
+    ledger = without_redis.ledger(SCAN, STAGE)
+    for page, most in ((1, 5_000), (2, 7_000)):
+        ledger.ask(
+            Call(
+                attempt=new_attempt(),
+                scan_id=SCAN,
+                stage=STAGE,
+                page=page,
+                provider="127.0.0.1",
+                model="a-model",
+                request_sha256="0" * 64,
+                most_micro=most,
+            )
+        )
+    status = scan_status(without_redis, SCAN, with_calls=True)
+    assert (status.stages[STAGE].unanswered_calls, status.stages[STAGE].unanswered_usd) == (2, 0.012)
+    told = Console(record=True, width=200, file=StringIO())
+    say_failures(told, [status])
+    assert "a-book/stamp: 2 calls have no answer and may have cost up to $0.012 more" in told.export_text()
+
+
+def test_calls_without_an_answer_are_not_counted_for_a_whole_library(shop: Shop, without_redis: Workshop) -> None:
+    shop.ask_for((1, 5))
+    (scan,) = all_scans(without_redis)
+    assert scan.stages[STAGE].unanswered_calls is None
 
 
 def test_calls_dearer_than_their_reservations_are_counted_and_shown(shop: Shop, without_redis: Workshop) -> None:
