@@ -293,7 +293,7 @@ class ScanFolder:
             content = read_regular(path)
         except (FileNotFoundError, NotADirectoryError):
             raise self._foreign() if is_scan_folder(self.path) else self._unknown() from None
-        except NotRegularFileError:
+        except (NotRegularFileError, IsADirectoryError):
             raise InputError(
                 f"{path} is not a regular file; "
                 "restore it from a backup, or move the folder away and ingest the source again"
@@ -333,7 +333,8 @@ class ScanFolder:
 
 def is_scan_folder(path: Path) -> bool:
     """Whether a folder holds a scan: one of ours, or one that another program left with its checkpoints."""
-    return (path / "metadata.json").is_file() or ((path / "checkpoints").is_dir() and (path / "source").is_dir())
+    # Whatever stands there: a book whose metadata cannot be read is reported, and not left out.
+    return (path / "metadata.json").exists() or ((path / "checkpoints").is_dir() and (path / "source").is_dir())
 
 
 _OF_A_BOOK = ("checkpoints", "source", "ocr", "corrected", "structured")

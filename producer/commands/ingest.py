@@ -84,11 +84,19 @@ def say_ingested(done: Ingested) -> None:
     if not done.metadata.profile.is_empty:
         notes.print(f"It is read by its profile: {done.metadata.profile.words()}.")
     if done.ignored_files:
-        others = counted(done.ignored_files, "file in the folder is", "files in the folder are")
-        notes.print(f"{others} not page images and left out.")
+        others = counted(
+            done.ignored_files,
+            "entry of the folder is not a page image",
+            "entries of the folder are not page images",
+        )
+        notes.print(f"{others}; left out.")
     if done.unreadable_files:
-        images = counted(done.unreadable_files, "page image does", "page images do")
-        notes.print(f"{images} not open; what they hold will be quarantined.")
+        images = counted(
+            done.unreadable_files,
+            "page image does not open; what it holds",
+            "page images do not open; what they hold",
+        )
+        notes.print(f"{images} will be quarantined.")
     for broken in done.broken_files:
         notes.print(f"{broken}; what follows counts as 1 page, which will be quarantined.")
     if done.decrypted:

@@ -222,6 +222,13 @@ def test_a_truncated_file_is_a_damaged_page(tmp_path: Path, name: str, kept: flo
     assert "\n" not in str(caught.value)
 
 
+def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.touch()
+    with pytest.raises(PageError, match=r"a\.png cannot be decoded: the file is empty; scan the page again"):
+        ImageSource([(path, 1)]).page(1)
+
+
 def test_a_page_is_a_frame_of_a_tiff_or_a_file_of_its_own(tmp_path: Path) -> None:
     frames = [Image.new("L", (10, 10), level) for level in (10, 20, 30)]
     tiff = save(tmp_path / "a.tif", frames[0], save_all=True, append_images=frames[1:])

@@ -109,6 +109,21 @@ def test_a_lock_that_is_a_fifo_stops_its_own_stage_only(shop: Shop) -> None:
     assert 5 in shop.checkpoint().pages
 
 
+@pytest.mark.parametrize("make", [make_fifo, Path.mkdir])
+def test_a_book_whose_metadata_is_not_a_file_is_reported_and_not_left_out(
+    shop: Shop, make: Callable[[Path], object]
+) -> None:
+    broken = shop.workshop.root / "broken-book"
+    broken.mkdir()
+    make(broken / "metadata.json")
+    said: list[str] = []
+    found = all_scans(shop.another_workshop(), on_broken=lambda error: said.append(str(error)))
+    assert sorted(scan.metadata.scan_id for scan in found) == sorted([SCAN, OTHER])
+    [reason] = said
+    assert "broken-book/metadata.json is not a regular file; restore it from a backup" in reason
+    assert_other_book_goes_on(shop)
+
+
 @pytest.mark.parametrize("record", ["metadata.json", "leafmark.json"])
 def test_metadata_that_is_a_fifo_breaks_its_own_scan_only(shop: Shop, record: str) -> None:
     scan = shop.workshop.scan(SCAN)

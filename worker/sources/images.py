@@ -109,6 +109,8 @@ class ImageSource:
             except (PageError, MemoryError):
                 raise
             except UnidentifiedImageError as error:
+                if file.seek(0, os.SEEK_END) == 0:
+                    raise damaged_page(path, "the file is empty") from error
                 raise damaged_page(path, _place(index, pages) + _UNKNOWN, _CONVERT) from error
             except Exception as error:  # a decoder raises whatever broken bytes make it trip over
                 raise damaged_page(path, _place(index, pages) + _in_words(error)) from error
