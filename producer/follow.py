@@ -13,6 +13,7 @@ from checkpointing.errors import CheckpointError
 from checkpointing.file import CheckpointFile
 from checkpointing.models import Checkpoint, Status, now
 from checkpointing.money import dollars
+from checkpointing.plurals import counted
 from producer.status import recent_rate
 from producer.watch.reading import PacedReader
 from producer.watch.words import clock
@@ -77,11 +78,18 @@ class PlainLines:
     Args:
         console: prints the lines.
         waits: tells what keeps stages from going on, in words, by `SCAN_ID/STAGE`.
+        open_calls: tells how many calls of a stage have no answer yet.
     """
 
-    def __init__(self, console: Console, waits: Callable[[], Mapping[str, str]] = dict) -> None:
+    def __init__(
+        self,
+        console: Console,
+        waits: Callable[[], Mapping[str, str]] = dict,
+        open_calls: Callable[[Checkpoint], int] = lambda _: 0,
+    ) -> None:
         self._console = console
         self._waits = waits
+        self._open_calls = open_calls
         self._waiting: dict[str, str] = {}
         # The rate is that of the work that is waited for: an earlier run says nothing of it.
         self._begun = now()
@@ -109,7 +117,8 @@ class PlainLines:
             self._say_waits(self._waits())
         # A local model may take many minutes for a page.
         if self._shown is not None and time.monotonic() - self._printed_at >= _QUIET_SECONDS:
-            self._print(self._shown, f"  no news for {clock(time.monotonic() - self._news_at)}")
+            quiet = clock(time.monotonic() - self._news_at)
+            self._print(self._shown, f"  no news for {quiet}{_open_calls_in_words(self._open_calls(self._shown))}")
 
     def _say_waits(self, waits: Mapping[str, str]) -> None:
         due = set(waits) if time.monotonic() >= self._say_at else waits.keys() - self._waiting.keys()
@@ -124,6 +133,12 @@ class PlainLines:
         self._printed_at = time.monotonic()
         label = f"{checkpoint.scan_id}/{checkpoint.stage}"
         self._console.print(f"{label}: {checkpoint.summary()}  {_words(checkpoint, self._begun)}{more}")
+
+
+def _open_calls_in_words(calls: int) -> str:
+    if not calls:
+        return ""
+    return f", {counted(calls, 'call')} {'waits for its answer' if calls == 1 else 'wait for their answers'}"
 
 
 def _words(checkpoint: Checkpoint, begun: datetime) -> str:

@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 
+from checkpointing.errors import StorageError
 from checkpointing.models import Checkpoint
 from producer.follow import PlainLines
 from producer.request import Plan
 from producer.status import what_it_waits_for
+from producer.unanswered import unanswered_of
 from producer.watch.chosen import of_plans
 from producer.watch.collect import Collector
 from producer.watch.loop import DRAW_SECONDS, View
@@ -56,10 +58,17 @@ def view_of_plans(
         hint: what Ctrl-C does.
     """
     if not has_screen(console):
-        yield PlainLines(console, lambda: _waits(workshop, plans))
+        yield PlainLines(console, lambda: _waits(workshop, plans), lambda stage: _open_calls(workshop, stage))
         return
     with Collector(workshop, of_plans(plans)) as collector, Screen(screen_of(console), hint) as screen:
         yield LivePlans(collector, screen)
+
+
+def _open_calls(workshop: Workshop, checkpoint: Checkpoint) -> int:
+    """How many calls of a stage have no answer; 0 where storage cannot say."""
+    with suppress(StorageError):
+        return unanswered_of(workshop, checkpoint.scan_id, checkpoint.stage).calls
+    return 0
 
 
 def _waits(workshop: Workshop, plans: list[Plan]) -> dict[str, str]:

@@ -249,11 +249,15 @@ def test_waiting_for_a_slow_model_says_now_and_then_that_it_still_does(
 ) -> None:
     pass_ = clock_of(monkeypatch)
     console = Console(file=io.StringIO(), width=200)
-    view = PlainLines(console)
+    open_calls = iter([0, 1])
+    view = PlainLines(console, open_calls=lambda _: next(open_calls))
     shop.ask_for((1, 5))
     view.show(shop.checkpoint())
     for _ in range(150):
         pass_(1.0)
         view.tick()
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # as above
-    assert [line.rpartition("  ")[2] for line in lines[1:]] == ["no news for 1:00", "no news for 2:00"]
+    assert [line.rpartition("  ")[2] for line in lines[1:]] == [
+        "no news for 1:00",
+        "no news for 2:00, 1 call waits for its answer",
+    ]
