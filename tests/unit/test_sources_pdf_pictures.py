@@ -334,6 +334,17 @@ def test_pictures_in_any_colours_and_depths_are_whole(path: Path, colours: bytes
             assert damage in found
 
 
+@pytest.mark.parametrize(("inks", "bits"), [(3, 8), (3, 16), (4, 8), (4, 16)])
+def test_a_picture_by_a_profile_that_ends_in_blank_paper_is_whole(path: Path, inks: int, bits: int) -> None:
+    row = WIDTH * inks * bits // 8
+    paper = b"\0" if inks == 4 else b"\xff"
+    data = zlib.compress(bytes([0x10, 0x40]) * (row * HEIGHT // 8) + paper * (row * HEIGHT * 3 // 4))
+    dictionary = b"/ColorSpace[/ICCBased 7 0 R]/BitsPerComponent %d/Filter/FlateDecode" % bits
+    alternate = b"/DeviceCMYK" if inks == 4 else b"/DeviceRGB"
+    profile = stream(b"/N %d/Alternate%s" % (inks, alternate), b"not a profile")
+    assert damage_of(path, picture_pdf(picture_object(dictionary, data), profile)) == ""
+
+
 @pytest.mark.parametrize(
     ("dictionary", "samples", "kept"),
     [

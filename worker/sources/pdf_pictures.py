@@ -220,11 +220,12 @@ def _has_all_rows(found: int, drawn: pypdfium2.PdfBitmap, picture: Picture) -> b
     usual, fewer, more = _bits_of_a_pixel(colours, metadata.bits_per_pixel)
     whole = _bytes_of(picture, usual)
     if found >= whole * (1 - _TOLERATED):
+        sizes = [whole, *(_bytes_of(picture, bits) for bits in more)]
+        if any(abs(found - size) <= size * _TOLERATED for size in sizes):
+            return True
         # All rows, and something after them; or some of the rows of more bits, and pdfium fills up the others.
-        deeper = [size for size in (_bytes_of(picture, bits) for bits in more) if found < size * (1 - _TOLERATED)]
         white = colours in {FPDF_COLORSPACE_DEVICECMYK, FPDF_COLORSPACE_ICCBASED}
-        more_than_whole = found > whole * (1 + _TOLERATED)
-        return not (more_than_whole and any(_ends_filled_up(drawn, found / size, white) for size in deeper))
+        return not any(_ends_filled_up(drawn, found / size, white) for size in sizes if found < size)
     for bits in fewer:
         size = _bytes_of(picture, bits)
         if abs(found - size) <= size * _TOLERATED:
