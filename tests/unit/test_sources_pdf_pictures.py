@@ -107,6 +107,15 @@ def test_several_damaged_strips_count_together(path: Path) -> None:
     assert "covers 10% of it" in damage_of(path, content)
 
 
+def test_an_empty_page_of_a_file_that_is_cut_off_is_damaged_and_not_blank(path: Path) -> None:
+    """Its picture stood behind the cut. pdfium searches for the objects, and draws nothing for a missing one."""
+    whole = picture_pdf(picture_object(GREY_JPEG, jpeg_of(drawn()))).replace(LIBRARY_LINE, b" " * len(LIBRARY_LINE))
+    cut = whole[: whole.index(b"6 0 obj")] + b"trailer\n<</Size 7/Root 1 0 R>>\n"
+    assert damage_of(path, whole) == ""
+    assert "nothing is on it, and the file is cut off or damaged" in damage_of(path, cut)
+    assert damage_of(path, page_pdf((300, 400), b"", b"null")) == "", "a page that is blank in a whole file"
+
+
 @pytest.mark.parametrize("pieces", [(1, 32), (8, 8), (1, 100)])
 def test_a_damaged_piece_of_a_scan_that_stands_in_pieces_damages_its_page(
     path: Path, pieces: tuple[int, int]

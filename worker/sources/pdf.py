@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pypdfium2
 from PIL.Image import Image
-from pypdfium2.raw import FPDFPage_CountObjects
+from pypdfium2.raw import FPDF_DocumentHasValidCrossReferenceTable, FPDFPage_CountObjects
 
 from worker.sources.base import DEFAULT_DPI, DEFAULT_MAX_PIXELS, PageImage
 from worker.sources.checks import check_decodable, check_page_number, damaged_page, why_shape_is_unreadable
@@ -104,6 +104,10 @@ class PdfSource:
             bitmap.close()
             if _is_one_colour(image):
                 check_whole(pictures, 0.0)
+                if not self._preview and self._may_be_lost(page):
+                    raise pypdfium2.PdfiumError(
+                        "nothing is on it, and the file is cut off or damaged: it may be lost"
+                    )
             elif not self._preview:
                 check_whole(pictures, _GOOD_PART)
         finally:
@@ -116,6 +120,14 @@ class PdfSource:
                 "split it, or set LEAFMARK_MAX_PIXELS higher"
             )
         return PageImage(image, dpi=dpi, doubt=doubt)
+
+    def _may_be_lost(self, page: pypdfium2.PdfPage) -> bool:
+        """Whether a page on which nothing is drawn may have lost it: pdfium leaves out what it does not find.
+
+        It had to search the file for its objects where the table of them is missing, as at the end of a file that
+        is cut off.
+        """
+        return FPDFPage_CountObjects(page) == 0 and not FPDF_DocumentHasValidCrossReferenceTable(self._document)
 
     def _page_with_an_area(self, index: int) -> pypdfium2.PdfPage:
         """Load a page, by its MediaBox where its CropBox leaves nothing of it, as other programs do.
