@@ -822,6 +822,42 @@ def test_a_closed_client_opens_anew(httpserver: HTTPServer, client: ModelClient)
     wait_until(lambda: len(httpserver.log) == 2, 5, "both calls")
 
 
+SEEING = Prompt("See.", "What?", Correction, 10, picture=Picture("image/png", b"\x89PNG", width=10, height=20))
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        # llama-cpp-python, llama.cpp, Ollama, vLLM, OpenAI, LM Studio, OpenRouter.
+        (500, 'can only concatenate str (not "list") to str'),
+        (500, "image input is not supported - hint: you may need to provide the mmproj"),
+        (500, "this model is missing data required for image input"),
+        (400, "smollm2 is not a multimodal model"),
+        (400, "Invalid content type. image_url is only supported by certain models."),
+        (400, "Model does not support images. Please use a model that does."),
+        (404, "No endpoints found that support image input"),
+        (200, "This model doesn't support vision"),
+    ],
+)
+def test_a_model_that_takes_no_pictures_pauses_the_stage_and_names_the_remedy(
+    httpserver: HTTPServer, client: ModelClient, status: int, message: str
+) -> None:
+    httpserver.expect_request(PATH).respond_with_json({"error": {"message": message}}, status=status)
+    with pytest.raises(ProviderRefusesError, match="a-model does not take pictures: set the stage's model") as told:
+        client.send("a-model", SEEING)
+    assert message in str(told.value)
+    assert len(httpserver.log) == 1
+
+
+@pytest.mark.parametrize("message", ["the image is too large", "CUDA out of memory", "Could not process image"])
+def test_trouble_with_one_picture_is_no_trouble_with_the_model(
+    httpserver: HTTPServer, client: ModelClient, message: str
+) -> None:
+    httpserver.expect_request(PATH).respond_with_json({"error": {"message": message}}, status=500)
+    with pytest.raises(CallFailedError):
+        client.send("a-model", SEEING)
+
+
 # What is made of an answer
 
 

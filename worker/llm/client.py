@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from checkpointing.errors import SettingsError, in_one_line
+from worker.llm.errors import ProviderRefusesError
 from worker.llm.prompt import Answer, Prompt
 from worker.llm.raw_answer import RawAnswer, error_of, holds_answer, parsed_object, status_of, was_paid_for
 from worker.llm.refusals import (
@@ -40,6 +41,7 @@ from worker.llm.refusals import (
     message_of,
     no_answer,
     refusal,
+    refuses_pictures,
     retry_after_seconds,
     room_for_answer,
 )
@@ -246,7 +248,7 @@ class ModelClient:
                     response_id=_response_id(body),
                 )
         except APIStatusError as error:
-            raise self._status_failure(model, error) from None
+            raise self._status_failure(model, prompt, error) from None
         except APIConnectionError as error:
             raise self._connection_failure(error) from None
         except (httpx2.TimeoutException, _TooLateError):
@@ -255,11 +257,11 @@ class ModelClient:
             raise CallFailedError(
                 f"the answer of {self._host} broke off ({type(error).__name__})", may_have_been_billed=True
             ) from None
-        if (failure := self._failure_of(model, raw)) is not None:
+        if (failure := self._failure_of(model, prompt, raw)) is not None:
             raise failure
         return raw
 
-    def _failure_of(self, model: str, raw: RawAnswer) -> Exception | None:
+    def _failure_of(self, model: str, prompt: Prompt[Answer], raw: RawAnswer) -> Exception | None:
         """What a response stands for that has a good status and holds no answer; None where it holds one.
 
         OpenRouter sends errors so once it has begun to respond; other servers send web pages, event streams or
@@ -275,6 +277,8 @@ class ModelClient:
             return no_answer(f"{self._host} sends status {raw.status} with {what}{quoted}", raw.body)
         body = json.dumps({"error": error})
         said = self._quoted(body)
+        if prompt.picture is not None and refuses_pictures(body):
+            return self._sees_nothing(model, f"{self._host} says {raw.status}: {said}")
         if (status := status_of(error)) is not None:
             return refusal(model, status, body, f"{self._host} says {status}: {said}")
         return no_answer(f"{self._host} says {raw.status}: {said}", body)
@@ -294,9 +298,15 @@ class ModelClient:
             is_timeout=True,
         )
 
-    def _status_failure(self, model: str, error: "APIStatusError") -> Exception:
+    def _sees_nothing(self, model: str, said: str) -> ProviderRefusesError:
+        remedy = f"{model} does not take pictures: set the stage's model to one that does"
+        return ProviderRefusesError(f"{said}; {remedy}")
+
+    def _status_failure(self, model: str, prompt: Prompt[Answer], error: "APIStatusError") -> Exception:
         status, body = error.status_code, _decoded([error.response.content])
         said = f"{self._host} says {status}: {self._quoted(body)}"
+        if prompt.picture is not None and refuses_pictures(body):
+            return self._sees_nothing(model, said)
         return refusal(model, status, body, said, retry_after_seconds(error.response.headers.get("retry-after")))
 
     def _quoted(self, body: str) -> str:

@@ -45,6 +45,15 @@ _COMPLAINT = re.compile(
     r"|unavailable|not implemented|can be specified|can handle|forbidden|deprecated|fail|cannot|too large"
 )
 _LONGEST_COMPLAINT = 4000
+# How servers refuse a picture for a model that does not see. llama.cpp: "image input is not supported"; vLLM:
+# "is not a multimodal model"; Ollama: "missing data required for image input"; OpenAI: "image_url is only supported
+# by certain models"; OpenRouter: "No endpoints found that support image input"; llama-cpp-python: an error in it.
+_NO_PICTURES = re.compile(
+    r"(?:image|vision|multi-?modal)[^.{}]{0,60}(?:not|n't|only) (?:be )?(?:support|available|enabled|allowed)"
+    r"|(?:not|n't) (?:support|accept|have)[^.{}]{0,40}(?:image|vision|multi-?modal)"
+    r"|not a (?:vision|multi-?modal)|support image input|required for image input|mmproj"
+    r"|concatenate str \(not \\*\"list\\*\"\)|content[^{}]{0,80}(?:valid string|must be a string)"
+)
 # vLLM: "maximum context length is 4096 tokens and your request has 2778 input tokens"; older ones: "(2778 in the
 # messages, 8000 in the completion)". OpenAI: "This model supports at most 16384 completion tokens".
 _CONTEXT = re.compile(r"context (?:length|window|size)\D{0,20}?(?:is|of|:)\s*(\d{2,9})\b")
@@ -145,6 +154,11 @@ def _meaning(model: str, status: int, body: str, said: str, retry_after: float |
             is_rate_limit=status == _TOO_MANY,
         )
     return RequestRefusedError(said)
+
+
+def refuses_pictures(body: str) -> bool:
+    """Whether an error says that the model does not take pictures."""
+    return not is_html(body) and _NO_PICTURES.search(body[:_LONGEST_COMPLAINT].casefold()) is not None
 
 
 def no_answer(said: str, body: str) -> CallFailedError:
