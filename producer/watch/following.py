@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 
 from rich.console import Console
 
-from checkpointing.errors import StorageError
+from checkpointing.errors import CheckpointError, StorageError
 from checkpointing.models import Checkpoint
 from producer.follow import PlainLines
 from producer.request import Plan
@@ -72,6 +72,17 @@ def _open_calls(workshop: Workshop, checkpoint: Checkpoint) -> int:
 
 
 def _waits(workshop: Workshop, plans: list[Plan]) -> dict[str, str]:
-    """What keeps the stages of some plans from going on, by how a line names them."""
-    found = {f"{plan.scan_id}/{plan.stage}": what_it_waits_for(workshop, plan.stage) for plan in plans}
-    return {label: why for label, why in found.items() if why}
+    """What keeps the stages of some plans that have pages left from going on, by how a line names them."""
+    found = {}
+    for plan in plans:
+        why = what_it_waits_for(workshop, plan.stage)
+        if why and _has_pages_left(workshop, plan):
+            found[f"{plan.scan_id}/{plan.stage}"] = why
+    return found
+
+
+def _has_pages_left(workshop: Workshop, plan: Plan) -> bool:
+    """Whether pages of a stage are not settled yet; true where its checkpoint cannot be read just now."""
+    with suppress(CheckpointError, OSError):
+        return bool(workshop.checkpoint_file(plan.scan_id, plan.stage).read().pending())
+    return True

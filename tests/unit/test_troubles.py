@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from rich.console import Console
@@ -13,8 +15,10 @@ from rich.console import Console
 from checkpointing.models import now
 from producer import follow
 from producer.follow import PlainLines
+from producer.request import Plan
 from producer.status import scan_status
 from producer.watch.facts import Scene
+from producer.watch.following import view_of_plans
 from producer.watch.lines import Lines, state_lines
 from producer.watch.stage_watch import StageWatch
 from producer.words import say_failures
@@ -196,6 +200,21 @@ def test_the_view_says_what_a_stage_waits_for(shop: Shop) -> None:
     facts = StageWatch(shop.workshop, SCAN, STAGE).facts(None, None)
     assert facts.waits.startswith(SAID)
     assert any(line.startswith(f"  waits: {SAID}") for line in state_lines(Scene(stages=(facts,))))
+
+
+def test_a_run_says_what_a_stage_waits_for_and_nothing_of_one_that_has_ended(shop: Shop) -> None:
+    shop.ask_for((1, 5))
+    plan = cast("Plan", SimpleNamespace(scan_id=SCAN, stage=STAGE))
+    shop.workshop.troubles.tell(STAGE, "127.0.0.1", "a-model", silence())
+    console = Console(file=io.StringIO(), width=200)
+    with view_of_plans(shop.workshop, [plan], console, "") as view:
+        view.tick()
+    assert f"a-book/stamp waits: {SAID}" in console.file.getvalue()  # type: ignore[attr-defined]
+    shop.complete(1, 2, 3, 4, 5)
+    console = Console(file=io.StringIO(), width=200)
+    with view_of_plans(shop.workshop, [plan], console, "") as view:
+        view.tick()
+    assert console.file.getvalue() == ""  # type: ignore[attr-defined]
 
 
 def test_plain_lines_of_watch_say_it_at_once_and_when_it_is_over() -> None:
