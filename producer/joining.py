@@ -1,12 +1,14 @@
 """Whether `producer run` uses the workers that are at work on the storage root already."""
 
+from pathlib import Path
+
 from redis.exceptions import RedisError
 
-from checkpointing.errors import InUseError
+from checkpointing.errors import CheckpointError, InUseError
 from checkpointing.locks import file_lock
-from producer.backstage import GRACE_SECONDS
+from producer.backstage import GRACE_SECONDS, backstage_lock
+from producer.console import notes
 from worker.deployment import find_at_work, in_use, is_deployment_of
-from worker.open_stages import OWN_FOLDER
 from worker.settings import Settings
 from worker.workshop import connect
 
@@ -22,8 +24,8 @@ def joins_deployment(settings: Settings) -> bool:
         OSError: the storage failed.
     """
     root = settings.root
-    with file_lock(root / OWN_FOLDER / "backstage.lock", GRACE_SECONDS * 2):
-        at_work = find_at_work(root)
+    _wait_for_earlier_run(root)
+    at_work = find_at_work(root)
     if at_work is None:
         return False
     try:
@@ -34,3 +36,14 @@ def joins_deployment(settings: Settings) -> bool:
     if not ours:
         raise InUseError(in_use(root, at_work))
     return True
+
+
+def _wait_for_earlier_run(root: Path) -> None:
+    path = backstage_lock(root)
+    try:
+        with file_lock(path, 0.0):
+            return
+    except CheckpointError:
+        notes.print("An earlier run was killed; waiting until its workers have finished the pages in hand ...")
+    with file_lock(path, GRACE_SECONDS * 2):
+        return

@@ -12,7 +12,7 @@ from worker.scan import ScanFolder, ScanMetadata
 _LOCK_SECONDS = 30.0
 
 
-def metadata_lock(scan: ScanFolder) -> AbstractContextManager[None]:
+def metadata_lock(scan: ScanFolder) -> AbstractContextManager[object]:
     """Hold the lock on a scan's metadata: read it under the lock, as another process may have changed it.
 
     Raises:

@@ -190,7 +190,7 @@ def test_killed_runs_and_brokers_and_workers_cost_no_page_and_repeat_none(machin
     _oldest(machine, "valkey-server").kill()
     url = _broker_url(machine)
     machine.wait_for_pages(SCAN, len(kept) + 2)
-    _oldest(machine, "celery").kill()
+    _oldest(machine, "producer.embedded_worker").kill()
     assert len(machine.outputs(SCAN)) < PAGES
 
     machine.wait_for_status(SCAN, "completed")
@@ -203,18 +203,36 @@ def test_killed_runs_and_brokers_and_workers_cost_no_page_and_repeat_none(machin
     assert machine.pages_done_in_logs(SCAN) == list(range(1, PAGES + 1))
 
 
-@pytest.mark.parametrize("victim", ["/bin/sh", "-m producer.cli", "-m producer.backstage"])
-def test_whichever_is_killed_the_others_end_by_themselves(machine: Deployment, slips: Path, victim: str) -> None:
+@pytest.mark.parametrize(
+    "victims",
+    [
+        ["/bin/sh"],
+        ["-m producer.cli"],
+        ["-m producer.backstage"],
+        ["-m producer.cli", "-m producer.backstage"],
+    ],
+    ids=" ".join,
+)
+def test_whichever_is_killed_the_others_end_by_themselves(
+    machine: Deployment, slips: Path, victims: list[str]
+) -> None:
     # `:` keeps the shell from becoming the command.
     _start(machine, slips, "/bin/sh", "-c", '"$@"; :', "sh")
     machine.wait(lambda: "pages complete" in machine.logs(), GONE_SECONDS, "the beginning of the work")
     url = _broker_url(machine)
-    next(process for process in _running(machine, victim) if victim in " ".join(process.cmdline()[:3])).kill()
+    killed = [
+        next(process for process in _running(machine, victim) if victim in " ".join(process.cmdline()[:3]))
+        for victim in victims
+    ]
+    for process in killed:
+        process.suspend()
+    for process in killed:
+        process.kill()
     machine.wait(lambda: not _running(machine), GONE_SECONDS, "the end of everything that was started")
     _insist_that_nothing_runs(machine, url)
-    if victim == "/bin/sh":
+    if victims == ["/bin/sh"]:
         assert f"To go on: producer run {SCAN} --workers 1" in machine.logs()
-    if victim == "-m producer.backstage":
+    if victims == ["-m producer.backstage"]:
         assert "producer: the workers of this run were killed by signal 9" in machine.logs()
 
 

@@ -1,0 +1,86 @@
+"""A worker of `producer run`: Celery's own, which ends by itself when the process that started it is gone.
+
+Its standard input is a pipe that `producer.backstage` never writes to. End of file there means that backstage was
+killed with -9, because otherwise it stops its workers first. The worker then finishes the pages in hand, as at any
+stop, and the last one ends the broker.
+
+`python -m producer.embedded_worker LOCK worker -Q ocr` does what `python -m worker.safe_celery worker -Q ocr` does.
+LOCK is the descriptor of the lock that backstage holds. The worker shares it, so that the next `producer run` on
+the storage root waits until all workers of this one are gone.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import billiard
+from redis.exceptions import RedisError
+
+from checkpointing.errors import LeafmarkError
+from checkpointing.locks import file_lock
+from producer.backstage import GRACE_SECONDS, backstage_lock, broker_folder
+from producer.embedded import end_server
+from worker import safe_celery
+from worker.settings import load_settings
+
+_CHILD_SECONDS = 5.0
+
+
+def main() -> int:
+    """Run Celery's command line with the arguments of this process after the lock; returns the exit code."""
+    lock = int(sys.argv.pop(1))
+    orphaned = threading.Event()
+    # Celery's own handler, which finishes the pages in hand, comes later.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    threading.Thread(target=_end_when_orphaned, args=(orphaned,), name="parent-watch", daemon=True).start()
+    try:
+        return safe_celery.main()
+    finally:
+        if orphaned.is_set():
+            _end_children()
+            os.close(lock)
+            _end_broker_unless_used()
+
+
+def _end_when_orphaned(orphaned: threading.Event) -> None:
+    while os.read(sys.stdin.fileno(), 1):
+        """Nothing is written there."""
+    orphaned.set()
+    sys.stderr.write(
+        "leafmark worker: the `producer run` that started it was killed; it finishes the pages in hand and ends\n"
+    )
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_SECONDS)
+    _end_broker()
+    # As backstage does: its pool with it.
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def _end_children() -> None:
+    """End the processes that a worker leaves behind which was stopped while it started: they hold the lock too."""
+    children = [*multiprocessing.active_children(), *billiard.active_children()]
+    for child in children:
+        child.terminate()
+    for child in children:
+        child.join(_CHILD_SECONDS)
+
+
+def _end_broker_unless_used() -> None:
+    """End the broker once no other worker of the run holds the lock; otherwise that one will."""
+    with suppress(OSError, LeafmarkError), file_lock(backstage_lock(load_settings(warn=bool).root), 0.0):
+        _end_broker()
+
+
+def _end_broker() -> None:
+    settings = load_settings(warn=bool)
+    with suppress(OSError, RedisError):
+        end_server(urlsplit(settings.redis_url).port or 0, broker_folder(settings.root))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
