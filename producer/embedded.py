@@ -3,6 +3,7 @@
 import contextlib
 import re
 import secrets
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from checkpointing.regular_files import NotRegularFileError, read_regular
 _PORTS = range(20_000, 32_000)
 _END_SECONDS = 5.0
 _PORT_OF_SERVER = re.compile(rb"^port (\d{1,5})$", re.MULTILINE)
+_TEMPORARY = "leafmark-valkey-"
+_READABLE_PATH = re.compile(r"[^\s'\"]+")
 
 
 class EmbeddedBroker:
@@ -66,13 +69,14 @@ class EmbeddedBroker:
 
 
 def end_server(port: int, folder: Path) -> None:
-    """End the Valkey server on a port of this machine, if it is the one that persists in a folder.
+    """End the Valkey server on a port of this machine, if it persists in this folder or in a temporary one of ours.
 
     Raises:
         RedisError: it does not answer, or does not end.
     """
     with Redis(port=port, socket_timeout=_END_SECONDS, socket_connect_timeout=_END_SECONDS) as client:
-        if client.config_get("dir")["dir"] == str(folder.resolve()):
+        there = Path(client.config_get("dir")["dir"])
+        if there == folder.resolve() or there.name.startswith(_TEMPORARY):
             # All that matters is in the checkpoints.
             client.shutdown(nosave=True)
 
@@ -81,6 +85,9 @@ def end_server(port: int, folder: Path) -> None:
 def embedded_broker(folder: Path) -> Iterator[EmbeddedBroker]:
     """A broker for the length of a `with` block.
 
+    Where the server could not read the folder's path in its configuration file, which has spaces or quotes in it, a
+    temporary folder takes its place.
+
     What an earlier run left in it is dropped: its deliveries speak of workers that are gone, and all that matters
     is in the checkpoints. Data that the server refuses to load is set aside.
 
@@ -88,6 +95,19 @@ def embedded_broker(folder: Path) -> Iterator[EmbeddedBroker]:
         ValkeyServerError: the server does not start.
         OSError: the storage failed.
     """
+    if not _READABLE_PATH.fullmatch(str(folder.resolve())):
+        with (
+            tempfile.TemporaryDirectory(prefix=_TEMPORARY) as temporary,
+            _broker_in(Path(temporary)) as broker,
+        ):
+            yield broker
+        return
+    with _broker_in(folder) as broker:
+        yield broker
+
+
+@contextlib.contextmanager
+def _broker_in(folder: Path) -> Iterator[EmbeddedBroker]:
     make_folder(folder)
     _end_leftover(folder)
     if _has_special_files(folder):
