@@ -107,6 +107,7 @@ def _outputs_only(pool: tuple[str, ...], pages: int, deployment: Deployment, don
 
 def _bare(task: str, pool: tuple[str, ...], pages: int, deployment: Deployment) -> float:
     """Pages a second of a task of `benchmarks.bare`."""
+    (deployment.root / _SCAN).mkdir()
     publish = f"from benchmarks.bare import {task}, publish; publish({task}, '{_SCAN}', {pages})"
     subprocess.run([sys.executable, "-c", publish], env=deployment.environment, check=True)
     deployment.start_worker_of("benchmarks.bare", *pool)
