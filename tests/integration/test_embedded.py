@@ -49,6 +49,8 @@ def test_it_is_durable_evicts_nothing_and_listens_to_this_machine_alone(tmp_path
 def test_killed_it_comes_back_at_the_same_address_with_its_data(tmp_path: Path) -> None:
     with embedded_broker(tmp_path / "valkey") as broker, Redis.from_url(broker.url) as client:
         client.set("a page", "waits")
+        # Behind a disk that is busy with the sync before, a write reaches the file up to two seconds later.
+        assert client.waitaof(num_local=1, num_replicas=0, timeout=30_000)[0] == 1
         before, pid = broker.url, _pid(client)
         _kill(broker)
         broker.keep_alive()
