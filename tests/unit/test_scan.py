@@ -1,3 +1,5 @@
+import errno
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -6,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from checkpointing.errors import InputError, StorageError, UnknownNameError
+from worker import scan as scan_module
 from worker.scan import (
     ScanFolder,
     ScanMetadata,
@@ -145,9 +148,12 @@ def test_metadata_of_another_scan_is_refused(tmp_path: Path) -> None:
         ScanFolder(tmp_path, "copy").read_metadata()
 
 
-def test_metadata_that_cannot_be_read_is_a_storage_error(tmp_path: Path) -> None:
+def test_metadata_that_cannot_be_read_is_a_storage_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: Path) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+    monkeypatch.setattr(scan_module, "read_regular", fail)
     scan = ScanFolder(tmp_path, "book")
-    scan.metadata_path.mkdir(parents=True)
     with pytest.raises(StorageError, match=r"metadata\.json"):
         scan.read_metadata()
 
