@@ -129,10 +129,9 @@ def test_what_is_forged_among_the_messages_under_way_is_dropped(worker: Worker, 
     for number, forged in enumerate(UNDER_WAY):
         site.redis.hset("leafmark:celery:unacked", f"forged-{number}", forged.decode())
         site.redis.zadd("leafmark:celery:unacked_index", {f"forged-{number}": 0})
-    # Celery looks at them when it starts, and when it connects anew, as after an answer that makes no sense.
-    site.redis.set(site.queue, "no list")
-    site.deployment.wait(lambda: "Trying to re-establish" in worker.log(), 20, "the worker to meet it")
-    site.redis.delete(site.queue)
+    # Celery looks at them when it starts, and when it connects anew.
+    site.redis.client_kill_filter(_type="normal", skipme=True)
+    site.deployment.wait(lambda: "Trying to re-establish" in worker.log(), 20, "the worker to connect anew")
     worker.still_works()
     _nothing_is_under_way(site)
 
