@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from checkpointing.models import DoubtfulPage
+from checkpointing.plurals import counted
 from producer.pages import show_pages
 
 _PHRASES = {
@@ -21,12 +22,10 @@ def doubt_lines(pages: Iterable[DoubtfulPage]) -> list[str]:
     for doubtful in pages:
         for kind in dict.fromkeys(reason.kind for reason in doubtful.reasons):
             by_kind.setdefault(kind, []).append(doubtful.page)
-    return [f"{count_pages(found)} {_phrase(kind)}: {show_pages(sorted(found))}" for kind, found in by_kind.items()]
-
-
-def count_pages(pages: list[int]) -> str:
-    """How many pages: `1 page`, `2 pages`."""
-    return f"{len(pages)} page" if len(pages) == 1 else f"{len(pages)} pages"
+    return [
+        f"{counted(len(found), 'page')} {_phrase(kind)}: {show_pages(sorted(found))}"
+        for kind, found in by_kind.items()
+    ]
 
 
 def _phrase(kind: str) -> str:

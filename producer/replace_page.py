@@ -159,7 +159,7 @@ def _look_at(settings: Settings, path: Path, place: int | None, password: str | 
     if place is None and pages > 1:
         raise InputError(f"{path} holds {counted(pages, 'page')}; say with --from-page which of them it is")
     if place is not None and place > pages:
-        held = f"{pages} page" if pages == 1 else f"{pages} pages"
+        held = counted(pages, "page")
         raise InputError(f"--from-page {place} is past the end of {path}, which holds {held}")
     incoming = _Incoming(
         path, found.kind, pages, place or 1, sha256_of(path), password if found.needs_password else None

@@ -1,6 +1,6 @@
 """A command killed at each of its steps in turn."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from checkpointing.inbox import Inbox
 from worker.open_stages import OpenStages
 from worker.queue import PageQueue
 
-_STEPS: list[tuple[type, str]] = [
+_STEPS: tuple[tuple[Any, str], ...] = (
     (CheckpointFile, "save"),
     (Inbox, "remove"),
     (OpenStages, "add"),
@@ -20,14 +20,19 @@ _STEPS: list[tuple[type, str]] = [
     (PageQueue, "put"),
     # Of files that are written, and of outputs that are set aside.
     (Path, "replace"),
-]
+)
 
 
 class KilledError(BaseException):
     """Nothing that runs after this was meant to."""
 
 
-def kill_at(step: int, monkeypatch: pytest.MonkeyPatch, command: Callable[[], object]) -> bool:
+def kill_at(
+    step: int,
+    monkeypatch: pytest.MonkeyPatch,
+    command: Callable[[], object],
+    steps: Sequence[tuple[Any, str]] = _STEPS,
+) -> bool:
     """Run a command that dies before its step of this number, from 0; False where it has fewer steps."""
     taken = 0
 
@@ -42,7 +47,7 @@ def kill_at(step: int, monkeypatch: pytest.MonkeyPatch, command: Callable[[], ob
         return call
 
     with monkeypatch.context() as patched:
-        for owner, name in _STEPS:
+        for owner, name in steps:
             patched.setattr(owner, name, deadly(getattr(owner, name)))
         try:
             command()

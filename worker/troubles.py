@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, PositiveInt, Validati
 
 from checkpointing.atomic import remove_orphans, write_durably
 from checkpointing.models import now
+from checkpointing.plurals import counted
 from checkpointing.regular_files import read_regular
 from checkpointing.storage_errors import StorageCheck, no_check
 from worker.open_stages import OWN_FOLDER
@@ -57,8 +58,7 @@ class Trouble(BaseModel):
 
         The last time is told as well where it was a while ago: a call that takes long may be under way since.
         """
-        times = "time" if self.count == 1 else "times"
-        words = f"{self.said}, {self.count} {times} since {_clock(self.since)}"
+        words = f"{self.said}, {counted(self.count, 'time')} since {_clock(self.since)}"
         return words if self.seen_at - self.last < _A_WHILE else f"{words}, last at {_clock(self.last)}"
 
 

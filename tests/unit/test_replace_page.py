@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -24,7 +23,7 @@ from producer.ingest import ingest
 from producer.replace_page import replace_page
 from producer.request import Request
 from producer.verify import verify
-from tests.killed import KilledError
+from tests.killed import KilledError, kill_at
 from tests.shop import SCAN, STAGE, Shop, make_shop, take_commands
 from tests.stages import CopyStage, stamp
 from worker.messages import PageMessage
@@ -359,7 +358,8 @@ def test_killed_at_any_step_the_page_is_the_old_or_the_new_one_and_the_same_comm
     for step in range(100):
         with monkeypatch.context() as patched:
             shop = make(tmp_path / str(step), patched)
-            killed = kill_before(step, steps, patched, partial(replace_page, shop.another_workshop(), SCAN, 3, new))
+            command = partial(replace_page, shop.another_workshop(), SCAN, 3, new)
+            killed = kill_at(step, patched, command, steps)
             assert greys(shop) in ([10, 20, 30], [10, 20, 200])
             assert {each.kind for each in verify(shop.another_workshop(), SCAN).findings} <= {
                 Kind.MISSING,
@@ -373,32 +373,6 @@ def test_killed_at_any_step_the_page_is_the_old_or_the_new_one_and_the_same_comm
             assert step >= 5, "the steps are not the ones any more"
             return
     pytest.fail("it never came to an end")
-
-
-def kill_before(
-    step: int, steps: list[tuple[Any, str]], patched: pytest.MonkeyPatch, command: Callable[[], object]
-) -> bool:
-    """Run a command that dies before its step of this number, from 0; False where it has fewer."""
-    taken = 0
-
-    def deadly(real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any, **options: Any) -> Any:
-            nonlocal taken
-            if taken == step:
-                raise KilledError
-            taken += 1
-            return real(*arguments, **options)
-
-        return call
-
-    with patched.context() as deadly_steps:
-        for owner, name in steps:
-            deadly_steps.setattr(owner, name, deadly(getattr(owner, name)))
-        try:
-            command()
-        except KilledError:
-            return True
-    return False
 
 
 def test_a_page_that_was_done_from_the_new_picture_survives_a_repeat_after_a_crash(

@@ -9,23 +9,11 @@ import pytest
 from PIL import Image, ImageDraw
 
 from checkpointing.errors import InputError, PageError, StorageError, UnknownNameError
+from tests.pdf_files import pdf_of, stream
 from worker.sources.pdf import PdfSource, fitting_scale
 from worker.sources.pdfium import inspect_pdf
 
 BLANK = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 100 200]>>"
-
-
-def pdf_of(*objects: bytes) -> bytes:
-    """A PDF file of these objects, numbered from 1; the first is the catalogue."""
-    body = b"%PDF-1.4\n"
-    offsets = []
-    for number, content in enumerate(objects, start=1):
-        offsets.append(len(body))
-        body += b"%d 0 obj\n%s\nendobj\n" % (number, content)
-    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    size = len(objects) + 1
-    xref = b"xref\n0 %d\n0000000000 65535 f \n%strailer\n<</Size %d/Root 1 0 R>>\n" % (size, table, size)
-    return body + xref + b"startxref\n%d\n%%%%EOF\n" % len(body)
 
 
 def pdf_with_pages(*pages: bytes) -> bytes:
@@ -33,10 +21,6 @@ def pdf_with_pages(*pages: bytes) -> bytes:
     kids = b" ".join(b"%d 0 R" % number for number in range(3, 3 + len(pages)))
     tree = b"<</Type/Pages/Kids[%s]/Count %d>>" % (kids, len(pages))
     return pdf_of(b"<</Type/Catalog/Pages 2 0 R>>", tree, *pages)
-
-
-def stream(dictionary: bytes, content: bytes) -> bytes:
-    return b"<<%s/Length %d>>stream\n%s\nendstream" % (dictionary, len(content), content)
 
 
 def pdf_of_picture(jpeg: bytes) -> bytes:

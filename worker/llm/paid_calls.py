@@ -25,6 +25,7 @@ from checkpointing.errors import StorageError
 from checkpointing.ledger import Call, Ledger, new_attempt
 from checkpointing.models import now
 from checkpointing.money import bound_micro, dollars, exact_micro, micro, usd
+from checkpointing.plurals import counted
 from checkpointing.surprises import Surprise, note_surprise, read_surprises
 from worker.llm.breaker import Breaker, Failures
 from worker.llm.call_spans import record_call
@@ -509,7 +510,7 @@ class PaidCalls:
         silence = self._desk.breaker.silence()
         if silence is None:
             return ""
-        calls = "1 call" if silence.count == 1 else f"{silence.count} calls in a row"
+        calls = counted(silence.count, "call", "calls in a row")
         return f"; no answer came to {calls}: {silence.said}"
 
     def _what_is_left(self, call: Call, budget: Decimal | None) -> str:
