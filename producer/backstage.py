@@ -4,8 +4,8 @@ It lives exactly as long as whoever started it: its standard input is a pipe tha
 other end closes, because the starter is done or was killed, everything here is stopped. So nothing is orphaned.
 Its workers have such a pipe too, and end by themselves where this process is killed (`producer.embedded_worker`).
 
-`python -m producer.backstage ROOT WORKERS [STAGE ...]` prints the broker's URL on stdout once it is up, and then
-the process group of each worker that it starts: whoever sees it killed with -9 can end those. The stages named ask
+`python -m producer.backstage ROOT WORKERS [STAGE ...]` prints the broker's URL on stdout once the workers are
+started, and then the process group of each: whoever sees it killed with -9 can end those. The stages named ask
 a model, which is waiting and no work: they get a worker of their own, with many threads.
 """
 
@@ -80,7 +80,12 @@ class Worker:
         if self._restarts > _MOST_RESTARTS or self._refused_to_start():
             return False
         self._process = self._start()
+        self.announce()
         return True
+
+    def announce(self) -> None:
+        """Print its process group."""
+        _tell(self._process.pid)
 
     @property
     def exit_code(self) -> int:
@@ -98,7 +103,7 @@ class Worker:
     def _start(self) -> subprocess.Popen[bytes]:
         celery = ("worker", "--without-gossip", "--without-mingle")
         command = python_command("producer.embedded_worker", str(self._lock), *celery)
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [*command, *self._options],
             # Closed by the end of this process, however it ends.
             stdin=subprocess.PIPE,
@@ -108,8 +113,6 @@ class Worker:
             env=child_environment(LEAFMARK_REDIS_URL=self._redis_url, LEAFMARK_LOG_FORMAT="text"),
             start_new_session=True,
         )
-        _tell(process.pid)
-        return process
 
     def _refused_to_start(self) -> bool:
         """Its own checks ended it (see `worker.preflight`): trying again gives the same."""
@@ -144,10 +147,13 @@ def serve(root: Path, processes: int, asking: Sequence[str] = ()) -> int:
         embedded_broker(broker_folder(root)) as broker,
         append_to_regular(worker_log(root)) as log,
     ):
-        _tell(broker.url)
         workers: list[Worker] = []
         try:
             workers.extend(Worker(broker.url, lock, options, log) for options in _crew(processes, asking, threads))
+            # Once there is a worker, the broker is ended even where this process and its parent are killed.
+            _tell(broker.url)
+            for worker in workers:
+                worker.announce()
             while not select.select([sys.stdin, stopping], [], [], _POLL_SECONDS)[0]:
                 broker.keep_alive()
                 for worker in workers:

@@ -35,10 +35,11 @@ def main() -> int:
     """Run Celery's command line with the arguments of this process after the lock; returns the exit code."""
     lock = int(sys.argv.pop(1))
     orphaned = threading.Event()
-    # Celery's own handler, which finishes the pages in hand, comes later.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    threading.Thread(target=_end_when_orphaned, args=(orphaned,), name="parent-watch", daemon=True).start()
     try:
+        # Celery's own handler, which finishes the pages in hand, comes later. Within the `try`: where the run was
+        # killed before this began, the signal comes while the thread starts.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        threading.Thread(target=_end_when_orphaned, args=(orphaned,), name="parent-watch", daemon=True).start()
         return safe_celery.main()
     finally:
         if orphaned.is_set():
