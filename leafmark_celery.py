@@ -38,8 +38,8 @@ def import_installed() -> None:
     # `python -m celery` has the working directory first.
     if not sys.flags.safe_path and Path(sys.path[0]).resolve() == here.resolve():
         del sys.path[0]
-    from worker.python_children import safe_path_variables  # noqa: PLC0415  # now that the path is safe
-    from worker.shadowing import shadowing_files  # noqa: PLC0415
+    from worker.launch.child_processes import safe_path_variables  # noqa: PLC0415  # now that the path is safe
+    from worker.launch.shadowing import shadowing_files  # noqa: PLC0415
 
     os.environ.update(safe_path_variables(os.environ))
     for found in shadowing_files(here):
@@ -60,6 +60,6 @@ def command() -> None:
 
 
 _wanted = named_application(sys.argv[1:], os.environ).partition(":")[0].partition(".")[0]
-# `worker.safe_celery` has imported it by now.
+# `worker.launch.safe_celery` has imported it by now.
 if _wanted == _APPLICATION and "worker.celery" not in sys.modules:
     import_installed()

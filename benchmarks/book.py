@@ -19,7 +19,7 @@ from benchmarks.report import note, report
 from producer.embedded import embedded_broker
 from sample import pages, write_image_folder
 from tests.deployment import Deployment, deployment_in
-from worker.engines.make import make_engine
+from worker.ocr.engines.registry import make_engine
 
 PROCESSES = 2
 

@@ -29,14 +29,14 @@ from producer.embedded import embedded_broker
 from tests.deployment import Deployment, deployment_in
 from tests.shop import write_scan
 from worker.app import make_app
+from worker.config.settings import Settings
+from worker.deployment import Workshop
 from worker.llm.client import ModelClient
 from worker.llm.prompt import Answer, Prompt
 from worker.llm.raw_answer import answer_of
 from worker.llm.reply import CostSource, LlmRecord, Reply, Usage
-from worker.settings import Settings
-from worker.sources.base import PageImage
+from worker.pages.sources.base import PageImage
 from worker.stages.correction import CorrectionStage
-from worker.workshop import Workshop
 
 Made = TypeVar("Made")
 _STAGE = CorrectionStage.name

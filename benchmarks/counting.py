@@ -10,11 +10,11 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from benchmarks.report import note, report, seconds_of
 from checkpointing.atomic import write_durably
-from worker.messages import PageMessage
-from worker.metrics.events import Metrics, counted, metrics, use
-from worker.metrics.recorder import Recorder
-from worker.process import Outcome
-from worker.registry import STAGES
+from worker.pipeline.process_page import Outcome
+from worker.pipeline.registry import STAGES
+from worker.queue.messages import PageMessage
+from worker.telemetry.metrics.events import Metrics, counted, metrics, use
+from worker.telemetry.metrics.recorder import Recorder
 
 _RAW = b"leafmark " * 777
 _PROCESSES = 16

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from checkpointing.models import PageRecord, now
 from tests.work_stage import WorkOutput, WorkStage
+from worker.deployment import Workshop
 from worker.stages.base import PageOutput
-from worker.workshop import Workshop
 
 # With the rest of the JSON, an output of 7 KB.
 _TEXT = ("leafmark " * 1000)[:6950]

@@ -27,10 +27,10 @@ from tests.shop import write_scan
 from tests.work_stage import WorkOutput
 from tests.workload import WorkStage
 from worker.app import make_app
-from worker.healing import Healer
-from worker.settings import Settings
-from worker.steward import Steward
-from worker.workshop import Workshop
+from worker.config.settings import Settings
+from worker.deployment import Workshop
+from worker.reconciler.reconciler import Steward
+from worker.reconciler.recovery import Healer
 
 LENGTHS: Sequence[int] = (100_000, 300_000, 1_000_000)
 COUNTS: Sequence[int] = (1_000, 10_000)

@@ -20,9 +20,9 @@ from tests.shop import write_scan
 from tests.work_stage import WorkOutput
 from tests.workload import WorkStage
 from worker.app import make_app
-from worker.healing import Healer
-from worker.settings import Settings
-from worker.workshop import Workshop
+from worker.config.settings import Settings
+from worker.deployment import Workshop
+from worker.reconciler.recovery import Healer
 
 _SCAN = "a-long-book"
 _STAGE = WorkStage.name

@@ -11,9 +11,9 @@ from functools import cache
 
 from benchmarks.finished import finish_stage
 from sample import PageKind, SamplePage, pages
-from worker.layout import RegionType
+from worker.deployment import Workshop
+from worker.ocr.layout.regions import RegionType
 from worker.stages.ocr import Dimensions, OcrPage, OcrRegion, OcrStage
-from worker.workshop import Workshop
 
 _MISREAD = ((" the ", " tbe "), (" was ", " vvas "), (" and ", " aud "))
 _LINES_A_PARAGRAPH = 6

@@ -20,10 +20,10 @@ from producer.embedded import embedded_broker
 from tests.deployment import Deployment, deployment_in
 from tests.shop import write_scan
 from worker.app import make_app
-from worker.settings import Settings
+from worker.config.settings import Settings
+from worker.deployment import Workshop
 from worker.stages.correction import CorrectionStage
 from worker.stages.ocr import OcrStage
-from worker.workshop import Workshop
 
 _FIRST, _SECOND = OcrStage.name, CorrectionStage.name
 _APPLICATION = "benchmarks.slow_ocr"

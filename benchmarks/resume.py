@@ -23,8 +23,8 @@ from producer.request import Request
 from tests.shop import write_scan
 from tests.workload import WorkStage
 from worker.app import make_app
-from worker.settings import Settings
-from worker.workshop import Workshop
+from worker.config.settings import Settings
+from worker.deployment import Workshop
 
 _SCAN = "a-finished-book"
 _STAGE = WorkStage.name

@@ -25,8 +25,8 @@ from producer.request import Request
 from tests.deployment import Deployment, Process, deployment_in
 from tests.shop import write_scan
 from tests.workload import app
-from worker.settings import Settings
-from worker.workshop import Workshop
+from worker.config.settings import Settings
+from worker.deployment import Workshop
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ from checkpointing.outputs import OutputFolder, OutputSchema
 from tests.shop import named_in
 from tests.work_stage import WorkOutput, WorkStage
 from tests.workload import app
-from worker.logs import configure_logs
-from worker.messages import PageMessage
-from worker.process import process_page
-from worker.settings import load_settings
-from worker.steward import Steward
-from worker.workshop import Workshop, connect
+from worker.config.settings import load_settings
+from worker.deployment import Workshop, connect
+from worker.pipeline.process_page import process_page
+from worker.queue.messages import PageMessage
+from worker.reconciler.reconciler import Steward
+from worker.telemetry.logs import configure_logs
 
 SCAN = "book"
 STAGE = WorkStage.name

@@ -8,7 +8,7 @@ import time
 from typing import ClassVar
 
 from benchmarks.ocr_pages import made_up_page
-from worker.registry import STAGES
+from worker.pipeline.registry import STAGES
 from worker.stages.base import PageOutput, StageInputs
 from worker.stages.ocr import OcrPage, OcrStage
 

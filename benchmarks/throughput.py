@@ -24,8 +24,8 @@ from producer.embedded import EmbeddedBroker, embedded_broker
 from tests.deployment import Deployment, deployment_in
 from tests.shop import write_scan
 from tests.workload import app
-from worker.settings import Settings
-from worker.workshop import Workshop
+from worker.config.settings import Settings
+from worker.deployment import Workshop
 
 PREFORK = ("--concurrency=2",)
 Pools = Sequence[tuple[tuple[str, ...], str]]

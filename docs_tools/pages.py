@@ -10,7 +10,7 @@ from typer.main import get_command
 from checkpointing import errors, keys
 from docs_tools.schemas import FORMATS, FileFormat, schema_of
 from producer.cli import app
-from worker.settings import ENV_PREFIX, Settings
+from worker.config.settings import ENV_PREFIX, Settings
 
 
 def generated_pages() -> dict[str, str]:

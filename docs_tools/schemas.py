@@ -14,10 +14,12 @@ from checkpointing import ledger, models
 from checkpointing.ledger import Call
 from checkpointing.models import Checkpoint
 from docs_tools.field_docs import add_field_docs
-from worker import profile, scan
 from worker.llm import reply
-from worker.scan import ScanMetadata
-from worker.stages import base, chapters, correction, edits, fix, ocr, regions, structured_page
+from worker.pages import book_profile as profile
+from worker.pages import scan
+from worker.pages.scan import ScanMetadata
+from worker.stages import base, chapters, correction, edits, fix, ocr, structured_page
+from worker.stages import revised_pages as regions
 from worker.stages.chapters import BookStructure
 from worker.stages.correction import CorrectedPage
 from worker.stages.fix import FixedPage

@@ -22,11 +22,11 @@ from typing import IO
 from checkpointing.locks import file_lock
 from checkpointing.regular_files import append_to_regular
 from checkpointing.storage_errors import storage_error
+from worker.config.settings import load_settings
+from worker.launch.child_processes import child_environment, python_command
 from worker.llm.local_servers import is_local
-from worker.open_stages import OWN_FOLDER
-from worker.python_children import child_environment, python_command
-from worker.registry import STAGES, stage_asks_model
-from worker.settings import load_settings
+from worker.pipeline.registry import STAGES, stage_asks_model
+from worker.storage.open_stages import OWN_FOLDER
 
 _POLL_SECONDS = 0.5
 _MOST_RESTARTS = 5

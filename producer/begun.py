@@ -7,9 +7,9 @@ from checkpointing.errors import CheckpointError
 from checkpointing.models import Checkpoint, Status
 from checkpointing.outputs import OutputFolder
 from checkpointing.resume import bring_in_line
-from worker.registry import STAGES
+from worker.deployment import Workshop
+from worker.pipeline.registry import STAGES
 from worker.stages.base import PageOutput
-from worker.workshop import Workshop
 
 
 def begun_stages(workshop: Workshop, scan_id: str) -> list[str]:

@@ -4,9 +4,9 @@ from checkpointing.storage_errors import storage_error
 from producer.config import set_by_option
 from producer.console import notes
 from producer.metadata_file import metadata_lock, read_form, write_form
-from worker.profile import BookProfile
-from worker.scan import ScanFolder, ScanMetadata
-from worker.settings import Settings, load_settings
+from worker.config.settings import Settings, load_settings
+from worker.pages.book_profile import BookProfile
+from worker.pages.scan import ScanFolder, ScanMetadata
 
 OPTIONS = {"dpi": "dpi", "lang": "ocr_lang", "engine": "ocr_engine"}
 """The options, as fields of a profile, and the settings that they are checked by."""

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from checkpointing.errors import CommandLineError, InputError
 from producer.examine import FoundSource, examine
 from producer.ingest import Ingested, ingest
-from worker.library import NotALibraryError
-from worker.profile import NO_PROFILE, BookProfile
-from worker.scan import check_scan_id, is_scan_folder, list_scans
-from worker.sources.pdfium import PasswordMissingError
-from worker.suggestions import closest
+from worker.pages.book_profile import NO_PROFILE, BookProfile
+from worker.pages.scan import check_scan_id, is_scan_folder, list_scans
+from worker.pages.sources.pdfium import PasswordMissingError
+from worker.storage.root_marker import NotALibraryError
+from worker.text.suggestions import closest
 
 if TYPE_CHECKING:
-    from worker.workshop import Workshop
+    from worker.deployment import Workshop
 
 
 @dataclass(frozen=True, slots=True)

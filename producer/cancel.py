@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from checkpointing.errors import BrokerError, LeafmarkError
 from checkpointing.models import Checkpoint
 from checkpointing.storage_errors import storage_error
-from worker.broker_errors import broker_errors
+from worker.deployment import Workshop
+from worker.pipeline.registry import STAGES
 from worker.preflight import check_broker
-from worker.registry import STAGES
-from worker.workshop import Workshop
+from worker.queue.broker_errors import broker_errors
 
 
 @dataclass(frozen=True, slots=True)

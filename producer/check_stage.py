@@ -22,8 +22,8 @@ from producer.folder import foreign_names, leftovers
 from producer.progress import Counting, Step, uncounted
 from producer.snapshot import kept_still, take_snapshot, version_of
 from producer.stale import Why, cost_of_refresh, find_stale, name_recipes
+from worker.deployment import Workshop
 from worker.stages.base import Assembles
-from worker.workshop import Workshop
 
 # How long a coordinator may take to merge what is on storage already, its pause included.
 MERGE_SECONDS = 15.0

@@ -13,7 +13,7 @@ from checkpointing.errors import BrokerError, LeafmarkError, in_one_line
 from producer.command_group import MARKUP, LazyGroup, Listed, program_name
 from producer.commands.main import main_options
 from producer.opened import opened
-from worker.broker_errors import broker_errors, describe_broker_error
+from worker.queue.broker_errors import broker_errors, describe_broker_error
 
 # Options and arguments are Celery's business.
 _PASSED_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True}

@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from worker.suggestions import closest
+from worker.text.suggestions import closest
 
 MARKUP: Literal["markdown"] = "markdown"
 # Typer raises it, and exports only the errors that are made of it.

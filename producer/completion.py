@@ -15,7 +15,7 @@ _MOST = 100
 
 def scan_ids(incomplete: str) -> list[str]:
     """Ids of scans that begin so, sorted; of very many some."""
-    from worker.settings import load_settings
+    from worker.config.settings import load_settings
 
     found: list[str] = []
     with suppress(LeafmarkError, OSError, ValueError):
@@ -28,14 +28,14 @@ def scan_ids(incomplete: str) -> list[str]:
 
 def stages(incomplete: str) -> list[str]:
     """Stages that begin so, in pipeline order."""
-    from worker.registry import STAGES
+    from worker.pipeline.registry import STAGES
 
     return [name for name in STAGES if name.startswith(incomplete)]
 
 
 def setting_names(incomplete: str) -> list[str]:
     """Settings that begin so, with the equals sign."""
-    from worker.settings import Settings
+    from worker.config.settings import Settings
 
     return [f"{name}=" for name in Settings.model_fields if name.startswith(incomplete)]
 
@@ -50,7 +50,7 @@ def areas(incomplete: str) -> list[str]:
 
 
 def _scans_among(entries: Iterator["os.DirEntry[str]"], incomplete: str) -> Iterator[str]:
-    from worker.scan import check_scan_id
+    from worker.pages.scan import check_scan_id
 
     for entry in entries:
         with suppress(LeafmarkError, OSError):

@@ -8,10 +8,10 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from worker.origins import Origin, Origins, Source, find_origins
-from worker.settings import ENV_PREFIX, Settings
-from worker.shown_settings import shown_value
-from worker.suggestions import closest
+from worker.config.setting_sources import Origin, Origins, Source, find_origins
+from worker.config.settings import ENV_PREFIX, Settings
+from worker.config.shown_settings import shown_value
+from worker.text.suggestions import closest
 
 _by_option: set[str] = set()
 _STYLES = {Source.OPTION: "magenta", Source.DEFAULT: "dim", Source.FILE: "cyan", Source.ENVIRONMENT: "yellow"}

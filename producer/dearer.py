@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from checkpointing.money import dollars, usd
 from checkpointing.storage_errors import storage_error
 from checkpointing.surprises import Surprise, read_surprises
-from worker.workshop import Workshop
+from worker.deployment import Workshop
 
 
 def surprises_of(workshop: Workshop, scan_id: str, stage: str) -> list[Surprise]:

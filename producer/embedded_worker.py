@@ -4,9 +4,9 @@ Its standard input is a pipe that `producer.backstage` never writes to. End of f
 killed with -9, because otherwise it stops its workers first. The worker then finishes the pages in hand, as at any
 stop, and the last one ends the broker.
 
-`python -m producer.embedded_worker LOCK worker -Q ocr` does what `python -m worker.safe_celery worker -Q ocr` does.
-LOCK is the descriptor of the lock that backstage holds. The worker shares it, so that the next `producer run` on
-the storage root waits until all workers of this one are gone.
+`python -m producer.embedded_worker LOCK worker -Q ocr` does what
+`python -m worker.launch.safe_celery worker -Q ocr` does. LOCK is the descriptor of the
+lock that backstage holds. The worker shares it, so that the next `producer run` on the storage root waits until all workers of this one are gone.
 """
 
 import multiprocessing
@@ -25,8 +25,8 @@ from checkpointing.errors import LeafmarkError
 from checkpointing.locks import file_lock
 from producer.backstage import GRACE_SECONDS, backstage_lock, broker_folder
 from producer.embedded import end_server
-from worker import safe_celery
-from worker.settings import load_settings
+from worker.config.settings import load_settings
+from worker.launch import safe_celery
 
 _CHILD_SECONDS = 5.0
 

@@ -22,16 +22,16 @@ from producer.paying import count_books, insist_on_means, recount, retire_answer
 from producer.progress import Counting, uncounted
 from producer.request import Plan, Request, StaleAre
 from producer.stale import Why, cost_of_refresh, find_stale, name_recipes
-from worker import tracing
-from worker.assembly import assemble
-from worker.broker_errors import broker_errors
-from worker.flow import UPSTREAM, given_up, ready, through, unasked
-from worker.logs import note_for_scan
+from worker.deployment import Workshop
+from worker.pages.scan import ScanMetadata
+from worker.pipeline.assembly import assemble
+from worker.pipeline.provenance import made_from_of
+from worker.pipeline.stage_flow import UPSTREAM, given_up, ready, through, unasked
 from worker.preflight import check_broker
-from worker.provenance import made_from_of
-from worker.scan import ScanMetadata
+from worker.queue.broker_errors import broker_errors
 from worker.stages.correction import CorrectionStage
-from worker.workshop import Workshop
+from worker.telemetry import tracing
+from worker.telemetry.logs import note_for_scan
 
 
 def requests_through(workshop: Workshop, first: Request, last_stage: str | None) -> list[Request]:

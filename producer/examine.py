@@ -12,9 +12,9 @@ from typing import Literal
 
 from checkpointing.errors import InputError, StorageError, in_one_line
 from checkpointing.plurals import counted
-from worker.sources.formats import IMAGE_FORMATS, is_image_name, is_pdf_name
-from worker.sources.images import inspect_image
-from worker.sources.pdfium import inspect_pdf
+from worker.pages.sources.formats import IMAGE_FORMATS, is_image_name, is_pdf_name
+from worker.pages.sources.images import inspect_image
+from worker.pages.sources.pdfium import inspect_pdf
 
 _KINDS = (
     (stat.S_ISFIFO, "a FIFO"),

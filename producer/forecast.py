@@ -27,12 +27,12 @@ from checkpointing.ledger import Ledger, Line, State, ledger_stages
 from checkpointing.money import MICRO_DOLLAR, dollars, micro, usd
 from checkpointing.plurals import counted
 from checkpointing.storage_errors import storage_error
-from worker.llm.estimate import likely_tokens
+from worker.billing.estimate import likely_tokens
+from worker.config.settings import ENV_PREFIX
+from worker.deployment import Workshop
 from worker.llm.reply import CostSource, Usage
-from worker.scan import list_scans
-from worker.settings import ENV_PREFIX
+from worker.pages.scan import list_scans
 from worker.stages.base import asks_model
-from worker.workshop import Workshop
 
 # Fewer pages than these are no history: front matter is unlike the rest of a book.
 _LEAST_PAGES = 10

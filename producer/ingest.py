@@ -24,10 +24,8 @@ from checkpointing.storage_errors import storage_error
 from producer.examine import FoundFile, FoundSource, examine, identity
 from producer.file_hash import sha256_of
 from producer.moving_in import take_in
-from worker.library import library_at
-from worker.open_stages import OWN_FOLDER
-from worker.profile import NO_PROFILE, BookProfile
-from worker.scan import (
+from worker.pages.book_profile import NO_PROFILE, BookProfile
+from worker.pages.scan import (
     ForeignScanError,
     ScanFolder,
     ScanMetadata,
@@ -38,8 +36,10 @@ from worker.scan import (
     older_scan_id,
     suggest_scan_id,
 )
-from worker.sources.formats import bare_name
-from worker.sources.pdfium import PdfFacts, inspect_pdf, save_decrypted
+from worker.pages.sources.formats import bare_name
+from worker.pages.sources.pdfium import PdfFacts, inspect_pdf, save_decrypted
+from worker.storage.open_stages import OWN_FOLDER
+from worker.storage.root_marker import library_at
 
 _ABANDONED_SECONDS = 24 * 60 * 60
 _CHUNK_BYTES = 1 << 20

@@ -8,9 +8,9 @@ from checkpointing.errors import CheckpointError, InUseError
 from checkpointing.locks import file_lock
 from producer.backstage import GRACE_SECONDS, backstage_lock
 from producer.console import notes
-from worker.deployment import find_at_work, in_use, is_deployment_of
-from worker.settings import Settings
-from worker.workshop import connect
+from worker.config.settings import Settings
+from worker.deployment import connect
+from worker.storage.root_owner import find_at_work, in_use, is_deployment_of
 
 
 def joins_deployment(settings: Settings) -> bool:

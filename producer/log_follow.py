@@ -7,7 +7,7 @@ from checkpointing.errors import CheckpointError
 from checkpointing.models import Status
 from producer.log_files import LogFiles
 from producer.log_lines import LogLine, Wanted
-from worker.workshop import Workshop
+from worker.deployment import Workshop
 
 _POLL_SECONDS = 0.25
 Show = Callable[[LogLine], object]

@@ -7,7 +7,7 @@ from typing import Any
 from checkpointing.atomic import remove_orphans, write_durably
 from checkpointing.locks import file_lock
 from checkpointing.regular_files import read_regular
-from worker.scan import ScanFolder, ScanMetadata
+from worker.pages.scan import ScanFolder, ScanMetadata
 
 _LOCK_SECONDS = 30.0
 

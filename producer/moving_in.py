@@ -2,7 +2,7 @@
 
 Scanshelf keeps `source/`, one JSON file a page, and checkpoints where Leafmark does, but says in `metadata.json`
 nothing that Leafmark needs to know of the source. That is looked up here, and noted beside it in `leafmark.json`.
-Its checkpoints (`checkpointing.file`) and its pages (`worker.stages.scanshelf`) are read as they are.
+Its checkpoints (`checkpointing.file`) and its pages (`worker.scanshelf.pages`) are read as they are.
 """
 
 import contextlib
@@ -21,8 +21,8 @@ from checkpointing.storage_errors import storage_error
 from producer.examine import FoundFile, examine, found_image, identity, natural_key
 from producer.file_hash import sha256_of
 from producer.folder import SET_ASIDE
-from worker.scan import RECORD_BESIDE, ScanFolder, ScanMetadata, ScanSource, SourceFile
-from worker.sources.formats import is_pdf_name
+from worker.pages.scan import RECORD_BESIDE, ScanFolder, ScanMetadata, ScanSource, SourceFile
+from worker.pages.sources.formats import is_pdf_name
 from worker.stages.correction import CorrectedPage, CorrectionStage
 
 _REVIEWS = "needs_review"

@@ -10,10 +10,10 @@ from checkpointing.models import Checkpoint
 from checkpointing.money import usd
 from checkpointing.resume import Findings
 from checkpointing.storage_errors import storage_error
+from worker.deployment import Workshop
+from worker.pipeline.provenance import made_from_of
 from worker.preflight import check_models
-from worker.provenance import made_from_of
 from worker.stages.base import asks_model
-from worker.workshop import Workshop
 
 
 def insist_on_means(workshop: Workshop, stage: str, *, allow_unpriced: bool = False) -> None:

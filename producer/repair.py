@@ -14,8 +14,8 @@ from producer.enqueue import enqueue
 from producer.findings import DAMAGED, Kind
 from producer.pages import runs
 from producer.request import Plan, Request
+from worker.deployment import Workshop
 from worker.preflight import check_broker
-from worker.workshop import Workshop
 
 
 class _OnlyThese(Request):

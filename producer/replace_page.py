@@ -28,16 +28,16 @@ from producer.examine import examine
 from producer.file_hash import sha256_of
 from producer.metadata_file import metadata_lock, read_form, write_form
 from producer.stale import find_stale
-from worker.registry import STAGES
-from worker.scan import ReplacedPage, ScanFolder, ScanMetadata, SourceFile
-from worker.sources.open import open_file
-from worker.sources.pdfium import save_decrypted
+from worker.pages.scan import ReplacedPage, ScanFolder, ScanMetadata, SourceFile
+from worker.pages.sources.open import open_file
+from worker.pages.sources.pdfium import save_decrypted
+from worker.pipeline.registry import STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from worker.settings import Settings
-    from worker.workshop import Workshop
+    from worker.config.settings import Settings
+    from worker.deployment import Workshop
 
 _CHUNK_BYTES = 1 << 20
 _DIGITS_OF_HASH = 12

@@ -13,9 +13,9 @@ from producer.folder import set_all_aside
 from producer.pages import show_pages
 from producer.paying import retire_answers
 from producer.progress import Counting, uncounted
-from worker.broker_errors import broker_errors
+from worker.deployment import Workshop
 from worker.preflight import check_broker
-from worker.workshop import Workshop
+from worker.queue.broker_errors import broker_errors
 
 
 @dataclass(frozen=True, slots=True)

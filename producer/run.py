@@ -17,8 +17,8 @@ from checkpointing.errors import LeafmarkError, StorageError
 from checkpointing.regular_files import append_to_regular, open_regular
 from checkpointing.storage_errors import storage_error
 from producer.backstage import GRACE_SECONDS, worker_log
-from worker.open_stages import OWN_FOLDER
-from worker.python_children import child_environment, python_command
+from worker.launch.child_processes import child_environment, python_command
+from worker.storage.open_stages import OWN_FOLDER
 
 _START_TIMEOUT_SECONDS = 60.0
 

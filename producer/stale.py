@@ -16,10 +16,10 @@ from checkpointing.errors import CheckpointError, PageOutputError, SettingsError
 from checkpointing.models import PageRecord
 from checkpointing.money import add_usd
 from checkpointing.outputs import OutputFolder
-from worker.provenance import describe, source_sha256
-from worker.scan import ScanMetadata
+from worker.deployment import Workshop
+from worker.pages.scan import ScanMetadata
+from worker.pipeline.provenance import describe, source_sha256
 from worker.stages.base import MadeFrom, Stage, asks_model
-from worker.workshop import Workshop
 
 _NONE_AGAIN: Mapping[str, AbstractSet[int]] = {}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 from checkpointing.errors import BrokerError, in_one_line
-from worker.broker_errors import broker_errors
+from worker.queue.broker_errors import broker_errors
 
 NO_WORKER = "No worker answers. Start one: producer worker"
 _PATIENCE_SECONDS = 10.0

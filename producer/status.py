@@ -14,9 +14,9 @@ from checkpointing.storage_errors import storage_error
 from producer.begun import count_as_enqueue_would
 from producer.dearer import excess_usd, surprises_of
 from producer.unanswered import unanswered_of
-from worker.registry import STAGES
-from worker.scan import ScanMetadata, incomplete_folders, list_scans
-from worker.workshop import Workshop
+from worker.deployment import Workshop
+from worker.pages.scan import ScanMetadata, incomplete_folders, list_scans
+from worker.pipeline.registry import STAGES
 
 # The rate is that of the pages completed lately: so many at the most, and none from before a long break.
 _RATE_PAGES = 50

@@ -9,7 +9,7 @@ from checkpointing.money import add_usd, dollars
 from checkpointing.outputs import OutputFolder
 from checkpointing.plurals import counted
 from producer.doubts import doubt_lines
-from worker.control_characters import clean_text
+from worker.text.control_characters import clean_text
 
 _EXCERPT_LINES = 4
 _RUNNING_TEXT_CHARACTERS = 30

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from checkpointing.money import dollars, usd
 from checkpointing.plurals import counted
 from checkpointing.storage_errors import storage_error
-from worker.workshop import Workshop
+from worker.deployment import Workshop
 
 
 class Unanswered(NamedTuple):

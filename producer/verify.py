@@ -15,9 +15,9 @@ from producer.file_hash import sha256_of
 from producer.findings import Finding, Kind
 from producer.progress import Counting, uncounted
 from producer.request import check_pages
-from worker.scan import ScanFolder, ScanMetadata, SourceFile
-from worker.sources.images import inspect_image
-from worker.workshop import Workshop
+from worker.deployment import Workshop
+from worker.pages.scan import ScanFolder, ScanMetadata, SourceFile
+from worker.pages.sources.images import inspect_image
 
 
 @dataclass(frozen=True, slots=True)

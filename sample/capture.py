@@ -35,8 +35,8 @@ from sample import pages, write_image_folder
 from sample.provider import Behaviour, running_provider
 from sample.with_provider import environment
 from worker.app import make_app
-from worker.settings import load_settings
-from worker.workshop import Workshop
+from worker.config.settings import load_settings
+from worker.deployment import Workshop
 
 _BOOK = "the-rabbit-hole"
 _TITLE = "Alice's Adventures in Wonderland"

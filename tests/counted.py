@@ -8,9 +8,9 @@ import pytest
 from prometheus_client import CollectorRegistry, values
 
 from tests.shop import STAGE, Shop, make_shop
-from worker.metrics.events import Metrics, use
-from worker.metrics.exposition import make_registry
-from worker.metrics.recorder import Recorder
+from worker.telemetry.metrics.events import Metrics, use
+from worker.telemetry.metrics.exposition import make_registry
+from worker.telemetry.metrics.recorder import Recorder
 
 
 class Counted:

@@ -8,8 +8,8 @@ import pytest
 
 from checkpointing.file import CheckpointFile
 from checkpointing.inbox import Inbox
-from worker.open_stages import OpenStages
-from worker.queue import PageQueue
+from worker.queue.page_queue import PageQueue
+from worker.storage.open_stages import OpenStages
 
 _STEPS: tuple[tuple[Any, str], ...] = (
     (CheckpointFile, "save"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from worker.metrics.definitions import ALL, Definition
+from worker.telemetry.metrics.definitions import ALL, Definition
 
 PROJECT = Path(__file__).parents[1]
 PAGE = PROJECT / "docs" / "metrics.md"

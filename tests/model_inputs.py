@@ -8,10 +8,10 @@ from PIL import Image
 from pydantic import BaseModel
 
 from checkpointing.errors import PageOutputError
-from worker.layout import RegionType
 from worker.llm.prompt import Prompt
 from worker.llm.reply import CostSource, LlmRecord, Reply, Usage
-from worker.sources.base import PageImage
+from worker.ocr.layout.regions import RegionType
+from worker.pages.sources.base import PageImage
 
 Answer = TypeVar("Answer", bound=BaseModel)
 Made = TypeVar("Made")

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from worker.metrics.definitions import ALL, Definition
+from worker.telemetry.metrics.definitions import ALL, Definition
 
 # What Prometheus adds to every series of ours, and to histograms.
 TARGET_LABELS = {"job", "instance"}

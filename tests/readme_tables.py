@@ -6,7 +6,7 @@
 from pathlib import Path
 
 from checkpointing.errors import EXIT_CODES
-from worker.settings import Settings
+from worker.config.settings import Settings
 
 README = Path(__file__).parents[1] / "README.md"
 CONFIGURATION = README.parent / "docs" / "configuration.md"

@@ -16,9 +16,9 @@ from checkpointing.money import usd
 from producer.ingest import ingest
 from tests.model_inputs import ocr_page, revised_page
 from worker.app import make_app
-from worker.assembly import assemble
-from worker.settings import Settings
-from worker.workshop import Workshop
+from worker.config.settings import Settings
+from worker.deployment import Workshop
+from worker.pipeline.assembly import assemble
 
 SCAN = "a-book"
 BEGIN = datetime(2026, 11, 24, 20, 0, tzinfo=UTC)

@@ -16,16 +16,16 @@ import tests.fake_info  # noqa: F401  # a meter asks which server it is on
 from checkpointing.models import Checkpoint, Completion, FailedPage, now
 from tests.stages import StampStage, stamp
 from worker.app import make_app
-from worker.library import library_at
-from worker.messages import PageMessage
-from worker.open_stages import OpenStages
-from worker.process import Outcome, process_page
-from worker.queue import PageQueue
-from worker.registry import STAGES
-from worker.scan import ScanFolder, ScanMetadata, ScanSource, SourceFile
-from worker.settings import Settings
-from worker.steward import Steward
-from worker.workshop import Workshop
+from worker.config.settings import Settings
+from worker.deployment import Workshop
+from worker.pages.scan import ScanFolder, ScanMetadata, ScanSource, SourceFile
+from worker.pipeline.process_page import Outcome, process_page
+from worker.pipeline.registry import STAGES
+from worker.queue.messages import PageMessage
+from worker.queue.page_queue import PageQueue
+from worker.reconciler.reconciler import Steward
+from worker.storage.open_stages import OpenStages
+from worker.storage.root_marker import library_at
 
 SCAN = "a-book"
 STAGE = StampStage.name

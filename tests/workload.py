@@ -5,7 +5,7 @@ stage does with a page is told by the environment: see `tests.work_stage`.
 """
 
 from tests.work_stage import WorkStage
-from worker.registry import STAGES
+from worker.pipeline.registry import STAGES
 
 STAGES[WorkStage.name] = lambda _settings: WorkStage()
 

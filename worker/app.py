@@ -3,10 +3,10 @@
 from celery import Celery
 from kombu import Queue
 
-from worker.broker import celery_settings, forget_other_brokers
-from worker.registry import STAGES
-from worker.settings import Settings
-from worker.workshop import socket_options
+from worker.config.settings import Settings
+from worker.deployment import socket_options
+from worker.pipeline.registry import STAGES
+from worker.queue.broker import celery_settings, forget_other_brokers
 
 _VISIBILITY_MARGIN_SECONDS = 3600
 

@@ -18,12 +18,9 @@ from celery.signals import (
 )
 
 from checkpointing.errors import LeafmarkError, SettingsError, in_one_line
-from worker import tracing
 from worker.app import make_app
-from worker.broker import refuse_other_broker
-from worker.celery_logs import give_up, level_in_force, set_up_worker_logs, tell_of_wait
-from worker.introduction import offer_introduction
-from worker.metrics.start import start_metrics
+from worker.config.settings import load_settings
+from worker.pipeline.registry import STAGES, missing_settings
 from worker.preflight import (
     check_broker,
     check_engines,
@@ -32,9 +29,12 @@ from worker.preflight import (
     clear_keys,
     join_deployment,
 )
-from worker.registry import STAGES, missing_settings
-from worker.settings import load_settings
-from worker.steward_process import StewardProcess
+from worker.queue.broker import refuse_other_broker
+from worker.reconciler.process import StewardProcess
+from worker.telemetry import tracing
+from worker.telemetry.celery_logs import give_up, level_in_force, set_up_worker_logs, tell_of_wait
+from worker.telemetry.metrics.start import start_metrics
+from worker.worker_info import offer_introduction
 
 # What a collector of JSON lines must not meet in another form is logged when the logs are set up.
 _notes: list[str] = []

@@ -1,273 +1,444 @@
-"""The deployment that works on a storage root: one Redis, one key prefix, and the workers that use them.
+"""Where the parts meet: the files, the broker's client and the stages of one deployment, made from its settings.
 
-Two deployments on one root would each do, and pay for, the other's pages. So `.leafmark/deployment.json` names the
-one at work. Its workers hold a shared `flock` beside it for as long as they live, and their reconcilers change the
-file every few seconds: the beat. Redis holds the same id, and workers that live put it back after a flush, so a
-worker knows by Redis whether it belongs there. The place of a deployment whose workers are gone is taken at once
-where the lock tells so, and otherwise when the beat stays the same for a while: no other clock is trusted.
+Worker, steward and producer all get what they need here, so that each part can be made with arguments alone. What a
+part needs is imported when that part is made: a command that reads files loads no client of the broker or a model.
 """
 
-import contextlib
-import fcntl
-import os
-import socket
-import time
-import uuid
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, cast
+from __future__ import annotations
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
-from redis import Redis
-from redis.exceptions import RedisError
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from functools import cache, cached_property, lru_cache, partial
+from typing import TYPE_CHECKING, Any
 
-from checkpointing.atomic import write_durably
-from checkpointing.errors import InUseError
-from checkpointing.key_types import drop_wrong_types
-from checkpointing.locks import file_lock
-from checkpointing.models import now
-from checkpointing.regular_files import NotRegularFileError, read_regular
-from worker.open_stages import OWN_FOLDER
+from checkpointing.budget import read_budget
+from checkpointing.errors import StorageError
+from checkpointing.file import CheckpointFile
+from checkpointing.ledger import Ledger
+from checkpointing.outputs import OutputFolder, OutputSchema
+from checkpointing.storage_errors import storage_error
+from worker.config.redis_url import socket_options_of
+from worker.config.settings import Settings
+from worker.pages.scan import ForeignScanError, ScanFolder, ScanMetadata
+from worker.pipeline.assembly import assemble
+from worker.pipeline.outage_notes import Troubles
+from worker.pipeline.registry import make_stage
+from worker.queue.broker_errors import broker_calls
+from worker.stages.base import Stage, asks_model
+from worker.storage.open_stages import OpenStages
+from worker.storage.root_marker import library_at
 
-BEAT_SECONDS = 2.0
-# Three beats and a bit: a reconciler that is busy with a long look beats late.
-WATCH_SECONDS = 7.0
-_LOOK_SECONDS = 0.1
-_JOIN_SECONDS = 60.0
-_RECORD_SECONDS = 5.0
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from checkpointing.coordinator import Coordinator
+    from checkpointing.inbox import Inbox
+    from worker.billing.learned_costs import LearnedCosts
+    from worker.billing.meter import Meter
+    from worker.billing.paid_calls import Desk, PaidCalls
+    from worker.llm.circuit_breaker import Breaker
+    from worker.queue.claims import Claims
+    from worker.queue.dispatch import Dispatch
+    from worker.queue.page_queue import PageQueue
+
+SOCKET_TIMEOUT_SECONDS = 10.0
+# How many scans a process remembers things about; and how many checkpoints, which may be large.
+_KNOWN_SCANS = 64
+_KNOWN_CHECKPOINTS = 8
+# Engines of books with a profile of their own, beside that of the settings; each may hold half a gigabyte.
+_KNOWN_ENGINES = 3
+# A call that waits longer keeps a worker from other pages, and from stopping.
+_MOST_PAUSE_SECONDS = 20.0
+# From the end of a call to the note of what became of it.
+_TRIAL_GRACE_SECONDS = 30.0
+_MOST_TRIAL_SECONDS = 180.0
 
 
-class DeploymentRecord(BaseModel):
-    """What a storage root says of the deployment that works on it.
+def socket_options(redis_url: str) -> dict[str, Any]:
+    """What every connection to the broker is made with, ours and Celery's.
 
-    Attributes:
-        deployment_id: of the deployment; Redis holds the same one.
-        broker: address of its Redis, without a password.
-        host: of the worker that wrote this.
-        beat: another one with every beat.
-        beat_at: when that was, for people.
+    Without a timeout and these checks workers go deaf after a restart of Redis (celery #7800).
     """
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    version: str = "1"
-    deployment_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-    broker: str = ""
-    host: str = ""
-    beat: str
-    beat_at: AwareDatetime
+    options: dict[str, Any] = {"socket_timeout": SOCKET_TIMEOUT_SECONDS, "health_check_interval": 15}
+    if not redis_url.startswith("unix:"):
+        options |= {"socket_connect_timeout": SOCKET_TIMEOUT_SECONDS, "socket_keepalive": True}
+    # Celery's client does not read them from the address.
+    return options | socket_options_of(redis_url)
 
 
-class Membership:
-    """That of one worker in the deployment of a storage root. It ends with the process and those that it forked.
+def connect(settings: Settings, *, patient: bool = True) -> Redis:
+    """A client of the broker. Says nothing yet: the first command connects.
 
     Args:
-        root: the storage root.
-        redis: client of the deployment's broker.
-        key: under which Redis holds the id of the deployment.
-        record: as it was when the worker joined.
-        held: descriptor of the lock that says that the worker lives.
+        settings: say where it is.
+        patient: whether to ask a server again that takes the connection and then says nothing.
+    """
+    from redis import Redis
+    from redis.backoff import ExponentialBackoff
+    from redis.exceptions import ConnectionError as RedisConnectionError
+    from redis.exceptions import TimeoutError as RedisTimeoutError
+    from redis.retry import Retry
+
+    from worker.queue.broker import tls_options
+
+    again = (RedisConnectionError, RedisTimeoutError) if patient else (RedisConnectionError,)
+    client: Redis = Redis.from_url(
+        settings.redis_url,
+        **socket_options(settings.redis_url),
+        **tls_options(settings.redis_url),
+        retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), retries=3, supported_errors=again),
+        retry_on_error=list(again),
+    )
+    return client
+
+
+class Workshop:
+    """The parts of one deployment.
+
+    Args:
+        settings: what the deployment decides.
+        app: the Celery application that asks workers; None for one after the settings, made when it is needed.
+        redis: client of the broker; default one after the settings.
+        take_in: makes a scan of a folder that another program left; default: that is an error.
     """
 
-    def __init__(self, root: Path, redis: Redis, key: str, record: DeploymentRecord, held: int) -> None:
-        self.deployment_id = record.deployment_id
-        self._root = root
-        self._redis = redis
-        self._key = key
-        self._broker = record.broker
-        self._seen = record.beat
-        self._held = held
+    def __init__(
+        self,
+        settings: Settings,
+        app: Any = None,
+        redis: Redis | None = None,
+        take_in: Callable[[ScanFolder], ScanMetadata] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.root = settings.root
+        self.keys = settings.keys
+        self.library = library_at(settings.root)
+        # Those that were read, so that one whose file vanishes does not count as none.
+        self._budgets: dict[str, Decimal] = {}
+        self.open_stages = OpenStages(settings.root, self.library.check_to_write)
+        self.troubles = Troubles(settings.root, self.library.check_to_write)
+        self._given_app = app
+        self._given_redis = redis
+        self._take_in = take_in
+        # Made once each: a stage holds its engine, a checkpoint file remembers what it last read.
+        self.stage = cache(self._make_stage)
+        self._stage_with = lru_cache(_KNOWN_ENGINES)(self._make_stage_with)
+        self.dispatch = cache(self._make_dispatch)
+        self._desk = cache(self._make_desk)
+        # What all workers know of the calls of a model that came to nothing.
+        self.breaker = cache(self._make_breaker)
+        self.checkpoint_file = lru_cache(_KNOWN_CHECKPOINTS)(self._make_checkpoint_file)
+        self.outputs = lru_cache(_KNOWN_SCANS)(self._make_outputs)
+        self.inbox = lru_cache(_KNOWN_SCANS)(self._make_inbox)
+        self._metadata = lru_cache(_KNOWN_SCANS)(self._read_metadata)
 
-    def use(self, redis: Redis) -> None:
-        """Talk to the broker with another client: that of a process which was forked."""
-        self._redis = redis
+    @cached_property
+    def redis(self) -> Redis:
+        """The client of the broker."""
+        return self._given_redis or connect(self.settings)
 
-    def beat(self) -> None:
-        """Show that the deployment lives, unless another of its workers just did; put its id back into Redis.
+    @cached_property
+    def _app(self) -> Any:
+        from worker.app import make_app
+
+        return self._given_app or make_app(self.settings)
+
+    def close(self) -> None:
+        """Close the connections to the broker, if there are any. Whatever is said afterwards opens them again."""
+        if "redis" in vars(self):
+            self.redis.close()
+
+    @property
+    def provider(self) -> str:
+        """Host of the server of language models; empty where none is set."""
+        return self.settings.provider
+
+    @cached_property
+    def claims(self) -> Claims:
+        """The claims of this process."""
+        from worker.queue.claims import Claims
+
+        settings = self.settings
+        return Claims(self.redis, self.keys, settings.claim_seconds, self.dispatch, settings.hard_seconds)
+
+    def scan(self, scan_id: str) -> ScanFolder:
+        """The folder of a scan."""
+        return ScanFolder(self.root, scan_id)
+
+    def metadata(self, scan_id: str) -> ScanMetadata:
+        """What a scan is.
 
         Raises:
-            InUseError: another deployment has taken the root over.
-            OSError, CheckpointError: the storage failed.
+            StorageError: the library is not there: a scan on a share that is not mounted is not unknown.
+            UnknownNameError: there is no such scan.
+            InputError: its metadata is broken.
+        """
+        self.library.check()
+        try:
+            stat = self.scan(scan_id).record_path.stat()
+        except OSError:
+            # Says what is wrong.
+            return self._read_metadata(scan_id)
+        return self._metadata(scan_id, (stat.st_ino, stat.st_size, stat.st_mtime_ns))
+
+    def settings_for(self, metadata: ScanMetadata) -> Settings:
+        """The settings by which a book is read: these, with what its profile says in their place."""
+        return self.settings.with_profile(metadata.profile)
+
+    def stage_for(self, metadata: ScanMetadata, stage_name: str) -> Stage:
+        """A stage as a book's profile has it: with its engine and language.
+
+        Raises:
+            UnknownNameError: there is no such stage.
+            SettingsError: there is no such engine.
+        """
+        stage = self.stage(stage_name)
+        own, wanted = self.settings, self.settings_for(metadata)
+        # Only a stage that reads the source has an engine.
+        if stage.depends_on or (wanted.ocr_engine, wanted.ocr_lang) == (own.ocr_engine, own.ocr_lang):
+            return stage
+        return self._stage_with(stage_name, wanted.ocr_engine, wanted.ocr_lang)
+
+    def coordinator(self, scan_id: str, stage_name: str) -> Coordinator:
+        """The coordinator of a stage.
+
+        Raises:
+            UnknownNameError: there is no such stage or scan.
+        """
+        from checkpointing.coordinator import Coordinator
+
+        file, outputs = self.checkpoint_file(scan_id, stage_name), self.outputs(scan_id, stage_name)
+        stage = self.stage(stage_name)
+        finish = partial(assemble, stage, outputs)
+        return Coordinator(self.redis, self.keys, file, outputs, self.metadata(scan_id).total_pages, finish)
+
+    def desk(self, model: str) -> Desk:
+        """What this process asks a model with; made once."""
+        return self._desk(model)
+
+    def paid_calls(self, scan_id: str, stage_name: str) -> PaidCalls:
+        """The calls of a stage's model on behalf of a scan.
+
+        Raises:
+            ProviderRefusesError: the stage is not declared to ask a model, or this worker does not know which:
+                a setting is missing.
+        """
+        from worker.billing.paid_calls import PaidCalls
+        from worker.llm.errors import ProviderRefusesError
+
+        if not asks_model(self.stage(stage_name)):
+            raise ProviderRefusesError(
+                f"the stage {stage_name} asks a model without being declared to, so its calls would not count: "
+                "set `asks_model = True` in its class"
+            )
+        model = self.settings.model(stage_name)
+        missing = self.settings.missing_for(stage_name)
+        if missing:
+            raise ProviderRefusesError(
+                f"a worker cannot ask a model: set {' and '.join(missing)} there, and enqueue again"
+            )
+        return PaidCalls(
+            scan_id,
+            stage_name,
+            self.desk(model),
+            self.ledger(scan_id, stage_name),
+            self.meter(scan_id),
+            partial(self.refill, scan_id),
+            partial(self.budget, scan_id),
+        )
+
+    def meter(self, scan_id: str) -> Meter:
+        """What a scan has spent, as all workers see it."""
+        from worker.billing.meter import Meter
+
+        return Meter(self.redis, self.keys.meter(scan_id))
+
+    def refill(self, scan_id: str) -> bool:
+        """Fill the meter of a scan from its ledgers, unless it is filled; returns whether that was done here.
+
+        Raises:
+            OSError, StorageError: the storage failed, or is not there.
             RedisError: the broker failed.
         """
-        # In this order: who sees a beat of this deployment finds its id in Redis.
-        self._put_id_into_redis(read_record(self._root))
-        if not self._is_unchanged(read_record(self._root)):
-            return
-        with file_lock(_path(self._root, "deployment.lock"), _RECORD_SECONDS):
-            if self._is_unchanged(read_record(self._root)):
-                self._seen = _write(self._root, self.deployment_id, self._broker).beat
+        from worker.billing.meter_refill import refill
 
-    def _put_id_into_redis(self, record: DeploymentRecord | None) -> None:
-        self._check_ours(record)
-        if _id_in(self._redis, self._key) != self.deployment_id:
-            self._redis.set(self._key, self.deployment_id)
+        return refill(self.scan(scan_id).path, self.meter(scan_id), self.learned_costs, self.library.check)
 
-    def _is_unchanged(self, record: DeploymentRecord | None) -> bool:
-        """Whether no worker has beaten since this one looked last."""
-        self._check_ours(record)
-        if record is None or record.beat == self._seen:
-            return True
-        self._seen = record.beat
-        return False
+    @cached_property
+    def learned_costs(self) -> LearnedCosts:
+        """What calls of models turned out to cost beyond their known prices."""
+        from worker.billing.learned_costs import LearnedCosts
 
-    def _check_ours(self, record: DeploymentRecord | None) -> None:
-        if record is not None and record.deployment_id != self.deployment_id:
-            raise InUseError(
-                f"the workers of another deployment ({record.broker}) have taken over {self._root} while these "
-                "showed no sign of life"
+        return LearnedCosts(self.redis, self.keys.learned_costs)
+
+    def budget(self, scan_id: str) -> Decimal | None:
+        """What a scan may cost over all runs, in USD; None for no bound.
+
+        Raises:
+            StorageError: that cannot be read.
+        """
+        self.library.check()
+        own = read_budget(self.scan(scan_id).path)
+        if own is not None:
+            self._budgets[scan_id] = own
+        elif scan_id in self._budgets:
+            raise StorageError(
+                f"the budget of {scan_id} was ${self._budgets[scan_id]} and its file is gone, so nothing is spent; "
+                "set it again with --budget"
             )
+        return self.settings.budget_usd if own is None else own
 
-    def leave(self) -> None:
-        """Give back the lock, as the end of the process does."""
-        os.close(self._held)
+    def spent_on(self, scan_id: str, stage_name: str, page: int) -> Decimal | None:
+        """What a page has cost so far, in micro-dollars; None where the stage asks no model.
 
+        Raises:
+            OSError: the storage failed.
+        """
+        pays = asks_model(self.stage(stage_name))
+        return self.ledger(scan_id, stage_name).spent(page) if pays else None
 
-def join(
-    root: Path, redis: Redis, key: str, broker: str, wait: Callable[[float], object] = time.sleep
-) -> Membership:
-    """Make this process a worker of the deployment of a storage root; of a new one where none is at work.
+    def take_back_planned(self, scan_id: str, stage_name: str, pages: Iterable[int]) -> None:
+        """Take back the calls for pages of dead workers that were planned and not sent.
 
-    Args:
-        root: the storage root; a library.
-        redis: client of the broker.
-        key: under which Redis holds the id of the deployment.
-        broker: its address, without a password.
-        wait: waits so many seconds.
+        Raises:
+            OSError: the storage failed.
+            RedisError: the broker failed.
+        """
+        from worker.billing.meter_refill import take_back_planned
 
-    Raises:
-        InUseError: the workers of another deployment are at work there.
-        OSError, CheckpointError: the storage failed.
-        RedisError: the broker failed.
-    """
-    drop_wrong_types(redis, {key: "string"})
-    # One at a time, so that workers that start together become one deployment.
-    with file_lock(_path(root, "deployment.join"), _JOIN_SECONDS):
-        at_work = find_at_work(root, lambda record: record.deployment_id == _id_in(redis, key), wait)
-        named = _id_in(redis, key)
-        if at_work is not None and at_work.deployment_id != named:
-            raise InUseError(in_use(root, at_work))
-        held = os.open(_path(root, "deployment.alive"), os.O_RDWR | os.O_CREAT, 0o644)
+        ledger = self.ledger(scan_id, stage_name)
+        # One look at the ledger's folder instead of one at each page: after a flush a whole book is lost.
+        take_back_planned(ledger, self.meter(scan_id), set(pages).intersection(ledger.pages()))
+
+    def ledger(self, scan_id: str, stage_name: str) -> Ledger:
+        """What a stage of a scan has paid for."""
+        return Ledger(self.scan(scan_id).path, stage_name, self.library.check_to_write)
+
+    def queue(self, scan_id: str, stage_name: str) -> PageQueue:
+        """The queue of a stage, as one scan sees it."""
+        from worker.queue.page_queue import PageQueue
+
+        return PageQueue(self.redis, self.keys, scan_id, stage_name, self.dispatch(stage_name))
+
+    def refuse_another_deployment(self) -> None:
+        """Check that the workers at work on the storage root, if any, are those of this Redis and key prefix.
+
+        Raises:
+            InUseError: they are those of another deployment.
+            StorageError: the storage failed.
+        """
+        from worker.storage.root_owner import refuse_another
+
         try:
-            fcntl.flock(held, fcntl.LOCK_SH)
-            with file_lock(_path(root, "deployment.lock"), _RECORD_SECONDS):
-                record = _write(root, named or uuid.uuid4().hex, broker)
-            redis.set(key, record.deployment_id)
-        except BaseException:
-            os.close(held)
-            raise
-    return Membership(root, redis, key, record, held)
+            refuse_another(self.root, self.redis, self.keys.deployment)
+        except OSError as error:
+            raise storage_error(error, self.root) from error
 
+    def count_workers(self) -> int:
+        """How many workers answer within a second.
 
-def find_at_work(
-    root: Path,
-    is_ours: Callable[[DeploymentRecord], bool] = lambda _record: False,
-    wait: Callable[[float], object] = time.sleep,
-) -> DeploymentRecord | None:
-    """The deployment whose workers are at work on a storage root; None where none is.
+        Raises:
+            BrokerError: the broker failed.
+        """
+        # A connection of its own: one that was cut in the pool would fail once more after Redis is back.
+        with broker_calls(), self._app.connection_for_write() as connection:
+            return len(self._app.control.ping(timeout=1.0, connection=connection))
 
-    Args:
-        root: the storage root.
-        is_ours: whether it is that of the caller, which need not be watched.
-        wait: waits so many seconds.
+    def active(self) -> list[tuple[str, list[dict[str, Any]]]]:
+        """What Celery's workers have in hand: of each that answers within a second its name and its tasks.
 
-    Raises:
-        OSError: the storage failed.
-    """
-    first = read_record(root)
-    waited = 0.0
-    while (record := read_record(root)) is not None and first is not None:
-        if is_ours(record) or record.beat != first.beat:
-            return record
-        # A lock that is free says enough on the machine of the last beat; some network storage locks for one alone.
-        if waited >= WATCH_SECONDS or (record.host == socket.gethostname() and not _is_held(root)):
-            return None
-        wait(_LOOK_SECONDS)
-        waited += _LOOK_SECONDS
-    return None
+        Raises:
+            BrokerError: the broker failed.
+        """
+        # The same.
+        with broker_calls(), self._app.connection_for_write() as connection:
+            replies = self._app.control.broadcast("active", reply=True, timeout=1.0, connection=connection)
+        return [answer for reply in replies or [] for answer in reply.items()]
 
+    def stop_running(self, scan_id: str, stage_name: str) -> int:
+        """End the processes that work on pages of a stage; returns how many pages that were.
 
-def refuse_another(root: Path, redis: Redis, key: str, wait: Callable[[float], object] = time.sleep) -> None:
-    """Check that no workers of another deployment are at work on a storage root.
+        Raises:
+            BrokerError: the broker failed.
+        """
+        wanted = (scan_id, stage_name)
+        tasks = [
+            task["id"]
+            for _, in_hand in self.active()
+            for task in in_hand
+            if (task["kwargs"].get("scan_id"), task["kwargs"].get("stage")) == wanted
+        ]
+        if tasks:
+            with broker_calls():
+                self._app.control.revoke(tasks, terminate=True)
+        return len(tasks)
 
-    What a command puts into Redis, or asks it, would be about none of their pages. Where Redis fails nothing is
-    checked: the command fails by itself.
-
-    Args:
-        root: the storage root.
-        redis: client of the broker that the command uses.
-        key: under which Redis holds the id of the deployment.
-        wait: waits so many seconds.
-
-    Raises:
-        InUseError: they are.
-        OSError: the storage failed.
-    """
-
-    def is_ours(record: DeploymentRecord) -> bool:
-        return is_deployment_of(redis, key, record)
-
-    with contextlib.suppress(RedisError):
-        at_work = find_at_work(root, is_ours, wait)
-        if at_work is not None and not is_ours(at_work):
-            raise InUseError(in_use(root, at_work))
-
-
-def in_use(root: Path, at_work: DeploymentRecord) -> str:
-    """What is wrong where another deployment is at work, and what to do."""
-    return (
-        f"{root} is in use by the workers of another deployment ({at_work.broker}); set LEAFMARK_REDIS_URL and "
-        "LEAFMARK_KEY_PREFIX as they have them, stop them first, or use another LEAFMARK_STORAGE_ROOT"
-    )
-
-
-def is_deployment_of(redis: Redis, key: str, record: DeploymentRecord) -> bool:
-    """Whether a Redis is that of a deployment.
-
-    Raises:
-        RedisError: the broker failed.
-    """
-    return _id_in(redis, key) == record.deployment_id
-
-
-def read_record(root: Path) -> DeploymentRecord | None:
-    """What a storage root says of the deployment at work; None where it says nothing that can be read.
-
-    Raises:
-        OSError: the storage failed.
-    """
-    try:
-        return DeploymentRecord.model_validate_json(read_regular(_path(root, "deployment.json")))
-    except (FileNotFoundError, NotADirectoryError, NotRegularFileError, ValidationError):
-        return None
-
-
-def _write(root: Path, deployment_id: str, broker: str) -> DeploymentRecord:
-    record = DeploymentRecord(
-        deployment_id=deployment_id, broker=broker, host=socket.gethostname(), beat=uuid.uuid4().hex, beat_at=now()
-    )
-    path = _path(root, "deployment.json")
-    write_durably(path, record.model_dump_json().encode() + b"\n", DeploymentRecord.model_validate_json)
-    return record
-
-
-def _is_held(root: Path) -> bool:
-    """Whether any worker that joined lives, as far as the lock tells."""
-    with contextlib.suppress(FileNotFoundError):
-        held = os.open(_path(root, "deployment.alive"), os.O_RDWR)
+    def _read_metadata(self, scan_id: str, _version: object = None) -> ScanMetadata:
+        scan = self.scan(scan_id)
         try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(held)
-    return False
+            return scan.read_metadata()
+        except ForeignScanError:
+            if self._take_in is None:
+                raise
+            return self._take_in(scan)
 
+    def _make_outputs(self, scan_id: str, stage_name: str) -> OutputFolder:
+        stage = self.stage(stage_name)
+        return OutputFolder(
+            self.scan(scan_id).path / stage.output_dir,
+            OutputSchema.of(stage.schema, stage.version),
+            self.library.check_to_write,
+        )
 
-def _id_in(redis: Redis, key: str) -> str | None:
-    found = cast("bytes | None", redis.get(key))
-    return None if found is None else found.decode(errors="replace")
+    def _make_inbox(self, scan_id: str, stage_name: str) -> Inbox:
+        from checkpointing.inbox import Inbox
 
+        return Inbox(self.redis, self.keys, scan_id, stage_name)
 
-def _path(root: Path, name: str) -> Path:
-    return root / OWN_FOLDER / name
+    def _make_dispatch(self, stage_name: str) -> Dispatch:
+        from worker.queue.dispatch import Dispatch
+
+        return Dispatch(self.redis, self.keys, stage_name)
+
+    def _make_desk(self, model: str) -> Desk:
+        from worker.billing.paid_calls import Desk
+        from worker.billing.seen_answers import SeenAnswers
+        from worker.llm.client import ModelClient
+        from worker.llm.local_servers import CallSlots, is_local
+        from worker.llm.rate_limits import RateLimits
+        from worker.llm.retries import Backoff
+
+        settings = self.settings
+        client = ModelClient(settings.llm_base_url, settings.llm_api_key.get_secret_value(), settings.call_seconds)
+        limits = RateLimits(
+            self.redis, self.keys.rates, settings.llm_requests_per_minute, settings.llm_tokens_per_minute
+        )
+        return Desk(
+            client,
+            self.provider,
+            model,
+            settings.price_book(),
+            limits,
+            Backoff(settings.llm_tries, most_seconds=_MOST_PAUSE_SECONDS),
+            self.learned_costs,
+            SeenAnswers(self.redis, self.keys.answers()),
+            self.breaker(model),
+            slots=CallSlots(is_bounded=is_local(self.provider)),
+        )
+
+    def _make_breaker(self, model: str) -> Breaker:
+        from worker.llm.circuit_breaker import Breaker
+
+        # A worker that is killed at its trial keeps the others away for no longer, however slow the model is.
+        trial_seconds = min(self.settings.call_seconds + _TRIAL_GRACE_SECONDS, _MOST_TRIAL_SECONDS)
+        return Breaker(self.redis, self.keys.breaker(self.provider, model), trial_seconds)
+
+    def _make_stage(self, name: str) -> Stage:
+        return make_stage(name, self.settings)
+
+    def _make_stage_with(self, name: str, engine: str, lang: str) -> Stage:
+        return make_stage(name, self.settings.model_copy(update={"ocr_engine": engine, "ocr_lang": lang}))
+
+    def _make_checkpoint_file(self, scan_id: str, stage_name: str) -> CheckpointFile:
+        outputs = self.outputs(scan_id, stage_name)
+        return CheckpointFile(self.scan(scan_id).path, stage_name, outputs, self.library.check_to_write)

@@ -16,13 +16,13 @@ from checkpointing.errors import BrokerError, LeafmarkError, SettingsError, Stor
 from checkpointing.key_types import drop_wrong_types
 from checkpointing.locks import file_lock
 from checkpointing.storage_errors import storage_error
-from worker.deployment import Membership, join
-from worker.library import NotALibraryError, library_at
-from worker.open_stages import OWN_FOLDER
-from worker.python_children import child_environment, python_command
-from worker.registry import STAGES, make_stage, missing_settings
-from worker.settings import Settings, load_settings
-from worker.workshop import connect
+from worker.config.settings import Settings, load_settings
+from worker.deployment import connect
+from worker.launch.child_processes import child_environment, python_command
+from worker.pipeline.registry import STAGES, make_stage, missing_settings
+from worker.storage.open_stages import OWN_FOLDER
+from worker.storage.root_marker import NotALibraryError, library_at
+from worker.storage.root_owner import Membership, join
 
 _LOCK_TIMEOUT_SECONDS = 5.0
 _WAYS_OUT = (
@@ -81,7 +81,7 @@ def check_broker(settings: Settings) -> None:
 
     Raises:
         BrokerError: it does not; says what to do.
-        SettingsError: its address cannot be used, though `worker.redis_url` found nothing wrong with it.
+        SettingsError: its address cannot be used, though `worker.config.redis_url` found nothing wrong with it.
     """
     try:
         with connect(settings, patient=False) as redis:

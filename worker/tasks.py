@@ -10,10 +10,10 @@ from pydantic import ValidationError
 import worker.before_fork  # noqa: F401
 from checkpointing.errors import InputError, StorageError, UnknownNameError, in_one_line
 from worker.celery import app, settings
-from worker.dispatch import PAGE_TASK
-from worker.messages import REFUSED, PageMessage
-from worker.process import Outcome, process_page
-from worker.workshop import Workshop
+from worker.deployment import Workshop
+from worker.pipeline.process_page import Outcome, process_page
+from worker.queue.dispatch import PAGE_TASK
+from worker.queue.messages import REFUSED, PageMessage
 
 _BACK_OFF_SECONDS = 1.0
 
@@ -27,7 +27,7 @@ def workshop() -> Workshop:
 
 
 # What tells Flower is named and not imported: a pool process and a producer have no use for it.
-_REQUEST = "worker.task_events:PageRequest"
+_REQUEST = "worker.telemetry.task_events:PageRequest"
 
 
 @app.task(name=PAGE_TASK, bind=True, Request=_REQUEST)  # type: ignore[untyped-decorator]  # Celery publishes no types
@@ -40,7 +40,7 @@ def process(task: Any, /, **arguments: object) -> str:
 
     Returns:
         What became of it, for whoever watches: an `Outcome` or `refused`, and where the page has not become
-        complete, why, after a colon. `worker.task_events` tells Flower by that.
+        complete, why, after a colon. `worker.telemetry.task_events` tells Flower by that.
     """
     try:
         message = PageMessage.model_validate({"run": task.request.get("traceparent"), **arguments})

@@ -13,12 +13,12 @@ from producer.commands import options
 from producer.commands.options import AsJson, ScanId
 from producer.console import notes, print_json, results
 from producer.pages import show_pages
-from worker.scan import check_scan_id
-from worker.settings import load_settings
+from worker.config.settings import load_settings
+from worker.pages.scan import check_scan_id
 
 if TYPE_CHECKING:
     from producer.cancel import Cancelled
-    from worker.workshop import Workshop
+    from worker.deployment import Workshop
 
 
 def cancel_command(

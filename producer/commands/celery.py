@@ -9,7 +9,7 @@ from typing import NoReturn
 import typer
 
 from producer.console import notes
-from worker.python_children import child_environment, python_command
+from worker.launch.child_processes import child_environment, python_command
 
 _FLOWER_CONFIG = "flowerconfig.py"
 
@@ -61,5 +61,5 @@ def _become_celery(command: str, arguments: Sequence[str]) -> NoReturn:
     """Replace this process by Celery's: signals and exit code are its own."""
     sys.stdout.flush()
     sys.stderr.flush()
-    started = python_command("worker.safe_celery", command, *arguments)
+    started = python_command("worker.launch.safe_celery", command, *arguments)
     os.execve(started[0], started, child_environment())  # noqa: S606  # no shell is wanted

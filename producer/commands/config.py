@@ -3,7 +3,7 @@
 from producer.commands.options import AsJson
 from producer.config import config_json, config_table, file_lines, origins_in_force
 from producer.console import notes, print_json, results
-from worker.settings import load_settings
+from worker.config.settings import load_settings
 
 
 def config_command(as_json: AsJson = False) -> None:

@@ -13,8 +13,8 @@ from producer.config import origins_in_force
 from producer.console import print_json, results
 from producer.doctor.check import Area, Check, Level, checks_json, count
 from producer.opened import opened
-from worker.settings import load_settings
-from worker.workshop import Workshop
+from worker.config.settings import load_settings
+from worker.deployment import Workshop
 
 _STYLES = {Level.NOTE: "cyan", Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
 

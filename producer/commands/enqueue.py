@@ -25,9 +25,9 @@ from producer.console import notes, print_json, results
 from producer.pages import parse_pages
 from producer.progress import counting_on
 from producer.request import Plan, Request
-from worker.scan import check_scan_id
-from worker.settings import load_settings
-from worker.workshop import Workshop
+from worker.config.settings import load_settings
+from worker.deployment import Workshop
+from worker.pages.scan import check_scan_id
 
 if TYPE_CHECKING:
     from producer.forecast import Forecast

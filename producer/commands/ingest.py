@@ -12,7 +12,7 @@ from checkpointing.errors import InputError, LeafmarkError
 from checkpointing.plurals import counted
 from producer.commands.options import AsJson, Dpi, Engine, Lang, NewScanId, Password, Title
 from producer.console import notes, print_json, results
-from worker.scan import ScanFolder
+from worker.pages.scan import ScanFolder
 
 if TYPE_CHECKING:
     from producer.ingest import Ingested

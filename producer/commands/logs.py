@@ -18,9 +18,9 @@ from producer.log_lines import LogLine, Wanted, as_json_line, as_line, parse_lev
 from producer.pages import parse_pages
 from producer.request import check_pages
 from producer.run import interruptible
-from worker.registry import STAGES
-from worker.scan import check_scan_id
-from worker.settings import load_settings
+from worker.config.settings import load_settings
+from worker.pages.scan import check_scan_id
+from worker.pipeline.registry import STAGES
 
 _COLOURS = {"warning": typer.colors.YELLOW, "error": typer.colors.RED, "critical": typer.colors.RED}
 

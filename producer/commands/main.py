@@ -10,7 +10,7 @@ from producer import completion
 def _show(wanted: bool) -> None:
     if wanted:
         from producer.console import results
-        from worker.installed import package_version
+        from worker.launch.package_versions import package_version
 
         results.print(f"leafmark {package_version('leafmark')}")
         raise typer.Exit

@@ -6,10 +6,10 @@ import typer
 
 from producer import completion
 from producer.opened import opened
-from worker import tracing
-from worker.scan import ScanFolder, ScanMetadata
-from worker.settings import Settings
-from worker.workshop import Workshop
+from worker.config.settings import Settings
+from worker.deployment import Workshop
+from worker.pages.scan import ScanFolder, ScanMetadata
+from worker.telemetry import tracing
 
 ScanId = Annotated[
     str,

@@ -10,8 +10,8 @@ from producer.command_group import program_name
 from producer.config import set_by_options
 from producer.pages import runs
 from producer.request import Plan
-from worker.origins import masked
-from worker.settings import ENV_PREFIX
+from worker.config.setting_sources import masked
+from worker.config.settings import ENV_PREFIX
 
 _FIRST_STAGE = "ocr"
 

@@ -12,8 +12,8 @@ from producer.commands import options
 from producer.commands.options import AsJson, Password, ScanId
 from producer.console import notes, print_json, results
 from producer.folder import SET_ASIDE
-from worker.scan import check_scan_id
-from worker.settings import load_settings
+from worker.config.settings import load_settings
+from worker.pages.scan import check_scan_id
 
 if TYPE_CHECKING:
     from producer.replace_page import Replaced

@@ -11,8 +11,8 @@ from producer.commands.options import AsJson, ScanId
 from producer.console import notes, print_json, results
 from producer.progress import counting_on
 from producer.report.write import check_target, write_report
-from worker.scan import check_scan_id
-from worker.settings import load_settings
+from worker.config.settings import load_settings
+from worker.pages.scan import check_scan_id
 
 
 def report_command(

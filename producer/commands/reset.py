@@ -16,8 +16,8 @@ from producer.commands.options import AsJson, ScanId
 from producer.console import notes, print_json, results
 from producer.folder import SET_ASIDE
 from producer.progress import counting_on
-from worker.scan import check_scan_id
-from worker.settings import load_settings
+from worker.config.settings import load_settings
+from worker.pages.scan import check_scan_id
 
 if TYPE_CHECKING:
     from producer.reset import Reset

@@ -18,9 +18,9 @@ from producer.commands.options import AllowDoubtful, AnyStage, AsJson, Pages, Sc
 from producer.console import print_json, results
 from producer.pages import parse_pages
 from producer.request import Plan, Request, check_pages
-from worker.registry import STAGES
-from worker.scan import check_scan_id
-from worker.settings import load_settings
+from worker.config.settings import load_settings
+from worker.pages.scan import check_scan_id
+from worker.pipeline.registry import STAGES
 
 if TYPE_CHECKING:
     from checkpointing.models import FailedPage

@@ -46,11 +46,11 @@ from producer.stall import StallWatch
 from producer.summary import Ended, run_json, summarise
 from producer.unanswered import unanswered_line, unanswered_of
 from producer.watch.screen import has_screen
-from worker import flow
-from worker.profile import BookProfile
-from worker.registry import STAGES, stage_asks_model
-from worker.settings import Settings
-from worker.workshop import Workshop
+from worker.config.settings import Settings
+from worker.deployment import Workshop
+from worker.pages.book_profile import BookProfile
+from worker.pipeline import stage_flow as flow
+from worker.pipeline.registry import STAGES, stage_asks_model
 
 
 def run_command(

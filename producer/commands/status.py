@@ -10,8 +10,8 @@ from producer.commands import options
 from producer.commands.options import AsJson
 from producer.console import notes, print_json, results, terminal_width
 from producer.status import all_scans, scan_status
-from worker.scan import check_scan_id
-from worker.settings import load_settings
+from worker.config.settings import load_settings
+from worker.pages.scan import check_scan_id
 
 
 def status_command(

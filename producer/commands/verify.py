@@ -14,9 +14,9 @@ from producer.pages import parse_pages
 from producer.progress import counting_on
 from producer.request import Plan
 from producer.verify import Report, verify, verify_again
-from worker.scan import check_scan_id
-from worker.settings import load_settings
-from worker.workshop import Workshop
+from worker.config.settings import load_settings
+from worker.deployment import Workshop
+from worker.pages.scan import check_scan_id
 
 
 def verify_command(

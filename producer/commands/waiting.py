@@ -15,7 +15,7 @@ from producer.run import interruptible
 from producer.stall import StallWatch
 from producer.watch.following import view_of_plans
 from producer.watch.screen import has_screen
-from worker.workshop import Workshop
+from worker.deployment import Workshop
 
 INTERRUPTED = 130
 GOES_ON = "Ctrl-C ends this view; the workers go on."

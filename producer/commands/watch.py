@@ -16,9 +16,9 @@ from producer.watch.collect import Collector
 from producer.watch.lines import state_lines
 from producer.watch.loop import view_on, watch
 from producer.watch.words import plain_line
-from worker.scan import check_scan_id
-from worker.settings import load_settings
-from worker.workshop import Workshop
+from worker.config.settings import load_settings
+from worker.deployment import Workshop
+from worker.pages.scan import check_scan_id
 
 
 def watch_command(

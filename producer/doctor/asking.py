@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from checkpointing.atomic import make_folder, write_durably
 from checkpointing.errors import in_one_line
-from worker.broker_errors import broker_calls
-from worker.introduction import INTRODUCE, Introduction, token_path
-from worker.library import NotALibraryError, library_at
-from worker.open_stages import OWN_FOLDER
+from worker.queue.broker_errors import broker_calls
+from worker.storage.open_stages import OWN_FOLDER
+from worker.storage.root_marker import NotALibraryError, library_at
+from worker.worker_info import INTRODUCE, Introduction, token_path
 
 ANSWER_SECONDS = 1.5
 

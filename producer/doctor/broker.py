@@ -12,10 +12,10 @@ from redis.exceptions import RedisError
 
 from checkpointing.errors import BrokerError, in_one_line
 from producer.doctor.check import Area, Check, Reporter
-from worker.broker import celery_settings
+from worker.config.settings import Settings
+from worker.deployment import connect
 from worker.preflight import check_broker
-from worker.settings import Settings
-from worker.workshop import connect
+from worker.queue.broker import celery_settings
 
 _PINGS = 5
 _SLOW_MS = 20.0

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from checkpointing.errors import LeafmarkError
 from producer.doctor.check import Area, Check, Reporter
+from worker.config.settings import Settings
 from worker.preflight import check_engines
-from worker.settings import Settings
 from worker.stages.ocr import OcrStage
 
 _report = Reporter(Area.ENGINES)

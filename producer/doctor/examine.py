@@ -14,8 +14,8 @@ from producer.doctor.own_settings import examine_settings
 from producer.doctor.redis_keys import examine_keys
 from producer.doctor.storage import can_be_made, examine_storage
 from producer.doctor.workers import examine_workers
-from worker.origins import Origins, Source
-from worker.workshop import Workshop
+from worker.config.setting_sources import Origins, Source
+from worker.deployment import Workshop
 
 _MISSING = {
     Area.STORAGE: "`producer run` and `producer ingest` make it",

@@ -9,10 +9,10 @@ from checkpointing.plurals import counted
 from checkpointing.storage_errors import storage_error
 from producer.doctor.check import Area, Check, Reporter
 from producer.folder import leftovers
-from worker.open_stages import OWN_FOLDER
-from worker.registry import STAGES
-from worker.scan import list_scans
-from worker.workshop import Workshop
+from worker.deployment import Workshop
+from worker.pages.scan import list_scans
+from worker.pipeline.registry import STAGES
+from worker.storage.open_stages import OWN_FOLDER
 
 _MOST_SECONDS = 10.0
 _CHECKPOINTS = "checkpoints"

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from producer.doctor.check import Area, Check, Reporter
-from worker.registry import STAGES, missing_settings, stage_asks_model
-from worker.settings import Settings
+from worker.config.settings import Settings
+from worker.pipeline.registry import STAGES, missing_settings, stage_asks_model
 
 _report = Reporter(Area.MODELS)
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from producer.doctor.check import Area, Check, Reporter
-from worker.origins import Origins, Source
-from worker.settings import Settings
-from worker.shadowing import shadowing_files
-from worker.suggestions import closest
+from worker.config.setting_sources import Origins, Source
+from worker.config.settings import Settings
+from worker.launch.shadowing import shadowing_files
+from worker.text.suggestions import closest
 
 _report = Reporter(Area.SETTINGS)
 

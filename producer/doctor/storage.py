@@ -15,8 +15,8 @@ from checkpointing.locks import file_lock
 from checkpointing.storage_errors import storage_error
 from producer.doctor.check import Area, Check, Reporter
 from producer.doctor.mounts import MOUNT_TABLE, check_mount, mount_of
-from worker.library import NotALibraryError, library_at
-from worker.open_stages import OWN_FOLDER
+from worker.storage.open_stages import OWN_FOLDER
+from worker.storage.root_marker import NotALibraryError, library_at
 
 _LITTLE_BYTES, _NO_BYTES = 2_000_000_000, 100_000_000
 _FEW_FILES, _NO_FILES = 20_000, 500

@@ -11,11 +11,11 @@ from checkpointing.plurals import counted
 from checkpointing.storage_errors import storage_error
 from producer.doctor.asking import Answer, ask_workers, token_file
 from producer.doctor.check import Area, Check, Reporter
-from worker.broker_errors import broker_errors
-from worker.introduction import Introduction, introduction
+from worker.deployment import Workshop
+from worker.pipeline.registry import STAGES, stage_asks_model
 from worker.preflight import check_broker
-from worker.registry import STAGES, stage_asks_model
-from worker.workshop import Workshop
+from worker.queue.broker_errors import broker_errors
+from worker.worker_info import Introduction, introduction
 
 _CLOCK_SECONDS = 2.0
 _START = "producer worker"

@@ -15,11 +15,11 @@ from producer.report.outputs import Begun
 from producer.report.pages import page_report
 from producer.report.stages import stage_report
 from producer.snapshot import Snapshot, take_snapshot
-from worker.registry import STAGES
-from worker.scan import ScanMetadata
+from worker.deployment import Workshop
+from worker.pages.scan import ScanMetadata
+from worker.pipeline.registry import STAGES
 from worker.stages.chapters import BookStructure
 from worker.stages.structure import StructureStage
-from worker.workshop import Workshop
 
 
 def collect(workshop: Workshop, scan_id: str, *, images: bool = True, counting: Counting = uncounted) -> BookReport:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from checkpointing.models import FailedPage
 from producer.report.bounds import MOST_VIEWS
 from producer.report.marks import Mark
-from worker.scan import ScanMetadata
+from worker.pages.scan import ScanMetadata
 from worker.stages.chapters import BookStructure
 from worker.stages.edits import Edit
 

@@ -9,7 +9,7 @@ from producer.report.model import PageReport, Problem, RegionReport
 from producer.report.outputs import Begun, Read, read_output
 from worker.stages.base import PageOutput
 from worker.stages.ocr import OcrPage, OcrRegion
-from worker.stages.regions import RevisedPage, RevisedRegion
+from worker.stages.revised_pages import RevisedPage, RevisedRegion
 from worker.stages.structured_page import StructuredPage
 
 Output = TypeVar("Output", bound=PageOutput)

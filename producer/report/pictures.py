@@ -17,10 +17,10 @@ from producer.report.bounds import (
     share,
 )
 from producer.report.model import Pictures
-from worker.scan import ScanMetadata
-from worker.sources.base import PageSource
-from worker.sources.open import open_source
-from worker.workshop import Workshop
+from worker.deployment import Workshop
+from worker.pages.scan import ScanMetadata
+from worker.pages.sources.base import PageSource
+from worker.pages.sources.open import open_source
 
 # Width in pixels and quality, from the best to the least; the first that is within the bound is taken.
 _PICTURE_STEPS = ((1000, 55), (1000, 40), (860, 32), (720, 25), (620, 18), (560, 8), (500, 8), (420, 8), (320, 8))

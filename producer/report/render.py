@@ -24,8 +24,8 @@ from producer.report.bars import bars
 from producer.report.bounds import MOST_LISTED
 from producer.report.model import BookReport, PageReport, Pictures
 from producer.report.timeline import timeline
-from worker.control_characters import clean_text
 from worker.stages.chapters import Chapter
+from worker.text.control_characters import clean_text
 
 GENERATOR = "Leafmark report"
 """Tells a file of ours from others: it stands in the head."""

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from producer.request import Plan
 from producer.watch.crew import StageKey
-from worker.registry import STAGES
-from worker.workshop import Workshop
+from worker.deployment import Workshop
+from worker.pipeline.registry import STAGES
 
 Chosen = Callable[[], list[StageKey]]
 MOST_STAGES = 24

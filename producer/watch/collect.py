@@ -19,8 +19,8 @@ from producer.watch.facts import Crew, Scene, StageFacts
 from producer.watch.lookout import Lookout
 from producer.watch.rest import count_rest
 from producer.watch.stage_watch import StageWatch
+from worker.deployment import Workshop
 from worker.stages.base import asks_model
-from worker.workshop import Workshop
 
 _CLAIMS_SECONDS = 1.0
 _WORKERS_SECONDS = 3.0

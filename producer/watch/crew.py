@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from producer.watch.facts import Crew, Task, Worker
-from worker.messages import PageMessage
-from worker.registry import STAGES
-from worker.workshop import Workshop
+from worker.deployment import Workshop
+from worker.pipeline.registry import STAGES
+from worker.queue.messages import PageMessage
 
 StageKey = tuple[str, str]
 """Scan id and name of a stage."""

@@ -6,7 +6,7 @@ from contextlib import suppress
 from checkpointing.errors import LeafmarkError
 from producer.watch.crew import StageKey
 from producer.watch.page_states import PageState
-from worker.workshop import Workshop
+from worker.deployment import Workshop
 
 
 def usd_a_page(workshop: Workshop, states: Mapping[StageKey, bytes]) -> dict[StageKey, float]:

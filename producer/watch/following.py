@@ -16,7 +16,7 @@ from producer.watch.chosen import of_plans
 from producer.watch.collect import Collector
 from producer.watch.loop import DRAW_SECONDS, View
 from producer.watch.screen import Screen, has_screen, screen_of
-from worker.workshop import Workshop
+from worker.deployment import Workshop
 
 
 class LivePlans:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from checkpointing.models import Status
 from checkpointing.regular_files import open_regular_file
-from worker.registry import STAGES
-from worker.scan import ScanFolder, list_scans
+from worker.pages.scan import ScanFolder, list_scans
+from worker.pipeline.registry import STAGES
 
 _HEAD_BYTES = 512
 _STATUS = re.compile(rb'"status"\s*:\s*"([a-z_]+)"')

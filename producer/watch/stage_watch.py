@@ -13,7 +13,7 @@ from producer.status import latest_moments, rate_of, what_it_waits_for
 from producer.watch.facts import StageFacts
 from producer.watch.page_states import PageState, page_states, with_in_flight
 from producer.watch.reading import PacedReader
-from worker.workshop import Workshop
+from worker.deployment import Workshop
 
 _ASK_SECONDS = 1.0
 

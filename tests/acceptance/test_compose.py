@@ -26,7 +26,7 @@ from tests.deployment import Deployment, deployment_in
 from tests.free_port import free_port
 from tests.llm_deployment import settings_for
 from tests.waiting import HANG_SECONDS, wait_until
-from worker.settings import Settings
+from worker.config.settings import Settings
 
 PROJECT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = YAML(typ="safe").load(PROJECT / "docker-compose.yml")

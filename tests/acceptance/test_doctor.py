@@ -8,7 +8,7 @@ from typing import Any
 from tests.deployment import Deployment
 from tests.shop import write_scan
 from tests.waiting import exit_code_of
-from worker.library import library_at
+from worker.storage.root_marker import library_at
 
 AREAS = "settings,storage,leftovers,redis,workers,models"
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from worker.registry import STAGES
-from worker.settings import Settings
+from worker.config.settings import Settings
+from worker.pipeline.registry import STAGES
 from worker.stages.base import PageOutput, Stage
 from worker.stages.ocr import OcrStage
 

@@ -9,8 +9,8 @@ import pypdfium2
 
 from checkpointing.models import now
 from sample.text import CHAPTERS
-from worker.layout import RegionType
-from worker.scan import ScanFolder, ScanMetadata, ScanSource, SourceFile
+from worker.ocr.layout.regions import RegionType
+from worker.pages.scan import ScanFolder, ScanMetadata, ScanSource, SourceFile
 from worker.stages.ocr import Dimensions, OcrPage, OcrRegion
 
 _HASH = "a" * 64

@@ -11,7 +11,7 @@ from tests.chaos.book_pages import write_book
 from tests.chaos.books import STAGES, Book
 from tests.chaos.history import Log
 from tests.chaos.llm_mode import LlmMode
-from worker.scan import ScanFolder
+from worker.pages.scan import ScanFolder
 from worker.stages.ocr import OcrPage
 
 FIRST, PAGES = 4, 2

@@ -7,7 +7,7 @@ from redis import Redis
 from producer.embedded import EmbeddedBroker
 from tests.crash.traced import need_ptrace
 from tests.stages import StampStage
-from worker.registry import STAGES
+from worker.pipeline.registry import STAGES
 
 
 @pytest.fixture(autouse=True)

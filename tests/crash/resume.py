@@ -16,8 +16,8 @@ from tests.crash.server import Server
 from tests.shop import SCAN, STAGE, named_in, write_scan
 from tests.stages import stamp
 from worker.app import make_app
-from worker.settings import Settings
-from worker.workshop import Workshop, connect
+from worker.config.settings import Settings
+from worker.deployment import Workshop, connect
 
 PAGES = 6
 EDITED = stamp(2, "edited by hand")

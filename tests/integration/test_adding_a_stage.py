@@ -12,11 +12,11 @@ from producer.ingest import ingest
 from producer.request import Request
 from sample import small_page, write_image_folder
 from worker.app import make_app
-from worker.messages import PageMessage
-from worker.process import Outcome, process_page
-from worker.registry import STAGES
-from worker.settings import Settings
-from worker.workshop import Workshop
+from worker.config.settings import Settings
+from worker.deployment import Workshop
+from worker.pipeline.process_page import Outcome, process_page
+from worker.pipeline.registry import STAGES
+from worker.queue.messages import PageMessage
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "adding-a-stage.md"
 

@@ -7,7 +7,7 @@ import pytest
 from redis import Redis
 
 from producer.embedded import EmbeddedBroker
-from worker.llm.breaker import CALLS_IN_A_ROW, Breaker
+from worker.llm.circuit_breaker import CALLS_IN_A_ROW, Breaker
 
 KEY = "leafmark:breaker:provider/model"
 WORKERS = 16

@@ -14,10 +14,10 @@ from producer.embedded import EmbeddedBroker
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import Gate
 from tests.waiting import wait_until
-from worker.dispatch import PAGE_TASK
-from worker.gate import admit
-from worker.messages import PageMessage
-from worker.process import Outcome, process_page
+from worker.pipeline.process_page import Outcome, process_page
+from worker.queue.dispatch import PAGE_TASK
+from worker.queue.message_filter import admit
+from worker.queue.messages import PageMessage
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from redis import Redis
 from producer.doctor.broker import examine_broker
 from producer.doctor.check import Level
 from producer.embedded import EmbeddedBroker
-from worker.settings import Settings
+from worker.config.settings import Settings
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from redis import Redis
 
 from producer.embedded import EmbeddedBroker
 from tests.waiting import HANG_SECONDS
-from worker.llm.meter import Count, Meter, Reading, Reserved
+from worker.billing.meter import Count, Meter, Reading, Reserved
 from worker.llm.rate_limits import RateLimits
 
 KEY = "leafmark:meter:book"

@@ -11,7 +11,7 @@ from producer.watch.collect import Collector
 from producer.watch.facts import Scene
 from tests.shop import SCAN, STAGE, make_shop
 from tests.waiting import wait_until
-from worker.workshop import Workshop
+from worker.deployment import Workshop
 
 
 def test_the_view_goes_on_without_a_server_and_finds_it_again(

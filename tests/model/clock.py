@@ -8,7 +8,7 @@ import pytest
 
 import checkpointing.coordinator
 import checkpointing.locks
-import worker.claims
+import worker.queue.claims
 
 _START = 1_700_000_000.0
 
@@ -36,7 +36,7 @@ class Clock:
         for module in (*_fake_server(), checkpointing.coordinator, checkpointing.locks):
             patch.setattr(module, "time", self)
         # Not all of `time` there: the keepers that earlier tests of this process have left behind sleep by it.
-        patch.setattr(worker.claims, "_clock", self.monotonic)
+        patch.setattr(worker.queue.claims, "_clock", self.monotonic)
 
 
 def _fake_server() -> list[ModuleType]:

@@ -23,10 +23,10 @@ from tests.model.shaky_redis import ShakyRedis
 from tests.shop import SCAN, STAGE, write_scan
 from tests.stages import StampStage
 from worker.app import make_app
-from worker.registry import STAGES
-from worker.settings import Settings
-from worker.steward import Steward
-from worker.workshop import Workshop
+from worker.config.settings import Settings
+from worker.deployment import Workshop
+from worker.pipeline.registry import STAGES
+from worker.reconciler.reconciler import Steward
 
 PAGES = 3
 PROCESSES = 3
@@ -135,7 +135,7 @@ class Ground:
         self._patch.setitem(STAGES, STAGE, lambda _settings: self._stage)
         # The fake broker has no address; leases are renewed by nobody in a process that is paused.
         self._patch.setattr("producer.enqueue.check_broker", bool)
-        self._patch.setattr("worker.claims._Keeper._run", lambda _keeper: None)
+        self._patch.setattr("worker.queue.claims._Keeper._run", lambda _keeper: None)
 
     def _hook_storage(self) -> None:
         replace, open_ = os.replace, os.open

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from tests.model.clock import Clock
 from tests.model.deeds import Deed
 from tests.model.judge import Judge
-from worker.process import Outcome
+from worker.pipeline.process_page import Outcome
 
 
 class Runs:

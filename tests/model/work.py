@@ -9,8 +9,8 @@ from tests.model.deeds import Action, Deed, Killed, Trouble
 from tests.model.ground import LEASE_SECONDS, PROCESSES, Ground
 from tests.shop import SCAN, STAGE, named_in
 from tests.stages import Stamp, stamp
-from worker.messages import PageMessage
-from worker.process import Outcome, process_page
+from worker.pipeline.process_page import Outcome, process_page
+from worker.queue.messages import PageMessage
 
 
 class Work(Ground):

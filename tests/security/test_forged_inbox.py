@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from checkpointing.models import Checkpoint
 from tests.shop import SCAN, STAGE, Shop, make_shop, steward_at_work
 from tests.waiting import wait_until
-from worker.steward import Steward
+from worker.reconciler.reconciler import Steward
 
 PAGES = 5
 HASH = "0" * 64
@@ -149,7 +149,7 @@ def test_forged_names_of_inboxes_lead_nowhere_and_keep_no_genuine_one_waiting(sh
 def test_forged_names_of_inboxes_are_dropped_in_the_end(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in NAMES:
         shop.redis.sadd(shop.workshop.keys.inboxes, name)
-    monkeypatch.setattr("worker.steward.FORGET_SECONDS", 0.0)
+    monkeypatch.setattr("worker.reconciler.reconciler.FORGET_SECONDS", 0.0)
     steward = Steward(shop.workshop)
     steward.commit_inboxes()
     steward.commit_inboxes()

@@ -14,7 +14,7 @@ from checkpointing.errors import LeafmarkError
 from checkpointing.keys import Keys
 from tests.security.forging import message, raw
 from tests.shop import SCAN, STAGE, Shop, make_shop
-from worker.steward import Steward
+from worker.reconciler.reconciler import Steward
 
 PAGES = 5
 LOOKS = 3

@@ -15,7 +15,7 @@ from checkpointing.keys import Keys
 from checkpointing.models import Status
 from tests.shop import SCAN, STAGE, Shop, make_shop, named_in
 from tests.stages import Stamp, stamp
-from worker.steward import Steward
+from worker.reconciler.reconciler import Steward
 
 PAGES = 6
 OTHER = "b-book"

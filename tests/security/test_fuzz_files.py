@@ -21,8 +21,8 @@ from producer.embedded import EmbeddedBroker
 from tests.security.mutations import broken, damaged, fuzzing
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import stamp
-from worker.open_stages import OWN_FOLDER
-from worker.steward import Steward
+from worker.reconciler.reconciler import Steward
+from worker.storage.open_stages import OWN_FOLDER
 
 PAGES = 5
 UNFORESEEN = LeafmarkError.exit_code

@@ -14,8 +14,8 @@ from tests.security.forging import encoded, message, page, raw
 from tests.security.mutations import damaged, fuzzing
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from worker import tasks
-from worker.gate import MOST_BYTES, RefusedError, admit
-from worker.messages import PageMessage
+from worker.queue.message_filter import MOST_BYTES, RefusedError, admit
+from worker.queue.messages import PageMessage
 
 PAGES = 5
 LIMITS = (660, 600)

@@ -11,7 +11,7 @@ from producer.embedded import EmbeddedBroker
 from tests.deployment import Finished
 from tests.shop import write_scan
 from tests.waiting import HANG_SECONDS
-from worker.scan import ScanFolder
+from worker.pages.scan import ScanFolder
 
 BEYOND_ALL = 10**12
 MOST_MEMORY = 3 << 29

@@ -17,10 +17,10 @@ from producer.embedded import EmbeddedBroker, embedded_broker
 from tests.deployment import Deployment, deployment_in
 from tests.security.conftest import SCAN, STAGE, Site
 from worker.app import make_app
-from worker.broker import celery_settings
+from worker.config.settings import Settings, load_settings
+from worker.deployment import connect
 from worker.preflight import check_broker
-from worker.settings import Settings, load_settings
-from worker.workshop import connect
+from worker.queue.broker import celery_settings
 
 # As bad as passwords get in a URL.
 PASSWORD = "pa:ss/w@rd?#%&[x]"  # noqa: S105  # of a server that lives for a test

@@ -20,10 +20,10 @@ from producer.embedded import EmbeddedBroker
 from tests.deployment import Deployment, deployment_in
 from tests.security.conftest import SCAN, STAGE, Site
 from tests.security.tls_proxy import TlsProxy, tls_proxy
-from worker import workshop
+from worker import deployment as workshop
 from worker.app import make_app
+from worker.config.settings import Settings, load_settings
 from worker.preflight import check_broker
-from worker.settings import Settings, load_settings
 
 BOOK_PAGES = 12
 

@@ -14,14 +14,14 @@ from producer.backstage import _crew
 from producer.paying import insist_on_means
 from sample.provider import Behaviour, Provider, running_provider
 from tests.shop import SCAN, Shop, make_shop
+from worker.config.settings import Settings
 from worker.llm.errors import ProviderRefusesError
 from worker.llm.prompt import Prompt
-from worker.messages import PageMessage
-from worker.process import Outcome, process_page
-from worker.registry import STAGES, missing_settings, stage_asks_model
-from worker.settings import Settings
-from worker.stages.asking import model_inputs
+from worker.pipeline.process_page import Outcome, process_page
+from worker.pipeline.registry import STAGES, missing_settings, stage_asks_model
+from worker.queue.messages import PageMessage
 from worker.stages.base import PageOutput, StageInputs
+from worker.stages.model_stage import model_inputs
 
 NAME = "summary"
 

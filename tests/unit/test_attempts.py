@@ -12,8 +12,8 @@ from checkpointing.models import FailedPage
 from checkpointing.outputs import OutputFolder
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import Act, Empty, Stamp, raising, stamp
-from worker.process import Outcome
-from worker.queue import PageQueue
+from worker.pipeline.process_page import Outcome
+from worker.queue.page_queue import PageQueue
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from producer import books
 from producer.books import check_names, given_password, look_at_source
 from producer.cli import app
 from tests.unit.test_ingest import ENCRYPTED_PDF
-from worker.scan import list_scans
+from worker.pages.scan import list_scans
 
 ONE_PAGE = Image.new("L", (60, 80), "white")
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from fakeredis import FakeRedis
 
-from worker.llm.breaker import CALLS_IN_A_ROW, Breaker, Failures
+from worker.llm.circuit_breaker import CALLS_IN_A_ROW, Breaker, Failures
 
 KEY = "breaker"
 

@@ -14,7 +14,7 @@ from checkpointing.errors import BrokerError, InputError
 from producer import cli, stall
 from producer.stall import NO_WORKER, StallWatch
 from tests.shop import Shop, make_shop
-from worker.broker_errors import broker_calls, broker_errors
+from worker.queue.broker_errors import broker_calls, broker_errors
 
 FAILURES: list[Exception] = [
     redis.exceptions.ConnectionError("Connection closed by server."),

@@ -13,11 +13,11 @@ from producer.request import Request
 from tests.shop import SCAN, STAGE, Shop, make_shop, steward_at_work
 from tests.stages import CopyStage, Stamp, raising, stamp
 from tests.waiting import wait_until
-from worker import flow
-from worker.healing import Healer
-from worker.process import Outcome
-from worker.queue import PageQueue
-from worker.registry import STAGES
+from worker.pipeline import stage_flow as flow
+from worker.pipeline.process_page import Outcome
+from worker.pipeline.registry import STAGES
+from worker.queue.page_queue import PageQueue
+from worker.reconciler.recovery import Healer
 
 COPY = CopyStage.name
 

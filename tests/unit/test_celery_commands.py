@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from producer.cli import app, main
-from worker.library import library_at
+from worker.storage.root_marker import library_at
 
 
 class Replaced(BaseException):
@@ -42,7 +42,7 @@ def run(*arguments: str) -> None:
 def test_worker_hands_its_arguments_on_as_they_are(become: list[tuple[list[str], dict[str, str]]]) -> None:
     run("worker", "-Q", "ocr", "--concurrency", "8", "-n", "a@%h", "--pool=threads", "-f", "a log")
     ((arguments, environment),) = become
-    assert arguments[1:4] == ["-m", "worker.safe_celery", "worker"]
+    assert arguments[1:4] == ["-m", "worker.launch.safe_celery", "worker"]
     assert arguments[4:] == ["-Q", "ocr", "--concurrency", "8", "-n", "a@%h", "--pool=threads", "-f", "a log"]
     assert environment["PYTHONSAFEPATH"] == "1"
 

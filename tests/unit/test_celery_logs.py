@@ -9,8 +9,8 @@ import pytest
 import structlog
 from click.testing import CliRunner
 
-from worker.celery_logs import give_up, level_in_force, set_up_worker_logs, tell_of_wait
-from worker.settings import Settings
+from worker.config.settings import Settings
+from worker.telemetry.celery_logs import give_up, level_in_force, set_up_worker_logs, tell_of_wait
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ from checkpointing.inbox import Inbox
 from checkpointing.keys import Keys
 from checkpointing.models import FailedPage
 from tests.waiting import wait_until
-from worker.claims import Claim, Claims
-from worker.dispatch import Dispatch
+from worker.queue.claims import Claim, Claims
+from worker.queue.dispatch import Dispatch
 
 KEYS = Keys()
 CLAIM = KEYS.claim("book", "ocr", 7)
@@ -148,7 +148,7 @@ def test_redis_is_not_asked_again_just_after_it_said_that_a_claim_is_ours(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [1000.0]
-    monkeypatch.setattr("worker.claims._clock", lambda: clock[0])
+    monkeypatch.setattr("worker.queue.claims._clock", lambda: clock[0])
     with claims(redis).take("book", "ocr", 7) as claim:
         assert claim is not None
         redis.set(CLAIM, "theirs", ex=60)

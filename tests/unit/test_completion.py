@@ -11,8 +11,8 @@ from producer.books import look_at_scan_or_source
 from producer.cli import app
 from producer.commands.options import open_workshop
 from tests.shop import write_scan
-from worker.registry import make_stage
-from worker.settings import Settings
+from worker.config.settings import Settings
+from worker.pipeline.registry import make_stage
 
 
 @pytest.fixture

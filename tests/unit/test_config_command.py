@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from producer.cli import app
-from worker.settings import ENV_PREFIX, Settings
-from worker.shown_settings import shown_value
+from worker.config.settings import ENV_PREFIX, Settings
+from worker.config.shown_settings import shown_value
 
 
 @pytest.fixture(autouse=True)

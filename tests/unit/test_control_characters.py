@@ -10,8 +10,8 @@ from pydantic import BaseModel
 from producer.summary import _body_texts
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import Stamp, stamp
-from worker.control_characters import clean_model, clean_text
-from worker.process import Outcome
+from worker.pipeline.process_page import Outcome
+from worker.text.control_characters import clean_model, clean_text
 
 NASTY = "a\x00b\x1b[31mc\x7fd\x9be\u202ef\u2066g"
 CLEAN = "ab[31mcdefg"

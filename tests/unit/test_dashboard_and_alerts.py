@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from tests.promql import faults
 from tests.waiting import HANG_SECONDS
-from worker.metrics.definitions import ALL
+from worker.telemetry.metrics.definitions import ALL
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana/leafmark.json").read_bytes())

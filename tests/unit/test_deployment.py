@@ -26,12 +26,12 @@ from producer.reset import reset
 from producer.verify import verify
 from tests.shop import SCAN, STAGE, files_under, make_shop
 from tests.unit.conftest import process, says
-from worker import deployment
-from worker.deployment import WATCH_SECONDS, Membership, find_at_work, join, read_record, refuse_another
-from worker.library import library_at
-from worker.open_stages import OWN_FOLDER
-from worker.settings import Settings
-from worker.workshop import Workshop
+from worker.config.settings import Settings
+from worker.deployment import Workshop
+from worker.storage import root_owner as deployment
+from worker.storage.open_stages import OWN_FOLDER
+from worker.storage.root_marker import library_at
+from worker.storage.root_owner import WATCH_SECONDS, Membership, find_at_work, join, read_record, refuse_another
 
 KEY = Keys().deployment
 BROKER = "redis://broker:6379/0"
@@ -109,7 +109,9 @@ def test_commands_with_another_redis_than_that_of_the_workers_at_work_are_refuse
     enqueue(shop.workshop, Request(SCAN, STAGE))
     members.append(join(shop.root, shop.redis, shop.workshop.keys.deployment, BROKER))
     enqueue(shop.workshop, Request(SCAN, STAGE))
-    monkeypatch.setattr("worker.deployment.refuse_another", partial(refuse_another, wait=Waited(members[0].beat)))
+    monkeypatch.setattr(
+        "worker.storage.root_owner.refuse_another", partial(refuse_another, wait=Waited(members[0].beat))
+    )
     before = files_under(shop.root)
     with pytest.raises(InUseError, match="workers of another deployment"):
         command(Workshop(shop.settings, shop.app, FakeRedis()))
@@ -180,7 +182,7 @@ def test_on_storage_that_locks_for_one_machine_alone_the_beat_is_waited_for(
     root: Path, members: list[Membership], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = join(root, FakeRedis(), KEY, BROKER)
-    monkeypatch.setattr("worker.deployment.socket.gethostname", lambda: "another-host")
+    monkeypatch.setattr("worker.storage.root_owner.socket.gethostname", lambda: "another-host")
     first.leave()
     with pytest.raises(InUseError):
         join(root, FakeRedis(), KEY, BROKER, Waited(first.beat))

@@ -8,10 +8,10 @@ import pytest
 from producer.doctor.check import Area, Check, Level
 from producer.doctor.examine import examine
 from worker.app import make_app
-from worker.library import library_at
-from worker.origins import Origins
-from worker.settings import ENV_PREFIX, Settings
-from worker.workshop import Workshop
+from worker.config.setting_sources import Origins
+from worker.config.settings import ENV_PREFIX, Settings
+from worker.deployment import Workshop
+from worker.storage.root_marker import library_at
 
 AREAS = [Area.STORAGE, Area.REDIS, Area.WORKERS]
 NOTHING_SET = Origins({}, (), ENV_PREFIX)

@@ -11,9 +11,9 @@ from producer.doctor.check import Level
 from producer.doctor.workers import beats, examine_workers, judge_worker, judge_workers, waiting_pages
 from tests.shop import SCAN, STAGE, make_shop
 from tests.unit.test_doctor_parts import levels
-from worker.introduction import INTRODUCE, Introduction, introduction, token_path
-from worker.library import library_at
-from worker.settings import Settings
+from worker.config.settings import Settings
+from worker.storage.root_marker import library_at
+from worker.worker_info import INTRODUCE, Introduction, introduction, token_path
 
 OK, WARNING, PROBLEM = Level.OK, Level.WARNING, Level.PROBLEM
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.stages.doubled_words import doubled_words
+from worker.text.doubled_words import doubled_words
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,8 @@ from producer.watch.stage_watch import StageWatch
 from producer.watch.words import trouble
 from tests.shop import SCAN, STAGE, Shop, make_shop, take_commands
 from tests.stages import Stamp, stamp
-from worker.healing import Healer
-from worker.process import Outcome
+from worker.pipeline.process_page import Outcome
+from worker.reconciler.recovery import Healer
 
 LOW = Doubt(kind="low_confidence", message="mean confidence 0.58")
 SIDEWAYS = Doubt(kind="upright_lines", message="21 of 22 lines are taller than wide")

@@ -13,10 +13,10 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from checkpointing.errors import SettingsError
-from worker.boxes import Box
-from worker.engines import rapid, tesseract
-from worker.engines.base import OcrEngine
-from worker.engines.make import make_engine
+from worker.ocr.boxes import Box
+from worker.ocr.engines import rapid, tesseract
+from worker.ocr.engines.base import OcrEngine
+from worker.ocr.engines.registry import make_engine
 
 SENTENCES = ["Call me Ishmael.", "Some years ago"]
 

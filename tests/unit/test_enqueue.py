@@ -17,8 +17,8 @@ from producer.progress import Step
 from producer.request import Request
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import raising, stamp
-from worker.queue import PageQueue
-from worker.settings import Settings
+from worker.config.settings import Settings
+from worker.queue.page_queue import PageQueue
 
 ALL = Request(SCAN, STAGE)
 TORN = FailedPage(page=2, kind="torn", message="torn", attempts=3)

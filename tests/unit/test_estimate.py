@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
-from worker.llm.estimate import likely_tokens, likely_tokens_of, most_cost, most_tokens_in
-from worker.llm.prices import PriceBook, parse_prices
+from worker.billing.estimate import likely_tokens, likely_tokens_of, most_cost, most_tokens_in
+from worker.billing.prices import PriceBook, parse_prices
 from worker.llm.prompt import Picture, Prompt
 from worker.llm.reply import Usage
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.registry import make_stage
-from worker.settings import Settings
+from worker.config.settings import Settings
+from worker.pipeline.registry import make_stage
 from worker.stages.chapters import BookStructure
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"

@@ -15,12 +15,12 @@ from producer.enqueue import enqueue, requests_through
 from producer.request import Request
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import CopyStage, Stamp, raising, stamp
-from worker import flow
-from worker.healing import Healer
-from worker.process import Outcome
-from worker.registry import STAGES
-from worker.steward import Steward
-from worker.workshop import Workshop
+from worker.deployment import Workshop
+from worker.pipeline import stage_flow as flow
+from worker.pipeline.process_page import Outcome
+from worker.pipeline.registry import STAGES
+from worker.reconciler.reconciler import Steward
+from worker.reconciler.recovery import Healer
 
 COPY = CopyStage.name
 TORN = FailedPage(page=3, kind="torn", message="torn", attempts=1)

@@ -16,11 +16,11 @@ from checkpointing.money import usd
 from producer.forecast import Forecast, describe, forecast
 from tests.shop import SCAN, STAGE, make_shop, write_scan
 from tests.stages import StampStage, stamp
-from worker.layout import RegionType
-from worker.registry import STAGES
-from worker.settings import Settings
+from worker.config.settings import Settings
+from worker.deployment import Workshop
+from worker.ocr.layout.regions import RegionType
+from worker.pipeline.registry import STAGES
 from worker.stages.ocr import Dimensions, OcrPage, OcrRegion
-from worker.workshop import Workshop
 
 MODEL = "a-model"
 ASKING = "correction"

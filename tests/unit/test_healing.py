@@ -7,8 +7,8 @@ import pytest
 from checkpointing.ledger import Call, new_attempt
 from checkpointing.models import FailedPage, Status
 from tests.shop import SCAN, STAGE, Shop, make_shop
-from worker.healing import Healed, Healer
-from worker.llm.meter import Count, Reading
+from worker.billing.meter import Count, Reading
+from worker.reconciler.recovery import Healed, Healer
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def test_an_elected_healer_that_comes_by_seldom_stays_elected_until_it_does(
 ) -> None:
     """Among thousands of open stages; or every steward of a fleet would look after each of them."""
     clock = [1000.0]
-    monkeypatch.setattr("worker.healing.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("worker.reconciler.recovery.time.monotonic", lambda: clock[0])
     shop.ask_for((1, 2))
     lock = shop.workshop.keys.heal(SCAN, STAGE)
     for _ in range(3):

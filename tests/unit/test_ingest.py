@@ -20,8 +20,8 @@ from producer.commands.ingest import say_ingested
 from producer.examine import natural_key
 from producer.ingest import Ingested, ingest
 from tests.tiff_files import grey_frame, tiff_of
-from worker.scan import ScanFolder, list_scans
-from worker.sources.open import open_source
+from worker.pages.scan import ScanFolder, list_scans
+from worker.pages.sources.open import open_source
 
 ENCRYPTED_PDF = zlib.decompress(
     base64.b85decode(

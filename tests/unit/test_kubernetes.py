@@ -21,8 +21,8 @@ from tests.compose import interpolated
 from tests.kustomize import FILE, KustomizeError, Object, build, identity, load
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.work_stage import WorkStage
-from worker.registry import STAGES
-from worker.settings import Settings
+from worker.config.settings import Settings
+from worker.pipeline.registry import STAGES
 
 PROJECT = Path(__file__).parents[2]
 FOLDER = PROJECT / "deploy" / "kubernetes"

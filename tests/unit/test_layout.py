@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from worker.boxes import Box, Picture
-from worker.engines.base import OcrLine
-from worker.layout import Region, RegionType, arrange
-from worker.pictures import find_pictures
+from worker.ocr.boxes import Box, Picture
+from worker.ocr.engines.base import OcrLine
+from worker.ocr.layout.pictures import find_pictures
+from worker.ocr.layout.regions import Region, RegionType, arrange
 
 PAGE = (1000, 1400)
 PAPER = (240, 232, 214)

@@ -8,7 +8,7 @@ import pytest
 
 from checkpointing.errors import StorageError
 from tests.shop import SCAN, write_scan
-from worker.library import Library, NotALibraryError
+from worker.storage.root_marker import Library, NotALibraryError
 
 
 @pytest.fixture
@@ -132,5 +132,5 @@ def test_a_damaged_marker_is_told(root: Path, library: Library) -> None:
 def test_an_unchanged_library_costs_one_system_call(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     library.check()
     monkeypatch.setattr(Path, "read_bytes", lambda _path: pytest.fail("read again"))
-    monkeypatch.setattr("worker.library.read_regular", lambda _path: pytest.fail("read again"))
+    monkeypatch.setattr("worker.storage.root_marker.read_regular", lambda _path: pytest.fail("read again"))
     library.check()

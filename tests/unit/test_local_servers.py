@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.waiting import wait_until
+from worker.config.settings import Settings
 from worker.llm.local_servers import QUICK_SECONDS, CallSlots, is_local
-from worker.settings import Settings
 
 SOON = 0.01
 

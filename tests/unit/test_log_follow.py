@@ -19,7 +19,7 @@ from producer.log_follow import follow_lines, nothing_is_left
 from producer.log_lines import Wanted
 from tests.shop import SCAN, STAGE, Shop, make_shop, take_commands
 from tests.waiting import wait_until
-from worker.logs import note_for_scan
+from worker.telemetry.logs import note_for_scan
 
 RUN, OTHER_RUN = "a" * 32, "b" * 32
 

@@ -14,8 +14,8 @@ from checkpointing.errors import SettingsError
 from checkpointing.identity import process_name
 from tests.shop import SCAN, STAGE, Shop, make_shop, write_scan
 from tests.stages import raising
-from worker.library import Library
-from worker.logs import ScanLogFiles, configure_logs
+from worker.storage.root_marker import Library
+from worker.telemetry.logs import ScanLogFiles, configure_logs
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def lines(root: Path, scan_id: str = SCAN) -> list[dict[str, Any]]:
 
 @pytest.mark.usefixtures("configured")
 def test_a_page_that_is_done_leaves_a_line_beside_its_scan(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.process.log", structlog.get_logger("leafmark.page"))
+    monkeypatch.setattr("worker.pipeline.process_page.log", structlog.get_logger("leafmark.page"))
     shop.process(2)
     (line,) = lines(shop.root)
     assert (
@@ -68,7 +68,7 @@ def test_a_page_that_is_done_leaves_a_line_beside_its_scan(shop: Shop, monkeypat
 
 @pytest.mark.usefixtures("configured")
 def test_a_page_that_fails_leaves_its_error(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.process.log", structlog.get_logger("leafmark.page"))
+    monkeypatch.setattr("worker.pipeline.process_page.log", structlog.get_logger("leafmark.page"))
     shop.stage.act = raising(ValueError("bad luck"))
     for _ in range(3):
         shop.process(1)

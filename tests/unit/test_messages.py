@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from checkpointing.errors import InputError, UnknownNameError
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from worker import tasks
-from worker.messages import PageMessage
+from worker.queue.messages import PageMessage
 
 GOOD = {"scan_id": SCAN, "stage": STAGE, "page": 1}
 FORGED: list[dict[str, Any]] = [

@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from tests.fake_info import restart
-from worker.llm.meter import Count, Meter, Reading, Reserved
+from worker.billing.meter import Count, Meter, Reading, Reserved
 
 KEY = "leafmark:meter:book"
 

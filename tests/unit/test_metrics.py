@@ -13,12 +13,12 @@ from checkpointing.models import FailedPage
 from tests.counted import Counted, counting
 from tests.shop import SCAN, STAGE, write_scan
 from tests.stages import Stamp, stamp
-from worker.llm.meter import Count
-from worker.metrics.definitions import ALL, CLAIMS, HEALED, PAGES, Kind
-from worker.metrics.events import metrics
-from worker.process import Outcome
-from worker.registry import STAGES
-from worker.steward import Steward
+from worker.billing.meter import Count
+from worker.pipeline.process_page import Outcome
+from worker.pipeline.registry import STAGES
+from worker.reconciler.reconciler import Steward
+from worker.telemetry.metrics.definitions import ALL, CLAIMS, HEALED, PAGES, Kind
+from worker.telemetry.metrics.events import metrics
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_a_page_that_is_given_up_is_counted_by_its_reason_and_once(counted: Coun
 
 def test_a_claim_that_was_lost_is_counted(counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
     shop, clock = counted.shop, [1000.0]
-    monkeypatch.setattr("worker.claims._clock", lambda: clock[0])
+    monkeypatch.setattr("worker.queue.claims._clock", lambda: clock[0])
 
     def lose_the_claim(page: int) -> Stamp:
         clock[0] += shop.settings.claim_seconds
@@ -115,7 +115,7 @@ def test_a_page_that_an_earlier_stage_gave_up_is_counted_when_its_own_stage_does
 ) -> None:
     shop = counted.shop
     shop.ask_for((1, 2))
-    monkeypatch.setattr("worker.healing.given_up", lambda *_: {2: "ocr"})
+    monkeypatch.setattr("worker.reconciler.recovery.given_up", lambda *_: {2: "ocr"})
     steward = Steward(shop.workshop)
     steward.heal()
     steward.heal()

@@ -14,11 +14,11 @@ import pytest
 from checkpointing.errors import SettingsError
 from tests.counted import Counted, counting
 from tests.shop import STAGE
-from worker.metrics import start
-from worker.metrics.events import metrics
-from worker.metrics.folder import MetricsFolder, remove_left_behind
-from worker.process import Outcome
-from worker.settings import Settings
+from worker.config.settings import Settings
+from worker.pipeline.process_page import Outcome
+from worker.telemetry.metrics import start
+from worker.telemetry.metrics.events import metrics
+from worker.telemetry.metrics.folder import MetricsFolder, remove_left_behind
 
 
 @pytest.fixture
@@ -73,9 +73,9 @@ def test_figures_that_cannot_be_kept_stop_no_page(
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("worker.metrics.recorder.os.getpid", lambda: -1)
+    monkeypatch.setattr("worker.telemetry.metrics.recorder.os.getpid", lambda: -1)
     monkeypatch.setattr(Path, "write_bytes", full)
-    monkeypatch.setattr("worker.metrics.recorder.name_of_process", lambda: "another")
+    monkeypatch.setattr("worker.telemetry.metrics.recorder.name_of_process", lambda: "another")
     assert counted.shop.process(1) is Outcome.COMPLETE
     assert counted.shop.process(2) is Outcome.COMPLETE
     assert capfd.readouterr().out.count("metrics of this process stop") == 1
@@ -84,10 +84,10 @@ def test_figures_that_cannot_be_kept_stop_no_page(
 def test_a_worker_without_a_port_loads_nothing_and_counts_nothing(tmp_path: Path) -> None:
     script = """
 import sys
-import worker.celery, worker.tasks, worker.steward_process
-from worker.metrics.events import Metrics, metrics
-from worker.metrics.server import serving_metrics
-from worker.metrics.start import start_metrics
+import worker.celery, worker.tasks, worker.reconciler.process
+from worker.telemetry.metrics.events import Metrics, metrics
+from worker.telemetry.metrics.server import serving_metrics
+from worker.telemetry.metrics.start import start_metrics
 start_metrics(worker.celery.settings)
 with serving_metrics(worker.celery.settings, 0):
     pass
@@ -106,7 +106,7 @@ print([name for name in sys.modules if name.startswith("prometheus_client")])
 def test_the_folder_of_a_killed_worker_is_removed_and_that_of_a_living_one_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.metrics.folder.tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("worker.telemetry.metrics.folder.tempfile.tempdir", str(tmp_path))
     living = MetricsFolder()
     dead = tmp_path / "leafmark-metrics-dead"
     young = tmp_path / "leafmark-metrics-young"

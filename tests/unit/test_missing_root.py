@@ -12,9 +12,9 @@ from producer.doctor.check import Level
 from producer.doctor.storage import examine_storage
 from producer.status import all_scans
 from tests.shop import SCAN, Shop, make_shop
-from worker.library import library_at
-from worker.settings import Settings
-from worker.workshop import Workshop
+from worker.config.settings import Settings
+from worker.deployment import Workshop
+from worker.storage.root_marker import library_at
 
 COMMANDS = [
     ["status"],

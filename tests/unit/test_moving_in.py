@@ -22,11 +22,11 @@ from sample import small_page, write_pdf
 from tests.scanshelf import METADATA, checkpoint, corrected_page, read_page, write_json, write_page
 from tests.shop import Files, files_under
 from worker.app import make_app
-from worker.assembly import assemble
-from worker.scan import ForeignScanError, ScanFolder
-from worker.settings import Settings
-from worker.sources.open import open_source
-from worker.workshop import Workshop
+from worker.config.settings import Settings
+from worker.deployment import Workshop
+from worker.pages.scan import ForeignScanError, ScanFolder
+from worker.pages.sources.open import open_source
+from worker.pipeline.assembly import assemble
 
 BOOK = "accidental-president"
 PAGES = 4

@@ -8,9 +8,9 @@ from PIL import Image, ImageDraw
 from pydantic import ValidationError
 
 from checkpointing.errors import PageError, SettingsError
-from worker.boxes import Box
-from worker.engines.base import OcrLine
-from worker.sources.base import PageImage
+from worker.ocr.boxes import Box
+from worker.ocr.engines.base import OcrLine
+from worker.pages.sources.base import PageImage
 from worker.stages.base import Stage
 from worker.stages.ocr import OcrPage, OcrStage
 

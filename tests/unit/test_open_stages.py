@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.open_stages import OWN_FOLDER, OpenStages
+from worker.storage.open_stages import OWN_FOLDER, OpenStages
 
 
 def test_nothing_is_open_where_nothing_was_ever_opened(tmp_path: Path) -> None:

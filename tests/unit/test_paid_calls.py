@@ -19,8 +19,14 @@ from checkpointing.ledger import Call, Ledger, State
 from checkpointing.money import MICRO_DOLLAR, exact_micro, micro
 from checkpointing.surprises import read_surprises
 from sample.provider import Behaviour, Provider, Trouble, running_provider
-from worker.llm import learned_costs, paid_calls
-from worker.llm.breaker import CALLS_IN_A_ROW, Breaker
+from worker.billing import learned_costs, paid_calls
+from worker.billing.learned_costs import Learned, LearnedCosts
+from worker.billing.meter import Meter, Reading, Reserved
+from worker.billing.meter_refill import refill
+from worker.billing.paid_calls import Desk, PaidCalls
+from worker.billing.prices import Price, PriceBook
+from worker.billing.seen_answers import SeenAnswers
+from worker.llm.circuit_breaker import CALLS_IN_A_ROW, Breaker
 from worker.llm.client import ModelClient
 from worker.llm.errors import (
     AnswerRefusedError,
@@ -30,20 +36,14 @@ from worker.llm.errors import (
     ProviderError,
     ProviderRefusesError,
 )
-from worker.llm.learned_costs import Learned, LearnedCosts
 from worker.llm.local_servers import CallSlots
-from worker.llm.meter import Meter, Reading, Reserved
-from worker.llm.paid_calls import Desk, PaidCalls
-from worker.llm.prices import Price, PriceBook
 from worker.llm.prompt import Prompt
 from worker.llm.rate_limits import RateLimits
 from worker.llm.raw_answer import RawAnswer
-from worker.llm.refill import refill
 from worker.llm.refusals import CallFailedError
 from worker.llm.reply import CostSource, Reply, Usage
 from worker.llm.retries import Backoff
-from worker.llm.seen_answers import SeenAnswers
-from worker.metrics.events import Metrics, use
+from worker.telemetry.metrics.events import Metrics, use
 
 MODEL = "a-model"
 SCAN = "a-book"

@@ -4,9 +4,9 @@ import pytest
 from PIL import Image
 
 from tests.unit.test_ocr_stage import ListEngine, OnePage
-from worker.boxes import Box
-from worker.engines.base import OcrLine
-from worker.plausibility import doubts_about
+from worker.ocr.boxes import Box
+from worker.ocr.engines.base import OcrLine
+from worker.ocr.plausibility import doubts_about
 from worker.stages.ocr import OcrStage
 
 TEXT = "funeral, or trying to go to sleep when you ain't"

@@ -7,10 +7,10 @@ import pytest
 
 from checkpointing.errors import BrokerError, LeafmarkError, StorageError
 from tests.shop import SCAN, files_under, write_scan
-from worker.library import library_at
-from worker.open_stages import OWN_FOLDER
+from worker.config.settings import Settings
 from worker.preflight import check_broker, check_engines, check_storage, main, without_password
-from worker.settings import Settings
+from worker.storage.open_stages import OWN_FOLDER
+from worker.storage.root_marker import library_at
 
 CLOSED_PORT = "redis://127.0.0.1:1/0"
 

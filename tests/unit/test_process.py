@@ -10,10 +10,10 @@ from checkpointing.inbox import Inbox
 from checkpointing.models import Completion, FailedPage
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import Stamp, stamp
-from worker.claims import Claims
 from worker.llm.errors import ClaimLostError
-from worker.messages import PageMessage
-from worker.process import Outcome, process_page
+from worker.pipeline.process_page import Outcome, process_page
+from worker.queue.claims import Claims
+from worker.queue.messages import PageMessage
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_a_result_is_dropped_when_somebody_else_has_the_page_by_then(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [1000.0]
-    monkeypatch.setattr("worker.claims._clock", lambda: clock[0])
+    monkeypatch.setattr("worker.queue.claims._clock", lambda: clock[0])
 
     def lose_the_claim(page: int) -> Stamp:
         clock[0] += shop.settings.claim_seconds

@@ -17,14 +17,14 @@ from producer.commands import run
 from producer.ingest import ingest
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import StampStage, raising, stamp
-from worker.inputs import ScanInputs
-from worker.process import Outcome
-from worker.profile import NO_PROFILE, BookProfile
-from worker.provenance import describe
-from worker.registry import STAGES
-from worker.scan import ScanFolder, ScanMetadata
-from worker.settings import ENV_PREFIX, Settings
-from worker.workshop import Workshop
+from worker.config.settings import ENV_PREFIX, Settings
+from worker.deployment import Workshop
+from worker.pages.book_profile import NO_PROFILE, BookProfile
+from worker.pages.scan import ScanFolder, ScanMetadata
+from worker.pipeline.process_page import Outcome
+from worker.pipeline.provenance import describe
+from worker.pipeline.registry import STAGES
+from worker.pipeline.stage_inputs import ScanInputs
 
 FULL = BookProfile(dpi=400, lang="deu+frk", engine="tesseract")
 
@@ -164,7 +164,7 @@ def test_the_ocr_stage_gets_the_engine_and_the_language_of_the_profile(
         made.append((name, lang))
         return object()
 
-    monkeypatch.setattr("worker.engines.make.make_engine", make_engine)
+    monkeypatch.setattr("worker.ocr.engines.registry.make_engine", make_engine)
     metadata = shop.workshop.metadata(SCAN)
     for profile in (NO_PROFILE, FULL, FULL, BookProfile(lang="deu")):
         shop.workshop.stage_for(metadata.model_copy(update={"profile": profile}), "ocr")

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.shop import SCAN, STAGE, Shop, make_shop, named_in
-from worker.gate import admit
-from worker.queue import PageQueue
+from worker.queue.message_filter import admit
+from worker.queue.page_queue import PageQueue
 
 OTHER = "another-book"
 WINDOW = 16

@@ -8,7 +8,7 @@ import pytest
 from checkpointing import errors
 from checkpointing.errors import EXIT_CODES, LeafmarkError
 from tests.readme_tables import CONFIGURATION, README, between_marks, exit_code_rows, settings_table
-from worker.settings import ENV_PREFIX, Settings, load_settings
+from worker.config.settings import ENV_PREFIX, Settings, load_settings
 
 DONE, USAGE, INTERRUPTED = 0, 2, 130
 

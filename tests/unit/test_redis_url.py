@@ -10,10 +10,10 @@ from redis import ConnectionPool
 
 from checkpointing.errors import SettingsError
 from worker.app import make_app
-from worker.broker import tls_options
-from worker.redis_url import check_redis_url, socket_options_of
-from worker.settings import load_settings
-from worker.workshop import connect
+from worker.config.redis_url import check_redis_url, socket_options_of
+from worker.config.settings import load_settings
+from worker.deployment import connect
+from worker.queue.broker import tls_options
 
 GOOD = [
     "redis://localhost:6379/0",
@@ -141,12 +141,12 @@ def test_celery_goes_to_no_broker_of_another_program(name: str, monkeypatch: pyt
     app = make_app(load_settings())
     for connection in (app.connection_for_read(), app.connection_for_write()):
         assert connection.hostname == "ours.example"
-        assert connection.transport_cls == "worker.gate:GateTransport"
+        assert connection.transport_cls == "worker.queue.message_filter:GateTransport"
 
 
 def test_a_worker_with_a_broker_of_its_own_ends(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "worker.safe_celery", "-b", "redis://127.0.0.1:1/0", "worker"],
+        [sys.executable, "-m", "worker.launch.safe_celery", "-b", "redis://127.0.0.1:1/0", "worker"],
         capture_output=True,
         text=True,
         check=False,
@@ -163,9 +163,9 @@ def test_a_worker_with_a_broker_of_its_own_ends(tmp_path: Path) -> None:
     [
         ["-m", "producer.cli", "status"],
         ["-m", "producer.cli", "doctor"],
-        ["-m", "worker.safe_celery", "worker"],
+        ["-m", "worker.launch.safe_celery", "worker"],
         ["-P", "-m", "celery", "-A", "worker", "worker"],
-        ["-m", "worker.safe_celery", "flower", "--address=127.0.0.1"],
+        ["-m", "worker.launch.safe_celery", "flower", "--address=127.0.0.1"],
     ],
     ids=["producer", "doctor", "worker", "celery", "flower"],
 )

@@ -15,7 +15,7 @@ from producer.commands import run
 from producer.commands.repeat import watch_again
 from sample import small_page, write_image_folder
 from tests.unit.test_words import a_plan as plan
-from worker.settings import ENV_PREFIX, Settings
+from worker.config.settings import ENV_PREFIX, Settings
 
 MODELS = {
     "LEAFMARK_LLM_BASE_URL": "http://127.0.0.1:1/v1",

@@ -26,13 +26,13 @@ from producer.verify import verify
 from tests.killed import KilledError, kill_at
 from tests.shop import SCAN, STAGE, Shop, make_shop, take_commands
 from tests.stages import CopyStage, stamp
-from worker.messages import PageMessage
-from worker.process import Outcome, process_page
-from worker.queue import PageQueue
-from worker.registry import STAGES
-from worker.scan import ScanFolder
-from worker.sources.open import open_source
-from worker.workshop import Workshop
+from worker.deployment import Workshop
+from worker.pages.scan import ScanFolder
+from worker.pages.sources.open import open_source
+from worker.pipeline.process_page import Outcome, process_page
+from worker.pipeline.registry import STAGES
+from worker.queue.messages import PageMessage
+from worker.queue.page_queue import PageQueue
 
 COPY = CopyStage.name
 TORN = FailedPage(page=2, kind="damaged_page", message="image file is truncated")

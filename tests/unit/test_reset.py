@@ -16,7 +16,7 @@ from producer.reset import look, reset
 from producer.verify import verify
 from tests.killed import kill_at
 from tests.shop import SCAN, STAGE, Shop, make_shop, take_commands
-from worker.queue import PageQueue
+from worker.queue.page_queue import PageQueue
 
 TORN = FailedPage(page=3, kind="torn", message="torn", attempts=3)
 

@@ -21,13 +21,13 @@ from tests.security.forging import message, raw
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import CopyStage, Stamp, stamp
 from worker import tasks
-from worker.gate import RefusedError, admit
-from worker.healing import Healer
-from worker.logs import configure_logs
-from worker.messages import PageMessage
-from worker.process import process_page
-from worker.registry import STAGES
-from worker.steward import Steward
+from worker.pipeline.process_page import process_page
+from worker.pipeline.registry import STAGES
+from worker.queue.message_filter import RefusedError, admit
+from worker.queue.messages import PageMessage
+from worker.reconciler.reconciler import Steward
+from worker.reconciler.recovery import Healer
+from worker.telemetry.logs import configure_logs
 
 RUN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -71,7 +71,7 @@ def configured(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = (root_logger.handlers[:], root_logger.level)
     root_logger.handlers.clear()
     configure_logs("INFO", shop.root)
-    for name in ("process", "steward", "tasks"):
+    for name in ("pipeline.process_page", "reconciler.reconciler", "tasks"):
         monkeypatch.setattr(f"worker.{name}.log", structlog.get_logger("a"))
     yield
     structlog.reset_defaults()

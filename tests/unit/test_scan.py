@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from checkpointing.errors import InputError, StorageError, UnknownNameError
-from worker import scan as scan_module
-from worker.scan import (
+from worker.pages import scan as scan_module
+from worker.pages.scan import (
     ScanFolder,
     ScanMetadata,
     ScanSource,

@@ -20,8 +20,8 @@ from sample import small_page, write_pdf
 from tests.scanshelf import METADATA, checkpoint, corrected_page, read_page, write_json, write_page
 from tests.shop import Files, files_under
 from worker.app import make_app
-from worker.settings import Settings
-from worker.workshop import Workshop
+from worker.config.settings import Settings
+from worker.deployment import Workshop
 
 BOOK = "accidental-president"
 PAGES = 4

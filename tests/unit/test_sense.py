@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.llm.errors import AnswerRefusedError
-from worker.stages import sense
-from worker.stages.sense import (
+from worker.stages import answer_checks as sense
+from worker.stages.answer_checks import (
     LEAST_REPEATS,
     LOOP_SLACK,
     insist_on_length,

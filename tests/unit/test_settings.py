@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from checkpointing.errors import SettingsError
-from worker.settings import ENV_PREFIX, Settings, load_settings
+from worker.config.settings import ENV_PREFIX, Settings, load_settings
 
 
 @pytest.fixture(autouse=True)

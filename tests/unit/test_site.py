@@ -15,7 +15,7 @@ from checkpointing.errors import LeafmarkError
 from docs_tools.diagrams import without_mermaid
 from producer.cli import app
 from tests.waiting import HANG_SECONDS
-from worker.settings import Settings
+from worker.config.settings import Settings
 
 PROJECT = Path(__file__).parents[2]
 ASSETS = {"link": "href", "script": "src", "img": "src", "source": "src", "iframe": "src", "object": "data"}

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps, TiffImagePlugin
 
 from checkpointing.errors import PageError, StorageError, UnknownNameError
-from worker.sources.base import PageImage
-from worker.sources.images import ImageFacts, ImageSource, inspect_image
+from worker.pages.sources.base import PageImage
+from worker.pages.sources.images import ImageFacts, ImageSource, inspect_image
 
 BLACK, WHITE, RED = (0, 0, 0), (255, 255, 255), (255, 0, 0)
 
@@ -189,7 +189,7 @@ def write_black_png(path: Path, side: int) -> None:
 TRY_HUGE_PAGE = """
 import pathlib, resource, sys
 from checkpointing.errors import PageError
-from worker.sources.images import ImageSource
+from worker.pages.sources.images import ImageSource
 source = ImageSource([(pathlib.Path(sys.argv[1]), 1)])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
@@ -275,7 +275,7 @@ def test_a_file_that_the_storage_stops_delivering_is_not_called_damaged(
             raise OSError(errno.EIO, "Input/output error")
 
     for module in ("images", "checks"):
-        monkeypatch.setattr(f"worker.sources.{module}.open_regular_file", lambda *_: Failing())
+        monkeypatch.setattr(f"worker.pages.sources.{module}.open_regular_file", lambda *_: Failing())
     with pytest.raises(StorageError, match="input/output error"):
         page_of(path)
 

@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw
 
 from checkpointing.errors import InputError, PageError, StorageError, UnknownNameError
 from tests.pdf_files import pdf_of, stream
-from worker.sources.pdf import PdfSource, fitting_scale
-from worker.sources.pdfium import inspect_pdf
+from worker.pages.sources.pdf import PdfSource, fitting_scale
+from worker.pages.sources.pdfium import inspect_pdf
 
 BLANK = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 100 200]>>"
 
@@ -144,7 +144,7 @@ def test_a_page_that_fails_while_the_storage_is_away_is_not_called_damaged(
     def gone(*_: object, **__: object) -> None:
         raise OSError(errno.ESTALE, "Stale file handle")
 
-    monkeypatch.setattr("worker.sources.checks.open_regular_file", gone)
+    monkeypatch.setattr("worker.pages.sources.checks.open_regular_file", gone)
     with pytest.raises(StorageError, match="stale"):
         book.page(2)
 

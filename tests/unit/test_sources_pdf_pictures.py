@@ -21,9 +21,9 @@ from tests.pdf_files import (
     picture_pdf,
     stream,
 )
-from worker.sources.base import PageImage
-from worker.sources.pdf import PdfSource
-from worker.sources.streams import jbig2_is_whole, jpeg_is_whole
+from worker.pages.sources.base import PageImage
+from worker.pages.sources.pdf import PdfSource
+from worker.pages.sources.streams import jbig2_is_whole, jpeg_is_whole
 
 FORMS = forms()
 GREY_JPEG = b"/ColorSpace/DeviceGray/BitsPerComponent 8/Filter/DCTDecode"

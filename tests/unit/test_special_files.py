@@ -20,12 +20,12 @@ from producer.status import all_scans, scan_status
 from producer.verify import verify
 from producer.watch.rest import count_rest
 from tests.shop import SCAN, STAGE, Shop, make_shop
-from worker.introduction import introduction
-from worker.logs import ScanLogFiles
-from worker.open_stages import OWN_FOLDER
-from worker.sources.images import ImageSource, inspect_image
-from worker.sources.pdfium import inspect_pdf
-from worker.steward import Steward
+from worker.pages.sources.images import ImageSource, inspect_image
+from worker.pages.sources.pdfium import inspect_pdf
+from worker.reconciler.reconciler import Steward
+from worker.storage.open_stages import OWN_FOLDER
+from worker.telemetry.logs import ScanLogFiles
+from worker.worker_info import introduction
 
 pytestmark = pytest.mark.timeout(300)
 OTHER = "other-book"

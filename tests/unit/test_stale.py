@@ -25,12 +25,12 @@ from producer.stale import find_stale
 from producer.verify import verify
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import Stamp, StampStage, stamp
-from worker.provenance import source_sha256
-from worker.registry import STAGES
-from worker.scan import SourceFile
-from worker.settings import Settings
+from worker.config.settings import Settings
+from worker.deployment import Workshop
+from worker.pages.scan import SourceFile
+from worker.pipeline.provenance import source_sha256
+from worker.pipeline.registry import STAGES
 from worker.stages.base import PageOutput, StageInputs
-from worker.workshop import Workshop
 
 LATER = "correction"
 ALL = Request(SCAN, LATER)

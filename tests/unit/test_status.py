@@ -17,7 +17,7 @@ from checkpointing.surprises import Surprise, note_surprise
 from producer.status import all_scans, recent_rate, scan_status
 from producer.words import say_failures
 from tests.shop import SCAN, STAGE, Shop, make_shop
-from worker.workshop import Workshop
+from worker.deployment import Workshop
 
 TORN = FailedPage(page=2, kind="torn", message="torn in two", attempts=1)
 

@@ -14,10 +14,10 @@ from checkpointing.models import FailedPage
 from tests.killed import KilledError
 from tests.shop import SCAN, STAGE, Shop, make_shop, steward_at_work
 from tests.waiting import wait_until
-from worker.healing import Healed
-from worker.open_stages import OWN_FOLDER
-from worker.steward import Steward
-from worker.workshop import Workshop
+from worker.deployment import Workshop
+from worker.reconciler.reconciler import Steward
+from worker.reconciler.recovery import Healed
+from worker.storage.open_stages import OWN_FOLDER
 
 FORGED_INBOXES: list[str | bytes] = [
     "",
@@ -220,7 +220,7 @@ def test_a_scan_that_somebody_deleted_is_dropped_after_a_while_and_does_not_come
     steward.heal()
     steward.commit_inboxes()
     assert shop.open_stages.all() == [(SCAN, STAGE)]  # It may be a trick of a network file system's cache.
-    monkeypatch.setattr("worker.steward.FORGET_SECONDS", 0)
+    monkeypatch.setattr("worker.reconciler.reconciler.FORGET_SECONDS", 0)
     steward.heal()
     steward.commit_inboxes()
     assert shop.open_stages.all() == []
@@ -232,7 +232,7 @@ def test_a_scan_that_was_missing_for_a_moment_twice_is_not_dropped(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [1000.0]
-    monkeypatch.setattr("worker.steward.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("worker.reconciler.reconciler.time.monotonic", lambda: clock[0])
     shop.ask_for((1, 5))
     metadata = shop.root / SCAN / "metadata.json"
     away = metadata.with_suffix(".away")
@@ -267,9 +267,9 @@ class _Busy:
         self.beats: list[float] = []
         self.looks: list[str] = []
         self._look_seconds = look_seconds
-        monkeypatch.setattr("worker.steward.time.monotonic", lambda: self.clock)
+        monkeypatch.setattr("worker.reconciler.reconciler.time.monotonic", lambda: self.clock)
         monkeypatch.setattr(shop.workshop.dispatch(STAGE), "beat", lambda *_: self.beats.append(self.clock))
-        monkeypatch.setattr("worker.steward.Healer.heal", self._look)
+        monkeypatch.setattr("worker.reconciler.reconciler.Healer.heal", self._look)
         self.steward = Steward(shop.workshop, {STAGE: 2})
 
     def run(self, seconds: float) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.suggestions import closest
+from worker.text.suggestions import closest
 
 SCANS = ["moby-dick", "walden", "volume-2", "volume-12", "the-rabbit-hole"]
 

@@ -9,10 +9,10 @@ from celery.events import EventDispatcher
 from celery.utils.saferepr import saferepr
 from celery.worker.strategy import default
 
-from worker.gate import admit
-from worker.process import Outcome
-from worker.task_events import PageRequest, shown
+from worker.pipeline.process_page import Outcome
+from worker.queue.message_filter import admit
 from worker.tasks import process
+from worker.telemetry.task_events import PageRequest, shown
 
 QUEUED = json.dumps(
     {

@@ -23,13 +23,13 @@ from producer.request import Request
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import raising
 from tests.waiting import HANG_SECONDS
-from worker import tracing
-from worker.llm.call_spans import record_call
-from worker.messages import PageMessage
-from worker.opentelemetry_spans import OpenTelemetrySpans, instrument_celery
-from worker.process import Outcome, process_page
-from worker.settings import Settings
-from worker.steward import Steward
+from worker.billing.call_spans import record_call
+from worker.config.settings import Settings
+from worker.pipeline.process_page import Outcome, process_page
+from worker.queue.messages import PageMessage
+from worker.reconciler.reconciler import Steward
+from worker.telemetry import tracing
+from worker.telemetry.opentelemetry_spans import OpenTelemetrySpans, instrument_celery
 
 ON = Settings(tracing=True)
 
@@ -238,7 +238,7 @@ def test_what_is_missing_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) ->
     def missing(name: str) -> None:
         raise ModuleNotFoundError(name)
 
-    monkeypatch.setattr("worker.tracing.find_spec", missing)
+    monkeypatch.setattr("worker.telemetry.tracing.find_spec", missing)
     tracing.check(Settings(tracing=False))
     for refused in (tracing.check, lambda settings: tracing.start(settings, "worker")):
         with pytest.raises(SettingsError, match=r"pip install 'leafmark\[otel\]'"):
@@ -247,9 +247,9 @@ def test_what_is_missing_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) ->
 
 _LOAD_ALL = """
 import sys
-import producer.cli, worker.celery, worker.tasks, worker.steward_process
-from worker import tracing
-from worker.settings import Settings
+import producer.cli, worker.celery, worker.tasks, worker.reconciler.process
+from worker.telemetry import tracing
+from worker.config.settings import Settings
 tracing.start(Settings(tracing=False), "worker")
 with tracing.span("page"):
     tracing.record("commit", 1.0)
@@ -305,7 +305,7 @@ class _Hanging:
 
 
 def test_a_collector_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.opentelemetry_spans._STOP_SECONDS", 0.1)
+    monkeypatch.setattr("worker.telemetry.opentelemetry_spans._STOP_SECONDS", 0.1)
     hanging: Any = _Hanging()
     tracing.use(OpenTelemetrySpans("worker", hanging))
     tracing.stop()

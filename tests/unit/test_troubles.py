@@ -24,12 +24,12 @@ from producer.watch.stage_watch import StageWatch
 from producer.words import say_failures
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.watch_facts import stage_facts
-from worker import troubles
-from worker.llm.breaker import Silence
-from worker.open_stages import OWN_FOLDER
-from worker.settings import Settings
-from worker.steward import Steward
-from worker.troubles import Trouble, Troubles
+from worker.config.settings import Settings
+from worker.llm.circuit_breaker import Silence
+from worker.pipeline import outage_notes as troubles
+from worker.pipeline.outage_notes import Trouble, Troubles
+from worker.reconciler.reconciler import Steward
+from worker.storage.open_stages import OWN_FOLDER
 
 SAID = "127.0.0.1 says 500: [no] such luck"
 

@@ -17,10 +17,10 @@ from tests.llm_deployment import MODEL
 from tests.shop import SCAN, STAGE, Shop, make_shop, steward_at_work
 from tests.stages import Stamp, StampStage, stamp
 from tests.waiting import wait_until
-from worker.library import Library
 from worker.llm.prompt import Prompt
-from worker.process import Outcome
-from worker.steward import Steward
+from worker.pipeline.process_page import Outcome
+from worker.reconciler.reconciler import Steward
+from worker.storage.root_marker import Library
 
 PAGES = 5
 Away = Callable[[], Callable[[], None]]

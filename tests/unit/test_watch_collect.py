@@ -22,7 +22,7 @@ from producer.watch.rest import count_rest
 from tests.shop import SCAN, STAGE, Shop, make_shop, write_scan
 from tests.waiting import HANG_SECONDS, wait_until
 from tests.watch_facts import states
-from worker.workshop import Workshop
+from worker.deployment import Workshop
 
 TORN = FailedPage(page=2, kind="torn", message="torn in two")
 

@@ -24,7 +24,7 @@ from producer.watch.screen import Screen, has_screen
 from producer.watch.words import plain_line
 from tests.shop import SCAN, STAGE, Shop, make_shop, take_commands
 from tests.watch_facts import stage_facts
-from worker.workshop import Workshop
+from worker.deployment import Workshop
 
 
 class Tty(io.StringIO):

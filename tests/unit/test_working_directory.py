@@ -11,12 +11,12 @@ import leafmark_celery
 from producer.doctor.check import Level
 from producer.doctor.own_settings import examine_settings
 from tests.waiting import HANG_SECONDS
-from worker import python_children
-from worker.origins import find_origins
+from worker.config.setting_sources import find_origins
+from worker.config.settings import ENV_PREFIX, Settings
+from worker.launch import child_processes as python_children
+from worker.launch.child_processes import child_environment, python_command, safe_path_variables
+from worker.launch.shadowing import shadowing_files
 from worker.preflight import check_engines
-from worker.python_children import child_environment, python_command, safe_path_variables
-from worker.settings import ENV_PREFIX, Settings
-from worker.shadowing import shadowing_files
 
 PROJECT = Path(__file__).parents[2]
 BESIDE_PYTHON = Path(sys.executable).parent
@@ -83,7 +83,7 @@ def test_a_command_runs_no_module_of_the_working_directory(trap: Path, command: 
 
 
 def test_celery_as_leafmark_starts_it_runs_no_module_of_the_working_directory_and_is_silent(trap: Path) -> None:
-    done = run(python_command("worker.safe_celery", "report"))
+    done = run(python_command("worker.launch.safe_celery", "report"))
     assert done.returncode == 0
     assert done.stderr == ""
     insist_that_nothing_ran(trap)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from checkpointing.models import Doubt, Doubts, Sha256
-from worker.sources.base import PageImage
+from worker.pages.sources.base import PageImage
 
 
 class MadeFrom(BaseModel):
@@ -148,7 +148,7 @@ class ReadsNeighbours(Protocol):
 
 @runtime_checkable
 class AsksModel(Protocol):
-    """A stage whose inputs are those of `worker.stages.asking`: it asks a language model, and that costs money.
+    """A stage that asks a language model, which costs money. Its inputs are those of `worker.stages.model_stage`.
 
     Only where the attribute is true: `asks_model` below tells.
     """

@@ -10,14 +10,14 @@ from typing import Any, ClassVar
 from pydantic import ConfigDict
 
 from checkpointing.errors import PageOutputError
-from worker.layout import RegionType
 from worker.llm.prompt import Prompt
 from worker.llm.reply import Reply
-from worker.stages import scanshelf_corrected
-from worker.stages.asking import ModelInputs, model_inputs, most_tokens, picture_of, recipe_of
+from worker.ocr.layout.regions import RegionType
+from worker.scanshelf import corrected_pages as scanshelf_corrected
 from worker.stages.base import PageOutput, StageInputs
+from worker.stages.model_stage import ModelInputs, model_inputs, most_tokens, picture_of, recipe_of
 from worker.stages.ocr import OcrPage, OcrRegion, OcrStage
-from worker.stages.regions import (
+from worker.stages.revised_pages import (
     INSTRUCTIONS,
     REVISED_TYPES,
     RevisedPage,

@@ -10,10 +10,10 @@ from pydantic import ConfigDict
 
 from worker.llm.prompt import Prompt
 from worker.llm.reply import Reply
-from worker.stages.asking import model_inputs, most_tokens, picture_of, recipe_of
 from worker.stages.base import PageOutput, StageInputs
 from worker.stages.correction import CorrectedPage, CorrectionStage
-from worker.stages.regions import (
+from worker.stages.model_stage import model_inputs, most_tokens, picture_of, recipe_of
+from worker.stages.revised_pages import (
     INSTRUCTIONS,
     RevisedPage,
     RevisedRegion,

@@ -21,12 +21,12 @@ from pydantic import (
 
 from checkpointing.errors import PageError
 from checkpointing.models import Doubt
-from worker.engines.base import OcrEngine
-from worker.layout import Region as FoundRegion
-from worker.layout import RegionType, arrange
-from worker.plausibility import doubts_about
-from worker.sources.base import PageImage
-from worker.stages import scanshelf
+from worker.ocr.engines.base import OcrEngine
+from worker.ocr.layout.regions import Region as FoundRegion
+from worker.ocr.layout.regions import RegionType, arrange
+from worker.ocr.plausibility import doubts_about
+from worker.pages.sources.base import PageImage
+from worker.scanshelf import pages as scanshelf
 from worker.stages.base import PageOutput, StageInputs
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class OcrStage:
         Raises:
             PageError: the page cannot be rendered, or not so that it can be read.
         """
-        from worker.pictures import find_pictures  # noqa: PLC0415  # brings numpy; producers and others need neither
+        from worker.ocr.layout.pictures import find_pictures  # noqa: PLC0415  # brings numpy; producers and others need neither
 
         scan = inputs.image(page)
         started = time.perf_counter()

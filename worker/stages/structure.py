@@ -8,16 +8,16 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from worker.layout import RegionType
 from worker.llm.errors import AnswerRefusedError
 from worker.llm.prompt import Prompt
 from worker.llm.reply import LlmRecord, Reply
-from worker.stages.asking import model_inputs, most_tokens, recipe_of
+from worker.ocr.layout.regions import RegionType
+from worker.stages.answer_checks import insist_on_all_regions, insist_on_sensible_notes
 from worker.stages.base import PageOutput, StageInputs
 from worker.stages.chapters import BookStructure, assemble
 from worker.stages.fix import FixedPage, FixStage
-from worker.stages.regions import question
-from worker.stages.sense import insist_on_all_regions, insist_on_sensible_notes
+from worker.stages.model_stage import model_inputs, most_tokens, recipe_of
+from worker.stages.revised_pages import question
 from worker.stages.structured_page import Block, BlockType, Heading, StructuredPage, StructuredRegion, is_found
 
 LONGEST_PAGE_NUMBER = 20

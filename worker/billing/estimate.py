@@ -1,0 +1,92 @@
+"""What a call may take and cost before it is made: the most it can be, and what it will likely be.
+
+**The most.** A token of text stands for at least one byte of it: models cut text into byte-level BPE tokens, or
+into pieces that fall back to single bytes. Some normalise it first, and may lengthen it so. What servers add to
+the messages (roles, a template, instructions of their own) is covered by an allowance. The schema counts twice,
+because a server spells it in its own way.
+
+**Pictures** take what the greediest of known models would: one token for each patch of 16 x 16 pixels with one more
+for each row of them (Pixtral), and no less than gpt-4o-mini takes for the largest picture, 2833 tokens and 5667 for
+each of at most eight tiles. A model that sees less is estimated too high, never too low.
+"""
+
+import math
+import unicodedata
+from decimal import ROUND_UP, Decimal
+from typing import Literal
+
+from checkpointing.money import MICRO_DOLLAR
+from worker.billing.prices import PriceBook
+from worker.llm.prompt import Answer, Picture, Prompt
+from worker.llm.reply import Usage
+from worker.llm.schemas import schema_text
+
+_BYTES_A_TOKEN = 4
+_FORMS: tuple[Literal["NFC", "NFKC"], ...] = ("NFC", "NFKC")
+# Tokens that a server adds to a question of two messages; the longest templates known take about 200.
+_AROUND = 512
+# A patch of the finest grid that a model lays over a picture, in pixels.
+_PATCH = 16
+_LEAST_OF_PICTURE = 2833 + 8 * 5667
+# A picture takes about so many pixels a token with common models.
+_LIKELY_PIXELS_A_TOKEN = 750
+
+
+def most_tokens_in(prompt: Prompt[Answer]) -> int:
+    """The most tokens that a question can be, its picture, its schema and what servers add included."""
+    text = _most_tokens(prompt.system) + _most_tokens(prompt.user) + 2 * _most_tokens(schema_text(prompt.answer))
+    return text + _most_tokens_of_picture(prompt.picture) + _AROUND
+
+
+def most_cost(prompt: Prompt[Answer], model: str, prices: PriceBook) -> Decimal:
+    """The most that a call can cost, in USD, rounded up to the micro-dollar; 0 for a model without a price."""
+    usage = Usage(tokens_in=most_tokens_in(prompt), tokens_out=prompt.most_tokens)
+    return prices.price(model, usage).quantize(MICRO_DOLLAR, rounding=ROUND_UP)
+
+
+def basis_of(prompt: Prompt[Answer], most_micro: int) -> int:
+    """What the reservation for a call is a multiple of, once its model turned out dearer than its known price.
+
+    Args:
+        prompt: the question.
+        most_micro: the most that the call can cost by the known price, in micro-dollars.
+
+    Returns:
+        `most_micro`; for a model without a price, or with one of 0, the tokens that the call can take.
+    """
+    return most_micro or most_tokens_in(prompt) + prompt.most_tokens
+
+
+def likely_tokens(text: str) -> int:
+    """About how many tokens a text is: a quarter of its bytes."""
+    return math.ceil(len(_encoded(text)) / _BYTES_A_TOKEN)
+
+
+def likely_tokens_of(prompt: Prompt[Answer]) -> int:
+    """About how many tokens a question is, and its answer, taken to be as long as the user's part of it."""
+    picture = prompt.picture
+    seen = 0 if picture is None else math.ceil(picture.width * picture.height / _LIKELY_PIXELS_A_TOKEN)
+    answered = min(prompt.most_tokens, likely_tokens(prompt.user))
+    return (
+        likely_tokens(prompt.system)
+        + likely_tokens(prompt.user)
+        + likely_tokens(schema_text(prompt.answer))
+        + seen
+        + answered
+    )
+
+
+def _most_tokens(text: str) -> int:
+    return max(len(_encoded(text)), *(len(_encoded(unicodedata.normalize(form, text))) for form in _FORMS))
+
+
+def _most_tokens_of_picture(picture: Picture | None) -> int:
+    if picture is None:
+        return 0
+    columns, rows = math.ceil(picture.width / _PATCH), math.ceil(picture.height / _PATCH)
+    return max((columns + 1) * rows, _LEAST_OF_PICTURE)
+
+
+def _encoded(text: str) -> bytes:
+    # A lone half of a surrogate pair is no Unicode, and no reason to fail here.
+    return text.encode(errors="surrogatepass")

@@ -1,0 +1,69 @@
+"""Filling the meter of a scan from its ledgers: after a flush of Redis, and whenever it is to be counted anew.
+
+Calls that were planned and not sent are taken back first. Those of dead workers would block the budget for good; a
+worker that lives plans its call anew.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+
+from checkpointing.errors import StorageError
+from checkpointing.ledger import LEDGER_FOLDER, Ledger, ledger_stages
+from checkpointing.storage_errors import StorageCheck, no_check
+from checkpointing.surprises import Surprise, read_surprises
+from worker.billing.learned_costs import LearnedCosts
+from worker.billing.meter import Count, Meter
+
+
+def refill(scan_dir: Path, meter: Meter, learned: LearnedCosts, check: StorageCheck = no_check) -> bool:
+    """Count the ledgers of all stages of a scan, and tell the meter, unless it is filled.
+
+    Args:
+        scan_dir: `<root>/<scan_id>`.
+        meter: of the scan.
+        learned: takes, before the meter is filled, what the scans of this storage root have learned of prices.
+        check: called when the ledgers were read; raises where the storage is not the right one.
+
+    Returns:
+        Whether it was this that filled it.
+
+    Raises:
+        OSError, StorageError: the storage failed, or is not there: nobody knows what was spent, so nothing may be.
+        RedisError: the broker failed.
+    """
+    return meter.refill(partial(_count, scan_dir, learned, check))
+
+
+def take_back_planned(ledger: Ledger, meter: Meter, pages: Iterable[int]) -> None:
+    """Take back the calls for some pages that were planned and not sent, and what was reserved for them.
+
+    Raises:
+        OSError: the storage failed.
+        RedisError: the broker failed; the reservations stand until the next recount.
+    """
+    for page in pages:
+        for attempt in ledger.take_back_planned(page):
+            meter.cancel(attempt)
+
+
+def _count(scan_dir: Path, learned: LearnedCosts, check: StorageCheck) -> Count:
+    learned.take(_all_surprises(scan_dir.parent))
+    sums = [Ledger(scan_dir, stage).sums(take_back_planned=True) for stage in ledger_stages(scan_dir)]
+    # A folder that is not there looks like one without ledgers, and everything paid would be forgotten.
+    check()
+    if not scan_dir.is_dir():
+        raise StorageError(f"{scan_dir} is not there, so nothing is spent; check that the storage is mounted")
+    reservations = {attempt: math.ceil(amount) for each in sums for attempt, amount in each.open.items()}
+    return Count(sum((each.total for each in sums), Decimal(0)), reservations)
+
+
+def _all_surprises(root: Path) -> Iterator[Surprise]:
+    """What the scans of a storage root have noted; those that cannot be read are left out."""
+    for folder in root.glob(f"*/{LEDGER_FOLDER}/"):
+        with suppress(OSError):
+            for stage in ledger_stages(folder.parent):
+                yield from read_surprises(folder.parent, stage)

@@ -1,0 +1,30 @@
+"""A setting's value as text, fit to be shown: what the environment would say, without secrets."""
+
+from worker.billing.prices import Price
+from worker.config.setting_sources import masked
+from worker.config.settings import Settings
+
+
+def shown_value(settings: Settings, name: str) -> str:
+    """A setting's value as the environment would say it, with secrets masked; empty for none."""
+    value = getattr(settings, name)
+    match value:
+        case _ if name == "storage_root":
+            return str(settings.root)
+        case _ if name == "llm_api_key":
+            return masked(name, value.get_secret_value())
+        case dict():
+            return ",".join(f"{key}={_price(each)}" for key, each in value.items())
+        case float():
+            return f"{value:g}"
+        case None:
+            return ""
+        case _:
+            return masked(name, value)
+
+
+def _price(each: object) -> str:
+    if not isinstance(each, Price):
+        return str(each)
+    amounts = (each.usd_per_million_in, each.usd_per_million_out, each.usd_per_million_cached)
+    return "/".join(str(amount) for amount in amounts if amount is not None)

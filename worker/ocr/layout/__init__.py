@@ -1,0 +1,1 @@
+"""From lines of text with their places to regions in reading order."""

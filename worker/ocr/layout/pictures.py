@@ -1,0 +1,88 @@
+"""Finding the pictures on a page: large inked areas in which no text was read.
+
+The page is looked at through a coarse grid, so that specks, paper tone and single unread lines of text vanish
+and the work is some hundredths of the engine's.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+from worker.ocr.boxes import Box, Picture
+
+Mask = NDArray[np.uint8]
+
+_SAMPLES_ALONG_SIDE = 600
+"""The page is averaged down to about so many pixels along its longer side: thin pen strokes still show."""
+_SAMPLES_PER_CELL = 6
+_INK = 0.70
+"""Darker than this share of the paper's brightness is ink; stains and show-through are lighter."""
+_INKED_SHARE = 0.08
+"""A cell with this share of its samples inked is part of something printed."""
+_SMALLEST_AREA = 0.03
+"""Share of the page that a picture's box covers at the least."""
+_SMALLEST_SIDE = 0.06
+"""Share of the page's shorter side; keeps out rules and the dark edges of a scan."""
+_SMALLEST_FILL = 0.3
+"""Share of its box that is inked; keeps out frames around the page."""
+
+
+def find_pictures(page: Image, text: Iterable[Box]) -> list[Picture]:
+    """Find the pictures on a page.
+
+    Args:
+        page: RGB or 8-bit grey.
+        text: boxes of the lines of text that were read, in pixels of the page.
+    """
+    samples = _samples(page)
+    cells = _inked_cells(samples)
+    scale_x = page.width / samples.shape[1] * _SAMPLES_PER_CELL
+    scale_y = page.height / samples.shape[0] * _SAMPLES_PER_CELL
+    for box in text:
+        rows = slice(int(box.y / scale_y), int(box.bottom / scale_y) + 1)
+        columns = slice(int(box.x / scale_x), int(box.right / scale_x) + 1)
+        cells[rows, columns] = 0
+    pictures = []
+    for left, top, width, height, area in _components(cells):
+        corners = left * scale_x, top * scale_y, (left + width) * scale_x, (top + height) * scale_y
+        picture = Picture(Box.from_corners(*corners).clamped(page.width, page.height), fill=area / (width * height))
+        if _is_large(picture, page):
+            pictures.append(picture)
+    return pictures
+
+
+def _samples(page: Image) -> Mask:
+    factor = max(1, round(max(page.size) / _SAMPLES_ALONG_SIDE))
+    return np.asarray(page.reduce(factor).convert("L"))
+
+
+def _inked_cells(samples: Mask) -> Mask:
+    """1 for each grid cell that carries ink, 0 for paper; the last, partial row and column are filled up."""
+    paper = float(np.percentile(samples, 90))
+    ink = samples < paper * _INK
+    spare = [(0, -length % _SAMPLES_PER_CELL) for length in ink.shape]
+    ink = np.pad(ink, spare)
+    rows, columns = (length // _SAMPLES_PER_CELL for length in ink.shape)
+    share = ink.reshape(rows, _SAMPLES_PER_CELL, columns, _SAMPLES_PER_CELL).mean(axis=(1, 3))
+    cells: Mask = (share > _INKED_SHARE).astype(np.uint8)
+    return cells
+
+
+def _components(cells: Mask) -> list[tuple[int, int, int, int, int]]:
+    """Left, top, width, height and inked area of each connected shape, in cells; gaps of one cell are bridged."""
+    import cv2  # noqa: PLC0415  # comes with rapidocr, and takes its time; only a worker that does OCR pays it
+
+    bridged = cv2.morphologyEx(cells, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    _, _, statistics, _ = cv2.connectedComponentsWithStats(bridged, connectivity=8)
+    return [(int(a), int(b), int(c), int(d), int(e)) for a, b, c, d, e in statistics[1:]]  # 0 is the paper
+
+
+def _is_large(picture: Picture, page: Image) -> bool:
+    box = picture.bbox
+    return (
+        box.width * box.height >= _SMALLEST_AREA * page.width * page.height
+        and min(box.width, box.height) >= _SMALLEST_SIDE * min(page.size)
+        and picture.fill >= _SMALLEST_FILL
+    )

@@ -1,0 +1,175 @@
+"""From lines of text with their places to typed regions, in the order in which a page is read.
+
+Lengths are measured in ordinary line heights, so that resolution does not matter. Columns are cut into
+paragraphs at wide gaps and at indents. Words keep the hyphens that the page prints at line ends.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from worker.ocr.boxes import Box, Picture
+from worker.ocr.engines.base import OcrLine
+from worker.ocr.layout.columns import split_columns
+from worker.ocr.layout.rows import Measures, joined, measure, rows_of
+
+_MARGIN = 0.10
+"""Share of the page's height, at the top and at the bottom, in which headers and footers stand."""
+_LONGEST_HEADER = 70
+"""Characters of a running head with its page number."""
+_TALLEST_HEADER = 1.8
+"""In line heights; taller is a title."""
+_SET_APART = 1.4
+"""How far a header or a new paragraph keeps off the text, in ordinary distances from line to line."""
+_INDENT = 0.7
+"""Of a paragraph's first line, in line heights; less is skew or a curled page."""
+_DEEPEST_INDENT = 3.0
+"""In line heights; deeper is verse, whose lines all end short."""
+_ENDS_SHORT = 2.0
+"""Of the column's right edge, in line heights: the last line of a paragraph."""
+_CAPTION_DISTANCE = 2.5
+"""At most, between a caption and its picture, in line heights."""
+_LONGEST_CAPTION = 200
+"""Characters."""
+_OFF_CENTRE = 0.2
+"""Of a caption under its picture, at most, as a share of the picture's width."""
+
+
+class RegionType(StrEnum):
+    """What a region is on its page."""
+
+    HEADER = "header"
+    BODY = "body"
+    FOOTER = "footer"
+    CAPTION = "caption"
+    IMAGE = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A part of a page that is read as one.
+
+    Attributes:
+        type: what it is.
+        bbox: upright box around it, in pixels of the page image.
+        text: its lines, joined by a line feed; empty for a picture.
+        confidence: from 0 to 1; the mean of the engine's over all characters, and for a picture the share of
+            its box that is inked.
+    """
+
+    type: RegionType
+    bbox: Box
+    text: str
+    confidence: float
+
+
+def arrange(lines: Sequence[OcrLine], pictures: Sequence[Picture], size: tuple[int, int]) -> list[Region]:
+    """Group lines and pictures into regions, in reading order.
+
+    Args:
+        lines: as an engine found them, in any order; what lies off the page is cut away.
+        pictures: from `find_pictures`.
+        size: width and height of the page, in pixels.
+    """
+    width, height = size
+    clamped = [replace(line, bbox=line.bbox.clamped(width, height)) for line in lines]
+    lines = [line for line in clamped if line.bbox.width > 0 and line.bbox.height > 0]
+    measures = measure([line.bbox for line in lines])
+    header, text, footer = _without_margins(lines, height, measures)
+    items: list[OcrLine | Picture] = [*text, *pictures]
+    columns = split_columns(items, measures.line_height)
+    body = [region for column in columns for region in _regions_of(column, measures)]
+    for picture in pictures:
+        body = _with_caption(body, picture.bbox, measures)
+    return [
+        *(_text_region(RegionType.HEADER, [row]) for row in header),
+        *body,
+        *(_text_region(RegionType.FOOTER, [row]) for row in footer),
+    ]
+
+
+def _without_margins(
+    lines: Sequence[OcrLine], page_height: int, measures: Measures
+) -> tuple[list[OcrLine], list[OcrLine], list[OcrLine]]:
+    """Header, text and footer; header and footer are one joined row or none."""
+    rows = rows_of(lines)
+    header, footer = [], []
+    if rows and joined(rows[0]).bbox.centre_y < _MARGIN * page_height and _stands_apart(rows, 0, measures):
+        header = [joined(rows.pop(0))]
+    if rows and joined(rows[-1]).bbox.centre_y > (1 - _MARGIN) * page_height and _stands_apart(rows, -1, measures):
+        footer = [joined(rows.pop())]
+    return header, [line for row in rows for line in row], footer
+
+
+def _stands_apart(rows: list[list[OcrLine]], index: int, measures: Measures) -> bool:
+    row = joined(rows[index])
+    neighbours = [joined(other).bbox for other in rows if other is not rows[index]]
+    distance = min((abs(box.centre_y - row.bbox.centre_y) for box in neighbours), default=float("inf"))
+    return (
+        len(row.text) <= _LONGEST_HEADER
+        and row.bbox.height <= _TALLEST_HEADER * measures.line_height
+        and distance >= _SET_APART * measures.line_distance
+    )
+
+
+def _regions_of(column: Sequence[OcrLine | Picture], measures: Measures) -> Iterator[Region]:
+    run: list[OcrLine] = []
+    for item in column:
+        if isinstance(item, OcrLine):
+            run.append(item)
+            continue
+        yield from _paragraphs(run, measures)
+        run = []
+        yield Region(RegionType.IMAGE, item.bbox, "", round(item.fill, 4))
+    yield from _paragraphs(run, measures)
+
+
+def _paragraphs(lines: Sequence[OcrLine], measures: Measures) -> Iterator[Region]:
+    rows = [joined(row) for row in rows_of(lines)]
+    if not rows:
+        return
+    indent = _INDENT * measures.line_height
+    full_line = max(row.bbox.right for row in rows) - _ENDS_SHORT * measures.line_height
+    paragraph, indented = [rows[0]], False
+    for row in rows[1:]:
+        before = paragraph[-1].bbox
+        step = row.bbox.x - before.x
+        gap = row.bbox.centre_y - before.centre_y > _SET_APART * measures.line_distance
+        # In dialogue a paragraph may be one line: the next begins as far in, after a line that ends short.
+        another = indented and len(paragraph) == 1 and abs(step) <= indent and before.right < full_line
+        if gap or step > indent or another:
+            yield _text_region(RegionType.BODY, paragraph)
+            paragraph = []
+            indented = another or indent < step <= _DEEPEST_INDENT * measures.line_height
+        paragraph.append(row)
+    yield _text_region(RegionType.BODY, paragraph)
+
+
+def _text_region(kind: RegionType, rows: Sequence[OcrLine]) -> Region:
+    whole = joined(rows)
+    return Region(kind, whole.bbox, "\n".join(row.text for row in rows), round(whole.confidence, 4))
+
+
+def _with_caption(regions: list[Region], picture: Box, measures: Measures) -> list[Region]:
+    """The same regions, the nearest short text below the picture, or else above it, made its caption."""
+    near = [region for region in regions if _may_be_caption(region, picture, measures)]
+    if not near:
+        return regions
+    caption = min(near, key=lambda region: (region.bbox.centre_y < picture.centre_y, _gap(region.bbox, picture)))
+    return [replace(region, type=RegionType.CAPTION) if region is caption else region for region in regions]
+
+
+def _may_be_caption(region: Region, picture: Box, measures: Measures) -> bool:
+    box = region.bbox
+    return (
+        region.type is RegionType.BODY
+        and len(region.text) <= _LONGEST_CAPTION
+        and not picture.y < box.centre_y < picture.bottom
+        and _gap(box, picture) <= _CAPTION_DISTANCE * measures.line_height
+        and abs(box.centre_x - picture.centre_x) <= _OFF_CENTRE * picture.width
+    )
+
+
+def _gap(one: Box, other: Box) -> int:
+    """Clear height between two boxes, in pixels; negative where they overlap."""
+    return max(one.y - other.bottom, other.y - one.bottom)

@@ -1,0 +1,77 @@
+"""Whether the reading of a page is plausible, by what every engine gives: boxes, texts and confidences of lines.
+
+No language model and no dictionary: a page is in doubt only where its reading cannot be right in any language. The
+thresholds lie between what pages that are read well gave and what turned pages and unknown scripts gave; the
+figures are in docs/doubtful-pages.md.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from checkpointing.models import Doubt
+from worker.ocr.engines.base import OcrLine
+
+LOW_CONFIDENCE = "low_confidence"
+UPRIGHT_LINES = "upright_lines"
+UNREAD_INK = "unread_ink"
+
+_LEAST_CONFIDENCE = 0.78
+"""Mean over the characters of a page. Pages that are read well give 0.85 or more, upside-down ones 0.72 or less."""
+_LEAST_CONFIDENCE_OF = {"tesseract": 0.5}
+"""Of engines that measure otherwise. Tesseract gives 0.59 or more where it reads, 0.45 or less where it guesses."""
+_FEWEST_CHARACTERS = 8
+"""With fewer, specks on a plate that were taken for letters would decide."""
+_FEWEST_CHARACTERS_OF_A_LINE = 3
+"""A page number or a lone letter is taller than wide on any page."""
+_SHORTEST_LINE = 4.0
+"""In line heights; what is shorter may be a mark, a numeral or a part of a picture."""
+_FEWEST_CHARACTERS_A_HEIGHT = 0.5
+"""Print has 1.4 or more, Chinese 1, for each stretch that is as long as the line is high."""
+_FEWEST_UNREAD_LINES = 3
+
+
+def doubts_about(lines: Sequence[OcrLine], engine: str) -> tuple[Doubt, ...]:
+    """Return why the reading of a page is implausible; empty where it is not.
+
+    Args:
+        lines: as the engine found them, those in which it read nothing included.
+        engine: its name.
+    """
+    return tuple(_doubts(lines, _LEAST_CONFIDENCE_OF.get(engine, _LEAST_CONFIDENCE)))
+
+
+def _doubts(lines: Sequence[OcrLine], least_confidence: float) -> Iterator[Doubt]:
+    read = [line for line in lines if line.text]
+    characters = _length(read)
+    confidence = sum(line.confidence * len(line.text) for line in read) / characters if characters else 1.0
+    if characters >= _FEWEST_CHARACTERS and confidence < least_confidence:
+        yield Doubt(
+            kind=LOW_CONFIDENCE,
+            message=f"low confidence: {confidence:.2f} on average over {characters} characters",
+        )
+    words = [line for line in read if len(line.text) >= _FEWEST_CHARACTERS_OF_A_LINE]
+    upright = [line for line in words if line.bbox.height > line.bbox.width]
+    if _length(words) >= _FEWEST_CHARACTERS and 2 * _length(upright) > _length(words):
+        yield Doubt(
+            kind=UPRIGHT_LINES,
+            message=f"{len(upright)} of {len(words)} lines are taller than wide: the page may lie on its side",
+        )
+    long = [line for line in lines if _heights(line) >= _SHORTEST_LINE]
+    unread = [line for line in long if _characters_a_height(line) < _FEWEST_CHARACTERS_A_HEIGHT]
+    if len(unread) >= _FEWEST_UNREAD_LINES and 2 * len(unread) > len(long):
+        yield Doubt(
+            kind=UNREAD_INK,
+            message=f"hardly any text in {len(unread)} of {len(long)} lines: the engine may not know the script",
+        )
+
+
+def _length(lines: Sequence[OcrLine]) -> int:
+    return sum(len(line.text) for line in lines)
+
+
+def _heights(line: OcrLine) -> float:
+    """How long a line is, in its own heights, whichever way it runs."""
+    return max(line.bbox.width, line.bbox.height) / max(1, min(line.bbox.width, line.bbox.height))
+
+
+def _characters_a_height(line: OcrLine) -> float:
+    return sum(not character.isspace() for character in line.text) / _heights(line)

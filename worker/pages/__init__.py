@@ -1,0 +1,1 @@
+"""What a page is before it is read: the scan, its book profile, and page images from PDFs and image folders."""

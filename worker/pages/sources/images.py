@@ -1,0 +1,314 @@
+"""Pages that are image files, decoded one at a time in bounded memory.
+
+Only the formats named here are opened, whatever a file is called: Pillow knows many more, some of which run
+other programs. Its own guard against huge images warns or raises by a limit of the whole process; it is
+switched off on import, because here the size in the header is checked before anything is decoded.
+"""
+
+import contextlib
+import math
+import os
+from collections.abc import Iterable
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.TiffImagePlugin import (
+    COMPRESSION,
+    PLANAR_CONFIGURATION,
+    ROWSPERSTRIP,
+    SAMPLESPERPIXEL,
+    STRIPOFFSETS,
+    TILELENGTH,
+    TILEOFFSETS,
+    TILEWIDTH,
+    TiffImageFile,
+)
+
+from checkpointing.errors import PageError
+from checkpointing.regular_files import open_regular_file
+from checkpointing.storage_errors import storage_error
+from worker.pages.sources.base import DEFAULT_MAX_PIXELS, PageImage
+from worker.pages.sources.checks import (
+    check_decodable,
+    check_page_number,
+    check_readable,
+    damaged_page,
+    why_shape_is_unreadable,
+)
+from worker.pages.sources.pixels import to_rgb_or_grey
+from worker.pages.sources.streams import JPEG_END, jpeg_is_whole
+from worker.pages.sources.tiff import begin_with, walk_tiff
+
+Image.MAX_IMAGE_PIXELS = None
+
+_FORMATS = ("PNG", "JPEG", "TIFF", "JPEG2000", "WEBP")
+_UNKNOWN = "it is not an image, or its pixels or its compression are of a kind that is not supported"
+_CONVERT = "convert it to 8-bit grey or RGB, or scan it again, and use `producer replace-page`"
+_JPEG_START = b"\xff\xd8"
+_UNCOMPRESSED = 1
+_SEPARATE_PLANES = 2
+_MOST_BYTES_IN_MEMORY = 256_000_000
+# Frames of a TIFF that are tried, until one opens, before the whole file is taken for unreadable.
+_MOST_TRIED = 100
+
+# A scanner writes what it did; below and above, the figure is a default that nobody measured.
+_PLAUSIBLE_DPI = (30.0, 1200.0)
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""How to undo each value of the EXIF tag Orientation (EXIF 2.32, section 4.6.4)."""
+
+
+class ImageSource:
+    """Image files in page order; a TIFF gives as many pages as `inspect_image` counts.
+
+    No file is kept open: a page's file is opened when the page is asked for.
+
+    Args:
+        files: each with the number of pages it holds.
+        max_pixels: a page with more pixels (width x height) is made smaller. A JPEG or JPEG 2000 is decoded
+            at a reduced size to begin with; others are refused above four times this.
+    """
+
+    def __init__(self, files: Iterable[tuple[Path, int]], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
+        self._pages = [(path, frame, pages) for path, pages in files for frame in range(pages)]
+        self._max_pixels = max_pixels
+
+    @property
+    def total_pages(self) -> int:
+        """How many pages the files hold."""
+        return len(self._pages)
+
+    def page(self, number: int) -> PageImage:
+        """Decode one page, numbered from 1.
+
+        Needs about 12 bytes for each pixel of a page within the bound, and never much more than 40 bytes for
+        each of `max_pixels`.
+
+        Raises:
+            PageError: `damaged_page`: it cannot be decoded; `page_too_large`: not in bounded memory.
+            StorageError: the file cannot be read just now.
+            UnknownNameError: there is no such page.
+        """
+        check_page_number(number, self.total_pages)
+        path, index, pages = self._pages[number - 1]
+        with _open_file(path) as file:
+            try:
+                return _decode_page(file, index, pages, self._max_pixels)
+            except (PageError, MemoryError):
+                raise
+            except UnidentifiedImageError as error:
+                if file.seek(0, os.SEEK_END) == 0:
+                    raise damaged_page(path, "the file is empty") from error
+                raise damaged_page(path, _place(index, pages) + _UNKNOWN, _CONVERT) from error
+            except Exception as error:  # a decoder raises whatever broken bytes make it trip over
+                raise damaged_page(path, _place(index, pages) + _in_words(error)) from error
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+class ImageFacts(NamedTuple):
+    """What is known of an image file without decoding it.
+
+    Attributes:
+        pages: how many it counts as, at least 1. Of a TIFF each frame that is not a thumbnail or a mask, whether it
+            can be decoded or not, and one more for all that follows a break in the chain of frames. Of any other
+            format one: the first picture of an animation is the page.
+        opens: whether anything in it opens as an image. Where nothing does, each page will be quarantined.
+        broken: where and why the chain of frames breaks; empty where it does not.
+    """
+
+    pages: int
+    opens: bool = True
+    broken: str = ""
+
+
+def inspect_image(path: Path) -> ImageFacts:
+    """Open an image file just to see how many pages it holds. One that is damaged holds one at the least.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    with _open_file(path) as file:
+        try:
+            tiff = walk_tiff(file)
+        except OSError as error:
+            raise storage_error(error, path) from error
+        tried = [file] if tiff is None else (begin_with(file, frame) for frame in tiff.frames[:_MOST_TRIED])
+        opens = any(_opens(each) for each in tried)
+    if not opens:
+        check_readable(path)
+    return ImageFacts(1, opens) if tiff is None else ImageFacts(max(1, tiff.total_pages), opens, tiff.broken)
+
+
+def _opens(file: BinaryIO) -> bool:
+    try:
+        file.seek(0)
+        with Image.open(file, formats=_FORMATS):
+            return True
+    except Exception:  # noqa: BLE001  # a decoder raises whatever broken bytes make it trip over
+        return False
+
+
+def _place(index: int, pages: int) -> str:
+    return f"page {index + 1} in it: " if pages > 1 else ""
+
+
+def _in_words(error: Exception) -> str:
+    said = str(error) or type(error).__name__
+    return f"its data are damaged or cut off ({said})" if said.startswith("decoder error") else said
+
+
+def _decode_page(file: BinaryIO, index: int, pages: int, max_pixels: int) -> PageImage:
+    """Decode a page of an image file.
+
+    Args:
+        file: of an image.
+        index: of the page within it, from 0.
+        pages: how many were counted when it was ingested.
+        max_pixels: as of `ImageSource`.
+
+    Raises:
+        PageError: `page_too_large`.
+        Exception: it cannot be decoded.
+    """
+    tiff = walk_tiff(file)
+    if tiff is None:
+        if index:
+            raise ValueError(f"it has no frame {index + 1}")
+        return _decode_whole(file, max_pixels)
+    frame = tiff.frame_of(index, pages)
+    try:
+        return _decode(begin_with(file, frame), max_pixels)
+    except OSError:
+        # libtiff opens a file at its first frame, whichever it is to read, and that one may be damaged.
+        if frame is tiff.frames[0] or file.seek(0, os.SEEK_END) > _MOST_BYTES_IN_MEMORY:
+            raise
+        return _decode(BytesIO(begin_with(file, frame).read()), max_pixels)
+
+
+def _open_file(path: Path) -> BinaryIO:
+    try:
+        return open_regular_file(path)
+    except OSError as error:
+        raise storage_error(error, path) from error
+
+
+def _decode(file: BinaryIO, max_pixels: int) -> PageImage:
+    with Image.open(file, formats=_FORMATS) as image:
+        scanned_pixels = image.width * image.height
+        dpi = _plausible_dpi(image)
+        _bound_decoding(image, max_pixels)
+        _check_strips(image)
+        image.load()
+        page = _upright(_shrink(to_rgb_or_grey(image), max_pixels), image)
+        if page is image:
+            page = image.copy()
+    # The page is upright now: whoever reads its EXIF again must not turn it a second time.
+    page.info.clear()
+    if dpi is not None:
+        dpi *= math.sqrt(page.width * page.height / scanned_pixels)
+    return PageImage(page, dpi, why_shape_is_unreadable(*page.size))
+
+
+def _decode_whole(file: BinaryIO, max_pixels: int) -> PageImage:
+    """Decode a file of one page. Pillow refuses a JPEG that lacks only its end marker; here it is whole."""
+    file.seek(0)
+    try:
+        return _decode(file, max_pixels)
+    except OSError:
+        file.seek(0)
+        if file.read(len(_JPEG_START)) != _JPEG_START or file.seek(0, os.SEEK_END) > _MOST_BYTES_IN_MEMORY:
+            raise
+        file.seek(0)
+        data = file.read()
+        if not jpeg_is_whole(data):
+            raise
+        return _decode(BytesIO(data.rstrip(b"\xff") + JPEG_END), max_pixels)
+
+
+def _check_strips(image: Image.Image) -> None:
+    """Refuse a TIFF that does not tell where all of its picture is: Pillow would leave that part black.
+
+    Raises:
+        ValueError: strips or tiles are missing.
+    """
+    if not isinstance(image, TiffImageFile) or image.tag_v2.get(COMPRESSION, _UNCOMPRESSED) != _UNCOMPRESSED:
+        # libtiff looks itself.
+        return
+    tags = image.tag_v2
+    if TILEOFFSETS in tags:
+        found = len(tags[TILEOFFSETS])
+        parts = math.ceil(image.width / tags[TILEWIDTH]) * math.ceil(image.height / tags[TILELENGTH])
+    else:
+        found = len(tags[STRIPOFFSETS])
+        parts = math.ceil(image.height / (tags.get(ROWSPERSTRIP) or image.height))
+    if tags.get(PLANAR_CONFIGURATION) == _SEPARATE_PLANES:
+        parts *= tags.get(SAMPLESPERPIXEL, 1)
+    if found < parts:
+        raise ValueError(f"it has {found} of the {parts} parts of its picture")
+
+
+def _bound_decoding(image: Image.Image, max_pixels: int) -> None:
+    """Have a large image decoded at a reduced size where its format can; refuse it where that is not enough.
+
+    Raises:
+        PageError: `page_too_large`.
+    """
+    width, height = image.size
+    if width * height <= max_pixels:
+        return
+    if isinstance(image, JpegImageFile) and "progressive" not in image.info:
+        # A progressive JPEG is left out: its decoder holds the whole page at full size, reduced or not.
+        image.draft(None, _size_within(width, height, max_pixels))
+        width, height = image.size
+    elif isinstance(image, Jpeg2KImageFile):
+        # Its decoder needs 12 bytes a pixel besides the result, so it goes below the bound at once.
+        halvings = math.ceil(math.log(width * height / max_pixels, 4))
+        image.reduce = halvings
+        width, height = width >> halvings, height >> halvings
+    check_decodable(width, height, max_pixels)
+
+
+def _upright(page: Image.Image, scanned: Image.Image) -> Image.Image:
+    """The page turned as EXIF says. Broken EXIF is no reason to give up a page whose picture is sound."""
+    orientation = None
+    with contextlib.suppress(Exception):
+        orientation = scanned.getexif().get(ExifTags.Base.Orientation)
+    turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+    return page if turn is None else page.transpose(turn)
+
+
+def _shrink(page: Image.Image, max_pixels: int) -> Image.Image:
+    if page.width * page.height <= max_pixels:
+        return page
+    size = _size_within(page.width, page.height, max_pixels)
+    return page.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+
+
+def _size_within(width: int, height: int, max_pixels: int) -> tuple[int, int]:
+    """The largest size of the same shape that has at most `max_pixels`."""
+    factor = math.sqrt(max_pixels / (width * height))
+    return max(1, int(width * factor)), max(1, int(height * factor))
+
+
+def _plausible_dpi(image: Image.Image) -> float | None:
+    """The resolution that the file claims: the geometric mean of both directions, which survives a turn."""
+    try:
+        across, down = (float(value) for value in image.info["dpi"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    low, high = _PLAUSIBLE_DPI
+    return math.sqrt(across * down) if low <= across <= high and low <= down <= high else None

@@ -1,0 +1,174 @@
+"""Pages of a PDF, rendered one at a time, under the lock that pdfium needs."""
+
+import math
+from pathlib import Path
+
+import pypdfium2
+from PIL.Image import Image
+from pypdfium2.raw import FPDF_DocumentHasValidCrossReferenceTable, FPDFPage_CountObjects
+
+from worker.pages.sources.base import DEFAULT_DPI, DEFAULT_MAX_PIXELS, PageImage
+from worker.pages.sources.checks import check_decodable, check_page_number, damaged_page, why_shape_is_unreadable
+from worker.pages.sources.pdf_pictures import check_whole, fineness_of, is_shown_in_full, pictures_on
+from worker.pages.sources.pdfium import open_document, pdfium_lock
+
+_POINTS_PER_INCH = 72
+_POSTCARD_POINTS = 420.0
+# Ten-point type is 14 pixels high then: with less, nothing is read.
+_COARSE_DPI = 100
+_PREVIEW_PIXELS = 2_000_000
+# Of a page: damaged pictures that cover so much of it may hold text. Smaller ones are seals and ornaments.
+_GOOD_PART = 0.05
+
+
+class PdfSource:
+    """A PDF, opened. A page is rendered when it is asked for, in RGB, with its /Rotate applied.
+
+    Annotations and form fields are not drawn: they are what readers put on the pages later, and a highlight
+    or a note's icon hides the print that is to be read.
+
+    Args:
+        path: the file; not encrypted.
+        dpi: resolution to render at, in dots per inch. A page whose pictures are finer is rendered at their
+            resolution, and one without pictures that is smaller than a postcard as large as one.
+        max_pixels: a page that would have more pixels (width x height) is rendered at a lower resolution.
+        preview: pages are to be looked at and not read: what can be drawn of a damaged one is drawn, and pictures
+            raise the resolution up to 2,000,000 pixels only.
+
+    Raises:
+        InputError: it is not a PDF, or has no pages.
+        StorageError: the file cannot be read just now.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        dpi: int = DEFAULT_DPI,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        preview: bool = False,
+    ) -> None:
+        self._path = path
+        self._dpi = dpi
+        self._max_pixels = max_pixels
+        self._preview = preview
+        with pdfium_lock:
+            self._document = open_document(path, None)
+            self._total_pages = len(self._document)
+
+    @property
+    def total_pages(self) -> int:
+        """How many pages it has."""
+        return self._total_pages
+
+    def page(self, number: int) -> PageImage:
+        """Render one page, numbered from 1; needs about 8 bytes a pixel while it does.
+
+        Raises:
+            PageError: `damaged_page`: the page, or the picture that is on it, cannot be decoded;
+                `page_too_large`: not in bounded memory.
+            StorageError: the file cannot be read just now.
+            UnknownNameError: it has no such page.
+        """
+        check_page_number(number, self._total_pages)
+        try:
+            with pdfium_lock:
+                return self._render(number - 1)
+        except pypdfium2.PdfiumError as error:
+            raise damaged_page(self._path, f"page {number}: {error}") from error
+
+    def close(self) -> None:
+        """Give back the file handle."""
+        with pdfium_lock:
+            self._document.close()
+
+    def _render(self, index: int) -> PageImage:
+        page = self._page_with_an_area(index)
+        try:
+            pictures = list(pictures_on(page))
+            for picture in pictures:
+                # pdfium decodes a picture whole, however small the page is drawn.
+                check_decodable(picture.width, picture.height, self._max_pixels)
+            width, height = page.get_size()
+            fineness = fineness_of(pictures)
+            if self._preview and fineness:
+                fineness = fitting_scale(width, height, fineness, _PREVIEW_PIXELS)
+            wanted = max(fineness, self._dpi / _POINTS_PER_INCH)
+            if not fineness and FPDFPage_CountObjects(page) > 0:
+                # Type and lines alone. So small a box comes from a program that takes a unit for something else
+                # than a point, or gives the size by /UserUnit, which pdfium does not tell.
+                wanted *= max(1.0, _POSTCARD_POINTS / max(width, height))
+            scale = fitting_scale(width, height, wanted, self._max_pixels)
+            bitmap = page.render(scale=scale, draw_annots=False, may_draw_forms=False)
+            image: Image = bitmap.to_pil()
+            bitmap.close()
+            if _is_one_colour(image):
+                check_whole(pictures, 0.0)
+                if not self._preview and self._may_be_lost(page):
+                    raise pypdfium2.PdfiumError(
+                        "nothing is on it, and the file is cut off or damaged: it may be lost"
+                    )
+            elif not self._preview:
+                check_whole(pictures, _GOOD_PART)
+        finally:
+            page.close()
+        dpi = scale * _POINTS_PER_INCH
+        doubt = why_shape_is_unreadable(*image.size)
+        if dpi < min(_COARSE_DPI, self._dpi) and not is_shown_in_full(pictures, scale):
+            doubt = (
+                f"the page is {width:.0f} x {height:.0f} points and was rendered at {dpi:.0f} dpi only; "
+                "split it, or set LEAFMARK_MAX_PIXELS higher"
+            )
+        return PageImage(image, dpi=dpi, doubt=doubt)
+
+    def _may_be_lost(self, page: pypdfium2.PdfPage) -> bool:
+        """Whether a page on which nothing is drawn may have lost it: pdfium leaves out what it does not find.
+
+        It had to search the file for its objects where the table of them is missing, as at the end of a file that
+        is cut off.
+        """
+        return FPDFPage_CountObjects(page) == 0 and not FPDF_DocumentHasValidCrossReferenceTable(self._document)
+
+    def _page_with_an_area(self, index: int) -> pypdfium2.PdfPage:
+        """Load a page, by its MediaBox where its CropBox leaves nothing of it, as other programs do.
+
+        Raises:
+            PdfiumError: it cannot be loaded, or its MediaBox has no area.
+        """
+        page = self._document.get_page(index)
+        if min(page.get_size()) > 0:
+            return page
+        page.set_cropbox(*page.get_mediabox())
+        page.close()
+        page = self._document.get_page(index)
+        if min(page.get_size()) > 0:
+            return page
+        page.close()
+        raise pypdfium2.PdfiumError("its MediaBox has no area")
+
+
+def fitting_scale(width: float, height: float, wanted: float, max_pixels: int) -> float:
+    """The scale to render at: the wanted one, or the largest that surely stays within `max_pixels`.
+
+    A page of width x height points comes out with ceil(width * s) x ceil(height * s) pixels, which is at most
+    (width * s + 1)(height * s + 1). The largest s that keeps this within `max_pixels` is the positive root of
+    a quadratic, written in the form that does not cancel for very thin pages.
+
+    Args:
+        width: of the page, in points (1/72 inch).
+        height: likewise.
+        wanted: pixels per point.
+        max_pixels: at least 4.
+
+    Returns:
+        Pixels per point.
+    """
+    if math.ceil(width * wanted) * math.ceil(height * wanted) <= max_pixels:
+        return wanted
+    edges = width + height
+    room = max_pixels - 1
+    return 2 * room / (edges + math.sqrt(edges * edges + 4 * width * height * room))
+
+
+def _is_one_colour(image: Image) -> bool:
+    return image.getcolors(maxcolors=1) is not None

@@ -1,0 +1,140 @@
+"""What people are told of a model that does not answer: one small file for each stage, on shared storage.
+
+`producer status` reads files only, and the breaker, which knows, is in Redis. So each reconciler copies what the
+breaker says of the models of its stages into `.leafmark/trouble/<stage>.json`, and removes the file when the model
+answers again. A file that nothing refreshes is old, and not believed.
+"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, PositiveInt, ValidationError
+
+from checkpointing.atomic import remove_orphans, write_durably
+from checkpointing.models import now
+from checkpointing.plurals import counted
+from checkpointing.regular_files import read_regular
+from checkpointing.storage_errors import StorageCheck, no_check
+from worker.storage.open_stages import OWN_FOLDER
+
+if TYPE_CHECKING:
+    from worker.llm.circuit_breaker import Silence
+
+# One failure among many answers is nothing to tell; a model that is silent for so long is.
+_LEAST_COUNT = 3
+_LEAST_SECONDS = 5.0
+_REWRITE_SECONDS = 5.0
+_REFRESH_SECONDS = 60.0
+_OLD = timedelta(seconds=180)
+_A_WHILE = timedelta(seconds=90)
+
+
+class Trouble(BaseModel):
+    """A model that does not answer.
+
+    Attributes:
+        provider: host of the server that is asked.
+        model: that is asked.
+        said: why the last call came to nothing.
+        count: how many calls came to nothing since the last answer.
+        since: when the first of them did.
+        last: when the last did.
+        seen_at: when this was last known to be so.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    provider: str
+    model: str
+    said: str
+    count: PositiveInt
+    since: AwareDatetime
+    last: AwareDatetime
+    seen_at: AwareDatetime
+
+    def words(self) -> str:
+        """`127.0.0.1 says 500: ..., 12 times since 19:23`, in the time of this machine.
+
+        The last time is told as well where it was a while ago: a call that takes long may be under way since.
+        """
+        words = f"{self.said}, {counted(self.count, 'time')} since {_clock(self.since)}"
+        return words if self.seen_at - self.last < _A_WHILE else f"{words}, last at {_clock(self.last)}"
+
+
+class Troubles:
+    """The files of one storage root.
+
+    Args:
+        root: the storage root.
+        check: called before anything is written; raises where the storage is not the right one.
+    """
+
+    def __init__(self, root: Path, check: StorageCheck = no_check) -> None:
+        self._check = check
+        self._folder = root / OWN_FOLDER / "trouble"
+
+    def tell(self, stage: str, provider: str, model: str, silence: "Silence | None") -> None:
+        """Write what is known of a stage's model, if it is worth telling and not written yet; else remove it.
+
+        Args:
+            stage: name of the stage.
+            provider: host of the server.
+            model: that is asked.
+            silence: what the breaker says; None where the model answers.
+
+        Raises:
+            OSError: the storage failed.
+        """
+        path = self._path(stage)
+        if silence is None:
+            path.unlink(missing_ok=True)
+            return
+        if silence.count < _LEAST_COUNT and silence.seconds < _LEAST_SECONDS:
+            return
+        moment = now()
+        trouble = Trouble(
+            provider=provider,
+            model=model,
+            said=silence.said,
+            count=silence.count,
+            since=datetime.fromtimestamp(silence.since, UTC),
+            last=datetime.fromtimestamp(silence.last, UTC),
+            seen_at=moment,
+        )
+        if self._is_written(stage, trouble):
+            return
+        self._check()
+        # Never the root itself: where a share is not mounted there is nobody to tell.
+        self._folder.mkdir(exist_ok=True)
+        remove_orphans(self._folder)
+        write_durably(path, trouble.model_dump_json().encode(), Trouble.model_validate_json)
+
+    def of(self, stage: str) -> Trouble | None:
+        """What keeps a stage's model from answering; None where nothing does, or nothing is known."""
+        trouble = self._read(stage)
+        return trouble if trouble is not None and abs(now() - trouble.seen_at) < _OLD else None
+
+    def _is_written(self, stage: str, trouble: Trouble) -> bool:
+        """Whether this, or nearly this, was written a moment ago, here or on another machine."""
+        written = self._read(stage)
+        if written is None:
+            return False
+        age = abs((trouble.seen_at - written.seen_at).total_seconds())
+        same = written.model_copy(update={"seen_at": trouble.seen_at}) == trouble
+        return age < (_REFRESH_SECONDS if same else _REWRITE_SECONDS)
+
+    def _read(self, stage: str) -> Trouble | None:
+        try:
+            return Trouble.model_validate_json(read_regular(self._path(stage)))
+        except (OSError, ValidationError):
+            return None
+
+    def _path(self, stage: str) -> Path:
+        return self._folder / f"{stage}.json"
+
+
+def _clock(moment: datetime) -> str:
+    """A moment in the time of this machine, with its day where that is not today."""
+    there = moment.astimezone()
+    return f"{there:%H:%M}" if there.date() == now().astimezone().date() else f"{there:%Y-%m-%d %H:%M}"

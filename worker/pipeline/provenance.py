@@ -1,0 +1,51 @@
+"""What an output is made from, and how: noted with it, and compared later with what there is by then."""
+
+import hashlib
+from contextlib import suppress
+
+from checkpointing.errors import PageOutputError
+from checkpointing.outputs import OutputFolder
+from worker.pages.book_profile import NO_PROFILE, BookProfile
+from worker.pages.scan import ScanMetadata
+from worker.stages.base import HasRecipe, MadeFrom, Stage
+
+
+def source_sha256(metadata: ScanMetadata, page: int) -> str:
+    """Of what a page is rendered from: the file in `source/`, and the place in it."""
+    replacement = metadata.source.replacements.get(page)
+    if replacement is not None:
+        return _place_sha256(replacement.file.sha256, replacement.place)
+    file, place = metadata.source.ingested(page)
+    return _place_sha256(file.sha256, place)
+
+
+def _place_sha256(file_sha256: str, place: int) -> str:
+    return hashlib.sha256(f"{file_sha256}#{place}".encode()).hexdigest()
+
+
+def describe(stage: Stage, inputs: dict[str, str], model: str = "", profile: BookProfile = NO_PROFILE) -> MadeFrom:
+    """What an output of a stage is made from.
+
+    Args:
+        stage: whose output.
+        inputs: hashes of what it reads, by the stage they come from, or `source`.
+        model: that it asks; empty for a stage that asks none.
+        profile: of the book. The resolution that it says is part of the recipe of a stage that reads the source;
+            those of later stages change with what they are made from. The resolution of the settings never was.
+    """
+    own = stage.recipe if isinstance(stage, HasRecipe) else ""
+    dpi = "" if profile.dpi is None or stage.depends_on else f"{profile.dpi} dpi"
+    recipe = "; ".join(part for part in (own, dpi, model and f"model {model}") if part)
+    return MadeFrom(inputs=inputs, stage_version=stage.version, recipe=recipe)
+
+
+def made_from_of(outputs: OutputFolder, page: int) -> str:
+    """The digest of what a page's output says that it was made from; empty where it does not say.
+
+    Raises:
+        OSError: the storage failed.
+    """
+    with suppress(PageOutputError, ValueError):
+        said = outputs.load(page).get("made_from")
+        return MadeFrom.model_validate(said).digest() if said else ""
+    return ""

@@ -1,0 +1,107 @@
+"""What a stage is given: page images from the scan's source, outputs of earlier stages, answers of a model."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from worker.deployment import Workshop
+from worker.llm.prompt import Prompt
+from worker.llm.reply import Reply
+from worker.pages.sources.base import PageImage
+from worker.pages.sources.open import open_source
+from worker.pipeline.provenance import describe, source_sha256
+from worker.stages.base import MadeFrom
+
+Answer = TypeVar("Answer", bound=BaseModel)
+Made = TypeVar("Made")
+
+
+class ScanInputs:
+    """What a stage may ask for about one page and its neighbours.
+
+    A source is opened for each page and closed again: that costs next to nothing beside the page, and no worker
+    keeps files open on the shared storage.
+
+    Args:
+        workshop: the parts of this worker.
+        scan_id: the book.
+        stage_name: name of the stage that works on the page.
+        page: the page, from 1.
+        still_ours: tells whether this worker still holds the claim on the page: without it no call is paid for.
+
+    Attributes:
+        stage: the stage, as the profile of the book has it.
+
+    Raises:
+        SettingsError: the profile names an engine that there is not.
+    """
+
+    def __init__(
+        self, workshop: Workshop, scan_id: str, stage_name: str, page: int, still_ours: Callable[[], bool]
+    ) -> None:
+        self.scan_id = scan_id
+        self._still_ours = still_ours
+        self._workshop = workshop
+        self._page = page
+        self._scan = workshop.scan(scan_id)
+        self._metadata = workshop.metadata(scan_id)
+        self.stage = workshop.stage_for(self._metadata, stage_name)
+
+    @property
+    def total_pages(self) -> int:
+        """How many pages the book has."""
+        return self._metadata.total_pages
+
+    def image(self, page: int) -> PageImage:
+        """The page as a picture.
+
+        Raises:
+            PageError: the page cannot be rendered, and never will be.
+            StorageError: the source cannot be read just now.
+        """
+        settings = self._workshop.settings_for(self._metadata)
+        source = open_source(self._scan, self._metadata, dpi=settings.dpi, max_pixels=settings.max_pixels)
+        try:
+            return source.page(page)
+        finally:
+            source.close()
+
+    def output(self, stage: str, page: int) -> dict[str, Any]:
+        """The valid output of an earlier stage.
+
+        Raises:
+            PageOutputError: it has none.
+        """
+        return self._workshop.outputs(self.scan_id, stage).load(page)
+
+    def ask(self, prompt: Prompt[Answer], accept: Callable[[Reply[Answer]], Made]) -> Made:
+        """Ask the stage's model, once: an answer that was paid for earlier is used.
+
+        Args:
+            prompt: the question.
+            accept: makes something of the answer, or refuses it.
+
+        Raises:
+            AnswerRefusedError: the answer makes no sense. It stays paid for.
+            ClaimLostError: another worker has the page by now.
+            ProviderError: the provider is away or limits us: the page waits.
+            ProviderRefusesError, BudgetReachedError: the stage waits for a person.
+        """
+        calls = self._workshop.paid_calls(self.scan_id, self.stage.name)
+        return calls.ask(self._page, prompt, accept, self._still_ours)
+
+    def made_from(self) -> MadeFrom:
+        """What the page's output will be made from.
+
+        Raises:
+            PageOutputError: an earlier stage has no valid output for the page.
+            SettingsError: the engine is not installed.
+        """
+        stage = self.stage
+        if not stage.depends_on:
+            inputs = {"source": source_sha256(self._metadata, self._page)}
+        else:
+            folders = ((name, self._workshop.outputs(self.scan_id, name)) for name in stage.depends_on)
+            inputs = {name: outputs.sha256(self._page) for name, outputs in folders}
+        return describe(stage, inputs, self._workshop.settings.model(stage.name), self._metadata.profile)

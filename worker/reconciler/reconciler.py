@@ -1,0 +1,277 @@
+"""The steward: commits inboxes, keeps the queue's window filled, and heals what was lost.
+
+Every worker has one, in a process of its own (`worker.reconciler.process`); Redis locks elect which of them acts,
+so that any worker can die and another goes on.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import cast
+
+import structlog
+from redis.exceptions import RedisError, ResponseError
+
+from checkpointing.errors import InputError, InUseError, LeafmarkError, UnknownNameError
+from checkpointing.identity import process_name
+from checkpointing.key_types import drop_wrong_types
+from checkpointing.keys import split_inbox_name
+from checkpointing.run_ids import trace_id_of
+from worker.deployment import Workshop
+from worker.pipeline.registry import STAGES
+from worker.pipeline.stage_flow import feed
+from worker.preflight import without_password
+from worker.reconciler.recovery import Healer
+from worker.storage.root_marker import NotALibraryError
+from worker.storage.root_owner import BEAT_SECONDS, Membership, join
+from worker.telemetry import tracing
+from worker.telemetry.metrics.events import metrics
+
+TICK_SECONDS = 0.1
+FORGET_SECONDS = 120.0
+_BACK_OFF_SECONDS = 1.0
+_LAST_COMMIT_SECONDS = 5.0
+_PAUSE_FACTOR = 9
+_SLICE_SECONDS = 0.5
+# A worker that has not been heard of for fifteen counts as gone (`worker.queue.dispatch`).
+_MOST_BEAT_SECONDS = 5.0
+_TROUBLE = (OSError, LeafmarkError, RedisError)
+
+log = structlog.get_logger("leafmark.steward")
+
+
+class Steward:
+    """Commits and heals.
+
+    Args:
+        workshop: of the deployment.
+        serves: how many pages this worker takes at once, for each stage that it serves.
+        membership: of this worker in the deployment at work; None where the storage root was not a library yet.
+    """
+
+    def __init__(
+        self,
+        workshop: Workshop,
+        serves: Mapping[str, int] | None = None,
+        membership: Membership | None = None,
+        *,
+        joins: bool = False,
+    ) -> None:
+        self._joins = joins
+        self._workshop = workshop
+        self._membership = membership
+        if membership is not None:
+            # The connections of the process that forked this one are not for two.
+            membership.use(workshop.redis)
+        self._show_life_at = 0.0
+        self._serves = serves or {}
+        self._healer = Healer(workshop)
+        self._beat_at = self._heal_at = 0.0
+        self._to_look_after: list[tuple[str, str]] = []
+        self._missing_since: dict[tuple[str, str], float] = {}
+
+    def run(self, wait: Callable[[float], bool]) -> None:
+        """Work until told to stop, then commit what waits in the inboxes.
+
+        Args:
+            wait: waits so many seconds; True when it is time to stop.
+
+        Raises:
+            InUseError: another deployment is at work on the storage root; the worker must stop.
+        """
+        while not wait(TICK_SECONDS):
+            try:
+                self.commit_inboxes()
+                self._beat_when_due()
+                self._heal_when_due()
+                self._show_life_when_due()
+            except InUseError:
+                raise
+            except _TROUBLE as error:
+                log.warning("steward waits", error=str(error))
+                if wait(_BACK_OFF_SECONDS):
+                    break
+        self._commit_the_rest()
+
+    def commit_inboxes(self) -> bool:
+        """Merge what waits in any inbox that nobody else is merging.
+
+        Returns:
+            Whether any inbox may still hold something.
+
+        Raises:
+            OSError, LeafmarkError, RedisError: as the coordinator.
+        """
+        redis, index = self._workshop.redis, self._workshop.keys.inboxes
+        try:
+            names = cast("set[bytes]", redis.smembers(index))
+        except ResponseError:
+            if not self._drop_unusable_keys():
+                raise
+            # Whatever stood there is listed again by whoever hands over, and by `heal`.
+            return True
+        if names:
+            # Otherwise each would say so, ten times a second.
+            self._workshop.library.check()
+        for name in names:
+            scan_id, stage = split_inbox_name(name.decode(errors="replace"))
+            with self._one_does_not_stop_the_others(scan_id, stage):
+                try:
+                    self._commit(scan_id, stage)
+                except (UnknownNameError, InputError) as error:
+                    if self._is_gone(scan_id, stage, error):
+                        redis.srem(index, name)
+        # A fleet's stewards are idle most of the time, and one question each look is enough of a load.
+        return bool(names) and bool(redis.scard(index))
+
+    def heal(self) -> None:
+        """Say that this worker lives, and look after every open stage.
+
+        Raises:
+            OSError, LeafmarkError, RedisError: storage or broker failed.
+        """
+        self._beat()
+        for scan_id, stage in self._workshop.open_stages.all():
+            self._look_after(scan_id, stage)
+
+    def _drop_unusable_keys(self) -> list[str]:
+        """Delete what is not of its type among the keys that all scans share."""
+        keys = self._workshop.keys
+        types = keys.types_of_deployment
+        for stage in STAGES:
+            types |= keys.types_of_queue(stage)
+        dropped = drop_wrong_types(self._workshop.redis, types)
+        if dropped:
+            log.warning("keys of a wrong type deleted", keys=dropped)
+        return dropped
+
+    def _beat(self) -> None:
+        self._drop_unusable_keys()
+        for stage, slots in self._serves.items():
+            with self._one_does_not_stop_the_others("", stage):
+                self._workshop.dispatch(stage).beat(process_name(), slots)
+                self._tell_of_model(stage)
+
+    def _tell_of_model(self, stage: str) -> None:
+        """Leave word on storage of a model that does not answer, for those who read files only."""
+        workshop = self._workshop
+        model = workshop.settings.model(stage)
+        if model:
+            workshop.troubles.tell(stage, workshop.provider, model, workshop.breaker(model).silence())
+
+    def _look_after(self, scan_id: str, stage: str) -> None:
+        with self._one_does_not_stop_the_others(scan_id, stage):
+            try:
+                self._heal(scan_id, stage)
+            except (UnknownNameError, InputError) as error:
+                if self._is_gone(scan_id, stage, error):
+                    self._workshop.open_stages.remove(scan_id, stage)
+
+    def _commit(self, scan_id: str, stage: str) -> None:
+        self._workshop.metadata(scan_id)
+        self._missing_since.pop((scan_id, stage), None)
+        coordinator = self._workshop.coordinator(scan_id, stage)
+        commit = coordinator.commit()
+        if commit is not None:
+            log.info(
+                "checkpoint committed",
+                scan_id=scan_id,
+                stage=stage,
+                completed=len(commit.completed),
+                quarantined=len(commit.failed),
+                rejected=commit.rejected,
+                seconds=round(commit.seconds, 4),
+                summary=commit.summary,
+                runs=[trace_id_of(run) for run in commit.runs],
+            )
+            tracing.record(
+                "commit",
+                commit.seconds,
+                runs=commit.runs,
+                scan_id=scan_id,
+                stage=stage,
+                completed=len(commit.completed),
+                quarantined=len(commit.failed),
+            )
+            metrics().committed(stage, commit.seconds, len(commit.completed) + len(commit.failed))
+            self._feed_later_stages(scan_id, stage, [*commit.completed, *commit.failed])
+        else:
+            coordinator.inbox.unlist_if_empty()
+
+    def _feed_later_stages(self, scan_id: str, stage: str, settled: list[int]) -> None:
+        fed = feed(self._workshop, scan_id, stage, settled)
+        if fed:
+            log.info("pages flow on", scan_id=scan_id, stage=stage, **fed)
+
+    def _heal(self, scan_id: str, stage: str) -> None:
+        healed = self._healer.heal(scan_id, stage)
+        self._missing_since.pop((scan_id, stage), None)
+        if healed.adopted or healed.enqueued:
+            metrics().healed(stage, len(healed.enqueued), len(healed.adopted))
+            log.warning(
+                "lost pages healed",
+                scan_id=scan_id,
+                stage=stage,
+                adopted=healed.adopted,
+                enqueued=healed.enqueued,
+            )
+
+    def _is_gone(self, scan_id: str, stage: str, error: LeafmarkError) -> bool:
+        """Whether a scan is missing for good. For a while it may be a trick of a network file system's cache."""
+        since = self._missing_since.setdefault((scan_id, stage), time.monotonic())
+        if time.monotonic() - since < FORGET_SECONDS:
+            return False
+        log.error("steward drops a stage", scan=scan_id, stage=stage, error=str(error))
+        return True
+
+    @contextmanager
+    def _one_does_not_stop_the_others(self, scan_id: str, stage: str) -> Iterator[None]:
+        """A scan whose folder cannot be written, or whose keys are forged, must not keep the others waiting."""
+        try:
+            yield
+        except (OSError, LeafmarkError, ResponseError) as error:
+            log.warning("steward passes over a stage", scan=scan_id, stage=stage, error=str(error))
+
+    def _commit_the_rest(self) -> None:
+        deadline = time.monotonic() + _LAST_COMMIT_SECONDS
+        with suppress(*_TROUBLE):
+            while self.commit_inboxes() and time.monotonic() < deadline:
+                time.sleep(TICK_SECONDS)
+
+    def _beat_when_due(self) -> None:
+        if time.monotonic() >= self._beat_at:
+            self._beat_at = time.monotonic() + min(self._workshop.settings.heal_seconds, _MOST_BEAT_SECONDS)
+            self._beat()
+
+    def _show_life_when_due(self) -> None:
+        """Let the storage root know that this deployment is at work there."""
+        if time.monotonic() < self._show_life_at or not (self._joins or self._membership):
+            return
+        self._show_life_at = time.monotonic() + BEAT_SECONDS
+        try:
+            self._workshop.library.check_to_write()
+        except NotALibraryError:
+            # Whatever is asked for says so.
+            return
+        if self._membership is None:
+            workshop = self._workshop
+            broker = without_password(workshop.settings.redis_url)
+            self._membership = join(workshop.root, workshop.redis, workshop.keys.deployment, broker)
+        self._membership.beat()
+
+    def _heal_when_due(self) -> None:
+        """Look after a few of the open stages; between them there are commits, and word that this worker lives."""
+        started = time.monotonic()
+        if started < self._heal_at:
+            return
+        self._to_look_after = self._to_look_after or self._workshop.open_stages.all()
+        while self._to_look_after and time.monotonic() - started < _SLICE_SECONDS:
+            scan_id, stage = self._to_look_after.pop()
+            # It may be long since they were listed.
+            if self._workshop.open_stages.is_open(scan_id, stage):
+                self._look_after(scan_id, stage)
+        # Looking after very long books, or very many, takes a tenth of one core, and no more.
+        pause = _PAUSE_FACTOR * (time.monotonic() - started)
+        if not self._to_look_after:
+            pause = max(pause, self._workshop.settings.heal_seconds)
+        self._heal_at = time.monotonic() + pause

@@ -1,0 +1,227 @@
+"""Healing: finding pages that got lost on the way, and putting them back in the queue.
+
+A page gets lost when its worker dies, when Redis is flushed, or when a message vanishes between the server's pop
+and the client's bookkeeping (celery #4354), which no setting of Celery's answers. What is lost shows itself: it
+was asked for, is not settled, nobody holds it, no queue carries it, and no inbox speaks of it. Seen so twice in
+a row, it is enqueued again. That is generous, and may be: a duplicate finds the page claimed or complete.
+"""
+
+import time
+from dataclasses import dataclass, field
+
+import structlog
+
+from checkpointing.election import Election
+from checkpointing.errors import CheckpointError
+from checkpointing.identity import new_token
+from checkpointing.models import Checkpoint, Completion, FailedPage, Status
+from checkpointing.money import usd
+from worker.deployment import Workshop
+from worker.pipeline.provenance import made_from_of
+from worker.pipeline.stage_flow import UPSTREAM, given_up, ready
+from worker.telemetry.metrics.events import metrics
+
+_KEEP_LOCK_INTERVALS = 5
+_KEEP_LOCK_ROUNDS = 2
+_MOST_KEEP_SECONDS = 600.0
+_FEW = 16
+
+log = structlog.get_logger("leafmark.steward")
+
+
+@dataclass(frozen=True, slots=True)
+class Healed:
+    """What a look at one stage led to.
+
+    Attributes:
+        adopted: pages with a valid output that no completion had named.
+        enqueued: lost pages that were enqueued again.
+        ended: whether nothing is left to do.
+    """
+
+    adopted: list[int] = field(default_factory=list)
+    enqueued: list[int] = field(default_factory=list)
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Pages that a look found.
+
+    Attributes:
+        lost: nobody holds them, no queue carries them, no inbox speaks of them.
+        ended: they were begun, and nobody holds them.
+    """
+
+    lost: set[int] = field(default_factory=set)
+    ended: set[int] = field(default_factory=set)
+
+
+class Healer:
+    """Looks after the open stages; one healer a stage at a time, elected by a Redis lock that it renews."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
+        self._token = new_token()
+        self._looked_at: dict[tuple[str, str], tuple[float, float]] = {}
+        self._seen_before: dict[tuple[str, str], _Look] = {}
+
+    def heal(self, scan_id: str, stage: str) -> Healed:
+        """Look at one open stage.
+
+        Raises:
+            UnknownNameError, InputError: there is no such stage or scan any more.
+            OSError, StorageError: the storage failed.
+            CheckpointError: the checkpoint is held.
+            RedisError: the broker failed.
+        """
+        self._workshop.stage(stage)
+        self._workshop.metadata(scan_id)
+        if not self._elected(scan_id, stage):
+            self._seen_before.pop((scan_id, stage), None)
+            return Healed()
+        queue, inbox = self._workshop.queue(scan_id, stage), self._workshop.inbox(scan_id, stage)
+        dropped = queue.drop_unusable_keys()
+        if dropped:
+            log.warning("keys of a wrong type deleted", scan_id=scan_id, stage=stage, keys=dropped)
+        if inbox.list_if_waiting():
+            log.warning("inbox was not listed", scan_id=scan_id, stage=stage)
+        checkpoint = self._read(scan_id, stage)
+        pending = set(checkpoint.pending())
+        if not pending or checkpoint.status is Status.PAUSED:
+            return self._end(scan_id, stage)
+        self._give_up(scan_id, stage, pending)
+        # The others wait for an earlier stage.
+        pending = ready(self._workshop, scan_id, stage, pending)
+        queue.ensure_turn()
+        begun = queue.attempts()
+        # In this order: a page on its way from queue to claim to inbox is met at least once.
+        carried = queue.carried()
+        seen = queue.held((pending - carried) | begun.keys()) | inbox.pages()
+        before = self._seen_before.get((scan_id, stage), _Look())
+        look = _Look(pending - carried - seen, (begun.keys() & pending) - seen)
+        self._seen_before[scan_id, stage] = look
+
+        lost = look.lost & before.lost
+        adopted = self._adopt(scan_id, stage, lost)
+        lost.difference_update(adopted)
+        ended = {page: begun[page] for page in look.ended & before.ended}
+        attempts = self._keep_attempts(checkpoint, ended)
+        queue.raise_attempts({page: attempts[page] for page in lost & attempts.keys()})
+        queue.forget_dispatched(lost)
+        if lost:
+            self._workshop.take_back_planned(scan_id, stage, lost)
+            # A flushed server has forgotten that too.
+            queue.name_run(checkpoint.run)
+        # Those of a dead worker waited long enough; those of a flushed server are a whole book.
+        put = queue.put_first if len(lost) <= _FEW else queue.put
+        return Healed(adopted, list(put(sorted(lost))))
+
+    def _keep_attempts(self, checkpoint: Checkpoint, begun: dict[int, int]) -> dict[int, int]:
+        """Note in the checkpoint the attempts that came to nothing, so that a flush does not forget them."""
+        if all(checkpoint.attempts.get(page, 0) >= count for page, count in begun.items()):
+            return checkpoint.attempts
+        file = self._workshop.checkpoint_file(checkpoint.scan_id, checkpoint.stage)
+        with file.exclusive() as current:
+            if current.note_attempts(begun):
+                file.save(current)
+            return current.attempts
+
+    def _elected(self, scan_id: str, stage: str) -> bool:
+        election = Election(self._workshop.redis, self._workshop.keys.heal(scan_id, stage))
+        return election.win(self._token, self._seconds_to_the_next_look(scan_id, stage))
+
+    def _seconds_to_the_next_look(self, scan_id: str, stage: str) -> float:
+        """How long to stay elected. Where many stages are open it takes minutes to come round.
+
+        The last two rounds must have been as long: one alone may have been a pause of this process, and a healer
+        that dies after that must not keep the others away.
+        """
+        now = time.monotonic()
+        looked_at, round_before = self._looked_at.get((scan_id, stage), (now, 0.0))
+        this_round = now - looked_at
+        self._looked_at[scan_id, stage] = now, this_round
+        usual = self._workshop.settings.heal_seconds * _KEEP_LOCK_INTERVALS
+        return max(usual, min(_KEEP_LOCK_ROUNDS * min(this_round, round_before), _MOST_KEEP_SECONDS))
+
+    def _read(self, scan_id: str, stage: str) -> Checkpoint:
+        file = self._workshop.checkpoint_file(scan_id, stage)
+        try:
+            return file.read()
+        except CheckpointError:
+            with file.exclusive() as rebuilt:
+                return rebuilt
+
+    def _end(self, scan_id: str, stage: str) -> Healed:
+        file = self._workshop.checkpoint_file(scan_id, stage)
+        with file.exclusive() as checkpoint:
+            unasked = not checkpoint.pending() and not checkpoint.requested
+            if unasked and checkpoint.status is not Status.CANCELLED:
+                self._recover_request(checkpoint)
+                file.save(checkpoint)
+            # A producer asked for more meanwhile, or the request was recovered.
+            if checkpoint.pending() and checkpoint.status is not Status.PAUSED:
+                return Healed()
+            before = checkpoint.status
+            checkpoint.settle()
+            counted = checkpoint.note_ledger(self._workshop.ledger(scan_id, stage).sums().spent)
+            if checkpoint.status is not before or counted:
+                file.save(checkpoint)
+            # Under the file's lock, which a producer holds when it opens a stage.
+            self._workshop.queue(scan_id, stage).close()
+            self._workshop.open_stages.remove(scan_id, stage)
+        for remembered in (self._looked_at, self._seen_before):
+            remembered.pop((scan_id, stage), None)
+        return Healed(ended=True)
+
+    def _recover_request(self, checkpoint: Checkpoint) -> None:
+        """A checkpoint that was destroyed and rebuilt from the outputs may not know any more what was asked for."""
+        workshop, scan_id = self._workshop, checkpoint.scan_id
+        checkpoint.total_pages = workshop.metadata(scan_id).total_pages
+        for first, last in workshop.open_stages.requested(scan_id, checkpoint.stage):
+            checkpoint.request(first, last)
+        if checkpoint.pending():
+            checkpoint.begin()
+
+    def _give_up(self, scan_id: str, stage: str, pending: set[int]) -> None:
+        """Quarantine the pages that an earlier stage has given up: they would wait for ever."""
+        found = given_up(self._workshop, scan_id, stage, pending)
+        if not found:
+            return
+        inbox = self._workshop.inbox(scan_id, stage)
+        waiting = inbox.pages()
+        with self._workshop.redis.pipeline(transaction=True) as pipeline:
+            for page in sorted(found.keys() - waiting):
+                message = f"{found[page]} has given this page up; `producer retry {scan_id} --stage {found[page]}`"
+                inbox.put(FailedPage(page=page, kind=UPSTREAM, message=message, worker="steward"), pipeline)
+            pipeline.execute()
+        for _ in found.keys() - waiting:
+            metrics().quarantined(stage, UPSTREAM)
+
+    def _adopt(self, scan_id: str, stage: str, pages: set[int]) -> list[int]:
+        """Hand over, in the name of whoever did them, the pages that have a valid output."""
+        outputs = self._workshop.outputs(scan_id, stage)
+        inbox = self._workshop.inbox(scan_id, stage)
+        adopted: list[int] = []
+        if not pages:
+            return adopted
+        outputs.sync()
+        with self._workshop.redis.pipeline(transaction=True) as pipeline:
+            for verdict in (outputs.check(page) for page in sorted(pages & outputs.pages())):
+                if verdict.sha256 is None or not verdict.valid:
+                    continue
+                spent = self._workshop.spent_on(scan_id, stage, verdict.page)
+                completion = Completion(
+                    page=verdict.page,
+                    sha256=verdict.sha256,
+                    schema_version=outputs.schema.version,
+                    worker="adopted",
+                    made_from=made_from_of(outputs, verdict.page),
+                    cost_usd=None if spent is None else usd(spent),
+                    ledger_micro=None if spent is None else int(spent),
+                    doubtful=verdict.doubtful,
+                )
+                inbox.put(completion, pipeline)
+                adopted.append(verdict.page)
+            pipeline.execute()
+        return adopted

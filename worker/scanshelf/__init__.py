@@ -1,0 +1,1 @@
+"""Reading the pages that Scanshelf left as outputs of Leafmark's stages."""

@@ -1,0 +1,157 @@
+"""Pages that Scanshelf had corrected by a model, read as outputs of our correction stage: they were paid for.
+
+It wrote each correction into its region with a mark behind it, `the[CORRECTED:1]`, and listed what had stood there
+in an error catalog. From both are made the text as it was read, the text as it is now, and the edits between them.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from worker.scanshelf.pages import Page, Region, region_id
+from worker.stages.edits import UNANNOUNCED_CONFIDENCE, EditKind
+from worker.text.doubled_words import doubled_words
+
+LEAST_CONFIDENCE = 0.8
+"""Of Scanshelf's verification; below it, it set the page aside for a person."""
+
+DOUBLED_WORDS = "doubled_words"
+
+_MARK = re.compile(r"\[(?:CORRECTED:(\d+)|FIXED:[A-Z0-9-]+)\]")
+_REVISED = {"body", "header", "caption", "footnote"}
+_KINDS = {kind.value for kind in EditKind}
+
+
+class _Error(NamedTuple):
+    """An entry of the error catalog: the words as they were read, and what was wrong with them."""
+
+    words: str
+    kind: str
+    confidence: float
+
+
+def is_corrected_page(data: Any) -> bool:
+    """Whether parsed JSON has the form of a page that Scanshelf corrected; it need not be valid."""
+    return isinstance(data, dict) and isinstance(data.get("llm_processing"), dict)
+
+
+def corrected_page(data: dict[str, Any]) -> dict[str, Any]:
+    """A page that Scanshelf corrected, in the form of `CorrectedPage`.
+
+    Raises:
+        ValueError: it is not valid by their form, or its correction had failed.
+    """
+    page, done = Page.model_validate(data), data["llm_processing"]
+    catalog = _mapping(done.get("error_catalog"))
+    if catalog.get("error_message"):
+        raise ValueError("Scanshelf could not correct it")
+    skipped = done.get("skipped") is True
+    if not skipped and not done.get("model"):
+        raise ValueError("llm_processing names no model")
+    asked = [region for region in page.regions if region.type in _REVISED]
+    said = list(_reasons(done)) if asked and not skipped else []
+    doubled: dict[str, str] = {}
+    errors = dict(_errors(catalog.get("errors")))
+    regions, edits = [], []
+    for order, region in enumerate(page.in_reading_order, start=1):
+        text, original, found = _unmarked(region, errors)
+        if not skipped and region.type in _REVISED and (twice := doubled_words(text)):
+            doubled[region_id(region.id)] = _quoted(twice)
+        modern = region.modern(order)
+        del modern["confidence"]
+        is_image = region.type == "image"
+        regions.append(
+            {
+                **modern,
+                "text": "" if is_image else text,
+                "original_text": "" if is_image else original,
+                "needs_review": region_id(region.id) in doubled or (bool(said) and region.type in _REVISED),
+            }
+        )
+        edits.extend(found)
+    return {
+        "page_number": page.page_number,
+        "regions": regions,
+        "edits": edits,
+        "needs_review": bool(said or doubled),
+        "reasons": [*said, *(f"doubled words in {region}: {words}" for region, words in doubled.items())],
+        "skipped": skipped,
+        "llm": None,
+        "doubtful": [{"kind": DOUBLED_WORDS, "message": f"doubled words: {', '.join(doubled.values())}"}]
+        if doubled
+        else [],
+    }
+
+
+def _quoted(words: Iterable[str]) -> str:
+    return ", ".join(f"'{each}'" for each in words)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _errors(listed: Any) -> Iterator[tuple[str, _Error]]:
+    for error in listed if isinstance(listed, list) else []:
+        said = _mapping(error)
+        number, words = said.get("error_id", said.get("id")), said.get("original_text", said.get("error_text"))
+        if number is None or not isinstance(words, str) or not words.strip():
+            continue
+        kind, confidence = said.get("error_type"), said.get("confidence")
+        yield (
+            str(number),
+            _Error(
+                words,
+                kind if kind in _KINDS else EditKind.TYPO.value,
+                _share(confidence),
+            ),
+        )
+
+
+def _share(confidence: Any) -> float:
+    is_one = isinstance(confidence, int | float) and 0 <= confidence <= 1
+    return float(confidence) if is_one else UNANNOUNCED_CONFIDENCE
+
+
+def _unmarked(region: Region, errors: Mapping[str, _Error]) -> tuple[str, str, list[dict[str, Any]]]:
+    """The text as it is now, the text as it was read, and the edits between them that can be told."""
+    text, original, edits, start = "", "", [], 0
+    for mark in _MARK.finditer(region.text):
+        piece, start = region.text[start : mark.start()], mark.end()
+        text += piece
+        error = errors.get(mark[1] or "")
+        # Scanshelf took as many words before the mark as it had found wrong.
+        corrected = _last_words(piece, len(error.words.split())) if error else ""
+        if error is None or not corrected or corrected == error.words:
+            original += piece
+            continue
+        original += piece[: piece.rindex(corrected)] + error.words
+        edits.append(
+            {
+                "region": region_id(region.id),
+                "original": error.words,
+                "corrected": corrected,
+                "kind": error.kind,
+                "confidence": error.confidence,
+            }
+        )
+    rest = region.text[start:]
+    return text + rest, original + rest, edits
+
+
+def _last_words(text: str, count: int) -> str:
+    found = re.search(rf"(?:\S+\s+){{{count - 1}}}\S+$", text)
+    return found[0] if found else ""
+
+
+def _reasons(done: Mapping[str, Any]) -> Iterable[str]:
+    """Why a page needs a review: its verification had doubts, and no fix came after."""
+    fixes = _mapping(done.get("agent4_fixes"))
+    if fixes and not fixes.get("error"):
+        return
+    verification = _mapping(done.get("verification"))
+    score = verification.get("confidence_score", 1.0)
+    doubtful = isinstance(score, int | float) and score < LEAST_CONFIDENCE
+    if verification.get("needs_human_review") is True or doubtful:
+        said = verification.get("review_reason")
+        yield said.strip() if isinstance(said, str) and said.strip() else "Scanshelf's verification had doubts"

@@ -1,0 +1,85 @@
+"""What a stage that asks a language model is given beyond other stages, and what its questions have in common."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from typing import Protocol, TypeVar, runtime_checkable
+
+from pydantic import BaseModel
+
+from worker.llm.prompt import Picture, Prompt
+from worker.llm.reply import Reply
+from worker.pages.sources.base import PageImage
+from worker.stages.base import StageInputs
+
+Answer = TypeVar("Answer", bound=BaseModel)
+Made = TypeVar("Made")
+
+LONGEST_SIDE = 1600
+"""Of a picture that goes along, in pixels: print is legible at that size, and common models see no more."""
+_JPEG_QUALITY = 85
+# Tokens for what surrounds the texts in an answer, and for a model that reasons first.
+_LEAST_TOKENS = 1024
+# An answer repeats the text once and lists its edits. A token is one byte at the least and four as a rule, so that
+# twice the bytes leave room for a text of which every word was misread.
+_TOKENS_A_BYTE = 2
+# Names and braces of a region's entry in an answer.
+_TOKENS_A_REGION = 64
+
+
+@runtime_checkable
+class ModelInputs(StageInputs, Protocol):
+    """The inputs of a stage that asks a model."""
+
+    def ask(self, prompt: Prompt[Answer], accept: Callable[[Reply[Answer]], Made]) -> Made:
+        """Ask the stage's model about the page.
+
+        Args:
+            prompt: the question.
+            accept: makes something of the answer. The only error that it may raise is AnswerRefusedError: an answer
+                which fails in any other way stays usable, and would be used again at the next attempt.
+
+        Raises:
+            AnswerRefusedError: the answer makes no sense; from `accept`, or because it could not be read.
+            ProviderError: the provider is away or limits us: the page waits.
+            ProviderRefusesError, BudgetReachedError: the stage waits for a person.
+        """
+        ...
+
+
+def model_inputs(inputs: StageInputs) -> ModelInputs:
+    """The same inputs, which a stage that asks a model was promised to be able to ask.
+
+    Raises:
+        TypeError: they cannot.
+    """
+    if not isinstance(inputs, ModelInputs):
+        raise TypeError(f"a stage that asks a model needs inputs that can ask one, not {type(inputs).__name__}")
+    return inputs
+
+
+def picture_of(page: PageImage) -> Picture:
+    """A page image as a JPEG whose longer side is no more than LONGEST_SIDE pixels."""
+    from PIL import Image  # noqa: PLC0415  # commands that only look at what a stage wrote do without it
+
+    image = page.image if page.image.mode in {"L", "RGB"} else page.image.convert("RGB")
+    shrink = min(1.0, LONGEST_SIDE / max(image.size))
+    if shrink < 1:
+        size = max(1, round(image.width * shrink)), max(1, round(image.height * shrink))
+        image = image.resize(size, Image.Resampling.LANCZOS)
+    data = BytesIO()
+    image.save(data, "JPEG", quality=_JPEG_QUALITY)
+    return Picture("image/jpeg", data.getvalue(), image.width, image.height)
+
+
+def most_tokens(texts: Iterable[str]) -> int:
+    """The longest answer about regions with these texts, in tokens, reasoning included."""
+    return _LEAST_TOKENS + sum(
+        _TOKENS_A_REGION + _TOKENS_A_BYTE * len(text.encode(errors="surrogatepass")) for text in texts
+    )
+
+
+def recipe_of(name: str, version: str, instructions: str, *settings: str) -> str:
+    """How a stage is set, in words. Other instructions are another recipe: eight digits of their hash tell."""
+    digits = hashlib.sha256(instructions.encode()).hexdigest()[:8]
+    return ", ".join((f"{name} {version}", f"instructions {digits}", *settings))

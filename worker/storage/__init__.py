@@ -1,0 +1,1 @@
+"""The storage root as a whole: its marker, which deployment works on it, and which stages have work under way."""

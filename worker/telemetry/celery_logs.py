@@ -1,0 +1,81 @@
+"""What Celery is told about logs on the command line of a worker, as Leafmark's logs take it."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import structlog
+from celery.utils.log import mlevel
+from celery.utils.nodenames import node_format
+from click.core import ParameterSource
+
+from checkpointing.errors import SettingsError
+from worker.config.settings import Settings
+from worker.telemetry.console_log import ConsoleLogger
+from worker.telemetry.logs import configure_logs
+
+_SAID = {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}
+
+
+def level_in_force(settings: Settings, said: str | int | None) -> int:
+    """Return the minimum level of a worker's lines, as a number: `--loglevel`, or else LEAFMARK_LOG_LEVEL.
+
+    Args:
+        settings: of the deployment.
+        said: what Celery passes on, which is its own default where nothing was said.
+    """
+    context = click.get_current_context(silent=True)
+    if said is not None and context is not None and context.get_parameter_source("loglevel") in _SAID:
+        return int(mlevel(said))
+    return logging.getLevelNamesMapping()[settings.log_level]
+
+
+def set_up_worker_logs(
+    settings: Settings, level: int, logfile: Any, hostname: str | None = None, *, colors: bool | None = None
+) -> None:
+    """Set up the logs of a worker, or of a process of its pool.
+
+    Args:
+        settings: of the deployment.
+        level: minimum level of the lines.
+        logfile: where they go; none: to stderr.
+        hostname: of the worker, for `%n` and the like in the name of the file; none: they are filled in already.
+        colors: whether a terminal is to get colours.
+    """
+    path = node_format(logfile, hostname) if logfile and hostname else logfile
+    try:
+        configure_logs(
+            settings.log_level,
+            settings.root,
+            console_level=level,
+            file=Path(path) if path else None,
+            log_format=settings.log_format,
+            colors=colors,
+        )
+    except SettingsError as error:
+        # Celery would log another error, and go on without logs.
+        sys.stderr.write(f"leafmark worker: {error}\n")
+        sys.exit(error.exit_code)
+    # Of Celery, about the user that it runs as, and of libraries.
+    logging.captureWarnings(capture=True)
+
+
+def give_up(settings: Settings, reason: str, exit_code: int) -> NoReturn:
+    """End a worker that cannot start, with one line: in its log file, if it has one, and on stderr."""
+    _tell(settings, logging.ERROR, "worker does not start", error=reason, exit_code=exit_code, plain=reason)
+    sys.exit(exit_code)
+
+
+def tell_of_wait(settings: Settings, reason: str) -> None:
+    """Say why a worker that started takes no pages yet, where its lines go and on stderr."""
+    _tell(settings, logging.WARNING, "worker waits", error=reason, plain=f"waits: {reason}")
+
+
+def _tell(settings: Settings, level: int, event: str, *, plain: str, **fields: Any) -> None:
+    has_file = isinstance(ConsoleLogger.handler, logging.FileHandler)
+    if has_file or settings.log_format == "json":
+        structlog.get_logger("leafmark.worker").log(level, event, **fields)
+    if has_file or settings.log_format == "text":
+        sys.stderr.write(f"leafmark worker: {plain}\n")

@@ -1,0 +1,168 @@
+"""Logs: readable lines on the console, JSON lines beside the scan they are about.
+
+A line that names a scan and a stage also goes to `<scan>/logs/<stage>_<timestamp>-<host>-<pid>.jsonl`: one file
+a process, because appending from several machines to one file is not safe on network storage.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import sys
+import threading
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from checkpointing.errors import InputError, StorageError
+from checkpointing.identity import process_name
+from checkpointing.regular_files import open_regular
+from worker.pages.scan import ScanFolder
+from worker.storage.root_marker import library_at
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor
+
+
+class ScanLogFiles:
+    """A structlog processor that appends each line about a stage to that scan's log.
+
+    Args:
+        root: the storage root.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._path = cache(self._make_path)
+        # The last one written to stays open: most lines go where the one before went.
+        self._open: tuple[Path, int] | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
+        """Write the line; pass it on unchanged. A log that cannot be written never stops a page."""
+        if "scan_id" in event and "stage" in event:
+            line = {**event, "message": event["event"], "worker": process_name()}
+            del line["event"]
+            with suppress(OSError, InputError, StorageError):
+                # Another share that has a scan of that id must not get the lines of this one.
+                library_at(self._root).check()
+                path = self._path(event["scan_id"], event["stage"], os.getpid())
+                self._append(path, json.dumps(line, default=str).encode() + b"\n")
+        return event
+
+    def close(self) -> None:
+        """Close the file that is open. The next line opens one."""
+        with self._lock:
+            if self._open is not None:
+                os.close(self._open[1])
+                self._open = None
+
+    def _append(self, path: Path, line: bytes) -> None:
+        with self._lock:
+            if self._open is None or self._open[0] != path:
+                self._reopen(path)
+            if self._open is not None:
+                os.write(self._open[1], line)
+
+    def _reopen(self, path: Path) -> None:
+        if self._open is not None:
+            os.close(self._open[1])
+            self._open = None
+        path.parent.mkdir(exist_ok=True)
+        self._open = path, open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    def _make_path(self, scan_id: str, stage: str, pid: int) -> Path:
+        """Where the lines of a process about a stage go, looked up once.
+
+        Raises:
+            InputError: there is no such scan or stage: a message may be forged, and a log quotes it.
+        """
+        scan = ScanFolder(self._root, scan_id)
+        if not stage.isidentifier() or not scan.metadata_path.is_file():
+            raise InputError(f"there is no {scan_id}/{stage} to log for")
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        return scan.logs_dir / f"{stage}_{stamp}-{socket.gethostname()}-{pid}.jsonl"
+
+
+def note_for_scan(root: Path, scan_id: str, stage: str, message: str, **fields: Any) -> None:
+    """Write one line into a scan's log, from a process that logs nothing else. Never fails.
+
+    Args:
+        root: the storage root.
+        scan_id: the scan that it is about.
+        stage: likewise.
+        message: what happened.
+        fields: whatever else is to be known.
+    """
+    files = ScanLogFiles(root)
+    stamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    event = {**fields, "scan_id": scan_id, "stage": stage, "level": "info", "event": message, "timestamp": stamp}
+    files(None, "info", event)
+    files.close()
+
+
+def configure_logs(
+    level: str,
+    root: Path | None = None,
+    *,
+    console_level: int | None = None,
+    file: Path | None = None,
+    log_format: Literal["text", "json"] = "text",
+    colors: bool | None = None,
+) -> None:
+    """Set up structlog and the standard library's logging for this process.
+
+    Args:
+        level: minimum level of what is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`.
+        root: storage root for the JSON lines beside the scans; None writes none.
+        console_level: minimum level of the lines on stderr, as a number; default the same.
+        file: where these lines go instead of stderr.
+        log_format: how they are written.
+        colors: whether they are in colour; default: where stderr is a terminal.
+
+    Raises:
+        SettingsError: the file cannot be opened.
+    """
+    import structlog
+
+    from worker.telemetry.console_log import ConsoleLogger, OnlyFrom, make_renderer, take_over
+
+    number = logging.getLevelNamesMapping()[level]
+    shown = number if console_level is None else console_level
+    colors = sys.stderr.isatty() if colors is None else colors
+    colors = colors and file is None and log_format == "text"
+    renderer = make_renderer(log_format, colors=colors)
+    take_over(shown, renderer, file)
+    # Its report that a task was received says what the line of the page says better.
+    logging.getLogger("celery.worker.strategy").setLevel(max(shown, logging.WARNING))
+    logging.getLogger("celery.app.trace").setLevel(max(shown, logging.WARNING))
+    structlog.configure(
+        processors=[
+            # What a line is about, where the code that logs it does not know: a client of a model knows no page.
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *([] if root is None else [_from_level(number, ScanLogFiles(root))]),
+            OnlyFrom(shown),
+            # At a terminal the renderer does that itself.
+            *([] if colors else [structlog.processors.format_exc_info]),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(min(number, shown)),
+        logger_factory=lambda *_: ConsoleLogger(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _from_level(level: int, files: ScanLogFiles) -> Processor:
+    """Write events of a level and above into the scans' logs, whatever level the console shows."""
+    from worker.telemetry.console_log import number_of
+
+    def write(logger: Any, method: str, event: EventDict) -> EventDict:
+        return files(logger, method, event) if number_of(event) >= level else event
+
+    return write

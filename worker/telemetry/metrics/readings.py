@@ -1,0 +1,123 @@
+"""What the whole deployment stands at, read from Redis when somebody scrapes: never older than the scrape.
+
+A broker that is away costs these gauges and no others; what the worker has counted is scraped all the same.
+"""
+
+import platform
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import version
+from typing import Any, cast
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from checkpointing.errors import LeafmarkError
+from checkpointing.keys import split_inbox_name
+from checkpointing.money import usd
+from worker.config.settings import Settings
+from worker.deployment import Workshop, socket_options
+from worker.pipeline.registry import STAGES
+from worker.queue.broker import tls_options
+from worker.telemetry.metrics import definitions as defined
+from worker.telemetry.metrics.definitions import Definition
+
+# Prometheus gives up after 10 s by default, and would lose the counters too.
+_PATIENCE_SECONDS = 2.0
+
+
+def impatient(settings: Settings) -> Redis:
+    """A client of the broker that would rather say nothing than keep a scrape waiting."""
+    options = socket_options(settings.redis_url)
+    seconds = {name: _PATIENCE_SECONDS for name in options if name.endswith("timeout")}
+    client: Redis = Redis.from_url(
+        settings.redis_url, **options | seconds, **tls_options(settings.redis_url), retry=Retry(NoBackoff(), 0)
+    )
+    return client
+
+
+class Readings(Collector):
+    """Gauges of one deployment, and what this worker is.
+
+    Args:
+        workshop: of the deployment, with an impatient client.
+    """
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
+
+    def collect(self) -> Iterator[Any]:
+        """Read everything there is to read just now."""
+        found: list[Any] = []
+        up = 1
+        try:
+            found = [self._inboxes(), *self._queues(), *self._budgets()]
+        except RedisError:
+            up = 0
+        yield from found
+        yield _family(defined.BROKER_UP, {(): up})
+        yield _family(defined.BUILD, {(version("leafmark"), platform.python_version()): 1})
+
+    def _inboxes(self) -> Any:
+        redis, keys = self._workshop.redis, self._workshop.keys
+        names = [name.decode(errors="replace") for name in cast("set[bytes]", redis.smembers(keys.inboxes))]
+        known = [split_inbox_name(name) for name in sorted(names) if split_inbox_name(name)[1] in STAGES]
+        lengths = self._together("XLEN", [keys.inbox(scan_id, stage) for scan_id, stage in known])
+        return _family(defined.INBOX, _by_stage((stage for _, stage in known), lengths))
+
+    def _queues(self) -> Iterator[Any]:
+        redis, keys = self._workshop.redis, self._workshop.keys
+        turns = {stage: cast("list[bytes]", redis.lrange(keys.turns(stage), 0, -1)) for stage in STAGES}
+        # A scan stands there once; twice would count it twice.
+        known = [(stage, name.decode(errors="replace")) for stage in STAGES for name in sorted({*turns[stage]})]
+        lengths = self._together("ZCARD", [keys.waiting(scan_id, stage) for stage, scan_id in known])
+        yield _family(defined.WAITING, _by_stage((stage for stage, _ in known), lengths))
+        window = self._together("LLEN", [keys.queue(stage) for stage in STAGES])
+        yield _family(defined.WINDOW, _by_stage(STAGES, window))
+
+    def _budgets(self) -> Iterator[Any]:
+        budgets: dict[tuple[str, ...], float] = {}
+        left: dict[tuple[str, ...], float] = {}
+        with suppress(OSError, LeafmarkError):
+            for scan_id in sorted(
+                {scan_id for scan_id, stage in self._workshop.open_stages.all() if stage in STAGES}
+            ):
+                # One whose budget cannot be read must not hide the others'.
+                with suppress(OSError, LeafmarkError):
+                    budget = self._workshop.budget(scan_id)
+                    reading = None if budget is None else self._workshop.meter(scan_id).read()
+                    if budget is not None and reading is not None:
+                        budgets[scan_id,] = float(budget)
+                        left[scan_id,] = float(budget) - usd(reading.total)
+        yield _family(defined.BUDGET, budgets)
+        yield _family(defined.BUDGET_LEFT, left)
+
+    def _together(self, command: str, keys: list[str]) -> list[int]:
+        """One command for each key, in one round trip. A key of the wrong type, forged, counts as nothing."""
+        with self._workshop.redis.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.execute_command(command, key)  # type: ignore[no-untyped-call]  # half typed
+            found = pipeline.execute(raise_on_error=False)
+        lost = [each for each in found if isinstance(each, RedisError) and "WRONGTYPE" not in str(each)]
+        if lost:
+            raise lost[0]
+        return [0 if isinstance(each, RedisError) else int(each) for each in found]
+
+
+def _by_stage(stages: Any, lengths: list[int]) -> dict[tuple[str, ...], float]:
+    """Sums, with a zero for every stage that has nothing."""
+    sums: dict[tuple[str, ...], float] = {(stage,): 0 for stage in STAGES}
+    for stage, length in zip(stages, lengths, strict=True):
+        sums[stage,] += length
+    return sums
+
+
+def _family(definition: Definition, samples: dict[tuple[str, ...], float]) -> Any:
+    family = GaugeMetricFamily(definition.name, definition.meaning, labels=definition.labels)
+    for labels, value in samples.items():
+        family.add_metric(labels, value)
+    return family

@@ -1,0 +1,1 @@
+"""Small helpers for text that know nothing of pages or stages."""

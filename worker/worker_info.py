@@ -1,0 +1,121 @@
+"""How a worker introduces itself to `producer doctor`: what it is, what it serves, and whether it sees our storage.
+
+A control command of Celery's, which the worker's main process answers between messages: pages pay nothing for it.
+"""
+
+import platform
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+from celery.worker.control import Panel
+from pydantic import BaseModel, ConfigDict
+
+from checkpointing.regular_files import read_regular
+from worker.config.settings import Settings
+from worker.config.shown_settings import shown_value
+from worker.launch.package_versions import package_version
+from worker.pipeline.registry import stage_asks_model
+from worker.storage.open_stages import OWN_FOLDER
+
+INTRODUCE = "leafmark_introduce"
+_TOKEN = re.compile(r"[0-9a-f]{16}")
+_ENGINE_PACKAGES = {"rapidocr": "rapidocr", "tesseract": "tesserocr"}
+# A page comes out differently where these differ, or is given up on at another time.
+_FOR_ALL = ("max_attempts", "claim_seconds", "page_seconds")
+_FOR_OCR = ("ocr_engine", "ocr_lang", "dpi", "max_pixels")
+_FOR_ASKING = ("llm_base_url", "prices", "budget_usd")
+
+
+class Introduction(BaseModel):
+    """What a worker says of itself.
+
+    Attributes:
+        version: of Leafmark there.
+        python: its version there.
+        engine: the OCR engine with its version; empty where the worker does no OCR.
+        stages: that it serves.
+        slots: pages that it takes at once.
+        clock: seconds since 1970, there.
+        root: its storage root.
+        sees_token: whether the file that it was asked for is in that root, with the right content.
+        settings: those that matter for its stages, as text, without secrets.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    version: str
+    python: str
+    engine: str
+    stages: list[str]
+    slots: int
+    clock: float
+    root: str
+    sees_token: bool
+    settings: dict[str, str]
+
+
+def offer_introduction(settings: Settings) -> None:
+    """Have this process's worker answer when it is asked who it is."""
+
+    def introduce(state: Any, token: object = "", **_: object) -> dict[str, Any]:
+        """Who this worker is, what it serves, and whether it sees a file in the storage root."""
+        stages = sorted(state.app.amqp.queues.consume_from)
+        slots = int(getattr(state.consumer.controller, "concurrency", 0) or 0)
+        return introduction(settings, stages, slots, token).model_dump()
+
+    Panel.register(introduce, name=INTRODUCE, type="inspect", visible=False)
+
+
+def introduction(settings: Settings, stages: list[str], slots: int, token: object) -> Introduction:
+    """What a worker with these settings says of itself.
+
+    Args:
+        settings: its.
+        stages: that it serves.
+        slots: pages that it takes at once.
+        token: names the file to look for; anyone who reaches Redis can ask for anything.
+    """
+    return Introduction(
+        version=package_version("leafmark"),
+        python=platform.python_version(),
+        engine=_engine(settings) if "ocr" in stages else "",
+        stages=stages,
+        slots=slots,
+        clock=time.time(),
+        root=str(settings.root),
+        sees_token=isinstance(token, str) and _sees(settings.root, token),
+        settings={name: shown_value(settings, name) for name in settings_that_matter(stages)},
+    )
+
+
+def settings_that_matter(stages: list[str]) -> list[str]:
+    """The settings that should be the same on every machine that does these stages, and on the producer's."""
+    asking = [stage for stage in stages if stage_asks_model(stage)]
+    return [
+        *_FOR_ALL,
+        *(_FOR_OCR if "ocr" in stages else ()),
+        *(_FOR_ASKING if asking else ()),
+        *(f"{stage}_model" for stage in asking),
+        *(("correction_vision",) if "correction" in asking else ()),
+    ]
+
+
+def token_path(root: Path, token: str) -> Path:
+    """Where the file lies by which a worker tells that it sees the same storage."""
+    return root / OWN_FOLDER / f"doctor-{token}"
+
+
+def _engine(settings: Settings) -> str:
+    # Loading it to ask would leave its threads to every process that the pool forks.
+    return f"{settings.ocr_engine} {package_version(_ENGINE_PACKAGES[settings.ocr_engine])}"
+
+
+def _sees(root: Path, token: str) -> bool:
+    if not _TOKEN.fullmatch(token):
+        return False
+    try:
+        return read_regular(token_path(root, token)) == token.encode("ascii")
+    except (OSError, ValueError):
+        return False
