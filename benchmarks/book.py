@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image
 
 from benchmarks.report import note, report
-from producer.embedded import embedded_broker
+from producer.run.embedded_broker import embedded_broker
 from sample import pages, write_image_folder
 from tests.deployment import Deployment, deployment_in
 from worker.ocr.engines.registry import make_engine

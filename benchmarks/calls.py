@@ -25,7 +25,7 @@ from benchmarks.asking import provider_process, wait_until_completed
 from benchmarks.ocr_pages import finish_ocr, made_up_page
 from benchmarks.report import note, peak_bytes, report, seconds_of
 from checkpointing.ledger import Call, Ledger, State
-from producer.embedded import embedded_broker
+from producer.run.embedded_broker import embedded_broker
 from tests.deployment import Deployment, deployment_in
 from tests.shop import write_scan
 from worker.app import make_app

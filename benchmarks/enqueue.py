@@ -18,7 +18,7 @@ from celery import Celery
 from redis import Redis
 
 from benchmarks.report import note, report
-from producer.embedded import EmbeddedBroker, embedded_broker
+from producer.run.embedded_broker import EmbeddedBroker, embedded_broker
 from tests.shop import write_scan
 
 _STAGE = "work"

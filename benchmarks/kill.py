@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report import note, report
-from producer.embedded import embedded_broker
+from producer.run.embedded_broker import embedded_broker
 from tests.deployment import Deployment, Process, deployment_in
 from tests.shop import write_scan
 

@@ -21,8 +21,8 @@ from benchmarks.memory import record_of
 from benchmarks.report import cpu_seconds_of, note, peak_bytes, report
 from benchmarks.server_load import ServerLoad
 from checkpointing.models import Completion
-from producer.embedded import EmbeddedBroker, embedded_broker
-from producer.status import all_scans
+from producer.run.embedded_broker import EmbeddedBroker, embedded_broker
+from producer.status.scan_status import all_scans
 from tests.shop import write_scan
 from tests.work_stage import WorkOutput
 from tests.workload import WorkStage

@@ -14,7 +14,7 @@ import psutil
 
 from benchmarks.report import note, peak_bytes, report, seconds_of
 from checkpointing.models import Completion, PageRecord, Status, now
-from producer.embedded import embedded_broker
+from producer.run.embedded_broker import embedded_broker
 from tests.deployment import deployment_in
 from tests.shop import write_scan
 from tests.work_stage import WorkOutput

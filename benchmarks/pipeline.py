@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.asking import provider_process, wait_until_completed
 from benchmarks.ocr_pages import finish_ocr
 from benchmarks.report import note, report
-from producer.embedded import embedded_broker
+from producer.run.embedded_broker import embedded_broker
 from tests.deployment import Deployment, deployment_in
 from tests.shop import write_scan
 from worker.app import make_app

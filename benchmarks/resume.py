@@ -1,9 +1,9 @@
 """What a resume costs: `enqueue` of a finished book, against reading and hashing the same files.
 
-Ours is the whole of `producer.enqueue.enqueue` as a new process does it once it is up: read the checkpoint, compare
-every page with its output, save the checkpoint, say what is left. The yardstick is the plain loop that a person
-would write. They take turns: on the files as they are, and after a `touch` of all of them, since a time proves
-nothing and is not looked at.
+Ours is the whole of `producer.planning.enqueue.enqueue` as a new process does it once it is up: read the
+checkpoint, compare every page with its output, save the checkpoint, print what is left. The yardstick is the plain
+loop that a person would write. They take turns: on the files as they are, and after a `touch` of all of them, since
+a modification time proves nothing and is not compared.
 """
 
 import gc
@@ -17,9 +17,9 @@ from celery import Celery
 
 from benchmarks.finished import finish_pages
 from benchmarks.report import note, report, seconds_of
-from producer.embedded import embedded_broker
-from producer.enqueue import enqueue
-from producer.request import Request
+from producer.planning.enqueue import enqueue
+from producer.planning.request import Request
+from producer.run.embedded_broker import embedded_broker
 from tests.shop import write_scan
 from tests.workload import WorkStage
 from worker.app import make_app

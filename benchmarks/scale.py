@@ -19,9 +19,9 @@ from benchmarks.report import note, report
 from benchmarks.server_load import ServerLoad
 from benchmarks.simulated import BARE_QUEUE, SCAN, SLOTS_A_STEWARD, STAGE
 from benchmarks.waiting import is_completed, wait_for
-from producer.embedded import EmbeddedBroker, embedded_broker
-from producer.enqueue import enqueue
-from producer.request import Request
+from producer.planning.enqueue import enqueue
+from producer.planning.request import Request
+from producer.run.embedded_broker import EmbeddedBroker, embedded_broker
 from tests.deployment import Deployment, Process, deployment_in
 from tests.shop import write_scan
 from tests.workload import app

@@ -20,7 +20,7 @@ from pathlib import Path
 from benchmarks.finished import finish_pages
 from benchmarks.report import note, report
 from benchmarks.waiting import is_completed, wait_for
-from producer.embedded import EmbeddedBroker, embedded_broker
+from producer.run.embedded_broker import EmbeddedBroker, embedded_broker
 from tests.deployment import Deployment, deployment_in
 from tests.shop import write_scan
 from tests.workload import app

@@ -93,7 +93,7 @@ class PageRecord:
         attempts: how many attempts it took.
         completed_at: when its output was saved.
         worker: who saved it.
-        made_from: digests of what it was made from, and of how: `producer.stale` compares them with what is there.
+        made_from: digests of what it was made from, and of how. `producer.planning.stale` compares them.
     """
 
     sha256: Sha256 | None = None

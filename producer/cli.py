@@ -10,9 +10,9 @@ from typing import NoReturn
 import typer
 
 from checkpointing.errors import BrokerError, LeafmarkError, in_one_line
-from producer.command_group import MARKUP, LazyGroup, Listed, program_name
+from producer.commands.command_group import MARKUP, LazyGroup, Listed, program_name
 from producer.commands.main import main_options
-from producer.opened import opened
+from producer.commands.opened import opened
 from worker.queue.broker_errors import broker_errors, describe_broker_error
 
 # Options and arguments are Celery's business.

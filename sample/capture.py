@@ -21,10 +21,10 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 
 from producer.commands.waiting import GOES_ON
-from producer.enqueue import enqueue, requests_through
-from producer.ingest import ingest
-from producer.request import Request
-from producer.run import Backstage
+from producer.ingest.ingest_source import ingest
+from producer.planning.enqueue import enqueue, requests_through
+from producer.planning.request import Request
+from producer.run.supervised_run import Backstage
 from producer.watch.chosen import under_way
 from producer.watch.collect import Collector
 from producer.watch.facts import Scene

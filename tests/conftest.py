@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from producer.embedded import EmbeddedBroker, embedded_broker
+from producer.run.embedded_broker import EmbeddedBroker, embedded_broker
 from tests.deployment import Deployment, deployment_in
 
 # The same examples each time. The first draw of a text makes the tables of Unicode, which takes seconds on two busy

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from checkpointing.ledger import Call, Ledger, new_attempt
 from checkpointing.models import FailedPage, PageRecord
 from checkpointing.money import usd
-from producer.ingest import ingest
+from producer.ingest.ingest_source import ingest
 from tests.model_inputs import ocr_page, revised_page
 from worker.app import make_app
 from worker.config.settings import Settings

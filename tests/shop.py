@@ -220,7 +220,8 @@ def take_commands(shop: Shop, monkeypatch: pytest.MonkeyPatch, *modules: str) ->
     Args:
         shop: theirs.
         monkeypatch: for the length of the test.
-        modules: those of `producer` that would ask whether the broker is up; a fake one has no address.
+        modules: those of `producer` that would ask whether the broker is up, such as `planning.enqueue`; a fake one
+            has no address.
     """
     monkeypatch.setattr("producer.commands.options.open_workshop", lambda _settings: shop.another_workshop())
     for module in modules:

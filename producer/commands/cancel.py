@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from checkpointing.plurals import counted
-from producer import completion
-from producer.commands import options
+from producer.commands import completion, options
 from producer.commands.options import AsJson, ScanId
-from producer.console import notes, print_json, results
-from producer.pages import show_pages
+from producer.page_ranges import show_pages
+from producer.terminal.console import notes, print_json, results
 from worker.config.settings import load_settings
 from worker.pages.scan import check_scan_id
 
 if TYPE_CHECKING:
-    from producer.cancel import Cancelled
+    from producer.planning.cancel import Cancelled
     from worker.deployment import Workshop
 
 
@@ -69,7 +68,7 @@ def _cancel(
     *,
     now: bool,
 ) -> None:
-    from producer.cancel import cancel, cancel_all
+    from producer.planning.cancel import cancel, cancel_all
 
     if stage is None:
         if not cancel_all(workshop, scan_id, report, now=now):

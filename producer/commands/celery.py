@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from producer.console import notes
+from producer.terminal.console import notes
 from worker.launch.child_processes import child_environment, python_command
 
 _FLOWER_CONFIG = "flowerconfig.py"

@@ -1,8 +1,8 @@
 """`producer config`."""
 
 from producer.commands.options import AsJson
-from producer.config import config_json, config_table, file_lines, origins_in_force
-from producer.console import notes, print_json, results
+from producer.setting_options import config_json, config_table, file_lines, origins_in_force
+from producer.terminal.console import notes, print_json, results
 from worker.config.settings import load_settings
 
 

@@ -7,12 +7,12 @@ from rich.text import Text
 
 from checkpointing.errors import DoctorError
 from checkpointing.plurals import counted
-from producer import completion
+from producer.commands import completion
+from producer.commands.opened import opened
 from producer.commands.options import AsJson
-from producer.config import origins_in_force
-from producer.console import print_json, results
 from producer.doctor.check import Area, Check, Level, checks_json, count
-from producer.opened import opened
+from producer.setting_options import origins_in_force
+from producer.terminal.console import print_json, results
 from worker.config.settings import load_settings
 from worker.deployment import Workshop
 

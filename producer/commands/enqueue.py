@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from producer import words
 from producer.commands import options
+from producer.commands import output as words
 from producer.commands.options import (
     AllowDoubtful,
     AllowUnpriced,
@@ -21,16 +21,16 @@ from producer.commands.options import (
     Wait,
 )
 from producer.commands.waiting import INTERRUPTED, wait_for
-from producer.console import notes, print_json, results
-from producer.pages import parse_pages
-from producer.progress import counting_on
-from producer.request import Plan, Request
+from producer.page_ranges import parse_pages
+from producer.planning.request import Plan, Request
+from producer.terminal.console import notes, print_json, results
+from producer.terminal.progress import counting_on
 from worker.config.settings import load_settings
 from worker.deployment import Workshop
 from worker.pages.scan import check_scan_id
 
 if TYPE_CHECKING:
-    from producer.forecast import Forecast
+    from producer.planning.cost_estimate import Forecast
 
 
 def enqueue_command(
@@ -71,8 +71,8 @@ def enqueue_command(
 
     Example: `producer enqueue moby-dick --through structure --budget 5.00`
     """
-    from producer.enqueue import requests_through
-    from producer.paying import set_budget
+    from producer.planning.enqueue import requests_through
+    from producer.planning.spending import set_budget
 
     workshop = options.open_workshop(load_settings())
     first = Request(
@@ -123,8 +123,8 @@ def _show_plans(workshop: Workshop, requests: list[Request], *, as_json: bool) -
     Raises:
         LeafmarkError: the command itself would end with this error, which is what blocks the plan.
     """
-    from producer.enqueue import blockers, plan_all
-    from producer.forecast import describe
+    from producer.planning.cost_estimate import describe
+    from producer.planning.enqueue import blockers, plan_all
 
     plans = plan_all(workshop, requests)
     forecasts = _forecasts(workshop, plans)
@@ -146,14 +146,14 @@ def _show_plans(workshop: Workshop, requests: list[Request], *, as_json: bool) -
 
 def _forecasts(workshop: Workshop, plans: list[Plan]) -> dict[str, Forecast]:
     """What the stages that ask a model will cost, by stage."""
-    from producer.forecast import forecast
+    from producer.planning.cost_estimate import forecast
 
     made = {each.stage: forecast(workshop, each.scan_id, each.stage, each.remaining) for each in plans}
     return {stage: found for stage, found in made.items() if found is not None}
 
 
 def _enqueue(workshop: Workshop, requests: list[Request]) -> list[Plan]:
-    from producer.enqueue import check_preconditions, enqueue
+    from producer.planning.enqueue import check_preconditions, enqueue
 
     # All of them before the first page of the first stage: a missing key is not to be found out in the night.
     check_preconditions(workshop, requests)

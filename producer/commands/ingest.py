@@ -11,11 +11,11 @@ import typer
 from checkpointing.errors import InputError, LeafmarkError
 from checkpointing.plurals import counted
 from producer.commands.options import AsJson, Dpi, Engine, Lang, NewScanId, Password, Title
-from producer.console import notes, print_json, results
+from producer.terminal.console import notes, print_json, results
 from worker.pages.scan import ScanFolder
 
 if TYPE_CHECKING:
-    from producer.ingest import Ingested
+    from producer.ingest.ingest_source import Ingested
 
 
 def ingest_command(
@@ -44,8 +44,8 @@ def ingest_command(
 
     Example: `producer ingest faust.pdf --engine tesseract --lang deu+frk`
     """
-    from producer.book_profile import change_profile, language_without_effect, settings_with
-    from producer.books import check_names, given_password, look_at_source, take_in_book
+    from producer.ingest.books import check_names, given_password, look_at_source, take_in_book
+    from producer.ingest.profile_options import change_profile, language_without_effect, settings_with
 
     check_names(sources, scan_id, title)
     password = given_password(password)

@@ -11,13 +11,13 @@ from checkpointing.errors import CommandLineError
 from producer.commands import options
 from producer.commands.options import AnyStage, Pages, ScanId
 from producer.commands.waiting import INTERRUPTED
-from producer.console import notes
-from producer.log_files import LogFiles
-from producer.log_follow import follow_lines, nothing_is_left, show_new
-from producer.log_lines import LogLine, Wanted, as_json_line, as_line, parse_level, parse_run, parse_since
-from producer.pages import parse_pages
-from producer.request import check_pages
-from producer.run import interruptible
+from producer.logs.log_files import LogFiles
+from producer.logs.log_follow import follow_lines, nothing_is_left, show_new
+from producer.logs.log_lines import LogLine, Wanted, as_json_line, as_line, parse_level, parse_run, parse_since
+from producer.page_ranges import parse_pages
+from producer.planning.request import check_pages
+from producer.run.supervised_run import interruptible
+from producer.terminal.console import notes
 from worker.config.settings import load_settings
 from worker.pages.scan import check_scan_id
 from worker.pipeline.registry import STAGES

@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from producer import completion
+from producer.commands import completion
 
 
 def _show(wanted: bool) -> None:
     if wanted:
-        from producer.console import results
+        from producer.terminal.console import results
         from worker.launch.package_versions import package_version
 
         results.print(f"leafmark {package_version('leafmark')}")
@@ -37,7 +37,7 @@ def main_options(
     """
     del version
     if settings:
-        from producer.config import set_by_option
+        from producer.setting_options import set_by_option
     for pair in settings or []:
         try:
             set_by_option(pair)

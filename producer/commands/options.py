@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from producer import completion
-from producer.opened import opened
+from producer.commands import completion
+from producer.commands.opened import opened
 from worker.config.settings import Settings
 from worker.deployment import Workshop
 from worker.pages.scan import ScanFolder, ScanMetadata
@@ -91,6 +91,6 @@ def open_workshop(settings: Settings) -> Workshop:
 
 
 def _take_in(scan: ScanFolder) -> ScanMetadata:
-    from producer.moving_in import take_in  # looks into sources, which few scans need
+    from producer.ingest.scanshelf_folder import take_in  # looks into sources, which few scans need
 
     return take_in(scan)

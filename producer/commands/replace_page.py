@@ -10,13 +10,13 @@ import typer
 from checkpointing.money import add_usd, dollars
 from producer.commands import options
 from producer.commands.options import AsJson, Password, ScanId
-from producer.console import notes, print_json, results
-from producer.folder import SET_ASIDE
+from producer.output_dir import SET_ASIDE
+from producer.terminal.console import notes, print_json, results
 from worker.config.settings import load_settings
 from worker.pages.scan import check_scan_id
 
 if TYPE_CHECKING:
-    from producer.replace_page import Replaced
+    from producer.planning.replace_page import Replaced
 
 
 def replace_page_command(
@@ -41,8 +41,8 @@ def replace_page_command(
 
     Example: `producer replace-page moby-dick 7 rescans.pdf --from-page 2`
     """
-    from producer.books import given_password
-    from producer.replace_page import replace_page
+    from producer.ingest.books import given_password
+    from producer.planning.replace_page import replace_page
 
     password = given_password(password)
     workshop = options.open_workshop(load_settings())

@@ -8,9 +8,9 @@ import typer
 
 from producer.commands import options
 from producer.commands.options import AsJson, ScanId
-from producer.console import notes, print_json, results
-from producer.progress import counting_on
 from producer.report.write import check_target, write_report
+from producer.terminal.console import notes, print_json, results
+from producer.terminal.progress import counting_on
 from worker.config.settings import load_settings
 from worker.pages.scan import check_scan_id
 

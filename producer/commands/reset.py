@@ -10,17 +10,16 @@ import typer
 from checkpointing.errors import NotConfirmedError
 from checkpointing.money import dollars
 from checkpointing.plurals import counted
-from producer import completion
-from producer.commands import options
+from producer.commands import completion, options
 from producer.commands.options import AsJson, ScanId
-from producer.console import notes, print_json, results
-from producer.folder import SET_ASIDE
-from producer.progress import counting_on
+from producer.output_dir import SET_ASIDE
+from producer.terminal.console import notes, print_json, results
+from producer.terminal.progress import counting_on
 from worker.config.settings import load_settings
 from worker.pages.scan import check_scan_id
 
 if TYPE_CHECKING:
-    from producer.reset import Reset
+    from producer.planning.reset import Reset
 
 
 def reset_command(
@@ -35,7 +34,7 @@ def reset_command(
 
     Example: `producer reset moby-dick --stage ocr`
     """
-    from producer.reset import look, reset
+    from producer.planning.reset import look, reset
 
     workshop = options.open_workshop(load_settings())
     there = look(workshop, check_scan_id(scan_id), stage)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from checkpointing.errors import UnknownNameError
-from producer import words
-from producer.begun import begun_stages
 from producer.commands import options
+from producer.commands import output as words
 from producer.commands.enqueue import carry_out
 from producer.commands.options import AllowDoubtful, AnyStage, AsJson, Pages, ScanId, Wait
-from producer.console import print_json, results
-from producer.pages import parse_pages
-from producer.request import Plan, Request, check_pages
+from producer.page_ranges import parse_pages
+from producer.planning.request import Plan, Request, check_pages
+from producer.status.begun_stages import begun_stages
+from producer.terminal.console import print_json, results
 from worker.config.settings import load_settings
 from worker.pages.scan import check_scan_id
 from worker.pipeline.registry import STAGES
@@ -39,7 +39,7 @@ def retry_command(
 
     Example: `producer retry moby-dick --pages 3,7-9 --reason timeout`
     """
-    from producer.enqueue import plan
+    from producer.planning.enqueue import plan
 
     named = None if pages is None else parse_pages(pages)
     workshop = options.open_workshop(load_settings())

@@ -11,10 +11,8 @@ import typer
 from checkpointing.errors import InputError
 from checkpointing.models import Checkpoint, Status
 from checkpointing.plurals import counted
-from producer import completion, words
-from producer.book_profile import language_without_effect, options_recorded, overruled, settings_with
-from producer.books import Book, check_names, given_password, look_at_scan_or_source, take_in_book
-from producer.commands import options
+from producer.commands import completion, options
+from producer.commands import output as words
 from producer.commands.ingest import say_ingested
 from producer.commands.options import (
     AllowDoubtful,
@@ -33,19 +31,21 @@ from producer.commands.options import (
 )
 from producer.commands.repeat import command_again
 from producer.commands.waiting import GOES_ON, INTERRUPTED, follow_plans, insist_on_success
-from producer.console import notes, print_json, results
-from producer.dearer import dearer_line, excess_usd, surprises_of
-from producer.doubts import doubt_lines
-from producer.enqueue import check_preconditions, enqueue, plan, requests_through
-from producer.joining import joins_deployment
-from producer.pages import parse_pages
-from producer.paying import insist_on_means, set_budget
-from producer.request import Plan, Request, check_pages
-from producer.run import Backstage, ParentWatch, announce_broker, interruptible, only_run
-from producer.stall import StallWatch
-from producer.summary import Ended, run_json, summarise
-from producer.unanswered import unanswered_line, unanswered_of
+from producer.ingest.books import Book, check_names, given_password, look_at_scan_or_source, take_in_book
+from producer.ingest.profile_options import language_without_effect, options_recorded, overruled, settings_with
+from producer.page_ranges import parse_pages
+from producer.planning.enqueue import check_preconditions, enqueue, plan, requests_through
+from producer.planning.request import Plan, Request, check_pages
+from producer.planning.spending import insist_on_means, set_budget
+from producer.run.joining import joins_deployment
+from producer.run.summary import Ended, run_json, summarise
+from producer.run.supervised_run import Backstage, ParentWatch, announce_broker, interruptible, only_run
+from producer.status.cost_overruns import dearer_line, excess_usd, surprises_of
+from producer.status.doubts import doubt_lines
+from producer.status.unanswered import unanswered_line, unanswered_of
+from producer.terminal.console import notes, print_json, results
 from producer.watch.screen import has_screen
+from producer.watch.stall import StallWatch
 from worker.config.settings import Settings
 from worker.deployment import Workshop
 from worker.pages.book_profile import BookProfile

@@ -5,11 +5,11 @@ from typing import Annotated
 import typer
 
 from checkpointing.errors import LeafmarkError
-from producer import completion, words
-from producer.commands import options
+from producer.commands import completion, options
+from producer.commands import output as words
 from producer.commands.options import AsJson
-from producer.console import notes, print_json, results, terminal_width
-from producer.status import all_scans, scan_status
+from producer.status.scan_status import all_scans, scan_status
+from producer.terminal.console import notes, print_json, results, terminal_width
 from worker.config.settings import load_settings
 from worker.pages.scan import check_scan_id
 

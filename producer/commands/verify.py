@@ -6,14 +6,14 @@ import typer
 
 from checkpointing.errors import DifferencesError
 from checkpointing.plurals import counted
-from producer import words
 from producer.commands import options
+from producer.commands import output as words
 from producer.commands.options import AnyStage, AsJson, Pages, ScanId
-from producer.console import notes, print_json, results
-from producer.pages import parse_pages
-from producer.progress import counting_on
-from producer.request import Plan
-from producer.verify import Report, verify, verify_again
+from producer.page_ranges import parse_pages
+from producer.planning.request import Plan
+from producer.terminal.console import notes, print_json, results
+from producer.terminal.progress import counting_on
+from producer.verify.verify_scan import Report, verify, verify_again
 from worker.config.settings import load_settings
 from worker.deployment import Workshop
 from worker.pages.scan import check_scan_id
@@ -55,7 +55,7 @@ def verify_command(
 
 
 def _repair(workshop: Workshop, found: Report) -> list[Plan]:
-    from producer.repair import repair
+    from producer.verify.repair import repair
 
     plans = []
     for stage in found.stages:

@@ -7,14 +7,14 @@ import typer
 from checkpointing.errors import DoubtfulPagesError, StageFailedError, StagePausedError
 from checkpointing.models import Checkpoint, Status
 from producer.commands.repeat import watch_again
-from producer.console import notes
-from producer.doubts import doubt_lines
-from producer.follow import PlainLines, follow
-from producer.request import Plan
-from producer.run import interruptible
-from producer.stall import StallWatch
+from producer.planning.request import Plan
+from producer.run.supervised_run import interruptible
+from producer.status.doubts import doubt_lines
+from producer.terminal.console import notes
+from producer.watch.follow import PlainLines, follow
 from producer.watch.following import view_of_plans
 from producer.watch.screen import has_screen
+from producer.watch.stall import StallWatch
 from worker.deployment import Workshop
 
 INTERRUPTED = 130

@@ -5,11 +5,10 @@ from typing import Annotated
 import typer
 
 from checkpointing.errors import CommandLineError
-from producer import completion
-from producer.commands import options
+from producer.commands import completion, options
 from producer.commands.waiting import GOES_ON, INTERRUPTED
-from producer.console import notes, print_json, results
-from producer.run import interruptible
+from producer.run.supervised_run import interruptible
+from producer.terminal.console import notes, print_json, results
 from producer.watch import chosen
 from producer.watch.as_json import scene_json
 from producer.watch.collect import Collector

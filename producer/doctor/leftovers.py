@@ -8,7 +8,7 @@ from checkpointing.errors import StorageError
 from checkpointing.plurals import counted
 from checkpointing.storage_errors import storage_error
 from producer.doctor.check import Area, Check, Reporter
-from producer.folder import leftovers
+from producer.output_dir import leftovers
 from worker.deployment import Workshop
 from worker.pages.scan import list_scans
 from worker.pipeline.registry import STAGES

@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from checkpointing.money import dollars
-from producer.pages import show_pages
+from producer.page_ranges import show_pages
 from producer.report import heat
 from producer.report.bars import bars
 from producer.report.bounds import MOST_LISTED

@@ -6,9 +6,9 @@ from decimal import Decimal
 from checkpointing.ledger import Ledger, State
 from checkpointing.models import Checkpoint
 from checkpointing.money import add_usd, usd
-from producer.doubts import doubt_lines
 from producer.report.model import Calls, StageReport
-from producer.snapshot import Snapshot
+from producer.status.doubts import doubt_lines
+from producer.status.snapshot import Snapshot
 from worker.stages.base import Stage, asks_model
 
 

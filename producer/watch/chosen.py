@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from producer.request import Plan
+from producer.planning.request import Plan
 from producer.watch.crew import StageKey
 from worker.deployment import Workshop
 from worker.pipeline.registry import STAGES

@@ -1,4 +1,4 @@
-"""What stages that ask a model will have cost. `producer.forecast` opens ledgers for that, so it is done rarely."""
+"""Expected cost of stages that ask a model, computed rarely: `producer.planning.cost_estimate` opens ledgers."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,7 +16,7 @@ def usd_a_page(workshop: Workshop, states: Mapping[StageKey, bytes]) -> dict[Sta
         workshop: the deployment. Its settings name the models.
         states: a `PageState` for each page.
     """
-    from producer.forecast import forecast  # noqa: PLC0415  # stages that ask no model have none
+    from producer.planning.cost_estimate import forecast  # noqa: PLC0415  # stages that ask no model have none
 
     found: dict[StageKey, float] = {}
     for (scan_id, stage), pages in states.items():

@@ -8,12 +8,12 @@ from rich.console import Console
 
 from checkpointing.errors import CheckpointError, StorageError
 from checkpointing.models import Checkpoint
-from producer.follow import PlainLines
-from producer.request import Plan
-from producer.status import what_it_waits_for
-from producer.unanswered import unanswered_of
+from producer.planning.request import Plan
+from producer.status.scan_status import what_it_waits_for
+from producer.status.unanswered import unanswered_of
 from producer.watch.chosen import of_plans
 from producer.watch.collect import Collector
+from producer.watch.follow import PlainLines
 from producer.watch.loop import DRAW_SECONDS, View
 from producer.watch.screen import Screen, has_screen, screen_of
 from worker.deployment import Workshop

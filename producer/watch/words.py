@@ -1,7 +1,7 @@
 """The words of a stage, for the view and for plain lines."""
 
 from checkpointing.money import dollars
-from producer.pages import show_pages
+from producer.page_ranges import show_pages
 from producer.watch.facts import StageFacts
 from producer.watch.line import shown
 

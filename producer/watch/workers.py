@@ -5,10 +5,10 @@ from itertools import groupby
 from rich.text import Text
 
 from checkpointing.plurals import counted
-from producer.stall import NO_WORKER
 from producer.watch.facts import Crew, Scene, Task, Worker
 from producer.watch.glyphs import ASIDE, TITLE, TROUBLE, Glyphs
 from producer.watch.line import Line
+from producer.watch.stall import NO_WORKER
 from producer.watch.words import clock
 
 _NAME_COLUMNS = 24

@@ -13,7 +13,7 @@ import pytest
 
 from checkpointing.ledger import Ledger
 from checkpointing.money import usd
-from producer.embedded import EmbeddedBroker
+from producer.run.embedded_broker import EmbeddedBroker
 from sample import pages, write_pdf
 from sample.provider import Behaviour, BillRow, running_provider
 from tests.character_errors import character_error_rate

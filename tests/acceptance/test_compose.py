@@ -18,7 +18,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from ruamel.yaml import YAML
 
-from producer.embedded import EmbeddedBroker
+from producer.run.embedded_broker import EmbeddedBroker
 from sample import small_page, write_image_folder
 from sample.provider import Provider, running_provider
 from tests.compose import interpolated

@@ -11,7 +11,7 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import BrowserContext, Error, Page, expect
 
-from producer.embedded import EmbeddedBroker
+from producer.run.embedded_broker import EmbeddedBroker
 from tests.browser import Complaints, browser_context, chromium_path, keep_screenshot
 from tests.deployment import WORKLOAD_WORKER, Deployment, deployment_in
 from tests.shop import write_scan

@@ -16,7 +16,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from producer.embedded import EmbeddedBroker
+from producer.run.embedded_broker import EmbeddedBroker
 from tests.deployment import WORKLOAD_PRODUCER, WORKLOAD_WORKER, Deployment, deployment_in
 from tests.hosts import Host, Network, network_of, remove_those_of_the_dead
 from tests.shop import write_scan

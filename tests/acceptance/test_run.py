@@ -166,7 +166,7 @@ def _insist_that_a_second_run_is_refused(machine: Deployment, source: Path, url:
 
 def test_interrupted_while_it_starts_it_stops_as_well(machine: Deployment, slips: Path) -> None:
     run = _start(machine, slips)
-    machine.wait(lambda: _running(machine, "producer.backstage"), 30, "the start")
+    machine.wait(lambda: _running(machine, "producer.run.supervisor"), 30, "the start")
     os.killpg(run.pid, signal.SIGINT)
     assert machine.wait_for_exit(run) == 130, machine.logs()
     assert "To go on: producer run" in machine.logs()
@@ -177,7 +177,7 @@ def test_killed_runs_and_brokers_and_workers_cost_no_page_and_repeat_none(machin
     killed = _start(machine, slips)
     machine.wait_for_pages(SCAN, 1)
     machine.kill(killed)
-    left_behind = {process for process in _running(machine) if "producer.backstage" not in process.cmdline()}
+    left_behind = {process for process in _running(machine) if "producer.run.supervisor" not in process.cmdline()}
     assert left_behind
 
     # At once again, and so that it outlives its starter.
@@ -190,7 +190,7 @@ def test_killed_runs_and_brokers_and_workers_cost_no_page_and_repeat_none(machin
     _oldest(machine, "valkey-server").kill()
     url = _broker_url(machine)
     machine.wait_for_pages(SCAN, len(kept) + 2)
-    _oldest(machine, "producer.embedded_worker").kill()
+    _oldest(machine, "producer.run.embedded_worker").kill()
     assert len(machine.outputs(SCAN)) < PAGES
 
     machine.wait_for_status(SCAN, "completed")
@@ -208,8 +208,8 @@ def test_killed_runs_and_brokers_and_workers_cost_no_page_and_repeat_none(machin
     [
         ["/bin/sh"],
         ["-m producer.cli"],
-        ["-m producer.backstage"],
-        ["-m producer.cli", "-m producer.backstage"],
+        ["-m producer.run.supervisor"],
+        ["-m producer.cli", "-m producer.run.supervisor"],
     ],
     ids=" ".join,
 )
@@ -232,7 +232,7 @@ def test_whichever_is_killed_the_others_end_by_themselves(
     _insist_that_nothing_runs(machine, url)
     if victims == ["/bin/sh"]:
         assert f"To go on: producer run {SCAN} --workers 1" in machine.logs()
-    if victims == ["-m producer.backstage"]:
+    if victims == ["-m producer.run.supervisor"]:
         assert "producer: the workers of this run were killed by signal 9" in machine.logs()
 
 

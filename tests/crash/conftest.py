@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from producer.embedded import EmbeddedBroker
+from producer.run.embedded_broker import EmbeddedBroker
 from tests.crash.traced import need_ptrace
 from tests.stages import StampStage
 from worker.pipeline.registry import STAGES

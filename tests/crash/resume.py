@@ -8,8 +8,8 @@ from typing import Any
 from redis import Redis
 
 from checkpointing.models import Checkpoint, Completion, now
-from producer.enqueue import enqueue, plan
-from producer.request import Request
+from producer.planning.enqueue import enqueue, plan
+from producer.planning.request import Request
 from tests.crash.checkpoint_commit import KEYS
 from tests.crash.scene import Scene
 from tests.crash.server import Server

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from producer.embedded import EmbeddedBroker
-from producer.enqueue import enqueue
-from producer.ingest import ingest
-from producer.request import Request
+from producer.ingest.ingest_source import ingest
+from producer.planning.enqueue import enqueue
+from producer.planning.request import Request
+from producer.run.embedded_broker import EmbeddedBroker
 from sample import small_page, write_image_folder
 from worker.app import make_app
 from worker.config.settings import Settings

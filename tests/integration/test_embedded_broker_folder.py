@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from producer.embedded import embedded_broker
+from producer.run.embedded_broker import embedded_broker
 
 
 @pytest.mark.parametrize("name", ["My Books", "Alice's", 'the "best"', "Книги", "a#b;c", "tab\there"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from producer.embedded import EmbeddedBroker
+from producer.run.embedded_broker import EmbeddedBroker
 from tests.shop import SCAN, STAGE, Shop, make_shop, steward_at_work
 from tests.waiting import wait_until
 

@@ -11,7 +11,7 @@ from redis import AuthenticationError, Redis
 from redis.exceptions import RedisError
 from ruamel.yaml import YAML
 
-from producer.embedded import EmbeddedBroker
+from producer.run.embedded_broker import EmbeddedBroker
 from tests.waiting import exit_code_of, wait_until
 
 MANIFEST = Path(__file__).parents[2] / "deploy" / "kubernetes" / "base/valkey.yaml"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from redis import Redis
 
-from producer.embedded import EmbeddedBroker
+from producer.run.embedded_broker import EmbeddedBroker
 from tests.waiting import HANG_SECONDS
 from worker.billing.meter import Count, Meter, Reading, Reserved
 from worker.llm.rate_limits import RateLimits

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from producer.embedded import EmbeddedBroker
+from producer.run.embedded_broker import EmbeddedBroker
 from producer.watch import chosen
 from producer.watch.collect import Collector
 from producer.watch.facts import Scene

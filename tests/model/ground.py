@@ -134,7 +134,7 @@ class Ground:
         self._stage = StampStage()
         self._patch.setitem(STAGES, STAGE, lambda _settings: self._stage)
         # The fake broker has no address; leases are renewed by nobody in a process that is paused.
-        self._patch.setattr("producer.enqueue.check_broker", bool)
+        self._patch.setattr("producer.planning.enqueue.check_broker", bool)
         self._patch.setattr("worker.queue.claims._Keeper._run", lambda _keeper: None)
 
     def _hook_storage(self) -> None:

@@ -3,8 +3,8 @@
 from checkpointing import CheckpointManager
 from checkpointing.errors import CheckpointError
 from checkpointing.models import Completion, FailedPage
-from producer.enqueue import enqueue
-from producer.request import Request
+from producer.planning.enqueue import enqueue
+from producer.planning.request import Request
 from tests.model.deeds import Deed, Trouble
 from tests.model.ground import LEASE_SECONDS, PAGES, PROCESSES
 from tests.model.harm import Harm

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from producer.embedded import EmbeddedBroker
+from producer.run.embedded_broker import EmbeddedBroker
 from tests.deployment import Process, deployment_in
 from tests.security.conftest import SCAN, STAGE, Site
 from tests.security.forging import DISARMED, PICKLE, REFUSED, encoded, message, page, raw

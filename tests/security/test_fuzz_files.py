@@ -17,7 +17,7 @@ from redis import Redis
 from checkpointing.errors import LeafmarkError
 from checkpointing.models import PageRecord
 from producer.cli import main
-from producer.embedded import EmbeddedBroker
+from producer.run.embedded_broker import EmbeddedBroker
 from tests.security.mutations import broken, damaged, fuzzing
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import stamp

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from producer.embedded import EmbeddedBroker
+from producer.run.embedded_broker import EmbeddedBroker
 from tests.deployment import Finished
 from tests.shop import write_scan
 from tests.waiting import HANG_SECONDS

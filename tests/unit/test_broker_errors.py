@@ -11,8 +11,9 @@ from kombu.exceptions import ConnectionLimitExceeded, InconsistencyError, Operat
 from rich.console import Console
 
 from checkpointing.errors import BrokerError, InputError
-from producer import cli, stall
-from producer.stall import NO_WORKER, StallWatch
+from producer import cli
+from producer.watch import stall
+from producer.watch.stall import NO_WORKER, StallWatch
 from tests.shop import Shop, make_shop
 from worker.queue.broker_errors import broker_calls, broker_errors
 

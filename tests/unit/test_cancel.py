@@ -7,9 +7,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from checkpointing.errors import BrokerError, StorageError, UnknownNameError
 from checkpointing.models import Status
-from producer.cancel import cancel, cancel_all
-from producer.enqueue import enqueue, requests_through
-from producer.request import Request
+from producer.planning.cancel import cancel, cancel_all
+from producer.planning.enqueue import enqueue, requests_through
+from producer.planning.request import Request
 from tests.shop import SCAN, STAGE, Shop, make_shop, steward_at_work
 from tests.stages import CopyStage, Stamp, raising, stamp
 from tests.waiting import wait_until
@@ -30,7 +30,7 @@ def full(*_: object) -> None:
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     made = make_shop(tmp_path / "scans", monkeypatch, heal_seconds=0.2)
     made.write_scan(pages=30)
-    for user in ("producer.enqueue", "producer.cancel"):
+    for user in ("producer.planning.enqueue", "producer.planning.cancel"):
         monkeypatch.setattr(f"{user}.check_broker", lambda _settings: None)
     return made
 

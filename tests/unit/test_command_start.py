@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from producer import cli
-from producer.command_group import LazyGroup
+from producer.commands.command_group import LazyGroup
 from tests.shop import write_scan
 from tests.waiting import HANG_SECONDS
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from producer.cli import COMMANDS as LISTED
 from producer.cli import app
-from producer.command_group import help_markup
+from producer.commands.command_group import help_markup
 
 GROUP: Any = typer.main.get_command(app)
 COMMANDS = list(LISTED)

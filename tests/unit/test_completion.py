@@ -6,10 +6,10 @@ import pytest
 from typer.testing import CliRunner
 
 from checkpointing.errors import InputError, UnknownNameError
-from producer import completion
-from producer.books import look_at_scan_or_source
 from producer.cli import app
+from producer.commands import completion
 from producer.commands.options import open_workshop
+from producer.ingest.books import look_at_scan_or_source
 from tests.shop import write_scan
 from worker.config.settings import Settings
 from worker.pipeline.registry import make_stage

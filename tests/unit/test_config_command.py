@@ -93,7 +93,7 @@ def test_a_value_that_is_shown_says_the_same_in_the_environment(monkeypatch: pyt
 
 
 def test_the_command_line_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("producer.config._by_option", set())
+    monkeypatch.setattr("producer.setting_options._by_option", set())
     monkeypatch.setenv("LEAFMARK_DPI", "150")
     # To be put back: the command changes the environment of its process.
     monkeypatch.setenv("LEAFMARK_LLM_API_KEY", "")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from producer.summary import _body_texts
+from producer.run.summary import _body_texts
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import Stamp, stamp
 from worker.pipeline.process_page import Outcome

@@ -16,14 +16,14 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from checkpointing.errors import InUseError
 from checkpointing.keys import Keys
 from checkpointing.models import Status
-from producer.cancel import cancel
-from producer.enqueue import enqueue
-from producer.joining import joins_deployment
-from producer.repair import repair
-from producer.replace_page import replace_page
-from producer.request import Request
-from producer.reset import reset
-from producer.verify import verify
+from producer.planning.cancel import cancel
+from producer.planning.enqueue import enqueue
+from producer.planning.replace_page import replace_page
+from producer.planning.request import Request
+from producer.planning.reset import reset
+from producer.run.joining import joins_deployment
+from producer.verify.repair import repair
+from producer.verify.verify_scan import verify
 from tests.shop import SCAN, STAGE, files_under, make_shop
 from tests.unit.conftest import process, says
 from worker.config.settings import Settings
@@ -103,7 +103,7 @@ def test_commands_with_another_redis_than_that_of_the_workers_at_work_are_refuse
     command: Callable[[Workshop], object],
 ) -> None:
     shop = make_shop(tmp_path / "scans", monkeypatch)
-    for module in ("enqueue", "cancel", "reset", "repair"):
+    for module in ("planning.enqueue", "planning.cancel", "planning.reset", "verify.repair"):
         monkeypatch.setattr(f"producer.{module}.check_broker", bool)
     shop.write_scan()
     enqueue(shop.workshop, Request(SCAN, STAGE))
@@ -250,7 +250,7 @@ def test_a_forged_key_of_the_deployment_is_replaced(root: Path, members: list[Me
 
 
 def connected(monkeypatch: pytest.MonkeyPatch, redis: Redis) -> None:
-    monkeypatch.setattr("producer.joining.connect", lambda _settings, **_: redis)
+    monkeypatch.setattr("producer.run.joining.connect", lambda _settings, **_: redis)
 
 
 def test_a_run_uses_the_workers_of_its_deployment_and_refuses_beside_another(
@@ -258,7 +258,7 @@ def test_a_run_uses_the_workers_of_its_deployment_and_refuses_beside_another(
 ) -> None:
     redis, settings = FakeRedis(), Settings(storage_root=root)
     monkeypatch.setattr(
-        "producer.joining.find_at_work", lambda root: find_at_work(root, wait=lambda _: members[-1].beat())
+        "producer.run.joining.find_at_work", lambda root: find_at_work(root, wait=lambda _: members[-1].beat())
     )
     connected(monkeypatch, redis)
     assert not joins_deployment(settings), "there are no workers"

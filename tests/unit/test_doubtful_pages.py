@@ -12,12 +12,12 @@ from checkpointing.errors import DoubtfulPagesError
 from checkpointing.manager import CheckpointManager
 from checkpointing.models import Checkpoint, Completion, Doubt, DoubtfulPage, PageRecord
 from producer.cli import app
-from producer.doubts import doubt_lines
-from producer.enqueue import enqueue
+from producer.planning.enqueue import enqueue
+from producer.planning.request import Request
 from producer.report.collect import collect
 from producer.report.render import render
-from producer.request import Request
-from producer.summary import Ended, summarise
+from producer.run.summary import Ended, summarise
+from producer.status.doubts import doubt_lines
 from producer.watch.stage_watch import StageWatch
 from producer.watch.words import trouble
 from tests.shop import SCAN, STAGE, Shop, make_shop, take_commands
@@ -94,7 +94,7 @@ def test_a_message_for_a_page_that_has_its_output_hands_over_its_doubts(doubting
 def test_a_resume_keeps_the_doubts_of_pages_and_finds_those_of_outputs_it_adopts(
     doubting: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("producer.enqueue.check_broker", bool)
+    monkeypatch.setattr("producer.planning.enqueue.check_broker", bool)
     doubting.ask_for((1, 1))
     doubting.process(1)
     doubting.commit()
@@ -108,7 +108,7 @@ def test_a_resume_keeps_the_doubts_of_pages_and_finds_those_of_outputs_it_adopts
 def test_a_checkpoint_that_was_destroyed_gets_its_doubts_back_from_the_outputs(
     doubting: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("producer.enqueue.check_broker", bool)
+    monkeypatch.setattr("producer.planning.enqueue.check_broker", bool)
     doubting.ask_for((1, 2))
     doubting.process(1)
     doubting.commit()
@@ -198,7 +198,7 @@ def test_a_doubtful_page_has_a_reason() -> None:
 @pytest.fixture
 def ended(doubting: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """A shop whose book is complete, its odd pages in doubt; commands work on it."""
-    take_commands(doubting, monkeypatch, "enqueue")
+    take_commands(doubting, monkeypatch, "planning.enqueue")
     doubting.ask_for((1, 5))
     for page in range(1, 6):
         doubting.process(page)

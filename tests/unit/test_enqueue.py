@@ -12,9 +12,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from checkpointing.errors import BrokerError, CommandLineError, UnknownNameError
 from checkpointing.models import FailedPage, Status
 from checkpointing.outputs import Problem
-from producer.enqueue import enqueue
-from producer.progress import Step
-from producer.request import Request
+from producer.planning.enqueue import enqueue
+from producer.planning.request import Request
+from producer.terminal.progress import Step
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import raising, stamp
 from worker.config.settings import Settings
@@ -26,7 +26,7 @@ TORN = FailedPage(page=2, kind="torn", message="torn", attempts=3)
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    monkeypatch.setattr("producer.enqueue.check_broker", bool)  # the fake broker has no address
+    monkeypatch.setattr("producer.planning.enqueue.check_broker", bool)  # the fake broker has no address
     made = make_shop(tmp_path / "scans", monkeypatch)
     made.write_scan()
     return made
@@ -264,7 +264,7 @@ def test_a_broker_that_is_down_is_said_before_anything_changes(shop: Shop, monke
     def down(_: Settings) -> None:
         raise BrokerError("down")
 
-    monkeypatch.setattr("producer.enqueue.check_broker", down)
+    monkeypatch.setattr("producer.planning.enqueue.check_broker", down)
     shop.complete(1)
     shop.output_path(1).write_bytes(b"")
     before = shop.files()

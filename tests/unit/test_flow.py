@@ -11,8 +11,8 @@ from checkpointing.errors import InputError, UnknownNameError
 from checkpointing.ledger import Call, new_attempt
 from checkpointing.models import FailedPage, Pause, Status
 from checkpointing.money import MICRO_DOLLAR
-from producer.enqueue import enqueue, requests_through
-from producer.request import Request
+from producer.planning.enqueue import enqueue, requests_through
+from producer.planning.request import Request
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import CopyStage, Stamp, raising, stamp
 from worker.deployment import Workshop
@@ -29,7 +29,7 @@ TORN = FailedPage(page=3, kind="torn", message="torn", attempts=1)
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     made = make_shop(tmp_path / "scans", monkeypatch)
-    monkeypatch.setattr("producer.enqueue.check_broker", bool)  # the fake broker has no address
+    monkeypatch.setattr("producer.planning.enqueue.check_broker", bool)  # the fake broker has no address
     made.write_scan()
     return made
 

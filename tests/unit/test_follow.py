@@ -9,7 +9,7 @@ from rich.console import Console
 
 from checkpointing.file import CheckpointFile
 from checkpointing.models import Checkpoint, FailedPage
-from producer.follow import PlainLines, follow
+from producer.watch.follow import PlainLines, follow
 from tests.shop import SCAN, STAGE, Shop, make_shop
 
 TORN = FailedPage(page=2, kind="torn", message="torn")
@@ -30,7 +30,7 @@ class Seen:
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    monkeypatch.setattr("producer.follow._POLL_SECONDS", 0.001)
+    monkeypatch.setattr("producer.watch.follow._POLL_SECONDS", 0.001)
     made = make_shop(tmp_path / "scans", monkeypatch)
     made.write_scan()
     return made

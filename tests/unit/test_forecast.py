@@ -13,7 +13,7 @@ from checkpointing.file import CheckpointFile
 from checkpointing.ledger import Call, Ledger, new_attempt
 from checkpointing.models import FailedPage, PageRecord, now
 from checkpointing.money import usd
-from producer.forecast import Forecast, describe, forecast
+from producer.planning.cost_estimate import Forecast, describe, forecast
 from tests.shop import SCAN, STAGE, make_shop, write_scan
 from tests.stages import StampStage, stamp
 from worker.config.settings import Settings

@@ -15,10 +15,10 @@ from PIL import Image
 
 from checkpointing.errors import InputError, PageError, StorageError
 from checkpointing.storage_errors import storage_error
-from producer import ingest as ingest_module
 from producer.commands.ingest import say_ingested
-from producer.examine import natural_key
-from producer.ingest import Ingested, ingest
+from producer.ingest import ingest_source as ingest_module
+from producer.ingest.ingest_source import Ingested, ingest
+from producer.ingest.source_check import natural_key
 from tests.tiff_files import grey_frame, tiff_of
 from worker.pages.scan import ScanFolder, list_scans
 from worker.pages.sources.open import open_source

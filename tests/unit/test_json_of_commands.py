@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from checkpointing.models import FailedPage
 from producer.cli import COMMANDS, app
-from producer.command_group import LazyGroup
-from producer.enqueue import enqueue
-from producer.request import Request
+from producer.commands.command_group import LazyGroup
+from producer.planning.enqueue import enqueue
+from producer.planning.request import Request
 from tests.shop import SCAN, STAGE, Shop, make_shop, take_commands
 
 NOT_REPORTING = {"worker", "flower"}
@@ -21,7 +21,7 @@ NOT_REPORTING = {"worker", "flower"}
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """Of 5 pages 1 is complete, 2 is in quarantine, 3 to 5 wait in the queue."""
     made = make_shop(tmp_path / "scans", monkeypatch)
-    take_commands(made, monkeypatch, "enqueue", "cancel", "reset")
+    take_commands(made, monkeypatch, "planning.enqueue", "planning.cancel", "planning.reset")
     monkeypatch.setenv("LEAFMARK_STORAGE_ROOT", str(made.root))
     made.write_scan()
     made.ask_for((1, 2))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from checkpointing.regular_files import open_regular_file
-from producer.log_files import LogFiles
+from producer.logs.log_files import LogFiles
 
 START = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -144,7 +144,7 @@ def test_what_cannot_be_read_is_said(folder: Path, monkeypatch: pytest.MonkeyPat
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         return open_regular_file(opened)
 
-    monkeypatch.setattr("producer.log_files.open_regular_file", refuse)
+    monkeypatch.setattr("producer.logs.log_files.open_regular_file", refuse)
     assert messages(files) == ["first"]
     assert files.problems(ended=True) == ["ocr_b.jsonl cannot be read: Permission denied"]
 

@@ -12,11 +12,11 @@ import pytest
 from typer.testing import CliRunner
 
 from checkpointing.models import Status
-from producer import log_follow
 from producer.cli import app
-from producer.log_files import LogFiles
-from producer.log_follow import follow_lines, nothing_is_left
-from producer.log_lines import Wanted
+from producer.logs import log_follow
+from producer.logs.log_files import LogFiles
+from producer.logs.log_follow import follow_lines, nothing_is_left
+from producer.logs.log_lines import Wanted
 from tests.shop import SCAN, STAGE, Shop, make_shop, take_commands
 from tests.waiting import wait_until
 from worker.telemetry.logs import note_for_scan
@@ -173,5 +173,5 @@ def test_ctrl_c_ends_it_with_130(shop: Shop, monkeypatch: pytest.MonkeyPatch) ->
             raise KeyboardInterrupt
         sleep(seconds)
 
-    monkeypatch.setattr("producer.log_follow.time.sleep", interrupt)
+    monkeypatch.setattr("producer.logs.log_follow.time.sleep", interrupt)
     assert "first" in logs("--follow", expect=130)[0]

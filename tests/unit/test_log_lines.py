@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkpointing.errors import CommandLineError
-from producer.log_lines import (
+from producer.logs.log_lines import (
     LogLine,
     Wanted,
     as_json_line,

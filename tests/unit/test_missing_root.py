@@ -6,11 +6,11 @@ import pytest
 from typer.testing import CliRunner
 
 from checkpointing.errors import InputError, StorageError
-from producer.books import look_at_scan_or_source
 from producer.cli import app
 from producer.doctor.check import Level
 from producer.doctor.storage import examine_storage
-from producer.status import all_scans
+from producer.ingest.books import look_at_scan_or_source
+from producer.status.scan_status import all_scans
 from tests.shop import SCAN, Shop, make_shop
 from worker.config.settings import Settings
 from worker.deployment import Workshop

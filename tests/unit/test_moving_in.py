@@ -12,12 +12,12 @@ from PIL import Image
 from checkpointing.errors import InputError
 from checkpointing.models import Status
 from checkpointing.outputs import Problem
-from producer.enqueue import enqueue, plan
-from producer.ingest import ingest
-from producer.moving_in import take_in
-from producer.request import Request
-from producer.status import all_scans, scan_status
-from producer.verify import verify
+from producer.ingest.ingest_source import ingest
+from producer.ingest.scanshelf_folder import take_in
+from producer.planning.enqueue import enqueue, plan
+from producer.planning.request import Request
+from producer.status.scan_status import all_scans, scan_status
+from producer.verify.verify_scan import verify
 from sample import small_page, write_pdf
 from tests.scanshelf import METADATA, checkpoint, corrected_page, read_page, write_json, write_page
 from tests.shop import Files, files_under
@@ -59,7 +59,7 @@ def folder(tmp_path: Path, pdf: bytes) -> Path:
 
 @pytest.fixture
 def workshop(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
-    monkeypatch.setattr("producer.enqueue.check_broker", bool)  # the fake broker has no address
+    monkeypatch.setattr("producer.planning.enqueue.check_broker", bool)  # the fake broker has no address
     settings = Settings(
         storage_root=folder.parent,
         correction_model="a-model",
@@ -211,7 +211,7 @@ def test_storage_that_cannot_be_written_can_be_looked_at(
     def refuse(*_: Any) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("producer.moving_in.write_durably", refuse)
+    monkeypatch.setattr("producer.ingest.scanshelf_folder.write_durably", refuse)
     assert scan_status(workshop, BOOK).metadata.total_pages == PAGES
     assert not (folder / "leafmark.json").exists()
 

@@ -3,7 +3,7 @@
 import pytest
 
 from checkpointing.errors import CommandLineError
-from producer.pages import parse_pages, show_pages
+from producer.page_ranges import parse_pages, show_pages
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 from checkpointing.errors import BrokerError, InputError, LeafmarkError, SettingsError
 from checkpointing.models import FailedPage
 from producer.commands.enqueue import enqueue_command
-from producer.enqueue import enqueue, plan
-from producer.request import Plan, Request
+from producer.planning.enqueue import enqueue, plan
+from producer.planning.request import Plan, Request
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import stamp
 
@@ -17,7 +17,7 @@ from tests.stages import stamp
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """1 and 3 are complete and then damaged, 2 is complete, 4 is not named complete, 5 is in quarantine."""
-    monkeypatch.setattr("producer.enqueue.check_broker", bool)  # the fake broker has no address
+    monkeypatch.setattr("producer.planning.enqueue.check_broker", bool)  # the fake broker has no address
     made = make_shop(tmp_path / "scans", monkeypatch)
     made.write_scan()
     made.ask_for((1, 5))
@@ -86,7 +86,7 @@ def test_a_dry_run_shows_the_plan_and_ends_as_the_real_command_does(  # a table 
     chosen = {"llm_base_url": "http://127.0.0.1:1/v1", "llm_api_key": "x"} | settings if settings else {}
     shop = make_shop(tmp_path / "scans", monkeypatch, **chosen)
     shop.write_scan()
-    monkeypatch.setattr("producer.enqueue.check_broker", bool if broker else refuse)
+    monkeypatch.setattr("producer.planning.enqueue.check_broker", bool if broker else refuse)
     monkeypatch.setattr("producer.commands.options.open_workshop", lambda _settings: shop.another_workshop())
     before = (shop.files(), shop.redis_keys())
     ends = {dry_run: _end_of(*asked, dry_run=dry_run) for dry_run in (True, False)}
@@ -111,7 +111,7 @@ def test_what_blocks_a_plan_is_in_its_json(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("producer.commands.options.open_workshop", lambda _settings: shop.another_workshop())
-    monkeypatch.setattr("producer.enqueue.check_broker", refuse)
+    monkeypatch.setattr("producer.planning.enqueue.check_broker", refuse)
     with pytest.raises(BrokerError):
         enqueue_command(SCAN, STAGE, dry_run=True, as_json=True)
     form = json.loads(capsys.readouterr().out)

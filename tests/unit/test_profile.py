@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 from checkpointing.errors import InputError, SettingsError
 from checkpointing.models import Pause
-from producer import config
-from producer.book_profile import change_profile
+from producer import setting_options as config
 from producer.cli import app
 from producer.commands import run
-from producer.ingest import ingest
+from producer.ingest.ingest_source import ingest
+from producer.ingest.profile_options import change_profile
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import StampStage, raising, stamp
 from worker.config.settings import ENV_PREFIX, Settings

@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from producer import progress
-from producer.progress import counting_on
+from producer.terminal import progress
+from producer.terminal.progress import counting_on
 
 
 def counted(*, terminal: bool) -> str:

@@ -9,11 +9,11 @@ import pytest
 
 from checkpointing.errors import DifferencesError
 from checkpointing.models import Checkpoint, FailedPage, Status
-from producer import check_stage
 from producer.commands.verify import verify_command
-from producer.findings import Kind
-from producer.repair import repair
-from producer.verify import verify
+from producer.verify import check_stage
+from producer.verify.findings import Kind
+from producer.verify.repair import repair
+from producer.verify.verify_scan import verify
 from tests.killed import kill_at
 from tests.shop import SCAN, STAGE, Shop, make_shop, take_commands
 from tests.stages import stamp
@@ -25,7 +25,7 @@ TORN = FailedPage(page=2, kind="torn", message="torn", attempts=3)
 def make(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """The pages 1 to 4 of 5 were asked for and are complete."""
     made = make_shop(folder, monkeypatch)
-    take_commands(made, monkeypatch, "enqueue", "repair")
+    take_commands(made, monkeypatch, "planning.enqueue", "verify.repair")
     monkeypatch.setattr(check_stage, "MERGE_SECONDS", 0.0)
     give_source(made)
     made.ask_for((1, 4))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from producer import config
+from producer import setting_options as config
 from producer.cli import app
 from producer.commands import run
 from producer.commands.repeat import watch_again

@@ -17,12 +17,12 @@ from checkpointing.errors import CheckpointError, InputError, LeafmarkError, Pag
 from checkpointing.file import CheckpointFile
 from checkpointing.models import Checkpoint, Doubt, FailedPage, PageRecord, Status
 from producer.cli import app
-from producer.enqueue import enqueue
-from producer.findings import Kind
-from producer.ingest import ingest
-from producer.replace_page import replace_page
-from producer.request import Request
-from producer.verify import verify
+from producer.ingest.ingest_source import ingest
+from producer.planning.enqueue import enqueue
+from producer.planning.replace_page import replace_page
+from producer.planning.request import Request
+from producer.verify.findings import Kind
+from producer.verify.verify_scan import verify
 from tests.killed import KilledError, kill_at
 from tests.shop import SCAN, STAGE, Shop, make_shop, take_commands
 from tests.stages import CopyStage, stamp
@@ -55,7 +55,7 @@ def make(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str = "folder") ->
     """A book of 3 pages in grey 10, 20 and 30: as a folder of images, a TIFF or a PDF. Page 2 is in quarantine."""
     folder.mkdir()
     shop = make_shop(folder / "scans", monkeypatch)
-    take_commands(shop, monkeypatch, "enqueue")
+    take_commands(shop, monkeypatch, "planning.enqueue")
     copies = CopyStage()
     monkeypatch.setitem(STAGES, COPY, lambda _settings: copies)
     source = folder / "source"
@@ -379,7 +379,7 @@ def test_a_page_that_was_done_from_the_new_picture_survives_a_repeat_after_a_cra
     folder_shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("producer.replace_page._again", dies)
+        patched.setattr("producer.planning.replace_page._again", dies)
         with pytest.raises(KilledError):
             replace_page(folder_shop.another_workshop(), SCAN, 3, given(tmp_path))
     # As `verify` and `enqueue` show it then.

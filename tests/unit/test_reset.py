@@ -10,10 +10,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from checkpointing.errors import BrokerError, CheckpointError, NotConfirmedError, UnknownNameError
 from checkpointing.models import FailedPage, Status
 from producer.commands.reset import reset_command
-from producer.enqueue import enqueue
-from producer.request import Request
-from producer.reset import look, reset
-from producer.verify import verify
+from producer.planning.enqueue import enqueue
+from producer.planning.request import Request
+from producer.planning.reset import look, reset
+from producer.verify.verify_scan import verify
 from tests.killed import kill_at
 from tests.shop import SCAN, STAGE, Shop, make_shop, take_commands
 from worker.queue.page_queue import PageQueue
@@ -24,7 +24,7 @@ TORN = FailedPage(page=3, kind="torn", message="torn", attempts=3)
 def make(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """Of 5 pages 1 is complete, 2 waits to be merged, 3 is in quarantine, 4 and 5 wait in the queue."""
     made = make_shop(folder, monkeypatch)
-    take_commands(made, monkeypatch, "enqueue", "reset")
+    take_commands(made, monkeypatch, "planning.enqueue", "planning.reset")
     made.write_scan()
     made.ask_for((1, 3))
     made.complete(1, cost_usd=0.25)
@@ -166,7 +166,7 @@ def test_without_redis_nothing_is_touched(shop: Shop, monkeypatch: pytest.Monkey
 
     before = shop.files()
     with monkeypatch.context() as patched:
-        patched.setattr("producer.reset.check_broker", down)
+        patched.setattr("producer.planning.reset.check_broker", down)
         with pytest.raises(BrokerError, match="down"):
             reset_command(SCAN, STAGE, yes=True)
 

@@ -14,7 +14,7 @@ from tests.shop import SCAN, STAGE, Shop, make_shop
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """The pages 1 to 3 of 5 were asked for; 1 is complete, 2 and 3 are in quarantine."""
-    monkeypatch.setattr("producer.enqueue.check_broker", bool)  # the fake broker has no address
+    monkeypatch.setattr("producer.planning.enqueue.check_broker", bool)  # the fake broker has no address
     made = make_shop(tmp_path / "scans", monkeypatch)
     made.write_scan()
     monkeypatch.setattr("producer.commands.options.open_workshop", lambda _settings: made.workshop)

@@ -13,10 +13,10 @@ from structlog.testing import capture_logs
 
 from checkpointing.models import Completion
 from checkpointing.run_ids import new_run, run_in, same_run, trace_id_of
-from producer.cancel import cancel
-from producer.enqueue import enqueue, requests_through
-from producer.request import Request
-from producer.reset import reset
+from producer.planning.cancel import cancel
+from producer.planning.enqueue import enqueue, requests_through
+from producer.planning.request import Request
+from producer.planning.reset import reset
 from tests.security.forging import message, raw
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import CopyStage, Stamp, stamp
@@ -56,7 +56,7 @@ ALL = Request(SCAN, STAGE)
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    for module in ("enqueue", "cancel", "reset"):
+    for module in ("planning.enqueue", "planning.cancel", "planning.reset"):
         monkeypatch.setattr(f"producer.{module}.check_broker", bool)  # the fake broker has no address
     made = make_shop(tmp_path / "scans", monkeypatch)
     made.write_scan()

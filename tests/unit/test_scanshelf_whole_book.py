@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from fakeredis import FakeRedis
 
-from producer.enqueue import enqueue, plan
-from producer.findings import Kind
-from producer.moving_in import take_in
+from producer.ingest.scanshelf_folder import take_in
+from producer.planning.enqueue import enqueue, plan
+from producer.planning.request import Request
 from producer.report.collect import collect
 from producer.report.model import State
 from producer.report.render import render
-from producer.request import Request
-from producer.status import scan_status
-from producer.verify import verify
+from producer.status.scan_status import scan_status
+from producer.verify.findings import Kind
+from producer.verify.verify_scan import verify
 from sample import small_page, write_pdf
 from tests.scanshelf import METADATA, checkpoint, corrected_page, read_page, write_json, write_page
 from tests.shop import Files, files_under
@@ -48,7 +48,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def workshop(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
-    monkeypatch.setattr("producer.enqueue.check_broker", bool)  # the fake broker has no address
+    monkeypatch.setattr("producer.planning.enqueue.check_broker", bool)  # the fake broker has no address
     settings = Settings(
         storage_root=folder.parent,
         correction_model="a-model",

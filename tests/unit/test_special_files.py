@@ -10,14 +10,15 @@ import pytest
 from checkpointing.budget import read_budget
 from checkpointing.errors import CheckpointError, InputError, StorageError
 from checkpointing.ledger import Call, Ledger, new_attempt
-from producer import backstage, check_stage
-from producer.findings import Kind
-from producer.log_files import LogFiles
-from producer.moving_in import take_in
+from producer.ingest.scanshelf_folder import take_in
+from producer.logs.log_files import LogFiles
 from producer.report.write import check_target
-from producer.run import Backstage, only_run
-from producer.status import all_scans, scan_status
-from producer.verify import verify
+from producer.run import supervisor as backstage
+from producer.run.supervised_run import Backstage, only_run
+from producer.status.scan_status import all_scans, scan_status
+from producer.verify import check_stage
+from producer.verify.findings import Kind
+from producer.verify.verify_scan import verify
 from producer.watch.rest import count_rest
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from worker.pages.sources.images import ImageSource, inspect_image
@@ -237,7 +238,7 @@ def test_a_temp_file_that_is_a_fifo_is_cleared_away_as_an_orphan(shop: Shop) -> 
 def test_the_workers_of_a_run_whose_lock_is_a_fifo_end_with_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("producer.backstage.signal.signal", print)
+    monkeypatch.setattr("producer.run.supervisor.signal.signal", print)
     make_fifo(tmp_path / OWN_FOLDER / "backstage.lock")
     assert backstage.main(tmp_path, 1, []) == StorageError.exit_code
     said = capsys.readouterr().err

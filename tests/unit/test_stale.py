@@ -13,16 +13,16 @@ import pytest
 from checkpointing.errors import CommandLineError, SettingsError
 from checkpointing.models import PageRecord
 from checkpointing.outputs import OutputFolder
-from producer import words
+from producer.commands import output as words
 from producer.commands.enqueue import enqueue_command
 from producer.commands.verify import verify_command
-from producer.console import notes
-from producer.enqueue import enqueue, plan, plan_all, requests_through
-from producer.findings import Kind
-from producer.repair import repair
-from producer.request import Plan, Request, StaleAre
-from producer.stale import find_stale
-from producer.verify import verify
+from producer.planning.enqueue import enqueue, plan, plan_all, requests_through
+from producer.planning.request import Plan, Request, StaleAre
+from producer.planning.stale import find_stale
+from producer.terminal.console import notes
+from producer.verify.findings import Kind
+from producer.verify.repair import repair
+from producer.verify.verify_scan import verify
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import Stamp, StampStage, stamp
 from worker.config.settings import Settings
@@ -84,7 +84,7 @@ def _order_of_stages() -> Iterator[None]:
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: LaterStage) -> Shop:
     """The pages 1 to 5 are complete in both stages."""
-    for module in ("enqueue", "repair"):
+    for module in ("planning.enqueue", "verify.repair"):
         monkeypatch.setattr(f"producer.{module}.check_broker", bool)  # the fake broker has no address
     made = make_shop(
         tmp_path / "scans",
@@ -352,7 +352,7 @@ def test_a_refresh_does_the_stale_pages_again_and_no_others(
 ) -> None:
     retired: list[int] = []
     monkeypatch.setattr(
-        "producer.enqueue.retire_answers", lambda _workshop, _scan, _stage, pages: retired.extend(pages)
+        "producer.planning.enqueue.retire_answers", lambda _workshop, _scan, _stage, pages: retired.extend(pages)
     )
     redo_earlier(shop, 2, 4)
     retired.clear()

@@ -14,8 +14,8 @@ from checkpointing.errors import InputError, StorageError, UnknownNameError
 from checkpointing.ledger import Call, new_attempt
 from checkpointing.models import Checkpoint, FailedPage, PageRecord, now
 from checkpointing.surprises import Surprise, note_surprise
-from producer.status import all_scans, recent_rate, scan_status
-from producer.words import say_failures
+from producer.commands.output import say_failures
+from producer.status.scan_status import all_scans, recent_rate, scan_status
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from worker.deployment import Workshop
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from producer.status import ScanStatus, StageStatus
-from producer.status_lines import status_lines
+from producer.status.scan_status import ScanStatus, StageStatus
+from producer.status.status_lines import status_lines
 from tests.shop import write_scan
 
 LONG_ID = "a-book-with-a-title-that-goes-on-and-on-until-nobody-remembers-how-it-began-volume-2"

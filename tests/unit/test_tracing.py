@@ -18,8 +18,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from checkpointing.errors import SettingsError
 from checkpointing.ledger import Call
 from checkpointing.run_ids import new_run, same_run, trace_id_of
-from producer.enqueue import enqueue
-from producer.request import Request
+from producer.planning.enqueue import enqueue
+from producer.planning.request import Request
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import raising
 from tests.waiting import HANG_SECONDS
@@ -36,7 +36,7 @@ ON = Settings(tracing=True)
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    monkeypatch.setattr("producer.enqueue.check_broker", bool)  # the fake broker has no address
+    monkeypatch.setattr("producer.planning.enqueue.check_broker", bool)  # the fake broker has no address
     made = make_shop(tmp_path / "scans", monkeypatch)
     made.write_scan()
     return made

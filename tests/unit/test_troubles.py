@@ -13,15 +13,15 @@ import pytest
 from rich.console import Console
 
 from checkpointing.models import now
-from producer import follow
-from producer.follow import PlainLines
-from producer.request import Plan
-from producer.status import scan_status
+from producer.commands.output import say_failures
+from producer.planning.request import Plan
+from producer.status.scan_status import scan_status
+from producer.watch import follow
 from producer.watch.facts import Scene
+from producer.watch.follow import PlainLines
 from producer.watch.following import view_of_plans
 from producer.watch.lines import Lines, state_lines
 from producer.watch.stage_watch import StageWatch
-from producer.words import say_failures
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.watch_facts import stage_facts
 from worker.config.settings import Settings

@@ -13,10 +13,10 @@ import pytest
 from checkpointing.errors import BrokerError, DifferencesError, StorageError, UnknownNameError
 from checkpointing.models import FailedPage, Status
 from checkpointing.outputs import OutputFolder
-from producer import check_stage
 from producer.commands.verify import verify_command
-from producer.findings import Kind
-from producer.verify import verify
+from producer.verify import check_stage
+from producer.verify.findings import Kind
+from producer.verify.verify_scan import verify
 from tests.shop import SCAN, STAGE, Shop, make_shop
 from tests.stages import stamp
 from tests.tiff_files import grey_frame, tiff_of
@@ -410,7 +410,7 @@ def test_it_does_not_ask_redis(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> N
     def down(_: object) -> None:
         raise BrokerError("down")
 
-    monkeypatch.setattr("producer.repair.check_broker", down)
+    monkeypatch.setattr("producer.verify.repair.check_broker", down)
     shop.output_path(4).unlink()
     # This one would be set aside before anything is enqueued.
     shop.workshop.outputs(SCAN, STAGE).save(9, stamp(9))

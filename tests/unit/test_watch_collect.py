@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from checkpointing.errors import StorageError
 from checkpointing.models import FailedPage
-from producer.forecast import Forecast
+from producer.planning.cost_estimate import Forecast
 from producer.watch import chosen
 from producer.watch.collect import Collector
 from producer.watch.crew import ask_workers, pages_in_hand
@@ -295,7 +295,7 @@ def test_the_money_to_come_is_that_of_the_forecast_for_the_pages_left(
         asked.append(pages)
         return Forecast(stage, len(pages), len(pages), 0.5 * len(pages), 9.0, 0.5, 1.0, "so")
 
-    monkeypatch.setattr("producer.forecast.forecast", made)
+    monkeypatch.setattr("producer.planning.cost_estimate.forecast", made)
     pages = {("damaged", STAGE): states(".."), (SCAN, STAGE): states("#.>X-."), ("done", STAGE): states("##")}
     assert usd_a_page(shop.workshop, pages) == {(SCAN, STAGE): 0.5}
     assert asked == [[2, 3, 6]]

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from checkpointing.errors import UnknownNameError
 from producer.cli import app
-from producer.enqueue import plan
-from producer.request import Request
+from producer.planning.enqueue import plan
+from producer.planning.request import Request
 from producer.watch import chosen
 from producer.watch.collect import Collector
 from producer.watch.facts import Crew, Scene, Task, Worker

@@ -10,11 +10,11 @@ import pytest
 from checkpointing.errors import StageFailedError
 from checkpointing.models import FailedPage, Status
 from checkpointing.outputs import Problem, Verdict
-from producer import words
+from producer.commands import output as words
 from producer.commands.waiting import insist_on_success
-from producer.console import notes, print_json, results
-from producer.request import Plan
-from producer.status import ScanStatus, scan_status
+from producer.planning.request import Plan
+from producer.status.scan_status import ScanStatus, scan_status
+from producer.terminal.console import notes, print_json, results
 from tests.shop import SCAN, STAGE, Shop, make_shop
 
 Said = Callable[[Plan], list[str]]

@@ -7,8 +7,9 @@
     <root>/<scan_id>/checkpoints/<stage>.json
     <root>/<scan_id>/logs/
 
-After ingest only `producer.metadata_file` changes the metadata, under a lock, and replaces the file in one step: a
-reader needs no lock, and sees the old or the new file. Whoever keeps what it has read compares the file's stat.
+After ingest only `producer.ingest.metadata_file` changes the metadata, under a lock, and replaces the file in one
+step: a reader needs no lock, and sees the old or the new file. Whoever keeps what it has read compares the file's
+stat.
 """
 
 import json
@@ -104,7 +105,7 @@ def _in_ascii(char: str, letters: str) -> str:
 
 
 class ForeignScanError(InputError):
-    """A folder that another program made: it can be taken in as a scan (`producer.moving_in`)."""
+    """A folder that another program made: it can be taken in as a scan (`producer.ingest.scanshelf_folder`)."""
 
 
 class _Record(BaseModel):

@@ -24,10 +24,10 @@ from checkpointing.money import usd
 from checkpointing.plurals import counted
 from checkpointing.regular_files import open_regular_file
 from checkpointing.storage_errors import storage_error
-from producer.examine import examine
-from producer.file_hash import sha256_of
-from producer.metadata_file import metadata_lock, read_form, write_form
-from producer.stale import find_stale
+from producer.ingest.file_hash import sha256_of
+from producer.ingest.metadata_file import metadata_lock, read_form, write_form
+from producer.ingest.source_check import examine
+from producer.planning.stale import find_stale
 from worker.pages.scan import ReplacedPage, ScanFolder, ScanMetadata, SourceFile
 from worker.pages.sources.open import open_file
 from worker.pages.sources.pdfium import save_decrypted

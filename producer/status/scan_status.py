@@ -11,9 +11,9 @@ from pydantic import TypeAdapter
 from checkpointing.errors import CheckpointError, InputError, LeafmarkError, UnknownNameError, in_one_line
 from checkpointing.models import Checkpoint, DoubtfulPage, Status, now
 from checkpointing.storage_errors import storage_error
-from producer.begun import count_as_enqueue_would
-from producer.dearer import excess_usd, surprises_of
-from producer.unanswered import unanswered_of
+from producer.status.begun_stages import count_as_enqueue_would
+from producer.status.cost_overruns import excess_usd, surprises_of
+from producer.status.unanswered import unanswered_of
 from worker.deployment import Workshop
 from worker.pages.scan import ScanMetadata, incomplete_folders, list_scans
 from worker.pipeline.registry import STAGES

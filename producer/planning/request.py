@@ -14,7 +14,7 @@ from checkpointing.plurals import counted
 from checkpointing.run_ids import new_run
 
 if TYPE_CHECKING:
-    from producer.stale import Why
+    from producer.planning.stale import Why
 
 
 @dataclass(frozen=True, slots=True)

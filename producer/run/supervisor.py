@@ -2,9 +2,9 @@
 
 It lives exactly as long as whoever started it: its standard input is a pipe that nobody writes to, and when the
 other end closes, because the starter is done or was killed, everything here is stopped. So nothing is orphaned.
-Its workers have such a pipe too, and end by themselves where this process is killed (`producer.embedded_worker`).
+Its workers have such a pipe too, and end by themselves if this process is killed (`producer.run.embedded_worker`).
 
-`python -m producer.backstage ROOT WORKERS [STAGE ...]` prints the broker's URL on stdout once the workers are
+`python -m producer.run.supervisor ROOT WORKERS [STAGE ...]` prints the broker's URL on stdout once the workers are
 started, and then the process group of each: whoever sees it killed with -9 can end those. The stages named ask
 a model, which is waiting and no work: they get a worker of their own, with many threads.
 """
@@ -102,7 +102,7 @@ class Worker:
 
     def _start(self) -> subprocess.Popen[bytes]:
         celery = ("worker", "--without-gossip", "--without-mingle")
-        command = python_command("producer.embedded_worker", str(self._lock), *celery)
+        command = python_command("producer.run.embedded_worker", str(self._lock), *celery)
         return subprocess.Popen(
             [*command, *self._options],
             # Closed by the end of this process, however it ends.
@@ -134,7 +134,7 @@ def serve(root: Path, processes: int, asking: Sequence[str] = ()) -> int:
     Returns:
         The exit code: 0 when asked to stop, otherwise that of the worker that could not be kept alive.
     """
-    from producer.embedded import embedded_broker  # noqa: PLC0415  # slow to import; only this process needs it
+    from producer.run.embedded_broker import embedded_broker  # noqa: PLC0415  # slow to import; only this process needs it
 
     # What is wrong with settings the workers say.
     provider = load_settings(warn=bool).provider

@@ -16,12 +16,12 @@ from checkpointing.outputs import OutputFolder
 from checkpointing.resume import Findings, bring_in_line
 from checkpointing.run_ids import same_run, trace_id_of
 from checkpointing.storage_errors import storage_error
-from producer.folder import set_all_aside
-from producer.pages import runs, show_pages
-from producer.paying import count_books, insist_on_means, recount, retire_answers
-from producer.progress import Counting, uncounted
-from producer.request import Plan, Request, StaleAre
-from producer.stale import Why, cost_of_refresh, find_stale, name_recipes
+from producer.output_dir import set_all_aside
+from producer.page_ranges import runs, show_pages
+from producer.planning.request import Plan, Request, StaleAre
+from producer.planning.spending import count_books, insist_on_means, recount, retire_answers
+from producer.planning.stale import Why, cost_of_refresh, find_stale, name_recipes
+from producer.terminal.progress import Counting, uncounted
 from worker.deployment import Workshop
 from worker.pages.scan import ScanMetadata
 from worker.pipeline.assembly import assemble
@@ -279,7 +279,7 @@ def _take_in_reviews(workshop: Workshop, metadata: ScanMetadata, outputs: Output
     scan = workshop.scan(metadata.scan_id)
     if outputs.path.name != CorrectionStage.output_dir or not scan.is_taken_over(metadata):
         return
-    from producer.moving_in import take_in_reviews  # noqa: PLC0415  # few scans need it
+    from producer.ingest.scanshelf_folder import take_in_reviews  # noqa: PLC0415  # few scans need it
 
     take_in_reviews(scan, metadata.total_pages)
 

@@ -18,9 +18,9 @@ from checkpointing.models import now
 from checkpointing.outputs import OutputFolder, OutputSchema
 from checkpointing.regular_files import read_regular
 from checkpointing.storage_errors import storage_error
-from producer.examine import FoundFile, examine, found_image, identity, natural_key
-from producer.file_hash import sha256_of
-from producer.folder import SET_ASIDE
+from producer.ingest.file_hash import sha256_of
+from producer.ingest.source_check import FoundFile, examine, found_image, identity, natural_key
+from producer.output_dir import SET_ASIDE
 from worker.pages.scan import RECORD_BESIDE, ScanFolder, ScanMetadata, ScanSource, SourceFile
 from worker.pages.sources.formats import is_pdf_name
 from worker.stages.correction import CorrectedPage, CorrectionStage

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from checkpointing.regular_files import open_regular_file
-from producer.log_lines import LogLine, parse_line
+from producer.logs.log_lines import LogLine, parse_line
 
 _CHUNK_BYTES = 16 * 1024
 # Far longer than any of ours.

@@ -1,6 +1,6 @@
-"""Repair: bringing checkpoint and outputs in line where `producer.verify` found that they are not.
+"""Repair: bringing checkpoint and outputs in line where `producer.verify.verify_scan` found that they are not.
 
-The work is that of resume (`producer.enqueue`), asked for the pages that somebody asked for before and for those
+The work is that of resume (`producer.planning`), asked for the pages that somebody asked for before and for those
 that were complete and are not any more. What resume leaves alone is mended before it. Whatever step was the last,
 the same command, said again, does the rest.
 """
@@ -8,12 +8,12 @@ the same command, said again, does the rest.
 from checkpointing.models import Checkpoint, PageRange, Status
 from checkpointing.outputs import OutputFolder
 from checkpointing.storage_errors import storage_error
-from producer.check_stage import StageReport
-from producer.contradictions import cost_of_pages
-from producer.enqueue import enqueue
-from producer.findings import DAMAGED, Kind
-from producer.pages import runs
-from producer.request import Plan, Request
+from producer.page_ranges import runs
+from producer.planning.enqueue import enqueue
+from producer.planning.request import Plan, Request
+from producer.verify.check_stage import StageReport
+from producer.verify.contradictions import cost_of_pages
+from producer.verify.findings import DAMAGED, Kind
 from worker.deployment import Workshop
 from worker.preflight import check_broker
 

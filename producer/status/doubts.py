@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from checkpointing.models import DoubtfulPage
 from checkpointing.plurals import counted
-from producer.pages import show_pages
+from producer.page_ranges import show_pages
 
 _PHRASES = {
     "low_confidence": "read with low confidence",

@@ -7,7 +7,7 @@ from typing import Any
 from checkpointing.models import CHECKPOINT_VERSION, Checkpoint, Status
 from checkpointing.money import add_usd
 from checkpointing.plurals import counted
-from producer.pages import show_pages
+from producer.page_ranges import show_pages
 
 
 def contradictions(checkpoint: Checkpoint, raw: bytes, total_pages: int) -> Iterator[str]:

@@ -6,8 +6,8 @@ from redis.exceptions import RedisError
 
 from checkpointing.errors import CheckpointError, InUseError
 from checkpointing.locks import file_lock
-from producer.backstage import GRACE_SECONDS, backstage_lock
-from producer.console import notes
+from producer.run.supervisor import GRACE_SECONDS, backstage_lock
+from producer.terminal.console import notes
 from worker.config.settings import Settings
 from worker.deployment import connect
 from worker.storage.root_owner import find_at_work, in_use, is_deployment_of

@@ -16,7 +16,7 @@ from checkpointing.atomic import make_folder
 from checkpointing.errors import LeafmarkError, StorageError
 from checkpointing.regular_files import append_to_regular, open_regular
 from checkpointing.storage_errors import storage_error
-from producer.backstage import GRACE_SECONDS, worker_log
+from producer.run.supervisor import GRACE_SECONDS, worker_log
 from worker.launch.child_processes import child_environment, python_command
 from worker.storage.open_stages import OWN_FOLDER
 
@@ -45,7 +45,7 @@ class Backstage:
         self._log = worker_log(root)
         with _opened_log(self._log) as log:
             self._process = subprocess.Popen(
-                python_command("producer.backstage", str(root), str(processes), *asking),
+                python_command("producer.run.supervisor", str(root), str(processes), *asking),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 from checkpointing.errors import CheckpointError
 from checkpointing.models import Status
-from producer.log_files import LogFiles
-from producer.log_lines import LogLine, Wanted
+from producer.logs.log_files import LogFiles
+from producer.logs.log_lines import LogLine, Wanted
 from worker.deployment import Workshop
 
 _POLL_SECONDS = 0.25

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from checkpointing.errors import CommandLineError, InputError
-from producer.examine import FoundSource, examine
-from producer.ingest import Ingested, ingest
+from producer.ingest.ingest_source import Ingested, ingest
+from producer.ingest.source_check import FoundSource, examine
 from worker.pages.book_profile import NO_PROFILE, BookProfile
 from worker.pages.scan import check_scan_id, is_scan_folder, list_scans
 from worker.pages.sources.pdfium import PasswordMissingError

@@ -12,20 +12,20 @@ from rich.text import Text
 from checkpointing.errors import LeafmarkError, in_one_line
 from checkpointing.money import dollars
 from checkpointing.plurals import counted
-from producer.dearer import dearer_line
-from producer.doubts import doubt_lines
-from producer.pages import show_pages
-from producer.request import StaleAre
-from producer.status_lines import status_lines
-from producer.unanswered import Unanswered, unanswered_line
+from producer.page_ranges import show_pages
+from producer.planning.request import StaleAre
+from producer.status.cost_overruns import dearer_line
+from producer.status.doubts import doubt_lines
+from producer.status.status_lines import status_lines
+from producer.status.unanswered import Unanswered, unanswered_line
 
 if TYPE_CHECKING:
     # What one command shows, the others need not load.
-    from producer.forecast import Forecast
-    from producer.request import Plan
-    from producer.stale import Why
-    from producer.status import ScanStatus
-    from producer.verify import Report
+    from producer.planning.cost_estimate import Forecast
+    from producer.planning.request import Plan
+    from producer.planning.stale import Why
+    from producer.status.scan_status import ScanStatus
+    from producer.verify.verify_scan import Report
 
 _MOST_REASONS = 20
 _STALE_THEN = {

@@ -9,10 +9,10 @@ from checkpointing.errors import BrokerError, CheckpointError
 from checkpointing.file import CheckpointFile
 from checkpointing.models import Checkpoint, Status
 from checkpointing.storage_errors import storage_error
-from producer.folder import set_all_aside
-from producer.pages import show_pages
-from producer.paying import retire_answers
-from producer.progress import Counting, uncounted
+from producer.output_dir import set_all_aside
+from producer.page_ranges import show_pages
+from producer.planning.spending import retire_answers
+from producer.terminal.progress import Counting, uncounted
 from worker.deployment import Workshop
 from worker.preflight import check_broker
 from worker.queue.broker_errors import broker_errors

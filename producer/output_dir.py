@@ -7,7 +7,7 @@ from pathlib import Path
 
 from checkpointing.atomic import make_folder, sync_folder
 from checkpointing.outputs import OutputFolder
-from producer.progress import Step
+from producer.terminal.progress import Step
 
 SET_ASIDE = "set_aside"
 """Where `OutputFolder.set_aside` moves outputs to, inside their folder."""

@@ -1,9 +1,9 @@
 """The profile of a book as the options `--dpi`, `--lang` and `--engine` give it, and changes of it."""
 
 from checkpointing.storage_errors import storage_error
-from producer.config import set_by_option
-from producer.console import notes
-from producer.metadata_file import metadata_lock, read_form, write_form
+from producer.ingest.metadata_file import metadata_lock, read_form, write_form
+from producer.setting_options import set_by_option
+from producer.terminal.console import notes
 from worker.config.settings import Settings, load_settings
 from worker.pages.book_profile import BookProfile
 from worker.pages.scan import ScanFolder, ScanMetadata

@@ -6,7 +6,7 @@ from datetime import datetime
 from rich.text import Text
 
 from checkpointing.money import dollars
-from producer.status import ScanStatus, StageStatus
+from producer.status.scan_status import ScanStatus, StageStatus
 
 _HEADS = (
     "scan",

@@ -21,9 +21,9 @@ from checkpointing.models import now
 from checkpointing.plurals import counted
 from checkpointing.regular_files import open_regular_file
 from checkpointing.storage_errors import storage_error
-from producer.examine import FoundFile, FoundSource, examine, identity
-from producer.file_hash import sha256_of
-from producer.moving_in import take_in
+from producer.ingest.file_hash import sha256_of
+from producer.ingest.scanshelf_folder import take_in
+from producer.ingest.source_check import FoundFile, FoundSource, examine, identity
 from worker.pages.book_profile import NO_PROFILE, BookProfile
 from worker.pages.scan import (
     ForeignScanError,

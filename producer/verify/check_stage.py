@@ -16,12 +16,12 @@ from checkpointing.models import PageRecord, Status
 from checkpointing.outputs import OutputFolder, Problem, Verdict
 from checkpointing.plurals import counted
 from checkpointing.storage_errors import storage_error
-from producer.contradictions import contradictions
-from producer.findings import DAMAGED, Finding, Kind
-from producer.folder import foreign_names, leftovers
-from producer.progress import Counting, Step, uncounted
-from producer.snapshot import kept_still, take_snapshot, version_of
-from producer.stale import Why, cost_of_refresh, find_stale, name_recipes
+from producer.output_dir import foreign_names, leftovers
+from producer.planning.stale import Why, cost_of_refresh, find_stale, name_recipes
+from producer.status.snapshot import kept_still, take_snapshot, version_of
+from producer.terminal.progress import Counting, Step, uncounted
+from producer.verify.contradictions import contradictions
+from producer.verify.findings import DAMAGED, Finding, Kind
 from worker.deployment import Workshop
 from worker.stages.base import Assembles
 

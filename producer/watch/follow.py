@@ -14,7 +14,7 @@ from checkpointing.file import CheckpointFile
 from checkpointing.models import Checkpoint, Status, now
 from checkpointing.money import dollars
 from checkpointing.plurals import counted
-from producer.status import recent_rate
+from producer.status.scan_status import recent_rate
 from producer.watch.reading import PacedReader
 from producer.watch.words import clock
 

@@ -1,6 +1,6 @@
 """Verify: a check like `fsck` of a scan's source, outputs and checkpoints. Reads files only; works with Redis down.
 
-`producer.repair` mends what this finds.
+`producer.verify.repair` mends what this finds.
 """
 
 from collections.abc import Iterator
@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from checkpointing.money import add_usd
 from checkpointing.plurals import counted
 from checkpointing.storage_errors import storage_error
-from producer.begun import begun_stages
-from producer.check_stage import StageReport, check_stage
-from producer.file_hash import sha256_of
-from producer.findings import Finding, Kind
-from producer.progress import Counting, uncounted
-from producer.request import check_pages
+from producer.ingest.file_hash import sha256_of
+from producer.planning.request import check_pages
+from producer.status.begun_stages import begun_stages
+from producer.terminal.progress import Counting, uncounted
+from producer.verify.check_stage import StageReport, check_stage
+from producer.verify.findings import Finding, Kind
 from worker.deployment import Workshop
 from worker.pages.scan import ScanFolder, ScanMetadata, SourceFile
 from worker.pages.sources.images import inspect_image

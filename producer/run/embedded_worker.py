@@ -1,12 +1,13 @@
 """A worker of `producer run`: Celery's own, which ends by itself when the process that started it is gone.
 
-Its standard input is a pipe that `producer.backstage` never writes to. End of file there means that backstage was
-killed with -9, because otherwise it stops its workers first. The worker then finishes the pages in hand, as at any
-stop, and the last one ends the broker.
+Its standard input is a pipe that `producer.run.supervisor` never writes to. End of file there means that the
+supervisor was killed with -9, because otherwise it stops its workers first. The worker then finishes the pages in
+hand, as at any stop, and the last one ends the broker.
 
-`python -m producer.embedded_worker LOCK worker -Q ocr` does what
-`python -m worker.launch.safe_celery worker -Q ocr` does. LOCK is the descriptor of the
-lock that backstage holds. The worker shares it, so that the next `producer run` on the storage root waits until all workers of this one are gone.
+`python -m producer.run.embedded_worker LOCK worker -Q ocr` does what
+`python -m worker.launch.safe_celery worker -Q ocr` does. LOCK is the descriptor of the lock that the supervisor
+holds. The worker shares it, so that the next `producer run` on the storage root waits until all workers of this one
+are gone.
 """
 
 import multiprocessing
@@ -23,8 +24,8 @@ from redis.exceptions import RedisError
 
 from checkpointing.errors import LeafmarkError
 from checkpointing.locks import file_lock
-from producer.backstage import GRACE_SECONDS, backstage_lock, broker_folder
-from producer.embedded import end_server
+from producer.run.embedded_broker import end_server
+from producer.run.supervisor import GRACE_SECONDS, backstage_lock, broker_folder
 from worker.config.settings import load_settings
 from worker.launch import safe_celery
 

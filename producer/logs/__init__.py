@@ -1,0 +1,1 @@
+"""Reading and following the log files of a scan."""

@@ -1,0 +1,1 @@
+"""Printing: results on stdout, progress on stderr."""
