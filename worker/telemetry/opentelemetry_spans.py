@@ -51,9 +51,29 @@ def start(part: str) -> "OpenTelemetrySpans":
     spans = OpenTelemetrySpans(part, BatchSpanProcessor(OTLPSpanExporter()))
     if part == "worker":
         instrument_celery(spans.provider)
-    # A pool's processes do not come to this, and are told by Celery.
-    atexit.register(spans.stop)
+    _stop_at_exit(spans)
     return spans
+
+
+def _stop_at_exit(spans: "OpenTelemetrySpans") -> None:
+    """Send what is left when this process ends. Celery tells the processes of a pool, which do not come to this.
+
+    From Python 3.12 on no thread can be started at that time: the one that sends waits from the beginning.
+    """
+    exiting = threading.Event()
+
+    def send_last() -> None:
+        exiting.wait()
+        spans.provider.shutdown()
+
+    sending = threading.Thread(target=send_last, name="last-spans", daemon=True)
+    sending.start()
+
+    def stop() -> None:
+        exiting.set()
+        sending.join(_STOP_SECONDS)
+
+    atexit.register(stop)
 
 
 def instrument_celery(provider: TracerProvider) -> "_CeleryInstrumentor":
