@@ -111,7 +111,7 @@ SECONDS ?= 60
 WORKERS ?= 4
 MODE ?= work
 chaos: $(DEV_STAMP)
-	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) --workers $(WORKERS) --mode $(MODE) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m chaos --seconds $(SECONDS) --workers $(WORKERS) --mode $(MODE) $(if $(SEED),--seed $(SEED))
 
 clean:
 	rm -rf .venv .venv-3.* build/site

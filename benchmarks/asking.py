@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from benchmarks.waiting import is_completed, wait_for
 from sample.provider import Behaviour
 from sample.with_provider import environment
-from tests.deployment import Deployment
+from tests.support.deployment import Deployment
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from redis import Redis
 
 from checkpointing.atomic import write_durably
 from checkpointing.outputs import OutputFolder, OutputSchema
-from tests.work_stage import WorkOutput, WorkStage
+from tests.support.work_stage import WorkOutput, WorkStage
 
 app = Celery("bare", broker=os.environ["LEAFMARK_REDIS_URL"], set_as_current=False)
 app.conf.update(task_acks_late=True, worker_prefetch_multiplier=1, task_ignore_result=True)

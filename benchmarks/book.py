@@ -18,7 +18,7 @@ from PIL import Image
 from benchmarks.report import note, report
 from producer.run.embedded_broker import embedded_broker
 from sample import pages, write_image_folder
-from tests.deployment import Deployment, deployment_in
+from tests.support.deployment import Deployment, deployment_in
 from worker.ocr.engines.registry import make_engine
 
 PROCESSES = 2

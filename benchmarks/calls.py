@@ -26,8 +26,8 @@ from benchmarks.ocr_pages import finish_ocr, made_up_page
 from benchmarks.report import note, peak_bytes, report, seconds_of
 from checkpointing.ledger import Call, Ledger, State
 from producer.run.embedded_broker import embedded_broker
-from tests.deployment import Deployment, deployment_in
-from tests.shop import write_scan
+from tests.support.deployment import Deployment, deployment_in
+from tests.support.fake_deployment import write_scan
 from worker.app import make_app
 from worker.config.settings import Settings
 from worker.deployment import Workshop

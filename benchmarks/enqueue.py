@@ -19,7 +19,7 @@ from redis import Redis
 
 from benchmarks.report import note, report
 from producer.run.embedded_broker import EmbeddedBroker, embedded_broker
-from tests.shop import write_scan
+from tests.support.fake_deployment import write_scan
 
 _STAGE = "work"
 _PREFIX = "bare:"
@@ -47,7 +47,7 @@ def _producer_seconds(broker: EmbeddedBroker, root: Path, page_count: int) -> fl
     broker.flush()
     write_scan(root, "a-book", page_count)
     settings = {"LEAFMARK_STORAGE_ROOT": str(root), "LEAFMARK_REDIS_URL": broker.url}
-    return _seconds(["-m", "tests.workload", "enqueue", "a-book", "--stage", _STAGE], settings)
+    return _seconds(["-m", "tests.support.workload", "enqueue", "a-book", "--stage", _STAGE], settings)
 
 
 def _loop_seconds(broker: EmbeddedBroker, page_count: int) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from checkpointing.models import PageRecord, now
-from tests.work_stage import WorkOutput, WorkStage
+from tests.support.work_stage import WorkOutput, WorkStage
 from worker.deployment import Workshop
 from worker.stages.base import PageOutput
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from benchmarks.report import note, report
 from producer.run.embedded_broker import embedded_broker
-from tests.deployment import Deployment, Process, deployment_in
-from tests.shop import write_scan
+from tests.support.deployment import Deployment, Process, deployment_in
+from tests.support.fake_deployment import write_scan
 
 _SCAN = "a-book"
 _WORKERS = 2

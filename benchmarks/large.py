@@ -23,9 +23,9 @@ from benchmarks.server_load import ServerLoad
 from checkpointing.models import Completion
 from producer.run.embedded_broker import EmbeddedBroker, embedded_broker
 from producer.status.scan_status import all_scans
-from tests.shop import write_scan
-from tests.work_stage import WorkOutput
-from tests.workload import WorkStage
+from tests.support.fake_deployment import write_scan
+from tests.support.work_stage import WorkOutput
+from tests.support.workload import WorkStage
 from worker.app import make_app
 from worker.config.settings import Settings
 from worker.deployment import Workshop

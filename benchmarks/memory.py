@@ -15,10 +15,10 @@ import psutil
 from benchmarks.report import note, peak_bytes, report, seconds_of
 from checkpointing.models import Completion, PageRecord, Status, now
 from producer.run.embedded_broker import embedded_broker
-from tests.deployment import deployment_in
-from tests.shop import write_scan
-from tests.work_stage import WorkOutput
-from tests.workload import WorkStage
+from tests.support.deployment import deployment_in
+from tests.support.fake_deployment import write_scan
+from tests.support.work_stage import WorkOutput
+from tests.support.workload import WorkStage
 from worker.app import make_app
 from worker.config.settings import Settings
 from worker.deployment import Workshop

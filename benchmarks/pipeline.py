@@ -17,8 +17,8 @@ from benchmarks.asking import provider_process, wait_until_completed
 from benchmarks.ocr_pages import finish_ocr
 from benchmarks.report import note, report
 from producer.run.embedded_broker import embedded_broker
-from tests.deployment import Deployment, deployment_in
-from tests.shop import write_scan
+from tests.support.deployment import Deployment, deployment_in
+from tests.support.fake_deployment import write_scan
 from worker.app import make_app
 from worker.config.settings import Settings
 from worker.deployment import Workshop

@@ -22,8 +22,8 @@ from producer.report.model import BookReport
 from producer.report.render import render
 from sample import pages
 from sample.render import render as print_page
-from tests.browser import chromium
-from tests.report_book import SCAN, ReportBook, make_book
+from tests.support.browser import chromium
+from tests.support.report_book import SCAN, ReportBook, make_book
 
 _MIB = 1 << 20
 _TWO_FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"

@@ -20,8 +20,8 @@ from benchmarks.report import note, report, seconds_of
 from producer.planning.enqueue import enqueue
 from producer.planning.request import Request
 from producer.run.embedded_broker import embedded_broker
-from tests.shop import write_scan
-from tests.workload import WorkStage
+from tests.support.fake_deployment import write_scan
+from tests.support.workload import WorkStage
 from worker.app import make_app
 from worker.config.settings import Settings
 from worker.deployment import Workshop

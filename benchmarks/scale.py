@@ -22,9 +22,9 @@ from benchmarks.waiting import is_completed, wait_for
 from producer.planning.enqueue import enqueue
 from producer.planning.request import Request
 from producer.run.embedded_broker import EmbeddedBroker, embedded_broker
-from tests.deployment import Deployment, Process, deployment_in
-from tests.shop import write_scan
-from tests.workload import app
+from tests.support.deployment import Deployment, Process, deployment_in
+from tests.support.fake_deployment import write_scan
+from tests.support.workload import app
 from worker.config.settings import Settings
 from worker.deployment import Workshop
 

@@ -16,9 +16,9 @@ from collections.abc import Callable
 from redis import Redis
 
 from checkpointing.outputs import OutputFolder, OutputSchema
-from tests.shop import named_in
-from tests.work_stage import WorkOutput, WorkStage
-from tests.workload import app
+from tests.support.fake_deployment import named_in
+from tests.support.work_stage import WorkOutput, WorkStage
+from tests.support.workload import app
 from worker.config.settings import load_settings
 from worker.deployment import Workshop, connect
 from worker.pipeline.process_page import process_page

@@ -21,9 +21,9 @@ from benchmarks.finished import finish_pages
 from benchmarks.report import note, report
 from benchmarks.waiting import is_completed, wait_for
 from producer.run.embedded_broker import EmbeddedBroker, embedded_broker
-from tests.deployment import Deployment, deployment_in
-from tests.shop import write_scan
-from tests.workload import app
+from tests.support.deployment import Deployment, deployment_in
+from tests.support.fake_deployment import write_scan
+from tests.support.workload import app
 from worker.config.settings import Settings
 from worker.deployment import Workshop
 
@@ -92,7 +92,7 @@ def _leafmark(pool: tuple[str, ...], pages: int, deployment: Deployment, done_be
         settings = Settings(storage_root=deployment.root)
         finish_pages(Workshop(settings, app), _SCAN, done_before, done_before + pages)
     deployment.producer("enqueue", _SCAN, "--stage", "work")
-    deployment.start_worker_of("tests.workload", *pool, "--queues=work")
+    deployment.start_worker_of("tests.support.workload", *pool, "--queues=work")
     checkpoint = deployment.root / _SCAN / "checkpoints" / "work.json"
     wait_for(deployment, partial(is_completed, checkpoint))
     ended = checkpoint.stat().st_mtime

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.deployment import Deployment
+from tests.support.deployment import Deployment
 
 _TIMEOUT_SECONDS = 600
 _LOOK_SECONDS = 0.3

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos --seconds 60 --seed 1 --workers 4`: faults at random, then a verdict in one line of JSON.
+"""`python -m chaos --seconds 60 --seed 1 --workers 4`: faults at random, then a verdict in one line of JSON.
 
 Exit code 0: nothing that must hold was violated. 1: something was; the history is kept. 130: interrupted.
 """
@@ -12,12 +12,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.chaos.judge import Order, Result
-from tests.chaos.llm_mode import LlmMode
-from tests.chaos.mode import Mode
-from tests.chaos.processes import Warden, end_all, mark
-from tests.chaos.run import Run
-from tests.chaos.storage import enter_namespace
+from chaos.judge import Order, Result
+from chaos.llm_mode import LlmMode
+from chaos.mode import Mode
+from chaos.processes import Warden, end_all, mark
+from chaos.run import Run
+from chaos.storage import enter_namespace
 
 _INTERRUPTED = 130
 _MODES = {mode.name: mode for mode in (Mode, LlmMode)}
@@ -63,7 +63,7 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long faults come")
     parser.add_argument("--seed", type=int, help="of the plan of faults; drawn when not given")
     parser.add_argument("--workers", type=int, default=4, help="how many, prefork and threads by turns")

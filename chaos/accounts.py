@@ -7,9 +7,9 @@ from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 
+from chaos.history import Attempt, FaultRecord, Page
 from checkpointing.ledger import Call, Ledger, State, ledger_stages
 from sample.provider import BillRow
-from tests.chaos.history import Attempt, FaultRecord, Page
 from worker.llm.raw_answer import parsed_object
 
 

@@ -1,7 +1,8 @@
 """The real worker and the real command line, with stages that note in a journal when a page begins and ends.
 
-`celery -A tests.chaos.asking worker` and `python -m tests.chaos.asking COMMAND ...` behave as the shipped ones do.
-The journal is as that of `tests.work_stage`, in the folder of WORK_JOURNAL; it names a book's stage `book/stage`.
+`celery -A chaos.asking worker` and `python -m chaos.asking COMMAND ...` behave as the shipped ones do.
+The journal is that of `tests.support.work_stage`, in the folder of WORK_JOURNAL; it names a stage of a book
+`book/stage`.
 """
 
 import json

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from enum import StrEnum
 
+from chaos.accounts import Accounts, Entry
+from chaos.history import Attempt, Page
 from checkpointing.ledger import State
 from checkpointing.money import MICRO_DOLLAR
 from sample.provider import BillRow, Trouble
-from tests.chaos.accounts import Accounts, Entry
-from tests.chaos.history import Attempt, Page
 
 _LOOK_TO_ASK_SECONDS = 1.0
 """From a look into the ledger to the note of a call, in a process that was just resumed, on a busy machine."""

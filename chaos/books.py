@@ -12,11 +12,11 @@ from typing import ClassVar
 
 from pydantic import ValidationError
 
-from tests.chaos.book_pages import write_book
-from tests.chaos.history import Log
-from tests.chaos.observer import CheckpointReader, Look, OutputWatcher
-from tests.chaos.scans import Scan, Scans, sound_outputs
-from tests.chaos.verdict import unsettled
+from chaos.book_pages import write_book
+from chaos.history import Log
+from chaos.observer import CheckpointReader, Look, OutputWatcher
+from chaos.scans import Scan, Scans, sound_outputs
+from chaos.verdict import unsettled
 from worker.stages.base import PageOutput
 from worker.stages.correction import CorrectionStage
 from worker.stages.fix import FixStage

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 
-from tests.chaos.history import FaultRecord, Log
-from tests.chaos.network_faults import NetworkFaults
-from tests.chaos.plan import Fault
-from tests.chaos.process_faults import ProcessFaults
-from tests.chaos.storage_faults import StorageFaults
-from tests.chaos.targets import Targets
-from tests.chaos.timetable import Timetable
+from chaos.history import FaultRecord, Log
+from chaos.network_faults import NetworkFaults
+from chaos.plan import Fault
+from chaos.process_faults import ProcessFaults
+from chaos.storage_faults import StorageFaults
+from chaos.targets import Targets
+from chaos.timetable import Timetable
 
 PARTS = (ProcessFaults, NetworkFaults, StorageFaults)
 Act = Callable[[Fault, FaultRecord], None]

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import psutil
 
-from tests.chaos.history import Log, busy_pids
-from tests.chaos.mode import Mode
+from chaos.history import Log, busy_pids
+from chaos.mode import Mode
 
 _RESTART_SECONDS = 0.7
 _POOLS = ("prefork", "threads")
 # Of the longest, claims have to be renewed.
 _PAGE_SECONDS = (0.05, 0.1, 0.1, 0.3, 1.0, 2.0, 4.0)
 _SLOW_STOP_SECONDS = 45.0
-_REPOSITORY = Path(__file__).parents[2]
+_REPOSITORY = Path(__file__).parents[1]
 
 
 class Worker:

@@ -98,7 +98,7 @@ class Log:
 
 
 def read_attempts(journal: Path) -> list[Attempt]:
-    """The attempts in the journal of tests/workload.py, in order of their beginning."""
+    """The attempts in the journal of tests/support/workload.py, in order of their beginning."""
     lines = [json.loads(line) for path in journal.glob("*.jsonl") for line in path.read_text().splitlines()]
     return sorted(_pair(lines), key=lambda attempt: attempt.begin)
 

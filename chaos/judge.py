@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.chaos import verdict
-from tests.chaos.faults import Faults
-from tests.chaos.history import History, read_attempts
-from tests.chaos.mode import JOURNAL, Mode
-from tests.chaos.scans import Scan
-from tests.chaos.targets import Targets
+from chaos import verdict
+from chaos.faults import Faults
+from chaos.history import History, read_attempts
+from chaos.mode import JOURNAL, Mode
+from chaos.scans import Scan
+from chaos.targets import Targets
 
 LOGS = "logs"
 

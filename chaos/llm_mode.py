@@ -13,16 +13,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import ClassVar
 
+from chaos.accounts import Accounts, read_entries
+from chaos.audit import Use, classify, overshoots, violations
+from chaos.books import STAGES, Book, Books
+from chaos.history import History, Log
+from chaos.mode import Mode, Reckoning
+from chaos.observer import Observer
+from chaos.plan import Fault, make_plan
+from chaos.producers import Producers
+from chaos.scans import Scan
 from sample.provider.bill import Bill
-from tests.chaos.accounts import Accounts, read_entries
-from tests.chaos.books import STAGES, Book, Books
-from tests.chaos.history import History, Log
-from tests.chaos.mode import Mode, Reckoning
-from tests.chaos.observer import Observer
-from tests.chaos.plan import Fault, make_plan
-from tests.chaos.producers import Producers
-from tests.chaos.reckoning import Use, classify, overshoots, violations
-from tests.chaos.scans import Scan
 
 _MODEL = "a-model"
 _TROUBLE = 0.1
@@ -36,7 +36,7 @@ class LlmMode(Mode):
     """The stages correction, fix and structure, and a provider that misbehaves."""
 
     name: ClassVar[str] = "llm"
-    application: ClassVar[str] = "tests.chaos.asking"
+    application: ClassVar[str] = "chaos.asking"
     queues: ClassVar[tuple[str, ...]] = STAGES
     concurrency: ClassVar[Mapping[str, int]] = {"prefork": 2, "threads": 16}
     # Wrong answers use up attempts; so many in a row no page meets.

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tests.chaos.history import History, Log
-from tests.chaos.observer import Observer
-from tests.chaos.plan import Fault, make_plan
-from tests.chaos.producers import Producers
-from tests.chaos.scans import OUTPUT_BYTES, Scan, Scans
+from chaos.history import History, Log
+from chaos.observer import Observer
+from chaos.plan import Fault, make_plan
+from chaos.producers import Producers
+from chaos.scans import OUTPUT_BYTES, Scan, Scans
 
 JOURNAL = "journal"
 
@@ -32,7 +32,7 @@ class Mode:
     """
 
     name: ClassVar[str] = "work"
-    application: ClassVar[str] = "tests.workload"
+    application: ClassVar[str] = "tests.support.workload"
     """Of Celery; its module is the command line too."""
     queues: ClassVar[tuple[str, ...]] = ("work",)
     concurrency: ClassVar[Mapping[str, int]] = {"prefork": 2, "threads": 2}

@@ -3,10 +3,10 @@
 import signal
 from typing import Literal, cast
 
-from tests.chaos.history import FaultRecord
-from tests.chaos.plan import Fault
-from tests.chaos.targets import Targets
-from tests.chaos.timetable import Timetable
+from chaos.history import FaultRecord
+from chaos.plan import Fault
+from chaos.targets import Targets
+from chaos.timetable import Timetable
 
 _LONGEST_REPLY_DELAY = 1.5
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.history import Disappearance, Log, Page, Version
+from chaos.history import Disappearance, Log, Page, Version
 
 _LOOK_EVERY_SECONDS = 0.03
 # Outputs are many, and a version's ctime says when it came: they need no closer look.

@@ -6,12 +6,12 @@ from contextlib import suppress
 
 import psutil
 
-from tests.chaos.fleet import Worker
-from tests.chaos.history import FaultRecord
-from tests.chaos.plan import Fault
-from tests.chaos.scans import Scan
-from tests.chaos.targets import Targets, picked, preferably
-from tests.chaos.timetable import Timetable
+from chaos.fleet import Worker
+from chaos.history import FaultRecord
+from chaos.plan import Fault
+from chaos.scans import Scan
+from chaos.targets import Targets, picked, preferably
+from chaos.timetable import Timetable
 
 _PRODUCER_AT_WORK_SECONDS = 1.5
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 import psutil
 
 TOKEN_VARIABLE = "LEAFMARK_CHAOS_RUN"  # noqa: S105  # the name of a variable, not a secret
-_MODULE = "tests.chaos.processes"
+_MODULE = "chaos.processes"
 
 
 def mark() -> str:

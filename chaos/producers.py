@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.chaos.history import Log
+from chaos.history import Log
 
-_REPOSITORY = Path(__file__).parents[2]
+_REPOSITORY = Path(__file__).parents[1]
 _REPEAT_SECONDS = 1.5
 _UNFORESEEN = 1
 

@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from tests.chaos.faults import Faults
-from tests.chaos.fleet import Fleet
-from tests.chaos.history import Log, read_attempts
-from tests.chaos.judge import LOGS, Order, Rest, Result, judge
-from tests.chaos.mode import JOURNAL, Mode
-from tests.chaos.observer import Observer
-from tests.chaos.processes import TOKEN_VARIABLE
-from tests.chaos.producers import Producers
-from tests.chaos.proxy import FaultProxy
-from tests.chaos.server import Server
-from tests.chaos.storage import SmallDisk
-from tests.chaos.targets import Targets
+from chaos.faults import Faults
+from chaos.fleet import Fleet
+from chaos.history import Log, read_attempts
+from chaos.judge import LOGS, Order, Rest, Result, judge
+from chaos.mode import JOURNAL, Mode
+from chaos.observer import Observer
+from chaos.processes import TOKEN_VARIABLE
+from chaos.producers import Producers
+from chaos.proxy import FaultProxy
+from chaos.server import Server
+from chaos.storage import SmallDisk
+from chaos.targets import Targets
 
 _TICK_SECONDS = 0.02
 _FIRST_PAGE_SECONDS = 40.0

@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
-from tests.chaos.history import Log
-from tests.chaos.observer import CheckpointReader, Look, Observer, OutputWatcher, Valid
-from tests.chaos.producers import Producers
-from tests.chaos.verdict import unsettled
-from tests.shop import SOURCE_SHA256, write_scan
+from chaos.history import Log
+from chaos.observer import CheckpointReader, Look, Observer, OutputWatcher, Valid
+from chaos.producers import Producers
+from chaos.verdict import unsettled
+from tests.support.fake_deployment import SOURCE_SHA256, write_scan
 
 OUTPUT_BYTES = 1500
 _TEXT = ("leafmark " * 10_000)[:OUTPUT_BYTES]
@@ -179,14 +179,14 @@ def sound_outputs(folder: Path, pages: Iterable[int], valid: Valid) -> dict[int,
 
 
 def work_output(page: int) -> dict[str, object]:
-    """What the stage of tests/workload.py writes for a page, as parsed JSON."""
+    """What the stage of tests/support/workload.py writes for a page, as parsed JSON."""
     source = hashlib.sha256(f"{SOURCE_SHA256}#{page}".encode()).hexdigest()
     made_from = {"inputs": {"source": source}, "stage_version": "1", "recipe": ""}
     return {"page_number": page, "made_from": made_from, "text": _TEXT}
 
 
 def is_work_output(page: int, raw: bytes) -> bool:
-    """Whether these bytes are what the stage of tests/workload.py writes for a page."""
+    """Whether these bytes are what the stage of tests/support/workload.py writes for a page."""
     return has_the_schema(page, raw) and json.loads(raw) == work_output(page)
 
 

@@ -25,7 +25,7 @@ def enter_namespace(arguments: Sequence[str]) -> None:
     for namespace in _NAMESPACES:
         if subprocess.run([*namespace, "true"], capture_output=True, check=False).returncode == 0:
             os.environ[_NAMESPACE_VARIABLE] = "1"
-            command = [*namespace, sys.executable, "-m", "tests.chaos", *arguments]
+            command = [*namespace, sys.executable, "-m", "chaos", *arguments]
             os.execvp(command[0], command)  # noqa: S606  # the arguments are our own
 
 

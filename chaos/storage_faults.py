@@ -3,11 +3,11 @@
 import random
 from contextlib import suppress
 
-from tests.chaos.history import FaultRecord
-from tests.chaos.plan import Fault
-from tests.chaos.storage import damage, swap
-from tests.chaos.targets import Targets
-from tests.chaos.timetable import Timetable
+from chaos.history import FaultRecord
+from chaos.plan import Fault
+from chaos.storage import damage, swap
+from chaos.targets import Targets
+from chaos.timetable import Timetable
 
 
 class StorageFaults:

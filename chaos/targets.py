@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tests.chaos.fleet import Fleet
-from tests.chaos.plan import Fault
-from tests.chaos.producers import Producers
-from tests.chaos.proxy import FaultProxy
-from tests.chaos.scans import Scans
-from tests.chaos.server import Server
-from tests.chaos.storage import SmallDisk
+from chaos.fleet import Fleet
+from chaos.plan import Fault
+from chaos.producers import Producers
+from chaos.proxy import FaultProxy
+from chaos.scans import Scans
+from chaos.server import Server
+from chaos.storage import SmallDisk
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 
-from tests.chaos.history import FaultRecord, Log
+from chaos.history import FaultRecord, Log
 
 
 class Timetable:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.history import Attempt, FaultRecord, History, Page, Version
+from chaos.history import Attempt, FaultRecord, History, Page, Version
 
 # Between a worker's look for an output and the first line of the stage. Short, but the machine may be busy.
 LOOK_TO_BEGIN_SECONDS = 1.0

@@ -1,6 +1,6 @@
 """The tables in docs/metrics.md, made from the definitions of the metrics and from the alert rules.
 
-`python -m tests.metrics_table` writes them anew between their marks; a test insists that they are up to date.
+`python -m docs_tools.metrics_table` writes them anew between their marks; a test insists that they are up to date.
 """
 
 import re

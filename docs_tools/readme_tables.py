@@ -1,6 +1,6 @@
 """The tables of settings and exit codes in the README and docs/configuration.md, made from the code itself.
 
-`python -m tests.readme_tables` writes those between two marks anew; a test insists that they are up to date.
+`python -m docs_tools.readme_tables` writes those between two marks anew; a test insists that they are up to date.
 """
 
 from pathlib import Path

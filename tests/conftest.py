@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from producer.run.embedded_broker import EmbeddedBroker, embedded_broker
-from tests.deployment import Deployment, deployment_in
+from tests.support.deployment import Deployment, deployment_in
 
 # The same examples each time. The first draw of a text makes the tables of Unicode, which takes seconds on two busy
 # cores; so may any example.

@@ -16,9 +16,9 @@ from checkpointing.money import usd
 from producer.run.embedded_broker import EmbeddedBroker
 from sample import pages, write_pdf
 from sample.provider import Behaviour, BillRow, running_provider
-from tests.character_errors import character_error_rate
-from tests.deployment import Deployment, deployment_in
-from tests.llm_deployment import ASKING, ask_provider, insist_on_equal_books, start_asking_worker, troubles
+from tests.support.character_errors import character_error_rate
+from tests.support.deployment import Deployment, deployment_in
+from tests.support.llm_deployment import ASKING, ask_provider, insist_on_equal_books, start_asking_worker, troubles
 
 SCAN = "the-rabbit-hole"
 PAGES = range(1, 15)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.deployment import PRODUCER, Deployment
-from tests.shop import files_under, write_scan
+from tests.support.deployment import PRODUCER, Deployment
+from tests.support.fake_deployment import files_under, write_scan
 
 CLOSED_PORT = "redis://:secret@127.0.0.1:1/0"
 

@@ -9,9 +9,9 @@ import subprocess
 import pytest
 
 from checkpointing.models import Status
-from tests.deployment import WORKLOAD_PRODUCER, Deployment, Process
-from tests.shop import Files, files_under, write_scan
-from tests.waiting import HANG_SECONDS, exit_code_of
+from tests.support.deployment import WORKLOAD_PRODUCER, Deployment, Process
+from tests.support.fake_deployment import Files, files_under, write_scan
+from tests.support.waiting import HANG_SECONDS, exit_code_of
 
 SCAN = "slips"
 PAGES = 12

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.shop import write_scan
-from tests.waiting import HANG_SECONDS
+from tests.support.fake_deployment import write_scan
+from tests.support.waiting import HANG_SECONDS
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")

@@ -21,11 +21,11 @@ from ruamel.yaml import YAML
 from producer.run.embedded_broker import EmbeddedBroker
 from sample import small_page, write_image_folder
 from sample.provider import Provider, running_provider
-from tests.compose import interpolated
-from tests.deployment import Deployment, deployment_in
-from tests.free_port import free_port
-from tests.llm_deployment import settings_for
-from tests.waiting import HANG_SECONDS, wait_until
+from tests.support.compose import interpolated
+from tests.support.deployment import Deployment, deployment_in
+from tests.support.free_port import free_port
+from tests.support.llm_deployment import settings_for
+from tests.support.waiting import HANG_SECONDS, wait_until
 from worker.config.settings import Settings
 
 PROJECT = Path(__file__).parents[2]

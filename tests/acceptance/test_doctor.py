@@ -5,9 +5,9 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from tests.deployment import Deployment
-from tests.shop import write_scan
-from tests.waiting import exit_code_of
+from tests.support.deployment import Deployment
+from tests.support.fake_deployment import write_scan
+from tests.support.waiting import exit_code_of
 from worker.storage.root_marker import library_at
 
 AREAS = "settings,storage,leftovers,redis,workers,models"

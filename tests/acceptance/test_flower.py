@@ -12,10 +12,10 @@ import pytest
 from playwright.sync_api import BrowserContext, Error, Page, expect
 
 from producer.run.embedded_broker import EmbeddedBroker
-from tests.browser import Complaints, browser_context, chromium_path, keep_screenshot
-from tests.deployment import WORKLOAD_WORKER, Deployment, deployment_in
-from tests.shop import write_scan
-from tests.waiting import Patience
+from tests.support.browser import Complaints, browser_context, chromium_path, keep_screenshot
+from tests.support.deployment import WORKLOAD_WORKER, Deployment, deployment_in
+from tests.support.fake_deployment import write_scan
+from tests.support.waiting import Patience
 
 USER, PASSWORD = "librarian", "open: sesame"
 PAGES = 12

@@ -5,9 +5,9 @@ import signal
 
 import pytest
 
-from tests.deployment import WORKLOAD_PRODUCER, Deployment, Process
-from tests.shop import write_scan
-from tests.waiting import exit_code_of
+from tests.support.deployment import WORKLOAD_PRODUCER, Deployment, Process
+from tests.support.fake_deployment import write_scan
+from tests.support.waiting import exit_code_of
 
 PAGES = 24
 SCAN = "slips"

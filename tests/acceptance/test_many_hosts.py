@@ -1,6 +1,7 @@
 """A book over several hosts, of which one loses its link in the middle of a page and does not notice.
 
-The hosts are network namespaces with one shared folder: see `tests.hosts`. The storage is this machine's, not NFS.
+The hosts are network namespaces with one shared folder: see `tests.support.hosts`. The storage is a local disk, not
+NFS.
 """
 
 import json
@@ -17,10 +18,10 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from producer.run.embedded_broker import EmbeddedBroker
-from tests.deployment import WORKLOAD_PRODUCER, WORKLOAD_WORKER, Deployment, deployment_in
-from tests.hosts import Host, Network, network_of, remove_those_of_the_dead
-from tests.shop import write_scan
-from tests.waiting import exit_code_of, wait_until
+from tests.support.deployment import WORKLOAD_PRODUCER, WORKLOAD_WORKER, Deployment, deployment_in
+from tests.support.fake_deployment import write_scan
+from tests.support.hosts import Host, Network, network_of, remove_those_of_the_dead
+from tests.support.waiting import exit_code_of, wait_until
 
 SCAN = "far"
 PAGES = 80
@@ -166,7 +167,7 @@ def test_what_a_killed_run_left_behind_is_removed() -> None:
     with network_of("first"), subprocess.Popen(["true"]) as dead:  # noqa: S607  # the one that every system has
         dead.wait()
         left = f"leafmark-{dead.pid}-switch"
-        subprocess.run(["ip", "netns", "add", left], check=True)  # noqa: S607  # as in tests.hosts
+        subprocess.run(["ip", "netns", "add", left], check=True)  # noqa: S607  # as in tests.support.hosts
         sleeper = subprocess.Popen(["ip", "netns", "exec", left, "sleep", "600"])  # noqa: S607  # the same
         wait_until(lambda: str(sleeper.pid) in _ip("netns", "pids", left), 20, "a process in it")
         remove_those_of_the_dead()

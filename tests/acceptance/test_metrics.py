@@ -10,9 +10,9 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.deployment import Deployment, Process
-from tests.free_port import free_port
-from tests.shop import write_scan
+from tests.support.deployment import Deployment, Process
+from tests.support.fake_deployment import write_scan
+from tests.support.free_port import free_port
 
 PAGES = 12
 SCAN = "a-book"

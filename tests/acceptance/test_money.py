@@ -8,8 +8,8 @@ from typing import Any
 from checkpointing.ledger import State
 from checkpointing.money import usd
 from sample.provider import Behaviour, running_provider
-from tests.deployment import Deployment
-from tests.llm_deployment import (
+from tests.support.deployment import Deployment
+from tests.support.llm_deployment import (
     ask_provider,
     calls,
     insist_on_equal_books,

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from sample import small_page, write_pdf
-from tests.deployment import Deployment
-from tests.scanshelf import METADATA, checkpoint, read_page, write_json, write_page
-from tests.shop import files_under
+from tests.support.deployment import Deployment
+from tests.support.fake_deployment import files_under
+from tests.support.scanshelf import METADATA, checkpoint, read_page, write_json, write_page
 
 BOOK = "accidental-president"
 PAGES = 3

@@ -9,8 +9,8 @@ from playwright.sync_api import Browser, Page, expect
 from producer.report.collect import collect
 from producer.report.render import render
 from producer.report.write import write_report
-from tests.browser import Complaints, chromium, keep_screenshot
-from tests.report_book import CORRECTED, READ, SCAN, make_book, page_picture
+from tests.support.browser import Complaints, chromium, keep_screenshot
+from tests.support.report_book import CORRECTED, READ, SCAN, make_book, page_picture
 
 HOSTILE = "</script><img src=x onerror=document.title='broken'>"
 PAGES = 4

@@ -15,8 +15,8 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from sample import small_page, write_image_folder
-from tests.deployment import PRODUCER, Deployment, Process, deployment_in
-from tests.waiting import HANG_SECONDS
+from tests.support.deployment import PRODUCER, Deployment, Process, deployment_in
+from tests.support.waiting import HANG_SECONDS
 
 PAGES = 16
 SCAN = "slips"

@@ -8,9 +8,16 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from sample.provider import Behaviour, running_provider
-from tests.deployment import Deployment
-from tests.llm_deployment import ASKING, MODEL, ask_provider, read_text, start_asking_worker, write_read_book
-from tests.waiting import exit_code_of
+from tests.support.deployment import Deployment
+from tests.support.llm_deployment import (
+    ASKING,
+    MODEL,
+    ask_provider,
+    read_text,
+    start_asking_worker,
+    write_read_book,
+)
+from tests.support.waiting import exit_code_of
 
 SCAN = "a-book"
 STAGE = "correction"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.deployment import Deployment
-from tests.shop import write_scan
+from tests.support.deployment import Deployment
+from tests.support.fake_deployment import write_scan
 
 SCAN = "troubled"
 PAGES = 16

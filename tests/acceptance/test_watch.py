@@ -1,9 +1,9 @@
 """`producer watch` on a real terminal, beside a real worker."""
 
-from tests.deployment import WORKLOAD_PRODUCER, Deployment
-from tests.shop import write_scan
-from tests.terminal import Terminal, on_a_terminal
-from tests.waiting import exit_code_of
+from tests.support.deployment import WORKLOAD_PRODUCER, Deployment
+from tests.support.fake_deployment import write_scan
+from tests.support.terminal import Terminal, on_a_terminal
+from tests.support.waiting import exit_code_of
 
 SCAN = "a-book"
 PAGES = 30

@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from tests.deployment import WORKER, Deployment
-from tests.waiting import HANG_SECONDS
+from tests.support.deployment import WORKER, Deployment
+from tests.support.waiting import HANG_SECONDS
 
 CASES = {
     "Redis is down": (

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from producer.run.embedded_broker import EmbeddedBroker, embedded_broker
-from tests.deployment import Deployment, Process, deployment_in
-from tests.shop import write_scan
+from tests.support.deployment import Deployment, Process, deployment_in
+from tests.support.fake_deployment import write_scan
 
 SCAN = "night"
 PAGES = 60

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from chaos.accounts import Accounts, Entry, read_entries
+from chaos.audit import Use, classify, overshoots, violations
+from chaos.history import Attempt, FaultRecord
 from checkpointing.ledger import Call, Ledger, State
 from sample.provider import BillRow, Trouble
-from tests.chaos.accounts import Accounts, Entry, read_entries
-from tests.chaos.history import Attempt, FaultRecord
-from tests.chaos.reckoning import Use, classify, overshoots, violations
 
 PAGE = ("book/fix", 3)
 _BUDGET = Decimal("0.01")

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from chaos.book_pages import write_book
+from chaos.books import STAGES, Book
+from chaos.history import Log
+from chaos.llm_mode import LlmMode
 from sample.provider.known_text import find_passage
-from tests.chaos.book_pages import write_book
-from tests.chaos.books import STAGES, Book
-from tests.chaos.history import Log
-from tests.chaos.llm_mode import LlmMode
 from worker.pages.scan import ScanFolder
 from worker.stages.ocr import OcrPage
 

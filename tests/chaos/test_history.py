@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from tests.chaos.history import Attempt, busy_pids, read_attempts
+from chaos.history import Attempt, busy_pids, read_attempts
 
 
 def write_journal(folder: Path, *events: tuple[str, int, int, float]) -> None:

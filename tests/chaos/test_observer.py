@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from chaos.history import Log
+from chaos.observer import CheckpointReader, OutputWatcher
+from chaos.scans import is_work_output, work_output
+from chaos.storage import damage, swap
 from checkpointing.atomic import write_durably
-from tests.chaos.history import Log
-from tests.chaos.observer import CheckpointReader, OutputWatcher
-from tests.chaos.scans import is_work_output, work_output
-from tests.chaos.storage import damage, swap
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 from collections import Counter
 
-from tests.chaos.faults import PARTS
-from tests.chaos.plan import kinds, make_plan
+from chaos.faults import PARTS
+from chaos.plan import kinds, make_plan
 
 
 def test_a_seed_gives_the_same_plan_again() -> None:

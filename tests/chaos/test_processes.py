@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.chaos.processes import TOKEN_VARIABLE, end_all, mark, marked
-from tests.waiting import wait_until
+from chaos.processes import TOKEN_VARIABLE, end_all, mark, marked
+from tests.support.waiting import wait_until
 
 _SLEEPER = "import time; time.sleep(600)"
 _PARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {_SLEEPER!r}], start_new_session=True)"
 _HARNESS = f"""
 import subprocess, sys, time
-from tests.chaos.processes import Warden, mark
+from chaos.processes import Warden, mark
 token = mark()
 warden = Warden(token)
 subprocess.Popen([sys.executable, "-c", {_PARENT!r}], start_new_session=True)

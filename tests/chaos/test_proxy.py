@@ -9,8 +9,8 @@ from contextlib import suppress
 
 import pytest
 
-from tests.chaos.proxy import FaultProxy
-from tests.waiting import wait_until
+from chaos.proxy import FaultProxy
+from tests.support.waiting import wait_until
 
 PATIENCE_SECONDS = 0.2
 

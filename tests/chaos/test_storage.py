@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.storage import damage
+from chaos.storage import damage
 
 CONTENT = bytes(range(256))
 

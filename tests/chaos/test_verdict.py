@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.history import Attempt, Disappearance, FaultRecord, History, Version
-from tests.chaos.verdict import (
+from chaos.history import Attempt, Disappearance, FaultRecord, History, Version
+from chaos.verdict import (
     died_of_errors,
     overlaps,
     processed_again,

@@ -6,7 +6,7 @@ from redis import Redis
 
 from producer.run.embedded_broker import EmbeddedBroker
 from tests.crash.traced import need_ptrace
-from tests.stages import StampStage
+from tests.support.stages import StampStage
 from worker.pipeline.registry import STAGES
 
 

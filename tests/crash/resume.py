@@ -13,8 +13,8 @@ from producer.planning.request import Request
 from tests.crash.checkpoint_commit import KEYS
 from tests.crash.scene import Scene
 from tests.crash.server import Server
-from tests.shop import SCAN, STAGE, named_in, write_scan
-from tests.stages import stamp
+from tests.support.fake_deployment import SCAN, STAGE, named_in, write_scan
+from tests.support.stages import stamp
 from worker.app import make_app
 from worker.config.settings import Settings
 from worker.deployment import Workshop, connect

@@ -4,7 +4,7 @@ from typing import Any
 
 from redis import Redis
 
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 
 class Server:

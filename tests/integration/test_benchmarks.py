@@ -22,7 +22,7 @@ from benchmarks import (
 )
 from benchmarks.report import report
 from benchmarks.scale import Fleet
-from tests.browser import chromium_path
+from tests.support.browser import chromium_path
 
 FIELDS = {"name", "value", "unit", "yardstick", "ratio"}
 # The benchmark of waiting waits for leases to run out, by default for many seconds.

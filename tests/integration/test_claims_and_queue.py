@@ -11,9 +11,9 @@ from redis import Redis
 
 from checkpointing.models import FailedPage
 from producer.run.embedded_broker import EmbeddedBroker
-from tests.shop import SCAN, STAGE, Shop, make_shop
-from tests.stages import Gate
-from tests.waiting import wait_until
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.stages import Gate
+from tests.support.waiting import wait_until
 from worker.pipeline.process_page import Outcome, process_page
 from worker.queue.dispatch import PAGE_TASK
 from worker.queue.message_filter import admit

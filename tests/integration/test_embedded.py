@@ -13,7 +13,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from producer.run.embedded_broker import EmbeddedBroker, embedded_broker
-from tests.waiting import HANG_SECONDS
+from tests.support.waiting import HANG_SECONDS
 
 SERVERS_AT_ONCE = 4
 BROKER_THAT_WAITS = """

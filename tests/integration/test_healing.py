@@ -8,8 +8,8 @@ import pytest
 from redis import Redis
 
 from producer.run.embedded_broker import EmbeddedBroker
-from tests.shop import SCAN, STAGE, Shop, make_shop, steward_at_work
-from tests.waiting import wait_until
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop, steward_at_work
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture

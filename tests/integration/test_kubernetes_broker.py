@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from ruamel.yaml import YAML
 
 from producer.run.embedded_broker import EmbeddedBroker
-from tests.waiting import exit_code_of, wait_until
+from tests.support.waiting import exit_code_of, wait_until
 
 MANIFEST = Path(__file__).parents[2] / "deploy" / "kubernetes" / "base/valkey.yaml"
 PASSWORD = "0123456789abcdef-_"  # noqa: S105  # of a server that lives as long as this test

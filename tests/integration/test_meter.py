@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 
 from producer.run.embedded_broker import EmbeddedBroker
-from tests.waiting import HANG_SECONDS
+from tests.support.waiting import HANG_SECONDS
 from worker.billing.meter import Count, Meter, Reading, Reserved
 from worker.llm.rate_limits import RateLimits
 

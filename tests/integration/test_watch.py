@@ -9,8 +9,8 @@ from producer.run.embedded_broker import EmbeddedBroker
 from producer.watch import chosen
 from producer.watch.collect import Collector
 from producer.watch.facts import Scene
-from tests.shop import SCAN, STAGE, make_shop
-from tests.waiting import wait_until
+from tests.support.fake_deployment import SCAN, STAGE, make_shop
+from tests.support.waiting import wait_until
 from worker.deployment import Workshop
 
 

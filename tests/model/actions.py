@@ -4,8 +4,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.model.deeds import Action, Kind, Trouble
-from tests.model.ground import PAGES, PROCESSES
+from tests.model.simulated_system import PAGES, PROCESSES
+from tests.model.steps import Action, Kind, Trouble
 
 Strategy = st.SearchStrategy[Any]
 

@@ -4,9 +4,9 @@ import json
 import re
 from typing import Any
 
-from tests.model.ground import PAGES, Ground
-from tests.shop import SCAN, STAGE
-from tests.stages import stamp
+from tests.model.simulated_system import PAGES, Ground
+from tests.support.fake_deployment import SCAN, STAGE
+from tests.support.stages import stamp
 
 
 class Harm(Ground):

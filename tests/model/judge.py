@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 from redis import Redis
 
-from tests.model.deeds import Deed
 from tests.model.state import Entry, State, micro
-from tests.stages import Stamp
+from tests.model.steps import Deed
+from tests.support.stages import Stamp
 
 _COST = re.compile(rb'"total_cost_usd": ?([0-9.]+)[,}]')
 _RESUMES = {"enqueue", "get_remaining"}

@@ -7,7 +7,7 @@ from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tests.model.deeds import Action, Deed, Killed, Kind, Trouble
+from tests.model.steps import Action, Deed, Killed, Kind, Trouble
 
 _SECONDS_A_POINT = 0.0005
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tests.model.clock import Clock
-from tests.model.deeds import Deed
 from tests.model.judge import Judge
+from tests.model.steps import Deed
 from worker.pipeline.process_page import Outcome
 
 

@@ -15,13 +15,13 @@ from redis.exceptions import RedisError
 
 from checkpointing.errors import LeafmarkError
 from tests.model.clock import Clock
-from tests.model.deeds import Action, Deed, Killed
 from tests.model.judge import Judge
 from tests.model.points import Points
 from tests.model.runs import Runs
 from tests.model.shaky_redis import ShakyRedis
-from tests.shop import SCAN, STAGE, write_scan
-from tests.stages import StampStage
+from tests.model.steps import Action, Deed, Killed
+from tests.support.fake_deployment import SCAN, STAGE, write_scan
+from tests.support.stages import StampStage
 from worker.app import make_app
 from worker.config.settings import Settings
 from worker.deployment import Workshop

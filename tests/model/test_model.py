@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from tests.model.actions import ACTIONS
-from tests.model.deeds import Action
-from tests.model.ground import PAGES
+from tests.model.simulated_system import PAGES
+from tests.model.steps import Action
 from tests.model.world import World
 
 _EXAMPLES = 100

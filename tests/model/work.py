@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 from checkpointing.errors import PageError
-from tests.model.deeds import Action, Deed, Killed, Trouble
-from tests.model.ground import LEASE_SECONDS, PROCESSES, Ground
-from tests.shop import SCAN, STAGE, named_in
-from tests.stages import Stamp, stamp
+from tests.model.simulated_system import LEASE_SECONDS, PROCESSES, Ground
+from tests.model.steps import Action, Deed, Killed, Trouble
+from tests.support.fake_deployment import SCAN, STAGE, named_in
+from tests.support.stages import Stamp, stamp
 from worker.pipeline.process_page import Outcome, process_page
 from worker.queue.messages import PageMessage
 

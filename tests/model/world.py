@@ -5,12 +5,12 @@ from checkpointing.errors import CheckpointError
 from checkpointing.models import Completion, FailedPage
 from producer.planning.enqueue import enqueue
 from producer.planning.request import Request
-from tests.model.deeds import Deed, Trouble
-from tests.model.ground import LEASE_SECONDS, PAGES, PROCESSES
-from tests.model.harm import Harm
+from tests.model.fault_actions import Harm
+from tests.model.simulated_system import LEASE_SECONDS, PAGES, PROCESSES
+from tests.model.steps import Deed, Trouble
 from tests.model.work import Work
-from tests.shop import SCAN, STAGE
-from tests.stages import Stamp, StampStage, stamp
+from tests.support.fake_deployment import SCAN, STAGE
+from tests.support.stages import Stamp, StampStage, stamp
 
 _MOST_ROUNDS = 30
 

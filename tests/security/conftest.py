@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployment import Deployment, Finished, Process
-from tests.shop import write_scan
-from tests.waiting import HANG_SECONDS
+from tests.support.deployment import Deployment, Finished, Process
+from tests.support.fake_deployment import write_scan
+from tests.support.waiting import HANG_SECONDS
 
 STAGE = "work"
 SCAN = "a-book"
 PAGES = 500
-_MODULE = "tests.workload"
+_MODULE = "tests.support.workload"
 
 
 class Site:

@@ -8,8 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from checkpointing.models import Checkpoint
-from tests.shop import SCAN, STAGE, Shop, make_shop, steward_at_work
-from tests.waiting import wait_until
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop, steward_at_work
+from tests.support.waiting import wait_until
 from worker.reconciler.reconciler import Steward
 
 PAGES = 5

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from producer.run.embedded_broker import EmbeddedBroker
-from tests.deployment import Process, deployment_in
 from tests.security.conftest import SCAN, STAGE, Site
 from tests.security.forging import DISARMED, PICKLE, REFUSED, encoded, message, page, raw
 from tests.security.test_forged_inbox import FORGED, NAMES
-from tests.shop import files_under
+from tests.support.deployment import Process, deployment_in
+from tests.support.fake_deployment import files_under
 
 FANOUT = ("/0.celery.pidbox", "/0.celeryev/worker.heartbeat", "/0.celeryev/worker.online")
 BROADCASTS = (

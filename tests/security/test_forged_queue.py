@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from checkpointing.errors import LeafmarkError
 from checkpointing.keys import Keys
 from tests.security.forging import message, raw
-from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
 from worker.reconciler.reconciler import Steward
 
 PAGES = 5

@@ -13,8 +13,8 @@ from redis.exceptions import RedisError
 
 from checkpointing.keys import Keys
 from checkpointing.models import Status
-from tests.shop import SCAN, STAGE, Shop, make_shop, named_in
-from tests.stages import Stamp, stamp
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop, named_in
+from tests.support.stages import Stamp, stamp
 from worker.reconciler.reconciler import Steward
 
 PAGES = 6

@@ -19,8 +19,8 @@ from checkpointing.models import PageRecord
 from producer.cli import main
 from producer.run.embedded_broker import EmbeddedBroker
 from tests.security.mutations import broken, damaged, fuzzing
-from tests.shop import SCAN, STAGE, Shop, make_shop
-from tests.stages import stamp
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.stages import stamp
 from worker.reconciler.reconciler import Steward
 from worker.storage.open_stages import OWN_FOLDER
 

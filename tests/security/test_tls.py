@@ -17,9 +17,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from checkpointing.errors import BrokerError, SettingsError
 from producer.run.embedded_broker import EmbeddedBroker
-from tests.deployment import Deployment, deployment_in
 from tests.security.conftest import SCAN, STAGE, Site
 from tests.security.tls_proxy import TlsProxy, tls_proxy
+from tests.support.deployment import Deployment, deployment_in
 from worker import deployment as workshop
 from worker.app import make_app
 from worker.config.settings import Settings, load_settings
@@ -93,7 +93,7 @@ def _wait_until_flower_knows_a_worker(deployment: Deployment) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "celery", "-A", "tests.workload", "flower", "--address=127.0.0.1"]
+    command = [sys.executable, "-m", "celery", "-A", "tests.support.workload", "flower", "--address=127.0.0.1"]
     deployment.start([*command, f"--port={port}"], FLOWER_UNAUTHENTICATED_API="true")
 
     def knows_one() -> bool:

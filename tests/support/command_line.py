@@ -15,12 +15,12 @@ from collections.abc import Mapping, Sequence
 from multiprocessing import get_context
 from pathlib import Path
 
-from tests.waiting import Patience, Progress
+from tests.support.waiting import Patience, Progress
 
 SHIPPED = "producer.cli"
 _LOOK_EVERY_SECONDS = 0.5
 _FORKSERVER = get_context("forkserver")
-_FORKSERVER.set_forkserver_preload(["tests.command_line", SHIPPED])
+_FORKSERVER.set_forkserver_preload(["tests.support.command_line", SHIPPED])
 
 
 def run_command(

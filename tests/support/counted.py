@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, values
 
-from tests.shop import STAGE, Shop, make_shop
+from tests.support.fake_deployment import STAGE, Shop, make_shop
 from worker.telemetry.metrics.events import Metrics, use
 from worker.telemetry.metrics.exposition import make_registry
 from worker.telemetry.metrics.recorder import Recorder

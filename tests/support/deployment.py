@@ -13,8 +13,8 @@ from typing import Any
 from redis import Redis
 
 from checkpointing.keys import Keys
-from tests.command_line import run_command
-from tests.waiting import HANG_SECONDS, exit_code_of, wait_until
+from tests.support.command_line import run_command
+from tests.support.waiting import HANG_SECONDS, exit_code_of, wait_until
 
 Process = subprocess.Popen[bytes]
 Finished = subprocess.CompletedProcess[str]
@@ -22,8 +22,8 @@ Finished = subprocess.CompletedProcess[str]
 CLI_SECONDS = 100
 PRODUCER = [sys.executable, "-m", "producer.cli"]
 WORKER = [sys.executable, "-m", "celery", "-A", "worker", "worker"]
-WORKLOAD_PRODUCER = [sys.executable, "-m", "tests.workload"]
-WORKLOAD_WORKER = [sys.executable, "-m", "celery", "-A", "tests.workload", "worker"]
+WORKLOAD_PRODUCER = [sys.executable, "-m", "tests.support.workload"]
+WORKLOAD_WORKER = [sys.executable, "-m", "celery", "-A", "tests.support.workload", "worker"]
 
 
 class Deployment:
@@ -32,7 +32,7 @@ class Deployment:
     Args:
         folder: for the storage root and the logs.
         redis_url: the broker.
-        stage: the one that tests are about: `ocr` as shipped, or `work` of `tests.workload`.
+        stage: the one that tests are about: `ocr` as shipped, or `work` of `tests.support.workload`.
     """
 
     def __init__(self, folder: Path, redis_url: str, stage: str = "ocr") -> None:

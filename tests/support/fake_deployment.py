@@ -12,9 +12,9 @@ import pytest
 from fakeredis import FakeRedis
 from redis import Redis
 
-import tests.fake_info  # noqa: F401  # a meter asks which server it is on
+import tests.support.fake_info  # noqa: F401  # a meter asks which server it is on
 from checkpointing.models import Checkpoint, Completion, FailedPage, now
-from tests.stages import StampStage, stamp
+from tests.support.stages import StampStage, stamp
 from worker.app import make_app
 from worker.config.settings import Settings
 from worker.deployment import Workshop

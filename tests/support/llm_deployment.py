@@ -8,9 +8,9 @@ from checkpointing.ledger import Call, Ledger, State, ledger_stages
 from checkpointing.money import MICRO_DOLLAR
 from sample.provider import BillRow, Provider, Trouble
 from sample.text import CHAPTERS
-from tests.deployment import Deployment, Process
-from tests.model_inputs import ocr_page
-from tests.shop import write_scan
+from tests.support.deployment import Deployment, Process
+from tests.support.fake_deployment import write_scan
+from tests.support.model_inputs import ocr_page
 
 ASKING = ("correction", "fix", "structure")
 MODEL = "a-model"

@@ -14,7 +14,7 @@ from checkpointing.ledger import Call, Ledger, new_attempt
 from checkpointing.models import FailedPage, PageRecord
 from checkpointing.money import usd
 from producer.ingest.ingest_source import ingest
-from tests.model_inputs import ocr_page, revised_page
+from tests.support.model_inputs import ocr_page, revised_page
 from worker.app import make_app
 from worker.config.settings import Settings
 from worker.deployment import Workshop

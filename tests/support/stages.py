@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field
 
-from tests.waiting import HANG_SECONDS, wait_until
+from tests.support.waiting import HANG_SECONDS, wait_until
 from worker.stages.base import PageOutput, StageInputs
 
 Act = Callable[[int], PageOutput]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Self
 
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 _CONTROL = re.compile(r"\x1b(?:\[[?\d;]*[A-Za-z]|\][^\x07]*\x07|[()].)")
 # What a new frame of a full-screen view begins with.

@@ -1,10 +1,10 @@
 """The real worker and the real command line with one more stage, `work`, for tests, benchmarks and chaos.
 
-`celery -A tests.workload worker` and `python -m tests.workload COMMAND ...` behave as the shipped ones do. What the
-stage does with a page is told by the environment: see `tests.work_stage`.
+`celery -A tests.support.workload worker` and `python -m tests.support.workload COMMAND ...` behave as the shipped
+ones do. What the stage does with a page is told by the environment: see `tests.support.work_stage`.
 """
 
-from tests.work_stage import WorkStage
+from tests.support.work_stage import WorkStage
 from worker.pipeline.registry import STAGES
 
 STAGES[WorkStage.name] = lambda _settings: WorkStage()

@@ -13,7 +13,7 @@ from checkpointing.models import Pause
 from producer.planning.spending import insist_on_means
 from producer.run.supervisor import _crew
 from sample.provider import Behaviour, Provider, running_provider
-from tests.shop import SCAN, Shop, make_shop
+from tests.support.fake_deployment import SCAN, Shop, make_shop
 from worker.config.settings import Settings
 from worker.llm.errors import ProviderRefusesError
 from worker.llm.prompt import Prompt

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from checkpointing.atomic import make_folder, remove_orphans, write_durably
+from tests.support.waiting import HANG_SECONDS, exit_code_of
 from tests.unit.conftest import Disk, process, says
-from tests.waiting import HANG_SECONDS, exit_code_of
 
 KILLED_AT_A_CALL = """
     import os, signal, sys

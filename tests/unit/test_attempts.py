@@ -10,8 +10,8 @@ from checkpointing.errors import PageError, StorageError
 from checkpointing.inbox import Inbox
 from checkpointing.models import FailedPage
 from checkpointing.outputs import OutputFolder
-from tests.shop import SCAN, STAGE, Shop, make_shop
-from tests.stages import Act, Empty, Stamp, raising, stamp
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.stages import Act, Empty, Stamp, raising, stamp
 from worker.pipeline.process_page import Outcome
 from worker.queue.page_queue import PageQueue
 

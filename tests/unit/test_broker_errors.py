@@ -14,7 +14,7 @@ from checkpointing.errors import BrokerError, InputError
 from producer import cli
 from producer.watch import stall
 from producer.watch.stall import NO_WORKER, StallWatch
-from tests.shop import Shop, make_shop
+from tests.support.fake_deployment import Shop, make_shop
 from worker.queue.broker_errors import broker_calls, broker_errors
 
 FAILURES: list[Exception] = [

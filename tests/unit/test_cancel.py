@@ -10,9 +10,9 @@ from checkpointing.models import Status
 from producer.planning.cancel import cancel, cancel_all
 from producer.planning.enqueue import enqueue, requests_through
 from producer.planning.request import Request
-from tests.shop import SCAN, STAGE, Shop, make_shop, steward_at_work
-from tests.stages import CopyStage, Stamp, raising, stamp
-from tests.waiting import wait_until
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop, steward_at_work
+from tests.support.stages import CopyStage, Stamp, raising, stamp
+from tests.support.waiting import wait_until
 from worker.pipeline import stage_flow as flow
 from worker.pipeline.process_page import Outcome
 from worker.pipeline.registry import STAGES

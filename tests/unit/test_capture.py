@@ -10,7 +10,7 @@ from producer.watch.facts import Scene
 from producer.watch.glyphs import UNICODE
 from producer.watch.render import render
 from sample.capture import self_contained_svg
-from tests.watch_facts import stage_facts
+from tests.support.watch_facts import stage_facts
 
 
 def test_the_picture_names_no_host_but_the_one_that_is_svgs_name() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.model_inputs import LLM
+from tests.support.model_inputs import LLM
 from worker.stages.chapters import BookStructure, assemble
 from worker.stages.structured_page import Block, BlockType, Heading, StructuredPage, StructuredRegion
 

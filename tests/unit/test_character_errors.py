@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from tests.character_errors import character_error_rate, edit_distance
+from tests.support.character_errors import character_error_rate, edit_distance
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 
 from checkpointing.errors import CheckpointError
 from checkpointing.models import Checkpoint, PageRecord, Status
+from tests.support.waiting import HANG_SECONDS
 from tests.unit.conftest import Book, Disk
-from tests.waiting import HANG_SECONDS
 
 A = "a" * 64
 OLD: dict[str, Any] = {

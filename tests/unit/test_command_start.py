@@ -12,8 +12,8 @@ import typer
 
 from producer import cli
 from producer.commands.command_group import LazyGroup
-from tests.shop import write_scan
-from tests.waiting import HANG_SECONDS
+from tests.support.fake_deployment import write_scan
+from tests.support.waiting import HANG_SECONDS
 
 PROBE = """
 import json, sys

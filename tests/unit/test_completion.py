@@ -10,7 +10,7 @@ from producer.cli import app
 from producer.commands import completion
 from producer.commands.options import open_workshop
 from producer.ingest.books import look_at_scan_or_source
-from tests.shop import write_scan
+from tests.support.fake_deployment import write_scan
 from worker.config.settings import Settings
 from worker.pipeline.registry import make_stage
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from producer.run.summary import _body_texts
-from tests.shop import SCAN, STAGE, Shop, make_shop
-from tests.stages import Stamp, stamp
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.stages import Stamp, stamp
 from worker.pipeline.process_page import Outcome
 from worker.text.control_characters import clean_model, clean_text
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from checkpointing.errors import PageOutputError
-from tests.model_inputs import LLM, PAGE, PreparedInputs, ocr_page, revision
+from tests.support.model_inputs import LLM, PAGE, PreparedInputs, ocr_page, revision
 from worker.llm.errors import AnswerRefusedError
 from worker.stages.base import AsksModel, HasRecipe, ReadsNeighbours, Stage
 from worker.stages.correction import CorrectedPage, CorrectionStage

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tests.promql import faults
-from tests.waiting import HANG_SECONDS
+from tests.support.promql import faults
+from tests.support.waiting import HANG_SECONDS
 from worker.telemetry.metrics.definitions import ALL
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

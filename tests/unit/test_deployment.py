@@ -24,7 +24,7 @@ from producer.planning.reset import reset
 from producer.run.joining import joins_deployment
 from producer.verify.repair import repair
 from producer.verify.verify_scan import verify
-from tests.shop import SCAN, STAGE, files_under, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, files_under, make_shop
 from tests.unit.conftest import process, says
 from worker.config.settings import Settings
 from worker.deployment import Workshop

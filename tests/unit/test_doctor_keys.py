@@ -9,7 +9,7 @@ from checkpointing.models import Completion
 from producer.doctor.check import Check, Level
 from producer.doctor.redis_keys import MOST_INBOX_SECONDS, examine_keys
 from producer.doctor.workers import waiting_pages
-from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
 from worker.storage.root_owner import join, read_record
 
 

@@ -21,7 +21,7 @@ from producer.doctor.models import examine_models
 from producer.doctor.mounts import Mount, check_mount, mount_of
 from producer.doctor.own_settings import examine_settings
 from producer.doctor.storage import check_clock, check_room, examine_storage
-from tests.shop import make_shop
+from tests.support.fake_deployment import make_shop
 from worker.config.setting_sources import find_origins
 from worker.config.settings import ENV_PREFIX, Settings
 from worker.storage.root_marker import library_at

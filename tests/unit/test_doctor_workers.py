@@ -9,7 +9,7 @@ import pytest
 from producer.doctor.asking import Answer, ask_workers, token_file
 from producer.doctor.check import Level
 from producer.doctor.workers import beats, examine_workers, judge_worker, judge_workers, waiting_pages
-from tests.shop import SCAN, STAGE, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, make_shop
 from tests.unit.test_doctor_parts import levels
 from worker.config.settings import Settings
 from worker.storage.root_marker import library_at

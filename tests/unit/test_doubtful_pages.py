@@ -20,8 +20,8 @@ from producer.run.summary import Ended, summarise
 from producer.status.doubts import doubt_lines
 from producer.watch.stage_watch import StageWatch
 from producer.watch.words import trouble
-from tests.shop import SCAN, STAGE, Shop, make_shop, take_commands
-from tests.stages import Stamp, stamp
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop, take_commands
+from tests.support.stages import Stamp, stamp
 from worker.pipeline.process_page import Outcome
 from worker.reconciler.recovery import Healer
 

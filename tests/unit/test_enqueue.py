@@ -15,8 +15,8 @@ from checkpointing.outputs import Problem
 from producer.planning.enqueue import enqueue
 from producer.planning.request import Request
 from producer.terminal.progress import Step
-from tests.shop import SCAN, STAGE, Shop, make_shop
-from tests.stages import raising, stamp
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.stages import raising, stamp
 from worker.config.settings import Settings
 from worker.queue.page_queue import PageQueue
 

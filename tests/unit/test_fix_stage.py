@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.model_inputs import LLM, PAGE, PreparedInputs, revised_page, revision
+from tests.support.model_inputs import LLM, PAGE, PreparedInputs, revised_page, revision
 from worker.llm.errors import AnswerRefusedError
 from worker.stages.base import AsksModel, HasRecipe, Stage
 from worker.stages.fix import FixAnswer, FixedPage, FixStage

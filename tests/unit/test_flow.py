@@ -13,8 +13,8 @@ from checkpointing.models import FailedPage, Pause, Status
 from checkpointing.money import MICRO_DOLLAR
 from producer.planning.enqueue import enqueue, requests_through
 from producer.planning.request import Request
-from tests.shop import SCAN, STAGE, Shop, make_shop
-from tests.stages import CopyStage, Stamp, raising, stamp
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.stages import CopyStage, Stamp, raising, stamp
 from worker.deployment import Workshop
 from worker.pipeline import stage_flow as flow
 from worker.pipeline.process_page import Outcome

@@ -10,7 +10,7 @@ from rich.console import Console
 from checkpointing.file import CheckpointFile
 from checkpointing.models import Checkpoint, FailedPage
 from producer.watch.follow import PlainLines, follow
-from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
 
 TORN = FailedPage(page=2, kind="torn", message="torn")
 

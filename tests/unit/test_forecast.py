@@ -14,8 +14,8 @@ from checkpointing.ledger import Call, Ledger, new_attempt
 from checkpointing.models import FailedPage, PageRecord, now
 from checkpointing.money import usd
 from producer.planning.cost_estimate import Forecast, describe, forecast
-from tests.shop import SCAN, STAGE, make_shop, write_scan
-from tests.stages import StampStage, stamp
+from tests.support.fake_deployment import SCAN, STAGE, make_shop, write_scan
+from tests.support.stages import StampStage, stamp
 from worker.config.settings import Settings
 from worker.deployment import Workshop
 from worker.ocr.layout.regions import RegionType

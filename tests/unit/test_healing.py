@@ -6,7 +6,7 @@ import pytest
 
 from checkpointing.ledger import Call, new_attempt
 from checkpointing.models import FailedPage, Status
-from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
 from worker.billing.meter import Count, Reading
 from worker.reconciler.recovery import Healed, Healer
 

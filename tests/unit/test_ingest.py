@@ -19,7 +19,7 @@ from producer.commands.ingest import say_ingested
 from producer.ingest import ingest_source as ingest_module
 from producer.ingest.ingest_source import Ingested, ingest
 from producer.ingest.source_check import natural_key
-from tests.tiff_files import grey_frame, tiff_of
+from tests.support.tiff_files import grey_frame, tiff_of
 from worker.pages.scan import ScanFolder, list_scans
 from worker.pages.sources.open import open_source
 

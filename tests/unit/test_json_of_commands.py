@@ -12,7 +12,7 @@ from producer.cli import COMMANDS, app
 from producer.commands.command_group import LazyGroup
 from producer.planning.enqueue import enqueue
 from producer.planning.request import Request
-from tests.shop import SCAN, STAGE, Shop, make_shop, take_commands
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop, take_commands
 
 NOT_REPORTING = {"worker", "flower"}
 

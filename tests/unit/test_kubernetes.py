@@ -17,10 +17,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from checkpointing.keys import Keys
-from tests.compose import interpolated
-from tests.kustomize import FILE, KustomizeError, Object, build, identity, load
-from tests.shop import SCAN, STAGE, Shop, make_shop
-from tests.work_stage import WorkStage
+from tests.support.compose import interpolated
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.kustomize import FILE, KustomizeError, Object, build, identity, load
+from tests.support.work_stage import WorkStage
 from worker.config.settings import Settings
 from worker.pipeline.registry import STAGES
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from checkpointing.errors import StorageError
-from tests.shop import SCAN, write_scan
+from tests.support.fake_deployment import SCAN, write_scan
 from worker.storage.root_marker import Library, NotALibraryError
 
 

@@ -23,7 +23,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from checkpointing.errors import SettingsError
-from tests.waiting import HANG_SECONDS, wait_until
+from tests.support.waiting import HANG_SECONDS, wait_until
 from worker.llm.client import ModelClient
 from worker.llm.errors import AnswerRefusedError, ProviderRefusesError
 from worker.llm.prompt import Picture, Prompt

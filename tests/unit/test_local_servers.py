@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 from worker.config.settings import Settings
 from worker.llm.local_servers import QUICK_SECONDS, CallSlots, is_local
 

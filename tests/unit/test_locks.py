@@ -9,8 +9,8 @@ import pytest
 
 from checkpointing.errors import CheckpointError
 from checkpointing.locks import file_lock
+from tests.support.waiting import HANG_SECONDS
 from tests.unit.conftest import process, says
-from tests.waiting import HANG_SECONDS
 
 HOLDER = """
     import sys

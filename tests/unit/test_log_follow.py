@@ -17,8 +17,8 @@ from producer.logs import log_follow
 from producer.logs.log_files import LogFiles
 from producer.logs.log_follow import follow_lines, nothing_is_left
 from producer.logs.log_lines import Wanted
-from tests.shop import SCAN, STAGE, Shop, make_shop, take_commands
-from tests.waiting import wait_until
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop, take_commands
+from tests.support.waiting import wait_until
 from worker.telemetry.logs import note_for_scan
 
 RUN, OTHER_RUN = "a" * 32, "b" * 32

@@ -12,8 +12,8 @@ import structlog
 
 from checkpointing.errors import SettingsError
 from checkpointing.identity import process_name
-from tests.shop import SCAN, STAGE, Shop, make_shop, write_scan
-from tests.stages import raising
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop, write_scan
+from tests.support.stages import raising
 from worker.storage.root_marker import Library
 from worker.telemetry.logs import ScanLogFiles, configure_logs
 

@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.waiting import HANG_SECONDS
+from tests.support.waiting import HANG_SECONDS
 
 PROJECT = Path(__file__).parents[2]
 SUPPORTED = ("3.11.2", "3.11.7", "3.12.1", "3.13.0")

@@ -13,7 +13,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from tests.fake_info import restart
+from tests.support.fake_info import restart
 from worker.billing.meter import Count, Meter, Reading, Reserved
 
 KEY = "leafmark:meter:book"

@@ -10,9 +10,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from checkpointing.budget import write_budget
 from checkpointing.errors import PageError
 from checkpointing.models import FailedPage
-from tests.counted import Counted, counting
-from tests.shop import SCAN, STAGE, write_scan
-from tests.stages import Stamp, stamp
+from tests.support.counted import Counted, counting
+from tests.support.fake_deployment import SCAN, STAGE, write_scan
+from tests.support.stages import Stamp, stamp
 from worker.billing.meter import Count
 from worker.pipeline.process_page import Outcome
 from worker.pipeline.registry import STAGES

@@ -1,8 +1,8 @@
 """docs/metrics.md says what workers show and what alerts there are."""
 
-from tests.metrics_table import PAGE, alerts_table, in_the_page, metrics_table
+from docs_tools.metrics_table import PAGE, alerts_table, in_the_page, metrics_table
 
-WRITE_IT_ANEW = "write it anew: python -m tests.metrics_table"
+WRITE_IT_ANEW = "write it anew: python -m docs_tools.metrics_table"
 
 
 def test_the_table_of_metrics_is_that_of_the_definitions() -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from checkpointing.errors import SettingsError
-from tests.counted import Counted, counting
-from tests.shop import STAGE
+from tests.support.counted import Counted, counting
+from tests.support.fake_deployment import STAGE
 from worker.config.settings import Settings
 from worker.pipeline.process_page import Outcome
 from worker.telemetry.metrics import start

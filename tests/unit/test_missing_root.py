@@ -11,7 +11,7 @@ from producer.doctor.check import Level
 from producer.doctor.storage import examine_storage
 from producer.ingest.books import look_at_scan_or_source
 from producer.status.scan_status import all_scans
-from tests.shop import SCAN, Shop, make_shop
+from tests.support.fake_deployment import SCAN, Shop, make_shop
 from worker.config.settings import Settings
 from worker.deployment import Workshop
 from worker.storage.root_marker import library_at

@@ -14,7 +14,7 @@ from fakeredis import FakeRedis
 from pydantic import BaseModel, ConfigDict
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-import tests.fake_info  # noqa: F401  # a meter asks which server it is on
+import tests.support.fake_info  # noqa: F401  # a meter asks which server it is on
 from checkpointing.ledger import Call, Ledger, State
 from checkpointing.money import MICRO_DOLLAR, exact_micro, micro
 from checkpointing.surprises import read_surprises

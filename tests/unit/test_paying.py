@@ -9,7 +9,7 @@ import pytest
 from checkpointing.budget import read_budget
 from checkpointing.errors import SettingsError, StorageError, UnknownNameError
 from producer.planning.spending import insist_on_means, set_budget
-from tests.shop import SCAN, Shop, make_shop
+from tests.support.fake_deployment import SCAN, Shop, make_shop
 
 NEEDED = {"llm_base_url": "http://127.0.0.1:9/v1", "llm_api_key": "a-key", "correction_model": "a-model"}
 PRICED = {"prices": "a-model=0.15/0.60"}

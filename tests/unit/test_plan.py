@@ -10,8 +10,8 @@ from checkpointing.models import FailedPage
 from producer.commands.enqueue import enqueue_command
 from producer.planning.enqueue import enqueue, plan
 from producer.planning.request import Plan, Request
-from tests.shop import SCAN, STAGE, Shop, make_shop
-from tests.stages import stamp
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.stages import stamp
 
 
 @pytest.fixture

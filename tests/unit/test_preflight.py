@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from checkpointing.errors import BrokerError, LeafmarkError, StorageError
-from tests.shop import SCAN, files_under, write_scan
+from tests.support.fake_deployment import SCAN, files_under, write_scan
 from worker.config.settings import Settings
 from worker.preflight import check_broker, check_engines, check_storage, main, without_password
 from worker.storage.open_stages import OWN_FOLDER

@@ -8,8 +8,8 @@ from redis.exceptions import RedisError
 
 from checkpointing.inbox import Inbox
 from checkpointing.models import Completion, FailedPage
-from tests.shop import SCAN, STAGE, Shop, make_shop
-from tests.stages import Stamp, stamp
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.stages import Stamp, stamp
 from worker.llm.errors import ClaimLostError
 from worker.pipeline.process_page import Outcome, process_page
 from worker.queue.claims import Claims

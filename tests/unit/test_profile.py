@@ -15,8 +15,8 @@ from producer.cli import app
 from producer.commands import run
 from producer.ingest.ingest_source import ingest
 from producer.ingest.profile_options import change_profile
-from tests.shop import SCAN, STAGE, Shop, make_shop
-from tests.stages import StampStage, raising, stamp
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.stages import StampStage, raising, stamp
 from worker.config.settings import ENV_PREFIX, Settings
 from worker.deployment import Workshop
 from worker.pages.book_profile import NO_PROFILE, BookProfile

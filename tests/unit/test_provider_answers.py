@@ -7,7 +7,7 @@ from sample.book import PageKind, SamplePage, pages, small_page
 from sample.provider.corrections import EditKind, correct, restore
 from sample.provider.request import AskedPage, AskedRegion
 from sample.provider.structure import outline
-from tests.character_errors import character_error_rate
+from tests.support.character_errors import character_error_rate
 
 MISREAD = {"m": "rn", "h": "b", "e": "c", "l": "1", "I": "l", "o": "0", "w": "vv", "d": "cl", "i": "j"}
 PROSE = [page for page in pages() if page.kind in {PageKind.TEXT, PageKind.CHAPTER}]

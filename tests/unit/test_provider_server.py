@@ -20,7 +20,7 @@ from openai.types.chat import ChatCompletion
 
 from sample.provider import Behaviour, Provider, Trouble, running_provider
 from sample.provider.bill import Statement
-from tests.waiting import HANG_SECONDS, exit_code_of, wait_until
+from tests.support.waiting import HANG_SECONDS, exit_code_of, wait_until
 
 READ = "falling down a very cleep we11."
 PRINTED = "falling down a very deep well."

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.shop import SCAN, STAGE, Shop, make_shop, named_in
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop, named_in
 from worker.queue.message_filter import admit
 from worker.queue.page_queue import PageQueue
 

@@ -7,7 +7,7 @@ import pytest
 
 from checkpointing import errors
 from checkpointing.errors import EXIT_CODES, LeafmarkError
-from tests.readme_tables import CONFIGURATION, README, between_marks, exit_code_rows, settings_table
+from docs_tools.readme_tables import CONFIGURATION, README, between_marks, exit_code_rows, settings_table
 from worker.config.settings import ENV_PREFIX, Settings, load_settings
 
 DONE, USAGE, INTERRUPTED = 0, 2, 130
@@ -15,7 +15,7 @@ DONE, USAGE, INTERRUPTED = 0, 2, 130
 
 @pytest.mark.parametrize("page", [README, CONFIGURATION], ids=lambda page: page.name)
 def test_the_table_of_settings_is_that_of_the_code(page: Path) -> None:
-    assert between_marks(page.read_text()) == settings_table(), "write it anew: python -m tests.readme_tables"
+    assert between_marks(page.read_text()) == settings_table(), "write it anew: python -m docs_tools.readme_tables"
 
 
 def test_every_setting_is_described() -> None:

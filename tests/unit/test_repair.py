@@ -14,9 +14,9 @@ from producer.verify import check_stage
 from producer.verify.findings import Kind
 from producer.verify.repair import repair
 from producer.verify.verify_scan import verify
-from tests.killed import kill_at
-from tests.shop import SCAN, STAGE, Shop, make_shop, take_commands
-from tests.stages import stamp
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop, take_commands
+from tests.support.killed import kill_at
+from tests.support.stages import stamp
 from tests.unit.test_verify import edit, give_source
 
 TORN = FailedPage(page=2, kind="torn", message="torn", attempts=3)

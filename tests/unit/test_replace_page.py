@@ -23,9 +23,9 @@ from producer.planning.replace_page import replace_page
 from producer.planning.request import Request
 from producer.verify.findings import Kind
 from producer.verify.verify_scan import verify
-from tests.killed import KilledError, kill_at
-from tests.shop import SCAN, STAGE, Shop, make_shop, take_commands
-from tests.stages import CopyStage, stamp
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop, take_commands
+from tests.support.killed import KilledError, kill_at
+from tests.support.stages import CopyStage, stamp
 from worker.deployment import Workshop
 from worker.pages.scan import ScanFolder
 from worker.pages.sources.open import open_source

@@ -16,8 +16,8 @@ from producer.report.collect import collect
 from producer.report.model import BookReport, State
 from producer.report.render import render
 from producer.report.timeline import timeline
-from tests.report_book import BEGIN, SCAN, ReportBook, make_book, offline_workshop, page_picture
-from tests.shop import files_under, write_scan
+from tests.support.fake_deployment import files_under, write_scan
+from tests.support.report_book import BEGIN, SCAN, ReportBook, make_book, offline_workshop, page_picture
 
 HOSTILE = "</script></style><img src=x onerror=alert(1)><b>'\" {{ 7*7 }} &amp; \u2028"
 

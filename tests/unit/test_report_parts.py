@@ -14,7 +14,7 @@ from producer.report import heat, marks
 from producer.report.marks import Change, Mark, marks_of
 from producer.report.render import GENERATOR
 from producer.report.write import check_target, write_report
-from tests.report_book import SCAN, make_book, page_picture
+from tests.support.report_book import SCAN, make_book, page_picture
 from tests.unit.conftest import Disk
 
 HTML = f'<!doctype html><meta name="generator" content="{GENERATOR}">'

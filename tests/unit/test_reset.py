@@ -14,8 +14,8 @@ from producer.planning.enqueue import enqueue
 from producer.planning.request import Request
 from producer.planning.reset import look, reset
 from producer.verify.verify_scan import verify
-from tests.killed import kill_at
-from tests.shop import SCAN, STAGE, Shop, make_shop, take_commands
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop, take_commands
+from tests.support.killed import kill_at
 from worker.queue.page_queue import PageQueue
 
 TORN = FailedPage(page=3, kind="torn", message="torn", attempts=3)

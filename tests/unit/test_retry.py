@@ -8,7 +8,7 @@ import pytest
 from checkpointing.errors import CommandLineError, UnknownNameError
 from checkpointing.models import FailedPage
 from producer.commands.retry import retry_command
-from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from producer.planning.enqueue import enqueue, requests_through
 from producer.planning.request import Request
 from producer.planning.reset import reset
 from tests.security.forging import message, raw
-from tests.shop import SCAN, STAGE, Shop, make_shop
-from tests.stages import CopyStage, Stamp, stamp
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.stages import CopyStage, Stamp, stamp
 from worker import tasks
 from worker.pipeline.process_page import process_page
 from worker.pipeline.registry import STAGES

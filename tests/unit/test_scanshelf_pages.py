@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from checkpointing.outputs import OutputFolder, OutputSchema, Problem
-from tests.model_inputs import PreparedInputs, revision
-from tests.scanshelf import blocks_page, corrected_page, read_page, write_json, write_page
+from tests.support.model_inputs import PreparedInputs, revision
+from tests.support.scanshelf import blocks_page, corrected_page, read_page, write_json, write_page
 from worker.stages.correction import CorrectedPage, CorrectionStage
 from worker.stages.fix import FixStage
 from worker.stages.ocr import OcrPage

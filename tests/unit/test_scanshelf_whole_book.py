@@ -17,8 +17,8 @@ from producer.status.scan_status import scan_status
 from producer.verify.findings import Kind
 from producer.verify.verify_scan import verify
 from sample import small_page, write_pdf
-from tests.scanshelf import METADATA, checkpoint, corrected_page, read_page, write_json, write_page
-from tests.shop import Files, files_under
+from tests.support.fake_deployment import Files, files_under
+from tests.support.scanshelf import METADATA, checkpoint, corrected_page, read_page, write_json, write_page
 from worker.app import make_app
 from worker.config.settings import Settings
 from worker.deployment import Workshop

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from checkpointing.ledger import Call, Ledger, new_attempt
 from checkpointing.models import FailedPage
 from docs_tools.schemas import FORMATS, SCHEMAS, as_file, schema_of
-from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
 
 EXAMPLES = SCHEMAS.parent / "examples"
 

@@ -14,7 +14,7 @@ import typer.main
 from checkpointing.errors import LeafmarkError
 from docs_tools.diagrams import without_mermaid
 from producer.cli import app
-from tests.waiting import HANG_SECONDS
+from tests.support.waiting import HANG_SECONDS
 from worker.config.settings import Settings
 
 PROJECT = Path(__file__).parents[2]

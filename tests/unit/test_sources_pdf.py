@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from checkpointing.errors import InputError, PageError, StorageError, UnknownNameError
-from tests.pdf_files import pdf_of, stream
+from tests.support.pdf_files import pdf_of, stream
 from worker.pages.sources.pdf import PdfSource, fitting_scale
 from worker.pages.sources.pdfium import inspect_pdf
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from checkpointing.errors import PageError
-from tests.pdf_files import (
+from tests.support.pdf_files import (
     HEIGHT,
     LIBRARY_LINE,
     WIDTH,

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from checkpointing.errors import PageError
-from tests.tiff_files import DEFLATE, MadeFrame, grey_frame, tiff_of
+from tests.support.tiff_files import DEFLATE, MadeFrame, grey_frame, tiff_of
 from worker.pages.sources.images import ImageFacts, ImageSource, inspect_image
 from worker.pages.sources.tiff import walk_tiff
 

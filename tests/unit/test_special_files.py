@@ -20,7 +20,7 @@ from producer.verify import check_stage
 from producer.verify.findings import Kind
 from producer.verify.verify_scan import verify
 from producer.watch.rest import count_rest
-from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
 from worker.pages.sources.images import ImageSource, inspect_image
 from worker.pages.sources.pdfium import inspect_pdf
 from worker.reconciler.reconciler import Steward

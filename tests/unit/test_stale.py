@@ -23,8 +23,8 @@ from producer.terminal.console import notes
 from producer.verify.findings import Kind
 from producer.verify.repair import repair
 from producer.verify.verify_scan import verify
-from tests.shop import SCAN, STAGE, Shop, make_shop
-from tests.stages import Stamp, StampStage, stamp
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.stages import Stamp, StampStage, stamp
 from worker.config.settings import Settings
 from worker.deployment import Workshop
 from worker.pages.scan import SourceFile

@@ -16,7 +16,7 @@ from checkpointing.models import Checkpoint, FailedPage, PageRecord, now
 from checkpointing.surprises import Surprise, note_surprise
 from producer.commands.output import say_failures
 from producer.status.scan_status import all_scans, recent_rate, scan_status
-from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
 from worker.deployment import Workshop
 
 TORN = FailedPage(page=2, kind="torn", message="torn in two", attempts=1)

@@ -7,7 +7,7 @@ import pytest
 
 from producer.status.scan_status import ScanStatus, StageStatus
 from producer.status.status_lines import status_lines
-from tests.shop import write_scan
+from tests.support.fake_deployment import write_scan
 
 LONG_ID = "a-book-with-a-title-that-goes-on-and-on-until-nobody-remembers-how-it-began-volume-2"
 MOMENT = datetime(2026, 11, 26, 21, 0, tzinfo=UTC)

@@ -11,9 +11,9 @@ from fakeredis import FakeRedis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from checkpointing.models import FailedPage
-from tests.killed import KilledError
-from tests.shop import SCAN, STAGE, Shop, make_shop, steward_at_work
-from tests.waiting import wait_until
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop, steward_at_work
+from tests.support.killed import KilledError
+from tests.support.waiting import wait_until
 from worker.deployment import Workshop
 from worker.reconciler.reconciler import Steward
 from worker.reconciler.recovery import Healed

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tests.model_inputs import LLM, PAGE, PreparedInputs, revised_page
+from tests.support.model_inputs import LLM, PAGE, PreparedInputs, revised_page
 from worker.llm.errors import AnswerRefusedError
 from worker.stages.base import AsksModel, Assembles, HasRecipe, Stage
 from worker.stages.structure import StructureAnswer, StructureStage

@@ -20,9 +20,9 @@ from checkpointing.ledger import Call
 from checkpointing.run_ids import new_run, same_run, trace_id_of
 from producer.planning.enqueue import enqueue
 from producer.planning.request import Request
-from tests.shop import SCAN, STAGE, Shop, make_shop
-from tests.stages import raising
-from tests.waiting import HANG_SECONDS
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.stages import raising
+from tests.support.waiting import HANG_SECONDS
 from worker.billing.call_spans import record_call
 from worker.config.settings import Settings
 from worker.pipeline.process_page import Outcome, process_page

@@ -22,8 +22,8 @@ from producer.watch.follow import PlainLines
 from producer.watch.following import view_of_plans
 from producer.watch.lines import Lines, state_lines
 from producer.watch.stage_watch import StageWatch
-from tests.shop import SCAN, STAGE, Shop, make_shop
-from tests.watch_facts import stage_facts
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.watch_facts import stage_facts
 from worker.config.settings import Settings
 from worker.llm.circuit_breaker import Silence
 from worker.pipeline import outage_notes as troubles

@@ -13,10 +13,10 @@ from checkpointing.errors import PageError, StorageError
 from checkpointing.ledger import ledger_stages
 from checkpointing.models import Status
 from sample.provider import Provider, running_provider
-from tests.llm_deployment import MODEL
-from tests.shop import SCAN, STAGE, Shop, make_shop, steward_at_work
-from tests.stages import Stamp, StampStage, stamp
-from tests.waiting import wait_until
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop, steward_at_work
+from tests.support.llm_deployment import MODEL
+from tests.support.stages import Stamp, StampStage, stamp
+from tests.support.waiting import wait_until
 from worker.llm.prompt import Prompt
 from worker.pipeline.process_page import Outcome
 from worker.reconciler.reconciler import Steward

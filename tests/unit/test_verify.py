@@ -17,10 +17,10 @@ from producer.commands.verify import verify_command
 from producer.verify import check_stage
 from producer.verify.findings import Kind
 from producer.verify.verify_scan import verify
-from tests.shop import SCAN, STAGE, Shop, make_shop
-from tests.stages import stamp
-from tests.tiff_files import grey_frame, tiff_of
-from tests.waiting import HANG_SECONDS, wait_until
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.stages import stamp
+from tests.support.tiff_files import grey_frame, tiff_of
+from tests.support.waiting import HANG_SECONDS, wait_until
 
 TORN = FailedPage(page=2, kind="torn", message="torn", attempts=3)
 SOURCE = b"%PDF-1.7 as ingested"

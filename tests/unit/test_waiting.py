@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests import waiting
-from tests.waiting import exit_code_of, wait_until
+from tests.support import waiting
+from tests.support.waiting import exit_code_of, wait_until
 
 
 class Machine:

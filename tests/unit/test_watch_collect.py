@@ -19,9 +19,9 @@ from producer.watch.facts import Crew, Scene, Task, Worker
 from producer.watch.lookout import Lookout
 from producer.watch.reading import PacedReader
 from producer.watch.rest import count_rest
-from tests.shop import SCAN, STAGE, Shop, make_shop, write_scan
-from tests.waiting import HANG_SECONDS, wait_until
-from tests.watch_facts import states
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop, write_scan
+from tests.support.waiting import HANG_SECONDS, wait_until
+from tests.support.watch_facts import states
 from worker.deployment import Workshop
 
 TORN = FailedPage(page=2, kind="torn", message="torn in two")

@@ -22,8 +22,8 @@ from producer.watch.following import LivePlans, view_of_plans
 from producer.watch.lines import Lines, state_lines
 from producer.watch.screen import Screen, has_screen
 from producer.watch.words import plain_line
-from tests.shop import SCAN, STAGE, Shop, make_shop, take_commands
-from tests.watch_facts import stage_facts
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop, take_commands
+from tests.support.watch_facts import stage_facts
 from worker.deployment import Workshop
 
 

@@ -12,7 +12,7 @@ from producer.watch.facts import Crew, Scene, Task, Worker
 from producer.watch.glyphs import ASCII, UNICODE, Glyphs
 from producer.watch.page_states import scaled
 from producer.watch.render import render
-from tests.watch_facts import stage_facts, states
+from tests.support.watch_facts import stage_facts, states
 
 NOW = 1_000_000.0
 HINT = "Ctrl-C ends this view; the workers go on."

@@ -15,7 +15,7 @@ from producer.commands.waiting import insist_on_success
 from producer.planning.request import Plan
 from producer.status.scan_status import ScanStatus, scan_status
 from producer.terminal.console import notes, print_json, results
-from tests.shop import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
 
 Said = Callable[[Plan], list[str]]
 TORN = FailedPage(page=2, kind="torn", message="torn [in] two :100:", attempts=3)

@@ -10,7 +10,7 @@ import pytest
 import leafmark_celery
 from producer.doctor.check import Level
 from producer.doctor.own_settings import examine_settings
-from tests.waiting import HANG_SECONDS
+from tests.support.waiting import HANG_SECONDS
 from worker.config.setting_sources import find_origins
 from worker.config.settings import ENV_PREFIX, Settings
 from worker.launch import child_processes as python_children

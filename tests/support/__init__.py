@@ -1,0 +1,1 @@
+"""What tests share: deployments, fake parts, waiting, files to read."""
