@@ -21,7 +21,7 @@ _PROCESSES = 16
 
 
 @counted
-def _nothing_but_counting(_shop: None, message: PageMessage) -> Outcome:
+def _nothing_but_counting(_fake: None, message: PageMessage) -> Outcome:
     """What `process_page` tells of a page that is done, without doing it."""
     metrics().claim(message.stage, "taken")
     return Outcome.COMPLETE

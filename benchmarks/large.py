@@ -29,8 +29,8 @@ from tests.support.workload import WorkStage
 from worker.app import make_app
 from worker.config.settings import Settings
 from worker.deployment import Workshop
-from worker.reconciler.reconciler import Steward
-from worker.reconciler.recovery import Healer
+from worker.reconciler.reconciler import Reconciler
+from worker.reconciler.recovery import PageRecovery
 
 LENGTHS: Sequence[int] = (100_000, 300_000, 1_000_000)
 COUNTS: Sequence[int] = (1_000, 10_000)
@@ -117,7 +117,7 @@ def measure(pages: int) -> dict[str, float]:
     batches = [small[first : first + _SMALL_BATCH] for first in range(0, len(small), _SMALL_BATCH)]
     commits = [_commit_seconds(workshop, batch) for batch in batches]
     large = _commit_seconds(workshop, left)
-    look = cpu_seconds_of(lambda: Healer(workshop).heal(_SCAN, _STAGE))
+    look = cpu_seconds_of(lambda: PageRecovery(workshop).heal(_SCAN, _STAGE))
     # Before the book is in memory a second time.
     peak = peak_bytes(os.getpid())
     anew = Workshop(settings, make_app(settings)).checkpoint_file(_SCAN, _STAGE)
@@ -194,11 +194,11 @@ def _tell_of(workshop: Workshop, another: Workshop, count: int) -> None:
     bare = max(_bare_read_seconds(workshop.root), 1e-6)
     status = cpu_seconds_of(lambda: all_scans(workshop))
     report(f"producer status, {where}", status, "CPU s", f"reading the same files: {bare:.2f} s", status / bare)
-    steward = Steward(workshop)
+    reconciler = Reconciler(workshop)
     with ServerLoad(workshop.redis) as load:
-        report(f"one look of a steward, {where}", cpu_seconds_of(steward.heal), "CPU s", "none", None)
+        report(f"one look of a reconciler, {where}", cpu_seconds_of(reconciler.heal), "CPU s", "none", None)
     report(f"CPU of Redis for that, {where}", load.cpu_seconds, "CPU s", "none", None)
-    report(f"one look of another, {where}", cpu_seconds_of(Steward(another).heal), "CPU s", "none", None)
+    report(f"one look of another, {where}", cpu_seconds_of(Reconciler(another).heal), "CPU s", "none", None)
 
 
 def _used_memory(workshop: Workshop) -> int:

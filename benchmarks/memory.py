@@ -1,7 +1,7 @@
 """What a long book costs the one who keeps its checkpoint: memory, bytes, seconds.
 
-The memory is that of a real worker's largest process, which is its steward's, who commits and heals: from its start
-in the last hundredth of a book to the book's end. The seconds are those of single commits and single looks of the
+The memory is that of a real worker's largest process, its reconciler, which commits and recovers: from its start in
+the last hundredth of a book to the book's end. The seconds are those of single commits and single looks of the
 healer over the same book, in this process.
 """
 
@@ -22,7 +22,7 @@ from tests.support.workload import WorkStage
 from worker.app import make_app
 from worker.config.settings import Settings
 from worker.deployment import Workshop
-from worker.reconciler.recovery import Healer
+from worker.reconciler.recovery import PageRecovery
 
 _SCAN = "a-long-book"
 _STAGE = WorkStage.name
@@ -102,7 +102,7 @@ def record_of(page: int) -> PageRecord:
 
 def _look(workshop: Workshop) -> None:
     # A healer of its own each time finds nothing lost, and changes nothing: it would have to see it twice.
-    healer = Healer(workshop)
+    healer = PageRecovery(workshop)
     workshop.redis.delete(workshop.keys.heal(_SCAN, _STAGE))
     healer.heal(_SCAN, _STAGE)
 

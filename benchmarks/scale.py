@@ -1,6 +1,6 @@
 """How many workers one Redis and one coordinator serve: simulated workers, that sleep instead of reading a page.
 
-Everything else is real: messages, claims, saves, hand-overs, stewards that commit and heal, and the server. The
+Everything else is real: messages, claims, saves, hand-overs, reconcilers that commit and heal, and the server. The
 yardstick is as many threads that pop a page's number from a list of the same server, sleep as long and save the
 same bytes. What counts is the CPU that the server needs for a page: on a machine with few cores the pages a second
 without any sleep are bounded by the simulated workers, not by what they talk to.
@@ -70,7 +70,7 @@ class _Measured:
         commands, server_seconds: of the server, a page.
         commit_share: part of the time in which somebody committed.
         batch: pages a commit.
-        steward_share: of one core, that all stewards took together.
+        reconciler_share: of one core, that all reconcilers took together.
     """
 
     rate: float
@@ -78,7 +78,7 @@ class _Measured:
     server_seconds: float
     commit_share: float = 0.0
     batch: float = 0.0
-    steward_share: float = 0.0
+    reconciler_share: float = 0.0
 
 
 def run(
@@ -92,7 +92,7 @@ def run(
     Args:
         page_count: the most pages of one run.
         fleets: the runs.
-        idle: how many stewards are looked at that have nothing to do.
+        idle: how many reconcilers are looked at that have nothing to do.
         seconds: how long these are looked at.
     """
     with tempfile.TemporaryDirectory() as name, embedded_broker(Path(name) / "broker") as broker:
@@ -103,8 +103,8 @@ def run(
                 with deployment_in(Path(tempfile.mkdtemp(dir=name)), broker.url, STAGE) as deployment:
                     both.append(_run(deployment, role, fleet, page_count))
             _tell(str(fleet), *both)
-        for stewards in idle:
-            _tell_idle(broker, Path(tempfile.mkdtemp(dir=name)), stewards, seconds)
+        for reconcilers in idle:
+            _tell_idle(broker, Path(tempfile.mkdtemp(dir=name)), reconcilers, seconds)
 
 
 def _run(deployment: Deployment, role: str, fleet: Fleet, page_count: int) -> _Measured:
@@ -115,12 +115,12 @@ def _run(deployment: Deployment, role: str, fleet: Fleet, page_count: int) -> _M
     deployment.environment["WORK_SECONDS"] = str(fleet.page_seconds)
     for first in range(0, fleet.workers, _MOST_THREADS):
         _start(deployment, role, min(_MOST_THREADS, fleet.workers - first))
-    stewards = (
-        [_start(deployment, "steward", max(1, fleet.workers // SLOTS_A_STEWARD))] if role == "leafmark" else []
+    reconcilers = (
+        [_start(deployment, "reconciler", max(1, fleet.workers // SLOTS_A_STEWARD))] if role == "leafmark" else []
     )
     deployment.wait_until_ready()
     with ServerLoad(deployment.redis) as load:
-        started, cpu = time.monotonic(), _cpu_seconds(stewards)
+        started, cpu = time.monotonic(), _cpu_seconds(reconcilers)
         if role == "leafmark":
             _enqueue(deployment, scans)
             checkpoints = [deployment.root / scan_id / "checkpoints" / f"{STAGE}.json" for scan_id in scans]
@@ -138,7 +138,7 @@ def _run(deployment: Deployment, role: str, fleet: Fleet, page_count: int) -> _M
         server_seconds=load.cpu_seconds / pages,
         commit_share=sum(commit["seconds"] for commit in commits) / took,
         batch=sum(commit["completed"] for commit in commits) / max(1, len(commits)),
-        steward_share=(_cpu_seconds(stewards) - cpu) / took,
+        reconciler_share=(_cpu_seconds(reconcilers) - cpu) / took,
     )
 
 
@@ -199,22 +199,26 @@ def _tell(where: str, ours: _Measured, bare: _Measured) -> None:
     )
     report(f"coordinator: share of the time in commits, {where}", ours.commit_share, "of 1", "none", None)
     report(f"coordinator: pages a commit, {where}", ours.batch, "pages", "none", None)
-    report(f"all stewards: CPU, {where}", ours.steward_share, "cores", "none", None)
+    report(f"all reconcilers: CPU, {where}", ours.reconciler_share, "cores", "none", None)
 
 
-def _tell_idle(broker: EmbeddedBroker, folder: Path, stewards: int, seconds: float) -> None:
-    """What stewards cost the server that have nothing to do."""
+def _tell_idle(broker: EmbeddedBroker, folder: Path, reconcilers: int, seconds: float) -> None:
+    """What reconcilers cost the server that have nothing to do."""
     broker.flush()
     with deployment_in(folder, broker.url, STAGE) as deployment:
-        process = _start(deployment, "steward", stewards)
+        process = _start(deployment, "reconciler", reconcilers)
         deployment.wait_until_ready()
         with ServerLoad(deployment.redis) as load:
             cpu = _cpu_seconds([process])
             time.sleep(seconds)
             cpu = _cpu_seconds([process]) - cpu
-    where = f"{stewards} idle stewards"
+    where = f"{reconcilers} idle reconcilers"
     report(
-        f"commands a second and steward, {where}", load.commands / seconds / stewards, "commands/s", "none", None
+        f"commands a second and reconciler, {where}",
+        load.commands / seconds / reconcilers,
+        "commands/s",
+        "none",
+        None,
     )
-    report(f"CPU of Redis a steward, {where}", load.cpu_seconds / seconds / stewards, "cores", "none", None)
-    report(f"CPU of a steward, {where}", cpu / seconds / stewards, "cores", "none", None)
+    report(f"CPU of Redis a reconciler, {where}", load.cpu_seconds / seconds / reconcilers, "cores", "none", None)
+    report(f"CPU of a reconciler, {where}", cpu / seconds / reconcilers, "cores", "none", None)

@@ -1,8 +1,9 @@
-"""One process of simulated workers, or of stewards: `python -m benchmarks.simulated ROLE COUNT`.
+"""One process of simulated workers, or of reconcilers: `python -m benchmarks.simulated ROLE COUNT`.
 
 `leafmark`: so many threads that take messages as kombu does and hand each to the code that does a page. `bare`: so
-many that pop a page's name, do the same work and save it the same way, and that is all. `steward`: so many
-stewards, each as a worker of eight slots has it. Real workers are processes and cost more here; not on the server.
+many that pop a page's name, do the same work and save it the same way, and that is all. `reconciler`: so
+many reconcilers, each as a worker of eight slots has it. Real workers are processes and cost more here, but not on the
+server.
 """
 
 import json
@@ -23,7 +24,7 @@ from worker.config.settings import load_settings
 from worker.deployment import Workshop, connect
 from worker.pipeline.process_page import process_page
 from worker.queue.messages import PageMessage
-from worker.reconciler.reconciler import Steward
+from worker.reconciler.reconciler import Reconciler
 from worker.telemetry.logs import configure_logs
 
 SCAN = "book"
@@ -39,8 +40,8 @@ def main(role: str, count: int) -> None:
     """Work until told to stop."""
     signal.signal(signal.SIGTERM, lambda *_: _stopping.set())
     settings = load_settings()
-    configure_logs("INFO" if role == "steward" else "WARNING", settings.root)
-    work = {"leafmark": _leafmark, "bare": _bare, "steward": _steward}[role]
+    configure_logs("INFO" if role == "reconciler" else "WARNING", settings.root)
+    work = {"leafmark": _leafmark, "bare": _bare, "reconciler": _reconciler}[role]
     threads = [threading.Thread(target=work, args=(count,)) for _ in range(count)]
     for thread in threads:
         thread.start()
@@ -90,10 +91,10 @@ def _take(queue: str, do: Callable[[Redis, bytes], None]) -> None:
                 do(redis, taken[1])
 
 
-def _steward(count: int) -> None:
+def _reconciler(count: int) -> None:
     workshop = Workshop(load_settings(), app)
     # Stewards go by the name of their process, and these share one: each tells what all of them take.
-    Steward(workshop, {STAGE: count * SLOTS_A_STEWARD}).run(_stopping.wait)
+    Reconciler(workshop, {STAGE: count * SLOTS_A_STEWARD}).run(_stopping.wait)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Accounts:
-    """All that the reckoning looks at.
+    """All that the audit looks at.
 
     Attributes:
         rows: of the bill, oldest first.

@@ -70,7 +70,7 @@ def judge(order: Order, targets: Targets, faults: Faults, mode: Mode, rest: Rest
     again = verdict.processed_again(history)
     torn = [each for reader, _ in looks for each in reader.torn]
     regressed = [each for reader, _ in looks for each in reader.regressed] + verdict.regressions(history)
-    reckoning = mode.reckon(scans, history)
+    audit = mode.reckon(scans, history)
     overlapping = len(verdict.overlaps(history))
     violations = [
         *rest.wrong,
@@ -81,7 +81,7 @@ def judge(order: Order, targets: Targets, faults: Faults, mode: Mode, rest: Rest
         *verdict.vanished(history),
         *verdict.unexplained_overlaps(history),
         *targets.producers.unforeseen,
-        *reckoning.violations,
+        *audit.violations,
         *verdict.died_of_errors((history_folder / LOGS).glob("worker-*.log")),
     ]
     figures = {
@@ -105,7 +105,7 @@ def judge(order: Order, targets: Targets, faults: Faults, mode: Mode, rest: Rest
         "seconds_to_rest": rest.alone,
         "seconds_to_rest_after_check_of_damaged": rest.checked,
         "workers_slow_to_stop": targets.fleet.slow_stops,
-        **reckoning.figures,
+        **audit.figures,
         "violations": violations,
     }
     if violations:

@@ -17,7 +17,7 @@ from chaos.accounts import Accounts, read_entries
 from chaos.audit import Use, classify, overshoots, violations
 from chaos.books import STAGES, Book, Books
 from chaos.history import History, Log
-from chaos.mode import Mode, Reckoning
+from chaos.mode import Audit, Mode
 from chaos.observer import Observer
 from chaos.plan import Fault, make_plan
 from chaos.producers import Producers
@@ -71,7 +71,7 @@ class LlmMode(Mode):
     def scans(self, root: Path, observer: Observer, producers: Producers, log: Log) -> Books:
         return Books(root, self.seed, observer, producers, log)
 
-    def reckon(self, scans: Sequence[Scan], history: History) -> Reckoning:
+    def reckon(self, scans: Sequence[Scan], history: History) -> Audit:
         books = [scan for scan in scans if isinstance(scan, Book)]
         accounts = self._accounts(books, history)
         rows = accounts.rows
@@ -91,7 +91,7 @@ class LlmMode(Mode):
             "budgets_reached": sum(book.is_paused for book in books),
             "provider_troubles": dict(sorted(Counter(row.trouble.value for row in rows if row.trouble).items())),
         }
-        return Reckoning(figures, found)
+        return Audit(figures, found)
 
     def _accounts(self, books: Sequence[Book], history: History) -> Accounts:
         bill = Bill(self._bill)

@@ -16,7 +16,7 @@ JOURNAL = "journal"
 
 
 @dataclass(frozen=True, slots=True)
-class Reckoning:
+class Audit:
     """What a mode has to say of its own at the end: figures for the line, and what is wrong."""
 
     figures: dict[str, Any] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Mode:
         """The scans of a run below a storage root."""
         return Scans(root, self.seed, observer, producers, log)
 
-    def reckon(self, scans: Sequence[Scan], history: History) -> Reckoning:
+    def reckon(self, scans: Sequence[Scan], history: History) -> Audit:
         """What there is to say at rest, once no worker runs any more."""
         del scans, history
-        return Reckoning()
+        return Audit()

@@ -27,7 +27,7 @@ class Targets:
 
 
 def preferably(busy: list[T], everyone: list[T], fault: Fault) -> list[T]:
-    """Who has a page in hand has more to lose; one time in three whoever it is: idle ones, stewards."""
+    """Who has a page in hand has more to lose; one time in three whoever it is: idle ones, reconcilers."""
     return busy if busy and int(fault.pick * 999) % 3 else everyone
 
 

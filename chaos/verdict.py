@@ -12,8 +12,8 @@ from chaos.history import Attempt, FaultRecord, History, Page, Version
 LOOK_TO_BEGIN_SECONDS = 1.0
 CLAIM_SECONDS = 9.0
 _DAMAGE_SLACK_SECONDS = 0.3
-# A steward that was killed has a negative exit code.
-_STEWARD_DEATH = re.compile(r"steward died.*exit_code=(-?\d+)")
+# A reconciler that was killed has a negative exit code.
+_STEWARD_DEATH = re.compile(r"reconciler died.*exit_code=(-?\d+)")
 # What may end a claim before its time, or keep its holder from renewing it.
 _ENDS_CLAIMS = {
     "pause-worker",
@@ -145,7 +145,7 @@ def unsettled(
 
 
 def died_of_errors(logs: Iterable[Path]) -> list[str]:
-    """Threads and stewards of workers that ended with an error: the worker goes on and nobody sees it."""
+    """Threads and reconcilers of workers that ended with an error: the worker goes on and nobody sees it."""
     return [
         f"{path.name}: {line} {error}".rstrip()
         for path in sorted(logs)

@@ -156,7 +156,7 @@ class Coordinator:
             return
         gone = self._finish(checkpoint)
         if gone:
-            # Somebody deleted or damaged them since they were merged. The steward sees to them.
+            # Somebody deleted or damaged them since they were merged. The reconciler sees to them.
             checkpoint.forget(gone)
             checkpoint.begin()
 

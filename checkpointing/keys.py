@@ -7,7 +7,7 @@ None of them is the truth. Losing all of them loses no page and no dollar.
 | `inboxes`                        | set    | always               | `<scan>/<stage>` of inboxes to look into      |
 | `inbox:<scan>/<stage>`           | stream | until merged         | completions and failures, in JSON             |
 | `commit:<scan>/<stage>`          | string | lock, then pause     | token of the coordinator that writes          |
-| `heal:<scan>/<stage>`            | string | a few heal intervals | token of the steward that heals               |
+| `heal:<scan>/<stage>`            | string | a few heal intervals | token of the reconciler that heals            |
 | `claim:<scan>/<stage>/<page>`    | string | lease, renewed       | token of the worker that has the page         |
 | `attempts:<scan>/<stage>`        | hash   | until complete       | page -> attempts begun                        |
 | `waiting:<scan>/<stage>`         | zset   | until the stage ends | pages that wait, scored by their turn         |
@@ -55,7 +55,7 @@ class Keys:
         return self._of("commit", scan_id, stage)
 
     def heal(self, scan_id: str, stage: str) -> str:
-        """Lock of the steward that heals this stage."""
+        """Lock of the reconciler that heals this stage."""
         return self._of("heal", scan_id, stage)
 
     def claim(self, scan_id: str, stage: str, page: int) -> str:

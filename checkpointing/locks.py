@@ -62,7 +62,7 @@ def _acquire(fd: int, path: Path, timeout: float) -> None:
 def _close_in_child() -> None:
     """Drop the locks a forked child has inherited.
 
-    A pool process forked while the steward thread held a lock would otherwise keep it alive after its
+    A pool process forked while the reconciler thread held a lock would otherwise keep it alive after its
     parent's death. Closing a copy does not release the parent's hold.
     """
     for fd in _held:

@@ -213,7 +213,7 @@ class Checkpoint(BaseModel):
     revision: NonNegativeInt = 0
     total_pages: Annotated[int, Field(ge=0, le=MOST_PAGES)] = 0
     requested: list[PageRange] = []
-    """Inclusive ranges of the pages that somebody asked for; the steward heals these, and no others."""
+    """Inclusive ranges of the pages that somebody asked for; the reconciler heals these, and no others."""
     metadata: dict[str, Any] = {}
     error: str | None = None
     created_at: Moment = Field(default_factory=now)

@@ -30,7 +30,7 @@ from worker.preflight import (
     join_deployment,
 )
 from worker.queue.broker import refuse_other_broker
-from worker.reconciler.process import StewardProcess
+from worker.reconciler.process import ReconcilerProcess
 from worker.telemetry import tracing
 from worker.telemetry.celery_logs import give_up, level_in_force, set_up_worker_logs, tell_of_wait
 from worker.telemetry.metrics.start import start_metrics
@@ -56,8 +56,8 @@ offer_introduction(settings)
 os.environ.setdefault("FLOWER_TASKS_COLUMNS", "state,kwargs,result,received,runtime,worker,uuid")
 
 
-class StewardStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery publishes no types
-    """Starts the steward with the worker, once the pool has forked.
+class ReconcilerStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery publishes no types
+    """Starts the reconciler with the worker, once the pool has forked.
 
     It has no `stop`: Celery stops steps before it waits for the pages in hand, and these want to be committed. The
     signal at the end of the shutdown does that.
@@ -68,14 +68,14 @@ class StewardStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery publ
     def start(self, parent: Any) -> None:
         """Called by Celery when the worker starts."""
         serves = dict.fromkeys(parent.app.amqp.queues.consume_from, parent.concurrency)
-        steward = StewardProcess(settings, app, serves, parent.leafmark_membership)
-        worker_shutdown.connect(lambda **_: steward.stop(), weak=False)
+        reconciler = ReconcilerProcess(settings, app, serves, parent.leafmark_membership)
+        worker_shutdown.connect(lambda **_: reconciler.stop(), weak=False)
         if not parent.pool_cls.__module__.endswith(".prefork"):
             # Pages are done in this very process.
             _start_traces()
 
 
-app.steps["worker"].add(StewardStep)
+app.steps["worker"].add(ReconcilerStep)
 
 
 @celeryd_init.connect  # type: ignore[untyped-decorator]  # Celery publishes no types

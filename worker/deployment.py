@@ -1,7 +1,8 @@
 """Where the parts meet: the files, the broker's client and the stages of one deployment, made from its settings.
 
-Worker, steward and producer all get what they need here, so that each part can be made with arguments alone. What a
-part needs is imported when that part is made: a command that reads files loads no client of the broker or a model.
+Worker, reconciler and producer all get what they need here, so that each part can be made with arguments alone.
+What a part needs is imported when that part is made: a command that reads files loads no client of the broker or a
+model.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from worker.config.redis_url import socket_options_of
 from worker.config.settings import Settings
 from worker.pages.scan import ForeignScanError, ScanFolder, ScanMetadata
 from worker.pipeline.assembly import assemble
-from worker.pipeline.outage_notes import Troubles
+from worker.pipeline.outage_notes import OutageNotes
 from worker.pipeline.registry import make_stage
 from worker.queue.broker_errors import broker_calls
 from worker.stages.base import Stage, asks_model
@@ -116,7 +117,7 @@ class Workshop:
         # Those that were read, so that one whose file vanishes does not count as none.
         self._budgets: dict[str, Decimal] = {}
         self.open_stages = OpenStages(settings.root, self.library.check_to_write)
-        self.troubles = Troubles(settings.root, self.library.check_to_write)
+        self.troubles = OutageNotes(settings.root, self.library.check_to_write)
         self._given_app = app
         self._given_redis = redis
         self._take_in = take_in

@@ -47,7 +47,7 @@ def logs_command(
 ) -> None:
     """Show what was logged about a scan, on all machines, in order of time.
 
-    Workers, stewards and producers write them. Reads files only; works with Redis down. Lines that are torn or
+    Workers, reconcilers and producers write them. Reads files only; works with Redis down. Lines that are torn or
     not Leafmark's are skipped and counted.
 
     Example: `producer logs moby-dick --pages 12 --since 2h`

@@ -46,7 +46,7 @@ def examine_workers(workshop: Workshop, app: Any) -> Iterator[Check]:
 
 
 def beats(workshop: Workshop) -> set[str]:
-    """The workers that have said within the last seconds that they live, by the names of their stewards.
+    """The workers that have said within the last seconds that they live, by the names of their reconcilers.
 
     Raises:
         RedisError: the broker failed.

@@ -1,7 +1,7 @@
 """Cancel: calling off what was asked for. What is complete stays complete, and `enqueue` goes on from there.
 
 The checkpoint says so first; then the queue is emptied, and only then is the stage taken off the list of open ones.
-Wherever that is broken off, a steward finds the stage open and cancelled, and does the rest.
+Wherever that is broken off, a reconciler finds the stage open and cancelled, and does the rest.
 
 Of several stages the last one of the pipeline is cancelled first: so nothing that an earlier one completes
 meanwhile flows into a stage that costs money and is about to be cancelled.

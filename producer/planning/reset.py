@@ -107,10 +107,10 @@ def _merge(workshop: Workshop, file: CheckpointFile, checkpoint: Checkpoint) -> 
 
 
 def _stop(workshop: Workshop, checkpoint: Checkpoint, total_pages: int) -> None:
-    """Take the pages that wait out of the queue, and see that no steward puts them back.
+    """Take the pages that wait out of the queue, and see that no reconciler puts them back.
 
     Raises:
-        CheckpointError: one was begun meanwhile. The steward then puts back those that wait.
+        CheckpointError: one was begun meanwhile. The reconciler then puts back those that wait.
     """
     scan_id, stage = checkpoint.scan_id, checkpoint.stage
     workshop.open_stages.remove(scan_id, stage)

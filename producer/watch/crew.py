@@ -3,7 +3,7 @@
 Which pages are in hand is told by the claims, exactly and cheaply: of the pages that were begun and are not
 settled, those that have one. Who works on them, and since when, is told by the workers themselves: their main
 processes answer that, beside the pages, and a question every few seconds is one message to each. How many workers
-live is told by the beat of their stewards, which goes on also where a worker is too busy to answer.
+live is told by the beat of their reconcilers, which goes on also where a worker is too busy to answer.
 """
 
 from collections.abc import Iterable, Mapping

@@ -22,7 +22,7 @@ def book(workload: Deployment) -> Deployment:
 
 
 def _lock_holder(deployment: Deployment, workers: list[Process]) -> Process | None:
-    """The worker whose steward, a process of its group, holds the commit lock just now."""
+    """The worker whose reconciler, a process of its group, holds the commit lock just now."""
     token = deployment.redis.get(deployment.keys.commit(SCAN, "work"))
     if not isinstance(token, bytes):
         return None

@@ -69,7 +69,7 @@ class Fleet:
         return [note["page"] for note in self._journal(name) if note["event"] == "end"]
 
     def newly_complete(self) -> int:
-        """How many pages the commits of all stewards, added up, made complete."""
+        """How many pages the commits of all reconcilers, added up, made complete."""
         logs = (self.deployment.root / SCAN / "logs").glob("*.jsonl")
         lines = [json.loads(line) for path in logs for line in path.read_text().splitlines()]
         return sum(line["completed"] for line in lines if line["message"] == "checkpoint committed")

@@ -94,7 +94,7 @@ def test_what_the_processes_of_a_worker_count_adds_up_to_the_book(workload: Depl
     assert figures_in(temp) == []
 
 
-def test_the_steward_of_a_killed_worker_removes_its_figures_and_leaves_its_port(
+def test_the_reconciler_of_a_killed_worker_removes_its_figures_and_leaves_its_port(
     workload: Deployment, temp: Path
 ) -> None:
     port = free_port()

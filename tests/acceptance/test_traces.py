@@ -113,7 +113,7 @@ def test_a_run_is_one_trace_from_the_enqueue_to_the_commit(deployment: Deploymen
     commits = collector.spans("commit")
     assert sum(commit.attributes["leafmark.completed"] for commit in commits) == PAGES
     assert {tuple(commit.links) for commit in commits} == {(begun.span,)}
-    assert {commit.service for commit in commits} == {"leafmark-steward"}
+    assert {commit.service for commit in commits} == {"leafmark-reconciler"}
     everything = [begun, *tasks, *pages, *calls, *commits]
     assert {span.trace for span in everything} == {begun.trace}
 

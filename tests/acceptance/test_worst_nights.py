@@ -90,19 +90,19 @@ def test_a_rolling_restart_loses_no_page_and_does_none_twice(workload: Deploymen
     assert_each_page_done_once(workload)
 
 
-def test_a_steward_that_is_killed_is_started_again(workload: Deployment) -> None:
+def test_a_reconciler_that_is_killed_is_started_again(workload: Deployment) -> None:
     worker = workload.start_worker(1, **STEADY)
     begin(workload)
     workload.wait_for_pages(SCAN, 3)
     holder: list[int] = []
 
-    def find_steward() -> bool:
+    def find_reconciler() -> bool:
         token = workload.redis.get(workload.keys.commit(SCAN, "work"))
         if isinstance(token, bytes):
             holder.append(int(token.split(b":")[-2]))
         return bool(holder)
 
-    workload.wait(find_steward, 30, "a commit")
+    workload.wait(find_reconciler, 30, "a commit")
     assert holder[0] != worker.pid, "it is a process of its own"
     os.kill(holder[0], signal.SIGKILL)
     workload.wait_for_status(SCAN, "completed")

@@ -1,4 +1,4 @@
-"""The reckoning is shown a fault of each kind in the books, and beside it what only looks like one."""
+"""The audit is shown a fault of each kind in the books, and beside it what only looks like one."""
 
 from collections.abc import Sequence
 from decimal import Decimal

@@ -153,15 +153,17 @@ def test_what_is_wrong_at_rest_is_named(checkpoint: dict[str, Any], sound: dict[
 
 
 def test_a_thread_of_a_worker_that_died_is_found(tmp_path: Path) -> None:
-    report = "Exception in thread steward:\nTraceback (most recent call last):\n  File x\n    y\nValueError: oh\n"
+    report = (
+        "Exception in thread reconciler:\nTraceback (most recent call last):\n  File x\n    y\nValueError: oh\n"
+    )
     (tmp_path / "worker-1.log").write_text(f"all is well\n{report}all is well\n")
     (tmp_path / "worker-2.log").write_text("Traceback (most recent call last):\n  File x\nValueError: handled\n")
-    assert died_of_errors(tmp_path.iterdir()) == ["worker-1.log: Exception in thread steward: ValueError: oh"]
+    assert died_of_errors(tmp_path.iterdir()) == ["worker-1.log: Exception in thread reconciler: ValueError: oh"]
 
 
 @pytest.mark.parametrize(("exit_code", "found"), [(1, 1), (-9, 0), (0, 0)])
-def test_a_steward_that_died_by_itself_is_found(tmp_path: Path, exit_code: int, found: int) -> None:
-    (tmp_path / "worker-1.log").write_text(f"steward died and is started again exit_code={exit_code}\n")
+def test_a_reconciler_that_died_by_itself_is_found(tmp_path: Path, exit_code: int, found: int) -> None:
+    (tmp_path / "worker-1.log").write_text(f"reconciler died and is started again exit_code={exit_code}\n")
     assert len(died_of_errors(tmp_path.iterdir())) == found
 
 

@@ -11,7 +11,7 @@ from redis import Redis
 
 from checkpointing.models import FailedPage
 from producer.run.embedded_broker import EmbeddedBroker
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import Gate
 from tests.support.waiting import wait_until
 from worker.pipeline.process_page import Outcome, process_page
@@ -21,17 +21,17 @@ from worker.queue.messages import PageMessage
 
 
 @pytest.fixture
-def shop(tmp_path: Path, broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+def fake(tmp_path: Path, broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDeployment]:
     with Redis.from_url(broker.url) as redis:
-        made = make_shop(tmp_path / "scans", monkeypatch, redis, redis_url=broker.url, claim_seconds=1.0)
+        made = make_fake(tmp_path / "scans", monkeypatch, redis, redis_url=broker.url, claim_seconds=1.0)
         made.write_scan()
         with made.app:
             yield made
 
 
-def messages(shop: Shop) -> list[dict[str, Any]]:
+def messages(fake: FakeDeployment) -> list[dict[str, Any]]:
     """The messages in the queue's list, oldest first, as a worker takes them."""
-    raw: Any = shop.redis.lrange(shop.workshop.keys.queue(STAGE), 0, -1)
+    raw: Any = fake.redis.lrange(fake.workshop.keys.queue(STAGE), 0, -1)
     return [json.loads(admit(each, STAGE)) for each in reversed(raw)]
 
 
@@ -41,9 +41,9 @@ def arguments(message: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_pages_arrive_in_the_list_of_the_stages_queue_with_names_that_can_be_read(shop: Shop) -> None:
-    assert list(shop.queue.put([1, 2])) == [1, 2]
-    first, second = messages(shop)
+def test_pages_arrive_in_the_list_of_the_stages_queue_with_names_that_can_be_read(fake: FakeDeployment) -> None:
+    assert list(fake.queue.put([1, 2])) == [1, 2]
+    first, second = messages(fake)
     assert first["headers"]["task"] == PAGE_TASK == "page.process"
     assert first["headers"]["kwargsrepr"] == f"{{'page': 1, 'stage': '{STAGE}', 'scan_id': '{SCAN}'}}"
     assert first["content-type"] == "application/json"
@@ -56,22 +56,22 @@ def test_every_key_starts_with_the_prefix_of_the_deployment(
 ) -> None:
     with Redis.from_url(broker.url) as redis:
         settings = {"redis_url": broker.url, "key_prefix": "mine:"}
-        shop = make_shop(tmp_path / "scans", monkeypatch, redis, **settings)
-        with shop.app:
-            list(shop.queue.put([1]))
+        fake = make_fake(tmp_path / "scans", monkeypatch, redis, **settings)
+        with fake.app:
+            list(fake.queue.put([1]))
         keys: Any = redis.keys()
         assert b"mine:celery:stamp" in keys
         assert all(key.startswith(b"mine:") for key in keys)
 
 
-def test_a_page_goes_in_once_however_many_put_it_in_at_once(shop: Shop) -> None:
+def test_a_page_goes_in_once_however_many_put_it_in_at_once(fake: FakeDeployment) -> None:
     pages = range(1, 101)
     together = threading.Barrier(4)
     put: list[int] = []
 
     def run() -> None:
         together.wait()
-        put.extend(shop.another_workshop().queue(SCAN, STAGE).put(pages))
+        put.extend(fake.another_workshop().queue(SCAN, STAGE).put(pages))
 
     threads = [threading.Thread(target=run) for _ in range(4)]
     for thread in threads:
@@ -79,17 +79,17 @@ def test_a_page_goes_in_once_however_many_put_it_in_at_once(shop: Shop) -> None:
     for thread in threads:
         thread.join(20)
     assert sorted(put) == list(pages)
-    assert shop.waiting_pages() == list(pages)
+    assert fake.waiting_pages() == list(pages)
 
 
-def test_one_of_many_that_want_a_page_gets_it(shop: Shop) -> None:
+def test_one_of_many_that_want_a_page_gets_it(fake: FakeDeployment) -> None:
     together = threading.Barrier(8)
     done = threading.Barrier(8)
     got: list[int] = []
 
     def run() -> None:
         together.wait()
-        with shop.another_workshop().claims.take(SCAN, STAGE, 1) as claim:
+        with fake.another_workshop().claims.take(SCAN, STAGE, 1) as claim:
             if claim is not None:
                 got.append(claim.attempt)
             done.wait()
@@ -102,43 +102,43 @@ def test_one_of_many_that_want_a_page_gets_it(shop: Shop) -> None:
     assert got == [1]
 
 
-def test_a_claim_is_released_in_one_step_with_what_is_handed_over(shop: Shop) -> None:
+def test_a_claim_is_released_in_one_step_with_what_is_handed_over(fake: FakeDeployment) -> None:
     """Also by a server that has forgotten the script meanwhile."""
-    with shop.workshop.claims.take(SCAN, STAGE, 1) as claim:
+    with fake.workshop.claims.take(SCAN, STAGE, 1) as claim:
         assert claim is not None
-        shop.redis.script_flush()
-        claim.hand_over(FailedPage(page=1, kind="torn", message="torn"), shop.workshop.inbox(SCAN, STAGE))
-        assert not shop.redis.exists(claim.key)
-        assert [entry.page for entry in shop.entries()] == [1]
+        fake.redis.script_flush()
+        claim.hand_over(FailedPage(page=1, kind="torn", message="torn"), fake.workshop.inbox(SCAN, STAGE))
+        assert not fake.redis.exists(claim.key)
+        assert [entry.page for entry in fake.entries()] == [1]
 
 
-def test_a_queue_that_was_purged_carries_nothing(shop: Shop) -> None:
-    list(shop.queue.put([1, 2, 3]))
-    assert shop.queue.carried() == {1, 2, 3}
-    shop.redis.delete(shop.workshop.keys.queue(STAGE))
-    assert shop.queue.carried() == set()
+def test_a_queue_that_was_purged_carries_nothing(fake: FakeDeployment) -> None:
+    list(fake.queue.put([1, 2, 3]))
+    assert fake.queue.carried() == {1, 2, 3}
+    fake.redis.delete(fake.workshop.keys.queue(STAGE))
+    assert fake.queue.carried() == set()
 
 
-def test_a_page_is_done_against_a_real_server(shop: Shop) -> None:
-    list(shop.queue.put([1]))
-    assert shop.process(1).value == "complete"
-    assert shop.process(1).value == "already_complete"
-    shop.commit()
-    assert shop.checkpoint().completed_pages == [1]
-    assert shop.stage.runs == [1]
+def test_a_page_is_done_against_a_real_server(fake: FakeDeployment) -> None:
+    list(fake.queue.put([1]))
+    assert fake.process(1).value == "complete"
+    assert fake.process(1).value == "already_complete"
+    fake.commit()
+    assert fake.checkpoint().completed_pages == [1]
+    assert fake.stage.runs == [1]
 
 
-def test_a_page_that_takes_longer_than_its_lease_stays_with_its_worker(shop: Shop) -> None:
-    gate = shop.stage.act = Gate()
+def test_a_page_that_takes_longer_than_its_lease_stays_with_its_worker(fake: FakeDeployment) -> None:
+    gate = fake.stage.act = Gate()
     outcomes: list[Outcome] = []
-    worker = threading.Thread(target=lambda: outcomes.append(shop.process(1)))
+    worker = threading.Thread(target=lambda: outcomes.append(fake.process(1)))
     worker.start()
     gate.wait_until_begun()
-    claim = shop.workshop.keys.claim(SCAN, STAGE, 1)
-    shop.redis.pexpire(claim, 600)
-    wait_until(lambda: shop.redis.pttl(claim) > 800, 5, "a renewal")
-    assert process_page(shop.another_workshop(), PageMessage(scan_id=SCAN, stage=STAGE, page=1)) is Outcome.HELD
+    claim = fake.workshop.keys.claim(SCAN, STAGE, 1)
+    fake.redis.pexpire(claim, 600)
+    wait_until(lambda: fake.redis.pttl(claim) > 800, 5, "a renewal")
+    assert process_page(fake.another_workshop(), PageMessage(scan_id=SCAN, stage=STAGE, page=1)) is Outcome.HELD
     gate.go.set()
     worker.join(10)
     assert outcomes == [Outcome.COMPLETE]
-    assert shop.stage.runs == [1]
+    assert fake.stage.runs == [1]

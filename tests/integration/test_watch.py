@@ -9,7 +9,7 @@ from producer.run.embedded_broker import EmbeddedBroker
 from producer.watch import chosen
 from producer.watch.collect import Collector
 from producer.watch.facts import Scene
-from tests.support.fake_deployment import SCAN, STAGE, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, make_fake
 from tests.support.waiting import wait_until
 from worker.deployment import Workshop
 
@@ -22,10 +22,10 @@ def test_the_view_goes_on_without_a_server_and_finds_it_again(
     (tmp_path / "broker").mkdir()
     broker = EmbeddedBroker(tmp_path / "broker")
     try:
-        shop = make_shop(tmp_path / "scans", monkeypatch, redis_url=broker.url)
-        shop.write_scan()
-        shop.ask_for((1, 5))
-        workshop = Workshop(shop.settings, shop.app)
+        fake = make_fake(tmp_path / "scans", monkeypatch, redis_url=broker.url)
+        fake.write_scan()
+        fake.ask_for((1, 5))
+        workshop = Workshop(fake.settings, fake.app)
         with (
             workshop.claims.take(SCAN, STAGE, 2),
             Collector(workshop, chosen.of_scan(workshop, SCAN)) as collector,

@@ -69,10 +69,10 @@ _nuisance = st.one_of([_actions(verb, arguments) for verb, arguments in _NUISANC
 _IN_PEACE: dict[str, dict[str, Strategy]] = {
     verb: arguments | ({"meanwhile": st.just(())} if verb in _WORK else {}) for verb, arguments in _DEEDS.items()
 }
-_deed = st.one_of([_actions(verb, arguments) for verb, arguments in _IN_PEACE.items()])
+_step = st.one_of([_actions(verb, arguments) for verb, arguments in _IN_PEACE.items()])
 _race = st.sampled_from(["overtake", "duplicate"]).flatmap(lambda verb: _actions(verb, {"who": _who, "act": _act}))
 _meanwhile = st.lists(
-    st.one_of(_actions("hand_over", _HAND_OVER), _deed, _race, _nuisance), min_size=1, max_size=3
+    st.one_of(_actions("hand_over", _HAND_OVER), _step, _race, _nuisance), min_size=1, max_size=3
 ).map(tuple)
 _PAUSES = [Kind.PAUSED_BEFORE, Kind.PAUSED_AFTER]
 _point = st.integers(1, 9)

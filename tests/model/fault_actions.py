@@ -4,12 +4,12 @@ import json
 import re
 from typing import Any
 
-from tests.model.simulated_system import PAGES, Ground
+from tests.model.simulated_system import PAGES, SimulatedSystem
 from tests.support.fake_deployment import SCAN, STAGE
 from tests.support.stages import stamp
 
 
-class Harm(Ground):
+class FaultActions(SimulatedSystem):
     """What may happen to storage, server and stage."""
 
     def wait(self, seconds: float) -> None:
@@ -71,7 +71,7 @@ class Harm(Ground):
         }
 
     def _is_held(self) -> bool:
-        return any(deed.verb not in {"process", "hand over"} for deed in self.points.deeds)
+        return any(step.verb not in {"process", "hand over"} for step in self.points.done_steps)
 
     def curse(self, page: int, act: str) -> None:
         """From now on the stage cannot do this page."""

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from redis import Redis
 
 from tests.model.state import Entry, State, micro
-from tests.model.steps import Deed
+from tests.model.steps import Step
 from tests.support.stages import Stamp
 
 _COST = re.compile(rb'"total_cost_usd": ?([0-9.]+)[,}]')
@@ -28,7 +28,7 @@ class Judge:
         output_path: where a page's output stands.
         redis: a client that nothing goes wrong with.
         stream: key of the inbox.
-        deeds: what is under way, the innermost last.
+        done_steps: what is under way, the innermost last.
         total_pages: of the book.
     """
 
@@ -38,7 +38,7 @@ class Judge:
         output_path: Callable[[int], Path],
         redis: Redis,
         stream: str,
-        deeds: list[Deed],
+        done_steps: list[Step],
         total_pages: int,
     ) -> None:
         self.violations: list[str] = []
@@ -50,25 +50,25 @@ class Judge:
         self._output_path = output_path
         self._redis = redis
         self._stream = stream
-        self._deeds = deeds
+        self._done_steps = done_steps
         self._total_pages = total_pages
         self._raw: bytes | None = None
         self._entries: dict[bytes, Entry] = {}
 
     def complain(self, what: str) -> None:
-        during = " in ".join(deed.verb for deed in reversed(self._deeds))
+        during = " in ".join(step.verb for step in reversed(self._done_steps))
         self.violations.append(f"{what} (during {during})")
 
     def insist(self, holds: object, what: str) -> None:
         if not holds:
             self.complain(what)
 
-    def begin(self, deed: Deed) -> None:
-        """A deed is about to begin: what it may forget, and what it may find in the inbox."""
-        deed.unsound |= {page for page in self.state.pages if not self.borne_out(page)}
+    def begin(self, step: Step) -> None:
+        """A step is about to begin: what it may forget, and what it may find in the inbox."""
+        step.unsound |= {page for page in self.state.pages if not self.borne_out(page)}
         self.look_into_inbox()
         for page, sha256, cost in self._completions():
-            _owe(deed, page, sha256, cost)
+            _owe(step, page, sha256, cost)
 
     def borne_out(self, page: int) -> bool:
         """Whether storage has the output that the checkpoint speaks of."""
@@ -101,24 +101,24 @@ class Judge:
         for entry_id, fields in new:
             told = _told(fields)
             self._entries[entry_id] = Entry(told["page"], told.get("sha256"))
-            for deed in self._deeds:
-                _owe(deed, told["page"], told.get("sha256"), told.get("cost_usd"))
+            for step in self._done_steps:
+                _owe(step, told["page"], told.get("sha256"), told.get("cost_usd"))
         if new:
             self._settle_entries()
 
     def touched(self, page: int) -> None:
         """An output was changed, by whomever."""
-        for deed in self._deeds:
-            deed.touched.add(page)
-            deed.unsound.add(page)
+        for step in self._done_steps:
+            step.touched.add(page)
+            step.unsound.add(page)
         self._settle_entries()
 
     def tampered(self, raw: bytes, *, usable: bool) -> None:
         """The checkpoint was written behind everybody's back."""
         self._raw = raw
         self.damaged = not usable
-        for deed in self._deeds:
-            deed.unsound |= self.state.pages.keys()
+        for step in self._done_steps:
+            step.unsound |= self.state.pages.keys()
         if usable:
             self.state = State(raw)
 
@@ -129,73 +129,73 @@ class Judge:
         """The checkpoint has just been replaced."""
         self.writes += 1
         raw = self._path.read_bytes()
-        deed = self._deeds[-1]
+        step = self._done_steps[-1]
         try:
             after = State(raw)
         except ValueError:
             self.complain("a torn checkpoint")
             return
         if self.damaged:
-            self._check_rebuilt(after, deed)
+            self._check_rebuilt(after, step)
         else:
-            self._check_change(after, deed)
-        self._check_state(after, deed)
+            self._check_change(after, step)
+        self._check_state(after, step)
         self.state, self._raw, self.damaged = after, raw, False
         self.most_cost = max(self.most_cost, after.cost)
         for entry in self._entries.values():
-            entry.settled |= entry.page in deed.drops | deed.releases
+            entry.settled |= entry.page in step.drops | step.releases
         self._settle_entries()
 
-    def _check_state(self, after: State, deed: Deed) -> None:
+    def _check_state(self, after: State, step: Step) -> None:
         self.insist(not after.pages.keys() & set(after.failed), "a page is complete and in quarantine")
         self.insist(len(after.failed) == len(set(after.failed)), "a page is in quarantine twice")
         self.insist(after.total_pages in {0, self._total_pages}, f"the book has {after.total_pages} pages")
-        if deed.verb in {"commit", "heal", "enqueue"} and after.status != self.state.status:
+        if step.verb in {"commit", "heal", "enqueue"} and after.status != self.state.status:
             ended = not after.pending()
             self.insist(ended or after.status == "in_progress", f"{after.status} with pages pending")
             whole = len(after.pages) == self._total_pages
             self.insist(whole or after.status != "completed", "completed without all pages")
             self.insist(after.failed or after.status != "failed", "failed without a failed page")
 
-    def _check_change(self, after: State, deed: Deed) -> None:
+    def _check_change(self, after: State, step: Step) -> None:
         before = self.state
-        gone = before.pages.keys() - after.pages.keys() - deed.drops
-        if deed.verb in _RESUMES:
-            gone -= deed.unsound
+        gone = before.pages.keys() - after.pages.keys() - step.drops
+        if step.verb in _RESUMES:
+            gone -= step.unsound
         self.insist(not gone, f"lost completed pages {sorted(gone)}")
-        forgiven = set(before.failed) - set(after.failed) - after.pages.keys() - deed.drops - deed.releases
+        forgiven = set(before.failed) - set(after.failed) - after.pages.keys() - step.drops - step.releases
         self.insist(not forgiven, f"lost quarantined pages {sorted(forgiven)}")
         self.insist(after.revision == before.revision + 1, f"revision {after.revision} after {before.revision}")
-        self.insist(after.requested >= before.requested or deed.starts_over, "forgot pages that somebody asked for")
+        self.insist(after.requested >= before.requested or step.starts_over, "forgot pages that somebody asked for")
         news = [page for page in after.pages if page not in before.pages or _differs(before, after, page)]
-        self._check_evidence(news, after, deed)
+        self._check_evidence(news, after, step)
         kept = [page for page in after.pages if page in before.pages and page not in news]
         for page in kept:
             known = before.cost_of(page)
             self.insist(known in {None, after.cost_of(page)}, f"page {page} forgot its cost")
         told = [page for page in kept if before.cost_of(page) is None]
-        self._check_cost(before, after, [*news, *told], deed)
+        self._check_cost(before, after, [*news, *told], step)
 
-    def _check_cost(self, before: State, after: State, news: list[int], deed: Deed) -> None:
+    def _check_cost(self, before: State, after: State, news: list[int], step: Step) -> None:
         added = after.cost - before.cost
-        if deed.raises_cost_to:
-            self.insist(after.cost == max(before.cost, deed.raises_cost_to), "the total was not taken over")
-        elif deed.verb == "enqueue":
-            self.insist(0 <= added <= sum(deed.owed.values()), f"the cost changed by {added} micro-dollars")
+        if step.raises_cost_to:
+            self.insist(after.cost == max(before.cost, step.raises_cost_to), "the total was not taken over")
+        elif step.verb == "enqueue":
+            self.insist(0 <= added <= sum(step.owed.values()), f"the cost changed by {added} micro-dollars")
         else:
             owed = sum(after.cost_of(page) or 0 for page in news)
             self.insist(added == owed, f"the cost changed by {added} micro-dollars, not by {owed}")
 
-    def _check_evidence(self, news: list[int], after: State, deed: Deed) -> None:
-        for page in set(news) - deed.touched:
+    def _check_evidence(self, news: list[int], after: State, step: Step) -> None:
+        for page in set(news) - step.touched:
             found = self.valid_output(page)
             self.insist(found is not None, f"page {page} became complete without a valid output")
             self.insist(found == after.sha256(page), f"page {page} became complete with the hash of another output")
 
-    def _check_rebuilt(self, after: State, deed: Deed) -> None:
-        kept = {page for page in self.state.pages if self.borne_out(page)} - deed.touched - deed.drops
+    def _check_rebuilt(self, after: State, step: Step) -> None:
+        kept = {page for page in self.state.pages if self.borne_out(page)} - step.touched - step.drops
         self.insist(after.pages.keys() >= kept, f"a rebuild lost {sorted(kept - after.pages.keys())}")
-        self._check_evidence(list(after.pages), after, deed)
+        self._check_evidence(list(after.pages), after, step)
         readable = [micro(float(amount)) for amount in _COST.findall(self._raw or b"")]
         self.insist(after.cost >= max(readable, default=0), "a rebuild lost money")
         # What an earlier rebuild could not read any more, another process may remember.
@@ -230,9 +230,9 @@ def _told(fields: dict[bytes, bytes]) -> dict[str, Any]:
     return told
 
 
-def _owe(deed: Deed, page: int, sha256: str | None, cost: float | None) -> None:
+def _owe(step: Step, page: int, sha256: str | None, cost: float | None) -> None:
     if sha256 is not None:
-        deed.owed[page, sha256] = max(deed.owed.get((page, sha256), 0), micro(cost or 0))
+        step.owed[page, sha256] = max(step.owed.get((page, sha256), 0), micro(cost or 0))
 
 
 def _differs(before: State, after: State, page: int) -> bool:

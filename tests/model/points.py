@@ -7,13 +7,13 @@ from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tests.model.steps import Action, Deed, Killed, Kind, Trouble
+from tests.model.steps import Action, Killed, Kind, Step, Trouble
 
 _SECONDS_A_POINT = 0.0005
 
 
 class Points:
-    """The deeds under way, the innermost last, and what happens at their points.
+    """The done_steps under way, the innermost last, and what happens at their points.
 
     Args:
         do: does what others do meanwhile.
@@ -29,81 +29,81 @@ class Points:
         look: Callable[[bool], None],
         tick: Callable[[float], None],
     ) -> None:
-        self.deeds: list[Deed] = []
+        self.done_steps: list[Step] = []
         self._do = do
         self._flush = flush
         self._look = look
         self._tick = tick
 
     @contextmanager
-    def doing(self, deed: Deed) -> Iterator[Deed]:
-        self.deeds.append(deed)
+    def doing(self, step: Step) -> Iterator[Step]:
+        self.done_steps.append(step)
         try:
-            yield deed
+            yield step
         finally:
-            self.deeds.pop()
+            self.done_steps.pop()
 
     def command(self, execute: Callable[[], Any]) -> Any:
         """A command to Redis."""
-        if not self.deeds:
+        if not self.done_steps:
             return execute()
-        deed = self.deeds[-1]
-        trouble = self._enter(deed)
-        if deed.cut_off or (trouble and trouble.kind is Kind.LOST_REQUEST):
+        step = self.done_steps[-1]
+        trouble = self._enter(step)
+        if step.cut_off or (trouble and trouble.kind is Kind.LOST_REQUEST):
             raise RedisConnectionError("the request was lost")
         reply = execute()
         if trouble and trouble.kind is Kind.REPEATED:
             reply = execute()
-        self._leave(deed, trouble, executed=True)
+        self._leave(step, trouble, executed=True)
         if trouble and trouble.kind is Kind.LOST_REPLY:
             raise RedisConnectionError("the reply was lost")
         return reply
 
     def fsync(self, _fd: int) -> None:
         """An fsync; nothing is synced, because a test of order and not of power loss needs no disk."""
-        if not self.deeds:
+        if not self.done_steps:
             return
-        deed = self.deeds[-1]
-        trouble = self._enter(deed)
+        step = self.done_steps[-1]
+        trouble = self._enter(step)
         if trouble and trouble.kind in {Kind.LOST_REQUEST, Kind.LOST_REPLY}:
             raise OSError(errno.EIO, "input/output error")
-        self._leave(deed, trouble)
+        self._leave(step, trouble)
 
     def before_lock(self) -> None:
         """The moment before a lock on storage is taken."""
-        if self.deeds:
-            self._leave(self.deeds[-1], self._enter(self.deeds[-1]))
+        if self.done_steps:
+            self._leave(self.done_steps[-1], self._enter(self.done_steps[-1]))
 
     def pause(self, meanwhile: tuple[Action, ...]) -> None:
-        """The innermost deed pauses, and others act."""
+        """The innermost step pauses, and others act."""
         for action in meanwhile:
             self._do(action)
 
-    def _enter(self, deed: Deed) -> Trouble | None:
-        if deed.dead:
+    def _enter(self, step: Step) -> Trouble | None:
+        if step.dead:
             raise Killed
         self._look(False)
         self._tick(_SECONDS_A_POINT)
-        trouble = deed.due()
+        trouble = step.due()
         if trouble is None:
             return None
         if trouble.kind is Kind.KILLED_BEFORE:
-            deed.dead = True
+            step.dead = True
             raise Killed
         if trouble.kind is Kind.PAUSED_BEFORE:
             self.pause(trouble.meanwhile)
         elif trouble.kind in {Kind.FLUSHED, Kind.RESTARTED}:
             self._flush(trouble.kind is Kind.RESTARTED)
         elif trouble.kind is Kind.CUT_OFF:
-            deed.cut_off = True
+            step.cut_off = True
         return trouble
 
-    def _leave(self, deed: Deed, trouble: Trouble | None, *, executed: bool = False) -> None:
+    def _leave(self, step: Step, trouble: Trouble | None, *, executed: bool = False) -> None:
         self._look(executed)
         if trouble is None:
             return
         if trouble.kind is Kind.PAUSED_AFTER:
             self.pause(trouble.meanwhile)
         elif trouble.kind is Kind.KILLED_AFTER:
-            deed.dead = True
+            step.dead = True
             raise Killed

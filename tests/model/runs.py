@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from tests.model.clock import Clock
 from tests.model.judge import Judge
-from tests.model.steps import Deed
+from tests.model.steps import Step
 from worker.pipeline.process_page import Outcome
 
 
@@ -15,17 +15,17 @@ class Runs:
 
     Args:
         judge: is told what may not be.
-        deeds: what is under way, the innermost last.
+        done_steps: what is under way, the innermost last.
         clock: counts the leases.
         most_attempts: that a page gets.
         lease_seconds: how long a claim is good for.
     """
 
     def __init__(
-        self, judge: Judge, deeds: list[Deed], clock: Clock, most_attempts: int, lease_seconds: float
+        self, judge: Judge, done_steps: list[Step], clock: Clock, most_attempts: int, lease_seconds: float
     ) -> None:
         self._judge = judge
-        self._deeds = deeds
+        self._done_steps = done_steps
         self._clock = clock
         self._most_attempts = most_attempts
         self._lease_seconds = lease_seconds
@@ -36,21 +36,21 @@ class Runs:
         self._leases: dict[int, float] = {}
         self.total = 0
 
-    def begins(self, deed: Deed) -> None:
+    def begins(self, step: Step) -> None:
         """A worker is about to claim a page, and with that to count an attempt."""
-        self._spent[deed.page or 0] += 1
+        self._spent[step.page or 0] += 1
 
     @contextmanager
-    def running(self, deed: Deed, claim: Callable[[], bytes | None]) -> Iterator[None]:
+    def running(self, step: Step, claim: Callable[[], bytes | None]) -> Iterator[None]:
         """The stage is at work on a page, under a claim."""
-        page = deed.page or 0
-        deed.claim = claim()
+        page = step.page or 0
+        step.claim = claim()
         self.total += 1
         self._judge.insist(self._judge.valid_output(page) is None, f"page {page} was valid and is done again")
         held_until = self._leases.get(page, 0.0)
         self._judge.insist(held_until <= self._clock.now, f"page {page} is done by two at once")
         # An attempt that was counted before a flush is forgotten with it.
-        self._since_anew[page] += not deed.forgotten
+        self._since_anew[page] += not step.forgotten
         attempts = self._since_anew[page]
         self._judge.insist(attempts <= self._most_attempts, f"page {page} got {attempts} attempts")
         # The claim was taken a few points ago.
@@ -60,26 +60,26 @@ class Runs:
         finally:
             self._leases.pop(page, None)
             holder = claim()
-            deed.successor = holder if holder != deed.claim else None
+            step.successor = holder if holder != step.claim else None
 
     def saves(self, page: int, holder: bytes | None) -> None:
         """An output is about to be put in place; whoever does so has just looked whether it may."""
-        deed = self._deeds[-1]
-        if deed.verb != "process" or deed.struck:
+        step = self._done_steps[-1]
+        if step.verb != "process" or step.struck:
             return
-        mine = holder is None or holder == deed.claim
-        self._judge.insist(mine or deed.forgotten, f"page {page} was saved by one that had lost it")
+        mine = holder is None or holder == step.claim
+        self._judge.insist(mine or step.forgotten, f"page {page} was saved by one that had lost it")
         self._judge.insist(self._judge.valid_output(page) is None, f"page {page} was valid and is saved again")
 
-    def over(self, deed: Deed, holder: bytes | None) -> None:
+    def over(self, step: Step, holder: bytes | None) -> None:
         """Who has lost a page gives back nothing."""
-        lasts = deed.successor in {None, holder} or deed.struck or deed.forgotten
-        self._judge.insist(lasts, f"the claim of page {deed.page} was given back by one that had lost it")
+        lasts = step.successor in {None, holder} or step.struck or step.forgotten
+        self._judge.insist(lasts, f"the claim of page {step.page} was given back by one that had lost it")
 
-    def ended(self, deed: Deed, outcome: Outcome) -> None:
+    def ended(self, step: Step, outcome: Outcome) -> None:
         """A worker is done with a page."""
-        page, ran = deed.page or 0, deed.acts is not None
-        if outcome is Outcome.QUARANTINED and deed.acts != "give up":
+        page, ran = step.page or 0, step.acts is not None
+        if outcome is Outcome.QUARANTINED and step.acts != "give up":
             spent = self._spent[page] if ran else self._spent[page] - 1
             self._judge.insist(spent >= self._most_attempts, f"page {page} was given up after {spent} attempts")
         if outcome is Outcome.WAITS and ran:
@@ -88,7 +88,7 @@ class Runs:
         if outcome in {Outcome.COMPLETE, Outcome.ALREADY_COMPLETE}:
             self._since_anew[page] = 0
         unspent = outcome in {Outcome.WAITS, Outcome.ALREADY_COMPLETE} or (outcome is Outcome.HELD and not ran)
-        if unspent and not deed.struck:
+        if unspent and not step.struck:
             self._spent[page] -= 1
 
     def forgive(self, pages: set[int]) -> None:
@@ -98,7 +98,7 @@ class Runs:
 
     def flushed(self) -> None:
         """The server forgot claims and attempts."""
-        for deed in self._deeds:
-            deed.forgotten = True
+        for step in self._done_steps:
+            step.forgotten = True
         self._since_anew.clear()
         self._leases.clear()

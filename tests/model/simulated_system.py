@@ -19,14 +19,14 @@ from tests.model.judge import Judge
 from tests.model.points import Points
 from tests.model.runs import Runs
 from tests.model.shaky_redis import ShakyRedis
-from tests.model.steps import Action, Deed, Killed
+from tests.model.steps import Action, Killed, Step
 from tests.support.fake_deployment import SCAN, STAGE, write_scan
 from tests.support.stages import StampStage
 from worker.app import make_app
 from worker.config.settings import Settings
 from worker.deployment import Workshop
 from worker.pipeline.registry import STAGES
-from worker.reconciler.reconciler import Steward
+from worker.reconciler.reconciler import Reconciler
 
 PAGES = 3
 PROCESSES = 3
@@ -49,11 +49,11 @@ class Process:
         redis = ShakyRedis(server=server)
         redis.points = points
         self.workshop = Workshop(settings, _app(), redis)
-        self.steward = Steward(self.workshop)
+        self.reconciler = Reconciler(self.workshop)
         self.coordinator = self.workshop.coordinator(SCAN, STAGE)
 
 
-class Ground:
+class SimulatedSystem:
     """One book on one storage, one server, and the processes of three workers.
 
     Attributes:
@@ -62,7 +62,7 @@ class Ground:
         asked: pages that somebody asked for.
         cursed: pages that the stage cannot do, with how it fails.
         good: the last valid output of each page.
-        managed: whether a single process asked for pages last, of which no steward knows.
+        managed: whether a single process asked for pages last, of which no reconciler knows.
     """
 
     def __init__(self, root: Path, patch: pytest.MonkeyPatch) -> None:
@@ -85,10 +85,10 @@ class Ground:
             self._output_path,
             self.redis,
             self.settings.keys.inbox(SCAN, STAGE),
-            self.points.deeds,
+            self.points.done_steps,
             PAGES,
         )
-        self.runs = Runs(self.judge, self.points.deeds, self.clock, self.settings.max_attempts, LEASE_SECONDS)
+        self.runs = Runs(self.judge, self.points.done_steps, self.clock, self.settings.max_attempts, LEASE_SECONDS)
         self.good: dict[int, bytes] = {}
         self.managed = False
         self.asked: set[int] = set()
@@ -99,10 +99,10 @@ class Ground:
         self.steps += 1
         getattr(self, action.verb)(**action.arguments)
 
-    def _deed(self, deed: Deed, work: Callable[[], object], who: int | None = None) -> bool:
+    def _step(self, step: Step, work: Callable[[], object], who: int | None = None) -> bool:
         """Do something as a process does; False when something went wrong that was to go wrong."""
-        self.judge.begin(deed)
-        with self.points.doing(deed):
+        self.judge.begin(step)
+        with self.points.doing(step):
             try:
                 work()
             except Killed:
@@ -110,7 +110,7 @@ class Ground:
                     self.processes[who] = Process(self.settings, self.server, self.points)
                 return False
             except _TROUBLE as error:
-                expected = deed.struck or len(self.points.deeds) > 1
+                expected = step.struck or len(self.points.done_steps) > 1
                 self.judge.insist(expected, f"{type(error).__name__}: {error}")
                 return False
             finally:

@@ -50,7 +50,7 @@ class Trouble:
 
 
 @dataclass
-class Deed:
+class Step:
     """One action of one process, under way.
 
     Attributes:
@@ -66,12 +66,12 @@ class Deed:
         struck: whether that has come to pass.
         cut_off: whether it reaches the server no more.
         dead: whether its process has ended.
-        unsound: pages whose output did not bear out the checkpoint at some time during the deed.
-        touched: pages whose output was changed during the deed.
+        unsound: pages whose output did not bear out the checkpoint at some time during the step.
+        touched: pages whose output was changed during the step.
         drops: pages that it may forget, by its very nature.
         releases: pages that it may let out of quarantine, likewise.
         starts_over: whether it may forget what was asked for.
-        raises_cost_to: an amount the deed says the stage has cost, in micro-dollars.
+        raises_cost_to: an amount the step says the stage has cost, in micro-dollars.
         owed: the most that the inbox may add to the cost meanwhile, by page and hash, in micro-dollars.
     """
 

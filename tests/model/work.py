@@ -5,15 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 from checkpointing.errors import PageError
-from tests.model.simulated_system import LEASE_SECONDS, PROCESSES, Ground
-from tests.model.steps import Action, Deed, Killed, Trouble
+from tests.model.simulated_system import LEASE_SECONDS, PROCESSES, SimulatedSystem
+from tests.model.steps import Action, Killed, Step, Trouble
 from tests.support.fake_deployment import SCAN, STAGE, named_in
 from tests.support.stages import Stamp, stamp
 from worker.pipeline.process_page import Outcome, process_page
 from worker.queue.messages import PageMessage
 
 
-class Work(Ground):
+class Work(SimulatedSystem):
     """What workers may do with pages."""
 
     def process_next(
@@ -32,23 +32,23 @@ class Work(Ground):
         self, who: int, page: int, act: str, meanwhile: tuple[Action, ...] = (), trouble: Trouble | None = None
     ) -> bool:
         """Do a page, of which the message may have been delivered before; whether its process died of it."""
-        deed = Deed("process", trouble, page=page, other=(who + 1) % PROCESSES)
+        step = Step("process", trouble, page=page, other=(who + 1) % PROCESSES)
 
         def perform(running: int) -> Stamp:
-            with self.runs.running(deed, lambda: self._claim_of(running)):
-                return self._act(self.cursed.get(running, act), running, deed, meanwhile)
+            with self.runs.running(step, lambda: self._claim_of(running)):
+                return self._act(self.cursed.get(running, act), running, step, meanwhile)
 
         def work() -> None:
-            self.runs.ended(deed, self._with_act(perform, lambda: self._process(who, page)))
+            self.runs.ended(step, self._with_act(perform, lambda: self._process(who, page)))
 
-        self.runs.begins(deed)
-        self._deed(deed, work, who)
-        self.runs.over(deed, self._claim_of(page))
-        return deed.dead
+        self.runs.begins(step)
+        self._step(step, work, who)
+        self.runs.over(step, self._claim_of(page))
+        return step.dead
 
     def duplicate(self, who: int, act: str) -> None:
         """The message of the page that the paused process works on is delivered to another one."""
-        pages = [deed.page for deed in self.points.deeds if deed.page]
+        pages = [step.page for step in self.points.done_steps if step.page]
         if pages:
             self.process(who, pages[-1], act)
 
@@ -68,9 +68,9 @@ class Work(Ground):
         finally:
             self._stage.act = before
 
-    def _act(self, act: str, page: int, deed: Deed, meanwhile: tuple[Action, ...]) -> Stamp:
+    def _act(self, act: str, page: int, step: Step, meanwhile: tuple[Action, ...]) -> Stamp:
         self.points.pause(meanwhile)
-        deed.acts = act
+        step.acts = act
         if act == "fail":
             raise RuntimeError("the stage failed")
         if act == "give up":
@@ -78,10 +78,10 @@ class Work(Ground):
         if act == "no disk":
             raise OSError(errno.ENOSPC, "no space")
         if act == "die":
-            deed.dead = True
+            step.dead = True
             raise Killed
         if act in {"slow", "overtaken", "taken away"}:
             self.clock.sleep(2 * LEASE_SECONDS)
         if act in {"overtaken", "taken away"}:
-            self.do(Action("duplicate", {"who": deed.other, "act": "fine" if act == "overtaken" else "die"}))
+            self.do(Action("duplicate", {"who": step.other, "act": "fine" if act == "overtaken" else "die"}))
         return stamp(page, "otherwise" if act == "differ" else "stamped")

@@ -5,9 +5,9 @@ from checkpointing.errors import CheckpointError
 from checkpointing.models import Completion, FailedPage
 from producer.planning.enqueue import enqueue
 from producer.planning.request import Request
-from tests.model.fault_actions import Harm
+from tests.model.fault_actions import FaultActions
 from tests.model.simulated_system import LEASE_SECONDS, PAGES, PROCESSES
-from tests.model.steps import Deed, Trouble
+from tests.model.steps import Step, Trouble
 from tests.model.work import Work
 from tests.support.fake_deployment import SCAN, STAGE
 from tests.support.stages import Stamp, StampStage, stamp
@@ -15,7 +15,7 @@ from tests.support.stages import Stamp, StampStage, stamp
 _MOST_ROUNDS = 30
 
 
-class World(Work, Harm):
+class World(Work, FaultActions):
     """The system under test. Each method that `ACTIONS` names is something that may happen."""
 
     def commit(self, who: int, lock_is_free: bool, trouble: Trouble | None = None) -> None:
@@ -26,18 +26,18 @@ class World(Work, Harm):
         def commit() -> None:
             waiting = self.redis.xlen(self.settings.keys.inbox(SCAN, STAGE))
             done = process.coordinator.commit()
-            if lock_is_free and trouble is None and len(self.points.deeds) == 1:
+            if lock_is_free and trouble is None and len(self.points.done_steps) == 1:
                 self.judge.insist(done or not waiting, "a commit that nothing kept from it did nothing")
                 left = self.redis.xlen(self.settings.keys.inbox(SCAN, STAGE))
                 self.judge.insist(not left, "a commit left entries behind")
 
-        self._deed(Deed("commit", trouble), commit, who)
+        self._step(Step("commit", trouble), commit, who)
 
     def tend_inboxes(self, who: int, trouble: Trouble | None = None) -> None:
-        self._deed(Deed("commit", trouble), self.processes[who].steward.commit_inboxes, who)
+        self._step(Step("commit", trouble), self.processes[who].reconciler.commit_inboxes, who)
 
     def heal(self, who: int, trouble: Trouble | None = None) -> None:
-        self._deed(Deed("heal", trouble), self.processes[who].steward.heal, who)
+        self._step(Step("heal", trouble), self.processes[who].reconciler.heal, who)
 
     def enqueue(
         self, who: int, pages: tuple[int, int], resume: bool, release: bool, trouble: Trouble | None = None
@@ -52,20 +52,20 @@ class World(Work, Harm):
             resume=resume or release,
             release=frozenset(wanted) if release else frozenset(),
         )
-        deed = Deed("enqueue", trouble)
+        step = Step("enqueue", trouble)
         anew = not (request.resume or release)
         if release:
-            deed.releases |= wanted
+            step.releases |= wanted
         elif anew:
-            deed.drops |= wanted
+            step.drops |= wanted
         self.asked |= wanted
         self.managed = False
         # A page that is asked for anew may be tried anew.
         self.runs.forgive(wanted)
-        went_well = self._deed(deed, lambda: enqueue(self.processes[who].workshop, request), who)
+        went_well = self._step(step, lambda: enqueue(self.processes[who].workshop, request), who)
         self.runs.forgive(wanted)
         if went_well and anew:
-            left = {page for page in wanted - deed.touched if self.judge.valid_output(page)}
+            left = {page for page in wanted - step.touched if self.judge.valid_output(page)}
             self.judge.insist(not left, f"the outputs of {sorted(left)} were to be made anew, and are left")
 
     def hand_over(self, who: int, page: int, text: str, cost: float | None, times: int) -> None:
@@ -77,7 +77,7 @@ class World(Work, Harm):
             self.good[page] = self._output_path(page).read_bytes()
             self._put(*[Completion(page=page, sha256=sha256, schema_version="1", cost_usd=cost)] * times)
 
-        self._deed(Deed("hand over"), save, who)
+        self._step(Step("hand over"), save, who)
 
     def hand_over_untruth(self, page: int, sha256: str) -> None:
         """A completion of an output that is not there, or not any more."""
@@ -91,15 +91,15 @@ class World(Work, Harm):
 
     def manage(self, verb: str, page: int, cost: float, trouble: Trouble | None = None) -> None:
         """A single process with a manager works on the same book."""
-        deed = Deed(verb, trouble)
+        step = Step(verb, trouble)
         if verb == "reset":
-            deed.drops |= set(range(1, PAGES + 1))
-            deed.starts_over = True
+            step.drops |= set(range(1, PAGES + 1))
+            step.starts_over = True
         if verb == "stage_complete":
-            deed.raises_cost_to = int(cost * 1_000_000)
+            step.raises_cost_to = int(cost * 1_000_000)
         if verb in {"reset", "get_remaining"}:
             self.managed = True
-        self._deed(deed, lambda: self._manage(verb, page, cost))
+        self._step(step, lambda: self._manage(verb, page, cost))
 
     def _manage(self, verb: str, page: int, cost: float) -> None:
         manager = CheckpointManager(SCAN, STAGE, self.root, StampStage.output_dir, Stamp)
@@ -109,8 +109,8 @@ class World(Work, Harm):
                 try:
                     manager.mark_completed(page, cost)
                 except CheckpointError:
-                    deed = self.points.deeds[-1]
-                    held = deed.struck or len(self.points.deeds) > 1
+                    step = self.points.done_steps[-1]
+                    held = step.struck or len(self.points.done_steps) > 1
                     self.judge.insist(held or not sound, "a valid page was refused")
                 else:
                     self.judge.insist(page in self.judge.state.pages, "a page was marked complete and is not")

@@ -1,4 +1,4 @@
-"""Inboxes that somebody wrote into: what storage does not bear out is refused, and the steward goes on."""
+"""Inboxes that somebody wrote into: what storage does not bear out is refused, and the reconciler goes on."""
 
 import json
 from pathlib import Path
@@ -8,9 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from checkpointing.models import Checkpoint
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop, steward_at_work
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, reconciler_at_work
 from tests.support.waiting import wait_until
-from worker.reconciler.reconciler import Steward
+from worker.reconciler.reconciler import Reconciler
 
 PAGES = 5
 HASH = "0" * 64
@@ -74,17 +74,17 @@ NAMES: tuple[str | bytes, ...] = (
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    made = make_shop(tmp_path / "scans", monkeypatch)
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan(pages=PAGES)
     made.ask_for((1, PAGES))
     made.complete(1, cost_usd=0.5)
     return made
 
 
-def _forge(shop: Shop, fields: Fields) -> None:
-    shop.redis.xadd(shop.workshop.keys.inbox(SCAN, STAGE), fields)  # type: ignore[arg-type]  # its dict is invariant
-    shop.redis.sadd(shop.workshop.keys.inboxes, f"{SCAN}/{STAGE}")
+def _forge(fake: FakeDeployment, fields: Fields) -> None:
+    fake.redis.xadd(fake.workshop.keys.inbox(SCAN, STAGE), fields)  # type: ignore[arg-type]  # its dict is invariant
+    fake.redis.sadd(fake.workshop.keys.inboxes, f"{SCAN}/{STAGE}")
 
 
 def _content(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -92,91 +92,93 @@ def _content(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("fields", FORGED.values(), ids=FORGED)
-def test_a_forged_entry_changes_nothing_and_does_not_stay(shop: Shop, fields: Fields) -> None:
-    before = _content(shop.checkpoint())
-    _forge(shop, fields)
-    shop.commit()
-    assert _content(shop.checkpoint()) == before
-    assert shop.entries() == []
-    assert shop.redis.xlen(shop.workshop.keys.inbox(SCAN, STAGE)) == 0
+def test_a_forged_entry_changes_nothing_and_does_not_stay(fake: FakeDeployment, fields: Fields) -> None:
+    before = _content(fake.checkpoint())
+    _forge(fake, fields)
+    fake.commit()
+    assert _content(fake.checkpoint()) == before
+    assert fake.entries() == []
+    assert fake.redis.xlen(fake.workshop.keys.inbox(SCAN, STAGE)) == 0
 
 
 @pytest.mark.parametrize("cost_usd", [-5.0, 1e308, float("nan"), float("inf"), "x"])
-def test_a_page_that_is_there_cannot_be_given_a_cost_that_is_none(shop: Shop, cost_usd: Any) -> None:
-    genuine = shop.completion(3)
-    _forge(shop, _completion(page=3, sha256=genuine.sha256, cost_usd=cost_usd))
-    shop.commit()
-    assert shop.checkpoint().completed_pages == [1]
-    assert shop.checkpoint().total_cost_usd == 0.5
+def test_a_page_that_is_there_cannot_be_given_a_cost_that_is_none(fake: FakeDeployment, cost_usd: Any) -> None:
+    genuine = fake.completion(3)
+    _forge(fake, _completion(page=3, sha256=genuine.sha256, cost_usd=cost_usd))
+    fake.commit()
+    assert fake.checkpoint().completed_pages == [1]
+    assert fake.checkpoint().total_cost_usd == 0.5
 
 
-def test_genuine_entries_among_forged_ones_are_merged(shop: Shop) -> None:
+def test_genuine_entries_among_forged_ones_are_merged(fake: FakeDeployment) -> None:
     for fields in FORGED.values():
-        _forge(shop, fields)
-    shop.hand_over(shop.completion(3))
+        _forge(fake, fields)
+    fake.hand_over(fake.completion(3))
     for fields in FORGED.values():
-        _forge(shop, fields)
-    shop.commit()
-    assert shop.checkpoint().completed_pages == [1, 3]
+        _forge(fake, fields)
+    fake.commit()
+    assert fake.checkpoint().completed_pages == [1, 3]
 
 
-def test_an_entry_cannot_make_a_complete_page_fail_nor_its_cost_sink(shop: Shop) -> None:
-    genuine = shop.checkpoint().pages[1]
-    _forge(shop, _failure(page=1))
-    _forge(shop, _completion(page=1, sha256=genuine.sha256, cost_usd=0.0))
-    shop.commit()
-    checkpoint = shop.checkpoint()
+def test_an_entry_cannot_make_a_complete_page_fail_nor_its_cost_sink(fake: FakeDeployment) -> None:
+    genuine = fake.checkpoint().pages[1]
+    _forge(fake, _failure(page=1))
+    _forge(fake, _completion(page=1, sha256=genuine.sha256, cost_usd=0.0))
+    fake.commit()
+    checkpoint = fake.checkpoint()
     assert checkpoint.completed_pages == [1]
     assert checkpoint.failed_pages == []
     assert checkpoint.total_cost_usd == 0.5
 
 
-def test_forged_names_of_inboxes_lead_nowhere_and_keep_no_genuine_one_waiting(shop: Shop) -> None:
-    files = shop.files().keys()
+def test_forged_names_of_inboxes_lead_nowhere_and_keep_no_genuine_one_waiting(fake: FakeDeployment) -> None:
+    files = fake.files().keys()
     for name in NAMES:
-        shop.redis.sadd(shop.workshop.keys.inboxes, name)
-        stream = f"{shop.workshop.keys.prefix}inbox:".encode() + (
+        fake.redis.sadd(fake.workshop.keys.inboxes, name)
+        stream = f"{fake.workshop.keys.prefix}inbox:".encode() + (
             name if isinstance(name, bytes) else name.encode()
         )
-        shop.redis.xadd(stream, _completion())  # type: ignore[arg-type]  # its dict is invariant
-    shop.hand_over(shop.completion(3))
-    shop.redis.delete(shop.workshop.keys.commit(SCAN, STAGE))
-    Steward(shop.workshop).commit_inboxes()
-    assert shop.checkpoint().completed_pages == [1, 3]
-    assert {name for name in shop.files().keys() - files if "page_0003" not in name} == set()
+        fake.redis.xadd(stream, _completion())  # type: ignore[arg-type]  # its dict is invariant
+    fake.hand_over(fake.completion(3))
+    fake.redis.delete(fake.workshop.keys.commit(SCAN, STAGE))
+    Reconciler(fake.workshop).commit_inboxes()
+    assert fake.checkpoint().completed_pages == [1, 3]
+    assert {name for name in fake.files().keys() - files if "page_0003" not in name} == set()
 
 
-def test_forged_names_of_inboxes_are_dropped_in_the_end(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forged_names_of_inboxes_are_dropped_in_the_end(
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in NAMES:
-        shop.redis.sadd(shop.workshop.keys.inboxes, name)
+        fake.redis.sadd(fake.workshop.keys.inboxes, name)
     monkeypatch.setattr("worker.reconciler.reconciler.FORGET_SECONDS", 0.0)
-    steward = Steward(shop.workshop)
-    steward.commit_inboxes()
-    steward.commit_inboxes()
-    assert shop.redis.smembers(shop.workshop.keys.inboxes) == set()
+    reconciler = Reconciler(fake.workshop)
+    reconciler.commit_inboxes()
+    reconciler.commit_inboxes()
+    assert fake.redis.smembers(fake.workshop.keys.inboxes) == set()
 
 
-def test_a_list_of_inboxes_of_another_type_is_deleted_logged_and_made_anew(shop: Shop) -> None:
-    keys = shop.workshop.keys
-    shop.redis.delete(keys.inboxes)
-    shop.redis.set(keys.inboxes, "no set")
-    with capture_logs() as lines, steward_at_work(shop.workshop):
+def test_a_list_of_inboxes_of_another_type_is_deleted_logged_and_made_anew(fake: FakeDeployment) -> None:
+    keys = fake.workshop.keys
+    fake.redis.delete(keys.inboxes)
+    fake.redis.set(keys.inboxes, "no set")
+    with capture_logs() as lines, reconciler_at_work(fake.workshop):
         wait_until(
             lambda: any(line["event"] == "keys of a wrong type deleted" for line in lines), 10, "a line of the log"
         )
-        shop.hand_over(shop.completion(4))
-    assert shop.checkpoint().completed_pages == [1, 4]
+        fake.hand_over(fake.completion(4))
+    assert fake.checkpoint().completed_pages == [1, 4]
 
 
-def test_a_forged_reason_cannot_blow_the_checkpoint_up(shop: Shop) -> None:
-    _forge(shop, _failure(message="x" * 10_000_000, kind="y" * 10_000_000, worker="z" * 10_000_000))
-    shop.commit()
-    assert shop.workshop.checkpoint_file(SCAN, STAGE).path.stat().st_size < 100_000
+def test_a_forged_reason_cannot_blow_the_checkpoint_up(fake: FakeDeployment) -> None:
+    _forge(fake, _failure(message="x" * 10_000_000, kind="y" * 10_000_000, worker="z" * 10_000_000))
+    fake.commit()
+    assert fake.workshop.checkpoint_file(SCAN, STAGE).path.stat().st_size < 100_000
 
 
-def test_a_failure_of_a_page_far_off_is_refused_before_the_book_was_ever_enqueued(shop: Shop) -> None:
-    shop.write_scan("another-book")
-    inbox = shop.workshop.keys.inbox("another-book", STAGE)
-    shop.redis.xadd(inbox, _failure(page=10**12))  # type: ignore[arg-type]  # its dict is invariant
-    shop.commit("another-book")
-    assert shop.checkpoint("another-book").failed_pages == []
+def test_a_failure_of_a_page_far_off_is_refused_before_the_book_was_ever_enqueued(fake: FakeDeployment) -> None:
+    fake.write_scan("another-book")
+    inbox = fake.workshop.keys.inbox("another-book", STAGE)
+    fake.redis.xadd(inbox, _failure(page=10**12))  # type: ignore[arg-type]  # its dict is invariant
+    fake.commit("another-book")
+    assert fake.checkpoint("another-book").failed_pages == []

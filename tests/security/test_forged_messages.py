@@ -136,7 +136,7 @@ def test_what_is_forged_among_the_messages_under_way_is_dropped(worker: Worker, 
     _nothing_is_under_way(site)
 
 
-def test_forged_inboxes_and_claims_stop_neither_steward_nor_worker(worker: Worker, site: Site) -> None:
+def test_forged_inboxes_and_claims_stop_neither_reconciler_nor_worker(worker: Worker, site: Site) -> None:
     keys = site.deployment.keys
     for fields in FORGED.values():
         site.redis.xadd(keys.inbox(SCAN, STAGE), fields)  # type: ignore[arg-type]  # its dict is invariant

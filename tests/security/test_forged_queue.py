@@ -1,4 +1,4 @@
-"""What Leafmark itself keeps in Redis, written by somebody else: stewards and commands live, and heal past it."""
+"""What Leafmark itself keeps in Redis, forged: reconcilers and commands go on, and recover."""
 
 import json
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from redis.exceptions import RedisError
 from checkpointing.errors import LeafmarkError
 from checkpointing.keys import Keys
 from tests.security.forging import message, raw
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
-from worker.reconciler.reconciler import Steward
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
+from worker.reconciler.reconciler import Reconciler
 
 PAGES = 5
 LOOKS = 3
@@ -71,8 +71,8 @@ KEPT: dict[str, Forge] = {
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    made = make_shop(tmp_path / "scans", monkeypatch)
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    made = make_fake(tmp_path / "scans", monkeypatch)
     for scan_id in (SCAN, "b-book"):
         made.write_scan(scan_id, PAGES)
         made.ask_for((1, PAGES), scan_id=scan_id)
@@ -80,31 +80,31 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
 
 
 @pytest.mark.parametrize("forge", [pytest.param(forge, id=name) for name, forge in KEPT.items()])
-def test_the_steward_lives_and_other_scans_are_healed(shop: Shop, forge: Forge) -> None:
-    forge(shop.redis, shop.workshop.keys)
-    _look(shop)
-    assert _listed_scans(shop) >= {"b-book"}
+def test_the_reconciler_lives_and_other_scans_are_healed(fake: FakeDeployment, forge: Forge) -> None:
+    forge(fake.redis, fake.workshop.keys)
+    _look(fake)
+    assert _listed_scans(fake) >= {"b-book"}
 
 
-def test_a_key_of_the_wrong_type_stops_its_stage_only_while_it_is_there(shop: Shop) -> None:
-    turns = shop.workshop.keys.turns(STAGE)
-    shop.redis.set(turns, "no list")
-    _look(shop)
-    shop.redis.delete(turns)
-    _look(shop)
-    assert _listed_scans(shop) == {SCAN, "b-book"}
+def test_a_key_of_the_wrong_type_stops_its_stage_only_while_it_is_there(fake: FakeDeployment) -> None:
+    turns = fake.workshop.keys.turns(STAGE)
+    fake.redis.set(turns, "no list")
+    _look(fake)
+    fake.redis.delete(turns)
+    _look(fake)
+    assert _listed_scans(fake) == {SCAN, "b-book"}
 
 
-def _look(shop: Shop) -> None:
-    """Look after everything as a steward's loop does; anything else that is raised would end its process."""
-    steward = Steward(shop.workshop, {STAGE: 2})
+def _look(fake: FakeDeployment) -> None:
+    """Look after everything as a reconciler's loop does; anything else that is raised would end its process."""
+    reconciler = Reconciler(fake.workshop, {STAGE: 2})
     for _ in range(LOOKS):
         with suppress(OSError, LeafmarkError, RedisError):
-            steward.commit_inboxes()
-            steward.heal()
+            reconciler.commit_inboxes()
+            reconciler.heal()
 
 
-def _listed_scans(shop: Shop) -> set[str]:
+def _listed_scans(fake: FakeDeployment) -> set[str]:
     """The scans that have a page in Celery's queue."""
-    listed: Any = shop.redis.lrange(shop.workshop.keys.queue(STAGE), 0, -1)
+    listed: Any = fake.redis.lrange(fake.workshop.keys.queue(STAGE), 0, -1)
     return {scan_id for scan_id in (SCAN, "b-book") for content in listed if f'\\"{scan_id}\\"'.encode() in content}

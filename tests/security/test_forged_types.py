@@ -13,9 +13,9 @@ from redis.exceptions import RedisError
 
 from checkpointing.keys import Keys
 from checkpointing.models import Status
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop, named_in
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, named_in
 from tests.support.stages import Stamp, stamp
-from worker.reconciler.reconciler import Steward
+from worker.reconciler.reconciler import Reconciler
 
 PAGES = 6
 OTHER = "b-book"
@@ -109,11 +109,11 @@ FORGERIES = VALUES | {
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     # What a commit's pause costs is tried elsewhere.
     monkeypatch.setattr("checkpointing.coordinator.MIN_PAUSE_SECONDS", 0.001)
     monkeypatch.setattr("checkpointing.coordinator.PAUSE_FACTOR", 0)
-    made = make_shop(tmp_path / "scans", monkeypatch, claim_seconds=1)
+    made = make_fake(tmp_path / "scans", monkeypatch, claim_seconds=1)
     for scan_id in (SCAN, OTHER):
         made.write_scan(scan_id, PAGES)
         made.ask_for((1, PAGES), scan_id=scan_id, total_pages=PAGES)
@@ -122,51 +122,51 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
 
 
 @pytest.mark.parametrize("forge", [pytest.param(forge, id=name) for name, forge in FORGERIES.items()])
-def test_a_book_completes_whatever_its_keys_are_forged_to_in_the_middle(shop: Shop, forge: Forge) -> None:
+def test_a_book_completes_whatever_its_keys_are_forged_to_in_the_middle(fake: FakeDeployment, forge: Forge) -> None:
     def forge_in_the_middle(page: int) -> Stamp:
         if page == IN_HAND and not forged:
             forged.append(True)
-            forge(shop.redis, shop.workshop.keys)
+            forge(fake.redis, fake.workshop.keys)
         return stamp(page)
 
     forged: list[bool] = []
-    shop.stage.act = forge_in_the_middle
-    steward = Steward(shop.workshop, {STAGE: 2})
+    fake.stage.act = forge_in_the_middle
+    reconciler = Reconciler(fake.workshop, {STAGE: 2})
     rounds = 0
-    while shop.open_stages.all():
+    while fake.open_stages.all():
         rounds += 1
-        assert rounds <= MOST_ROUNDS, f"{shop.checkpoint().summary()}; {shop.checkpoint(OTHER).summary()}"
-        _work_off_the_queue(shop)
-        steward.commit_inboxes()
-        steward.heal()
+        assert rounds <= MOST_ROUNDS, f"{fake.checkpoint().summary()}; {fake.checkpoint(OTHER).summary()}"
+        _work_off_the_queue(fake)
+        reconciler.commit_inboxes()
+        reconciler.heal()
     assert forged
     for scan_id in (SCAN, OTHER):
-        checkpoint = shop.checkpoint(scan_id)
+        checkpoint = fake.checkpoint(scan_id)
         assert checkpoint.status is Status.COMPLETED
         assert checkpoint.failed_pages == []
         assert {record.attempts for record in checkpoint.pages.values()} <= {0, 1}
         assert checkpoint.attempts == {}
 
 
-def _work_off_the_queue(shop: Shop) -> None:
+def _work_off_the_queue(fake: FakeDeployment) -> None:
     """Take messages as workers do, until there is none. What is not a message of a page is refused."""
     while True:
         try:
-            raw = shop.redis.rpop(shop.workshop.keys.queue(STAGE))
+            raw = fake.redis.rpop(fake.workshop.keys.queue(STAGE))
         except RedisError:
             # Celery's own look at a forged queue fails until the reconciler has deleted it.
             return
         if raw is None:
             return
         with suppress(RedisError):
-            _process(shop, raw)
+            _process(fake, raw)
 
 
-def _process(shop: Shop, raw: object) -> None:
+def _process(fake: FakeDeployment, raw: object) -> None:
     assert isinstance(raw, bytes)
     try:
         scan_id, page = named_in(raw)
     except (ValueError, LookupError, TypeError):
         return
     if scan_id in {SCAN, OTHER} and page <= PAGES:
-        shop.process(page, scan_id)
+        fake.process(page, scan_id)

@@ -1,4 +1,4 @@
-"""Files with anything in them: commands do their work or say in one line what is wrong; the steward goes on."""
+"""Files with anything in them: commands do their work or say in one line what is wrong; the reconciler goes on."""
 
 import json
 import os
@@ -19,9 +19,9 @@ from checkpointing.models import PageRecord
 from producer.cli import main
 from producer.run.embedded_broker import EmbeddedBroker
 from tests.security.mutations import broken, damaged, fuzzing
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import stamp
-from worker.reconciler.reconciler import Steward
+from worker.reconciler.reconciler import Reconciler
 from worker.storage.open_stages import OWN_FOLDER
 
 PAGES = 5
@@ -41,15 +41,17 @@ fuzz = fuzzing(40)
 class Bench:
     """A scan that stands half done, made anew as often as one likes, and the command line in this process."""
 
-    def __init__(self, shop: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        self.shop = shop
-        self.scan = shop.write_scan(pages=PAGES)
+    def __init__(
+        self, fake: FakeDeployment, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.fake = fake
+        self.scan = fake.write_scan(pages=PAGES)
         self._capsys = capsys
         self._monkeypatch = monkeypatch
         self.metadata = self.scan.metadata_path.read_bytes()
         self.reset()
         self.checkpoint = self.checkpoint_path.read_bytes()
-        self.output = shop.output_path(1).read_bytes()
+        self.output = fake.output_path(1).read_bytes()
         self.marker = self.marker_path.read_bytes()
 
     @property
@@ -58,17 +60,17 @@ class Bench:
 
     @property
     def marker_path(self) -> Path:
-        return self.shop.root / OWN_FOLDER / "open" / f"{SCAN}@{STAGE}"
+        return self.fake.root / OWN_FOLDER / "open" / f"{SCAN}@{STAGE}"
 
     def reset(self) -> None:
         """Two pages complete, one in quarantine, two to do."""
-        self.shop.redis.flushdb()
+        self.fake.redis.flushdb()
         self.scan.metadata_path.write_bytes(self.metadata)
         self.checkpoint_path.unlink(missing_ok=True)
         for path in self.scan.path.rglob("page_*.json"):
             path.unlink()
-        self.shop.ask_for((1, PAGES), total_pages=PAGES)
-        self.shop.complete(1, 2, cost_usd=0.01)
+        self.fake.ask_for((1, PAGES), total_pages=PAGES)
+        self.fake.complete(1, 2, cost_usd=0.01)
 
     def commands_know_what_to_say(self, data: st.DataObject | None = None) -> None:
         """Insist that every command does its work or ends with an error of ours; in a fuzz some of them."""
@@ -80,11 +82,11 @@ class Bench:
             assert "Traceback" not in said
             assert code == 0 or len(said.splitlines()) >= 1, f"{command} ended with {code} and no word"
 
-    def steward_goes_on(self) -> None:
-        steward = Steward(self.shop.workshop)
+    def reconciler_goes_on(self) -> None:
+        reconciler = Reconciler(self.fake.workshop)
         for _ in range(2):
-            steward.commit_inboxes()
-            steward.heal()
+            reconciler.commit_inboxes()
+            reconciler.heal()
 
 
 def _exit_code(run: Callable[[], None]) -> int:
@@ -108,8 +110,8 @@ def bench(
     monkeypatch.setenv("LEAFMARK_STORAGE_ROOT", str(root))
     monkeypatch.setenv("LEAFMARK_REDIS_URL", broker.url)
     with Redis.from_url(broker.url) as client:
-        shop = make_shop(root, monkeypatch, client, redis_url=broker.url)
-        yield Bench(shop, capsys, monkeypatch)
+        fake = make_fake(root, monkeypatch, client, redis_url=broker.url)
+        yield Bench(fake, capsys, monkeypatch)
 
 
 @fuzz
@@ -117,15 +119,15 @@ def bench(
 def test_outputs(bench: Bench, data: st.DataObject) -> None:
     bench.reset()
     for page in (1, 3):
-        bench.shop.output_path(page).write_bytes(data.draw(damaged(bench.output)))
-    outputs = bench.shop.workshop.outputs(SCAN, STAGE)
+        bench.fake.output_path(page).write_bytes(data.draw(damaged(bench.output)))
+    outputs = bench.fake.workshop.outputs(SCAN, STAGE)
     for page in (1, 3):
         outputs.check(page)
         outputs.check(page, PageRecord(sha256="0" * 64, schema_version="1"))
         with suppress(LeafmarkError):
             outputs.load(page)
     bench.commands_know_what_to_say(data)
-    bench.steward_goes_on()
+    bench.reconciler_goes_on()
 
 
 @fuzz
@@ -134,10 +136,10 @@ def test_checkpoints(bench: Bench, data: st.DataObject) -> None:
     bench.reset()
     bench.checkpoint_path.write_bytes(data.draw(damaged(_without_ranges(bench.checkpoint))))
     with suppress(LeafmarkError):
-        bench.shop.checkpoint()
-    bench.steward_goes_on()
+        bench.fake.checkpoint()
+    bench.reconciler_goes_on()
     bench.commands_know_what_to_say(data)
-    bench.steward_goes_on()
+    bench.reconciler_goes_on()
 
 
 @fuzz
@@ -148,7 +150,7 @@ def test_metadata(bench: Bench, data: st.DataObject) -> None:
     with suppress(LeafmarkError):
         bench.scan.read_metadata()
     bench.commands_know_what_to_say(data)
-    bench.steward_goes_on()
+    bench.reconciler_goes_on()
 
 
 @fuzz
@@ -157,7 +159,7 @@ def test_markers_of_open_stages(bench: Bench, data: st.DataObject) -> None:
     bench.reset()
     bench.marker_path.write_bytes(data.draw(broken(bench.marker)))
     bench.checkpoint_path.write_bytes(b"{" * data.draw(st.integers(0, 3)))
-    bench.steward_goes_on()
+    bench.reconciler_goes_on()
     bench.commands_know_what_to_say(data)
 
 
@@ -172,4 +174,4 @@ def test_the_bench_is_what_the_fuzz_takes_it_for(bench: Bench) -> None:
     assert json.loads(bench.marker) == [[1, PAGES]]
     assert json.loads(bench.output) == stamp(1).model_dump(mode="json")
     bench.commands_know_what_to_say()
-    assert bench.shop.checkpoint().completed_pages == [1]
+    assert bench.fake.checkpoint().completed_pages == [1]

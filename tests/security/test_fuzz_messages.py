@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from checkpointing.errors import InputError, UnknownNameError
 from tests.security.forging import encoded, message, page, raw
 from tests.security.mutations import damaged, fuzzing
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from worker import tasks
 from worker.queue.message_filter import MOST_BYTES, RefusedError, admit
 from worker.queue.messages import PageMessage
@@ -26,8 +26,8 @@ fuzz = fuzzing(400)
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    made = make_shop(tmp_path / "scans", monkeypatch)
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan(pages=PAGES)
     made.ask_for((1, PAGES))
     monkeypatch.setattr(tasks, "workshop", lambda: made.workshop)
@@ -76,33 +76,33 @@ def test_what_is_too_long_is_not_even_parsed() -> None:
 
 @fuzz
 @given(data=st.data())
-def test_arguments_of_a_task(shop: Shop, data: st.DataObject) -> None:
+def test_arguments_of_a_task(fake: FakeDeployment, data: st.DataObject) -> None:
     with suppress(ValueError, RecursionError):
         arguments: Any = json.loads(data.draw(damaged(json.dumps(page(2, stage=STAGE)).encode())))
         if isinstance(arguments, dict):
-            shop.redis.flushdb()
+            fake.redis.flushdb()
             assert tasks.process(**arguments).partition(":")[0] in {"refused", "complete", "already_complete"}
-    assert set(shop.stage.runs) <= set(range(1, PAGES + 1))
+    assert set(fake.stage.runs) <= set(range(1, PAGES + 1))
 
 
 @fuzz
 @given(data=st.data())
-def test_inbox_entries(shop: Shop, data: st.DataObject) -> None:
-    completion = shop.workshop.outputs(SCAN, STAGE)
+def test_inbox_entries(fake: FakeDeployment, data: st.DataObject) -> None:
+    completion = fake.workshop.outputs(SCAN, STAGE)
     genuine = {"page": 3, "sha256": "0" * 64, "schema_version": "1", "cost_usd": 0.5, "seconds": 1.0}
     kind = data.draw(st.sampled_from(["completion", "failure"]))
     valid = genuine if kind == "completion" else {"page": PAGES + 1, "kind": "x", "message": "y", "attempts": 3}
     fields: Any = {kind: data.draw(damaged(json.dumps(valid).encode()))}
-    shop.redis.xadd(shop.workshop.keys.inbox(SCAN, STAGE), fields)
-    shop.commit()
-    assert shop.entries() == []
-    assert shop.checkpoint().completed_pages == []
+    fake.redis.xadd(fake.workshop.keys.inbox(SCAN, STAGE), fields)
+    fake.commit()
+    assert fake.entries() == []
+    assert fake.checkpoint().completed_pages == []
     assert not completion.pages()
 
 
 @fuzz
 @given(scan_id=st.text(max_size=30) | st.text(alphabet="./\\\x00a-Z9_\n", max_size=12))
-def test_no_scan_id_leads_out_of_the_root(shop: Shop, scan_id: str) -> None:
+def test_no_scan_id_leads_out_of_the_root(fake: FakeDeployment, scan_id: str) -> None:
     with suppress(InputError, UnknownNameError):
-        folder = shop.workshop.scan(scan_id).path
-        assert folder.resolve().parent == shop.root.resolve()
+        folder = fake.workshop.scan(scan_id).path
+        assert folder.resolve().parent == fake.root.resolve()

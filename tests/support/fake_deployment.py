@@ -23,7 +23,7 @@ from worker.pipeline.process_page import Outcome, process_page
 from worker.pipeline.registry import STAGES
 from worker.queue.messages import PageMessage
 from worker.queue.page_queue import PageQueue
-from worker.reconciler.reconciler import Steward
+from worker.reconciler.reconciler import Reconciler
 from worker.storage.open_stages import OpenStages
 from worker.storage.root_marker import library_at
 
@@ -69,7 +69,7 @@ def write_scan(root: Path, scan_id: str, pages: int) -> ScanFolder:
 
 
 @dataclass
-class Shop:
+class FakeDeployment:
     """What a test needs at hand.
 
     Attributes:
@@ -190,13 +190,13 @@ class Shop:
         return {key.decode() for key in found if self.redis.ttl(key) == -1}
 
 
-def make_shop(
+def make_fake(
     root: Path,
     monkeypatch: pytest.MonkeyPatch,
     redis: Redis | None = None,
     **settings: Any,
-) -> Shop:
-    """A shop over a broker of its own; over a fake one inside the process where none is given.
+) -> FakeDeployment:
+    """A fake over a broker of its own; over a fake one inside the process where none is given.
 
     Args:
         root: the storage root; made.
@@ -211,32 +211,32 @@ def make_shop(
     chosen = Settings(storage_root=root, **settings)
     client = redis or FakeRedis()
     app = make_app(chosen)
-    return Shop(root, stage, chosen, client, app, Workshop(chosen, app, client))
+    return FakeDeployment(root, stage, chosen, client, app, Workshop(chosen, app, client))
 
 
-def take_commands(shop: Shop, monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
-    """Let commands work on a shop, each with a workshop of its own, as a process has.
+def take_commands(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
+    """Let commands work on a fake, each with a workshop of its own, as a process has.
 
     Args:
-        shop: theirs.
+        fake: theirs.
         monkeypatch: for the length of the test.
         modules: those of `producer` that would ask whether the broker is up, such as `planning.enqueue`; a fake one
             has no address.
     """
-    monkeypatch.setattr("producer.commands.options.open_workshop", lambda _settings: shop.another_workshop())
+    monkeypatch.setattr("producer.commands.options.open_workshop", lambda _settings: fake.another_workshop())
     for module in modules:
         monkeypatch.setattr(f"producer.{module}.check_broker", bool)
 
 
 @contextmanager
-def steward_at_work(workshop: Workshop) -> Iterator[Steward]:
-    """A steward for the length of a `with` block, in a thread; in a worker it is a process."""
-    steward = Steward(workshop, {STAGE: 2})
+def reconciler_at_work(workshop: Workshop) -> Iterator[Reconciler]:
+    """A reconciler for the length of a `with` block, in a thread; in a worker it is a process."""
+    reconciler = Reconciler(workshop, {STAGE: 2})
     stopping = threading.Event()
-    thread = threading.Thread(target=steward.run, args=(stopping.wait,))
+    thread = threading.Thread(target=reconciler.run, args=(stopping.wait,))
     thread.start()
     try:
-        yield steward
+        yield reconciler
     finally:
         stopping.set()
         thread.join(20)

@@ -13,7 +13,7 @@ from checkpointing.models import Pause
 from producer.planning.spending import insist_on_means
 from producer.run.supervisor import _crew
 from sample.provider import Behaviour, Provider, running_provider
-from tests.support.fake_deployment import SCAN, Shop, make_shop
+from tests.support.fake_deployment import SCAN, FakeDeployment, make_fake
 from worker.config.settings import Settings
 from worker.llm.errors import ProviderRefusesError
 from worker.llm.prompt import Prompt
@@ -69,9 +69,9 @@ def provider() -> Iterator[Provider]:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: Provider) -> Iterator[Shop]:
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: Provider) -> Iterator[FakeDeployment]:
     monkeypatch.setitem(STAGES, NAME, lambda _settings: SummaryStage())
-    made = make_shop(
+    made = make_fake(
         tmp_path / "scans",
         monkeypatch,
         llm_base_url=provider.base_url,
@@ -85,12 +85,12 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: Provider) ->
     made.workshop.desk("a-model").client.close()
 
 
-def process(shop: Shop) -> Outcome:
-    return process_page(shop.workshop, PageMessage(scan_id=SCAN, stage=NAME, page=1))
+def process(fake: FakeDeployment) -> Outcome:
+    return process_page(fake.workshop, PageMessage(scan_id=SCAN, stage=NAME, page=1))
 
 
-def paused_for(shop: Shop) -> str:
-    (entry,) = shop.workshop.inbox(SCAN, NAME).read(10).entries
+def paused_for(fake: FakeDeployment) -> str:
+    (entry,) = fake.workshop.inbox(SCAN, NAME).read(10).entries
     assert isinstance(entry, Pause)
     return entry.reason
 
@@ -103,52 +103,52 @@ def test_a_stage_without_a_setting_of_its_own_asks_a_model_if_it_says_so(monkeyp
     assert {name for name in STAGES if stage_asks_model(name)} == {"correction", "fix", "structure"}
 
 
-def test_a_stage_without_a_model_makes_no_call_and_is_paused(shop: Shop, provider: Provider) -> None:
-    assert process(shop) is Outcome.PAUSED
+def test_a_stage_without_a_model_makes_no_call_and_is_paused(fake: FakeDeployment, provider: Provider) -> None:
+    assert process(fake) is Outcome.PAUSED
     assert provider.calls == 0
-    assert "LEAFMARK_SUMMARY_MODEL" in paused_for(shop)
+    assert "LEAFMARK_SUMMARY_MODEL" in paused_for(fake)
 
 
 @pytest.mark.parametrize("model", ["", "  "])
 def test_an_empty_model_is_refused_in_the_one_place_that_makes_calls(
-    shop: Shop, provider: Provider, monkeypatch: pytest.MonkeyPatch, model: str
+    fake: FakeDeployment, provider: Provider, monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
     monkeypatch.setattr(Settings, "missing_for", lambda *_: [])
     monkeypatch.setattr(Settings, "model", lambda *_: model)
-    assert process(shop) is Outcome.PAUSED
+    assert process(fake) is Outcome.PAUSED
     assert provider.calls == 0
-    assert "LEAFMARK_SUMMARY_MODEL" in paused_for(shop)
-    assert not shop.workshop.ledger(SCAN, NAME).path.exists()
+    assert "LEAFMARK_SUMMARY_MODEL" in paused_for(fake)
+    assert not fake.workshop.ledger(SCAN, NAME).path.exists()
 
 
-def test_a_producer_refuses_a_stage_whose_model_is_not_set(shop: Shop) -> None:
+def test_a_producer_refuses_a_stage_whose_model_is_not_set(fake: FakeDeployment) -> None:
     with pytest.raises(SettingsError, match="LEAFMARK_SUMMARY_MODEL"):
-        insist_on_means(shop.workshop, NAME)
+        insist_on_means(fake.workshop, NAME)
 
 
 def test_the_environment_names_the_model_of_a_stage_without_a_setting(
-    shop: Shop, provider: Provider, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDeployment, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LEAFMARK_SUMMARY_MODEL", "a-model")
-    insist_on_means(shop.workshop, NAME)
-    assert missing_settings(NAME, shop.settings) == []
-    assert process(shop) is Outcome.COMPLETE
+    insist_on_means(fake.workshop, NAME)
+    assert missing_settings(NAME, fake.settings) == []
+    assert process(fake) is Outcome.COMPLETE
     assert provider.calls == 1
-    (entry,) = shop.workshop.inbox(SCAN, NAME).read(10).entries
+    (entry,) = fake.workshop.inbox(SCAN, NAME).read(10).entries
     # A completion has whole micro-dollars; the ledger has the provider's own decimals.
-    assert entry.ledger_micro == round(shop.workshop.ledger(SCAN, NAME).spent(1)) > 0
+    assert entry.ledger_micro == round(fake.workshop.ledger(SCAN, NAME).spent(1)) > 0
 
 
 def test_a_stage_that_says_it_asks_nobody_cannot_ask(
-    shop: Shop, provider: Provider, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDeployment, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(STAGES, NAME, lambda _settings: QuietStage())
     monkeypatch.setenv("LEAFMARK_SUMMARY_MODEL", "a-model")
     with pytest.raises(ProviderRefusesError, match="asks_model = True"):
-        shop.workshop.paid_calls(SCAN, NAME)
-    assert process(shop) is Outcome.PAUSED
+        fake.workshop.paid_calls(SCAN, NAME)
+    assert process(fake) is Outcome.PAUSED
     assert provider.calls == 0
-    assert missing_settings(NAME, shop.settings) == []
+    assert missing_settings(NAME, fake.settings) == []
 
 
 def test_a_stage_that_asks_is_served_by_the_worker_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:

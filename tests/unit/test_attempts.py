@@ -10,33 +10,33 @@ from checkpointing.errors import PageError, StorageError
 from checkpointing.inbox import Inbox
 from checkpointing.models import FailedPage
 from checkpointing.outputs import OutputFolder
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import Act, Empty, Stamp, raising, stamp
 from worker.pipeline.process_page import Outcome
 from worker.queue.page_queue import PageQueue
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    made = make_shop(tmp_path / "scans", monkeypatch)
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan()
     made.ask_for((1, 5))
     return made
 
 
-def attempts_of(shop: Shop, page: int) -> int:
-    count = shop.redis.hget(shop.workshop.keys.attempts(SCAN, STAGE), str(page))
+def attempts_of(fake: FakeDeployment, page: int) -> int:
+    count = fake.redis.hget(fake.workshop.keys.attempts(SCAN, STAGE), str(page))
     return int(count) if isinstance(count, bytes) else 0
 
 
-def is_claimed(shop: Shop, page: int) -> bool:
-    return bool(shop.redis.exists(shop.workshop.keys.claim(SCAN, STAGE, page)))
+def is_claimed(fake: FakeDeployment, page: int) -> bool:
+    return bool(fake.redis.exists(fake.workshop.keys.claim(SCAN, STAGE, page)))
 
 
-def test_a_page_that_will_never_succeed_is_quarantined_at_once(shop: Shop) -> None:
-    shop.stage.act = raising(PageError("unreadable_image", "the picture is torn"))
-    assert shop.process(4) is Outcome.QUARANTINED
-    (entry,) = shop.entries()
+def test_a_page_that_will_never_succeed_is_quarantined_at_once(fake: FakeDeployment) -> None:
+    fake.stage.act = raising(PageError("unreadable_image", "the picture is torn"))
+    assert fake.process(4) is Outcome.QUARANTINED
+    (entry,) = fake.entries()
     assert isinstance(entry, FailedPage)
     assert (entry.page, entry.kind, entry.message, entry.attempts) == (
         4,
@@ -44,8 +44,8 @@ def test_a_page_that_will_never_succeed_is_quarantined_at_once(shop: Shop) -> No
         "the picture is torn",
         1,
     )
-    assert not is_claimed(shop, 4)
-    assert shop.waiting_pages() == []
+    assert not is_claimed(fake, 4)
+    assert fake.waiting_pages() == []
 
 
 @pytest.mark.parametrize(
@@ -58,132 +58,132 @@ def test_a_page_that_will_never_succeed_is_quarantined_at_once(shop: Shop) -> No
     ],
 )
 def test_a_page_that_fails_is_tried_three_times_and_then_quarantined(
-    shop: Shop, error: Exception, kind: str, message: str
+    fake: FakeDeployment, error: Exception, kind: str, message: str
 ) -> None:
-    shop.stage.act = raising(error)
-    assert [shop.process(1), shop.process_next(), shop.process_next()] == [
+    fake.stage.act = raising(error)
+    assert [fake.process(1), fake.process_next(), fake.process_next()] == [
         Outcome.TRY_AGAIN,
         Outcome.TRY_AGAIN,
         Outcome.QUARANTINED,
     ]
-    assert shop.waiting_pages() == []
-    (entry,) = shop.entries()
+    assert fake.waiting_pages() == []
+    (entry,) = fake.entries()
     assert isinstance(entry, FailedPage)
     assert (entry.kind, entry.attempts) == (kind, 3)
     assert entry.message.startswith(message)
-    assert not shop.output_path(1).exists()
+    assert not fake.output_path(1).exists()
 
 
-def test_a_page_that_succeeds_at_its_second_attempt_is_complete(shop: Shop) -> None:
-    shop.stage.act = raising(ValueError("once"))
-    assert shop.process(1) is Outcome.TRY_AGAIN
-    shop.stage.act = stamp
-    assert shop.process_next() is Outcome.COMPLETE
-    (entry,) = shop.entries()
+def test_a_page_that_succeeds_at_its_second_attempt_is_complete(fake: FakeDeployment) -> None:
+    fake.stage.act = raising(ValueError("once"))
+    assert fake.process(1) is Outcome.TRY_AGAIN
+    fake.stage.act = stamp
+    assert fake.process_next() is Outcome.COMPLETE
+    (entry,) = fake.entries()
     assert entry.attempts == 2
 
 
 @pytest.mark.parametrize("act", [lambda page: Empty(page_number=page), lambda page: stamp(page + 1)])
-def test_an_output_that_the_schema_refuses_counts_as_an_attempt(shop: Shop, act: Act) -> None:
-    shop.stage.act = act
-    outcomes = [shop.process(1), shop.process_next(), shop.process_next()]
+def test_an_output_that_the_schema_refuses_counts_as_an_attempt(fake: FakeDeployment, act: Act) -> None:
+    fake.stage.act = act
+    outcomes = [fake.process(1), fake.process_next(), fake.process_next()]
     assert outcomes[-1] is Outcome.QUARANTINED
-    (entry,) = shop.entries()
+    (entry,) = fake.entries()
     assert isinstance(entry, FailedPage)
     assert "the output of page 1 is invalid" in entry.message
-    assert list(shop.output_path(1).parent.iterdir()) == []
+    assert list(fake.output_path(1).parent.iterdir()) == []
 
 
-def test_a_stage_that_returns_no_model_counts_as_an_attempt(shop: Shop) -> None:
-    shop.stage.act = lambda _page: None  # type: ignore[assignment,return-value]  # the mistake of a new stage
-    assert shop.process(1) is Outcome.TRY_AGAIN
-    assert attempts_of(shop, 1) == 1
+def test_a_stage_that_returns_no_model_counts_as_an_attempt(fake: FakeDeployment) -> None:
+    fake.stage.act = lambda _page: None  # type: ignore[assignment,return-value]  # the mistake of a new stage
+    assert fake.process(1) is Outcome.TRY_AGAIN
+    assert attempts_of(fake, 1) == 1
 
 
-def test_the_reason_of_a_quarantined_page_is_one_line_of_bounded_length(shop: Shop) -> None:
-    shop.stage.act = raising(ValueError("first line\nsecond line\n" + "x" * 100_000))
+def test_the_reason_of_a_quarantined_page_is_one_line_of_bounded_length(fake: FakeDeployment) -> None:
+    fake.stage.act = raising(ValueError("first line\nsecond line\n" + "x" * 100_000))
     for _ in range(3):
-        shop.process(1)
-    (entry,) = shop.entries()
+        fake.process(1)
+    (entry,) = fake.entries()
     assert isinstance(entry, FailedPage)
     assert "\n" not in entry.message
     assert len(entry.message) < 2000
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), StorageError("the mount is away")])
-def test_a_page_that_storage_fails_waits_and_loses_no_attempt(shop: Shop, error: Exception) -> None:
-    shop.stage.act = raising(error)
+def test_a_page_that_storage_fails_waits_and_loses_no_attempt(fake: FakeDeployment, error: Exception) -> None:
+    fake.stage.act = raising(error)
     for _ in range(5):
-        assert shop.process(1) is Outcome.WAITS
-    assert attempts_of(shop, 1) == 0
-    assert shop.entries() == []
-    assert shop.waiting_pages() == []
-    assert not is_claimed(shop, 1)
-    assert not shop.output_path(1).exists()
+        assert fake.process(1) is Outcome.WAITS
+    assert attempts_of(fake, 1) == 0
+    assert fake.entries() == []
+    assert fake.waiting_pages() == []
+    assert not is_claimed(fake, 1)
+    assert not fake.output_path(1).exists()
 
 
 def test_a_page_whose_output_cannot_be_saved_waits_and_leaves_nothing(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> str:
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr(OutputFolder, "save", refuse)
-    assert shop.process(1) is Outcome.WAITS
-    assert attempts_of(shop, 1) == 0
-    assert shop.entries() == []
+    assert fake.process(1) is Outcome.WAITS
+    assert attempts_of(fake, 1) == 0
+    assert fake.entries() == []
 
 
 def test_a_page_that_is_safe_but_not_handed_over_is_handed_over_next_time(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: object) -> None:
         raise RedisConnectionError("away")
 
     with monkeypatch.context() as patched:
         patched.setattr(Inbox, "hand_over", away)
-        assert shop.process(1) is Outcome.WAITS
-    assert shop.entries() == []
-    assert shop.process(1) is Outcome.ALREADY_COMPLETE
-    assert shop.stage.runs == [1]
-    assert [entry.page for entry in shop.entries()] == [1]
+        assert fake.process(1) is Outcome.WAITS
+    assert fake.entries() == []
+    assert fake.process(1) is Outcome.ALREADY_COMPLETE
+    assert fake.stage.runs == [1]
+    assert [entry.page for entry in fake.entries()] == [1]
 
 
-def test_a_page_that_waits_after_redis_was_flushed_can_be_claimed_at_once(shop: Shop) -> None:
+def test_a_page_that_waits_after_redis_was_flushed_can_be_claimed_at_once(fake: FakeDeployment) -> None:
     def flushed_and_full(_page: int) -> Stamp:
-        shop.redis.flushall()
+        fake.redis.flushall()
         raise OSError(28, "No space left on device")
 
-    shop.stage.act = flushed_and_full
-    assert shop.process(1) is Outcome.WAITS
-    shop.stage.act = stamp
-    assert shop.process(1) is Outcome.COMPLETE
-    (entry,) = shop.entries()
+    fake.stage.act = flushed_and_full
+    assert fake.process(1) is Outcome.WAITS
+    fake.stage.act = stamp
+    assert fake.process(1) is Outcome.COMPLETE
+    (entry,) = fake.entries()
     assert entry.attempts == 1
 
 
-def test_a_page_whose_second_message_cannot_be_sent_is_left_to_the_steward(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+def test_a_page_whose_second_message_cannot_be_sent_is_left_to_the_reconciler(
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: object, **__: object) -> None:
         raise RedisConnectionError("away")
 
     monkeypatch.setattr(PageQueue, "put", away)
-    shop.stage.act = raising(ValueError("bad luck"))
-    assert shop.process(1) in {Outcome.WAITS, Outcome.TRY_AGAIN}
-    assert not is_claimed(shop, 1)
+    fake.stage.act = raising(ValueError("bad luck"))
+    assert fake.process(1) in {Outcome.WAITS, Outcome.TRY_AGAIN}
+    assert not is_claimed(fake, 1)
 
 
-def test_a_second_message_for_a_page_in_quarantine_does_not_have_it_worked_on_again(shop: Shop) -> None:
-    shop.stage.act = raising(ValueError("bad luck"))
+def test_a_second_message_for_a_page_in_quarantine_does_not_have_it_worked_on_again(fake: FakeDeployment) -> None:
+    fake.stage.act = raising(ValueError("bad luck"))
     for _ in range(3):
-        shop.process(1)
-    shop.commit()
-    assert shop.process(1) is Outcome.QUARANTINED
-    assert shop.stage.runs == [1, 1, 1]
+        fake.process(1)
+    fake.commit()
+    assert fake.process(1) is Outcome.QUARANTINED
+    assert fake.stage.runs == [1, 1, 1]
 
 
-def test_a_completed_page_leaves_no_count_of_its_attempts(shop: Shop) -> None:
-    shop.process(1)
-    shop.commit()
-    assert attempts_of(shop, 1) == 0
+def test_a_completed_page_leaves_no_count_of_its_attempts(fake: FakeDeployment) -> None:
+    fake.process(1)
+    fake.commit()
+    assert attempts_of(fake, 1) == 0

@@ -14,7 +14,7 @@ from checkpointing.errors import BrokerError, InputError
 from producer import cli
 from producer.watch import stall
 from producer.watch.stall import NO_WORKER, StallWatch
-from tests.support.fake_deployment import Shop, make_shop
+from tests.support.fake_deployment import FakeDeployment, make_fake
 from worker.queue.broker_errors import broker_calls, broker_errors
 
 FAILURES: list[Exception] = [
@@ -77,9 +77,9 @@ class FailingApp:
 
 
 @failures
-def test_asking_the_workers_fails_with_one_error(shop: Shop, failure: Exception) -> None:
-    shop.workshop._app = FailingApp(failure)
-    for ask in (shop.workshop.count_workers, shop.workshop.active, lambda: shop.workshop.stop_running("a", "ocr")):
+def test_asking_the_workers_fails_with_one_error(fake: FakeDeployment, failure: Exception) -> None:
+    fake.workshop._app = FailingApp(failure)
+    for ask in (fake.workshop.count_workers, fake.workshop.active, lambda: fake.workshop.stop_running("a", "ocr")):
         with pytest.raises(BrokerError):
             ask()
 
@@ -120,5 +120,5 @@ def test_a_command_that_meets_a_failing_broker_anywhere_ends_with_one_line_and_c
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    return make_shop(tmp_path / "scans", monkeypatch)
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    return make_fake(tmp_path / "scans", monkeypatch)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from producer.run.summary import _body_texts
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import Stamp, stamp
 from worker.pipeline.process_page import Outcome
 from worker.text.control_characters import clean_model, clean_text
@@ -51,16 +51,16 @@ def test_a_model_is_cleaned_as_its_texts_are(text: str) -> None:
 
 
 def test_a_page_is_saved_without_control_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shop: Shop = make_shop(tmp_path / "scans", monkeypatch)
-    shop.write_scan()
-    shop.stage.act = lambda page: stamp(page, NASTY)
-    assert shop.process(1) is Outcome.COMPLETE
-    assert Stamp.model_validate_json(shop.output_path(1).read_bytes()).text == CLEAN
+    fake: FakeDeployment = make_fake(tmp_path / "scans", monkeypatch)
+    fake.write_scan()
+    fake.stage.act = lambda page: stamp(page, NASTY)
+    assert fake.process(1) is Outcome.COMPLETE
+    assert Stamp.model_validate_json(fake.output_path(1).read_bytes()).text == CLEAN
 
 
 def test_an_excerpt_of_an_older_output_holds_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shop = make_shop(tmp_path / "scans", monkeypatch)
-    shop.write_scan()
-    outputs = shop.workshop.outputs(SCAN, STAGE)
+    fake = make_fake(tmp_path / "scans", monkeypatch)
+    fake.write_scan()
+    outputs = fake.workshop.outputs(SCAN, STAGE)
     monkeypatch.setattr(outputs, "load", lambda _page: {"regions": [{"type": "body", "text": NASTY}]})
     assert [*_body_texts(outputs, 1)] == [CLEAN]

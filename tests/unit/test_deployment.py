@@ -24,7 +24,7 @@ from producer.planning.reset import reset
 from producer.run.joining import joins_deployment
 from producer.verify.repair import repair
 from producer.verify.verify_scan import verify
-from tests.support.fake_deployment import SCAN, STAGE, files_under, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, files_under, make_fake
 from tests.unit.conftest import process, says
 from worker.config.settings import Settings
 from worker.deployment import Workshop
@@ -102,21 +102,21 @@ def test_commands_with_another_redis_than_that_of_the_workers_at_work_are_refuse
     members: list[Membership],
     command: Callable[[Workshop], object],
 ) -> None:
-    shop = make_shop(tmp_path / "scans", monkeypatch)
+    fake = make_fake(tmp_path / "scans", monkeypatch)
     for module in ("planning.enqueue", "planning.cancel", "planning.reset", "verify.repair"):
         monkeypatch.setattr(f"producer.{module}.check_broker", bool)
-    shop.write_scan()
-    enqueue(shop.workshop, Request(SCAN, STAGE))
-    members.append(join(shop.root, shop.redis, shop.workshop.keys.deployment, BROKER))
-    enqueue(shop.workshop, Request(SCAN, STAGE))
+    fake.write_scan()
+    enqueue(fake.workshop, Request(SCAN, STAGE))
+    members.append(join(fake.root, fake.redis, fake.workshop.keys.deployment, BROKER))
+    enqueue(fake.workshop, Request(SCAN, STAGE))
     monkeypatch.setattr(
         "worker.storage.root_owner.refuse_another", partial(refuse_another, wait=Waited(members[0].beat))
     )
-    before = files_under(shop.root)
+    before = files_under(fake.root)
     with pytest.raises(InUseError, match="workers of another deployment"):
-        command(Workshop(shop.settings, shop.app, FakeRedis()))
-    assert before.keys() == files_under(shop.root).keys()
-    assert shop.checkpoint().status is Status.IN_PROGRESS
+        command(Workshop(fake.settings, fake.app, FakeRedis()))
+    assert before.keys() == files_under(fake.root).keys()
+    assert fake.checkpoint().status is Status.IN_PROGRESS
 
 
 def test_workers_of_one_redis_are_one_deployment(root: Path, members: list[Membership]) -> None:

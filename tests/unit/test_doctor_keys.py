@@ -9,41 +9,41 @@ from checkpointing.models import Completion
 from producer.doctor.check import Check, Level
 from producer.doctor.redis_keys import MOST_INBOX_SECONDS, examine_keys
 from producer.doctor.workers import waiting_pages
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from worker.storage.root_owner import join, read_record
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    made = make_shop(tmp_path / "scans", monkeypatch)
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan()
     made.ask_for((1, 5))
     return made
 
 
-def check(shop: Shop, name: str) -> Check:
-    found = [each for each in examine_keys(shop.workshop) if each.name == name]
+def check(fake: FakeDeployment, name: str) -> Check:
+    found = [each for each in examine_keys(fake.workshop) if each.name == name]
     assert len(found) == 1
     return found[0]
 
 
-def hand_over_long_ago(shop: Shop, seconds: float) -> None:
-    now, _ = shop.redis.time()
+def hand_over_long_ago(fake: FakeDeployment, seconds: float) -> None:
+    now, _ = fake.redis.time()
     entry = Completion(page=1, sha256="0" * 64, schema_version="1").model_dump_json()
-    shop.redis.xadd(
-        shop.workshop.keys.inbox(SCAN, STAGE), {"completion": entry}, id=f"{int((now - seconds) * 1000)}-1"
+    fake.redis.xadd(
+        fake.workshop.keys.inbox(SCAN, STAGE), {"completion": entry}, id=f"{int((now - seconds) * 1000)}-1"
     )
 
 
-def test_keys_of_their_types_are_fine(shop: Shop) -> None:
-    list(shop.queue.put(range(1, 6)))
-    shop.workshop.dispatch(STAGE).beat("here:1", 2)
-    assert [each.level for each in examine_keys(shop.workshop)] == [Level.OK] * 3
+def test_keys_of_their_types_are_fine(fake: FakeDeployment) -> None:
+    list(fake.queue.put(range(1, 6)))
+    fake.workshop.dispatch(STAGE).beat("here:1", 2)
+    assert [each.level for each in examine_keys(fake.workshop)] == [Level.OK] * 3
 
 
 @pytest.mark.parametrize("name", ["inboxes", "turns", "attempts", "commit", "unacked"])
-def test_a_key_of_another_type_is_a_problem_that_names_it(shop: Shop, name: str) -> None:
-    keys = shop.workshop.keys
+def test_a_key_of_another_type_is_a_problem_that_names_it(fake: FakeDeployment, name: str) -> None:
+    keys = fake.workshop.keys
     key = {
         "inboxes": keys.inboxes,
         "turns": keys.turns(STAGE),
@@ -51,33 +51,33 @@ def test_a_key_of_another_type_is_a_problem_that_names_it(shop: Shop, name: str)
         "commit": keys.commit(SCAN, STAGE),
         "unacked": f"{keys.broker_prefix}unacked",
     }[name]
-    shop.redis.xadd(key, {"forged": "x"})
-    found = check(shop, "key_types")
+    fake.redis.xadd(key, {"forged": "x"})
+    found = check(fake, "key_types")
     assert found.level is Level.PROBLEM
     assert f"{key} is a stream and not a" in found.what
     assert "LEAFMARK_KEY_PREFIX" in found.then
-    assert waiting_pages(shop.workshop) == {}, "the other areas go on"
+    assert waiting_pages(fake.workshop) == {}, "the other areas go on"
 
 
-def test_an_inbox_that_is_committed_in_time_is_fine(shop: Shop) -> None:
-    hand_over_long_ago(shop, MOST_INBOX_SECONDS / 2)
-    assert check(shop, "inboxes").level is Level.OK
+def test_an_inbox_that_is_committed_in_time_is_fine(fake: FakeDeployment) -> None:
+    hand_over_long_ago(fake, MOST_INBOX_SECONDS / 2)
+    assert check(fake, "inboxes").level is Level.OK
 
 
-def test_an_inbox_that_no_worker_commits_is_a_problem(shop: Shop) -> None:
-    hand_over_long_ago(shop, 300)
-    found = check(shop, "inboxes")
+def test_an_inbox_that_no_worker_commits_is_a_problem(fake: FakeDeployment) -> None:
+    hand_over_long_ago(fake, 300)
+    found = check(fake, "inboxes")
     assert found.level is Level.PROBLEM
     assert found.what.startswith(f"1 result waits in the inbox of {SCAN}/{STAGE}, the oldest for 30")
     assert "celery -A worker worker" in found.then
 
 
 def test_workers_of_another_redis_on_the_storage_root_are_a_problem(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    theirs = join(shop.root, FakeRedis(), shop.workshop.keys.deployment, "redis://theirs:6379/0")
+    theirs = join(fake.root, FakeRedis(), fake.workshop.keys.deployment, "redis://theirs:6379/0")
     monkeypatch.setattr("producer.doctor.redis_keys.find_at_work", lambda root, _is_ours: read_record(root))
-    found = check(shop, "deployment")
+    found = check(fake, "deployment")
     theirs.leave()
     assert found.level is Level.PROBLEM
     assert "redis://theirs:6379/0" in found.what

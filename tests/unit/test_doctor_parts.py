@@ -21,7 +21,7 @@ from producer.doctor.models import examine_models
 from producer.doctor.mounts import Mount, check_mount, mount_of
 from producer.doctor.own_settings import examine_settings
 from producer.doctor.storage import check_clock, check_room, examine_storage
-from tests.support.fake_deployment import make_shop
+from tests.support.fake_deployment import make_fake
 from worker.config.setting_sources import find_origins
 from worker.config.settings import ENV_PREFIX, Settings
 from worker.storage.root_marker import library_at
@@ -187,19 +187,19 @@ def test_the_storages_clock_is_held_against_ours(stamp: float, level: Level) -> 
 
 
 def test_leftovers_are_found_and_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shop = make_shop(tmp_path / "scans", monkeypatch)
-    scan = shop.write_scan()
-    assert levels(examine_leftovers(shop.workshop)) == {"scans": OK}
+    fake = make_fake(tmp_path / "scans", monkeypatch)
+    scan = fake.write_scan()
+    assert levels(examine_leftovers(fake.workshop)) == {"scans": OK}
     (scan.path / "checkpoints").mkdir()
     (scan.path / "checkpoints" / "ocr.json.unusable-20260101T000000Z-abc").touch()
-    (scan.path / shop.stage.output_dir).mkdir()
-    temp = scan.path / shop.stage.output_dir / "page_0001.json.tmp.0123"
+    (scan.path / fake.stage.output_dir).mkdir()
+    temp = scan.path / fake.stage.output_dir / "page_0001.json.tmp.0123"
     temp.touch()
-    found = list(examine_leftovers(shop.workshop))
+    found = list(examine_leftovers(fake.workshop))
     assert levels(found) == {"orphans": WARNING, "unusable_checkpoints": WARNING}
-    assert str(temp.relative_to(shop.root)) in found[0].what
+    assert str(temp.relative_to(fake.root)) in found[0].what
     assert temp.exists()
-    assert levels(examine_leftovers(shop.workshop, -1))["scans"] is OK
+    assert levels(examine_leftovers(fake.workshop, -1))["scans"] is OK
 
 
 INFO: dict[str, Any] = {
@@ -337,14 +337,14 @@ def test_storage_that_may_not_be_looked_at_is_a_problem(tmp_path: Path, monkeypa
 
 
 def test_scans_that_may_not_be_looked_at_are_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shop = make_shop(tmp_path / "scans", monkeypatch)
-    shop.write_scan()
+    fake = make_fake(tmp_path / "scans", monkeypatch)
+    fake.write_scan()
 
     def denied(*_: object) -> list[str]:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "listdir", denied)
-    assert levels(examine_leftovers(shop.workshop)) == {"scans": PROBLEM}
+    assert levels(examine_leftovers(fake.workshop)) == {"scans": PROBLEM}
 
 
 def test_a_line_is_one_line_without_commands_for_a_terminal() -> None:

@@ -9,7 +9,7 @@ import pytest
 from producer.doctor.asking import Answer, ask_workers, token_file
 from producer.doctor.check import Level
 from producer.doctor.workers import beats, examine_workers, judge_worker, judge_workers, waiting_pages
-from tests.support.fake_deployment import SCAN, STAGE, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, make_fake
 from tests.unit.test_doctor_parts import levels
 from worker.config.settings import Settings
 from worker.storage.root_marker import library_at
@@ -143,19 +143,19 @@ def test_answers_are_read_and_clocks_compared() -> None:
 
 
 def test_what_waits_and_who_lives_is_read_from_the_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shop = make_shop(tmp_path / "scans", monkeypatch)
-    shop.write_scan(pages=50)
-    assert (beats(shop.workshop), waiting_pages(shop.workshop)) == (set(), {})
-    shop.ask_for((1, 50), total_pages=50)
-    for _ in shop.queue.put(range(1, 51)):
+    fake = make_fake(tmp_path / "scans", monkeypatch)
+    fake.write_scan(pages=50)
+    assert (beats(fake.workshop), waiting_pages(fake.workshop)) == (set(), {})
+    fake.ask_for((1, 50), total_pages=50)
+    for _ in fake.queue.put(range(1, 51)):
         pass
-    shop.workshop.dispatch(STAGE).beat("host:7", 2)
-    assert beats(shop.workshop) == {"host:7"}
-    assert waiting_pages(shop.workshop) == {STAGE: 50}
-    assert shop.open_stages.is_open(SCAN, STAGE)
+    fake.workshop.dispatch(STAGE).beat("host:7", 2)
+    assert beats(fake.workshop) == {"host:7"}
+    assert waiting_pages(fake.workshop) == {STAGE: 50}
+    assert fake.open_stages.is_open(SCAN, STAGE)
 
 
 def test_with_redis_away_nobody_can_be_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shop = make_shop(tmp_path / "scans", monkeypatch, redis_url="redis://127.0.0.1:1/0")
-    (found,) = examine_workers(shop.workshop, FakeApp())
+    fake = make_fake(tmp_path / "scans", monkeypatch, redis_url="redis://127.0.0.1:1/0")
+    (found,) = examine_workers(fake.workshop, FakeApp())
     assert (found.name, found.level) == ("asked", PROBLEM)

@@ -20,10 +20,10 @@ from producer.run.summary import Ended, summarise
 from producer.status.doubts import doubt_lines
 from producer.watch.stage_watch import StageWatch
 from producer.watch.words import trouble
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop, take_commands
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, take_commands
 from tests.support.stages import Stamp, stamp
 from worker.pipeline.process_page import Outcome
-from worker.reconciler.recovery import Healer
+from worker.reconciler.recovery import PageRecovery
 
 LOW = Doubt(kind="low_confidence", message="mean confidence 0.58")
 SIDEWAYS = Doubt(kind="upright_lines", message="21 of 22 lines are taller than wide")
@@ -34,19 +34,21 @@ def doubtful_stamp(page: int) -> Stamp:
 
 
 @pytest.fixture
-def doubting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    """A shop whose stage doubts its odd pages."""
-    shop = make_shop(tmp_path / "scans", monkeypatch)
-    shop.stage.act = doubtful_stamp
-    shop.write_scan()
-    return shop
+def doubting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    """A fake whose stage doubts its odd pages."""
+    fake = make_fake(tmp_path / "scans", monkeypatch)
+    fake.stage.act = doubtful_stamp
+    fake.write_scan()
+    return fake
 
 
 def marked(checkpoint: Checkpoint) -> dict[int, tuple[Doubt, ...]]:
     return {each.page: each.reasons for each in checkpoint.doubtful_pages}
 
 
-def test_a_page_in_doubt_is_complete_and_marked_with_its_reasons_in_output_and_checkpoint(doubting: Shop) -> None:
+def test_a_page_in_doubt_is_complete_and_marked_with_its_reasons_in_output_and_checkpoint(
+    doubting: FakeDeployment,
+) -> None:
     doubting.ask_for((1, 2))
 
     assert [doubting.process(page) for page in (1, 2)] == [Outcome.COMPLETE] * 2
@@ -61,18 +63,20 @@ def test_a_page_in_doubt_is_complete_and_marked_with_its_reasons_in_output_and_c
     assert json.loads(doubting.output_path(1).read_bytes())["doubtful"] == [reason]
 
 
-def test_the_output_of_a_page_without_doubts_has_the_form_that_older_versions_read(doubting: Shop) -> None:
+def test_the_output_of_a_page_without_doubts_has_the_form_that_older_versions_read(
+    doubting: FakeDeployment,
+) -> None:
     doubting.ask_for((2, 2))
     doubting.process(2)
 
     assert "doubtful" not in json.loads(doubting.output_path(2).read_bytes())
 
 
-def test_an_output_that_nobody_handed_over_is_adopted_with_its_doubts(doubting: Shop) -> None:
+def test_an_output_that_nobody_handed_over_is_adopted_with_its_doubts(doubting: FakeDeployment) -> None:
     doubting.ask_for((1, 2))
     for page in (1, 2):
         doubting.workshop.outputs(SCAN, STAGE).save(page, doubtful_stamp(page))
-    healer = Healer(doubting.workshop)
+    healer = PageRecovery(doubting.workshop)
     healer.heal(SCAN, STAGE)
 
     assert healer.heal(SCAN, STAGE).adopted == [1, 2]
@@ -81,7 +85,7 @@ def test_an_output_that_nobody_handed_over_is_adopted_with_its_doubts(doubting: 
     assert marked(doubting.checkpoint()) == {1: (LOW,)}
 
 
-def test_a_message_for_a_page_that_has_its_output_hands_over_its_doubts(doubting: Shop) -> None:
+def test_a_message_for_a_page_that_has_its_output_hands_over_its_doubts(doubting: FakeDeployment) -> None:
     doubting.ask_for((1, 1))
     doubting.workshop.outputs(SCAN, STAGE).save(1, doubtful_stamp(1))
 
@@ -92,7 +96,7 @@ def test_a_message_for_a_page_that_has_its_output_hands_over_its_doubts(doubting
 
 
 def test_a_resume_keeps_the_doubts_of_pages_and_finds_those_of_outputs_it_adopts(
-    doubting: Shop, monkeypatch: pytest.MonkeyPatch
+    doubting: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("producer.planning.enqueue.check_broker", bool)
     doubting.ask_for((1, 1))
@@ -106,7 +110,7 @@ def test_a_resume_keeps_the_doubts_of_pages_and_finds_those_of_outputs_it_adopts
 
 
 def test_a_checkpoint_that_was_destroyed_gets_its_doubts_back_from_the_outputs(
-    doubting: Shop, monkeypatch: pytest.MonkeyPatch
+    doubting: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("producer.planning.enqueue.check_broker", bool)
     doubting.ask_for((1, 2))
@@ -136,7 +140,7 @@ def test_an_entry_says_no_more_than_an_older_coordinator_knows() -> None:
 
 
 @pytest.mark.parametrize("said", [b"{", b"{}", b'[{"kind": "A B", "message": ""}]', b"[" + b'{"kind":"a"},' * 99])
-def test_doubts_beside_an_entry_that_do_not_parse_lose_no_completion(doubting: Shop, said: bytes) -> None:
+def test_doubts_beside_an_entry_that_do_not_parse_lose_no_completion(doubting: FakeDeployment, said: bytes) -> None:
     doubting.ask_for((1, 1))
     entry = doubting.completion(1)
     stream = doubting.workshop.keys.inbox(SCAN, STAGE)
@@ -196,8 +200,8 @@ def test_a_doubtful_page_has_a_reason() -> None:
 
 
 @pytest.fixture
-def ended(doubting: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    """A shop whose book is complete, its odd pages in doubt; commands work on it."""
+def ended(doubting: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    """A fake whose book is complete, its odd pages in doubt; commands work on it."""
     take_commands(doubting, monkeypatch, "planning.enqueue")
     doubting.ask_for((1, 5))
     for page in range(1, 6):
@@ -223,7 +227,7 @@ def test_status_names_the_doubtful_pages_and_counts_them_for_scripts() -> None:
 
 
 @pytest.mark.parametrize("command", [["enqueue", SCAN, "--wait"], ["run", SCAN]])
-def test_a_script_that_accepts_doubtful_pages_goes_on(ended: Shop, command: list[str]) -> None:
+def test_a_script_that_accepts_doubtful_pages_goes_on(ended: FakeDeployment, command: list[str]) -> None:
     result = run(*command, "--stage", STAGE, "--allow-doubtful")
 
     assert LINE in result.output
@@ -248,7 +252,7 @@ def test_a_plan_counts_doubtful_pages_for_scripts() -> None:
     assert [each["page"] for each in said["doubtful"]] == [1, 3, 5]
 
 
-def test_the_summary_of_a_run_names_the_doubtful_pages(ended: Shop) -> None:
+def test_the_summary_of_a_run_names_the_doubtful_pages(ended: FakeDeployment) -> None:
     outputs = ended.workshop.outputs(SCAN, STAGE)
 
     assert summarise([Ended(ended.checkpoint(), outputs, 0)], 1.0)[:2] == [
@@ -257,14 +261,14 @@ def test_the_summary_of_a_run_names_the_doubtful_pages(ended: Shop) -> None:
     ]
 
 
-def test_the_live_view_names_the_doubtful_pages_with_what_is_in_trouble(ended: Shop) -> None:
+def test_the_live_view_names_the_doubtful_pages_with_what_is_in_trouble(ended: FakeDeployment) -> None:
     facts = StageWatch(ended.workshop, SCAN, STAGE).facts((), None)
 
     assert facts.summary == "5 of 5 pages complete, 3 doubtful"
     assert "3 pages read with low confidence: 1, 3, 5" in trouble(facts)
 
 
-def test_a_report_says_which_pages_are_doubtful_and_why(ended: Shop) -> None:
+def test_a_report_says_which_pages_are_doubtful_and_why(ended: FakeDeployment) -> None:
     html = render(collect(ended.workshop, SCAN, images=False))
 
     assert f"{STAGE}: 3 pages read with low confidence: 1, 3, 5" in html

@@ -10,7 +10,7 @@ from rich.console import Console
 from checkpointing.file import CheckpointFile
 from checkpointing.models import Checkpoint, FailedPage
 from producer.watch.follow import PlainLines, follow
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 
 TORN = FailedPage(page=2, kind="torn", message="torn")
 
@@ -29,24 +29,24 @@ class Seen:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     monkeypatch.setattr("producer.watch.follow._POLL_SECONDS", 0.001)
-    made = make_shop(tmp_path / "scans", monkeypatch)
+    made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan()
     return made
 
 
-def file_of(shop: Shop) -> CheckpointFile:
-    return shop.another_workshop().checkpoint_file(SCAN, STAGE)
+def file_of(fake: FakeDeployment) -> CheckpointFile:
+    return fake.another_workshop().checkpoint_file(SCAN, STAGE)
 
 
-def test_it_ends_when_every_page_of_the_range_is_complete_or_quarantined(shop: Shop) -> None:
-    shop.ask_for((1, 5))
+def test_it_ends_when_every_page_of_the_range_is_complete_or_quarantined(fake: FakeDeployment) -> None:
+    fake.ask_for((1, 5))
     steps: list[Callable[[], object]] = [
-        lambda: shop.complete(1),
-        lambda: shop.hand_over(TORN),
-        shop.commit,
-        lambda: shop.complete(3),
+        lambda: fake.complete(1),
+        lambda: fake.hand_over(TORN),
+        fake.commit,
+        lambda: fake.complete(3),
     ]
 
     def step() -> None:
@@ -54,28 +54,28 @@ def test_it_ends_when_every_page_of_the_range_is_complete_or_quarantined(shop: S
             steps.pop(0)()
 
     view = Seen()
-    checkpoint = follow(file_of(shop), {1, 2, 3}, view, step)
+    checkpoint = follow(file_of(fake), {1, 2, 3}, view, step)
     assert (checkpoint.completed_pages, checkpoint.quarantined()) == ([1, 3], {2})
     assert view.shown[0] == (0, 0)
     assert view.shown[-1] == (2, 1)
     assert view.shown == sorted(view.shown)
 
 
-def test_what_is_settled_already_is_shown_once(shop: Shop) -> None:
-    shop.ask_for((1, 2))
-    shop.complete(1, 2)
+def test_what_is_settled_already_is_shown_once(fake: FakeDeployment) -> None:
+    fake.ask_for((1, 2))
+    fake.complete(1, 2)
     view = Seen()
-    follow(file_of(shop), {1, 2}, view)
+    follow(file_of(fake), {1, 2}, view)
     assert view.shown == [(2, 0)]
 
 
 def test_a_checkpoint_that_did_not_change_is_neither_shown_nor_read_again(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A book of 100,000 pages takes a second to parse, and is polled several times a second."""
-    shop.ask_for((1, 2))
-    shop.complete(1)
-    file = shop.another_workshop().checkpoint_file(SCAN, STAGE)
+    fake.ask_for((1, 2))
+    fake.complete(1)
+    file = fake.another_workshop().checkpoint_file(SCAN, STAGE)
     reads = []
     read = file.read
 
@@ -89,7 +89,7 @@ def test_a_checkpoint_that_did_not_change_is_neither_shown_nor_read_again(
     def step() -> None:
         polls.append(1)
         if len(polls) == 20:
-            shop.complete(2)
+            fake.complete(2)
 
     view = Seen()
     follow(file, {1, 2}, view, step)
@@ -97,53 +97,53 @@ def test_a_checkpoint_that_did_not_change_is_neither_shown_nor_read_again(
     assert len(reads) == 2
 
 
-def test_a_checkpoint_that_is_away_or_being_rebuilt_is_waited_for(shop: Shop) -> None:
-    shop.ask_for((1, 2))
-    path = file_of(shop).path
+def test_a_checkpoint_that_is_away_or_being_rebuilt_is_waited_for(fake: FakeDeployment) -> None:
+    fake.ask_for((1, 2))
+    path = file_of(fake).path
     whole = path.read_bytes()
     steps: list[Callable[[], object]] = [
         lambda: path.write_bytes(b"{ torn"),
         path.unlink,
         lambda: path.write_bytes(whole),
-        lambda: shop.complete(1, 2),
+        lambda: fake.complete(1, 2),
     ]
 
     def step() -> None:
         if steps:
             steps.pop(0)()
 
-    assert follow(file_of(shop), {1, 2}, Seen(), step).completed_pages == [1, 2]
+    assert follow(file_of(fake), {1, 2}, Seen(), step).completed_pages == [1, 2]
 
 
-def test_who_polls_can_end_the_waiting(shop: Shop) -> None:
+def test_who_polls_can_end_the_waiting(fake: FakeDeployment) -> None:
     def give_up() -> None:
         raise KeyboardInterrupt
 
-    shop.ask_for((1, 2))
+    fake.ask_for((1, 2))
     with pytest.raises(KeyboardInterrupt):
-        follow(file_of(shop), {1, 2}, Seen(), give_up)
+        follow(file_of(fake), {1, 2}, Seen(), give_up)
 
 
-def test_a_line_tells_pages_money_and_trouble(shop: Shop) -> None:
+def test_a_line_tells_pages_money_and_trouble(fake: FakeDeployment) -> None:
     console = Console(file=io.StringIO(), width=120, markup=False)
-    shop.ask_for((1, 5))
-    shop.complete(1, 3, cost_usd=0.125)
-    shop.hand_over(TORN)
-    shop.commit()
-    PlainLines(console).show(shop.checkpoint())
+    fake.ask_for((1, 5))
+    fake.complete(1, 3, cost_usd=0.125)
+    fake.hand_over(TORN)
+    fake.commit()
+    PlainLines(console).show(fake.checkpoint())
     text = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
     assert text.startswith("a-book/stamp: 2 of 5 pages complete, 1 quarantined  ")
     assert "$0.25" in text
     assert "pages/s  ETA 0:0" in text
 
 
-def test_a_log_gets_a_line_now_and_then_and_one_at_the_end(shop: Shop) -> None:
+def test_a_log_gets_a_line_now_and_then_and_one_at_the_end(fake: FakeDeployment) -> None:
     console = Console(file=io.StringIO(), width=120)
-    shop.ask_for((1, 5))
+    fake.ask_for((1, 5))
     view = PlainLines(console)
     for page in range(1, 6):
-        shop.complete(page)
-        view.show(shop.checkpoint())
+        fake.complete(page)
+        view.show(fake.checkpoint())
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # as above
     assert len(lines) == 2
     assert "1 of 5" in lines[0]

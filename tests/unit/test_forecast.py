@@ -14,7 +14,7 @@ from checkpointing.ledger import Call, Ledger, new_attempt
 from checkpointing.models import FailedPage, PageRecord, now
 from checkpointing.money import usd
 from producer.planning.cost_estimate import Forecast, describe, forecast
-from tests.support.fake_deployment import SCAN, STAGE, make_shop, write_scan
+from tests.support.fake_deployment import SCAN, STAGE, make_fake, write_scan
 from tests.support.stages import StampStage, stamp
 from worker.config.settings import Settings
 from worker.deployment import Workshop
@@ -134,10 +134,10 @@ def open_workshop(root: Path, **changes: Any) -> Workshop:
 
 @pytest.fixture
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
-    shop = make_shop(tmp_path / "scans", monkeypatch)
+    fake = make_fake(tmp_path / "scans", monkeypatch)
     monkeypatch.setitem(STAGES, ASKING, lambda _settings: CorrectionStage())
     monkeypatch.setitem(STAGES, FIX, lambda _settings: FixStage())
-    return Library(shop.root, open_workshop(shop.root))
+    return Library(fake.root, open_workshop(fake.root))
 
 
 def test_a_stage_that_asks_no_model_has_no_forecast(library: Library) -> None:

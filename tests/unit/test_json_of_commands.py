@@ -12,15 +12,15 @@ from producer.cli import COMMANDS, app
 from producer.commands.command_group import LazyGroup
 from producer.planning.enqueue import enqueue
 from producer.planning.request import Request
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop, take_commands
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, take_commands
 
 NOT_REPORTING = {"worker", "flower"}
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     """Of 5 pages 1 is complete, 2 is in quarantine, 3 to 5 wait in the queue."""
-    made = make_shop(tmp_path / "scans", monkeypatch)
+    made = make_fake(tmp_path / "scans", monkeypatch)
     take_commands(made, monkeypatch, "planning.enqueue", "planning.cancel", "planning.reset")
     monkeypatch.setenv("LEAFMARK_STORAGE_ROOT", str(made.root))
     made.write_scan()
@@ -46,7 +46,7 @@ def test_every_command_that_reports_has_json(command: str) -> None:
     assert "--json" in [option for parameter in made.params for option in parameter.opts]
 
 
-@pytest.mark.usefixtures("shop")
+@pytest.mark.usefixtures("fake")
 def test_what_was_cancelled_is_told_by_stage() -> None:
     form = form_of("cancel", SCAN)
     assert (form["scan_id"], form["still_under_way"]) == (SCAN, [])
@@ -54,13 +54,13 @@ def test_what_was_cancelled_is_told_by_stage() -> None:
     assert form_of("cancel", SCAN)["cancelled"] == {}
 
 
-@pytest.mark.usefixtures("shop")
+@pytest.mark.usefixtures("fake")
 def test_what_was_reset_is_told() -> None:
     form = form_of("reset", SCAN, "--stage", STAGE, "--yes")
     assert (form["reset"], form["completed"], form["outputs"], form["total_cost_usd"]) == (True, 1, 1, 0.25)
 
 
-@pytest.mark.usefixtures("shop")
+@pytest.mark.usefixtures("fake")
 def test_one_moment_of_the_view_is_told() -> None:
     form = form_of("watch", SCAN, "--once")
     stage = next(each for each in form["stages"] if each["stage"] == STAGE)
@@ -68,7 +68,7 @@ def test_one_moment_of_the_view_is_told() -> None:
     assert CliRunner().invoke(app, ["watch", "--json"]).exit_code != 0
 
 
-@pytest.mark.usefixtures("shop")
+@pytest.mark.usefixtures("fake")
 def test_the_path_of_a_report_is_told(tmp_path: Path) -> None:
     target = tmp_path / "report.html"
     form = form_of("report", SCAN, "--output", str(target), "--no-images")

@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 
 from checkpointing.keys import Keys
 from tests.support.compose import interpolated
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.kustomize import FILE, KustomizeError, Object, build, identity, load
 from tests.support.work_stage import WorkStage
 from worker.config.settings import Settings
@@ -279,37 +279,39 @@ def test_scaling_looks_at_the_lists_of_the_stages_that_are_served(name: str) -> 
     assert {trigger["metadata"]["address"] for trigger in spec["triggers"]} == {address}
 
 
-def test_one_worker_stays_because_its_steward_finds_what_got_lost() -> None:
+def test_one_worker_stays_because_its_reconciler_finds_what_got_lost() -> None:
     assert named("ScaledObject", "worker")["spec"]["minReplicaCount"] == 1
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    made = make_shop(tmp_path / "scans", monkeypatch)
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan(pages=2000)
     return made
 
 
-def wanted_pods(shop: Shop, slots: int) -> int:
+def wanted_pods(fake: FakeDeployment, slots: int) -> int:
     """What the autoscaler makes of the list's length, with one message a slot as its target."""
-    length: Any = shop.redis.llen(shop.workshop.keys.queue(STAGE))
+    length: Any = fake.redis.llen(fake.workshop.keys.queue(STAGE))
     return math.ceil(int(length) / slots)
 
 
 @pytest.mark.parametrize("slots", [2, 64])
-def test_while_pages_wait_the_window_asks_for_more_pods_and_afterwards_for_fewer(shop: Shop, slots: int) -> None:
-    queue, dispatch = shop.workshop.queue(SCAN, STAGE), shop.workshop.dispatch(STAGE)
+def test_while_pages_wait_the_window_asks_for_more_pods_and_afterwards_for_fewer(
+    fake: FakeDeployment, slots: int
+) -> None:
+    queue, dispatch = fake.workshop.queue(SCAN, STAGE), fake.workshop.dispatch(STAGE)
     list(queue.put(range(1, 2001)))
-    running = wanted_pods(shop, slots)
+    running = wanted_pods(fake, slots)
     assert running >= 1, "from none it begins"
     while running * slots < 500:
         for number in range(running):
             dispatch.beat(f"pod-{number}", slots)
-        wanted = wanted_pods(shop, slots)
+        wanted = wanted_pods(fake, slots)
         assert wanted >= 2 * running
         running = wanted
     for _ in range(2000 - slots):
-        shop.redis.zpopmin(shop.workshop.keys.waiting(SCAN, STAGE))
-    for _ in range(int(shop.redis.llen(shop.workshop.keys.queue(STAGE))) - slots):  # type: ignore[arg-type]  # not awaited
-        shop.redis.rpop(shop.workshop.keys.queue(STAGE))
-    assert wanted_pods(shop, slots) == 1
+        fake.redis.zpopmin(fake.workshop.keys.waiting(SCAN, STAGE))
+    for _ in range(int(fake.redis.llen(fake.workshop.keys.queue(STAGE))) - slots):  # type: ignore[arg-type]  # not awaited
+        fake.redis.rpop(fake.workshop.keys.queue(STAGE))
+    assert wanted_pods(fake, slots) == 1

@@ -17,7 +17,7 @@ from producer.logs import log_follow
 from producer.logs.log_files import LogFiles
 from producer.logs.log_follow import follow_lines, nothing_is_left
 from producer.logs.log_lines import Wanted
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop, take_commands
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, take_commands
 from tests.support.waiting import wait_until
 from worker.telemetry.logs import note_for_scan
 
@@ -25,16 +25,16 @@ RUN, OTHER_RUN = "a" * 32, "b" * 32
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    made = make_shop(tmp_path / "scans", monkeypatch)
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan()
     take_commands(made, monkeypatch)
     monkeypatch.setattr(log_follow, "_POLL_SECONDS", 0.01)
     return made
 
 
-def note(shop: Shop, message: str, **fields: Any) -> None:
-    note_for_scan(shop.root, SCAN, STAGE, message, **fields)
+def note(fake: FakeDeployment, message: str, **fields: Any) -> None:
+    note_for_scan(fake.root, SCAN, STAGE, message, **fields)
 
 
 def logs(*arguments: str, expect: int = 0) -> list[str]:
@@ -43,18 +43,18 @@ def logs(*arguments: str, expect: int = 0) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_lines_are_shown_in_their_order(shop: Shop) -> None:
-    note(shop, "first", page=1, run=RUN)
-    note(shop, "second", page=2)
+def test_lines_are_shown_in_their_order(fake: FakeDeployment) -> None:
+    note(fake, "first", page=1, run=RUN)
+    note(fake, "second", page=2)
     first, second = logs()
     assert re.fullmatch(rf"\S+ \S+  info     {STAGE}  page 1  first  run=aaaaaaaa worker=\S+", first)
     assert "second" in second
 
 
-def test_only_what_was_asked_for_is_shown(shop: Shop) -> None:
-    note(shop, "first", page=1, run=RUN)
-    note(shop, "second", page=2, run=OTHER_RUN)
-    note(shop, "commit", runs=[RUN, OTHER_RUN])
+def test_only_what_was_asked_for_is_shown(fake: FakeDeployment) -> None:
+    note(fake, "first", page=1, run=RUN)
+    note(fake, "second", page=2, run=OTHER_RUN)
+    note(fake, "commit", runs=[RUN, OTHER_RUN])
     assert len(logs("--stage", STAGE)) == 3
     (line,) = logs("--page", "2")
     assert "second" in line
@@ -64,23 +64,23 @@ def test_only_what_was_asked_for_is_shown(shop: Shop) -> None:
     assert logs("--since", "2999-01-01") == []
 
 
-def test_as_json_the_lines_are_those_of_the_files(shop: Shop) -> None:
-    note(shop, "first", page=1, error="x\ny")
-    (path,) = (shop.root / SCAN / "logs").iterdir()
+def test_as_json_the_lines_are_those_of_the_files(fake: FakeDeployment) -> None:
+    note(fake, "first", page=1, error="x\ny")
+    (path,) = (fake.root / SCAN / "logs").iterdir()
     assert logs("--json") == path.read_text().splitlines()
     assert json.loads(logs("--json")[0])["error"] == "x\ny"
 
 
-def test_where_nothing_was_logged_it_is_said(shop: Shop) -> None:
+def test_where_nothing_was_logged_it_is_said(fake: FakeDeployment) -> None:
     done = CliRunner().invoke(app, ["logs", SCAN])
     assert (done.exit_code, done.stdout) == (0, "")
     assert done.stderr == f"{SCAN}: no such lines are in its logs\n"
-    assert not (shop.root / SCAN / "logs").exists()
+    assert not (fake.root / SCAN / "logs").exists()
 
 
-def test_lines_that_are_none_are_counted_on_stderr(shop: Shop) -> None:
-    note(shop, "first")
-    (path,) = (shop.root / SCAN / "logs").iterdir()
+def test_lines_that_are_none_are_counted_on_stderr(fake: FakeDeployment) -> None:
+    note(fake, "first")
+    (path,) = (fake.root / SCAN / "logs").iterdir()
     path.write_bytes(path.read_bytes() + b"\x1b[2J torn")
     done = CliRunner().invoke(app, ["logs", SCAN])
     assert "first" in done.stdout
@@ -101,7 +101,7 @@ def test_lines_that_are_none_are_counted_on_stderr(shop: Shop) -> None:
         (["logs", SCAN, "--pages", "999"], 4, "there is no page 999"),
     ],
 )
-@pytest.mark.usefixtures("shop")
+@pytest.mark.usefixtures("fake")
 def test_what_cannot_be_is_said(arguments: list[str], code: int, why: str) -> None:
     failed = CliRunner().invoke(app, arguments).exception
     assert getattr(failed, "exit_code", None) == code
@@ -109,11 +109,11 @@ def test_what_cannot_be_is_said(arguments: list[str], code: int, why: str) -> No
 
 
 @pytest.fixture
-def followed(shop: Shop) -> Iterator[tuple[list[str], threading.Event]]:
+def followed(fake: FakeDeployment) -> Iterator[tuple[list[str], threading.Event]]:
     """What a follower shows, and what ends it."""
     shown: list[str] = []
     done = threading.Event()
-    files = LogFiles(shop.root / SCAN / "logs")
+    files = LogFiles(fake.root / SCAN / "logs")
     show: Callable[..., None] = lambda line: shown.append(line.message)  # noqa: E731  # its type is wanted
     thread = threading.Thread(target=follow_lines, args=(files, Wanted(), show, done.is_set, bool))
     thread.start()
@@ -122,10 +122,12 @@ def followed(shop: Shop) -> Iterator[tuple[list[str], threading.Event]]:
     thread.join(10)
 
 
-def test_lines_and_files_that_come_are_shown(shop: Shop, followed: tuple[list[str], threading.Event]) -> None:
+def test_lines_and_files_that_come_are_shown(
+    fake: FakeDeployment, followed: tuple[list[str], threading.Event]
+) -> None:
     shown, done = followed
-    folder = shop.root / SCAN / "logs"
-    note(shop, "first")
+    folder = fake.root / SCAN / "logs"
+    note(fake, "first")
     wait_until(lambda: shown == ["first"], 10, "the first line")
     (path,) = folder.iterdir()
     line = path.read_bytes().replace(b"first", b"second")
@@ -135,36 +137,36 @@ def test_lines_and_files_that_come_are_shown(shop: Shop, followed: tuple[list[st
         wait_until(lambda: len(shown) == 2, 10, "the new file")
         file.write(line[30:])
     wait_until(lambda: shown == ["first", "of a new file", "second"], 10, "the line that was half written")
-    note(shop, "the last one")
+    note(fake, "the last one")
     done.set()
     wait_until(lambda: shown[-1] == "the last one", 10, "the line that was there at the end")
 
 
-def test_until_done_ends_with_the_stage(shop: Shop) -> None:
-    shop.ask_for((1, 1))
-    assert not nothing_is_left(shop.another_workshop(), SCAN, [STAGE])
-    assert nothing_is_left(shop.another_workshop(), SCAN, [])
-    shop.process(1)
-    shop.commit()
-    assert nothing_is_left(shop.another_workshop(), SCAN, [STAGE])
-    note(shop, "all done")
+def test_until_done_ends_with_the_stage(fake: FakeDeployment) -> None:
+    fake.ask_for((1, 1))
+    assert not nothing_is_left(fake.another_workshop(), SCAN, [STAGE])
+    assert nothing_is_left(fake.another_workshop(), SCAN, [])
+    fake.process(1)
+    fake.commit()
+    assert nothing_is_left(fake.another_workshop(), SCAN, [STAGE])
+    note(fake, "all done")
     assert "all done" in logs("--stage", STAGE, "--until-done")[-1]
 
 
-def test_a_stage_that_is_paused_or_called_off_has_nothing_under_way(shop: Shop) -> None:
-    shop.ask_for((1, 3))
-    file = shop.workshop.checkpoint_file(SCAN, STAGE)
+def test_a_stage_that_is_paused_or_called_off_has_nothing_under_way(fake: FakeDeployment) -> None:
+    fake.ask_for((1, 3))
+    file = fake.workshop.checkpoint_file(SCAN, STAGE)
     with file.exclusive() as checkpoint:
         assert checkpoint.pause("no money")
         file.save(checkpoint)
     assert checkpoint.status is Status.PAUSED
-    assert nothing_is_left(shop.another_workshop(), SCAN, [STAGE])
-    shop.open_stages.remove(SCAN, STAGE)
-    assert nothing_is_left(shop.another_workshop(), SCAN, [STAGE])
+    assert nothing_is_left(fake.another_workshop(), SCAN, [STAGE])
+    fake.open_stages.remove(SCAN, STAGE)
+    assert nothing_is_left(fake.another_workshop(), SCAN, [STAGE])
 
 
-def test_ctrl_c_ends_it_with_130(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    note(shop, "first")
+def test_ctrl_c_ends_it_with_130(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    note(fake, "first")
     sleep = time.sleep
 
     def interrupt(seconds: float) -> None:

@@ -12,26 +12,26 @@ import structlog
 
 from checkpointing.errors import SettingsError
 from checkpointing.identity import process_name
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop, write_scan
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, write_scan
 from tests.support.stages import raising
 from worker.storage.root_marker import Library
 from worker.telemetry.logs import ScanLogFiles, configure_logs
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    made = make_shop(tmp_path / "scans", monkeypatch)
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan()
     return made
 
 
 @pytest.fixture
-def configured(shop: Shop) -> Iterator[None]:
+def configured(fake: FakeDeployment) -> Iterator[None]:
     """Logging as a worker sets it up; afterwards as it was."""
     root_logger = logging.getLogger()
     before = (root_logger.handlers[:], root_logger.level)
     root_logger.handlers.clear()
-    configure_logs("INFO", shop.root)
+    configure_logs("INFO", fake.root)
     yield
     structlog.reset_defaults()
     root_logger.handlers, root_logger.level = before
@@ -47,10 +47,12 @@ def lines(root: Path, scan_id: str = SCAN) -> list[dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("configured")
-def test_a_page_that_is_done_leaves_a_line_beside_its_scan(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_that_is_done_leaves_a_line_beside_its_scan(
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("worker.pipeline.process_page.log", structlog.get_logger("leafmark.page"))
-    shop.process(2)
-    (line,) = lines(shop.root)
+    fake.process(2)
+    (line,) = lines(fake.root)
     assert (
         line.items()
         >= {
@@ -67,12 +69,12 @@ def test_a_page_that_is_done_leaves_a_line_beside_its_scan(shop: Shop, monkeypat
 
 
 @pytest.mark.usefixtures("configured")
-def test_a_page_that_fails_leaves_its_error(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_that_fails_leaves_its_error(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.pipeline.process_page.log", structlog.get_logger("leafmark.page"))
-    shop.stage.act = raising(ValueError("bad luck"))
+    fake.stage.act = raising(ValueError("bad luck"))
     for _ in range(3):
-        shop.process(1)
-    assert [(line["level"], line["error"]) for line in lines(shop.root)] == [
+        fake.process(1)
+    assert [(line["level"], line["error"]) for line in lines(fake.root)] == [
         ("warning", "ValueError: bad luck"),
         ("warning", "ValueError: bad luck"),
         ("error", "ValueError: bad luck"),
@@ -80,17 +82,17 @@ def test_a_page_that_fails_leaves_its_error(shop: Shop, monkeypatch: pytest.Monk
 
 
 @pytest.mark.usefixtures("configured")
-def test_what_is_below_the_level_is_not_logged(shop: Shop) -> None:
+def test_what_is_below_the_level_is_not_logged(fake: FakeDeployment) -> None:
     structlog.get_logger("a").debug("too fine", scan_id=SCAN, stage=STAGE)
-    assert lines(shop.root) == []
+    assert lines(fake.root) == []
 
 
-def test_the_lines_of_a_process_are_in_one_file(shop: Shop) -> None:
-    files = ScanLogFiles(shop.root)
+def test_the_lines_of_a_process_are_in_one_file(fake: FakeDeployment) -> None:
+    files = ScanLogFiles(fake.root)
     for page in range(3):
         files(None, "info", {"event": "a line", "scan_id": SCAN, "stage": STAGE, "page": page})
-    assert [line["page"] for line in lines(shop.root)] == [0, 1, 2]
-    assert len(list((shop.root / SCAN / "logs").iterdir())) == 1
+    assert [line["page"] for line in lines(fake.root)] == [0, 1, 2]
+    assert len(list((fake.root / SCAN / "logs").iterdir())) == 1
 
 
 def test_an_event_is_passed_on_unchanged(tmp_path: Path) -> None:
@@ -98,23 +100,23 @@ def test_an_event_is_passed_on_unchanged(tmp_path: Path) -> None:
     assert ScanLogFiles(tmp_path)(None, "info", event) == {"event": "a line", "scan_id": SCAN, "stage": STAGE}
 
 
-def test_a_line_holds_whatever_is_put_into_it_on_one_line(shop: Shop) -> None:
-    log(shop.root, scan_id=SCAN, stage=STAGE, error="first\nsecond \ud800", path=Path("a"))
-    (line,) = lines(shop.root)
+def test_a_line_holds_whatever_is_put_into_it_on_one_line(fake: FakeDeployment) -> None:
+    log(fake.root, scan_id=SCAN, stage=STAGE, error="first\nsecond \ud800", path=Path("a"))
+    (line,) = lines(fake.root)
     assert line["error"] == "first\nsecond \ud800"
     assert line["path"] == "a"
 
 
 @pytest.mark.parametrize("event", [{}, {"scan_id": SCAN}, {"stage": STAGE}])
-def test_a_line_about_no_stage_of_no_scan_goes_into_no_file(shop: Shop, event: dict[str, str]) -> None:
-    log(shop.root, **event)
-    assert not (shop.root / SCAN / "logs").exists()
+def test_a_line_about_no_stage_of_no_scan_goes_into_no_file(fake: FakeDeployment, event: dict[str, str]) -> None:
+    log(fake.root, **event)
+    assert not (fake.root / SCAN / "logs").exists()
 
 
-def test_a_folder_that_cannot_be_written_stops_nothing(shop: Shop) -> None:
-    (shop.root / SCAN / "logs").write_text("in the way")
-    log(shop.root, scan_id=SCAN, stage=STAGE)
-    assert (shop.root / SCAN / "logs").read_text() == "in the way"
+def test_a_folder_that_cannot_be_written_stops_nothing(fake: FakeDeployment) -> None:
+    (fake.root / SCAN / "logs").write_text("in the way")
+    log(fake.root, scan_id=SCAN, stage=STAGE)
+    assert (fake.root / SCAN / "logs").read_text() == "in the way"
 
 
 @pytest.mark.parametrize(
@@ -129,14 +131,14 @@ def test_a_folder_that_cannot_be_written_stops_nothing(shop: Shop) -> None:
     ],
 )
 def test_a_line_about_a_scan_that_does_not_exist_makes_nothing_anywhere(
-    shop: Shop, scan_id: str, stage: str
+    fake: FakeDeployment, scan_id: str, stage: str
 ) -> None:
-    for folder in (shop.root.parent / "outside", shop.root / "not-a-scan"):
+    for folder in (fake.root.parent / "outside", fake.root / "not-a-scan"):
         folder.mkdir()
-    (shop.root / SCAN / "logs").mkdir()
-    before = set(shop.root.parent.rglob("*"))
-    log(shop.root, scan_id=scan_id, stage=stage)
-    assert set(shop.root.parent.rglob("*")) == before
+    (fake.root / SCAN / "logs").mkdir()
+    before = set(fake.root.parent.rglob("*"))
+    log(fake.root, scan_id=scan_id, stage=stage)
+    assert set(fake.root.parent.rglob("*")) == before
 
 
 @pytest.fixture
@@ -152,20 +154,22 @@ def restored() -> Iterator[None]:
     root_logger.handlers, root_logger.level = before
 
 
-def say_some(shop: Shop) -> None:
+def say_some(fake: FakeDeployment) -> None:
     """A line of ours about a page, one of a library's, and one with a traceback."""
     structlog.get_logger("leafmark.page").info("page complete", scan_id=SCAN, stage=STAGE, page=2, note='a "b"\nc')
     logging.getLogger("celery.worker").warning("first\n%s", "second")
     try:
-        shop.scan_that_is_not_there  # type: ignore[attr-defined]  # noqa: B018
+        fake.scan_that_is_not_there  # type: ignore[attr-defined]  # noqa: B018
     except AttributeError:
         logging.getLogger("library").exception("it failed")
 
 
 @pytest.mark.usefixtures("restored")
-def test_lines_of_ours_and_of_libraries_have_one_format(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logs("INFO", shop.root)
-    say_some(shop)
+def test_lines_of_ours_and_of_libraries_have_one_format(
+    fake: FakeDeployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logs("INFO", fake.root)
+    say_some(fake)
     ours, theirs, failed = capsys.readouterr().err.splitlines()
     for line in (ours, theirs, failed):
         assert re.match(r"timestamp=\d{4}-\d\d-\d\dT[\d:.]+Z level=(info|warning|error) event=", line)
@@ -177,44 +181,44 @@ def test_lines_of_ours_and_of_libraries_have_one_format(shop: Shop, capsys: pyte
 
 @pytest.mark.usefixtures("restored")
 def test_lines_are_json_objects_with_the_fields_of_a_scans_log(
-    shop: Shop, capsys: pytest.CaptureFixture[str]
+    fake: FakeDeployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    configure_logs("INFO", shop.root, log_format="json", colors=True)
-    say_some(shop)
+    configure_logs("INFO", fake.root, log_format="json", colors=True)
+    say_some(fake)
     ours, theirs, failed = map(json.loads, capsys.readouterr().err.splitlines())
     assert list(ours)[:3] == ["timestamp", "level", "message"]
-    assert ours == lines(shop.root)[0]
+    assert ours == lines(fake.root)[0]
     assert (theirs["level"], theirs["message"], theirs["logger"]) == ("warning", "first\nsecond", "celery.worker")
     assert "Traceback" in failed["exception"]
 
 
 @pytest.mark.usefixtures("restored")
 def test_lines_go_to_a_file_which_is_made_anew_when_it_was_moved(
-    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fake: FakeDeployment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "worker.log"
-    configure_logs("INFO", shop.root, file=file)
-    say_some(shop)
+    configure_logs("INFO", fake.root, file=file)
+    say_some(fake)
     file.rename(tmp_path / "worker.log.1")
-    say_some(shop)
+    say_some(fake)
     assert [path.read_text().count("\n") for path in (tmp_path / "worker.log.1", file)] == [3, 3]
     assert capsys.readouterr().err == ""
 
 
 @pytest.mark.usefixtures("restored")
 def test_the_level_of_the_console_changes_nothing_in_the_logs_of_scans(
-    shop: Shop, capsys: pytest.CaptureFixture[str]
+    fake: FakeDeployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    configure_logs("INFO", shop.root, console_level=logging.ERROR)
-    say_some(shop)
+    configure_logs("INFO", fake.root, console_level=logging.ERROR)
+    say_some(fake)
     (line,) = capsys.readouterr().err.splitlines()
     assert "it failed" in line
-    assert [line["message"] for line in lines(shop.root)] == ["page complete"]
-    configure_logs("INFO", shop.root, console_level=logging.DEBUG)
+    assert [line["message"] for line in lines(fake.root)] == ["page complete"]
+    configure_logs("INFO", fake.root, console_level=logging.DEBUG)
     structlog.get_logger("a").debug("fine", scan_id=SCAN, stage=STAGE)
     logging.getLogger("library").debug("finer")
     assert len(capsys.readouterr().err.splitlines()) == 2
-    assert [line["message"] for line in lines(shop.root)] == ["page complete"]
+    assert [line["message"] for line in lines(fake.root)] == ["page complete"]
 
 
 def test_a_log_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
@@ -222,12 +226,14 @@ def test_a_log_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
         configure_logs("INFO", file=tmp_path / "nowhere" / "a.log")
 
 
-def test_a_line_does_not_go_to_another_library_that_has_a_scan_of_that_id(shop: Shop, tmp_path: Path) -> None:
-    log(shop.root, scan_id=SCAN, stage=STAGE)
-    away = shop.root.rename(tmp_path / "away")
-    write_scan(shop.root, SCAN, 1)
-    Library(shop.root).make()
-    before = sorted(shop.root.rglob("*"))
-    log(shop.root, scan_id=SCAN, stage=STAGE)
-    assert sorted(shop.root.rglob("*")) == before
+def test_a_line_does_not_go_to_another_library_that_has_a_scan_of_that_id(
+    fake: FakeDeployment, tmp_path: Path
+) -> None:
+    log(fake.root, scan_id=SCAN, stage=STAGE)
+    away = fake.root.rename(tmp_path / "away")
+    write_scan(fake.root, SCAN, 1)
+    Library(fake.root).make()
+    before = sorted(fake.root.rglob("*"))
+    log(fake.root, scan_id=SCAN, stage=STAGE)
+    assert sorted(fake.root.rglob("*")) == before
     assert len(lines(away)) == 1

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from checkpointing.errors import InputError, UnknownNameError
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from worker import tasks
 from worker.queue.messages import PageMessage
 
@@ -50,53 +50,55 @@ UNKNOWN: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    made = make_shop(tmp_path / "scans", monkeypatch)
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan()
     monkeypatch.setattr(tasks, "workshop", lambda: made.workshop)
     return made
 
 
-def test_a_message_that_is_as_it_should_be_is_done(shop: Shop) -> None:
+def test_a_message_that_is_as_it_should_be_is_done(fake: FakeDeployment) -> None:
     assert tasks.process(**GOOD) == "complete"
-    assert shop.stage.runs == [1]
+    assert fake.stage.runs == [1]
 
 
 @pytest.mark.parametrize("forged", FORGED, ids=repr)
-def test_a_forged_message_is_refused_and_leaves_nothing(shop: Shop, forged: dict[str, Any]) -> None:
-    files = shop.files()
+def test_a_forged_message_is_refused_and_leaves_nothing(fake: FakeDeployment, forged: dict[str, Any]) -> None:
+    files = fake.files()
     with pytest.raises(ValidationError):
         PageMessage.model_validate(forged)
     assert tasks.process(**forged).startswith("refused: ")
-    assert shop.stage.runs == []
-    assert shop.redis.keys() == []
-    assert shop.files() == files
+    assert fake.stage.runs == []
+    assert fake.redis.keys() == []
+    assert fake.files() == files
 
 
 @pytest.mark.parametrize("unknown", UNKNOWN, ids=repr)
 def test_a_message_of_something_that_does_not_exist_is_refused_and_leaves_nothing(
-    shop: Shop, unknown: dict[str, Any]
+    fake: FakeDeployment, unknown: dict[str, Any]
 ) -> None:
-    files = shop.files()
+    files = fake.files()
     assert tasks.process(**unknown).startswith("refused: ")
-    assert shop.stage.runs == []
-    assert shop.redis.keys() == []
-    assert shop.files() == files
+    assert fake.stage.runs == []
+    assert fake.redis.keys() == []
+    assert fake.files() == files
 
 
 @pytest.mark.parametrize("unknown", UNKNOWN, ids=repr)
-def test_whoever_processes_without_celery_is_told_what_does_not_exist(shop: Shop, unknown: dict[str, Any]) -> None:
+def test_whoever_processes_without_celery_is_told_what_does_not_exist(
+    fake: FakeDeployment, unknown: dict[str, Any]
+) -> None:
     with pytest.raises((UnknownNameError, InputError)) as caught:
-        shop.process(**unknown)
+        fake.process(**unknown)
     assert "\n" not in str(caught.value)
-    assert shop.redis.keys() == []
+    assert fake.redis.keys() == []
 
 
-def test_the_log_of_a_refused_message_names_the_field_that_is_wrong(shop: Shop) -> None:
+def test_the_log_of_a_refused_message_names_the_field_that_is_wrong(fake: FakeDeployment) -> None:
     with capture_logs() as lines:
         tasks.process(scan_id=SCAN, stage=STAGE, page="one", extra=1)
     (line,) = lines
     assert line["event"] == "message refused"
     assert "page" in line["error"]
     assert "extra" in line["error"]
-    assert shop.stage.runs == []
+    assert fake.stage.runs == []

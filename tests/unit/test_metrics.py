@@ -16,7 +16,7 @@ from tests.support.stages import Stamp, stamp
 from worker.billing.meter import Count
 from worker.pipeline.process_page import Outcome
 from worker.pipeline.registry import STAGES
-from worker.reconciler.reconciler import Steward
+from worker.reconciler.reconciler import Reconciler
 from worker.telemetry.metrics.definitions import ALL, CLAIMS, HEALED, PAGES, Kind
 from worker.telemetry.metrics.events import metrics
 
@@ -32,11 +32,11 @@ def fail(_page: int) -> Stamp:
 
 
 def test_a_page_is_counted_by_what_became_of_it_and_timed_when_it_was_done(counted: Counted) -> None:
-    shop = counted.shop
-    shop.process(1)
-    shop.process(1)
-    shop.redis.set(shop.workshop.keys.claim(SCAN, STAGE, 2), "somebody", ex=60)
-    shop.process(2)
+    fake = counted.fake
+    fake.process(1)
+    fake.process(1)
+    fake.redis.set(fake.workshop.keys.claim(SCAN, STAGE, 2), "somebody", ex=60)
+    fake.process(2)
     assert counted.of_stage("leafmark_pages_total", outcome="complete") == 1
     assert counted.of_stage("leafmark_pages_total", outcome="already_complete") == 1
     assert counted.of_stage("leafmark_pages_total", outcome="held") == 1
@@ -47,16 +47,16 @@ def test_a_page_is_counted_by_what_became_of_it_and_timed_when_it_was_done(count
 
 
 def test_a_page_that_is_given_up_is_counted_by_its_reason_and_once(counted: Counted) -> None:
-    counted.shop.stage.act = fail
-    assert counted.shop.process(1) is Outcome.TRY_AGAIN
+    counted.fake.stage.act = fail
+    assert counted.fake.process(1) is Outcome.TRY_AGAIN
     assert counted.of_stage("leafmark_quarantined_pages_total", kind="error") == 0
-    assert counted.shop.process(1) is Outcome.QUARANTINED
+    assert counted.fake.process(1) is Outcome.QUARANTINED
 
     def torn(_page: int) -> Stamp:
         raise PageError("unreadable_image", "torn")
 
-    counted.shop.stage.act = torn
-    counted.shop.process(2)
+    counted.fake.stage.act = torn
+    counted.fake.process(2)
     assert counted.of_stage("leafmark_quarantined_pages_total", kind="error") == 1
     assert counted.of_stage("leafmark_quarantined_pages_total", kind="unreadable_image") == 1
     assert counted.of_stage("leafmark_pages_total", outcome="try_again") == 1
@@ -64,61 +64,61 @@ def test_a_page_that_is_given_up_is_counted_by_its_reason_and_once(counted: Coun
 
 
 def test_a_claim_that_was_lost_is_counted(counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
-    shop, clock = counted.shop, [1000.0]
+    fake, clock = counted.fake, [1000.0]
     monkeypatch.setattr("worker.queue.claims._clock", lambda: clock[0])
 
     def lose_the_claim(page: int) -> Stamp:
-        clock[0] += shop.settings.claim_seconds
-        shop.redis.set(shop.workshop.keys.claim(SCAN, STAGE, page), "somebody", ex=60)
+        clock[0] += fake.settings.claim_seconds
+        fake.redis.set(fake.workshop.keys.claim(SCAN, STAGE, page), "somebody", ex=60)
         return stamp(page)
 
-    shop.stage.act = lose_the_claim
-    shop.process(1)
+    fake.stage.act = lose_the_claim
+    fake.process(1)
     assert counted.of_stage("leafmark_claims_total", event="lost") == 1
     assert counted.of_stage("leafmark_pages_total", outcome="held") == 1
 
 
 def test_a_commit_is_timed_and_its_pages_counted(counted: Counted) -> None:
-    shop = counted.shop
-    shop.hand_over(shop.completion(1), shop.completion(2), FailedPage(page=3, kind="torn", message="torn"))
+    fake = counted.fake
+    fake.hand_over(fake.completion(1), fake.completion(2), FailedPage(page=3, kind="torn", message="torn"))
     assert counted.of_stage("leafmark_inbox_entries") == 3
-    Steward(shop.workshop).commit_inboxes()
+    Reconciler(fake.workshop).commit_inboxes()
     assert counted.of_stage("leafmark_commit_pages_sum") == 3
     assert counted.of_stage("leafmark_commit_pages_count") == 1
     assert counted.of_stage("leafmark_commit_seconds_count") == 1
     assert counted.of_stage("leafmark_inbox_entries") == 0
 
 
-def test_what_the_steward_enqueues_again_and_what_it_adopts_is_counted(counted: Counted) -> None:
-    shop = counted.shop
-    shop.ask_for((1, 3))
-    shop.completion(3)
-    steward = Steward(shop.workshop)
-    steward.heal()
-    steward.heal()
+def test_what_the_reconciler_enqueues_again_and_what_it_adopts_is_counted(counted: Counted) -> None:
+    fake = counted.fake
+    fake.ask_for((1, 3))
+    fake.completion(3)
+    reconciler = Reconciler(fake.workshop)
+    reconciler.heal()
+    reconciler.heal()
     assert counted.of_stage("leafmark_healed_pages_total", action="enqueued") == 2
     assert counted.of_stage("leafmark_healed_pages_total", action="adopted") == 1
     assert counted.of_stage("leafmark_pages_in_window") == 2
 
 
 def test_pages_that_wait_and_those_in_the_window_are_told_apart(counted: Counted) -> None:
-    shop = counted.shop
-    write_scan(shop.root, "atlas", 100)
-    list(shop.workshop.queue("atlas", STAGE).put(list(range(1, 101))))
+    fake = counted.fake
+    write_scan(fake.root, "atlas", 100)
+    list(fake.workshop.queue("atlas", STAGE).put(list(range(1, 101))))
     window = counted.of_stage("leafmark_pages_in_window")
-    assert window == len(shop.messages()) > 0
+    assert window == len(fake.messages()) > 0
     assert counted.of_stage("leafmark_pages_waiting") == 100 - window
 
 
 def test_a_page_that_an_earlier_stage_gave_up_is_counted_when_its_own_stage_does(
     counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shop = counted.shop
-    shop.ask_for((1, 2))
+    fake = counted.fake
+    fake.ask_for((1, 2))
     monkeypatch.setattr("worker.reconciler.recovery.given_up", lambda *_: {2: "ocr"})
-    steward = Steward(shop.workshop)
-    steward.heal()
-    steward.heal()
+    reconciler = Reconciler(fake.workshop)
+    reconciler.heal()
+    reconciler.heal()
     assert counted.of_stage("leafmark_quarantined_pages_total", kind="upstream") == 1
 
 
@@ -129,15 +129,15 @@ def test_spending_is_in_usd_and_adds_up_to_the_micro_dollar(counted: Counted) ->
 
 
 def test_what_is_left_of_a_budget_is_shown_while_work_is_under_way(counted: Counted) -> None:
-    shop = counted.shop
-    write_budget(shop.root / SCAN, Decimal("1.50"))
-    meter = shop.workshop.meter(SCAN)
-    shop.ask_for((1, 5))
+    fake = counted.fake
+    write_budget(fake.root / SCAN, Decimal("1.50"))
+    meter = fake.workshop.meter(SCAN)
+    fake.ask_for((1, 5))
     assert counted.value("leafmark_budget_left_usd", scan=SCAN) is None  # Nobody has counted what is spent.
     meter.refill(lambda: Count(200_000, {"a-call": 50_000}))
     assert counted.value("leafmark_budget_left_usd", scan=SCAN) == pytest.approx(1.25)
     assert counted.value("leafmark_budget_usd", scan=SCAN) == 1.5
-    shop.open_stages.remove(SCAN, STAGE)
+    fake.open_stages.remove(SCAN, STAGE)
     assert counted.value("leafmark_budget_left_usd", scan=SCAN) is None
 
 
@@ -145,19 +145,19 @@ def test_a_broker_that_is_away_costs_the_gauges_alone(counted: Counted, monkeypa
     def away(*_: object) -> None:
         raise RedisConnectionError("away")
 
-    counted.shop.process(1)
+    counted.fake.process(1)
     assert counted.value("leafmark_broker_up") == 1
-    monkeypatch.setattr(counted.shop.redis, "smembers", away)
+    monkeypatch.setattr(counted.fake.redis, "smembers", away)
     assert counted.value("leafmark_broker_up") == 0
     assert counted.value("leafmark_inbox_entries", stage=STAGE) is None
     assert counted.of_stage("leafmark_pages_total", outcome="complete") == 1
 
 
 def test_forged_names_and_keys_make_no_labels_and_stop_no_scrape(counted: Counted) -> None:
-    shop = counted.shop
-    shop.redis.sadd(shop.workshop.keys.inboxes, "a-book/nonsense", b"\xff/", f"x/{STAGE}", "")
-    shop.redis.set(shop.workshop.keys.inbox("x", STAGE), "no stream")
-    shop.redis.lpush(shop.workshop.keys.turns(STAGE), "../up", b"\xff")
+    fake = counted.fake
+    fake.redis.sadd(fake.workshop.keys.inboxes, "a-book/nonsense", b"\xff/", f"x/{STAGE}", "")
+    fake.redis.set(fake.workshop.keys.inbox("x", STAGE), "no stream")
+    fake.redis.lpush(fake.workshop.keys.turns(STAGE), "../up", b"\xff")
     stages = {
         sample.labels["stage"]
         for family in counted.registry.collect()
@@ -190,14 +190,14 @@ def test_counters_are_there_before_their_first_event(counted: Counted) -> None:
 
 
 def test_everything_defined_is_shown_with_its_labels_and_nothing_else(counted: Counted) -> None:
-    shop = counted.shop
-    shop.process(1)
+    fake = counted.fake
+    fake.process(1)
     metrics().quarantined(STAGE, "error")
     metrics().begin_at_zero([STAGE])
     metrics().committed(STAGE, 0.1, 1)
-    write_budget(shop.root / SCAN, Decimal("1.50"))
-    shop.ask_for((1, 5))
-    shop.workshop.meter(SCAN).refill(lambda: Count(0, {}))
+    write_budget(fake.root / SCAN, Decimal("1.50"))
+    fake.ask_for((1, 5))
+    fake.workshop.meter(SCAN).refill(lambda: Count(0, {}))
     shown = {
         sample.name: {*sample.labels} - {"le"} for family in counted.registry.collect() for sample in family.samples
     }

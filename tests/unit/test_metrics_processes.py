@@ -76,8 +76,8 @@ def test_figures_that_cannot_be_kept_stop_no_page(
     monkeypatch.setattr("worker.telemetry.metrics.recorder.os.getpid", lambda: -1)
     monkeypatch.setattr(Path, "write_bytes", full)
     monkeypatch.setattr("worker.telemetry.metrics.recorder.name_of_process", lambda: "another")
-    assert counted.shop.process(1) is Outcome.COMPLETE
-    assert counted.shop.process(2) is Outcome.COMPLETE
+    assert counted.fake.process(1) is Outcome.COMPLETE
+    assert counted.fake.process(2) is Outcome.COMPLETE
     assert capfd.readouterr().out.count("metrics of this process stop") == 1
 
 

@@ -11,7 +11,7 @@ from producer.doctor.check import Level
 from producer.doctor.storage import examine_storage
 from producer.ingest.books import look_at_scan_or_source
 from producer.status.scan_status import all_scans
-from tests.support.fake_deployment import SCAN, Shop, make_shop
+from tests.support.fake_deployment import SCAN, FakeDeployment, make_fake
 from worker.config.settings import Settings
 from worker.deployment import Workshop
 from worker.storage.root_marker import library_at
@@ -70,8 +70,8 @@ def test_an_empty_library_has_no_scans(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    return make_shop(tmp_path / "scans", monkeypatch)
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    return make_fake(tmp_path / "scans", monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -83,14 +83,14 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     ],
 )
 def test_status_names_a_folder_that_is_not_a_scan_yet_and_what_is_missing(
-    shop: Shop, folders: list[str], words: str
+    fake: FakeDeployment, folders: list[str], words: str
 ) -> None:
     for name in folders:
-        (shop.root / "moby" / name).mkdir(parents=True)
-    (shop.root / "something-else").mkdir()
+        (fake.root / "moby" / name).mkdir(parents=True)
+    (fake.root / "something-else").mkdir()
     broken: list[Exception] = []
-    shop.write_scan()
-    assert [scan.metadata.scan_id for scan in all_scans(shop.workshop, broken.append)] == [SCAN]
+    fake.write_scan()
+    assert [scan.metadata.scan_id for scan in all_scans(fake.workshop, broken.append)] == [SCAN]
     (error,) = broken
     with pytest.raises(InputError, match=f"moby is not a scan yet: {words}"):
         raise error

@@ -71,12 +71,12 @@ def text_of(reply: Reply[Corrected]) -> str:
     return reply.answer.regions[0].text
 
 
-def ask_all(office: "Office") -> None:
+def ask_all(office: "PaidCallSetup") -> None:
     for page in range(1, 100):
         office.calls.ask(page, question(page), text_of)
 
 
-def sent_elsewhere(office: "Office") -> Call:
+def sent_elsewhere(office: "PaidCallSetup") -> Call:
     """A call of another worker that is under way."""
     office.refill()
     call = office.calls._planned(1, office.calls._estimate(question(1)), "0" * 64)
@@ -89,7 +89,7 @@ def refuse(_reply: Reply[Corrected]) -> str:
     raise AnswerRefusedError("loop", "it goes round and round")
 
 
-class Office:
+class PaidCallSetup:
     """A scan's books, and whoever asks on its behalf."""
 
     def __init__(self, root: Path, url: str, scan: str = SCAN, redis: FakeRedis | None = None) -> None:
@@ -158,17 +158,19 @@ class Office:
 
 
 @pytest.fixture
-def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[Office, Provider]]]:
+def make(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., tuple[PaidCallSetup, Provider]]]:
     monkeypatch.setattr(paid_calls, "_MOST_WAIT_SECONDS", 0.2)
     monkeypatch.setattr(paid_calls, "_LOOK_SECONDS", 0.01)
-    opened: list[Office] = []
+    opened: list[PaidCallSetup] = []
     running = []
 
-    def made(**behaviour: object) -> tuple[Office, Provider]:
+    def made(**behaviour: object) -> tuple[PaidCallSetup, Provider]:
         context = running_provider(Behaviour(**behaviour))  # type: ignore[arg-type]
         provider = context.__enter__()
         running.append(context)
-        opened.append(Office(tmp_path, provider.base_url))
+        opened.append(PaidCallSetup(tmp_path, provider.base_url))
         return opened[-1], provider
 
     yield made
@@ -179,7 +181,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
         context.__exit__(None, None, None)
 
 
-Make = Callable[..., tuple[Office, Provider]]
+Make = Callable[..., tuple[PaidCallSetup, Provider]]
 
 
 def test_an_answer_is_used_and_costs_what_the_provider_bills(make: Make) -> None:
@@ -496,7 +498,7 @@ class _Till(Metrics):
 
 
 def test_what_is_spent_is_told_once_also_for_answers_that_are_no_use(
-    make: Callable[..., tuple[Office, Provider]],
+    make: Callable[..., tuple[PaidCallSetup, Provider]],
 ) -> None:
     office, _ = make()
     till = _Till()
@@ -512,7 +514,7 @@ def test_what_is_spent_is_told_once_also_for_answers_that_are_no_use(
     assert till.micro == office.ledger.sums().total > 0
 
 
-def answered_by_another_worker(office: Office, page: int = 7) -> None:
+def answered_by_another_worker(office: PaidCallSetup, page: int = 7) -> None:
     """Let another worker take up a page and pay for it."""
     office.somebody().ask(page, question(page), text_of)
 
@@ -718,7 +720,7 @@ def test_a_call_that_was_sent_and_never_answered_stays_reserved_after_a_recount(
     assert office.reserved() == before > 0
 
 
-def micro_of_one_call(office: Office) -> int:
+def micro_of_one_call(office: PaidCallSetup) -> int:
     """The most that a call may cost."""
     return office.calls._estimate(question(99)).most_micro
 
@@ -778,7 +780,7 @@ def test_each_stage_is_told_once_that_a_price_is_wrong_also_where_enough_was_res
     office, provider = make(**DEAR)
     with pytest.raises(PriceWrongError):
         office.calls.ask(1, question(1), text_of)
-    other = Office(tmp_path, provider.base_url, scan="another-book", redis=office.redis)
+    other = PaidCallSetup(tmp_path, provider.base_url, scan="another-book", redis=office.redis)
     with pytest.raises(PriceWrongError, match=r"by the price known"):
         other.calls.ask(1, question(1), text_of)
     other.calls.ask(2, question(2), text_of)
@@ -848,7 +850,7 @@ def test_what_calls_really_cost_is_known_after_a_flush_also_for_other_scans(make
         office.calls.ask(1, question(1), text_of)
     cost = exact_micro(provider.bill().total_usd)
     office.redis.flushall()
-    other = Office(tmp_path, provider.base_url, scan="another-book", redis=office.redis)
+    other = PaidCallSetup(tmp_path, provider.base_url, scan="another-book", redis=office.redis)
     other.budget = (cost - 1) * MICRO_DOLLAR
     with pytest.raises(BudgetReachedError):
         other.calls.ask(1, question(1), text_of)
@@ -924,7 +926,7 @@ def test_a_cost_finer_than_a_micro_dollar_is_booked_as_it_is(make: Make) -> None
     assert llm.cost_usd == float(bill)
 
 
-def answering(office: Office, monkeypatch: pytest.MonkeyPatch, *answers: tuple[str, str]) -> None:
+def answering(office: PaidCallSetup, monkeypatch: pytest.MonkeyPatch, *answers: tuple[str, str]) -> None:
     """Let the provider answer with these ids and words, in this order, each call for $0.0001."""
     left = iter(answers)
 

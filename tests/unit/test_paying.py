@@ -9,29 +9,29 @@ import pytest
 from checkpointing.budget import read_budget
 from checkpointing.errors import SettingsError, StorageError, UnknownNameError
 from producer.planning.spending import insist_on_means, set_budget
-from tests.support.fake_deployment import SCAN, Shop, make_shop
+from tests.support.fake_deployment import SCAN, FakeDeployment, make_fake
 
 NEEDED = {"llm_base_url": "http://127.0.0.1:9/v1", "llm_api_key": "a-key", "correction_model": "a-model"}
 PRICED = {"prices": "a-model=0.15/0.60"}
 
-Make = Callable[..., Shop]
+Make = Callable[..., FakeDeployment]
 
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    def made(**settings: str) -> Shop:
-        shop = make_shop(tmp_path / "scans", monkeypatch, **settings)
-        shop.write_scan()
-        return shop
+    def made(**settings: str) -> FakeDeployment:
+        fake = make_fake(tmp_path / "scans", monkeypatch, **settings)
+        fake.write_scan()
+        return fake
 
     return made
 
 
 @pytest.mark.parametrize("missing", NEEDED)
 def test_what_is_missing_is_named(make: Make, missing: str) -> None:
-    shop = make(**(NEEDED | PRICED | {missing: ""}))
+    fake = make(**(NEEDED | PRICED | {missing: ""}))
     with pytest.raises(SettingsError, match=f"LEAFMARK_{missing.upper()}"):
-        insist_on_means(shop.workshop, "correction")
+        insist_on_means(fake.workshop, "correction")
 
 
 def test_a_stage_that_asks_nobody_needs_nothing(make: Make) -> None:
@@ -39,10 +39,10 @@ def test_a_stage_that_asks_nobody_needs_nothing(make: Make) -> None:
 
 
 def test_a_model_without_a_price_is_refused_unless_that_is_allowed(make: Make) -> None:
-    shop = make(**NEEDED)
+    fake = make(**NEEDED)
     with pytest.raises(SettingsError, match=r"LEAFMARK_PRICES='a-model=.*--allow-unpriced"):
-        insist_on_means(shop.workshop, "correction")
-    insist_on_means(shop.workshop, "correction", allow_unpriced=True)
+        insist_on_means(fake.workshop, "correction")
+    insist_on_means(fake.workshop, "correction", allow_unpriced=True)
 
 
 def test_a_price_that_is_set_or_listed_will_do(make: Make) -> None:
@@ -54,11 +54,11 @@ def test_a_listed_price_will_do(make: Make) -> None:
 
 
 def test_a_budget_is_kept_with_the_scan_and_goes_before_that_of_the_settings(make: Make) -> None:
-    shop = make(budget_usd="7.50")
-    assert shop.workshop.budget(SCAN) == Decimal("7.50")
-    set_budget(shop.workshop, SCAN, Decimal("0.1"))
-    set_budget(shop.workshop, SCAN, None)
-    assert shop.another_workshop().budget(SCAN) == Decimal("0.1")
+    fake = make(budget_usd="7.50")
+    assert fake.workshop.budget(SCAN) == Decimal("7.50")
+    set_budget(fake.workshop, SCAN, Decimal("0.1"))
+    set_budget(fake.workshop, SCAN, None)
+    assert fake.another_workshop().budget(SCAN) == Decimal("0.1")
 
 
 def test_a_budget_of_no_scan_is_refused(make: Make) -> None:
@@ -68,8 +68,8 @@ def test_a_budget_of_no_scan_is_refused(make: Make) -> None:
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b'{"budget_usd": "NaN"}', b'{"budget_usd": "-1"}', b"\x00"])
 def test_a_budget_that_cannot_be_read_lets_nothing_be_spent(make: Make, damage: bytes) -> None:
-    shop = make()
-    set_budget(shop.workshop, SCAN, Decimal(1))
-    (shop.root / SCAN / "ledger" / "budget.json").write_bytes(damage)
+    fake = make()
+    set_budget(fake.workshop, SCAN, Decimal(1))
+    (fake.root / SCAN / "ledger" / "budget.json").write_bytes(damage)
     with pytest.raises(StorageError, match="--budget"):
-        read_budget(shop.root / SCAN)
+        read_budget(fake.root / SCAN)

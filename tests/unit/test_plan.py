@@ -10,15 +10,15 @@ from checkpointing.models import FailedPage
 from producer.commands.enqueue import enqueue_command
 from producer.planning.enqueue import enqueue, plan
 from producer.planning.request import Plan, Request
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import stamp
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     """1 and 3 are complete and then damaged, 2 is complete, 4 is not named complete, 5 is in quarantine."""
     monkeypatch.setattr("producer.planning.enqueue.check_broker", bool)  # the fake broker has no address
-    made = make_shop(tmp_path / "scans", monkeypatch)
+    made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan()
     made.ask_for((1, 5))
     made.complete(1, 2, 3, cost_usd=0.1)
@@ -45,16 +45,18 @@ def _comparable(made: Plan) -> tuple[object, ...]:
 
 @pytest.mark.parametrize("resume", [True, False])
 @pytest.mark.parametrize("torn", [True, False])
-def test_a_dry_run_changes_nothing_and_says_what_the_real_one_does(shop: Shop, resume: bool, torn: bool) -> None:
+def test_a_dry_run_changes_nothing_and_says_what_the_real_one_does(
+    fake: FakeDeployment, resume: bool, torn: bool
+) -> None:
     if torn:
-        path = shop.workshop.checkpoint_file(SCAN, STAGE).path
+        path = fake.workshop.checkpoint_file(SCAN, STAGE).path
         path.write_bytes(path.read_bytes()[:-30])
     request = Request(SCAN, STAGE, 1, 4, resume=resume)
-    before = (shop.files(), shop.redis_keys())
-    said = plan(shop.workshop, request)
-    assert (shop.files(), shop.redis_keys()) == before
+    before = (fake.files(), fake.redis_keys())
+    said = plan(fake.workshop, request)
+    assert (fake.files(), fake.redis_keys()) == before
     assert said.enqueued == []
-    assert _comparable(enqueue(shop.workshop, request)) == _comparable(said)
+    assert _comparable(enqueue(fake.workshop, request)) == _comparable(said)
 
 
 def refuse(_settings: object) -> None:
@@ -84,14 +86,14 @@ def test_a_dry_run_shows_the_plan_and_ends_as_the_real_command_does(  # a table 
     expected: type[LeafmarkError] | None,
 ) -> None:
     chosen = {"llm_base_url": "http://127.0.0.1:1/v1", "llm_api_key": "x"} | settings if settings else {}
-    shop = make_shop(tmp_path / "scans", monkeypatch, **chosen)
-    shop.write_scan()
+    fake = make_fake(tmp_path / "scans", monkeypatch, **chosen)
+    fake.write_scan()
     monkeypatch.setattr("producer.planning.enqueue.check_broker", bool if broker else refuse)
-    monkeypatch.setattr("producer.commands.options.open_workshop", lambda _settings: shop.another_workshop())
-    before = (shop.files(), shop.redis_keys())
+    monkeypatch.setattr("producer.commands.options.open_workshop", lambda _settings: fake.another_workshop())
+    before = (fake.files(), fake.redis_keys())
     ends = {dry_run: _end_of(*asked, dry_run=dry_run) for dry_run in (True, False)}
     if expected is not None:
-        assert (shop.files(), shop.redis_keys()) == before
+        assert (fake.files(), fake.redis_keys()) == before
     assert type(ends[True]) is type(ends[False]) is (expected or type(None))
     assert str(ends[True]) == str(ends[False])
     said = capsys.readouterr().out
@@ -108,9 +110,9 @@ def _end_of(stage: str, through: str | None, *, dry_run: bool) -> LeafmarkError 
 
 
 def test_what_blocks_a_plan_is_in_its_json(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("producer.commands.options.open_workshop", lambda _settings: shop.another_workshop())
+    monkeypatch.setattr("producer.commands.options.open_workshop", lambda _settings: fake.another_workshop())
     monkeypatch.setattr("producer.planning.enqueue.check_broker", refuse)
     with pytest.raises(BrokerError):
         enqueue_command(SCAN, STAGE, dry_run=True, as_json=True)

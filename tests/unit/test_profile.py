@@ -15,7 +15,7 @@ from producer.cli import app
 from producer.commands import run
 from producer.ingest.ingest_source import ingest
 from producer.ingest.profile_options import change_profile
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import StampStage, raising, stamp
 from worker.config.settings import ENV_PREFIX, Settings
 from worker.deployment import Workshop
@@ -39,8 +39,8 @@ class ReaderStage(StampStage):
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    made = make_shop(tmp_path / "scans", monkeypatch)
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    made = make_fake(tmp_path / "scans", monkeypatch)
     monkeypatch.setitem(STAGES, STAGE, ReaderStage)
     made.write_scan()
     made.ask_for((1, 5))
@@ -75,21 +75,21 @@ def profile_of(root: Path, scan_id: str) -> BookProfile:
     return ScanFolder(root, scan_id).read_metadata().profile
 
 
-def test_metadata_without_a_profile_has_the_form_of_earlier_versions(shop: Shop) -> None:
-    metadata = shop.workshop.metadata(SCAN)
+def test_metadata_without_a_profile_has_the_form_of_earlier_versions(fake: FakeDeployment) -> None:
+    metadata = fake.workshop.metadata(SCAN)
     assert metadata.profile == NO_PROFILE
     assert "profile" not in metadata.model_dump(mode="json")
 
 
-def test_metadata_keeps_what_a_profile_says_and_leaves_out_the_rest(shop: Shop) -> None:
-    metadata = shop.workshop.metadata(SCAN).model_copy(update={"profile": BookProfile(dpi=400)})
+def test_metadata_keeps_what_a_profile_says_and_leaves_out_the_rest(fake: FakeDeployment) -> None:
+    metadata = fake.workshop.metadata(SCAN).model_copy(update={"profile": BookProfile(dpi=400)})
     assert json.loads(metadata.model_dump_json())["profile"] == {"dpi": 400}
     assert ScanMetadata.model_validate_json(metadata.model_dump_json()) == metadata
 
 
-def test_a_profile_of_a_newer_version_is_read(shop: Shop) -> None:
-    write_profile(shop.workshop.scan(SCAN), {"dpi": 400, "engine": "kraken", "typeface": "fraktur"})
-    assert shop.workshop.metadata(SCAN).profile == BookProfile(dpi=400, engine="kraken")
+def test_a_profile_of_a_newer_version_is_read(fake: FakeDeployment) -> None:
+    write_profile(fake.workshop.scan(SCAN), {"dpi": 400, "engine": "kraken", "typeface": "fraktur"})
+    assert fake.workshop.metadata(SCAN).profile == BookProfile(dpi=400, engine="kraken")
 
 
 @pytest.mark.parametrize(
@@ -102,10 +102,10 @@ def test_a_profile_of_a_newer_version_is_read(shop: Shop) -> None:
         ({"engine": "a b"}, "profile.engine"),
     ],
 )
-def test_a_wrong_value_in_a_profile_is_named(shop: Shop, profile: dict[str, Any], where: str) -> None:
-    write_profile(shop.workshop.scan(SCAN), profile)
+def test_a_wrong_value_in_a_profile_is_named(fake: FakeDeployment, profile: dict[str, Any], where: str) -> None:
+    write_profile(fake.workshop.scan(SCAN), profile)
     with pytest.raises(InputError, match=rf"metadata\.json is broken \({where}.*: "):
-        shop.workshop.metadata(SCAN)
+        fake.workshop.metadata(SCAN)
 
 
 @pytest.mark.parametrize(
@@ -130,23 +130,23 @@ def test_a_profile_goes_before_the_settings_and_the_rest_is_as_set(
     assert (settings.dpi, settings.ocr_engine, settings.ocr_lang) == expected
 
 
-def test_a_recipe_without_a_profile_is_that_of_earlier_versions(shop: Shop) -> None:
-    stage = shop.workshop.stage(STAGE)
+def test_a_recipe_without_a_profile_is_that_of_earlier_versions(fake: FakeDeployment) -> None:
+    stage = fake.workshop.stage(STAGE)
     assert describe(stage, {}).recipe == describe(stage, {}, "", NO_PROFILE).recipe == "rapidocr eng"
     assert describe(stage, {}, "", BookProfile(dpi=400)).recipe == "rapidocr eng; 400 dpi"
 
 
-def test_a_page_is_read_by_the_profile_of_its_book_and_says_so(shop: Shop) -> None:
-    write_profile(shop.workshop.scan(SCAN), FULL.model_dump())
-    shop.write_scan("other")
-    assert shop.process(1) is shop.process(1, "other") is Outcome.COMPLETE
-    read, other = (json.loads(shop.output_path(1, scan_id).read_bytes()) for scan_id in (SCAN, "other"))
+def test_a_page_is_read_by_the_profile_of_its_book_and_says_so(fake: FakeDeployment) -> None:
+    write_profile(fake.workshop.scan(SCAN), FULL.model_dump())
+    fake.write_scan("other")
+    assert fake.process(1) is fake.process(1, "other") is Outcome.COMPLETE
+    read, other = (json.loads(fake.output_path(1, scan_id).read_bytes()) for scan_id in (SCAN, "other"))
     assert (read["text"], read["made_from"]["recipe"]) == ("tesseract deu+frk", "tesseract deu+frk; 400 dpi")
     assert (other["text"], other["made_from"]["recipe"]) == ("rapidocr eng", "rapidocr eng")
 
 
-def test_an_engine_is_made_once_for_all_books_of_a_profile(shop: Shop) -> None:
-    workshop, metadata = shop.workshop, shop.workshop.metadata(SCAN)
+def test_an_engine_is_made_once_for_all_books_of_a_profile(fake: FakeDeployment) -> None:
+    workshop, metadata = fake.workshop, fake.workshop.metadata(SCAN)
     profiled = metadata.model_copy(update={"profile": FULL})
     finer = metadata.model_copy(update={"profile": FULL.changed_by(BookProfile(dpi=600))})
     assert workshop.stage_for(metadata, STAGE) is workshop.stage(STAGE)
@@ -156,7 +156,7 @@ def test_an_engine_is_made_once_for_all_books_of_a_profile(shop: Shop) -> None:
 
 
 def test_the_ocr_stage_gets_the_engine_and_the_language_of_the_profile(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[tuple[str, str]] = []
 
@@ -165,17 +165,17 @@ def test_the_ocr_stage_gets_the_engine_and_the_language_of_the_profile(
         return object()
 
     monkeypatch.setattr("worker.ocr.engines.registry.make_engine", make_engine)
-    metadata = shop.workshop.metadata(SCAN)
+    metadata = fake.workshop.metadata(SCAN)
     for profile in (NO_PROFILE, FULL, FULL, BookProfile(lang="deu")):
-        shop.workshop.stage_for(metadata.model_copy(update={"profile": profile}), "ocr")
+        fake.workshop.stage_for(metadata.model_copy(update={"profile": profile}), "ocr")
     assert made == [("rapidocr", "eng"), ("tesseract", "deu+frk")]
 
 
-def test_pages_are_rendered_at_the_resolution_of_the_profile(shop: Shop, tmp_path: Path) -> None:
+def test_pages_are_rendered_at_the_resolution_of_the_profile(fake: FakeDeployment, tmp_path: Path) -> None:
     for scan_id, profile in (("fine", BookProfile(dpi=600)), ("plain", NO_PROFILE)):
-        ingest(pdf(tmp_path / "one.pdf"), shop.root, scan_id=scan_id, profile=profile)
+        ingest(pdf(tmp_path / "one.pdf"), fake.root, scan_id=scan_id, profile=profile)
     sizes = {
-        scan_id: ScanInputs(shop.workshop, scan_id, STAGE, 2, lambda: True).image(2).image.size
+        scan_id: ScanInputs(fake.workshop, scan_id, STAGE, 2, lambda: True).image(2).image.size
         for scan_id in ("fine", "plain")
     }
     assert sizes == {"fine": (600, 1200), "plain": (300, 600)}
@@ -197,22 +197,22 @@ def no_engine(settings: Settings) -> StampStage:
     ],
 )
 def test_a_page_waits_where_the_worker_lacks_what_the_profile_names(
-    shop: Shop, profile: dict[str, Any], reason: str, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDeployment, profile: dict[str, Any], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(STAGES, STAGE, no_engine)
-    workshop = Workshop(shop.settings, shop.app, shop.redis)
-    shop.workshop = workshop
+    workshop = Workshop(fake.settings, fake.app, fake.redis)
+    fake.workshop = workshop
     write_profile(workshop.scan(SCAN), profile)
     for _ in range(4):
-        assert shop.process(3) is Outcome.PAUSED
+        assert fake.process(3) is Outcome.PAUSED
     assert workshop.redis.hget(workshop.keys.attempts(SCAN, STAGE), "3") in {None, b"0"}
-    entry: Any = shop.entries()[0]
+    entry: Any = fake.entries()[0]
     assert isinstance(entry, Pause)
     assert entry.reason == f"a worker lacks what this book needs: {reason}"
 
 
-def test_a_change_of_the_profile_keeps_the_rest_of_the_metadata(shop: Shop) -> None:
-    scan = shop.workshop.scan(SCAN)
+def test_a_change_of_the_profile_keeps_the_rest_of_the_metadata(fake: FakeDeployment) -> None:
+    scan = fake.workshop.scan(SCAN)
     write_profile(scan, {"dpi": 400, "typeface": "fraktur"})
     before = json.loads(scan.metadata_path.read_text()) | {"of_a_newer_version": 1}
     scan.metadata_path.write_text(json.dumps(before))

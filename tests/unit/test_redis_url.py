@@ -141,7 +141,7 @@ def test_celery_goes_to_no_broker_of_another_program(name: str, monkeypatch: pyt
     app = make_app(load_settings())
     for connection in (app.connection_for_read(), app.connection_for_write()):
         assert connection.hostname == "ours.example"
-        assert connection.transport_cls == "worker.queue.message_filter:GateTransport"
+        assert connection.transport_cls == "worker.queue.message_filter:FilteringTransport"
 
 
 def test_a_worker_with_a_broker_of_its_own_ends(tmp_path: Path) -> None:

@@ -14,16 +14,16 @@ from producer.planning.enqueue import enqueue
 from producer.planning.request import Request
 from producer.planning.reset import look, reset
 from producer.verify.verify_scan import verify
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop, take_commands
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, take_commands
 from tests.support.killed import kill_at
 from worker.queue.page_queue import PageQueue
 
 TORN = FailedPage(page=3, kind="torn", message="torn", attempts=3)
 
 
-def make(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+def make(folder: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     """Of 5 pages 1 is complete, 2 waits to be merged, 3 is in quarantine, 4 and 5 wait in the queue."""
-    made = make_shop(folder, monkeypatch)
+    made = make_fake(folder, monkeypatch)
     take_commands(made, monkeypatch, "planning.enqueue", "planning.reset")
     made.write_scan()
     made.ask_for((1, 3))
@@ -38,7 +38,7 @@ def make(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     return make(tmp_path / "scans", monkeypatch)
 
 
@@ -47,55 +47,55 @@ class Terminal(io.StringIO):
         return True
 
 
-def insist_on_forgotten(shop: Shop) -> None:
-    checkpoint = shop.checkpoint()
+def insist_on_forgotten(fake: FakeDeployment) -> None:
+    checkpoint = fake.checkpoint()
     assert checkpoint.status is Status.NOT_STARTED
     assert (checkpoint.pages, checkpoint.failed_pages, checkpoint.requested) == ({}, [], [])
     assert (checkpoint.started_at, checkpoint.error) == (None, None)
     assert checkpoint.total_cost_usd == 0.75
-    assert shop.open_stages.all() == []
-    assert shop.entries() == []
-    assert shop.waiting_pages() == []
-    assert checkpoint.attempts == shop.queue.attempts() == {}
-    outputs = shop.workshop.outputs(SCAN, STAGE)
+    assert fake.open_stages.all() == []
+    assert fake.entries() == []
+    assert fake.waiting_pages() == []
+    assert checkpoint.attempts == fake.queue.attempts() == {}
+    outputs = fake.workshop.outputs(SCAN, STAGE)
     assert outputs.pages() == set()
     kept = sorted(path.name for path in (outputs.path / "set_aside").iterdir())
     assert kept == ["page_0001.json", "page_0002.json"]
 
 
 def test_a_stage_is_forgotten_its_outputs_are_kept_and_its_cost_stays(
-    shop: Shop, capsys: pytest.CaptureFixture[str]
+    fake: FakeDeployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reset_command(SCAN, STAGE, yes=True)
-    insist_on_forgotten(shop)
+    insist_on_forgotten(fake)
     said = capsys.readouterr().out
     assert said.startswith(f"{SCAN}/{STAGE}: 2 complete pages forgotten, 2 outputs are kept in ")
     assert said.endswith("set_aside; $0.75 stays counted\n")
 
 
-def test_it_can_begin_anew(shop: Shop) -> None:
+def test_it_can_begin_anew(fake: FakeDeployment) -> None:
     reset_command(SCAN, STAGE, yes=True)
-    made = enqueue(shop.another_workshop(), Request(SCAN, STAGE))
+    made = enqueue(fake.another_workshop(), Request(SCAN, STAGE))
     assert made.enqueued == [1, 2, 3, 4, 5]
     for _ in range(5):
-        shop.process_next()
-    shop.commit()
-    assert shop.stage.runs == [1, 2, 3, 4, 5]
-    assert shop.checkpoint().status is Status.COMPLETED
-    assert shop.checkpoint().total_cost_usd == 0.75
+        fake.process_next()
+    fake.commit()
+    assert fake.stage.runs == [1, 2, 3, 4, 5]
+    assert fake.checkpoint().status is Status.COMPLETED
+    assert fake.checkpoint().total_cost_usd == 0.75
 
 
-def test_what_is_left_has_no_differences(shop: Shop) -> None:
+def test_what_is_left_has_no_differences(fake: FakeDeployment) -> None:
     reset_command(SCAN, STAGE, yes=True)
-    assert verify(shop.another_workshop(), SCAN, STAGE).stages[0].findings == []
+    assert verify(fake.another_workshop(), SCAN, STAGE).stages[0].findings == []
 
 
-def test_a_stage_that_has_not_begun_is_left_alone(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stage_that_has_not_begun_is_left_alone(fake: FakeDeployment, capsys: pytest.CaptureFixture[str]) -> None:
     reset_command(SCAN, STAGE, yes=True)
-    before = (shop.files(), shop.redis_keys())
+    before = (fake.files(), fake.redis_keys())
     reset_command(SCAN, STAGE)
     reset_command(SCAN, "ocr")
-    assert (shop.files(), shop.redis_keys()) == before
+    assert (fake.files(), fake.redis_keys()) == before
     assert capsys.readouterr().out.splitlines()[1:] == [
         f"{SCAN}/{STAGE}: it has not begun, nothing to reset",
         f"{SCAN}/ocr: it has not begun, nothing to reset",
@@ -103,46 +103,46 @@ def test_a_stage_that_has_not_begun_is_left_alone(shop: Shop, capsys: pytest.Cap
 
 
 @pytest.mark.parametrize("answer", ["", "no\n", "y\n", "yes please\n"])
-def test_without_a_yes_nothing_is_done(shop: Shop, monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+def test_without_a_yes_nothing_is_done(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
     monkeypatch.setattr("sys.stdin", Terminal(answer))
-    before = (shop.files(), shop.redis_keys())
+    before = (fake.files(), fake.redis_keys())
     with pytest.raises(NotConfirmedError, match="nothing was changed"):
         reset_command(SCAN, STAGE)
-    assert (shop.files(), shop.redis_keys()) == before
+    assert (fake.files(), fake.redis_keys()) == before
 
 
 def test_it_asks_with_what_there_is_to_lose(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stdin", Terminal("yes\n"))
     reset_command(SCAN, STAGE)
     asked = capsys.readouterr().err
     assert asked.startswith(f"This forgets {SCAN}/{STAGE}: 2 complete pages, 2 outputs (set aside), $0.75")
     assert asked.endswith("Type yes to go on: ")
-    insist_on_forgotten(shop)
+    insist_on_forgotten(fake)
 
 
-def test_without_a_terminal_it_takes_a_word_for_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_it_takes_a_word_for_it(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
-    before = (shop.files(), shop.redis_keys())
+    before = (fake.files(), fake.redis_keys())
     with pytest.raises(NotConfirmedError, match="--yes"):
         reset_command(SCAN, STAGE)
-    assert (shop.files(), shop.redis_keys()) == before
+    assert (fake.files(), fake.redis_keys()) == before
     assert NotConfirmedError.exit_code == 2
 
 
-def test_while_a_worker_has_a_page_in_hand_it_is_refused(shop: Shop) -> None:
-    with shop.workshop.claims.take(SCAN, STAGE, 4):
-        before = (shop.files(), set(shop.redis_keys()))
+def test_while_a_worker_has_a_page_in_hand_it_is_refused(fake: FakeDeployment) -> None:
+    with fake.workshop.claims.take(SCAN, STAGE, 4):
+        before = (fake.files(), set(fake.redis_keys()))
         with pytest.raises(CheckpointError, match=r"pages in hand \(4\).*`producer cancel a-book --stage stamp`"):
             reset_command(SCAN, STAGE, yes=True)
-        assert (shop.files(), set(shop.redis_keys())) == before
+        assert (fake.files(), set(fake.redis_keys())) == before
     reset_command(SCAN, STAGE, yes=True)
-    insist_on_forgotten(shop)
+    insist_on_forgotten(fake)
 
 
 def test_a_page_that_is_begun_at_the_last_moment_stops_it_and_the_others_are_healed(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = PageQueue.held
     looks: list[int] = []
@@ -153,18 +153,18 @@ def test_a_page_that_is_begun_at_the_last_moment_stops_it_and_the_others_are_hea
 
     monkeypatch.setattr(PageQueue, "held", look_twice)
     with pytest.raises(CheckpointError, match="pages in hand"):
-        reset(shop.another_workshop(), SCAN, STAGE)
-    assert shop.open_stages.all() == [(SCAN, STAGE)]
-    assert shop.checkpoint().pending() == [4, 5]
-    assert shop.checkpoint().completed_pages == [1, 2]
-    assert shop.workshop.outputs(SCAN, STAGE).pages() == {1, 2}
+        reset(fake.another_workshop(), SCAN, STAGE)
+    assert fake.open_stages.all() == [(SCAN, STAGE)]
+    assert fake.checkpoint().pending() == [4, 5]
+    assert fake.checkpoint().completed_pages == [1, 2]
+    assert fake.workshop.outputs(SCAN, STAGE).pages() == {1, 2}
 
 
-def test_without_redis_nothing_is_touched(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_redis_nothing_is_touched(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
     def down(_: object) -> None:
         raise BrokerError("down")
 
-    before = shop.files()
+    before = fake.files()
     with monkeypatch.context() as patched:
         patched.setattr("producer.planning.reset.check_broker", down)
         with pytest.raises(BrokerError, match="down"):
@@ -176,32 +176,32 @@ def test_without_redis_nothing_is_touched(shop: Shop, monkeypatch: pytest.Monkey
     monkeypatch.setattr(PageQueue, "held", gone)
     with pytest.raises(BrokerError, match=r"Redis failed \(gone\); repeat the command"):
         reset_command(SCAN, STAGE, yes=True)
-    assert shop.files() == before
+    assert fake.files() == before
 
 
-def test_an_unusable_checkpoint_is_kept_and_its_cost_with_it(shop: Shop) -> None:
-    shop.commit()
-    path = shop.workshop.checkpoint_file(SCAN, STAGE).path
+def test_an_unusable_checkpoint_is_kept_and_its_cost_with_it(fake: FakeDeployment) -> None:
+    fake.commit()
+    path = fake.workshop.checkpoint_file(SCAN, STAGE).path
     broken = path.read_bytes()[:-30]
     path.write_bytes(broken)
     reset_command(SCAN, STAGE, yes=True)
-    insist_on_forgotten(shop)
+    insist_on_forgotten(fake)
     (kept,) = path.parent.glob("*.unusable-*")
     assert kept.read_bytes() == broken
 
 
-def test_a_checkpoint_that_is_gone_leaves_the_outputs_to_be_set_aside(shop: Shop) -> None:
-    shop.workshop.checkpoint_file(SCAN, STAGE).path.unlink()
+def test_a_checkpoint_that_is_gone_leaves_the_outputs_to_be_set_aside(fake: FakeDeployment) -> None:
+    fake.workshop.checkpoint_file(SCAN, STAGE).path.unlink()
     reset_command(SCAN, STAGE, yes=True)
-    assert shop.workshop.outputs(SCAN, STAGE).pages() == set()
-    assert shop.checkpoint().completed_pages == []
+    assert fake.workshop.outputs(SCAN, STAGE).pages() == set()
+    assert fake.checkpoint().completed_pages == []
 
 
-def test_what_does_not_exist_is_refused(shop: Shop) -> None:
+def test_what_does_not_exist_is_refused(fake: FakeDeployment) -> None:
     with pytest.raises(UnknownNameError, match="there is no stage 'no_such_stage'"):
-        look(shop.workshop, SCAN, "no_such_stage")
+        look(fake.workshop, SCAN, "no_such_stage")
     with pytest.raises(UnknownNameError, match="did you mean 'a-book'"):
-        look(shop.workshop, "a-bok", STAGE)
+        look(fake.workshop, "a-bok", STAGE)
 
 
 def test_killed_at_any_step_the_same_command_again_does_the_rest(
@@ -209,14 +209,14 @@ def test_killed_at_any_step_the_same_command_again_does_the_rest(
 ) -> None:
     for step in range(100):
         with monkeypatch.context() as patched:
-            shop = make(tmp_path / str(step), patched)
+            fake = make(tmp_path / str(step), patched)
             killed = kill_at(step, patched, lambda: reset_command(SCAN, STAGE, yes=True))
             # Whatever was done by then, what the checkpoint says can be read, and no money is lost.
-            form = json.loads(shop.workshop.checkpoint_file(SCAN, STAGE).path.read_bytes())
-            waiting = sum(getattr(entry, "cost_usd", None) or 0 for entry in shop.entries())
+            form = json.loads(fake.workshop.checkpoint_file(SCAN, STAGE).path.read_bytes())
+            waiting = sum(getattr(entry, "cost_usd", None) or 0 for entry in fake.entries())
             assert form["metadata"]["total_cost_usd"] + waiting >= 0.75
             reset_command(SCAN, STAGE, yes=True)
-            insist_on_forgotten(shop)
+            insist_on_forgotten(fake)
         if not killed:
             assert step >= 7, "the steps are not the ones any more"
             return

@@ -18,15 +18,15 @@ from producer.planning.enqueue import enqueue, requests_through
 from producer.planning.request import Request
 from producer.planning.reset import reset
 from tests.security.forging import message, raw
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import CopyStage, Stamp, stamp
 from worker import tasks
 from worker.pipeline.process_page import process_page
 from worker.pipeline.registry import STAGES
 from worker.queue.message_filter import RefusedError, admit
 from worker.queue.messages import PageMessage
-from worker.reconciler.reconciler import Steward
-from worker.reconciler.recovery import Healer
+from worker.reconciler.reconciler import Reconciler
+from worker.reconciler.recovery import PageRecovery
 from worker.telemetry.logs import configure_logs
 
 RUN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -55,22 +55,22 @@ ALL = Request(SCAN, STAGE)
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     for module in ("planning.enqueue", "planning.cancel", "planning.reset"):
         monkeypatch.setattr(f"producer.{module}.check_broker", bool)  # the fake broker has no address
-    made = make_shop(tmp_path / "scans", monkeypatch)
+    made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan()
     monkeypatch.setattr(tasks, "workshop", lambda: made.workshop)
     return made
 
 
 @pytest.fixture
-def configured(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def configured(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Logging as a worker sets it up; afterwards as it was."""
     root_logger = logging.getLogger()
     before = (root_logger.handlers[:], root_logger.level)
     root_logger.handlers.clear()
-    configure_logs("INFO", shop.root)
+    configure_logs("INFO", fake.root)
     for name in ("pipeline.process_page", "reconciler.reconciler", "tasks"):
         monkeypatch.setattr(f"worker.{name}.log", structlog.get_logger("a"))
     yield
@@ -78,14 +78,14 @@ def configured(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     root_logger.handlers, root_logger.level = before
 
 
-def lines(shop: Shop, scan_id: str = SCAN) -> list[dict[str, Any]]:
-    found = sorted((shop.root / scan_id / "logs").glob("*.jsonl"))
+def lines(fake: FakeDeployment, scan_id: str = SCAN) -> list[dict[str, Any]]:
+    found = sorted((fake.root / scan_id / "logs").glob("*.jsonl"))
     return [json.loads(line) for path in found for line in path.read_text().splitlines()]
 
 
-def named_by_messages(shop: Shop, stage: str = STAGE) -> list[str | None]:
+def named_by_messages(fake: FakeDeployment, stage: str = STAGE) -> list[str | None]:
     """The run that each message in Celery's queue names, as the gate lets it through."""
-    messages: Any = shop.redis.lrange(shop.workshop.keys.queue(stage), 0, -1)
+    messages: Any = fake.redis.lrange(fake.workshop.keys.queue(stage), 0, -1)
     return [json.loads(admit(each, stage))["headers"].get("traceparent") for each in messages]
 
 
@@ -104,98 +104,100 @@ def test_what_is_no_run_is_none(forged: Any) -> None:
     assert run_in(forged) == ""
 
 
-def test_an_enqueue_is_named_by_messages_checkpoint_and_log(shop: Shop) -> None:
-    enqueue(shop.workshop, ALL)
-    run = shop.checkpoint().run
+def test_an_enqueue_is_named_by_messages_checkpoint_and_log(fake: FakeDeployment) -> None:
+    enqueue(fake.workshop, ALL)
+    run = fake.checkpoint().run
     assert trace_id_of(run) == trace_id_of(ALL.run)
-    assert named_by_messages(shop) == [run] * 5
-    (line,) = lines(shop)
+    assert named_by_messages(fake) == [run] * 5
+    (line,) = lines(fake)
     assert (line["message"], line["run"], line["enqueued"]) == ("enqueued", trace_id_of(run), 5)
 
 
-def test_where_nothing_is_left_to_do_there_is_no_new_run(shop: Shop) -> None:
-    enqueue(shop.workshop, ALL)
+def test_where_nothing_is_left_to_do_there_is_no_new_run(fake: FakeDeployment) -> None:
+    enqueue(fake.workshop, ALL)
     for _ in range(5):
-        shop.process_next()
-    shop.commit()
+        fake.process_next()
+    fake.commit()
     again = Request(SCAN, STAGE)
-    enqueue(shop.workshop, again)
-    assert trace_id_of(shop.checkpoint().run) == trace_id_of(ALL.run) != trace_id_of(again.run)
-    assert len(lines(shop)) == 1
+    enqueue(fake.workshop, again)
+    assert trace_id_of(fake.checkpoint().run) == trace_id_of(ALL.run) != trace_id_of(again.run)
+    assert len(lines(fake)) == 1
 
 
-def test_a_later_enqueue_names_the_messages_that_are_made_from_then_on(shop: Shop) -> None:
-    enqueue(shop.workshop, Request(SCAN, STAGE, end_page=2))
+def test_a_later_enqueue_names_the_messages_that_are_made_from_then_on(fake: FakeDeployment) -> None:
+    enqueue(fake.workshop, Request(SCAN, STAGE, end_page=2))
     later = Request(SCAN, STAGE)
-    enqueue(shop.workshop, later)
-    assert len({*named_by_messages(shop)}) == 2
-    assert trace_id_of(shop.checkpoint().run) == trace_id_of(later.run)
+    enqueue(fake.workshop, later)
+    assert len({*named_by_messages(fake)}) == 2
+    assert trace_id_of(fake.checkpoint().run) == trace_id_of(later.run)
 
 
 def test_a_stage_that_is_fed_names_its_own_request_of_the_same_run(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(STAGES, CopyStage.name, lambda _settings: CopyStage())
-    first, second = requests_through(shop.workshop, Request(SCAN, STAGE), CopyStage.name)
+    first, second = requests_through(fake.workshop, Request(SCAN, STAGE), CopyStage.name)
     for request in (first, second):
-        enqueue(shop.workshop, request)
-    shop.redis.delete(shop.workshop.keys.run(SCAN, CopyStage.name))
+        enqueue(fake.workshop, request)
+    fake.redis.delete(fake.workshop.keys.run(SCAN, CopyStage.name))
     for _ in range(5):
-        shop.process_next()
-    Steward(shop.workshop).commit_inboxes()
-    assert named_by_messages(shop, CopyStage.name) == [second.run] * 5
+        fake.process_next()
+    Reconciler(fake.workshop).commit_inboxes()
+    assert named_by_messages(fake, CopyStage.name) == [second.run] * 5
     assert trace_id_of(second.run) == trace_id_of(first.run)
 
 
-def test_after_a_flush_the_healed_pages_name_the_run_they_were_of(shop: Shop) -> None:
-    enqueue(shop.workshop, ALL)
-    run = shop.checkpoint().run
-    shop.redis.flushdb()
-    healer = Healer(shop.workshop)
+def test_after_a_flush_the_healed_pages_name_the_run_they_were_of(fake: FakeDeployment) -> None:
+    enqueue(fake.workshop, ALL)
+    run = fake.checkpoint().run
+    fake.redis.flushdb()
+    healer = PageRecovery(fake.workshop)
     for _ in range(2):
         healer.heal(SCAN, STAGE)
-    assert named_by_messages(shop) == [run] * 5
+    assert named_by_messages(fake) == [run] * 5
 
 
-def test_a_checkpoint_of_an_older_version_names_no_run_and_is_healed(shop: Shop) -> None:
-    shop.ask_for((1, 5))
-    healer = Healer(shop.workshop)
+def test_a_checkpoint_of_an_older_version_names_no_run_and_is_healed(fake: FakeDeployment) -> None:
+    fake.ask_for((1, 5))
+    healer = PageRecovery(fake.workshop)
     for _ in range(2):
         healer.heal(SCAN, STAGE)
-    assert named_by_messages(shop) == [None] * 5
+    assert named_by_messages(fake) == [None] * 5
 
 
-def test_what_ended_or_was_called_off_or_reset_names_no_run_any_more(shop: Shop) -> None:
-    key = shop.workshop.keys.run(SCAN, STAGE)
-    enqueue(shop.workshop, ALL)
-    assert shop.redis.exists(key)
-    cancel(shop.workshop, SCAN, STAGE)
-    assert (shop.redis.exists(key), shop.checkpoint().run) == (0, "")
-    enqueue(shop.workshop, Request(SCAN, STAGE))
-    assert shop.redis.exists(key)
-    reset(shop.workshop, SCAN, STAGE)
-    assert (shop.redis.exists(key), shop.checkpoint().run) == (0, "")
-    enqueue(shop.workshop, Request(SCAN, STAGE))
+def test_what_ended_or_was_called_off_or_reset_names_no_run_any_more(fake: FakeDeployment) -> None:
+    key = fake.workshop.keys.run(SCAN, STAGE)
+    enqueue(fake.workshop, ALL)
+    assert fake.redis.exists(key)
+    cancel(fake.workshop, SCAN, STAGE)
+    assert (fake.redis.exists(key), fake.checkpoint().run) == (0, "")
+    enqueue(fake.workshop, Request(SCAN, STAGE))
+    assert fake.redis.exists(key)
+    reset(fake.workshop, SCAN, STAGE)
+    assert (fake.redis.exists(key), fake.checkpoint().run) == (0, "")
+    enqueue(fake.workshop, Request(SCAN, STAGE))
     for _ in range(5):
-        shop.process_next()
-    shop.commit()
-    assert Healer(shop.workshop).heal(SCAN, STAGE).ended
-    assert shop.lasting_keys() == set()
+        fake.process_next()
+    fake.commit()
+    assert PageRecovery(fake.workshop).heal(SCAN, STAGE).ended
+    assert fake.lasting_keys() == set()
 
 
 @pytest.mark.parametrize("forged", [each for each in FORGED if isinstance(each, str)], ids=ascii)
-def test_a_run_that_somebody_forged_in_redis_keeps_no_page_from_being_done(shop: Shop, forged: str) -> None:
-    shop.redis.set(shop.workshop.keys.run(SCAN, STAGE), forged)
-    list(shop.queue.put([1]))
-    assert named_by_messages(shop) == [None]
-    shop.process_next()
-    assert shop.output_path(1).exists()
+def test_a_run_that_somebody_forged_in_redis_keeps_no_page_from_being_done(
+    fake: FakeDeployment, forged: str
+) -> None:
+    fake.redis.set(fake.workshop.keys.run(SCAN, STAGE), forged)
+    list(fake.queue.put([1]))
+    assert named_by_messages(fake) == [None]
+    fake.process_next()
+    assert fake.output_path(1).exists()
 
 
-def test_a_run_of_the_wrong_type_keeps_no_page_from_being_done(shop: Shop) -> None:
-    shop.redis.lpush(shop.workshop.keys.run(SCAN, STAGE), RUN)
-    list(shop.queue.put([1]))
-    assert named_by_messages(shop) == [None]
+def test_a_run_of_the_wrong_type_keeps_no_page_from_being_done(fake: FakeDeployment) -> None:
+    fake.redis.lpush(fake.workshop.keys.run(SCAN, STAGE), RUN)
+    list(fake.queue.put([1]))
+    assert named_by_messages(fake) == [None]
 
 
 def test_the_gate_hands_on_the_run_and_nothing_else_of_a_trace() -> None:
@@ -212,7 +214,7 @@ def test_the_gate_hands_on_the_run_and_nothing_else_of_a_trace() -> None:
 
 
 @pytest.mark.parametrize("forged", FORGED, ids=ascii)
-def test_a_forged_run_is_refused_by_the_gate_and_by_the_message(shop: Shop, forged: Any) -> None:
+def test_a_forged_run_is_refused_by_the_gate_and_by_the_message(fake: FakeDeployment, forged: Any) -> None:
     named = {"scan_id": SCAN, "stage": STAGE, "page": 1}
     with pytest.raises(RefusedError, match="traceparent"):
         admit(raw(message(named, headers={"traceparent": forged})), STAGE)
@@ -221,10 +223,10 @@ def test_a_forged_run_is_refused_by_the_gate_and_by_the_message(shop: Shop, forg
     with pytest.raises(ValidationError):
         PageMessage.model_validate({**named, "run": forged})
     assert tasks.process(**named, run=forged).startswith("refused: run")
-    assert shop.stage.runs == []
+    assert fake.stage.runs == []
 
 
-@pytest.mark.usefixtures("shop")
+@pytest.mark.usefixtures("fake")
 def test_a_message_without_a_run_is_valid() -> None:
     named = {"scan_id": SCAN, "stage": STAGE, "page": 1}
     assert "traceparent" not in json.loads(admit(raw(message(named)), STAGE))["headers"]
@@ -232,15 +234,15 @@ def test_a_message_without_a_run_is_valid() -> None:
 
 
 @pytest.mark.usefixtures("configured")
-def test_every_line_of_a_page_names_the_run_also_those_of_code_that_knows_no_page(shop: Shop) -> None:
+def test_every_line_of_a_page_names_the_run_also_those_of_code_that_knows_no_page(fake: FakeDeployment) -> None:
     def ask(page: int) -> Stamp:
         structlog.get_logger("of a model's client").warning("call failed")
         return stamp(page)
 
-    shop.stage.act = ask
-    process_page(shop.workshop, PageMessage(scan_id=SCAN, stage=STAGE, page=1, run=RUN))
-    shop.process(2)
-    said = [(line["page"], line["message"], line.get("run")) for line in lines(shop)]
+    fake.stage.act = ask
+    process_page(fake.workshop, PageMessage(scan_id=SCAN, stage=STAGE, page=1, run=RUN))
+    fake.process(2)
+    said = [(line["page"], line["message"], line.get("run")) for line in lines(fake)]
     assert said == [
         (1, "call failed", TRACE),
         (1, "page complete", TRACE),
@@ -248,36 +250,36 @@ def test_every_line_of_a_page_names_the_run_also_those_of_code_that_knows_no_pag
         (2, "page complete", None),
     ]
     structlog.get_logger("of the next thing").info("no page any more")
-    assert len(lines(shop)) == 4
+    assert len(lines(fake)) == 4
 
 
-def test_the_commit_names_the_runs_of_its_batch(shop: Shop) -> None:
-    shop.hand_over(shop.completion(3))
+def test_the_commit_names_the_runs_of_its_batch(fake: FakeDeployment) -> None:
+    fake.hand_over(fake.completion(3))
     for page in (1, 2):
-        process_page(shop.workshop, PageMessage(scan_id=SCAN, stage=STAGE, page=page, run=RUN))
+        process_page(fake.workshop, PageMessage(scan_id=SCAN, stage=STAGE, page=page, run=RUN))
     with capture_logs() as logged:
-        Steward(shop.workshop).commit_inboxes()
+        Reconciler(fake.workshop).commit_inboxes()
     (line,) = [each for each in logged if each["event"] == "checkpoint committed"]
     assert (line["completed"], line["runs"]) == (3, [TRACE])
 
 
-def test_an_entry_of_the_inbox_is_one_that_older_coordinators_read(shop: Shop) -> None:
-    process_page(shop.workshop, PageMessage(scan_id=SCAN, stage=STAGE, page=1, run=RUN))
-    ((_, fields),) = shop.redis.xrange(shop.workshop.keys.inbox(SCAN, STAGE))  # type: ignore[misc]  # async?
+def test_an_entry_of_the_inbox_is_one_that_older_coordinators_read(fake: FakeDeployment) -> None:
+    process_page(fake.workshop, PageMessage(scan_id=SCAN, stage=STAGE, page=1, run=RUN))
+    ((_, fields),) = fake.redis.xrange(fake.workshop.keys.inbox(SCAN, STAGE))  # type: ignore[misc]  # async?
     assert fields[b"run"] == RUN.encode()
     # Older ones look for this field, and forbid what they do not know within it.
     assert "run" not in json.loads(fields[b"completion"])
     assert Completion.model_validate_json(fields[b"completion"]).page == 1
 
 
-def test_forged_runs_in_an_inbox_are_not_taken_over(shop: Shop) -> None:
-    completion = shop.completion(1).model_dump_json()
-    inbox = shop.workshop.keys.inbox(SCAN, STAGE)
+def test_forged_runs_in_an_inbox_are_not_taken_over(fake: FakeDeployment) -> None:
+    completion = fake.completion(1).model_dump_json()
+    inbox = fake.workshop.keys.inbox(SCAN, STAGE)
     for forged in (b"\xff", b"x\x1b[2J", RUN.upper().encode(), b"0" * 100_000):
-        shop.redis.xadd(inbox, {"completion": completion, "run": forged})
+        fake.redis.xadd(inbox, {"completion": completion, "run": forged})
     for _ in range(200):
-        shop.redis.xadd(inbox, {"completion": completion, "run": new_run()})
-    batch = shop.workshop.inbox(SCAN, STAGE).read(1000)
+        fake.redis.xadd(inbox, {"completion": completion, "run": new_run()})
+    batch = fake.workshop.inbox(SCAN, STAGE).read(1000)
     assert len(batch.entries) == 204
     assert len(batch.runs) == 32
     assert all(map(run_in, batch.runs))

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from checkpointing.ledger import Call, Ledger, new_attempt
 from checkpointing.models import FailedPage
 from docs_tools.schemas import FORMATS, SCHEMAS, as_file, schema_of
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 
 EXAMPLES = SCHEMAS.parent / "examples"
 
@@ -21,8 +21,8 @@ def insist_on(name: str, data: Any) -> None:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    made = make_shop(tmp_path / "scans", monkeypatch)
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan()
     return made
 
@@ -48,12 +48,12 @@ def test_the_examples_match_and_lose_a_field_at_their_peril(name: str) -> None:
             insist_on(name, {key: value for key, value in example.items() if key != field})
 
 
-def test_a_real_checkpoint_matches(shop: Shop) -> None:
-    shop.ask_for((1, 5))
-    shop.complete(1, 3, cost_usd=0.02)
-    shop.hand_over(FailedPage(page=2, kind="torn", message="torn", attempts=3))
-    shop.commit()
-    file = shop.workshop.checkpoint_file(SCAN, STAGE)
+def test_a_real_checkpoint_matches(fake: FakeDeployment) -> None:
+    fake.ask_for((1, 5))
+    fake.complete(1, 3, cost_usd=0.02)
+    fake.hand_over(FailedPage(page=2, kind="torn", message="torn", attempts=3))
+    fake.commit()
+    file = fake.workshop.checkpoint_file(SCAN, STAGE)
     with file.exclusive() as checkpoint:
         checkpoint.note_attempts({4: 2})
         checkpoint.note_ledger({1: 20_000})
@@ -65,8 +65,8 @@ def test_a_real_checkpoint_matches(shop: Shop) -> None:
         insist_on("checkpoint", {**data, "status": "nearly"})
 
 
-def test_a_real_scan_and_a_real_call_match(shop: Shop, tmp_path: Path) -> None:
-    insist_on("scan", json.loads(next(shop.root.glob("*/metadata.json")).read_bytes()))
+def test_a_real_scan_and_a_real_call_match(fake: FakeDeployment, tmp_path: Path) -> None:
+    insist_on("scan", json.loads(next(fake.root.glob("*/metadata.json")).read_bytes()))
     call = Call(
         attempt=new_attempt(),
         scan_id="book",

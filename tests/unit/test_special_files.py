@@ -20,10 +20,10 @@ from producer.verify import check_stage
 from producer.verify.findings import Kind
 from producer.verify.verify_scan import verify
 from producer.watch.rest import count_rest
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from worker.pages.sources.images import ImageSource, inspect_image
 from worker.pages.sources.pdfium import inspect_pdf
-from worker.reconciler.reconciler import Steward
+from worker.reconciler.reconciler import Reconciler
 from worker.storage.open_stages import OWN_FOLDER
 from worker.telemetry.logs import ScanLogFiles
 from worker.worker_info import introduction
@@ -33,9 +33,9 @@ OTHER = "other-book"
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     """Two books; of the first one the pages 1 to 3 of 5 are complete."""
-    made = make_shop(tmp_path / "scans", monkeypatch)
+    made = make_fake(tmp_path / "scans", monkeypatch)
     monkeypatch.setattr(check_stage, "MERGE_SECONDS", 0.0)
     made.write_scan()
     made.write_scan(OTHER)
@@ -52,100 +52,100 @@ def make_fifo(path: Path) -> Path:
     return path
 
 
-def statuses(shop: Shop) -> dict[str, str]:
+def statuses(fake: FakeDeployment) -> dict[str, str]:
     """By scan, as `producer status` shows it; a scan that cannot be shown is left out."""
-    found = all_scans(shop.another_workshop(), on_broken=bool)
+    found = all_scans(fake.another_workshop(), on_broken=bool)
     return {scan.metadata.scan_id: scan.stages[STAGE].status for scan in found}
 
 
-def assert_other_book_goes_on(shop: Shop) -> None:
-    shop.hand_over(shop.completion(1, scan_id=OTHER), scan_id=OTHER)
-    steward = Steward(shop.another_workshop(), {STAGE: 2})
-    steward.commit_inboxes()
-    steward.heal()
-    assert sorted(shop.checkpoint(OTHER).pages) == [1]
-    assert statuses(shop)[OTHER] == "in_progress"
+def assert_other_book_goes_on(fake: FakeDeployment) -> None:
+    fake.hand_over(fake.completion(1, scan_id=OTHER), scan_id=OTHER)
+    reconciler = Reconciler(fake.another_workshop(), {STAGE: 2})
+    reconciler.commit_inboxes()
+    reconciler.heal()
+    assert sorted(fake.checkpoint(OTHER).pages) == [1]
+    assert statuses(fake)[OTHER] == "in_progress"
 
 
-def test_a_checkpoint_that_is_a_fifo_is_unreadable_and_is_rebuilt_from_the_outputs(shop: Shop) -> None:
-    file = shop.another_workshop().checkpoint_file(SCAN, STAGE)
+def test_a_checkpoint_that_is_a_fifo_is_unreadable_and_is_rebuilt_from_the_outputs(fake: FakeDeployment) -> None:
+    file = fake.another_workshop().checkpoint_file(SCAN, STAGE)
     make_fifo(file.path)
-    assert statuses(shop)[SCAN] == "unreadable"
+    assert statuses(fake)[SCAN] == "unreadable"
     assert Kind.CHECKPOINT_UNUSABLE in {
-        finding.kind for finding in verify(shop.another_workshop(), SCAN, STAGE).findings
+        finding.kind for finding in verify(fake.another_workshop(), SCAN, STAGE).findings
     }
-    assert count_rest(shop.root, {OTHER}) == "1 other scan: 1 not started"
+    assert count_rest(fake.root, {OTHER}) == "1 other scan: 1 not started"
     with pytest.raises(CheckpointError, match="not a regular file"):
         file.read()
-    assert_other_book_goes_on(shop)
+    assert_other_book_goes_on(fake)
     with file.exclusive() as rebuilt:
         assert sorted(rebuilt.pages) == [1, 2, 3]
     assert file.path.is_file()
-    assert scan_status(shop.another_workshop(), SCAN).stages[STAGE].completed == 3
+    assert scan_status(fake.another_workshop(), SCAN).stages[STAGE].completed == 3
 
 
-def test_an_output_that_is_a_fifo_does_not_count_and_is_done_again(shop: Shop) -> None:
-    make_fifo(shop.output_path(2))
-    findings = verify(shop.another_workshop(), SCAN, STAGE).findings
+def test_an_output_that_is_a_fifo_does_not_count_and_is_done_again(fake: FakeDeployment) -> None:
+    make_fifo(fake.output_path(2))
+    findings = verify(fake.another_workshop(), SCAN, STAGE).findings
     assert (Kind.UNREADABLE, 2) in [(finding.kind, finding.page) for finding in findings]
-    make_fifo(shop.output_path(4))
-    shop.complete(4)
-    assert shop.output_path(4).is_file()
-    assert 4 in shop.checkpoint().pages
-    assert_other_book_goes_on(shop)
+    make_fifo(fake.output_path(4))
+    fake.complete(4)
+    assert fake.output_path(4).is_file()
+    assert 4 in fake.checkpoint().pages
+    assert_other_book_goes_on(fake)
 
 
-def test_a_lock_that_is_a_fifo_stops_its_own_stage_only(shop: Shop) -> None:
-    lock = make_fifo(shop.workshop.checkpoint_file(SCAN, STAGE).path.with_suffix(".lock"))
-    file = shop.another_workshop().checkpoint_file(SCAN, STAGE)
+def test_a_lock_that_is_a_fifo_stops_its_own_stage_only(fake: FakeDeployment) -> None:
+    lock = make_fifo(fake.workshop.checkpoint_file(SCAN, STAGE).path.with_suffix(".lock"))
+    file = fake.another_workshop().checkpoint_file(SCAN, STAGE)
     with pytest.raises(OSError, match="not a regular file"), file.exclusive():
         pass
-    make_fifo(shop.output_path(2))
+    make_fifo(fake.output_path(2))
     with pytest.raises(StorageError, match=rf"{STAGE}\.lock: it is not a regular file .* move it away"):
-        verify(shop.another_workshop(), SCAN, STAGE)
-    shop.hand_over(shop.completion(5))
-    assert_other_book_goes_on(shop)
+        verify(fake.another_workshop(), SCAN, STAGE)
+    fake.hand_over(fake.completion(5))
+    assert_other_book_goes_on(fake)
     lock.unlink()
-    shop.commit()
-    assert 5 in shop.checkpoint().pages
+    fake.commit()
+    assert 5 in fake.checkpoint().pages
 
 
 @pytest.mark.parametrize("make", [make_fifo, Path.mkdir])
 def test_a_book_whose_metadata_is_not_a_file_is_reported_and_not_left_out(
-    shop: Shop, make: Callable[[Path], object]
+    fake: FakeDeployment, make: Callable[[Path], object]
 ) -> None:
-    broken = shop.workshop.root / "broken-book"
+    broken = fake.workshop.root / "broken-book"
     broken.mkdir()
     make(broken / "metadata.json")
     said: list[str] = []
-    found = all_scans(shop.another_workshop(), on_broken=lambda error: said.append(str(error)))
+    found = all_scans(fake.another_workshop(), on_broken=lambda error: said.append(str(error)))
     assert sorted(scan.metadata.scan_id for scan in found) == sorted([SCAN, OTHER])
     [reason] = said
     assert "broken-book/metadata.json is not a regular file; restore it from a backup" in reason
-    assert_other_book_goes_on(shop)
+    assert_other_book_goes_on(fake)
 
 
 @pytest.mark.parametrize("record", ["metadata.json", "leafmark.json"])
-def test_metadata_that_is_a_fifo_breaks_its_own_scan_only(shop: Shop, record: str) -> None:
-    scan = shop.workshop.scan(SCAN)
+def test_metadata_that_is_a_fifo_breaks_its_own_scan_only(fake: FakeDeployment, record: str) -> None:
+    scan = fake.workshop.scan(SCAN)
     scan.source_dir.mkdir()
     make_fifo(scan.path / record)
     if record == "metadata.json":
         with pytest.raises(InputError, match=r"metadata\.json is not a regular file"):
-            shop.another_workshop().metadata(SCAN)
-        assert SCAN not in statuses(shop)
+            fake.another_workshop().metadata(SCAN)
+        assert SCAN not in statuses(fake)
     else:
-        assert shop.another_workshop().metadata(SCAN).total_pages == 5
-    assert_other_book_goes_on(shop)
+        assert fake.another_workshop().metadata(SCAN).total_pages == 5
+    assert_other_book_goes_on(fake)
 
 
-def test_a_folder_of_another_program_with_fifos_is_broken_alone(shop: Shop) -> None:
-    scan = shop.workshop.scan("taken-over")
+def test_a_folder_of_another_program_with_fifos_is_broken_alone(fake: FakeDeployment) -> None:
+    scan = fake.workshop.scan("taken-over")
     (scan.path / "checkpoints").mkdir(parents=True)
     make_fifo(scan.source_dir / "page_0001.png")
     with pytest.raises(InputError, match="not a regular file"):
         take_in(scan)
-    assert_other_book_goes_on(shop)
+    assert_other_book_goes_on(fake)
 
 
 def test_a_source_file_that_is_a_fifo_is_trouble_of_the_storage(tmp_path: Path) -> None:
@@ -160,15 +160,15 @@ def test_a_source_file_that_is_a_fifo_is_trouble_of_the_storage(tmp_path: Path) 
             look()
 
 
-def test_a_source_that_is_a_fifo_is_said_by_verify(shop: Shop) -> None:
-    scan = shop.workshop.scan(SCAN)
-    make_fifo(scan.source_dir / shop.workshop.metadata(SCAN).source.files[0].name)
-    [finding] = verify(shop.another_workshop(), SCAN, STAGE).source
+def test_a_source_that_is_a_fifo_is_said_by_verify(fake: FakeDeployment) -> None:
+    scan = fake.workshop.scan(SCAN)
+    make_fifo(scan.source_dir / fake.workshop.metadata(SCAN).source.files[0].name)
+    [finding] = verify(fake.another_workshop(), SCAN, STAGE).source
     assert "is not a regular file" in finding.problem
 
 
-def test_an_answer_in_the_ledger_that_is_a_fifo_loses_its_words_and_no_money(shop: Shop) -> None:
-    ledger = Ledger(shop.workshop.scan(SCAN).path, STAGE)
+def test_an_answer_in_the_ledger_that_is_a_fifo_loses_its_words_and_no_money(fake: FakeDeployment) -> None:
+    ledger = Ledger(fake.workshop.scan(SCAN).path, STAGE)
     call = Call(
         attempt=new_attempt(),
         scan_id=SCAN,
@@ -194,15 +194,15 @@ def test_a_budget_that_is_a_fifo_lets_nothing_be_spent(tmp_path: Path) -> None:
         read_budget(tmp_path)
 
 
-def test_an_open_stage_that_is_a_fifo_asks_for_no_page(shop: Shop) -> None:
-    make_fifo(shop.root / OWN_FOLDER / "open" / f"{SCAN}@{STAGE}")
-    assert shop.open_stages.requested(SCAN, STAGE) == []
-    assert_other_book_goes_on(shop)
+def test_an_open_stage_that_is_a_fifo_asks_for_no_page(fake: FakeDeployment) -> None:
+    make_fifo(fake.root / OWN_FOLDER / "open" / f"{SCAN}@{STAGE}")
+    assert fake.open_stages.requested(SCAN, STAGE) == []
+    assert_other_book_goes_on(fake)
 
 
-def test_a_log_that_is_a_fifo_stops_no_page(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = make_fifo(shop.workshop.scan(SCAN).logs_dir / f"{STAGE}_a.jsonl")
-    files = ScanLogFiles(shop.root)
+def test_a_log_that_is_a_fifo_stops_no_page(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make_fifo(fake.workshop.scan(SCAN).logs_dir / f"{STAGE}_a.jsonl")
+    files = ScanLogFiles(fake.root)
     monkeypatch.setattr(files, "_path", lambda *_: path)
     event = {"event": "done", "scan_id": SCAN, "stage": STAGE}
     assert files(None, "info", event) == event
@@ -210,9 +210,9 @@ def test_a_log_that_is_a_fifo_stops_no_page(shop: Shop, monkeypatch: pytest.Monk
     assert list(LogFiles(path.parent).new_lines()) == []
 
 
-def test_a_file_of_the_doctor_that_is_a_fifo_is_not_seen(shop: Shop) -> None:
-    make_fifo(shop.root / OWN_FOLDER / f"doctor-{'a' * 16}")
-    assert not introduction(shop.workshop.settings, [STAGE], 1, "a" * 16).sees_token
+def test_a_file_of_the_doctor_that_is_a_fifo_is_not_seen(fake: FakeDeployment) -> None:
+    make_fifo(fake.root / OWN_FOLDER / f"doctor-{'a' * 16}")
+    assert not introduction(fake.workshop.settings, [STAGE], 1, "a" * 16).sees_token
 
 
 def test_a_report_does_not_wait_for_the_fifo_that_it_would_replace(tmp_path: Path) -> None:
@@ -229,9 +229,9 @@ def test_a_run_whose_lock_or_log_is_a_fifo_says_so(tmp_path: Path) -> None:
         Backstage(tmp_path, 1)
 
 
-def test_a_temp_file_that_is_a_fifo_is_cleared_away_as_an_orphan(shop: Shop) -> None:
-    fifo = make_fifo(shop.output_path(2).with_name("page_0002.json.tmp.0123456789abcdef"))
-    shop.workshop.outputs(SCAN, STAGE).remove_orphans()
+def test_a_temp_file_that_is_a_fifo_is_cleared_away_as_an_orphan(fake: FakeDeployment) -> None:
+    fifo = make_fifo(fake.output_path(2).with_name("page_0002.json.tmp.0123456789abcdef"))
+    fake.workshop.outputs(SCAN, STAGE).remove_orphans()
     assert not fifo.exists()
 
 

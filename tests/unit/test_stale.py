@@ -23,7 +23,7 @@ from producer.terminal.console import notes
 from producer.verify.findings import Kind
 from producer.verify.repair import repair
 from producer.verify.verify_scan import verify
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import Stamp, StampStage, stamp
 from worker.config.settings import Settings
 from worker.deployment import Workshop
@@ -82,11 +82,11 @@ def _order_of_stages() -> Iterator[None]:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: LaterStage) -> Shop:
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: LaterStage) -> FakeDeployment:
     """The pages 1 to 5 are complete in both stages."""
     for module in ("planning.enqueue", "verify.repair"):
         monkeypatch.setattr(f"producer.{module}.check_broker", bool)  # the fake broker has no address
-    made = make_shop(
+    made = make_fake(
         tmp_path / "scans",
         monkeypatch,
         llm_base_url="http://server/v1",
@@ -108,8 +108,8 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: LaterStage) -> 
     return made
 
 
-def give_source(shop: Shop) -> None:
-    scan = shop.write_scan()
+def give_source(fake: FakeDeployment) -> None:
+    scan = fake.write_scan()
     scan.source_dir.mkdir()
     (scan.source_dir / "a.pdf").write_bytes(SOURCE)
     form = json.loads(scan.metadata_path.read_text())
@@ -117,51 +117,51 @@ def give_source(shop: Shop) -> None:
     scan.metadata_path.write_text(json.dumps(form))
 
 
-def work_on(shop: Shop, *pages: int, stage: str = LATER) -> None:
+def work_on(fake: FakeDeployment, *pages: int, stage: str = LATER) -> None:
     """Do pages of a stage, and commit them."""
     for page in pages:
-        shop.process(page, stage=stage)
-    shop.redis.delete(shop.workshop.keys.commit(SCAN, stage))
-    shop.workshop.coordinator(SCAN, stage).commit()
+        fake.process(page, stage=stage)
+    fake.redis.delete(fake.workshop.keys.commit(SCAN, stage))
+    fake.workshop.coordinator(SCAN, stage).commit()
 
 
 @contextmanager
-def form_of(shop: Shop, stage: str) -> Iterator[dict[str, Any]]:
+def form_of(fake: FakeDeployment, stage: str) -> Iterator[dict[str, Any]]:
     """The checkpoint of a stage, to be changed as somebody with an editor does."""
-    path = shop.workshop.checkpoint_file(SCAN, stage).path
+    path = fake.workshop.checkpoint_file(SCAN, stage).path
     form = json.loads(path.read_bytes())
     yield form
     path.write_text(json.dumps(form))
 
 
-def set_costs(shop: Shop, usd: float) -> None:
-    with form_of(shop, LATER) as form:
+def set_costs(fake: FakeDeployment, usd: float) -> None:
+    with form_of(fake, LATER) as form:
         for record in form["pages"].values():
             record["cost_usd"] = usd
         form["metadata"]["total_cost_usd"] = usd * len(form["pages"])
 
 
-def redo_earlier(shop: Shop, *pages: int) -> None:
+def redo_earlier(fake: FakeDeployment, *pages: int) -> None:
     """Let the stamp stage do pages again, with something else on them."""
     for page in pages:
-        enqueue(shop.workshop, Request(SCAN, STAGE, page, page, resume=False))
-    shop.stage.act = lambda page: stamp(page, "stamped anew")
-    work_on(shop, *pages, stage=STAGE)
+        enqueue(fake.workshop, Request(SCAN, STAGE, page, page, resume=False))
+    fake.stage.act = lambda page: stamp(page, "stamped anew")
+    work_on(fake, *pages, stage=STAGE)
 
 
-def records(shop: Shop, stage: str = LATER) -> Mapping[int, PageRecord]:
-    return shop.workshop.checkpoint_file(SCAN, stage).read().pages
+def records(fake: FakeDeployment, stage: str = LATER) -> Mapping[int, PageRecord]:
+    return fake.workshop.checkpoint_file(SCAN, stage).read().pages
 
 
-def reasons(shop: Shop, stage: str = LATER) -> dict[int, str]:
+def reasons(fake: FakeDeployment, stage: str = LATER) -> dict[int, str]:
     """What is stale, as a process sees it that comes new to it."""
-    found = find_stale(shop.another_workshop(), SCAN, stage, records(shop, stage))
+    found = find_stale(fake.another_workshop(), SCAN, stage, records(fake, stage))
     return {page: why.words() for page, why in found.items()}
 
 
-def workshop_with(shop: Shop, **settings: Any) -> Workshop:
+def workshop_with(fake: FakeDeployment, **settings: Any) -> Workshop:
     """That of a process with other settings."""
-    return Workshop(shop.settings.model_copy(update=settings), shop.app, shop.redis)
+    return Workshop(fake.settings.model_copy(update=settings), fake.app, fake.redis)
 
 
 def said(made: Plan, capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -169,68 +169,70 @@ def said(made: Plan, capsys: pytest.CaptureFixture[str]) -> list[str]:
     return capsys.readouterr().err.splitlines()
 
 
-def test_nothing_is_stale_when_nothing_has_changed(shop: Shop) -> None:
-    assert all(record.made_from for record in records(shop).values())
-    assert reasons(shop) == reasons(shop, STAGE) == {}
+def test_nothing_is_stale_when_nothing_has_changed(fake: FakeDeployment) -> None:
+    assert all(record.made_from for record in records(fake).values())
+    assert reasons(fake) == reasons(fake, STAGE) == {}
 
 
-def test_a_page_that_was_redone_makes_the_page_made_from_it_stale_and_no_other(shop: Shop) -> None:
-    redo_earlier(shop, 2, 4)
-    assert reasons(shop) == {2: ITS_OCR, 4: ITS_OCR}
-    assert reasons(shop, STAGE) == {}
+def test_a_page_that_was_redone_makes_the_page_made_from_it_stale_and_no_other(fake: FakeDeployment) -> None:
+    redo_earlier(fake, 2, 4)
+    assert reasons(fake) == {2: ITS_OCR, 4: ITS_OCR}
+    assert reasons(fake, STAGE) == {}
 
 
-def test_a_page_that_was_redone_with_the_same_result_makes_nothing_stale(shop: Shop) -> None:
-    enqueue(shop.workshop, Request(SCAN, STAGE, 2, 2, resume=False))
-    work_on(shop, 2, stage=STAGE)
-    assert reasons(shop) == {}
+def test_a_page_that_was_redone_with_the_same_result_makes_nothing_stale(fake: FakeDeployment) -> None:
+    enqueue(fake.workshop, Request(SCAN, STAGE, 2, 2, resume=False))
+    work_on(fake, 2, stage=STAGE)
+    assert reasons(fake) == {}
 
 
-def test_while_the_earlier_stage_is_at_a_page_nobody_knows_yet(shop: Shop) -> None:
-    enqueue(shop.workshop, Request(SCAN, STAGE, 2, 3, resume=False))
-    assert reasons(shop) == {}
+def test_while_the_earlier_stage_is_at_a_page_nobody_knows_yet(fake: FakeDeployment) -> None:
+    enqueue(fake.workshop, Request(SCAN, STAGE, 2, 3, resume=False))
+    assert reasons(fake) == {}
 
 
-def test_an_earlier_page_without_a_hash_or_a_checkpoint_that_is_torn_make_nothing_stale(shop: Shop) -> None:
-    redo_earlier(shop, 2)
-    with form_of(shop, STAGE) as form:
+def test_an_earlier_page_without_a_hash_or_a_checkpoint_that_is_torn_make_nothing_stale(
+    fake: FakeDeployment,
+) -> None:
+    redo_earlier(fake, 2)
+    with form_of(fake, STAGE) as form:
         form["pages"]["2"]["sha256"] = None
-    assert reasons(shop) == {}
-    shop.workshop.checkpoint_file(SCAN, STAGE).path.write_text("{")
-    assert reasons(shop) == {}
+    assert reasons(fake) == {}
+    fake.workshop.checkpoint_file(SCAN, STAGE).path.write_text("{")
+    assert reasons(fake) == {}
 
 
-def test_another_source_makes_the_first_stage_stale(shop: Shop) -> None:
-    metadata = shop.workshop.scan(SCAN).metadata_path
+def test_another_source_makes_the_first_stage_stale(fake: FakeDeployment) -> None:
+    metadata = fake.workshop.scan(SCAN).metadata_path
     form = json.loads(metadata.read_text())
     form["source"]["files"][0]["sha256"] = "1" * 64
     metadata.write_text(json.dumps(form))
-    assert reasons(shop, STAGE) == dict.fromkeys(range(1, 6), "its source changed")
+    assert reasons(fake, STAGE) == dict.fromkeys(range(1, 6), "its source changed")
 
 
-def profile_of_scan(shop: Shop, **profile: object) -> None:
-    metadata = shop.workshop.scan(SCAN).metadata_path
+def profile_of_scan(fake: FakeDeployment, **profile: object) -> None:
+    metadata = fake.workshop.scan(SCAN).metadata_path
     metadata.write_text(json.dumps({**json.loads(metadata.read_text()), "profile": profile}))
 
 
-def test_another_profile_makes_the_stage_that_reads_the_source_stale_and_no_other(shop: Shop) -> None:
-    profile_of_scan(shop, dpi=400)
-    assert reasons(shop, STAGE) == dict.fromkeys(range(1, 6), "the engine or the stage changed")
-    assert reasons(shop) == {}
-    enqueue(shop.workshop, Request(SCAN, STAGE, refresh_stale=True))
-    work_on(shop, 1, 2, 3, 4, 5, stage=STAGE)
-    assert reasons(shop, STAGE) == {}
-    profile_of_scan(shop)
-    assert set(reasons(shop, STAGE)) == {1, 2, 3, 4, 5}
+def test_another_profile_makes_the_stage_that_reads_the_source_stale_and_no_other(fake: FakeDeployment) -> None:
+    profile_of_scan(fake, dpi=400)
+    assert reasons(fake, STAGE) == dict.fromkeys(range(1, 6), "the engine or the stage changed")
+    assert reasons(fake) == {}
+    enqueue(fake.workshop, Request(SCAN, STAGE, refresh_stale=True))
+    work_on(fake, 1, 2, 3, 4, 5, stage=STAGE)
+    assert reasons(fake, STAGE) == {}
+    profile_of_scan(fake)
+    assert set(reasons(fake, STAGE)) == {1, 2, 3, 4, 5}
 
 
-def test_a_profile_that_says_what_the_settings_say_of_the_engine_makes_nothing_stale(shop: Shop) -> None:
-    profile_of_scan(shop, engine=shop.settings.ocr_engine, lang="deu")
-    assert reasons(shop, STAGE) == {}
+def test_a_profile_that_says_what_the_settings_say_of_the_engine_makes_nothing_stale(fake: FakeDeployment) -> None:
+    profile_of_scan(fake, engine=fake.settings.ocr_engine, lang="deu")
+    assert reasons(fake, STAGE) == {}
 
 
 def test_a_profile_with_an_engine_that_is_not_here_makes_nothing_stale(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def make(settings: Settings) -> StampStage:
         if settings.ocr_engine != "rapidocr":
@@ -238,36 +240,38 @@ def test_a_profile_with_an_engine_that_is_not_here_makes_nothing_stale(
         return StampStage()
 
     monkeypatch.setitem(STAGES, STAGE, make)
-    profile_of_scan(shop, engine="abbyy", dpi=400)
-    assert reasons(shop, STAGE) == {}
+    profile_of_scan(fake, engine="abbyy", dpi=400)
+    assert reasons(fake, STAGE) == {}
 
 
-def test_pages_of_several_files_are_told_apart_as_a_worker_tells_them(shop: Shop) -> None:
+def test_pages_of_several_files_are_told_apart_as_a_worker_tells_them(fake: FakeDeployment) -> None:
     files = tuple(
         SourceFile(name=f"{name}.tif", pages=pages, sha256=name * 64) for name, pages in (("a", 2), ("b", 3))
     )
-    metadata = shop.workshop.metadata(SCAN)
+    metadata = fake.workshop.metadata(SCAN)
     changed = metadata.model_copy(update={"source": metadata.source.model_copy(update={"files": files})})
-    shop.workshop.scan(SCAN).metadata_path.write_text(changed.model_dump_json())
+    fake.workshop.scan(SCAN).metadata_path.write_text(changed.model_dump_json())
     assert len({source_sha256(changed, page) for page in range(1, 6)}) == 5
-    enqueue(shop.workshop, Request(SCAN, STAGE, resume=False))
-    work_on(shop, 1, 2, 3, 4, 5, stage=STAGE)
-    assert reasons(shop, STAGE) == {}
+    enqueue(fake.workshop, Request(SCAN, STAGE, resume=False))
+    work_on(fake, 1, 2, 3, 4, 5, stage=STAGE)
+    assert reasons(fake, STAGE) == {}
 
 
-def test_other_instructions_make_every_page_stale(shop: Shop, later: LaterStage) -> None:
+def test_other_instructions_make_every_page_stale(fake: FakeDeployment, later: LaterStage) -> None:
     later.recipe = "second instructions"
-    assert reasons(shop) == dict.fromkeys(range(1, 6), "the model or the instructions changed")
+    assert reasons(fake) == dict.fromkeys(range(1, 6), "the model or the instructions changed")
 
 
-def test_both_reasons_are_told_of_one_page(shop: Shop, later: LaterStage) -> None:
-    redo_earlier(shop, 3)
+def test_both_reasons_are_told_of_one_page(fake: FakeDeployment, later: LaterStage) -> None:
+    redo_earlier(fake, 3)
     later.recipe = "second instructions"
-    assert reasons(shop)[3] == f"{ITS_OCR} and the model or the instructions changed"
+    assert reasons(fake)[3] == f"{ITS_OCR} and the model or the instructions changed"
 
 
-def test_a_plan_names_the_old_model_and_the_new_one(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    made = plan(workshop_with(shop, correction_model="large"), ALL)
+def test_a_plan_names_the_old_model_and_the_new_one(
+    fake: FakeDeployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = plan(workshop_with(fake, correction_model="large"), ALL)
     (line,) = said(made, capsys)
     assert line == (
         "5 pages are stale: the model or the instructions changed from 'first instructions; model tiny' to "
@@ -277,29 +281,29 @@ def test_a_plan_names_the_old_model_and_the_new_one(shop: Shop, capsys: pytest.C
     assert made.refresh_cost_usd == pytest.approx(0.1)
 
 
-def test_another_version_of_the_stage_is_named(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_version_of_the_stage_is_named(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LaterStage, "version", "2")
-    made = plan(shop.another_workshop(), ALL)
+    made = plan(fake.another_workshop(), ALL)
     assert {why.words() for why in made.stale.values()} == {
         "the model or the instructions changed from version 1 to version 2"
     }
 
 
 def test_an_output_that_says_something_else_than_the_checkpoint_is_not_quoted(
-    shop: Shop, later: LaterStage
+    fake: FakeDeployment, later: LaterStage
 ) -> None:
     later.recipe = "second instructions"
-    enqueue(shop.another_workshop(), Request(SCAN, LATER, accept_stale=True))
+    enqueue(fake.another_workshop(), Request(SCAN, LATER, accept_stale=True))
     later.recipe = "third instructions"
-    made = plan(shop.another_workshop(), ALL)
+    made = plan(fake.another_workshop(), ALL)
     assert {why.words() for why in made.stale.values()} == {"the model or the instructions changed"}
 
 
-def test_without_a_model_only_what_pages_are_made_from_is_compared(shop: Shop, later: LaterStage) -> None:
-    redo_earlier(shop, 3)
+def test_without_a_model_only_what_pages_are_made_from_is_compared(fake: FakeDeployment, later: LaterStage) -> None:
+    redo_earlier(fake, 3)
     later.recipe = "second instructions"
-    workshop = workshop_with(shop, correction_model="")
-    found = find_stale(workshop, SCAN, LATER, records(shop))
+    workshop = workshop_with(fake, correction_model="")
+    found = find_stale(workshop, SCAN, LATER, records(fake))
     assert {page: why.words() for page, why in found.items()} == {3: ITS_OCR}
     assert {page: why.words() for page, why in verify(workshop, SCAN, LATER).stages[0].stale.items()} == {
         3: ITS_OCR
@@ -307,26 +311,26 @@ def test_without_a_model_only_what_pages_are_made_from_is_compared(shop: Shop, l
 
 
 def test_without_the_engine_only_what_pages_are_made_from_is_compared(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(STAGES, STAGE, lambda _settings: UninstalledStage())
-    assert reasons(shop, STAGE) == {}
+    assert reasons(fake, STAGE) == {}
 
 
-def test_records_that_say_nothing_of_it_are_never_stale(shop: Shop, later: LaterStage) -> None:
-    redo_earlier(shop, 2)
+def test_records_that_say_nothing_of_it_are_never_stale(fake: FakeDeployment, later: LaterStage) -> None:
+    redo_earlier(fake, 2)
     later.recipe = "second instructions"
-    with form_of(shop, LATER) as form:
+    with form_of(fake, LATER) as form:
         for record in form["pages"].values():
             record["made_from"] = ""
-    assert reasons(shop) == {}
+    assert reasons(fake) == {}
 
 
 def test_stale_pages_count_as_complete_until_somebody_decides(
-    shop: Shop, capsys: pytest.CaptureFixture[str]
+    fake: FakeDeployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    redo_earlier(shop, 2, 4, 5)
-    for made in (plan(shop.another_workshop(), ALL), enqueue(shop.another_workshop(), ALL)):
+    redo_earlier(fake, 2, 4, 5)
+    for made in (plan(fake.another_workshop(), ALL), enqueue(fake.another_workshop(), ALL)):
         assert (made.skipped, made.remaining, made.enqueued) == (5, [], [])
         assert made.stale_are is StaleAre.SHOWN
         (line,) = said(made, capsys)
@@ -339,27 +343,27 @@ def test_stale_pages_count_as_complete_until_somebody_decides(
         assert form["refresh_cost_usd"] == pytest.approx(0.06)
 
 
-def test_only_pages_of_the_range_are_told_of(shop: Shop) -> None:
-    redo_earlier(shop, 2, 4)
+def test_only_pages_of_the_range_are_told_of(fake: FakeDeployment) -> None:
+    redo_earlier(fake, 2, 4)
     request = Request(SCAN, LATER, 3, 5, refresh_stale=True)
-    assert plan(shop.another_workshop(), request).stale.keys() == {4}
-    assert enqueue(shop.another_workshop(), request).enqueued == [4]
-    assert reasons(shop) == {2: ITS_OCR}
+    assert plan(fake.another_workshop(), request).stale.keys() == {4}
+    assert enqueue(fake.another_workshop(), request).enqueued == [4]
+    assert reasons(fake) == {2: ITS_OCR}
 
 
 def test_a_refresh_does_the_stale_pages_again_and_no_others(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     retired: list[int] = []
     monkeypatch.setattr(
         "producer.planning.enqueue.retire_answers", lambda _workshop, _scan, _stage, pages: retired.extend(pages)
     )
-    redo_earlier(shop, 2, 4)
+    redo_earlier(fake, 2, 4)
     retired.clear()
-    outputs = shop.workshop.outputs(SCAN, LATER)
+    outputs = fake.workshop.outputs(SCAN, LATER)
     request = Request(SCAN, LATER, refresh_stale=True)
-    would = plan(shop.another_workshop(), request)
-    made = enqueue(shop.another_workshop(), request)
+    would = plan(fake.another_workshop(), request)
+    made = enqueue(fake.another_workshop(), request)
     for each in (would, made):
         assert (each.remaining, each.completed, each.skipped) == ([2, 4], 3, 3)
         assert each.stale.keys() == {2, 4}
@@ -368,53 +372,55 @@ def test_a_refresh_does_the_stale_pages_again_and_no_others(
     assert made.enqueued == retired == [2, 4]
     assert outputs.pages() == {1, 3, 5}
     assert (outputs.path / "set_aside" / outputs.path_of(2).name).exists()
-    work_on(shop, 2, 4)
+    work_on(fake, 2, 4)
     assert outputs.load(2)["text"] == "stamped anew again"
-    assert reasons(shop) == {}
+    assert reasons(fake) == {}
 
 
-def test_a_refresh_without_stale_pages_does_nothing(shop: Shop) -> None:
-    made = enqueue(shop.another_workshop(), Request(SCAN, LATER, refresh_stale=True))
+def test_a_refresh_without_stale_pages_does_nothing(fake: FakeDeployment) -> None:
+    made = enqueue(fake.another_workshop(), Request(SCAN, LATER, refresh_stale=True))
     assert (made.remaining, made.stale) == ([], {})
-    assert shop.workshop.outputs(SCAN, LATER).pages() == {1, 2, 3, 4, 5}
+    assert fake.workshop.outputs(SCAN, LATER).pages() == {1, 2, 3, 4, 5}
 
 
-def test_stale_pages_that_are_accepted_are_not_shown_again(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    redo_earlier(shop, 2, 4)
-    before = shop.workshop.outputs(SCAN, LATER).path_of(2).read_bytes()
+def test_stale_pages_that_are_accepted_are_not_shown_again(
+    fake: FakeDeployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    redo_earlier(fake, 2, 4)
+    before = fake.workshop.outputs(SCAN, LATER).path_of(2).read_bytes()
     request = Request(SCAN, LATER, accept_stale=True)
-    assert plan(shop.another_workshop(), request).stale.keys() == {2, 4}
-    assert reasons(shop).keys() == {2, 4}, "a dry run accepts nothing"
-    made = enqueue(shop.another_workshop(), request)
+    assert plan(fake.another_workshop(), request).stale.keys() == {2, 4}
+    assert reasons(fake).keys() == {2, 4}, "a dry run accepts nothing"
+    made = enqueue(fake.another_workshop(), request)
     assert made.remaining == []
     assert said(made, capsys)[0].endswith("; they are kept, and are not stale from now on")
-    assert reasons(shop) == {}
-    assert shop.workshop.outputs(SCAN, LATER).path_of(2).read_bytes() == before
-    assert enqueue(shop.another_workshop(), request).stale == {}
+    assert reasons(fake) == {}
+    assert fake.workshop.outputs(SCAN, LATER).path_of(2).read_bytes() == before
+    assert enqueue(fake.another_workshop(), request).stale == {}
 
 
-def test_what_was_accepted_is_stale_again_after_the_next_change(shop: Shop) -> None:
-    redo_earlier(shop, 2)
-    enqueue(shop.another_workshop(), Request(SCAN, LATER, accept_stale=True))
-    enqueue(shop.workshop, Request(SCAN, STAGE, 2, 2, resume=False))
-    shop.stage.act = lambda page: stamp(page, "stamped a third time")
-    work_on(shop, 2, stage=STAGE)
-    assert reasons(shop) == {2: ITS_OCR}
+def test_what_was_accepted_is_stale_again_after_the_next_change(fake: FakeDeployment) -> None:
+    redo_earlier(fake, 2)
+    enqueue(fake.another_workshop(), Request(SCAN, LATER, accept_stale=True))
+    enqueue(fake.workshop, Request(SCAN, STAGE, 2, 2, resume=False))
+    fake.stage.act = lambda page: stamp(page, "stamped a third time")
+    work_on(fake, 2, stage=STAGE)
+    assert reasons(fake) == {2: ITS_OCR}
 
 
-def test_what_is_accepted_without_the_model_keeps_how_it_was_made(shop: Shop) -> None:
-    redo_earlier(shop, 2)
-    was = records(shop)[2].made_from
-    (why,) = find_stale(workshop_with(shop, correction_model=""), SCAN, LATER, records(shop)).values()
+def test_what_is_accepted_without_the_model_keeps_how_it_was_made(fake: FakeDeployment) -> None:
+    redo_earlier(fake, 2)
+    was = records(fake)[2].made_from
+    (why,) = find_stale(workshop_with(fake, correction_model=""), SCAN, LATER, records(fake)).values()
     assert why.current != was
     assert why.current.partition(".")[2] == was.partition(".")[2]
 
 
-def test_doing_everything_again_leaves_nothing_stale(shop: Shop) -> None:
-    redo_earlier(shop, 2)
+def test_doing_everything_again_leaves_nothing_stale(fake: FakeDeployment) -> None:
+    redo_earlier(fake, 2)
     request = Request(SCAN, LATER, resume=False)
-    assert plan(shop.another_workshop(), request).stale == {}
-    assert enqueue(shop.another_workshop(), request).stale == {}
+    assert plan(fake.another_workshop(), request).stale == {}
+    assert enqueue(fake.another_workshop(), request).stale == {}
 
 
 def test_to_refresh_and_to_accept_at_once_is_refused() -> None:
@@ -422,33 +428,33 @@ def test_to_refresh_and_to_accept_at_once_is_refused() -> None:
         Request(SCAN, LATER, refresh_stale=True, accept_stale=True)
 
 
-def test_a_dry_run_sees_outputs_that_the_checkpoint_does_not_name(shop: Shop) -> None:
-    redo_earlier(shop, 2)
-    with form_of(shop, LATER) as form:
+def test_a_dry_run_sees_outputs_that_the_checkpoint_does_not_name(fake: FakeDeployment) -> None:
+    redo_earlier(fake, 2)
+    with form_of(fake, LATER) as form:
         form["completed_pages"].remove(2)
         form["pages"].pop("2")
-    would = plan(shop.another_workshop(), ALL)
-    assert would.stale.keys() == enqueue(shop.another_workshop(), ALL).stale.keys() == {2}
+    would = plan(fake.another_workshop(), ALL)
+    assert would.stale.keys() == enqueue(fake.another_workshop(), ALL).stale.keys() == {2}
 
 
 def test_a_refresh_through_several_stages_judges_each_by_what_is_complete_before_it(
-    shop: Shop, later: LaterStage, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDeployment, later: LaterStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    redo_earlier(shop, 2)
+    redo_earlier(fake, 2)
     later.recipe = "second instructions"
     monkeypatch.setattr(StampStage, "version", "2")
-    with form_of(shop, STAGE) as form:
+    with form_of(fake, STAGE) as form:
         form["pages"]["4"]["made_from"] = form["pages"]["5"]["made_from"] = ""
     first = Request(SCAN, STAGE, refresh_stale=True)
-    requests = requests_through(shop.workshop, first, LATER)
-    would = plan_all(shop.another_workshop(), requests)
+    requests = requests_through(fake.workshop, first, LATER)
+    would = plan_all(fake.another_workshop(), requests)
     assert [each.remaining for each in would] == [[1, 2, 3], [4, 5]]
-    workshop = shop.another_workshop()
+    workshop = fake.another_workshop()
     assert [enqueue(workshop, request).remaining for request in requests] == [[1, 2, 3], [4, 5]]
 
 
-def test_verify_shows_stale_pages_and_is_content(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    redo_earlier(shop, 2, 4)
+def test_verify_shows_stale_pages_and_is_content(fake: FakeDeployment, capsys: pytest.CaptureFixture[str]) -> None:
+    redo_earlier(fake, 2, 4)
     verify_command(SCAN)
     assert capsys.readouterr().out.splitlines()[-1] == (
         f"{SCAN}/{LATER}: 2 pages are stale: their {STAGE} changed (2, 4); doing them cost $0.040 so far; "
@@ -465,26 +471,26 @@ def test_verify_shows_stale_pages_and_is_content(shop: Shop, capsys: pytest.Capt
     assert form["refresh_cost_usd"] == pytest.approx(0.04)
 
 
-def test_a_repair_leaves_stale_pages_alone(shop: Shop) -> None:
-    redo_earlier(shop, 2, 4)
-    shop.workshop.outputs(SCAN, LATER).path_of(4).unlink()
-    (report,) = verify(shop.another_workshop(), SCAN, LATER).stages
+def test_a_repair_leaves_stale_pages_alone(fake: FakeDeployment) -> None:
+    redo_earlier(fake, 2, 4)
+    fake.workshop.outputs(SCAN, LATER).path_of(4).unlink()
+    (report,) = verify(fake.another_workshop(), SCAN, LATER).stages
     assert [finding.kind for finding in report.findings] == [Kind.MISSING]
     assert report.stale.keys() == {2}, "what is damaged is done again anyway"
-    made = repair(shop.another_workshop(), SCAN, report)
+    made = repair(fake.another_workshop(), SCAN, report)
     assert made is not None
     assert made.enqueued == [4]
-    assert reasons(shop) == {2: ITS_OCR}
+    assert reasons(fake) == {2: ITS_OCR}
 
 
-def test_a_repair_has_nothing_to_do_about_stale_pages(shop: Shop) -> None:
-    redo_earlier(shop, 2)
-    (report,) = verify(shop.another_workshop(), SCAN, LATER).stages
-    assert repair(shop.another_workshop(), SCAN, report) is None
+def test_a_repair_has_nothing_to_do_about_stale_pages(fake: FakeDeployment) -> None:
+    redo_earlier(fake, 2)
+    (report,) = verify(fake.another_workshop(), SCAN, LATER).stages
+    assert repair(fake.another_workshop(), SCAN, report) is None
 
 
-def test_the_command_refreshes_what_is_stale(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    redo_earlier(shop, 2, 4)
+def test_the_command_refreshes_what_is_stale(fake: FakeDeployment, capsys: pytest.CaptureFixture[str]) -> None:
+    redo_earlier(fake, 2, 4)
     capsys.readouterr()
     for dry_run in (True, False):
         enqueue_command(SCAN, LATER, refresh_stale=True, dry_run=dry_run, as_json=True, wait=False)
@@ -493,25 +499,27 @@ def test_the_command_refreshes_what_is_stale(shop: Shop, capsys: pytest.CaptureF
         assert form["enqueued_pages"] == ([] if dry_run else [2, 4])
 
 
-def test_the_price_of_little_is_not_rounded_to_nothing(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    set_costs(shop, 0.000_4)
-    redo_earlier(shop, 2)
-    (line,) = said(plan(shop.another_workshop(), ALL), capsys)
+def test_the_price_of_little_is_not_rounded_to_nothing(
+    fake: FakeDeployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_costs(fake, 0.000_4)
+    redo_earlier(fake, 2)
+    (line,) = said(plan(fake.another_workshop(), ALL), capsys)
     assert "so far" in line
 
 
 @pytest.mark.parametrize("stage", [STAGE, LATER])
 def test_twenty_thousand_pages_are_judged_without_reading_an_output(
-    shop: Shop, stage: str, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDeployment, stage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pages = range(1, 20_001)
-    sample = records(shop)[1]
-    metadata = shop.workshop.metadata(SCAN)
+    sample = records(fake)[1]
+    metadata = fake.workshop.metadata(SCAN)
     images = tuple(SourceFile(name=f"{page}.png", pages=1, sha256=f"{page:064x}") for page in pages)
     source = metadata.source.model_copy(update={"kind": "images", "files": images})
     long_book = metadata.model_copy(update={"source": source, "total_pages": len(pages)})
-    shop.workshop.scan(SCAN).metadata_path.write_text(long_book.model_dump_json())
-    with form_of(shop, STAGE) as form:
+    fake.workshop.scan(SCAN).metadata_path.write_text(long_book.model_dump_json())
+    with form_of(fake, STAGE) as form:
         form["pages"] = {str(page): {"sha256": f"{page:064x}"} for page in pages}
         form["completed_pages"] = list(pages)
 
@@ -520,6 +528,6 @@ def test_twenty_thousand_pages_are_judged_without_reading_an_output(
 
     monkeypatch.setattr(OutputFolder, "_read", fail)
     begun = time.process_time()
-    found = find_stale(shop.another_workshop(), SCAN, stage, dict.fromkeys(pages, sample))
+    found = find_stale(fake.another_workshop(), SCAN, stage, dict.fromkeys(pages, sample))
     assert len(found) == len(pages)
     assert time.process_time() - begun < 3.0, "hundreds of milliseconds, on a machine that has little else to do"

@@ -16,23 +16,23 @@ from checkpointing.models import Checkpoint, FailedPage, PageRecord, now
 from checkpointing.surprises import Surprise, note_surprise
 from producer.commands.output import say_failures
 from producer.status.scan_status import all_scans, recent_rate, scan_status
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from worker.deployment import Workshop
 
 TORN = FailedPage(page=2, kind="torn", message="torn in two", attempts=1)
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    made = make_shop(tmp_path / "scans", monkeypatch)
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan()
     return made
 
 
 @pytest.fixture
-def without_redis(shop: Shop) -> Workshop:
+def without_redis(fake: FakeDeployment) -> Workshop:
     """A workshop whose broker is down."""
-    return Workshop(shop.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}), shop.app)
+    return Workshop(fake.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}), fake.app)
 
 
 def test_before_anything_has_begun_the_first_stage_is_shown_as_not_started(without_redis: Workshop) -> None:
@@ -49,11 +49,13 @@ def test_before_anything_has_begun_the_first_stage_is_shown_as_not_started(witho
     assert stage["updated_at"] is stage["pages_per_second"] is stage["eta_seconds"] is None
 
 
-def test_the_form_says_what_is_done_what_is_left_and_what_it_cost(shop: Shop, without_redis: Workshop) -> None:
-    shop.ask_for((1, 5))
-    shop.complete(1, 3, cost_usd=0.25)
-    shop.hand_over(TORN)
-    shop.commit()
+def test_the_form_says_what_is_done_what_is_left_and_what_it_cost(
+    fake: FakeDeployment, without_redis: Workshop
+) -> None:
+    fake.ask_for((1, 5))
+    fake.complete(1, 3, cost_usd=0.25)
+    fake.hand_over(TORN)
+    fake.commit()
     stage = scan_status(without_redis, SCAN).as_json()["stages"][STAGE]
     assert (
         stage.items()
@@ -71,47 +73,49 @@ def test_the_form_says_what_is_done_what_is_left_and_what_it_cost(shop: Shop, wi
     assert json.loads(json.dumps(stage, default=str))["updated_at"]
 
 
-def test_looking_changes_nothing(shop: Shop) -> None:
-    shop.complete(1)
-    before = (shop.files(), shop.redis_keys())
-    scan_status(shop.workshop, SCAN)
-    all_scans(shop.workshop)
-    assert (shop.files(), shop.redis_keys()) == before
+def test_looking_changes_nothing(fake: FakeDeployment) -> None:
+    fake.complete(1)
+    before = (fake.files(), fake.redis_keys())
+    scan_status(fake.workshop, SCAN)
+    all_scans(fake.workshop)
+    assert (fake.files(), fake.redis_keys()) == before
 
 
 @pytest.mark.parametrize("content", [b"", b"{ torn", b"[]", b'{"version": "9.9"}'])
-def test_a_checkpoint_that_cannot_be_used_is_shown_as_such_with_the_way_out(shop: Shop, content: bytes) -> None:
-    shop.complete(1)
-    shop.workshop.checkpoint_file(SCAN, STAGE).path.write_bytes(content)
-    stage = scan_status(shop.workshop, SCAN).stages[STAGE]
+def test_a_checkpoint_that_cannot_be_used_is_shown_as_such_with_the_way_out(
+    fake: FakeDeployment, content: bytes
+) -> None:
+    fake.complete(1)
+    fake.workshop.checkpoint_file(SCAN, STAGE).path.write_bytes(content)
+    stage = scan_status(fake.workshop, SCAN).stages[STAGE]
     assert stage.status == "unreadable"
     assert stage.error is not None
     assert "producer enqueue a-book --stage stamp" in stage.error
 
 
-def test_a_checkpoint_that_cannot_be_read_is_a_storage_error(shop: Shop) -> None:
-    shop.workshop.checkpoint_file(SCAN, STAGE).path.mkdir(parents=True)
+def test_a_checkpoint_that_cannot_be_read_is_a_storage_error(fake: FakeDeployment) -> None:
+    fake.workshop.checkpoint_file(SCAN, STAGE).path.mkdir(parents=True)
     with pytest.raises(StorageError):
-        scan_status(shop.workshop, SCAN)
+        scan_status(fake.workshop, SCAN)
 
 
-def test_all_scans_are_shown_by_id(shop: Shop) -> None:
-    shop.write_scan("atlas", pages=2)
-    assert [scan.metadata.scan_id for scan in all_scans(shop.workshop)] == [SCAN, "atlas"]
+def test_all_scans_are_shown_by_id(fake: FakeDeployment) -> None:
+    fake.write_scan("atlas", pages=2)
+    assert [scan.metadata.scan_id for scan in all_scans(fake.workshop)] == [SCAN, "atlas"]
 
 
 @pytest.mark.parametrize("name", ["broken", "a..b"])
-def test_one_folder_that_is_no_proper_scan_does_not_hide_the_others(shop: Shop, name: str) -> None:
-    (shop.root / name).mkdir()
-    (shop.root / name / "metadata.json").write_text("{ torn")
-    assert SCAN in [scan.metadata.scan_id for scan in all_scans(shop.workshop)]
+def test_one_folder_that_is_no_proper_scan_does_not_hide_the_others(fake: FakeDeployment, name: str) -> None:
+    (fake.root / name).mkdir()
+    (fake.root / name / "metadata.json").write_text("{ torn")
+    assert SCAN in [scan.metadata.scan_id for scan in all_scans(fake.workshop)]
 
 
-def test_a_scan_that_is_not_there_is_an_error_with_a_guess(shop: Shop) -> None:
+def test_a_scan_that_is_not_there_is_an_error_with_a_guess(fake: FakeDeployment) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'a-book'"):
-        scan_status(shop.workshop, "abook")
+        scan_status(fake.workshop, "abook")
     with pytest.raises(InputError, match="is not a scan id"):
-        scan_status(shop.workshop, "../a-book")
+        scan_status(fake.workshop, "../a-book")
 
 
 def _with_pages_done(*seconds_ago: float) -> Checkpoint:
@@ -149,36 +153,36 @@ def test_clocks_that_are_apart_make_no_nonsense() -> None:
     assert rate is None or rate > 0
 
 
-def test_the_time_to_go_is_that_of_the_pages_asked_for(shop: Shop) -> None:
-    shop.ask_for((1, 4))
-    file = shop.workshop.checkpoint_file(SCAN, STAGE)
+def test_the_time_to_go_is_that_of_the_pages_asked_for(fake: FakeDeployment) -> None:
+    fake.ask_for((1, 4))
+    file = fake.workshop.checkpoint_file(SCAN, STAGE)
     with file.exclusive() as checkpoint:
         checkpoint.pages = _with_pages_done(20, 10).pages
         file.save(checkpoint)
-    stage = scan_status(shop.workshop, SCAN).stages[STAGE]
+    stage = scan_status(fake.workshop, SCAN).stages[STAGE]
     assert stage.pages_per_second == pytest.approx(0.05, rel=0.1)
     assert stage.eta_seconds == pytest.approx(40, rel=0.1)
 
 
-def test_a_stage_that_rests_has_no_rate(shop: Shop) -> None:
-    shop.ask_for((1, 2))
-    shop.complete(1, 2)
-    stage = scan_status(shop.workshop, SCAN).stages[STAGE]
+def test_a_stage_that_rests_has_no_rate(fake: FakeDeployment) -> None:
+    fake.ask_for((1, 2))
+    fake.complete(1, 2)
+    stage = scan_status(fake.workshop, SCAN).stages[STAGE]
     assert (stage.status, stage.pages_per_second, stage.eta_seconds) == ("partial", None, None)
 
 
-def test_times_in_json_are_in_iso_8601_with_their_zone(shop: Shop) -> None:
-    shop.ask_for((1, 2))
-    shop.complete(1)
-    form = scan_status(shop.workshop, SCAN).as_json()["stages"][STAGE]
+def test_times_in_json_are_in_iso_8601_with_their_zone(fake: FakeDeployment) -> None:
+    fake.ask_for((1, 2))
+    fake.complete(1)
+    form = scan_status(fake.workshop, SCAN).as_json()["stages"][STAGE]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", form["updated_at"])
     assert json.dumps(form)
 
 
 def test_calls_without_an_answer_are_counted_and_shown_with_the_most_they_may_cost(
-    shop: Shop, without_redis: Workshop
+    fake: FakeDeployment, without_redis: Workshop
 ) -> None:
-    shop.ask_for((1, 5))
+    fake.ask_for((1, 5))
     ledger = without_redis.ledger(SCAN, STAGE)
     for page, most in ((1, 5_000), (2, 7_000)):
         ledger.ask(
@@ -200,16 +204,20 @@ def test_calls_without_an_answer_are_counted_and_shown_with_the_most_they_may_co
     assert "a-book/stamp: 2 calls have no answer and may have cost up to $0.012 more" in told.export_text()
 
 
-def test_calls_without_an_answer_are_not_counted_for_a_whole_library(shop: Shop, without_redis: Workshop) -> None:
-    shop.ask_for((1, 5))
+def test_calls_without_an_answer_are_not_counted_for_a_whole_library(
+    fake: FakeDeployment, without_redis: Workshop
+) -> None:
+    fake.ask_for((1, 5))
     (scan,) = all_scans(without_redis)
     assert scan.stages[STAGE].unanswered_calls is None
 
 
-def test_calls_dearer_than_their_reservations_are_counted_and_shown(shop: Shop, without_redis: Workshop) -> None:
+def test_calls_dearer_than_their_reservations_are_counted_and_shown(
+    fake: FakeDeployment, without_redis: Workshop
+) -> None:
     for attempt, cost in (("a" * 32, 50_000), ("b" * 32, 50_001)):
         note_surprise(
-            shop.root / SCAN,
+            fake.root / SCAN,
             STAGE,
             Surprise(
                 attempt=attempt,
@@ -222,7 +230,7 @@ def test_calls_dearer_than_their_reservations_are_counted_and_shown(shop: Shop, 
                 factor=Decimal(50),
             ),
         )
-    shop.ask_for((1, 5))
+    fake.ask_for((1, 5))
     (stage,) = scan_status(without_redis, SCAN).stages.values()
     assert (stage.dearer_calls, stage.dearer_usd) == (2, 0.098001)
     told = Console(record=True, width=200, file=StringIO())

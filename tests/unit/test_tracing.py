@@ -20,14 +20,14 @@ from checkpointing.ledger import Call
 from checkpointing.run_ids import new_run, same_run, trace_id_of
 from producer.planning.enqueue import enqueue
 from producer.planning.request import Request
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import raising
 from tests.support.waiting import HANG_SECONDS
 from worker.billing.call_spans import record_call
 from worker.config.settings import Settings
 from worker.pipeline.process_page import Outcome, process_page
 from worker.queue.messages import PageMessage
-from worker.reconciler.reconciler import Steward
+from worker.reconciler.reconciler import Reconciler
 from worker.telemetry import tracing
 from worker.telemetry.opentelemetry_spans import OpenTelemetrySpans, instrument_celery
 
@@ -35,9 +35,9 @@ ON = Settings(tracing=True)
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     monkeypatch.setattr("producer.planning.enqueue.check_broker", bool)  # the fake broker has no address
-    made = make_shop(tmp_path / "scans", monkeypatch)
+    made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan()
     return made
 
@@ -74,15 +74,15 @@ def ours(span: ReadableSpan) -> dict[str, Any]:
     return {name.removeprefix("leafmark."): value for name, value in (span.attributes or {}).items()}
 
 
-def page_message(shop: Shop, page: int) -> PageMessage:
-    return PageMessage(scan_id=SCAN, stage=STAGE, page=page, run=shop.checkpoint().run)
+def page_message(fake: FakeDeployment, page: int) -> PageMessage:
+    return PageMessage(scan_id=SCAN, stage=STAGE, page=page, run=fake.checkpoint().run)
 
 
-def test_from_enqueue_to_commit_it_is_one_trace(shop: Shop, traces: Traces) -> None:
+def test_from_enqueue_to_commit_it_is_one_trace(fake: FakeDeployment, traces: Traces) -> None:
     request = Request(SCAN, STAGE)
-    enqueue(shop.workshop, request)
-    assert process_page(shop.workshop, page_message(shop, 2)) is Outcome.COMPLETE
-    Steward(shop.workshop).commit_inboxes()
+    enqueue(fake.workshop, request)
+    assert process_page(fake.workshop, page_message(fake, 2)) is Outcome.COMPLETE
+    Reconciler(fake.workshop).commit_inboxes()
 
     begun, page, commit = (traces.one(name) for name in ("enqueue", "page", "commit"))
     assert {trace_of(span) for span in (begun, page, commit)} == {trace_id_of(request.run)}
@@ -96,9 +96,9 @@ def test_from_enqueue_to_commit_it_is_one_trace(shop: Shop, traces: Traces) -> N
     assert ours(commit) == {"scan_id": SCAN, "stage": STAGE, "completed": 1, "quarantined": 0}
 
 
-def test_a_page_that_comes_to_nothing_says_so_and_not_why(shop: Shop, traces: Traces) -> None:
-    shop.stage.act = raising(ValueError("words of the book"))
-    assert shop.process(1) is Outcome.TRY_AGAIN
+def test_a_page_that_comes_to_nothing_says_so_and_not_why(fake: FakeDeployment, traces: Traces) -> None:
+    fake.stage.act = raising(ValueError("words of the book"))
+    assert fake.process(1) is Outcome.TRY_AGAIN
     span = traces.one("page")
     assert (ours(span)["outcome"], ours(span)["attempt"]) == ("try_again", 1)
     assert "words of the book" not in span.to_json()
@@ -215,23 +215,23 @@ def test_celerys_span_of_a_task_is_part_of_the_run_and_quotes_no_error(traces: T
 
 def test_who_sends_them_is_named_unless_the_environment_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def name() -> object:
-        return OpenTelemetrySpans("steward", Traces().processor).provider.resource.attributes["service.name"]
+        return OpenTelemetrySpans("reconciler", Traces().processor).provider.resource.attributes["service.name"]
 
-    assert name() == "leafmark-steward"
+    assert name() == "leafmark-reconciler"
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.name=scans")
     assert name() == "scans"
     monkeypatch.setenv("OTEL_SERVICE_NAME", "books")
     assert name() == "books"
 
 
-def test_off_there_is_no_span(shop: Shop) -> None:
-    tracing.start(shop.settings, "worker")
+def test_off_there_is_no_span(fake: FakeDeployment) -> None:
+    tracing.start(fake.settings, "worker")
     with tracing.span("page", parent=new_run()) as span:
         assert span.run == ""
         span.set(outcome="complete")
     tracing.record("commit", 1.0)
     tracing.stop()
-    assert shop.process(1) is Outcome.COMPLETE
+    assert fake.process(1) is Outcome.COMPLETE
 
 
 def test_what_is_missing_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

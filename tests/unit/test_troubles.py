@@ -22,13 +22,13 @@ from producer.watch.follow import PlainLines
 from producer.watch.following import view_of_plans
 from producer.watch.lines import Lines, state_lines
 from producer.watch.stage_watch import StageWatch
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.watch_facts import stage_facts
 from worker.config.settings import Settings
 from worker.llm.circuit_breaker import Silence
 from worker.pipeline import outage_notes as troubles
-from worker.pipeline.outage_notes import Trouble, Troubles
-from worker.reconciler.reconciler import Steward
+from worker.pipeline.outage_notes import OutageNotes, Trouble
+from worker.reconciler.reconciler import Reconciler
 from worker.storage.open_stages import OWN_FOLDER
 
 SAID = "127.0.0.1 says 500: [no] such luck"
@@ -41,10 +41,10 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     """A deployment whose one stage asks a model."""
     monkeypatch.setattr(Settings, "model", lambda _self, _stage: "a-model")
-    made = make_shop(tmp_path / "scans", monkeypatch, llm_base_url="http://127.0.0.1:1/v1")
+    made = make_fake(tmp_path / "scans", monkeypatch, llm_base_url="http://127.0.0.1:1/v1")
     made.write_scan()
     (made.root / OWN_FOLDER).mkdir(exist_ok=True)
     return made
@@ -56,8 +56,8 @@ def silence(count: int = 12, seconds: float = 60.0, said: str = SAID) -> Silence
 
 
 def told(root: Path, found: Silence | None) -> Trouble | None:
-    Troubles(root).tell("correction", "127.0.0.1", "a-model", found)
-    return Troubles(root).of("correction")
+    OutageNotes(root).tell("correction", "127.0.0.1", "a-model", found)
+    return OutageNotes(root).of("correction")
 
 
 def files(root: Path) -> list[str]:
@@ -124,21 +124,21 @@ def test_the_file_is_written_rarely(root: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_file_that_nobody_refreshes_is_not_believed(root: Path) -> None:
     told(root, silence())
     age(root, 1000)
-    assert Troubles(root).of("correction") is None
+    assert OutageNotes(root).of("correction") is None
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"count": 0}', b"\xff"])
 def test_a_damaged_file_tells_nothing_and_is_written_anew(root: Path, content: bytes) -> None:
     told(root, silence())
     (root / OWN_FOLDER / "trouble" / "correction.json").write_bytes(content)
-    assert Troubles(root).of("correction") is None
+    assert OutageNotes(root).of("correction") is None
     assert told(root, silence()) is not None
 
 
 def test_a_fifo_in_its_place_keeps_nobody_waiting(root: Path) -> None:
     (root / OWN_FOLDER / "trouble").mkdir()
     os.mkfifo(root / OWN_FOLDER / "trouble" / "correction.json")
-    assert Troubles(root).of("correction") is None
+    assert OutageNotes(root).of("correction") is None
     assert told(root, silence()) is not None
 
 
@@ -148,71 +148,71 @@ def test_a_root_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "gone").exists()
 
 
-def test_the_reconciler_tells_of_the_models_of_its_stages_and_takes_it_back(shop: Shop) -> None:
-    shop.ask_for((1, 5))
-    steward = Steward(shop.workshop, {STAGE: 2})
-    breaker = shop.workshop.breaker("a-model")
+def test_the_reconciler_tells_of_the_models_of_its_stages_and_takes_it_back(fake: FakeDeployment) -> None:
+    fake.ask_for((1, 5))
+    reconciler = Reconciler(fake.workshop, {STAGE: 2})
+    breaker = fake.workshop.breaker("a-model")
     for call in range(3):
         breaker.failed(str(call), SAID)
-    steward.heal()
-    assert _waits(shop).startswith(f"{SAID}, 3 times since ")
+    reconciler.heal()
+    assert _waits(fake).startswith(f"{SAID}, 3 times since ")
     breaker.answered()
-    steward.heal()
-    assert _waits(shop) == ""
+    reconciler.heal()
+    assert _waits(fake) == ""
 
 
-def test_a_flushed_broker_takes_it_back_until_it_fails_again(shop: Shop) -> None:
-    shop.ask_for((1, 5))
-    steward = Steward(shop.workshop, {STAGE: 2})
+def test_a_flushed_broker_takes_it_back_until_it_fails_again(fake: FakeDeployment) -> None:
+    fake.ask_for((1, 5))
+    reconciler = Reconciler(fake.workshop, {STAGE: 2})
     for _ in range(2):
         for call in range(3):
-            shop.workshop.breaker("a-model").failed(str(call), SAID)
-        steward.heal()
-        assert _waits(shop)
-        shop.redis.flushall()
-        steward.heal()
-        assert not _waits(shop)
+            fake.workshop.breaker("a-model").failed(str(call), SAID)
+        reconciler.heal()
+        assert _waits(fake)
+        fake.redis.flushall()
+        reconciler.heal()
+        assert not _waits(fake)
 
 
-def _waits(shop: Shop) -> str:
-    return scan_status(shop.another_workshop(), SCAN).as_json()["stages"][STAGE]["waits"] or ""
+def _waits(fake: FakeDeployment) -> str:
+    return scan_status(fake.another_workshop(), SCAN).as_json()["stages"][STAGE]["waits"] or ""
 
 
-def test_status_says_what_a_stage_waits_for_and_nothing_of_one_that_has_ended(shop: Shop) -> None:
-    shop.ask_for((1, 5))
-    shop.workshop.troubles.tell(STAGE, "127.0.0.1", "a-model", silence())
+def test_status_says_what_a_stage_waits_for_and_nothing_of_one_that_has_ended(fake: FakeDeployment) -> None:
+    fake.ask_for((1, 5))
+    fake.workshop.troubles.tell(STAGE, "127.0.0.1", "a-model", silence())
     console = Console(file=io.StringIO(), width=200)
-    say_failures(console, [scan_status(shop.another_workshop(), SCAN)])
+    say_failures(console, [scan_status(fake.another_workshop(), SCAN)])
     assert f"a-book/stamp waits: {SAID}, 12 times since " in console.file.getvalue()  # type: ignore[attr-defined]
-    shop.complete(1, 2, 3, 4, 5)
-    assert _waits(shop) == ""
+    fake.complete(1, 2, 3, 4, 5)
+    assert _waits(fake) == ""
 
 
-def test_control_characters_of_a_server_reach_no_terminal(shop: Shop) -> None:
-    shop.ask_for((1, 5))
-    shop.workshop.troubles.tell(STAGE, "127.0.0.1", "a-model", silence(said="\x1b[2J\nsays \x07 500"))
-    assert _waits(shop).startswith("[2J says 500, 12 times")
+def test_control_characters_of_a_server_reach_no_terminal(fake: FakeDeployment) -> None:
+    fake.ask_for((1, 5))
+    fake.workshop.troubles.tell(STAGE, "127.0.0.1", "a-model", silence(said="\x1b[2J\nsays \x07 500"))
+    assert _waits(fake).startswith("[2J says 500, 12 times")
 
 
-def test_the_view_says_what_a_stage_waits_for(shop: Shop) -> None:
-    shop.ask_for((1, 5))
-    shop.workshop.troubles.tell(STAGE, "127.0.0.1", "a-model", silence())
-    facts = StageWatch(shop.workshop, SCAN, STAGE).facts(None, None)
+def test_the_view_says_what_a_stage_waits_for(fake: FakeDeployment) -> None:
+    fake.ask_for((1, 5))
+    fake.workshop.troubles.tell(STAGE, "127.0.0.1", "a-model", silence())
+    facts = StageWatch(fake.workshop, SCAN, STAGE).facts(None, None)
     assert facts.waits.startswith(SAID)
     assert any(line.startswith(f"  waits: {SAID}") for line in state_lines(Scene(stages=(facts,))))
 
 
-def test_a_run_says_what_a_stage_waits_for_and_nothing_of_one_that_has_ended(shop: Shop) -> None:
-    shop.ask_for((1, 5))
+def test_a_run_says_what_a_stage_waits_for_and_nothing_of_one_that_has_ended(fake: FakeDeployment) -> None:
+    fake.ask_for((1, 5))
     plan = cast("Plan", SimpleNamespace(scan_id=SCAN, stage=STAGE))
-    shop.workshop.troubles.tell(STAGE, "127.0.0.1", "a-model", silence())
+    fake.workshop.troubles.tell(STAGE, "127.0.0.1", "a-model", silence())
     console = Console(file=io.StringIO(), width=200)
-    with view_of_plans(shop.workshop, [plan], console, "") as view:
+    with view_of_plans(fake.workshop, [plan], console, "") as view:
         view.tick()
     assert f"a-book/stamp waits: {SAID}" in console.file.getvalue()  # type: ignore[attr-defined]
-    shop.complete(1, 2, 3, 4, 5)
+    fake.complete(1, 2, 3, 4, 5)
     console = Console(file=io.StringIO(), width=200)
-    with view_of_plans(shop.workshop, [plan], console, "") as view:
+    with view_of_plans(fake.workshop, [plan], console, "") as view:
         view.tick()
     assert console.file.getvalue() == ""  # type: ignore[attr-defined]
 
@@ -240,14 +240,14 @@ def clock_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 
 def test_waiting_in_a_log_says_what_keeps_it_at_once_now_and_then_and_when_it_is_over(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pass_ = clock_of(monkeypatch)
     waits: dict[str, str] = {}
     console = Console(file=io.StringIO(), width=200)
     view = PlainLines(console, lambda: waits)
-    shop.ask_for((1, 5))
-    view.show(shop.checkpoint())
+    fake.ask_for((1, 5))
+    view.show(fake.checkpoint())
     waits["a-book/stamp"] = f"{SAID}, 3 times since 19:23"
     for _ in range(40):
         pass_(1.0)
@@ -264,14 +264,14 @@ def test_waiting_in_a_log_says_what_keeps_it_at_once_now_and_then_and_when_it_is
 
 
 def test_waiting_for_a_slow_model_says_now_and_then_that_it_still_does(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pass_ = clock_of(monkeypatch)
     console = Console(file=io.StringIO(), width=200)
     open_calls = iter([0, 1])
     view = PlainLines(console, open_calls=lambda _: next(open_calls))
-    shop.ask_for((1, 5))
-    view.show(shop.checkpoint())
+    fake.ask_for((1, 5))
+    view.show(fake.checkpoint())
     for _ in range(150):
         pass_(1.0)
         view.tick()

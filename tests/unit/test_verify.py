@@ -17,7 +17,7 @@ from producer.commands.verify import verify_command
 from producer.verify import check_stage
 from producer.verify.findings import Kind
 from producer.verify.verify_scan import verify
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import stamp
 from tests.support.tiff_files import grey_frame, tiff_of
 from tests.support.waiting import HANG_SECONDS, wait_until
@@ -27,9 +27,9 @@ SOURCE = b"%PDF-1.7 as ingested"
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     """The pages 1 to 5 are complete, by the book."""
-    made = make_shop(tmp_path / "scans", monkeypatch)
+    made = make_fake(tmp_path / "scans", monkeypatch)
     monkeypatch.setattr("producer.commands.options.open_workshop", lambda _settings: made.workshop)
     # Where nobody merges, waiting for it is in vain.
     monkeypatch.setattr(check_stage, "MERGE_SECONDS", 0.0)
@@ -39,8 +39,8 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     return made
 
 
-def give_source(shop: Shop) -> None:
-    scan = shop.write_scan()
+def give_source(fake: FakeDeployment) -> None:
+    scan = fake.write_scan()
     scan.source_dir.mkdir()
     (scan.source_dir / "a.pdf").write_bytes(SOURCE)
     form = json.loads(scan.metadata_path.read_text())
@@ -48,36 +48,36 @@ def give_source(shop: Shop) -> None:
     scan.metadata_path.write_text(json.dumps(form))
 
 
-def found(shop: Shop, stage: str | None = None) -> list[tuple[Kind, int | None]]:
+def found(fake: FakeDeployment, stage: str | None = None) -> list[tuple[Kind, int | None]]:
     """What is found, which must not change a thing."""
-    before = (shop.files(), shop.redis_keys())
-    findings = verify(shop.another_workshop(), SCAN, stage).findings
-    assert (shop.files(), shop.redis_keys()) == before
+    before = (fake.files(), fake.redis_keys())
+    findings = verify(fake.another_workshop(), SCAN, stage).findings
+    assert (fake.files(), fake.redis_keys()) == before
     return [(finding.kind, finding.page) for finding in findings]
 
 
-def problems(shop: Shop) -> list[str]:
-    return [finding.problem for finding in verify(shop.another_workshop(), SCAN).findings]
+def problems(fake: FakeDeployment) -> list[str]:
+    return [finding.problem for finding in verify(fake.another_workshop(), SCAN).findings]
 
 
-def edit(shop: Shop, change: Callable[[dict[str, Any]], object]) -> None:
+def edit(fake: FakeDeployment, change: Callable[[dict[str, Any]], object]) -> None:
     """Change the checkpoint as somebody with an editor does."""
-    path = shop.workshop.checkpoint_file(SCAN, STAGE).path
+    path = fake.workshop.checkpoint_file(SCAN, STAGE).path
     form = json.loads(path.read_bytes())
     change(form)
     path.write_text(json.dumps(form))
 
 
-def test_a_complete_book_is_clean(shop: Shop) -> None:
-    assert shop.checkpoint().status is Status.COMPLETED
-    assert found(shop) == []
-    assert [(each.stage, each.pages_checked) for each in verify(shop.another_workshop(), SCAN).stages] == [
+def test_a_complete_book_is_clean(fake: FakeDeployment) -> None:
+    assert fake.checkpoint().status is Status.COMPLETED
+    assert found(fake) == []
+    assert [(each.stage, each.pages_checked) for each in verify(fake.another_workshop(), SCAN).stages] == [
         (STAGE, 5)
     ]
 
 
 def test_a_scan_of_which_no_stage_has_begun_is_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fresh = make_shop(tmp_path / "fresh", monkeypatch)
+    fresh = make_fake(tmp_path / "fresh", monkeypatch)
     give_source(fresh)
     assert found(fresh) == []
     assert found(fresh, STAGE) == []
@@ -94,53 +94,55 @@ def test_a_scan_of_which_no_stage_has_begun_is_clean(tmp_path: Path, monkeypatch
         (stamp(4, "by hand").model_dump_json().encode(), Kind.CHANGED),
     ],
 )
-def test_a_damaged_output_of_a_complete_page(shop: Shop, left: bytes | None, kind: Kind) -> None:
-    shop.output_path(4).unlink()
+def test_a_damaged_output_of_a_complete_page(fake: FakeDeployment, left: bytes | None, kind: Kind) -> None:
+    fake.output_path(4).unlink()
     if left is not None:
-        shop.output_path(4).write_bytes(left)
-    assert found(shop) == [(kind, 4)]
+        fake.output_path(4).write_bytes(left)
+    assert found(fake) == [(kind, 4)]
 
 
-def test_a_folder_in_the_place_of_an_output(shop: Shop) -> None:
-    shop.output_path(4).unlink()
-    shop.output_path(4).mkdir()
-    assert found(shop) == [(Kind.UNREADABLE, 4)]
+def test_a_folder_in_the_place_of_an_output(fake: FakeDeployment) -> None:
+    fake.output_path(4).unlink()
+    fake.output_path(4).mkdir()
+    assert found(fake) == [(Kind.UNREADABLE, 4)]
 
 
-def test_a_valid_output_that_the_checkpoint_does_not_name(shop: Shop) -> None:
-    edit(shop, lambda form: (form["completed_pages"].remove(4), form["pages"].pop("4")))
-    assert (Kind.UNNAMED, 4) in found(shop)
+def test_a_valid_output_that_the_checkpoint_does_not_name(fake: FakeDeployment) -> None:
+    edit(fake, lambda form: (form["completed_pages"].remove(4), form["pages"].pop("4")))
+    assert (Kind.UNNAMED, 4) in found(fake)
 
 
-def test_a_damaged_output_that_nobody_asked_for(shop: Shop) -> None:
-    with shop.workshop.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
+def test_a_damaged_output_that_nobody_asked_for(fake: FakeDeployment) -> None:
+    with fake.workshop.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
         checkpoint.forget({4})
         checkpoint.requested = [(1, 3), (5, 5)]
         checkpoint.status = Status.PARTIAL
-        shop.workshop.checkpoint_file(SCAN, STAGE).save(checkpoint)
-    shop.output_path(4).write_bytes(b"{}")
-    assert found(shop) == [(Kind.STRAY, 4)]
+        fake.workshop.checkpoint_file(SCAN, STAGE).save(checkpoint)
+    fake.output_path(4).write_bytes(b"{}")
+    assert found(fake) == [(Kind.STRAY, 4)]
 
 
-def test_a_damaged_output_that_is_going_to_be_replaced_is_none(shop: Shop) -> None:
-    with shop.workshop.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
+def test_a_damaged_output_that_is_going_to_be_replaced_is_none(fake: FakeDeployment) -> None:
+    with fake.workshop.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
         checkpoint.forget({4})
         checkpoint.begin()
-        shop.workshop.checkpoint_file(SCAN, STAGE).save(checkpoint)
-    shop.output_path(4).write_bytes(b"{}")
-    assert found(shop) == []
+        fake.workshop.checkpoint_file(SCAN, STAGE).save(checkpoint)
+    fake.output_path(4).write_bytes(b"{}")
+    assert found(fake) == []
 
 
-def test_an_older_schema_and_a_hash_that_is_not_recorded(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    edit(shop, lambda form: form["pages"]["2"].update(sha256=None))
-    monkeypatch.setattr(type(shop.stage), "version", "2")
+def test_an_older_schema_and_a_hash_that_is_not_recorded(
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit(fake, lambda form: form["pages"]["2"].update(sha256=None))
+    monkeypatch.setattr(type(fake.stage), "version", "2")
     older = [(Kind.OLDER_SCHEMA, page) for page in (1, 3, 4, 5)]
-    assert sorted(found(shop)) == sorted([*older, (Kind.NO_HASH, 2)])
+    assert sorted(found(fake)) == sorted([*older, (Kind.NO_HASH, 2)])
 
 
-def test_an_output_beyond_the_book(shop: Shop) -> None:
-    shop.workshop.outputs(SCAN, STAGE).save(9, stamp(9))
-    assert found(shop) == [(Kind.BEYOND_BOOK, 9)]
+def test_an_output_beyond_the_book(fake: FakeDeployment) -> None:
+    fake.workshop.outputs(SCAN, STAGE).save(9, stamp(9))
+    assert found(fake) == [(Kind.BEYOND_BOOK, 9)]
 
 
 @pytest.mark.parametrize(
@@ -151,16 +153,16 @@ def test_an_output_beyond_the_book(shop: Shop) -> None:
         (b'{"version": "2.0", "scan_id": "other", "stage": "stamp"}', "it belongs to scan_id 'other'"),
     ],
 )
-def test_a_checkpoint_that_cannot_be_used(shop: Shop, damage: bytes, words: str) -> None:
-    shop.workshop.checkpoint_file(SCAN, STAGE).path.write_bytes(damage)
-    shop.output_path(4).write_bytes(b"")
-    assert found(shop) == [(Kind.CHECKPOINT_UNUSABLE, None), (Kind.UNREADABLE, 4)]
-    assert words in problems(shop)[0]
+def test_a_checkpoint_that_cannot_be_used(fake: FakeDeployment, damage: bytes, words: str) -> None:
+    fake.workshop.checkpoint_file(SCAN, STAGE).path.write_bytes(damage)
+    fake.output_path(4).write_bytes(b"")
+    assert found(fake) == [(Kind.CHECKPOINT_UNUSABLE, None), (Kind.UNREADABLE, 4)]
+    assert words in problems(fake)[0]
 
 
-def test_a_checkpoint_that_is_gone(shop: Shop) -> None:
-    shop.workshop.checkpoint_file(SCAN, STAGE).path.unlink()
-    assert found(shop) == [(Kind.CHECKPOINT_MISSING, None)]
+def test_a_checkpoint_that_is_gone(fake: FakeDeployment) -> None:
+    fake.workshop.checkpoint_file(SCAN, STAGE).path.unlink()
+    assert found(fake) == [(Kind.CHECKPOINT_MISSING, None)]
 
 
 @pytest.mark.parametrize(
@@ -193,68 +195,70 @@ def test_a_checkpoint_that_is_gone(shop: Shop) -> None:
     ],
 )
 def test_a_checkpoint_that_contradicts_itself_or_the_book(
-    shop: Shop, change: Callable[[dict[str, Any]], object], words: str
+    fake: FakeDeployment, change: Callable[[dict[str, Any]], object], words: str
 ) -> None:
-    edit(shop, change)
-    assert (Kind.CONTRADICTION, None) in found(shop)
-    assert any(words in problem for problem in problems(shop)), problems(shop)
+    edit(fake, change)
+    assert (Kind.CONTRADICTION, None) in found(fake)
+    assert any(words in problem for problem in problems(fake)), problems(fake)
 
 
-def test_leftovers_of_crashed_writers_and_foreign_files(shop: Shop) -> None:
-    folder = shop.output_path(1).parent
+def test_leftovers_of_crashed_writers_and_foreign_files(fake: FakeDeployment) -> None:
+    folder = fake.output_path(1).parent
     (folder / "page_0001.json.tmp.0123456789abcdef").touch()
-    checkpoint = shop.workshop.checkpoint_file(SCAN, STAGE).path
+    checkpoint = fake.workshop.checkpoint_file(SCAN, STAGE).path
     checkpoint.with_name(f"{checkpoint.name}.tmp.0123456789abcdef").touch()
     for name in ("notes.txt", "page_00001.json", "page_0000.json", "page_0002 (copy).json"):
         (folder / name).touch()
-    assert sorted(found(shop)) == [*[(Kind.FOREIGN, None)] * 4, *[(Kind.LEFTOVER, None)] * 2]
-    assert sum(str(folder / "notes.txt") in problem for problem in problems(shop)) == 1
+    assert sorted(found(fake)) == [*[(Kind.FOREIGN, None)] * 4, *[(Kind.LEFTOVER, None)] * 2]
+    assert sum(str(folder / "notes.txt") in problem for problem in problems(fake)) == 1
 
 
-def test_the_file_of_a_writer_that_lives_is_no_leftover(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_of_a_writer_that_lives_is_no_leftover(
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Looked at while an output is being written: in the middle of its validation."""
     seen: list[object] = []
     insist = OutputFolder._insist
 
     def look_meanwhile(outputs: OutputFolder, page: int, raw: bytes) -> None:
-        temps = [name for name in shop.files() if ".tmp." in name]
-        seen.append((len(temps), found(shop)))
+        temps = [name for name in fake.files() if ".tmp." in name]
+        seen.append((len(temps), found(fake)))
         insist(outputs, page, raw)
 
     monkeypatch.setattr(OutputFolder, "_insist", look_meanwhile)
-    shop.workshop.outputs(SCAN, STAGE).save(1, stamp(1))
+    fake.workshop.outputs(SCAN, STAGE).save(1, stamp(1))
     assert seen == [(1, [])]
 
 
 def test_a_temp_file_that_its_writer_has_not_locked_yet_is_no_leftover(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    temp = shop.output_path(1).with_name("page_0001.json.tmp.0123456789abcdef")
+    temp = fake.output_path(1).with_name("page_0001.json.tmp.0123456789abcdef")
     temp.touch()
     meanwhile(monkeypatch, 3, temp.unlink)
-    assert verify(shop.another_workshop(), SCAN).findings == []
+    assert verify(fake.another_workshop(), SCAN).findings == []
 
 
-def test_outputs_that_were_set_aside_are_no_difference(shop: Shop) -> None:
-    shop.complete(1)
-    (shop.output_path(1).parent / "set_aside").mkdir()
-    assert found(shop) == []
+def test_outputs_that_were_set_aside_are_no_difference(fake: FakeDeployment) -> None:
+    fake.complete(1)
+    (fake.output_path(1).parent / "set_aside").mkdir()
+    assert found(fake) == []
 
 
-def test_a_source_file_that_is_gone_or_another(shop: Shop) -> None:
-    source = shop.workshop.scan(SCAN).source_dir / "a.pdf"
+def test_a_source_file_that_is_gone_or_another(fake: FakeDeployment) -> None:
+    source = fake.workshop.scan(SCAN).source_dir / "a.pdf"
     source.write_bytes(SOURCE[:-1])
-    assert found(shop) == [(Kind.SOURCE, None)]
-    assert "is not the file that was ingested" in problems(shop)[0]
+    assert found(fake) == [(Kind.SOURCE, None)]
+    assert "is not the file that was ingested" in problems(fake)[0]
     source.unlink()
-    assert problems(shop) == [f"{source} is missing"]
-    assert verify(shop.another_workshop(), SCAN).findings[0].stage is None
+    assert problems(fake) == [f"{source} is missing"]
+    assert verify(fake.another_workshop(), SCAN).findings[0].stage is None
 
 
 def test_pages_in_quarantine_and_pages_not_asked_for_are_no_differences(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fresh = make_shop(tmp_path / "fresh", monkeypatch)
+    fresh = make_fake(tmp_path / "fresh", monkeypatch)
     give_source(fresh)
     fresh.ask_for((1, 3))
     fresh.complete(1, 3)
@@ -263,20 +267,20 @@ def test_pages_in_quarantine_and_pages_not_asked_for_are_no_differences(
     assert found(fresh) == []
 
 
-def test_what_does_not_exist_is_refused(shop: Shop) -> None:
+def test_what_does_not_exist_is_refused(fake: FakeDeployment) -> None:
     with pytest.raises(UnknownNameError, match="there is no stage 'no_such_stage'"):
-        verify(shop.another_workshop(), SCAN, "no_such_stage")
+        verify(fake.another_workshop(), SCAN, "no_such_stage")
     with pytest.raises(UnknownNameError, match="did you mean 'a-book'"):
-        verify(shop.workshop, "a-bok")
+        verify(fake.workshop, "a-bok")
 
 
-def test_a_storage_that_cannot_be_read_is_said(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_storage_that_cannot_be_read_is_said(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_outputs: OutputFolder) -> set[int]:
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(OutputFolder, "pages", fail)
     with pytest.raises(StorageError, match="input/output error"):
-        verify(shop.another_workshop(), SCAN)
+        verify(fake.another_workshop(), SCAN)
 
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, page: int, act: Callable[[], object]) -> None:
@@ -296,7 +300,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, page: int, act: Callable[[], obje
 def test_pages_that_complete_while_it_looks_are_no_differences(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fresh = make_shop(tmp_path / "fresh", monkeypatch)
+    fresh = make_fake(tmp_path / "fresh", monkeypatch)
     give_source(fresh)
     fresh.ask_for((1, 5))
     fresh.complete(1)
@@ -306,24 +310,24 @@ def test_pages_that_complete_while_it_looks_are_no_differences(
 
 
 def test_a_page_that_is_done_again_while_it_looks_is_no_difference(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shop.output_path(4).unlink()
+    fake.output_path(4).unlink()
 
     def do_it_again() -> None:
-        with shop.workshop.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
-            sha256 = shop.workshop.outputs(SCAN, STAGE).save(4, stamp(4, "anew"))
+        with fake.workshop.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
+            sha256 = fake.workshop.outputs(SCAN, STAGE).save(4, stamp(4, "anew"))
             checkpoint.pages[4] = replace(checkpoint.pages[4], sha256=sha256)
-            shop.workshop.checkpoint_file(SCAN, STAGE).save(checkpoint)
+            fake.workshop.checkpoint_file(SCAN, STAGE).save(checkpoint)
 
     meanwhile(monkeypatch, 5, do_it_again)
-    assert verify(shop.another_workshop(), SCAN).findings == []
+    assert verify(fake.another_workshop(), SCAN).findings == []
 
 
 def test_an_output_that_waits_to_be_merged_is_given_the_time_for_that(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fresh = make_shop(tmp_path / "fresh", monkeypatch)
+    fresh = make_fake(tmp_path / "fresh", monkeypatch)
     give_source(fresh)
     fresh.ask_for((1, 5))
     fresh.hand_over(fresh.completion(2))
@@ -344,22 +348,24 @@ def test_an_output_that_waits_to_be_merged_is_given_the_time_for_that(
     assert reports[0].findings == []
 
 
-def test_an_output_that_nobody_merges_is_a_difference_in_the_end(shop: Shop) -> None:
-    with shop.workshop.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
+def test_an_output_that_nobody_merges_is_a_difference_in_the_end(fake: FakeDeployment) -> None:
+    with fake.workshop.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
         checkpoint.forget({4})
         checkpoint.begin()
-        shop.workshop.checkpoint_file(SCAN, STAGE).save(checkpoint)
-    assert found(shop) == [(Kind.UNNAMED, 4)]
+        fake.workshop.checkpoint_file(SCAN, STAGE).save(checkpoint)
+    assert found(fake) == [(Kind.UNNAMED, 4)]
 
 
-def test_whoever_moves_outputs_under_the_lock_is_waited_for(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_moves_outputs_under_the_lock_is_waited_for(
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A producer that does page 4 again has moved its output, and has not saved the checkpoint yet."""
-    file = shop.workshop.checkpoint_file(SCAN, STAGE)
+    file = fake.workshop.checkpoint_file(SCAN, STAGE)
     moved, looked = threading.Event(), threading.Event()
 
     def do_again() -> None:
         with file.exclusive() as checkpoint:
-            shop.workshop.outputs(SCAN, STAGE).set_aside(4)
+            fake.workshop.outputs(SCAN, STAGE).set_aside(4)
             moved.set()
             assert looked.wait(HANG_SECONDS)
             checkpoint.forget({4})
@@ -370,15 +376,15 @@ def test_whoever_moves_outputs_under_the_lock_is_waited_for(shop: Shop, monkeypa
     producer.start()
     assert moved.wait(HANG_SECONDS)
     meanwhile(monkeypatch, 5, looked.set)
-    assert verify(shop.another_workshop(), SCAN).findings == []
+    assert verify(fake.another_workshop(), SCAN).findings == []
     producer.join(10)
 
 
 def test_each_difference_is_a_line_with_its_remedy_and_the_exit_code_says_so(
-    shop: Shop, capsys: pytest.CaptureFixture[str]
+    fake: FakeDeployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shop.output_path(4).unlink()
-    (shop.output_path(1).parent / "notes.txt").touch()
+    fake.output_path(4).unlink()
+    (fake.output_path(1).parent / "notes.txt").touch()
     with pytest.raises(DifferencesError, match=r"^a-book: 2 differences found; .*--repair` mends 1 of them$"):
         verify_command(SCAN)
     gone, foreign = capsys.readouterr().out.splitlines()
@@ -388,17 +394,17 @@ def test_each_difference_is_a_line_with_its_remedy_and_the_exit_code_says_so(
     assert DifferencesError.exit_code == 10
 
 
-@pytest.mark.usefixtures("shop")
+@pytest.mark.usefixtures("fake")
 def test_a_clean_scan_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     verify_command(SCAN)
     assert capsys.readouterr() == (f"{SCAN}/{STAGE}: 5 pages checked, all in order\n", "")
 
 
-def test_the_json_has_all_of_it(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_json_has_all_of_it(fake: FakeDeployment, capsys: pytest.CaptureFixture[str]) -> None:
     verify_command(SCAN, as_json=True)
     clean = json.loads(capsys.readouterr().out)
     assert (clean["clean"], clean["findings"], clean["pages_checked"]) == (True, [], {STAGE: 5})
-    shop.output_path(4).unlink()
+    fake.output_path(4).unlink()
     with pytest.raises(DifferencesError):
         verify_command(SCAN, as_json=True)
     form = json.loads(capsys.readouterr().out)
@@ -406,24 +412,24 @@ def test_the_json_has_all_of_it(shop: Shop, capsys: pytest.CaptureFixture[str]) 
     assert [(each["stage"], each["page"], each["kind"]) for each in form["findings"]] == [(STAGE, 4, "missing")]
 
 
-def test_it_does_not_ask_redis(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_does_not_ask_redis(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
     def down(_: object) -> None:
         raise BrokerError("down")
 
     monkeypatch.setattr("producer.verify.repair.check_broker", down)
-    shop.output_path(4).unlink()
+    fake.output_path(4).unlink()
     # This one would be set aside before anything is enqueued.
-    shop.workshop.outputs(SCAN, STAGE).save(9, stamp(9))
-    assert found(shop) == [(Kind.MISSING, 4), (Kind.BEYOND_BOOK, 9)]
-    before = shop.files()
+    fake.workshop.outputs(SCAN, STAGE).save(9, stamp(9))
+    assert found(fake) == [(Kind.MISSING, 4), (Kind.BEYOND_BOOK, 9)]
+    before = fake.files()
     with pytest.raises(BrokerError):
         verify_command(SCAN, mend=True)
-    assert shop.files() == before
+    assert fake.files() == before
 
 
-def test_a_tiff_with_more_pages_than_were_counted_is_a_difference(shop: Shop) -> None:
+def test_a_tiff_with_more_pages_than_were_counted_is_a_difference(fake: FakeDeployment) -> None:
     """Earlier versions counted one page for a TIFF of which some frame could not be read."""
-    scan = shop.workshop.scan(SCAN)
+    scan = fake.workshop.scan(SCAN)
     content = tiff_of([grey_frame(level) for level in (10, 20, 30)])
     (scan.source_dir / "a.tif").write_bytes(content)
     form = json.loads(scan.metadata_path.read_text())
@@ -431,16 +437,16 @@ def test_a_tiff_with_more_pages_than_were_counted_is_a_difference(shop: Shop) ->
     for pages, expected in [(5, []), (3, []), (1, ["of which 1 was counted"]), (2, ["of which 2 were counted"])]:
         form["source"] = {"kind": "images", "name": "book", "files": [file | {"pages": pages}]}
         scan.metadata_path.write_text(json.dumps(form | {"total_pages": pages}))
-        found = [finding.problem for finding in verify(shop.another_workshop(), SCAN, STAGE).source]
+        found = [finding.problem for finding in verify(fake.another_workshop(), SCAN, STAGE).source]
         assert len(found) == len(expected)
         assert all(words in problem for words, problem in zip(expected, found, strict=True))
 
 
-def test_only_the_named_pages_are_looked_at(shop: Shop) -> None:
+def test_only_the_named_pages_are_looked_at(fake: FakeDeployment) -> None:
     for page in (2, 4):
-        shop.output_path(page).unlink()
-    report = verify(shop.another_workshop(), SCAN, only=frozenset({1, 2}))
+        fake.output_path(page).unlink()
+    report = verify(fake.another_workshop(), SCAN, only=frozenset({1, 2}))
     assert [(finding.kind, finding.page) for finding in report.findings] == [(Kind.MISSING, 2)]
     assert report.stages[0].pages_checked == 2
     with pytest.raises(UnknownNameError, match="no page 6"):
-        verify(shop.another_workshop(), SCAN, only=frozenset({6}))
+        verify(fake.another_workshop(), SCAN, only=frozenset({6}))

@@ -19,7 +19,7 @@ from producer.watch.facts import Crew, Scene, Task, Worker
 from producer.watch.lookout import Lookout
 from producer.watch.reading import PacedReader
 from producer.watch.rest import count_rest
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop, write_scan
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, write_scan
 from tests.support.waiting import HANG_SECONDS, wait_until
 from tests.support.watch_facts import states
 from worker.deployment import Workshop
@@ -28,8 +28,8 @@ TORN = FailedPage(page=2, kind="torn", message="torn in two")
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    made = make_shop(tmp_path / "scans", monkeypatch)
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan()
     return made
 
@@ -48,8 +48,8 @@ def task_info(page: object, scan_id: str = SCAN, **changes: object) -> dict[str,
     return {"id": "1", "kwargs": arguments, "time_start": 100.0, **changes}
 
 
-def watched(shop: Shop) -> Collector:
-    return Collector(shop.another_workshop(), chosen.under_way(shop.workshop), with_rest=True)
+def watched(fake: FakeDeployment) -> Collector:
+    return Collector(fake.another_workshop(), chosen.under_way(fake.workshop), with_rest=True)
 
 
 def once_known(collector: Collector, holds: Callable[[Scene], object]) -> Scene:
@@ -64,15 +64,15 @@ def once_known(collector: Collector, holds: Callable[[Scene], object]) -> Scene:
     return found[0]
 
 
-def test_a_scene_tells_all_of_a_stage_under_way(shop: Shop, active: list[tuple[str, Any]]) -> None:
-    shop.ask_for((1, 4))
-    shop.complete(1, cost_usd=0.25)
-    shop.hand_over(TORN)
-    shop.commit()
-    write_scan(shop.root, "another", 3)
+def test_a_scene_tells_all_of_a_stage_under_way(fake: FakeDeployment, active: list[tuple[str, Any]]) -> None:
+    fake.ask_for((1, 4))
+    fake.complete(1, cost_usd=0.25)
+    fake.hand_over(TORN)
+    fake.commit()
+    write_scan(fake.root, "another", 3)
     active.append(("worker@here", [task_info(3)]))
-    with shop.workshop.claims.take(SCAN, STAGE, 3):
-        scene = watched(shop).look()
+    with fake.workshop.claims.take(SCAN, STAGE, 3):
+        scene = watched(fake).look()
     (stage,) = scene.stages
     assert stage.states == states("#X>.-")
     assert (stage.completed, stage.quarantined, stage.waiting, stage.in_flight) == (1, 1, 1, (3,))
@@ -83,23 +83,25 @@ def test_a_scene_tells_all_of_a_stage_under_way(shop: Shop, active: list[tuple[s
     assert not scene.broker_trouble
 
 
-def test_a_page_that_was_completed_meanwhile_is_not_in_flight(shop: Shop, active: list[tuple[str, Any]]) -> None:
-    shop.ask_for((1, 4))
-    shop.complete(1)
+def test_a_page_that_was_completed_meanwhile_is_not_in_flight(
+    fake: FakeDeployment, active: list[tuple[str, Any]]
+) -> None:
+    fake.ask_for((1, 4))
+    fake.complete(1)
     active.append(("worker@here", [task_info(1)]))
-    with shop.workshop.claims.take(SCAN, STAGE, 1):
-        (stage,) = watched(shop).look().stages
+    with fake.workshop.claims.take(SCAN, STAGE, 1):
+        (stage,) = watched(fake).look().stages
     assert (stage.in_flight, stage.waiting) == ((), 3)
 
 
 def test_without_redis_the_files_are_shown_and_it_comes_back(
-    shop: Shop, active: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
+    fake: FakeDeployment, active: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("producer.watch.collect._CLAIMS_SECONDS", 0.01)
     monkeypatch.setattr("producer.watch.collect._WORKERS_SECONDS", 0.01)
     active.append(("worker@here", []))
-    shop.ask_for((1, 5))
-    shop.complete(1)
+    fake.ask_for((1, 5))
+    fake.complete(1)
     away = threading.Event()
 
     def claims(*arguments: Any) -> Any:
@@ -108,20 +110,22 @@ def test_without_redis_the_files_are_shown_and_it_comes_back(
         return pages_in_hand(*arguments)
 
     monkeypatch.setattr("producer.watch.collect.pages_in_hand", claims)
-    with watched(shop) as collector:
+    with watched(fake) as collector:
         once_known(collector, lambda scene: scene.crew.asked and scene.stages[0].in_flight == ())
         away.set()
         down = once_known(collector, lambda scene: scene.broker_trouble)
         assert down.broker_trouble == "Connection refused."
         assert (down.stages[0].completed, down.stages[0].in_flight) == (1, None)
-        shop.complete(2)
+        fake.complete(2)
         once_known(collector, lambda scene: scene.stages[0].completed == 2)
         away.clear()
         once_known(collector, lambda scene: not scene.broker_trouble and scene.stages[0].in_flight == ())
 
 
-def test_a_server_that_says_nothing_keeps_nobody_waiting(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    shop.ask_for((1, 5))
+def test_a_server_that_says_nothing_keeps_nobody_waiting(
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.ask_for((1, 5))
     release = threading.Event()
 
     def silent(*_: object) -> Any:
@@ -131,99 +135,101 @@ def test_a_server_that_says_nothing_keeps_nobody_waiting(shop: Shop, monkeypatch
     monkeypatch.setattr("producer.watch.collect.pages_in_hand", silent)
     monkeypatch.setattr("producer.watch.collect.ask_workers", silent)
     monkeypatch.setattr("producer.watch.collect._OLD_SECONDS", 0.05)
-    with watched(shop) as collector:
+    with watched(fake) as collector:
         scene = once_known(collector, lambda scene: scene.broker_trouble)
         assert scene.broker_trouble.startswith("no answer for ")
         assert scene.stages[0].total_pages == 5
     release.set()
 
 
-def test_a_real_server_that_is_away_is_told(shop: Shop, active: list[tuple[str, Any]]) -> None:
-    shop.ask_for((1, 5))
-    nowhere = Workshop(shop.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}), shop.app)
+def test_a_real_server_that_is_away_is_told(fake: FakeDeployment, active: list[tuple[str, Any]]) -> None:
+    fake.ask_for((1, 5))
+    nowhere = Workshop(fake.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}), fake.app)
     scene = Collector(nowhere, chosen.of_scan(nowhere, SCAN)).look()
     assert "refused" in scene.broker_trouble
     assert not active
     assert [stage.stage for stage in scene.stages] == [STAGE]
 
 
-def test_what_workers_say_is_not_trusted(shop: Shop, active: list[tuple[str, Any]]) -> None:
+def test_what_workers_say_is_not_trusted(fake: FakeDeployment, active: list[tuple[str, Any]]) -> None:
     forged = [task_info("3"), task_info(3, scan_id="../etc"), {"kwargs": "{'page': 1}"}, {}, "no task", None]
     later = task_info(2, time_start=200.0)
     active += [("b@here", [later, *forged, task_info(4, time_start=None), task_info(1)]), ("a@here", "nothing")]
-    shop.workshop.dispatch(STAGE).beat("here:7", 2)
-    shop.workshop.dispatch(STAGE).beat("here:8", 3)
-    shop.workshop.dispatch(STAGE).beat("here:9", 1)
-    crew = ask_workers(shop.workshop)
+    fake.workshop.dispatch(STAGE).beat("here:7", 2)
+    fake.workshop.dispatch(STAGE).beat("here:8", 3)
+    fake.workshop.dispatch(STAGE).beat("here:9", 1)
+    crew = ask_workers(fake.workshop)
     assert [worker.name for worker in crew.workers] == ["a@here", "b@here"]
     assert [(task.page, task.since) for task in crew.tasks] == [(4, 0.0), (1, 100.0), (2, 200.0)]
     assert (crew.alive, crew.slots) == (3, 6)
 
 
-def test_workers_that_beat_no_more_are_not_alive(shop: Shop, active: list[tuple[str, Any]]) -> None:
+def test_workers_that_beat_no_more_are_not_alive(fake: FakeDeployment, active: list[tuple[str, Any]]) -> None:
     assert not active
-    shop.workshop.dispatch(STAGE).beat("here:7", 2)
-    shop.redis.zadd(shop.workshop.keys.slots(STAGE), {"here:7=2": 1})
-    assert ask_workers(shop.workshop) == Crew(asked=True)
+    fake.workshop.dispatch(STAGE).beat("here:7", 2)
+    fake.redis.zadd(fake.workshop.keys.slots(STAGE), {"here:7=2": 1})
+    assert ask_workers(fake.workshop) == Crew(asked=True)
 
 
-def test_after_a_flush_the_workers_know_what_is_in_hand(shop: Shop) -> None:
-    shop.ask_for((1, 5))
-    with shop.workshop.claims.take(SCAN, STAGE, 3) as claim:
+def test_after_a_flush_the_workers_know_what_is_in_hand(fake: FakeDeployment) -> None:
+    fake.ask_for((1, 5))
+    with fake.workshop.claims.take(SCAN, STAGE, 3) as claim:
         assert claim is not None
-        shop.redis.flushall()
+        fake.redis.flushall()
         claim.renew()
         key = (SCAN, STAGE)
-        assert pages_in_hand(shop.workshop, [key]) == {key: frozenset()}
+        assert pages_in_hand(fake.workshop, [key]) == {key: frozenset()}
         said = [Task(SCAN, STAGE, 3), Task(SCAN, STAGE, 4), Task("another", STAGE, 3)]
-        assert pages_in_hand(shop.workshop, [key], said) == {key: frozenset({3})}
+        assert pages_in_hand(fake.workshop, [key], said) == {key: frozenset({3})}
 
 
-def test_a_checkpoint_that_cannot_be_used_is_told_and_one_that_is_being_rebuilt_is_not(shop: Shop) -> None:
-    shop.ask_for((1, 5))
-    path = shop.workshop.checkpoint_file(SCAN, STAGE).path
+def test_a_checkpoint_that_cannot_be_used_is_told_and_one_that_is_being_rebuilt_is_not(
+    fake: FakeDeployment,
+) -> None:
+    fake.ask_for((1, 5))
+    path = fake.workshop.checkpoint_file(SCAN, STAGE).path
     whole = path.read_bytes()
-    collector = watched(shop)
+    collector = watched(fake)
     assert collector.scene().stages[0].status == "in_progress"
     path.write_bytes(b"{ torn")
     assert collector.scene().stages[0].status == "in_progress"
-    (fresh,) = watched(shop).scene().stages
+    (fresh,) = watched(fake).scene().stages
     assert (fresh.status, fresh.under_way, fresh.total_pages) == ("unreadable", True, 5)
     assert "cannot be used" in fresh.error
     path.write_bytes(whole)
     assert collector.scene().stages[0].status == "in_progress"
 
 
-def test_scans_that_are_gone_or_broken_do_not_keep_the_others_from_being_shown(shop: Shop) -> None:
-    shop.ask_for((1, 5))
-    shop.open_stages.add("gone", STAGE)
-    (shop.root / ".leafmark" / "open" / f"..%2F[red]@{STAGE}").touch()
-    scene = watched(shop).scene()
+def test_scans_that_are_gone_or_broken_do_not_keep_the_others_from_being_shown(fake: FakeDeployment) -> None:
+    fake.ask_for((1, 5))
+    fake.open_stages.add("gone", STAGE)
+    (fake.root / ".leafmark" / "open" / f"..%2F[red]@{STAGE}").touch()
+    scene = watched(fake).scene()
     assert [stage.scan_id for stage in scene.stages if stage.under_way] == [SCAN]
     assert "is not a scan id" in scene.storage_trouble
 
 
-def test_a_stage_that_has_ended_stays_to_be_seen(shop: Shop) -> None:
-    shop.ask_for((1, 5))
-    collector = watched(shop)
+def test_a_stage_that_has_ended_stays_to_be_seen(fake: FakeDeployment) -> None:
+    fake.ask_for((1, 5))
+    collector = watched(fake)
     assert collector.scene().under_way
-    shop.complete(1, 2, 3, 4, 5)
-    shop.open_stages.remove(SCAN, STAGE)
+    fake.complete(1, 2, 3, 4, 5)
+    fake.open_stages.remove(SCAN, STAGE)
     scene = collector.scene()
     assert [(stage.scan_id, stage.status) for stage in scene.stages] == [(SCAN, "completed")]
     assert not scene.under_way
 
 
-def test_a_great_many_stages_are_counted_and_not_read(shop: Shop) -> None:
+def test_a_great_many_stages_are_counted_and_not_read(fake: FakeDeployment) -> None:
     for number in range(30):
-        write_scan(shop.root, f"book-{number:02}", 2)
-        shop.ask_for((1, 2), scan_id=f"book-{number:02}", total_pages=2)
-    scene = watched(shop).scene()
+        write_scan(fake.root, f"book-{number:02}", 2)
+        fake.ask_for((1, 2), scan_id=f"book-{number:02}", total_pages=2)
+    scene = watched(fake).scene()
     assert (len(scene.stages), scene.more) == (chosen.MOST_STAGES, 6)
 
 
-def test_a_scan_that_has_not_begun_shows_its_first_stage(shop: Shop) -> None:
-    (stage,) = Collector(shop.workshop, chosen.of_scan(shop.workshop, SCAN)).scene().stages
+def test_a_scan_that_has_not_begun_shows_its_first_stage(fake: FakeDeployment) -> None:
+    (stage,) = Collector(fake.workshop, chosen.of_scan(fake.workshop, SCAN)).scene().stages
     assert (stage.stage, stage.status, stage.states, stage.under_way) == (
         "ocr",
         "not_started",
@@ -246,11 +252,13 @@ class Clock:
         return self.used
 
 
-def test_a_long_book_is_parsed_in_a_tenth_of_the_time(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_book_is_parsed_in_a_tenth_of_the_time(
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = Clock()
     monkeypatch.setattr("producer.watch.reading.time", clock)
-    shop.ask_for((1, 5))
-    file = shop.another_workshop().checkpoint_file(SCAN, STAGE)
+    fake.ask_for((1, 5))
+    file = fake.another_workshop().checkpoint_file(SCAN, STAGE)
     read = file.read
 
     def slow_read() -> Any:
@@ -262,7 +270,7 @@ def test_a_long_book_is_parsed_in_a_tenth_of_the_time(shop: Shop, monkeypatch: p
     reader = PacedReader(file)
     assert reader.news() is not None
     for page in (1, 2, 3):
-        shop.complete(page)
+        fake.complete(page)
         assert reader.news() is None
         clock.now += 5
     clock.now += 3
@@ -271,21 +279,21 @@ def test_a_long_book_is_parsed_in_a_tenth_of_the_time(shop: Shop, monkeypatch: p
     assert reader.news() is None
 
 
-def test_the_other_scans_are_counted_by_what_most_wants_to_be_known(shop: Shop) -> None:
-    write_scan(shop.root, "fresh", 2)
+def test_the_other_scans_are_counted_by_what_most_wants_to_be_known(fake: FakeDeployment) -> None:
+    write_scan(fake.root, "fresh", 2)
     for name, status in (("bad", "failed"), ("good", "completed"), ("odd", "[red]")):
-        scan = write_scan(shop.root, name, 2)
+        scan = write_scan(fake.root, name, 2)
         for stage, stands in ((STAGE, status), ("ocr", "completed")):
             path = scan.checkpoint_path(stage)
             path.parent.mkdir(exist_ok=True)
             path.write_text(f'{{"version": "2.0", "status": "{stands}"}}')
     expected = "4 other scans: 1 failed, 1 other, 1 completed, 1 not started"
-    assert count_rest(shop.root, {SCAN}) == expected
-    assert count_rest(shop.root, {SCAN, "fresh", "bad", "good", "odd"}) == ""
+    assert count_rest(fake.root, {SCAN}) == expected
+    assert count_rest(fake.root, {SCAN, "fresh", "bad", "good", "odd"}) == ""
 
 
 def test_the_money_to_come_is_that_of_the_forecast_for_the_pages_left(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[list[int]] = []
 
@@ -297,7 +305,7 @@ def test_the_money_to_come_is_that_of_the_forecast_for_the_pages_left(
 
     monkeypatch.setattr("producer.planning.cost_estimate.forecast", made)
     pages = {("damaged", STAGE): states(".."), (SCAN, STAGE): states("#.>X-."), ("done", STAGE): states("##")}
-    assert usd_a_page(shop.workshop, pages) == {(SCAN, STAGE): 0.5}
+    assert usd_a_page(fake.workshop, pages) == {(SCAN, STAGE): 0.5}
     assert asked == [[2, 3, 6]]
 
 

@@ -22,7 +22,7 @@ from producer.watch.following import LivePlans, view_of_plans
 from producer.watch.lines import Lines, state_lines
 from producer.watch.screen import Screen, has_screen
 from producer.watch.words import plain_line
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop, take_commands
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, take_commands
 from tests.support.watch_facts import stage_facts
 from worker.deployment import Workshop
 
@@ -44,8 +44,8 @@ def terminal(width: int = 80, height: int = 24, file: io.StringIO | None = None)
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    made = make_shop(tmp_path / "scans", monkeypatch)
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan()
     monkeypatch.setattr(Workshop, "active", lambda _self: [("worker@here", [])])
     return made
@@ -129,14 +129,14 @@ def test_the_screen_is_drawn_anew_in_whatever_size_there_is() -> None:
 
 
 def test_who_waits_sees_the_view_on_a_terminal_and_lines_in_a_log(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shop.ask_for((1, 5))
-    shop.complete(1)
-    plans = [plan(shop.workshop, Request(SCAN, STAGE))]
-    checkpoint = shop.checkpoint()
+    fake.ask_for((1, 5))
+    fake.complete(1)
+    plans = [plan(fake.workshop, Request(SCAN, STAGE))]
+    checkpoint = fake.checkpoint()
     log = Console(file=io.StringIO(), width=120)
-    with view_of_plans(shop.workshop, plans, log, "a hint") as lines:
+    with view_of_plans(fake.workshop, plans, log, "a hint") as lines:
         lines.show(checkpoint)
         lines.tick()
     assert "a-book/stamp: 1 of 5 pages complete" in log.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
@@ -147,7 +147,7 @@ def test_who_waits_sees_the_view_on_a_terminal_and_lines_in_a_log(
         def show(self, scene: Scene) -> None:
             shown.append(scene)
 
-    collector = Collector(shop.another_workshop(), chosen.of_plans(plans))
+    collector = Collector(fake.another_workshop(), chosen.of_plans(plans))
     live = LivePlans(collector, Seen())
     monkeypatch.setattr("checkpointing.file.CheckpointFile.read", None)
     live.show(checkpoint)
@@ -160,14 +160,14 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture
-def run(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Run:
-    take_commands(shop, monkeypatch)
+def run(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> Run:
+    take_commands(fake, monkeypatch)
     return lambda *arguments: CliRunner().invoke(app, ["watch", *arguments], catch_exceptions=False)
 
 
-def test_once_says_the_state_and_ends(shop: Shop, run: Run) -> None:
-    shop.ask_for((1, 5))
-    shop.complete(1)
+def test_once_says_the_state_and_ends(fake: FakeDeployment, run: Run) -> None:
+    fake.ask_for((1, 5))
+    fake.complete(1)
     done = run("--once")
     assert done.exit_code == 0
     assert "a-book/stamp: 1 of 5 pages complete" in done.stdout
@@ -175,11 +175,13 @@ def test_once_says_the_state_and_ends(shop: Shop, run: Run) -> None:
     assert "a-book/stamp: 1 of 5" in run(SCAN, "--once").stdout
 
 
-def test_until_done_ends_when_nothing_is_under_way(shop: Shop, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_until_done_ends_when_nothing_is_under_way(
+    fake: FakeDeployment, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert run("--until-done").exit_code == 0
-    shop.ask_for((1, 3), total_pages=3)
+    fake.ask_for((1, 3), total_pages=3)
     left = [1, 2, 3]
-    monkeypatch.setattr("producer.watch.loop.time", SimpleNamespace(sleep=lambda _: shop.complete(left.pop())))
+    monkeypatch.setattr("producer.watch.loop.time", SimpleNamespace(sleep=lambda _: fake.complete(left.pop())))
     done = run("--until-done")
     assert done.exit_code == 0
     assert left == []
@@ -194,8 +196,10 @@ def test_a_scan_that_is_not_there_is_an_error(run: Run) -> None:
         run("no-such-book")
 
 
-def test_ctrl_c_ends_it_with_130_and_one_line(shop: Shop, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    shop.ask_for((1, 5))
+def test_ctrl_c_ends_it_with_130_and_one_line(
+    fake: FakeDeployment, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.ask_for((1, 5))
 
     def interrupt(_seconds: float) -> None:
         raise KeyboardInterrupt

@@ -15,15 +15,15 @@ from producer.commands.waiting import insist_on_success
 from producer.planning.request import Plan
 from producer.status.scan_status import ScanStatus, scan_status
 from producer.terminal.console import notes, print_json, results
-from tests.support.fake_deployment import SCAN, STAGE, Shop, make_shop
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 
 Said = Callable[[Plan], list[str]]
 TORN = FailedPage(page=2, kind="torn", message="torn [in] two :100:", attempts=3)
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    made = make_shop(tmp_path / "scans", monkeypatch)
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan()
     return made
 
@@ -127,16 +127,18 @@ def test_the_json_of_a_plan_has_counts_pages_and_reasons() -> None:
     assert form["dry_run"] is False
 
 
-def scan_with_trouble(shop: Shop) -> ScanStatus:
-    shop.ask_for((1, 3))
-    shop.complete(1, 3, cost_usd=0.125)
-    shop.hand_over(TORN)
-    shop.commit()
-    return scan_status(shop.workshop, SCAN)
+def scan_with_trouble(fake: FakeDeployment) -> ScanStatus:
+    fake.ask_for((1, 3))
+    fake.complete(1, 3, cost_usd=0.125)
+    fake.hand_over(TORN)
+    fake.commit()
+    return scan_status(fake.workshop, SCAN)
 
 
-def test_the_table_shows_a_stage_a_row_without_any_markup(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    scan = scan_with_trouble(shop)
+def test_the_table_shows_a_stage_a_row_without_any_markup(
+    fake: FakeDeployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scan = scan_with_trouble(fake)
     results.print(words.status_table([scan]))
     text = capsys.readouterr().out
     for cell in (SCAN, STAGE, "failed", "2/5", "$0.25"):
@@ -145,8 +147,8 @@ def test_the_table_shows_a_stage_a_row_without_any_markup(shop: Shop, capsys: py
     assert "[/]" not in text
 
 
-def test_failures_are_shown_word_for_word(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    words.say_failures(results, [scan_with_trouble(shop)])
+def test_failures_are_shown_word_for_word(fake: FakeDeployment, capsys: pytest.CaptureFixture[str]) -> None:
+    words.say_failures(results, [scan_with_trouble(fake)])
     assert capsys.readouterr().out.splitlines() == [
         f"{SCAN}/{STAGE}: 2 of 5 pages complete, 1 quarantined",
         "  page 2: torn [in] two :100: (torn, 3 attempts)",
@@ -159,7 +161,7 @@ def test_json_is_printed_word_for_word(capsys: pytest.CaptureFixture[str]) -> No
     assert json.loads(capsys.readouterr().out) == form
 
 
-def test_a_stage_that_ended_badly_is_an_error_that_says_where_the_reasons_are(shop: Shop) -> None:
-    scan_with_trouble(shop)
+def test_a_stage_that_ended_badly_is_an_error_that_says_where_the_reasons_are(fake: FakeDeployment) -> None:
+    scan_with_trouble(fake)
     with pytest.raises(StageFailedError, match=r"2 of 5 pages complete, 1 quarantined; `producer status a-book`"):
-        insist_on_success([shop.checkpoint()])
+        insist_on_success([fake.checkpoint()])

@@ -93,7 +93,7 @@ class Settings(BaseSettings):
         Field(description="Lease on a page; renewed every third of it during the work.", ge=1, le=3600),
     ] = 9.0
     heal_seconds: Annotated[
-        float, Field(description="How often a steward looks for pages that got lost.", ge=0.2, le=600)
+        float, Field(description="How often a reconciler looks for pages that got lost.", ge=0.2, le=600)
     ] = 2.0
     page_seconds: Annotated[
         int,

@@ -62,7 +62,7 @@ class Trouble(BaseModel):
         return words if self.seen_at - self.last < _A_WHILE else f"{words}, last at {_clock(self.last)}"
 
 
-class Troubles:
+class OutageNotes:
     """The files of one storage root.
 
     Args:

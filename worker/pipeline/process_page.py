@@ -2,7 +2,7 @@
 
 The order is what makes it safe. Nothing is done without the claim; a page whose output is valid already is only
 handed over; the output is on disk before anyone hears of it; and what cannot be finished is either quarantined
-with its reason, put back in the queue, or left for the steward.
+with its reason, put back in the queue, or left for the reconciler.
 """
 
 import time
@@ -58,7 +58,7 @@ class Outcome(StrEnum):
     TRY_AGAIN = "try_again"
     WAITS = "waits"
     """Storage, broker or provider are in trouble, or what the page is made from is being done again. It has lost no
-    attempt; the steward enqueues it again."""
+    attempt; the reconciler enqueues it again."""
     PAUSED = "paused"
     """The stage cannot go on until a person has done something. The page has lost no attempt."""
 
@@ -91,8 +91,8 @@ def process_page(workshop: Workshop, message: PageMessage, tell: Callable[[str],
     Raises:
         UnknownNameError: there is no such stage, scan or page. Nothing was touched.
         InputError: the scan's metadata is broken; likewise.
-        StorageError: the storage cannot be read; the steward enqueues the page again.
-        RedisError: the broker failed; the steward enqueues the page again.
+        StorageError: the storage cannot be read; the reconciler enqueues the page again.
+        RedisError: the broker failed; the reconciler enqueues the page again.
     """
     workshop.stage(message.stage)
     total_pages = workshop.metadata(message.scan_id).total_pages
@@ -247,7 +247,7 @@ class _Attempt:
         self._tell(f"{kind}, attempt {self._claim.attempt}: {message}")
         self._claim.release()
         scan_id, stage = self._message.scan_id, self._message.stage
-        # A stage that was called off meanwhile wants it no more. Where the broker fails, the steward enqueues it.
+        # A stage that was cancelled meanwhile wants it no more. If the broker fails, the reconciler enqueues it.
         if self._workshop.open_stages.is_open(scan_id, stage):
             with suppress(RedisError):
                 self._workshop.queue(scan_id, stage).put_again(self._page)

@@ -2,7 +2,7 @@
 
 A page is ready for a stage when every stage that this one depends on has it complete, and has none of its
 neighbours under way that this one reads as well. That is read off the checkpoints, so a crash anywhere loses
-nothing: whoever commits a stage feeds those that depend on it, and the steward's healing finds what was not fed.
+nothing: whoever commits a stage feeds those that depend on it, and the reconciler's healing finds what was not fed.
 """
 
 from collections.abc import Iterable
@@ -69,7 +69,7 @@ def feed(workshop: Workshop, scan_id: str, stage_name: str, settled: Iterable[in
 
     Raises:
         CheckpointError, OSError: a checkpoint cannot be read.
-        RedisError: the broker failed; the steward will see to it.
+        RedisError: the broker failed; the reconciler will see to it.
     """
     fed: dict[str, int] = {}
     pages = list(settled)

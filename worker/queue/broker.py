@@ -77,7 +77,7 @@ def celery_settings(redis_url: str) -> dict[str, Any]:
     where = f"[{host}]" if ":" in host else host
     return {
         "broker_url": f"{'rediss' if options else 'redis'}://{user}{where}:{parts.get('port', 6379)}/{db}",
-        "broker_transport": "worker.queue.message_filter:GateTransport",
+        "broker_transport": "worker.queue.message_filter:FilteringTransport",
         "broker_use_ssl": options or None,
     }
 

@@ -163,7 +163,7 @@ def _refuse(queue: str, raw: object, error: Exception) -> None:
     log.error("message refused", queue=queue, begins=begins, error=in_one_line(str(error)))
 
 
-class GateQoS(redis.QoS):  # type: ignore[misc]  # kombu publishes no types
+class FilteringQoS(redis.QoS):  # type: ignore[misc]  # kombu publishes no types
     """Drops what stands among the messages under way and is none: no worker could start any more."""
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
@@ -176,10 +176,10 @@ class GateQoS(redis.QoS):  # type: ignore[misc]  # kombu publishes no types
                 self._remove_from_indices(tag, pipeline).execute()
 
 
-class GateChannel(redis.Channel):  # type: ignore[misc]  # the same
+class FilteringChannel(redis.Channel):  # type: ignore[misc]  # the same
     """Hands on what passes the gate; for Celery the rest was never there."""
 
-    QoS = GateQoS
+    QoS = FilteringQoS
     # Set by kombu from `broker_transport_options`.
     page_limits: Mapping[str, Limits] = MappingProxyType({})
     from_transport_options = (*redis.Channel.from_transport_options, "page_limits")
@@ -206,13 +206,13 @@ class GateChannel(redis.Channel):  # type: ignore[misc]  # the same
             raise Empty from None
 
 
-class GateTransport(redis.Transport):  # type: ignore[misc]  # the same
+class FilteringTransport(redis.Transport):  # type: ignore[misc]  # the same
     """kombu's Redis transport, with the gate."""
 
-    Channel = GateChannel
+    Channel = FilteringChannel
 
 
-class SocketTransport(GateTransport):
+class SocketTransport(FilteringTransport):
     """The same over a Unix socket: its address is no URL that kombu can take apart."""
 
     can_parse_url = True

@@ -184,7 +184,7 @@ class PageQueue:
         """Enqueue a page that this process has just had and given back.
 
         Raises:
-            RedisError: the broker failed; the steward will see to it.
+            RedisError: the broker failed; the reconciler will see to it.
         """
         for _ in self.put([page], later=True):
             pass

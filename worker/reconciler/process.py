@@ -1,4 +1,4 @@
-"""The process that the steward lives in: one a worker, forked by it, started again when it dies.
+"""The process that the reconciler lives in: one a worker, forked by it, started again when it dies.
 
 A process of its own, because in the worker's main process each commit would hold up the messages: Python runs one
 thread at a time. It ends with the worker, however that ends.
@@ -16,7 +16,7 @@ import structlog
 from checkpointing.errors import InUseError
 from worker.config.settings import Settings
 from worker.deployment import Workshop
-from worker.reconciler.reconciler import Steward
+from worker.reconciler.reconciler import Reconciler
 from worker.storage.root_owner import Membership
 from worker.telemetry import tracing
 from worker.telemetry.metrics.server import serving_metrics
@@ -24,11 +24,11 @@ from worker.telemetry.metrics.server import serving_metrics
 _STOP_SECONDS = 8.0
 _LOOK_SECONDS = 0.5
 
-log = structlog.get_logger("leafmark.steward")
+log = structlog.get_logger("leafmark.reconciler")
 
 
-class StewardProcess:
-    """Keeps a steward alive until told to stop.
+class ReconcilerProcess:
+    """Keeps a reconciler alive until told to stop.
 
     Args:
         settings: of the deployment.
@@ -43,7 +43,7 @@ class StewardProcess:
         self._arguments = (settings, app, dict(serves), membership)
         self._stopping = threading.Event()
         self._process = self._start()
-        self._keeper = threading.Thread(target=self._keep_alive, name="steward-keeper", daemon=True)
+        self._keeper = threading.Thread(target=self._keep_alive, name="reconciler-keeper", daemon=True)
         self._keeper.start()
 
     def stop(self) -> None:
@@ -59,7 +59,7 @@ class StewardProcess:
     def _start(self) -> Any:
         # A daemon may have no children and is ended with its parent: both as they should be.
         process = multiprocessing.get_context("fork").Process(
-            target=_serve, args=(*self._arguments, os.getpid()), name="steward", daemon=True
+            target=_serve, args=(*self._arguments, os.getpid()), name="reconciler", daemon=True
         )
         process.start()
         return process
@@ -69,14 +69,14 @@ class StewardProcess:
         while not self._stopping.wait(_LOOK_SECONDS):
             if self._process.is_alive():
                 continue
-            log.warning("steward died and is started again", exit_code=self._process.exitcode)
+            log.warning("reconciler died and is started again", exit_code=self._process.exitcode)
             self._process = self._start()
 
 
 def _serve(
     settings: Settings, app: Any, serves: Mapping[str, int], membership: Membership | None, worker: int
 ) -> None:
-    """The steward's process: from here to its end."""
+    """The reconciler's process: from here to its end."""
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     # Ctrl-C reaches the whole group; the worker finishes its pages first, and then ends us.
@@ -87,10 +87,10 @@ def _serve(
     def wait(seconds: float) -> bool:
         return stopping.wait(seconds) or os.getppid() != worker
 
-    tracing.start(settings, "steward")
+    tracing.start(settings, "reconciler")
     with serving_metrics(settings, worker):
         try:
-            Steward(Workshop(settings, app), serves, membership, joins=True).run(wait)
+            Reconciler(Workshop(settings, app), serves, membership, joins=True).run(wait)
         except InUseError as error:
             log.error("the worker stops", error=str(error))
             os.kill(worker, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The steward: commits inboxes, keeps the queue's window filled, and heals what was lost.
+"""The reconciler: commits inboxes, keeps the queue's window filled, and heals what was lost.
 
 Every worker has one, in a process of its own (`worker.reconciler.process`); Redis locks elect which of them acts,
 so that any worker can die and another goes on.
@@ -21,7 +21,7 @@ from worker.deployment import Workshop
 from worker.pipeline.registry import STAGES
 from worker.pipeline.stage_flow import feed
 from worker.preflight import without_password
-from worker.reconciler.recovery import Healer
+from worker.reconciler.recovery import PageRecovery
 from worker.storage.root_marker import NotALibraryError
 from worker.storage.root_owner import BEAT_SECONDS, Membership, join
 from worker.telemetry import tracing
@@ -37,10 +37,10 @@ _SLICE_SECONDS = 0.5
 _MOST_BEAT_SECONDS = 5.0
 _TROUBLE = (OSError, LeafmarkError, RedisError)
 
-log = structlog.get_logger("leafmark.steward")
+log = structlog.get_logger("leafmark.reconciler")
 
 
-class Steward:
+class Reconciler:
     """Commits and heals.
 
     Args:
@@ -65,7 +65,7 @@ class Steward:
             membership.use(workshop.redis)
         self._show_life_at = 0.0
         self._serves = serves or {}
-        self._healer = Healer(workshop)
+        self._healer = PageRecovery(workshop)
         self._beat_at = self._heal_at = 0.0
         self._to_look_after: list[tuple[str, str]] = []
         self._missing_since: dict[tuple[str, str], float] = {}
@@ -88,7 +88,7 @@ class Steward:
             except InUseError:
                 raise
             except _TROUBLE as error:
-                log.warning("steward waits", error=str(error))
+                log.warning("reconciler waits", error=str(error))
                 if wait(_BACK_OFF_SECONDS):
                     break
         self._commit_the_rest()
@@ -121,7 +121,7 @@ class Steward:
                 except (UnknownNameError, InputError) as error:
                     if self._is_gone(scan_id, stage, error):
                         redis.srem(index, name)
-        # A fleet's stewards are idle most of the time, and one question each look is enough of a load.
+        # A fleet's reconcilers are idle most of the time, and one question each look is enough of a load.
         return bool(names) and bool(redis.scard(index))
 
     def heal(self) -> None:
@@ -221,7 +221,7 @@ class Steward:
         since = self._missing_since.setdefault((scan_id, stage), time.monotonic())
         if time.monotonic() - since < FORGET_SECONDS:
             return False
-        log.error("steward drops a stage", scan=scan_id, stage=stage, error=str(error))
+        log.error("reconciler drops a stage", scan=scan_id, stage=stage, error=str(error))
         return True
 
     @contextmanager
@@ -230,7 +230,7 @@ class Steward:
         try:
             yield
         except (OSError, LeafmarkError, ResponseError) as error:
-            log.warning("steward passes over a stage", scan=scan_id, stage=stage, error=str(error))
+            log.warning("reconciler passes over a stage", scan=scan_id, stage=stage, error=str(error))
 
     def _commit_the_rest(self) -> None:
         deadline = time.monotonic() + _LAST_COMMIT_SECONDS

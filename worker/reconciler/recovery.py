@@ -26,11 +26,11 @@ _KEEP_LOCK_ROUNDS = 2
 _MOST_KEEP_SECONDS = 600.0
 _FEW = 16
 
-log = structlog.get_logger("leafmark.steward")
+log = structlog.get_logger("leafmark.reconciler")
 
 
 @dataclass(frozen=True, slots=True)
-class Healed:
+class Recovered:
     """What a look at one stage led to.
 
     Attributes:
@@ -57,7 +57,7 @@ class _Look:
     ended: set[int] = field(default_factory=set)
 
 
-class Healer:
+class PageRecovery:
     """Looks after the open stages; one healer a stage at a time, elected by a Redis lock that it renews."""
 
     def __init__(self, workshop: Workshop) -> None:
@@ -66,7 +66,7 @@ class Healer:
         self._looked_at: dict[tuple[str, str], tuple[float, float]] = {}
         self._seen_before: dict[tuple[str, str], _Look] = {}
 
-    def heal(self, scan_id: str, stage: str) -> Healed:
+    def heal(self, scan_id: str, stage: str) -> Recovered:
         """Look at one open stage.
 
         Raises:
@@ -79,7 +79,7 @@ class Healer:
         self._workshop.metadata(scan_id)
         if not self._elected(scan_id, stage):
             self._seen_before.pop((scan_id, stage), None)
-            return Healed()
+            return Recovered()
         queue, inbox = self._workshop.queue(scan_id, stage), self._workshop.inbox(scan_id, stage)
         dropped = queue.drop_unusable_keys()
         if dropped:
@@ -115,7 +115,7 @@ class Healer:
             queue.name_run(checkpoint.run)
         # Those of a dead worker waited long enough; those of a flushed server are a whole book.
         put = queue.put_first if len(lost) <= _FEW else queue.put
-        return Healed(adopted, list(put(sorted(lost))))
+        return Recovered(adopted, list(put(sorted(lost))))
 
     def _keep_attempts(self, checkpoint: Checkpoint, begun: dict[int, int]) -> dict[int, int]:
         """Note in the checkpoint the attempts that came to nothing, so that a flush does not forget them."""
@@ -152,7 +152,7 @@ class Healer:
             with file.exclusive() as rebuilt:
                 return rebuilt
 
-    def _end(self, scan_id: str, stage: str) -> Healed:
+    def _end(self, scan_id: str, stage: str) -> Recovered:
         file = self._workshop.checkpoint_file(scan_id, stage)
         with file.exclusive() as checkpoint:
             unasked = not checkpoint.pending() and not checkpoint.requested
@@ -161,7 +161,7 @@ class Healer:
                 file.save(checkpoint)
             # A producer asked for more meanwhile, or the request was recovered.
             if checkpoint.pending() and checkpoint.status is not Status.PAUSED:
-                return Healed()
+                return Recovered()
             before = checkpoint.status
             checkpoint.settle()
             counted = checkpoint.note_ledger(self._workshop.ledger(scan_id, stage).sums().spent)
@@ -172,7 +172,7 @@ class Healer:
             self._workshop.open_stages.remove(scan_id, stage)
         for remembered in (self._looked_at, self._seen_before):
             remembered.pop((scan_id, stage), None)
-        return Healed(ended=True)
+        return Recovered(ended=True)
 
     def _recover_request(self, checkpoint: Checkpoint) -> None:
         """A checkpoint that was destroyed and rebuilt from the outputs may not know any more what was asked for."""
@@ -193,7 +193,7 @@ class Healer:
         with self._workshop.redis.pipeline(transaction=True) as pipeline:
             for page in sorted(found.keys() - waiting):
                 message = f"{found[page]} has given this page up; `producer retry {scan_id} --stage {found[page]}`"
-                inbox.put(FailedPage(page=page, kind=UPSTREAM, message=message, worker="steward"), pipeline)
+                inbox.put(FailedPage(page=page, kind=UPSTREAM, message=message, worker="reconciler"), pipeline)
             pipeline.execute()
         for _ in found.keys() - waiting:
             metrics().quarantined(stage, UPSTREAM)

@@ -92,7 +92,7 @@ def start(settings: Settings, part: str) -> None:
 
     Args:
         settings: of the deployment. Where the spans go is said by the environment variables `OTEL_...`.
-        part: which part of Leafmark this is: `producer`, `worker` or `steward`.
+        part: which part of Leafmark this is: `producer`, `worker` or `reconciler`.
 
     Raises:
         SettingsError: OpenTelemetry is not installed.

@@ -101,7 +101,7 @@ COMMIT_PAGES = Definition(
 HEALED = Definition(
     "leafmark_healed_pages_total",
     Kind.COUNTER,
-    "Lost pages that the steward enqueued again, or adopted because their output was there.",
+    "Lost pages that the reconciler enqueued again, or adopted because their output was there.",
     ("stage", "action"),
     {"action": ("enqueued", "adopted")},
 )

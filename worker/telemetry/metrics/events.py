@@ -1,7 +1,7 @@
 """What happens in a worker, told to whoever counts it. By default that is nobody.
 
 The parts of a worker say `metrics().page(...)` and know nothing of Prometheus. The worker's main process chooses
-who counts before it forks; pool and steward inherit that.
+who counts before it forks; pool and reconciler inherit that.
 """
 
 import time
@@ -12,7 +12,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
-Shop = TypeVar("Shop")
+FakeDeployment = TypeVar("FakeDeployment")
 More = ParamSpec("More")
 Became = TypeVar("Became", bound=StrEnum)
 
@@ -42,7 +42,7 @@ class Metrics:
         """An inbox was merged, which settled so many pages."""
 
     def healed(self, stage: str, enqueued: int, adopted: int) -> None:
-        """The steward saw to lost pages."""
+        """The reconciler saw to lost pages."""
 
     def begin_at_zero(self, stages: list[str]) -> None:
         """Show counters before their first event."""
@@ -71,14 +71,14 @@ Message = TypeVar("Message", bound=_OfStage)
 
 
 def counted(
-    process: Callable[Concatenate[Shop, Message, More], Became],
-) -> Callable[Concatenate[Shop, Message, More], Became]:
+    process: Callable[Concatenate[FakeDeployment, Message, More], Became],
+) -> Callable[Concatenate[FakeDeployment, Message, More], Became]:
     """Count what a function makes of messages. One that raises has made nothing of it."""
 
     @wraps(process)
-    def counting(shop: Shop, message: Message, /, *more: More.args, **named: More.kwargs) -> Became:
+    def counting(fake: FakeDeployment, message: Message, /, *more: More.args, **named: More.kwargs) -> Became:
         started = time.monotonic()
-        outcome = process(shop, message, *more, **named)
+        outcome = process(fake, message, *more, **named)
         _in_force.page(message.stage, outcome.value, time.monotonic() - started)
         return outcome
 

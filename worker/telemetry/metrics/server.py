@@ -1,7 +1,8 @@
-"""Answers scrapes, in the steward's process.
+"""Answers scrapes, in the reconciler's process.
 
 There, and not in the worker's main process: that one forks pool children as long as it lives, and these would
-inherit the listening socket and keep the port after a kill. The steward has no children and ends with its worker.
+inherit the listening socket and keep the port after a kill. The reconciler has no children and ends with its
+worker.
 """
 
 import os

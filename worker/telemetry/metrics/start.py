@@ -41,7 +41,7 @@ def start_metrics(settings: Settings) -> None:
 
 
 def _insist_on_port(host: str, port: int) -> None:
-    """See that the steward will be able to listen there.
+    """See that the reconciler will be able to listen there.
 
     Raises:
         SettingsError: it will not; says why.
