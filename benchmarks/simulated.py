@@ -1,8 +1,8 @@
 """One process of simulated workers, or of reconcilers: `python -m benchmarks.simulated ROLE COUNT`.
 
 `leafmark`: so many threads that take messages as kombu does and hand each to the code that does a page. `bare`: so
-many that pop a page's name, do the same work and save it the same way, and that is all. `reconciler`: so
-many reconcilers, each as a worker of eight slots has it. Real workers are processes and cost more here, but not on the
+many that pop a page's name, do the same work and save it the same way, and that is all. `reconciler`: so many
+reconcilers, each as a worker of eight slots has it. Real workers are processes and cost more here, but not on the
 server.
 """
 
