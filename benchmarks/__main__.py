@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME ...]`: measure and print the figures of docs/performance.md."""
+"""`python -m benchmarks [NAME ...]`: measure and print the figures of docs/explanation/performance.md."""
 
 import argparse
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The tables in docs/metrics.md, made from the definitions of the metrics and from the alert rules.
+"""The tables in docs/reference/metrics.md, made from the definitions of the metrics and from the alert rules.
 
 `python -m docs_tools.metrics_table` writes them anew between their marks; a test insists that they are up to date.
 """
@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from worker.telemetry.metrics.definitions import ALL, Definition
 
 PROJECT = Path(__file__).parents[1]
-PAGE = PROJECT / "docs" / "metrics.md"
+PAGE = PROJECT / "docs" / "reference" / "metrics.md"
 RULES = PROJECT / "deploy" / "prometheus" / "alerts.yml"
 
 

@@ -1,4 +1,4 @@
-"""The tables of settings and exit codes in the README and docs/configuration.md, made from the code itself.
+"""The tables of settings and exit codes in README.md and docs/reference/configuration.md, made from the code.
 
 `python -m docs_tools.readme_tables` writes those between two marks anew; a test insists that they are up to date.
 """
@@ -9,7 +9,7 @@ from checkpointing.errors import EXIT_CODES
 from worker.config.settings import Settings
 
 README = Path(__file__).parents[1] / "README.md"
-CONFIGURATION = README.parent / "docs" / "configuration.md"
+CONFIGURATION = README.parent / "docs" / "reference" / "configuration.md"
 _BEGIN = "<!-- settings -->"
 _END = "<!-- /settings -->"
 

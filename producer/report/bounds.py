@@ -1,4 +1,4 @@
-"""How large a report may become, whatever the book: docs/report.md tells the same in words."""
+"""How large a report may become, whatever the book: docs/reference/report.md tells the same in words."""
 
 MOST_TILES = 10_000
 """Pages on the grid; those after them are counted and not drawn."""

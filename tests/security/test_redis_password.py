@@ -26,7 +26,7 @@ from worker.queue.broker import celery_settings
 PASSWORD = "pa:ss/w@rd?#%&[x]"  # noqa: S105  # of a server that lives for a test
 GUESS = "a-wrong-guess"
 USER = "leafmark"
-# What docs/security.md tells people to set.
+# What docs/explanation/security.md tells people to set.
 RULES = (
     "on resetkeys ~leafmark:* +@all -@admin -@dangerous +info resetchannels &leafmark:* "
     "&leafmark:celery:/0.celery.pidbox &leafmark:celery:/0.celeryev/* &leafmark:celery:/0.celeryev/worker.*"

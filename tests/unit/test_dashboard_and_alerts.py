@@ -65,7 +65,7 @@ def test_a_rule_reads_what_workers_show_and_says_what_to_do(rule: dict[str, Any]
     assert DURATION.fullmatch(rule["for"])
     assert rule["labels"]["severity"] in {"critical", "warning", "info"}
     assert rule["annotations"].keys() == {"summary", "description"}
-    assert "docs/when-stuck.md" in rule["annotations"]["description"]
+    assert "docs/how-to/when-stuck.md" in rule["annotations"]["description"]
     assert faults(rule["expr"], " ".join(rule["annotations"].values())) == []
 
 

@@ -1,4 +1,4 @@
-"""docs/metrics.md says what workers show and what alerts there are."""
+"""docs/reference/metrics.md says what workers show and what alerts there are."""
 
 from docs_tools.metrics_table import PAGE, alerts_table, in_the_page, metrics_table
 

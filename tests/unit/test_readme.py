@@ -1,4 +1,4 @@
-"""The README and docs/configuration.md say what the code does, where that can be checked."""
+"""The README and docs/reference/configuration.md say what the code does, where that can be checked."""
 
 import re
 from pathlib import Path

@@ -2,7 +2,7 @@
 
 No language model and no dictionary: a page is in doubt only where its reading cannot be right in any language. The
 thresholds lie between what pages that are read well gave and what turned pages and unknown scripts gave; the
-figures are in docs/doubtful-pages.md.
+figures are in docs/explanation/doubtful-pages.md.
 """
 
 from collections.abc import Iterator, Sequence
