@@ -30,7 +30,7 @@ from tests.support.deployment import Deployment, deployment_in
 from tests.support.fake_deployment import write_scan
 from worker.app import make_app
 from worker.config.settings import Settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment as Parts
 from worker.llm.client import ModelClient
 from worker.llm.prompt import Answer, Prompt
 from worker.llm.raw_answer import answer_of
@@ -61,13 +61,13 @@ def run(page_count: int = 3840, rounds: int = 1, threads: int = 64, latency_seco
     ):
         deployment.environment |= provider
         settings = Settings(storage_root=deployment.root, redis_url=broker.url)
-        workshop = Workshop(settings, make_app(settings))
+        parts = Parts(settings, make_app(settings))
         worker = deployment.start_worker(threads, "--pool=threads", f"--queues={_STAGE}")
         deployment.wait_until_ready()
-        _correct(deployment, workshop, "a-short-book", threads)
+        _correct(deployment, parts, "a-short-book", threads)
         seconds, bare = [], []
         for number in range(rounds):
-            calls = _correct(deployment, workshop, f"book-{number}", page_count)
+            calls = _correct(deployment, parts, f"book-{number}", page_count)
             seconds.append(_seconds(calls))
             bare.append(seconds_of(lambda: _ask_barely(provider, page_count, threads)))
             note(f"{page_count} calls: {seconds[-1]:.2f} s; bare threads: {bare[-1]:.2f} s; ideal: {ideal:.2f} s")
@@ -91,10 +91,10 @@ def run(page_count: int = 3840, rounds: int = 1, threads: int = 64, latency_seco
     report(f"peak memory of that process, {where}", peak / _MIB, "MiB", "none", None)
 
 
-def _correct(deployment: Deployment, workshop: Workshop, scan_id: str, page_count: int) -> list[Call]:
+def _correct(deployment: Deployment, parts: Parts, scan_id: str, page_count: int) -> list[Call]:
     """Have a book corrected that was read already; returns the calls that it took."""
     scan = write_scan(deployment.root, scan_id, page_count)
-    finish_ocr(workshop, scan_id, page_count)
+    finish_ocr(parts, scan_id, page_count)
     deployment.producer("enqueue", scan_id, "--stage", _STAGE)
     wait_until_completed(deployment, scan_id, _STAGE)
     ledger = Ledger(scan.path, _STAGE)

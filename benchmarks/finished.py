@@ -7,24 +7,24 @@ from pathlib import Path
 
 from checkpointing.models import PageRecord, now
 from tests.support.work_stage import WorkOutput, WorkStage
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.stages.base import PageOutput
 
 # With the rest of the JSON, an output of 7 KB.
 _TEXT = ("leafmark " * 1000)[:6950]
 
 
-def finish_pages(workshop: Workshop, scan_id: str, pages: int, total_pages: int) -> Path:
+def finish_pages(parts: Deployment, scan_id: str, pages: int, total_pages: int) -> Path:
     """Make the first pages of a scan complete in the stage `work`; returns the folder of its outputs."""
 
     def output(page: int) -> PageOutput:
         return WorkOutput(page_number=page, text=_TEXT)
 
-    return finish_stage(workshop, scan_id, WorkStage.name, output, range(1, pages + 1), total_pages)
+    return finish_stage(parts, scan_id, WorkStage.name, output, range(1, pages + 1), total_pages)
 
 
 def finish_stage(
-    workshop: Workshop,
+    parts: Deployment,
     scan_id: str,
     stage: str,
     output: Callable[[int], PageOutput],
@@ -34,7 +34,7 @@ def finish_stage(
     """Make pages of a scan complete in a stage.
 
     Args:
-        workshop: the deployment.
+        parts: the deployment.
         scan_id: which book.
         stage: which stage of it.
         output: makes that of a page.
@@ -44,9 +44,9 @@ def finish_stage(
     Returns:
         The folder of the outputs.
     """
-    outputs = workshop.outputs(scan_id, stage)
+    outputs = parts.outputs(scan_id, stage)
     outputs.path.mkdir()
-    file = workshop.checkpoint_file(scan_id, stage)
+    file = parts.checkpoint_file(scan_id, stage)
     with file.exclusive() as checkpoint:
         checkpoint.total_pages = total_pages
         checkpoint.request(pages[0], pages[-1])

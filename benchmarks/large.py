@@ -28,7 +28,7 @@ from tests.support.work_stage import WorkOutput
 from tests.support.workload import WorkStage
 from worker.app import make_app
 from worker.config.settings import Settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.reconciler.reconciler import Reconciler
 from worker.reconciler.recovery import PageRecovery
 
@@ -65,8 +65,8 @@ def run(
         for count in counts:
             _tell_many(Path(name) / f"many-{count}", broker, count)
         for count in listed:
-            with closing(_workshop(Path(name) / f"list-{count}", broker.url)) as workshop:
-                seconds = _list_seconds(workshop, count)
+            with closing(_parts(Path(name) / f"list-{count}", broker.url)) as parts:
+                seconds = _list_seconds(parts, count)
             report(f"the list of open stages, {count} of them", seconds, "CPU s", "none", None)
 
 
@@ -110,17 +110,17 @@ def _tell_long(pages: int, found: dict[str, float]) -> None:
 def measure(pages: int) -> dict[str, float]:
     """Figures of a book of so many pages, in this process. The settings say where."""
     settings = Settings()
-    workshop = Workshop(settings, make_app(settings))
-    left = _write_book(workshop, pages)
-    file = workshop.checkpoint_file(_SCAN, _STAGE)
+    parts = Deployment(settings, make_app(settings))
+    left = _write_book(parts, pages)
+    file = parts.checkpoint_file(_SCAN, _STAGE)
     small, left = left[: 3 * _SMALL_BATCH], left[3 * _SMALL_BATCH :]
     batches = [small[first : first + _SMALL_BATCH] for first in range(0, len(small), _SMALL_BATCH)]
-    commits = [_commit_seconds(workshop, batch) for batch in batches]
-    large = _commit_seconds(workshop, left)
-    look = cpu_seconds_of(lambda: PageRecovery(workshop).heal(_SCAN, _STAGE))
+    commits = [_commit_seconds(parts, batch) for batch in batches]
+    large = _commit_seconds(parts, left)
+    look = cpu_seconds_of(lambda: PageRecovery(parts).heal(_SCAN, _STAGE))
     # Before the book is in memory a second time.
     peak = peak_bytes(os.getpid())
-    anew = Workshop(settings, make_app(settings)).checkpoint_file(_SCAN, _STAGE)
+    anew = Deployment(settings, make_app(settings)).checkpoint_file(_SCAN, _STAGE)
     read = cpu_seconds_of(anew.read)
     figures = {"small": statistics.median(commits), "large": large, "look": look, "read": read}
     figures |= {"batch": len(left), "bytes": file.signature().size, "peak": peak}
@@ -133,11 +133,11 @@ def measure(pages: int) -> dict[str, float]:
     }
 
 
-def _write_book(workshop: Workshop, pages: int) -> list[int]:
+def _write_book(parts: Deployment, pages: int) -> list[int]:
     """A book whose last pages are done and not committed; returns these."""
     left = min(pages // 2, _LARGE_BATCH + 3 * _SMALL_BATCH)
-    write_scan(workshop.root, _SCAN, pages)
-    file = workshop.checkpoint_file(_SCAN, _STAGE)
+    write_scan(parts.root, _SCAN, pages)
+    file = parts.checkpoint_file(_SCAN, _STAGE)
     with file.exclusive() as checkpoint:
         checkpoint.total_pages = pages
         # One more than there are, so that the stage stays open.
@@ -145,24 +145,24 @@ def _write_book(workshop: Workshop, pages: int) -> list[int]:
         checkpoint.begin()
         for page in range(1, pages - left):
             checkpoint.complete(page, record_of(page))
-        workshop.open_stages.add(_SCAN, _STAGE, checkpoint.requested)
+        parts.open_stages.add(_SCAN, _STAGE, checkpoint.requested)
         file.save(checkpoint)
     return list(range(pages - left, pages))
 
 
-def _commit_seconds(workshop: Workshop, pages: list[int]) -> float:
+def _commit_seconds(parts: Deployment, pages: list[int]) -> float:
     """CPU seconds that it takes to merge completions, whose outputs are there."""
-    outputs, inbox = workshop.outputs(_SCAN, _STAGE), workshop.inbox(_SCAN, _STAGE)
+    outputs, inbox = parts.outputs(_SCAN, _STAGE), parts.inbox(_SCAN, _STAGE)
     outputs.path.mkdir(exist_ok=True)
     schema_version = outputs.schema.version
-    with workshop.redis.pipeline() as pipeline:
+    with parts.redis.pipeline() as pipeline:
         for page in pages:
             outputs.path_of(page).write_text(WorkOutput(page_number=page, text="words").model_dump_json())
             completion = Completion(page=page, sha256=outputs.sha256(page), schema_version=schema_version)
             inbox.put(completion, pipeline)
         pipeline.execute()
-    workshop.redis.delete(workshop.keys.commit(_SCAN, _STAGE))
-    coordinator = workshop.coordinator(_SCAN, _STAGE)
+    parts.redis.delete(parts.keys.commit(_SCAN, _STAGE))
+    coordinator = parts.coordinator(_SCAN, _STAGE)
     merged: list[int] = []
 
     def commit() -> None:
@@ -178,46 +178,46 @@ def _commit_seconds(workshop: Workshop, pages: list[int]) -> float:
 def _tell_many(root: Path, broker: EmbeddedBroker, count: int) -> None:
     broker.flush()
     note(f"{count} open books ...")
-    with closing(_workshop(root, broker.url)) as workshop, closing(_workshop(root, broker.url)) as another:
-        _tell_of(workshop, another, count)
+    with closing(_parts(root, broker.url)) as parts, closing(_parts(root, broker.url)) as another:
+        _tell_of(parts, another, count)
 
 
-def _tell_of(workshop: Workshop, another: Workshop, count: int) -> None:
+def _tell_of(parts: Deployment, another: Deployment, count: int) -> None:
     """Figures of many open books, as two processes see them."""
-    before = _used_memory(workshop)
+    before = _used_memory(parts)
     for number in range(count):
-        _open_book(workshop, f"book-{number:06d}")
-    memory = _used_memory(workshop) - before
+        _open_book(parts, f"book-{number:06d}")
+    memory = _used_memory(parts) - before
     where = f"{count} open books"
-    report(f"keys in Redis, {where}", workshop.redis.dbsize() / count, "keys a book", "none", None)
+    report(f"keys in Redis, {where}", parts.redis.dbsize() / count, "keys a book", "none", None)
     report(f"memory of Redis, {where}", memory / count, "bytes a book", "none", None)
-    bare = max(_bare_read_seconds(workshop.root), 1e-6)
-    status = cpu_seconds_of(lambda: all_scans(workshop))
+    bare = max(_bare_read_seconds(parts.root), 1e-6)
+    status = cpu_seconds_of(lambda: all_scans(parts))
     report(f"producer status, {where}", status, "CPU s", f"reading the same files: {bare:.2f} s", status / bare)
-    reconciler = Reconciler(workshop)
-    with ServerLoad(workshop.redis) as load:
+    reconciler = Reconciler(parts)
+    with ServerLoad(parts.redis) as load:
         report(f"one look of a reconciler, {where}", cpu_seconds_of(reconciler.heal), "CPU s", "none", None)
     report(f"CPU of Redis for that, {where}", load.cpu_seconds, "CPU s", "none", None)
     report(f"one look of another, {where}", cpu_seconds_of(Reconciler(another).heal), "CPU s", "none", None)
 
 
-def _used_memory(workshop: Workshop) -> int:
-    found: Any = workshop.redis.info("memory")
+def _used_memory(parts: Deployment) -> int:
+    found: Any = parts.redis.info("memory")
     return int(found["used_memory"])
 
 
-def _open_book(workshop: Workshop, scan_id: str) -> None:
+def _open_book(parts: Deployment, scan_id: str) -> None:
     """As `producer enqueue` leaves a book, less what makes it durable."""
-    scan = write_scan(workshop.root, scan_id, _PAGES_OF_A_SHORT_BOOK)
-    file = workshop.checkpoint_file(scan_id, _STAGE)
+    scan = write_scan(parts.root, scan_id, _PAGES_OF_A_SHORT_BOOK)
+    file = parts.checkpoint_file(scan_id, _STAGE)
     checkpoint = file.read()
     checkpoint.total_pages = _PAGES_OF_A_SHORT_BOOK
     checkpoint.request(1, _PAGES_OF_A_SHORT_BOOK)
     checkpoint.begin()
     file.path.parent.mkdir()
     file.path.write_text(checkpoint.model_dump_json())
-    _list_as_open(workshop.root, scan.path.name)
-    list(workshop.queue(scan_id, _STAGE).put(range(1, _PAGES_OF_A_SHORT_BOOK + 1)))
+    _list_as_open(parts.root, scan.path.name)
+    list(parts.queue(scan_id, _STAGE).put(range(1, _PAGES_OF_A_SHORT_BOOK + 1)))
 
 
 def _bare_read_seconds(root: Path) -> float:
@@ -230,11 +230,11 @@ def _bare_read_seconds(root: Path) -> float:
     return cpu_seconds_of(read)
 
 
-def _list_seconds(workshop: Workshop, count: int) -> float:
+def _list_seconds(parts: Deployment, count: int) -> float:
     for number in range(count):
-        _list_as_open(workshop.root, f"book-{number:06d}")
+        _list_as_open(parts.root, f"book-{number:06d}")
     found: list[object] = []
-    seconds = cpu_seconds_of(lambda: found.extend(workshop.open_stages.all()))
+    seconds = cpu_seconds_of(lambda: found.extend(parts.open_stages.all()))
     if len(found) != count:
         raise RuntimeError(f"{len(found)} of {count} open stages are listed")
     return seconds
@@ -246,9 +246,9 @@ def _list_as_open(root: Path, scan_id: str) -> None:
     (folder / f"{scan_id}@{_STAGE}").write_text(f"[[1,{_PAGES_OF_A_SHORT_BOOK}]]")
 
 
-def _workshop(root: Path, url: str) -> Workshop:
+def _parts(root: Path, url: str) -> Deployment:
     settings = Settings(storage_root=root, redis_url=url)
-    return Workshop(settings, make_app(settings))
+    return Deployment(settings, make_app(settings))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from tests.support.work_stage import WorkOutput
 from tests.support.workload import WorkStage
 from worker.app import make_app
 from worker.config.settings import Settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.reconciler.recovery import PageRecovery
 
 _SCAN = "a-long-book"
@@ -39,22 +39,22 @@ def run(page_count: int = 100_000, rounds: int = 5) -> None:
     ):
         settings = Settings(storage_root=deployment.root, redis_url=broker.url)
         app = make_app(settings)
-        workshop = Workshop(settings, app)
+        parts = Deployment(settings, app)
         note(f"Writing a book of {page_count} pages, all but the last hundredth complete ...")
-        left = _write_long_book(workshop, page_count, max(2 * rounds * _BATCH, page_count // 100))
-        size = workshop.checkpoint_file(_SCAN, _STAGE).signature().size
-        looks = [seconds_of(lambda: _look(workshop)) for _ in range(rounds)]
-        first_looks = [seconds_of(lambda: _look(Workshop(settings, app))) for _ in range(rounds)]
+        left = _write_long_book(parts, page_count, max(2 * rounds * _BATCH, page_count // 100))
+        size = parts.checkpoint_file(_SCAN, _STAGE).signature().size
+        looks = [seconds_of(lambda: _look(parts)) for _ in range(rounds)]
+        first_looks = [seconds_of(lambda: _look(Deployment(settings, app))) for _ in range(rounds)]
         commits = [
-            _commit_seconds(workshop, left[first : first + _BATCH]) for first in range(0, rounds * _BATCH, _BATCH)
+            _commit_seconds(parts, left[first : first + _BATCH]) for first in range(0, rounds * _BATCH, _BATCH)
         ]
         broker.flush()
         worker = deployment.start_worker()
         deployment.wait_until_ready()
         # Not by reading the checkpoint: that alone would keep one core busy.
-        deployment.wait(lambda: not workshop.open_stages.all(), 300, "the stage to be closed")
+        deployment.wait(lambda: not parts.open_stages.all(), 300, "the stage to be closed")
         peak = max(map(peak_bytes, (worker.pid, *(child.pid for child in psutil.Process(worker.pid).children()))))
-        if (status := workshop.checkpoint_file(_SCAN, _STAGE).read().status) is not Status.COMPLETED:
+        if (status := parts.checkpoint_file(_SCAN, _STAGE).read().status) is not Status.COMPLETED:
             raise RuntimeError(f"the book is {status}")
     where = f"at {page_count} pages"
     report(f"peak memory of the coordinator {where}", peak / _MIB, "MiB", "none; under 300 MiB is the target", None)
@@ -65,15 +65,15 @@ def run(page_count: int = 100_000, rounds: int = 5) -> None:
     report(name, statistics.median(first_looks), "s", "none", None)
 
 
-def _write_long_book(workshop: Workshop, page_count: int, left: int) -> list[int]:
+def _write_long_book(parts: Deployment, page_count: int, left: int) -> list[int]:
     """A book whose last pages are still to be done, as a crash of everything leaves it; returns these.
 
     Nobody looks into the outputs of pages that are complete already, so these are empty files.
     """
-    write_scan(workshop.root, _SCAN, page_count)
-    outputs = workshop.outputs(_SCAN, _STAGE)
+    write_scan(parts.root, _SCAN, page_count)
+    outputs = parts.outputs(_SCAN, _STAGE)
     outputs.path.mkdir()
-    file = workshop.checkpoint_file(_SCAN, _STAGE)
+    file = parts.checkpoint_file(_SCAN, _STAGE)
     complete = range(1, page_count - left + 1)
     with file.exclusive() as checkpoint:
         checkpoint.total_pages = page_count
@@ -82,7 +82,7 @@ def _write_long_book(workshop: Workshop, page_count: int, left: int) -> list[int
             outputs.path_of(page).touch()
             checkpoint.complete(page, record_of(page))
         checkpoint.begin()
-        workshop.open_stages.add(_SCAN, _STAGE, checkpoint.requested)
+        parts.open_stages.add(_SCAN, _STAGE, checkpoint.requested)
         file.save(checkpoint)
     return list(range(page_count - left + 1, page_count + 1))
 
@@ -100,25 +100,25 @@ def record_of(page: int) -> PageRecord:
     )
 
 
-def _look(workshop: Workshop) -> None:
+def _look(parts: Deployment) -> None:
     # A healer of its own each time finds nothing lost, and changes nothing: it would have to see it twice.
-    healer = PageRecovery(workshop)
-    workshop.redis.delete(workshop.keys.heal(_SCAN, _STAGE))
+    healer = PageRecovery(parts)
+    parts.redis.delete(parts.keys.heal(_SCAN, _STAGE))
     healer.heal(_SCAN, _STAGE)
 
 
-def _commit_seconds(workshop: Workshop, pages: list[int]) -> float:
+def _commit_seconds(parts: Deployment, pages: list[int]) -> float:
     """Seconds that it takes to merge a few completions, whose outputs are there."""
-    outputs = workshop.outputs(_SCAN, _STAGE)
-    with workshop.redis.pipeline() as pipeline:
+    outputs = parts.outputs(_SCAN, _STAGE)
+    with parts.redis.pipeline() as pipeline:
         for page in pages:
             sha256 = outputs.save(page, WorkOutput(page_number=page, text="words"))
             completion = Completion(page=page, sha256=sha256, schema_version=WorkStage.version, cost_usd=0.01)
-            workshop.inbox(_SCAN, _STAGE).put(completion, pipeline)
+            parts.inbox(_SCAN, _STAGE).put(completion, pipeline)
         pipeline.execute()
     # Whoever committed a moment ago: this is not about the pause.
-    workshop.redis.delete(workshop.keys.commit(_SCAN, _STAGE))
-    commit = workshop.coordinator(_SCAN, _STAGE).commit()
+    parts.redis.delete(parts.keys.commit(_SCAN, _STAGE))
+    commit = parts.coordinator(_SCAN, _STAGE).commit()
     if commit is None or commit.completed != pages:
         raise RuntimeError(f"the commit did not merge the pages {pages}: {commit}")
     return commit.seconds

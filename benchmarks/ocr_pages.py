@@ -11,7 +11,7 @@ from functools import cache
 
 from benchmarks.finished import finish_stage
 from sample import PageKind, SamplePage, pages
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.ocr.layout.regions import RegionType
 from worker.stages.ocr import Dimensions, OcrPage, OcrRegion, OcrStage
 
@@ -42,9 +42,9 @@ def made_up_page(page: int) -> OcrPage:
     )
 
 
-def finish_ocr(workshop: Workshop, scan_id: str, page_count: int) -> None:
+def finish_ocr(parts: Deployment, scan_id: str, page_count: int) -> None:
     """Have all pages of a scan read."""
-    finish_stage(workshop, scan_id, OcrStage.name, made_up_page, range(1, page_count + 1), page_count)
+    finish_stage(parts, scan_id, OcrStage.name, made_up_page, range(1, page_count + 1), page_count)
 
 
 @cache

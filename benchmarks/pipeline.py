@@ -21,7 +21,7 @@ from tests.support.deployment import Deployment, deployment_in
 from tests.support.fake_deployment import write_scan
 from worker.app import make_app
 from worker.config.settings import Settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment as Parts
 from worker.stages.correction import CorrectionStage
 from worker.stages.ocr import OcrStage
 
@@ -48,7 +48,7 @@ def run(page_count: int = 200, rounds: int = 3, ocr_seconds: float = 0.25, model
     ):
         deployment.environment |= {**provider, "OCR_SECONDS": str(ocr_seconds)}
         settings = Settings(storage_root=deployment.root, redis_url=broker.url)
-        line = _Line(deployment, Workshop(settings, make_app(settings)))
+        line = _Line(deployment, Parts(settings, make_app(settings)))
         line.both("a-short-book", _SHORT_BOOK)
         sides: dict[str, tuple[Callable[[str, int], float], list[float]]] = {
             "first": (line.first, []),
@@ -74,9 +74,9 @@ def run(page_count: int = 200, rounds: int = 3, ocr_seconds: float = 0.25, model
 class _Line:
     """The workers of both stages, and books for them."""
 
-    def __init__(self, deployment: Deployment, workshop: Workshop) -> None:
+    def __init__(self, deployment: Deployment, parts: Parts) -> None:
         self._deployment = deployment
-        self._workshop = workshop
+        self._parts = parts
         for stage, pool in _POOLS.items():
             deployment.start_worker_of(_APPLICATION, f"--queues={stage}", f"--hostname={stage}@%h", *pool)
         deployment.wait_until_ready()
@@ -89,7 +89,7 @@ class _Line:
     def second(self, scan_id: str, page_count: int) -> float:
         """Seconds that the second stage takes alone, over a book that the first is done with."""
         write_scan(self._deployment.root, scan_id, page_count)
-        finish_ocr(self._workshop, scan_id, page_count)
+        finish_ocr(self._parts, scan_id, page_count)
         return self._seconds(scan_id, _SECOND, _SECOND)
 
     def both(self, scan_id: str, page_count: int) -> float:

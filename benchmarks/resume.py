@@ -24,7 +24,7 @@ from tests.support.fake_deployment import write_scan
 from tests.support.workload import WorkStage
 from worker.app import make_app
 from worker.config.settings import Settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 
 _SCAN = "a-finished-book"
 _STAGE = WorkStage.name
@@ -37,7 +37,7 @@ def run(page_count: int = 20_000, rounds: int = 7) -> None:
         app = make_app(settings)
         note(f"Writing a book of {page_count} pages ...")
         write_scan(settings.root, _SCAN, page_count)
-        folder = finish_pages(Workshop(settings, app), _SCAN, page_count, page_count)
+        folder = finish_pages(Deployment(settings, app), _SCAN, page_count, page_count)
 
         def touch() -> None:
             for path in folder.iterdir():
@@ -70,9 +70,9 @@ def _read_and_hash(folder: Path) -> None:
 
 
 def _resume(settings: Settings, app: Celery, page_count: int) -> None:
-    # A new workshop remembers nothing, like a new process.
-    workshop = Workshop(settings, app)
-    made = enqueue(workshop, Request(_SCAN, _STAGE))
+    # A new deployment object remembers nothing, like a new process.
+    parts = Deployment(settings, app)
+    made = enqueue(parts, Request(_SCAN, _STAGE))
     if (made.completed, made.remaining) != (page_count, []):
         raise RuntimeError(f"{made.completed} of {page_count} pages were found complete")
-    workshop.redis.close()
+    parts.redis.close()

@@ -26,7 +26,7 @@ from tests.support.deployment import Deployment, Process, deployment_in
 from tests.support.fake_deployment import write_scan
 from tests.support.workload import app
 from worker.config.settings import Settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment as Parts
 
 
 @dataclass(frozen=True)
@@ -145,10 +145,10 @@ def _run(deployment: Deployment, role: str, fleet: Fleet, page_count: int) -> _M
 def _enqueue(deployment: Deployment, scans: list[str]) -> None:
     """As the command does it, without starting one a book."""
     settings = Settings(storage_root=deployment.root, redis_url=deployment.environment["LEAFMARK_REDIS_URL"])
-    workshop = Workshop(settings, app)
+    parts = Parts(settings, app)
     for scan_id in scans:
-        enqueue(workshop, Request(scan_id, STAGE))
-    workshop.close()
+        enqueue(parts, Request(scan_id, STAGE))
+    parts.close()
 
 
 def _outputs(deployment: Deployment) -> list[Path]:

@@ -21,7 +21,7 @@ from tests.support.fake_deployment import named_in
 from tests.support.work_stage import WorkOutput, WorkStage
 from tests.support.workload import app
 from worker.config.settings import load_settings
-from worker.deployment import Workshop, connect
+from worker.deployment import Deployment, connect
 from worker.pipeline.process_page import process_page
 from worker.queue.messages import PageMessage
 from worker.reconciler.reconciler import Reconciler
@@ -52,8 +52,8 @@ def main(role: str, count: int) -> None:
 
 
 def _leafmark(_count: int) -> None:
-    workshop = Workshop(load_settings(), app)
-    keys = workshop.keys
+    parts = Deployment(load_settings(), app)
+    keys = parts.keys
     unacked, index = f"{keys.broker_prefix}unacked", f"{keys.broker_prefix}unacked_index"
 
     def do(redis: Redis, raw: bytes) -> None:
@@ -63,7 +63,7 @@ def _leafmark(_count: int) -> None:
             pipeline.zadd(index, {tag: time.time()}).hset(unacked, tag, json.dumps([raw.decode(), "", STAGE]))
             pipeline.execute()
         scan_id, page = named_in(raw)
-        process_page(workshop, PageMessage(scan_id=scan_id, stage=STAGE, page=page))
+        process_page(parts, PageMessage(scan_id=scan_id, stage=STAGE, page=page))
         with redis.pipeline() as pipeline:
             pipeline.zrem(index, tag).hdel(unacked, tag)
             pipeline.execute()
@@ -92,9 +92,9 @@ def _take(queue: str, do: Callable[[Redis, bytes], None]) -> None:
 
 
 def _reconciler(count: int) -> None:
-    workshop = Workshop(load_settings(), app)
+    parts = Deployment(load_settings(), app)
     # Stewards go by the name of their process, and these share one: each tells what all of them take.
-    Reconciler(workshop, {STAGE: count * SLOTS_A_STEWARD}).run(_stopping.wait)
+    Reconciler(parts, {STAGE: count * SLOTS_A_STEWARD}).run(_stopping.wait)
 
 
 if __name__ == "__main__":

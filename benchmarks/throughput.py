@@ -25,7 +25,7 @@ from tests.support.deployment import Deployment, deployment_in
 from tests.support.fake_deployment import write_scan
 from tests.support.workload import app
 from worker.config.settings import Settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment as Parts
 
 PREFORK = ("--concurrency=2",)
 Pools = Sequence[tuple[tuple[str, ...], str]]
@@ -90,7 +90,7 @@ def _leafmark(pool: tuple[str, ...], pages: int, deployment: Deployment, done_be
     write_scan(deployment.root, _SCAN, done_before + pages)
     if done_before:
         settings = Settings(storage_root=deployment.root)
-        finish_pages(Workshop(settings, app), _SCAN, done_before, done_before + pages)
+        finish_pages(Parts(settings, app), _SCAN, done_before, done_before + pages)
     deployment.producer("enqueue", _SCAN, "--stage", "work")
     deployment.start_worker_of("tests.support.workload", *pool, "--queues=work")
     checkpoint = deployment.root / _SCAN / "checkpoints" / "work.json"

@@ -36,7 +36,7 @@ from sample.provider import Behaviour, running_provider
 from sample.with_provider import environment
 from worker.app import make_app
 from worker.config.settings import load_settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 
 _BOOK = "the-rabbit-hole"
 _TITLE = "Alice's Adventures in Wonderland"
@@ -66,8 +66,8 @@ def capture_watch(folder: Path) -> list[Path]:
         TimeoutError: the stages did not get under way.
         LeafmarkError: a worker or the broker did not start.
     """
-    with tempfile.TemporaryDirectory() as temporary, _deployment(Path(temporary)) as workshop:
-        scene = _scene_under_way(workshop)
+    with tempfile.TemporaryDirectory() as temporary, _deployment(Path(temporary)) as deployment:
+        scene = _scene_under_way(deployment)
     console = Console(
         file=io.StringIO(),
         record=True,
@@ -97,7 +97,7 @@ def self_contained_svg(console: Console, title: str) -> str:
 
 
 @contextmanager
-def _deployment(folder: Path) -> Iterator[Workshop]:
+def _deployment(folder: Path) -> Iterator[Deployment]:
     """Broker, workers, provider, and a book that goes through two stages, for the length of a `with` block."""
     root = folder / "scans"
     with running_provider(_BEHAVIOUR) as provider:
@@ -107,11 +107,11 @@ def _deployment(folder: Path) -> Iterator[Workshop]:
         backstage = Backstage(root, _WORKERS, ["correction"])
         try:
             there = settings.model_copy(update={"redis_url": backstage.redis_url})
-            workshop = Workshop(there, make_app(there))
-            for request in requests_through(workshop, Request(_BOOK, "ocr"), "correction"):
-                enqueue(workshop, request)
-            yield workshop
-            workshop.close()
+            deployment = Deployment(there, make_app(there))
+            for request in requests_through(deployment, Request(_BOOK, "ocr"), "correction"):
+                enqueue(deployment, request)
+            yield deployment
+            deployment.close()
         finally:
             backstage.stop()
 
@@ -124,9 +124,9 @@ def _book(folder: Path) -> Path:
     return folder
 
 
-def _scene_under_way(workshop: Workshop) -> Scene:
+def _scene_under_way(deployment: Deployment) -> Scene:
     deadline = time.monotonic() + _MOST_SECONDS
-    with Collector(workshop, under_way(workshop)) as collector:
+    with Collector(deployment, under_way(deployment)) as collector:
         while time.monotonic() < deadline:
             scene = collector.scene()
             if _shows_everything(scene):

@@ -93,7 +93,7 @@ def connect(settings: Settings, *, patient: bool = True) -> Redis:
     return client
 
 
-class Workshop:
+class Deployment:
     """The parts of one deployment.
 
     Args:

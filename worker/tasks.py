@@ -10,7 +10,7 @@ from pydantic import ValidationError
 import worker.before_fork  # noqa: F401
 from checkpointing.errors import InputError, StorageError, UnknownNameError, in_one_line
 from worker.celery import app, settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pipeline.process_page import Outcome, process_page
 from worker.queue.dispatch import PAGE_TASK
 from worker.queue.messages import REFUSED, PageMessage
@@ -21,9 +21,9 @@ log = structlog.get_logger("leafmark.task")
 
 
 @cache
-def workshop() -> Workshop:
+def deployment() -> Deployment:
     """The parts of this worker, made when first needed: in the process that uses them."""
-    return Workshop(settings, app)
+    return Deployment(settings, app)
 
 
 # What tells Flower is named and not imported: a pool process and a producer have no use for it.
@@ -49,7 +49,7 @@ def process(task: Any, /, **arguments: object) -> str:
         return _refuse("; ".join(faults))
     reasons: list[str] = []
     try:
-        outcome = process_page(workshop(), message, reasons.append)
+        outcome = process_page(deployment(), message, reasons.append)
     except (UnknownNameError, InputError) as error:
         return _refuse(str(error))
     except StorageError as error:

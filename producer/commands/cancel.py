@@ -17,7 +17,7 @@ from worker.pages.scan import check_scan_id
 
 if TYPE_CHECKING:
     from producer.planning.cancel import Cancelled
-    from worker.deployment import Workshop
+    from worker.deployment import Deployment
 
 
 def cancel_command(
@@ -35,7 +35,7 @@ def cancel_command(
 
     Example: `producer cancel moby-dick --now`
     """
-    workshop = options.open_workshop(load_settings())
+    deployment = options.open_deployment(load_settings())
     scan_id = check_scan_id(scan_id)
 
     cancelled: dict[str, Cancelled] = {}
@@ -50,18 +50,18 @@ def cancel_command(
 
     complete = False
     try:
-        _cancel(workshop, scan_id, stage, report, now=now)
+        _cancel(deployment, scan_id, stage, report, now=now)
         complete = True
     finally:
         # Of several stages some may be cancelled before one fails.
         if as_json and (complete or cancelled):
-            print_json(_as_json(scan_id, cancelled, _still_open(workshop, scan_id)))
+            print_json(_as_json(scan_id, cancelled, _still_open(deployment, scan_id)))
     if not cancelled and not as_json:
         results.print(f"{scan_id if stage is None else f'{scan_id}/{stage}'}: nothing is under way")
 
 
 def _cancel(
-    workshop: Workshop,
+    deployment: Deployment,
     scan_id: str,
     stage: str | None,
     report: Callable[[str, Cancelled], None],
@@ -71,15 +71,15 @@ def _cancel(
     from producer.planning.cancel import cancel, cancel_all
 
     if stage is None:
-        if not cancel_all(workshop, scan_id, report, now=now):
+        if not cancel_all(deployment, scan_id, report, now=now):
             return
         notes.print(f"No other stage of {scan_id} is under way; `producer enqueue {scan_id}` goes on from there.")
         return
-    done = cancel(workshop, scan_id, stage, now=now)
+    done = cancel(deployment, scan_id, stage, now=now)
     if done is None:
         return
     report(stage, done)
-    if others := _still_open(workshop, scan_id):
+    if others := _still_open(deployment, scan_id):
         notes.print(f"Still under way: {', '.join(others)}; `producer cancel {scan_id}` cancels all")
 
 
@@ -96,9 +96,9 @@ def _as_json(scan_id: str, cancelled: dict[str, Cancelled], still_open: list[str
     return {"scan_id": scan_id, "cancelled": stages, "still_under_way": still_open}
 
 
-def _still_open(workshop: Workshop, scan_id: str) -> list[str]:
+def _still_open(deployment: Deployment, scan_id: str) -> list[str]:
     """Return the stages of a scan that are under way."""
-    return [stage for open_scan, stage in workshop.open_stages.all() if open_scan == scan_id]
+    return [stage for open_scan, stage in deployment.open_stages.all() if open_scan == scan_id]
 
 
 def _about_running(stage: str, done: Cancelled, *, now: bool) -> str:

@@ -14,7 +14,7 @@ from producer.doctor.check import Area, Check, Level, checks_json, count
 from producer.setting_options import origins_in_force
 from producer.terminal.console import print_json, results
 from worker.config.settings import load_settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 
 _STYLES = {Level.NOTE: "cyan", Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
 
@@ -47,11 +47,11 @@ def doctor_command(
 
     settings = load_settings(warn=bool)
     app = make_app(settings)
-    workshop = Workshop(settings, app)
-    opened.callback(workshop.close)
+    deployment = Deployment(settings, app)
+    opened.callback(deployment.close)
     counts = {Level.PROBLEM, Level.WARNING} if strict else {Level.PROBLEM}
     checks: list[Check] = []
-    for check in examine(workshop, app, origins_in_force(), areas, strict=strict):
+    for check in examine(deployment, app, origins_in_force(), areas, strict=strict):
         checks.append(check)
         if not as_json and (not quiet or check.level in counts):
             results.print(Text(check.line(), style=_STYLES[check.level] if check.level is not Level.OK else ""))

@@ -26,7 +26,7 @@ from producer.planning.request import Plan, Request
 from producer.terminal.console import notes, print_json, results
 from producer.terminal.progress import counting_on
 from worker.config.settings import load_settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pages.scan import check_scan_id
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def enqueue_command(
     from producer.planning.enqueue import requests_through
     from producer.planning.spending import set_budget
 
-    workshop = options.open_workshop(load_settings())
+    deployment = options.open_deployment(load_settings())
     first = Request(
         check_scan_id(scan_id),
         stage,
@@ -86,14 +86,14 @@ def enqueue_command(
         refresh_stale=refresh_stale,
         accept_stale=accept_stale,
     )
-    requests = requests_through(workshop, first, through)
+    requests = requests_through(deployment, first, through)
     if not dry_run:
-        set_budget(workshop, scan_id, None if budget is None else Decimal(str(budget)))
-    carry_out(workshop, requests, as_json=as_json, wait=wait, dry_run=dry_run, allow_doubtful=allow_doubtful)
+        set_budget(deployment, scan_id, None if budget is None else Decimal(str(budget)))
+    carry_out(deployment, requests, as_json=as_json, wait=wait, dry_run=dry_run, allow_doubtful=allow_doubtful)
 
 
 def carry_out(
-    workshop: Workshop,
+    deployment: Deployment,
     requests: list[Request],
     *,
     as_json: bool,
@@ -103,9 +103,9 @@ def carry_out(
 ) -> None:
     """Enqueue what requests need, say what came of it, and wait for its end if that is wished."""
     if dry_run:
-        _show_plans(workshop, requests, as_json=as_json)
+        _show_plans(deployment, requests, as_json=as_json)
         return
-    plans = _enqueue(workshop, requests)
+    plans = _enqueue(deployment, requests)
     for made in plans:
         words.say_plan(notes, made)
     if as_json:
@@ -114,10 +114,10 @@ def carry_out(
         for made in plans:
             results.print(words.plan_result(made, dry_run=False))
     if wait:
-        wait_for(workshop, plans, allow_doubtful=allow_doubtful)
+        wait_for(deployment, plans, allow_doubtful=allow_doubtful)
 
 
-def _show_plans(workshop: Workshop, requests: list[Request], *, as_json: bool) -> None:
+def _show_plans(deployment: Deployment, requests: list[Request], *, as_json: bool) -> None:
     """Say what would be done, and what it would cost.
 
     Raises:
@@ -126,9 +126,9 @@ def _show_plans(workshop: Workshop, requests: list[Request], *, as_json: bool) -
     from producer.planning.cost_estimate import describe
     from producer.planning.enqueue import blockers, plan_all
 
-    plans = plan_all(workshop, requests)
-    forecasts = _forecasts(workshop, plans)
-    blocked = list(blockers(workshop, requests))
+    plans = plan_all(deployment, requests)
+    forecasts = _forecasts(deployment, plans)
+    blocked = list(blockers(deployment, requests))
     for made in plans:
         words.say_plan(notes, made)
     if as_json:
@@ -144,21 +144,21 @@ def _show_plans(workshop: Workshop, requests: list[Request], *, as_json: bool) -
         raise blocked[0]
 
 
-def _forecasts(workshop: Workshop, plans: list[Plan]) -> dict[str, Forecast]:
+def _forecasts(deployment: Deployment, plans: list[Plan]) -> dict[str, Forecast]:
     """What the stages that ask a model will cost, by stage."""
     from producer.planning.cost_estimate import forecast
 
-    made = {each.stage: forecast(workshop, each.scan_id, each.stage, each.remaining) for each in plans}
+    made = {each.stage: forecast(deployment, each.scan_id, each.stage, each.remaining) for each in plans}
     return {stage: found for stage, found in made.items() if found is not None}
 
 
-def _enqueue(workshop: Workshop, requests: list[Request]) -> list[Plan]:
+def _enqueue(deployment: Deployment, requests: list[Request]) -> list[Plan]:
     from producer.planning.enqueue import check_preconditions, enqueue
 
     # All of them before the first page of the first stage: a missing key is not to be found out in the night.
-    check_preconditions(workshop, requests)
+    check_preconditions(deployment, requests)
     try:
-        return [enqueue(workshop, request, counting_on(notes)) for request in requests]
+        return [enqueue(deployment, request, counting_on(notes)) for request in requests]
     except KeyboardInterrupt:
         notes.print("Stopped. What was enqueued stays so; repeat the command to enqueue the rest.")
         raise typer.Exit(INTERRUPTED) from None

@@ -54,20 +54,20 @@ def logs_command(
 
     Example: `producer logs moby-dick --stage correction --level warning --follow`
     """
-    workshop = options.open_workshop(load_settings())
+    deployment = options.open_deployment(load_settings())
     about = _about(pages, page)
-    total_pages = workshop.metadata(check_scan_id(scan_id)).total_pages
+    total_pages = deployment.metadata(check_scan_id(scan_id)).total_pages
     check_pages(about, total_pages)
     if stage is not None:
-        workshop.stage(stage)
+        deployment.stage(stage)
     moment = None if since is None else parse_since(since, datetime.now(UTC))
     wanted = Wanted(stage, about, parse_run(run) if run else "", parse_level(level), moment)
-    files = LogFiles(workshop.scan(scan_id).logs_dir, stage, moment)
+    files = LogFiles(deployment.scan(scan_id).logs_dir, stage, moment)
     show = _show_json if as_json else _show
     stages = [stage] if stage is not None else list(STAGES)
 
     def is_done() -> bool:
-        return until_done and nothing_is_left(workshop, scan_id, stages)
+        return until_done and nothing_is_left(deployment, scan_id, stages)
 
     ended = False
     try:

@@ -7,7 +7,7 @@ import typer
 from producer.commands import completion
 from producer.commands.opened import opened
 from worker.config.settings import Settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pages.scan import ScanFolder, ScanMetadata
 from worker.telemetry import tracing
 
@@ -82,12 +82,12 @@ Password = Annotated[
 ]
 
 
-def open_workshop(settings: Settings) -> Workshop:
+def open_deployment(settings: Settings) -> Deployment:
     """The deployment that the settings describe. Nothing is connected yet; `opened` closes it and sends traces."""
-    workshop = Workshop(settings, take_in=_take_in)
-    opened.callback(workshop.close)
+    deployment = Deployment(settings, take_in=_take_in)
+    opened.callback(deployment.close)
     opened.callback(tracing.stop)
-    return workshop
+    return deployment
 
 
 def _take_in(scan: ScanFolder) -> ScanMetadata:

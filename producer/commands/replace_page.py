@@ -45,9 +45,9 @@ def replace_page_command(
     from producer.planning.replace_page import replace_page
 
     password = given_password(password)
-    workshop = options.open_workshop(load_settings())
+    deployment = options.open_deployment(load_settings())
     done = replace_page(
-        workshop, check_scan_id(scan_id), page, file, place=from_page, password=password, dry_run=dry_run
+        deployment, check_scan_id(scan_id), page, file, place=from_page, password=password, dry_run=dry_run
     )
     if as_json:
         print_json(_form(done, dry_run=dry_run))

@@ -32,13 +32,13 @@ def report_command(
     """
     target = output or Path(f"{check_scan_id(scan_id)}-report.html")
     check_target(target)
-    workshop = options.open_workshop(load_settings())
-    workshop.metadata(scan_id)
+    deployment = options.open_deployment(load_settings())
+    deployment.metadata(scan_id)
     # Slow to import, and of no use where there is no such scan.
     from producer.report.collect import collect
     from producer.report.render import render
 
-    report = collect(workshop, check_scan_id(scan_id), images=not no_images, counting=counting_on(notes))
+    report = collect(deployment, check_scan_id(scan_id), images=not no_images, counting=counting_on(notes))
     write_report(target, render(report))
     if as_json:
         print_json({"scan_id": scan_id, "report": str(target), "pages": len(report.pages)})

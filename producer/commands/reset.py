@@ -36,8 +36,8 @@ def reset_command(
     """
     from producer.planning.reset import look, reset
 
-    workshop = options.open_workshop(load_settings())
-    there = look(workshop, check_scan_id(scan_id), stage)
+    deployment = options.open_deployment(load_settings())
+    there = look(deployment, check_scan_id(scan_id), stage)
     if there is None and as_json:
         print_json({"scan_id": scan_id, "stage": stage, "reset": False})
         return
@@ -46,8 +46,8 @@ def reset_command(
         return
     if not yes:
         _ask(there)
-    done = reset(workshop, scan_id, stage, counting_on(notes))
-    kept = workshop.outputs(scan_id, stage).path / SET_ASIDE
+    done = reset(deployment, scan_id, stage, counting_on(notes))
+    kept = deployment.outputs(scan_id, stage).path / SET_ASIDE
     if as_json:
         print_json({"scan_id": scan_id, "stage": stage, "reset": True, **_as_json(done), "set_aside": str(kept)})
         return

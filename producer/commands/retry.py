@@ -42,17 +42,17 @@ def retry_command(
     from producer.planning.enqueue import plan
 
     named = None if pages is None else parse_pages(pages)
-    workshop = options.open_workshop(load_settings())
-    total_pages = workshop.metadata(check_scan_id(scan_id)).total_pages
+    deployment = options.open_deployment(load_settings())
+    total_pages = deployment.metadata(check_scan_id(scan_id)).total_pages
     check_pages(named or frozenset(), total_pages)
-    stages = [stage] if stage is not None else begun_stages(workshop, scan_id) or list(STAGES)[:1]
-    plans = [plan(workshop, Request(scan_id, name)) for name in stages]
+    stages = [stage] if stage is not None else begun_stages(deployment, scan_id) or list(STAGES)[:1]
+    plans = [plan(deployment, Request(scan_id, name)) for name in stages]
     _check_reason(reason, (failed for made in plans for failed in made.quarantined))
     requests = [
         Request(scan_id, made.stage, release=chosen) for made in plans if (chosen := _chosen(made, named, reason))
     ]
     if requests:
-        carry_out(workshop, requests, as_json=as_json, wait=wait, allow_doubtful=allow_doubtful)
+        carry_out(deployment, requests, as_json=as_json, wait=wait, allow_doubtful=allow_doubtful)
     elif as_json:
         nothing = [replace(made, wanted=[], skipped=0, remaining=[]) for made in plans]
         print_json(words.plans_json(nothing, dry_run=False))

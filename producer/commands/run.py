@@ -47,7 +47,7 @@ from producer.terminal.console import notes, print_json, results
 from producer.watch.screen import has_screen
 from producer.watch.stall import StallWatch
 from worker.config.settings import Settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pages.book_profile import BookProfile
 from worker.pipeline import stage_flow as flow
 from worker.pipeline.registry import STAGES, stage_asks_model
@@ -101,25 +101,25 @@ def run_command(
     password = given_password(password)
     try:
         with interruptible():
-            workshop = options.open_workshop(settings)
-            stages = _stages(workshop, stage, through)
+            deployment = options.open_deployment(settings)
+            stages = _stages(deployment, stage, through)
             for name in stages:
-                insist_on_means(workshop, name, allow_unpriced=allow_unpriced)
-            books = [look_at_scan_or_source(workshop, source, password) for source in sources]
-            _check_new(workshop, books, stage, only)
-            scan_ids += _scan_ids(workshop, books, scan_id, title, profile)
-            kept |= {"scan_id", "title"} | _profile_options(workshop, scan_ids, profile)
+                insist_on_means(deployment, name, allow_unpriced=allow_unpriced)
+            books = [look_at_scan_or_source(deployment, source, password) for source in sources]
+            _check_new(deployment, books, stage, only)
+            scan_ids += _scan_ids(deployment, books, scan_id, title, profile)
+            kept |= {"scan_id", "title"} | _profile_options(deployment, scan_ids, profile)
             for found_id in scan_ids:
                 first = Request(found_id, stage, only=only, allow_unpriced=allow_unpriced)
-                requests += requests_through(workshop, first, through)
-                set_budget(workshop, found_id, None if budget is None else Decimal(str(budget)))
+                requests += requests_through(deployment, first, through)
+                set_budget(deployment, found_id, None if budget is None else Decimal(str(budget)))
             kept.add("budget")
-            check_preconditions(workshop, requests, broker=False)
-            plans = [plan(workshop, request) for request in requests]
+            check_preconditions(deployment, requests, broker=False)
+            plans = [plan(deployment, request) for request in requests]
             if all(found.status is Status.COMPLETED and not found.remaining for found in plans):
-                checkpoints = [_checkpoint(workshop, request) for request in requests]
+                checkpoints = [_checkpoint(deployment, request) for request in requests]
                 if as_json:
-                    print_json(run_json([_unchanged(workshop, each) for each in checkpoints], 0.0))
+                    print_json(run_json([_unchanged(deployment, each) for each in checkpoints], 0.0))
                 else:
                     _say_nothing_to_do(plans)
                 insist_on_success(checkpoints, allow_doubtful=allow_doubtful)
@@ -137,7 +137,7 @@ def run_command(
     insist_on_success(checkpoints, allow_doubtful=allow_doubtful)
 
 
-def _check_new(workshop: Workshop, books: list[Book], stage: str, only: frozenset[int]) -> None:
+def _check_new(deployment: Deployment, books: list[Book], stage: str, only: frozenset[int]) -> None:
     """Check what is wanted of books that are not ingested yet, so that nothing is stored in vain.
 
     Raises:
@@ -148,7 +148,7 @@ def _check_new(workshop: Workshop, books: list[Book], stage: str, only: frozense
         if book.found is None:
             continue
         check_pages(only, sum(file.pages for file in book.found.files))
-        if earlier := workshop.stage(stage).depends_on:
+        if earlier := deployment.stage(stage).depends_on:
             raise InputError(
                 f"{stage} is made from {earlier[0]}, and {book.path} is a new book; "
                 f"`--stage {next(iter(STAGES))} --through {stage}` does both"
@@ -156,25 +156,25 @@ def _check_new(workshop: Workshop, books: list[Book], stage: str, only: frozense
 
 
 def _scan_ids(
-    workshop: Workshop, books: list[Book], scan_id: str | None, title: str | None, profile: BookProfile
+    deployment: Deployment, books: list[Book], scan_id: str | None, title: str | None, profile: BookProfile
 ) -> list[str]:
     """Ingest the new books; returns the ids of all, each once, in the order of the command line."""
     found: dict[str, None] = {}
     for book in books:
         if book.scan_id is None:
-            done = take_in_book(workshop.root, book, scan_id, title, profile)
+            done = take_in_book(deployment.root, book, scan_id, title, profile)
             say_ingested(done)
         found[book.scan_id or done.metadata.scan_id] = None
     return list(found)
 
 
-def _profile_options(workshop: Workshop, scan_ids: list[str], wanted: BookProfile) -> set[str]:
+def _profile_options(deployment: Deployment, scan_ids: list[str], wanted: BookProfile) -> set[str]:
     """Tell which options do not count for a book; returns those that all books have in their profiles."""
-    profiles = {scan_id: workshop.metadata(scan_id).profile for scan_id in scan_ids}
+    profiles = {scan_id: deployment.metadata(scan_id).profile for scan_id in scan_ids}
     for scan_id, profile in profiles.items():
         for line in (
             overruled(scan_id, profile, wanted),
-            language_without_effect(scan_id, workshop.settings, profile, wanted.lang),
+            language_without_effect(scan_id, deployment.settings, profile, wanted.lang),
         ):
             if line:
                 notes.print(line)
@@ -188,17 +188,17 @@ def _say_nothing_to_do(plans: list[Plan]) -> None:
             results.print(f"{found.scan_id}/{found.stage}: {line}")
 
 
-def _unchanged(workshop: Workshop, checkpoint: Checkpoint) -> Ended:
-    return Ended(checkpoint, workshop.outputs(checkpoint.scan_id, checkpoint.stage), len(checkpoint.pages))
+def _unchanged(deployment: Deployment, checkpoint: Checkpoint) -> Ended:
+    return Ended(checkpoint, deployment.outputs(checkpoint.scan_id, checkpoint.stage), len(checkpoint.pages))
 
 
-def _checkpoint(workshop: Workshop, request: Request) -> Checkpoint:
-    return workshop.checkpoint_file(request.scan_id, request.stage).read_or_salvage()[0]
+def _checkpoint(deployment: Deployment, request: Request) -> Checkpoint:
+    return deployment.checkpoint_file(request.scan_id, request.stage).read_or_salvage()[0]
 
 
-def _stages(workshop: Workshop, first: str, last: str | None) -> list[str]:
-    workshop.stage(first)
-    return [first] if last is None else flow.through(workshop, first, last)
+def _stages(deployment: Deployment, first: str, last: str | None) -> list[str]:
+    deployment.stage(first)
+    return [first] if last is None else flow.through(deployment, first, last)
 
 
 def _run(settings: Settings, requests: list[Request], workers: int, *, as_json: bool) -> list[Checkpoint]:
@@ -210,49 +210,49 @@ def _run(settings: Settings, requests: list[Request], workers: int, *, as_json: 
     backstage = Backstage(settings.root, workers, asking)
     try:
         announce_broker(settings.root, backstage.redis_url)
-        workshop = options.open_workshop(settings.model_copy(update={"redis_url": backstage.redis_url}))
+        deployment = options.open_deployment(settings.model_copy(update={"redis_url": backstage.redis_url}))
 
         def watch() -> None:
             parent.check()
             backstage.check()
 
         hint = "Ctrl-C stops everything; the pages in hand are finished."
-        ended = _enqueue_and_follow(workshop, requests, watch, hint)
+        ended = _enqueue_and_follow(deployment, requests, watch, hint)
         seconds = time.monotonic() - started
     except KeyboardInterrupt:
         notes.print("Stopping; the pages in hand are finished first ...")
         raise
     finally:
         backstage.stop()
-    return _show_ended(workshop, requests, ended, seconds, as_json=as_json)
+    return _show_ended(deployment, requests, ended, seconds, as_json=as_json)
 
 
 def _join(settings: Settings, requests: list[Request], *, as_json: bool) -> list[Checkpoint]:
     """Have the pages done by the workers that are at work on the storage root already."""
     notes.print(f"The workers of {settings.root} are running already; they do this.")
     started = time.monotonic()
-    workshop = options.open_workshop(settings)
-    on_poll = bool if has_screen(notes) else StallWatch(workshop.count_workers, notes).look
-    ended = _enqueue_and_follow(workshop, requests, on_poll, GOES_ON)
-    return _show_ended(workshop, requests, ended, time.monotonic() - started, as_json=as_json)
+    deployment = options.open_deployment(settings)
+    on_poll = bool if has_screen(notes) else StallWatch(deployment.count_workers, notes).look
+    ended = _enqueue_and_follow(deployment, requests, on_poll, GOES_ON)
+    return _show_ended(deployment, requests, ended, time.monotonic() - started, as_json=as_json)
 
 
 def _enqueue_and_follow(
-    workshop: Workshop, requests: list[Request], on_poll: Callable[[], object], hint: str
+    deployment: Deployment, requests: list[Request], on_poll: Callable[[], object], hint: str
 ) -> list[Ended]:
-    plans = [enqueue(workshop, request) for request in requests]
+    plans = [enqueue(deployment, request) for request in requests]
     for made in plans:
         words.say_plan(notes, made)
-    checkpoints = follow_plans(workshop, plans, on_poll, hint)
+    checkpoints = follow_plans(deployment, plans, on_poll, hint)
     before = {(made.scan_id, made.stage): made.completed for made in plans}
     return [
-        Ended(each, workshop.outputs(each.scan_id, each.stage), before[each.scan_id, each.stage])
+        Ended(each, deployment.outputs(each.scan_id, each.stage), before[each.scan_id, each.stage])
         for each in checkpoints
     ]
 
 
 def _show_ended(
-    workshop: Workshop, requests: list[Request], ended: list[Ended], seconds: float, *, as_json: bool
+    deployment: Deployment, requests: list[Request], ended: list[Ended], seconds: float, *, as_json: bool
 ) -> list[Checkpoint]:
     checkpoints = [each.checkpoint for each in ended]
     if as_json:
@@ -261,9 +261,9 @@ def _show_ended(
     for line in summarise(ended, seconds):
         results.print(line)
     for request in requests:
-        if dearer := surprises_of(workshop, request.scan_id, request.stage):
+        if dearer := surprises_of(deployment, request.scan_id, request.stage):
             results.print(dearer_line(request.scan_id, request.stage, len(dearer), excess_usd(dearer)))
-        unanswered = unanswered_of(workshop, request.scan_id, request.stage)
+        unanswered = unanswered_of(deployment, request.scan_id, request.stage)
         if unanswered.most_usd:
             results.print(unanswered_line(request.scan_id, request.stage, unanswered))
     return checkpoints
@@ -271,8 +271,8 @@ def _show_ended(
 
 def _how_far(settings: Settings, requests: list[Request]) -> str:
     """How many pages are complete, once it is known which book it is about."""
-    workshop = options.open_workshop(settings)
-    files = [workshop.checkpoint_file(request.scan_id, request.stage) for request in requests]
+    deployment = options.open_deployment(settings)
+    files = [deployment.checkpoint_file(request.scan_id, request.stage) for request in requests]
     stood = [file.read_or_salvage()[0] for file in files]
     parts = [f"{each.stage}: {each.summary()}" for each in stood if each.total_pages]
     if len(requests) == 1 and parts:

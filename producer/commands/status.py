@@ -25,20 +25,20 @@ def status_command(
 
     Example: `producer status moby-dick --json`
     """
-    workshop = options.open_workshop(load_settings())
+    deployment = options.open_deployment(load_settings())
     if scan_id is None:
         broken: list[LeafmarkError] = []
-        scans = all_scans(workshop, broken.append)
+        scans = all_scans(deployment, broken.append)
         for error in broken:
             notes.print(f"producer: {error}")
     else:
-        scans = [scan_status(workshop, check_scan_id(scan_id), with_calls=True)]
+        scans = [scan_status(deployment, check_scan_id(scan_id), with_calls=True)]
     if as_json:
         forms = [scan.as_json() for scan in scans]
         print_json(forms if scan_id is None else forms[0])
     elif not scans:
         others = " that can be shown" if scan_id is None and broken else ""
-        notes.print(f"There are no scans{others} under {workshop.root}; `producer ingest SOURCE` makes one.")
+        notes.print(f"There are no scans{others} under {deployment.root}; `producer ingest SOURCE` makes one.")
     else:
         results.print(words.status_table(scans, terminal_width()))
         words.say_failures(results, scans)

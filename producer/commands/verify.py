@@ -15,7 +15,7 @@ from producer.terminal.console import notes, print_json, results
 from producer.terminal.progress import counting_on
 from producer.verify.verify_scan import Report, verify, verify_again
 from worker.config.settings import load_settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pages.scan import check_scan_id
 
 
@@ -38,14 +38,14 @@ def verify_command(
 
     Example: `producer verify moby-dick --stage ocr --pages 3,7-9`
     """
-    workshop = options.open_workshop(load_settings())
+    deployment = options.open_deployment(load_settings())
     only = None if pages is None else parse_pages(pages)
-    found = verify(workshop, check_scan_id(scan_id), stage, counting_on(notes), only)
+    found = verify(deployment, check_scan_id(scan_id), stage, counting_on(notes), only)
     if not as_json:
         for finding in found.findings:
             results.print(finding.line(scan_id))
-    plans = _repair(workshop, found) if mend else []
-    left = verify_again(workshop, found, counting_on(notes)) if plans else found
+    plans = _repair(deployment, found) if mend else []
+    left = verify_again(deployment, found, counting_on(notes)) if plans else found
     if as_json:
         print_json(words.verify_json(found, left, plans, repair=mend))
     else:
@@ -54,12 +54,12 @@ def verify_command(
     _insist_on_none(left, repaired=mend)
 
 
-def _repair(workshop: Workshop, found: Report) -> list[Plan]:
+def _repair(deployment: Deployment, found: Report) -> list[Plan]:
     from producer.verify.repair import repair
 
     plans = []
     for stage in found.stages:
-        made = repair(workshop, found.metadata.scan_id, stage, found.only)
+        made = repair(deployment, found.metadata.scan_id, stage, found.only)
         if made is not None:
             words.say_plan(notes, made)
             plans.append(made)

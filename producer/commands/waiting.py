@@ -15,17 +15,17 @@ from producer.watch.follow import PlainLines, follow
 from producer.watch.following import view_of_plans
 from producer.watch.screen import has_screen
 from producer.watch.stall import StallWatch
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 
 INTERRUPTED = 130
 GOES_ON = "Ctrl-C ends this view; the workers go on."
 
 
-def wait_for(workshop: Workshop, plans: list[Plan], *, allow_doubtful: bool = False) -> None:
+def wait_for(deployment: Deployment, plans: list[Plan], *, allow_doubtful: bool = False) -> None:
     """Show progress until the pages of some plans are settled.
 
     Args:
-        workshop: the deployment.
+        deployment: the deployment.
         plans: in pipeline order.
         allow_doubtful: whether doubtful pages end the wait without an error.
 
@@ -38,8 +38,8 @@ def wait_for(workshop: Workshop, plans: list[Plan], *, allow_doubtful: bool = Fa
     try:
         with interruptible():
             # The live view shows who works; lines in a log do not.
-            on_poll = bool if has_screen(notes) else StallWatch(workshop.count_workers, notes).look
-            checkpoints = follow_plans(workshop, plans, on_poll, GOES_ON)
+            on_poll = bool if has_screen(notes) else StallWatch(deployment.count_workers, notes).look
+            checkpoints = follow_plans(deployment, plans, on_poll, GOES_ON)
     except KeyboardInterrupt:
         again = watch_again(plans, allow_doubtful=allow_doubtful)
         notes.print(f"Stopped watching; the workers go on. To watch again: {again}")
@@ -51,12 +51,12 @@ def wait_for(workshop: Workshop, plans: list[Plan], *, allow_doubtful: bool = Fa
 
 
 def follow_plans(
-    workshop: Workshop, plans: list[Plan], on_poll: Callable[[], object], hint: str
+    deployment: Deployment, plans: list[Plan], on_poll: Callable[[], object], hint: str
 ) -> list[Checkpoint]:
     """Show progress until the pages of each plan are settled, stage by stage, or a stage is paused.
 
     Args:
-        workshop: the deployment.
+        deployment: the deployment.
         plans: in pipeline order.
         on_poll: called several times a second; may raise to end the waiting.
         hint: what Ctrl-C does, for the live view.
@@ -66,11 +66,11 @@ def follow_plans(
     """
     checkpoints: list[Checkpoint] = []
     paused: set[str] = set()
-    with view_of_plans(workshop, plans, notes, hint) as view:
+    with view_of_plans(deployment, plans, notes, hint) as view:
         for made in plans:
             if made.scan_id in paused:
                 continue
-            file = workshop.checkpoint_file(made.scan_id, made.stage)
+            file = deployment.checkpoint_file(made.scan_id, made.stage)
             checkpoints.append(follow(file, frozenset(made.wanted), view, on_poll))
             if checkpoints[-1].status is Status.PAUSED:
                 paused.add(made.scan_id)

@@ -16,7 +16,7 @@ from producer.watch.lines import state_lines
 from producer.watch.loop import view_on, watch
 from producer.watch.words import plain_line
 from worker.config.settings import load_settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pages.scan import check_scan_id
 
 
@@ -45,8 +45,8 @@ def watch_command(
     """
     if as_json and not once:
         raise CommandLineError("--json prints one moment; add --once")
-    workshop = options.open_workshop(load_settings())
-    collector = Collector(workshop, _chosen(workshop, scan_id), with_rest=scan_id is None)
+    deployment = options.open_deployment(load_settings())
+    collector = Collector(deployment, _chosen(deployment, scan_id), with_rest=scan_id is None)
     if as_json:
         print_json(scene_json(collector.look()))
         return
@@ -65,7 +65,7 @@ def watch_command(
         results.print(plain_line(stage))
 
 
-def _chosen(workshop: Workshop, scan_id: str | None) -> chosen.Chosen:
+def _chosen(deployment: Deployment, scan_id: str | None) -> chosen.Chosen:
     """What to watch.
 
     Raises:
@@ -73,7 +73,7 @@ def _chosen(workshop: Workshop, scan_id: str | None) -> chosen.Chosen:
         StorageError: the storage root is not a library.
     """
     if scan_id is None:
-        workshop.library.check()
-        return chosen.under_way(workshop)
-    workshop.metadata(check_scan_id(scan_id))
-    return chosen.of_scan(workshop, scan_id)
+        deployment.library.check()
+        return chosen.under_way(deployment)
+    deployment.metadata(check_scan_id(scan_id))
+    return chosen.of_scan(deployment, scan_id)

@@ -15,7 +15,7 @@ from producer.doctor.redis_keys import examine_keys
 from producer.doctor.storage import can_be_made, examine_storage
 from producer.doctor.workers import examine_workers
 from worker.config.setting_sources import Origins, Source
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 
 _MISSING = {
     Area.STORAGE: "`producer run` and `producer ingest` make it",
@@ -25,7 +25,7 @@ _MISSING = {
 
 
 def examine(
-    workshop: Workshop, app: Any, origins: Origins, only: Collection[Area] = (), *, strict: bool = False
+    deployment: Deployment, app: Any, origins: Origins, only: Collection[Area] = (), *, strict: bool = False
 ) -> Iterator[Check]:
     """Look at everything, or at some areas only. Nothing is mended; probe files are deleted again.
 
@@ -33,7 +33,7 @@ def examine(
     note: `producer run` needs none of it.
 
     Args:
-        workshop: the deployment.
+        deployment: the deployment.
         app: its Celery application.
         origins: where the settings come from.
         only: the areas to look at; none: all of them.
@@ -41,30 +41,30 @@ def examine(
     """
     areas: dict[Area, Callable[[], Iterator[Check]]] = {
         Area.SETTINGS: partial(examine_settings, origins),
-        Area.STORAGE: partial(examine_storage, workshop.root),
-        Area.LEFTOVERS: partial(examine_leftovers, workshop),
-        Area.REDIS: partial(_examine_redis, workshop),
-        Area.WORKERS: partial(examine_workers, workshop, app),
-        Area.ENGINES: partial(examine_engines, workshop.settings),
-        Area.MODELS: partial(examine_models, workshop.settings),
+        Area.STORAGE: partial(examine_storage, deployment.root),
+        Area.LEFTOVERS: partial(examine_leftovers, deployment),
+        Area.REDIS: partial(_examine_redis, deployment),
+        Area.WORKERS: partial(examine_workers, deployment, app),
+        Area.ENGINES: partial(examine_engines, deployment.settings),
+        Area.MODELS: partial(examine_models, deployment.settings),
     }
-    optional = () if strict else tuple(_optional_areas(workshop, origins))
+    optional = () if strict else tuple(_optional_areas(deployment, origins))
     for area, look in areas.items():
         if not only or area in only:
             yield from _as_notes(look()) if area in optional else look()
 
 
-def _optional_areas(workshop: Workshop, origins: Origins) -> Iterator[Area]:
+def _optional_areas(deployment: Deployment, origins: Origins) -> Iterator[Area]:
     """The areas in which something may be missing: a person has neither set them nor enqueued a page."""
-    if origins.of("storage_root").source is Source.DEFAULT and can_be_made(workshop.root):
+    if origins.of("storage_root").source is Source.DEFAULT and can_be_made(deployment.root):
         yield Area.STORAGE
-    if origins.of("redis_url").source is Source.DEFAULT and not _pages_are_asked_for(workshop):
+    if origins.of("redis_url").source is Source.DEFAULT and not _pages_are_asked_for(deployment):
         yield from (Area.REDIS, Area.WORKERS)
 
 
-def _pages_are_asked_for(workshop: Workshop) -> bool:
+def _pages_are_asked_for(deployment: Deployment) -> bool:
     try:
-        return bool(workshop.open_stages.all())
+        return bool(deployment.open_stages.all())
     except OSError:
         # The storage is in trouble, which its own area tells. Here nothing may be taken for unneeded.
         return True
@@ -75,11 +75,11 @@ def _as_notes(checks: Iterable[Check]) -> Iterator[Check]:
         yield replace(check, level=Level.NOTE, then=_MISSING[check.area]) if check.level is Level.PROBLEM else check
 
 
-def _examine_redis(workshop: Workshop) -> Iterator[Check]:
+def _examine_redis(deployment: Deployment) -> Iterator[Check]:
     """The server, and then what Leafmark keeps there, if the server answers."""
     answers = False
-    for check in examine_broker(workshop.settings):
+    for check in examine_broker(deployment.settings):
         answers = answers or (check.name == "answers" and check.level is not Level.PROBLEM)
         yield check
     if answers:
-        yield from examine_keys(workshop)
+        yield from examine_keys(deployment)

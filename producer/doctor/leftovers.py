@@ -9,7 +9,7 @@ from checkpointing.plurals import counted
 from checkpointing.storage_errors import storage_error
 from producer.doctor.check import Area, Check, Reporter
 from producer.output_dir import leftovers
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pages.scan import list_scans
 from worker.pipeline.registry import STAGES
 from worker.storage.open_stages import OWN_FOLDER
@@ -19,38 +19,38 @@ _CHECKPOINTS = "checkpoints"
 _report = Reporter(Area.LEFTOVERS)
 
 
-def examine_leftovers(workshop: Workshop, most_seconds: float = _MOST_SECONDS) -> Iterator[Check]:
+def examine_leftovers(deployment: Deployment, most_seconds: float = _MOST_SECONDS) -> Iterator[Check]:
     """Look through the scans for what nobody needs any more; for a long list of them not to its end.
 
     Args:
-        workshop: the deployment.
+        deployment: the deployment.
         most_seconds: after so long it says how far it came.
     """
     try:
-        yield from _look_through(workshop, list_scans(workshop.root), most_seconds)
+        yield from _look_through(deployment, list_scans(deployment.root), most_seconds)
     except (OSError, StorageError) as error:
-        words = error if isinstance(error, StorageError) else storage_error(error, workshop.root)
+        words = error if isinstance(error, StorageError) else storage_error(error, deployment.root)
         yield _report.problem("scans", str(words), "mend the storage first")
 
 
-def _look_through(workshop: Workshop, scans: Sequence[str], most_seconds: float) -> Iterator[Check]:
+def _look_through(deployment: Deployment, scans: Sequence[str], most_seconds: float) -> Iterator[Check]:
     deadline = time.monotonic() + most_seconds
-    orphans: set[Path] = leftovers(workshop.root / OWN_FOLDER, "") | leftovers(
-        workshop.root / OWN_FOLDER / "open", ""
+    orphans: set[Path] = leftovers(deployment.root / OWN_FOLDER, "") | leftovers(
+        deployment.root / OWN_FOLDER / "open", ""
     )
-    orphans |= leftovers(workshop.root / OWN_FOLDER / "trouble", "")
+    orphans |= leftovers(deployment.root / OWN_FOLDER / "trouble", "")
     unusable: list[Path] = []
     looked = 0
     for scan_id in scans:
         if time.monotonic() > deadline:
             break
         looked += 1
-        scan = workshop.scan(scan_id).path
+        scan = deployment.scan(scan_id).path
         orphans |= leftovers(scan / _CHECKPOINTS, "")
         unusable += (scan / _CHECKPOINTS).glob("*.unusable-*")
         for stage in STAGES:
-            orphans |= leftovers(scan / workshop.stage(stage).output_dir)
-    yield from _about_orphans(orphans, workshop.root)
+            orphans |= leftovers(scan / deployment.stage(stage).output_dir)
+    yield from _about_orphans(orphans, deployment.root)
     yield from _about_unusable(unusable)
     if looked < len(scans):
         yield _report.ok(

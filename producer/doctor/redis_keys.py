@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from checkpointing.errors import LeafmarkError, in_one_line
 from checkpointing.key_types import find_wrong_types
 from producer.doctor.check import Area, Check, Reporter
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pipeline.registry import STAGES
 from worker.storage.root_owner import DeploymentRecord, find_at_work, in_use, is_deployment_of
 
@@ -17,12 +17,12 @@ _MOST_NAMED = 5
 _report = Reporter(Area.REDIS)
 
 
-def examine_keys(workshop: Workshop) -> Iterator[Check]:
+def examine_keys(deployment: Deployment) -> Iterator[Check]:
     """Look at Leafmark's keys. Changes nothing. Nothing is reported where Redis does not answer."""
     try:
-        yield from _check_types(workshop)
-        yield from _check_inboxes(workshop)
-        yield from _check_deployment(workshop)
+        yield from _check_types(deployment)
+        yield from _check_inboxes(deployment)
+        yield from _check_deployment(deployment)
     except (RedisError, OSError, LeafmarkError) as error:
         yield _report.warning(
             "keys",
@@ -31,15 +31,15 @@ def examine_keys(workshop: Workshop) -> Iterator[Check]:
         )
 
 
-def _check_types(workshop: Workshop) -> Iterator[Check]:
-    keys = workshop.keys
+def _check_types(deployment: Deployment) -> Iterator[Check]:
+    keys = deployment.keys
     types = keys.types_of_deployment
     for stage in STAGES:
         types |= keys.types_of_queue(stage)
-    for scan_id, stage in workshop.open_stages.all():
+    for scan_id, stage in deployment.open_stages.all():
         types |= keys.types_of_stage(scan_id, stage)
         types |= {keys.commit(scan_id, stage): "string", keys.heal(scan_id, stage): "string"}
-    wrong = find_wrong_types(workshop.redis, types)
+    wrong = find_wrong_types(deployment.redis, types)
     if not wrong:
         yield _report.ok("key_types", "its keys are of the types that Leafmark gives them")
         return
@@ -53,28 +53,30 @@ def _check_types(workshop: Workshop) -> Iterator[Check]:
     )
 
 
-def _check_deployment(workshop: Workshop) -> Iterator[Check]:
+def _check_deployment(deployment: Deployment) -> Iterator[Check]:
     """Whether the workers that are at work on the storage root are those of this Redis."""
 
     def is_ours(record: DeploymentRecord) -> bool:
-        return is_deployment_of(workshop.redis, workshop.keys.deployment, record)
+        return is_deployment_of(deployment.redis, deployment.keys.deployment, record)
 
-    at_work = find_at_work(workshop.root, is_ours)
+    at_work = find_at_work(deployment.root, is_ours)
     if at_work is None or is_ours(at_work):
         yield _report.ok("deployment", "no workers of another Redis are at work on the storage root")
     else:
-        what, _, then = in_use(workshop.root, at_work).partition("; ")
+        what, _, then = in_use(deployment.root, at_work).partition("; ")
         yield _report.problem("deployment", what, then)
 
 
-def _check_inboxes(workshop: Workshop) -> Iterator[Check]:
-    seconds, micros = workshop.redis.time()
+def _check_inboxes(deployment: Deployment) -> Iterator[Check]:
+    seconds, micros = deployment.redis.time()
     now_ms = seconds * 1000 + micros // 1000
     late = []
-    for scan_id, stage in workshop.open_stages.all():
-        if stage not in STAGES or find_wrong_types(workshop.redis, {workshop.keys.inbox(scan_id, stage): "stream"}):
+    for scan_id, stage in deployment.open_stages.all():
+        if stage not in STAGES or find_wrong_types(
+            deployment.redis, {deployment.keys.inbox(scan_id, stage): "stream"}
+        ):
             continue
-        inbox = workshop.inbox(scan_id, stage)
+        inbox = deployment.inbox(scan_id, stage)
         oldest = inbox.oldest_ms()
         if oldest is not None and now_ms - oldest > MOST_INBOX_SECONDS * 1000:
             late.append((scan_id, stage, len(inbox), (now_ms - oldest) // 1000))

@@ -11,7 +11,7 @@ from checkpointing.plurals import counted
 from checkpointing.storage_errors import storage_error
 from producer.doctor.asking import Answer, ask_workers, token_file
 from producer.doctor.check import Area, Check, Reporter
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pipeline.registry import STAGES, stage_asks_model
 from worker.preflight import check_broker
 from worker.queue.broker_errors import broker_errors
@@ -22,62 +22,62 @@ _START = "producer worker"
 _report = Reporter(Area.WORKERS)
 
 
-def examine_workers(workshop: Workshop, app: Any) -> Iterator[Check]:
+def examine_workers(deployment: Deployment, app: Any) -> Iterator[Check]:
     """Ask the workers, and look what waits for them."""
     try:
-        check_broker(workshop.settings)
-        beating, waiting = beats(workshop), waiting_pages(workshop)
-        with token_file(workshop.root) as token:
+        check_broker(deployment.settings)
+        beating, waiting = beats(deployment), waiting_pages(deployment)
+        with token_file(deployment.root) as token:
             answers = ask_workers(app, token)
     except broker_errors(BrokerError):
         yield _report.problem("asked", "nobody can be asked while Redis is away", "see to Redis first")
         return
     except (OSError, StorageError) as error:
-        words = error if isinstance(error, StorageError) else storage_error(error, workshop.root)
+        words = error if isinstance(error, StorageError) else storage_error(error, deployment.root)
         yield _report.problem("asked", f"nobody can be asked: {words}", "see to the storage first")
         return
     yield from judge_workers(answers, len(beating), waiting)
     for answer in answers:
         if answer.said is not None:
-            ours = introduction(workshop.settings, answer.said.stages, 0, None)
+            ours = introduction(deployment.settings, answer.said.stages, 0, None)
             checks = judge_worker(answer.name, answer.said, ours, answer.ahead_seconds)
             # Without a file of ours nobody can tell; the area `storage` says why there is none.
             yield from (check for check in checks if token or check.name != "same_storage")
 
 
-def beats(workshop: Workshop) -> set[str]:
+def beats(deployment: Deployment) -> set[str]:
     """The workers that have said within the last seconds that they live, by the names of their reconcilers.
 
     Raises:
         RedisError: the broker failed.
     """
-    now, _ = workshop.redis.time()
+    now, _ = deployment.redis.time()
     found: set[str] = set()
     for stage in STAGES:
         # A key of another type is told by the area `redis`; here it must not hide the rest.
         with suppress(ResponseError):
-            members = cast("list[bytes]", workshop.redis.zrangebyscore(workshop.keys.slots(stage), now, "+inf"))
+            members = cast("list[bytes]", deployment.redis.zrangebyscore(deployment.keys.slots(stage), now, "+inf"))
             found.update(member.decode(errors="replace").rpartition("=")[0] for member in members)
     return found
 
 
-def waiting_pages(workshop: Workshop) -> dict[str, int]:
+def waiting_pages(deployment: Deployment) -> dict[str, int]:
     """How many pages wait for a worker, by stage.
 
     Raises:
         RedisError: the broker failed.
         OSError: the storage failed.
     """
-    waiting = {stage: _length(workshop, "LLEN", workshop.keys.queue(stage)) for stage in STAGES}
-    for scan_id, stage in workshop.open_stages.all():
+    waiting = {stage: _length(deployment, "LLEN", deployment.keys.queue(stage)) for stage in STAGES}
+    for scan_id, stage in deployment.open_stages.all():
         if stage in waiting:
-            waiting[stage] += _length(workshop, "ZCARD", workshop.keys.waiting(scan_id, stage))
+            waiting[stage] += _length(deployment, "ZCARD", deployment.keys.waiting(scan_id, stage))
     return {stage: pages for stage, pages in waiting.items() if pages}
 
 
-def _length(workshop: Workshop, command: str, key: str) -> int:
+def _length(deployment: Deployment, command: str, key: str) -> int:
     with suppress(ResponseError):
-        return int(workshop.redis.execute_command(command, key))  # type: ignore[no-untyped-call]  # half typed
+        return int(deployment.redis.execute_command(command, key))  # type: ignore[no-untyped-call]  # half typed
     return 0
 
 

@@ -20,7 +20,7 @@ from worker.storage.root_marker import NotALibraryError
 from worker.text.suggestions import closest
 
 if TYPE_CHECKING:
-    from worker.deployment import Workshop
+    from worker.deployment import Deployment
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +54,22 @@ def check_names(sources: Sequence[object], scan_id: str | None, title: str | Non
         check_scan_id(scan_id)
 
 
-def look_at_scan_or_source(workshop: Workshop, given: str, password: str | None) -> Book:
+def look_at_scan_or_source(deployment: Deployment, given: str, password: str | None) -> Book:
     """Look at what is named; a scan of that very id goes before a file of that name. Writes nothing.
 
     Raises:
         InputError: it is neither a scan nor a source that can be used.
         UnknownNameError: the scan's record is gone.
     """
-    name = _name_in(workshop.root, given)
+    name = _name_in(deployment.root, given)
     if name is not None:
-        return Book(workshop.root / name, workshop.metadata(name).scan_id)
+        return Book(deployment.root / name, deployment.metadata(name).scan_id)
     if os.sep not in given and not Path(given).exists():
-        close = closest(given, list_scans(workshop.root))
+        close = closest(given, list_scans(deployment.root))
         if close:
             raise InputError(f"{given} is no file here, and there is no such scan; did you mean {close!r}?")
         try:
-            workshop.library.check()
+            deployment.library.check()
         except NotALibraryError as error:
             raise InputError(f"there is no file {given} here, and {error}") from None
     return look_at_source(Path(given), password)

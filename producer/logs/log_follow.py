@@ -7,7 +7,7 @@ from checkpointing.errors import CheckpointError
 from checkpointing.models import Status
 from producer.logs.log_files import LogFiles
 from producer.logs.log_lines import LogLine, Wanted
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 
 _POLL_SECONDS = 0.25
 Show = Callable[[LogLine], object]
@@ -53,16 +53,16 @@ def follow_lines(
         time.sleep(_POLL_SECONDS)
 
 
-def nothing_is_left(workshop: Workshop, scan_id: str, stages: Sequence[str]) -> bool:
+def nothing_is_left(deployment: Deployment, scan_id: str, stages: Sequence[str]) -> bool:
     """Whether none of the stages has work under way, as checkpoints tell. One that is paused waits for a person."""
-    return not any(_is_at_work(workshop, scan_id, name) for name in stages)
+    return not any(_is_at_work(deployment, scan_id, name) for name in stages)
 
 
-def _is_at_work(workshop: Workshop, scan_id: str, stage: str) -> bool:
-    if not workshop.open_stages.is_open(scan_id, stage):
+def _is_at_work(deployment: Deployment, scan_id: str, stage: str) -> bool:
+    if not deployment.open_stages.is_open(scan_id, stage):
         return False
     try:
-        checkpoint = workshop.checkpoint_file(scan_id, stage).read()
+        checkpoint = deployment.checkpoint_file(scan_id, stage).read()
     except (CheckpointError, OSError):
         # Being rebuilt just now, or the storage is away for a moment.
         return True

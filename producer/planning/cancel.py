@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from checkpointing.errors import BrokerError, LeafmarkError
 from checkpointing.models import Checkpoint
 from checkpointing.storage_errors import storage_error
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pipeline.registry import STAGES
 from worker.preflight import check_broker
 from worker.queue.broker_errors import broker_errors
@@ -36,11 +36,11 @@ class Cancelled:
     summary: str
 
 
-def cancel(workshop: Workshop, scan_id: str, stage: str, *, now: bool = False) -> Cancelled | None:
+def cancel(deployment: Deployment, scan_id: str, stage: str, *, now: bool = False) -> Cancelled | None:
     """Call a stage off; None where nothing is under way.
 
     Args:
-        workshop: the deployment.
+        deployment: the deployment.
         scan_id: of which scan.
         stage: which stage of it.
         now: end the processes of the pages in hand too, instead of letting them finish. Works in prefork pools; in
@@ -54,23 +54,23 @@ def cancel(workshop: Workshop, scan_id: str, stage: str, *, now: bool = False) -
         CheckpointError: somebody else holds the checkpoint.
         InUseError: the workers at work are those of another deployment, and would go on.
     """
-    workshop.stage(stage)
-    total_pages = workshop.metadata(scan_id).total_pages
-    check_broker(workshop.settings)
-    workshop.refuse_another_deployment()
-    file = workshop.checkpoint_file(scan_id, stage)
-    queue = workshop.queue(scan_id, stage)
+    deployment.stage(stage)
+    total_pages = deployment.metadata(scan_id).total_pages
+    check_broker(deployment.settings)
+    deployment.refuse_another_deployment()
+    file = deployment.checkpoint_file(scan_id, stage)
+    queue = deployment.queue(scan_id, stage)
     try:
         with file.exclusive() as checkpoint:
-            if not _is_under_way(workshop, checkpoint):
+            if not _is_under_way(deployment, checkpoint):
                 return None
             running = sorted(queue.held(range(1, total_pages + 1)))
             dropped = len(set(checkpoint.pending()).difference(running))
             checkpoint.cancel()
             file.save(checkpoint)
             queue.close()
-            workshop.open_stages.remove(scan_id, stage)
-        stopped = workshop.stop_running(scan_id, stage) if now and running else 0
+            deployment.open_stages.remove(scan_id, stage)
+        stopped = deployment.stop_running(scan_id, stage) if now and running else 0
     except broker_errors() as error:
         raise BrokerError(f"Redis failed ({error}); repeat the command") from error
     except OSError as error:
@@ -79,12 +79,12 @@ def cancel(workshop: Workshop, scan_id: str, stage: str, *, now: bool = False) -
 
 
 def cancel_all(
-    workshop: Workshop, scan_id: str, report: Callable[[str, Cancelled], object], *, now: bool = False
+    deployment: Deployment, scan_id: str, report: Callable[[str, Cancelled], object], *, now: bool = False
 ) -> int:
     """Call off every stage of a scan that is under way, the last one of the pipeline first.
 
     Args:
-        workshop: the deployment.
+        deployment: the deployment.
         scan_id: of which scan.
         report: told of each stage as soon as it is called off: its name, and what that led to.
         now: as in `cancel`.
@@ -97,14 +97,14 @@ def cancel_all(
         that
             could not be called off, after the others were.
     """
-    workshop.metadata(scan_id)
+    deployment.metadata(scan_id)
     cancelled: list[str] = []
     errors: list[LeafmarkError] = []
     for stage in reversed(STAGES):
-        if not _has_begun(workshop, scan_id, stage):
+        if not _has_begun(deployment, scan_id, stage):
             continue
         try:
-            done = cancel(workshop, scan_id, stage, now=now)
+            done = cancel(deployment, scan_id, stage, now=now)
         except LeafmarkError as error:
             errors.append(error)
             continue
@@ -114,8 +114,8 @@ def cancel_all(
     try:
         for stage in cancelled:
             # What an earlier stage had fed just before its turn came. A producer may have asked for it anew.
-            if not workshop.open_stages.is_open(scan_id, stage):
-                workshop.queue(scan_id, stage).close()
+            if not deployment.open_stages.is_open(scan_id, stage):
+                deployment.queue(scan_id, stage).close()
     except broker_errors() as error:
         errors.append(BrokerError(f"Redis failed ({error}); repeat the command"))
     if errors:
@@ -123,11 +123,11 @@ def cancel_all(
     return len(cancelled)
 
 
-def _has_begun(workshop: Workshop, scan_id: str, stage: str) -> bool:
-    path = workshop.checkpoint_file(scan_id, stage).path
-    return workshop.open_stages.is_open(scan_id, stage) or path.exists()
+def _has_begun(deployment: Deployment, scan_id: str, stage: str) -> bool:
+    path = deployment.checkpoint_file(scan_id, stage).path
+    return deployment.open_stages.is_open(scan_id, stage) or path.exists()
 
 
-def _is_under_way(workshop: Workshop, checkpoint: Checkpoint) -> bool:
-    is_open = workshop.open_stages.is_open(checkpoint.scan_id, checkpoint.stage)
+def _is_under_way(deployment: Deployment, checkpoint: Checkpoint) -> bool:
+    is_open = deployment.open_stages.is_open(checkpoint.scan_id, checkpoint.stage)
     return is_open or bool(checkpoint.pending())

@@ -29,7 +29,7 @@ from checkpointing.plurals import counted
 from checkpointing.storage_errors import storage_error
 from worker.billing.estimate import likely_tokens
 from worker.config.settings import ENV_PREFIX
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.llm.reply import CostSource, Usage
 from worker.pages.scan import list_scans
 from worker.stages.base import asks_model
@@ -115,7 +115,7 @@ _SHAPES = {
 }
 
 
-def forecast(workshop: Workshop, scan_id: str, stage: str, pages: Sequence[int]) -> Forecast | None:
+def forecast(deployment: Deployment, scan_id: str, stage: str, pages: Sequence[int]) -> Forecast | None:
     """What a stage will likely cost for pages of a scan; None for a stage that asks no model.
 
     Raises:
@@ -123,18 +123,18 @@ def forecast(workshop: Workshop, scan_id: str, stage: str, pages: Sequence[int])
         InputError: the id names no scan.
         StorageError: the scan cannot be read.
     """
-    if not asks_model(workshop.stage(stage)):
+    if not asks_model(deployment.stage(stage)):
         return None
-    model = workshop.settings.model(stage)
-    seen = _history(workshop, scan_id, stage, model, _MOST_PAGES_OF_SCAN)
+    model = deployment.settings.model(stage)
+    seen = _history(deployment, scan_id, stage, model, _MOST_PAGES_OF_SCAN)
     if len(seen) >= _LEAST_PAGES:
         return _make(stage, len(pages), seen, f"from {counted(len(seen), 'page')} of this scan")
-    histories = _library(workshop, scan_id, stage, model)
+    histories = _library(deployment, scan_id, stage, model)
     seen = [page for history in histories for page in history]
     if len(seen) >= _LEAST_PAGES:
         scans = "1 other scan" if len(histories) == 1 else f"{len(histories)} scans"
         return _make(stage, len(pages), seen, f"from {counted(len(seen), 'page')} of {scans} in this library")
-    return _from_tokens(workshop, scan_id, stage, model, pages)
+    return _from_tokens(deployment, scan_id, stage, model, pages)
 
 
 def describe(made: Forecast) -> list[str]:
@@ -165,18 +165,18 @@ class _History(Ledger):
         )
 
 
-def _history(workshop: Workshop, scan_id: str, stage: str, model: str, most_pages: int) -> list[_Page]:
+def _history(deployment: Deployment, scan_id: str, stage: str, model: str, most_pages: int) -> list[_Page]:
     """What settled pages of a scan took with a model, those that needed no call included.
 
     Raises:
         StorageError: the scan cannot be read.
     """
-    scan_dir = workshop.scan(scan_id).path
+    scan_dir = deployment.scan(scan_id).path
     ledger = _History(scan_dir, stage)
     try:
         if stage not in ledger_stages(scan_dir):
             return []
-        checkpoint, _unusable = workshop.checkpoint_file(scan_id, stage).read_or_salvage()
+        checkpoint, _unusable = deployment.checkpoint_file(scan_id, stage).read_or_salvage()
         costs = {page: record.cost_usd for page, record in checkpoint.pages.items()}
         costs.update(dict.fromkeys(checkpoint.quarantined()))
         return _pages_of(ledger, model, costs, most_pages)
@@ -203,21 +203,21 @@ def _pages_of(ledger: _History, model: str, costs: dict[int, float | None], most
     return found + [_FREE] * round(free * len(found) / (len(found) + others))
 
 
-def _library(workshop: Workshop, scan_id: str, stage: str, model: str) -> list[list[_Page]]:
+def _library(deployment: Deployment, scan_id: str, stage: str, model: str) -> list[list[_Page]]:
     """What pages of other scans took, of each scan that has such pages; those worked on last come first.
 
     Raises:
         StorageError: the storage root cannot be read.
     """
     changed: dict[str, int] = {}
-    for other in list_scans(workshop.root):
-        when = _changed_at(workshop.ledger(other, stage).path)
+    for other in list_scans(deployment.root):
+        when = _changed_at(deployment.ledger(other, stage).path)
         if other != scan_id and when is not None:
             changed[other] = when
     histories = []
     for other in heapq.nlargest(_MOST_OTHER_SCANS, changed, key=changed.__getitem__):
         try:
-            histories.append(_history(workshop, other, stage, model, _MOST_PAGES_OF_OTHER))
+            histories.append(_history(deployment, other, stage, model, _MOST_PAGES_OF_OTHER))
         except StorageError:
             # A forecast for one book does not fail on another that is damaged.
             continue
@@ -232,19 +232,19 @@ def _changed_at(path: Path) -> int | None:
         return None
 
 
-def _from_tokens(workshop: Workshop, scan_id: str, stage: str, model: str, pages: Sequence[int]) -> Forecast:
+def _from_tokens(deployment: Deployment, scan_id: str, stage: str, model: str, pages: Sequence[int]) -> Forecast:
     """A forecast from what there is to read and what the model costs.
 
     Raises:
         StorageError: outputs cannot be read.
     """
     shape = _SHAPES.get(stage, _Shape())
-    if stage == "correction" and workshop.settings.correction_vision:
+    if stage == "correction" and deployment.settings.correction_vision:
         shape = replace(shape, picture=True)
-    tokens = _tokens_of_texts(workshop, scan_id, stage, pages)
+    tokens = _tokens_of_texts(deployment, scan_id, stage, pages)
     usages = [_usage_of(text, shape) for text in tokens or _TYPICAL_PAGES]
     asked = [float(shape.asked) if usage.tokens_in else 0 for usage in usages]
-    prices = workshop.settings.price_book()
+    prices = deployment.settings.price_book()
     if not model or not prices.knows(model):
         unset = f"{ENV_PREFIX}{stage.upper()}_MODEL is not set"
         basis = f"no price is known for {model}" if model else unset
@@ -264,14 +264,14 @@ def _usage_of(text: int, shape: _Shape) -> Usage:
     return Usage(tokens_in=around + math.ceil(text * shape.texts_in), tokens_out=math.ceil(text * shape.out))
 
 
-def _tokens_of_texts(workshop: Workshop, scan_id: str, stage: str, pages: Sequence[int]) -> list[int]:
+def _tokens_of_texts(deployment: Deployment, scan_id: str, stage: str, pages: Sequence[int]) -> list[int]:
     """Tokens of the text that an earlier stage made of some of the pages; the latest such stage with any.
 
     Raises:
         StorageError: outputs cannot be read.
     """
-    for name in reversed(workshop.stage(stage).depends_on):
-        outputs = workshop.outputs(scan_id, name)
+    for name in reversed(deployment.stage(stage).depends_on):
+        outputs = deployment.outputs(scan_id, name)
         tokens = []
         try:
             for page in _evenly(sorted(outputs.pages().intersection(pages)), _MOST_TEXTS):

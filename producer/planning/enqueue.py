@@ -22,7 +22,7 @@ from producer.planning.request import Plan, Request, StaleAre
 from producer.planning.spending import count_books, insist_on_means, recount, retire_answers
 from producer.planning.stale import Why, cost_of_refresh, find_stale, name_recipes
 from producer.terminal.progress import Counting, uncounted
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pages.scan import ScanMetadata
 from worker.pipeline.assembly import assemble
 from worker.pipeline.provenance import made_from_of
@@ -34,7 +34,7 @@ from worker.telemetry import tracing
 from worker.telemetry.logs import note_for_scan
 
 
-def requests_through(workshop: Workshop, first: Request, last_stage: str | None) -> list[Request]:
+def requests_through(deployment: Deployment, first: Request, last_stage: str | None) -> list[Request]:
     """A request for a stage, and the same for those that it leads to, up to the last one.
 
     Raises:
@@ -42,11 +42,11 @@ def requests_through(workshop: Workshop, first: Request, last_stage: str | None)
     """
     if last_stage is None:
         return [first]
-    names = through(workshop, first.stage, last_stage)
+    names = through(deployment, first.stage, last_stage)
     return [first, *(replace(first, stage=name, run=same_run(first.run)) for name in names[1:])]
 
 
-def plan_all(workshop: Workshop, requests: list[Request]) -> list[Plan]:
+def plan_all(deployment: Deployment, requests: list[Request]) -> list[Plan]:
     """What `enqueue` would do for requests one after the other, in pipeline order. Changes nothing.
 
     Raises:
@@ -55,17 +55,17 @@ def plan_all(workshop: Workshop, requests: list[Request]) -> list[Plan]:
     again: dict[str, AbstractSet[int]] = {}
     plans = []
     for request in requests:
-        made = plan(workshop, request, again)
+        made = plan(deployment, request, again)
         again[request.stage] = set(made.remaining)
         plans.append(made)
     return plans
 
 
-def plan(workshop: Workshop, request: Request, again: Mapping[str, AbstractSet[int]] | None = None) -> Plan:
+def plan(deployment: Deployment, request: Request, again: Mapping[str, AbstractSet[int]] | None = None) -> Plan:
     """What `enqueue` would do. Reads files only and changes nothing.
 
     Args:
-        workshop: the deployment.
+        deployment: the deployment.
         request: what is wanted.
         again: pages that earlier stages would do before, by stage.
 
@@ -73,9 +73,9 @@ def plan(workshop: Workshop, request: Request, again: Mapping[str, AbstractSet[i
         UnknownNameError: no such scan, stage or page.
         StorageError: the storage cannot be read.
     """
-    metadata, wanted = _look_up(workshop, request)
-    outputs = workshop.outputs(request.scan_id, request.stage)
-    file = workshop.checkpoint_file(request.scan_id, request.stage)
+    metadata, wanted = _look_up(deployment, request)
+    outputs = deployment.outputs(request.scan_id, request.stage)
+    file = deployment.checkpoint_file(request.scan_id, request.stage)
     try:
         checkpoint, set_aside = file.read_or_salvage()
     except OSError as error:
@@ -85,15 +85,17 @@ def plan(workshop: Workshop, request: Request, again: Mapping[str, AbstractSet[i
     checkpoint.release(request.release)
     findings = bring_in_line(checkpoint, outputs, metadata.total_pages, change_nothing=True)
     records = _records_by_outputs(findings, outputs) if request.resume else {}
-    stale = _stale_among(workshop, request, wanted, records, again or {})
+    stale = _stale_among(deployment, request, wanted, records, again or {})
     return _describe(request, wanted, checkpoint, findings, set_aside, stale)
 
 
-def blockers(workshop: Workshop, requests: Sequence[Request], *, broker: bool = True) -> Iterator[LeafmarkError]:
+def blockers(
+    deployment: Deployment, requests: Sequence[Request], *, broker: bool = True
+) -> Iterator[LeafmarkError]:
     """Yield what keeps requests from being enqueued, in the order in which it is checked. Changes nothing.
 
     Args:
-        workshop: the deployment.
+        deployment: the deployment.
         requests: one after the other, in pipeline order: what an earlier one asks for, a later one may wait for.
         broker: whether Redis has to answer.
 
@@ -102,24 +104,26 @@ def blockers(workshop: Workshop, requests: Sequence[Request], *, broker: bool = 
         StorageError: the storage cannot be read.
     """
     for request in requests:
-        yield from _raised(partial(insist_on_means, workshop, request.stage, allow_unpriced=request.allow_unpriced))
+        yield from _raised(
+            partial(insist_on_means, deployment, request.stage, allow_unpriced=request.allow_unpriced)
+        )
     if broker:
-        yield from _raised(partial(_check_broker, workshop))
+        yield from _raised(partial(_check_broker, deployment))
     asked: dict[tuple[str, str], set[int]] = {}
     for request in requests:
-        metadata, wanted = _look_up(workshop, request)
-        yield from _raised(partial(_check_writable, workshop, metadata.scan_id))
-        yield from _without_sources(workshop, request, wanted, asked)
+        metadata, wanted = _look_up(deployment, request)
+        yield from _raised(partial(_check_writable, deployment, metadata.scan_id))
+        yield from _without_sources(deployment, request, wanted, asked)
         asked.setdefault((request.scan_id, request.stage), set()).update(wanted)
 
 
-def check_preconditions(workshop: Workshop, requests: Sequence[Request], *, broker: bool = True) -> None:
+def check_preconditions(deployment: Deployment, requests: Sequence[Request], *, broker: bool = True) -> None:
     """Check that requests can be enqueued.
 
     Raises:
         LeafmarkError: the first of `blockers`.
     """
-    for error in blockers(workshop, requests, broker=broker):
+    for error in blockers(deployment, requests, broker=broker):
         raise error
 
 
@@ -130,22 +134,22 @@ def _raised(check: Callable[[], object]) -> Iterator[LeafmarkError]:
         yield error
 
 
-def _check_broker(workshop: Workshop) -> None:
-    check_broker(workshop.settings)
-    workshop.refuse_another_deployment()
+def _check_broker(deployment: Deployment) -> None:
+    check_broker(deployment.settings)
+    deployment.refuse_another_deployment()
 
 
-def _check_writable(workshop: Workshop, scan_id: str) -> None:
-    path = workshop.scan(scan_id).path
+def _check_writable(deployment: Deployment, scan_id: str) -> None:
+    path = deployment.scan(scan_id).path
     if not os.access(path, os.W_OK):
         raise StorageError(f"{path} cannot be written; check its owner and how the storage is mounted")
 
 
 def _without_sources(
-    workshop: Workshop, request: Request, wanted: list[int], asked: Mapping[tuple[str, str], set[int]]
+    deployment: Deployment, request: Request, wanted: list[int], asked: Mapping[tuple[str, str], set[int]]
 ) -> Iterator[LeafmarkError]:
     """Yield an error for each earlier stage that has not done these pages and was not asked to."""
-    for name, pages in unasked(workshop, request.scan_id, request.stage, set(wanted)).items():
+    for name, pages in unasked(deployment, request.scan_id, request.stage, set(wanted)).items():
         missing = sorted(pages - asked.get((request.scan_id, name), set()))
         if missing:
             both = f"producer enqueue {request.scan_id} --stage {name} --through {request.stage}"
@@ -156,11 +160,11 @@ def _without_sources(
             )
 
 
-def enqueue(workshop: Workshop, request: Request, counting: Counting = uncounted) -> Plan:
+def enqueue(deployment: Deployment, request: Request, counting: Counting = uncounted) -> Plan:
     """Enqueue the pages of a request that still need work.
 
     Args:
-        workshop: the deployment.
+        deployment: the deployment.
         request: what is wanted.
         counting: shows how many pages have gone into the queue.
 
@@ -173,16 +177,16 @@ def enqueue(workshop: Workshop, request: Request, counting: Counting = uncounted
         SettingsError: the stage asks a model, and a setting for that is missing.
         InputError: it would wait for ever for an earlier stage.
     """
-    tracing.start(workshop.settings, "producer")
+    tracing.start(deployment.settings, "producer")
     with tracing.span("enqueue", identity=request.run, scan_id=request.scan_id, stage=request.stage) as span:
-        made = _enqueue(workshop, replace(request, run=span.run or request.run), counting)
+        made = _enqueue(deployment, replace(request, run=span.run or request.run), counting)
         span.set(remaining=len(made.remaining), enqueued=len(made.enqueued))
     if made.remaining:
-        _note(workshop, made, request.run)
+        _note(deployment, made, request.run)
     return made
 
 
-def _note(workshop: Workshop, made: Plan, run: str) -> None:
+def _note(deployment: Deployment, made: Plan, run: str) -> None:
     """Begin the scan's log of this run."""
     pages = {
         "remaining": len(made.remaining),
@@ -190,29 +194,29 @@ def _note(workshop: Workshop, made: Plan, run: str) -> None:
         "waiting": len(made.waiting),
         "complete": made.completed,
     }
-    note_for_scan(workshop.root, made.scan_id, made.stage, "enqueued", run=trace_id_of(run), **pages)
+    note_for_scan(deployment.root, made.scan_id, made.stage, "enqueued", run=trace_id_of(run), **pages)
 
 
-def _enqueue(workshop: Workshop, request: Request, counting: Counting) -> Plan:
-    metadata, wanted = _look_up(workshop, request)
-    check_preconditions(workshop, [request])
-    file = workshop.checkpoint_file(request.scan_id, request.stage)
+def _enqueue(deployment: Deployment, request: Request, counting: Counting) -> Plan:
+    metadata, wanted = _look_up(deployment, request)
+    check_preconditions(deployment, [request])
+    file = deployment.checkpoint_file(request.scan_id, request.stage)
     file.remove_orphans()
     try:
         with file.exclusive() as checkpoint:
-            made = _open_stage(workshop, request, wanted, checkpoint, metadata)
+            made = _open_stage(deployment, request, wanted, checkpoint, metadata)
     except broker_errors() as error:
         raise BrokerError(f"Redis failed before anything was enqueued ({error}); repeat the command") from error
     except OSError as error:
         raise storage_error(error, file.path) from error
-    queue = workshop.queue(request.scan_id, request.stage)
+    queue = deployment.queue(request.scan_id, request.stage)
     try:
         queue.forget_attempts(request.release | made.requeued.keys() | made.anew)
         queue.raise_attempts(made.attempts)
-        recount(workshop, request.scan_id, request.stage)
+        recount(deployment, request.scan_id, request.stage)
         queue.name_run(request.run if made.remaining else "")
         # Only now that the stage is open: whoever commits an earlier one feeds it from here on.
-        begin = sorted(ready(workshop, request.scan_id, request.stage, set(made.remaining)))
+        begin = sorted(ready(deployment, request.scan_id, request.stage, set(made.remaining)))
         made.waiting.extend(sorted(set(made.remaining).difference(begin)))
         with counting(f"{request.scan_id}/{request.stage}: pages enqueued", len(begin)) as step:
             for page in queue.put(begin):
@@ -226,35 +230,35 @@ def _enqueue(workshop: Workshop, request: Request, counting: Counting) -> Plan:
     return made
 
 
-def _look_up(workshop: Workshop, request: Request) -> tuple[ScanMetadata, list[int]]:
-    workshop.stage(request.stage)
-    metadata = workshop.metadata(request.scan_id)
+def _look_up(deployment: Deployment, request: Request) -> tuple[ScanMetadata, list[int]]:
+    deployment.stage(request.stage)
+    metadata = deployment.metadata(request.scan_id)
     return metadata, request.pages(metadata.total_pages)
 
 
 def _open_stage(
-    workshop: Workshop, request: Request, wanted: list[int], checkpoint: Checkpoint, metadata: ScanMetadata
+    deployment: Deployment, request: Request, wanted: list[int], checkpoint: Checkpoint, metadata: ScanMetadata
 ) -> Plan:
     """Bring the checkpoint in line, note what is wanted, save. With the checkpoint held exclusively."""
-    file = workshop.checkpoint_file(request.scan_id, request.stage)
-    outputs = workshop.outputs(request.scan_id, request.stage)
-    coordinator = workshop.coordinator(request.scan_id, request.stage)
+    file = deployment.checkpoint_file(request.scan_id, request.stage)
+    outputs = deployment.outputs(request.scan_id, request.stage)
+    coordinator = deployment.coordinator(request.scan_id, request.stage)
     aside = file.take_set_aside()
     # Before the comparison: an output that a waiting completion names must not look like a stranger.
     merged = coordinator.merge_into(checkpoint)
     outputs.remove_orphans()
-    _take_in_reviews(workshop, metadata, outputs)
+    _take_in_reviews(deployment, metadata, outputs)
     if not request.resume:
-        _do_again(workshop, checkpoint, outputs, wanted)
-    checkpoint.release(request.release | _no_longer_given_up(workshop, checkpoint))
+        _do_again(deployment, checkpoint, outputs, wanted)
+    checkpoint.release(request.release | _no_longer_given_up(deployment, checkpoint))
     findings = bring_in_line(checkpoint, outputs, metadata.total_pages)
-    count_books(workshop, checkpoint, findings)
+    count_books(deployment, checkpoint, findings)
     # An output that was there and is gone is no failure of the page.
     for page in findings.faults:
         checkpoint.attempts.pop(page, None)
-    stale = _stale_among(workshop, request, wanted, checkpoint.pages, {})
+    stale = _stale_among(deployment, request, wanted, checkpoint.pages, {})
     if request.refresh_stale:
-        _do_again(workshop, checkpoint, outputs, list(stale.pages))
+        _do_again(deployment, checkpoint, outputs, list(stale.pages))
     if request.accept_stale:
         for page, why in stale.pages.items():
             checkpoint.pages[page] = replace(checkpoint.pages[page], made_from=why.current)
@@ -263,20 +267,20 @@ def _open_stage(
     if checkpoint.pending():
         checkpoint.begin()
         checkpoint.run = request.run
-        workshop.open_stages.add(request.scan_id, request.stage, checkpoint.requested)
+        deployment.open_stages.add(request.scan_id, request.stage, checkpoint.requested)
     else:
         checkpoint.settle()
     if checkpoint.status is Status.COMPLETED:
-        assemble(workshop.stage(request.stage), outputs, checkpoint)
+        assemble(deployment.stage(request.stage), outputs, checkpoint)
     file.save(checkpoint)
     if merged:
         coordinator.inbox.remove(merged)
     return _describe(request, wanted, checkpoint, findings, aside.name if aside else None, stale)
 
 
-def _take_in_reviews(workshop: Workshop, metadata: ScanMetadata, outputs: OutputFolder) -> None:
+def _take_in_reviews(deployment: Deployment, metadata: ScanMetadata, outputs: OutputFolder) -> None:
     """Pages that another program had corrected and put aside for a person count with its other corrections."""
-    scan = workshop.scan(metadata.scan_id)
+    scan = deployment.scan(metadata.scan_id)
     if outputs.path.name != CorrectionStage.output_dir or not scan.is_taken_over(metadata):
         return
     from producer.ingest.scanshelf_folder import take_in_reviews  # noqa: PLC0415  # few scans need it
@@ -284,12 +288,12 @@ def _take_in_reviews(workshop: Workshop, metadata: ScanMetadata, outputs: Output
     take_in_reviews(scan, metadata.total_pages)
 
 
-def _do_again(workshop: Workshop, checkpoint: Checkpoint, outputs: OutputFolder, pages: list[int]) -> None:
+def _do_again(deployment: Deployment, checkpoint: Checkpoint, outputs: OutputFolder, pages: list[int]) -> None:
     """Have pages done again, whatever there is of them."""
     checkpoint.forget(set(pages))
     # Out of the way with the outputs: a resume must not take them for the new ones.
     set_all_aside(outputs, sorted(outputs.pages().intersection(pages)))
-    retire_answers(workshop, checkpoint.scan_id, checkpoint.stage, pages)
+    retire_answers(deployment, checkpoint.scan_id, checkpoint.stage, pages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,15 +305,15 @@ class _Stale:
 
 
 def _stale_among(
-    workshop: Workshop,
+    deployment: Deployment,
     request: Request,
     wanted: list[int],
     records: Mapping[int, PageRecord],
     again: Mapping[str, AbstractSet[int]],
 ) -> _Stale:
     complete = {page: records[page] for page in wanted if page in records}
-    stale = find_stale(workshop, request.scan_id, request.stage, complete, again)
-    named = name_recipes(workshop, request.scan_id, request.stage, stale)
+    stale = find_stale(deployment, request.scan_id, request.stage, complete, again)
+    named = name_recipes(deployment, request.scan_id, request.stage, stale)
     return _Stale(named, cost_of_refresh(complete, stale))
 
 
@@ -321,12 +325,12 @@ def _records_by_outputs(findings: Findings, outputs: OutputFolder) -> dict[int, 
     return {**findings.records, **said}
 
 
-def _no_longer_given_up(workshop: Workshop, checkpoint: Checkpoint) -> set[int]:
+def _no_longer_given_up(deployment: Deployment, checkpoint: Checkpoint) -> set[int]:
     """Quarantined pages whose earlier stage had given them up, and has taken them on again."""
     pages = {failed.page for failed in checkpoint.failed_pages if failed.kind == UPSTREAM}
     if not pages:
         return pages
-    return pages - given_up(workshop, checkpoint.scan_id, checkpoint.stage, pages).keys()
+    return pages - given_up(deployment, checkpoint.scan_id, checkpoint.stage, pages).keys()
 
 
 def _describe(

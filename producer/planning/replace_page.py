@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from worker.config.settings import Settings
-    from worker.deployment import Workshop
+    from worker.deployment import Deployment
 
 _CHUNK_BYTES = 1 << 20
 _DIGITS_OF_HASH = 12
@@ -79,7 +79,7 @@ class Replaced:
 
 
 def replace_page(
-    workshop: Workshop,
+    deployment: Deployment,
     scan_id: str,
     page: int,
     path: Path,
@@ -91,7 +91,7 @@ def replace_page(
     """Replace a page of a book, and have each stage that has done it do it again when it is enqueued next.
 
     Args:
-        workshop: the deployment.
+        deployment: the deployment.
         scan_id: which book.
         page: which page of it, from 1.
         path: the file that holds the new scan of it.
@@ -106,14 +106,14 @@ def replace_page(
         InUseError: the workers at work are those of another deployment.
         StorageError: the storage failed; the same command, repeated, does the rest.
     """
-    metadata = workshop.metadata(scan_id)
+    metadata = deployment.metadata(scan_id)
     total_pages = metadata.total_pages
     if not 1 <= page <= total_pages:
         raise UnknownNameError(f"there is no page {page}: {scan_id} has the pages 1 to {total_pages}")
-    scan = workshop.scan(scan_id)
+    scan = deployment.scan(scan_id)
     try:
-        incoming = _look_at(workshop.settings_for(metadata), path, place, password)
-        _check_idle(workshop, scan_id, page)
+        incoming = _look_at(deployment.settings_for(metadata), path, place, password)
+        _check_idle(deployment, scan_id, page)
         with metadata_lock(scan):
             # Read under the lock: another replacement may have changed it.
             record, old_name, already = _plan(scan.read_metadata(), page, incoming)
@@ -121,7 +121,7 @@ def replace_page(
                 _carry_out(scan, record, old_name, incoming)
             if not dry_run:
                 _remove_old_name(scan, record.before)
-            stages = list(_again(workshop, scan_id, page, sure=not already, dry_run=dry_run))
+            stages = list(_again(deployment, scan_id, page, sure=not already, dry_run=dry_run))
     except OSError as error:
         raise storage_error(error, scan.path) from error
     return Replaced(scan_id, page, record.file.name, record.before, already, stages)
@@ -183,7 +183,7 @@ def _check_readable(settings: Settings, incoming: _Incoming) -> None:
         raise InputError(f"the new page cannot be used: {why}; give another scan of it") from error
 
 
-def _check_idle(workshop: Workshop, scan_id: str, page: int) -> None:
+def _check_idle(deployment: Deployment, scan_id: str, page: int) -> None:
     """Check that no worker has the page in hand, where Redis can tell.
 
     One that takes it after this look sees, before it saves, that the page is made from another picture.
@@ -192,10 +192,10 @@ def _check_idle(workshop: Workshop, scan_id: str, page: int) -> None:
         CheckpointError: one has.
         InUseError: workers of another deployment are at work, and this Redis does not know what they have in hand.
     """
-    workshop.refuse_another_deployment()
+    deployment.refuse_another_deployment()
     for stage in STAGES:
         try:
-            held = workshop.queue(scan_id, stage).held([page])
+            held = deployment.queue(scan_id, stage).held([page])
         except RedisError:
             return
         if held:
@@ -308,11 +308,11 @@ def _remove_old_name(scan: ScanFolder, kept: str) -> None:
             sync_folder(old.parent)
 
 
-def _again(workshop: Workshop, scan_id: str, page: int, *, sure: bool, dry_run: bool) -> Iterator[StageAgain]:
+def _again(deployment: Deployment, scan_id: str, page: int, *, sure: bool, dry_run: bool) -> Iterator[StageAgain]:
     """Have each stage forget the page, unless it has done it since.
 
     Args:
-        workshop: the deployment.
+        deployment: the deployment.
         scan_id: which book.
         page: which page.
         sure: whether no stage can have done it since: the metadata was changed a moment ago.
@@ -320,13 +320,13 @@ def _again(workshop: Workshop, scan_id: str, page: int, *, sure: bool, dry_run: 
     """
     forgotten: set[str] = set()
     for name in STAGES:
-        outputs, file = workshop.outputs(scan_id, name), workshop.checkpoint_file(scan_id, name)
+        outputs, file = deployment.outputs(scan_id, name), deployment.checkpoint_file(scan_id, name)
         if not file.path.exists() and not outputs.path_of(page).exists():
             continue
         checkpoint, _ = file.read_or_salvage()
         stood = _stood(checkpoint, page, has_output=outputs.path_of(page).exists())
-        depends = forgotten.intersection(workshop.stage(name).depends_on)
-        if stood is None or not (sure or depends or _is_old(workshop, checkpoint, page)):
+        depends = forgotten.intersection(deployment.stage(name).depends_on)
+        if stood is None or not (sure or depends or _is_old(deployment, checkpoint, page)):
             continue
         forgotten.add(name)
         if not dry_run:
@@ -336,8 +336,8 @@ def _again(workshop: Workshop, scan_id: str, page: int, *, sure: bool, dry_run: 
                 current.set_back(page)
                 file.save(current)
             with contextlib.suppress(RedisError):
-                workshop.queue(scan_id, name).forget_attempts([page])
-        yield StageAgain(name, stood, usd(workshop.spent_on(scan_id, name, page) or 0))
+                deployment.queue(scan_id, name).forget_attempts([page])
+        yield StageAgain(name, stood, usd(deployment.spent_on(scan_id, name, page) or 0))
 
 
 def _stood(
@@ -350,14 +350,14 @@ def _stood(
     return "saved" if has_output else None
 
 
-def _is_old(workshop: Workshop, checkpoint: Checkpoint, page: int) -> bool:
+def _is_old(deployment: Deployment, checkpoint: Checkpoint, page: int) -> bool:
     """Whether what a stage has of the page is made from what was there before, or does not say."""
     scan_id, stage = checkpoint.scan_id, checkpoint.stage
     record = checkpoint.pages.get(page)
     if record is None:
-        replaced = workshop.metadata(scan_id).source.replacements[page]
+        replaced = deployment.metadata(scan_id).source.replacements[page]
         return any(
             failed.page == page and failed.failed_at < replaced.replaced_at for failed in checkpoint.failed_pages
         )
-    stale = find_stale(workshop, scan_id, stage, {page: record})
+    stale = find_stale(deployment, scan_id, stage, {page: record})
     return not record.made_from or (page in stale and bool(stale[page].inputs))

@@ -13,7 +13,7 @@ from producer.output_dir import set_all_aside
 from producer.page_ranges import show_pages
 from producer.planning.spending import retire_answers
 from producer.terminal.progress import Counting, uncounted
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.preflight import check_broker
 from worker.queue.broker_errors import broker_errors
 
@@ -37,7 +37,7 @@ class Reset:
     total_cost_usd: float
 
 
-def look(workshop: Workshop, scan_id: str, stage: str) -> Reset | None:
+def look(deployment: Deployment, scan_id: str, stage: str) -> Reset | None:
     """What there is to forget; None for a stage that has not begun. Reads files only.
 
     Raises:
@@ -45,20 +45,25 @@ def look(workshop: Workshop, scan_id: str, stage: str) -> Reset | None:
         InputError: the scan's metadata is broken.
         StorageError: the storage cannot be read.
     """
-    workshop.stage(stage)
-    workshop.metadata(scan_id)
-    file = workshop.checkpoint_file(scan_id, stage)
+    deployment.stage(stage)
+    deployment.metadata(scan_id)
+    file = deployment.checkpoint_file(scan_id, stage)
     try:
         checkpoint, unusable = file.read_or_salvage()
-        outputs = len(workshop.outputs(scan_id, stage).pages())
+        outputs = len(deployment.outputs(scan_id, stage).pages())
     except OSError as error:
         raise storage_error(error, file.path) from error
-    if not outputs and not unusable and _is_blank(checkpoint) and not workshop.open_stages.is_open(scan_id, stage):
+    if (
+        not outputs
+        and not unusable
+        and _is_blank(checkpoint)
+        and not deployment.open_stages.is_open(scan_id, stage)
+    ):
         return None
     return Reset(scan_id, stage, len(checkpoint.pages), outputs, checkpoint.total_cost_usd)
 
 
-def reset(workshop: Workshop, scan_id: str, stage: str, counting: Counting = uncounted) -> Reset:
+def reset(deployment: Deployment, scan_id: str, stage: str, counting: Counting = uncounted) -> Reset:
     """Forget a stage: no page is complete, in quarantine or asked for. Its outputs are set aside, its cost stays.
 
     Whatever step is the last one, the same command, said again, does the rest: the checkpoint forgets at the end.
@@ -74,21 +79,21 @@ def reset(workshop: Workshop, scan_id: str, stage: str, counting: Counting = unc
         InUseError: the workers at work are those of another deployment, and would go on.
         CheckpointError: pages are being worked on, or somebody else holds the checkpoint.
     """
-    total_pages = workshop.metadata(scan_id).total_pages
-    check_broker(workshop.settings)
-    workshop.refuse_another_deployment()
-    file, outputs = workshop.checkpoint_file(scan_id, stage), workshop.outputs(scan_id, stage)
+    total_pages = deployment.metadata(scan_id).total_pages
+    check_broker(deployment.settings)
+    deployment.refuse_another_deployment()
+    file, outputs = deployment.checkpoint_file(scan_id, stage), deployment.outputs(scan_id, stage)
     try:
-        _insist_on_idleness(workshop, scan_id, stage, total_pages)
+        _insist_on_idleness(deployment, scan_id, stage, total_pages)
         with file.exclusive() as checkpoint:
-            _merge(workshop, file, checkpoint)
-            _stop(workshop, checkpoint, total_pages)
+            _merge(deployment, file, checkpoint)
+            _stop(deployment, checkpoint, total_pages)
             there = outputs.pages()
             forgotten = Reset(scan_id, stage, len(checkpoint.pages), len(there), checkpoint.total_cost_usd)
             with counting(f"{scan_id}/{stage}: outputs set aside", len(there)) as step:
                 if there:
                     set_all_aside(outputs, sorted(there), step)
-            retire_answers(workshop, scan_id, stage, range(1, total_pages + 1))
+            retire_answers(deployment, scan_id, stage, range(1, total_pages + 1))
             checkpoint.start_over()
             file.save(checkpoint)
     except broker_errors() as error:
@@ -98,32 +103,32 @@ def reset(workshop: Workshop, scan_id: str, stage: str, counting: Counting = unc
     return forgotten
 
 
-def _merge(workshop: Workshop, file: CheckpointFile, checkpoint: Checkpoint) -> None:
+def _merge(deployment: Deployment, file: CheckpointFile, checkpoint: Checkpoint) -> None:
     """Take in what workers have handed over: what they spent stays spent, and nothing of it comes later."""
-    coordinator = workshop.coordinator(checkpoint.scan_id, checkpoint.stage)
+    coordinator = deployment.coordinator(checkpoint.scan_id, checkpoint.stage)
     while merged := coordinator.merge_into(checkpoint):
         file.save(checkpoint)
         coordinator.inbox.remove(merged)
 
 
-def _stop(workshop: Workshop, checkpoint: Checkpoint, total_pages: int) -> None:
+def _stop(deployment: Deployment, checkpoint: Checkpoint, total_pages: int) -> None:
     """Take the pages that wait out of the queue, and see that no reconciler puts them back.
 
     Raises:
         CheckpointError: one was begun meanwhile. The reconciler then puts back those that wait.
     """
     scan_id, stage = checkpoint.scan_id, checkpoint.stage
-    workshop.open_stages.remove(scan_id, stage)
-    workshop.queue(scan_id, stage).close()
+    deployment.open_stages.remove(scan_id, stage)
+    deployment.queue(scan_id, stage).close()
     try:
-        _insist_on_idleness(workshop, scan_id, stage, total_pages)
+        _insist_on_idleness(deployment, scan_id, stage, total_pages)
     except CheckpointError:
-        workshop.open_stages.add(scan_id, stage, checkpoint.requested)
+        deployment.open_stages.add(scan_id, stage, checkpoint.requested)
         raise
 
 
-def _insist_on_idleness(workshop: Workshop, scan_id: str, stage: str, total_pages: int) -> None:
-    held = sorted(workshop.queue(scan_id, stage).held(list(range(1, total_pages + 1))))
+def _insist_on_idleness(deployment: Deployment, scan_id: str, stage: str, total_pages: int) -> None:
+    held = sorted(deployment.queue(scan_id, stage).held(list(range(1, total_pages + 1))))
     if held:
         raise CheckpointError(
             f"{scan_id}/{stage}: workers have pages in hand ({show_pages(held)}), which would come back after the "

@@ -10,19 +10,19 @@ from checkpointing.models import Checkpoint
 from checkpointing.money import usd
 from checkpointing.resume import Findings
 from checkpointing.storage_errors import storage_error
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pipeline.provenance import made_from_of
 from worker.preflight import check_models
 from worker.stages.base import asks_model
 
 
-def insist_on_means(workshop: Workshop, stage: str, *, allow_unpriced: bool = False) -> None:
+def insist_on_means(deployment: Deployment, stage: str, *, allow_unpriced: bool = False) -> None:
     """Insist that a stage can ask its model and that somebody knows what that costs.
 
     Raises:
         SettingsError: a variable is not set, or no price is known; names it.
     """
-    settings = workshop.settings
+    settings = deployment.settings
     check_models(settings, [stage])
     model = settings.model(stage)
     if model and not allow_unpriced and not settings.price_book().knows(model):
@@ -32,7 +32,7 @@ def insist_on_means(workshop: Workshop, stage: str, *, allow_unpriced: bool = Fa
         )
 
 
-def set_budget(workshop: Workshop, scan_id: str, budget_usd: Decimal | None) -> None:
+def set_budget(deployment: Deployment, scan_id: str, budget_usd: Decimal | None) -> None:
     """Say what a scan may cost over all stages and runs, in USD; None leaves it as it is.
 
     Raises:
@@ -41,25 +41,25 @@ def set_budget(workshop: Workshop, scan_id: str, budget_usd: Decimal | None) -> 
     """
     if budget_usd is None:
         return
-    workshop.metadata(scan_id)
-    scan_dir = workshop.scan(scan_id).path
+    deployment.metadata(scan_id)
+    scan_dir = deployment.scan(scan_id).path
     try:
         write_budget(scan_dir, budget_usd)
     except OSError as error:
         raise storage_error(error, scan_dir) from error
 
 
-def count_books(workshop: Workshop, checkpoint: Checkpoint, findings: Findings) -> None:
+def count_books(deployment: Deployment, checkpoint: Checkpoint, findings: Findings) -> None:
     """Bring a checkpoint's money in line with the ledger, and its adopted pages with what they say of themselves.
 
     Raises:
         OSError: the storage failed.
     """
     scan_id, stage = checkpoint.scan_id, checkpoint.stage
-    outputs = workshop.outputs(scan_id, stage)
-    pays = asks_model(workshop.stage(stage))
+    outputs = deployment.outputs(scan_id, stage)
+    pays = asks_model(deployment.stage(stage))
     if pays:
-        checkpoint.note_ledger(workshop.ledger(scan_id, stage).sums().spent)
+        checkpoint.note_ledger(deployment.ledger(scan_id, stage).sums().spent)
     for page in findings.adopted:
         checkpoint.pages[page] = replace(
             checkpoint.pages[page],
@@ -68,24 +68,24 @@ def count_books(workshop: Workshop, checkpoint: Checkpoint, findings: Findings) 
         )
 
 
-def retire_answers(workshop: Workshop, scan_id: str, stage: str, pages: Iterable[int]) -> None:
+def retire_answers(deployment: Deployment, scan_id: str, stage: str, pages: Iterable[int]) -> None:
     """See that pages which are to be done again are asked about again; what was paid stays counted.
 
     Raises:
         OSError: the storage failed.
     """
-    if asks_model(workshop.stage(stage)):
-        workshop.ledger(scan_id, stage).retire(pages)
+    if asks_model(deployment.stage(stage)):
+        deployment.ledger(scan_id, stage).retire(pages)
 
 
-def recount(workshop: Workshop, scan_id: str, stage: str) -> None:
+def recount(deployment: Deployment, scan_id: str, stage: str) -> None:
     """Have the meter of a scan count its ledgers anew, calls under way included.
 
     Raises:
         OSError: the storage failed.
         RedisError: the broker failed.
     """
-    if not asks_model(workshop.stage(stage)):
+    if not asks_model(deployment.stage(stage)):
         return
-    workshop.meter(scan_id).empty()
-    workshop.refill(scan_id)
+    deployment.meter(scan_id).empty()
+    deployment.refill(scan_id)

@@ -16,7 +16,7 @@ from checkpointing.errors import CheckpointError, PageOutputError, SettingsError
 from checkpointing.models import PageRecord
 from checkpointing.money import add_usd
 from checkpointing.outputs import OutputFolder
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pages.scan import ScanMetadata
 from worker.pipeline.provenance import describe, source_sha256
 from worker.stages.base import MadeFrom, Stage, asks_model
@@ -51,7 +51,7 @@ class Why:
 
 
 def find_stale(
-    workshop: Workshop,
+    deployment: Deployment,
     scan_id: str,
     stage: str,
     records: Mapping[int, PageRecord],
@@ -64,7 +64,7 @@ def find_stale(
     works, because its engine is not installed or its model is not set, only what its pages are made from counts.
 
     Args:
-        workshop: the deployment.
+        deployment: the deployment.
         scan_id: which scan.
         stage: which stage of it.
         records: of the complete pages in question.
@@ -77,12 +77,12 @@ def find_stale(
     told = {page: record.made_from for page, record in records.items() if record.made_from}
     if not told:
         return {}
-    maker = workshop.stage(stage)
-    method = _method(workshop, scan_id, stage)
+    maker = deployment.stage(stage)
+    method = _method(deployment, scan_id, stage)
     blank = method or MadeFrom(inputs={}, stage_version=maker.version, recipe="")
     parts = "the model or the instructions" if asks_model(maker) else "the engine or the stage"
     found: dict[int, Why] = {}
-    for page, inputs in sorted(_inputs(workshop, scan_id, maker, told.keys(), again).items()):
+    for page, inputs in sorted(_inputs(deployment, scan_id, maker, told.keys(), again).items()):
         was_from, _, was_how = told[page].partition(".")
         now_from, _, now_how = blank.model_copy(update={"inputs": inputs}).digest().partition(".")
         how = was_how if method is None else now_how
@@ -98,17 +98,17 @@ def find_stale(
     return found
 
 
-def name_recipes(workshop: Workshop, scan_id: str, stage: str, stale: Mapping[int, Why]) -> dict[int, Why]:
+def name_recipes(deployment: Deployment, scan_id: str, stage: str, stale: Mapping[int, Why]) -> dict[int, Why]:
     """The same reasons, with the old and the new way in words. Reads one output for each old way.
 
     Raises:
         OSError: the storage failed.
     """
     samples = {why.recipe: page for page, why in stale.items() if why.recipe}
-    now = _method(workshop, scan_id, stage) if samples else None
+    now = _method(deployment, scan_id, stage) if samples else None
     if now is None:
         return dict(stale)
-    outputs = workshop.outputs(scan_id, stage)
+    outputs = deployment.outputs(scan_id, stage)
     earlier = {recipe: _made_by(outputs, page, recipe) for recipe, page in samples.items()}
     differences = {recipe: _difference(was, now) for recipe, was in earlier.items() if was is not None}
     return {
@@ -122,20 +122,20 @@ def cost_of_refresh(records: Mapping[int, PageRecord], stale: Mapping[int, Why])
     return add_usd(*(records[page].cost_usd or 0.0 for page in stale))
 
 
-def _method(workshop: Workshop, scan_id: str, stage: str) -> MadeFrom | None:
+def _method(deployment: Deployment, scan_id: str, stage: str) -> MadeFrom | None:
     """How a stage would make a page of a scan now; None where that cannot be said here."""
-    model = workshop.settings.model(stage)
-    if asks_model(workshop.stage(stage)) and not model:
+    model = deployment.settings.model(stage)
+    if asks_model(deployment.stage(stage)) and not model:
         return None
-    metadata = workshop.metadata(scan_id)
+    metadata = deployment.metadata(scan_id)
     try:
-        return describe(workshop.stage_for(metadata, stage), {}, model, metadata.profile)
+        return describe(deployment.stage_for(metadata, stage), {}, model, metadata.profile)
     except SettingsError:
         return None
 
 
 def _inputs(
-    workshop: Workshop,
+    deployment: Deployment,
     scan_id: str,
     stage: Stage,
     pages: AbstractSet[int],
@@ -143,10 +143,10 @@ def _inputs(
 ) -> dict[int, dict[str, str]]:
     """Hashes of what pages would be made from now; without the pages of which that is not known."""
     if not stage.depends_on:
-        hashes = enumerate(_source_hashes(workshop.metadata(scan_id)), start=1)
+        hashes = enumerate(_source_hashes(deployment.metadata(scan_id)), start=1)
         return {page: {"source": sha256} for page, sha256 in hashes if page in pages}
     upstream = {
-        name: _output_hashes(workshop, scan_id, name, again.get(name, frozenset())) for name in stage.depends_on
+        name: _output_hashes(deployment, scan_id, name, again.get(name, frozenset())) for name in stage.depends_on
     }
     known = set(pages).intersection(*upstream.values())
     return {page: {name: hashes[page] for name, hashes in upstream.items()} for page in known}
@@ -165,10 +165,10 @@ def _source_hashes(metadata: ScanMetadata) -> Iterator[str]:
             yield source_sha256(metadata, page) if page in replaced else source_sha256(alone, place)
 
 
-def _output_hashes(workshop: Workshop, scan_id: str, stage: str, again: AbstractSet[int]) -> dict[int, str]:
+def _output_hashes(deployment: Deployment, scan_id: str, stage: str, again: AbstractSet[int]) -> dict[int, str]:
     """Of the outputs that an earlier stage has complete; none where its checkpoint cannot be used."""
     try:
-        complete = workshop.checkpoint_file(scan_id, stage).read().pages
+        complete = deployment.checkpoint_file(scan_id, stage).read().pages
     except CheckpointError:
         return {}
     return {

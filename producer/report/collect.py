@@ -15,18 +15,20 @@ from producer.report.stages import stage_report
 from producer.status.begun_stages import count_as_enqueue_would
 from producer.status.snapshot import Snapshot, take_snapshot
 from producer.terminal.progress import Counting, uncounted
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pages.scan import ScanMetadata
 from worker.pipeline.registry import STAGES
 from worker.stages.chapters import BookStructure
 from worker.stages.structure import StructureStage
 
 
-def collect(workshop: Workshop, scan_id: str, *, images: bool = True, counting: Counting = uncounted) -> BookReport:
+def collect(
+    deployment: Deployment, scan_id: str, *, images: bool = True, counting: Counting = uncounted
+) -> BookReport:
     """Look at a scan.
 
     Args:
-        workshop: the deployment.
+        deployment: the deployment.
         scan_id: which scan.
         images: whether pages are rendered for it.
         counting: shows how far it is.
@@ -36,48 +38,51 @@ def collect(workshop: Workshop, scan_id: str, *, images: bool = True, counting: 
         InputError: its metadata is broken.
         StorageError: the storage cannot be read.
     """
-    metadata = workshop.metadata(scan_id)
+    metadata = deployment.metadata(scan_id)
     made_at = now()
     try:
-        begun, stages = _stages(workshop, metadata)
+        begun, stages = _stages(deployment, metadata)
         pages = _pages(metadata, begun, stages, counting)
-        structure, problem = _structure(workshop, scan_id)
+        structure, problem = _structure(deployment, scan_id)
     except OSError as error:
-        raise storage_error(error, workshop.scan(scan_id).path) from error
+        raise storage_error(error, deployment.scan(scan_id).path) from error
     report = BookReport(metadata, stages, pages, structure, problem, made_at)
     if not images or not report.with_views:
         return report
     from producer.report.pictures import pictures_of  # noqa: PLC0415  # a report without pictures renders none
 
     with counting(f"{scan_id}: pages rendered", len(pages)) as step:
-        pictures = pictures_of(workshop, metadata, [page.number for page in pages], step)
+        pictures = pictures_of(deployment, metadata, [page.number for page in pages], step)
     return BookReport(metadata, stages, pages, structure, problem, made_at, pictures)
 
 
-def _stages(workshop: Workshop, metadata: ScanMetadata) -> tuple[tuple[Begun, ...], tuple[StageReport, ...]]:
+def _stages(deployment: Deployment, metadata: ScanMetadata) -> tuple[tuple[Begun, ...], tuple[StageReport, ...]]:
     """The stages that have begun: what is needed to read their outputs, and how they stand."""
     begun: list[Begun] = []
     reports: list[StageReport] = []
     for name in STAGES:
-        file, outputs = workshop.checkpoint_file(metadata.scan_id, name), workshop.outputs(metadata.scan_id, name)
+        file, outputs = (
+            deployment.checkpoint_file(metadata.scan_id, name),
+            deployment.outputs(metadata.scan_id, name),
+        )
         pages = outputs.pages()
         if not pages and not file.path.exists():
             continue
         snapshot = take_snapshot(file)
         if snapshot.unusable is None and not file.is_of_this_version():
             count_as_enqueue_would(snapshot.checkpoint, outputs, metadata.total_pages)
-        stage, ledger = workshop.stage(name), workshop.ledger(metadata.scan_id, name)
-        begun.append(_begun(workshop, name, snapshot, pages, metadata.total_pages))
+        stage, ledger = deployment.stage(name), deployment.ledger(metadata.scan_id, name)
+        begun.append(_begun(deployment, name, snapshot, pages, metadata.total_pages))
         reports.append(stage_report(stage, snapshot, ledger, metadata.total_pages))
     return tuple(begun), tuple(reports)
 
 
-def _begun(workshop: Workshop, name: str, snapshot: Snapshot, pages: set[int], total_pages: int) -> Begun:
+def _begun(deployment: Deployment, name: str, snapshot: Snapshot, pages: set[int], total_pages: int) -> Begun:
     checkpoint = snapshot.checkpoint
     return Begun(
-        stage=workshop.stage(name),
+        stage=deployment.stage(name),
         checkpoint=checkpoint,
-        outputs=workshop.outputs(checkpoint.scan_id, name),
+        outputs=deployment.outputs(checkpoint.scan_id, name),
         pages=frozenset(pages),
         pending=snapshot.pending(total_pages),
         quarantined=frozenset(checkpoint.quarantined()),
@@ -98,9 +103,9 @@ def _pages(
     return tuple(found)
 
 
-def _structure(workshop: Workshop, scan_id: str) -> tuple[BookStructure | None, str | None]:
+def _structure(deployment: Deployment, scan_id: str) -> tuple[BookStructure | None, str | None]:
     """The book put together; or why it cannot be shown."""
-    path = workshop.scan(scan_id).output_dir(StructureStage.output_dir) / StructureStage.assembled_name
+    path = deployment.scan(scan_id).output_dir(StructureStage.output_dir) / StructureStage.assembled_name
     try:
         said = json.loads(read_regular(path))
         fields = {name: said.get(name) for name in BookStructure.model_fields}

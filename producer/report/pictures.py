@@ -17,7 +17,7 @@ from producer.report.bounds import (
     share,
 )
 from producer.report.model import Pictures
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pages.scan import ScanMetadata
 from worker.pages.sources.base import PageSource
 from worker.pages.sources.open import open_source
@@ -32,23 +32,23 @@ _MUCH_ROOM = 0.6
 
 
 def pictures_of(
-    workshop: Workshop, metadata: ScanMetadata, pages: Iterable[int], step: Callable[[], object]
+    deployment: Deployment, metadata: ScanMetadata, pages: Iterable[int], step: Callable[[], object]
 ) -> dict[int, Pictures]:
     """The pages of a scan as pictures. A page that cannot be rendered says why instead.
 
     Args:
-        workshop: the deployment.
+        deployment: the deployment.
         metadata: of the scan.
         pages: which, numbered from 1.
         step: called after each.
     """
-    settings = workshop.settings_for(metadata)
+    settings = deployment.settings_for(metadata)
     studio = _Studio(metadata.total_pages)
     found: dict[int, Pictures] = {}
     source: PageSource | None = None
     try:
         source = open_source(
-            workshop.scan(metadata.scan_id),
+            deployment.scan(metadata.scan_id),
             metadata,
             dpi=min(settings.dpi, RENDER_DPI),
             max_pixels=settings.max_pixels,

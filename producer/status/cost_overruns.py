@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from checkpointing.money import dollars, usd
 from checkpointing.storage_errors import storage_error
 from checkpointing.surprises import Surprise, read_surprises
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 
 
-def surprises_of(workshop: Workshop, scan_id: str, stage: str) -> list[Surprise]:
+def surprises_of(deployment: Deployment, scan_id: str, stage: str) -> list[Surprise]:
     """Return the calls of a stage of a scan that cost more than was reserved for them.
 
     Raises:
         StorageError: the storage cannot be read.
     """
-    scan_dir = workshop.scan(scan_id).path
+    scan_dir = deployment.scan(scan_id).path
     try:
         return [surprise for surprise in read_surprises(scan_dir, stage) if surprise.excess_micro]
     except OSError as error:

@@ -14,7 +14,7 @@ from checkpointing.storage_errors import storage_error
 from producer.status.begun_stages import count_as_enqueue_would
 from producer.status.cost_overruns import excess_usd, surprises_of
 from producer.status.unanswered import unanswered_of
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pages.scan import ScanMetadata, incomplete_folders, list_scans
 from worker.pipeline.registry import STAGES
 
@@ -86,11 +86,11 @@ class ScanStatus:
         }
 
 
-def scan_status(workshop: Workshop, scan_id: str, *, with_calls: bool = False) -> ScanStatus:
+def scan_status(deployment: Deployment, scan_id: str, *, with_calls: bool = False) -> ScanStatus:
     """Where a scan stands.
 
     Args:
-        workshop: the deployment.
+        deployment: the deployment.
         scan_id: the book.
         with_calls: whether calls without an answer are counted, which reads a folder for each page.
 
@@ -98,44 +98,44 @@ def scan_status(workshop: Workshop, scan_id: str, *, with_calls: bool = False) -
         UnknownNameError: there is no such scan.
         StorageError: the storage cannot be read.
     """
-    metadata = workshop.metadata(scan_id)
+    metadata = deployment.metadata(scan_id)
     begun = [
         name
         for name in STAGES
-        if workshop.checkpoint_file(scan_id, name).path.exists() or workshop.outputs(scan_id, name).pages()
+        if deployment.checkpoint_file(scan_id, name).path.exists() or deployment.outputs(scan_id, name).pages()
     ]
     shown = begun or [next(iter(STAGES))]
-    stages = {name: _stage_status(workshop, metadata, name) for name in shown}
+    stages = {name: _stage_status(deployment, metadata, name) for name in shown}
     if with_calls:
-        stages = {name: _with_calls(workshop, scan_id, name, stage) for name, stage in stages.items()}
+        stages = {name: _with_calls(deployment, scan_id, name, stage) for name, stage in stages.items()}
     return ScanStatus(metadata, stages)
 
 
-def all_scans(workshop: Workshop, on_broken: Callable[[LeafmarkError], object] = id) -> list[ScanStatus]:
+def all_scans(deployment: Deployment, on_broken: Callable[[LeafmarkError], object] = id) -> list[ScanStatus]:
     """Where every scan under the storage root stands, by id.
 
     Args:
-        workshop: the deployment.
+        deployment: the deployment.
         on_broken: called with what is wrong with a scan that is left out, such as broken metadata.
 
     Raises:
         StorageError: the storage cannot be read, or is not a library.
     """
-    workshop.library.check()
-    for folder, missing in incomplete_folders(workshop.root):
+    deployment.library.check()
+    for folder, missing in incomplete_folders(deployment.root):
         on_broken(InputError(f"{folder} is not a scan yet: {missing}"))
     found = []
-    for scan_id in list_scans(workshop.root):
+    for scan_id in list_scans(deployment.root):
         try:
-            found.append(scan_status(workshop, scan_id))
+            found.append(scan_status(deployment, scan_id))
         except (InputError, UnknownNameError) as error:
             on_broken(error)
     return found
 
 
-def what_it_waits_for(workshop: Workshop, stage: str) -> str:
+def what_it_waits_for(deployment: Deployment, stage: str) -> str:
     """What keeps a stage's model from answering, in words; empty where nothing does. Reads one small file."""
-    trouble = workshop.troubles.of(stage)
+    trouble = deployment.troubles.of(stage)
     # It quotes a server, and any machine of the deployment may have written it.
     return "" if trouble is None else in_one_line(trouble.words())
 
@@ -184,17 +184,17 @@ def _is_recent(moment: datetime) -> bool:
     return (now() - moment).total_seconds() < _RATE_WINDOW_SECONDS
 
 
-def _with_calls(workshop: Workshop, scan_id: str, name: str, stage: StageStatus) -> StageStatus:
-    unanswered = unanswered_of(workshop, scan_id, name)
+def _with_calls(deployment: Deployment, scan_id: str, name: str, stage: StageStatus) -> StageStatus:
+    unanswered = unanswered_of(deployment, scan_id, name)
     return replace(stage, unanswered_calls=unanswered.calls, unanswered_usd=unanswered.most_usd)
 
 
-def _stage_status(workshop: Workshop, metadata: ScanMetadata, stage: str) -> StageStatus:
-    file = workshop.checkpoint_file(metadata.scan_id, stage)
+def _stage_status(deployment: Deployment, metadata: ScanMetadata, stage: str) -> StageStatus:
+    file = deployment.checkpoint_file(metadata.scan_id, stage)
     try:
         checkpoint = file.read()
         if not file.is_of_this_version():
-            count_as_enqueue_would(checkpoint, workshop.outputs(metadata.scan_id, stage), metadata.total_pages)
+            count_as_enqueue_would(checkpoint, deployment.outputs(metadata.scan_id, stage), metadata.total_pages)
     except CheckpointError as error:
         return StageStatus(
             "unreadable", metadata.total_pages, 0, metadata.total_pages, 0, [], 0.0, error=str(error)
@@ -202,7 +202,7 @@ def _stage_status(workshop: Workshop, metadata: ScanMetadata, stage: str) -> Sta
     except OSError as error:
         raise storage_error(error, file.path) from error
     total = checkpoint.total_pages or metadata.total_pages
-    surprises = surprises_of(workshop, metadata.scan_id, stage)
+    surprises = surprises_of(deployment, metadata.scan_id, stage)
     running = checkpoint.status is Status.IN_PROGRESS
     rate = recent_rate(checkpoint) if running else None
     return StageStatus(
@@ -216,7 +216,7 @@ def _stage_status(workshop: Workshop, metadata: ScanMetadata, stage: str) -> Sta
         pages_per_second=round(rate, 3) if rate else None,
         eta_seconds=round(len(checkpoint.pending()) / rate, 1) if rate else None,
         error=checkpoint.error,
-        waits=what_it_waits_for(workshop, stage) or None if running else None,
+        waits=what_it_waits_for(deployment, stage) or None if running else None,
         started_at=checkpoint.started_at,
         updated_at=checkpoint.updated_at if checkpoint.revision else None,
         completed_at=checkpoint.completed_at,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from checkpointing.money import dollars, usd
 from checkpointing.plurals import counted
 from checkpointing.storage_errors import storage_error
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 
 
 class Unanswered(NamedTuple):
@@ -20,13 +20,13 @@ class Unanswered(NamedTuple):
     most_usd: float
 
 
-def unanswered_of(workshop: Workshop, scan_id: str, stage: str) -> Unanswered:
+def unanswered_of(deployment: Deployment, scan_id: str, stage: str) -> Unanswered:
     """Count the calls of a stage of a scan that have no answer, from its ledger alone.
 
     Raises:
         StorageError: the storage cannot be read.
     """
-    ledger = workshop.ledger(scan_id, stage)
+    ledger = deployment.ledger(scan_id, stage)
     try:
         calls = ledger.sums().open
     except OSError as error:

@@ -22,7 +22,7 @@ from producer.status.snapshot import kept_still, take_snapshot, version_of
 from producer.terminal.progress import Counting, Step, uncounted
 from producer.verify.contradictions import contradictions
 from producer.verify.findings import DAMAGED, Finding, Kind
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.stages.base import Assembles
 
 # How long a coordinator may take to merge what is on storage already, its pause included.
@@ -53,7 +53,7 @@ class StageReport:
 
 
 def check_stage(
-    workshop: Workshop,
+    deployment: Deployment,
     scan_id: str,
     stage: str,
     total_pages: int,
@@ -63,7 +63,7 @@ def check_stage(
     """Compare a stage's checkpoint with its outputs, and these with what they would be made from now.
 
     Args:
-        workshop: the deployment.
+        deployment: the deployment.
         scan_id: which scan.
         stage: which stage of it.
         total_pages: of the book.
@@ -74,37 +74,37 @@ def check_stage(
         UnknownNameError: there is no such stage.
         StorageError: the storage cannot be read.
     """
-    outputs = workshop.outputs(scan_id, stage)
+    outputs = deployment.outputs(scan_id, stage)
     try:
-        check = _StageCheck(outputs, workshop.checkpoint_file(scan_id, stage), total_pages, only)
-        check.foreign = _foreign(workshop, scan_id, stage)
-        check.expects = _before_takeover(workshop, scan_id, stage)
+        check = _StageCheck(outputs, deployment.checkpoint_file(scan_id, stage), total_pages, only)
+        check.foreign = _foreign(deployment, scan_id, stage)
+        check.expects = _before_takeover(deployment, scan_id, stage)
         report = check.run(counting)
         records = check.records_without(report.findings)
-        stale = find_stale(workshop, scan_id, stage, records)
+        stale = find_stale(deployment, scan_id, stage, records)
         return replace(
             report,
-            stale=name_recipes(workshop, scan_id, stage, stale),
+            stale=name_recipes(deployment, scan_id, stage, stale),
             refresh_cost_usd=cost_of_refresh(records, stale),
         )
     except OSError as error:
         raise storage_error(error, outputs.path) from error
 
 
-def _foreign(workshop: Workshop, scan_id: str, stage: str) -> list[str]:
+def _foreign(deployment: Deployment, scan_id: str, stage: str) -> list[str]:
     """Names in a stage's folder that nobody can account for; another program's own files stay where they are."""
-    if workshop.scan(scan_id).is_taken_over(workshop.metadata(scan_id)):
+    if deployment.scan(scan_id).is_taken_over(deployment.metadata(scan_id)):
         return []
-    maker = workshop.stage(stage)
+    maker = deployment.stage(stage)
     assembled = maker.assembled_name if isinstance(maker, Assembles) else None
-    return foreign_names(workshop.outputs(scan_id, stage), assembled)
+    return foreign_names(deployment.outputs(scan_id, stage), assembled)
 
 
-def _before_takeover(workshop: Workshop, scan_id: str, stage: str) -> frozenset[Kind]:
+def _before_takeover(deployment: Deployment, scan_id: str, stage: str) -> frozenset[Kind]:
     """What is as it should be in a book of another program until the stage is enqueued for the first time."""
-    file = workshop.checkpoint_file(scan_id, stage)
+    file = deployment.checkpoint_file(scan_id, stage)
     with contextlib.suppress(CheckpointError):
-        if workshop.scan(scan_id).is_taken_over(workshop.metadata(scan_id)) and not file.is_of_this_version():
+        if deployment.scan(scan_id).is_taken_over(deployment.metadata(scan_id)) and not file.is_of_this_version():
             return _NOT_NAMED_YET
     return frozenset()
 

@@ -14,7 +14,7 @@ from producer.planning.request import Plan, Request
 from producer.verify.check_stage import StageReport
 from producer.verify.contradictions import cost_of_pages
 from producer.verify.findings import DAMAGED, Kind
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.preflight import check_broker
 
 
@@ -27,14 +27,14 @@ class _OnlyThese(Request):
 
 
 def repair(
-    workshop: Workshop, scan_id: str, report: StageReport, only: frozenset[int] | None = None
+    deployment: Deployment, scan_id: str, report: StageReport, only: frozenset[int] | None = None
 ) -> Plan | None:
     """Mend what was found in one stage, and enqueue the pages that need work.
 
     Nothing is changed without Redis: an output whose completion waits there would be taken for a stranger's.
 
     Args:
-        workshop: the deployment.
+        deployment: the deployment.
         scan_id: which scan.
         report: what was found in the stage.
         only: enqueue no other pages than these; None for all that need work.
@@ -50,23 +50,23 @@ def repair(
     """
     if not report.pending and not any(finding.mendable for finding in report.findings):
         return None
-    check_broker(workshop.settings)
-    workshop.refuse_another_deployment()
-    file = workshop.checkpoint_file(scan_id, report.stage)
-    total_pages = workshop.metadata(scan_id).total_pages
+    check_broker(deployment.settings)
+    deployment.refuse_another_deployment()
+    file = deployment.checkpoint_file(scan_id, report.stage)
+    total_pages = deployment.metadata(scan_id).total_pages
     try:
         with file.exclusive() as checkpoint:
             before = checkpoint.model_copy(update={"metadata": dict(checkpoint.metadata)})
-            _ask_for(checkpoint, report, workshop.open_stages.requested(scan_id, report.stage))
+            _ask_for(checkpoint, report, deployment.open_stages.requested(scan_id, report.stage))
             _put_right(checkpoint, total_pages)
-            _set_aside(workshop.outputs(scan_id, report.stage), checkpoint, report)
+            _set_aside(deployment.outputs(scan_id, report.stage), checkpoint, report)
             if checkpoint != before:
                 file.save(checkpoint)
     except OSError as error:
         raise storage_error(error, file.path) from error
     wanted = frozenset(page for first, last in checkpoint.requested for page in range(first, last + 1))
     wanted = wanted if only is None else wanted & only
-    return enqueue(workshop, _OnlyThese(scan_id, report.stage, only=wanted))
+    return enqueue(deployment, _OnlyThese(scan_id, report.stage, only=wanted))
 
 
 def _ask_for(checkpoint: Checkpoint, report: StageReport, noted: list[PageRange]) -> None:

@@ -15,7 +15,7 @@ from producer.status.begun_stages import begun_stages
 from producer.terminal.progress import Counting, uncounted
 from producer.verify.check_stage import StageReport, check_stage
 from producer.verify.findings import Finding, Kind
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pages.scan import ScanFolder, ScanMetadata, SourceFile
 from worker.pages.sources.images import inspect_image
 
@@ -57,7 +57,7 @@ class Report:
 
 
 def verify(
-    workshop: Workshop,
+    deployment: Deployment,
     scan_id: str,
     stage: str | None = None,
     counting: Counting = uncounted,
@@ -66,7 +66,7 @@ def verify(
     """Look at a scan.
 
     Args:
-        workshop: the deployment.
+        deployment: the deployment.
         scan_id: which scan.
         stage: which stage of it; None for all that have begun.
         counting: shows how far it is.
@@ -77,24 +77,24 @@ def verify(
         InputError: the scan's metadata is broken.
         StorageError: the storage cannot be read.
     """
-    metadata = workshop.metadata(scan_id)
-    stages = begun_stages(workshop, scan_id) if stage is None else [stage]
+    metadata = deployment.metadata(scan_id)
+    stages = begun_stages(deployment, scan_id) if stage is None else [stage]
     for name in stages:
-        workshop.stage(name)
+        deployment.stage(name)
     check_pages(only or frozenset(), metadata.total_pages)
     return Report(
         metadata,
-        list(_check_source(workshop.scan(scan_id), metadata, counting)),
-        [check_stage(workshop, scan_id, name, metadata.total_pages, counting, only) for name in stages],
+        list(_check_source(deployment.scan(scan_id), metadata, counting)),
+        [check_stage(deployment, scan_id, name, metadata.total_pages, counting, only) for name in stages],
         only,
     )
 
 
-def verify_again(workshop: Workshop, report: Report, counting: Counting = uncounted) -> Report:
+def verify_again(deployment: Deployment, report: Report, counting: Counting = uncounted) -> Report:
     """Look at the stages of a report anew, after a repair. The source is as it was: nothing mends that."""
     scan_id, total_pages = report.metadata.scan_id, report.metadata.total_pages
     stages = [
-        check_stage(workshop, scan_id, each.stage, total_pages, counting, report.only) for each in report.stages
+        check_stage(deployment, scan_id, each.stage, total_pages, counting, report.only) for each in report.stages
     ]
     return replace(report, stages=stages)
 

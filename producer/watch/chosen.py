@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from producer.planning.request import Plan
 from producer.watch.crew import StageKey
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pipeline.registry import STAGES
 
 Chosen = Callable[[], list[StageKey]]
@@ -12,24 +12,24 @@ MOST_STAGES = 24
 """How many are looked at; each is read, and remembered."""
 
 
-def of_scan(workshop: Workshop, scan_id: str) -> Chosen:
+def of_scan(deployment: Deployment, scan_id: str) -> Chosen:
     """The stages of a scan that have begun, in pipeline order; before any has, the first one."""
 
     def chosen() -> list[StageKey]:
-        begun = [name for name in STAGES if workshop.scan(scan_id).checkpoint_path(name).exists()]
+        begun = [name for name in STAGES if deployment.scan(scan_id).checkpoint_path(name).exists()]
         return [(scan_id, name) for name in begun or [next(iter(STAGES))]]
 
     return chosen
 
 
-def under_way(workshop: Workshop) -> Chosen:
+def under_way(deployment: Deployment) -> Chosen:
     """All stages that have work under way; as far as there is room also those that had when they were seen here."""
     seen: dict[StageKey, None] = {}
 
     def chosen() -> list[StageKey]:
         order = list(STAGES)
         now = sorted(
-            ((scan_id, stage) for scan_id, stage in workshop.open_stages.all() if stage in order),
+            ((scan_id, stage) for scan_id, stage in deployment.open_stages.all() if stage in order),
             key=lambda key: (key[0], order.index(key[1])),
         )
         seen.update(dict.fromkeys(now))

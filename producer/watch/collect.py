@@ -19,7 +19,7 @@ from producer.watch.facts import Crew, Scene, StageFacts
 from producer.watch.lookout import Lookout
 from producer.watch.rest import count_rest
 from producer.watch.stage_watch import StageWatch
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.stages.base import asks_model
 
 _CLAIMS_SECONDS = 1.0
@@ -37,19 +37,19 @@ class Collector:
     """Makes scenes, for the length of a `with` block.
 
     Args:
-        workshop: the deployment.
+        deployment: the deployment.
         chosen: tells which stages to watch.
         with_rest: whether the other scans are counted.
     """
 
-    def __init__(self, workshop: Workshop, chosen: Chosen, *, with_rest: bool = False) -> None:
-        self._workshop = workshop
+    def __init__(self, deployment: Deployment, chosen: Chosen, *, with_rest: bool = False) -> None:
+        self._deployment = deployment
         self._chosen = chosen
         self._watches: dict[StageKey, StageWatch] = {}
         self._facts: dict[StageKey, StageFacts] = {}
         no_claims: dict[StageKey, frozenset[int]] = {}
         no_money: dict[StageKey, float] = {}
-        self._crew = Lookout(lambda: ask_workers(workshop), _WORKERS_SECONDS, Crew())
+        self._crew = Lookout(lambda: ask_workers(deployment), _WORKERS_SECONDS, Crew())
         self._claims = Lookout(self._look_at_claims, _CLAIMS_SECONDS, no_claims)
         self._expected = Lookout(self._look_ahead, _EXPECTED_SECONDS, no_money)
         self._rest = Lookout(self._look_at_rest if with_rest else str, _REST_SECONDS, "")
@@ -115,7 +115,7 @@ class Collector:
 
     def _watch(self, key: StageKey) -> StageWatch:
         if key not in self._watches:
-            self._watches[key] = StageWatch(self._workshop, *key)
+            self._watches[key] = StageWatch(self._deployment, *key)
         return self._watches[key]
 
     def _broker_trouble(self) -> str:
@@ -127,18 +127,18 @@ class Collector:
     def _look_at_claims(self) -> dict[StageKey, frozenset[int]]:
         # A stage that is paused may have pages in hand yet.
         pending = [key for key, facts in list(self._facts.items()) if facts.waiting or facts.in_flight]
-        return pages_in_hand(self._workshop, pending, self._crew.latest.tasks)
+        return pages_in_hand(self._deployment, pending, self._crew.latest.tasks)
 
     def _look_ahead(self) -> dict[StageKey, float]:
         states = {
             key: facts.states
             for key, facts in list(self._facts.items())
-            if facts.under_way and asks_model(self._workshop.stage(facts.stage))
+            if facts.under_way and asks_model(self._deployment.stage(facts.stage))
         }
-        return usd_a_page(self._workshop, states)
+        return usd_a_page(self._deployment, states)
 
     def _look_at_rest(self) -> str:
-        return count_rest(self._workshop.root, {scan_id for scan_id, _ in list(self._facts)})
+        return count_rest(self._deployment.root, {scan_id for scan_id, _ in list(self._facts)})
 
     def _lookouts(self) -> tuple[Lookout[Any], ...]:
         # The workers first: claims are looked for where they said they are at work.

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from producer.watch.facts import Crew, Task, Worker
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pipeline.registry import STAGES
 from worker.queue.messages import PageMessage
 
@@ -21,12 +21,12 @@ StageKey = tuple[str, str]
 
 
 def pages_in_hand(
-    workshop: Workshop, stages: Iterable[StageKey], said: Iterable[Task] = ()
+    deployment: Deployment, stages: Iterable[StageKey], said: Iterable[Task] = ()
 ) -> dict[StageKey, frozenset[int]]:
     """The pages that have a claim just now.
 
     Args:
-        workshop: the deployment.
+        deployment: the deployment.
         stages: which to look at.
         said: what workers said they had in hand; after a flush of Redis nobody else knows.
 
@@ -36,14 +36,14 @@ def pages_in_hand(
     tasks = list(said)
     found: dict[StageKey, frozenset[int]] = {}
     for scan_id, stage in stages:
-        queue = workshop.queue(scan_id, stage)
+        queue = deployment.queue(scan_id, stage)
         begun = queue.attempts().keys()
         named = {task.page for task in tasks if (task.scan_id, task.stage) == (scan_id, stage)}
         found[scan_id, stage] = frozenset(queue.held(begun | named))
     return found
 
 
-def ask_workers(workshop: Workshop) -> Crew:
+def ask_workers(deployment: Deployment) -> Crew:
     """Who works, and on what. Takes a second.
 
     Raises:
@@ -51,8 +51,8 @@ def ask_workers(workshop: Workshop) -> Crew:
     """
     slots: dict[str, int] = {}
     for stage in STAGES:
-        slots |= workshop.dispatch(stage).alive()
-    workers = tuple(Worker(name, _tasks(tasks)) for name, tasks in sorted(workshop.active(), key=_name))
+        slots |= deployment.dispatch(stage).alive()
+    workers = tuple(Worker(name, _tasks(tasks)) for name, tasks in sorted(deployment.active(), key=_name))
     return Crew(workers, max(len(slots), len(workers)), sum(slots.values()), asked=True)
 
 

@@ -6,14 +6,14 @@ from contextlib import suppress
 from checkpointing.errors import LeafmarkError
 from producer.watch.crew import StageKey
 from producer.watch.page_states import PageState
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 
 
-def usd_a_page(workshop: Workshop, states: Mapping[StageKey, bytes]) -> dict[StageKey, float]:
+def usd_a_page(deployment: Deployment, states: Mapping[StageKey, bytes]) -> dict[StageKey, float]:
     """What a page that is still to come is expected to cost, in USD, of each stage of which that can be said.
 
     Args:
-        workshop: the deployment. Its settings name the models.
+        deployment: the deployment. Its settings name the models.
         states: a `PageState` for each page.
     """
     from producer.planning.cost_estimate import forecast  # noqa: PLC0415  # stages that ask no model have none
@@ -25,7 +25,7 @@ def usd_a_page(workshop: Workshop, states: Mapping[StageKey, bytes]) -> dict[Sta
         ]
         # A stage whose ledger cannot be read has no forecast; that is no reason to have none of the others.
         with suppress(LeafmarkError, OSError):
-            made = forecast(workshop, scan_id, stage, left) if left else None
+            made = forecast(deployment, scan_id, stage, left) if left else None
             if made is not None and made.expected_usd is not None:
                 found[scan_id, stage] = made.expected_usd / len(left)
     return found

@@ -16,7 +16,7 @@ from producer.watch.collect import Collector
 from producer.watch.follow import PlainLines
 from producer.watch.loop import DRAW_SECONDS, View
 from producer.watch.screen import Screen, has_screen, screen_of
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 
 
 class LivePlans:
@@ -47,42 +47,42 @@ class LivePlans:
 
 @contextmanager
 def view_of_plans(
-    workshop: Workshop, plans: list[Plan], console: Console, hint: str
+    deployment: Deployment, plans: list[Plan], console: Console, hint: str
 ) -> Iterator[LivePlans | PlainLines]:
     """The live view on a terminal, plain lines elsewhere.
 
     Args:
-        workshop: the deployment.
+        deployment: the deployment.
         plans: what is waited for.
         console: to show it on.
         hint: what Ctrl-C does.
     """
     if not has_screen(console):
-        yield PlainLines(console, lambda: _waits(workshop, plans), lambda stage: _open_calls(workshop, stage))
+        yield PlainLines(console, lambda: _waits(deployment, plans), lambda stage: _open_calls(deployment, stage))
         return
-    with Collector(workshop, of_plans(plans)) as collector, Screen(screen_of(console), hint) as screen:
+    with Collector(deployment, of_plans(plans)) as collector, Screen(screen_of(console), hint) as screen:
         yield LivePlans(collector, screen)
 
 
-def _open_calls(workshop: Workshop, checkpoint: Checkpoint) -> int:
+def _open_calls(deployment: Deployment, checkpoint: Checkpoint) -> int:
     """How many calls of a stage have no answer; 0 where storage cannot say."""
     with suppress(StorageError):
-        return unanswered_of(workshop, checkpoint.scan_id, checkpoint.stage).calls
+        return unanswered_of(deployment, checkpoint.scan_id, checkpoint.stage).calls
     return 0
 
 
-def _waits(workshop: Workshop, plans: list[Plan]) -> dict[str, str]:
+def _waits(deployment: Deployment, plans: list[Plan]) -> dict[str, str]:
     """What keeps the stages of some plans that have pages left from going on, by how a line names them."""
     found = {}
     for plan in plans:
-        why = what_it_waits_for(workshop, plan.stage)
-        if why and _has_pages_left(workshop, plan):
+        why = what_it_waits_for(deployment, plan.stage)
+        if why and _has_pages_left(deployment, plan):
             found[f"{plan.scan_id}/{plan.stage}"] = why
     return found
 
 
-def _has_pages_left(workshop: Workshop, plan: Plan) -> bool:
+def _has_pages_left(deployment: Deployment, plan: Plan) -> bool:
     """Whether pages of a stage are not settled yet; true where its checkpoint cannot be read just now."""
     with suppress(CheckpointError, OSError):
-        return bool(workshop.checkpoint_file(plan.scan_id, plan.stage).read().pending())
+        return bool(deployment.checkpoint_file(plan.scan_id, plan.stage).read().pending())
     return True

@@ -13,7 +13,7 @@ from producer.status.scan_status import latest_moments, rate_of, what_it_waits_f
 from producer.watch.facts import StageFacts
 from producer.watch.page_states import PageState, page_states, with_in_flight
 from producer.watch.reading import PacedReader
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 
 _ASK_SECONDS = 1.0
 
@@ -31,17 +31,17 @@ class StageWatch:
     """Watches one stage.
 
     Args:
-        workshop: the deployment.
+        deployment: the deployment.
         scan_id: which scan.
         stage: which stage of it.
     """
 
-    def __init__(self, workshop: Workshop, scan_id: str, stage: str) -> None:
-        self._workshop = workshop
+    def __init__(self, deployment: Deployment, scan_id: str, stage: str) -> None:
+        self._deployment = deployment
         self._scan_id = scan_id
         self._stage = stage
-        # Kept, so that it is not parsed again because the workshop has forgotten it over others.
-        self._reader = PacedReader(workshop.checkpoint_file(scan_id, stage))
+        # Kept, so that it is not parsed again because the deployment has forgotten it over others.
+        self._reader = PacedReader(deployment.checkpoint_file(scan_id, stage))
         self._known: _Known | None = None
         self._is_told = False
         self._begun: datetime | None = None
@@ -80,7 +80,7 @@ class StageWatch:
     def _waits(self) -> str:
         if time.monotonic() >= self._ask_at:
             self._ask_at = time.monotonic() + _ASK_SECONDS
-            self._waits_for = what_it_waits_for(self._workshop, self._stage)
+            self._waits_for = what_it_waits_for(self._deployment, self._stage)
         return self._waits_for
 
     def _rate(self) -> float | None:
@@ -127,13 +127,13 @@ class StageWatch:
 
     def _unreadable(self, error: CheckpointError) -> _Known:
         # Who has work under way there will rebuild it.
-        under_way = self._workshop.open_stages.is_open(self._scan_id, self._stage)
+        under_way = self._deployment.open_stages.is_open(self._scan_id, self._stage)
         blank = self._before_anything()
         return _Known(replace(blank, status="unreadable", error=str(error), under_way=under_way))
 
     def _title_and_pages(self) -> tuple[str, int]:
         """What the scan's metadata says; a scan whose metadata is broken is shown all the same."""
         with suppress(LeafmarkError):
-            metadata = self._workshop.metadata(self._scan_id)
+            metadata = self._deployment.metadata(self._scan_id)
             return metadata.title, metadata.total_pages
         return "", 0

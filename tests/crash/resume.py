@@ -17,7 +17,7 @@ from tests.support.fake_deployment import SCAN, STAGE, named_in, write_scan
 from tests.support.stages import stamp
 from worker.app import make_app
 from worker.config.settings import Settings
-from worker.deployment import Workshop, connect
+from worker.deployment import Deployment, connect
 
 PAGES = 6
 EDITED = stamp(2, "edited by hand")
@@ -44,10 +44,10 @@ class Resume(Scene):
         self._template = folder / "template"
         self._app = make_app(self._settings(self._template))
         write_scan(self._template, SCAN, PAGES)
-        workshop = self._workshop(self._template, redis)
-        outputs = workshop.outputs(SCAN, STAGE)
+        parts = self._parts(self._template, redis)
+        outputs = parts.outputs(SCAN, STAGE)
         done = {page: self._completion(page, outputs.save(page, stamp(page))) for page in (1, 2, 3, 4, 5)}
-        file = workshop.checkpoint_file(SCAN, STAGE)
+        file = parts.checkpoint_file(SCAN, STAGE)
         with file.exclusive() as checkpoint:
             checkpoint.total_pages = PAGES
             checkpoint.request(1, PAGES)
@@ -77,8 +77,8 @@ class Resume(Scene):
             pipeline.execute()
 
     def make(self) -> Callable[[], object]:
-        workshop = self._workshop(self.root, None)
-        return lambda: enqueue(workshop, Request(SCAN, STAGE))
+        parts = self._parts(self.root, None)
+        return lambda: enqueue(parts, Request(SCAN, STAGE))
 
     def check_invariants(self) -> bool:
         look = self._look()
@@ -116,13 +116,13 @@ class Resume(Scene):
         assert self._enqueued() == _LEFT
         assert [path for path in self.temp_files() if ".leafmark" not in path.parts] == []
 
-    def _look(self) -> Workshop:
+    def _look(self) -> Deployment:
         """The deployment as the test sees it."""
-        return self._workshop(self.root, self._server.redis)
+        return self._parts(self.root, self._server.redis)
 
-    def _workshop(self, root: Path, redis: Redis | None) -> Workshop:
+    def _parts(self, root: Path, redis: Redis | None) -> Deployment:
         settings = self._settings(root)
-        return Workshop(settings, self._app, redis or connect(settings))
+        return Deployment(settings, self._app, redis or connect(settings))
 
     def _settings(self, root: Path) -> Settings:
         return Settings(storage_root=root, redis_url=self._server.url, key_prefix=KEYS.prefix)

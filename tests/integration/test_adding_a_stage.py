@@ -13,7 +13,7 @@ from producer.run.embedded_broker import EmbeddedBroker
 from sample import small_page, write_image_folder
 from worker.app import make_app
 from worker.config.settings import Settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pipeline.process_page import Outcome, process_page
 from worker.pipeline.registry import STAGES
 from worker.queue.messages import PageMessage
@@ -32,25 +32,25 @@ def test_the_documented_stage_is_registered_enqueued_and_run(
         exec(compile(block, str(DOCUMENT), "exec"), namespace)  # noqa: S102  # the document's own code
 
     settings = Settings(storage_root=tmp_path / "scans", redis_url=broker.url)
-    workshop = Workshop(settings, make_app(settings))
+    parts = Deployment(settings, make_app(settings))
     book = write_image_folder(tmp_path / "book", [small_page(1)])
     ingest(book, settings.root)
-    ocr = workshop.outputs("book", "ocr").path
+    ocr = parts.outputs("book", "ocr").path
     ocr.mkdir()
     (ocr / "page_0001.json").write_text(json.dumps(_ocr_output("four words on it")))
 
-    assert enqueue(workshop, Request("book", "ocr")).completed == 1
-    made = enqueue(workshop, Request("book", "words"))
+    assert enqueue(parts, Request("book", "ocr")).completed == 1
+    made = enqueue(parts, Request("book", "words"))
     assert made.enqueued == [1]
-    outcome = process_page(workshop, PageMessage(scan_id="book", stage="words", page=1))
+    outcome = process_page(parts, PageMessage(scan_id="book", stage="words", page=1))
     assert outcome is Outcome.COMPLETE
-    commit = workshop.coordinator("book", "words").commit()
+    commit = parts.coordinator("book", "words").commit()
     assert commit is not None
     assert commit.completed == [1]
-    output = workshop.outputs("book", "words").load(1)
-    assert output.pop("made_from")["inputs"] == {"ocr": workshop.outputs("book", "ocr").sha256(1)}
+    output = parts.outputs("book", "words").load(1)
+    assert output.pop("made_from")["inputs"] == {"ocr": parts.outputs("book", "ocr").sha256(1)}
     assert output == {"page_number": 1, "words": 4}
-    workshop.redis.close()
+    parts.redis.close()
 
 
 def _ocr_output(text: str) -> dict[str, object]:

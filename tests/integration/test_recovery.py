@@ -24,7 +24,7 @@ def fake(tmp_path: Path, broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
 def reconcilers(*fakes: FakeDeployment) -> Iterator[None]:
     with ExitStack() as stack:
         for fake in fakes:
-            stack.enter_context(reconciler_at_work(fake.another_workshop()))
+            stack.enter_context(reconciler_at_work(fake.another_process()))
         yield
 
 
@@ -51,7 +51,7 @@ def test_several_reconcilers_enqueue_each_lost_page_once(fake: FakeDeployment) -
     fake.ask_for((1, 5))
     with reconcilers(fake, fake, fake):
         wait_for_queue(fake, 1, 2, 3, 4, 5)
-        wait_until(lambda: fake.redis.pttl(fake.workshop.keys.heal(SCAN, STAGE)) > 0, 5, "a healer")
+        wait_until(lambda: fake.redis.pttl(fake.parts.keys.heal(SCAN, STAGE)) > 0, 5, "a healer")
     assert fake.waiting_pages() == [1, 2, 3, 4, 5]
 
 

@@ -11,7 +11,7 @@ from producer.watch.collect import Collector
 from producer.watch.facts import Scene
 from tests.support.fake_deployment import SCAN, STAGE, make_fake
 from tests.support.waiting import wait_until
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 
 
 def test_the_view_goes_on_without_a_server_and_finds_it_again(
@@ -25,10 +25,10 @@ def test_the_view_goes_on_without_a_server_and_finds_it_again(
         fake = make_fake(tmp_path / "scans", monkeypatch, redis_url=broker.url)
         fake.write_scan()
         fake.ask_for((1, 5))
-        workshop = Workshop(fake.settings, fake.app)
+        parts = Deployment(fake.settings, fake.app)
         with (
-            workshop.claims.take(SCAN, STAGE, 2),
-            Collector(workshop, chosen.of_scan(workshop, SCAN)) as collector,
+            parts.claims.take(SCAN, STAGE, 2),
+            Collector(parts, chosen.of_scan(parts, SCAN)) as collector,
         ):
             until(collector, lambda scene: scene.stages[0].in_flight == (2,) and scene.crew.asked)
             broker.stop()
@@ -36,7 +36,7 @@ def test_the_view_goes_on_without_a_server_and_finds_it_again(
             broker.keep_alive()
             # The claim is taken again by whoever holds it.
             until(collector, lambda scene: not scene.broker_trouble and scene.stages[0].in_flight == (2,))
-        workshop.close()
+        parts.close()
     finally:
         broker.stop()
 

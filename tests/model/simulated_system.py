@@ -24,7 +24,7 @@ from tests.support.fake_deployment import SCAN, STAGE, write_scan
 from tests.support.stages import StampStage
 from worker.app import make_app
 from worker.config.settings import Settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pipeline.registry import STAGES
 from worker.reconciler.reconciler import Reconciler
 
@@ -48,9 +48,9 @@ class Process:
     def __init__(self, settings: Settings, server: FakeServer, points: Points) -> None:
         redis = ShakyRedis(server=server)
         redis.points = points
-        self.workshop = Workshop(settings, _app(), redis)
-        self.reconciler = Reconciler(self.workshop)
-        self.coordinator = self.workshop.coordinator(SCAN, STAGE)
+        self.parts = Deployment(settings, _app(), redis)
+        self.reconciler = Reconciler(self.parts)
+        self.coordinator = self.parts.coordinator(SCAN, STAGE)
 
 
 class SimulatedSystem:
@@ -77,9 +77,9 @@ class SimulatedSystem:
         self.redis = FakeRedis(server=self.server)
         self.points = Points(self.do, self._flush, self._look, self.clock.sleep)
         self.processes = [Process(self.settings, self.server, self.points) for _ in range(PROCESSES)]
-        outputs = self.processes[0].workshop.outputs(SCAN, STAGE)
+        outputs = self.processes[0].parts.outputs(SCAN, STAGE)
         self._output_path = outputs.path_of
-        self._checkpoint_path = self.processes[0].workshop.checkpoint_file(SCAN, STAGE).path
+        self._checkpoint_path = self.processes[0].parts.checkpoint_file(SCAN, STAGE).path
         self.judge = Judge(
             self._checkpoint_path,
             self._output_path,

@@ -58,7 +58,7 @@ class Work(SimulatedSystem):
         self.duplicate(who, act)
 
     def _process(self, who: int, page: int) -> Outcome:
-        return process_page(self.processes[who].workshop, PageMessage(scan_id=SCAN, stage=STAGE, page=page))
+        return process_page(self.processes[who].parts, PageMessage(scan_id=SCAN, stage=STAGE, page=page))
 
     def _with_act(self, perform: Callable[[int], Stamp], work: Callable[[], Outcome]) -> Outcome:
         before = self._stage.act

@@ -62,7 +62,7 @@ class World(Work, FaultActions):
         self.managed = False
         # A page that is asked for anew may be tried anew.
         self.runs.forgive(wanted)
-        went_well = self._step(step, lambda: enqueue(self.processes[who].workshop, request), who)
+        went_well = self._step(step, lambda: enqueue(self.processes[who].parts, request), who)
         self.runs.forgive(wanted)
         if went_well and anew:
             left = {page for page in wanted - step.touched if self.judge.valid_output(page)}
@@ -70,10 +70,10 @@ class World(Work, FaultActions):
 
     def hand_over(self, who: int, page: int, text: str, cost: float | None, times: int) -> None:
         """An output is saved and handed over, by a worker that need not have heard that it lost its claim."""
-        workshop = self.processes[who].workshop
+        parts = self.processes[who].parts
 
         def save() -> None:
-            sha256 = workshop.outputs(SCAN, STAGE).save(page, stamp(page, text))
+            sha256 = parts.outputs(SCAN, STAGE).save(page, stamp(page, text))
             self.good[page] = self._output_path(page).read_bytes()
             self._put(*[Completion(page=page, sha256=sha256, schema_version="1", cost_usd=cost)] * times)
 
@@ -126,7 +126,7 @@ class World(Work, FaultActions):
                 manager.flush()
 
     def _put(self, *entries: Completion | FailedPage) -> None:
-        inbox = self.processes[0].workshop.inbox(SCAN, STAGE)
+        inbox = self.processes[0].parts.inbox(SCAN, STAGE)
         with self.redis.pipeline() as pipeline:
             for entry in entries:
                 inbox.put(entry, pipeline)
@@ -136,8 +136,8 @@ class World(Work, FaultActions):
     def come_to_rest(self) -> None:
         """With nothing going wrong any more, all that was asked for gets settled, in a bounded number of rounds."""
         self.clock.sleep(100 * LEASE_SECONDS)
-        workshop = self.processes[0].workshop
-        was_open = bool(workshop.open_stages.all())
+        parts = self.processes[0].parts
+        was_open = bool(parts.open_stages.all())
         self._work_until_rest()
         if was_open and not self.managed:
             pending = self.judge.state.pending()
@@ -154,7 +154,7 @@ class World(Work, FaultActions):
             self.judge.insist(settled, f"page {page} is neither complete nor in quarantine")
 
     def _work_until_rest(self) -> None:
-        workshop = self.processes[0].workshop
+        parts = self.processes[0].parts
         for turn in range(_MOST_ROUNDS):
             who = turn % PROCESSES
             while self.redis.llen(self.settings.keys.queue(STAGE)):
@@ -164,6 +164,6 @@ class World(Work, FaultActions):
             for each in range(PROCESSES):
                 self.heal(each)
             left = self.redis.xlen(self.settings.keys.inbox(SCAN, STAGE))
-            if not (left or workshop.open_stages.all() or self.redis.llen(self.settings.keys.queue(STAGE))):
+            if not (left or parts.open_stages.all() or self.redis.llen(self.settings.keys.queue(STAGE))):
                 return
         self.judge.complain(f"no rest after {_MOST_ROUNDS} rounds")

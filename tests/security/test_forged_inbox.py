@@ -83,8 +83,8 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
 
 
 def _forge(fake: FakeDeployment, fields: Fields) -> None:
-    fake.redis.xadd(fake.workshop.keys.inbox(SCAN, STAGE), fields)  # type: ignore[arg-type]  # its dict is invariant
-    fake.redis.sadd(fake.workshop.keys.inboxes, f"{SCAN}/{STAGE}")
+    fake.redis.xadd(fake.parts.keys.inbox(SCAN, STAGE), fields)  # type: ignore[arg-type]  # its dict is invariant
+    fake.redis.sadd(fake.parts.keys.inboxes, f"{SCAN}/{STAGE}")
 
 
 def _content(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def test_a_forged_entry_changes_nothing_and_does_not_stay(fake: FakeDeployment, 
     fake.commit()
     assert _content(fake.checkpoint()) == before
     assert fake.entries() == []
-    assert fake.redis.xlen(fake.workshop.keys.inbox(SCAN, STAGE)) == 0
+    assert fake.redis.xlen(fake.parts.keys.inbox(SCAN, STAGE)) == 0
 
 
 @pytest.mark.parametrize("cost_usd", [-5.0, 1e308, float("nan"), float("inf"), "x"])
@@ -134,14 +134,12 @@ def test_an_entry_cannot_make_a_complete_page_fail_nor_its_cost_sink(fake: FakeD
 def test_forged_names_of_inboxes_lead_nowhere_and_keep_no_genuine_one_waiting(fake: FakeDeployment) -> None:
     files = fake.files().keys()
     for name in NAMES:
-        fake.redis.sadd(fake.workshop.keys.inboxes, name)
-        stream = f"{fake.workshop.keys.prefix}inbox:".encode() + (
-            name if isinstance(name, bytes) else name.encode()
-        )
+        fake.redis.sadd(fake.parts.keys.inboxes, name)
+        stream = f"{fake.parts.keys.prefix}inbox:".encode() + (name if isinstance(name, bytes) else name.encode())
         fake.redis.xadd(stream, _completion())  # type: ignore[arg-type]  # its dict is invariant
     fake.hand_over(fake.completion(3))
-    fake.redis.delete(fake.workshop.keys.commit(SCAN, STAGE))
-    Reconciler(fake.workshop).commit_inboxes()
+    fake.redis.delete(fake.parts.keys.commit(SCAN, STAGE))
+    Reconciler(fake.parts).commit_inboxes()
     assert fake.checkpoint().completed_pages == [1, 3]
     assert {name for name in fake.files().keys() - files if "page_0003" not in name} == set()
 
@@ -150,19 +148,19 @@ def test_forged_names_of_inboxes_are_dropped_in_the_end(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in NAMES:
-        fake.redis.sadd(fake.workshop.keys.inboxes, name)
+        fake.redis.sadd(fake.parts.keys.inboxes, name)
     monkeypatch.setattr("worker.reconciler.reconciler.FORGET_SECONDS", 0.0)
-    reconciler = Reconciler(fake.workshop)
+    reconciler = Reconciler(fake.parts)
     reconciler.commit_inboxes()
     reconciler.commit_inboxes()
-    assert fake.redis.smembers(fake.workshop.keys.inboxes) == set()
+    assert fake.redis.smembers(fake.parts.keys.inboxes) == set()
 
 
 def test_a_list_of_inboxes_of_another_type_is_deleted_logged_and_made_anew(fake: FakeDeployment) -> None:
-    keys = fake.workshop.keys
+    keys = fake.parts.keys
     fake.redis.delete(keys.inboxes)
     fake.redis.set(keys.inboxes, "no set")
-    with capture_logs() as lines, reconciler_at_work(fake.workshop):
+    with capture_logs() as lines, reconciler_at_work(fake.parts):
         wait_until(
             lambda: any(line["event"] == "keys of a wrong type deleted" for line in lines), 10, "a line of the log"
         )
@@ -173,12 +171,12 @@ def test_a_list_of_inboxes_of_another_type_is_deleted_logged_and_made_anew(fake:
 def test_a_forged_reason_cannot_blow_the_checkpoint_up(fake: FakeDeployment) -> None:
     _forge(fake, _failure(message="x" * 10_000_000, kind="y" * 10_000_000, worker="z" * 10_000_000))
     fake.commit()
-    assert fake.workshop.checkpoint_file(SCAN, STAGE).path.stat().st_size < 100_000
+    assert fake.parts.checkpoint_file(SCAN, STAGE).path.stat().st_size < 100_000
 
 
 def test_a_failure_of_a_page_far_off_is_refused_before_the_book_was_ever_enqueued(fake: FakeDeployment) -> None:
     fake.write_scan("another-book")
-    inbox = fake.workshop.keys.inbox("another-book", STAGE)
+    inbox = fake.parts.keys.inbox("another-book", STAGE)
     fake.redis.xadd(inbox, _failure(page=10**12))  # type: ignore[arg-type]  # its dict is invariant
     fake.commit("another-book")
     assert fake.checkpoint("another-book").failed_pages == []

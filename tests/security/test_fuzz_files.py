@@ -83,7 +83,7 @@ class Bench:
             assert code == 0 or len(said.splitlines()) >= 1, f"{command} ended with {code} and no word"
 
     def reconciler_goes_on(self) -> None:
-        reconciler = Reconciler(self.fake.workshop)
+        reconciler = Reconciler(self.fake.parts)
         for _ in range(2):
             reconciler.commit_inboxes()
             reconciler.heal()
@@ -120,7 +120,7 @@ def test_outputs(bench: Bench, data: st.DataObject) -> None:
     bench.reset()
     for page in (1, 3):
         bench.fake.output_path(page).write_bytes(data.draw(damaged(bench.output)))
-    outputs = bench.fake.workshop.outputs(SCAN, STAGE)
+    outputs = bench.fake.parts.outputs(SCAN, STAGE)
     for page in (1, 3):
         outputs.check(page)
         outputs.check(page, PageRecord(sha256="0" * 64, schema_version="1"))

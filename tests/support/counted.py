@@ -18,7 +18,7 @@ class Counted:
 
     def __init__(self, fake: FakeDeployment, folder: Path) -> None:
         self.fake = fake
-        self.registry: CollectorRegistry = make_registry(folder, fake.workshop)
+        self.registry: CollectorRegistry = make_registry(folder, fake.parts)
 
     def value(self, name: str, **labels: str) -> float | None:
         """A series; None where there is none."""

@@ -1,4 +1,4 @@
-"""A deployment inside the test: storage, broker and a workshop whose one stage is the stamp stage."""
+"""A deployment inside the test: storage, broker and parts whose one stage is the stamp stage."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ from checkpointing.models import Checkpoint, Completion, FailedPage, now
 from tests.support.stages import StampStage, stamp
 from worker.app import make_app
 from worker.config.settings import Settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pages.scan import ScanFolder, ScanMetadata, ScanSource, SourceFile
 from worker.pipeline.process_page import Outcome, process_page
 from worker.pipeline.registry import STAGES
@@ -73,8 +73,8 @@ class FakeDeployment:
     """What a test needs at hand.
 
     Attributes:
-        stage: the one stage there is, whatever the workshop.
-        workshop: of one process; `another_workshop` makes that of a second one.
+        stage: the one stage there is, whatever the settings.
+        parts: of one process; `another_process` makes that of a second one.
     """
 
     root: Path
@@ -82,16 +82,16 @@ class FakeDeployment:
     settings: Settings
     redis: Redis
     app: Any
-    workshop: Workshop
+    parts: Deployment
 
     def write_scan(self, scan_id: str = SCAN, pages: int = 5) -> ScanFolder:
         return write_scan(self.root, scan_id, pages)
 
-    def another_workshop(self) -> Workshop:
-        return Workshop(self.settings, self.app, self.redis)
+    def another_process(self) -> Deployment:
+        return Deployment(self.settings, self.app, self.redis)
 
     def process(self, page: int, scan_id: str = SCAN, stage: str = STAGE) -> Outcome:
-        return process_page(self.workshop, PageMessage(scan_id=scan_id, stage=stage, page=page))
+        return process_page(self.parts, PageMessage(scan_id=scan_id, stage=stage, page=page))
 
     def process_next(self) -> Outcome:
         """Do the page of the oldest message in the queue."""
@@ -100,33 +100,33 @@ class FakeDeployment:
 
     def take_message(self) -> tuple[str, int]:
         """Take the oldest message out of Celery's queue; returns the scan and the page that it names."""
-        raw = self.redis.rpop(self.workshop.keys.queue(STAGE))
+        raw = self.redis.rpop(self.parts.keys.queue(STAGE))
         assert isinstance(raw, bytes), "the queue is empty"
         return named_in(raw)
 
     def messages(self) -> list[tuple[str, int]]:
         """Scan and page of each message in Celery's queue, oldest first."""
-        raw: Any = self.redis.lrange(self.workshop.keys.queue(STAGE), 0, -1)
+        raw: Any = self.redis.lrange(self.parts.keys.queue(STAGE), 0, -1)
         return [named_in(each) for each in reversed(raw)]
 
     def waiting_pages(self, scan_id: str = SCAN) -> list[int]:
         """The pages of a scan in Celery's queue, oldest first, and then those that wait for their turn."""
-        waiting: Any = self.redis.zrange(self.workshop.keys.waiting(scan_id, STAGE), 0, -1)
+        waiting: Any = self.redis.zrange(self.parts.keys.waiting(scan_id, STAGE), 0, -1)
         return [page for scan, page in self.messages() if scan == scan_id] + [*map(int, waiting)]
 
     def entries(self, scan_id: str = SCAN) -> list[Completion | FailedPage]:
         """What waits in the inbox."""
-        return self.workshop.inbox(scan_id, STAGE).read(1000).entries
+        return self.parts.inbox(scan_id, STAGE).read(1000).entries
 
     def hand_over(self, *entries: Completion | FailedPage, scan_id: str = SCAN) -> None:
         with self.redis.pipeline() as pipeline:
             for entry in entries:
-                self.workshop.inbox(scan_id, STAGE).put(entry, pipeline)
+                self.parts.inbox(scan_id, STAGE).put(entry, pipeline)
             pipeline.execute()
 
     def completion(self, page: int, cost_usd: float | None = None, scan_id: str = SCAN) -> Completion:
         """The completion of a page, whose output is saved for it."""
-        sha256 = self.workshop.outputs(scan_id, STAGE).save(page, stamp(page))
+        sha256 = self.parts.outputs(scan_id, STAGE).save(page, stamp(page))
         return Completion(page=page, sha256=sha256, schema_version="1", cost_usd=cost_usd)
 
     def complete(self, *pages: int, cost_usd: float | None = None) -> None:
@@ -136,15 +136,15 @@ class FakeDeployment:
 
     def commit(self, scan_id: str = SCAN) -> None:
         """Merge the inbox, whoever committed a moment ago."""
-        self.redis.delete(self.workshop.keys.commit(scan_id, STAGE))
-        assert self.workshop.coordinator(scan_id, STAGE).commit() is not None
+        self.redis.delete(self.parts.keys.commit(scan_id, STAGE))
+        assert self.parts.coordinator(scan_id, STAGE).commit() is not None
 
     def checkpoint(self, scan_id: str = SCAN) -> Checkpoint:
-        return self.workshop.checkpoint_file(scan_id, STAGE).read()
+        return self.parts.checkpoint_file(scan_id, STAGE).read()
 
     def ask_for(self, *ranges: tuple[int, int], scan_id: str = SCAN, total_pages: int = 5) -> None:
         """Ask for pages as a producer does, without enqueueing any."""
-        file = self.workshop.checkpoint_file(scan_id, STAGE)
+        file = self.parts.checkpoint_file(scan_id, STAGE)
         with file.exclusive() as checkpoint:
             checkpoint.total_pages = total_pages
             for first, last in ranges:
@@ -155,14 +155,14 @@ class FakeDeployment:
 
     @property
     def queue(self) -> PageQueue:
-        return self.workshop.queue(SCAN, STAGE)
+        return self.parts.queue(SCAN, STAGE)
 
     @property
     def open_stages(self) -> OpenStages:
-        return self.workshop.open_stages
+        return self.parts.open_stages
 
     def output_path(self, page: int, scan_id: str = SCAN) -> Path:
-        return self.workshop.outputs(scan_id, STAGE).path_of(page)
+        return self.parts.outputs(scan_id, STAGE).path_of(page)
 
     def files(self) -> Files:
         return files_under(self.root)
@@ -211,11 +211,11 @@ def make_fake(
     chosen = Settings(storage_root=root, **settings)
     client = redis or FakeRedis()
     app = make_app(chosen)
-    return FakeDeployment(root, stage, chosen, client, app, Workshop(chosen, app, client))
+    return FakeDeployment(root, stage, chosen, client, app, Deployment(chosen, app, client))
 
 
 def take_commands(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
-    """Let commands work on a fake, each with a workshop of its own, as a process has.
+    """Let commands work on a fake, each with parts of its own, as a process has.
 
     Args:
         fake: theirs.
@@ -223,15 +223,15 @@ def take_commands(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch, *module
         modules: those of `producer` that would ask whether the broker is up, such as `planning.enqueue`; a fake one
             has no address.
     """
-    monkeypatch.setattr("producer.commands.options.open_workshop", lambda _settings: fake.another_workshop())
+    monkeypatch.setattr("producer.commands.options.open_deployment", lambda _settings: fake.another_process())
     for module in modules:
         monkeypatch.setattr(f"producer.{module}.check_broker", bool)
 
 
 @contextmanager
-def reconciler_at_work(workshop: Workshop) -> Iterator[Reconciler]:
+def reconciler_at_work(parts: Deployment) -> Iterator[Reconciler]:
     """A reconciler for the length of a `with` block, in a thread; in a worker it is a process."""
-    reconciler = Reconciler(workshop, {STAGE: 2})
+    reconciler = Reconciler(parts, {STAGE: 2})
     stopping = threading.Event()
     thread = threading.Thread(target=reconciler.run, args=(stopping.wait,))
     thread.start()

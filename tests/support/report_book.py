@@ -17,7 +17,7 @@ from producer.ingest.ingest_source import ingest
 from tests.support.model_inputs import ocr_page, revised_page
 from worker.app import make_app
 from worker.config.settings import Settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pipeline.assembly import assemble
 
 SCAN = "a-book"
@@ -31,10 +31,10 @@ EDITS = (
 Output = Mapping[str, Any]
 
 
-def offline_workshop(root: Path) -> Workshop:
-    """A workshop whose broker is down."""
+def offline_deployment(root: Path) -> Deployment:
+    """The parts of a deployment whose broker is down."""
     settings = Settings(storage_root=root, redis_url="redis://127.0.0.1:1/0")
-    return Workshop(settings, make_app(settings))
+    return Deployment(settings, make_app(settings))
 
 
 def page_picture(number: int, size: tuple[int, int] = (250, 350)) -> Image.Image:
@@ -74,16 +74,16 @@ class ReportBook:
     """
 
     def __init__(self, root: Path) -> None:
-        self.workshop = offline_workshop(root)
-        self.metadata = self.workshop.metadata(SCAN)
+        self.parts = offline_deployment(root)
+        self.metadata = self.parts.metadata(SCAN)
         self.pages = range(1, self.metadata.total_pages + 1)
 
     @property
     def path(self) -> Path:
-        return self.workshop.scan(SCAN).path
+        return self.parts.scan(SCAN).path
 
     def output_path(self, stage: str, page: int) -> Path:
-        return self.workshop.outputs(SCAN, stage).path_of(page)
+        return self.parts.outputs(SCAN, stage).path_of(page)
 
     def complete(
         self,
@@ -104,9 +104,9 @@ class ReportBook:
             seconds_each: between one completion and the next.
             calls: whether the ledger has the calls as well; a file each, which takes its time.
         """
-        file, folder = self.workshop.checkpoint_file(SCAN, stage), self.workshop.outputs(SCAN, stage)
+        file, folder = self.parts.checkpoint_file(SCAN, stage), self.parts.outputs(SCAN, stage)
         spent = dict(cost_micro or {})
-        maker = self.workshop.stage(stage)
+        maker = self.parts.stage(stage)
         with file.exclusive() as checkpoint:
             checkpoint.total_pages = self.metadata.total_pages
             checkpoint.request(1, self.metadata.total_pages)

@@ -81,16 +81,16 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: Provider) ->
     )
     made.write_scan()
     yield made
-    made.workshop.desk("").client.close()
-    made.workshop.desk("a-model").client.close()
+    made.parts.desk("").client.close()
+    made.parts.desk("a-model").client.close()
 
 
 def process(fake: FakeDeployment) -> Outcome:
-    return process_page(fake.workshop, PageMessage(scan_id=SCAN, stage=NAME, page=1))
+    return process_page(fake.parts, PageMessage(scan_id=SCAN, stage=NAME, page=1))
 
 
 def paused_for(fake: FakeDeployment) -> str:
-    (entry,) = fake.workshop.inbox(SCAN, NAME).read(10).entries
+    (entry,) = fake.parts.inbox(SCAN, NAME).read(10).entries
     assert isinstance(entry, Pause)
     return entry.reason
 
@@ -118,25 +118,25 @@ def test_an_empty_model_is_refused_in_the_one_place_that_makes_calls(
     assert process(fake) is Outcome.PAUSED
     assert provider.calls == 0
     assert "LEAFMARK_SUMMARY_MODEL" in paused_for(fake)
-    assert not fake.workshop.ledger(SCAN, NAME).path.exists()
+    assert not fake.parts.ledger(SCAN, NAME).path.exists()
 
 
 def test_a_producer_refuses_a_stage_whose_model_is_not_set(fake: FakeDeployment) -> None:
     with pytest.raises(SettingsError, match="LEAFMARK_SUMMARY_MODEL"):
-        insist_on_means(fake.workshop, NAME)
+        insist_on_means(fake.parts, NAME)
 
 
 def test_the_environment_names_the_model_of_a_stage_without_a_setting(
     fake: FakeDeployment, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LEAFMARK_SUMMARY_MODEL", "a-model")
-    insist_on_means(fake.workshop, NAME)
+    insist_on_means(fake.parts, NAME)
     assert missing_settings(NAME, fake.settings) == []
     assert process(fake) is Outcome.COMPLETE
     assert provider.calls == 1
-    (entry,) = fake.workshop.inbox(SCAN, NAME).read(10).entries
+    (entry,) = fake.parts.inbox(SCAN, NAME).read(10).entries
     # A completion has whole micro-dollars; the ledger has the provider's own decimals.
-    assert entry.ledger_micro == round(fake.workshop.ledger(SCAN, NAME).spent(1)) > 0
+    assert entry.ledger_micro == round(fake.parts.ledger(SCAN, NAME).spent(1)) > 0
 
 
 def test_a_stage_that_says_it_asks_nobody_cannot_ask(
@@ -145,7 +145,7 @@ def test_a_stage_that_says_it_asks_nobody_cannot_ask(
     monkeypatch.setitem(STAGES, NAME, lambda _settings: QuietStage())
     monkeypatch.setenv("LEAFMARK_SUMMARY_MODEL", "a-model")
     with pytest.raises(ProviderRefusesError, match="asks_model = True"):
-        fake.workshop.paid_calls(SCAN, NAME)
+        fake.parts.paid_calls(SCAN, NAME)
     assert process(fake) is Outcome.PAUSED
     assert provider.calls == 0
     assert missing_settings(NAME, fake.settings) == []

@@ -78,8 +78,8 @@ class FailingApp:
 
 @failures
 def test_asking_the_workers_fails_with_one_error(fake: FakeDeployment, failure: Exception) -> None:
-    fake.workshop._app = FailingApp(failure)
-    for ask in (fake.workshop.count_workers, fake.workshop.active, lambda: fake.workshop.stop_running("a", "ocr")):
+    fake.parts._app = FailingApp(failure)
+    for ask in (fake.parts.count_workers, fake.parts.active, lambda: fake.parts.stop_running("a", "ocr")):
         with pytest.raises(BrokerError):
             ask()
 

@@ -36,10 +36,10 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
 
 
 def test_what_waits_is_dropped_and_what_is_complete_stays(fake: FakeDeployment) -> None:
-    enqueue(fake.workshop, Request(SCAN, STAGE))
+    enqueue(fake.parts, Request(SCAN, STAGE))
     fake.process_next()
     fake.commit()
-    done = cancel(fake.workshop, SCAN, STAGE)
+    done = cancel(fake.parts, SCAN, STAGE)
     assert done is not None
     assert (done.dropped, done.running) == (29, [])
     assert done.summary == "1 of 30 pages complete"
@@ -50,22 +50,22 @@ def test_what_waits_is_dropped_and_what_is_complete_stays(fake: FakeDeployment) 
 
 
 def test_enqueue_goes_on_from_there(fake: FakeDeployment) -> None:
-    enqueue(fake.workshop, Request(SCAN, STAGE))
+    enqueue(fake.parts, Request(SCAN, STAGE))
     fake.process_next()
     fake.commit()
-    cancel(fake.workshop, SCAN, STAGE)
-    assert enqueue(fake.workshop, Request(SCAN, STAGE)).enqueued == list(range(2, 31))
+    cancel(fake.parts, SCAN, STAGE)
+    assert enqueue(fake.parts, Request(SCAN, STAGE)).enqueued == list(range(2, 31))
     assert fake.checkpoint().status is Status.IN_PROGRESS
 
 
 def test_a_page_in_hand_is_finished_and_counted_and_the_stage_stays_cancelled(fake: FakeDeployment) -> None:
     def cancelled_meanwhile(page: int) -> Stamp:
-        done = cancel(fake.workshop, SCAN, STAGE)
+        done = cancel(fake.parts, SCAN, STAGE)
         assert done is not None
         assert (done.dropped, done.running) == (29, [page])
         return stamp(page)
 
-    enqueue(fake.workshop, Request(SCAN, STAGE))
+    enqueue(fake.parts, Request(SCAN, STAGE))
     fake.stage.act = cancelled_meanwhile
     assert fake.process_next() is Outcome.COMPLETE
     fake.commit()
@@ -75,10 +75,10 @@ def test_a_page_in_hand_is_finished_and_counted_and_the_stage_stays_cancelled(fa
 
 def test_a_page_in_hand_that_was_the_last_one_makes_the_stage_complete(fake: FakeDeployment) -> None:
     def cancelled_meanwhile(page: int) -> Stamp:
-        cancel(fake.workshop, SCAN, STAGE)
+        cancel(fake.parts, SCAN, STAGE)
         return stamp(page)
 
-    enqueue(fake.workshop, Request(SCAN, STAGE))
+    enqueue(fake.parts, Request(SCAN, STAGE))
     for _ in range(29):
         fake.process_next()
     fake.stage.act = cancelled_meanwhile
@@ -88,18 +88,18 @@ def test_a_page_in_hand_that_was_the_last_one_makes_the_stage_complete(fake: Fak
 
 
 def test_a_page_in_hand_that_fails_is_not_tried_again(fake: FakeDeployment) -> None:
-    enqueue(fake.workshop, Request(SCAN, STAGE))
+    enqueue(fake.parts, Request(SCAN, STAGE))
     _, page = fake.take_message()
-    cancel(fake.workshop, SCAN, STAGE)
+    cancel(fake.parts, SCAN, STAGE)
     fake.stage.act = raising(ValueError("bad luck"))
     assert fake.process(page) is Outcome.TRY_AGAIN
     assert fake.waiting_pages() == []
 
 
 def test_the_reconciler_brings_nothing_back(fake: FakeDeployment) -> None:
-    enqueue(fake.workshop, Request(SCAN, STAGE))
-    cancel(fake.workshop, SCAN, STAGE)
-    healer = PageRecovery(fake.workshop)
+    enqueue(fake.parts, Request(SCAN, STAGE))
+    cancel(fake.parts, SCAN, STAGE)
+    healer = PageRecovery(fake.parts)
     for _ in range(3):
         healer.heal(SCAN, STAGE)
     assert fake.waiting_pages() == []
@@ -112,13 +112,13 @@ def test_a_reconciler_finishes_what_a_killed_cancel_began(
     def die(_: PageQueue) -> None:
         raise RedisConnectionError("gone")
 
-    enqueue(fake.workshop, Request(SCAN, STAGE))
+    enqueue(fake.parts, Request(SCAN, STAGE))
     with monkeypatch.context() as patched:
         patched.setattr(PageQueue, "close", die)
         with pytest.raises(BrokerError, match="repeat the command"):
-            cancel(fake.workshop, SCAN, STAGE)
+            cancel(fake.parts, SCAN, STAGE)
     assert fake.checkpoint().status is Status.CANCELLED
-    with reconciler_at_work(fake.another_workshop()):
+    with reconciler_at_work(fake.another_process()):
         wait_until(lambda: not fake.open_stages.all(), 5, "the stage to be closed")
     assert fake.waiting_pages() == []
     assert fake.checkpoint().status is Status.CANCELLED
@@ -126,9 +126,9 @@ def test_a_reconciler_finishes_what_a_killed_cancel_began(
 
 def test_another_scan_goes_on(fake: FakeDeployment) -> None:
     fake.write_scan("atlas", pages=20)
-    enqueue(fake.workshop, Request(SCAN, STAGE))
-    enqueue(fake.workshop, Request("atlas", STAGE))
-    cancel(fake.workshop, SCAN, STAGE)
+    enqueue(fake.parts, Request(SCAN, STAGE))
+    enqueue(fake.parts, Request("atlas", STAGE))
+    cancel(fake.parts, SCAN, STAGE)
     assert fake.waiting_pages("atlas") == list(range(1, 21))
     for _ in range(20):
         assert fake.process_next() is Outcome.COMPLETE
@@ -138,36 +138,36 @@ def test_without_a_stage_all_that_are_under_way_are_cancelled_the_last_one_first
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(STAGES, COPY, lambda _settings: CopyStage())
-    for request in requests_through(fake.workshop, Request(SCAN, STAGE), COPY):
-        enqueue(fake.workshop, request)
+    for request in requests_through(fake.parts, Request(SCAN, STAGE), COPY):
+        enqueue(fake.parts, request)
     fake.process_next()
     fake.commit()
     told: list[tuple[str, int]] = []
-    assert cancel_all(fake.workshop, SCAN, lambda stage, done: told.append((stage, done.dropped))) == 2
+    assert cancel_all(fake.parts, SCAN, lambda stage, done: told.append((stage, done.dropped))) == 2
     assert told == [(COPY, 30), (STAGE, 29)]
     assert fake.open_stages.all() == []
-    assert fake.workshop.checkpoint_file(SCAN, COPY).read().status is Status.CANCELLED
+    assert fake.parts.checkpoint_file(SCAN, COPY).read().status is Status.CANCELLED
     assert fake.checkpoint().status is Status.CANCELLED
-    assert cancel_all(fake.workshop, SCAN, lambda *_: None) == 0
+    assert cancel_all(fake.parts, SCAN, lambda *_: None) == 0
 
 
 def test_nothing_flows_into_a_stage_while_all_are_cancelled(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(STAGES, COPY, lambda _settings: CopyStage())
-    for request in requests_through(fake.workshop, Request(SCAN, STAGE), COPY):
-        enqueue(fake.workshop, request)
+    for request in requests_through(fake.parts, Request(SCAN, STAGE), COPY):
+        enqueue(fake.parts, request)
     for _ in range(3):
         fake.process_next()
-    queue = fake.workshop.queue(SCAN, COPY)
+    queue = fake.parts.queue(SCAN, COPY)
 
     def commit_then_feed_late(stage: str, _done: object) -> None:
         if stage == COPY:
             fake.commit()
             list(queue.put([1]))
 
-    cancel_all(fake.workshop, SCAN, commit_then_feed_late)
-    assert flow.feed(fake.workshop, SCAN, STAGE, [1, 2, 3]) == {}
+    cancel_all(fake.parts, SCAN, commit_then_feed_late)
+    assert flow.feed(fake.parts, SCAN, STAGE, [1, 2, 3]) == {}
     assert queue.carried() == set()
     assert fake.open_stages.all() == []
 
@@ -176,27 +176,27 @@ def test_a_stage_that_cannot_be_cancelled_keeps_no_other_from_it(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(STAGES, COPY, lambda _settings: CopyStage())
-    for request in requests_through(fake.workshop, Request(SCAN, STAGE), COPY):
-        enqueue(fake.workshop, request)
-    copies = fake.workshop.checkpoint_file(SCAN, COPY)
+    for request in requests_through(fake.parts, Request(SCAN, STAGE), COPY):
+        enqueue(fake.parts, request)
+    copies = fake.parts.checkpoint_file(SCAN, COPY)
     monkeypatch.setattr(copies, "save", full)
     with pytest.raises(StorageError):
-        cancel_all(fake.workshop, SCAN, lambda *_: None)
+        cancel_all(fake.parts, SCAN, lambda *_: None)
     assert fake.open_stages.all() == [(SCAN, COPY)]
     assert fake.checkpoint().status is Status.CANCELLED
 
 
 def test_there_may_be_nothing_to_cancel(fake: FakeDeployment) -> None:
-    assert cancel(fake.workshop, SCAN, STAGE) is None
-    assert not fake.workshop.checkpoint_file(SCAN, STAGE).path.exists()
+    assert cancel(fake.parts, SCAN, STAGE) is None
+    assert not fake.parts.checkpoint_file(SCAN, STAGE).path.exists()
     fake.complete(*range(1, 31))
     before = fake.checkpoint()
-    assert cancel(fake.workshop, SCAN, STAGE) is None
+    assert cancel(fake.parts, SCAN, STAGE) is None
     assert fake.checkpoint() == before
 
 
 def test_what_does_not_exist_cannot_be_cancelled(fake: FakeDeployment) -> None:
     with pytest.raises(UnknownNameError):
-        cancel(fake.workshop, "nowhere", STAGE)
+        cancel(fake.parts, "nowhere", STAGE)
     with pytest.raises(UnknownNameError):
-        cancel(fake.workshop, SCAN, "nonsense")
+        cancel(fake.parts, SCAN, "nonsense")

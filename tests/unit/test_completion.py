@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from checkpointing.errors import InputError, UnknownNameError
 from producer.cli import app
 from producer.commands import completion
-from producer.commands.options import open_workshop
+from producer.commands.options import open_deployment
 from producer.ingest.books import look_at_scan_or_source
 from tests.support.fake_deployment import write_scan
 from worker.config.settings import Settings
@@ -88,9 +88,9 @@ def test_zsh_is_offered_the_same(words: str, offered: str) -> None:
 
 
 def test_a_misspelt_scan_is_recognised_where_a_source_may_stand_too(root: Path) -> None:
-    workshop = open_workshop(Settings(storage_root=root))
+    parts = open_deployment(Settings(storage_root=root))
     with pytest.raises(InputError, match=r"movy-dick is no file here, and .* did you mean 'moby-dick'"):
-        look_at_scan_or_source(workshop, "movy-dick", None)
+        look_at_scan_or_source(parts, "movy-dick", None)
 
 
 def test_a_misspelt_stage_is_recognised() -> None:

@@ -27,7 +27,7 @@ from producer.verify.verify_scan import verify
 from tests.support.fake_deployment import SCAN, STAGE, files_under, make_fake
 from tests.unit.conftest import process, says
 from worker.config.settings import Settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.storage import root_owner as deployment
 from worker.storage.open_stages import OWN_FOLDER
 from worker.storage.root_marker import library_at
@@ -71,26 +71,26 @@ class Waited:
         self._meanwhile()
 
 
-def enqueues(workshop: Workshop) -> None:
-    enqueue(workshop, Request(SCAN, STAGE))
+def enqueues(parts: Deployment) -> None:
+    enqueue(parts, Request(SCAN, STAGE))
 
 
-def repairs(workshop: Workshop) -> None:
-    repair(workshop, SCAN, verify(workshop, SCAN).stages[0])
+def repairs(parts: Deployment) -> None:
+    repair(parts, SCAN, verify(parts, SCAN).stages[0])
 
 
-def replaces(workshop: Workshop) -> None:
-    picture = workshop.root.parent / "new.png"
+def replaces(parts: Deployment) -> None:
+    picture = parts.root.parent / "new.png"
     Image.new("L", (60, 60), 255).save(picture)
-    replace_page(workshop, SCAN, 1, picture)
+    replace_page(parts, SCAN, 1, picture)
 
 
 @pytest.mark.parametrize(
     "command",
     [
         enqueues,
-        lambda workshop: cancel(workshop, SCAN, STAGE),
-        lambda workshop: reset(workshop, SCAN, STAGE),
+        lambda parts: cancel(parts, SCAN, STAGE),
+        lambda parts: reset(parts, SCAN, STAGE),
         repairs,
         replaces,
     ],
@@ -100,21 +100,21 @@ def test_commands_with_another_redis_than_that_of_the_workers_at_work_are_refuse
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     members: list[Membership],
-    command: Callable[[Workshop], object],
+    command: Callable[[Deployment], object],
 ) -> None:
     fake = make_fake(tmp_path / "scans", monkeypatch)
     for module in ("planning.enqueue", "planning.cancel", "planning.reset", "verify.repair"):
         monkeypatch.setattr(f"producer.{module}.check_broker", bool)
     fake.write_scan()
-    enqueue(fake.workshop, Request(SCAN, STAGE))
-    members.append(join(fake.root, fake.redis, fake.workshop.keys.deployment, BROKER))
-    enqueue(fake.workshop, Request(SCAN, STAGE))
+    enqueue(fake.parts, Request(SCAN, STAGE))
+    members.append(join(fake.root, fake.redis, fake.parts.keys.deployment, BROKER))
+    enqueue(fake.parts, Request(SCAN, STAGE))
     monkeypatch.setattr(
         "worker.storage.root_owner.refuse_another", partial(refuse_another, wait=Waited(members[0].beat))
     )
     before = files_under(fake.root)
     with pytest.raises(InUseError, match="workers of another deployment"):
-        command(Workshop(fake.settings, fake.app, FakeRedis()))
+        command(Deployment(fake.settings, fake.app, FakeRedis()))
     assert before.keys() == files_under(fake.root).keys()
     assert fake.checkpoint().status is Status.IN_PROGRESS
 

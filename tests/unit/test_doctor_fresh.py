@@ -10,7 +10,7 @@ from producer.doctor.examine import examine
 from worker.app import make_app
 from worker.config.setting_sources import Origins
 from worker.config.settings import ENV_PREFIX, Settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.storage.root_marker import library_at
 
 AREAS = [Area.STORAGE, Area.REDIS, Area.WORKERS]
@@ -22,69 +22,69 @@ def is_set(name: str) -> Origins:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Iterator[Workshop]:
+def parts(tmp_path: Path) -> Iterator[Deployment]:
     """Of a machine without a storage root and without a Redis."""
     settings = Settings(storage_root=tmp_path / "Documents" / "book_scans", redis_url="redis://127.0.0.1:1/0")
-    made = Workshop(settings, make_app(settings))
+    made = Deployment(settings, make_app(settings))
     yield made
     made.close()
 
 
-def levels(workshop: Workshop, origins: Origins, *, strict: bool = False) -> dict[Area, Level]:
+def levels(parts: Deployment, origins: Origins, *, strict: bool = False) -> dict[Area, Level]:
     """The worst of each area."""
     order = list(Level)
     found: dict[Area, Level] = {}
-    for check in examine(workshop, make_app(workshop.settings), origins, AREAS, strict=strict):
+    for check in examine(parts, make_app(parts.settings), origins, AREAS, strict=strict):
         found[check.area] = max(found.get(check.area, Level.OK), check.level, key=order.index)
     return found
 
 
-def checks(workshop: Workshop) -> list[Check]:
-    return list(examine(workshop, make_app(workshop.settings), NOTHING_SET, AREAS))
+def checks(parts: Deployment) -> list[Check]:
+    return list(examine(parts, make_app(parts.settings), NOTHING_SET, AREAS))
 
 
-def test_a_machine_where_nothing_was_set_has_notes_and_no_problem(workshop: Workshop) -> None:
-    assert levels(workshop, NOTHING_SET) == dict.fromkeys(AREAS, Level.NOTE)
-    assert all("`producer run`" in check.then for check in checks(workshop))
-    assert not workshop.root.exists()
+def test_a_machine_where_nothing_was_set_has_notes_and_no_problem(parts: Deployment) -> None:
+    assert levels(parts, NOTHING_SET) == dict.fromkeys(AREAS, Level.NOTE)
+    assert all("`producer run`" in check.then for check in checks(parts))
+    assert not parts.root.exists()
 
 
-def test_after_a_run_that_ended_redis_and_workers_are_not_missed(workshop: Workshop) -> None:
-    workshop.root.mkdir(parents=True)
-    found = levels(workshop, NOTHING_SET)
+def test_after_a_run_that_ended_redis_and_workers_are_not_missed(parts: Deployment) -> None:
+    parts.root.mkdir(parents=True)
+    found = levels(parts, NOTHING_SET)
     assert (found[Area.REDIS], found[Area.WORKERS]) == (Level.NOTE, Level.NOTE)
 
 
-def test_pages_that_wait_make_a_missing_redis_a_problem(workshop: Workshop) -> None:
-    workshop.root.mkdir(parents=True)
-    library_at(workshop.root).make()
-    workshop.open_stages.add("a-book", "ocr")
-    found = levels(workshop, NOTHING_SET)
+def test_pages_that_wait_make_a_missing_redis_a_problem(parts: Deployment) -> None:
+    parts.root.mkdir(parents=True)
+    library_at(parts.root).make()
+    parts.open_stages.add("a-book", "ocr")
+    found = levels(parts, NOTHING_SET)
     assert (found[Area.REDIS], found[Area.WORKERS]) == (Level.PROBLEM, Level.PROBLEM)
 
 
-def test_a_redis_that_was_set_and_does_not_answer_is_a_problem(workshop: Workshop) -> None:
-    found = levels(workshop, is_set("redis_url"))
+def test_a_redis_that_was_set_and_does_not_answer_is_a_problem(parts: Deployment) -> None:
+    found = levels(parts, is_set("redis_url"))
     assert found == {Area.STORAGE: Level.NOTE, Area.REDIS: Level.PROBLEM, Area.WORKERS: Level.PROBLEM}
 
 
-def test_a_storage_root_that_was_set_and_is_not_there_is_a_problem(workshop: Workshop) -> None:
-    assert levels(workshop, is_set("storage_root"))[Area.STORAGE] is Level.PROBLEM
+def test_a_storage_root_that_was_set_and_is_not_there_is_a_problem(parts: Deployment) -> None:
+    assert levels(parts, is_set("storage_root"))[Area.STORAGE] is Level.PROBLEM
 
 
-def test_strict_makes_whatever_is_missing_a_problem(workshop: Workshop) -> None:
-    assert levels(workshop, NOTHING_SET, strict=True) == dict.fromkeys(AREAS, Level.PROBLEM)
+def test_strict_makes_whatever_is_missing_a_problem(parts: Deployment) -> None:
+    assert levels(parts, NOTHING_SET, strict=True) == dict.fromkeys(AREAS, Level.PROBLEM)
 
 
 @pytest.mark.parametrize("what", ["file", "dangling link", "file above"])
-def test_a_storage_root_that_cannot_be_made_is_a_problem(workshop: Workshop, what: str) -> None:
-    above = workshop.root.parent
+def test_a_storage_root_that_cannot_be_made_is_a_problem(parts: Deployment, what: str) -> None:
+    above = parts.root.parent
     if what == "file above":
         above.write_bytes(b"")
     else:
         above.mkdir()
         if what == "file":
-            workshop.root.write_bytes(b"")
+            parts.root.write_bytes(b"")
         else:
-            workshop.root.symlink_to(above / "not mounted")
-    assert levels(workshop, NOTHING_SET)[Area.STORAGE] is Level.PROBLEM
+            parts.root.symlink_to(above / "not mounted")
+    assert levels(parts, NOTHING_SET)[Area.STORAGE] is Level.PROBLEM

@@ -22,7 +22,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
 
 
 def check(fake: FakeDeployment, name: str) -> Check:
-    found = [each for each in examine_keys(fake.workshop) if each.name == name]
+    found = [each for each in examine_keys(fake.parts) if each.name == name]
     assert len(found) == 1
     return found[0]
 
@@ -31,19 +31,19 @@ def hand_over_long_ago(fake: FakeDeployment, seconds: float) -> None:
     now, _ = fake.redis.time()
     entry = Completion(page=1, sha256="0" * 64, schema_version="1").model_dump_json()
     fake.redis.xadd(
-        fake.workshop.keys.inbox(SCAN, STAGE), {"completion": entry}, id=f"{int((now - seconds) * 1000)}-1"
+        fake.parts.keys.inbox(SCAN, STAGE), {"completion": entry}, id=f"{int((now - seconds) * 1000)}-1"
     )
 
 
 def test_keys_of_their_types_are_fine(fake: FakeDeployment) -> None:
     list(fake.queue.put(range(1, 6)))
-    fake.workshop.dispatch(STAGE).beat("here:1", 2)
-    assert [each.level for each in examine_keys(fake.workshop)] == [Level.OK] * 3
+    fake.parts.dispatch(STAGE).beat("here:1", 2)
+    assert [each.level for each in examine_keys(fake.parts)] == [Level.OK] * 3
 
 
 @pytest.mark.parametrize("name", ["inboxes", "turns", "attempts", "commit", "unacked"])
 def test_a_key_of_another_type_is_a_problem_that_names_it(fake: FakeDeployment, name: str) -> None:
-    keys = fake.workshop.keys
+    keys = fake.parts.keys
     key = {
         "inboxes": keys.inboxes,
         "turns": keys.turns(STAGE),
@@ -56,7 +56,7 @@ def test_a_key_of_another_type_is_a_problem_that_names_it(fake: FakeDeployment, 
     assert found.level is Level.PROBLEM
     assert f"{key} is a stream and not a" in found.what
     assert "LEAFMARK_KEY_PREFIX" in found.then
-    assert waiting_pages(fake.workshop) == {}, "the other areas go on"
+    assert waiting_pages(fake.parts) == {}, "the other areas go on"
 
 
 def test_an_inbox_that_is_committed_in_time_is_fine(fake: FakeDeployment) -> None:
@@ -75,7 +75,7 @@ def test_an_inbox_that_no_worker_commits_is_a_problem(fake: FakeDeployment) -> N
 def test_workers_of_another_redis_on_the_storage_root_are_a_problem(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    theirs = join(fake.root, FakeRedis(), fake.workshop.keys.deployment, "redis://theirs:6379/0")
+    theirs = join(fake.root, FakeRedis(), fake.parts.keys.deployment, "redis://theirs:6379/0")
     monkeypatch.setattr("producer.doctor.redis_keys.find_at_work", lambda root, _is_ours: read_record(root))
     found = check(fake, "deployment")
     theirs.leave()

@@ -39,7 +39,7 @@ def quarantine(fake: FakeDeployment, *failed: FailedPage) -> None:
 
 def work(fake: FakeDeployment) -> None:
     """Do what is in the queue, and commit it."""
-    while fake.redis.llen(fake.workshop.keys.queue(STAGE)):
+    while fake.redis.llen(fake.parts.keys.queue(STAGE)):
         fake.process_next()
     fake.commit()
 
@@ -51,7 +51,7 @@ def test_a_fresh_book_goes_in_whole(fake: FakeDeployment) -> None:
     def counting(_label: str, total: int) -> Iterator[Step]:
         yield lambda: steps.append(total)
 
-    made = enqueue(fake.workshop, ALL, counting)
+    made = enqueue(fake.parts, ALL, counting)
     assert made.enqueued == made.remaining == fake.waiting_pages() == [1, 2, 3, 4, 5]
     assert steps == [5] * 5
     assert made.status is fake.checkpoint().status is Status.IN_PROGRESS
@@ -60,15 +60,15 @@ def test_a_fresh_book_goes_in_whole(fake: FakeDeployment) -> None:
 
 
 def test_saying_it_again_enqueues_nothing_that_is_under_way(fake: FakeDeployment) -> None:
-    enqueue(fake.workshop, ALL)
-    again = enqueue(fake.workshop, ALL)
+    enqueue(fake.parts, ALL)
+    again = enqueue(fake.parts, ALL)
     assert (again.remaining, again.enqueued) == ([1, 2, 3, 4, 5], [])
     assert fake.waiting_pages() == [1, 2, 3, 4, 5]
 
 
 def test_a_page_that_a_worker_holds_is_not_enqueued(fake: FakeDeployment) -> None:
-    with fake.workshop.claims.take(SCAN, STAGE, 3):
-        assert enqueue(fake.workshop, ALL).enqueued == [1, 2, 4, 5]
+    with fake.parts.claims.take(SCAN, STAGE, 3):
+        assert enqueue(fake.parts, ALL).enqueued == [1, 2, 4, 5]
 
 
 def test_two_at_once_enqueue_each_page_once(fake: FakeDeployment) -> None:
@@ -78,7 +78,7 @@ def test_two_at_once_enqueue_each_page_once(fake: FakeDeployment) -> None:
 
     def run() -> None:
         together.wait()
-        enqueued.extend(enqueue(fake.another_workshop(), Request("long-book", STAGE)).enqueued)
+        enqueued.extend(enqueue(fake.another_process(), Request("long-book", STAGE)).enqueued)
 
     threads = [threading.Thread(target=run) for _ in range(2)]
     for thread in threads:
@@ -89,10 +89,10 @@ def test_two_at_once_enqueue_each_page_once(fake: FakeDeployment) -> None:
 
 
 def test_a_finished_book_is_left_alone(fake: FakeDeployment) -> None:
-    enqueue(fake.workshop, ALL)
+    enqueue(fake.parts, ALL)
     work(fake)
     outputs = {page: fake.output_path(page).stat().st_mtime_ns for page in range(1, 6)}
-    again = enqueue(fake.workshop, ALL)
+    again = enqueue(fake.parts, ALL)
     assert (again.remaining, again.enqueued, again.skipped, again.completed) == ([], [], 5, 5)
     assert again.status is Status.COMPLETED
     assert {page: fake.output_path(page).stat().st_mtime_ns for page in range(1, 6)} == outputs
@@ -110,7 +110,7 @@ def test_an_output_that_does_not_count_is_done_again_and_the_reason_given(
     fake.output_path(4).unlink()
     if left is not None:
         fake.output_path(4).write_bytes(left)
-    made = enqueue(fake.workshop, ALL)
+    made = enqueue(fake.parts, ALL)
     assert made.enqueued == [4]
     assert {page: verdict.problem for page, verdict in made.requeued.items()} == {4: problem}
     assert made.total_cost_usd == 0.5
@@ -120,20 +120,20 @@ def test_an_output_that_was_altered_is_done_again_and_the_altered_one_kept(fake:
     fake.complete(1, 2, 3, 4, 5)
     altered = stamp(4, "by hand").model_dump_json()
     fake.output_path(4).write_text(altered)
-    made = enqueue(fake.workshop, ALL)
+    made = enqueue(fake.parts, ALL)
     assert made.enqueued == [4]
     assert made.requeued[4].problem is Problem.CHANGED
     assert (fake.output_path(4).parent / "set_aside" / "page_0004.json").read_text() == altered
 
 
 def test_only_the_range_goes_in_and_only_it_is_asked_for(fake: FakeDeployment) -> None:
-    made = enqueue(fake.workshop, Request(SCAN, STAGE, 2, 3))
+    made = enqueue(fake.parts, Request(SCAN, STAGE, 2, 3))
     assert made.enqueued == [2, 3]
     assert fake.checkpoint().pending() == [2, 3]
     work(fake)
     assert fake.checkpoint().status is Status.PARTIAL
-    assert enqueue(fake.workshop, Request(SCAN, STAGE, start_page=4)).enqueued == [4, 5]
-    assert enqueue(fake.workshop, Request(SCAN, STAGE, end_page=3)).enqueued == [1]
+    assert enqueue(fake.parts, Request(SCAN, STAGE, start_page=4)).enqueued == [4, 5]
+    assert enqueue(fake.parts, Request(SCAN, STAGE, end_page=3)).enqueued == [1]
 
 
 @pytest.mark.parametrize(("start", "end"), [(6, None), (1, 6), (0, 3), (-1, 2)])
@@ -142,16 +142,16 @@ def test_a_range_outside_the_book_is_refused_and_changes_nothing(
 ) -> None:
     before = (fake.files(), fake.redis_keys())
     with pytest.raises(UnknownNameError, match="the book has the pages 1 to 5"):
-        enqueue(fake.workshop, Request(SCAN, STAGE, start, end))
+        enqueue(fake.parts, Request(SCAN, STAGE, start, end))
     assert (fake.files(), fake.redis_keys()) == before
 
 
 def test_single_pages_are_enqueued_and_asked_for_and_no_others(fake: FakeDeployment) -> None:
-    made = enqueue(fake.workshop, Request(SCAN, STAGE, only=frozenset({1, 3, 4})))
+    made = enqueue(fake.parts, Request(SCAN, STAGE, only=frozenset({1, 3, 4})))
     assert made.enqueued == made.wanted == [1, 3, 4]
     assert fake.checkpoint().requested == [(1, 1), (3, 4)]
     with pytest.raises(UnknownNameError, match="no page 7: the book has 5 pages"):
-        enqueue(fake.workshop, Request(SCAN, STAGE, only=frozenset({2, 7})))
+        enqueue(fake.parts, Request(SCAN, STAGE, only=frozenset({2, 7})))
     assert fake.checkpoint().requested == [(1, 1), (3, 4)]
 
 
@@ -181,13 +181,13 @@ def test_what_does_not_exist_is_refused_and_changes_nothing(
 ) -> None:
     before = (fake.files(), fake.redis_keys())
     with pytest.raises(UnknownNameError, match=words):
-        enqueue(fake.workshop, request_)
+        enqueue(fake.parts, request_)
     assert (fake.files(), fake.redis_keys()) == before
 
 
 def test_completions_that_wait_are_merged_first_with_their_cost(fake: FakeDeployment) -> None:
     fake.hand_over(fake.completion(1, cost_usd=0.25), fake.completion(3, cost_usd=0.5), TORN)
-    made = enqueue(fake.workshop, ALL)
+    made = enqueue(fake.parts, ALL)
     assert made.enqueued == [4, 5]
     assert made.total_cost_usd == fake.checkpoint().total_cost_usd == 0.75
     assert fake.entries() == []
@@ -198,7 +198,7 @@ def test_completions_that_wait_are_merged_first_however_many(
 ) -> None:
     monkeypatch.setattr("checkpointing.coordinator.BATCH_ENTRIES", 2)
     fake.hand_over(*(fake.completion(page, cost_usd=0.25) for page in range(1, 6)))
-    assert enqueue(fake.workshop, ALL).enqueued == []
+    assert enqueue(fake.parts, ALL).enqueued == []
     while fake.entries():
         fake.commit()
     assert fake.checkpoint().total_cost_usd == 1.25
@@ -206,24 +206,24 @@ def test_completions_that_wait_are_merged_first_however_many(
 
 def test_quarantined_pages_are_left_alone(fake: FakeDeployment) -> None:
     quarantine(fake, TORN)
-    made = enqueue(fake.workshop, ALL)
+    made = enqueue(fake.parts, ALL)
     assert made.enqueued == [1, 3, 4, 5]
     assert [failed.page for failed in made.quarantined] == [2]
     work(fake)
-    again = enqueue(fake.workshop, ALL)
+    again = enqueue(fake.parts, ALL)
     assert (again.enqueued, again.status) == ([], Status.FAILED)
 
 
 def test_a_page_let_out_of_quarantine_gets_all_its_attempts_anew(fake: FakeDeployment) -> None:
     fake.stage.act = raising(ValueError("bad luck"))
-    enqueue(fake.workshop, Request(SCAN, STAGE, 2, 2))
+    enqueue(fake.parts, Request(SCAN, STAGE, 2, 2))
     work(fake)
     assert fake.checkpoint().quarantined() == {2}
-    made = enqueue(fake.workshop, Request(SCAN, STAGE, 2, 2, release=frozenset({2})))
+    made = enqueue(fake.parts, Request(SCAN, STAGE, 2, 2, release=frozenset({2})))
     assert made.enqueued == [2]
     assert [fake.process_next().value for _ in range(3)] == ["try_again", "try_again", "quarantined"]
     fake.stage.act = stamp
-    enqueue(fake.workshop, Request(SCAN, STAGE, 2, 2, release=frozenset({2})))
+    enqueue(fake.parts, Request(SCAN, STAGE, 2, 2, release=frozenset({2})))
     work(fake)
     assert fake.checkpoint().completed_pages == [2]
     assert fake.checkpoint().quarantined() == set()
@@ -232,7 +232,7 @@ def test_a_page_let_out_of_quarantine_gets_all_its_attempts_anew(fake: FakeDeplo
 def test_doing_a_book_again_keeps_the_cost_and_the_previous_outputs(fake: FakeDeployment) -> None:
     fake.complete(1, 2, 3, 4, 5, cost_usd=0.1)
     before = fake.output_path(1).read_bytes()
-    made = enqueue(fake.workshop, Request(SCAN, STAGE, resume=False))
+    made = enqueue(fake.parts, Request(SCAN, STAGE, resume=False))
     assert made.enqueued == [1, 2, 3, 4, 5]
     assert (made.skipped, made.total_cost_usd) == (0, 0.5)
     assert fake.checkpoint().completed_pages == []
@@ -247,7 +247,7 @@ def test_doing_a_range_again_leaves_the_other_pages_as_they_are(fake: FakeDeploy
     fake.complete(1, 3, cost_usd=0.1)
     quarantine(fake, TORN)
     record = fake.checkpoint().pages[1]
-    made = enqueue(fake.workshop, Request(SCAN, STAGE, 3, 3, resume=False))
+    made = enqueue(fake.parts, Request(SCAN, STAGE, 3, 3, resume=False))
     assert made.enqueued == [3]
     after = fake.checkpoint()
     assert after.pages == {1: record}
@@ -257,9 +257,9 @@ def test_doing_a_range_again_leaves_the_other_pages_as_they_are(fake: FakeDeploy
 
 def test_a_checkpoint_that_cannot_be_used_is_set_aside_and_rebuilt(fake: FakeDeployment) -> None:
     fake.complete(1, 2, cost_usd=0.1)
-    path = fake.workshop.checkpoint_file(SCAN, STAGE).path
+    path = fake.parts.checkpoint_file(SCAN, STAGE).path
     path.write_bytes(path.read_bytes()[:-30])
-    made = enqueue(fake.another_workshop(), ALL)
+    made = enqueue(fake.another_process(), ALL)
     assert made.enqueued == [3, 4, 5]
     assert made.set_aside
     assert (path.parent / made.set_aside).exists()
@@ -277,7 +277,7 @@ def test_a_broker_that_is_down_is_said_before_anything_changes(
     fake.output_path(1).write_bytes(b"")
     before = fake.files()
     with pytest.raises(BrokerError):
-        enqueue(fake.workshop, Request(SCAN, STAGE, resume=False))
+        enqueue(fake.parts, Request(SCAN, STAGE, resume=False))
     assert fake.files() == before
 
 
@@ -293,6 +293,6 @@ def test_a_broker_that_fails_half_way_says_how_far_it_got_and_saying_it_again_do
     with monkeypatch.context() as patched:
         patched.setattr(PageQueue, "put", fail_at_three)
         with pytest.raises(BrokerError, match="after 2 of 5 pages were enqueued"):
-            enqueue(fake.workshop, ALL)
-    enqueue(fake.workshop, ALL)
+            enqueue(fake.parts, ALL)
+    enqueue(fake.parts, ALL)
     assert fake.waiting_pages() == [1, 2, 3, 4, 5]

@@ -15,7 +15,7 @@ from producer.planning.enqueue import enqueue, requests_through
 from producer.planning.request import Request
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import CopyStage, Stamp, raising, stamp
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pipeline import stage_flow as flow
 from worker.pipeline.process_page import Outcome
 from worker.pipeline.registry import STAGES
@@ -44,27 +44,27 @@ def copies(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> CopyStage:
 
 
 def open_both(fake: FakeDeployment) -> None:
-    for request in requests_through(fake.workshop, Request(SCAN, STAGE), COPY):
-        enqueue(fake.workshop, request)
+    for request in requests_through(fake.parts, Request(SCAN, STAGE), COPY):
+        enqueue(fake.parts, request)
 
 
 def commit(fake: FakeDeployment, stage: str = STAGE) -> None:
     """As a reconciler does, whoever committed a moment ago."""
-    fake.redis.delete(fake.workshop.keys.commit(SCAN, stage))
-    Reconciler(fake.workshop).commit_inboxes()
+    fake.redis.delete(fake.parts.keys.commit(SCAN, stage))
+    Reconciler(fake.parts).commit_inboxes()
 
 
 def queued(fake: FakeDeployment) -> set[int]:
-    return fake.workshop.queue(SCAN, COPY).carried()
+    return fake.parts.queue(SCAN, COPY).carried()
 
 
-def checkpoint(workshop: Workshop, stage: str = COPY) -> tuple[Status, list[int], set[int]]:
-    found = workshop.checkpoint_file(SCAN, stage).read()
+def checkpoint(parts: Deployment, stage: str = COPY) -> tuple[Status, list[int], set[int]]:
+    found = parts.checkpoint_file(SCAN, stage).read()
     return found.status, found.completed_pages, found.quarantined()
 
 
 def heal_twice(fake: FakeDeployment) -> None:
-    healer = PageRecovery(fake.workshop)
+    healer = PageRecovery(fake.parts)
     for _ in range(2):
         healer.heal(SCAN, COPY)
 
@@ -72,7 +72,7 @@ def heal_twice(fake: FakeDeployment) -> None:
 @pytest.mark.usefixtures("copies")
 def test_nothing_begins_before_what_it_is_made_from(fake: FakeDeployment) -> None:
     first, second = (
-        enqueue(fake.workshop, request) for request in requests_through(fake.workshop, Request(SCAN, STAGE), COPY)
+        enqueue(fake.parts, request) for request in requests_through(fake.parts, Request(SCAN, STAGE), COPY)
     )
     assert first.enqueued == [1, 2, 3, 4, 5]
     assert (second.enqueued, second.waiting) == ([], [1, 2, 3, 4, 5])
@@ -111,8 +111,8 @@ def test_what_was_not_fed_is_found_by_the_healer(fake: FakeDeployment) -> None:
 
 @pytest.mark.usefixtures("copies")
 def test_neighbours_that_nobody_asked_for_are_not_waited_for(fake: FakeDeployment) -> None:
-    for request in requests_through(fake.workshop, Request(SCAN, STAGE, 1, 2), COPY):
-        enqueue(fake.workshop, request)
+    for request in requests_through(fake.parts, Request(SCAN, STAGE, 1, 2), COPY):
+        enqueue(fake.parts, request)
     for page in (1, 2):
         fake.process(page)
     commit(fake)
@@ -122,15 +122,15 @@ def test_neighbours_that_nobody_asked_for_are_not_waited_for(fake: FakeDeploymen
 @pytest.mark.usefixtures("copies")
 def test_a_stage_by_itself_takes_what_is_there(fake: FakeDeployment) -> None:
     fake.complete(1, 2, 3, 4, 5)
-    assert enqueue(fake.workshop, Request(SCAN, COPY)).enqueued == [1, 2, 3, 4, 5]
+    assert enqueue(fake.parts, Request(SCAN, COPY)).enqueued == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.usefixtures("copies")
 def test_pages_that_would_wait_for_ever_are_refused(fake: FakeDeployment) -> None:
     fake.complete(1, 2)
     with pytest.raises(InputError, match=r"--stage stamp --through copy"):
-        enqueue(fake.workshop, Request(SCAN, COPY))
-    assert enqueue(fake.workshop, Request(SCAN, COPY, 1, 2)).enqueued == [1, 2]
+        enqueue(fake.parts, Request(SCAN, COPY))
+    assert enqueue(fake.parts, Request(SCAN, COPY, 1, 2)).enqueued == [1, 2]
 
 
 @pytest.mark.usefixtures("copies")
@@ -140,29 +140,29 @@ def test_a_page_given_up_earlier_is_given_up_later_and_comes_back_with_it(fake: 
     commit(fake)
     heal_twice(fake)
     commit(fake, COPY)
-    assert checkpoint(fake.workshop)[2] == {3}
-    enqueue(fake.workshop, Request(SCAN, STAGE, release=frozenset({3})))
+    assert checkpoint(fake.parts)[2] == {3}
+    enqueue(fake.parts, Request(SCAN, STAGE, release=frozenset({3})))
     fake.process(3)
     commit(fake)
-    assert 3 in enqueue(fake.workshop, Request(SCAN, COPY)).remaining
+    assert 3 in enqueue(fake.parts, Request(SCAN, COPY)).remaining
 
 
 @pytest.mark.usefixtures("copies")
 def test_what_all_pages_make_together_is_made_once(fake: FakeDeployment) -> None:
     fake.complete(1, 2, 3, 4, 5)
-    enqueue(fake.workshop, Request(SCAN, COPY))
+    enqueue(fake.parts, Request(SCAN, COPY))
     path = fake.root / SCAN / "copies" / "all.json"
     for page in range(1, 6):
         fake.process(page, stage=COPY)
         assert not path.exists()
     commit(fake, COPY)
-    assert checkpoint(fake.workshop)[0] is Status.COMPLETED
+    assert checkpoint(fake.parts)[0] is Status.COMPLETED
     assert json.loads(path.read_bytes())["pages"] == [1, 2, 3, 4, 5]
     before = path.stat().st_mtime_ns
-    enqueue(fake.workshop, Request(SCAN, COPY))
+    enqueue(fake.parts, Request(SCAN, COPY))
     assert path.stat().st_mtime_ns == before
     path.unlink()
-    enqueue(fake.workshop, Request(SCAN, COPY))
+    enqueue(fake.parts, Request(SCAN, COPY))
     assert path.exists()
 
 
@@ -170,18 +170,18 @@ def test_a_page_that_is_gone_before_the_last_one_comes_is_done_again(
     fake: FakeDeployment, copies: CopyStage
 ) -> None:
     fake.complete(1, 2, 3, 4, 5)
-    enqueue(fake.workshop, Request(SCAN, COPY))
+    enqueue(fake.parts, Request(SCAN, COPY))
     for page in range(1, 5):
         fake.process(page, stage=COPY)
     commit(fake, COPY)
     (fake.root / SCAN / "copies" / "page_0002.json").write_text("{")
     fake.process(5, stage=COPY)
     commit(fake, COPY)
-    assert checkpoint(fake.workshop)[:2] == (Status.IN_PROGRESS, [1, 3, 4, 5])
-    assert fake.workshop.checkpoint_file(SCAN, COPY).read().pending() == [2]
+    assert checkpoint(fake.parts)[:2] == (Status.IN_PROGRESS, [1, 3, 4, 5])
+    assert fake.parts.checkpoint_file(SCAN, COPY).read().pending() == [2]
     fake.process(2, stage=COPY)
     commit(fake, COPY)
-    assert checkpoint(fake.workshop)[0] is Status.COMPLETED
+    assert checkpoint(fake.parts)[0] is Status.COMPLETED
     assert copies.runs == [1, 2, 3, 4, 5, 2]
 
 
@@ -189,42 +189,42 @@ def test_a_page_whose_source_is_done_again_waits_and_loses_no_attempt(
     fake: FakeDeployment, copies: CopyStage
 ) -> None:
     fake.complete(1, 2, 3, 4, 5)
-    enqueue(fake.workshop, Request(SCAN, COPY))
-    enqueue(fake.workshop, Request(SCAN, STAGE, 2, 2, resume=False))
+    enqueue(fake.parts, Request(SCAN, COPY))
+    enqueue(fake.parts, Request(SCAN, STAGE, 2, 2, resume=False))
     assert fake.process(2, stage=COPY) is Outcome.WAITS
     assert copies.runs == []
-    assert fake.workshop.queue(SCAN, COPY).attempts().get(2, 0) == 0
+    assert fake.parts.queue(SCAN, COPY).attempts().get(2, 0) == 0
 
 
 def test_a_page_whose_source_is_damaged_is_given_up_after_its_attempts(
     fake: FakeDeployment, copies: CopyStage
 ) -> None:
     fake.complete(1, 2, 3, 4, 5)
-    enqueue(fake.workshop, Request(SCAN, COPY))
+    enqueue(fake.parts, Request(SCAN, COPY))
     fake.output_path(2).write_text("{")
     for _ in range(2):
         assert fake.process(2, stage=COPY) is Outcome.TRY_AGAIN
     assert fake.process(2, stage=COPY) is Outcome.QUARANTINED
     commit(fake, COPY)
     assert copies.runs == []
-    assert fake.workshop.checkpoint_file(SCAN, COPY).read().failed_pages[0].kind == flow.UPSTREAM
+    assert fake.parts.checkpoint_file(SCAN, COPY).read().failed_pages[0].kind == flow.UPSTREAM
 
 
 def test_outputs_say_what_they_were_made_from(fake: FakeDeployment, copies: CopyStage) -> None:
     fake.complete(1, 2, 3, 4, 5)
-    enqueue(fake.workshop, Request(SCAN, COPY))
+    enqueue(fake.parts, Request(SCAN, COPY))
     fake.process(2, stage=COPY)
     made = Stamp.model_validate_json((fake.root / SCAN / "copies" / "page_0002.json").read_bytes()).made_from
     assert made is not None
-    assert made.inputs == {STAGE: fake.workshop.outputs(SCAN, STAGE).sha256(2)}
+    assert made.inputs == {STAGE: fake.parts.outputs(SCAN, STAGE).sha256(2)}
     assert made.stage_version == copies.version
     commit(fake, COPY)
-    assert fake.workshop.checkpoint_file(SCAN, COPY).read().pages[2].made_from == made.digest()
+    assert fake.parts.checkpoint_file(SCAN, COPY).read().pages[2].made_from == made.digest()
 
 
 def pay(fake: FakeDeployment, page: int, micro: Decimal) -> None:
     """Note an answer about a page that cost so many micro-dollars."""
-    ledger = fake.workshop.ledger(SCAN, STAGE)
+    ledger = fake.parts.ledger(SCAN, STAGE)
     call = Call(
         attempt=new_attempt(),
         scan_id=SCAN,
@@ -255,8 +255,8 @@ def test_costs_finer_than_a_micro_dollar_add_up_in_the_checkpoint(fake: FakeDepl
         fake.hand_over(done.model_copy(update={"ledger_micro": 0}))
     fake.commit()
     assert fake.checkpoint().total_cost_usd == 0.000002
-    assert fake.another_workshop().checkpoint_file(SCAN, STAGE).read().ledger_micro(3) == Decimal("0.4")
-    raw = json.loads(fake.workshop.checkpoint_file(SCAN, STAGE).path.read_bytes())
+    assert fake.another_process().checkpoint_file(SCAN, STAGE).read().ledger_micro(3) == Decimal("0.4")
+    raw = json.loads(fake.parts.checkpoint_file(SCAN, STAGE).path.read_bytes())
     assert set(raw["ledger"].values()) == {0}, "older versions read whole numbers there"
 
 
@@ -268,7 +268,7 @@ def test_what_adopted_and_failed_pages_have_cost_keeps_its_decimals(
     for page in (1, 2):
         pay(fake, page, Decimal("0.4"))
     fake.completion(1)
-    healer = PageRecovery(fake.workshop)
+    healer = PageRecovery(fake.parts)
     healer.heal(SCAN, STAGE)
     assert healer.heal(SCAN, STAGE).adopted == [1]
     fake.hand_over(FailedPage(page=2, kind="loop", message="again and again", ledger_micro=0))
@@ -277,22 +277,22 @@ def test_what_adopted_and_failed_pages_have_cost_keeps_its_decimals(
 
 
 def test_a_pause_stops_the_stage_and_enqueue_goes_on(fake: FakeDeployment) -> None:
-    enqueue(fake.workshop, Request(SCAN, STAGE))
+    enqueue(fake.parts, Request(SCAN, STAGE))
     fake.process(1)
     fake.hand_over(Pause(page=2, reason="the budget is reached"))
     fake.commit()
     assert (fake.checkpoint().status, fake.checkpoint().error) == (Status.PAUSED, "the budget is reached")
-    PageRecovery(fake.workshop).heal(SCAN, STAGE)
+    PageRecovery(fake.parts).heal(SCAN, STAGE)
     assert fake.waiting_pages() == []
     assert fake.open_stages.all() == []
-    again = enqueue(fake.workshop, Request(SCAN, STAGE))
+    again = enqueue(fake.parts, Request(SCAN, STAGE))
     assert again.enqueued == [2, 3, 4, 5]
     assert (fake.checkpoint().status, fake.checkpoint().error) == (Status.IN_PROGRESS, None)
 
 
 def test_a_pause_for_a_budget_that_was_enlarged_meanwhile_changes_nothing(fake: FakeDeployment) -> None:
     for budget, status in (("2.00", Status.IN_PROGRESS), ("1.00", Status.PAUSED), ("0.50", Status.PAUSED)):
-        enqueue(fake.workshop, Request(SCAN, STAGE))
+        enqueue(fake.parts, Request(SCAN, STAGE))
         write_budget(fake.root / SCAN, Decimal(budget))
         fake.hand_over(Pause(page=2, reason="the budget of $1.00 is reached", budget_usd=Decimal("1.00")))
         fake.commit()
@@ -300,7 +300,7 @@ def test_a_pause_for_a_budget_that_was_enlarged_meanwhile_changes_nothing(fake: 
 
 
 def test_a_pause_for_a_budget_that_nobody_can_read_stands(fake: FakeDeployment) -> None:
-    enqueue(fake.workshop, Request(SCAN, STAGE))
+    enqueue(fake.parts, Request(SCAN, STAGE))
     write_budget(fake.root / SCAN, Decimal("2.00"))
     (fake.root / SCAN / "ledger" / "budget.json").write_text("{")
     fake.hand_over(Pause(page=2, reason="the budget of $1.00 is reached", budget_usd=Decimal("1.00")))
@@ -309,7 +309,7 @@ def test_a_pause_for_a_budget_that_nobody_can_read_stands(fake: FakeDeployment) 
 
 
 def test_a_pause_that_comes_after_the_last_page_changes_nothing(fake: FakeDeployment) -> None:
-    enqueue(fake.workshop, Request(SCAN, STAGE))
+    enqueue(fake.parts, Request(SCAN, STAGE))
     for page in range(1, 6):
         fake.process(page)
     fake.hand_over(Pause(page=2, reason="the budget is reached"))
@@ -319,16 +319,16 @@ def test_a_pause_that_comes_after_the_last_page_changes_nothing(fake: FakeDeploy
 
 @pytest.mark.usefixtures("copies")
 def test_the_way_through_the_stages(fake: FakeDeployment) -> None:
-    assert flow.through(fake.workshop, STAGE, COPY) == [STAGE, COPY]
-    assert flow.through(fake.workshop, COPY, COPY) == [COPY]
+    assert flow.through(fake.parts, STAGE, COPY) == [STAGE, COPY]
+    assert flow.through(fake.parts, COPY, COPY) == [COPY]
     with pytest.raises(UnknownNameError):
-        flow.through(fake.workshop, COPY, STAGE)
+        flow.through(fake.parts, COPY, STAGE)
     with pytest.raises(UnknownNameError):
-        flow.through(fake.workshop, STAGE, "nonsense")
+        flow.through(fake.parts, STAGE, "nonsense")
 
 
 def test_a_stage_that_raises_for_want_of_anything_else_has_failed(fake: FakeDeployment) -> None:
-    enqueue(fake.workshop, Request(SCAN, STAGE))
+    enqueue(fake.parts, Request(SCAN, STAGE))
     fake.stage.act = raising(ValueError("never"))
     assert fake.process(1) is Outcome.TRY_AGAIN
     fake.stage.act = stamp

@@ -28,7 +28,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     made.complete(1, cost_usd=0.25)
     made.hand_over(FailedPage(page=2, kind="torn", message="torn", attempts=3))
     made.commit()
-    enqueue(made.another_workshop(), Request(SCAN, STAGE))
+    enqueue(made.another_process(), Request(SCAN, STAGE))
     return made
 
 

@@ -53,7 +53,7 @@ UNKNOWN: list[dict[str, Any]] = [
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan()
-    monkeypatch.setattr(tasks, "workshop", lambda: made.workshop)
+    monkeypatch.setattr(tasks, "deployment", lambda: made.parts)
     return made
 
 

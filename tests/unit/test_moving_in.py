@@ -23,7 +23,7 @@ from tests.support.fake_deployment import Files, files_under
 from tests.support.scanshelf import METADATA, checkpoint, corrected_page, read_page, write_json, write_page
 from worker.app import make_app
 from worker.config.settings import Settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pages.scan import ForeignScanError, ScanFolder
 from worker.pages.sources.open import open_source
 from worker.pipeline.assembly import assemble
@@ -58,7 +58,7 @@ def folder(tmp_path: Path, pdf: bytes) -> Path:
 
 
 @pytest.fixture
-def workshop(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+def parts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     monkeypatch.setattr("producer.planning.enqueue.check_broker", bool)  # the fake broker has no address
     settings = Settings(
         storage_root=folder.parent,
@@ -67,16 +67,16 @@ def workshop(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
         llm_api_key="key",  # type: ignore[arg-type]  # pydantic makes a secret of it
         prices="a-model=1/2",  # type: ignore[arg-type]  # pydantic parses it
     )
-    return Workshop(settings, make_app(settings), FakeRedis(), take_in)
+    return Deployment(settings, make_app(settings), FakeRedis(), take_in)
 
 
 def without(files: Files, *names: str) -> Files:
     return {path: found for path, found in files.items() if Path(path).name not in names}
 
 
-def test_status_takes_it_in_and_changes_nothing_that_was_there(workshop: Workshop, folder: Path) -> None:
+def test_status_takes_it_in_and_changes_nothing_that_was_there(parts: Deployment, folder: Path) -> None:
     before = files_under(folder)
-    status = scan_status(workshop, BOOK)
+    status = scan_status(parts, BOOK)
     assert (status.metadata.title, status.metadata.total_pages) == ("The Accidental President", PAGES)
     assert status.stages["correction"].total_cost_usd == pytest.approx(9.7)
     assert status.stages["ocr"].total_cost_usd == pytest.approx(0.066)
@@ -85,11 +85,11 @@ def test_status_takes_it_in_and_changes_nothing_that_was_there(workshop: Worksho
     assert json.loads((folder / "metadata.json").read_bytes()) == METADATA
 
     record = (folder / "leafmark.json").stat()
-    assert scan_status(workshop, BOOK).metadata == status.metadata
-    assert [each.metadata for each in all_scans(workshop)] == [status.metadata]
+    assert scan_status(parts, BOOK).metadata == status.metadata
+    assert [each.metadata for each in all_scans(parts)] == [status.metadata]
     assert (folder / "leafmark.json").stat() == record
     # A worker, which takes nothing in, reads the record.
-    assert ScanFolder(workshop.root, BOOK).read_metadata() == status.metadata
+    assert ScanFolder(parts.root, BOOK).read_metadata() == status.metadata
 
 
 def test_nobody_but_a_producer_takes_it_in(folder: Path) -> None:
@@ -98,52 +98,52 @@ def test_nobody_but_a_producer_takes_it_in(folder: Path) -> None:
     assert not (folder / "leafmark.json").exists()
 
 
-def test_only_what_is_missing_or_broken_is_enqueued_and_the_cost_is_kept(workshop: Workshop, folder: Path) -> None:
+def test_only_what_is_missing_or_broken_is_enqueued_and_the_cost_is_kept(parts: Deployment, folder: Path) -> None:
     outputs = {path: path.read_bytes() for path in folder.glob("*/page_*.json")}
-    made = enqueue(workshop, Request(BOOK, "ocr"))
+    made = enqueue(parts, Request(BOOK, "ocr"))
     assert made.remaining == [3, 4]
     assert {page: verdict.problem for page, verdict in made.requeued.items()} == {3: Problem.UNREADABLE}
     assert made.total_cost_usd == pytest.approx(0.066)
 
-    made = enqueue(workshop, Request(BOOK, "correction"))
+    made = enqueue(parts, Request(BOOK, "correction"))
     assert (made.remaining, made.requeued, made.waiting) == ([3, 4], {}, [3, 4])
     assert made.total_cost_usd == pytest.approx(9.7)
-    kept = workshop.checkpoint_file(BOOK, "correction").read()
+    kept = parts.checkpoint_file(BOOK, "correction").read()
     assert (list(kept.pages), kept.total_cost_usd, kept.status) == ([1, 2], 9.7, Status.IN_PROGRESS)
     assert kept.metadata["model"] == "openai/gpt-4o-mini"
     assert {path: path.read_bytes() for path in outputs} == outputs
 
 
-def test_a_corrected_page_that_does_not_count_is_kept(workshop: Workshop, folder: Path) -> None:
+def test_a_corrected_page_that_does_not_count_is_kept(parts: Deployment, folder: Path) -> None:
     failed = corrected_page(2)
     failed["llm_processing"]["error_catalog"]["error_message"] = "429 Too Many Requests"
     written = write_page(folder, "corrected", failed).read_bytes()
-    enqueue(workshop, Request(BOOK, "ocr"))
-    made = enqueue(workshop, Request(BOOK, "correction"))
+    enqueue(parts, Request(BOOK, "ocr"))
+    made = enqueue(parts, Request(BOOK, "correction"))
     assert made.requeued[2].detail.endswith("Scanshelf could not correct it")
     assert (folder / "corrected" / "set_aside" / "page_0002.json").read_bytes() == written
 
 
-def test_pages_complete_without_a_checkpoint_are_adopted(workshop: Workshop, folder: Path) -> None:
+def test_pages_complete_without_a_checkpoint_are_adopted(parts: Deployment, folder: Path) -> None:
     for path in (folder / "checkpoints").iterdir():
         path.unlink()
-    assert plan(workshop, Request(BOOK, "ocr")).remaining == [3, 4]
+    assert plan(parts, Request(BOOK, "ocr")).remaining == [3, 4]
 
 
-def test_verify_finds_the_source_in_order_and_names_the_broken_page(workshop: Workshop) -> None:
-    enqueue(workshop, Request(BOOK, "ocr"))
-    report = verify(workshop, BOOK, "ocr")
+def test_verify_finds_the_source_in_order_and_names_the_broken_page(parts: Deployment) -> None:
+    enqueue(parts, Request(BOOK, "ocr"))
+    report = verify(parts, BOOK, "ocr")
     assert report.source == []
     assert report.stale == []
 
 
-def test_the_same_book_ingested_again_is_that_scan(workshop: Workshop, folder: Path, pdf: bytes) -> None:
+def test_the_same_book_ingested_again_is_that_scan(parts: Deployment, folder: Path, pdf: bytes) -> None:
     again = folder.parent.parent / f"{BOOK}.pdf"
     again.write_bytes(pdf)
-    assert not ingest(again, workshop.root).created
+    assert not ingest(again, parts.root).created
     again.write_bytes(write_pdf(again, [small_page(9)]).read_bytes())
     with pytest.raises(InputError, match="choose another id"):
-        ingest(again, workshop.root)
+        ingest(again, parts.root)
 
 
 def test_several_pdfs_are_one_book(folder: Path) -> None:
@@ -174,13 +174,13 @@ def write_images(folder: Path, *pages: int) -> None:
         Image.new("L", (100 + page, 140), 235).save(folder / "source" / f"page_{page:04d}.png")
 
 
-def test_images_that_were_made_of_the_pdf_are_its_pages(workshop: Workshop, folder: Path, pdf: bytes) -> None:
+def test_images_that_were_made_of_the_pdf_are_its_pages(parts: Deployment, folder: Path, pdf: bytes) -> None:
     write_images(folder, 1, 2, 3, 4)
-    metadata = workshop.metadata(BOOK)
+    metadata = parts.metadata(BOOK)
     assert (metadata.source.kind, metadata.total_pages) == ("images", 4)
     again = folder.parent.parent / f"{BOOK}.pdf"
     again.write_bytes(pdf)
-    assert not ingest(again, workshop.root).created
+    assert not ingest(again, parts.root).created
 
 
 def test_images_that_are_not_all_there_give_way_to_the_pdf(folder: Path) -> None:
@@ -192,57 +192,57 @@ def test_images_that_are_not_all_there_give_way_to_the_pdf(folder: Path) -> None
         take_in(scan)
 
 
-def test_a_folder_without_a_source_says_what_to_do(workshop: Workshop, folder: Path) -> None:
+def test_a_folder_without_a_source_says_what_to_do(parts: Deployment, folder: Path) -> None:
     (folder / "source" / "combined.pdf").unlink()
     with pytest.raises(InputError, match="put the book's PDF there"):
-        workshop.metadata(BOOK)
+        parts.metadata(BOOK)
 
 
-def test_a_folder_without_metadata_is_a_scan_if_it_has_checkpoints(workshop: Workshop, folder: Path) -> None:
+def test_a_folder_without_metadata_is_a_scan_if_it_has_checkpoints(parts: Deployment, folder: Path) -> None:
     (folder / "metadata.json").unlink()
-    assert [each.metadata.title for each in all_scans(workshop)] == [BOOK]
+    assert [each.metadata.title for each in all_scans(parts)] == [BOOK]
     assert json.loads((folder / "metadata.json").read_bytes())["scan_id"] == BOOK
     assert not (folder / "leafmark.json").exists()
 
 
 def test_storage_that_cannot_be_written_can_be_looked_at(
-    workshop: Workshop, folder: Path, monkeypatch: pytest.MonkeyPatch
+    parts: Deployment, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> None:
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr("producer.ingest.scanshelf_folder.write_durably", refuse)
-    assert scan_status(workshop, BOOK).metadata.total_pages == PAGES
+    assert scan_status(parts, BOOK).metadata.total_pages == PAGES
     assert not (folder / "leafmark.json").exists()
 
 
-def test_what_scanshelf_made_of_the_whole_book_is_kept(workshop: Workshop, folder: Path) -> None:
+def test_what_scanshelf_made_of_the_whole_book_is_kept(parts: Deployment, folder: Path) -> None:
     theirs = write_json(folder / "structured" / "metadata.json", {"book": {"title": "The Accidental President"}})
     before = theirs.read_bytes()
-    stage, outputs = workshop.stage("structure"), workshop.outputs(BOOK, "structure")
-    empty = workshop.checkpoint_file(BOOK, "structure").read()
+    stage, outputs = parts.stage("structure"), parts.outputs(BOOK, "structure")
+    empty = parts.checkpoint_file(BOOK, "structure").read()
     for _ in range(2):
         assemble(stage, outputs, empty)
         assert json.loads(theirs.read_bytes())["chapters"] == []
         assert theirs.with_name("metadata.json.before-leafmark").read_bytes() == before
 
 
-def test_the_checkpoint_of_scanshelf_is_kept_beside_ours(workshop: Workshop, folder: Path) -> None:
+def test_the_checkpoint_of_scanshelf_is_kept_beside_ours(parts: Deployment, folder: Path) -> None:
     before = (folder / "checkpoints" / "ocr.json").read_bytes()
     for _ in range(2):
-        enqueue(workshop, Request(BOOK, "ocr"))
+        enqueue(parts, Request(BOOK, "ocr"))
         assert (folder / "checkpoints" / "ocr.json.version-1.0").read_bytes() == before
     assert json.loads((folder / "checkpoints" / "ocr.json").read_bytes())["version"] == "2.0"
 
 
-def test_what_a_torn_checkpoint_of_scanshelf_cost_is_kept(workshop: Workshop, folder: Path) -> None:
+def test_what_a_torn_checkpoint_of_scanshelf_cost_is_kept(parts: Deployment, folder: Path) -> None:
     path = folder / "checkpoints" / "ocr.json"
     path.write_bytes(path.read_bytes().partition(b'"metadata"')[0])
-    assert enqueue(workshop, Request(BOOK, "ocr")).total_cost_usd == pytest.approx(0.066)
+    assert enqueue(parts, Request(BOOK, "ocr")).total_cost_usd == pytest.approx(0.066)
 
 
-def test_the_folder_itself_is_ingested_already_or_in_the_wrong_place(workshop: Workshop, folder: Path) -> None:
-    done = ingest(folder, workshop.root)
+def test_the_folder_itself_is_ingested_already_or_in_the_wrong_place(parts: Deployment, folder: Path) -> None:
+    done = ingest(folder, parts.root)
     assert (done.created, done.metadata.scan_id) == (False, BOOK)
     with pytest.raises(InputError, match=r"move it into .*, or set LEAFMARK_STORAGE_ROOT to"):
         ingest(folder, folder.parent.parent / "elsewhere")

@@ -31,45 +31,45 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
 def test_what_is_missing_is_named(make: Make, missing: str) -> None:
     fake = make(**(NEEDED | PRICED | {missing: ""}))
     with pytest.raises(SettingsError, match=f"LEAFMARK_{missing.upper()}"):
-        insist_on_means(fake.workshop, "correction")
+        insist_on_means(fake.parts, "correction")
 
 
 def test_a_stage_that_asks_nobody_needs_nothing(make: Make) -> None:
-    insist_on_means(make().workshop, "ocr")
+    insist_on_means(make().parts, "ocr")
 
 
 def test_a_model_without_a_price_is_refused_unless_that_is_allowed(make: Make) -> None:
     fake = make(**NEEDED)
     with pytest.raises(SettingsError, match=r"LEAFMARK_PRICES='a-model=.*--allow-unpriced"):
-        insist_on_means(fake.workshop, "correction")
-    insist_on_means(fake.workshop, "correction", allow_unpriced=True)
+        insist_on_means(fake.parts, "correction")
+    insist_on_means(fake.parts, "correction", allow_unpriced=True)
 
 
 def test_a_price_that_is_set_or_listed_will_do(make: Make) -> None:
-    insist_on_means(make(**NEEDED, **PRICED).workshop, "correction")
+    insist_on_means(make(**NEEDED, **PRICED).parts, "correction")
 
 
 def test_a_listed_price_will_do(make: Make) -> None:
-    insist_on_means(make(**(NEEDED | {"correction_model": "gpt-4o-mini"})).workshop, "correction")
+    insist_on_means(make(**(NEEDED | {"correction_model": "gpt-4o-mini"})).parts, "correction")
 
 
 def test_a_budget_is_kept_with_the_scan_and_goes_before_that_of_the_settings(make: Make) -> None:
     fake = make(budget_usd="7.50")
-    assert fake.workshop.budget(SCAN) == Decimal("7.50")
-    set_budget(fake.workshop, SCAN, Decimal("0.1"))
-    set_budget(fake.workshop, SCAN, None)
-    assert fake.another_workshop().budget(SCAN) == Decimal("0.1")
+    assert fake.parts.budget(SCAN) == Decimal("7.50")
+    set_budget(fake.parts, SCAN, Decimal("0.1"))
+    set_budget(fake.parts, SCAN, None)
+    assert fake.another_process().budget(SCAN) == Decimal("0.1")
 
 
 def test_a_budget_of_no_scan_is_refused(make: Make) -> None:
     with pytest.raises(UnknownNameError):
-        set_budget(make().workshop, "no-book", Decimal(1))
+        set_budget(make().parts, "no-book", Decimal(1))
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b'{"budget_usd": "NaN"}', b'{"budget_usd": "-1"}', b"\x00"])
 def test_a_budget_that_cannot_be_read_lets_nothing_be_spent(make: Make, damage: bytes) -> None:
     fake = make()
-    set_budget(fake.workshop, SCAN, Decimal(1))
+    set_budget(fake.parts, SCAN, Decimal(1))
     (fake.root / SCAN / "ledger" / "budget.json").write_bytes(damage)
     with pytest.raises(StorageError, match="--budget"):
         read_budget(fake.root / SCAN)

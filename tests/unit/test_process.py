@@ -24,11 +24,11 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
 
 
 def claim_of(fake: FakeDeployment, page: int) -> str:
-    return fake.workshop.keys.claim(SCAN, STAGE, page)
+    return fake.parts.keys.claim(SCAN, STAGE, page)
 
 
 def attempts_of(fake: FakeDeployment, page: int) -> int:
-    count = fake.redis.hget(fake.workshop.keys.attempts(SCAN, STAGE), str(page))
+    count = fake.redis.hget(fake.parts.keys.attempts(SCAN, STAGE), str(page))
     return int(count) if isinstance(count, bytes) else 0
 
 
@@ -59,7 +59,7 @@ def test_a_page_is_claimed_then_run_then_saved_then_handed_over(
     (entry,) = fake.entries()
     assert isinstance(entry, Completion)
     assert (entry.page, entry.attempts, entry.schema_version) == (2, 1, "1")
-    assert fake.workshop.outputs(SCAN, STAGE).holds(2, entry.sha256)
+    assert fake.parts.outputs(SCAN, STAGE).holds(2, entry.sha256)
     assert entry.seconds is not None
     assert ":" in entry.worker
 
@@ -115,7 +115,7 @@ def test_a_result_is_dropped_when_somebody_else_finished_the_page_meanwhile(fake
     def paused(page: int) -> Stamp:
         fake.redis.delete(claim_of(fake, page))
         fake.stage.act = lambda page: stamp(page, "by the other")
-        other = process_page(fake.another_workshop(), PageMessage(scan_id=SCAN, stage=STAGE, page=page))
+        other = process_page(fake.another_process(), PageMessage(scan_id=SCAN, stage=STAGE, page=page))
         assert other is Outcome.COMPLETE
         return stamp(page, "by the sleeper")
 
@@ -145,7 +145,7 @@ def test_a_claim_that_redis_forgot_does_not_cost_the_result(fake: FakeDeployment
 
 
 def test_a_page_that_killed_its_worker_each_time_is_quarantined(fake: FakeDeployment) -> None:
-    fake.redis.hset(fake.workshop.keys.attempts(SCAN, STAGE), "1", "3")
+    fake.redis.hset(fake.parts.keys.attempts(SCAN, STAGE), "1", "3")
     assert fake.process(1) is Outcome.QUARANTINED
     assert fake.stage.runs == []
     (entry,) = fake.entries()
@@ -155,7 +155,7 @@ def test_a_page_that_killed_its_worker_each_time_is_quarantined(fake: FakeDeploy
 
 def test_a_page_that_killed_its_worker_after_saving_is_complete_all_the_same(fake: FakeDeployment) -> None:
     fake.completion(1)
-    fake.redis.hset(fake.workshop.keys.attempts(SCAN, STAGE), "1", "3")
+    fake.redis.hset(fake.parts.keys.attempts(SCAN, STAGE), "1", "3")
     assert fake.process(1) is Outcome.ALREADY_COMPLETE
 
 
@@ -182,7 +182,7 @@ def test_a_broker_that_is_away_is_said_to_the_caller(fake: FakeDeployment, monke
 
 def test_two_workers_with_the_same_message_do_the_page_once(fake: FakeDeployment) -> None:
     def meet_the_other(page: int) -> Stamp:
-        assert process_page(fake.another_workshop(), PageMessage(scan_id=SCAN, stage=STAGE, page=page)) is (
+        assert process_page(fake.another_process(), PageMessage(scan_id=SCAN, stage=STAGE, page=page)) is (
             Outcome.HELD
         )
         return stamp(page)

@@ -18,7 +18,7 @@ from producer.ingest.profile_options import change_profile
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import StampStage, raising, stamp
 from worker.config.settings import ENV_PREFIX, Settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pages.book_profile import NO_PROFILE, BookProfile
 from worker.pages.scan import ScanFolder, ScanMetadata
 from worker.pipeline.process_page import Outcome
@@ -76,20 +76,20 @@ def profile_of(root: Path, scan_id: str) -> BookProfile:
 
 
 def test_metadata_without_a_profile_has_the_form_of_earlier_versions(fake: FakeDeployment) -> None:
-    metadata = fake.workshop.metadata(SCAN)
+    metadata = fake.parts.metadata(SCAN)
     assert metadata.profile == NO_PROFILE
     assert "profile" not in metadata.model_dump(mode="json")
 
 
 def test_metadata_keeps_what_a_profile_says_and_leaves_out_the_rest(fake: FakeDeployment) -> None:
-    metadata = fake.workshop.metadata(SCAN).model_copy(update={"profile": BookProfile(dpi=400)})
+    metadata = fake.parts.metadata(SCAN).model_copy(update={"profile": BookProfile(dpi=400)})
     assert json.loads(metadata.model_dump_json())["profile"] == {"dpi": 400}
     assert ScanMetadata.model_validate_json(metadata.model_dump_json()) == metadata
 
 
 def test_a_profile_of_a_newer_version_is_read(fake: FakeDeployment) -> None:
-    write_profile(fake.workshop.scan(SCAN), {"dpi": 400, "engine": "kraken", "typeface": "fraktur"})
-    assert fake.workshop.metadata(SCAN).profile == BookProfile(dpi=400, engine="kraken")
+    write_profile(fake.parts.scan(SCAN), {"dpi": 400, "engine": "kraken", "typeface": "fraktur"})
+    assert fake.parts.metadata(SCAN).profile == BookProfile(dpi=400, engine="kraken")
 
 
 @pytest.mark.parametrize(
@@ -103,9 +103,9 @@ def test_a_profile_of_a_newer_version_is_read(fake: FakeDeployment) -> None:
     ],
 )
 def test_a_wrong_value_in_a_profile_is_named(fake: FakeDeployment, profile: dict[str, Any], where: str) -> None:
-    write_profile(fake.workshop.scan(SCAN), profile)
+    write_profile(fake.parts.scan(SCAN), profile)
     with pytest.raises(InputError, match=rf"metadata\.json is broken \({where}.*: "):
-        fake.workshop.metadata(SCAN)
+        fake.parts.metadata(SCAN)
 
 
 @pytest.mark.parametrize(
@@ -131,13 +131,13 @@ def test_a_profile_goes_before_the_settings_and_the_rest_is_as_set(
 
 
 def test_a_recipe_without_a_profile_is_that_of_earlier_versions(fake: FakeDeployment) -> None:
-    stage = fake.workshop.stage(STAGE)
+    stage = fake.parts.stage(STAGE)
     assert describe(stage, {}).recipe == describe(stage, {}, "", NO_PROFILE).recipe == "rapidocr eng"
     assert describe(stage, {}, "", BookProfile(dpi=400)).recipe == "rapidocr eng; 400 dpi"
 
 
 def test_a_page_is_read_by_the_profile_of_its_book_and_says_so(fake: FakeDeployment) -> None:
-    write_profile(fake.workshop.scan(SCAN), FULL.model_dump())
+    write_profile(fake.parts.scan(SCAN), FULL.model_dump())
     fake.write_scan("other")
     assert fake.process(1) is fake.process(1, "other") is Outcome.COMPLETE
     read, other = (json.loads(fake.output_path(1, scan_id).read_bytes()) for scan_id in (SCAN, "other"))
@@ -146,13 +146,13 @@ def test_a_page_is_read_by_the_profile_of_its_book_and_says_so(fake: FakeDeploym
 
 
 def test_an_engine_is_made_once_for_all_books_of_a_profile(fake: FakeDeployment) -> None:
-    workshop, metadata = fake.workshop, fake.workshop.metadata(SCAN)
+    parts, metadata = fake.parts, fake.parts.metadata(SCAN)
     profiled = metadata.model_copy(update={"profile": FULL})
     finer = metadata.model_copy(update={"profile": FULL.changed_by(BookProfile(dpi=600))})
-    assert workshop.stage_for(metadata, STAGE) is workshop.stage(STAGE)
-    assert workshop.stage_for(profiled, STAGE) is workshop.stage_for(finer, STAGE)
-    assert workshop.stage_for(profiled, STAGE) is not workshop.stage(STAGE)
-    assert workshop.stage_for(profiled, "structure") is workshop.stage("structure")
+    assert parts.stage_for(metadata, STAGE) is parts.stage(STAGE)
+    assert parts.stage_for(profiled, STAGE) is parts.stage_for(finer, STAGE)
+    assert parts.stage_for(profiled, STAGE) is not parts.stage(STAGE)
+    assert parts.stage_for(profiled, "structure") is parts.stage("structure")
 
 
 def test_the_ocr_stage_gets_the_engine_and_the_language_of_the_profile(
@@ -165,9 +165,9 @@ def test_the_ocr_stage_gets_the_engine_and_the_language_of_the_profile(
         return object()
 
     monkeypatch.setattr("worker.ocr.engines.registry.make_engine", make_engine)
-    metadata = fake.workshop.metadata(SCAN)
+    metadata = fake.parts.metadata(SCAN)
     for profile in (NO_PROFILE, FULL, FULL, BookProfile(lang="deu")):
-        fake.workshop.stage_for(metadata.model_copy(update={"profile": profile}), "ocr")
+        fake.parts.stage_for(metadata.model_copy(update={"profile": profile}), "ocr")
     assert made == [("rapidocr", "eng"), ("tesseract", "deu+frk")]
 
 
@@ -175,7 +175,7 @@ def test_pages_are_rendered_at_the_resolution_of_the_profile(fake: FakeDeploymen
     for scan_id, profile in (("fine", BookProfile(dpi=600)), ("plain", NO_PROFILE)):
         ingest(pdf(tmp_path / "one.pdf"), fake.root, scan_id=scan_id, profile=profile)
     sizes = {
-        scan_id: ScanInputs(fake.workshop, scan_id, STAGE, 2, lambda: True).image(2).image.size
+        scan_id: ScanInputs(fake.parts, scan_id, STAGE, 2, lambda: True).image(2).image.size
         for scan_id in ("fine", "plain")
     }
     assert sizes == {"fine": (600, 1200), "plain": (300, 600)}
@@ -200,19 +200,19 @@ def test_a_page_waits_where_the_worker_lacks_what_the_profile_names(
     fake: FakeDeployment, profile: dict[str, Any], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(STAGES, STAGE, no_engine)
-    workshop = Workshop(fake.settings, fake.app, fake.redis)
-    fake.workshop = workshop
-    write_profile(workshop.scan(SCAN), profile)
+    parts = Deployment(fake.settings, fake.app, fake.redis)
+    fake.parts = parts
+    write_profile(parts.scan(SCAN), profile)
     for _ in range(4):
         assert fake.process(3) is Outcome.PAUSED
-    assert workshop.redis.hget(workshop.keys.attempts(SCAN, STAGE), "3") in {None, b"0"}
+    assert parts.redis.hget(parts.keys.attempts(SCAN, STAGE), "3") in {None, b"0"}
     entry: Any = fake.entries()[0]
     assert isinstance(entry, Pause)
     assert entry.reason == f"a worker lacks what this book needs: {reason}"
 
 
 def test_a_change_of_the_profile_keeps_the_rest_of_the_metadata(fake: FakeDeployment) -> None:
-    scan = fake.workshop.scan(SCAN)
+    scan = fake.parts.scan(SCAN)
     write_profile(scan, {"dpi": 400, "typeface": "fraktur"})
     before = json.loads(scan.metadata_path.read_text()) | {"of_a_newer_version": 1}
     scan.metadata_path.write_text(json.dumps(before))

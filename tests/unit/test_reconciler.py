@@ -14,7 +14,7 @@ from checkpointing.models import FailedPage
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, reconciler_at_work
 from tests.support.killed import KilledError
 from tests.support.waiting import wait_until
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.reconciler.reconciler import Reconciler
 from worker.reconciler.recovery import Recovered
 from worker.storage.open_stages import OWN_FOLDER
@@ -59,7 +59,7 @@ def wait_for_pages(fake: FakeDeployment, *pages: int, scan_id: str = SCAN) -> No
 
 
 def test_what_workers_hand_over_is_committed(fake: FakeDeployment) -> None:
-    with reconciler_at_work(fake.workshop):
+    with reconciler_at_work(fake.parts):
         fake.hand_over(fake.completion(1))
         wait_for_pages(fake, 1)
         fake.hand_over(fake.completion(2))
@@ -70,14 +70,14 @@ def test_the_inboxes_of_several_scans_are_committed(fake: FakeDeployment) -> Non
     fake.write_scan("atlas")
     fake.hand_over(fake.completion(1))
     fake.hand_over(fake.completion(2, scan_id="atlas"), scan_id="atlas")
-    with reconciler_at_work(fake.workshop):
+    with reconciler_at_work(fake.parts):
         wait_for_pages(fake, 1)
         wait_for_pages(fake, 2, scan_id="atlas")
 
 
 def test_what_still_waits_at_the_end_is_committed(fake: FakeDeployment) -> None:
-    with reconciler_at_work(fake.workshop):
-        wait_until(lambda: not fake.redis.exists(fake.workshop.keys.inboxes), 5, "an idle reconciler")
+    with reconciler_at_work(fake.parts):
+        wait_until(lambda: not fake.redis.exists(fake.parts.keys.inboxes), 5, "an idle reconciler")
         fake.hand_over(fake.completion(1), FailedPage(page=2, kind="torn", message="torn"))
     assert fake.checkpoint().completed_pages == [1]
     assert fake.checkpoint().quarantined() == {2}
@@ -85,20 +85,20 @@ def test_what_still_waits_at_the_end_is_committed(fake: FakeDeployment) -> None:
 
 def test_an_inbox_that_is_empty_is_taken_off_the_list(fake: FakeDeployment) -> None:
     fake.hand_over(fake.completion(1))
-    with reconciler_at_work(fake.workshop):
-        wait_until(lambda: fake.redis.scard(fake.workshop.keys.inboxes) == 0, 5, "an empty list")
+    with reconciler_at_work(fake.parts):
+        wait_until(lambda: fake.redis.scard(fake.parts.keys.inboxes) == 0, 5, "an empty list")
 
 
 def test_an_inbox_stays_listed_whatever_command_its_reconciler_dies_at(fake: FakeDeployment) -> None:
     """An entry comes in after each command in turn, and there the reconciler dies."""
     commands = 0
     while True:
-        inboxes = fake.workshop.keys.inboxes
+        inboxes = fake.parts.keys.inboxes
         fake.redis.flushall()
         fake.redis.sadd(inboxes, f"{SCAN}/{STAGE}")
         redis = DyingRedis(connection_pool=fake.redis.connection_pool)
         redis.die_after(commands, lambda: fake.hand_over(fake.completion(1)))
-        reconciler = Reconciler(Workshop(fake.settings, fake.app, redis))
+        reconciler = Reconciler(Deployment(fake.settings, fake.app, redis))
         try:
             reconciler.commit_inboxes()
         except KilledError:
@@ -112,8 +112,8 @@ def test_an_inbox_stays_listed_whatever_command_its_reconciler_dies_at(fake: Fak
 def test_inboxes_with_entries_are_listed_again_when_their_list_is_lost(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
     fake.hand_over(fake.completion(1))
-    fake.redis.delete(fake.workshop.keys.inboxes)
-    with reconciler_at_work(fake.workshop):
+    fake.redis.delete(fake.parts.keys.inboxes)
+    with reconciler_at_work(fake.parts):
         wait_for_pages(fake, 1)
 
 
@@ -121,14 +121,14 @@ def test_inboxes_of_a_stage_with_nothing_left_to_do_are_listed_again_too(fake: F
     fake.ask_for((1, 1))
     fake.complete(1)
     fake.hand_over(FailedPage(page=2, kind="torn", message="torn"))
-    fake.redis.delete(fake.workshop.keys.inboxes)
-    with reconciler_at_work(fake.workshop):
+    fake.redis.delete(fake.parts.keys.inboxes)
+    with reconciler_at_work(fake.parts):
         wait_until(lambda: fake.checkpoint().quarantined() == {2}, 5, "the failure of page 2")
 
 
 def test_lost_pages_are_healed_and_an_ended_stage_is_closed(fake: FakeDeployment) -> None:
     fake.ask_for((1, 2))
-    with reconciler_at_work(fake.workshop):
+    with reconciler_at_work(fake.parts):
         wait_until(lambda: fake.waiting_pages() == [1, 2], 5, "the lost pages in the queue")
         assert fake.process_next().value == fake.process_next().value == "complete"
         wait_until(lambda: fake.open_stages.all() == [], 5, "the stage to be closed")
@@ -146,7 +146,7 @@ def test_a_broker_that_was_away_is_waited_for(fake: FakeDeployment, monkeypatch:
 
     monkeypatch.setattr(fake.redis, "smembers", sometimes)
     fake.hand_over(fake.completion(1))
-    with reconciler_at_work(fake.workshop):
+    with reconciler_at_work(fake.parts):
         wait_for_pages(fake, 1)
     assert not away
 
@@ -156,9 +156,9 @@ def test_a_corrupt_checkpoint_is_rebuilt_at_the_next_commit_and_the_reconciler_g
 ) -> None:
     fake.ask_for((1, 3))
     fake.complete(1)
-    path = fake.workshop.checkpoint_file(SCAN, STAGE).path
+    path = fake.parts.checkpoint_file(SCAN, STAGE).path
     path.write_bytes(b"{ torn")
-    with reconciler_at_work(fake.workshop):
+    with reconciler_at_work(fake.parts):
         fake.hand_over(fake.completion(2))
         wait_until(lambda: b"torn" not in path.read_bytes(), 5, "a new checkpoint")
         wait_for_pages(fake, 1, 2)
@@ -168,10 +168,10 @@ def test_one_scan_whose_checkpoint_is_corrupt_does_not_keep_the_others_from_bein
     fake: FakeDeployment,
 ) -> None:
     fake.ask_for((1, 3))
-    fake.workshop.checkpoint_file(SCAN, STAGE).path.write_bytes(b"{ torn")
+    fake.parts.checkpoint_file(SCAN, STAGE).path.write_bytes(b"{ torn")
     fake.write_scan("z-book")
     fake.ask_for((1, 2), scan_id="z-book")
-    with reconciler_at_work(fake.workshop):
+    with reconciler_at_work(fake.parts):
         wait_until(lambda: fake.waiting_pages("z-book") == [1, 2], 5, "the lost pages of the other scan")
 
 
@@ -182,16 +182,16 @@ def test_one_scan_that_cannot_be_written_does_not_keep_the_others_from_being_com
         (fake.write_scan(f"full-{number}").path / "checkpoints").write_text("in the way")
         fake.hand_over(fake.completion(1, scan_id=f"full-{number}"), scan_id=f"full-{number}")
     fake.hand_over(fake.completion(1))
-    with reconciler_at_work(fake.workshop):
+    with reconciler_at_work(fake.parts):
         wait_for_pages(fake, 1)
     assert len(fake.entries("full-0")) == 1
 
 
 def test_forged_names_among_the_inboxes_do_not_keep_the_others_from_being_committed(fake: FakeDeployment) -> None:
-    fake.redis.sadd(fake.workshop.keys.inboxes, *FORGED_INBOXES)
+    fake.redis.sadd(fake.parts.keys.inboxes, *FORGED_INBOXES)
     files = fake.files()
     fake.hand_over(fake.completion(1))
-    with reconciler_at_work(fake.workshop):
+    with reconciler_at_work(fake.parts):
         wait_for_pages(fake, 1)
     assert {name.split("/")[0] for name in fake.files().keys() - files.keys()} <= {SCAN}
     assert not (fake.root.parent / "up").exists()
@@ -204,14 +204,14 @@ def test_strange_names_among_the_open_stages_do_not_keep_the_others_from_being_h
     fake.write_scan("z-book")
     fake.ask_for((1, 2), scan_id="z-book")
     (fake.root / OWN_FOLDER / "open" / stray).touch()
-    with reconciler_at_work(fake.workshop):
+    with reconciler_at_work(fake.parts):
         wait_until(lambda: fake.waiting_pages("z-book") == [1, 2], 5, "the lost pages of the other scan")
 
 
 def test_entries_of_a_scan_that_does_not_exist_make_no_folder(fake: FakeDeployment) -> None:
     fake.hand_over(FailedPage(page=1, kind="torn", message="torn"), scan_id="nowhere")
     fake.hand_over(fake.completion(1))
-    with reconciler_at_work(fake.workshop):
+    with reconciler_at_work(fake.parts):
         wait_for_pages(fake, 1)
     assert not (fake.root / "nowhere").exists()
 
@@ -222,7 +222,7 @@ def test_a_scan_that_somebody_deleted_is_dropped_after_a_while_and_does_not_come
     fake.ask_for((1, 5))
     fake.hand_over(FailedPage(page=1, kind="torn", message="torn"))
     shutil.rmtree(fake.root / SCAN)
-    reconciler = Reconciler(fake.workshop)
+    reconciler = Reconciler(fake.parts)
     reconciler.heal()
     reconciler.commit_inboxes()
     assert fake.open_stages.all() == [(SCAN, STAGE)]  # It may be a trick of a network file system's cache.
@@ -230,7 +230,7 @@ def test_a_scan_that_somebody_deleted_is_dropped_after_a_while_and_does_not_come
     reconciler.heal()
     reconciler.commit_inboxes()
     assert fake.open_stages.all() == []
-    assert fake.redis.scard(fake.workshop.keys.inboxes) == 0
+    assert fake.redis.scard(fake.parts.keys.inboxes) == 0
     assert not (fake.root / SCAN).exists()
 
 
@@ -242,7 +242,7 @@ def test_a_scan_that_was_missing_for_a_moment_twice_is_not_dropped(
     fake.ask_for((1, 5))
     metadata = fake.root / SCAN / "metadata.json"
     away = metadata.with_suffix(".away")
-    reconciler = Reconciler(fake.workshop)
+    reconciler = Reconciler(fake.parts)
     for source, target in ((metadata, away), (away, metadata), (metadata, away)):
         source.rename(target)
         reconciler.heal()
@@ -254,7 +254,7 @@ def test_an_idle_reconciler_asks_the_server_one_thing_a_look(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every worker of a fleet looks ten times a second."""
-    reconciler = Reconciler(fake.workshop)
+    reconciler = Reconciler(fake.parts)
     asked: list[str] = []
     execute = fake.redis.execute_command
 
@@ -276,9 +276,9 @@ class _Busy:
         self.looks: list[str] = []
         self._look_seconds = look_seconds
         monkeypatch.setattr("worker.reconciler.reconciler.time.monotonic", lambda: self.clock)
-        monkeypatch.setattr(fake.workshop.dispatch(STAGE), "beat", lambda *_: self.beats.append(self.clock))
+        monkeypatch.setattr(fake.parts.dispatch(STAGE), "beat", lambda *_: self.beats.append(self.clock))
         monkeypatch.setattr("worker.reconciler.reconciler.PageRecovery.heal", self._look)
-        self.reconciler = Reconciler(fake.workshop, {STAGE: 2})
+        self.reconciler = Reconciler(fake.parts, {STAGE: 2})
 
     def run(self, seconds: float) -> None:
         until = self.clock + seconds

@@ -39,7 +39,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
 
 
 def work(fake: FakeDeployment) -> None:
-    while fake.redis.llen(fake.workshop.keys.queue(STAGE)):
+    while fake.redis.llen(fake.parts.keys.queue(STAGE)):
         fake.process_next()
     if fake.entries():
         fake.commit()
@@ -64,10 +64,10 @@ def forget(fake: FakeDeployment, *pages: int) -> None:
 
 def insist_on_mended(fake: FakeDeployment, *done_again: int) -> None:
     """After a repair: clean at once, these pages and no others wait, and the book can be finished."""
-    assert verify(fake.another_workshop(), SCAN).findings == []
+    assert verify(fake.another_process(), SCAN).findings == []
     assert sorted(fake.waiting_pages()) == sorted(done_again)
     work(fake)
-    assert verify(fake.another_workshop(), SCAN).findings == []
+    assert verify(fake.another_process(), SCAN).findings == []
     assert fake.checkpoint().pending() == []
     assert fake.checkpoint().status is Status.PARTIAL
 
@@ -127,17 +127,17 @@ def test_a_damaged_output_that_nobody_asked_for_is_set_aside_and_not_done(fake: 
 def test_a_page_that_was_done_since_the_check_is_left_alone(fake: FakeDeployment) -> None:
     forget(fake, 4)
     fake.output_path(4).write_bytes(b"{}")
-    (report,) = verify(fake.another_workshop(), SCAN).stages
+    (report,) = verify(fake.another_process(), SCAN).stages
     assert [each.kind for each in report.findings] == [Kind.STRAY]
     fake.ask_for((4, 4))
     fake.complete(4)
-    repair(fake.another_workshop(), SCAN, report)
+    repair(fake.another_process(), SCAN, report)
     assert not aside(fake, 4).exists()
     insist_on_mended(fake)
 
 
 def test_an_output_beyond_the_book_is_set_aside(fake: FakeDeployment) -> None:
-    fake.workshop.outputs(SCAN, STAGE).save(9, stamp(9))
+    fake.parts.outputs(SCAN, STAGE).save(9, stamp(9))
     verify_command(SCAN, mend=True)
     assert aside(fake, 9).exists()
     insist_on_mended(fake)
@@ -156,7 +156,7 @@ def test_an_older_schema_and_a_hash_that_is_not_recorded_are_noted(
 @pytest.mark.parametrize("damage", [None, b"", b"{", b'{"version": "9.0"}'])
 def test_a_checkpoint_that_is_gone_or_unusable_is_rebuilt(fake: FakeDeployment, damage: bytes | None) -> None:
     """Its open-stage marker still says what was asked for: page 3 is done again, page 5 is not."""
-    path = fake.workshop.checkpoint_file(SCAN, STAGE).path
+    path = fake.parts.checkpoint_file(SCAN, STAGE).path
     if damage is None:
         path.unlink()
     else:
@@ -169,7 +169,7 @@ def test_a_checkpoint_that_is_gone_or_unusable_is_rebuilt(fake: FakeDeployment, 
 
 
 def test_a_damaged_output_counts_as_asked_for_where_nobody_knows_any_more(fake: FakeDeployment) -> None:
-    fake.workshop.checkpoint_file(SCAN, STAGE).path.write_bytes(b"{")
+    fake.parts.checkpoint_file(SCAN, STAGE).path.write_bytes(b"{")
     fake.open_stages.remove(SCAN, STAGE)
     fake.output_path(3).write_bytes(b"")
     verify_command(SCAN, mend=True)
@@ -192,7 +192,7 @@ def test_a_damaged_output_counts_as_asked_for_where_nobody_knows_any_more(fake: 
 )
 def test_a_contradiction_is_put_right(fake: FakeDeployment, change: Callable[[dict[str, Any]], object]) -> None:
     edit(fake, change)
-    assert {each.kind for each in verify(fake.another_workshop(), SCAN).findings} == {Kind.CONTRADICTION}
+    assert {each.kind for each in verify(fake.another_process(), SCAN).findings} == {Kind.CONTRADICTION}
     verify_command(SCAN, mend=True)
     assert fake.checkpoint().total_cost_usd == 0.4
     insist_on_mended(fake)
@@ -201,7 +201,7 @@ def test_a_contradiction_is_put_right(fake: FakeDeployment, change: Callable[[di
 def test_a_stage_that_was_cancelled_is_not_taken_up_again(fake: FakeDeployment) -> None:
     """But for the page that was complete, and is not any more."""
     fake.ask_for((5, 5))
-    file = fake.workshop.checkpoint_file(SCAN, STAGE)
+    file = fake.parts.checkpoint_file(SCAN, STAGE)
     with file.exclusive() as checkpoint:
         checkpoint.cancel()
         file.save(checkpoint)
@@ -241,7 +241,7 @@ def test_leftovers_go_and_foreign_files_stay_and_are_reported(
 def test_a_source_that_is_damaged_is_only_reported(
     fake: FakeDeployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (fake.workshop.scan(SCAN).source_dir / "a.pdf").unlink()
+    (fake.parts.scan(SCAN).source_dir / "a.pdf").unlink()
     fake.output_path(4).unlink()
     with pytest.raises(DifferencesError):
         verify_command(SCAN, mend=True, as_json=True)
@@ -254,7 +254,7 @@ def test_a_source_that_is_damaged_is_only_reported(
 def test_pages_that_were_asked_for_and_got_lost_are_enqueued_again(fake: FakeDeployment) -> None:
     """A repair that was killed after it saved the checkpoint leaves this: nothing differs, and nothing waits."""
     fake.ask_for((5, 5))
-    assert verify(fake.another_workshop(), SCAN).findings == []
+    assert verify(fake.another_process(), SCAN).findings == []
     verify_command(SCAN, mend=True)
     assert fake.waiting_pages() == [5]
 
@@ -263,7 +263,7 @@ def test_pages_under_way_are_not_enqueued_twice(fake: FakeDeployment) -> None:
     fake.output_path(3).unlink()
     verify_command(SCAN, mend=True)
     fake.output_path(4).unlink()
-    with fake.workshop.claims.take(SCAN, STAGE, 3):
+    with fake.parts.claims.take(SCAN, STAGE, 3):
         verify_command(SCAN, mend=True)
     assert fake.waiting_pages() == [3, 4]
 
@@ -272,7 +272,7 @@ def damage(fake: FakeDeployment) -> None:
     fake.output_path(1).write_text(stamp(1, "by hand").model_dump_json())
     fake.output_path(2).unlink()
     fake.output_path(3).write_bytes(b"{}")
-    fake.workshop.outputs(SCAN, STAGE).save(9, stamp(9))
+    fake.parts.outputs(SCAN, STAGE).save(9, stamp(9))
     edit(fake, lambda form: (form["metadata"].update(total_cost_usd=0.3), form.update(requested=[[1, 4], [6, 8]])))
 
 
@@ -296,7 +296,7 @@ def test_killed_at_any_step_the_same_command_again_does_the_rest(
 
 
 def test_an_unusable_checkpoint_of_a_stage_under_way_keeps_what_was_spent(fake: FakeDeployment) -> None:
-    path = fake.workshop.checkpoint_file(SCAN, STAGE).path
+    path = fake.parts.checkpoint_file(SCAN, STAGE).path
     path.write_bytes(path.read_bytes()[:-30])
     verify_command(SCAN, mend=True)
     after: Checkpoint = fake.checkpoint()

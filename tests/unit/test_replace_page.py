@@ -26,7 +26,7 @@ from producer.verify.verify_scan import verify
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, take_commands
 from tests.support.killed import KilledError, kill_at
 from tests.support.stages import CopyStage, stamp
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pages.scan import ScanFolder
 from worker.pages.sources.open import open_source
 from worker.pipeline.process_page import Outcome, process_page
@@ -93,7 +93,7 @@ def greys(fake: FakeDeployment) -> list[int]:
 
 def finish(fake: FakeDeployment) -> None:
     """Do what is left, as `producer enqueue` and a worker would."""
-    enqueue(fake.another_workshop(), Request(SCAN, STAGE))
+    enqueue(fake.another_process(), Request(SCAN, STAGE))
     for page in fake.checkpoint().pending():
         assert fake.process(page) is Outcome.COMPLETE
     fake.commit()
@@ -106,7 +106,7 @@ def run(*arguments: str) -> Result:
 def test_the_page_is_the_new_picture_and_the_others_stay_what_they_are(
     fake: FakeDeployment, tmp_path: Path
 ) -> None:
-    replace_page(fake.another_workshop(), SCAN, 2, given(tmp_path))
+    replace_page(fake.another_process(), SCAN, 2, given(tmp_path))
 
     assert greys(fake) == [10, 200, 30]
 
@@ -115,7 +115,7 @@ def test_a_quarantined_page_is_done_again_with_new_attempts_and_nothing_else_is(
     fake: FakeDeployment, tmp_path: Path
 ) -> None:
     fake.queue.raise_attempts({2: 3})
-    replace_page(fake.another_workshop(), SCAN, 2, given(tmp_path))
+    replace_page(fake.another_process(), SCAN, 2, given(tmp_path))
     assert fake.checkpoint().failed_pages == []
     fake.stage.runs.clear()
 
@@ -126,12 +126,12 @@ def test_a_quarantined_page_is_done_again_with_new_attempts_and_nothing_else_is(
 
 
 def test_verify_is_content_at_each_stage_of_the_way(fake: FakeDeployment, tmp_path: Path) -> None:
-    replace_page(fake.another_workshop(), SCAN, 2, given(tmp_path))
-    found = verify(fake.another_workshop(), SCAN)
+    replace_page(fake.another_process(), SCAN, 2, given(tmp_path))
+    found = verify(fake.another_process(), SCAN)
     assert (found.findings, found.stale) == ([], [])
 
     finish(fake)
-    found = verify(fake.another_workshop(), SCAN)
+    found = verify(fake.another_process(), SCAN)
     assert (found.findings, found.stale) == ([], [])
 
 
@@ -141,7 +141,7 @@ def test_the_old_picture_is_kept_by_name_and_date_and_the_metadata_has_the_histo
     source = ScanFolder(folder_fake.root, SCAN).source_dir
     old = (source / "leaf 2.png").read_bytes()
 
-    done = replace_page(folder_fake.another_workshop(), SCAN, 2, given(tmp_path))
+    done = replace_page(folder_fake.another_process(), SCAN, 2, given(tmp_path))
 
     assert done.kept.startswith("leaf 2.replaced-20")
     assert (source / done.kept).read_bytes() == old
@@ -161,7 +161,7 @@ def test_a_file_that_holds_other_pages_stays_as_it_is(
     path = ScanFolder(fake.root, SCAN).source_dir / f"book.{kind}"
     before = path.read_bytes()
 
-    done = replace_page(fake.another_workshop(), SCAN, 2, given(tmp_path))
+    done = replace_page(fake.another_process(), SCAN, 2, given(tmp_path))
 
     assert (done.kept, path.read_bytes()) == (f"book.{kind}", before)
 
@@ -171,40 +171,40 @@ def test_a_complete_page_is_forgotten_in_each_stage_and_its_outputs_are_set_asid
 ) -> None:
     fake = folder_fake
     finish_all_stages(fake)
-    assert fake.workshop.checkpoint_file(SCAN, COPY).read().status is Status.COMPLETED
+    assert fake.parts.checkpoint_file(SCAN, COPY).read().status is Status.COMPLETED
 
-    done = replace_page(fake.another_workshop(), SCAN, 3, given(tmp_path))
+    done = replace_page(fake.another_process(), SCAN, 3, given(tmp_path))
 
     assert [(each.stage, each.was) for each in done.stages] == [(STAGE, "complete"), (COPY, "complete")]
     for stage in (STAGE, COPY):
-        outputs = fake.workshop.outputs(SCAN, stage)
-        checkpoint = fake.workshop.checkpoint_file(SCAN, stage).read()
+        outputs = fake.parts.outputs(SCAN, stage)
+        checkpoint = fake.parts.checkpoint_file(SCAN, stage).read()
         assert (sorted(checkpoint.pages), checkpoint.status, checkpoint.pending()) == ([1, 2], Status.PARTIAL, [])
         assert outputs.pages() == {1, 2}
         assert (outputs.path / "set_aside" / "page_0003.json").is_file()
 
 
 def finish_all_stages(fake: FakeDeployment) -> None:
-    with fake.workshop.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
+    with fake.parts.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
         checkpoint.release({2})
         checkpoint.begin()
-        fake.workshop.checkpoint_file(SCAN, STAGE).save(checkpoint)
+        fake.parts.checkpoint_file(SCAN, STAGE).save(checkpoint)
     fake.process(2)
     fake.commit()
-    enqueue(fake.another_workshop(), Request(SCAN, COPY))
+    enqueue(fake.another_process(), Request(SCAN, COPY))
     for page in (1, 2, 3):
         fake.process(page, stage=COPY)
-    fake.redis.delete(fake.workshop.keys.commit(SCAN, COPY))
-    assert fake.workshop.coordinator(SCAN, COPY).commit() is not None
+    fake.redis.delete(fake.parts.keys.commit(SCAN, COPY))
+    assert fake.parts.coordinator(SCAN, COPY).commit() is not None
 
 
 def test_what_the_page_has_cost_is_shown_and_stays_counted(
     folder_fake: FakeDeployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Workshop, "spent_on", lambda *_: 1200)
-    with folder_fake.workshop.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
+    monkeypatch.setattr(Deployment, "spent_on", lambda *_: 1200)
+    with folder_fake.parts.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
         checkpoint.note_ledger({3: 1200})
-        folder_fake.workshop.checkpoint_file(SCAN, STAGE).save(checkpoint)
+        folder_fake.parts.checkpoint_file(SCAN, STAGE).save(checkpoint)
 
     result = run("replace-page", SCAN, "3", str(given(tmp_path)))
 
@@ -237,37 +237,37 @@ def test_scripts_get_json(folder_fake: FakeDeployment, tmp_path: Path) -> None:
 
 
 def test_the_same_command_again_changes_nothing_more(folder_fake: FakeDeployment, tmp_path: Path) -> None:
-    replace_page(folder_fake.another_workshop(), SCAN, 2, given(tmp_path))
+    replace_page(folder_fake.another_process(), SCAN, 2, given(tmp_path))
     finish(folder_fake)
     before = folder_fake.files()
 
-    done = replace_page(folder_fake.another_workshop(), SCAN, 2, given(tmp_path))
+    done = replace_page(folder_fake.another_process(), SCAN, 2, given(tmp_path))
 
     assert (done.already, done.stages) == (True, [])
     assert folder_fake.files() == before
 
 
 def test_a_page_can_be_replaced_again_and_each_picture_is_kept(fake: FakeDeployment, tmp_path: Path) -> None:
-    first = replace_page(fake.another_workshop(), SCAN, 2, given(tmp_path, "one.png", 100))
+    first = replace_page(fake.another_process(), SCAN, 2, given(tmp_path, "one.png", 100))
     finish(fake)
 
-    second = replace_page(fake.another_workshop(), SCAN, 2, given(tmp_path, "two.png", 150))
+    second = replace_page(fake.another_process(), SCAN, 2, given(tmp_path, "two.png", 150))
 
     assert greys(fake) == [10, 150, 30]
     assert second.kept == first.stored
     assert (ScanFolder(fake.root, SCAN).source_dir / first.stored).is_file()
-    assert verify(fake.another_workshop(), SCAN).findings == []
+    assert verify(fake.another_process(), SCAN).findings == []
 
 
 @pytest.mark.parametrize("name", ["several.pdf", "several.tif"])
 def test_a_page_of_a_file_that_holds_several_is_named(fake: FakeDeployment, tmp_path: Path, name: str) -> None:
     several = given(tmp_path, name, 90, 120)
     with pytest.raises(InputError, match=r"holds 2 pages; say with --from-page which of them it is"):
-        replace_page(fake.another_workshop(), SCAN, 2, several)
+        replace_page(fake.another_process(), SCAN, 2, several)
     with pytest.raises(InputError, match=r"--from-page 3 is past the end of .*, which holds 2 pages"):
-        replace_page(fake.another_workshop(), SCAN, 2, several, place=3)
+        replace_page(fake.another_process(), SCAN, 2, several, place=3)
 
-    replace_page(fake.another_workshop(), SCAN, 2, several, place=2)
+    replace_page(fake.another_process(), SCAN, 2, several, place=2)
 
     assert greys(fake) == [10, 120, 30]
 
@@ -293,17 +293,17 @@ def test_what_cannot_be_used_is_refused_before_anything_changes(
     before = folder_fake.files().keys()
 
     with pytest.raises(error, match=words):
-        replace_page(folder_fake.another_workshop(), SCAN, page, tmp_path / name)
+        replace_page(folder_fake.another_process(), SCAN, page, tmp_path / name)
 
     assert {name for name in folder_fake.files() if "metadata.lock" not in name} == before
 
 
 def test_a_page_that_a_worker_has_in_hand_is_refused(folder_fake: FakeDeployment, tmp_path: Path) -> None:
     with (
-        folder_fake.workshop.claims.take(SCAN, STAGE, 2),
+        folder_fake.parts.claims.take(SCAN, STAGE, 2),
         pytest.raises(CheckpointError, match="a worker has page 2 in hand; repeat the command when it is done"),
     ):
-        replace_page(folder_fake.another_workshop(), SCAN, 2, given(tmp_path))
+        replace_page(folder_fake.another_process(), SCAN, 2, given(tmp_path))
 
 
 def test_it_works_with_redis_down_and_the_page_gets_its_attempts_anew_later(
@@ -315,7 +315,7 @@ def test_it_works_with_redis_down_and_the_page_gets_its_attempts_anew_later(
     with monkeypatch.context() as patched:
         patched.setattr(PageQueue, "held", gone)
         patched.setattr(PageQueue, "forget_attempts", gone)
-        replace_page(folder_fake.another_workshop(), SCAN, 2, given(tmp_path))
+        replace_page(folder_fake.another_process(), SCAN, 2, given(tmp_path))
     folder_fake.queue.raise_attempts({2: 3})
 
     finish(folder_fake)
@@ -335,19 +335,19 @@ def test_a_worker_that_read_the_old_picture_drops_its_result(
         with pytest.MonkeyPatch.context() as patched:
             # As if Redis could not tell that the page is in hand.
             patched.setattr(PageQueue, "held", lambda *_: set())
-            replace_page(fake.another_workshop(), SCAN, page, new)
+            replace_page(fake.another_process(), SCAN, page, new)
         if fails:
             raise PageError("damaged_page", "the old one is torn")
         return stamp(page)
 
     fake.ask_for((1, 3), total_pages=3)
-    with fake.workshop.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
+    with fake.parts.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
         checkpoint.release({2})
         checkpoint.begin()
-        fake.workshop.checkpoint_file(SCAN, STAGE).save(checkpoint)
+        fake.parts.checkpoint_file(SCAN, STAGE).save(checkpoint)
     fake.stage.act = replaced_meanwhile
 
-    outcome = process_page(fake.another_workshop(), PageMessage(scan_id=SCAN, stage=STAGE, page=2))
+    outcome = process_page(fake.another_process(), PageMessage(scan_id=SCAN, stage=STAGE, page=2))
 
     assert outcome is Outcome.WAITS
     assert fake.entries() == []
@@ -364,17 +364,17 @@ def test_killed_at_any_step_the_page_is_the_old_or_the_new_one_and_the_same_comm
     for step in range(100):
         with monkeypatch.context() as patched:
             fake = make(tmp_path / str(step), patched)
-            command = partial(replace_page, fake.another_workshop(), SCAN, 3, new)
+            command = partial(replace_page, fake.another_process(), SCAN, 3, new)
             killed = kill_at(step, patched, command, steps)
             assert greys(fake) in ([10, 20, 30], [10, 20, 200])
-            assert {each.kind for each in verify(fake.another_workshop(), SCAN).findings} <= {
+            assert {each.kind for each in verify(fake.another_process(), SCAN).findings} <= {
                 Kind.MISSING,
                 Kind.LEFTOVER,
             }
-            replace_page(fake.another_workshop(), SCAN, 3, new)
+            replace_page(fake.another_process(), SCAN, 3, new)
             assert greys(fake) == [10, 20, 200]
             assert fake.checkpoint().completed_pages == [1]
-            assert verify(fake.another_workshop(), SCAN).findings == []
+            assert verify(fake.another_process(), SCAN).findings == []
         if not killed:
             assert step >= 5, "the steps are not the ones any more"
             return
@@ -387,11 +387,11 @@ def test_a_page_that_was_done_from_the_new_picture_survives_a_repeat_after_a_cra
     with monkeypatch.context() as patched:
         patched.setattr("producer.planning.replace_page._again", dies)
         with pytest.raises(KilledError):
-            replace_page(folder_fake.another_workshop(), SCAN, 3, given(tmp_path))
+            replace_page(folder_fake.another_process(), SCAN, 3, given(tmp_path))
     # As `verify` and `enqueue` show it then.
-    assert [each.page for each in verify(folder_fake.another_workshop(), SCAN).stale] == [3]
+    assert [each.page for each in verify(folder_fake.another_process(), SCAN).stale] == [3]
 
-    done = replace_page(folder_fake.another_workshop(), SCAN, 3, given(tmp_path))
+    done = replace_page(folder_fake.another_process(), SCAN, 3, given(tmp_path))
 
     assert [(each.stage, each.was) for each in done.stages] == [(STAGE, "complete")]
 
@@ -406,7 +406,7 @@ def test_fields_of_the_metadata_that_a_newer_version_wrote_stay(
     path = ScanFolder(folder_fake.root, SCAN).metadata_path
     path.write_text(path.read_text().replace('"title"', '"shelf": "B4", "title"'))
 
-    replace_page(folder_fake.another_workshop(), SCAN, 2, given(tmp_path))
+    replace_page(folder_fake.another_process(), SCAN, 2, given(tmp_path))
 
     assert json.loads(path.read_text())["shelf"] == "B4"
 
@@ -414,10 +414,10 @@ def test_fields_of_the_metadata_that_a_newer_version_wrote_stay(
 def test_a_process_that_has_the_metadata_in_memory_sees_the_change(
     folder_fake: FakeDeployment, tmp_path: Path
 ) -> None:
-    long_lived = folder_fake.another_workshop()
+    long_lived = folder_fake.another_process()
     assert long_lived.metadata(SCAN).source.replaced == ()
 
-    replace_page(folder_fake.another_workshop(), SCAN, 2, given(tmp_path))
+    replace_page(folder_fake.another_process(), SCAN, 2, given(tmp_path))
 
     assert [each.page for each in long_lived.metadata(SCAN).source.replaced] == [2]
 
@@ -427,12 +427,12 @@ def test_a_picture_that_somebody_put_in_place_by_hand_can_be_taken_as_the_new_on
 ) -> None:
     by_hand = ScanFolder(folder_fake.root, SCAN).source_dir / "leaf 2.png"
     page_image(180).save(by_hand)
-    assert verify(folder_fake.another_workshop(), SCAN).findings != []
+    assert verify(folder_fake.another_process(), SCAN).findings != []
 
-    replace_page(folder_fake.another_workshop(), SCAN, 2, by_hand)
+    replace_page(folder_fake.another_process(), SCAN, 2, by_hand)
 
     assert greys(folder_fake) == [10, 180, 30]
-    assert verify(folder_fake.another_workshop(), SCAN).findings == []
+    assert verify(folder_fake.another_process(), SCAN).findings == []
 
 
 def test_a_stage_that_is_under_way_is_asked_for_the_page_as_before() -> None:

@@ -17,7 +17,7 @@ from producer.report.model import BookReport, State
 from producer.report.render import render
 from producer.report.timeline import timeline
 from tests.support.fake_deployment import files_under, write_scan
-from tests.support.report_book import BEGIN, SCAN, ReportBook, make_book, offline_workshop, page_picture
+from tests.support.report_book import BEGIN, SCAN, ReportBook, make_book, offline_deployment, page_picture
 
 HOSTILE = "</script></style><img src=x onerror=alert(1)><b>'\" {{ 7*7 }} &amp; \u2028"
 
@@ -74,7 +74,7 @@ class Parsed(HTMLParser):
 
 
 def made(book: ReportBook, *, images: bool = False) -> BookReport:
-    return collect(book.workshop, SCAN, images=images)
+    return collect(book.parts, SCAN, images=images)
 
 
 def shown(book: ReportBook) -> Parsed:
@@ -82,10 +82,10 @@ def shown(book: ReportBook) -> Parsed:
 
 
 def test_a_whole_book_is_told_of_with_the_broker_down_and_nothing_is_changed(complete: ReportBook) -> None:
-    before = files_under(complete.workshop.root)
+    before = files_under(complete.parts.root)
     report = made(complete, images=True)
     html = render(report)
-    assert files_under(complete.workshop.root) == before
+    assert files_under(complete.parts.root) == before
     page = Parsed(html)
     assert [stage.name for stage in report.stages] == ["ocr", "correction", "fix", "structure"]
     assert {stage.status for stage in report.stages} == {"completed"}
@@ -192,7 +192,7 @@ def test_what_was_changed_by_hand_is_shown_and_said_to_be_changed(complete: Repo
 
 @pytest.mark.parametrize("content", [b"{ torn", b'{"version": "9.9"}'])
 def test_a_checkpoint_that_cannot_be_used_stops_nothing(complete: ReportBook, content: bytes) -> None:
-    complete.workshop.checkpoint_file(SCAN, "ocr").path.write_bytes(content)
+    complete.parts.checkpoint_file(SCAN, "ocr").path.write_bytes(content)
     report = made(complete)
     assert report.stages[0].status == "unreadable"
     assert {page.states["ocr"] for page in report.pages} == {State.SAVED}
@@ -279,7 +279,7 @@ def test_a_page_that_cannot_be_rendered_says_so(book: ReportBook) -> None:
 
 def test_a_source_that_is_gone_leaves_the_rest(tmp_path: Path) -> None:
     write_scan(tmp_path / "scans", SCAN, 3)
-    report = collect(offline_workshop(tmp_path / "scans"), SCAN)
+    report = collect(offline_deployment(tmp_path / "scans"), SCAN)
     assert [each.thumbnail for each in report.pictures.values()] == [None] * 3
     assert "cannot be shown" in Parsed(render(report)).text
 
@@ -289,7 +289,7 @@ def test_a_very_long_book_gets_the_grid_alone(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("producer.report.collect.MOST_VIEWS", 3)
     monkeypatch.setattr("producer.report.collect.MOST_TILES", 4)
     write_scan(tmp_path / "scans", SCAN, 6)
-    report = collect(offline_workshop(tmp_path / "scans"), SCAN)
+    report = collect(offline_deployment(tmp_path / "scans"), SCAN)
     page = Parsed(render(report))
     assert len(report.pages) == 4
     assert not page.all("article")
@@ -341,7 +341,7 @@ def test_the_bars_add_up_to_what_was_paid(complete: ReportBook) -> None:
 
 def test_a_scan_that_is_not_there_is_an_error(book: ReportBook) -> None:
     with pytest.raises(UnknownNameError):
-        collect(book.workshop, "another-book")
+        collect(book.parts, "another-book")
 
 
 def test_it_says_when_it_was_made(book: ReportBook) -> None:

@@ -31,7 +31,7 @@ def make(folder: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     made.hand_over(TORN)
     made.commit()
     made.hand_over(made.completion(2, cost_usd=0.5))
-    enqueue(made.another_workshop(), Request(SCAN, STAGE, start_page=4))
+    enqueue(made.another_process(), Request(SCAN, STAGE, start_page=4))
     made.queue.raise_attempts({4: 2})
     made.hand_over(made.completion(2, cost_usd=0.5))
     return made
@@ -57,7 +57,7 @@ def insist_on_forgotten(fake: FakeDeployment) -> None:
     assert fake.entries() == []
     assert fake.waiting_pages() == []
     assert checkpoint.attempts == fake.queue.attempts() == {}
-    outputs = fake.workshop.outputs(SCAN, STAGE)
+    outputs = fake.parts.outputs(SCAN, STAGE)
     assert outputs.pages() == set()
     kept = sorted(path.name for path in (outputs.path / "set_aside").iterdir())
     assert kept == ["page_0001.json", "page_0002.json"]
@@ -75,7 +75,7 @@ def test_a_stage_is_forgotten_its_outputs_are_kept_and_its_cost_stays(
 
 def test_it_can_begin_anew(fake: FakeDeployment) -> None:
     reset_command(SCAN, STAGE, yes=True)
-    made = enqueue(fake.another_workshop(), Request(SCAN, STAGE))
+    made = enqueue(fake.another_process(), Request(SCAN, STAGE))
     assert made.enqueued == [1, 2, 3, 4, 5]
     for _ in range(5):
         fake.process_next()
@@ -87,7 +87,7 @@ def test_it_can_begin_anew(fake: FakeDeployment) -> None:
 
 def test_what_is_left_has_no_differences(fake: FakeDeployment) -> None:
     reset_command(SCAN, STAGE, yes=True)
-    assert verify(fake.another_workshop(), SCAN, STAGE).stages[0].findings == []
+    assert verify(fake.another_process(), SCAN, STAGE).stages[0].findings == []
 
 
 def test_a_stage_that_has_not_begun_is_left_alone(fake: FakeDeployment, capsys: pytest.CaptureFixture[str]) -> None:
@@ -132,7 +132,7 @@ def test_without_a_terminal_it_takes_a_word_for_it(fake: FakeDeployment, monkeyp
 
 
 def test_while_a_worker_has_a_page_in_hand_it_is_refused(fake: FakeDeployment) -> None:
-    with fake.workshop.claims.take(SCAN, STAGE, 4):
+    with fake.parts.claims.take(SCAN, STAGE, 4):
         before = (fake.files(), set(fake.redis_keys()))
         with pytest.raises(CheckpointError, match=r"pages in hand \(4\).*`producer cancel a-book --stage stamp`"):
             reset_command(SCAN, STAGE, yes=True)
@@ -153,11 +153,11 @@ def test_a_page_that_is_begun_at_the_last_moment_stops_it_and_the_others_are_hea
 
     monkeypatch.setattr(PageQueue, "held", look_twice)
     with pytest.raises(CheckpointError, match="pages in hand"):
-        reset(fake.another_workshop(), SCAN, STAGE)
+        reset(fake.another_process(), SCAN, STAGE)
     assert fake.open_stages.all() == [(SCAN, STAGE)]
     assert fake.checkpoint().pending() == [4, 5]
     assert fake.checkpoint().completed_pages == [1, 2]
-    assert fake.workshop.outputs(SCAN, STAGE).pages() == {1, 2}
+    assert fake.parts.outputs(SCAN, STAGE).pages() == {1, 2}
 
 
 def test_without_redis_nothing_is_touched(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +181,7 @@ def test_without_redis_nothing_is_touched(fake: FakeDeployment, monkeypatch: pyt
 
 def test_an_unusable_checkpoint_is_kept_and_its_cost_with_it(fake: FakeDeployment) -> None:
     fake.commit()
-    path = fake.workshop.checkpoint_file(SCAN, STAGE).path
+    path = fake.parts.checkpoint_file(SCAN, STAGE).path
     broken = path.read_bytes()[:-30]
     path.write_bytes(broken)
     reset_command(SCAN, STAGE, yes=True)
@@ -191,17 +191,17 @@ def test_an_unusable_checkpoint_is_kept_and_its_cost_with_it(fake: FakeDeploymen
 
 
 def test_a_checkpoint_that_is_gone_leaves_the_outputs_to_be_set_aside(fake: FakeDeployment) -> None:
-    fake.workshop.checkpoint_file(SCAN, STAGE).path.unlink()
+    fake.parts.checkpoint_file(SCAN, STAGE).path.unlink()
     reset_command(SCAN, STAGE, yes=True)
-    assert fake.workshop.outputs(SCAN, STAGE).pages() == set()
+    assert fake.parts.outputs(SCAN, STAGE).pages() == set()
     assert fake.checkpoint().completed_pages == []
 
 
 def test_what_does_not_exist_is_refused(fake: FakeDeployment) -> None:
     with pytest.raises(UnknownNameError, match="there is no stage 'no_such_stage'"):
-        look(fake.workshop, SCAN, "no_such_stage")
+        look(fake.parts, SCAN, "no_such_stage")
     with pytest.raises(UnknownNameError, match="did you mean 'a-book'"):
-        look(fake.workshop, "a-bok", STAGE)
+        look(fake.parts, "a-bok", STAGE)
 
 
 def test_killed_at_any_step_the_same_command_again_does_the_rest(
@@ -212,7 +212,7 @@ def test_killed_at_any_step_the_same_command_again_does_the_rest(
             fake = make(tmp_path / str(step), patched)
             killed = kill_at(step, patched, lambda: reset_command(SCAN, STAGE, yes=True))
             # Whatever was done by then, what the checkpoint says can be read, and no money is lost.
-            form = json.loads(fake.workshop.checkpoint_file(SCAN, STAGE).path.read_bytes())
+            form = json.loads(fake.parts.checkpoint_file(SCAN, STAGE).path.read_bytes())
             waiting = sum(getattr(entry, "cost_usd", None) or 0 for entry in fake.entries())
             assert form["metadata"]["total_cost_usd"] + waiting >= 0.75
             reset_command(SCAN, STAGE, yes=True)

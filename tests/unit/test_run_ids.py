@@ -60,7 +60,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
         monkeypatch.setattr(f"producer.{module}.check_broker", bool)  # the fake broker has no address
     made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan()
-    monkeypatch.setattr(tasks, "workshop", lambda: made.workshop)
+    monkeypatch.setattr(tasks, "deployment", lambda: made.parts)
     return made
 
 
@@ -85,7 +85,7 @@ def lines(fake: FakeDeployment, scan_id: str = SCAN) -> list[dict[str, Any]]:
 
 def named_by_messages(fake: FakeDeployment, stage: str = STAGE) -> list[str | None]:
     """The run that each message in Celery's queue names, as the gate lets it through."""
-    messages: Any = fake.redis.lrange(fake.workshop.keys.queue(stage), 0, -1)
+    messages: Any = fake.redis.lrange(fake.parts.keys.queue(stage), 0, -1)
     return [json.loads(admit(each, stage))["headers"].get("traceparent") for each in messages]
 
 
@@ -105,7 +105,7 @@ def test_what_is_no_run_is_none(forged: Any) -> None:
 
 
 def test_an_enqueue_is_named_by_messages_checkpoint_and_log(fake: FakeDeployment) -> None:
-    enqueue(fake.workshop, ALL)
+    enqueue(fake.parts, ALL)
     run = fake.checkpoint().run
     assert trace_id_of(run) == trace_id_of(ALL.run)
     assert named_by_messages(fake) == [run] * 5
@@ -114,20 +114,20 @@ def test_an_enqueue_is_named_by_messages_checkpoint_and_log(fake: FakeDeployment
 
 
 def test_where_nothing_is_left_to_do_there_is_no_new_run(fake: FakeDeployment) -> None:
-    enqueue(fake.workshop, ALL)
+    enqueue(fake.parts, ALL)
     for _ in range(5):
         fake.process_next()
     fake.commit()
     again = Request(SCAN, STAGE)
-    enqueue(fake.workshop, again)
+    enqueue(fake.parts, again)
     assert trace_id_of(fake.checkpoint().run) == trace_id_of(ALL.run) != trace_id_of(again.run)
     assert len(lines(fake)) == 1
 
 
 def test_a_later_enqueue_names_the_messages_that_are_made_from_then_on(fake: FakeDeployment) -> None:
-    enqueue(fake.workshop, Request(SCAN, STAGE, end_page=2))
+    enqueue(fake.parts, Request(SCAN, STAGE, end_page=2))
     later = Request(SCAN, STAGE)
-    enqueue(fake.workshop, later)
+    enqueue(fake.parts, later)
     assert len({*named_by_messages(fake)}) == 2
     assert trace_id_of(fake.checkpoint().run) == trace_id_of(later.run)
 
@@ -136,22 +136,22 @@ def test_a_stage_that_is_fed_names_its_own_request_of_the_same_run(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(STAGES, CopyStage.name, lambda _settings: CopyStage())
-    first, second = requests_through(fake.workshop, Request(SCAN, STAGE), CopyStage.name)
+    first, second = requests_through(fake.parts, Request(SCAN, STAGE), CopyStage.name)
     for request in (first, second):
-        enqueue(fake.workshop, request)
-    fake.redis.delete(fake.workshop.keys.run(SCAN, CopyStage.name))
+        enqueue(fake.parts, request)
+    fake.redis.delete(fake.parts.keys.run(SCAN, CopyStage.name))
     for _ in range(5):
         fake.process_next()
-    Reconciler(fake.workshop).commit_inboxes()
+    Reconciler(fake.parts).commit_inboxes()
     assert named_by_messages(fake, CopyStage.name) == [second.run] * 5
     assert trace_id_of(second.run) == trace_id_of(first.run)
 
 
 def test_after_a_flush_the_healed_pages_name_the_run_they_were_of(fake: FakeDeployment) -> None:
-    enqueue(fake.workshop, ALL)
+    enqueue(fake.parts, ALL)
     run = fake.checkpoint().run
     fake.redis.flushdb()
-    healer = PageRecovery(fake.workshop)
+    healer = PageRecovery(fake.parts)
     for _ in range(2):
         healer.heal(SCAN, STAGE)
     assert named_by_messages(fake) == [run] * 5
@@ -159,27 +159,27 @@ def test_after_a_flush_the_healed_pages_name_the_run_they_were_of(fake: FakeDepl
 
 def test_a_checkpoint_of_an_older_version_names_no_run_and_is_healed(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
-    healer = PageRecovery(fake.workshop)
+    healer = PageRecovery(fake.parts)
     for _ in range(2):
         healer.heal(SCAN, STAGE)
     assert named_by_messages(fake) == [None] * 5
 
 
 def test_what_ended_or_was_called_off_or_reset_names_no_run_any_more(fake: FakeDeployment) -> None:
-    key = fake.workshop.keys.run(SCAN, STAGE)
-    enqueue(fake.workshop, ALL)
+    key = fake.parts.keys.run(SCAN, STAGE)
+    enqueue(fake.parts, ALL)
     assert fake.redis.exists(key)
-    cancel(fake.workshop, SCAN, STAGE)
+    cancel(fake.parts, SCAN, STAGE)
     assert (fake.redis.exists(key), fake.checkpoint().run) == (0, "")
-    enqueue(fake.workshop, Request(SCAN, STAGE))
+    enqueue(fake.parts, Request(SCAN, STAGE))
     assert fake.redis.exists(key)
-    reset(fake.workshop, SCAN, STAGE)
+    reset(fake.parts, SCAN, STAGE)
     assert (fake.redis.exists(key), fake.checkpoint().run) == (0, "")
-    enqueue(fake.workshop, Request(SCAN, STAGE))
+    enqueue(fake.parts, Request(SCAN, STAGE))
     for _ in range(5):
         fake.process_next()
     fake.commit()
-    assert PageRecovery(fake.workshop).heal(SCAN, STAGE).ended
+    assert PageRecovery(fake.parts).heal(SCAN, STAGE).ended
     assert fake.lasting_keys() == set()
 
 
@@ -187,7 +187,7 @@ def test_what_ended_or_was_called_off_or_reset_names_no_run_any_more(fake: FakeD
 def test_a_run_that_somebody_forged_in_redis_keeps_no_page_from_being_done(
     fake: FakeDeployment, forged: str
 ) -> None:
-    fake.redis.set(fake.workshop.keys.run(SCAN, STAGE), forged)
+    fake.redis.set(fake.parts.keys.run(SCAN, STAGE), forged)
     list(fake.queue.put([1]))
     assert named_by_messages(fake) == [None]
     fake.process_next()
@@ -195,7 +195,7 @@ def test_a_run_that_somebody_forged_in_redis_keeps_no_page_from_being_done(
 
 
 def test_a_run_of_the_wrong_type_keeps_no_page_from_being_done(fake: FakeDeployment) -> None:
-    fake.redis.lpush(fake.workshop.keys.run(SCAN, STAGE), RUN)
+    fake.redis.lpush(fake.parts.keys.run(SCAN, STAGE), RUN)
     list(fake.queue.put([1]))
     assert named_by_messages(fake) == [None]
 
@@ -240,7 +240,7 @@ def test_every_line_of_a_page_names_the_run_also_those_of_code_that_knows_no_pag
         return stamp(page)
 
     fake.stage.act = ask
-    process_page(fake.workshop, PageMessage(scan_id=SCAN, stage=STAGE, page=1, run=RUN))
+    process_page(fake.parts, PageMessage(scan_id=SCAN, stage=STAGE, page=1, run=RUN))
     fake.process(2)
     said = [(line["page"], line["message"], line.get("run")) for line in lines(fake)]
     assert said == [
@@ -256,16 +256,16 @@ def test_every_line_of_a_page_names_the_run_also_those_of_code_that_knows_no_pag
 def test_the_commit_names_the_runs_of_its_batch(fake: FakeDeployment) -> None:
     fake.hand_over(fake.completion(3))
     for page in (1, 2):
-        process_page(fake.workshop, PageMessage(scan_id=SCAN, stage=STAGE, page=page, run=RUN))
+        process_page(fake.parts, PageMessage(scan_id=SCAN, stage=STAGE, page=page, run=RUN))
     with capture_logs() as logged:
-        Reconciler(fake.workshop).commit_inboxes()
+        Reconciler(fake.parts).commit_inboxes()
     (line,) = [each for each in logged if each["event"] == "checkpoint committed"]
     assert (line["completed"], line["runs"]) == (3, [TRACE])
 
 
 def test_an_entry_of_the_inbox_is_one_that_older_coordinators_read(fake: FakeDeployment) -> None:
-    process_page(fake.workshop, PageMessage(scan_id=SCAN, stage=STAGE, page=1, run=RUN))
-    ((_, fields),) = fake.redis.xrange(fake.workshop.keys.inbox(SCAN, STAGE))  # type: ignore[misc]  # async?
+    process_page(fake.parts, PageMessage(scan_id=SCAN, stage=STAGE, page=1, run=RUN))
+    ((_, fields),) = fake.redis.xrange(fake.parts.keys.inbox(SCAN, STAGE))  # type: ignore[misc]  # async?
     assert fields[b"run"] == RUN.encode()
     # Older ones look for this field, and forbid what they do not know within it.
     assert "run" not in json.loads(fields[b"completion"])
@@ -274,12 +274,12 @@ def test_an_entry_of_the_inbox_is_one_that_older_coordinators_read(fake: FakeDep
 
 def test_forged_runs_in_an_inbox_are_not_taken_over(fake: FakeDeployment) -> None:
     completion = fake.completion(1).model_dump_json()
-    inbox = fake.workshop.keys.inbox(SCAN, STAGE)
+    inbox = fake.parts.keys.inbox(SCAN, STAGE)
     for forged in (b"\xff", b"x\x1b[2J", RUN.upper().encode(), b"0" * 100_000):
         fake.redis.xadd(inbox, {"completion": completion, "run": forged})
     for _ in range(200):
         fake.redis.xadd(inbox, {"completion": completion, "run": new_run()})
-    batch = fake.workshop.inbox(SCAN, STAGE).read(1000)
+    batch = fake.parts.inbox(SCAN, STAGE).read(1000)
     assert len(batch.entries) == 204
     assert len(batch.runs) == 32
     assert all(map(run_in, batch.runs))

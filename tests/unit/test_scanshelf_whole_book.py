@@ -21,7 +21,7 @@ from tests.support.fake_deployment import Files, files_under
 from tests.support.scanshelf import METADATA, checkpoint, corrected_page, read_page, write_json, write_page
 from worker.app import make_app
 from worker.config.settings import Settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 
 BOOK = "accidental-president"
 PAGES = 4
@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def workshop(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+def parts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     monkeypatch.setattr("producer.planning.enqueue.check_broker", bool)  # the fake broker has no address
     settings = Settings(
         storage_root=folder.parent,
@@ -57,7 +57,7 @@ def workshop(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
         llm_api_key="key",  # type: ignore[arg-type]  # pydantic makes a secret of it
         prices="a-model=1/2",  # type: ignore[arg-type]  # pydantic parses it
     )
-    return Workshop(settings, make_app(settings), FakeRedis(), take_in)
+    return Deployment(settings, make_app(settings), FakeRedis(), take_in)
 
 
 def without_record(files: Files) -> Files:
@@ -73,8 +73,8 @@ def doubled(page: int) -> dict[str, Any]:
     return data
 
 
-def test_the_report_shows_its_pages_as_complete_and_with_their_text(workshop: Workshop) -> None:
-    report = collect(workshop, BOOK, images=False)
+def test_the_report_shows_its_pages_as_complete_and_with_their_text(parts: Deployment) -> None:
+    report = collect(parts, BOOK, images=False)
 
     assert report.problems == ()
     states = {page.number: page.states for page in report.pages}
@@ -85,11 +85,11 @@ def test_the_report_shows_its_pages_as_complete_and_with_their_text(workshop: Wo
     assert "Damaged output" not in html
 
 
-def test_the_report_counts_what_enqueue_counts(workshop: Workshop, folder: Path) -> None:
+def test_the_report_counts_what_enqueue_counts(parts: Deployment, folder: Path) -> None:
     write_json(folder / "checkpoints" / "ocr.json", checkpoint(BOOK, "ocr", [], PAGES))
     write_page(folder, "corrected", doubled(2))
 
-    report = collect(workshop, BOOK, images=False)
+    report = collect(parts, BOOK, images=False)
 
     assert [(stage.name, stage.completed, stage.doubtful) for stage in report.stages] == [
         ("ocr", 3, 0),
@@ -98,33 +98,33 @@ def test_the_report_counts_what_enqueue_counts(workshop: Workshop, folder: Path)
     assert "correction: 1 page with doubled words: 2" in render(report)
 
 
-def test_verify_has_nothing_against_the_files_that_scanshelf_keeps_beside(workshop: Workshop) -> None:
-    enqueue(workshop, Request(BOOK, "ocr"))
-    enqueue(workshop, Request(BOOK, "correction"))
+def test_verify_has_nothing_against_the_files_that_scanshelf_keeps_beside(parts: Deployment) -> None:
+    enqueue(parts, Request(BOOK, "ocr"))
+    enqueue(parts, Request(BOOK, "correction"))
 
-    report = verify(workshop, BOOK)
+    report = verify(parts, BOOK)
 
     assert [each.stage for each in report.stages] == ["ocr", "correction"]
     assert report.findings == []
 
 
 def test_verify_has_nothing_against_a_book_that_nothing_was_enqueued_of_yet(
-    workshop: Workshop, folder: Path
+    parts: Deployment, folder: Path
 ) -> None:
     (folder / "checkpoints" / "correction.json").unlink()
     write_json(folder / "checkpoints" / "ocr.json", checkpoint(BOOK, "ocr", [1], PAGES))
 
-    assert verify(workshop, BOOK).findings == []
+    assert verify(parts, BOOK).findings == []
 
 
-def test_verify_still_names_a_torn_page_of_such_a_book(workshop: Workshop, folder: Path) -> None:
+def test_verify_still_names_a_torn_page_of_such_a_book(parts: Deployment, folder: Path) -> None:
     (folder / "ocr" / "page_0003.json").write_text("{ torn")
 
-    assert [(each.kind, each.page) for each in verify(workshop, BOOK).findings] == [(Kind.UNREADABLE, 3)]
+    assert [(each.kind, each.page) for each in verify(parts, BOOK).findings] == [(Kind.UNREADABLE, 3)]
 
 
 def test_verify_has_nothing_against_pages_of_its_structure_in_a_form_that_does_not_count(
-    workshop: Workshop, folder: Path
+    parts: Deployment, folder: Path
 ) -> None:
     write_json(folder / "structured" / "page_0001.json", {"page": 1, "role": "body"})
     write_json(
@@ -132,47 +132,47 @@ def test_verify_has_nothing_against_pages_of_its_structure_in_a_form_that_does_n
         checkpoint(BOOK, "correction", [1, 2, 3, 4], PAGES) | {"stage": "structure", "status": "completed"},
     )
 
-    assert [each for each in verify(workshop, BOOK).findings if each.stage == "structure"] == []
-    assert scan_status(workshop, BOOK).stages["structure"].completed == 0
+    assert [each for each in verify(parts, BOOK).findings if each.stage == "structure"] == []
+    assert scan_status(parts, BOOK).stages["structure"].completed == 0
 
 
-def test_in_a_book_of_leafmarks_own_a_foreign_file_is_still_a_difference(workshop: Workshop, folder: Path) -> None:
-    enqueue(workshop, Request(BOOK, "ocr"))
-    enqueue(workshop, Request(BOOK, "correction"))
+def test_in_a_book_of_leafmarks_own_a_foreign_file_is_still_a_difference(parts: Deployment, folder: Path) -> None:
+    enqueue(parts, Request(BOOK, "ocr"))
+    enqueue(parts, Request(BOOK, "correction"))
     record = json.loads((folder / "leafmark.json").read_bytes()) | {"taken_over": False}
     (folder / "leafmark.json").unlink()
     (folder / "metadata.json").write_text(json.dumps(record))
     for kept in (folder / "checkpoints").glob("*.version-1.0"):
         kept.unlink()
 
-    kinds = {each.kind for each in verify(workshop, BOOK).findings}
+    kinds = {each.kind for each in verify(parts, BOOK).findings}
 
     assert kinds == {Kind.FOREIGN}
 
 
 def test_corrected_pages_that_were_put_aside_for_a_person_count_and_are_not_paid_for_again(
-    workshop: Workshop, folder: Path
+    parts: Deployment, folder: Path
 ) -> None:
     written = write_page(folder, "needs_review", corrected_page(3, confidence=0.4))
 
-    workshop.metadata(BOOK)
-    made = enqueue(workshop, Request(BOOK, "correction", end_page=3))
+    parts.metadata(BOOK)
+    made = enqueue(parts, Request(BOOK, "correction", end_page=3))
 
     assert (made.remaining, made.completed) == ([], 3)
-    page = workshop.outputs(BOOK, "correction").load(3)
+    page = parts.outputs(BOOK, "correction").load(3)
     assert (page["needs_review"], page["reasons"]) == (True, ["a correction was missed"])
     assert written.exists()
 
 
-def test_pages_for_review_are_found_in_a_book_that_was_taken_over_before(workshop: Workshop, folder: Path) -> None:
-    enqueue(workshop, Request(BOOK, "correction", end_page=2))
+def test_pages_for_review_are_found_in_a_book_that_was_taken_over_before(parts: Deployment, folder: Path) -> None:
+    enqueue(parts, Request(BOOK, "correction", end_page=2))
     write_page(folder, "needs_review", corrected_page(3, confidence=0.4))
 
-    assert enqueue(workshop, Request(BOOK, "correction", end_page=3)).remaining == []
+    assert enqueue(parts, Request(BOOK, "correction", end_page=3)).remaining == []
 
 
 def test_pages_for_review_that_do_not_count_or_have_a_better_output_are_left_where_they_are(
-    workshop: Workshop, folder: Path
+    parts: Deployment, folder: Path
 ) -> None:
     failed = corrected_page(3)
     failed["llm_processing"]["error_catalog"]["error_message"] = "429"
@@ -182,7 +182,7 @@ def test_pages_for_review_that_do_not_count_or_have_a_better_output_are_left_whe
     (folder / "needs_review" / "page_0004.json").write_text("{ torn")
     before = (folder / "corrected" / "page_0002.json").read_bytes()
 
-    made = enqueue(workshop, Request(BOOK, "correction", end_page=3))
+    made = enqueue(parts, Request(BOOK, "correction", end_page=3))
 
     assert made.remaining == [3]
     assert (folder / "corrected" / "page_0002.json").read_bytes() == before
@@ -190,53 +190,53 @@ def test_pages_for_review_that_do_not_count_or_have_a_better_output_are_left_whe
 
 
 def test_a_page_that_was_set_aside_does_not_come_back_from_the_pages_for_review(
-    workshop: Workshop, folder: Path
+    parts: Deployment, folder: Path
 ) -> None:
     write_page(folder, "needs_review", corrected_page(3, confidence=0.4))
-    enqueue(workshop, Request(BOOK, "correction", end_page=3))
+    enqueue(parts, Request(BOOK, "correction", end_page=3))
 
-    made = enqueue(workshop, Request(BOOK, "correction", start_page=3, end_page=3, resume=False))
-    again = enqueue(workshop, Request(BOOK, "correction", start_page=3, end_page=3))
+    made = enqueue(parts, Request(BOOK, "correction", start_page=3, end_page=3, resume=False))
+    again = enqueue(parts, Request(BOOK, "correction", start_page=3, end_page=3))
 
     assert (made.remaining, again.remaining) == ([3], [3])
 
 
 @pytest.mark.parametrize("stage", ["ocr", "correction"])
-def test_status_counts_what_enqueue_counts(workshop: Workshop, folder: Path, stage: str) -> None:
+def test_status_counts_what_enqueue_counts(parts: Deployment, folder: Path, stage: str) -> None:
     for named in ([], None):
         path = folder / "checkpoints" / f"{stage}.json"
         path.unlink()
         if named is not None:
             write_json(path, checkpoint(BOOK, stage, named, PAGES))
         before = files_under(folder)
-        status = scan_status(workshop, BOOK).stages[stage]
+        status = scan_status(parts, BOOK).stages[stage]
 
         assert status.pages_per_second is None
-        assert status.completed == plan(workshop, Request(BOOK, stage)).completed > 0
+        assert status.completed == plan(parts, Request(BOOK, stage)).completed > 0
         assert without_record(files_under(folder)) == without_record(before)
         write_json(path, {})
 
 
 def test_words_that_a_correction_doubled_mark_the_page_for_a_review_and_as_doubtful(
-    workshop: Workshop, folder: Path
+    parts: Deployment, folder: Path
 ) -> None:
     write_page(folder, "corrected", doubled(2))
 
-    made = enqueue(workshop, Request(BOOK, "correction", end_page=2))
+    made = enqueue(parts, Request(BOOK, "correction", end_page=2))
 
     assert (made.remaining, [each.page for each in made.doubtful]) == ([], [2])
     [reason] = made.doubtful[0].reasons
     assert (reason.kind, reason.message) == ("doubled_words", "doubled words: 'not not', 'was was'")
-    page = workshop.outputs(BOOK, "correction").load(2)
+    page = parts.outputs(BOOK, "correction").load(2)
     assert page["reasons"] == ["doubled words in r2: 'not not', 'was was'"]
     assert [region["id"] for region in page["regions"] if region["needs_review"]] == ["r2"]
-    status = scan_status(workshop, BOOK).stages["correction"]
+    status = scan_status(parts, BOOK).stages["correction"]
     assert (status.doubtful, status.completed) == (1, 2)
 
 
-def test_words_that_a_book_may_repeat_do_not_mark_a_page(workshop: Workshop, folder: Path) -> None:
+def test_words_that_a_book_may_repeat_do_not_mark_a_page(parts: Deployment, folder: Path) -> None:
     data = corrected_page(2)
     data["regions"][1]["text"] = "He had had enough, and that that[CORRECTED:1] was all."
     write_page(folder, "corrected", data)
 
-    assert enqueue(workshop, Request(BOOK, "correction", end_page=2)).doubtful == []
+    assert enqueue(parts, Request(BOOK, "correction", end_page=2)).doubtful == []

@@ -54,13 +54,13 @@ def make_fifo(path: Path) -> Path:
 
 def statuses(fake: FakeDeployment) -> dict[str, str]:
     """By scan, as `producer status` shows it; a scan that cannot be shown is left out."""
-    found = all_scans(fake.another_workshop(), on_broken=bool)
+    found = all_scans(fake.another_process(), on_broken=bool)
     return {scan.metadata.scan_id: scan.stages[STAGE].status for scan in found}
 
 
 def assert_other_book_goes_on(fake: FakeDeployment) -> None:
     fake.hand_over(fake.completion(1, scan_id=OTHER), scan_id=OTHER)
-    reconciler = Reconciler(fake.another_workshop(), {STAGE: 2})
+    reconciler = Reconciler(fake.another_process(), {STAGE: 2})
     reconciler.commit_inboxes()
     reconciler.heal()
     assert sorted(fake.checkpoint(OTHER).pages) == [1]
@@ -68,11 +68,11 @@ def assert_other_book_goes_on(fake: FakeDeployment) -> None:
 
 
 def test_a_checkpoint_that_is_a_fifo_is_unreadable_and_is_rebuilt_from_the_outputs(fake: FakeDeployment) -> None:
-    file = fake.another_workshop().checkpoint_file(SCAN, STAGE)
+    file = fake.another_process().checkpoint_file(SCAN, STAGE)
     make_fifo(file.path)
     assert statuses(fake)[SCAN] == "unreadable"
     assert Kind.CHECKPOINT_UNUSABLE in {
-        finding.kind for finding in verify(fake.another_workshop(), SCAN, STAGE).findings
+        finding.kind for finding in verify(fake.another_process(), SCAN, STAGE).findings
     }
     assert count_rest(fake.root, {OTHER}) == "1 other scan: 1 not started"
     with pytest.raises(CheckpointError, match="not a regular file"):
@@ -81,12 +81,12 @@ def test_a_checkpoint_that_is_a_fifo_is_unreadable_and_is_rebuilt_from_the_outpu
     with file.exclusive() as rebuilt:
         assert sorted(rebuilt.pages) == [1, 2, 3]
     assert file.path.is_file()
-    assert scan_status(fake.another_workshop(), SCAN).stages[STAGE].completed == 3
+    assert scan_status(fake.another_process(), SCAN).stages[STAGE].completed == 3
 
 
 def test_an_output_that_is_a_fifo_does_not_count_and_is_done_again(fake: FakeDeployment) -> None:
     make_fifo(fake.output_path(2))
-    findings = verify(fake.another_workshop(), SCAN, STAGE).findings
+    findings = verify(fake.another_process(), SCAN, STAGE).findings
     assert (Kind.UNREADABLE, 2) in [(finding.kind, finding.page) for finding in findings]
     make_fifo(fake.output_path(4))
     fake.complete(4)
@@ -96,13 +96,13 @@ def test_an_output_that_is_a_fifo_does_not_count_and_is_done_again(fake: FakeDep
 
 
 def test_a_lock_that_is_a_fifo_stops_its_own_stage_only(fake: FakeDeployment) -> None:
-    lock = make_fifo(fake.workshop.checkpoint_file(SCAN, STAGE).path.with_suffix(".lock"))
-    file = fake.another_workshop().checkpoint_file(SCAN, STAGE)
+    lock = make_fifo(fake.parts.checkpoint_file(SCAN, STAGE).path.with_suffix(".lock"))
+    file = fake.another_process().checkpoint_file(SCAN, STAGE)
     with pytest.raises(OSError, match="not a regular file"), file.exclusive():
         pass
     make_fifo(fake.output_path(2))
     with pytest.raises(StorageError, match=rf"{STAGE}\.lock: it is not a regular file .* move it away"):
-        verify(fake.another_workshop(), SCAN, STAGE)
+        verify(fake.another_process(), SCAN, STAGE)
     fake.hand_over(fake.completion(5))
     assert_other_book_goes_on(fake)
     lock.unlink()
@@ -114,11 +114,11 @@ def test_a_lock_that_is_a_fifo_stops_its_own_stage_only(fake: FakeDeployment) ->
 def test_a_book_whose_metadata_is_not_a_file_is_reported_and_not_left_out(
     fake: FakeDeployment, make: Callable[[Path], object]
 ) -> None:
-    broken = fake.workshop.root / "broken-book"
+    broken = fake.parts.root / "broken-book"
     broken.mkdir()
     make(broken / "metadata.json")
     said: list[str] = []
-    found = all_scans(fake.another_workshop(), on_broken=lambda error: said.append(str(error)))
+    found = all_scans(fake.another_process(), on_broken=lambda error: said.append(str(error)))
     assert sorted(scan.metadata.scan_id for scan in found) == sorted([SCAN, OTHER])
     [reason] = said
     assert "broken-book/metadata.json is not a regular file; restore it from a backup" in reason
@@ -127,20 +127,20 @@ def test_a_book_whose_metadata_is_not_a_file_is_reported_and_not_left_out(
 
 @pytest.mark.parametrize("record", ["metadata.json", "leafmark.json"])
 def test_metadata_that_is_a_fifo_breaks_its_own_scan_only(fake: FakeDeployment, record: str) -> None:
-    scan = fake.workshop.scan(SCAN)
+    scan = fake.parts.scan(SCAN)
     scan.source_dir.mkdir()
     make_fifo(scan.path / record)
     if record == "metadata.json":
         with pytest.raises(InputError, match=r"metadata\.json is not a regular file"):
-            fake.another_workshop().metadata(SCAN)
+            fake.another_process().metadata(SCAN)
         assert SCAN not in statuses(fake)
     else:
-        assert fake.another_workshop().metadata(SCAN).total_pages == 5
+        assert fake.another_process().metadata(SCAN).total_pages == 5
     assert_other_book_goes_on(fake)
 
 
 def test_a_folder_of_another_program_with_fifos_is_broken_alone(fake: FakeDeployment) -> None:
-    scan = fake.workshop.scan("taken-over")
+    scan = fake.parts.scan("taken-over")
     (scan.path / "checkpoints").mkdir(parents=True)
     make_fifo(scan.source_dir / "page_0001.png")
     with pytest.raises(InputError, match="not a regular file"):
@@ -161,14 +161,14 @@ def test_a_source_file_that_is_a_fifo_is_trouble_of_the_storage(tmp_path: Path) 
 
 
 def test_a_source_that_is_a_fifo_is_said_by_verify(fake: FakeDeployment) -> None:
-    scan = fake.workshop.scan(SCAN)
-    make_fifo(scan.source_dir / fake.workshop.metadata(SCAN).source.files[0].name)
-    [finding] = verify(fake.another_workshop(), SCAN, STAGE).source
+    scan = fake.parts.scan(SCAN)
+    make_fifo(scan.source_dir / fake.parts.metadata(SCAN).source.files[0].name)
+    [finding] = verify(fake.another_process(), SCAN, STAGE).source
     assert "is not a regular file" in finding.problem
 
 
 def test_an_answer_in_the_ledger_that_is_a_fifo_loses_its_words_and_no_money(fake: FakeDeployment) -> None:
-    ledger = Ledger(fake.workshop.scan(SCAN).path, STAGE)
+    ledger = Ledger(fake.parts.scan(SCAN).path, STAGE)
     call = Call(
         attempt=new_attempt(),
         scan_id=SCAN,
@@ -201,7 +201,7 @@ def test_an_open_stage_that_is_a_fifo_asks_for_no_page(fake: FakeDeployment) -> 
 
 
 def test_a_log_that_is_a_fifo_stops_no_page(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = make_fifo(fake.workshop.scan(SCAN).logs_dir / f"{STAGE}_a.jsonl")
+    path = make_fifo(fake.parts.scan(SCAN).logs_dir / f"{STAGE}_a.jsonl")
     files = ScanLogFiles(fake.root)
     monkeypatch.setattr(files, "_path", lambda *_: path)
     event = {"event": "done", "scan_id": SCAN, "stage": STAGE}
@@ -212,7 +212,7 @@ def test_a_log_that_is_a_fifo_stops_no_page(fake: FakeDeployment, monkeypatch: p
 
 def test_a_file_of_the_doctor_that_is_a_fifo_is_not_seen(fake: FakeDeployment) -> None:
     make_fifo(fake.root / OWN_FOLDER / f"doctor-{'a' * 16}")
-    assert not introduction(fake.workshop.settings, [STAGE], 1, "a" * 16).sees_token
+    assert not introduction(fake.parts.settings, [STAGE], 1, "a" * 16).sees_token
 
 
 def test_a_report_does_not_wait_for_the_fifo_that_it_would_replace(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_a_run_whose_lock_or_log_is_a_fifo_says_so(tmp_path: Path) -> None:
 
 def test_a_temp_file_that_is_a_fifo_is_cleared_away_as_an_orphan(fake: FakeDeployment) -> None:
     fifo = make_fifo(fake.output_path(2).with_name("page_0002.json.tmp.0123456789abcdef"))
-    fake.workshop.outputs(SCAN, STAGE).remove_orphans()
+    fake.parts.outputs(SCAN, STAGE).remove_orphans()
     assert not fifo.exists()
 
 

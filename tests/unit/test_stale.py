@@ -26,7 +26,7 @@ from producer.verify.verify_scan import verify
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import Stamp, StampStage, stamp
 from worker.config.settings import Settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pages.scan import SourceFile
 from worker.pipeline.provenance import source_sha256
 from worker.pipeline.registry import STAGES
@@ -96,13 +96,13 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: LaterStage) -> 
     )
     monkeypatch.delitem(STAGES, LATER, raising=False)
     monkeypatch.setitem(STAGES, LATER, lambda _settings: later)
-    monkeypatch.setattr("producer.commands.options.open_workshop", lambda _settings: made.another_workshop())
+    monkeypatch.setattr("producer.commands.options.open_deployment", lambda _settings: made.another_process())
     give_source(made)
     made.ask_for((1, 5))
     for page in range(1, 6):
         made.process(page)
     made.commit()
-    enqueue(made.workshop, ALL)
+    enqueue(made.parts, ALL)
     work_on(made, 1, 2, 3, 4, 5)
     set_costs(made, _EACH_USD)
     return made
@@ -121,14 +121,14 @@ def work_on(fake: FakeDeployment, *pages: int, stage: str = LATER) -> None:
     """Do pages of a stage, and commit them."""
     for page in pages:
         fake.process(page, stage=stage)
-    fake.redis.delete(fake.workshop.keys.commit(SCAN, stage))
-    fake.workshop.coordinator(SCAN, stage).commit()
+    fake.redis.delete(fake.parts.keys.commit(SCAN, stage))
+    fake.parts.coordinator(SCAN, stage).commit()
 
 
 @contextmanager
 def form_of(fake: FakeDeployment, stage: str) -> Iterator[dict[str, Any]]:
     """The checkpoint of a stage, to be changed as somebody with an editor does."""
-    path = fake.workshop.checkpoint_file(SCAN, stage).path
+    path = fake.parts.checkpoint_file(SCAN, stage).path
     form = json.loads(path.read_bytes())
     yield form
     path.write_text(json.dumps(form))
@@ -144,24 +144,24 @@ def set_costs(fake: FakeDeployment, usd: float) -> None:
 def redo_earlier(fake: FakeDeployment, *pages: int) -> None:
     """Let the stamp stage do pages again, with something else on them."""
     for page in pages:
-        enqueue(fake.workshop, Request(SCAN, STAGE, page, page, resume=False))
+        enqueue(fake.parts, Request(SCAN, STAGE, page, page, resume=False))
     fake.stage.act = lambda page: stamp(page, "stamped anew")
     work_on(fake, *pages, stage=STAGE)
 
 
 def records(fake: FakeDeployment, stage: str = LATER) -> Mapping[int, PageRecord]:
-    return fake.workshop.checkpoint_file(SCAN, stage).read().pages
+    return fake.parts.checkpoint_file(SCAN, stage).read().pages
 
 
 def reasons(fake: FakeDeployment, stage: str = LATER) -> dict[int, str]:
     """What is stale, as a process sees it that comes new to it."""
-    found = find_stale(fake.another_workshop(), SCAN, stage, records(fake, stage))
+    found = find_stale(fake.another_process(), SCAN, stage, records(fake, stage))
     return {page: why.words() for page, why in found.items()}
 
 
-def workshop_with(fake: FakeDeployment, **settings: Any) -> Workshop:
+def parts_with(fake: FakeDeployment, **settings: Any) -> Deployment:
     """That of a process with other settings."""
-    return Workshop(fake.settings.model_copy(update=settings), fake.app, fake.redis)
+    return Deployment(fake.settings.model_copy(update=settings), fake.app, fake.redis)
 
 
 def said(made: Plan, capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -181,13 +181,13 @@ def test_a_page_that_was_redone_makes_the_page_made_from_it_stale_and_no_other(f
 
 
 def test_a_page_that_was_redone_with_the_same_result_makes_nothing_stale(fake: FakeDeployment) -> None:
-    enqueue(fake.workshop, Request(SCAN, STAGE, 2, 2, resume=False))
+    enqueue(fake.parts, Request(SCAN, STAGE, 2, 2, resume=False))
     work_on(fake, 2, stage=STAGE)
     assert reasons(fake) == {}
 
 
 def test_while_the_earlier_stage_is_at_a_page_nobody_knows_yet(fake: FakeDeployment) -> None:
-    enqueue(fake.workshop, Request(SCAN, STAGE, 2, 3, resume=False))
+    enqueue(fake.parts, Request(SCAN, STAGE, 2, 3, resume=False))
     assert reasons(fake) == {}
 
 
@@ -198,12 +198,12 @@ def test_an_earlier_page_without_a_hash_or_a_checkpoint_that_is_torn_make_nothin
     with form_of(fake, STAGE) as form:
         form["pages"]["2"]["sha256"] = None
     assert reasons(fake) == {}
-    fake.workshop.checkpoint_file(SCAN, STAGE).path.write_text("{")
+    fake.parts.checkpoint_file(SCAN, STAGE).path.write_text("{")
     assert reasons(fake) == {}
 
 
 def test_another_source_makes_the_first_stage_stale(fake: FakeDeployment) -> None:
-    metadata = fake.workshop.scan(SCAN).metadata_path
+    metadata = fake.parts.scan(SCAN).metadata_path
     form = json.loads(metadata.read_text())
     form["source"]["files"][0]["sha256"] = "1" * 64
     metadata.write_text(json.dumps(form))
@@ -211,7 +211,7 @@ def test_another_source_makes_the_first_stage_stale(fake: FakeDeployment) -> Non
 
 
 def profile_of_scan(fake: FakeDeployment, **profile: object) -> None:
-    metadata = fake.workshop.scan(SCAN).metadata_path
+    metadata = fake.parts.scan(SCAN).metadata_path
     metadata.write_text(json.dumps({**json.loads(metadata.read_text()), "profile": profile}))
 
 
@@ -219,7 +219,7 @@ def test_another_profile_makes_the_stage_that_reads_the_source_stale_and_no_othe
     profile_of_scan(fake, dpi=400)
     assert reasons(fake, STAGE) == dict.fromkeys(range(1, 6), "the engine or the stage changed")
     assert reasons(fake) == {}
-    enqueue(fake.workshop, Request(SCAN, STAGE, refresh_stale=True))
+    enqueue(fake.parts, Request(SCAN, STAGE, refresh_stale=True))
     work_on(fake, 1, 2, 3, 4, 5, stage=STAGE)
     assert reasons(fake, STAGE) == {}
     profile_of_scan(fake)
@@ -248,11 +248,11 @@ def test_pages_of_several_files_are_told_apart_as_a_worker_tells_them(fake: Fake
     files = tuple(
         SourceFile(name=f"{name}.tif", pages=pages, sha256=name * 64) for name, pages in (("a", 2), ("b", 3))
     )
-    metadata = fake.workshop.metadata(SCAN)
+    metadata = fake.parts.metadata(SCAN)
     changed = metadata.model_copy(update={"source": metadata.source.model_copy(update={"files": files})})
-    fake.workshop.scan(SCAN).metadata_path.write_text(changed.model_dump_json())
+    fake.parts.scan(SCAN).metadata_path.write_text(changed.model_dump_json())
     assert len({source_sha256(changed, page) for page in range(1, 6)}) == 5
-    enqueue(fake.workshop, Request(SCAN, STAGE, resume=False))
+    enqueue(fake.parts, Request(SCAN, STAGE, resume=False))
     work_on(fake, 1, 2, 3, 4, 5, stage=STAGE)
     assert reasons(fake, STAGE) == {}
 
@@ -271,7 +271,7 @@ def test_both_reasons_are_told_of_one_page(fake: FakeDeployment, later: LaterSta
 def test_a_plan_names_the_old_model_and_the_new_one(
     fake: FakeDeployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = plan(workshop_with(fake, correction_model="large"), ALL)
+    made = plan(parts_with(fake, correction_model="large"), ALL)
     (line,) = said(made, capsys)
     assert line == (
         "5 pages are stale: the model or the instructions changed from 'first instructions; model tiny' to "
@@ -283,7 +283,7 @@ def test_a_plan_names_the_old_model_and_the_new_one(
 
 def test_another_version_of_the_stage_is_named(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LaterStage, "version", "2")
-    made = plan(fake.another_workshop(), ALL)
+    made = plan(fake.another_process(), ALL)
     assert {why.words() for why in made.stale.values()} == {
         "the model or the instructions changed from version 1 to version 2"
     }
@@ -293,21 +293,19 @@ def test_an_output_that_says_something_else_than_the_checkpoint_is_not_quoted(
     fake: FakeDeployment, later: LaterStage
 ) -> None:
     later.recipe = "second instructions"
-    enqueue(fake.another_workshop(), Request(SCAN, LATER, accept_stale=True))
+    enqueue(fake.another_process(), Request(SCAN, LATER, accept_stale=True))
     later.recipe = "third instructions"
-    made = plan(fake.another_workshop(), ALL)
+    made = plan(fake.another_process(), ALL)
     assert {why.words() for why in made.stale.values()} == {"the model or the instructions changed"}
 
 
 def test_without_a_model_only_what_pages_are_made_from_is_compared(fake: FakeDeployment, later: LaterStage) -> None:
     redo_earlier(fake, 3)
     later.recipe = "second instructions"
-    workshop = workshop_with(fake, correction_model="")
-    found = find_stale(workshop, SCAN, LATER, records(fake))
+    parts = parts_with(fake, correction_model="")
+    found = find_stale(parts, SCAN, LATER, records(fake))
     assert {page: why.words() for page, why in found.items()} == {3: ITS_OCR}
-    assert {page: why.words() for page, why in verify(workshop, SCAN, LATER).stages[0].stale.items()} == {
-        3: ITS_OCR
-    }
+    assert {page: why.words() for page, why in verify(parts, SCAN, LATER).stages[0].stale.items()} == {3: ITS_OCR}
 
 
 def test_without_the_engine_only_what_pages_are_made_from_is_compared(
@@ -330,7 +328,7 @@ def test_stale_pages_count_as_complete_until_somebody_decides(
     fake: FakeDeployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     redo_earlier(fake, 2, 4, 5)
-    for made in (plan(fake.another_workshop(), ALL), enqueue(fake.another_workshop(), ALL)):
+    for made in (plan(fake.another_process(), ALL), enqueue(fake.another_process(), ALL)):
         assert (made.skipped, made.remaining, made.enqueued) == (5, [], [])
         assert made.stale_are is StaleAre.SHOWN
         (line,) = said(made, capsys)
@@ -346,8 +344,8 @@ def test_stale_pages_count_as_complete_until_somebody_decides(
 def test_only_pages_of_the_range_are_told_of(fake: FakeDeployment) -> None:
     redo_earlier(fake, 2, 4)
     request = Request(SCAN, LATER, 3, 5, refresh_stale=True)
-    assert plan(fake.another_workshop(), request).stale.keys() == {4}
-    assert enqueue(fake.another_workshop(), request).enqueued == [4]
+    assert plan(fake.another_process(), request).stale.keys() == {4}
+    assert enqueue(fake.another_process(), request).enqueued == [4]
     assert reasons(fake) == {2: ITS_OCR}
 
 
@@ -356,14 +354,14 @@ def test_a_refresh_does_the_stale_pages_again_and_no_others(
 ) -> None:
     retired: list[int] = []
     monkeypatch.setattr(
-        "producer.planning.enqueue.retire_answers", lambda _workshop, _scan, _stage, pages: retired.extend(pages)
+        "producer.planning.enqueue.retire_answers", lambda _parts, _scan, _stage, pages: retired.extend(pages)
     )
     redo_earlier(fake, 2, 4)
     retired.clear()
-    outputs = fake.workshop.outputs(SCAN, LATER)
+    outputs = fake.parts.outputs(SCAN, LATER)
     request = Request(SCAN, LATER, refresh_stale=True)
-    would = plan(fake.another_workshop(), request)
-    made = enqueue(fake.another_workshop(), request)
+    would = plan(fake.another_process(), request)
+    made = enqueue(fake.another_process(), request)
     for each in (would, made):
         assert (each.remaining, each.completed, each.skipped) == ([2, 4], 3, 3)
         assert each.stale.keys() == {2, 4}
@@ -378,31 +376,31 @@ def test_a_refresh_does_the_stale_pages_again_and_no_others(
 
 
 def test_a_refresh_without_stale_pages_does_nothing(fake: FakeDeployment) -> None:
-    made = enqueue(fake.another_workshop(), Request(SCAN, LATER, refresh_stale=True))
+    made = enqueue(fake.another_process(), Request(SCAN, LATER, refresh_stale=True))
     assert (made.remaining, made.stale) == ([], {})
-    assert fake.workshop.outputs(SCAN, LATER).pages() == {1, 2, 3, 4, 5}
+    assert fake.parts.outputs(SCAN, LATER).pages() == {1, 2, 3, 4, 5}
 
 
 def test_stale_pages_that_are_accepted_are_not_shown_again(
     fake: FakeDeployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     redo_earlier(fake, 2, 4)
-    before = fake.workshop.outputs(SCAN, LATER).path_of(2).read_bytes()
+    before = fake.parts.outputs(SCAN, LATER).path_of(2).read_bytes()
     request = Request(SCAN, LATER, accept_stale=True)
-    assert plan(fake.another_workshop(), request).stale.keys() == {2, 4}
+    assert plan(fake.another_process(), request).stale.keys() == {2, 4}
     assert reasons(fake).keys() == {2, 4}, "a dry run accepts nothing"
-    made = enqueue(fake.another_workshop(), request)
+    made = enqueue(fake.another_process(), request)
     assert made.remaining == []
     assert said(made, capsys)[0].endswith("; they are kept, and are not stale from now on")
     assert reasons(fake) == {}
-    assert fake.workshop.outputs(SCAN, LATER).path_of(2).read_bytes() == before
-    assert enqueue(fake.another_workshop(), request).stale == {}
+    assert fake.parts.outputs(SCAN, LATER).path_of(2).read_bytes() == before
+    assert enqueue(fake.another_process(), request).stale == {}
 
 
 def test_what_was_accepted_is_stale_again_after_the_next_change(fake: FakeDeployment) -> None:
     redo_earlier(fake, 2)
-    enqueue(fake.another_workshop(), Request(SCAN, LATER, accept_stale=True))
-    enqueue(fake.workshop, Request(SCAN, STAGE, 2, 2, resume=False))
+    enqueue(fake.another_process(), Request(SCAN, LATER, accept_stale=True))
+    enqueue(fake.parts, Request(SCAN, STAGE, 2, 2, resume=False))
     fake.stage.act = lambda page: stamp(page, "stamped a third time")
     work_on(fake, 2, stage=STAGE)
     assert reasons(fake) == {2: ITS_OCR}
@@ -411,7 +409,7 @@ def test_what_was_accepted_is_stale_again_after_the_next_change(fake: FakeDeploy
 def test_what_is_accepted_without_the_model_keeps_how_it_was_made(fake: FakeDeployment) -> None:
     redo_earlier(fake, 2)
     was = records(fake)[2].made_from
-    (why,) = find_stale(workshop_with(fake, correction_model=""), SCAN, LATER, records(fake)).values()
+    (why,) = find_stale(parts_with(fake, correction_model=""), SCAN, LATER, records(fake)).values()
     assert why.current != was
     assert why.current.partition(".")[2] == was.partition(".")[2]
 
@@ -419,8 +417,8 @@ def test_what_is_accepted_without_the_model_keeps_how_it_was_made(fake: FakeDepl
 def test_doing_everything_again_leaves_nothing_stale(fake: FakeDeployment) -> None:
     redo_earlier(fake, 2)
     request = Request(SCAN, LATER, resume=False)
-    assert plan(fake.another_workshop(), request).stale == {}
-    assert enqueue(fake.another_workshop(), request).stale == {}
+    assert plan(fake.another_process(), request).stale == {}
+    assert enqueue(fake.another_process(), request).stale == {}
 
 
 def test_to_refresh_and_to_accept_at_once_is_refused() -> None:
@@ -433,8 +431,8 @@ def test_a_dry_run_sees_outputs_that_the_checkpoint_does_not_name(fake: FakeDepl
     with form_of(fake, LATER) as form:
         form["completed_pages"].remove(2)
         form["pages"].pop("2")
-    would = plan(fake.another_workshop(), ALL)
-    assert would.stale.keys() == enqueue(fake.another_workshop(), ALL).stale.keys() == {2}
+    would = plan(fake.another_process(), ALL)
+    assert would.stale.keys() == enqueue(fake.another_process(), ALL).stale.keys() == {2}
 
 
 def test_a_refresh_through_several_stages_judges_each_by_what_is_complete_before_it(
@@ -446,11 +444,11 @@ def test_a_refresh_through_several_stages_judges_each_by_what_is_complete_before
     with form_of(fake, STAGE) as form:
         form["pages"]["4"]["made_from"] = form["pages"]["5"]["made_from"] = ""
     first = Request(SCAN, STAGE, refresh_stale=True)
-    requests = requests_through(fake.workshop, first, LATER)
-    would = plan_all(fake.another_workshop(), requests)
+    requests = requests_through(fake.parts, first, LATER)
+    would = plan_all(fake.another_process(), requests)
     assert [each.remaining for each in would] == [[1, 2, 3], [4, 5]]
-    workshop = fake.another_workshop()
-    assert [enqueue(workshop, request).remaining for request in requests] == [[1, 2, 3], [4, 5]]
+    parts = fake.another_process()
+    assert [enqueue(parts, request).remaining for request in requests] == [[1, 2, 3], [4, 5]]
 
 
 def test_verify_shows_stale_pages_and_is_content(fake: FakeDeployment, capsys: pytest.CaptureFixture[str]) -> None:
@@ -473,11 +471,11 @@ def test_verify_shows_stale_pages_and_is_content(fake: FakeDeployment, capsys: p
 
 def test_a_repair_leaves_stale_pages_alone(fake: FakeDeployment) -> None:
     redo_earlier(fake, 2, 4)
-    fake.workshop.outputs(SCAN, LATER).path_of(4).unlink()
-    (report,) = verify(fake.another_workshop(), SCAN, LATER).stages
+    fake.parts.outputs(SCAN, LATER).path_of(4).unlink()
+    (report,) = verify(fake.another_process(), SCAN, LATER).stages
     assert [finding.kind for finding in report.findings] == [Kind.MISSING]
     assert report.stale.keys() == {2}, "what is damaged is done again anyway"
-    made = repair(fake.another_workshop(), SCAN, report)
+    made = repair(fake.another_process(), SCAN, report)
     assert made is not None
     assert made.enqueued == [4]
     assert reasons(fake) == {2: ITS_OCR}
@@ -485,8 +483,8 @@ def test_a_repair_leaves_stale_pages_alone(fake: FakeDeployment) -> None:
 
 def test_a_repair_has_nothing_to_do_about_stale_pages(fake: FakeDeployment) -> None:
     redo_earlier(fake, 2)
-    (report,) = verify(fake.another_workshop(), SCAN, LATER).stages
-    assert repair(fake.another_workshop(), SCAN, report) is None
+    (report,) = verify(fake.another_process(), SCAN, LATER).stages
+    assert repair(fake.another_process(), SCAN, report) is None
 
 
 def test_the_command_refreshes_what_is_stale(fake: FakeDeployment, capsys: pytest.CaptureFixture[str]) -> None:
@@ -504,7 +502,7 @@ def test_the_price_of_little_is_not_rounded_to_nothing(
 ) -> None:
     set_costs(fake, 0.000_4)
     redo_earlier(fake, 2)
-    (line,) = said(plan(fake.another_workshop(), ALL), capsys)
+    (line,) = said(plan(fake.another_process(), ALL), capsys)
     assert "so far" in line
 
 
@@ -514,11 +512,11 @@ def test_twenty_thousand_pages_are_judged_without_reading_an_output(
 ) -> None:
     pages = range(1, 20_001)
     sample = records(fake)[1]
-    metadata = fake.workshop.metadata(SCAN)
+    metadata = fake.parts.metadata(SCAN)
     images = tuple(SourceFile(name=f"{page}.png", pages=1, sha256=f"{page:064x}") for page in pages)
     source = metadata.source.model_copy(update={"kind": "images", "files": images})
     long_book = metadata.model_copy(update={"source": source, "total_pages": len(pages)})
-    fake.workshop.scan(SCAN).metadata_path.write_text(long_book.model_dump_json())
+    fake.parts.scan(SCAN).metadata_path.write_text(long_book.model_dump_json())
     with form_of(fake, STAGE) as form:
         form["pages"] = {str(page): {"sha256": f"{page:064x}"} for page in pages}
         form["completed_pages"] = list(pages)
@@ -528,6 +526,6 @@ def test_twenty_thousand_pages_are_judged_without_reading_an_output(
 
     monkeypatch.setattr(OutputFolder, "_read", fail)
     begun = time.process_time()
-    found = find_stale(fake.another_workshop(), SCAN, stage, dict.fromkeys(pages, sample))
+    found = find_stale(fake.another_process(), SCAN, stage, dict.fromkeys(pages, sample))
     assert len(found) == len(pages)
     assert time.process_time() - begun < 3.0, "hundreds of milliseconds, on a machine that has little else to do"

@@ -17,7 +17,7 @@ from checkpointing.surprises import Surprise, note_surprise
 from producer.commands.output import say_failures
 from producer.status.scan_status import all_scans, recent_rate, scan_status
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 
 TORN = FailedPage(page=2, kind="torn", message="torn in two", attempts=1)
 
@@ -30,12 +30,12 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
 
 
 @pytest.fixture
-def without_redis(fake: FakeDeployment) -> Workshop:
-    """A workshop whose broker is down."""
-    return Workshop(fake.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}), fake.app)
+def without_redis(fake: FakeDeployment) -> Deployment:
+    """The parts of a deployment whose broker is down."""
+    return Deployment(fake.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}), fake.app)
 
 
-def test_before_anything_has_begun_the_first_stage_is_shown_as_not_started(without_redis: Workshop) -> None:
+def test_before_anything_has_begun_the_first_stage_is_shown_as_not_started(without_redis: Deployment) -> None:
     form = scan_status(without_redis, SCAN).as_json()
     assert (form["scan_id"], form["title"], form["total_pages"]) == (SCAN, "A Book", 5)
     (stage,) = form["stages"].values()
@@ -50,7 +50,7 @@ def test_before_anything_has_begun_the_first_stage_is_shown_as_not_started(witho
 
 
 def test_the_form_says_what_is_done_what_is_left_and_what_it_cost(
-    fake: FakeDeployment, without_redis: Workshop
+    fake: FakeDeployment, without_redis: Deployment
 ) -> None:
     fake.ask_for((1, 5))
     fake.complete(1, 3, cost_usd=0.25)
@@ -76,8 +76,8 @@ def test_the_form_says_what_is_done_what_is_left_and_what_it_cost(
 def test_looking_changes_nothing(fake: FakeDeployment) -> None:
     fake.complete(1)
     before = (fake.files(), fake.redis_keys())
-    scan_status(fake.workshop, SCAN)
-    all_scans(fake.workshop)
+    scan_status(fake.parts, SCAN)
+    all_scans(fake.parts)
     assert (fake.files(), fake.redis_keys()) == before
 
 
@@ -86,36 +86,36 @@ def test_a_checkpoint_that_cannot_be_used_is_shown_as_such_with_the_way_out(
     fake: FakeDeployment, content: bytes
 ) -> None:
     fake.complete(1)
-    fake.workshop.checkpoint_file(SCAN, STAGE).path.write_bytes(content)
-    stage = scan_status(fake.workshop, SCAN).stages[STAGE]
+    fake.parts.checkpoint_file(SCAN, STAGE).path.write_bytes(content)
+    stage = scan_status(fake.parts, SCAN).stages[STAGE]
     assert stage.status == "unreadable"
     assert stage.error is not None
     assert "producer enqueue a-book --stage stamp" in stage.error
 
 
 def test_a_checkpoint_that_cannot_be_read_is_a_storage_error(fake: FakeDeployment) -> None:
-    fake.workshop.checkpoint_file(SCAN, STAGE).path.mkdir(parents=True)
+    fake.parts.checkpoint_file(SCAN, STAGE).path.mkdir(parents=True)
     with pytest.raises(StorageError):
-        scan_status(fake.workshop, SCAN)
+        scan_status(fake.parts, SCAN)
 
 
 def test_all_scans_are_shown_by_id(fake: FakeDeployment) -> None:
     fake.write_scan("atlas", pages=2)
-    assert [scan.metadata.scan_id for scan in all_scans(fake.workshop)] == [SCAN, "atlas"]
+    assert [scan.metadata.scan_id for scan in all_scans(fake.parts)] == [SCAN, "atlas"]
 
 
 @pytest.mark.parametrize("name", ["broken", "a..b"])
 def test_one_folder_that_is_no_proper_scan_does_not_hide_the_others(fake: FakeDeployment, name: str) -> None:
     (fake.root / name).mkdir()
     (fake.root / name / "metadata.json").write_text("{ torn")
-    assert SCAN in [scan.metadata.scan_id for scan in all_scans(fake.workshop)]
+    assert SCAN in [scan.metadata.scan_id for scan in all_scans(fake.parts)]
 
 
 def test_a_scan_that_is_not_there_is_an_error_with_a_guess(fake: FakeDeployment) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'a-book'"):
-        scan_status(fake.workshop, "abook")
+        scan_status(fake.parts, "abook")
     with pytest.raises(InputError, match="is not a scan id"):
-        scan_status(fake.workshop, "../a-book")
+        scan_status(fake.parts, "../a-book")
 
 
 def _with_pages_done(*seconds_ago: float) -> Checkpoint:
@@ -155,11 +155,11 @@ def test_clocks_that_are_apart_make_no_nonsense() -> None:
 
 def test_the_time_to_go_is_that_of_the_pages_asked_for(fake: FakeDeployment) -> None:
     fake.ask_for((1, 4))
-    file = fake.workshop.checkpoint_file(SCAN, STAGE)
+    file = fake.parts.checkpoint_file(SCAN, STAGE)
     with file.exclusive() as checkpoint:
         checkpoint.pages = _with_pages_done(20, 10).pages
         file.save(checkpoint)
-    stage = scan_status(fake.workshop, SCAN).stages[STAGE]
+    stage = scan_status(fake.parts, SCAN).stages[STAGE]
     assert stage.pages_per_second == pytest.approx(0.05, rel=0.1)
     assert stage.eta_seconds == pytest.approx(40, rel=0.1)
 
@@ -167,20 +167,20 @@ def test_the_time_to_go_is_that_of_the_pages_asked_for(fake: FakeDeployment) -> 
 def test_a_stage_that_rests_has_no_rate(fake: FakeDeployment) -> None:
     fake.ask_for((1, 2))
     fake.complete(1, 2)
-    stage = scan_status(fake.workshop, SCAN).stages[STAGE]
+    stage = scan_status(fake.parts, SCAN).stages[STAGE]
     assert (stage.status, stage.pages_per_second, stage.eta_seconds) == ("partial", None, None)
 
 
 def test_times_in_json_are_in_iso_8601_with_their_zone(fake: FakeDeployment) -> None:
     fake.ask_for((1, 2))
     fake.complete(1)
-    form = scan_status(fake.workshop, SCAN).as_json()["stages"][STAGE]
+    form = scan_status(fake.parts, SCAN).as_json()["stages"][STAGE]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", form["updated_at"])
     assert json.dumps(form)
 
 
 def test_calls_without_an_answer_are_counted_and_shown_with_the_most_they_may_cost(
-    fake: FakeDeployment, without_redis: Workshop
+    fake: FakeDeployment, without_redis: Deployment
 ) -> None:
     fake.ask_for((1, 5))
     ledger = without_redis.ledger(SCAN, STAGE)
@@ -205,7 +205,7 @@ def test_calls_without_an_answer_are_counted_and_shown_with_the_most_they_may_co
 
 
 def test_calls_without_an_answer_are_not_counted_for_a_whole_library(
-    fake: FakeDeployment, without_redis: Workshop
+    fake: FakeDeployment, without_redis: Deployment
 ) -> None:
     fake.ask_for((1, 5))
     (scan,) = all_scans(without_redis)
@@ -213,7 +213,7 @@ def test_calls_without_an_answer_are_not_counted_for_a_whole_library(
 
 
 def test_calls_dearer_than_their_reservations_are_counted_and_shown(
-    fake: FakeDeployment, without_redis: Workshop
+    fake: FakeDeployment, without_redis: Deployment
 ) -> None:
     for attempt, cost in (("a" * 32, 50_000), ("b" * 32, 50_001)):
         note_surprise(

@@ -150,8 +150,8 @@ def test_a_root_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 
 def test_the_reconciler_tells_of_the_models_of_its_stages_and_takes_it_back(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
-    reconciler = Reconciler(fake.workshop, {STAGE: 2})
-    breaker = fake.workshop.breaker("a-model")
+    reconciler = Reconciler(fake.parts, {STAGE: 2})
+    breaker = fake.parts.breaker("a-model")
     for call in range(3):
         breaker.failed(str(call), SAID)
     reconciler.heal()
@@ -163,10 +163,10 @@ def test_the_reconciler_tells_of_the_models_of_its_stages_and_takes_it_back(fake
 
 def test_a_flushed_broker_takes_it_back_until_it_fails_again(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
-    reconciler = Reconciler(fake.workshop, {STAGE: 2})
+    reconciler = Reconciler(fake.parts, {STAGE: 2})
     for _ in range(2):
         for call in range(3):
-            fake.workshop.breaker("a-model").failed(str(call), SAID)
+            fake.parts.breaker("a-model").failed(str(call), SAID)
         reconciler.heal()
         assert _waits(fake)
         fake.redis.flushall()
@@ -175,14 +175,14 @@ def test_a_flushed_broker_takes_it_back_until_it_fails_again(fake: FakeDeploymen
 
 
 def _waits(fake: FakeDeployment) -> str:
-    return scan_status(fake.another_workshop(), SCAN).as_json()["stages"][STAGE]["waits"] or ""
+    return scan_status(fake.another_process(), SCAN).as_json()["stages"][STAGE]["waits"] or ""
 
 
 def test_status_says_what_a_stage_waits_for_and_nothing_of_one_that_has_ended(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
-    fake.workshop.troubles.tell(STAGE, "127.0.0.1", "a-model", silence())
+    fake.parts.troubles.tell(STAGE, "127.0.0.1", "a-model", silence())
     console = Console(file=io.StringIO(), width=200)
-    say_failures(console, [scan_status(fake.another_workshop(), SCAN)])
+    say_failures(console, [scan_status(fake.another_process(), SCAN)])
     assert f"a-book/stamp waits: {SAID}, 12 times since " in console.file.getvalue()  # type: ignore[attr-defined]
     fake.complete(1, 2, 3, 4, 5)
     assert _waits(fake) == ""
@@ -190,14 +190,14 @@ def test_status_says_what_a_stage_waits_for_and_nothing_of_one_that_has_ended(fa
 
 def test_control_characters_of_a_server_reach_no_terminal(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
-    fake.workshop.troubles.tell(STAGE, "127.0.0.1", "a-model", silence(said="\x1b[2J\nsays \x07 500"))
+    fake.parts.troubles.tell(STAGE, "127.0.0.1", "a-model", silence(said="\x1b[2J\nsays \x07 500"))
     assert _waits(fake).startswith("[2J says 500, 12 times")
 
 
 def test_the_view_says_what_a_stage_waits_for(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
-    fake.workshop.troubles.tell(STAGE, "127.0.0.1", "a-model", silence())
-    facts = StageWatch(fake.workshop, SCAN, STAGE).facts(None, None)
+    fake.parts.troubles.tell(STAGE, "127.0.0.1", "a-model", silence())
+    facts = StageWatch(fake.parts, SCAN, STAGE).facts(None, None)
     assert facts.waits.startswith(SAID)
     assert any(line.startswith(f"  waits: {SAID}") for line in state_lines(Scene(stages=(facts,))))
 
@@ -205,14 +205,14 @@ def test_the_view_says_what_a_stage_waits_for(fake: FakeDeployment) -> None:
 def test_a_run_says_what_a_stage_waits_for_and_nothing_of_one_that_has_ended(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
     plan = cast("Plan", SimpleNamespace(scan_id=SCAN, stage=STAGE))
-    fake.workshop.troubles.tell(STAGE, "127.0.0.1", "a-model", silence())
+    fake.parts.troubles.tell(STAGE, "127.0.0.1", "a-model", silence())
     console = Console(file=io.StringIO(), width=200)
-    with view_of_plans(fake.workshop, [plan], console, "") as view:
+    with view_of_plans(fake.parts, [plan], console, "") as view:
         view.tick()
     assert f"a-book/stamp waits: {SAID}" in console.file.getvalue()  # type: ignore[attr-defined]
     fake.complete(1, 2, 3, 4, 5)
     console = Console(file=io.StringIO(), width=200)
-    with view_of_plans(fake.workshop, [plan], console, "") as view:
+    with view_of_plans(fake.parts, [plan], console, "") as view:
         view.tick()
     assert console.file.getvalue() == ""  # type: ignore[attr-defined]
 

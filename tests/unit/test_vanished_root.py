@@ -68,7 +68,7 @@ def fake(tmp_path: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch) ->
 def paid_stamp(fake: FakeDeployment, page: int) -> Stamp:
     user = {"page": page, "before": "", "after": "", "regions": [{"id": "r1", "type": "body", "text": "Alice was"}]}
     prompt = Prompt(system="Correct this.", user=json.dumps(user), answer=Corrected, most_tokens=400)
-    calls = fake.workshop.paid_calls(SCAN, STAGE)
+    calls = fake.parts.paid_calls(SCAN, STAGE)
     return stamp(page, calls.ask(page, prompt, lambda reply: reply.answer.regions[0].text))
 
 
@@ -111,7 +111,7 @@ def test_pages_wait_and_nothing_is_written_or_paid_while_the_root_is_away(
     for page in range(2, PAGES + 1):
         with pytest.raises(StorageError, match=r"mount|another library"):
             fake.process(page)
-    reconciler = Reconciler(fake.workshop, {STAGE: 2})
+    reconciler = Reconciler(fake.parts, {STAGE: 2})
     for _ in range(3):
         with pytest.raises(StorageError, match=r"mount|another library"):
             reconciler.commit_inboxes()
@@ -160,14 +160,14 @@ def test_a_picture_that_is_gone_with_its_share_quarantines_no_page(
 
 def test_ledgers_that_are_gone_are_not_counted_as_nothing_spent(fake: FakeDeployment) -> None:
     assert fake.process(1) is Outcome.COMPLETE
-    fake.workshop.meter(SCAN).empty()
+    fake.parts.meter(SCAN).empty()
     come_back = emptied(fake)
     with pytest.raises(StorageError):
-        fake.workshop.refill(SCAN)
-    assert fake.workshop.meter(SCAN).read() is None
+        fake.parts.refill(SCAN)
+    assert fake.parts.meter(SCAN).read() is None
     come_back()
-    assert fake.workshop.refill(SCAN)
-    reading = fake.workshop.meter(SCAN).read()
+    assert fake.parts.refill(SCAN)
+    reading = fake.parts.meter(SCAN).read()
     assert reading is not None
     assert reading.spent > 0
 
@@ -184,7 +184,7 @@ def test_a_budget_whose_file_vanishes_is_no_permission_to_spend(fake: FakeDeploy
 def test_a_scan_whose_folder_is_gone_has_no_budget_that_can_be_read(fake: FakeDeployment) -> None:
     (fake.root / SCAN).rename(fake.root / "gone")
     with pytest.raises(StorageError, match="is not there, so nothing is spent"):
-        fake.workshop.budget(SCAN)
+        fake.parts.budget(SCAN)
 
 
 def _names(root: Path) -> list[str]:
@@ -193,13 +193,13 @@ def _names(root: Path) -> list[str]:
 
 def _finish(fake: FakeDeployment, provider: Provider) -> None:
     """Let the book come to its end, and insist that each page was paid for once."""
-    with reconciler_at_work(fake.workshop):
+    with reconciler_at_work(fake.parts):
         for _ in range(PAGES * 20):
             if not fake.open_stages.all():
                 break
-            raw = fake.redis.rpop(fake.workshop.keys.queue(STAGE))
+            raw = fake.redis.rpop(fake.parts.keys.queue(STAGE))
             if raw is not None:
-                fake.redis.lpush(fake.workshop.keys.queue(STAGE), raw)
+                fake.redis.lpush(fake.parts.keys.queue(STAGE), raw)
                 fake.process_next()
             wait_until(lambda: fake.messages() or not fake.open_stages.all(), 20, "the next page")
     checkpoint = fake.checkpoint()

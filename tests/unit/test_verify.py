@@ -30,7 +30,7 @@ SOURCE = b"%PDF-1.7 as ingested"
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     """The pages 1 to 5 are complete, by the book."""
     made = make_fake(tmp_path / "scans", monkeypatch)
-    monkeypatch.setattr("producer.commands.options.open_workshop", lambda _settings: made.workshop)
+    monkeypatch.setattr("producer.commands.options.open_deployment", lambda _settings: made.parts)
     # Where nobody merges, waiting for it is in vain.
     monkeypatch.setattr(check_stage, "MERGE_SECONDS", 0.0)
     give_source(made)
@@ -51,18 +51,18 @@ def give_source(fake: FakeDeployment) -> None:
 def found(fake: FakeDeployment, stage: str | None = None) -> list[tuple[Kind, int | None]]:
     """What is found, which must not change a thing."""
     before = (fake.files(), fake.redis_keys())
-    findings = verify(fake.another_workshop(), SCAN, stage).findings
+    findings = verify(fake.another_process(), SCAN, stage).findings
     assert (fake.files(), fake.redis_keys()) == before
     return [(finding.kind, finding.page) for finding in findings]
 
 
 def problems(fake: FakeDeployment) -> list[str]:
-    return [finding.problem for finding in verify(fake.another_workshop(), SCAN).findings]
+    return [finding.problem for finding in verify(fake.another_process(), SCAN).findings]
 
 
 def edit(fake: FakeDeployment, change: Callable[[dict[str, Any]], object]) -> None:
     """Change the checkpoint as somebody with an editor does."""
-    path = fake.workshop.checkpoint_file(SCAN, STAGE).path
+    path = fake.parts.checkpoint_file(SCAN, STAGE).path
     form = json.loads(path.read_bytes())
     change(form)
     path.write_text(json.dumps(form))
@@ -71,7 +71,7 @@ def edit(fake: FakeDeployment, change: Callable[[dict[str, Any]], object]) -> No
 def test_a_complete_book_is_clean(fake: FakeDeployment) -> None:
     assert fake.checkpoint().status is Status.COMPLETED
     assert found(fake) == []
-    assert [(each.stage, each.pages_checked) for each in verify(fake.another_workshop(), SCAN).stages] == [
+    assert [(each.stage, each.pages_checked) for each in verify(fake.another_process(), SCAN).stages] == [
         (STAGE, 5)
     ]
 
@@ -113,20 +113,20 @@ def test_a_valid_output_that_the_checkpoint_does_not_name(fake: FakeDeployment) 
 
 
 def test_a_damaged_output_that_nobody_asked_for(fake: FakeDeployment) -> None:
-    with fake.workshop.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
+    with fake.parts.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
         checkpoint.forget({4})
         checkpoint.requested = [(1, 3), (5, 5)]
         checkpoint.status = Status.PARTIAL
-        fake.workshop.checkpoint_file(SCAN, STAGE).save(checkpoint)
+        fake.parts.checkpoint_file(SCAN, STAGE).save(checkpoint)
     fake.output_path(4).write_bytes(b"{}")
     assert found(fake) == [(Kind.STRAY, 4)]
 
 
 def test_a_damaged_output_that_is_going_to_be_replaced_is_none(fake: FakeDeployment) -> None:
-    with fake.workshop.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
+    with fake.parts.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
         checkpoint.forget({4})
         checkpoint.begin()
-        fake.workshop.checkpoint_file(SCAN, STAGE).save(checkpoint)
+        fake.parts.checkpoint_file(SCAN, STAGE).save(checkpoint)
     fake.output_path(4).write_bytes(b"{}")
     assert found(fake) == []
 
@@ -141,7 +141,7 @@ def test_an_older_schema_and_a_hash_that_is_not_recorded(
 
 
 def test_an_output_beyond_the_book(fake: FakeDeployment) -> None:
-    fake.workshop.outputs(SCAN, STAGE).save(9, stamp(9))
+    fake.parts.outputs(SCAN, STAGE).save(9, stamp(9))
     assert found(fake) == [(Kind.BEYOND_BOOK, 9)]
 
 
@@ -154,14 +154,14 @@ def test_an_output_beyond_the_book(fake: FakeDeployment) -> None:
     ],
 )
 def test_a_checkpoint_that_cannot_be_used(fake: FakeDeployment, damage: bytes, words: str) -> None:
-    fake.workshop.checkpoint_file(SCAN, STAGE).path.write_bytes(damage)
+    fake.parts.checkpoint_file(SCAN, STAGE).path.write_bytes(damage)
     fake.output_path(4).write_bytes(b"")
     assert found(fake) == [(Kind.CHECKPOINT_UNUSABLE, None), (Kind.UNREADABLE, 4)]
     assert words in problems(fake)[0]
 
 
 def test_a_checkpoint_that_is_gone(fake: FakeDeployment) -> None:
-    fake.workshop.checkpoint_file(SCAN, STAGE).path.unlink()
+    fake.parts.checkpoint_file(SCAN, STAGE).path.unlink()
     assert found(fake) == [(Kind.CHECKPOINT_MISSING, None)]
 
 
@@ -205,7 +205,7 @@ def test_a_checkpoint_that_contradicts_itself_or_the_book(
 def test_leftovers_of_crashed_writers_and_foreign_files(fake: FakeDeployment) -> None:
     folder = fake.output_path(1).parent
     (folder / "page_0001.json.tmp.0123456789abcdef").touch()
-    checkpoint = fake.workshop.checkpoint_file(SCAN, STAGE).path
+    checkpoint = fake.parts.checkpoint_file(SCAN, STAGE).path
     checkpoint.with_name(f"{checkpoint.name}.tmp.0123456789abcdef").touch()
     for name in ("notes.txt", "page_00001.json", "page_0000.json", "page_0002 (copy).json"):
         (folder / name).touch()
@@ -226,7 +226,7 @@ def test_the_file_of_a_writer_that_lives_is_no_leftover(
         insist(outputs, page, raw)
 
     monkeypatch.setattr(OutputFolder, "_insist", look_meanwhile)
-    fake.workshop.outputs(SCAN, STAGE).save(1, stamp(1))
+    fake.parts.outputs(SCAN, STAGE).save(1, stamp(1))
     assert seen == [(1, [])]
 
 
@@ -236,7 +236,7 @@ def test_a_temp_file_that_its_writer_has_not_locked_yet_is_no_leftover(
     temp = fake.output_path(1).with_name("page_0001.json.tmp.0123456789abcdef")
     temp.touch()
     meanwhile(monkeypatch, 3, temp.unlink)
-    assert verify(fake.another_workshop(), SCAN).findings == []
+    assert verify(fake.another_process(), SCAN).findings == []
 
 
 def test_outputs_that_were_set_aside_are_no_difference(fake: FakeDeployment) -> None:
@@ -246,13 +246,13 @@ def test_outputs_that_were_set_aside_are_no_difference(fake: FakeDeployment) -> 
 
 
 def test_a_source_file_that_is_gone_or_another(fake: FakeDeployment) -> None:
-    source = fake.workshop.scan(SCAN).source_dir / "a.pdf"
+    source = fake.parts.scan(SCAN).source_dir / "a.pdf"
     source.write_bytes(SOURCE[:-1])
     assert found(fake) == [(Kind.SOURCE, None)]
     assert "is not the file that was ingested" in problems(fake)[0]
     source.unlink()
     assert problems(fake) == [f"{source} is missing"]
-    assert verify(fake.another_workshop(), SCAN).findings[0].stage is None
+    assert verify(fake.another_process(), SCAN).findings[0].stage is None
 
 
 def test_pages_in_quarantine_and_pages_not_asked_for_are_no_differences(
@@ -269,9 +269,9 @@ def test_pages_in_quarantine_and_pages_not_asked_for_are_no_differences(
 
 def test_what_does_not_exist_is_refused(fake: FakeDeployment) -> None:
     with pytest.raises(UnknownNameError, match="there is no stage 'no_such_stage'"):
-        verify(fake.another_workshop(), SCAN, "no_such_stage")
+        verify(fake.another_process(), SCAN, "no_such_stage")
     with pytest.raises(UnknownNameError, match="did you mean 'a-book'"):
-        verify(fake.workshop, "a-bok")
+        verify(fake.parts, "a-bok")
 
 
 def test_a_storage_that_cannot_be_read_is_said(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,7 +280,7 @@ def test_a_storage_that_cannot_be_read_is_said(fake: FakeDeployment, monkeypatch
 
     monkeypatch.setattr(OutputFolder, "pages", fail)
     with pytest.raises(StorageError, match="input/output error"):
-        verify(fake.another_workshop(), SCAN)
+        verify(fake.another_process(), SCAN)
 
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, page: int, act: Callable[[], object]) -> None:
@@ -306,7 +306,7 @@ def test_pages_that_complete_while_it_looks_are_no_differences(
     fresh.complete(1)
     fresh.hand_over(fresh.completion(2), fresh.completion(3))
     meanwhile(monkeypatch, 1, fresh.commit)
-    assert verify(fresh.workshop, SCAN).findings == []
+    assert verify(fresh.parts, SCAN).findings == []
 
 
 def test_a_page_that_is_done_again_while_it_looks_is_no_difference(
@@ -315,13 +315,13 @@ def test_a_page_that_is_done_again_while_it_looks_is_no_difference(
     fake.output_path(4).unlink()
 
     def do_it_again() -> None:
-        with fake.workshop.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
-            sha256 = fake.workshop.outputs(SCAN, STAGE).save(4, stamp(4, "anew"))
+        with fake.parts.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
+            sha256 = fake.parts.outputs(SCAN, STAGE).save(4, stamp(4, "anew"))
             checkpoint.pages[4] = replace(checkpoint.pages[4], sha256=sha256)
-            fake.workshop.checkpoint_file(SCAN, STAGE).save(checkpoint)
+            fake.parts.checkpoint_file(SCAN, STAGE).save(checkpoint)
 
     meanwhile(monkeypatch, 5, do_it_again)
-    assert verify(fake.another_workshop(), SCAN).findings == []
+    assert verify(fake.another_process(), SCAN).findings == []
 
 
 def test_an_output_that_waits_to_be_merged_is_given_the_time_for_that(
@@ -340,7 +340,7 @@ def test_an_output_that_waits_to_be_merged_is_given_the_time_for_that(
 
     monkeypatch.setattr(check_stage._StageCheck, "_unmerged", unmerged)
     reports: list[Any] = []
-    looking = threading.Thread(target=lambda: reports.append(verify(fresh.workshop, SCAN)))
+    looking = threading.Thread(target=lambda: reports.append(verify(fresh.parts, SCAN)))
     looking.start()
     wait_until(waits.is_set, 10, "verify to wait")
     fresh.commit()
@@ -349,10 +349,10 @@ def test_an_output_that_waits_to_be_merged_is_given_the_time_for_that(
 
 
 def test_an_output_that_nobody_merges_is_a_difference_in_the_end(fake: FakeDeployment) -> None:
-    with fake.workshop.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
+    with fake.parts.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
         checkpoint.forget({4})
         checkpoint.begin()
-        fake.workshop.checkpoint_file(SCAN, STAGE).save(checkpoint)
+        fake.parts.checkpoint_file(SCAN, STAGE).save(checkpoint)
     assert found(fake) == [(Kind.UNNAMED, 4)]
 
 
@@ -360,12 +360,12 @@ def test_whoever_moves_outputs_under_the_lock_is_waited_for(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A producer that does page 4 again has moved its output, and has not saved the checkpoint yet."""
-    file = fake.workshop.checkpoint_file(SCAN, STAGE)
+    file = fake.parts.checkpoint_file(SCAN, STAGE)
     moved, looked = threading.Event(), threading.Event()
 
     def do_again() -> None:
         with file.exclusive() as checkpoint:
-            fake.workshop.outputs(SCAN, STAGE).set_aside(4)
+            fake.parts.outputs(SCAN, STAGE).set_aside(4)
             moved.set()
             assert looked.wait(HANG_SECONDS)
             checkpoint.forget({4})
@@ -376,7 +376,7 @@ def test_whoever_moves_outputs_under_the_lock_is_waited_for(
     producer.start()
     assert moved.wait(HANG_SECONDS)
     meanwhile(monkeypatch, 5, looked.set)
-    assert verify(fake.another_workshop(), SCAN).findings == []
+    assert verify(fake.another_process(), SCAN).findings == []
     producer.join(10)
 
 
@@ -419,7 +419,7 @@ def test_it_does_not_ask_redis(fake: FakeDeployment, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("producer.verify.repair.check_broker", down)
     fake.output_path(4).unlink()
     # This one would be set aside before anything is enqueued.
-    fake.workshop.outputs(SCAN, STAGE).save(9, stamp(9))
+    fake.parts.outputs(SCAN, STAGE).save(9, stamp(9))
     assert found(fake) == [(Kind.MISSING, 4), (Kind.BEYOND_BOOK, 9)]
     before = fake.files()
     with pytest.raises(BrokerError):
@@ -429,7 +429,7 @@ def test_it_does_not_ask_redis(fake: FakeDeployment, monkeypatch: pytest.MonkeyP
 
 def test_a_tiff_with_more_pages_than_were_counted_is_a_difference(fake: FakeDeployment) -> None:
     """Earlier versions counted one page for a TIFF of which some frame could not be read."""
-    scan = fake.workshop.scan(SCAN)
+    scan = fake.parts.scan(SCAN)
     content = tiff_of([grey_frame(level) for level in (10, 20, 30)])
     (scan.source_dir / "a.tif").write_bytes(content)
     form = json.loads(scan.metadata_path.read_text())
@@ -437,7 +437,7 @@ def test_a_tiff_with_more_pages_than_were_counted_is_a_difference(fake: FakeDepl
     for pages, expected in [(5, []), (3, []), (1, ["of which 1 was counted"]), (2, ["of which 2 were counted"])]:
         form["source"] = {"kind": "images", "name": "book", "files": [file | {"pages": pages}]}
         scan.metadata_path.write_text(json.dumps(form | {"total_pages": pages}))
-        found = [finding.problem for finding in verify(fake.another_workshop(), SCAN, STAGE).source]
+        found = [finding.problem for finding in verify(fake.another_process(), SCAN, STAGE).source]
         assert len(found) == len(expected)
         assert all(words in problem for words, problem in zip(expected, found, strict=True))
 
@@ -445,8 +445,8 @@ def test_a_tiff_with_more_pages_than_were_counted_is_a_difference(fake: FakeDepl
 def test_only_the_named_pages_are_looked_at(fake: FakeDeployment) -> None:
     for page in (2, 4):
         fake.output_path(page).unlink()
-    report = verify(fake.another_workshop(), SCAN, only=frozenset({1, 2}))
+    report = verify(fake.another_process(), SCAN, only=frozenset({1, 2}))
     assert [(finding.kind, finding.page) for finding in report.findings] == [(Kind.MISSING, 2)]
     assert report.stages[0].pages_checked == 2
     with pytest.raises(UnknownNameError, match="no page 6"):
-        verify(fake.another_workshop(), SCAN, only=frozenset({6}))
+        verify(fake.another_process(), SCAN, only=frozenset({6}))

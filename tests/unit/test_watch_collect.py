@@ -22,7 +22,7 @@ from producer.watch.rest import count_rest
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, write_scan
 from tests.support.waiting import HANG_SECONDS, wait_until
 from tests.support.watch_facts import states
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 
 TORN = FailedPage(page=2, kind="torn", message="torn in two")
 
@@ -38,7 +38,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
 def active(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
     """What Celery's workers answer; a fake server has none."""
     answers: list[tuple[str, Any]] = []
-    monkeypatch.setattr(Workshop, "active", lambda _self: answers)
+    monkeypatch.setattr(Deployment, "active", lambda _self: answers)
     return answers
 
 
@@ -49,7 +49,7 @@ def task_info(page: object, scan_id: str = SCAN, **changes: object) -> dict[str,
 
 
 def watched(fake: FakeDeployment) -> Collector:
-    return Collector(fake.another_workshop(), chosen.under_way(fake.workshop), with_rest=True)
+    return Collector(fake.another_process(), chosen.under_way(fake.parts), with_rest=True)
 
 
 def once_known(collector: Collector, holds: Callable[[Scene], object]) -> Scene:
@@ -71,7 +71,7 @@ def test_a_scene_tells_all_of_a_stage_under_way(fake: FakeDeployment, active: li
     fake.commit()
     write_scan(fake.root, "another", 3)
     active.append(("worker@here", [task_info(3)]))
-    with fake.workshop.claims.take(SCAN, STAGE, 3):
+    with fake.parts.claims.take(SCAN, STAGE, 3):
         scene = watched(fake).look()
     (stage,) = scene.stages
     assert stage.states == states("#X>.-")
@@ -89,7 +89,7 @@ def test_a_page_that_was_completed_meanwhile_is_not_in_flight(
     fake.ask_for((1, 4))
     fake.complete(1)
     active.append(("worker@here", [task_info(1)]))
-    with fake.workshop.claims.take(SCAN, STAGE, 1):
+    with fake.parts.claims.take(SCAN, STAGE, 1):
         (stage,) = watched(fake).look().stages
     assert (stage.in_flight, stage.waiting) == ((), 3)
 
@@ -144,7 +144,7 @@ def test_a_server_that_says_nothing_keeps_nobody_waiting(
 
 def test_a_real_server_that_is_away_is_told(fake: FakeDeployment, active: list[tuple[str, Any]]) -> None:
     fake.ask_for((1, 5))
-    nowhere = Workshop(fake.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}), fake.app)
+    nowhere = Deployment(fake.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}), fake.app)
     scene = Collector(nowhere, chosen.of_scan(nowhere, SCAN)).look()
     assert "refused" in scene.broker_trouble
     assert not active
@@ -155,10 +155,10 @@ def test_what_workers_say_is_not_trusted(fake: FakeDeployment, active: list[tupl
     forged = [task_info("3"), task_info(3, scan_id="../etc"), {"kwargs": "{'page': 1}"}, {}, "no task", None]
     later = task_info(2, time_start=200.0)
     active += [("b@here", [later, *forged, task_info(4, time_start=None), task_info(1)]), ("a@here", "nothing")]
-    fake.workshop.dispatch(STAGE).beat("here:7", 2)
-    fake.workshop.dispatch(STAGE).beat("here:8", 3)
-    fake.workshop.dispatch(STAGE).beat("here:9", 1)
-    crew = ask_workers(fake.workshop)
+    fake.parts.dispatch(STAGE).beat("here:7", 2)
+    fake.parts.dispatch(STAGE).beat("here:8", 3)
+    fake.parts.dispatch(STAGE).beat("here:9", 1)
+    crew = ask_workers(fake.parts)
     assert [worker.name for worker in crew.workers] == ["a@here", "b@here"]
     assert [(task.page, task.since) for task in crew.tasks] == [(4, 0.0), (1, 100.0), (2, 200.0)]
     assert (crew.alive, crew.slots) == (3, 6)
@@ -166,28 +166,28 @@ def test_what_workers_say_is_not_trusted(fake: FakeDeployment, active: list[tupl
 
 def test_workers_that_beat_no_more_are_not_alive(fake: FakeDeployment, active: list[tuple[str, Any]]) -> None:
     assert not active
-    fake.workshop.dispatch(STAGE).beat("here:7", 2)
-    fake.redis.zadd(fake.workshop.keys.slots(STAGE), {"here:7=2": 1})
-    assert ask_workers(fake.workshop) == Crew(asked=True)
+    fake.parts.dispatch(STAGE).beat("here:7", 2)
+    fake.redis.zadd(fake.parts.keys.slots(STAGE), {"here:7=2": 1})
+    assert ask_workers(fake.parts) == Crew(asked=True)
 
 
 def test_after_a_flush_the_workers_know_what_is_in_hand(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
-    with fake.workshop.claims.take(SCAN, STAGE, 3) as claim:
+    with fake.parts.claims.take(SCAN, STAGE, 3) as claim:
         assert claim is not None
         fake.redis.flushall()
         claim.renew()
         key = (SCAN, STAGE)
-        assert pages_in_hand(fake.workshop, [key]) == {key: frozenset()}
+        assert pages_in_hand(fake.parts, [key]) == {key: frozenset()}
         said = [Task(SCAN, STAGE, 3), Task(SCAN, STAGE, 4), Task("another", STAGE, 3)]
-        assert pages_in_hand(fake.workshop, [key], said) == {key: frozenset({3})}
+        assert pages_in_hand(fake.parts, [key], said) == {key: frozenset({3})}
 
 
 def test_a_checkpoint_that_cannot_be_used_is_told_and_one_that_is_being_rebuilt_is_not(
     fake: FakeDeployment,
 ) -> None:
     fake.ask_for((1, 5))
-    path = fake.workshop.checkpoint_file(SCAN, STAGE).path
+    path = fake.parts.checkpoint_file(SCAN, STAGE).path
     whole = path.read_bytes()
     collector = watched(fake)
     assert collector.scene().stages[0].status == "in_progress"
@@ -229,7 +229,7 @@ def test_a_great_many_stages_are_counted_and_not_read(fake: FakeDeployment) -> N
 
 
 def test_a_scan_that_has_not_begun_shows_its_first_stage(fake: FakeDeployment) -> None:
-    (stage,) = Collector(fake.workshop, chosen.of_scan(fake.workshop, SCAN)).scene().stages
+    (stage,) = Collector(fake.parts, chosen.of_scan(fake.parts, SCAN)).scene().stages
     assert (stage.stage, stage.status, stage.states, stage.under_way) == (
         "ocr",
         "not_started",
@@ -258,7 +258,7 @@ def test_a_long_book_is_parsed_in_a_tenth_of_the_time(
     clock = Clock()
     monkeypatch.setattr("producer.watch.reading.time", clock)
     fake.ask_for((1, 5))
-    file = fake.another_workshop().checkpoint_file(SCAN, STAGE)
+    file = fake.another_process().checkpoint_file(SCAN, STAGE)
     read = file.read
 
     def slow_read() -> Any:
@@ -297,7 +297,7 @@ def test_the_money_to_come_is_that_of_the_forecast_for_the_pages_left(
 ) -> None:
     asked: list[list[int]] = []
 
-    def made(_workshop: object, scan_id: str, stage: str, pages: list[int]) -> Forecast | None:
+    def made(_parts: object, scan_id: str, stage: str, pages: list[int]) -> Forecast | None:
         if scan_id == "damaged":
             raise StorageError("damaged")
         asked.append(pages)
@@ -305,7 +305,7 @@ def test_the_money_to_come_is_that_of_the_forecast_for_the_pages_left(
 
     monkeypatch.setattr("producer.planning.cost_estimate.forecast", made)
     pages = {("damaged", STAGE): states(".."), (SCAN, STAGE): states("#.>X-."), ("done", STAGE): states("##")}
-    assert usd_a_page(fake.workshop, pages) == {(SCAN, STAGE): 0.5}
+    assert usd_a_page(fake.parts, pages) == {(SCAN, STAGE): 0.5}
     assert asked == [[2, 3, 6]]
 
 

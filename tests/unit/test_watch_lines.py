@@ -24,7 +24,7 @@ from producer.watch.screen import Screen, has_screen
 from producer.watch.words import plain_line
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, take_commands
 from tests.support.watch_facts import stage_facts
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 
 
 class Tty(io.StringIO):
@@ -47,7 +47,7 @@ def terminal(width: int = 80, height: int = 24, file: io.StringIO | None = None)
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan()
-    monkeypatch.setattr(Workshop, "active", lambda _self: [("worker@here", [])])
+    monkeypatch.setattr(Deployment, "active", lambda _self: [("worker@here", [])])
     return made
 
 
@@ -133,10 +133,10 @@ def test_who_waits_sees_the_view_on_a_terminal_and_lines_in_a_log(
 ) -> None:
     fake.ask_for((1, 5))
     fake.complete(1)
-    plans = [plan(fake.workshop, Request(SCAN, STAGE))]
+    plans = [plan(fake.parts, Request(SCAN, STAGE))]
     checkpoint = fake.checkpoint()
     log = Console(file=io.StringIO(), width=120)
-    with view_of_plans(fake.workshop, plans, log, "a hint") as lines:
+    with view_of_plans(fake.parts, plans, log, "a hint") as lines:
         lines.show(checkpoint)
         lines.tick()
     assert "a-book/stamp: 1 of 5 pages complete" in log.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
@@ -147,7 +147,7 @@ def test_who_waits_sees_the_view_on_a_terminal_and_lines_in_a_log(
         def show(self, scene: Scene) -> None:
             shown.append(scene)
 
-    collector = Collector(fake.another_workshop(), chosen.of_plans(plans))
+    collector = Collector(fake.another_process(), chosen.of_plans(plans))
     live = LivePlans(collector, Seen())
     monkeypatch.setattr("checkpointing.file.CheckpointFile.read", None)
     live.show(checkpoint)

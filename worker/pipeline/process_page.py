@@ -32,7 +32,7 @@ from checkpointing.models import Completion, Doubt, FailedPage, Pause
 from checkpointing.money import usd
 from checkpointing.outputs import OutputFolder
 from checkpointing.run_ids import trace_id_of
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.llm.errors import AnswerRefusedError, ClaimLostError, ProviderError
 from worker.pipeline.provenance import made_from_of
 from worker.pipeline.stage_flow import UPSTREAM, ready
@@ -80,11 +80,13 @@ def _tell_nobody(_why: str) -> None:
 
 
 @counted
-def process_page(workshop: Workshop, message: PageMessage, tell: Callable[[str], None] = _tell_nobody) -> Outcome:
+def process_page(
+    deployment: Deployment, message: PageMessage, tell: Callable[[str], None] = _tell_nobody
+) -> Outcome:
     """Do one page, unless it is done or somebody is at it.
 
     Args:
-        workshop: the parts of this worker.
+        deployment: the parts of this worker.
         message: which page.
         tell: is told, for people, why the page has not become complete.
 
@@ -94,8 +96,8 @@ def process_page(workshop: Workshop, message: PageMessage, tell: Callable[[str],
         StorageError: the storage cannot be read; the reconciler enqueues the page again.
         RedisError: the broker failed; the reconciler enqueues the page again.
     """
-    workshop.stage(message.stage)
-    total_pages = workshop.metadata(message.scan_id).total_pages
+    deployment.stage(message.stage)
+    total_pages = deployment.metadata(message.scan_id).total_pages
     if message.page > total_pages:
         raise UnknownNameError(f"there is no page {message.page}: {message.scan_id} has {total_pages} pages")
     about: dict[str, Any] = {"scan_id": message.scan_id, "stage": message.stage, "page": message.page}
@@ -103,14 +105,14 @@ def process_page(workshop: Workshop, message: PageMessage, tell: Callable[[str],
     with (
         bound_contextvars(**about, **({"run": trace_id_of(run)} if run else {})),
         tracing.span("page", parent=run, **about) as span,
-        workshop.claims.take(message.scan_id, message.stage, message.page) as claim,
+        deployment.claims.take(message.scan_id, message.stage, message.page) as claim,
     ):
         metrics().claim(message.stage, "held" if claim is None else "taken")
         if claim is None:
             tell("somebody else has this page")
             span.set(outcome=Outcome.HELD.value)
             return Outcome.HELD
-        outcome = _Attempt(workshop, message, claim, tell).run()
+        outcome = _Attempt(deployment, message, claim, tell).run()
         span.set(outcome=outcome.value, attempt=claim.attempt)
         return outcome
 
@@ -118,15 +120,17 @@ def process_page(workshop: Workshop, message: PageMessage, tell: Callable[[str],
 class _Attempt:
     """One attempt at one page, with the claim in hand."""
 
-    def __init__(self, workshop: Workshop, message: PageMessage, claim: Claim, tell: Callable[[str], None]) -> None:
-        self._workshop = workshop
+    def __init__(
+        self, deployment: Deployment, message: PageMessage, claim: Claim, tell: Callable[[str], None]
+    ) -> None:
+        self._deployment = deployment
         self._tell = tell
         self._message = message
         self._page = message.page
         self._claim = claim
-        self._stage = workshop.stage(message.stage)
-        self._soft_seconds = workshop.settings.soft_seconds(message.stage)
-        self._outputs: OutputFolder = workshop.outputs(message.scan_id, message.stage)
+        self._stage = deployment.stage(message.stage)
+        self._soft_seconds = deployment.settings.soft_seconds(message.stage)
+        self._outputs: OutputFolder = deployment.outputs(message.scan_id, message.stage)
         self._log = log.bind(scan_id=message.scan_id, stage=message.stage, page=message.page)
 
     def run(self) -> Outcome:
@@ -159,7 +163,7 @@ class _Attempt:
         return Outcome.ALREADY_COMPLETE
 
     def _work(self) -> Outcome:
-        limit = self._workshop.settings.max_attempts
+        limit = self._deployment.settings.max_attempts
         if self._claim.attempt > limit:
             raise _GiveUpError("crashed", f"its worker died, hung or was stopped at each of {limit} attempts")
         started = time.monotonic()
@@ -175,17 +179,17 @@ class _Attempt:
             return self._drop(str(error))
         except PageError as error:
             # On a share that is gone every picture is missing.
-            self._workshop.library.check()
+            self._deployment.library.check()
             raise _GiveUpError(error.kind, str(error)) from error
         except (OSError, StorageError, RedisError, ProviderError, StagePausedError, SettingsError, _NotReadyError):
             raise
         except PageOutputError as error:
-            self._workshop.library.check()
-            if not ready(self._workshop, self._message.scan_id, self._message.stage, {self._page}):
+            self._deployment.library.check()
+            if not ready(self._deployment, self._message.scan_id, self._message.stage, {self._page}):
                 raise _NotReadyError(str(error)) from error
             return self._try_again(UPSTREAM, str(error))
         except Exception as error:  # noqa: BLE001  # whatever a stage raises is that page's trouble, not ours
-            self._workshop.library.check()
+            self._deployment.library.check()
             return self._try_again(*self._kind_and_message(error))
         seconds = round(time.monotonic() - started, 3)
         self._hand_over(self._completion(sha256, made_from.digest(), output.doubtful, seconds))
@@ -214,7 +218,7 @@ class _Attempt:
 
     def _inputs(self) -> ScanInputs:
         message = self._message
-        return ScanInputs(self._workshop, message.scan_id, message.stage, self._page, self._claim.is_ours)
+        return ScanInputs(self._deployment, message.scan_id, message.stage, self._page, self._claim.is_ours)
 
     def _note_completion(self, seconds: float, doubtful: tuple[Doubt, ...]) -> None:
         self._log.info("page complete", seconds=seconds, attempt=self._claim.attempt)
@@ -236,26 +240,26 @@ class _Attempt:
             case SoftTimeLimitExceeded():
                 return "timeout", f"it took more than {self._soft_seconds} s"
             case MemoryError():
-                return "memory", f"it took more than {self._workshop.settings.page_megabytes} MB"
+                return "memory", f"it took more than {self._deployment.settings.page_megabytes} MB"
             case _:
                 return "error", f"{type(error).__name__}: {error}"
 
     def _try_again(self, kind: str, message: str) -> Outcome:
-        if self._claim.attempt >= self._workshop.settings.max_attempts:
+        if self._claim.attempt >= self._deployment.settings.max_attempts:
             raise _GiveUpError(kind, message)
         self._log.warning("attempt failed", error=message, kind=kind, attempt=self._claim.attempt)
         self._tell(f"{kind}, attempt {self._claim.attempt}: {message}")
         self._claim.release()
         scan_id, stage = self._message.scan_id, self._message.stage
         # A stage that was cancelled meanwhile wants it no more. If the broker fails, the reconciler enqueues it.
-        if self._workshop.open_stages.is_open(scan_id, stage):
+        if self._deployment.open_stages.is_open(scan_id, stage):
             with suppress(RedisError):
-                self._workshop.queue(scan_id, stage).put_again(self._page)
+                self._deployment.queue(scan_id, stage).put_again(self._page)
         return Outcome.TRY_AGAIN
 
     def _quarantine(self, reason: _GiveUpError) -> Outcome:
         # A page that never got to its attempt was not tried once more.
-        attempts = min(self._claim.attempt, self._workshop.settings.max_attempts)
+        attempts = min(self._claim.attempt, self._deployment.settings.max_attempts)
         failed = FailedPage(
             page=self._page,
             kind=reason.kind,
@@ -300,8 +304,8 @@ class _Attempt:
         )
 
     def _spent(self) -> Decimal | None:
-        return self._workshop.spent_on(self._message.scan_id, self._message.stage, self._page)
+        return self._deployment.spent_on(self._message.scan_id, self._message.stage, self._page)
 
     def _hand_over(self, entry: Entry) -> None:
-        inbox = self._workshop.inbox(self._message.scan_id, self._message.stage)
+        inbox = self._deployment.inbox(self._message.scan_id, self._message.stage)
         self._claim.hand_over(entry, inbox, self._message.run or "")

@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 
 from checkpointing.errors import UnknownNameError
 from checkpointing.models import Checkpoint
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pipeline.registry import STAGES
 from worker.stages.base import ReadsNeighbours, Stage
 
@@ -18,50 +18,50 @@ UPSTREAM = "upstream"
 """Kind of the failure of a page whose earlier stage has given it up."""
 
 
-def ready(workshop: Workshop, scan_id: str, stage_name: str, pages: AbstractSet[int]) -> set[int]:
+def ready(deployment: Deployment, scan_id: str, stage_name: str, pages: AbstractSet[int]) -> set[int]:
     """Those of the pages that a stage can begin with.
 
     Raises:
         CheckpointError, OSError: a checkpoint cannot be read.
     """
-    stage = workshop.stage(stage_name)
+    stage = deployment.stage(stage_name)
     found = set(pages)
     for name in stage.depends_on:
-        upstream = workshop.checkpoint_file(scan_id, name).read()
+        upstream = deployment.checkpoint_file(scan_id, name).read()
         found &= upstream.pages.keys()
         found -= _beside(upstream.pending(), context_of(stage))
     return found
 
 
-def given_up(workshop: Workshop, scan_id: str, stage_name: str, pages: AbstractSet[int]) -> dict[int, str]:
+def given_up(deployment: Deployment, scan_id: str, stage_name: str, pages: AbstractSet[int]) -> dict[int, str]:
     """Those of the pages that an earlier stage has in quarantine, with its name.
 
     Raises:
         CheckpointError, OSError: a checkpoint cannot be read.
     """
     found: dict[int, str] = {}
-    for name in workshop.stage(stage_name).depends_on:
-        upstream = workshop.checkpoint_file(scan_id, name).read()
+    for name in deployment.stage(stage_name).depends_on:
+        upstream = deployment.checkpoint_file(scan_id, name).read()
         found |= dict.fromkeys(pages & upstream.quarantined(), name)
     return found
 
 
-def unasked(workshop: Workshop, scan_id: str, stage_name: str, pages: AbstractSet[int]) -> dict[str, set[int]]:
+def unasked(deployment: Deployment, scan_id: str, stage_name: str, pages: AbstractSet[int]) -> dict[str, set[int]]:
     """Pages that would wait for ever, by the stage they wait for: it has not done them and nobody has asked it to.
 
     Raises:
         CheckpointError, OSError: a checkpoint cannot be read.
     """
     found: dict[str, set[int]] = {}
-    for name in workshop.stage(stage_name).depends_on:
-        upstream = workshop.checkpoint_file(scan_id, name).read()
+    for name in deployment.stage(stage_name).depends_on:
+        upstream = deployment.checkpoint_file(scan_id, name).read()
         missing = pages - upstream.pages.keys() - upstream.quarantined() - set(upstream.pending())
         if missing:
             found[name] = missing
     return found
 
 
-def feed(workshop: Workshop, scan_id: str, stage_name: str, settled: Iterable[int]) -> dict[str, int]:
+def feed(deployment: Deployment, scan_id: str, stage_name: str, settled: Iterable[int]) -> dict[str, int]:
     """Enqueue what has become ready in later stages, now that a stage has settled some pages.
 
     Returns:
@@ -73,15 +73,15 @@ def feed(workshop: Workshop, scan_id: str, stage_name: str, settled: Iterable[in
     """
     fed: dict[str, int] = {}
     pages = list(settled)
-    for name in later_stages(workshop, stage_name):
-        if not pages or not workshop.open_stages.is_open(scan_id, name):
+    for name in later_stages(deployment, stage_name):
+        if not pages or not deployment.open_stages.is_open(scan_id, name):
             continue
-        checkpoint: Checkpoint = workshop.checkpoint_file(scan_id, name).read()
-        near = _beside(pages, context_of(workshop.stage(name)))
-        candidates = ready(workshop, scan_id, name, near.intersection(checkpoint.pending()))
+        checkpoint: Checkpoint = deployment.checkpoint_file(scan_id, name).read()
+        near = _beside(pages, context_of(deployment.stage(name)))
+        candidates = ready(deployment, scan_id, name, near.intersection(checkpoint.pending()))
         if not candidates:
             continue
-        queue = workshop.queue(scan_id, name)
+        queue = deployment.queue(scan_id, name)
         queue.name_run(checkpoint.run)
         put = len(list(queue.put(sorted(candidates))))
         if put:
@@ -89,12 +89,12 @@ def feed(workshop: Workshop, scan_id: str, stage_name: str, settled: Iterable[in
     return fed
 
 
-def later_stages(workshop: Workshop, stage_name: str) -> list[str]:
+def later_stages(deployment: Deployment, stage_name: str) -> list[str]:
     """The stages that read a stage's outputs, in pipeline order."""
-    return [name for name in STAGES if stage_name in workshop.stage(name).depends_on]
+    return [name for name in STAGES if stage_name in deployment.stage(name).depends_on]
 
 
-def through(workshop: Workshop, first: str, last: str) -> list[str]:
+def through(deployment: Deployment, first: str, last: str) -> list[str]:
     """The stages of a pipeline from one to another that it leads to, both included, in the order they run.
 
     Raises:
@@ -103,11 +103,11 @@ def through(workshop: Workshop, first: str, last: str) -> list[str]:
     wanted = {last}
     for name in reversed(STAGES):
         if name in wanted:
-            wanted.update(workshop.stage(name).depends_on)
+            wanted.update(deployment.stage(name).depends_on)
     names = [name for name in STAGES if name in wanted]
-    workshop.stage(first)
+    deployment.stage(first)
     if first not in names:
-        workshop.stage(last)
+        deployment.stage(last)
         raise UnknownNameError(f"the stage {first!r} does not lead to {last!r}")
     return names[names.index(first) :]
 

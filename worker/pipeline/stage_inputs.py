@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.llm.prompt import Prompt
 from worker.llm.reply import Reply
 from worker.pages.sources.base import PageImage
@@ -24,7 +24,7 @@ class ScanInputs:
     keeps files open on the shared storage.
 
     Args:
-        workshop: the parts of this worker.
+        deployment: the parts of this worker.
         scan_id: the book.
         stage_name: name of the stage that works on the page.
         page: the page, from 1.
@@ -38,15 +38,15 @@ class ScanInputs:
     """
 
     def __init__(
-        self, workshop: Workshop, scan_id: str, stage_name: str, page: int, still_ours: Callable[[], bool]
+        self, deployment: Deployment, scan_id: str, stage_name: str, page: int, still_ours: Callable[[], bool]
     ) -> None:
         self.scan_id = scan_id
         self._still_ours = still_ours
-        self._workshop = workshop
+        self._deployment = deployment
         self._page = page
-        self._scan = workshop.scan(scan_id)
-        self._metadata = workshop.metadata(scan_id)
-        self.stage = workshop.stage_for(self._metadata, stage_name)
+        self._scan = deployment.scan(scan_id)
+        self._metadata = deployment.metadata(scan_id)
+        self.stage = deployment.stage_for(self._metadata, stage_name)
 
     @property
     def total_pages(self) -> int:
@@ -60,7 +60,7 @@ class ScanInputs:
             PageError: the page cannot be rendered, and never will be.
             StorageError: the source cannot be read just now.
         """
-        settings = self._workshop.settings_for(self._metadata)
+        settings = self._deployment.settings_for(self._metadata)
         source = open_source(self._scan, self._metadata, dpi=settings.dpi, max_pixels=settings.max_pixels)
         try:
             return source.page(page)
@@ -73,7 +73,7 @@ class ScanInputs:
         Raises:
             PageOutputError: it has none.
         """
-        return self._workshop.outputs(self.scan_id, stage).load(page)
+        return self._deployment.outputs(self.scan_id, stage).load(page)
 
     def ask(self, prompt: Prompt[Answer], accept: Callable[[Reply[Answer]], Made]) -> Made:
         """Ask the stage's model, once: an answer that was paid for earlier is used.
@@ -88,7 +88,7 @@ class ScanInputs:
             ProviderError: the provider is away or limits us: the page waits.
             ProviderRefusesError, BudgetReachedError: the stage waits for a person.
         """
-        calls = self._workshop.paid_calls(self.scan_id, self.stage.name)
+        calls = self._deployment.paid_calls(self.scan_id, self.stage.name)
         return calls.ask(self._page, prompt, accept, self._still_ours)
 
     def made_from(self) -> MadeFrom:
@@ -102,6 +102,6 @@ class ScanInputs:
         if not stage.depends_on:
             inputs = {"source": source_sha256(self._metadata, self._page)}
         else:
-            folders = ((name, self._workshop.outputs(self.scan_id, name)) for name in stage.depends_on)
+            folders = ((name, self._deployment.outputs(self.scan_id, name)) for name in stage.depends_on)
             inputs = {name: outputs.sha256(self._page) for name, outputs in folders}
-        return describe(stage, inputs, self._workshop.settings.model(stage.name), self._metadata.profile)
+        return describe(stage, inputs, self._deployment.settings.model(stage.name), self._metadata.profile)

@@ -15,7 +15,7 @@ import structlog
 
 from checkpointing.errors import InUseError
 from worker.config.settings import Settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.reconciler.reconciler import Reconciler
 from worker.storage.root_owner import Membership
 from worker.telemetry import tracing
@@ -90,7 +90,7 @@ def _serve(
     tracing.start(settings, "reconciler")
     with serving_metrics(settings, worker):
         try:
-            Reconciler(Workshop(settings, app), serves, membership, joins=True).run(wait)
+            Reconciler(Deployment(settings, app), serves, membership, joins=True).run(wait)
         except InUseError as error:
             log.error("the worker stops", error=str(error))
             os.kill(worker, signal.SIGTERM)

@@ -17,7 +17,7 @@ from checkpointing.identity import process_name
 from checkpointing.key_types import drop_wrong_types
 from checkpointing.keys import split_inbox_name
 from checkpointing.run_ids import trace_id_of
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pipeline.registry import STAGES
 from worker.pipeline.stage_flow import feed
 from worker.preflight import without_password
@@ -44,28 +44,28 @@ class Reconciler:
     """Commits and heals.
 
     Args:
-        workshop: of the deployment.
+        deployment: of the deployment.
         serves: how many pages this worker takes at once, for each stage that it serves.
         membership: of this worker in the deployment at work; None where the storage root was not a library yet.
     """
 
     def __init__(
         self,
-        workshop: Workshop,
+        deployment: Deployment,
         serves: Mapping[str, int] | None = None,
         membership: Membership | None = None,
         *,
         joins: bool = False,
     ) -> None:
         self._joins = joins
-        self._workshop = workshop
+        self._deployment = deployment
         self._membership = membership
         if membership is not None:
             # The connections of the process that forked this one are not for two.
-            membership.use(workshop.redis)
+            membership.use(deployment.redis)
         self._show_life_at = 0.0
         self._serves = serves or {}
-        self._healer = PageRecovery(workshop)
+        self._healer = PageRecovery(deployment)
         self._beat_at = self._heal_at = 0.0
         self._to_look_after: list[tuple[str, str]] = []
         self._missing_since: dict[tuple[str, str], float] = {}
@@ -102,7 +102,7 @@ class Reconciler:
         Raises:
             OSError, LeafmarkError, RedisError: as the coordinator.
         """
-        redis, index = self._workshop.redis, self._workshop.keys.inboxes
+        redis, index = self._deployment.redis, self._deployment.keys.inboxes
         try:
             names = cast("set[bytes]", redis.smembers(index))
         except ResponseError:
@@ -112,7 +112,7 @@ class Reconciler:
             return True
         if names:
             # Otherwise each would say so, ten times a second.
-            self._workshop.library.check()
+            self._deployment.library.check()
         for name in names:
             scan_id, stage = split_inbox_name(name.decode(errors="replace"))
             with self._one_does_not_stop_the_others(scan_id, stage):
@@ -131,16 +131,16 @@ class Reconciler:
             OSError, LeafmarkError, RedisError: storage or broker failed.
         """
         self._beat()
-        for scan_id, stage in self._workshop.open_stages.all():
+        for scan_id, stage in self._deployment.open_stages.all():
             self._look_after(scan_id, stage)
 
     def _drop_unusable_keys(self) -> list[str]:
         """Delete what is not of its type among the keys that all scans share."""
-        keys = self._workshop.keys
+        keys = self._deployment.keys
         types = keys.types_of_deployment
         for stage in STAGES:
             types |= keys.types_of_queue(stage)
-        dropped = drop_wrong_types(self._workshop.redis, types)
+        dropped = drop_wrong_types(self._deployment.redis, types)
         if dropped:
             log.warning("keys of a wrong type deleted", keys=dropped)
         return dropped
@@ -149,15 +149,15 @@ class Reconciler:
         self._drop_unusable_keys()
         for stage, slots in self._serves.items():
             with self._one_does_not_stop_the_others("", stage):
-                self._workshop.dispatch(stage).beat(process_name(), slots)
+                self._deployment.dispatch(stage).beat(process_name(), slots)
                 self._tell_of_model(stage)
 
     def _tell_of_model(self, stage: str) -> None:
         """Leave word on storage of a model that does not answer, for those who read files only."""
-        workshop = self._workshop
-        model = workshop.settings.model(stage)
+        deployment = self._deployment
+        model = deployment.settings.model(stage)
         if model:
-            workshop.troubles.tell(stage, workshop.provider, model, workshop.breaker(model).silence())
+            deployment.troubles.tell(stage, deployment.provider, model, deployment.breaker(model).silence())
 
     def _look_after(self, scan_id: str, stage: str) -> None:
         with self._one_does_not_stop_the_others(scan_id, stage):
@@ -165,12 +165,12 @@ class Reconciler:
                 self._heal(scan_id, stage)
             except (UnknownNameError, InputError) as error:
                 if self._is_gone(scan_id, stage, error):
-                    self._workshop.open_stages.remove(scan_id, stage)
+                    self._deployment.open_stages.remove(scan_id, stage)
 
     def _commit(self, scan_id: str, stage: str) -> None:
-        self._workshop.metadata(scan_id)
+        self._deployment.metadata(scan_id)
         self._missing_since.pop((scan_id, stage), None)
-        coordinator = self._workshop.coordinator(scan_id, stage)
+        coordinator = self._deployment.coordinator(scan_id, stage)
         commit = coordinator.commit()
         if commit is not None:
             log.info(
@@ -199,7 +199,7 @@ class Reconciler:
             coordinator.inbox.unlist_if_empty()
 
     def _feed_later_stages(self, scan_id: str, stage: str, settled: list[int]) -> None:
-        fed = feed(self._workshop, scan_id, stage, settled)
+        fed = feed(self._deployment, scan_id, stage, settled)
         if fed:
             log.info("pages flow on", scan_id=scan_id, stage=stage, **fed)
 
@@ -240,7 +240,7 @@ class Reconciler:
 
     def _beat_when_due(self) -> None:
         if time.monotonic() >= self._beat_at:
-            self._beat_at = time.monotonic() + min(self._workshop.settings.heal_seconds, _MOST_BEAT_SECONDS)
+            self._beat_at = time.monotonic() + min(self._deployment.settings.heal_seconds, _MOST_BEAT_SECONDS)
             self._beat()
 
     def _show_life_when_due(self) -> None:
@@ -249,14 +249,14 @@ class Reconciler:
             return
         self._show_life_at = time.monotonic() + BEAT_SECONDS
         try:
-            self._workshop.library.check_to_write()
+            self._deployment.library.check_to_write()
         except NotALibraryError:
             # Whatever is asked for says so.
             return
         if self._membership is None:
-            workshop = self._workshop
-            broker = without_password(workshop.settings.redis_url)
-            self._membership = join(workshop.root, workshop.redis, workshop.keys.deployment, broker)
+            deployment = self._deployment
+            broker = without_password(deployment.settings.redis_url)
+            self._membership = join(deployment.root, deployment.redis, deployment.keys.deployment, broker)
         self._membership.beat()
 
     def _heal_when_due(self) -> None:
@@ -264,14 +264,14 @@ class Reconciler:
         started = time.monotonic()
         if started < self._heal_at:
             return
-        self._to_look_after = self._to_look_after or self._workshop.open_stages.all()
+        self._to_look_after = self._to_look_after or self._deployment.open_stages.all()
         while self._to_look_after and time.monotonic() - started < _SLICE_SECONDS:
             scan_id, stage = self._to_look_after.pop()
             # It may be long since they were listed.
-            if self._workshop.open_stages.is_open(scan_id, stage):
+            if self._deployment.open_stages.is_open(scan_id, stage):
                 self._look_after(scan_id, stage)
         # Looking after very long books, or very many, takes a tenth of one core, and no more.
         pause = _PAUSE_FACTOR * (time.monotonic() - started)
         if not self._to_look_after:
-            pause = max(pause, self._workshop.settings.heal_seconds)
+            pause = max(pause, self._deployment.settings.heal_seconds)
         self._heal_at = time.monotonic() + pause

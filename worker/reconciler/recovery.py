@@ -16,7 +16,7 @@ from checkpointing.errors import CheckpointError
 from checkpointing.identity import new_token
 from checkpointing.models import Checkpoint, Completion, FailedPage, Status
 from checkpointing.money import usd
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.pipeline.provenance import made_from_of
 from worker.pipeline.stage_flow import UPSTREAM, given_up, ready
 from worker.telemetry.metrics.events import metrics
@@ -60,8 +60,8 @@ class _Look:
 class PageRecovery:
     """Looks after the open stages; one healer a stage at a time, elected by a Redis lock that it renews."""
 
-    def __init__(self, workshop: Workshop) -> None:
-        self._workshop = workshop
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
         self._token = new_token()
         self._looked_at: dict[tuple[str, str], tuple[float, float]] = {}
         self._seen_before: dict[tuple[str, str], _Look] = {}
@@ -75,12 +75,12 @@ class PageRecovery:
             CheckpointError: the checkpoint is held.
             RedisError: the broker failed.
         """
-        self._workshop.stage(stage)
-        self._workshop.metadata(scan_id)
+        self._deployment.stage(stage)
+        self._deployment.metadata(scan_id)
         if not self._elected(scan_id, stage):
             self._seen_before.pop((scan_id, stage), None)
             return Recovered()
-        queue, inbox = self._workshop.queue(scan_id, stage), self._workshop.inbox(scan_id, stage)
+        queue, inbox = self._deployment.queue(scan_id, stage), self._deployment.inbox(scan_id, stage)
         dropped = queue.drop_unusable_keys()
         if dropped:
             log.warning("keys of a wrong type deleted", scan_id=scan_id, stage=stage, keys=dropped)
@@ -92,7 +92,7 @@ class PageRecovery:
             return self._end(scan_id, stage)
         self._give_up(scan_id, stage, pending)
         # The others wait for an earlier stage.
-        pending = ready(self._workshop, scan_id, stage, pending)
+        pending = ready(self._deployment, scan_id, stage, pending)
         queue.ensure_turn()
         begun = queue.attempts()
         # In this order: a page on its way from queue to claim to inbox is met at least once.
@@ -110,7 +110,7 @@ class PageRecovery:
         queue.raise_attempts({page: attempts[page] for page in lost & attempts.keys()})
         queue.forget_dispatched(lost)
         if lost:
-            self._workshop.take_back_planned(scan_id, stage, lost)
+            self._deployment.take_back_planned(scan_id, stage, lost)
             # A flushed server has forgotten that too.
             queue.name_run(checkpoint.run)
         # Those of a dead worker waited long enough; those of a flushed server are a whole book.
@@ -121,14 +121,14 @@ class PageRecovery:
         """Note in the checkpoint the attempts that came to nothing, so that a flush does not forget them."""
         if all(checkpoint.attempts.get(page, 0) >= count for page, count in begun.items()):
             return checkpoint.attempts
-        file = self._workshop.checkpoint_file(checkpoint.scan_id, checkpoint.stage)
+        file = self._deployment.checkpoint_file(checkpoint.scan_id, checkpoint.stage)
         with file.exclusive() as current:
             if current.note_attempts(begun):
                 file.save(current)
             return current.attempts
 
     def _elected(self, scan_id: str, stage: str) -> bool:
-        election = Election(self._workshop.redis, self._workshop.keys.heal(scan_id, stage))
+        election = Election(self._deployment.redis, self._deployment.keys.heal(scan_id, stage))
         return election.win(self._token, self._seconds_to_the_next_look(scan_id, stage))
 
     def _seconds_to_the_next_look(self, scan_id: str, stage: str) -> float:
@@ -141,11 +141,11 @@ class PageRecovery:
         looked_at, round_before = self._looked_at.get((scan_id, stage), (now, 0.0))
         this_round = now - looked_at
         self._looked_at[scan_id, stage] = now, this_round
-        usual = self._workshop.settings.heal_seconds * _KEEP_LOCK_INTERVALS
+        usual = self._deployment.settings.heal_seconds * _KEEP_LOCK_INTERVALS
         return max(usual, min(_KEEP_LOCK_ROUNDS * min(this_round, round_before), _MOST_KEEP_SECONDS))
 
     def _read(self, scan_id: str, stage: str) -> Checkpoint:
-        file = self._workshop.checkpoint_file(scan_id, stage)
+        file = self._deployment.checkpoint_file(scan_id, stage)
         try:
             return file.read()
         except CheckpointError:
@@ -153,7 +153,7 @@ class PageRecovery:
                 return rebuilt
 
     def _end(self, scan_id: str, stage: str) -> Recovered:
-        file = self._workshop.checkpoint_file(scan_id, stage)
+        file = self._deployment.checkpoint_file(scan_id, stage)
         with file.exclusive() as checkpoint:
             unasked = not checkpoint.pending() and not checkpoint.requested
             if unasked and checkpoint.status is not Status.CANCELLED:
@@ -164,33 +164,33 @@ class PageRecovery:
                 return Recovered()
             before = checkpoint.status
             checkpoint.settle()
-            counted = checkpoint.note_ledger(self._workshop.ledger(scan_id, stage).sums().spent)
+            counted = checkpoint.note_ledger(self._deployment.ledger(scan_id, stage).sums().spent)
             if checkpoint.status is not before or counted:
                 file.save(checkpoint)
             # Under the file's lock, which a producer holds when it opens a stage.
-            self._workshop.queue(scan_id, stage).close()
-            self._workshop.open_stages.remove(scan_id, stage)
+            self._deployment.queue(scan_id, stage).close()
+            self._deployment.open_stages.remove(scan_id, stage)
         for remembered in (self._looked_at, self._seen_before):
             remembered.pop((scan_id, stage), None)
         return Recovered(ended=True)
 
     def _recover_request(self, checkpoint: Checkpoint) -> None:
         """A checkpoint that was destroyed and rebuilt from the outputs may not know any more what was asked for."""
-        workshop, scan_id = self._workshop, checkpoint.scan_id
-        checkpoint.total_pages = workshop.metadata(scan_id).total_pages
-        for first, last in workshop.open_stages.requested(scan_id, checkpoint.stage):
+        deployment, scan_id = self._deployment, checkpoint.scan_id
+        checkpoint.total_pages = deployment.metadata(scan_id).total_pages
+        for first, last in deployment.open_stages.requested(scan_id, checkpoint.stage):
             checkpoint.request(first, last)
         if checkpoint.pending():
             checkpoint.begin()
 
     def _give_up(self, scan_id: str, stage: str, pending: set[int]) -> None:
         """Quarantine the pages that an earlier stage has given up: they would wait for ever."""
-        found = given_up(self._workshop, scan_id, stage, pending)
+        found = given_up(self._deployment, scan_id, stage, pending)
         if not found:
             return
-        inbox = self._workshop.inbox(scan_id, stage)
+        inbox = self._deployment.inbox(scan_id, stage)
         waiting = inbox.pages()
-        with self._workshop.redis.pipeline(transaction=True) as pipeline:
+        with self._deployment.redis.pipeline(transaction=True) as pipeline:
             for page in sorted(found.keys() - waiting):
                 message = f"{found[page]} has given this page up; `producer retry {scan_id} --stage {found[page]}`"
                 inbox.put(FailedPage(page=page, kind=UPSTREAM, message=message, worker="reconciler"), pipeline)
@@ -200,17 +200,17 @@ class PageRecovery:
 
     def _adopt(self, scan_id: str, stage: str, pages: set[int]) -> list[int]:
         """Hand over, in the name of whoever did them, the pages that have a valid output."""
-        outputs = self._workshop.outputs(scan_id, stage)
-        inbox = self._workshop.inbox(scan_id, stage)
+        outputs = self._deployment.outputs(scan_id, stage)
+        inbox = self._deployment.inbox(scan_id, stage)
         adopted: list[int] = []
         if not pages:
             return adopted
         outputs.sync()
-        with self._workshop.redis.pipeline(transaction=True) as pipeline:
+        with self._deployment.redis.pipeline(transaction=True) as pipeline:
             for verdict in (outputs.check(page) for page in sorted(pages & outputs.pages())):
                 if verdict.sha256 is None or not verdict.valid:
                     continue
-                spent = self._workshop.spent_on(scan_id, stage, verdict.page)
+                spent = self._deployment.spent_on(scan_id, stage, verdict.page)
                 completion = Completion(
                     page=verdict.page,
                     sha256=verdict.sha256,

@@ -6,20 +6,20 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from worker.config.settings import Settings
-from worker.deployment import Workshop
+from worker.deployment import Deployment
 from worker.telemetry.metrics.readings import Readings, impatient
 
 
-def make_registry(folder: Path, workshop: Workshop) -> CollectorRegistry:
+def make_registry(folder: Path, deployment: Deployment) -> CollectorRegistry:
     """Everything that a worker shows.
 
     Args:
         folder: of the worker's figures.
-        workshop: of the deployment, with an impatient client of the broker.
+        deployment: of the deployment, with an impatient client of the broker.
     """
     registry = CollectorRegistry(auto_describe=False)
     MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]  # half typed
-    registry.register(Readings(workshop))
+    registry.register(Readings(deployment))
     return registry
 
 
@@ -29,5 +29,5 @@ def listen(settings: Settings, folder: Path) -> None:
     Raises:
         OSError: the port is taken, or there is no such address.
     """
-    registry = make_registry(folder, Workshop(settings, None, impatient(settings)))
+    registry = make_registry(folder, Deployment(settings, None, impatient(settings)))
     start_http_server(settings.metrics_port or 0, settings.metrics_host, registry)

@@ -20,7 +20,7 @@ from checkpointing.errors import LeafmarkError
 from checkpointing.keys import split_inbox_name
 from checkpointing.money import usd
 from worker.config.settings import Settings
-from worker.deployment import Workshop, socket_options
+from worker.deployment import Deployment, socket_options
 from worker.pipeline.registry import STAGES
 from worker.queue.broker import tls_options
 from worker.telemetry.metrics import definitions as defined
@@ -44,11 +44,11 @@ class Readings(Collector):
     """Gauges of one deployment, and what this worker is.
 
     Args:
-        workshop: of the deployment, with an impatient client.
+        deployment: of the deployment, with an impatient client.
     """
 
-    def __init__(self, workshop: Workshop) -> None:
-        self._workshop = workshop
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
 
     def collect(self) -> Iterator[Any]:
         """Read everything there is to read just now."""
@@ -63,14 +63,14 @@ class Readings(Collector):
         yield _family(defined.BUILD, {(version("leafmark"), platform.python_version()): 1})
 
     def _inboxes(self) -> Any:
-        redis, keys = self._workshop.redis, self._workshop.keys
+        redis, keys = self._deployment.redis, self._deployment.keys
         names = [name.decode(errors="replace") for name in cast("set[bytes]", redis.smembers(keys.inboxes))]
         known = [split_inbox_name(name) for name in sorted(names) if split_inbox_name(name)[1] in STAGES]
         lengths = self._together("XLEN", [keys.inbox(scan_id, stage) for scan_id, stage in known])
         return _family(defined.INBOX, _by_stage((stage for _, stage in known), lengths))
 
     def _queues(self) -> Iterator[Any]:
-        redis, keys = self._workshop.redis, self._workshop.keys
+        redis, keys = self._deployment.redis, self._deployment.keys
         turns = {stage: cast("list[bytes]", redis.lrange(keys.turns(stage), 0, -1)) for stage in STAGES}
         # A scan stands there once; twice would count it twice.
         known = [(stage, name.decode(errors="replace")) for stage in STAGES for name in sorted({*turns[stage]})]
@@ -84,12 +84,12 @@ class Readings(Collector):
         left: dict[tuple[str, ...], float] = {}
         with suppress(OSError, LeafmarkError):
             for scan_id in sorted(
-                {scan_id for scan_id, stage in self._workshop.open_stages.all() if stage in STAGES}
+                {scan_id for scan_id, stage in self._deployment.open_stages.all() if stage in STAGES}
             ):
                 # One whose budget cannot be read must not hide the others'.
                 with suppress(OSError, LeafmarkError):
-                    budget = self._workshop.budget(scan_id)
-                    reading = None if budget is None else self._workshop.meter(scan_id).read()
+                    budget = self._deployment.budget(scan_id)
+                    reading = None if budget is None else self._deployment.meter(scan_id).read()
                     if budget is not None and reading is not None:
                         budgets[scan_id,] = float(budget)
                         left[scan_id,] = float(budget) - usd(reading.total)
@@ -98,7 +98,7 @@ class Readings(Collector):
 
     def _together(self, command: str, keys: list[str]) -> list[int]:
         """One command for each key, in one round trip. A key of the wrong type, forged, counts as nothing."""
-        with self._workshop.redis.pipeline(transaction=False) as pipeline:
+        with self._deployment.redis.pipeline(transaction=False) as pipeline:
             for key in keys:
                 pipeline.execute_command(command, key)  # type: ignore[no-untyped-call]  # half typed
             found = pipeline.execute(raise_on_error=False)
