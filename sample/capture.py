@@ -27,10 +27,10 @@ from producer.planning.request import Request
 from producer.run.supervised_run import Backstage
 from producer.watch.chosen import under_way
 from producer.watch.collect import Collector
-from producer.watch.facts import Scene
-from producer.watch.glyphs import UNICODE
 from producer.watch.loop import DRAW_SECONDS
 from producer.watch.render import render
+from producer.watch.snapshot import Scene
+from producer.watch.symbols import UNICODE
 from sample import pages, write_image_folder
 from sample.provider import Behaviour, running_provider
 from sample.with_provider import environment

@@ -12,9 +12,9 @@ from producer.terminal.console import notes, print_json, results
 from producer.watch import chosen
 from producer.watch.as_json import scene_json
 from producer.watch.collect import Collector
-from producer.watch.lines import state_lines
 from producer.watch.loop import view_on, watch
-from producer.watch.words import plain_line
+from producer.watch.output import plain_line
+from producer.watch.plain_output import state_lines
 from worker.config.settings import load_settings
 from worker.deployment import Deployment
 from worker.pages.scan import check_scan_id

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from producer.watch.facts import Scene, StageFacts, Worker
+from producer.watch.snapshot import Scene, StageFacts, Worker
 
 
 def scene_json(scene: Scene) -> dict[str, Any]:

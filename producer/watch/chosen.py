@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from producer.planning.request import Plan
-from producer.watch.crew import StageKey
+from producer.watch.workers import StageKey
 from worker.deployment import Deployment
 from worker.pipeline.registry import STAGES
 

@@ -13,12 +13,12 @@ from typing import Any, Self
 from checkpointing.errors import LeafmarkError
 from checkpointing.models import Checkpoint
 from producer.watch.chosen import MOST_STAGES, Chosen
-from producer.watch.crew import StageKey, ask_workers, pages_in_hand
 from producer.watch.expected import usd_a_page
-from producer.watch.facts import Crew, Scene, StageFacts
-from producer.watch.lookout import Lookout
-from producer.watch.rest import count_rest
-from producer.watch.stage_watch import StageWatch
+from producer.watch.other_scans import count_rest
+from producer.watch.poller import Lookout
+from producer.watch.snapshot import Crew, Scene, StageFacts
+from producer.watch.stage_reader import StageWatch
+from producer.watch.workers import StageKey, ask_workers, pages_in_hand
 from worker.deployment import Deployment
 from worker.stages.base import asks_model
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from checkpointing.errors import LeafmarkError
-from producer.watch.crew import StageKey
 from producer.watch.page_states import PageState
+from producer.watch.workers import StageKey
 from worker.deployment import Deployment
 
 

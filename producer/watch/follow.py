@@ -15,8 +15,8 @@ from checkpointing.models import Checkpoint, Status, now
 from checkpointing.money import dollars
 from checkpointing.plurals import counted
 from producer.status.scan_status import recent_rate
+from producer.watch.output import clock
 from producer.watch.reading import PacedReader
-from producer.watch.words import clock
 
 _POLL_SECONDS = 0.2
 _PLAIN_LINE_SECONDS = 10.0

@@ -4,10 +4,10 @@ from itertools import groupby
 
 from rich.text import Text
 
-from producer.watch.facts import StageFacts
-from producer.watch.glyphs import ASIDE, NAMES, STYLES, Glyphs
 from producer.watch.line import Line
 from producer.watch.page_states import PageState, scaled
+from producer.watch.snapshot import StageFacts
+from producer.watch.symbols import ASIDE, NAMES, STYLES, Glyphs
 
 _INDENT = 2
 # Rows of whole tens are easier to count in.

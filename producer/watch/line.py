@@ -4,7 +4,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from checkpointing.errors import in_one_line
-from producer.watch.glyphs import Glyphs
+from producer.watch.symbols import Glyphs
 
 _MOST_CHARACTERS = 400
 

@@ -6,9 +6,9 @@ from typing import Protocol
 from rich.console import Console
 
 from producer.watch.collect import Collector
-from producer.watch.facts import Scene
-from producer.watch.lines import Lines
+from producer.watch.plain_output import Lines
 from producer.watch.screen import Screen, has_screen, screen_of
+from producer.watch.snapshot import Scene
 
 DRAW_SECONDS = 0.5
 

@@ -7,11 +7,11 @@ from rich.console import Group
 from rich.text import Text
 
 from checkpointing.plurals import counted
-from producer.watch import stage_lines, workers
-from producer.watch.facts import Scene, StageFacts
-from producer.watch.glyphs import ASIDE, TROUBLE, Glyphs
+from producer.watch import stage_lines, worker_rows
 from producer.watch.grid import grid, legend, rows_wanted
 from producer.watch.line import Line
+from producer.watch.snapshot import Scene, StageFacts
+from producer.watch.symbols import ASIDE, TROUBLE, Glyphs
 
 
 def render(scene: Scene, width: int, height: int, glyphs: Glyphs, hint: str = "") -> Group:
@@ -58,7 +58,7 @@ class _Page:
             [self._line(self._scene.storage_trouble, TROUBLE)] * bool(self._scene.storage_trouble)
         )
         # The last lines: who works, and that there is more than is shown.
-        self._crew = self._granted([workers.summary(self._scene, self._width, self._glyphs)])
+        self._crew = self._granted([worker_rows.summary(self._scene, self._width, self._glyphs)])
         self._heads()
         last = self._last()
         for block in self._blocks:
@@ -122,7 +122,7 @@ class _Page:
         if self._scene.broker_trouble:
             return
         at = self._scene.at
-        rows = [workers.row(each, at, self._width, self._glyphs) for each in self._scene.crew.workers]
+        rows = [worker_rows.row(each, at, self._width, self._glyphs) for each in self._scene.crew.workers]
         self._crew += self._granted(rows)
 
     def _more_rows(self) -> None:

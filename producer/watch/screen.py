@@ -7,9 +7,9 @@ from typing import Self
 from rich.console import Console
 from rich.live import Live
 
-from producer.watch.facts import Scene
-from producer.watch.glyphs import ASCII, UNICODE
 from producer.watch.render import render
+from producer.watch.snapshot import Scene
+from producer.watch.symbols import ASCII, UNICODE
 
 # Smaller ones get plain lines.
 LEAST_COLUMNS, LEAST_LINES = 60, 15

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from checkpointing.plurals import counted
-from producer.watch import words
-from producer.watch.facts import StageFacts
-from producer.watch.glyphs import ASIDE, STATUS_STYLES, STYLES, TITLE, TROUBLE, Glyphs
+from producer.watch import output
 from producer.watch.line import Line
 from producer.watch.page_states import PageState
+from producer.watch.snapshot import StageFacts
+from producer.watch.symbols import ASIDE, STATUS_STYLES, STYLES, TITLE, TROUBLE, Glyphs
 
 _MOST_BAR = 40
 _LEAST_BAR = 4
@@ -63,14 +63,14 @@ class Heads:
         return self._name_columns + len(_GAP) + len(" ") + sum(len(piece) + len(_GAP) for piece, _ in pieces)
 
     def _pieces(self, stage: StageFacts) -> list[tuple[str, str]]:
-        status = words.status(stage)
+        status = output.status(stage)
         pieces = [(f"{stage.completed}/{counted(stage.total_pages, 'page')}", "")]
         if status:
             pieces.append((status, STATUS_STYLES.get(stage.status, ASIDE)))
         else:
-            pieces += [(each, "") for each in words.speed(stage)]
+            pieces += [(each, "") for each in output.speed(stage)]
         below = stage.under_way and is_narrow(self._width)
-        return pieces if below else [*pieces, (words.money(stage), "")]
+        return pieces if below else [*pieces, (output.money(stage), "")]
 
 
 def is_narrow(width: int) -> bool:
@@ -81,13 +81,13 @@ def is_narrow(width: int) -> bool:
 def busy(stage: StageFacts, pages_a_cell: int, width: int, glyphs: Glyphs) -> Text:
     """What is in hand, what waits, and how many pages a cell of the grid stands for; as far as there is any."""
     cell = f"a cell: {pages_a_cell} pages" if pages_a_cell > 1 else ""
-    parts = [words.in_flight(stage), words.money(stage) if is_narrow(width) else "", cell]
+    parts = [output.in_flight(stage), output.money(stage) if is_narrow(width) else "", cell]
     return Line(width, glyphs).add(f"{_GAP}{'; '.join(filter(None, parts))}").text
 
 
 def trouble(stage: StageFacts, width: int, glyphs: Glyphs) -> list[Text]:
     """What a person should know, a line each."""
-    return [Line(width, glyphs).add(f"{_GAP}{each}", TROUBLE).text for each in words.trouble(stage)]
+    return [Line(width, glyphs).add(f"{_GAP}{each}", TROUBLE).text for each in output.trouble(stage)]
 
 
 def _add_bar(line: Line, stage: StageFacts, columns: int, glyphs: Glyphs) -> None:

@@ -1,76 +1,78 @@
-"""Who works, in lines: how many live, and what each has in hand since when."""
+"""What Redis and the workers tell: which pages are in hand, and who works on what.
 
-from itertools import groupby
+Which pages are in hand is told by the claims, exactly and cheaply: of the pages that were begun and are not
+settled, those that have one. Who works on them, and since when, is told by the workers themselves: their main
+processes answer that, beside the pages, and a question every few seconds is one message to each. How many workers
+live is told by the beat of their reconcilers, which goes on also where a worker is too busy to answer.
+"""
 
-from rich.text import Text
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from checkpointing.plurals import counted
-from producer.watch.facts import Crew, Scene, Task, Worker
-from producer.watch.glyphs import ASIDE, TITLE, TROUBLE, Glyphs
-from producer.watch.line import Line
-from producer.watch.stall import NO_WORKER
-from producer.watch.words import clock
+from pydantic import ValidationError
 
-_NAME_COLUMNS = 24
-_MINUTE = 60
+from producer.watch.snapshot import Crew, Task, Worker
+from worker.deployment import Deployment
+from worker.pipeline.registry import STAGES
+from worker.queue.messages import PageMessage
 
-
-def summary(scene: Scene, width: int, glyphs: Glyphs) -> Text:
-    """How many workers there are."""
-    crew = scene.crew
-    line = Line(width, glyphs)
-    if scene.broker_trouble:
-        said = f"Redis does not answer ({scene.broker_trouble}); who works is not known, the rest stands"
-        return line.add(said, TROUBLE).text
-    if not crew.asked:
-        return line.add("Workers: being asked", ASIDE).text
-    if not crew.alive:
-        return line.add(NO_WORKER, TROUBLE).text
-    line.add("Workers", TITLE)
-    return line.add(f"  {_counted(crew)}").text
+StageKey = tuple[str, str]
+"""Scan id and name of a stage."""
 
 
-def row(worker: Worker, at: float, width: int, glyphs: Glyphs) -> Text:
-    """What a worker does: the pages that it has in hand, those begun first before the others.
+def pages_in_hand(
+    deployment: Deployment, stages: Iterable[StageKey], said: Iterable[Task] = ()
+) -> dict[StageKey, frozenset[int]]:
+    """The pages that have a claim just now.
 
     Args:
-        worker: who.
-        at: seconds since the epoch, now.
-        width: columns.
-        glyphs: the characters.
+        deployment: the deployment.
+        stages: which to look at.
+        said: what workers said they had in hand; after a flush of Redis nobody else knows.
+
+    Raises:
+        RedisError: the broker failed.
     """
-    line = Line(width, glyphs)
-    name = Line(min(_NAME_COLUMNS, max(width // 3, 1)), glyphs).add(worker.name).text.plain
-    line.add(f"  {name}", TITLE)
-    if not worker.tasks:
-        return line.add("  idle", ASIDE).text
-    for (scan_id, stage), tasks in groupby(sorted(worker.tasks, key=_stage_first), key=_stage_of):
-        line.add(f"  {scan_id}/{stage}: {', '.join(_since(task, at) for task in tasks)}")
-    return line.text
+    tasks = list(said)
+    found: dict[StageKey, frozenset[int]] = {}
+    for scan_id, stage in stages:
+        queue = deployment.queue(scan_id, stage)
+        begun = queue.attempts().keys()
+        named = {task.page for task in tasks if (task.scan_id, task.stage) == (scan_id, stage)}
+        found[scan_id, stage] = frozenset(queue.held(begun | named))
+    return found
 
 
-def _counted(crew: Crew) -> str:
-    silent = crew.alive - len(crew.workers)
-    parts = [f"{crew.alive} alive"]
-    if crew.slots:
-        parts.append(f"{counted(crew.slots, 'page')} at once")
-    if silent > 0:
-        parts.append(f"{silent} of them not answering just now")
-    return ", ".join(parts)
+def ask_workers(deployment: Deployment) -> Crew:
+    """Who works, and on what. Takes a second.
+
+    Raises:
+        RedisError, BrokerError: the broker failed.
+    """
+    slots: dict[str, int] = {}
+    for stage in STAGES:
+        slots |= deployment.dispatch(stage).alive()
+    workers = tuple(Worker(name, _tasks(tasks)) for name, tasks in sorted(deployment.active(), key=_name))
+    return Crew(workers, max(len(slots), len(workers)), sum(slots.values()), asked=True)
 
 
-def _stage_of(task: Task) -> tuple[str, str]:
-    return task.scan_id, task.stage
+def _name(answer: tuple[str, Any]) -> str:
+    return answer[0]
 
 
-def _stage_first(task: Task) -> tuple[str, str, float, int]:
-    return task.scan_id, task.stage, task.since, task.page
+def _tasks(answer: Any) -> tuple[Task, ...]:
+    """The pages in an answer, those begun first before the others. What is no page of ours is left out."""
+    infos = answer if isinstance(answer, list) else []
+    tasks = (_task(info) for info in infos if isinstance(info, Mapping))
+    return tuple(sorted(filter(None, tasks), key=lambda task: (task.since, task.page)))
 
 
-def _since(task: Task, at: float) -> str:
-    """The page, and for how long; the clocks of two machines may differ a little."""
-    if not task.since:
-        return f"page {task.page}"
-    seconds = max(0.0, at - task.since)
-    span = f"{seconds:.0f} s" if seconds < _MINUTE else clock(seconds)
-    return f"page {task.page} for {span}"
+def _task(info: Mapping[str, Any]) -> Task | None:
+    since = info.get("time_start")
+    try:
+        message = PageMessage.model_validate(info.get("kwargs"))
+    except ValidationError:
+        return None
+    return Task(
+        message.scan_id, message.stage, message.page, float(since) if isinstance(since, int | float) else 0.0
+    )

@@ -8,7 +8,7 @@ import pytest
 from producer.run.embedded_broker import EmbeddedBroker
 from producer.watch import chosen
 from producer.watch.collect import Collector
-from producer.watch.facts import Scene
+from producer.watch.snapshot import Scene
 from tests.support.fake_deployment import SCAN, STAGE, make_fake
 from tests.support.waiting import wait_until
 from worker.deployment import Deployment

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from producer.watch.facts import StageFacts
 from producer.watch.page_states import PageState
+from producer.watch.snapshot import StageFacts
 
 PER_CHARACTER = {
     "#": PageState.COMPLETE,

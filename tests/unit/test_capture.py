@@ -6,9 +6,9 @@ from xml.etree import ElementTree as ET
 
 from rich.console import Console
 
-from producer.watch.facts import Scene
-from producer.watch.glyphs import UNICODE
 from producer.watch.render import render
+from producer.watch.snapshot import Scene
+from producer.watch.symbols import UNICODE
 from sample.capture import self_contained_svg
 from tests.support.watch_facts import stage_facts
 

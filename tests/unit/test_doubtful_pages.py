@@ -18,8 +18,8 @@ from producer.report.collect import collect
 from producer.report.render import render
 from producer.run.summary import Ended, summarise
 from producer.status.doubts import doubt_lines
-from producer.watch.stage_watch import StageWatch
-from producer.watch.words import trouble
+from producer.watch.output import trouble
+from producer.watch.stage_reader import StageWatch
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, take_commands
 from tests.support.stages import Stamp, stamp
 from worker.pipeline.process_page import Outcome

@@ -19,7 +19,7 @@ from producer.status.scan_status import all_scans, scan_status
 from producer.verify import check_stage
 from producer.verify.findings import Kind
 from producer.verify.verify_scan import verify
-from producer.watch.rest import count_rest
+from producer.watch.other_scans import count_rest
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from worker.pages.sources.images import ImageSource, inspect_image
 from worker.pages.sources.pdfium import inspect_pdf

@@ -17,11 +17,11 @@ from producer.commands.output import say_failures
 from producer.planning.request import Plan
 from producer.status.scan_status import scan_status
 from producer.watch import follow
-from producer.watch.facts import Scene
 from producer.watch.follow import PlainLines
 from producer.watch.following import view_of_plans
-from producer.watch.lines import Lines, state_lines
-from producer.watch.stage_watch import StageWatch
+from producer.watch.plain_output import Lines, state_lines
+from producer.watch.snapshot import Scene
+from producer.watch.stage_reader import StageWatch
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.watch_facts import stage_facts
 from worker.config.settings import Settings

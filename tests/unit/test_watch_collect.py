@@ -13,12 +13,12 @@ from checkpointing.models import FailedPage
 from producer.planning.cost_estimate import Forecast
 from producer.watch import chosen
 from producer.watch.collect import Collector
-from producer.watch.crew import ask_workers, pages_in_hand
 from producer.watch.expected import usd_a_page
-from producer.watch.facts import Crew, Scene, Task, Worker
-from producer.watch.lookout import Lookout
+from producer.watch.other_scans import count_rest
+from producer.watch.poller import Lookout
 from producer.watch.reading import PacedReader
-from producer.watch.rest import count_rest
+from producer.watch.snapshot import Crew, Scene, Task, Worker
+from producer.watch.workers import ask_workers, pages_in_hand
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, write_scan
 from tests.support.waiting import HANG_SECONDS, wait_until
 from tests.support.watch_facts import states

@@ -17,11 +17,11 @@ from producer.planning.enqueue import plan
 from producer.planning.request import Request
 from producer.watch import chosen
 from producer.watch.collect import Collector
-from producer.watch.facts import Crew, Scene, Task, Worker
 from producer.watch.following import LivePlans, view_of_plans
-from producer.watch.lines import Lines, state_lines
+from producer.watch.output import plain_line
+from producer.watch.plain_output import Lines, state_lines
 from producer.watch.screen import Screen, has_screen
-from producer.watch.words import plain_line
+from producer.watch.snapshot import Crew, Scene, Task, Worker
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, take_commands
 from tests.support.watch_facts import stage_facts
 from worker.deployment import Deployment
@@ -70,7 +70,7 @@ def test_a_pipe_has_none_also_where_colour_is_forced(monkeypatch: pytest.MonkeyP
 
 def test_a_log_gets_a_line_now_and_then_and_one_at_each_change_of_status(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr("producer.watch.lines.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("producer.watch.plain_output.time", SimpleNamespace(monotonic=lambda: now))
     said: list[str] = []
     lines = Lines(said.append)
     for completed in range(1, 22):

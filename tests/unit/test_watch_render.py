@@ -8,10 +8,10 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from producer.watch.facts import Crew, Scene, Task, Worker
-from producer.watch.glyphs import ASCII, UNICODE, Glyphs
 from producer.watch.page_states import scaled
 from producer.watch.render import render
+from producer.watch.snapshot import Crew, Scene, Task, Worker
+from producer.watch.symbols import ASCII, UNICODE, Glyphs
 from tests.support.watch_facts import stage_facts, states
 
 NOW = 1_000_000.0

@@ -6,12 +6,12 @@ from types import TracebackType
 from typing import Self
 
 from checkpointing.plurals import counted
-from producer.watch import words
-from producer.watch.crew import StageKey
-from producer.watch.facts import Scene, StageFacts
-from producer.watch.glyphs import ASCII
+from producer.watch import output
 from producer.watch.line import shown
-from producer.watch.workers import row, summary
+from producer.watch.snapshot import Scene, StageFacts
+from producer.watch.symbols import ASCII
+from producer.watch.worker_rows import row, summary
+from producer.watch.workers import StageKey
 
 _LINE_SECONDS = 10.0
 _WIDTH = 200
@@ -48,7 +48,7 @@ class Lines:
             key = (stage.scan_id, stage.stage)
             if self._statuses.get(key) != stage.status or (due and stage.under_way):
                 self._statuses[key] = stage.status
-                self._say(words.plain_line(stage))
+                self._say(output.plain_line(stage))
             self._say_wait(key, stage, due=due)
         self._say_troubles(scene)
 
@@ -74,8 +74,8 @@ def state_lines(scene: Scene) -> list[str]:
     """All of a scene in lines, said once."""
     lines = []
     for stage in scene.stages:
-        lines.append(words.plain_line(stage))
-        lines += [f"  {shown(each)}" for each in [words.in_flight(stage), *words.trouble(stage)] if each]
+        lines.append(output.plain_line(stage))
+        lines += [f"  {shown(each)}" for each in [output.in_flight(stage), *output.trouble(stage)] if each]
     if scene.more:
         lines.append(f"and {counted(scene.more, 'more stage')} under way")
     if not scene.stages:

@@ -2,8 +2,8 @@
 
 from checkpointing.money import dollars
 from producer.page_ranges import show_pages
-from producer.watch.facts import StageFacts
 from producer.watch.line import shown
+from producer.watch.snapshot import StageFacts
 
 _MOST_RUNS = 4
 
