@@ -14,10 +14,10 @@ from checkpointing.money import dollars
 from checkpointing.plurals import counted
 from producer.page_ranges import show_pages
 from producer.planning.request import StaleAre
+from producer.status.call_costs import Unanswered, unanswered_line
 from producer.status.cost_overruns import dearer_line
-from producer.status.doubts import doubt_lines
-from producer.status.status_lines import status_lines
-from producer.status.unanswered import Unanswered, unanswered_line
+from producer.status.doubtful_pages import doubt_lines
+from producer.status.status_table import status_lines
 
 if TYPE_CHECKING:
     # What one command shows, the others need not load.

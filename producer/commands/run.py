@@ -40,9 +40,9 @@ from producer.planning.spending import insist_on_means, set_budget
 from producer.run.joining import joins_deployment
 from producer.run.summary import Ended, run_json, summarise
 from producer.run.supervised_run import Backstage, ParentWatch, announce_broker, interruptible, only_run
+from producer.status.call_costs import unanswered_line, unanswered_of
 from producer.status.cost_overruns import dearer_line, excess_usd, surprises_of
-from producer.status.doubts import doubt_lines
-from producer.status.unanswered import unanswered_line, unanswered_of
+from producer.status.doubtful_pages import doubt_lines
 from producer.terminal.console import notes, print_json, results
 from producer.watch.screen import has_screen
 from producer.watch.stall import StallWatch

@@ -9,7 +9,7 @@ from checkpointing.models import Checkpoint, Status
 from producer.commands.repeat import watch_again
 from producer.planning.request import Plan
 from producer.run.supervised_run import interruptible
-from producer.status.doubts import doubt_lines
+from producer.status.doubtful_pages import doubt_lines
 from producer.terminal.console import notes
 from producer.watch.follow import PlainLines, follow
 from producer.watch.following import view_of_plans

@@ -7,13 +7,13 @@ from checkpointing.models import now
 from checkpointing.money import add_usd
 from checkpointing.regular_files import read_regular
 from checkpointing.storage_errors import storage_error
-from producer.report.bounds import MOST_TILES, MOST_VIEWS
+from producer.report.limits import MOST_TILES, MOST_VIEWS
 from producer.report.model import BookReport, PageReport, StageReport
 from producer.report.outputs import Begun
 from producer.report.pages import page_report
 from producer.report.stages import stage_report
 from producer.status.begun_stages import count_as_enqueue_would
-from producer.status.snapshot import Snapshot, take_snapshot
+from producer.status.checkpoint_snapshot import Snapshot, take_snapshot
 from producer.terminal.progress import Counting, uncounted
 from worker.deployment import Deployment
 from worker.pages.scan import ScanMetadata

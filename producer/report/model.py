@@ -6,8 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from checkpointing.models import FailedPage
-from producer.report.bounds import MOST_VIEWS
-from producer.report.marks import Mark
+from producer.report.limits import MOST_VIEWS
+from producer.report.text_diff import Mark
 from worker.pages.scan import ScanMetadata
 from worker.stages.chapters import BookStructure
 from worker.stages.edits import Edit

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from producer.report.bounds import MOST_CHARACTERS, MOST_EDITS
-from producer.report.marks import marks_of
+from producer.report.limits import MOST_CHARACTERS, MOST_EDITS
 from producer.report.model import PageReport, Problem, RegionReport
 from producer.report.outputs import Begun, Read, read_output
+from producer.report.text_diff import marks_of
 from worker.stages.base import PageOutput
 from worker.stages.ocr import OcrPage, OcrRegion
 from worker.stages.revised_pages import RevisedPage, RevisedRegion

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from PIL import Image
 
 from checkpointing.errors import InputError, LeafmarkError, PageError, StorageError, in_one_line
-from producer.report.bounds import (
+from producer.report.limits import (
     ALL_PICTURE_BYTES,
     ALL_THUMBNAIL_BYTES,
     PICTURE_BYTES,

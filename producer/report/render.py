@@ -21,9 +21,9 @@ from checkpointing.money import dollars
 from producer.page_ranges import show_pages
 from producer.report import heat
 from producer.report.bars import bars
-from producer.report.bounds import MOST_LISTED
+from producer.report.charts import timeline
+from producer.report.limits import MOST_LISTED
 from producer.report.model import BookReport, PageReport, Pictures
-from producer.report.timeline import timeline
 from worker.stages.chapters import Chapter
 from worker.text.control_characters import clean_text
 

@@ -7,8 +7,8 @@ from checkpointing.ledger import Ledger, State
 from checkpointing.models import Checkpoint
 from checkpointing.money import add_usd, usd
 from producer.report.model import Calls, StageReport
-from producer.status.doubts import doubt_lines
-from producer.status.snapshot import Snapshot
+from producer.status.checkpoint_snapshot import Snapshot
+from producer.status.doubtful_pages import doubt_lines
 from worker.stages.base import Stage, asks_model
 
 

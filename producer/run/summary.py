@@ -8,7 +8,7 @@ from checkpointing.models import Checkpoint
 from checkpointing.money import add_usd, dollars
 from checkpointing.outputs import OutputFolder
 from checkpointing.plurals import counted
-from producer.status.doubts import doubt_lines
+from producer.status.doubtful_pages import doubt_lines
 from worker.text.control_characters import clean_text
 
 _EXCERPT_LINES = 4

@@ -12,8 +12,8 @@ from checkpointing.errors import CheckpointError, InputError, LeafmarkError, Unk
 from checkpointing.models import Checkpoint, DoubtfulPage, Status, now
 from checkpointing.storage_errors import storage_error
 from producer.status.begun_stages import count_as_enqueue_would
+from producer.status.call_costs import unanswered_of
 from producer.status.cost_overruns import excess_usd, surprises_of
-from producer.status.unanswered import unanswered_of
 from worker.deployment import Deployment
 from worker.pages.scan import ScanMetadata, incomplete_folders, list_scans
 from worker.pipeline.registry import STAGES

@@ -18,7 +18,7 @@ from checkpointing.plurals import counted
 from checkpointing.storage_errors import storage_error
 from producer.output_dir import foreign_names, leftovers
 from producer.planning.stale import Why, cost_of_refresh, find_stale, name_recipes
-from producer.status.snapshot import kept_still, take_snapshot, version_of
+from producer.status.checkpoint_snapshot import kept_still, take_snapshot, version_of
 from producer.terminal.progress import Counting, Step, uncounted
 from producer.verify.contradictions import contradictions
 from producer.verify.findings import DAMAGED, Finding, Kind

@@ -9,8 +9,8 @@ from rich.console import Console
 from checkpointing.errors import CheckpointError, StorageError
 from checkpointing.models import Checkpoint
 from producer.planning.request import Plan
+from producer.status.call_costs import unanswered_of
 from producer.status.scan_status import what_it_waits_for
-from producer.status.unanswered import unanswered_of
 from producer.watch.chosen import of_plans
 from producer.watch.collect import Collector
 from producer.watch.follow import PlainLines

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from checkpointing.errors import CheckpointError, LeafmarkError
 from checkpointing.models import Checkpoint, Status, now
-from producer.status.doubts import doubt_lines
+from producer.status.doubtful_pages import doubt_lines
 from producer.status.scan_status import latest_moments, rate_of, what_it_waits_for
 from producer.watch.page_states import PageState, page_states, with_in_flight
 from producer.watch.reading import PacedReader

@@ -17,7 +17,7 @@ from producer.planning.request import Request
 from producer.report.collect import collect
 from producer.report.render import render
 from producer.run.summary import Ended, summarise
-from producer.status.doubts import doubt_lines
+from producer.status.doubtful_pages import doubt_lines
 from producer.watch.output import trouble
 from producer.watch.stage_reader import StageWatch
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, take_commands

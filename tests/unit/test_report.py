@@ -10,12 +10,12 @@ import pytest
 
 from checkpointing.errors import UnknownNameError
 from checkpointing.models import FailedPage
-from producer.report import bounds
+from producer.report import limits
 from producer.report.bars import bars
+from producer.report.charts import timeline
 from producer.report.collect import collect
 from producer.report.model import BookReport, State
 from producer.report.render import render
-from producer.report.timeline import timeline
 from tests.support.fake_deployment import files_under, write_scan
 from tests.support.report_book import BEGIN, SCAN, ReportBook, make_book, offline_deployment, page_picture
 
@@ -255,18 +255,18 @@ def test_pictures_are_within_their_bounds(book: ReportBook) -> None:
     for each in report.pictures.values():
         assert each.thumbnail is not None
         assert each.picture is not None
-        assert len(each.thumbnail) < bounds.THUMBNAIL_BYTES * 4 / 3 + 40
-        assert len(each.picture) < bounds.PICTURE_BYTES * 4 / 3 + 40
+        assert len(each.thumbnail) < limits.THUMBNAIL_BYTES * 4 / 3 + 40
+        assert len(each.picture) < limits.PICTURE_BYTES * 4 / 3 + 40
     assert len({each.thumbnail for each in report.pictures.values()}) == 4
 
 
 def test_a_long_book_shares_the_room_for_pictures() -> None:
-    pages = bounds.MOST_VIEWS
+    pages = limits.MOST_VIEWS
     together = pages * (
-        bounds.share(bounds.PICTURE_BYTES, bounds.ALL_PICTURE_BYTES, pages)
-        + bounds.share(bounds.THUMBNAIL_BYTES, bounds.ALL_THUMBNAIL_BYTES, pages)
+        limits.share(limits.PICTURE_BYTES, limits.ALL_PICTURE_BYTES, pages)
+        + limits.share(limits.THUMBNAIL_BYTES, limits.ALL_THUMBNAIL_BYTES, pages)
     )
-    assert together <= bounds.ALL_PICTURE_BYTES + bounds.ALL_THUMBNAIL_BYTES
+    assert together <= limits.ALL_PICTURE_BYTES + limits.ALL_THUMBNAIL_BYTES
 
 
 def test_a_page_that_cannot_be_rendered_says_so(book: ReportBook) -> None:
@@ -300,7 +300,7 @@ def test_a_very_long_book_gets_the_grid_alone(tmp_path: Path, monkeypatch: pytes
 def test_a_text_without_end_is_cut(book: ReportBook) -> None:
     book.complete("ocr", book.read("word " * 40_000))
     report = made(book)
-    assert sum(len(region.before) for region in report.pages[0].regions) <= 2 * bounds.MOST_CHARACTERS
+    assert sum(len(region.before) for region in report.pages[0].regions) <= 2 * limits.MOST_CHARACTERS
     assert "longer than what is shown" in Parsed(render(report)).text
 
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from checkpointing.errors import InputError, StorageError
 from producer.cli import main
-from producer.report import heat, marks
-from producer.report.marks import Change, Mark, marks_of
+from producer.report import heat, text_diff
 from producer.report.render import GENERATOR
+from producer.report.text_diff import Change, Mark, marks_of
 from producer.report.write import check_target, write_report
 from tests.support.report_book import SCAN, make_book, page_picture
 from tests.unit.conftest import Disk
@@ -46,7 +46,7 @@ def test_words_change_and_not_letters_and_the_rest_is_the_same() -> None:
 
 
 def test_long_texts_that_have_nothing_in_common_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(marks, "SequenceMatcher", None)
+    monkeypatch.setattr(text_diff, "SequenceMatcher", None)
     found = marks_of("same " + "a " * 2000 + "end", "same " + "b " * 2000 + "end")
     assert [mark.change.value for mark in found] == ["same", "out", "in", "same", "same"]
 
