@@ -24,7 +24,7 @@ EXIT_CODES = {
     14: "the storage root is in use by the workers of another deployment; the line names their Redis",
     130: "interrupted; nothing is lost, repeat the command to go on",
 }
-"""What each exit code of the commands and workers means. The tables in the README and the docs are made of this."""
+"""What each exit code of the commands and workers means. docs/reference/exit-codes.md is made of this."""
 
 
 class LeafmarkError(Exception):

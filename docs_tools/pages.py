@@ -1,22 +1,29 @@
-"""The pages of the reference that are made from the code, as Markdown: so they cannot be out of date."""
+"""Write the pages of `docs/reference/` that are made from the code: `python -m docs_tools.pages`.
+
+A test compares the written pages with the code.
+"""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import typer
 from typer.cli import get_docs_for_click
 from typer.main import get_command
 
-from checkpointing import errors, keys
+from checkpointing import keys
+from checkpointing.errors import EXIT_CODES
 from docs_tools.schemas import FORMATS, FileFormat, schema_of
 from producer.cli import app
 from worker.config.settings import ENV_PREFIX, Settings
 
+DOCS = Path(__file__).parents[1] / "docs"
+
 
 def generated_pages() -> dict[str, str]:
-    """Each page's Markdown by its path under `docs/`."""
+    """Return the Markdown of each generated page by its path under `docs/`."""
     return {
-        "reference/cli.md": _commands(),
+        "reference/commands.md": _commands(),
         "reference/settings.md": _settings(),
         "reference/exit-codes.md": _exit_codes(),
         "reference/file-formats.md": _file_formats(),
@@ -24,68 +31,72 @@ def generated_pages() -> dict[str, str]:
     }
 
 
+def write_pages(folder: Path = DOCS) -> None:
+    """Write all generated pages below a folder.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    for path, markdown in generated_pages().items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(markdown, encoding="utf-8")
+
+
 _ABOUT_COMMANDS = """\
-`make` puts them in `.venv/bin`. Results go to stdout, progress and logs to stderr; how a command ends is told by
-its [exit code](exit-codes.md). `celery -A worker worker` and `celery -A worker flower` are Celery's own, and
-`celery --help` says what they take.
+`make` installs the commands in `.venv/bin`; `leafmark` is a second name for `producer`. Results go to stdout,
+progress and logs to stderr, and the [exit code](exit-codes.md) says how a command ended. `producer worker` and
+`producer flower` accept the options of `celery worker` and `celery flower`.
 """
 
 
 def _commands() -> str:
-    """By Typer's own generator: it sees click in a copy of its own, which tools made for click do not know."""
+    """Return the page of commands, made by Typer's generator.
+
+    Tools for click do not recognise Typer's commands: Typer carries its own copy of click.
+    """
     command = get_command(app)
     context = typer.Context(command, info_name="producer")
-    told = get_docs_for_click(obj=command, ctx=context, name="producer", title="Commands")
-    head, _, rest = told.partition("\n")
-    return f"{head}\n\n{_ABOUT_COMMANDS}{rest}"
+    markdown = get_docs_for_click(obj=command, ctx=context, name="producer", title="Commands")
+    head, _, rest = markdown.partition("\n")
+    return f"{head}\n\n{_ABOUT_COMMANDS}{rest.rstrip()}\n"
 
 
 _ABOUT_FORMATS = """\
-Everything stands in the folder of its scan, `<storage root>/<scan_id>/`, as JSON in UTF-8. The schemas are JSON
-Schema 2020-12. A program of yours that reads these files should pass over fields that it does not know: later
-versions may add some. What Scanshelf wrote is read as well, and has
-[another form](../how-to/move-from-scanshelf.md).
+All files are in the folder of their scan, `<storage root>/<scan_id>/`, as JSON in UTF-8. The schemas are JSON
+Schema 2020-12. A program that reads these files should ignore fields that it does not know: later versions may
+add some. Leafmark also reads the files that Scanshelf wrote, which have [another
+form](../how-to/move-from-scanshelf.md).
+"""
+
+
+_ABOUT_SETTINGS = """\
+A setting is an environment variable, or a key of the [config file](configuration.md) in small letters without
+`LEAFMARK_`. A value that is not allowed is reported when a command or a worker starts.
 """
 
 
 def _settings() -> str:
+    return f"# Settings\n\n{_ABOUT_SETTINGS}\n{settings_table()}\n"
+
+
+def settings_table() -> str:
+    """Return the table of all settings, one row each, in the order of the class."""
     rows = [
         f"| `{ENV_PREFIX}{name.upper()}` | {_default(field.default)} | {field.description} |"
         for name, field in Settings.model_fields.items()
     ]
-    about = "Environment variables. A value that is not allowed is named when a command or a worker starts."
-    return "\n".join(["# Settings", "", about, "", "| name | default | meaning |", "|---|---|---|", *rows, ""])
+    return "\n".join(["| name | default | meaning |", "|---|---|---|", *rows])
 
 
-def _default(value: Any) -> str:
-    return "" if value in (None, "", {}) else f"`{value}`"
+def _default(value: object) -> str:
+    if isinstance(value, float):
+        return f"`{value:g}`"
+    return f"`{'none' if value is None or not str(value) else value}`"
 
 
 def _exit_codes() -> str:
-    rows = {
-        0: ["Done; or nothing to do."],
-        2: ["The command line is wrong."],
-        130: ["Interrupted; nothing is lost, repeat the command to go on."],
-    }
-    for error in _tree(errors.LeafmarkError):
-        if "exit_code" in vars(error):
-            rows.setdefault(error.exit_code, []).append(_first_line(error))
-    rows[errors.LeafmarkError.exit_code] = [
-        "An error nobody foresaw: please report it with the output of `--debug`."
-    ]
-    table = [f"| {code} | {' '.join(meanings)} |" for code, meanings in sorted(rows.items())]
-    return "\n".join(["# Exit codes", "", "| code | means |", "|---|---|", *table, ""])
-
-
-def _tree(error: type[errors.LeafmarkError]) -> Iterator[type[errors.LeafmarkError]]:
-    yield error
-    for kind in error.__subclasses__():
-        if kind.__module__ == errors.__name__:
-            yield from _tree(kind)
-
-
-def _first_line(thing: object) -> str:
-    return (thing.__doc__ or "").strip().splitlines()[0]
+    rows = [f"| {code} | {meaning} |" for code, meaning in sorted(EXIT_CODES.items())]
+    return "\n".join(["# Exit codes", "", "| code | meaning |", "|---|---|", *rows, ""])
 
 
 def _file_formats() -> str:
@@ -122,7 +133,7 @@ def _cell(text: str) -> str:
 
 
 def _type(field: dict[str, Any], parts: dict[str, Any]) -> str:
-    """A field's type in a word or two; of an enumeration its values."""
+    """Return a short name of a field's type, or the values of an enumeration."""
     if "$ref" in field:
         name = str(field["$ref"]).rsplit("/", 1)[-1]
         return _type(parts[name], parts) if "enum" in parts[name] else name
@@ -133,3 +144,7 @@ def _type(field: dict[str, Any], parts: dict[str, Any]) -> str:
     if field.get("type") == "array" and isinstance(field.get("items"), dict):
         return f"list of {_type(field['items'], parts)}"
     return str(field.get("format", field.get("type", "any")))
+
+
+if __name__ == "__main__":
+    write_pages()

@@ -71,7 +71,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Leafmark: scanned books in, checked pages out. Resumes after anything, never does a page twice.",
-    epilog="`--debug`, anywhere, shows the traceback of an error. Exit codes are in the README.",
+    epilog="`--debug`, anywhere, shows the traceback of an error. Exit codes: docs/reference/exit-codes.md.",
 )
 app.callback()(main_options)
 

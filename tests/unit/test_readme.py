@@ -1,42 +1,20 @@
-"""The README and docs/reference/configuration.md say what the code does, where that can be checked."""
+"""The README and the example of a config file match the code, where a test can check it."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from checkpointing import errors
-from checkpointing.errors import EXIT_CODES, LeafmarkError
-from docs_tools.readme_tables import CONFIGURATION, README, between_marks, exit_code_rows, settings_table
 from worker.config.settings import ENV_PREFIX, Settings, load_settings
 
-DONE, USAGE, INTERRUPTED = 0, 2, 130
+PROJECT = Path(__file__).parents[2]
+CONFIGURATION = PROJECT / "docs" / "reference" / "configuration.md"
 
 
-@pytest.mark.parametrize("page", [README, CONFIGURATION], ids=lambda page: page.name)
-def test_the_table_of_settings_is_that_of_the_code(page: Path) -> None:
-    assert between_marks(page.read_text()) == settings_table(), "write it anew: python -m docs_tools.readme_tables"
-
-
-def test_every_setting_is_described() -> None:
-    for row in settings_table().splitlines()[2:]:
-        assert re.fullmatch(r"\| `[A-Z_]+` \| `[^`]+` \| [A-Z].+[.`] \|", row), row
-
-
-@pytest.mark.parametrize("page", [README, CONFIGURATION], ids=lambda page: page.name)
-def test_the_table_of_exit_codes_is_that_of_the_errors(page: Path) -> None:
-    _, _, section = page.read_text().partition("\n## Exit codes\n")
-    rows = re.findall(r"^\| \d+ \| .*$", section.partition("\n## ")[0], flags=re.MULTILINE)
-    assert rows == exit_code_rows()
-
-
-def test_every_exit_code_is_in_the_table_and_no_other() -> None:
-    own = {
-        each.exit_code
-        for each in vars(errors).values()
-        if isinstance(each, type) and issubclass(each, LeafmarkError)
-    }
-    assert own | {DONE, USAGE, INTERRUPTED} == EXIT_CODES.keys()
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_every_relative_link_leads_to_a_file(name: str) -> None:
+    links = re.findall(r"\]\((?!\w+:)([^)#]+)(?:#[^)]*)?\)", (PROJECT / name).read_text())
+    assert [link for link in links if not (PROJECT / link).exists()] == []
 
 
 def test_the_example_of_a_config_file_can_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ def test_no_page_loads_anything_from_another_host(site: Path) -> None:
 
 
 def test_every_command_and_option_is_in_the_reference(site: Path) -> None:
-    told = words_of(site, "reference/cli")
+    told = words_of(site, "reference/commands")
     group: Any = typer.main.get_command(app)
     for name in group.list_commands(None):
         command = group.get_command(None, name)

@@ -36,7 +36,7 @@ _DEFAULT_LANGUAGE = "eng"
 
 
 class Settings(BaseSettings):
-    """What a deployment decides. The descriptions are the reference in the README."""
+    """What a deployment decides. The descriptions make docs/reference/settings.md."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", frozen=True)
 
