@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from checkpointing.file import CheckpointFile
 from checkpointing.ledger import Call, new_attempt
-from checkpointing.models import FailedPage, Status
+from checkpointing.models import Checkpoint, FailedPage, Status
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from worker.billing.meter import Count, Reading
 from worker.reconciler.recovery import PageRecovery, Recovered
@@ -176,6 +177,27 @@ def test_a_stage_with_nothing_left_is_closed(fake: FakeDeployment, healer: PageR
     assert fake.open_stages.all() == []
     assert fake.lasting_keys() == set(), "nothing of it stays in Redis for ever"
     assert fake.checkpoint().status is Status.COMPLETED
+
+
+def test_a_stage_that_is_asked_for_more_pages_while_it_ends_stays_open(
+    fake: FakeDeployment, healer: PageRecovery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A producer asks for pages after the reconciler has read the checkpoint and before it takes the lock."""
+    fake.ask_for((1, 2))
+    fake.complete(1, 2)
+    read = CheckpointFile.read
+
+    def read_before_the_producer_writes(file: CheckpointFile) -> Checkpoint:
+        monkeypatch.setattr(CheckpointFile, "read", read)
+        found = read(file)
+        fake.ask_for((3, 4))
+        return found
+
+    monkeypatch.setattr(CheckpointFile, "read", read_before_the_producer_writes)
+    assert not heal(healer).ended
+    assert fake.open_stages.all() != []
+    assert fake.checkpoint().status is Status.IN_PROGRESS
+    assert heal(healer, times=2).enqueued == [3, 4]
 
 
 @pytest.mark.parametrize(
