@@ -1,5 +1,6 @@
 """The verdict is shown a crime of each kind, and beside it what only looks like one."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from chaos.history import Attempt, Disappearance, FaultRecord, History, Version
+from chaos.plan import kinds
 from chaos.verdict import (
     died_of_errors,
     overlaps,
@@ -17,6 +19,7 @@ from chaos.verdict import (
     vanished,
 )
 
+CHAOS = Path(__file__).parents[2] / "chaos"
 PAGE = ("book", 3)
 _SHA = "a" * 64
 
@@ -170,3 +173,17 @@ def test_a_reconciler_that_died_by_itself_is_found(tmp_path: Path, exit_code: in
 @pytest.mark.parametrize("judge", [processed_again, overlaps, unexplained_overlaps, regressions, vanished])
 def test_an_empty_history_is_clean(judge: Callable[[History], list[Any]]) -> None:
     assert not judge(History())
+
+
+@pytest.mark.parametrize("source", ["judge.py", "llm_mode.py"])
+def test_the_readme_explains_every_field_of_the_verdict(source: str) -> None:
+    _, _, figures = (CHAOS / source).read_text().partition("figures = {\n")
+    fields = re.findall(r'^ +"(\w+)": ', figures.partition("}\n")[0], re.MULTILINE)
+    assert len(fields) > 10
+    readme = (CHAOS / "README.md").read_text()
+    assert [field for field in fields if f"`{field}`" not in readme] == []
+
+
+def test_the_readme_explains_every_kind_of_fault() -> None:
+    readme = (CHAOS / "README.md").read_text()
+    assert [kind for kind in kinds() if f"`{kind}`" not in readme] == []
