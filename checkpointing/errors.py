@@ -1,7 +1,7 @@
-"""Every error that Leafmark raises on purpose: one small tree.
+"""All errors that Leafmark raises on purpose.
 
-Each message is one line for a person: what is wrong, and what to do. `exit_code` is what the command line
-ends with when the error reaches it.
+`message` is what is wrong, `hint` what to do; `str(error)` is both on one line. `exit_code` is the exit code of a
+command that fails with the error.
 """
 
 from decimal import Decimal
@@ -28,13 +28,23 @@ EXIT_CODES = {
 
 
 class LeafmarkError(Exception):
-    """The root of the tree; never raised itself."""
+    """The base class of all errors; never raised itself.
+
+    Args:
+        message: what is wrong, on one line.
+        hint: what to do about it; empty where the message is enough.
+    """
 
     exit_code = 1
 
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(f"{message}; {hint}" if hint else message)
+        self.message = message
+        self.hint = hint
+
 
 class InputError(LeafmarkError):
-    """What was handed in cannot be used: no such file, not a PDF, a bad scan id."""
+    """The input cannot be used: no such file, not a PDF, an invalid scan id."""
 
     exit_code = 3
 
@@ -73,7 +83,7 @@ class StagePausedError(LeafmarkError):
     """A stage waits for a person: its budget is reached, a provider refuses, or a worker lacks an engine.
 
     Attributes:
-        budget_usd: the budget that was reached, in USD; None where it waits for something else.
+        budget_usd: the budget that was reached, in USD; None where the stage waits for something else.
     """
 
     exit_code = 11
@@ -81,21 +91,21 @@ class StagePausedError(LeafmarkError):
 
 
 class CheckpointError(LeafmarkError):
-    """A checkpoint may not be written: a page is not what the call claims, or the file is held too long."""
+    """A checkpoint cannot be read or written: it is corrupt, or another process holds it for too long."""
 
     exit_code = 9
 
 
 class InvariantError(LeafmarkError):
-    """What always holds was about to be broken: a fault in Leafmark. Nothing was written."""
+    """An invariant would have been broken: a bug in Leafmark. Nothing was written."""
 
 
 class PageOutputError(CheckpointError):
-    """A page was to be marked complete, but its output is missing or invalid."""
+    """A page cannot be marked complete or used: its output is missing or invalid."""
 
 
 class DifferencesError(LeafmarkError):
-    """Outputs, checkpoint or source are not as they should be: `producer verify` has listed how."""
+    """Outputs, checkpoint or source differ from what was recorded: `producer verify` has listed how."""
 
     exit_code = 10
 
@@ -107,42 +117,42 @@ class DoctorError(LeafmarkError):
 
 
 class DoubtfulPagesError(LeafmarkError):
-    """Every page is complete, the reading of some is implausible, and `--allow-doubtful` was not given."""
+    """Every page is complete, some are doubtful, and `--allow-doubtful` was not given."""
 
     exit_code = 13
 
 
 class CommandLineError(LeafmarkError):
-    """The command line is wrong: an option has an impossible value, or two of them contradict each other."""
+    """The command line is wrong: an option has an invalid value, or two options contradict each other."""
 
     exit_code = 2
 
 
 class NotConfirmedError(LeafmarkError):
-    """A command that asks first got no yes, or had nobody to ask."""
+    """A command asked for confirmation, and did not get it, or had no terminal to ask on."""
 
     exit_code = 2
 
 
 class InUseError(LeafmarkError):
-    """The workers of another deployment, with another Redis or key prefix, are at work on the storage root."""
+    """Workers of another deployment, with another Redis or key prefix, use the storage root."""
 
     exit_code = 14
 
 
 class PageError(LeafmarkError):
-    """A page that will never succeed as it is: trying again gives the same result.
+    """A page that cannot be processed as it is: another attempt would give the same result.
 
     Attributes:
         kind: a short machine-readable reason, such as `unreadable_image` or `too_large`.
     """
 
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, kind: str, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
         self.kind = kind
 
 
 def in_one_line(text: str, most: int = 500) -> str:
-    """The text on one line, cut after `most` characters: for records and messages that quote others' errors."""
+    """Return the text on one line, cut after `most` characters, for messages that quote other errors."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return line if len(line) <= most else f"{line[: most - 3]}..."

@@ -85,13 +85,14 @@ class CallFailedError(ProviderError):
         self,
         message: str,
         *,
+        hint: str = "",
         retry_after_seconds: float | None = None,
         may_have_been_billed: bool = False,
         is_rate_limit: bool = False,
         is_foreign: bool = False,
         is_timeout: bool = False,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, hint=hint)
         self.retry_after_seconds = retry_after_seconds
         self.may_have_been_billed = may_have_been_billed
         self.is_rate_limit = is_rate_limit
