@@ -87,6 +87,11 @@ class Call(BaseModel):
     seconds: NonNegativeFloat | None = None
     answer: str = ""
 
+    @property
+    def is_answered(self) -> bool:
+        """Return whether the call has an answer, which it cost money for."""
+        return self.cost_micro is not None
+
 
 def new_attempt() -> str:
     """A name for a call that no other has."""

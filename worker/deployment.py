@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from checkpointing.inbox import Inbox
     from worker.billing.learned_costs import LearnedCosts
     from worker.billing.meter import Meter
-    from worker.billing.paid_calls import Desk, PaidCalls
+    from worker.billing.model_endpoint import ModelEndpoint
+    from worker.billing.paid_calls import PaidCalls
     from worker.llm.circuit_breaker import Breaker
     from worker.queue.claims import Claims
     from worker.queue.dispatch import Dispatch
@@ -125,7 +126,7 @@ class Deployment:
         self.stage = cache(self._make_stage)
         self._stage_with = lru_cache(_KNOWN_ENGINES)(self._make_stage_with)
         self.dispatch = cache(self._make_dispatch)
-        self._desk = cache(self._make_desk)
+        self._model_endpoint = cache(self._make_model_endpoint)
         # What all workers know of the calls of a model that came to nothing.
         self.breaker = cache(self._make_breaker)
         self.checkpoint_file = lru_cache(_KNOWN_CHECKPOINTS)(self._make_checkpoint_file)
@@ -213,9 +214,9 @@ class Deployment:
         finish = partial(assemble, stage, outputs)
         return Coordinator(self.redis, self.keys, file, outputs, self.metadata(scan_id).total_pages, finish)
 
-    def desk(self, model: str) -> Desk:
-        """What this process asks a model with; made once."""
-        return self._desk(model)
+    def model_endpoint(self, model: str) -> ModelEndpoint:
+        """Return what this process calls a model with; made once."""
+        return self._model_endpoint(model)
 
     def paid_calls(self, scan_id: str, stage_name: str) -> PaidCalls:
         """The calls of a stage's model on behalf of a scan.
@@ -225,6 +226,7 @@ class Deployment:
                 a setting is missing.
         """
         from worker.billing.paid_calls import PaidCalls
+        from worker.billing.stage_account import StageAccount
         from worker.llm.errors import ProviderRefusesError
 
         if not asks_model(self.stage(stage_name)):
@@ -238,15 +240,16 @@ class Deployment:
             raise ProviderRefusesError(
                 f"a worker cannot ask a model: set {' and '.join(missing)} there, and enqueue again"
             )
-        return PaidCalls(
+        account = StageAccount(
             scan_id,
             stage_name,
-            self.desk(model),
+            self.model_endpoint(model),
             self.ledger(scan_id, stage_name),
             self.meter(scan_id),
             partial(self.refill, scan_id),
             partial(self.budget, scan_id),
         )
+        return PaidCalls(account)
 
     def meter(self, scan_id: str) -> Meter:
         """What a scan has spent, as all workers see it."""
@@ -401,26 +404,26 @@ class Deployment:
 
         return Dispatch(self.redis, self.keys, stage_name)
 
-    def _make_desk(self, model: str) -> Desk:
-        from worker.billing.paid_calls import Desk
+    def _make_model_endpoint(self, model: str) -> ModelEndpoint:
+        from worker.billing.model_endpoint import ModelEndpoint
         from worker.billing.seen_answers import SeenAnswers
+        from worker.llm.backoff import Backoff
         from worker.llm.client import ModelClient
         from worker.llm.local_servers import CallSlots, is_local
         from worker.llm.rate_limits import RateLimits
-        from worker.llm.retries import Backoff
 
         settings = self.settings
         client = ModelClient(settings.llm_base_url, settings.llm_api_key.get_secret_value(), settings.call_seconds)
         limits = RateLimits(
             self.redis, self.keys.rates, settings.llm_requests_per_minute, settings.llm_tokens_per_minute
         )
-        return Desk(
+        return ModelEndpoint(
             client,
             self.provider,
             model,
             settings.price_book(),
             limits,
-            Backoff(settings.llm_tries, most_seconds=_MOST_PAUSE_SECONDS),
+            Backoff(settings.llm_tries, max_seconds=_MOST_PAUSE_SECONDS),
             self.learned_costs,
             SeenAnswers(self.redis, self.keys.answers()),
             self.breaker(model),

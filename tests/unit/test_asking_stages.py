@@ -81,8 +81,8 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: Provider) ->
     )
     made.write_scan()
     yield made
-    made.parts.desk("").client.close()
-    made.parts.desk("a-model").client.close()
+    made.parts.model_endpoint("").client.close()
+    made.parts.model_endpoint("a-model").client.close()
 
 
 def process(fake: FakeDeployment) -> Outcome:

@@ -19,13 +19,17 @@ from checkpointing.ledger import Call, Ledger, State
 from checkpointing.money import MICRO_DOLLAR, exact_micro, micro
 from checkpointing.surprises import read_surprises
 from sample.provider import Behaviour, Provider, Trouble, running_provider
-from worker.billing import learned_costs, paid_calls
+from worker.billing import learned_costs, paid_calls, settlement
+from worker.billing.budget_reservation import BudgetReservations
 from worker.billing.learned_costs import Learned, LearnedCosts
 from worker.billing.meter import Meter, Reading, Reserved
 from worker.billing.meter_refill import refill
-from worker.billing.paid_calls import Desk, PaidCalls
+from worker.billing.model_endpoint import ModelEndpoint, Waiting
+from worker.billing.paid_calls import PaidCalls
 from worker.billing.prices import Price, PriceBook
 from worker.billing.seen_answers import SeenAnswers
+from worker.billing.stage_account import PageQuestion, StageAccount
+from worker.llm.backoff import Backoff
 from worker.llm.circuit_breaker import CALLS_IN_A_ROW, Breaker
 from worker.llm.client import ModelClient
 from worker.llm.errors import (
@@ -42,7 +46,6 @@ from worker.llm.rate_limits import RateLimits
 from worker.llm.raw_answer import RawAnswer
 from worker.llm.refusals import CallFailedError
 from worker.llm.reply import CostSource, Reply, Usage
-from worker.llm.retries import Backoff
 from worker.telemetry.metrics.events import Metrics, use
 
 MODEL = "a-model"
@@ -79,8 +82,11 @@ def ask_all(office: "PaidCallSetup") -> None:
 def sent_elsewhere(office: "PaidCallSetup") -> Call:
     """A call of another worker that is under way."""
     office.refill()
-    call = office.calls._planned(1, office.calls._estimate(question(1)), "0" * 64)
-    office.calls._reserve(call, None)
+    account = office.account()
+    reservations = BudgetReservations(account)
+    prompt = question(1)
+    call = reservations.plan(PageQuestion(1, prompt, "0" * 64, account.estimate(prompt), lambda: True))
+    reservations.ask_meter(call, None)
     assert office.ledger.mark_asked(call)
     return call
 
@@ -102,25 +108,30 @@ class PaidCallSetup:
         self.budgets: list[Decimal] = []
         """Those that are in force before that, each for one look."""
         client = ModelClient(url, "a-key", 10.0)
-        self.desk = Desk(
+        self.endpoint = ModelEndpoint(
             client=client,
             provider="127.0.0.1",
             model=MODEL,
             prices=PriceBook({MODEL: Price(Decimal("0.15"), Decimal("0.60"))}, url),
             limits=RateLimits(self.redis, "rates", None, None),
-            backoff=Backoff(tries=2, base_seconds=0.01, most_seconds=0.02),
+            backoff=Backoff(max_retries=2, base_seconds=0.01, max_seconds=0.02),
             learned=LearnedCosts(self.redis, "learned_costs"),
             seen=SeenAnswers(self.redis, "answers:"),
             breaker=Breaker(self.redis, "breaker", 10.0, first_pause_seconds=60.0),
+            waiting=Waiting(turn_seconds=0.2, poll_seconds=0.01),
         )
         self.calls = self.somebody()
 
     def somebody(self) -> PaidCalls:
         """As another process has it."""
-        return PaidCalls(
+        return PaidCalls(self.account())
+
+    def account(self) -> StageAccount:
+        """Return where the calls of the stage are booked."""
+        return StageAccount(
             SCAN,
             "correction",
-            self.desk,
+            self.endpoint,
             self.ledger,
             self.meter,
             self.refill,
@@ -129,23 +140,24 @@ class PaidCallSetup:
 
     def other_stage(self, stage: str, model: str, price: Price) -> PaidCalls:
         """Return the calls of another stage of the same scan, which asks another model."""
-        return PaidCalls(
+        account = StageAccount(
             SCAN,
             stage,
-            replace(self.desk, model=model, prices=PriceBook({model: price}, "")),
+            replace(self.endpoint, model=model, prices=PriceBook({model: price}, "")),
             Ledger(self.scan_dir, stage),
             self.meter,
             self.refill,
             lambda: self.budget,
         )
+        return PaidCalls(account)
 
     def reprice(self, price: Price | None) -> None:
         """Let the workers know another price of the model, or none."""
         prices = {} if price is None else {MODEL: price}
-        self.desk = replace(self.desk, prices=PriceBook(prices, ""))
+        self.endpoint = replace(self.endpoint, prices=PriceBook(prices, ""))
 
     def refill(self) -> bool:
-        return refill(self.scan_dir, self.meter, self.desk.learned)
+        return refill(self.scan_dir, self.meter, self.endpoint.learned)
 
     def reserved(self) -> int:
         """What is reserved, in micro-dollars."""
@@ -158,11 +170,7 @@ class PaidCallSetup:
 
 
 @pytest.fixture
-def make(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., tuple[PaidCallSetup, Provider]]]:
-    monkeypatch.setattr(paid_calls, "_MOST_WAIT_SECONDS", 0.2)
-    monkeypatch.setattr(paid_calls, "_LOOK_SECONDS", 0.01)
+def make(tmp_path: Path) -> Iterator[Callable[..., tuple[PaidCallSetup, Provider]]]:
     opened: list[PaidCallSetup] = []
     running = []
 
@@ -175,7 +183,7 @@ def make(
 
     yield made
     for office in opened:
-        office.desk.client.close()
+        office.endpoint.client.close()
         office.redis.close()
     for context in running:
         context.__exit__(None, None, None)
@@ -249,7 +257,9 @@ def test_a_server_that_fails_is_asked_again_and_leaves_no_trace(make: Make) -> N
 def test_calls_that_a_gateway_bills_and_answers_504_to_are_bounded_by_the_budget_and_stay_open(make: Make) -> None:
     office, provider = make(trouble=1.0, kinds=(Trouble.GATEWAY_TIMEOUT,))
     office.budget = Decimal("0.003")
-    office.desk = replace(office.desk, breaker=Breaker(office.redis, "breaker", 10.0, first_pause_seconds=0.001))
+    office.endpoint = replace(
+        office.endpoint, breaker=Breaker(office.redis, "breaker", 10.0, first_pause_seconds=0.001)
+    )
     why = ""
     for page in range(1, 100):
         try:
@@ -276,7 +286,7 @@ def test_a_provider_that_does_not_answer_is_left_alone_by_all_workers(make: Make
             office.somebody().ask(page, question(page), text_of)
     assert provider.calls == CALLS_IN_A_ROW
     with pytest.raises(
-        ProviderError, match=r"a-model is left alone for another \d+ s; no answer came to 5 calls in a row: .*504"
+        ProviderError, match=r"a-model is not called for another \d+ s; 5 calls in a row got no answer: .*504"
     ):
         office.somebody().ask(20, question(20), text_of)
 
@@ -293,7 +303,9 @@ def test_a_flush_forgets_that_a_provider_does_not_answer_for_a_handful_of_calls(
 
 def test_a_web_page_in_place_of_answers_costs_nothing_and_in_the_end_asks_for_a_person(make: Make) -> None:
     office, provider = make(trouble=1.0, kinds=(Trouble.WEB_PAGE,))
-    office.desk = replace(office.desk, breaker=Breaker(office.redis, "breaker", 10.0, first_pause_seconds=0.001))
+    office.endpoint = replace(
+        office.endpoint, breaker=Breaker(office.redis, "breaker", 10.0, first_pause_seconds=0.001)
+    )
     for page in range(1, 100):
         try:
             office.somebody().ask(page, question(page), text_of)
@@ -318,14 +330,12 @@ def test_an_error_that_tells_what_it_took_is_booked_at_that_and_is_no_fault_of_t
     assert office.reserved() == 0
 
 
-def test_a_page_whose_answers_never_come_while_others_do_loses_an_attempt(
-    make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_page_whose_answers_never_come_while_others_do_loses_an_attempt(make: Make) -> None:
     office, provider = make(trouble=1.0, kinds=(Trouble.GATEWAY_TIMEOUT,))
     # Between any two calls for it another page is answered.
-    monkeypatch.setattr(paid_calls, "sleep", lambda _: office.desk.breaker.answered())
+    office.endpoint.waiting.sleep = lambda _: office.endpoint.breaker.answered()
     with pytest.raises(
-        AnswerRefusedError, match="3 calls for page 7 got no answer, and other pages did"
+        AnswerRefusedError, match="3 calls for page 7 got no answer, but other pages did"
     ) as refused:
         office.somebody().ask(7, question(), text_of)
     assert refused.value.kind == "no_answer"
@@ -334,7 +344,7 @@ def test_a_page_whose_answers_never_come_while_others_do_loses_an_attempt(
 
 def test_a_broker_that_fails_after_an_answer_loses_no_answer(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     office, provider = make()
-    monkeypatch.setattr(office.desk.breaker, "_answered", _fail)
+    monkeypatch.setattr(office.endpoint.breaker, "_answered", _fail)
     assert office.calls.ask(7, question(), text_of)
     assert provider.calls == 1
     assert office.states() == [State.ANSWERED]
@@ -342,7 +352,7 @@ def test_a_broker_that_fails_after_an_answer_loses_no_answer(make: Make, monkeyp
 
 def test_a_breaker_that_cannot_be_asked_lets_nothing_be_spent(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     office, provider = make()
-    monkeypatch.setattr(office.desk.breaker, "_enter", _fail)
+    monkeypatch.setattr(office.endpoint.breaker, "_enter", _fail)
     with pytest.raises(RedisConnectionError):
         office.calls.ask(7, question(), text_of)
     assert provider.calls == 0
@@ -350,16 +360,14 @@ def test_a_breaker_that_cannot_be_asked_lets_nothing_be_spent(make: Make, monkey
     assert office.reserved() == 0
 
 
-def test_a_page_waits_for_its_turn_at_a_server_that_takes_few_calls_at_once(
-    make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(paid_calls, "_MOST_QUEUE_SECONDS", 0.01)
+def test_a_page_waits_for_its_turn_at_a_server_that_takes_few_calls_at_once(make: Make) -> None:
     office, provider = make()
-    office.desk = replace(office.desk, slots=CallSlots(is_bounded=True))
+    office.endpoint.waiting.slot_seconds = 0.01
+    office.endpoint = replace(office.endpoint, slots=CallSlots(is_bounded=True))
     with (
-        office.desk.slots.taken(1),
-        office.desk.slots.taken(1),
-        pytest.raises(ProviderError, match="is busy with other pages"),
+        office.endpoint.slots.taken(1),
+        office.endpoint.slots.taken(1),
+        pytest.raises(ProviderError, match="is busy with calls for other pages"),
     ):
         office.somebody().ask(7, question(), text_of)
     assert provider.calls == 0
@@ -370,12 +378,12 @@ def test_a_provider_that_wants_to_be_left_alone_is(make: Make) -> None:
     office, provider = make(trouble=1.0, kinds=(Trouble.RATE_LIMITED,))
     for page in range(1, 99):
         # Until it asks for a whole second: that is longer than a call of this test waits.
-        if office.desk.rest.left_seconds() > 0:
+        if office.endpoint.cooldown.left_seconds() > 0:
             break
         with pytest.raises(CallFailedError):
             office.calls.ask(page, question(page), text_of)
     calls = provider.calls
-    with pytest.raises(ProviderError, match="wants no call"):
+    with pytest.raises(ProviderError, match="asked for no call"):
         office.calls.ask(1000, question(1000), text_of)
     assert provider.calls == calls
     assert office.states() == []
@@ -475,7 +483,7 @@ def test_a_worker_that_died_after_its_answer_has_the_next_one_use_it(
 
 def test_an_answer_waits_for_a_disk_that_is_full(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     office, provider = make()
-    monkeypatch.setattr(paid_calls, "_STORAGE_PAUSES_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr(settlement, "_STORAGE_PAUSES_SECONDS", (0.01, 0.01))
     answer, failures = office.ledger.answer, iter([OSError(28, "full"), OSError(28, "full")])
 
     def full_at_first(call: object) -> None:
@@ -519,19 +527,17 @@ def answered_by_another_worker(office: PaidCallSetup, page: int = 7) -> None:
     office.somebody().ask(page, question(page), text_of)
 
 
-def test_a_call_that_waited_for_room_is_not_made_for_a_page_that_was_paid_for_meanwhile(
-    make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_call_that_waited_for_room_is_not_made_for_a_page_that_was_paid_for_meanwhile(make: Make) -> None:
     office, provider = make()
     elsewhere = sent_elsewhere(office)
     office.budget = elsewhere.most_micro * MICRO_DOLLAR * 3 / 2
 
     def paused(_seconds: float) -> None:
-        monkeypatch.setattr(paid_calls, "sleep", lambda _seconds: None)
+        office.endpoint.waiting.sleep = lambda _seconds: None
         office.budget = Decimal(1)
         answered_by_another_worker(office)
 
-    monkeypatch.setattr(paid_calls, "sleep", paused)
+    office.endpoint.waiting.sleep = paused
     assert office.calls.ask(7, question(), text_of).startswith("Alice")
     assert provider.calls == 1
     assert office.reserved() == elsewhere.most_micro
@@ -614,21 +620,19 @@ def test_a_call_whose_claim_cannot_be_looked_at_is_not_made(make: Make) -> None:
     assert office.states() == []
 
 
-def test_a_stage_is_not_paused_for_a_page_that_was_paid_for_while_it_waited(
-    make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stage_is_not_paused_for_a_page_that_was_paid_for_while_it_waited(make: Make) -> None:
     office, provider = make()
     budget = sent_elsewhere(office).most_micro * MICRO_DOLLAR * 3 / 2
 
     def paused(_seconds: float) -> None:
         office.budget = Decimal(1)
-        monkeypatch.setattr(paid_calls, "sleep", lambda _seconds: None)
+        office.endpoint.waiting.sleep = lambda _seconds: None
         answered_by_another_worker(office)
         office.budget = budget
-        monkeypatch.setattr(paid_calls, "_MOST_WAIT_SECONDS", 0.0)
+        office.endpoint.waiting.turn_seconds = 0.0
 
     office.budget = budget
-    monkeypatch.setattr(paid_calls, "sleep", paused)
+    office.endpoint.waiting.sleep = paused
     assert office.calls.ask(7, question(), text_of).startswith("Alice")
     assert provider.calls == 1
 
@@ -671,7 +675,7 @@ def test_a_worker_killed_while_it_loads_what_its_first_call_needs_has_noted_none
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     office, _ = make()
-    monkeypatch.setattr(office.desk.client, "prepare", kill)
+    monkeypatch.setattr(office.endpoint.client, "prepare", kill)
     with pytest.raises(KilledError):
         office.calls.ask(7, question(), text_of)
     assert [*office.ledger.path.rglob("*.json")] == []
@@ -722,7 +726,7 @@ def test_a_call_that_was_sent_and_never_answered_stays_reserved_after_a_recount(
 
 def micro_of_one_call(office: PaidCallSetup) -> int:
     """The most that a call may cost."""
-    return office.calls._estimate(question(99)).most_micro
+    return office.account().estimate(question(99)).most_micro
 
 
 DEAR = {"report_cost": True, "price_in": Decimal(50), "price_out": Decimal(200)}
@@ -760,15 +764,15 @@ def test_a_call_that_was_in_flight_at_the_first_surprise_is_used_without_another
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     office, provider = make(**DEAR)
-    send = office.desk.client.send
+    send = office.endpoint.client.send
 
     def send_while_another_is_surprised(*arguments: Any) -> RawAnswer:
-        monkeypatch.setattr(office.desk.client, "send", send)
+        monkeypatch.setattr(office.endpoint.client, "send", send)
         with pytest.raises(PriceWrongError):
             office.somebody().ask(8, question(8), text_of)
         return send(*arguments)
 
-    monkeypatch.setattr(office.desk.client, "send", send_while_another_is_surprised)
+    monkeypatch.setattr(office.endpoint.client, "send", send_while_another_is_surprised)
     assert office.calls.ask(7, question(), text_of).startswith("Alice")
     assert provider.calls == 2
     assert len(read_surprises(office.scan_dir, "correction")) == 2, "both passed their reservations"
@@ -781,12 +785,12 @@ def test_each_stage_is_told_once_that_a_price_is_wrong_also_where_enough_was_res
     with pytest.raises(PriceWrongError):
         office.calls.ask(1, question(1), text_of)
     other = PaidCallSetup(tmp_path, provider.base_url, scan="another-book", redis=office.redis)
-    with pytest.raises(PriceWrongError, match=r"by the price known"):
+    with pytest.raises(PriceWrongError, match=r"by the known price"):
         other.calls.ask(1, question(1), text_of)
     other.calls.ask(2, question(2), text_of)
     (surprise,) = read_surprises(other.scan_dir, "correction")
     assert surprise.excess_micro == 0
-    other.desk.client.close()
+    other.endpoint.client.close()
 
 
 def test_a_price_of_nothing_that_was_set_is_wrong_where_calls_cost_something(make: Make) -> None:
@@ -855,7 +859,7 @@ def test_what_calls_really_cost_is_known_after_a_flush_also_for_other_scans(make
     with pytest.raises(BudgetReachedError):
         other.calls.ask(1, question(1), text_of)
     assert provider.calls == 1
-    other.desk.client.close()
+    other.endpoint.client.close()
 
 
 def test_a_dear_model_of_one_stage_leaves_the_rest_of_the_budget_to_the_others(make: Make) -> None:
@@ -885,8 +889,8 @@ def test_a_price_that_the_user_corrects_counts_at_once(make: Make) -> None:
 
 def test_tokens_beyond_the_estimate_are_a_surprise_too(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     office, _ = make()
-    monkeypatch.setattr(paid_calls, "usage_of", lambda _raw: Usage(tokens_in=900_000, tokens_out=100))
-    with pytest.raises(PriceWrongError, match="tokens are counted otherwise"):
+    monkeypatch.setattr(settlement, "usage_of", lambda _raw: Usage(tokens_in=900_000, tokens_out=100))
+    with pytest.raises(PriceWrongError, match="counts tokens differently"):
         office.calls.ask(1, question(1), text_of)
     assert office.ledger.spent(1) == 135_060
     office.budget = Decimal("0.2")
@@ -911,7 +915,7 @@ def test_a_forged_key_of_learned_costs_is_replaced(make: Make) -> None:
     office.redis.set("learned_costs", "forged")
     office.calls.ask(1, question(1), text_of)
     assert provider.calls == 1
-    learned = office.desk.learned
+    learned = office.endpoint.learned
     office.redis.hset("learned_costs", mapping=dict.fromkeys(learned_costs._fields("p", MODEL, "x"), "forged"))
     assert learned.of("p", MODEL, "x") == Learned()
 
@@ -940,7 +944,7 @@ def answering(office: PaidCallSetup, monkeypatch: pytest.MonkeyPatch, *answers: 
         }
         return RawAnswer(body=json.dumps(body), response_id=answer_id)
 
-    monkeypatch.setattr(office.desk.client, "send", send)
+    monkeypatch.setattr(office.endpoint.client, "send", send)
 
 
 def test_an_answer_that_was_given_to_another_question_is_not_booked_under_this_one(
@@ -961,7 +965,7 @@ def test_a_gateway_that_repeats_one_answer_has_pages_wait_and_books_nothing(
     office, _ = make()
     answering(office, monkeypatch, *[("x-1", "Alice")] * 4)
     office.calls.ask(7, question(7), text_of)
-    with pytest.raises(ProviderError, match="repeats its answer to another question"):
+    with pytest.raises(ProviderError, match="repeated its answer to another question"):
         office.calls.ask(8, question(8), text_of)
     assert (office.ledger.spent(8), office.reserved()) == (0, 0)
 

@@ -1,8 +1,8 @@
-"""When a call that failed is made again: a policy, which neither waits nor calls.
+"""Pauses between calls: `Backoff` after a failed call, `Cooldown` where a provider asks for a pause.
 
 Exponential backoff with full jitter, as in "Exponential Backoff And Jitter" (Marc Brooker, AWS Architecture Blog,
-2015): the pause is drawn evenly between nothing and a bound that doubles with every try, so that many workers which
-failed at once do not come back at once. A provider that says how long to wait is believed.
+2015): the pause is drawn evenly between 0 and a bound that doubles with each failure, so that many workers whose
+calls failed together do not return together. A `Retry-After` of the provider takes precedence.
 """
 
 import random as random_numbers
@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass, field
 from random import Random
 
-# Doubling goes no further: any longer pause is above every cap, and a float has an end.
-_MOST_DOUBLINGS = 60
+# Stop doubling here: any longer pause is above every cap, and the float would overflow.
+_MAX_DOUBLINGS = 60
 
 
 def _system_random() -> Random:
@@ -20,50 +20,50 @@ def _system_random() -> Random:
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How often and when a call is made again.
+    """How often a failed call is repeated, and after which pause.
 
     Attributes:
-        tries: how often it is made again at the most; 0: never.
-        base_seconds: the longest pause after the first failure.
-        most_seconds: the longest pause of all.
+        max_retries: maximum number of repetitions; 0 for none.
+        base_seconds: maximum pause after the first failure.
+        max_seconds: maximum pause after any failure.
         random: draws the pauses.
     """
 
-    tries: int
+    max_retries: int
     base_seconds: float = 1.0
-    most_seconds: float = 60.0
+    max_seconds: float = 60.0
     random: Random = field(default_factory=_system_random)
 
     def pause_before(self, failures: int, retry_after: float | None = None) -> float | None:
-        """Seconds to wait before a call is made again; None when it is not to be, and the page waits instead.
+        """Return the seconds to wait before the call is repeated; None where it is not, and the page waits instead.
 
         Args:
             failures: how often the call has failed, from 1.
-            retry_after: seconds that the provider asks us to wait. Where it asks for more than `most_seconds`,
-                waiting would only keep a worker from other pages.
+            retry_after: seconds that the provider asks for. Beyond `max_seconds`, waiting would only keep the
+                worker from other pages.
         """
-        if failures > self.tries:
+        if failures > self.max_retries:
             return None
-        bound = min(self.most_seconds, self.base_seconds * 2.0 ** min(failures - 1, _MOST_DOUBLINGS))
+        bound = min(self.max_seconds, self.base_seconds * 2.0 ** min(failures - 1, _MAX_DOUBLINGS))
         if retry_after is None:
             return self.random.uniform(0, bound)
-        if retry_after > self.most_seconds:
+        if retry_after > self.max_seconds:
             return None
-        # All who were told the same second would come back in it.
-        return min(self.most_seconds, retry_after + self.random.uniform(0, self.base_seconds))
+        # Jitter: otherwise all workers that got the same `Retry-After` would return in the same second.
+        return min(self.max_seconds, retry_after + self.random.uniform(0, self.base_seconds))
 
 
-class Rest:
-    """How long a provider wants to be left alone by this process: longer than a page waits for its turn."""
+class Cooldown:
+    """A pause that a provider asked this process for, longer than a page waits for its turn."""
 
     def __init__(self) -> None:
         self._until = 0.0
 
-    def take(self, seconds: float | None) -> None:
-        """Leave it alone for so long; None says nothing new."""
+    def extend(self, seconds: float | None) -> None:
+        """Make no call for this many seconds from now; None changes nothing."""
         if seconds is not None:
             self._until = max(self._until, time.monotonic() + seconds)
 
     def left_seconds(self) -> float:
-        """How much of that is left; 0 or less when it is over."""
+        """Return the seconds that are left; 0 or less when the pause is over."""
         return self._until - time.monotonic()

@@ -1,6 +1,6 @@
 """One HTTP call to an OpenAI-compatible server, and what its failures mean.
 
-The call is not made again here (`worker/llm/retries.py` is about that), with one exception: a server that complains
+The call is not made again here (`worker/llm/backoff.py` is about that), with one exception: a server that complains
 of the form of a request, whatever the status of its complaint, is asked at once in the next form. Such a refusal
 costs nothing, and what the model does understand is remembered for the process:
 

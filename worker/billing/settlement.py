@@ -1,0 +1,156 @@
+"""Booking an answer: its cost and its text are durable in the ledger before the answer is used."""
+
+import math
+from contextlib import suppress
+from decimal import Decimal
+
+import structlog
+from redis.exceptions import RedisError
+
+from checkpointing.errors import StorageError
+from checkpointing.ledger import Call
+from checkpointing.models import now
+from checkpointing.money import dollars, exact_micro, usd
+from checkpointing.surprises import Surprise, note_surprise, read_surprises
+from worker.billing.call_spans import record_call
+from worker.billing.learned_costs import Estimate, surprise_of
+from worker.billing.seen_answers import was_paid_before
+from worker.billing.stage_account import PageQuestion, StageAccount
+from worker.llm.errors import PriceWrongError
+from worker.llm.raw_answer import RawAnswer, reported_cost, usage_of
+from worker.llm.reply import CostSource, Usage
+from worker.telemetry.metrics.events import metrics
+
+# The answer is paid for, so a full disk is worth waiting for.
+_STORAGE_PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
+
+log = structlog.get_logger("leafmark.llm")
+
+
+class Settlement:
+    """Books the answers of one stage of one scan.
+
+    Args:
+        account: of the stage.
+    """
+
+    def __init__(self, account: StageAccount) -> None:
+        self._account = account
+
+    def book(self, call: Call, raw: RawAnswer, question: PageQuestion) -> Call:
+        """Record an answer and its cost, before anything is made of it.
+
+        Returns:
+            The call with its answer.
+
+        Raises:
+            PriceWrongError: the call cost more than it can by the known price, and this stage has not reported that
+                before. The answer is recorded all the same.
+            OSError, StorageError: the storage failed for too long; the call stays recorded as asked.
+        """
+        usage = usage_of(raw)
+        cost, source = self._cost(call, raw, usage)
+        answered = call.model_copy(
+            update={
+                "answered_at": now(),
+                "cost_micro": cost,
+                "cost_source": source.value,
+                "usage": (usage or Usage()).model_dump(),
+                "seconds": round(raw.seconds, 3),
+                "answer": raw.body,
+            }
+        )
+        record_call(answered, raw.seconds)
+        overrun, is_news = self._overrun(answered, cost, question.estimate)
+        self._save(answered, overrun)
+        metrics().spent(self._account.stage, cost)
+        self._account.meter.settle(call.attempt, cost)
+        if overrun is not None and is_news:
+            raise self._price_wrong(overrun, question.estimate)
+        return answered
+
+    def answers_another_question(self, call: Call, raw: RawAnswer) -> bool:
+        """Return whether an answer belonged to another question before; False where the broker cannot tell."""
+        account = self._account
+        with suppress(RedisError):
+            return account.endpoint.seen.is_repeated(account.scan_id, call.request_sha256, raw.body)
+        return False
+
+    def _cost(self, call: Call, raw: RawAnswer, usage: Usage | None) -> tuple[Decimal, CostSource]:
+        """Return what an answer cost, in micro-dollars, and who reports that."""
+        prices, model = self._account.endpoint.prices, self._account.endpoint.model
+        reported = prices.believed(model, reported_cost(raw))
+        if self._was_paid_before(call, raw):
+            # The same id: it is the same call again, which is billed once.
+            return Decimal(0), CostSource.PROVIDER
+        if usage is None and reported is None:
+            # Probably billed, but the amount is not known: the reservation stands for it.
+            return Decimal(call.most_micro), CostSource.ESTIMATED
+        amount, source = prices.cost(model, usage or Usage(), reported)
+        return exact_micro(amount), source
+
+    def _was_paid_before(self, call: Call, raw: RawAnswer) -> bool:
+        """Return whether the same answer was paid for, for this page; False where storage cannot tell."""
+        with suppress(OSError):
+            return was_paid_before(self._account.ledger.answered(call.page), raw.body)
+        return False
+
+    def _save(self, call: Call, overrun: Surprise | None) -> None:
+        account = self._account
+        for pause in (*_STORAGE_PAUSES_SECONDS, None):
+            try:
+                if overrun is not None:
+                    note_surprise(account.scan_dir, account.stage, overrun)
+                account.ledger.answer(call)
+            except (OSError, StorageError) as error:
+                if pause is None:
+                    raise
+                log.warning("an answer waits for storage", page=call.page, error=str(error))
+                account.endpoint.waiting.sleep(pause)
+            else:
+                return
+
+    def _overrun(self, call: Call, cost: Decimal, estimate: Estimate) -> tuple[Surprise | None, bool]:
+        """Report a call that cost more than was reserved, or than the known price allows, to all workers at once.
+
+        Returns:
+            The record of it, None for any other call; and whether a person has to be told of it.
+        """
+        account = self._account
+        is_known = account.endpoint.prices.knows(call.model)
+        is_news = is_known and cost > estimate.most_micro and self._is_news(cost, estimate)
+        if cost <= call.most_micro and not is_news:
+            return None, False
+        overrun = surprise_of(call, math.ceil(cost), estimate)
+        # Where the broker fails, the workers learn it from disk with the next refill of the meter.
+        with suppress(RedisError):
+            account.endpoint.learned.take([overrun])
+        log.error(
+            "call dearer than the known price allows",
+            page=call.page,
+            model=call.model,
+            cost=dollars(usd(cost)),
+            reserved=dollars(usd(call.most_micro)),
+        )
+        return overrun, is_news
+
+    def _is_news(self, cost: Decimal, estimate: Estimate) -> bool:
+        """Return whether the stage has not reported this price, or it is further off than the workers know."""
+        account = self._account
+        with suppress(OSError):
+            recorded = read_surprises(account.scan_dir, account.stage)
+            if all((each.model, each.price) != (account.endpoint.model, estimate.price) for each in recorded):
+                return True
+        with suppress(RedisError):
+            return cost > account.to_reserve(estimate)
+        return True
+
+    def _price_wrong(self, overrun: Surprise, estimate: Estimate) -> PriceWrongError:
+        account = self._account
+        cost, most = dollars(usd(overrun.cost_micro)), dollars(usd(estimate.most_micro))
+        return PriceWrongError(
+            f"a call of {overrun.model} cost {cost}, but at most {most} by the known price ({overrun.price}): the "
+            f"price is wrong, or the provider counts tokens differently; {account.spent_of_budget()}",
+            hint=f"correct LEAFMARK_PRICES='{overrun.model}=IN/OUT' where the workers run, then run `producer "
+            f"enqueue {account.scan_id} --stage {account.stage}`; until then more is reserved for each call",
+        )
