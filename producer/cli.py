@@ -8,6 +8,7 @@ import traceback
 from typing import NoReturn
 
 import typer
+from typer._completion_classes import completion_init
 
 from checkpointing.errors import BrokerError, LeafmarkError, in_one_line
 from producer.commands.command_group import MARKUP, LazyGroup, Listed, program_name
@@ -67,6 +68,8 @@ class Commands(LazyGroup):
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
+    # `main_options` has options of its own for that.
+    add_completion=False,
     rich_markup_mode=MARKUP,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -74,6 +77,8 @@ app = typer.Typer(
     epilog="`--debug`, anywhere, shows the traceback of an error. Exit codes: docs/reference/exit-codes.md.",
 )
 app.callback()(main_options)
+# Typer does this only where the options are its own.
+completion_init()
 
 
 def main() -> None:

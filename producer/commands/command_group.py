@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from producer.commands.shell_scripts import with_shell
 from worker.text.suggestions import closest
 
 MARKUP: Literal["markdown"] = "markdown"
@@ -73,6 +74,10 @@ class LazyGroup(TyperGroup):
         if cmd_name not in self.commands:
             self.commands[cmd_name] = _load(cmd_name, self.listed[cmd_name])
         return self.commands[cmd_name]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the options before the command's name."""
+        return super().parse_args(ctx, with_shell(args))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command that the arguments begin with.

@@ -40,6 +40,13 @@ def setting_names(incomplete: str) -> list[str]:
     return [f"{name}=" for name in Settings.model_fields if name.startswith(incomplete)]
 
 
+def shells(incomplete: str) -> list[str]:
+    """Return the shells that completion can be installed for and that begin so."""
+    from producer.commands.shell_scripts import SHELLS
+
+    return [name for name in SHELLS if name.startswith(incomplete)]
+
+
 def areas(incomplete: str) -> list[str]:
     """What `producer doctor --only` takes: the last one of a list is being typed."""
     from producer.doctor.check import Area

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from producer.commands import completion
+from producer.commands import completion, shell_scripts
 
 
 def _show(wanted: bool) -> None:
@@ -29,13 +29,35 @@ def main_options(
     version: Annotated[
         bool, typer.Option("--version", help="Show the version.", callback=_show, is_eager=True)
     ] = False,
+    install_completion: Annotated[
+        str | None,
+        typer.Option(
+            "--install-completion",
+            metavar="[SHELL]",
+            help="Let bash, zsh, fish or pwsh complete command lines on Tab; default the current shell.",
+            callback=shell_scripts.install_completion,
+            autocompletion=completion.shells,
+            is_eager=True,
+        ),
+    ] = None,
+    show_completion: Annotated[
+        str | None,
+        typer.Option(
+            "--show-completion",
+            metavar="[SHELL]",
+            help="Print the script that --install-completion installs.",
+            callback=shell_scripts.show_completion,
+            autocompletion=completion.shells,
+            is_eager=True,
+        ),
+    ] = None,
 ) -> None:
     """Take the settings that are given before a command.
 
     Raises:
         typer.BadParameter: one is none.
     """
-    del version
+    del version, install_completion, show_completion
     if settings:
         from producer.setting_options import set_by_option
     for pair in settings or []:
