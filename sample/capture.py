@@ -24,7 +24,7 @@ from producer.commands.waiting import GOES_ON
 from producer.ingest.ingest_source import ingest
 from producer.planning.enqueue import enqueue, requests_through
 from producer.planning.request import Request
-from producer.run.supervised_run import Backstage
+from producer.run.supervised_run import Supervisor
 from producer.watch.chosen import under_way
 from producer.watch.collect import Collector
 from producer.watch.loop import DRAW_SECONDS
@@ -104,16 +104,16 @@ def _deployment(folder: Path) -> Iterator[Deployment]:
         os.environ.update(environment(provider.base_url, _BEHAVIOUR), LEAFMARK_STORAGE_ROOT=str(root))
         ingest(_book(folder / _BOOK), root, title=_TITLE)
         settings = load_settings()
-        backstage = Backstage(root, _WORKERS, ["correction"])
+        supervisor = Supervisor(root, _WORKERS, ["correction"])
         try:
-            there = settings.model_copy(update={"redis_url": backstage.redis_url})
+            there = settings.model_copy(update={"redis_url": supervisor.redis_url})
             deployment = Deployment(there, make_app(there))
             for request in requests_through(deployment, Request(_BOOK, "ocr"), "correction"):
                 enqueue(deployment, request)
             yield deployment
             deployment.close()
         finally:
-            backstage.stop()
+            supervisor.stop()
 
 
 def _book(folder: Path) -> Path:

@@ -39,7 +39,7 @@ from producer.planning.request import Plan, Request, check_pages
 from producer.planning.spending import insist_on_means, set_budget
 from producer.run.joining import joins_deployment
 from producer.run.summary import Ended, run_json, summarise
-from producer.run.supervised_run import Backstage, ParentWatch, announce_broker, interruptible, only_run
+from producer.run.supervised_run import ParentWatch, Supervisor, announce_broker, interruptible, only_run
 from producer.status.call_costs import unanswered_line, unanswered_of
 from producer.status.cost_overruns import dearer_line, excess_usd, surprises_of
 from producer.status.doubtful_pages import doubt_lines
@@ -207,14 +207,14 @@ def _run(settings: Settings, requests: list[Request], workers: int, *, as_json: 
     started = time.monotonic()
     asking = list(dict.fromkeys(request.stage for request in requests if stage_asks_model(request.stage)))
     notes.print(f"Starting a broker and {counted(workers, 'worker')} ...")
-    backstage = Backstage(settings.root, workers, asking)
+    supervisor = Supervisor(settings.root, workers, asking)
     try:
-        announce_broker(settings.root, backstage.redis_url)
-        deployment = options.open_deployment(settings.model_copy(update={"redis_url": backstage.redis_url}))
+        announce_broker(settings.root, supervisor.redis_url)
+        deployment = options.open_deployment(settings.model_copy(update={"redis_url": supervisor.redis_url}))
 
         def watch() -> None:
             parent.check()
-            backstage.check()
+            supervisor.check()
 
         hint = "Ctrl-C stops everything; the pages in hand are finished."
         ended = _enqueue_and_follow(deployment, requests, watch, hint)
@@ -223,7 +223,7 @@ def _run(settings: Settings, requests: list[Request], workers: int, *, as_json: 
         notes.print("Stopping; the pages in hand are finished first ...")
         raise
     finally:
-        backstage.stop()
+        supervisor.stop()
     return _show_ended(deployment, requests, ended, seconds, as_json=as_json)
 
 

@@ -25,7 +25,7 @@ from redis.exceptions import RedisError
 from checkpointing.errors import LeafmarkError
 from checkpointing.locks import file_lock
 from producer.run.embedded_broker import end_server
-from producer.run.supervisor import GRACE_SECONDS, backstage_lock, broker_folder
+from producer.run.supervisor import GRACE_SECONDS, broker_folder, supervisor_lock
 from worker.config.settings import load_settings
 from worker.launch import safe_celery
 
@@ -59,7 +59,7 @@ def _end_when_orphaned(orphaned: threading.Event) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE_SECONDS)
     _end_broker()
-    # As backstage does: its pool with it.
+    # With its pool, as the supervisor would end it.
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
@@ -74,7 +74,7 @@ def _end_children() -> None:
 
 def _end_broker_unless_used() -> None:
     """End the broker once no other worker of the run holds the lock; otherwise that one will."""
-    with suppress(OSError, LeafmarkError), file_lock(backstage_lock(load_settings(warn=bool).root), 0.0):
+    with suppress(OSError, LeafmarkError), file_lock(supervisor_lock(load_settings(warn=bool).root), 0.0):
         _end_broker()
 
 

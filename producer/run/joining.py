@@ -6,7 +6,7 @@ from redis.exceptions import RedisError
 
 from checkpointing.errors import CheckpointError, InUseError
 from checkpointing.locks import file_lock
-from producer.run.supervisor import GRACE_SECONDS, backstage_lock
+from producer.run.supervisor import GRACE_SECONDS, supervisor_lock
 from producer.terminal.console import notes
 from worker.config.settings import Settings
 from worker.deployment import connect
@@ -39,7 +39,7 @@ def joins_deployment(settings: Settings) -> bool:
 
 
 def _wait_for_earlier_run(root: Path) -> None:
-    path = backstage_lock(root)
+    path = supervisor_lock(root)
     try:
         with file_lock(path, 0.0):
             return

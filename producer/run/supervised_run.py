@@ -27,7 +27,7 @@ class InterruptedRunError(KeyboardInterrupt):
     """Ctrl-C, SIGTERM, SIGHUP, or the death of whoever started us."""
 
 
-class Backstage:
+class Supervisor:
     """The embedded broker and its workers, in a process that ends when this one does.
 
     Made at once; `redis_url` waits until the broker is up. So whoever makes one can stop it from the beginning.

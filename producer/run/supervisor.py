@@ -48,7 +48,7 @@ def broker_folder(root: Path) -> Path:
     return root / OWN_FOLDER / "valkey"
 
 
-def backstage_lock(root: Path) -> Path:
+def supervisor_lock(root: Path) -> Path:
     """The file whose lock is held while the processes of a run live."""
     return root / OWN_FOLDER / "backstage.lock"
 
@@ -143,13 +143,15 @@ def serve(root: Path, processes: int, asking: Sequence[str] = ()) -> int:
     stopping, wake = os.pipe()
     signal.signal(signal.SIGTERM, lambda *_: os.write(wake, b"."))
     with (
-        file_lock(backstage_lock(root), GRACE_SECONDS * 2) as lock,
+        file_lock(supervisor_lock(root), GRACE_SECONDS * 2) as lock,
         embedded_broker(broker_folder(root)) as broker,
         append_to_regular(worker_log(root)) as log,
     ):
         workers: list[Worker] = []
         try:
-            workers.extend(Worker(broker.url, lock, options, log) for options in _crew(processes, asking, threads))
+            workers.extend(
+                Worker(broker.url, lock, options, log) for options in _worker_options(processes, asking, threads)
+            )
             # Once there is a worker, the broker is ended even where this process and its parent are killed.
             _tell(broker.url)
             for worker in workers:
@@ -165,7 +167,7 @@ def serve(root: Path, processes: int, asking: Sequence[str] = ()) -> int:
     return 0
 
 
-def _crew(processes: int, asking: Sequence[str], threads: int = ASKING_THREADS) -> list[list[str]]:
+def _worker_options(processes: int, asking: Sequence[str], threads: int = ASKING_THREADS) -> list[list[str]]:
     """The options of each worker: one for what computes, and one for what waits for a model."""
     others = [name for name in STAGES if not stage_asks_model(name)]
     computing = ["--hostname=computing@%h", "--concurrency", str(processes)]

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from checkpointing.errors import SettingsError
 from checkpointing.models import Pause
 from producer.planning.spending import insist_on_means
-from producer.run.supervisor import _crew
+from producer.run.supervisor import _worker_options
 from sample.provider import Behaviour, Provider, running_provider
 from tests.support.fake_deployment import SCAN, FakeDeployment, make_fake
 from worker.config.settings import Settings
@@ -153,6 +153,6 @@ def test_a_stage_that_says_it_asks_nobody_cannot_ask(
 
 def test_a_stage_that_asks_is_served_by_the_worker_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(STAGES, NAME, lambda _settings: SummaryStage())
-    computing, waiting = _crew(1, [NAME])
+    computing, waiting = _worker_options(1, [NAME])
     assert NAME not in computing[-1].split(",")
     assert waiting[-1] == NAME

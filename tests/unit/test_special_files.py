@@ -13,8 +13,8 @@ from checkpointing.ledger import Call, Ledger, new_attempt
 from producer.ingest.scanshelf_folder import take_in
 from producer.logs.log_files import LogFiles
 from producer.report.write import check_target
-from producer.run import supervisor as backstage
-from producer.run.supervised_run import Backstage, only_run
+from producer.run import supervisor
+from producer.run.supervised_run import Supervisor, only_run
 from producer.status.scan_status import all_scans, scan_status
 from producer.verify import check_stage
 from producer.verify.findings import Kind
@@ -226,7 +226,7 @@ def test_a_run_whose_lock_or_log_is_a_fifo_says_so(tmp_path: Path) -> None:
         pass
     make_fifo(tmp_path / OWN_FOLDER / "worker.log")
     with pytest.raises(StorageError, match=r"worker\.log: it is not a regular file"):
-        Backstage(tmp_path, 1)
+        Supervisor(tmp_path, 1)
 
 
 def test_a_temp_file_that_is_a_fifo_is_cleared_away_as_an_orphan(fake: FakeDeployment) -> None:
@@ -240,7 +240,7 @@ def test_the_workers_of_a_run_whose_lock_is_a_fifo_end_with_one_line(
 ) -> None:
     monkeypatch.setattr("producer.run.supervisor.signal.signal", print)
     make_fifo(tmp_path / OWN_FOLDER / "backstage.lock")
-    assert backstage.main(tmp_path, 1, []) == StorageError.exit_code
+    assert supervisor.main(tmp_path, 1, []) == StorageError.exit_code
     said = capsys.readouterr().err
     assert said.startswith("leafmark worker: ")
     assert "backstage.lock: it is not a regular file" in said
