@@ -25,10 +25,9 @@ from werkzeug import Request, Response
 from checkpointing.errors import SettingsError
 from tests.support.waiting import HANG_SECONDS, wait_until
 from worker.llm.client import ModelClient
-from worker.llm.errors import AnswerRefusedError, ProviderRefusesError
+from worker.llm.errors import AnswerRefusedError, CallFailedError, ProviderRefusesError, RequestRefusedError
 from worker.llm.prompt import Picture, Prompt
 from worker.llm.raw_answer import RawAnswer, answer_of, reported_cost, usage_of
-from worker.llm.refusals import CallFailedError, RequestRefusedError
 from worker.llm.reply import Usage
 
 KEY = "sk-the-secret-key-0123456789"

@@ -35,6 +35,7 @@ from worker.llm.client import ModelClient
 from worker.llm.errors import (
     AnswerRefusedError,
     BudgetReachedError,
+    CallFailedError,
     ClaimLostError,
     PriceWrongError,
     ProviderError,
@@ -44,7 +45,6 @@ from worker.llm.local_servers import CallSlots
 from worker.llm.prompt import Prompt
 from worker.llm.rate_limits import RateLimits
 from worker.llm.raw_answer import RawAnswer
-from worker.llm.refusals import CallFailedError
 from worker.llm.reply import CostSource, Reply, Usage
 from worker.telemetry.metrics.events import Metrics, use
 

@@ -21,11 +21,10 @@ from worker.billing.seen_answers import SeenAnswers
 from worker.llm.backoff import Backoff, Cooldown
 from worker.llm.circuit_breaker import Breaker, Failures
 from worker.llm.client import ModelClient
-from worker.llm.errors import ProviderError, ProviderRefusesError
+from worker.llm.errors import CallFailedError, ProviderError, ProviderRefusesError
 from worker.llm.local_servers import CallSlots
 from worker.llm.prompt import Prompt
 from worker.llm.rate_limits import RateLimits
-from worker.llm.refusals import CallFailedError
 
 # Pauses of the breaker before a person is asked to check an address that does not answer as an API.
 _MAX_FOREIGN_PAUSES = 5

@@ -28,10 +28,9 @@ from worker.billing.call_spans import record_call
 from worker.billing.settlement import Settlement
 from worker.billing.stage_account import PageQuestion, StageAccount
 from worker.llm.circuit_breaker import Failures
-from worker.llm.errors import AnswerRefusedError, ClaimLostError, ProviderRefusesError
+from worker.llm.errors import AnswerRefusedError, CallFailedError, ClaimLostError, ProviderRefusesError
 from worker.llm.prompt import Prompt
 from worker.llm.raw_answer import RawAnswer, answer_of, holds_words
-from worker.llm.refusals import CallFailedError
 from worker.llm.reply import CostSource, LlmRecord, Reply, Usage
 
 Answer = TypeVar("Answer", bound=BaseModel)
