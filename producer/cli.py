@@ -11,9 +11,9 @@ import typer
 from typer._completion_classes import completion_init
 
 from checkpointing.errors import BrokerError, LeafmarkError, in_one_line
-from producer.commands.command_group import MARKUP, LazyGroup, Listed, program_name
+from producer.commands.command_group import MARKUP, LazyGroup, Listed
 from producer.commands.main import main_options
-from producer.commands.opened import opened
+from producer.program import opened, program_name
 from worker.queue.broker_errors import broker_errors, describe_broker_error
 
 # Options and arguments are Celery's business.

@@ -20,11 +20,11 @@ from pathlib import Path
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 
-from producer.commands.waiting import GOES_ON
 from producer.ingest.ingest_source import ingest
 from producer.planning.enqueue import enqueue, requests_through
 from producer.planning.request import Request
 from producer.run.supervised_run import Supervisor
+from producer.run.waiting import GOES_ON
 from producer.watch.chosen import under_way
 from producer.watch.collect import Collector
 from producer.watch.loop import DRAW_SECONDS

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from checkpointing.plurals import counted
-from producer.commands import completion, options
+from producer.commands import completion
 from producer.commands.options import AsJson, ScanId
+from producer.open_deployment import open_deployment
 from producer.page_ranges import show_pages
 from producer.terminal.console import notes, print_json, results
 from worker.config.settings import load_settings
@@ -35,7 +36,7 @@ def cancel_command(
 
     Example: `producer cancel moby-dick --now`
     """
-    deployment = options.open_deployment(load_settings())
+    deployment = open_deployment(load_settings())
     scan_id = check_scan_id(scan_id)
 
     cancelled: dict[str, Cancelled] = {}

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, NoReturn
 
@@ -27,11 +26,6 @@ _UsageError: Any = typer.BadParameter.__bases__[0]
 def help_markup() -> Literal["markdown"] | None:
     """Return how help is laid out: in boxes on a terminal, as plain text in a pipe and under `NO_COLOR`."""
     return MARKUP if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else None
-
-
-def program_name() -> str:
-    """Return the name that the program was started by: it has two."""
-    return "leafmark" if Path(sys.argv[0]).name == "leafmark" else "producer"
 
 
 class Listed(NamedTuple):

@@ -8,9 +8,9 @@ from rich.text import Text
 from checkpointing.errors import DoctorError
 from checkpointing.plurals import counted
 from producer.commands import completion
-from producer.commands.opened import opened
 from producer.commands.options import AsJson
 from producer.doctor.check import Area, Check, Level, checks_json, count
+from producer.program import opened
 from producer.setting_options import origins_in_force
 from producer.terminal.console import print_json, results
 from worker.config.settings import load_settings

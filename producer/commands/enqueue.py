@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from producer.commands import options
-from producer.commands import output as words
 from producer.commands.options import (
     AllowDoubtful,
     AllowUnpriced,
@@ -20,9 +18,12 @@ from producer.commands.options import (
     Through,
     Wait,
 )
-from producer.commands.waiting import INTERRUPTED, wait_for
+from producer.open_deployment import open_deployment
 from producer.page_ranges import parse_pages
+from producer.planning import plan_output as words
 from producer.planning.request import Plan, Request
+from producer.program import INTERRUPTED
+from producer.run.waiting import wait_for
 from producer.terminal.console import notes, print_json, results
 from producer.terminal.progress import counting_on
 from worker.config.settings import load_settings
@@ -74,7 +75,7 @@ def enqueue_command(
     from producer.planning.enqueue import requests_through
     from producer.planning.spending import set_budget
 
-    deployment = options.open_deployment(load_settings())
+    deployment = open_deployment(load_settings())
     first = Request(
         check_scan_id(scan_id),
         stage,

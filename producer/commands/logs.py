@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 
 from checkpointing.errors import CommandLineError
-from producer.commands import options
 from producer.commands.options import AnyStage, Pages, ScanId
-from producer.commands.waiting import INTERRUPTED
 from producer.logs.log_files import LogFiles
 from producer.logs.log_follow import follow_lines, nothing_is_left, show_new
 from producer.logs.log_lines import LogLine, Wanted, as_json_line, as_line, parse_level, parse_run, parse_since
+from producer.open_deployment import open_deployment
 from producer.page_ranges import parse_pages
 from producer.planning.request import check_pages
+from producer.program import INTERRUPTED
 from producer.run.supervised_run import interruptible
 from producer.terminal.console import notes
 from worker.config.settings import load_settings
@@ -54,7 +54,7 @@ def logs_command(
 
     Example: `producer logs moby-dick --stage correction --level warning --follow`
     """
-    deployment = options.open_deployment(load_settings())
+    deployment = open_deployment(load_settings())
     about = _about(pages, page)
     total_pages = deployment.metadata(check_scan_id(scan_id)).total_pages
     check_pages(about, total_pages)

@@ -1,15 +1,10 @@
-"""Arguments and options that several commands take, and what they are turned into."""
+"""Arguments and options that several commands take."""
 
 from typing import Annotated
 
 import typer
 
 from producer.commands import completion
-from producer.commands.opened import opened
-from worker.config.settings import Settings
-from worker.deployment import Deployment
-from worker.pages.scan import ScanFolder, ScanMetadata
-from worker.telemetry import tracing
 
 ScanId = Annotated[
     str,
@@ -80,17 +75,3 @@ Password = Annotated[
         help="Password of an encrypted PDF; `-` reads it from standard input. Without it, a terminal is asked."
     ),
 ]
-
-
-def open_deployment(settings: Settings) -> Deployment:
-    """The deployment that the settings describe. Nothing is connected yet; `opened` closes it and sends traces."""
-    deployment = Deployment(settings, take_in=_take_in)
-    opened.callback(deployment.close)
-    opened.callback(tracing.stop)
-    return deployment
-
-
-def _take_in(scan: ScanFolder) -> ScanMetadata:
-    from producer.ingest.scanshelf_folder import take_in  # looks into sources, which few scans need
-
-    return take_in(scan)

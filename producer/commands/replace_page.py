@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from checkpointing.money import add_usd, dollars
-from producer.commands import options
 from producer.commands.options import AsJson, Password, ScanId
+from producer.open_deployment import open_deployment
 from producer.output_dir import SET_ASIDE
 from producer.terminal.console import notes, print_json, results
 from worker.config.settings import load_settings
@@ -45,7 +45,7 @@ def replace_page_command(
     from producer.planning.replace_page import replace_page
 
     password = given_password(password)
-    deployment = options.open_deployment(load_settings())
+    deployment = open_deployment(load_settings())
     done = replace_page(
         deployment, check_scan_id(scan_id), page, file, place=from_page, password=password, dry_run=dry_run
     )

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from producer.commands import options
 from producer.commands.options import AsJson, ScanId
+from producer.open_deployment import open_deployment
 from producer.report.write import check_target, write_report
 from producer.terminal.console import notes, print_json, results
 from producer.terminal.progress import counting_on
@@ -32,7 +32,7 @@ def report_command(
     """
     target = output or Path(f"{check_scan_id(scan_id)}-report.html")
     check_target(target)
-    deployment = options.open_deployment(load_settings())
+    deployment = open_deployment(load_settings())
     deployment.metadata(scan_id)
     # Slow to import, and of no use where there is no such scan.
     from producer.report.collect import collect

@@ -10,8 +10,9 @@ import typer
 from checkpointing.errors import NotConfirmedError
 from checkpointing.money import dollars
 from checkpointing.plurals import counted
-from producer.commands import completion, options
+from producer.commands import completion
 from producer.commands.options import AsJson, ScanId
+from producer.open_deployment import open_deployment
 from producer.output_dir import SET_ASIDE
 from producer.terminal.console import notes, print_json, results
 from producer.terminal.progress import counting_on
@@ -36,7 +37,7 @@ def reset_command(
     """
     from producer.planning.reset import look, reset
 
-    deployment = options.open_deployment(load_settings())
+    deployment = open_deployment(load_settings())
     there = look(deployment, check_scan_id(scan_id), stage)
     if there is None and as_json:
         print_json({"scan_id": scan_id, "stage": stage, "reset": False})

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from checkpointing.errors import UnknownNameError
-from producer.commands import options
-from producer.commands import output as words
 from producer.commands.enqueue import carry_out
 from producer.commands.options import AllowDoubtful, AnyStage, AsJson, Pages, ScanId, Wait
+from producer.open_deployment import open_deployment
 from producer.page_ranges import parse_pages
+from producer.planning import plan_output as words
 from producer.planning.request import Plan, Request, check_pages
 from producer.status.begun_stages import begun_stages
 from producer.terminal.console import print_json, results
@@ -42,7 +42,7 @@ def retry_command(
     from producer.planning.enqueue import plan
 
     named = None if pages is None else parse_pages(pages)
-    deployment = options.open_deployment(load_settings())
+    deployment = open_deployment(load_settings())
     total_pages = deployment.metadata(check_scan_id(scan_id)).total_pages
     check_pages(named or frozenset(), total_pages)
     stages = [stage] if stage is not None else begun_stages(deployment, scan_id) or list(STAGES)[:1]

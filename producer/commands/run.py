@@ -11,8 +11,7 @@ import typer
 from checkpointing.errors import InputError
 from checkpointing.models import Checkpoint, Status
 from checkpointing.plurals import counted
-from producer.commands import completion, options
-from producer.commands import output as words
+from producer.commands import completion
 from producer.commands.ingest import say_ingested
 from producer.commands.options import (
     AllowDoubtful,
@@ -29,17 +28,20 @@ from producer.commands.options import (
     Through,
     Title,
 )
-from producer.commands.repeat import command_again
-from producer.commands.waiting import GOES_ON, INTERRUPTED, follow_plans, insist_on_success
 from producer.ingest.books import Book, check_names, given_password, look_at_scan_or_source, take_in_book
 from producer.ingest.profile_options import language_without_effect, options_recorded, overruled, settings_with
+from producer.open_deployment import open_deployment
 from producer.page_ranges import parse_pages
+from producer.planning import plan_output as words
 from producer.planning.enqueue import check_preconditions, enqueue, plan, requests_through
 from producer.planning.request import Plan, Request, check_pages
 from producer.planning.spending import insist_on_means, set_budget
+from producer.program import INTERRUPTED
+from producer.run.command_lines import command_again
 from producer.run.joining import joins_deployment
 from producer.run.summary import Ended, run_json, summarise
 from producer.run.supervised_run import ParentWatch, Supervisor, announce_broker, interruptible, only_run
+from producer.run.waiting import GOES_ON, follow_plans, insist_on_success
 from producer.status.call_costs import unanswered_line, unanswered_of
 from producer.status.cost_overruns import dearer_line, excess_usd, surprises_of
 from producer.status.doubtful_pages import doubt_lines
@@ -101,7 +103,7 @@ def run_command(
     password = given_password(password)
     try:
         with interruptible():
-            deployment = options.open_deployment(settings)
+            deployment = open_deployment(settings)
             stages = _stages(deployment, stage, through)
             for name in stages:
                 insist_on_means(deployment, name, allow_unpriced=allow_unpriced)
@@ -210,7 +212,7 @@ def _run(settings: Settings, requests: list[Request], workers: int, *, as_json: 
     supervisor = Supervisor(settings.root, workers, asking)
     try:
         announce_broker(settings.root, supervisor.redis_url)
-        deployment = options.open_deployment(settings.model_copy(update={"redis_url": supervisor.redis_url}))
+        deployment = open_deployment(settings.model_copy(update={"redis_url": supervisor.redis_url}))
 
         def watch() -> None:
             parent.check()
@@ -231,7 +233,7 @@ def _join(settings: Settings, requests: list[Request], *, as_json: bool) -> list
     """Have the pages done by the workers that are at work on the storage root already."""
     notes.print(f"The workers of {settings.root} are running already; they do this.")
     started = time.monotonic()
-    deployment = options.open_deployment(settings)
+    deployment = open_deployment(settings)
     on_poll = bool if has_screen(notes) else StallWatch(deployment.count_workers, notes).look
     ended = _enqueue_and_follow(deployment, requests, on_poll, GOES_ON)
     return _show_ended(deployment, requests, ended, time.monotonic() - started, as_json=as_json)
@@ -271,7 +273,7 @@ def _show_ended(
 
 def _how_far(settings: Settings, requests: list[Request]) -> str:
     """How many pages are complete, once it is known which book it is about."""
-    deployment = options.open_deployment(settings)
+    deployment = open_deployment(settings)
     files = [deployment.checkpoint_file(request.scan_id, request.stage) for request in requests]
     stood = [file.read_or_salvage()[0] for file in files]
     parts = [f"{each.stage}: {each.summary()}" for each in stood if each.total_pages]

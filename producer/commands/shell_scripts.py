@@ -10,7 +10,8 @@ import shellingham
 import typer
 from typer._completion_shared import get_completion_script, install
 
-PROGRAMS = ("producer", "leafmark")
+from producer.program import PROGRAMS
+
 SWITCHES = ("--install-completion", "--show-completion")
 SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
 

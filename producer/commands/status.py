@@ -5,9 +5,10 @@ from typing import Annotated
 import typer
 
 from checkpointing.errors import LeafmarkError
-from producer.commands import completion, options
-from producer.commands import output as words
+from producer.commands import completion
 from producer.commands.options import AsJson
+from producer.open_deployment import open_deployment
+from producer.planning import plan_output as words
 from producer.status.scan_status import all_scans, scan_status
 from producer.terminal.console import notes, print_json, results, terminal_width
 from worker.config.settings import load_settings
@@ -25,7 +26,7 @@ def status_command(
 
     Example: `producer status moby-dick --json`
     """
-    deployment = options.open_deployment(load_settings())
+    deployment = open_deployment(load_settings())
     if scan_id is None:
         broken: list[LeafmarkError] = []
         scans = all_scans(deployment, broken.append)

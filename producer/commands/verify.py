@@ -6,10 +6,10 @@ import typer
 
 from checkpointing.errors import DifferencesError
 from checkpointing.plurals import counted
-from producer.commands import options
-from producer.commands import output as words
 from producer.commands.options import AnyStage, AsJson, Pages, ScanId
+from producer.open_deployment import open_deployment
 from producer.page_ranges import parse_pages
+from producer.planning import plan_output as words
 from producer.planning.request import Plan
 from producer.terminal.console import notes, print_json, results
 from producer.terminal.progress import counting_on
@@ -38,7 +38,7 @@ def verify_command(
 
     Example: `producer verify moby-dick --stage ocr --pages 3,7-9`
     """
-    deployment = options.open_deployment(load_settings())
+    deployment = open_deployment(load_settings())
     only = None if pages is None else parse_pages(pages)
     found = verify(deployment, check_scan_id(scan_id), stage, counting_on(notes), only)
     if not as_json:

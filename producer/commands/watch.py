@@ -5,9 +5,11 @@ from typing import Annotated
 import typer
 
 from checkpointing.errors import CommandLineError
-from producer.commands import completion, options
-from producer.commands.waiting import GOES_ON, INTERRUPTED
+from producer.commands import completion
+from producer.open_deployment import open_deployment
+from producer.program import INTERRUPTED
 from producer.run.supervised_run import interruptible
+from producer.run.waiting import GOES_ON
 from producer.terminal.console import notes, print_json, results
 from producer.watch import chosen
 from producer.watch.as_json import scene_json
@@ -45,7 +47,7 @@ def watch_command(
     """
     if as_json and not once:
         raise CommandLineError("--json prints one moment; add --once")
-    deployment = options.open_deployment(load_settings())
+    deployment = open_deployment(load_settings())
     collector = Collector(deployment, _chosen(deployment, scan_id), with_rest=scan_id is None)
     if as_json:
         print_json(scene_json(collector.look()))

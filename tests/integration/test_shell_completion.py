@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from producer.commands.shell_scripts import PROGRAMS
+from producer.program import PROGRAMS
 
 ZSH = shutil.which("zsh")
 BIN = Path(sys.executable).parent

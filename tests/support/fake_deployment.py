@@ -223,7 +223,7 @@ def take_commands(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch, *module
         modules: those of `producer` that would ask whether the broker is up, such as `planning.enqueue`; a fake one
             has no address.
     """
-    monkeypatch.setattr("producer.commands.options.open_deployment", lambda _settings: fake.another_process())
+    monkeypatch.setattr("producer.open_deployment.Deployment", lambda *_, **__: fake.another_process())
     for module in modules:
         monkeypatch.setattr(f"producer.{module}.check_broker", bool)
 

@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 from checkpointing.errors import InputError, UnknownNameError
 from producer.cli import app
 from producer.commands import completion
-from producer.commands.options import open_deployment
 from producer.ingest.books import look_at_scan_or_source
+from producer.open_deployment import open_deployment
 from tests.support.fake_deployment import write_scan
 from worker.config.settings import Settings
 from worker.pipeline.registry import make_stage

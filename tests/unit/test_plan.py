@@ -89,7 +89,7 @@ def test_a_dry_run_shows_the_plan_and_ends_as_the_real_command_does(  # a table 
     fake = make_fake(tmp_path / "scans", monkeypatch, **chosen)
     fake.write_scan()
     monkeypatch.setattr("producer.planning.enqueue.check_broker", bool if broker else refuse)
-    monkeypatch.setattr("producer.commands.options.open_deployment", lambda _settings: fake.another_process())
+    monkeypatch.setattr("producer.open_deployment.Deployment", lambda *_, **__: fake.another_process())
     before = (fake.files(), fake.redis_keys())
     ends = {dry_run: _end_of(*asked, dry_run=dry_run) for dry_run in (True, False)}
     if expected is not None:
@@ -112,7 +112,7 @@ def _end_of(stage: str, through: str | None, *, dry_run: bool) -> LeafmarkError 
 def test_what_blocks_a_plan_is_in_its_json(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("producer.commands.options.open_deployment", lambda _settings: fake.another_process())
+    monkeypatch.setattr("producer.open_deployment.Deployment", lambda *_, **__: fake.another_process())
     monkeypatch.setattr("producer.planning.enqueue.check_broker", refuse)
     with pytest.raises(BrokerError):
         enqueue_command(SCAN, STAGE, dry_run=True, as_json=True)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from producer import setting_options as config
 from producer.cli import app
 from producer.commands import run
-from producer.commands.repeat import watch_again
+from producer.run.command_lines import watch_again
 from sample import small_page, write_image_folder
 from tests.unit.test_words import a_plan as plan
 from worker.config.settings import ENV_PREFIX, Settings

@@ -17,7 +17,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     monkeypatch.setattr("producer.planning.enqueue.check_broker", bool)  # the fake broker has no address
     made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan()
-    monkeypatch.setattr("producer.commands.options.open_deployment", lambda _settings: made.parts)
+    monkeypatch.setattr("producer.open_deployment.Deployment", lambda *_, **__: made.parts)
     made.ask_for((1, 3))
     made.complete(1)
     made.hand_over(*(FailedPage(page=page, kind="torn", message="torn", attempts=3) for page in (2, 3)))

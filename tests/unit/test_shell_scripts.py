@@ -7,7 +7,8 @@ from typer.testing import CliRunner
 
 from producer.cli import app
 from producer.commands import shell_scripts
-from producer.commands.shell_scripts import PROGRAMS, completion_script, with_shell
+from producer.commands.shell_scripts import completion_script, with_shell
+from producer.program import PROGRAMS
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

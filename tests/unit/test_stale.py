@@ -13,9 +13,9 @@ import pytest
 from checkpointing.errors import CommandLineError, SettingsError
 from checkpointing.models import PageRecord
 from checkpointing.outputs import OutputFolder
-from producer.commands import output as words
 from producer.commands.enqueue import enqueue_command
 from producer.commands.verify import verify_command
+from producer.planning import plan_output as words
 from producer.planning.enqueue import enqueue, plan, plan_all, requests_through
 from producer.planning.request import Plan, Request, StaleAre
 from producer.planning.stale import find_stale
@@ -96,7 +96,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: LaterStage) -> 
     )
     monkeypatch.delitem(STAGES, LATER, raising=False)
     monkeypatch.setitem(STAGES, LATER, lambda _settings: later)
-    monkeypatch.setattr("producer.commands.options.open_deployment", lambda _settings: made.another_process())
+    monkeypatch.setattr("producer.open_deployment.Deployment", lambda *_, **__: made.another_process())
     give_source(made)
     made.ask_for((1, 5))
     for page in range(1, 6):

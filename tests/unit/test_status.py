@@ -14,7 +14,7 @@ from checkpointing.errors import InputError, StorageError, UnknownNameError
 from checkpointing.ledger import Call, new_attempt
 from checkpointing.models import Checkpoint, FailedPage, PageRecord, now
 from checkpointing.surprises import Surprise, note_surprise
-from producer.commands.output import say_failures
+from producer.planning.plan_output import say_failures
 from producer.status.scan_status import all_scans, recent_rate, scan_status
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from worker.deployment import Deployment

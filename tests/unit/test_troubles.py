@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from checkpointing.models import now
-from producer.commands.output import say_failures
+from producer.planning.plan_output import say_failures
 from producer.planning.request import Plan
 from producer.status.scan_status import scan_status
 from producer.watch import follow

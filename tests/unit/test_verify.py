@@ -30,7 +30,7 @@ SOURCE = b"%PDF-1.7 as ingested"
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     """The pages 1 to 5 are complete, by the book."""
     made = make_fake(tmp_path / "scans", monkeypatch)
-    monkeypatch.setattr("producer.commands.options.open_deployment", lambda _settings: made.parts)
+    monkeypatch.setattr("producer.open_deployment.Deployment", lambda *_, **__: made.parts)
     # Where nobody merges, waiting for it is in vain.
     monkeypatch.setattr(check_stage, "MERGE_SECONDS", 0.0)
     give_source(made)

@@ -10,9 +10,9 @@ import pytest
 from checkpointing.errors import StageFailedError
 from checkpointing.models import FailedPage, Status
 from checkpointing.outputs import Problem, Verdict
-from producer.commands import output as words
-from producer.commands.waiting import insist_on_success
+from producer.planning import plan_output as words
 from producer.planning.request import Plan
+from producer.run.waiting import insist_on_success
 from producer.status.scan_status import ScanStatus, scan_status
 from producer.terminal.console import notes, print_json, results
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Sequence
 
 import typer
 
-from producer.commands.command_group import program_name
 from producer.page_ranges import runs
 from producer.planning.request import Plan
+from producer.program import program_name
 from producer.setting_options import set_by_options
 from worker.config.setting_sources import masked
 from worker.config.settings import ENV_PREFIX

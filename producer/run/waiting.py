@@ -6,8 +6,9 @@ import typer
 
 from checkpointing.errors import DoubtfulPagesError, StageFailedError, StagePausedError
 from checkpointing.models import Checkpoint, Status
-from producer.commands.repeat import watch_again
 from producer.planning.request import Plan
+from producer.program import INTERRUPTED
+from producer.run.command_lines import watch_again
 from producer.run.supervised_run import interruptible
 from producer.status.doubtful_pages import doubt_lines
 from producer.terminal.console import notes
@@ -17,7 +18,6 @@ from producer.watch.screen import has_screen
 from producer.watch.stall import StallWatch
 from worker.deployment import Deployment
 
-INTERRUPTED = 130
 GOES_ON = "Ctrl-C ends this view; the workers go on."
 
 
