@@ -25,11 +25,10 @@ from producer.planning.enqueue import enqueue, requests_through
 from producer.planning.request import Request
 from producer.run.supervised_run import Supervisor
 from producer.run.waiting import GOES_ON
-from producer.watch.chosen import under_way
-from producer.watch.collect import Collector
-from producer.watch.loop import DRAW_SECONDS
+from producer.watch.collect import Collector, stages_under_way
 from producer.watch.render import render
-from producer.watch.snapshot import Scene
+from producer.watch.screen import DRAW_SECONDS
+from producer.watch.snapshot import Snapshot
 from producer.watch.symbols import UNICODE
 from sample import pages, write_image_folder
 from sample.provider import Behaviour, running_provider
@@ -67,7 +66,7 @@ def capture_watch(folder: Path) -> list[Path]:
         LeafmarkError: a worker or the broker did not start.
     """
     with tempfile.TemporaryDirectory() as temporary, _deployment(Path(temporary)) as deployment:
-        scene = _scene_under_way(deployment)
+        snapshot = _snapshot_under_way(deployment)
     console = Console(
         file=io.StringIO(),
         record=True,
@@ -76,7 +75,7 @@ def capture_watch(folder: Path) -> list[Path]:
         force_terminal=True,
         color_system="truecolor",
     )
-    console.print(render(scene, _COLUMNS, _LINES, UNICODE, GOES_ON))
+    console.print(render(snapshot, _COLUMNS, _LINES, UNICODE, GOES_ON))
     folder.mkdir(parents=True, exist_ok=True)
     text, picture = folder / "watch.txt", folder / "watch.svg"
     lines = console.export_text(clear=False).splitlines()
@@ -124,24 +123,24 @@ def _book(folder: Path) -> Path:
     return folder
 
 
-def _scene_under_way(deployment: Deployment) -> Scene:
+def _snapshot_under_way(deployment: Deployment) -> Snapshot:
     deadline = time.monotonic() + _MOST_SECONDS
-    with Collector(deployment, under_way(deployment)) as collector:
+    with Collector(deployment, stages_under_way(deployment)) as collector:
         while time.monotonic() < deadline:
-            scene = collector.scene()
-            if _shows_everything(scene):
-                return scene
+            snapshot = collector.snapshot()
+            if _shows_everything(snapshot):
+                return snapshot
             time.sleep(DRAW_SECONDS)
     raise TimeoutError(f"the book was not well under way after {_MOST_SECONDS:g} s")
 
 
-def _shows_everything(scene: Scene) -> bool:
+def _shows_everything(snapshot: Snapshot) -> bool:
     """Whether both stages have pages of every kind, and both workers something to do."""
-    if len(scene.stages) < 2 or not all(worker.tasks for worker in scene.crew.workers):  # noqa: PLR2004  # as said
+    if len(snapshot.stages) < 2 or not all(worker.tasks for worker in snapshot.workers.answering):  # noqa: PLR2004  # as said
         return False
-    first, second = scene.stages
-    busy = all(len(stage.in_flight or ()) > 1 for stage in scene.stages)
-    known = all(stage.pages_per_second for stage in scene.stages) and second.expected_usd is not None
+    first, second = snapshot.stages
+    busy = all(len(stage.in_flight or ()) > 1 for stage in snapshot.stages)
+    known = all(stage.pages_per_second for stage in snapshot.stages) and second.expected_usd is not None
     return busy and known and first.quarantined > 0 and first.completed > _PAGES // 2 > second.completed > 0
 
 

@@ -46,8 +46,8 @@ from producer.status.call_costs import unanswered_line, unanswered_of
 from producer.status.cost_overruns import dearer_line, excess_usd, surprises_of
 from producer.status.doubtful_pages import doubt_lines
 from producer.terminal.console import notes, print_json, results
+from producer.watch.follow import MissingWorkerNotice
 from producer.watch.screen import has_screen
-from producer.watch.stall import StallWatch
 from worker.config.settings import Settings
 from worker.deployment import Deployment
 from worker.pages.book_profile import BookProfile
@@ -234,7 +234,7 @@ def _join(settings: Settings, requests: list[Request], *, as_json: bool) -> list
     notes.print(f"The workers of {settings.root} are running already; they do this.")
     started = time.monotonic()
     deployment = open_deployment(settings)
-    on_poll = bool if has_screen(notes) else StallWatch(deployment.count_workers, notes).look
+    on_poll = bool if has_screen(notes) else MissingWorkerNotice(deployment.count_workers, notes).check
     ended = _enqueue_and_follow(deployment, requests, on_poll, GOES_ON)
     return _show_ended(deployment, requests, ended, time.monotonic() - started, as_json=as_json)
 

@@ -11,12 +11,10 @@ from producer.program import INTERRUPTED
 from producer.run.supervised_run import interruptible
 from producer.run.waiting import GOES_ON
 from producer.terminal.console import notes, print_json, results
-from producer.watch import chosen
-from producer.watch.as_json import scene_json
-from producer.watch.collect import Collector
-from producer.watch.loop import view_on, watch
+from producer.watch.collect import Collector, StageSelection, stages_of_scan, stages_under_way
 from producer.watch.output import plain_line
-from producer.watch.plain_output import state_lines
+from producer.watch.plain_output import snapshot_lines
+from producer.watch.screen import view_on, watch
 from worker.config.settings import load_settings
 from worker.deployment import Deployment
 from worker.pages.scan import check_scan_id
@@ -48,12 +46,12 @@ def watch_command(
     if as_json and not once:
         raise CommandLineError("--json prints one moment; add --once")
     deployment = open_deployment(load_settings())
-    collector = Collector(deployment, _chosen(deployment, scan_id), with_rest=scan_id is None)
+    collector = Collector(deployment, _stages(deployment, scan_id), with_other_scans=scan_id is None)
     if as_json:
-        print_json(scene_json(collector.look()))
+        print_json(collector.collect_once().as_json())
         return
     if once:
-        for line in state_lines(collector.look()):
+        for line in snapshot_lines(collector.collect_once()):
             results.print(line)
         return
     try:
@@ -67,8 +65,8 @@ def watch_command(
         results.print(plain_line(stage))
 
 
-def _chosen(deployment: Deployment, scan_id: str | None) -> chosen.Chosen:
-    """What to watch.
+def _stages(deployment: Deployment, scan_id: str | None) -> StageSelection:
+    """Return the selection of stages to watch.
 
     Raises:
         UnknownNameError: there is no such scan.
@@ -76,6 +74,6 @@ def _chosen(deployment: Deployment, scan_id: str | None) -> chosen.Chosen:
     """
     if scan_id is None:
         deployment.library.check()
-        return chosen.under_way(deployment)
+        return stages_under_way(deployment)
     deployment.metadata(check_scan_id(scan_id))
-    return chosen.of_scan(deployment, scan_id)
+    return stages_of_scan(deployment, scan_id)

@@ -12,10 +12,9 @@ from producer.run.command_lines import watch_again
 from producer.run.supervised_run import interruptible
 from producer.status.doubtful_pages import doubt_lines
 from producer.terminal.console import notes
-from producer.watch.follow import PlainLines, follow
-from producer.watch.following import view_of_plans
+from producer.watch.follow import MissingWorkerNotice, follow, view_of_plans
+from producer.watch.plain_output import CheckpointLines
 from producer.watch.screen import has_screen
-from producer.watch.stall import StallWatch
 from worker.deployment import Deployment
 
 GOES_ON = "Ctrl-C ends this view; the workers go on."
@@ -38,7 +37,7 @@ def wait_for(deployment: Deployment, plans: list[Plan], *, allow_doubtful: bool 
     try:
         with interruptible():
             # The live view shows who works; lines in a log do not.
-            on_poll = bool if has_screen(notes) else StallWatch(deployment.count_workers, notes).look
+            on_poll = bool if has_screen(notes) else MissingWorkerNotice(deployment.count_workers, notes).check
             checkpoints = follow_plans(deployment, plans, on_poll, GOES_ON)
     except KeyboardInterrupt:
         again = watch_again(plans, allow_doubtful=allow_doubtful)
@@ -74,10 +73,10 @@ def follow_plans(
             checkpoints.append(follow(file, frozenset(made.wanted), view, on_poll))
             if checkpoints[-1].status is Status.PAUSED:
                 paused.add(made.scan_id)
-    if not isinstance(view, PlainLines):
+    if not isinstance(view, CheckpointLines):
         # The screen is gone; how it ended stays on the terminal.
         for checkpoint in checkpoints:
-            PlainLines(notes).show(checkpoint)
+            CheckpointLines(notes).show(checkpoint)
     return checkpoints
 
 

@@ -1,5 +1,6 @@
-"""Watching: where scans and stages stand, who works on what, and where the holes are, as it happens.
+"""Show where scans and stages stand while they are processed.
 
-`collect` makes frozen facts of checkpoints and of what `crew` hears from Redis and the workers; `render` makes
-lines of them and touches nothing else; `screen` and `lines` show those, on a terminal or in a log.
+`collect` makes snapshots of checkpoints and of what Redis and the workers report; `output` and `render` turn a
+snapshot into lines and read nothing else; `screen`, `plain_output` and `follow` show these lines on a terminal or
+in a log. Imports `status` and `planning`; only `commands` and `run` import this package.
 """

@@ -1,65 +1,106 @@
-"""The collector: makes a scene of what checkpoints, Redis and workers tell, without waiting for the last two.
+"""Collect snapshots from checkpoints, Redis and the workers; Redis and the workers never delay a snapshot.
 
-Checkpoints are read where the scene is made, when they have changed. Everything that may take its time is looked at
-in threads: what is in hand every second, who works every few seconds, money and the other scans rarely.
+Checkpoints are read by the caller's thread when they have changed. Threads poll everything that may be slow: the
+claims every second, the workers every few seconds, expected costs and the other scans rarely.
 """
 
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any, Self
 
 from checkpointing.errors import LeafmarkError
 from checkpointing.models import Checkpoint
-from producer.watch.chosen import MOST_STAGES, Chosen
-from producer.watch.expected import usd_a_page
-from producer.watch.other_scans import count_rest
-from producer.watch.poller import Lookout
-from producer.watch.snapshot import Crew, Scene, StageFacts
-from producer.watch.stage_reader import StageWatch
-from producer.watch.workers import StageKey, ask_workers, pages_in_hand
+from producer.planning.request import Plan
+from producer.watch.other_scans import count_other_scans
+from producer.watch.poller import Poller
+from producer.watch.snapshot import PageState, Snapshot, StageKey, StageSnapshot, Workers
+from producer.watch.stage_reader import StageReader
+from producer.watch.workers import ask_workers, claimed_pages
 from worker.deployment import Deployment
+from worker.pipeline.registry import STAGES
 from worker.stages.base import asks_model
 
+MAX_STAGES = 24
+"""Number of stages shown; the checkpoint of each is read and kept in memory."""
 _CLAIMS_SECONDS = 1.0
 _WORKERS_SECONDS = 3.0
 _EXPECTED_SECONDS = 60.0
-_REST_SECONDS = 30.0
-# A server that takes a connection and then says nothing is no error yet, but what it said is old.
-_OLD_SECONDS = 6.0
-# How long to wait for everybody's first answer, where that is wanted.
-_LOOK_SECONDS = 8.0
+_OTHER_SCANS_SECONDS = 30.0
+# A server that accepts a connection and then stays silent raises no error, but its last answer is out of date.
+_STALE_SECONDS = 6.0
+# How long `collect_once` waits for the first answer of each source.
+_FIRST_ANSWERS_SECONDS = 8.0
 _POLL_SECONDS = 0.02
+
+StageSelection = Callable[[], list[StageKey]]
+"""Returns the stages to show. Called for each snapshot, because stages begin and end in the meantime."""
+
+
+def stages_of_scan(deployment: Deployment, scan_id: str) -> StageSelection:
+    """Select the stages of a scan that have begun, in pipeline order; the first stage before any has."""
+
+    def select() -> list[StageKey]:
+        begun = [name for name in STAGES if deployment.scan(scan_id).checkpoint_path(name).exists()]
+        return [(scan_id, name) for name in begun or [next(iter(STAGES))]]
+
+    return select
+
+
+def stages_under_way(deployment: Deployment) -> StageSelection:
+    """Select all stages under way and, up to `MAX_STAGES`, those that have ended since they were selected."""
+    seen: dict[StageKey, None] = {}
+
+    def select() -> list[StageKey]:
+        order = list(STAGES)
+        current = sorted(
+            ((scan_id, stage) for scan_id, stage in deployment.open_stages.all() if stage in order),
+            key=lambda key: (key[0], order.index(key[1])),
+        )
+        seen.update(dict.fromkeys(current))
+        ended = [key for key in seen if key not in current][: max(0, MAX_STAGES - len(current))]
+        selected = {*current, *ended}
+        scans = dict.fromkeys(scan_id for scan_id, _ in [*current, *ended])
+        return [(scan_id, stage) for scan_id in scans for stage in order if (scan_id, stage) in selected]
+
+    return select
+
+
+def stages_of_plans(plans: list[Plan]) -> StageSelection:
+    """Select the stages of some plans."""
+    return lambda: [(plan.scan_id, plan.stage) for plan in plans]
 
 
 class Collector:
-    """Makes scenes, for the length of a `with` block.
+    """Makes snapshots, for the length of a `with` block.
 
     Args:
         deployment: the deployment.
-        chosen: tells which stages to watch.
-        with_rest: whether the other scans are counted.
+        select: returns the stages to show.
+        with_other_scans: whether to count the scans that are not shown.
     """
 
-    def __init__(self, deployment: Deployment, chosen: Chosen, *, with_rest: bool = False) -> None:
+    def __init__(self, deployment: Deployment, select: StageSelection, *, with_other_scans: bool = False) -> None:
         self._deployment = deployment
-        self._chosen = chosen
-        self._watches: dict[StageKey, StageWatch] = {}
-        self._facts: dict[StageKey, StageFacts] = {}
+        self._select = select
+        self._readers: dict[StageKey, StageReader] = {}
+        self._stages: dict[StageKey, StageSnapshot] = {}
         no_claims: dict[StageKey, frozenset[int]] = {}
-        no_money: dict[StageKey, float] = {}
-        self._crew = Lookout(lambda: ask_workers(deployment), _WORKERS_SECONDS, Crew())
-        self._claims = Lookout(self._look_at_claims, _CLAIMS_SECONDS, no_claims)
-        self._expected = Lookout(self._look_ahead, _EXPECTED_SECONDS, no_money)
-        self._rest = Lookout(self._look_at_rest if with_rest else str, _REST_SECONDS, "")
+        no_costs: dict[StageKey, float] = {}
+        self._workers = Poller(lambda: ask_workers(deployment), _WORKERS_SECONDS, Workers())
+        self._claims = Poller(self._read_claims, _CLAIMS_SECONDS, no_claims)
+        self._expected = Poller(self._read_expected, _EXPECTED_SECONDS, no_costs)
+        self._other_scans = Poller(self._read_other_scans if with_other_scans else str, _OTHER_SCANS_SECONDS, "")
+        # The workers first: the claims of the pages that they report are read too.
+        self._pollers: tuple[Poller[Any], ...] = (self._workers, self._claims, self._expected, self._other_scans)
         self._threads = ExitStack()
 
     def __enter__(self) -> Self:
-        # What they look at is known after the first scene.
-        self.scene()
-        for lookout in self._lookouts():
-            self._threads.enter_context(lookout)
+        # The pollers ask about the stages of the latest snapshot.
+        self.snapshot()
+        for poller in self._pollers:
+            self._threads.enter_context(poller)
         return self
 
     def __exit__(
@@ -67,79 +108,92 @@ class Collector:
     ) -> None:
         self._threads.close()
 
-    def look(self) -> Scene:
-        """A scene for which everybody was asked, and waited for. Instead of the `with` block."""
-        until = time.monotonic() + _LOOK_SECONDS
+    def collect_once(self) -> Snapshot:
+        """Return a snapshot after each source has answered or failed. Replaces the `with` block."""
+        deadline = time.monotonic() + _FIRST_ANSWERS_SECONDS
         with self:
-            while any(lookout.is_first for lookout in self._lookouts()) and time.monotonic() < until:
+            while not all(poller.has_ended_once for poller in self._pollers) and time.monotonic() < deadline:
                 time.sleep(_POLL_SECONDS)
-            return self.scene()
+            return self.snapshot()
 
-    def take(self, checkpoint: Checkpoint) -> None:
-        """Take a checkpoint that somebody else has read, and will read again: it is not read here as well."""
-        self._watch((checkpoint.scan_id, checkpoint.stage)).take(checkpoint)
+    def feed(self, checkpoint: Checkpoint) -> None:
+        """Take a checkpoint from a caller that reads its file whenever it changes; it is not read here as well."""
+        self._reader((checkpoint.scan_id, checkpoint.stage)).feed(checkpoint)
 
-    def scene(self) -> Scene:
-        """What is known at this moment. Waits for nobody but the storage."""
-        keys, trouble = self._keys()
-        shown = keys[:MOST_STAGES]
-        broker_trouble = self._broker_trouble()
-        claims = None if broker_trouble or not self._claims.looked else self._claims.latest
-        for key in self._facts.keys() - set(keys):
-            del self._facts[key], self._watches[key]
+    def snapshot(self) -> Snapshot:
+        """Return what is known now. Waits only for the storage."""
+        try:
+            keys, problem = self._select(), ""
+        except OSError as error:
+            keys, problem = list(self._stages), str(error)
+        shown = keys[:MAX_STAGES]
+        redis_problem = self._redis_problem()
+        claims = None if redis_problem or not self._claims.succeeded else self._claims.latest
+        for key in self._stages.keys() - set(keys):
+            del self._stages[key], self._readers[key]
         for key in shown:
             try:
-                self._facts[key] = self._stage(key, claims)
+                self._stages[key] = self._stage(key, claims)
             except (OSError, LeafmarkError) as error:
-                trouble = str(error)
-        return Scene(
-            stages=tuple(self._facts[key] for key in shown if key in self._facts),
-            more=len(keys) - len(shown),
-            crew=self._crew.latest,
-            broker_trouble=broker_trouble,
-            storage_trouble=trouble,
-            rest=self._rest.latest,
+                problem = str(error)
+        return Snapshot(
+            stages=tuple(self._stages[key] for key in shown if key in self._stages),
+            more_stages=len(keys) - len(shown),
+            workers=self._workers.latest,
+            redis_problem=redis_problem,
+            storage_problem=problem,
+            other_scans=self._other_scans.latest,
             at=time.time(),
         )
 
-    def _keys(self) -> tuple[list[StageKey], str]:
-        """The stages to show, and what keeps us from knowing them."""
-        try:
-            return self._chosen(), ""
-        except OSError as error:
-            return list(self._facts), str(error)
+    def _stage(self, key: StageKey, claims: Mapping[StageKey, frozenset[int]] | None) -> StageSnapshot:
+        claimed = None if claims is None else claims.get(key, frozenset())
+        return self._reader(key).snapshot(claimed, self._expected.latest.get(key))
 
-    def _stage(self, key: StageKey, claims: Mapping[StageKey, frozenset[int]] | None) -> StageFacts:
-        in_hand = None if claims is None else claims.get(key, frozenset())
-        return self._watch(key).facts(in_hand, self._expected.latest.get(key))
+    def _reader(self, key: StageKey) -> StageReader:
+        if key not in self._readers:
+            self._readers[key] = StageReader(self._deployment, *key)
+        return self._readers[key]
 
-    def _watch(self, key: StageKey) -> StageWatch:
-        if key not in self._watches:
-            self._watches[key] = StageWatch(self._deployment, *key)
-        return self._watches[key]
+    def _redis_problem(self) -> str:
+        problem = self._claims.problem or self._workers.problem
+        if problem:
+            return problem
+        return f"no answer for {self._claims.age:.0f} s" if self._claims.age > _STALE_SECONDS else ""
 
-    def _broker_trouble(self) -> str:
-        trouble = self._claims.trouble or self._crew.trouble
-        if trouble:
-            return trouble
-        return f"no answer for {self._claims.age:.0f} s" if self._claims.age > _OLD_SECONDS else ""
+    def _read_claims(self) -> dict[StageKey, frozenset[int]]:
+        # Also of a stage that is paused, where workers finish the pages in flight.
+        pending = [key for key, stage in list(self._stages.items()) if stage.waiting or stage.in_flight]
+        return claimed_pages(self._deployment, pending, self._workers.latest.tasks)
 
-    def _look_at_claims(self) -> dict[StageKey, frozenset[int]]:
-        # A stage that is paused may have pages in hand yet.
-        pending = [key for key, facts in list(self._facts.items()) if facts.waiting or facts.in_flight]
-        return pages_in_hand(self._deployment, pending, self._crew.latest.tasks)
-
-    def _look_ahead(self) -> dict[StageKey, float]:
+    def _read_expected(self) -> dict[StageKey, float]:
         states = {
-            key: facts.states
-            for key, facts in list(self._facts.items())
-            if facts.under_way and asks_model(self._deployment.stage(facts.stage))
+            key: stage.states
+            for key, stage in list(self._stages.items())
+            if stage.under_way and asks_model(self._deployment.stage(stage.stage))
         }
-        return usd_a_page(self._deployment, states)
+        return expected_usd_per_page(self._deployment, states)
 
-    def _look_at_rest(self) -> str:
-        return count_rest(self._deployment.root, {scan_id for scan_id, _ in list(self._facts)})
+    def _read_other_scans(self) -> str:
+        return count_other_scans(self._deployment.root, {scan_id for scan_id, _ in list(self._stages)})
 
-    def _lookouts(self) -> tuple[Lookout[Any], ...]:
-        # The workers first: claims are looked for where they said they are at work.
-        return self._crew, self._claims, self._expected, self._rest
+
+def expected_usd_per_page(deployment: Deployment, states: Mapping[StageKey, bytes]) -> dict[StageKey, float]:
+    """Return the expected cost in USD of each page still to come, for each stage that has an estimate.
+
+    Args:
+        deployment: the deployment. Its settings name the models.
+        states: a `PageState` for each page of each stage.
+    """
+    from producer.planning.cost_estimate import forecast  # noqa: PLC0415  # only stages that ask a model need it
+
+    to_come = {PageState.WAITING, PageState.IN_FLIGHT}
+    found: dict[StageKey, float] = {}
+    for (scan_id, stage), pages in states.items():
+        left = [page for page, state in enumerate(pages, start=1) if state in to_come]
+        # A ledger that cannot be read leaves its stage without an estimate, and no other one.
+        with suppress(LeafmarkError, OSError):
+            estimate = forecast(deployment, scan_id, stage, left) if left else None
+            if estimate is not None and estimate.expected_usd is not None:
+                found[scan_id, stage] = estimate.expected_usd / len(left)
+    return found

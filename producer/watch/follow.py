@@ -1,58 +1,59 @@
-"""Following a stage until the pages that were asked for are settled, with plain lines for a log."""
+"""Follow plans until their pages are settled, as `producer run` and `--wait` do."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
-from datetime import datetime
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from rich.console import Console
 
-from checkpointing.errors import CheckpointError
+from checkpointing.errors import BrokerError, CheckpointError, StorageError, in_one_line
 from checkpointing.file import CheckpointFile
-from checkpointing.models import Checkpoint, Status, now
-from checkpointing.money import dollars
-from checkpointing.plurals import counted
-from producer.status.scan_status import recent_rate
-from producer.watch.output import clock
-from producer.watch.reading import PacedReader
+from checkpointing.models import Checkpoint, Status
+from producer.planning.request import Plan
+from producer.status.call_costs import unanswered_of
+from producer.status.scan_status import what_it_waits_for
+from producer.watch.collect import Collector, stages_of_plans
+from producer.watch.output import NO_WORKER
+from producer.watch.plain_output import CheckpointLines
+from producer.watch.screen import DRAW_SECONDS, Screen, View, has_screen
+from producer.watch.stage_reader import CheckpointReader
+from worker.deployment import Deployment
+from worker.queue.broker_errors import broker_errors
 
 _POLL_SECONDS = 0.2
-_PLAIN_LINE_SECONDS = 10.0
-_WAIT_LINE_SECONDS = 30.0
-_QUIET_SECONDS = 60.0
-_ASK_SECONDS = 1.0
+_WORKER_CHECK_SECONDS = 10.0
 
 
-class View(Protocol):
-    """Shows how far a stage is."""
+class FollowView(Protocol):
+    """Shows the progress of the stage that is followed."""
 
     def show(self, checkpoint: Checkpoint) -> None:
-        """Show it as it stands."""
+        """Show a new version of its checkpoint."""
         ...
 
     def tick(self) -> None:
-        """Called several times a second while nothing changes."""
+        """Update what depends on the time. Called several times a second while the checkpoint does not change."""
         ...
 
 
 def follow(
-    file: CheckpointFile, wanted: AbstractSet[int], view: View, on_poll: Callable[[], object] = bool
+    file: CheckpointFile, wanted: AbstractSet[int], view: FollowView, on_poll: Callable[[], object] = bool
 ) -> Checkpoint:
     """Wait until every wanted page is complete or in quarantine, or the stage is paused.
 
     Args:
-        file: the checkpoint to follow. Nothing else is read, so this works whatever becomes of Redis.
+        file: the checkpoint to follow. Only this file is read, so following does not depend on Redis.
         wanted: the pages to wait for.
-        view: shown each version of the checkpoint.
-        on_poll: called several times a second; may raise to end the waiting.
+        view: is shown each version of the checkpoint.
+        on_poll: called several times a second; may raise to end the wait.
 
     Returns:
-        The checkpoint as it then stands.
+        The last version of the checkpoint.
     """
-    reader = PacedReader(file)
-    checkpoint = reader.news() or file.read()
+    reader = CheckpointReader(file)
+    checkpoint = reader.read_if_changed() or file.read()
     while checkpoint.status is not Status.PAUSED and not wanted.isdisjoint(checkpoint.pending()):
         view.show(checkpoint)
         checkpoint = _next_version(reader, view, on_poll)
@@ -60,11 +61,11 @@ def follow(
     return checkpoint
 
 
-def _next_version(reader: PacedReader, view: View, on_poll: Callable[[], object]) -> Checkpoint:
-    """Wait for another version of the file; one that is away, or being rebuilt just now, is none."""
+def _next_version(reader: CheckpointReader, view: FollowView, on_poll: Callable[[], object]) -> Checkpoint:
+    """Wait for a new version of the file; a file that is missing or being rebuilt is waited for."""
     while True:
         with suppress(CheckpointError, OSError):
-            checkpoint = reader.news()
+            checkpoint = reader.read_if_changed()
             if checkpoint is not None:
                 return checkpoint
         on_poll()
@@ -72,87 +73,109 @@ def _next_version(reader: PacedReader, view: View, on_poll: Callable[[], object]
         time.sleep(_POLL_SECONDS)
 
 
-class PlainLines:
-    """A line now and then, and one when nothing of a stage is pending any more.
+class PlansOnScreen:
+    """Shows all plans on a terminal while one of them is followed.
 
     Args:
-        console: prints the lines.
-        waits: tells what keeps stages from going on, in words, by `SCAN_ID/STAGE`.
-        open_calls: tells how many calls of a stage have no answer yet.
+        collector: collects their stages.
+        view: shows them.
     """
 
-    def __init__(
-        self,
-        console: Console,
-        waits: Callable[[], Mapping[str, str]] = dict,
-        open_calls: Callable[[Checkpoint], int] = lambda _: 0,
-    ) -> None:
-        self._console = console
-        self._waits = waits
-        self._open_calls = open_calls
-        self._waiting: dict[str, str] = {}
-        # The rate is that of the work that is waited for: an earlier run says nothing of it.
-        self._begun = now()
-        self._next: dict[str, float] = {}
-        self._ask_at = self._say_at = 0.0
-        self._shown: Checkpoint | None = None
-        self._news_at = self._printed_at = time.monotonic()
+    def __init__(self, collector: Collector, view: View) -> None:
+        self._collector = collector
+        self._view = view
+        self._next = 0.0
 
     def show(self, checkpoint: Checkpoint) -> None:
-        """Say it, unless something was said of this stage a moment ago."""
-        if self._shown is None or self._shown.summary() != checkpoint.summary():
-            self._news_at = time.monotonic()
-        self._shown = checkpoint
-        ended = not checkpoint.pending()
-        label = f"{checkpoint.scan_id}/{checkpoint.stage}"
-        if time.monotonic() < self._next.get(label, 0.0) and not ended:
-            return
-        self._next[label] = time.monotonic() + _PLAIN_LINE_SECONDS
-        self._print(checkpoint)
+        """Draw at once: a checkpoint has changed."""
+        self._collector.feed(checkpoint)
+        self._draw()
 
     def tick(self) -> None:
-        """Say what keeps a stage waiting; and that it goes on, where a page takes minutes."""
-        if time.monotonic() >= self._ask_at:
-            self._ask_at = time.monotonic() + _ASK_SECONDS
-            self._say_waits(self._waits())
-        # A local model may take many minutes for a page.
-        if self._shown is not None and time.monotonic() - self._printed_at >= _QUIET_SECONDS:
-            quiet = clock(time.monotonic() - self._news_at)
-            self._print(self._shown, f"  no news for {quiet}{_open_calls_in_words(self._open_calls(self._shown))}")
+        """Draw if it is time to: the pages in flight may have changed."""
+        if time.monotonic() >= self._next:
+            self._draw()
 
-    def _say_waits(self, waits: Mapping[str, str]) -> None:
-        due = set(waits) if time.monotonic() >= self._say_at else waits.keys() - self._waiting.keys()
-        for label in sorted(due):
-            self._say_at = time.monotonic() + _WAIT_LINE_SECONDS
-            self._console.print(f"{label} waits: {waits[label]}", markup=False)
-        for label in sorted(self._waiting.keys() - waits.keys()):
-            self._console.print(f"{label}: the model answers again", markup=False)
-        self._waiting = dict(waits)
-
-    def _print(self, checkpoint: Checkpoint, more: str = "") -> None:
-        self._printed_at = time.monotonic()
-        label = f"{checkpoint.scan_id}/{checkpoint.stage}"
-        self._console.print(f"{label}: {checkpoint.summary()}  {_words(checkpoint, self._begun)}{more}")
+    def _draw(self) -> None:
+        self._view.show(self._collector.snapshot())
+        self._next = time.monotonic() + DRAW_SECONDS
 
 
-def _open_calls_in_words(calls: int) -> str:
-    if not calls:
-        return ""
-    return f", {counted(calls, 'call')} {'waits for its answer' if calls == 1 else 'wait for their answers'}"
+@contextmanager
+def view_of_plans(
+    deployment: Deployment, plans: list[Plan], console: Console, hint: str
+) -> Iterator[PlansOnScreen | CheckpointLines]:
+    """Give the live view if the console has a screen, else plain lines.
+
+    Args:
+        deployment: the deployment.
+        plans: the plans that are followed.
+        console: where to show them.
+        hint: what Ctrl-C does.
+    """
+    if not has_screen(console):
+        yield CheckpointLines(
+            console, lambda: _waits(deployment, plans), lambda stage: _unanswered_calls(deployment, stage)
+        )
+        return
+    with Collector(deployment, stages_of_plans(plans)) as collector, Screen.beside(console, hint) as screen:
+        yield PlansOnScreen(collector, screen)
 
 
-def _words(checkpoint: Checkpoint, begun: datetime) -> str:
-    """Rate, time to go, money and trouble, in that order, as far as there is any."""
-    pending = len(checkpoint.pending())
-    # What was cancelled, failed or waits for a person has no rate and no end in sight.
-    has_rate = checkpoint.status in {Status.IN_PROGRESS, Status.COMPLETED}
-    rate = recent_rate(checkpoint, begun) if has_rate else None
-    parts = []
-    if rate:
-        parts.append(f"{rate:.2f} pages/s")
-    if rate and pending:
-        parts.append(f"ETA {clock(pending / rate)}")
-    parts.append(dollars(checkpoint.total_cost_usd))
-    if checkpoint.failed_pages:
-        parts.append(f"{len(checkpoint.failed_pages)} quarantined")
-    return "  ".join(parts)
+def _unanswered_calls(deployment: Deployment, checkpoint: Checkpoint) -> int:
+    """Return how many calls of a stage have no answer; 0 if the storage cannot be read."""
+    with suppress(StorageError):
+        return unanswered_of(deployment, checkpoint.scan_id, checkpoint.stage).calls
+    return 0
+
+
+def _waits(deployment: Deployment, plans: list[Plan]) -> dict[str, str]:
+    """Return what the stages that still have pages wait for, by `SCAN_ID/STAGE`."""
+    found = {}
+    for plan in plans:
+        reason = what_it_waits_for(deployment, plan.stage)
+        if reason and _has_pages_left(deployment, plan):
+            found[f"{plan.scan_id}/{plan.stage}"] = reason
+    return found
+
+
+def _has_pages_left(deployment: Deployment, plan: Plan) -> bool:
+    """Return whether pages of a stage are still pending; also if its checkpoint cannot be read at the moment."""
+    with suppress(CheckpointError, OSError):
+        return bool(deployment.checkpoint_file(plan.scan_id, plan.stage).read().pending())
+    return True
+
+
+class MissingWorkerNotice:
+    """Prints a line if no worker answers some seconds after the wait began.
+
+    Args:
+        count_workers: returns how many workers answer; called again later if the broker fails.
+        console: where to print.
+    """
+
+    def __init__(self, count_workers: Callable[[], int], console: Console) -> None:
+        self._count_workers = count_workers
+        self._console = console
+        self._check_at = time.monotonic() + _WORKER_CHECK_SECONDS
+        self._has_printed_error = False
+
+    def check(self) -> None:
+        """Check if it is time to. Called repeatedly during the wait."""
+        if time.monotonic() < self._check_at:
+            return
+        try:
+            workers = self._count_workers()
+        except broker_errors(BrokerError, OSError) as error:
+            self._check_at = time.monotonic() + _WORKER_CHECK_SECONDS
+            self._print_error_once(error)
+            return
+        self._check_at = float("inf")
+        if not workers:
+            self._console.print(NO_WORKER)
+
+    def _print_error_once(self, error: Exception) -> None:
+        if not self._has_printed_error:
+            self._has_printed_error = True
+            reason = in_one_line(str(error.__cause__ or error))
+            self._console.print(f"Redis does not answer ({reason}); the pages wait until it does.")

@@ -1,4 +1,4 @@
-"""Looking at something that may take its time, in a thread of its own, so that whoever shows it never waits."""
+"""Poll a slow source in a background thread, so that the display never blocks."""
 
 import threading
 import time
@@ -8,53 +8,53 @@ from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
 
-# Looking takes a tenth of one core at the most.
+# Polling takes at most a tenth of one core.
 _PAUSE_FACTOR = 9
 
 
-class Lookout(Generic[T]):
-    """Looks again and again, for the length of a `with` block, and keeps what was seen last.
+class Poller(Generic[T]):
+    """Calls a function repeatedly for the length of a `with` block and keeps its latest result.
 
-    The thread is not waited for at the end: what it asks may never answer.
+    The thread is not joined at the end: the source may never answer.
 
     Args:
-        look: what to do; what it raises becomes `trouble`.
-        seconds: between the end of one look and the next one.
-        first: what counts as seen before the first look has ended.
+        read: returns the value; an exception becomes `problem`.
+        seconds: pause between two calls.
+        initial: value of `latest` before the first call has ended.
 
     Attributes:
-        latest: what was seen last.
-        trouble: why the last look came to nothing; empty where it did not.
-        looked: whether a look has ended well yet.
+        latest: the latest result.
+        problem: why the last call failed; empty if it succeeded.
+        succeeded: whether any call has succeeded yet.
     """
 
-    def __init__(self, look: Callable[[], T], seconds: float, first: T) -> None:
-        self._look = look
+    def __init__(self, read: Callable[[], T], seconds: float, initial: T) -> None:
+        self._read = read
         self._seconds = seconds
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="lookout", daemon=True)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
         self._ended_at = time.monotonic()
-        self.latest = first
-        self.trouble = ""
-        self.looked = False
+        self.latest = initial
+        self.problem = ""
+        self.succeeded = False
 
     @property
-    def is_first(self) -> bool:
-        """Whether no look has ended yet, well or not."""
-        return not self.looked and not self.trouble
+    def has_ended_once(self) -> bool:
+        """Whether any call has ended, with a result or an exception."""
+        return self.succeeded or bool(self.problem)
 
     @property
     def age(self) -> float:
-        """Seconds since the last look has ended; since the beginning before any has."""
+        """Seconds since the last call ended; since the start before any has."""
         return time.monotonic() - self._ended_at
 
-    def look(self) -> None:
-        """Look once, here and now."""
+    def poll(self) -> None:
+        """Call the function once, in the calling thread."""
         try:
-            self.latest = self._look()
-            self.looked, self.trouble = True, ""
-        except Exception as error:  # noqa: BLE001  # whatever it is, the view goes on without, and says so
-            self.trouble = str(error) or type(error).__name__
+            self.latest = self._read()
+            self.succeeded, self.problem = True, ""
+        except Exception as error:  # noqa: BLE001  # whatever fails, the view goes on and shows the problem
+            self.problem = str(error) or type(error).__name__
         self._ended_at = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -65,11 +65,11 @@ class Lookout(Generic[T]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
+        self._stopped.set()
 
     def _run(self) -> None:
         pause = 0.0
-        while not self._over.wait(pause):
+        while not self._stopped.wait(pause):
             began = time.thread_time()
-            self.look()
+            self.poll()
             pause = max(self._seconds, _PAUSE_FACTOR * (time.thread_time() - began))

@@ -1,28 +1,45 @@
-"""What is known at one moment: all that is shown, and nothing that could be asked further."""
+"""The data model of `producer watch`: stages, their pages and the workers at one moment. Holds no connection."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
 
+from checkpointing.models import Checkpoint
 from checkpointing.plurals import counted
+
+StageKey = tuple[str, str]
+"""Scan id and name of a stage."""
+
+
+class PageState(IntEnum):
+    """The state of a page in one stage, ordered by urgency: a cell of the grid shows the highest of its pages."""
+
+    COMPLETE = 0
+    NOT_QUEUED = 1
+    WAITING = 2
+    IN_FLIGHT = 3
+    QUARANTINED = 4
 
 
 @dataclass(frozen=True, slots=True)
-class StageFacts:
+class StageSnapshot:
     """One stage of one scan.
 
     Attributes:
-        status: as in the checkpoint; `unreadable` where the file cannot be used.
-        states: a `PageState` for each page of the book, in order; those in flight are marked.
-        completed, waiting, quarantined: counts of pages; those in flight are not among the waiting ones.
-        in_flight: the pages that a worker has in hand; None where Redis does not tell.
-        latest: the failure of the page that was put in quarantine last, in words; empty without one.
-        cost_usd: over all runs, in USD.
-        expected_usd: what it will have cost when all pages asked for are done, in USD; None where nobody can say.
-        pages_per_second: lately; None where nothing can be said yet.
-        error: why it failed or waits for a person, in words.
-        waits: what keeps its model from answering, in words; empty where nothing does.
-        under_way: whether pages that were asked for are still to come.
-        doubtful: how many complete pages have an implausible reading.
-        doubts: which ones and why, in words, a line for each reason.
+        status: as in the checkpoint; `unreadable` if the file cannot be used.
+        states: one `PageState` byte for each page of the book, in order.
+        completed, waiting, quarantined: numbers of pages; pages in flight are not counted as waiting.
+        in_flight: the pages that a worker is processing; None if Redis does not answer.
+        last_failure: message of the page quarantined most recently; empty without one.
+        cost_usd: over all runs.
+        expected_usd: total cost once all requested pages are done; None if no estimate is possible.
+        pages_per_second: recent rate; None before there is one.
+        error: why the stage failed or is paused.
+        waits_for: why its model does not answer; empty if nothing is wrong.
+        under_way: whether requested pages are still to come.
+        doubtful: number of complete pages whose reading is implausible.
+        doubts: which pages those are and why, one line for each reason.
     """
 
     scan_id: str
@@ -34,29 +51,34 @@ class StageFacts:
     waiting: int = 0
     quarantined: int = 0
     in_flight: tuple[int, ...] | None = None
-    latest: str = ""
+    last_failure: str = ""
     cost_usd: float = 0.0
     expected_usd: float | None = None
     pages_per_second: float | None = None
     error: str = ""
-    waits: str = ""
+    waits_for: str = ""
     under_way: bool = False
     doubtful: int = 0
     doubts: tuple[str, ...] = ()
 
     @property
+    def key(self) -> StageKey:
+        """Scan id and stage."""
+        return self.scan_id, self.stage
+
+    @property
     def label(self) -> str:
-        """How it is named in a line."""
+        """`SCAN_ID/STAGE`."""
         return f"{self.scan_id}/{self.stage}"
 
     @property
     def total_pages(self) -> int:
-        """Of the book."""
+        """Number of pages of the book."""
         return len(self.states)
 
     @property
     def eta_seconds(self) -> float | None:
-        """Seconds until the pages asked for are done at the present rate; None where that says nothing."""
+        """Seconds until the requested pages are done at the current rate; None if there is no rate."""
         left = self.waiting + len(self.in_flight or ())
         return left / self.pages_per_second if left and self.pages_per_second else None
 
@@ -67,13 +89,33 @@ class StageFacts:
         doubtful = f", {self.doubtful} doubtful" if self.doubtful else ""
         return f"{words}{doubtful}" + (f", {self.quarantined} quarantined" if self.quarantined else "")
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the form that `producer watch --once --json` prints."""
+        return {
+            "scan_id": self.scan_id,
+            "title": self.title,
+            "stage": self.stage,
+            "status": self.status,
+            "under_way": self.under_way,
+            "total_pages": self.total_pages,
+            "completed": self.completed,
+            "waiting": self.waiting,
+            "quarantined": self.quarantined,
+            "in_flight_pages": None if self.in_flight is None else list(self.in_flight),
+            "pages_per_second": self.pages_per_second,
+            "eta_seconds": self.eta_seconds,
+            "total_cost_usd": self.cost_usd,
+            "expected_cost_usd": self.expected_usd,
+            "error": self.error or None,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A page that a worker says it has in hand.
+    """A page that a worker reports as in flight.
 
     Attributes:
-        since: seconds since the epoch; 0.0 where it does not say.
+        since: seconds since the epoch; 0.0 if the worker does not report it.
     """
 
     scan_id: str
@@ -84,57 +126,120 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A worker that answers, and what it has in hand; nothing while it is idle."""
+    """A worker that answers, with its tasks; an idle worker has none."""
 
     name: str
     tasks: tuple[Task, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
-    """Who works, as of a few seconds ago.
+class Workers:
+    """The workers of the deployment, as of a few seconds ago.
 
     Attributes:
-        workers: those that answer, by name.
-        alive: how many say that they live; those that are too busy to answer are among them.
-        slots: how many pages they take at once.
-        asked: whether anybody was asked yet.
+        answering: the workers that answer, by name.
+        alive: number of workers that report themselves alive, including those too busy to answer.
+        slots: number of pages that they process at once.
+        asked: whether the workers have been asked yet.
     """
 
-    workers: tuple[Worker, ...] = ()
+    answering: tuple[Worker, ...] = ()
     alive: int = 0
     slots: int = 0
     asked: bool = False
 
     @property
     def tasks(self) -> list[Task]:
-        """Everything in hand, of all workers."""
-        return [task for worker in self.workers for task in worker.tasks]
+        """The tasks of all workers."""
+        return [task for worker in self.answering for task in worker.tasks]
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """Everything that is shown.
+class Snapshot:
+    """Everything that the view shows.
 
     Attributes:
-        stages: in the order in which they are shown; those of a scan are side by side.
-        more: how many stages under way are not among them.
-        crew: who works.
-        broker_trouble: why Redis does not tell what is in flight and who works; empty while it does.
-        storage_trouble: what cannot be read; empty while everything can.
-        rest: the scans that are not shown, counted, in words; empty where all are shown.
+        stages: in display order; the stages of a scan are adjacent.
+        more_stages: number of stages under way that are left out.
+        redis_problem: why pages in flight and workers are unknown; empty while Redis answers.
+        storage_problem: what cannot be read; empty if everything can.
+        other_scans: one line that counts the scans not shown; empty if there are none.
         at: seconds since the epoch.
     """
 
-    stages: tuple[StageFacts, ...] = ()
-    more: int = 0
-    crew: Crew = field(default_factory=Crew)
-    broker_trouble: str = ""
-    storage_trouble: str = ""
-    rest: str = ""
+    stages: tuple[StageSnapshot, ...] = ()
+    more_stages: int = 0
+    workers: Workers = field(default_factory=Workers)
+    redis_problem: str = ""
+    storage_problem: str = ""
+    other_scans: str = ""
     at: float = 0.0
 
     @property
     def under_way(self) -> bool:
-        """Whether anything is still to come."""
-        return self.more > 0 or any(stage.under_way for stage in self.stages)
+        """Whether requested pages of any stage are still to come."""
+        return self.more_stages > 0 or any(stage.under_way for stage in self.stages)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the form that `producer watch --once --json` prints. Times are seconds since the epoch."""
+        return {
+            "at": self.at,
+            "under_way": self.under_way,
+            "stages": [stage.as_json() for stage in self.stages],
+            "more_stages": self.more_stages,
+            "workers": [
+                {
+                    "name": worker.name,
+                    "tasks": [
+                        {"scan_id": task.scan_id, "stage": task.stage, "page": task.page, "since": task.since}
+                        for task in worker.tasks
+                    ],
+                }
+                for worker in self.workers.answering
+            ],
+            "workers_alive": self.workers.alive,
+            "slots": self.workers.slots,
+            "redis_problem": self.redis_problem or None,
+            "storage_problem": self.storage_problem or None,
+        }
+
+
+def page_states(checkpoint: Checkpoint, total_pages: int) -> bytes:
+    """Return the state of each page of a book as the checkpoint records it, with no page in flight.
+
+    Args:
+        checkpoint: of a stage.
+        total_pages: of the book; entries of the checkpoint for later pages are ignored.
+    """
+    states = bytearray([PageState.NOT_QUEUED]) * total_pages
+    for first, last in checkpoint.requested:
+        end = min(last, total_pages)
+        if first <= end:
+            states[first - 1 : end] = bytes([PageState.WAITING]) * (end - first + 1)
+    for page in checkpoint.pages:
+        if page <= total_pages:
+            states[page - 1] = PageState.COMPLETE
+    for failed in checkpoint.failed_pages:
+        if failed.page <= total_pages:
+            states[failed.page - 1] = PageState.QUARANTINED
+    return bytes(states)
+
+
+def with_in_flight(states: bytes, claimed: Iterable[int]) -> tuple[bytes, tuple[int, ...]]:
+    """Return the states with claimed waiting pages in flight, and the numbers of these pages.
+
+    A claimed page that the checkpoint has settled in the meantime stays settled.
+    """
+    pages = tuple(page for page in sorted(claimed) if page <= len(states) and states[page - 1] == PageState.WAITING)
+    changed = bytearray(states)
+    for page in pages:
+        changed[page - 1] = PageState.IN_FLIGHT
+    return bytes(changed), pages
+
+
+def scaled(states: bytes, max_cells: int) -> tuple[bytes, int]:
+    """Return the states reduced to at most `max_cells` cells, and the number of pages in each cell."""
+    pages = max(1, -(-len(states) // max(max_cells, 1)))
+    if pages == 1:
+        return states, 1
+    return bytes(max(states[start : start + pages]) for start in range(0, len(states), pages)), pages

@@ -1,4 +1,4 @@
-"""One stage of one scan as its checkpoint tells it, read again when that has changed."""
+"""Read the checkpoint of a stage again whenever it has changed, within a tenth of one core."""
 
 import time
 from collections.abc import Collection
@@ -7,102 +7,145 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from checkpointing.errors import CheckpointError, LeafmarkError
+from checkpointing.file import CheckpointFile, Signature
 from checkpointing.models import Checkpoint, Status, now
 from producer.status.doubtful_pages import doubt_lines
 from producer.status.scan_status import latest_moments, rate_of, what_it_waits_for
-from producer.watch.page_states import PageState, page_states, with_in_flight
-from producer.watch.reading import PacedReader
-from producer.watch.snapshot import StageFacts
+from producer.watch.snapshot import PageState, StageSnapshot, page_states, with_in_flight
 from worker.deployment import Deployment
 
-_ASK_SECONDS = 1.0
+# The checkpoint of a book of 100,000 pages takes a second to parse, and is saved every few seconds.
+_PAUSE_FACTOR = 9
+_MODEL_POLL_SECONDS = 1.0
+
+
+class CheckpointReader:
+    """Reads new versions of a checkpoint file, with pauses after slow reads.
+
+    Args:
+        file: the checkpoint. Nothing else is read.
+    """
+
+    def __init__(self, file: CheckpointFile) -> None:
+        self._file = file
+        self._seen: Signature | None = None
+        self._not_before = 0.0
+
+    def read_if_changed(self) -> Checkpoint | None:
+        """Return the checkpoint if it has changed since the last call and a read is due; else None.
+
+        Raises:
+            CheckpointError: the file cannot be used; it may be about to be rebuilt. Raised once for each version.
+            OSError: the storage failed.
+        """
+        version = self._version()
+        if version in {None, self._seen} or time.monotonic() < self._not_before:
+            return None
+        began = time.thread_time()
+        try:
+            checkpoint = self._file.read()
+        except CheckpointError:
+            self._seen = version
+            raise
+        finally:
+            self._not_before = time.monotonic() + _PAUSE_FACTOR * (time.thread_time() - began)
+        self._seen = version
+        return checkpoint
+
+    def _version(self) -> Signature | None:
+        """Return the version of the file; None if there is none or the storage is unavailable for a moment."""
+        with suppress(OSError):
+            return self._file.signature()
+        return None
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """One version of a checkpoint: what it says, when the last pages were completed, and when the stage began."""
+class _Version:
+    """One version of a checkpoint: the stage, when its latest pages were completed, and when the stage began."""
 
-    facts: StageFacts
+    stage: StageSnapshot
     moments: tuple[datetime, ...] = ()
     begun: datetime | None = None
 
 
-class StageWatch:
-    """Watches one stage.
+class StageReader:
+    """Makes snapshots of one stage.
 
     Args:
         deployment: the deployment.
-        scan_id: which scan.
-        stage: which stage of it.
+        scan_id: of the scan.
+        stage: name of the stage.
     """
 
     def __init__(self, deployment: Deployment, scan_id: str, stage: str) -> None:
         self._deployment = deployment
         self._scan_id = scan_id
         self._stage = stage
-        # Kept, so that it is not parsed again because the deployment has forgotten it over others.
-        self._reader = PacedReader(deployment.checkpoint_file(scan_id, stage))
-        self._known: _Known | None = None
-        self._is_told = False
+        # One reader for the whole time: the deployment caches few checkpoints and might parse this one again.
+        self._reader = CheckpointReader(deployment.checkpoint_file(scan_id, stage))
+        self._version: _Version | None = None
+        self._is_fed = False
         self._begun: datetime | None = None
-        self._ask_at = 0.0
+        self._poll_model_at = 0.0
         self._waits_for = ""
 
-    def take(self, checkpoint: Checkpoint) -> None:
-        """Take a checkpoint from somebody who reads it whenever it changes; from now on nothing else is read."""
-        self._is_told = True
-        # Who tells waits for work that begins now: the rate is that of this work.
+    def feed(self, checkpoint: Checkpoint) -> None:
+        """Take a checkpoint from a caller that reads the file itself; it is not read here from now on."""
+        self._is_fed = True
+        # The caller follows work that begins now: the rate is that of this work.
         self._begun = self._begun or now()
-        self._known = self._describe(checkpoint)
+        self._version = self._describe(checkpoint)
 
-    def facts(self, in_hand: Collection[int] | None, usd_a_page: float | None) -> StageFacts:
-        """Where it stands.
+    def snapshot(self, claimed: Collection[int] | None, usd_per_page: float | None) -> StageSnapshot:
+        """Return the stage as it is now.
 
         Args:
-            in_hand: the pages that have a claim; None where Redis does not tell.
-            usd_a_page: what a page to come is expected to cost, in USD; None where nobody can say.
+            claimed: the pages that have a claim; None if Redis does not answer.
+            usd_per_page: expected cost of each page still to come; None if no estimate is possible.
 
         Raises:
             OSError: the storage failed.
         """
-        if not self._is_told:
-            self._look()
-        if self._known is None:
-            return self._before_anything()
-        facts = replace(self._known.facts, pages_per_second=self._rate(), waits=self._waits())
-        if facts.under_way and usd_a_page is not None:
-            facts = replace(facts, expected_usd=facts.cost_usd + usd_a_page * facts.waiting)
-        if in_hand is None:
-            return facts
-        states, in_flight = with_in_flight(facts.states, in_hand)
-        return replace(facts, states=states, in_flight=in_flight, waiting=facts.waiting - len(in_flight))
+        if not self._is_fed:
+            self._read()
+        if self._version is None:
+            return self._not_started()
+        stage = replace(self._version.stage, pages_per_second=self._rate(), waits_for=self._poll_model())
+        if stage.under_way and usd_per_page is not None:
+            stage = replace(stage, expected_usd=stage.cost_usd + usd_per_page * stage.waiting)
+        if claimed is None:
+            return stage
+        states, in_flight = with_in_flight(stage.states, claimed)
+        return replace(stage, states=states, in_flight=in_flight, waiting=stage.waiting - len(in_flight))
 
-    def _waits(self) -> str:
-        if time.monotonic() >= self._ask_at:
-            self._ask_at = time.monotonic() + _ASK_SECONDS
+    def _poll_model(self) -> str:
+        if time.monotonic() >= self._poll_model_at:
+            self._poll_model_at = time.monotonic() + _MODEL_POLL_SECONDS
             self._waits_for = what_it_waits_for(self._deployment, self._stage)
         return self._waits_for
 
     def _rate(self) -> float | None:
-        known = self._known
-        return rate_of(known.moments, self._begun or known.begun) if known and known.facts.under_way else None
+        version = self._version
+        if version is None or not version.stage.under_way:
+            return None
+        return rate_of(version.moments, self._begun or version.begun)
 
-    def _look(self) -> None:
+    def _read(self) -> None:
         try:
-            checkpoint = self._reader.news()
+            checkpoint = self._reader.read_if_changed()
         except CheckpointError as error:
-            # Once there was something to show, it stands until the file is rebuilt.
-            self._known = self._known or self._unreadable(error)
+            # An earlier version stays on display until the file is rebuilt.
+            self._version = self._version or self._unreadable(error)
             return
         if checkpoint is not None:
-            self._known = self._describe(checkpoint)
+            self._version = self._describe(checkpoint)
 
-    def _describe(self, checkpoint: Checkpoint) -> _Known:
+    def _describe(self, checkpoint: Checkpoint) -> _Version:
         title, pages = self._title_and_pages()
         states = page_states(checkpoint, checkpoint.total_pages or pages)
         waiting = states.count(PageState.WAITING)
         latest = max(checkpoint.failed_pages, key=lambda failed: failed.failed_at, default=None)
-        facts = StageFacts(
+        stage = StageSnapshot(
             scan_id=self._scan_id,
             title=title,
             stage=self._stage,
@@ -111,28 +154,27 @@ class StageWatch:
             completed=len(checkpoint.pages),
             waiting=waiting,
             quarantined=len(checkpoint.failed_pages),
-            latest=f"page {latest.page}: {latest.message} ({latest.kind})" if latest else "",
+            last_failure=f"page {latest.page}: {latest.message} ({latest.kind})" if latest else "",
             cost_usd=checkpoint.total_cost_usd,
             error=checkpoint.error or "",
             under_way=checkpoint.status is Status.IN_PROGRESS and waiting > 0,
             doubtful=len(checkpoint.doubtful_pages),
             doubts=tuple(doubt_lines(checkpoint.doubtful_pages)),
         )
-        return _Known(facts, latest_moments(checkpoint), checkpoint.started_at)
+        return _Version(stage, latest_moments(checkpoint), checkpoint.started_at)
 
-    def _before_anything(self) -> StageFacts:
+    def _not_started(self) -> StageSnapshot:
         title, pages = self._title_and_pages()
-        states = bytes([PageState.NOT_ASKED]) * pages
-        return StageFacts(self._scan_id, title, self._stage, Status.NOT_STARTED.value, states)
+        states = bytes([PageState.NOT_QUEUED]) * pages
+        return StageSnapshot(self._scan_id, title, self._stage, Status.NOT_STARTED.value, states)
 
-    def _unreadable(self, error: CheckpointError) -> _Known:
-        # Who has work under way there will rebuild it.
+    def _unreadable(self, error: CheckpointError) -> _Version:
+        # The reconciler of a stage under way rebuilds the file.
         under_way = self._deployment.open_stages.is_open(self._scan_id, self._stage)
-        blank = self._before_anything()
-        return _Known(replace(blank, status="unreadable", error=str(error), under_way=under_way))
+        return _Version(replace(self._not_started(), status="unreadable", error=str(error), under_way=under_way))
 
     def _title_and_pages(self) -> tuple[str, int]:
-        """What the scan's metadata says; a scan whose metadata is broken is shown all the same."""
+        """Return title and page count from the metadata; a scan with broken metadata is shown without them."""
         with suppress(LeafmarkError):
             metadata = self._deployment.metadata(self._scan_id)
             return metadata.title, metadata.total_pages

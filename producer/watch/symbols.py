@@ -1,23 +1,23 @@
-"""The characters and colours of the view. Characters alone tell all states apart."""
+"""The symbols and colours of the view. The symbols alone distinguish all states, without colour."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from producer.watch.page_states import PageState
+from producer.watch.snapshot import PageState
 
-NAMES = {
+STATE_NAMES = {
     PageState.COMPLETE: "complete",
     PageState.IN_FLIGHT: "in flight",
     PageState.WAITING: "waiting",
     PageState.QUARANTINED: "quarantined",
-    PageState.NOT_ASKED: "not asked",
+    PageState.NOT_QUEUED: "not queued",
 }
-STYLES = {
+STATE_STYLES = {
     PageState.COMPLETE: "green",
     PageState.IN_FLIGHT: "bold cyan",
     PageState.WAITING: "yellow",
     PageState.QUARANTINED: "bold red",
-    PageState.NOT_ASKED: "dim",
+    PageState.NOT_QUEUED: "dim",
 }
 STATUS_STYLES = {
     "completed": "green",
@@ -26,33 +26,31 @@ STATUS_STYLES = {
     "unreadable": "red",
     "paused": "bold red",
 }
-TROUBLE = "bold red"
+PROBLEM = "bold red"
 TITLE = "bold"
-ASIDE = "dim"
+SECONDARY = "dim"
 
 
 @dataclass(frozen=True, slots=True)
-class Glyphs:
-    """A set of characters.
+class Symbols:
+    """A set of symbols.
 
     Attributes:
         pages: one for each state of a page.
-        full, empty: of a bar.
-        ellipsis: for what was cut off.
-        dash: between two things.
+        full, empty: of a progress bar.
+        ellipsis: marks a text that was cut.
     """
 
     pages: Mapping[PageState, str]
     full: str
     empty: str
     ellipsis: str
-    dash: str
 
 
-def _pages(characters: str) -> dict[PageState, str]:
-    return dict(zip(PageState, characters, strict=True))
+def _pages(symbols: str) -> dict[PageState, str]:
+    return dict(zip(PageState, symbols, strict=True))
 
 
-# Complete, not asked for, waiting, in flight, quarantined.
-UNICODE = Glyphs(_pages("■-·▸✗"), "━", "─", "…", " · ")
-ASCII = Glyphs(_pages("#-.>X"), "=", "-", "...", " - ")
+# In the order of PageState: complete, not queued, waiting, in flight, quarantined.
+UNICODE = Symbols(_pages("■-·▸✗"), "━", "─", "…")
+ASCII = Symbols(_pages("#-.>X"), "=", "-", "...")

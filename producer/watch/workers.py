@@ -1,9 +1,8 @@
-"""What Redis and the workers tell: which pages are in hand, and who works on what.
+"""Ask Redis and the workers which pages are in flight.
 
-Which pages are in hand is told by the claims, exactly and cheaply: of the pages that were begun and are not
-settled, those that have one. Who works on them, and since when, is told by the workers themselves: their main
-processes answer that, beside the pages, and a question every few seconds is one message to each. How many workers
-live is told by the beat of their reconcilers, which goes on also where a worker is too busy to answer.
+The claims in Redis tell exactly and cheaply which pages are in flight: those that were begun, are not settled and
+have a claim. The main processes of the workers tell which worker processes a page and since when; asking them takes
+one message to each. The heartbeats of the reconcilers tell how many workers are alive, including busy ones.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,29 +10,26 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from producer.watch.snapshot import Crew, Task, Worker
+from producer.watch.snapshot import StageKey, Task, Worker, Workers
 from worker.deployment import Deployment
 from worker.pipeline.registry import STAGES
 from worker.queue.messages import PageMessage
 
-StageKey = tuple[str, str]
-"""Scan id and name of a stage."""
 
-
-def pages_in_hand(
-    deployment: Deployment, stages: Iterable[StageKey], said: Iterable[Task] = ()
+def claimed_pages(
+    deployment: Deployment, stages: Iterable[StageKey], reported: Iterable[Task] = ()
 ) -> dict[StageKey, frozenset[int]]:
-    """The pages that have a claim just now.
+    """Return the pages that have a claim.
 
     Args:
         deployment: the deployment.
-        stages: which to look at.
-        said: what workers said they had in hand; after a flush of Redis nobody else knows.
+        stages: the stages to ask about.
+        reported: tasks that the workers report; after Redis was flushed only they name the pages to ask about.
 
     Raises:
         RedisError: the broker failed.
     """
-    tasks = list(said)
+    tasks = list(reported)
     found: dict[StageKey, frozenset[int]] = {}
     for scan_id, stage in stages:
         queue = deployment.queue(scan_id, stage)
@@ -43,8 +39,8 @@ def pages_in_hand(
     return found
 
 
-def ask_workers(deployment: Deployment) -> Crew:
-    """Who works, and on what. Takes a second.
+def ask_workers(deployment: Deployment) -> Workers:
+    """Return the workers with their tasks. Takes about a second.
 
     Raises:
         RedisError, BrokerError: the broker failed.
@@ -52,16 +48,13 @@ def ask_workers(deployment: Deployment) -> Crew:
     slots: dict[str, int] = {}
     for stage in STAGES:
         slots |= deployment.dispatch(stage).alive()
-    workers = tuple(Worker(name, _tasks(tasks)) for name, tasks in sorted(deployment.active(), key=_name))
-    return Crew(workers, max(len(slots), len(workers)), sum(slots.values()), asked=True)
-
-
-def _name(answer: tuple[str, Any]) -> str:
-    return answer[0]
+    answers = sorted(deployment.active(), key=lambda answer: answer[0])
+    answering = tuple(Worker(name, _tasks(tasks)) for name, tasks in answers)
+    return Workers(answering, max(len(slots), len(answering)), sum(slots.values()), asked=True)
 
 
 def _tasks(answer: Any) -> tuple[Task, ...]:
-    """The pages in an answer, those begun first before the others. What is no page of ours is left out."""
+    """Return the page tasks in a worker's answer, oldest first. Anything else in it is ignored."""
     infos = answer if isinstance(answer, list) else []
     tasks = (_task(info) for info in infos if isinstance(info, Mapping))
     return tuple(sorted(filter(None, tasks), key=lambda task: (task.since, task.page)))

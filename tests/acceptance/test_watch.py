@@ -23,7 +23,9 @@ def test_the_view_shows_who_works_on_what_survives_a_resize_and_ends_with_ctrl_c
     with on_a_terminal([*WORKLOAD_PRODUCER, "watch"], workload.environment) as terminal:
         terminal.wait_for(_in_flight_and_who, SECONDS, "a page in flight and who has it")
         terminal.wait_for(
-            lambda shown: "1 quarantined, last page 1: " in "\n".join(shown.frame), SECONDS, "the quarantined page"
+            lambda shown: "1 quarantined, most recently page 1: " in "\n".join(shown.frame),
+            SECONDS,
+            "the quarantined page",
         )
         assert f"/{PAGES} pages" in "\n".join(terminal.frame)
         assert "\x1b[?1049h" in terminal.written

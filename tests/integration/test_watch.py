@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from producer.run.embedded_broker import EmbeddedBroker
-from producer.watch import chosen
-from producer.watch.collect import Collector
-from producer.watch.snapshot import Scene
+from producer.watch.collect import (
+    Collector,
+    stages_of_scan,
+)
+from producer.watch.snapshot import Snapshot
 from tests.support.fake_deployment import SCAN, STAGE, make_fake
 from tests.support.waiting import wait_until
 from worker.deployment import Deployment
@@ -28,18 +30,18 @@ def test_the_view_goes_on_without_a_server_and_finds_it_again(
         parts = Deployment(fake.settings, fake.app)
         with (
             parts.claims.take(SCAN, STAGE, 2),
-            Collector(parts, chosen.of_scan(parts, SCAN)) as collector,
+            Collector(parts, stages_of_scan(parts, SCAN)) as collector,
         ):
-            until(collector, lambda scene: scene.stages[0].in_flight == (2,) and scene.crew.asked)
+            until(collector, lambda scene: scene.stages[0].in_flight == (2,) and scene.workers.asked)
             broker.stop()
-            until(collector, lambda scene: scene.broker_trouble and scene.stages[0].waiting == 5)
+            until(collector, lambda scene: scene.redis_problem and scene.stages[0].waiting == 5)
             broker.keep_alive()
             # The claim is taken again by whoever holds it.
-            until(collector, lambda scene: not scene.broker_trouble and scene.stages[0].in_flight == (2,))
+            until(collector, lambda scene: not scene.redis_problem and scene.stages[0].in_flight == (2,))
         parts.close()
     finally:
         broker.stop()
 
 
-def until(collector: Collector, holds: Callable[[Scene], object]) -> None:
-    wait_until(lambda: holds(collector.scene()), 30, "such a scene")
+def until(collector: Collector, holds: Callable[[Snapshot], object]) -> None:
+    wait_until(lambda: holds(collector.snapshot()), 30, "such a scene")

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from producer.watch.page_states import PageState
-from producer.watch.snapshot import StageFacts
+from producer.watch.snapshot import PageState, StageSnapshot
 
 PER_CHARACTER = {
     "#": PageState.COMPLETE,
-    "-": PageState.NOT_ASKED,
+    "-": PageState.NOT_QUEUED,
     ".": PageState.WAITING,
     ">": PageState.IN_FLIGHT,
     "X": PageState.QUARANTINED,
@@ -19,7 +18,7 @@ def states(drawn: str) -> bytes:
     return bytes(PER_CHARACTER[character] for character in drawn)
 
 
-def stage_facts(drawn: str = "##>.X-", **changes: Any) -> StageFacts:
+def stage_facts(drawn: str = "##>.X-", **changes: Any) -> StageSnapshot:
     """A stage whose pages stand as drawn; the counts are those of the drawing."""
     pages = states(drawn)
     usual: dict[str, Any] = {
@@ -32,8 +31,8 @@ def stage_facts(drawn: str = "##>.X-", **changes: Any) -> StageFacts:
         "waiting": drawn.count("."),
         "quarantined": drawn.count("X"),
         "in_flight": tuple(page for page, state in enumerate(pages, 1) if state == PageState.IN_FLIGHT),
-        "latest": "page 5: torn in two (torn)" if "X" in drawn else "",
+        "last_failure": "page 5: torn in two (torn)" if "X" in drawn else "",
         "pages_per_second": 0.5,
         "under_way": True,
     }
-    return StageFacts(**usual | changes)
+    return StageSnapshot(**usual | changes)

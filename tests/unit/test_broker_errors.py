@@ -12,8 +12,9 @@ from rich.console import Console
 
 from checkpointing.errors import BrokerError, InputError
 from producer import cli
-from producer.watch import stall
-from producer.watch.stall import NO_WORKER, StallWatch
+from producer.watch import follow
+from producer.watch.follow import MissingWorkerNotice
+from producer.watch.output import NO_WORKER
 from tests.support.fake_deployment import FakeDeployment, make_fake
 from worker.queue.broker_errors import broker_calls, broker_errors
 
@@ -89,7 +90,7 @@ def test_a_wait_goes_on_when_the_broker_fails_while_it_looks_for_workers(
     monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr(stall.time, "monotonic", lambda: now[0])  # type: ignore[attr-defined]
+    monkeypatch.setattr(follow.time, "monotonic", lambda: now[0])  # type: ignore[attr-defined]
     answers: list[Any] = [raising(failure), raising(failure), lambda: 0]
     shown = io.StringIO()
 
@@ -97,9 +98,9 @@ def test_a_wait_goes_on_when_the_broker_fails_while_it_looks_for_workers(
         answer: int = answers.pop(0)()
         return answer
 
-    watch = StallWatch(count_workers, Console(file=shown, width=500))
+    watch = MissingWorkerNotice(count_workers, Console(file=shown, width=500))
     for now[0] in (5.0, 11.0, 12.0, 22.0, 33.0, 44.0):
-        watch.look()
+        watch.check()
     first, second = shown.getvalue().splitlines()
     assert first.startswith("Redis does not answer (")
     assert first.endswith("); the pages wait until it does.")

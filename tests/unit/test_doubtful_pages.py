@@ -18,8 +18,8 @@ from producer.report.collect import collect
 from producer.report.render import render
 from producer.run.summary import Ended, summarise
 from producer.status.doubtful_pages import doubt_lines
-from producer.watch.output import trouble
-from producer.watch.stage_reader import StageWatch
+from producer.watch.output import problems
+from producer.watch.stage_reader import StageReader
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, take_commands
 from tests.support.stages import Stamp, stamp
 from worker.pipeline.process_page import Outcome
@@ -262,10 +262,10 @@ def test_the_summary_of_a_run_names_the_doubtful_pages(ended: FakeDeployment) ->
 
 
 def test_the_live_view_names_the_doubtful_pages_with_what_is_in_trouble(ended: FakeDeployment) -> None:
-    facts = StageWatch(ended.parts, SCAN, STAGE).facts((), None)
+    facts = StageReader(ended.parts, SCAN, STAGE).snapshot((), None)
 
     assert facts.summary == "5 of 5 pages complete, 3 doubtful"
-    assert "3 pages read with low confidence: 1, 3, 5" in trouble(facts)
+    assert "3 pages read with low confidence: 1, 3, 5" in problems(facts)
 
 
 def test_a_report_says_which_pages_are_doubtful_and_why(ended: FakeDeployment) -> None:

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from checkpointing.file import CheckpointFile
 from checkpointing.models import Checkpoint, FailedPage
-from producer.watch.follow import PlainLines, follow
+from producer.watch.follow import follow
+from producer.watch.plain_output import CheckpointLines
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 
 TORN = FailedPage(page=2, kind="torn", message="torn")
@@ -130,7 +131,7 @@ def test_a_line_tells_pages_money_and_trouble(fake: FakeDeployment) -> None:
     fake.complete(1, 3, cost_usd=0.125)
     fake.hand_over(TORN)
     fake.commit()
-    PlainLines(console).show(fake.checkpoint())
+    CheckpointLines(console).show(fake.checkpoint())
     text = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
     assert text.startswith("a-book/stamp: 2 of 5 pages complete, 1 quarantined  ")
     assert "$0.25" in text
@@ -140,7 +141,7 @@ def test_a_line_tells_pages_money_and_trouble(fake: FakeDeployment) -> None:
 def test_a_log_gets_a_line_now_and_then_and_one_at_the_end(fake: FakeDeployment) -> None:
     console = Console(file=io.StringIO(), width=120)
     fake.ask_for((1, 5))
-    view = PlainLines(console)
+    view = CheckpointLines(console)
     for page in range(1, 6):
         fake.complete(page)
         view.show(fake.checkpoint())

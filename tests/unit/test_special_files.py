@@ -19,7 +19,7 @@ from producer.status.scan_status import all_scans, scan_status
 from producer.verify import check_stage
 from producer.verify.findings import Kind
 from producer.verify.verify_scan import verify
-from producer.watch.other_scans import count_rest
+from producer.watch.other_scans import count_other_scans
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from worker.pages.sources.images import ImageSource, inspect_image
 from worker.pages.sources.pdfium import inspect_pdf
@@ -74,7 +74,7 @@ def test_a_checkpoint_that_is_a_fifo_is_unreadable_and_is_rebuilt_from_the_outpu
     assert Kind.CHECKPOINT_UNUSABLE in {
         finding.kind for finding in verify(fake.another_process(), SCAN, STAGE).findings
     }
-    assert count_rest(fake.root, {OTHER}) == "1 other scan: 1 not started"
+    assert count_other_scans(fake.root, {OTHER}) == "1 other scan: 1 not started"
     with pytest.raises(CheckpointError, match="not a regular file"):
         file.read()
     assert_other_book_goes_on(fake)

@@ -17,11 +17,10 @@ from producer.planning.plan_output import say_failures
 from producer.planning.request import Plan
 from producer.status.scan_status import scan_status
 from producer.watch import follow
-from producer.watch.follow import PlainLines
-from producer.watch.following import view_of_plans
-from producer.watch.plain_output import Lines, state_lines
-from producer.watch.snapshot import Scene
-from producer.watch.stage_reader import StageWatch
+from producer.watch.follow import view_of_plans
+from producer.watch.plain_output import CheckpointLines, SnapshotLines, snapshot_lines
+from producer.watch.snapshot import Snapshot
+from producer.watch.stage_reader import StageReader
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.watch_facts import stage_facts
 from worker.config.settings import Settings
@@ -197,9 +196,9 @@ def test_control_characters_of_a_server_reach_no_terminal(fake: FakeDeployment) 
 def test_the_view_says_what_a_stage_waits_for(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
     fake.parts.troubles.tell(STAGE, "127.0.0.1", "a-model", silence())
-    facts = StageWatch(fake.parts, SCAN, STAGE).facts(None, None)
-    assert facts.waits.startswith(SAID)
-    assert any(line.startswith(f"  waits: {SAID}") for line in state_lines(Scene(stages=(facts,))))
+    facts = StageReader(fake.parts, SCAN, STAGE).snapshot(None, None)
+    assert facts.waits_for.startswith(SAID)
+    assert any(line.startswith(f"  waits: {SAID}") for line in snapshot_lines(Snapshot(stages=(facts,))))
 
 
 def test_a_run_says_what_a_stage_waits_for_and_nothing_of_one_that_has_ended(fake: FakeDeployment) -> None:
@@ -219,11 +218,11 @@ def test_a_run_says_what_a_stage_waits_for_and_nothing_of_one_that_has_ended(fak
 
 def test_plain_lines_of_watch_say_it_at_once_and_when_it_is_over() -> None:
     said: list[str] = []
-    lines = Lines(said.append)
-    lines.show(Scene(stages=(stage_facts(),)))
+    lines = SnapshotLines(said.append)
+    lines.show(Snapshot(stages=(stage_facts(),)))
     for _ in range(3):
-        lines.show(Scene(stages=(stage_facts(waits=f"{SAID}, 12 times"),)))
-    lines.show(Scene(stages=(stage_facts(),)))
+        lines.show(Snapshot(stages=(stage_facts(waits_for=f"{SAID}, 12 times"),)))
+    lines.show(Snapshot(stages=(stage_facts(),)))
     assert said[1:3] == [f"a-book/ocr waits: {SAID}, 12 times", "a-book/ocr: the model answers again"]
     assert sum("waits" in line for line in said) == 1
 
@@ -245,7 +244,7 @@ def test_waiting_in_a_log_says_what_keeps_it_at_once_now_and_then_and_when_it_is
     pass_ = clock_of(monkeypatch)
     waits: dict[str, str] = {}
     console = Console(file=io.StringIO(), width=200)
-    view = PlainLines(console, lambda: waits)
+    view = CheckpointLines(console, lambda: waits)
     fake.ask_for((1, 5))
     view.show(fake.checkpoint())
     waits["a-book/stamp"] = f"{SAID}, 3 times since 19:23"
@@ -268,8 +267,8 @@ def test_waiting_for_a_slow_model_says_now_and_then_that_it_still_does(
 ) -> None:
     pass_ = clock_of(monkeypatch)
     console = Console(file=io.StringIO(), width=200)
-    open_calls = iter([0, 1])
-    view = PlainLines(console, open_calls=lambda _: next(open_calls))
+    unanswered_calls = iter([0, 1])
+    view = CheckpointLines(console, unanswered_calls=lambda _: next(unanswered_calls))
     fake.ask_for((1, 5))
     view.show(fake.checkpoint())
     for _ in range(150):
@@ -277,6 +276,6 @@ def test_waiting_for_a_slow_model_says_now_and_then_that_it_still_does(
         view.tick()
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # as above
     assert [line.rpartition("  ")[2] for line in lines[1:]] == [
-        "no news for 1:00",
-        "no news for 2:00, 1 call waits for its answer",
+        "no change for 1:00",
+        "no change for 2:00, 1 call waiting for an answer",
     ]

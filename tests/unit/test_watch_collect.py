@@ -11,14 +11,18 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from checkpointing.errors import StorageError
 from checkpointing.models import FailedPage
 from producer.planning.cost_estimate import Forecast
-from producer.watch import chosen
-from producer.watch.collect import Collector
-from producer.watch.expected import usd_a_page
-from producer.watch.other_scans import count_rest
-from producer.watch.poller import Lookout
-from producer.watch.reading import PacedReader
-from producer.watch.snapshot import Crew, Scene, Task, Worker
-from producer.watch.workers import ask_workers, pages_in_hand
+from producer.watch.collect import (
+    MAX_STAGES,
+    Collector,
+    expected_usd_per_page,
+    stages_of_scan,
+    stages_under_way,
+)
+from producer.watch.other_scans import count_other_scans
+from producer.watch.poller import Poller
+from producer.watch.snapshot import Snapshot, Task, Worker, Workers
+from producer.watch.stage_reader import CheckpointReader
+from producer.watch.workers import ask_workers, claimed_pages
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, write_scan
 from tests.support.waiting import HANG_SECONDS, wait_until
 from tests.support.watch_facts import states
@@ -49,15 +53,15 @@ def task_info(page: object, scan_id: str = SCAN, **changes: object) -> dict[str,
 
 
 def watched(fake: FakeDeployment) -> Collector:
-    return Collector(fake.another_process(), chosen.under_way(fake.parts), with_rest=True)
+    return Collector(fake.another_process(), stages_under_way(fake.parts), with_other_scans=True)
 
 
-def once_known(collector: Collector, holds: Callable[[Scene], object]) -> Scene:
+def once_known(collector: Collector, holds: Callable[[Snapshot], object]) -> Snapshot:
     """The first scene of which that holds."""
-    found: list[Scene] = []
+    found: list[Snapshot] = []
 
     def known() -> bool:
-        found[:] = [collector.scene()]
+        found[:] = [collector.snapshot()]
         return bool(holds(found[0]))
 
     wait_until(known, 10, "such a scene")
@@ -72,15 +76,15 @@ def test_a_scene_tells_all_of_a_stage_under_way(fake: FakeDeployment, active: li
     write_scan(fake.root, "another", 3)
     active.append(("worker@here", [task_info(3)]))
     with fake.parts.claims.take(SCAN, STAGE, 3):
-        scene = watched(fake).look()
+        scene = watched(fake).collect_once()
     (stage,) = scene.stages
     assert stage.states == states("#X>.-")
     assert (stage.completed, stage.quarantined, stage.waiting, stage.in_flight) == (1, 1, 1, (3,))
-    assert (stage.latest, stage.cost_usd, stage.title) == ("page 2: torn in two (torn)", 0.25, "A Book")
-    assert scene.crew.workers == (Worker("worker@here", (Task(SCAN, STAGE, 3, 100.0),)),)
-    assert scene.rest == "1 other scan: 1 not started"
+    assert (stage.last_failure, stage.cost_usd, stage.title) == ("page 2: torn in two (torn)", 0.25, "A Book")
+    assert scene.workers.answering == (Worker("worker@here", (Task(SCAN, STAGE, 3, 100.0),)),)
+    assert scene.other_scans == "1 other scan: 1 not started"
     assert scene.under_way
-    assert not scene.broker_trouble
+    assert not scene.redis_problem
 
 
 def test_a_page_that_was_completed_meanwhile_is_not_in_flight(
@@ -90,7 +94,7 @@ def test_a_page_that_was_completed_meanwhile_is_not_in_flight(
     fake.complete(1)
     active.append(("worker@here", [task_info(1)]))
     with fake.parts.claims.take(SCAN, STAGE, 1):
-        (stage,) = watched(fake).look().stages
+        (stage,) = watched(fake).collect_once().stages
     assert (stage.in_flight, stage.waiting) == ((), 3)
 
 
@@ -107,19 +111,19 @@ def test_without_redis_the_files_are_shown_and_it_comes_back(
     def claims(*arguments: Any) -> Any:
         if away.is_set():
             raise RedisConnectionError("Connection refused.")
-        return pages_in_hand(*arguments)
+        return claimed_pages(*arguments)
 
-    monkeypatch.setattr("producer.watch.collect.pages_in_hand", claims)
+    monkeypatch.setattr("producer.watch.collect.claimed_pages", claims)
     with watched(fake) as collector:
-        once_known(collector, lambda scene: scene.crew.asked and scene.stages[0].in_flight == ())
+        once_known(collector, lambda scene: scene.workers.asked and scene.stages[0].in_flight == ())
         away.set()
-        down = once_known(collector, lambda scene: scene.broker_trouble)
-        assert down.broker_trouble == "Connection refused."
+        down = once_known(collector, lambda scene: scene.redis_problem)
+        assert down.redis_problem == "Connection refused."
         assert (down.stages[0].completed, down.stages[0].in_flight) == (1, None)
         fake.complete(2)
         once_known(collector, lambda scene: scene.stages[0].completed == 2)
         away.clear()
-        once_known(collector, lambda scene: not scene.broker_trouble and scene.stages[0].in_flight == ())
+        once_known(collector, lambda scene: not scene.redis_problem and scene.stages[0].in_flight == ())
 
 
 def test_a_server_that_says_nothing_keeps_nobody_waiting(
@@ -132,12 +136,12 @@ def test_a_server_that_says_nothing_keeps_nobody_waiting(
         assert release.wait(HANG_SECONDS)
         return {}
 
-    monkeypatch.setattr("producer.watch.collect.pages_in_hand", silent)
+    monkeypatch.setattr("producer.watch.collect.claimed_pages", silent)
     monkeypatch.setattr("producer.watch.collect.ask_workers", silent)
-    monkeypatch.setattr("producer.watch.collect._OLD_SECONDS", 0.05)
+    monkeypatch.setattr("producer.watch.collect._STALE_SECONDS", 0.05)
     with watched(fake) as collector:
-        scene = once_known(collector, lambda scene: scene.broker_trouble)
-        assert scene.broker_trouble.startswith("no answer for ")
+        scene = once_known(collector, lambda scene: scene.redis_problem)
+        assert scene.redis_problem.startswith("no answer for ")
         assert scene.stages[0].total_pages == 5
     release.set()
 
@@ -145,8 +149,8 @@ def test_a_server_that_says_nothing_keeps_nobody_waiting(
 def test_a_real_server_that_is_away_is_told(fake: FakeDeployment, active: list[tuple[str, Any]]) -> None:
     fake.ask_for((1, 5))
     nowhere = Deployment(fake.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}), fake.app)
-    scene = Collector(nowhere, chosen.of_scan(nowhere, SCAN)).look()
-    assert "refused" in scene.broker_trouble
+    scene = Collector(nowhere, stages_of_scan(nowhere, SCAN)).collect_once()
+    assert "refused" in scene.redis_problem
     assert not active
     assert [stage.stage for stage in scene.stages] == [STAGE]
 
@@ -158,17 +162,17 @@ def test_what_workers_say_is_not_trusted(fake: FakeDeployment, active: list[tupl
     fake.parts.dispatch(STAGE).beat("here:7", 2)
     fake.parts.dispatch(STAGE).beat("here:8", 3)
     fake.parts.dispatch(STAGE).beat("here:9", 1)
-    crew = ask_workers(fake.parts)
-    assert [worker.name for worker in crew.workers] == ["a@here", "b@here"]
-    assert [(task.page, task.since) for task in crew.tasks] == [(4, 0.0), (1, 100.0), (2, 200.0)]
-    assert (crew.alive, crew.slots) == (3, 6)
+    found = ask_workers(fake.parts)
+    assert [worker.name for worker in found.answering] == ["a@here", "b@here"]
+    assert [(task.page, task.since) for task in found.tasks] == [(4, 0.0), (1, 100.0), (2, 200.0)]
+    assert (found.alive, found.slots) == (3, 6)
 
 
 def test_workers_that_beat_no_more_are_not_alive(fake: FakeDeployment, active: list[tuple[str, Any]]) -> None:
     assert not active
     fake.parts.dispatch(STAGE).beat("here:7", 2)
     fake.redis.zadd(fake.parts.keys.slots(STAGE), {"here:7=2": 1})
-    assert ask_workers(fake.parts) == Crew(asked=True)
+    assert ask_workers(fake.parts) == Workers(asked=True)
 
 
 def test_after_a_flush_the_workers_know_what_is_in_hand(fake: FakeDeployment) -> None:
@@ -178,9 +182,9 @@ def test_after_a_flush_the_workers_know_what_is_in_hand(fake: FakeDeployment) ->
         fake.redis.flushall()
         claim.renew()
         key = (SCAN, STAGE)
-        assert pages_in_hand(fake.parts, [key]) == {key: frozenset()}
+        assert claimed_pages(fake.parts, [key]) == {key: frozenset()}
         said = [Task(SCAN, STAGE, 3), Task(SCAN, STAGE, 4), Task("another", STAGE, 3)]
-        assert pages_in_hand(fake.parts, [key], said) == {key: frozenset({3})}
+        assert claimed_pages(fake.parts, [key], said) == {key: frozenset({3})}
 
 
 def test_a_checkpoint_that_cannot_be_used_is_told_and_one_that_is_being_rebuilt_is_not(
@@ -190,32 +194,32 @@ def test_a_checkpoint_that_cannot_be_used_is_told_and_one_that_is_being_rebuilt_
     path = fake.parts.checkpoint_file(SCAN, STAGE).path
     whole = path.read_bytes()
     collector = watched(fake)
-    assert collector.scene().stages[0].status == "in_progress"
+    assert collector.snapshot().stages[0].status == "in_progress"
     path.write_bytes(b"{ torn")
-    assert collector.scene().stages[0].status == "in_progress"
-    (fresh,) = watched(fake).scene().stages
+    assert collector.snapshot().stages[0].status == "in_progress"
+    (fresh,) = watched(fake).snapshot().stages
     assert (fresh.status, fresh.under_way, fresh.total_pages) == ("unreadable", True, 5)
     assert "cannot be used" in fresh.error
     path.write_bytes(whole)
-    assert collector.scene().stages[0].status == "in_progress"
+    assert collector.snapshot().stages[0].status == "in_progress"
 
 
 def test_scans_that_are_gone_or_broken_do_not_keep_the_others_from_being_shown(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
     fake.open_stages.add("gone", STAGE)
     (fake.root / ".leafmark" / "open" / f"..%2F[red]@{STAGE}").touch()
-    scene = watched(fake).scene()
+    scene = watched(fake).snapshot()
     assert [stage.scan_id for stage in scene.stages if stage.under_way] == [SCAN]
-    assert "is not a scan id" in scene.storage_trouble
+    assert "is not a scan id" in scene.storage_problem
 
 
 def test_a_stage_that_has_ended_stays_to_be_seen(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
     collector = watched(fake)
-    assert collector.scene().under_way
+    assert collector.snapshot().under_way
     fake.complete(1, 2, 3, 4, 5)
     fake.open_stages.remove(SCAN, STAGE)
-    scene = collector.scene()
+    scene = collector.snapshot()
     assert [(stage.scan_id, stage.status) for stage in scene.stages] == [(SCAN, "completed")]
     assert not scene.under_way
 
@@ -224,12 +228,12 @@ def test_a_great_many_stages_are_counted_and_not_read(fake: FakeDeployment) -> N
     for number in range(30):
         write_scan(fake.root, f"book-{number:02}", 2)
         fake.ask_for((1, 2), scan_id=f"book-{number:02}", total_pages=2)
-    scene = watched(fake).scene()
-    assert (len(scene.stages), scene.more) == (chosen.MOST_STAGES, 6)
+    scene = watched(fake).snapshot()
+    assert (len(scene.stages), scene.more_stages) == (MAX_STAGES, 6)
 
 
 def test_a_scan_that_has_not_begun_shows_its_first_stage(fake: FakeDeployment) -> None:
-    (stage,) = Collector(fake.parts, chosen.of_scan(fake.parts, SCAN)).scene().stages
+    (stage,) = Collector(fake.parts, stages_of_scan(fake.parts, SCAN)).snapshot().stages
     assert (stage.stage, stage.status, stage.states, stage.under_way) == (
         "ocr",
         "not_started",
@@ -256,7 +260,7 @@ def test_a_long_book_is_parsed_in_a_tenth_of_the_time(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr("producer.watch.reading.time", clock)
+    monkeypatch.setattr("producer.watch.stage_reader.time", clock)
     fake.ask_for((1, 5))
     file = fake.another_process().checkpoint_file(SCAN, STAGE)
     read = file.read
@@ -267,16 +271,16 @@ def test_a_long_book_is_parsed_in_a_tenth_of_the_time(
         return read()
 
     monkeypatch.setattr(file, "read", slow_read)
-    reader = PacedReader(file)
-    assert reader.news() is not None
+    reader = CheckpointReader(file)
+    assert reader.read_if_changed() is not None
     for page in (1, 2, 3):
         fake.complete(page)
-        assert reader.news() is None
+        assert reader.read_if_changed() is None
         clock.now += 5
     clock.now += 3
-    assert reader.news() is not None
+    assert reader.read_if_changed() is not None
     clock.now += 100
-    assert reader.news() is None
+    assert reader.read_if_changed() is None
 
 
 def test_the_other_scans_are_counted_by_what_most_wants_to_be_known(fake: FakeDeployment) -> None:
@@ -288,8 +292,8 @@ def test_the_other_scans_are_counted_by_what_most_wants_to_be_known(fake: FakeDe
             path.parent.mkdir(exist_ok=True)
             path.write_text(f'{{"version": "2.0", "status": "{stands}"}}')
     expected = "4 other scans: 1 failed, 1 other, 1 completed, 1 not started"
-    assert count_rest(fake.root, {SCAN}) == expected
-    assert count_rest(fake.root, {SCAN, "fresh", "bad", "good", "odd"}) == ""
+    assert count_other_scans(fake.root, {SCAN}) == expected
+    assert count_other_scans(fake.root, {SCAN, "fresh", "bad", "good", "odd"}) == ""
 
 
 def test_the_money_to_come_is_that_of_the_forecast_for_the_pages_left(
@@ -305,22 +309,22 @@ def test_the_money_to_come_is_that_of_the_forecast_for_the_pages_left(
 
     monkeypatch.setattr("producer.planning.cost_estimate.forecast", made)
     pages = {("damaged", STAGE): states(".."), (SCAN, STAGE): states("#.>X-."), ("done", STAGE): states("##")}
-    assert usd_a_page(fake.parts, pages) == {(SCAN, STAGE): 0.5}
+    assert expected_usd_per_page(fake.parts, pages) == {(SCAN, STAGE): 0.5}
     assert asked == [[2, 3, 6]]
 
 
-def test_a_lookout_keeps_what_it_saw_and_says_what_is_wrong() -> None:
+def test_a_poller_keeps_the_latest_result_and_the_latest_problem() -> None:
     outcomes: list[Any] = [ValueError("broken"), RuntimeError(), 7]
 
-    def look() -> int:
+    def read() -> int:
         outcome = outcomes.pop(0)
         if isinstance(outcome, Exception):
             raise outcome
         return int(outcome)
 
-    lookout = Lookout(look, 1.0, 0)
+    poller = Poller(read, 1.0, 0)
     seen = []
     for _ in range(3):
-        lookout.look()
-        seen.append((lookout.latest, lookout.trouble, lookout.looked))
+        poller.poll()
+        seen.append((poller.latest, poller.problem, poller.succeeded))
     assert seen == [(0, "broken", False), (0, "RuntimeError", False), (7, "", True)]

@@ -15,13 +15,15 @@ from checkpointing.errors import UnknownNameError
 from producer.cli import app
 from producer.planning.enqueue import plan
 from producer.planning.request import Request
-from producer.watch import chosen
-from producer.watch.collect import Collector
-from producer.watch.following import LivePlans, view_of_plans
+from producer.watch.collect import (
+    Collector,
+    stages_of_plans,
+)
+from producer.watch.follow import PlansOnScreen, view_of_plans
 from producer.watch.output import plain_line
-from producer.watch.plain_output import Lines, state_lines
+from producer.watch.plain_output import SnapshotLines, snapshot_lines
 from producer.watch.screen import Screen, has_screen
-from producer.watch.snapshot import Crew, Scene, Task, Worker
+from producer.watch.snapshot import Snapshot, Task, Worker, Workers
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, take_commands
 from tests.support.watch_facts import stage_facts
 from worker.deployment import Deployment
@@ -72,43 +74,43 @@ def test_a_log_gets_a_line_now_and_then_and_one_at_each_change_of_status(monkeyp
     now = 0.0
     monkeypatch.setattr("producer.watch.plain_output.time", SimpleNamespace(monotonic=lambda: now))
     said: list[str] = []
-    lines = Lines(said.append)
+    lines = SnapshotLines(said.append)
     for completed in range(1, 22):
-        lines.show(Scene((stage_facts("#" * completed + "." * (22 - completed)),)))
+        lines.show(Snapshot((stage_facts("#" * completed + "." * (22 - completed)),)))
         now += 1
     assert [line.partition(" pages")[0] for line in said] == [
         f"a-book/ocr: {completed} of 22" for completed in (1, 11, 21)
     ]
-    lines.show(Scene((stage_facts("#" * 22, status="completed", under_way=False),)))
+    lines.show(Snapshot((stage_facts("#" * 22, status="completed", under_way=False),)))
     assert said[3:] == ["a-book/ocr: 22 of 22 pages complete  completed  $0.00"]
     now += 100
-    lines.show(Scene((stage_facts("#" * 22, status="completed", under_way=False),)))
+    lines.show(Snapshot((stage_facts("#" * 22, status="completed", under_way=False),)))
     assert len(said) == 4
 
 
 def test_a_log_is_told_once_that_redis_is_away_and_once_that_it_is_back() -> None:
     said: list[str] = []
-    lines = Lines(said.append)
-    fine = Scene(crew=Crew(asked=True))
-    down = replace(fine, broker_trouble="no answer for 7 s")
-    for scene in (fine, down, replace(down, broker_trouble="no answer for 8 s"), fine, fine):
+    lines = SnapshotLines(said.append)
+    fine = Snapshot(workers=Workers(asked=True))
+    down = replace(fine, redis_problem="no answer for 7 s")
+    for scene in (fine, down, replace(down, redis_problem="no answer for 8 s"), fine, fine):
         lines.show(scene)
     assert said == [
-        "Redis does not answer (no answer for 7 s); who works is not known, the rest stands",
+        "Redis does not answer (no answer for 7 s); pages in flight and workers are unknown",
         "Redis answers again",
     ]
 
 
 def test_all_of_it_once() -> None:
-    stage = stage_facts("##>.X-", latest="page 5: \x1b[31mtorn\x07 [red] (torn)", cost_usd=0.5)
-    crew = Crew((Worker("w@here", (Task("a-book", "ocr", 3, 90.0),)),), alive=1, slots=2, asked=True)
-    assert state_lines(Scene((stage,), 2, crew, rest="1 other scan: 1 completed", at=100.0)) == [
+    stage = stage_facts("##>.X-", last_failure="page 5: \x1b[31mtorn\x07 [red] (torn)", cost_usd=0.5)
+    workers = Workers((Worker("w@here", (Task("a-book", "ocr", 3, 90.0),)),), alive=1, slots=2, asked=True)
+    assert snapshot_lines(Snapshot((stage,), 2, workers, other_scans="1 other scan: 1 completed", at=100.0)) == [
         "a-book/ocr: 2 of 6 pages complete, 1 quarantined  0.50 pages/s  ETA 0:04  $0.50  1 in flight",
         "  1 in flight: 3; 1 waiting",
-        "  1 quarantined, last page 5: [31mtorn [red] (torn)",
+        "  1 quarantined, most recently page 5: [31mtorn [red] (torn)",
         "and 2 more stages under way",
         "1 other scan: 1 completed",
-        "Workers  1 alive, 2 pages at once",
+        "Workers  1 alive, up to 2 pages at once",
         "  w@here  a-book/ocr: page 3 for 10 s",
     ]
     assert plain_line(stage_facts("..", pages_per_second=None)) == "a-book/ocr: 0 of 2 pages complete  $0.00"
@@ -120,7 +122,7 @@ def test_the_screen_is_drawn_anew_in_whatever_size_there_is() -> None:
     with Screen(console, "a hint") as screen:
         for size in ((100, 30), (60, 15)):
             console.size = ConsoleDimensions(*size)
-            screen.show(Scene((stage_facts("#" * 500 + "." * 500),)))
+            screen.show(Snapshot((stage_facts("#" * 500 + "." * 500),)))
     large, small = file.getvalue().split("\x1b[H")[-2:]
     assert (large.count("\n"), small.count("\n")) == (29, 14)
     assert "a hint" in small
@@ -141,14 +143,14 @@ def test_who_waits_sees_the_view_on_a_terminal_and_lines_in_a_log(
         lines.tick()
     assert "a-book/stamp: 1 of 5 pages complete" in log.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
 
-    shown: list[Scene] = []
+    shown: list[Snapshot] = []
 
     class Seen:
-        def show(self, scene: Scene) -> None:
+        def show(self, scene: Snapshot) -> None:
             shown.append(scene)
 
-    collector = Collector(fake.another_process(), chosen.of_plans(plans))
-    live = LivePlans(collector, Seen())
+    collector = Collector(fake.another_process(), stages_of_plans(plans))
+    live = PlansOnScreen(collector, Seen())
     monkeypatch.setattr("checkpointing.file.CheckpointFile.read", None)
     live.show(checkpoint)
     live.tick()
@@ -181,7 +183,7 @@ def test_until_done_ends_when_nothing_is_under_way(
     assert run("--until-done").exit_code == 0
     fake.ask_for((1, 3), total_pages=3)
     left = [1, 2, 3]
-    monkeypatch.setattr("producer.watch.loop.time", SimpleNamespace(sleep=lambda _: fake.complete(left.pop())))
+    monkeypatch.setattr("producer.watch.screen.time", SimpleNamespace(sleep=lambda _: fake.complete(left.pop())))
     done = run("--until-done")
     assert done.exit_code == 0
     assert left == []
@@ -204,7 +206,7 @@ def test_ctrl_c_ends_it_with_130_and_one_line(
     def interrupt(_seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("producer.watch.loop.time", SimpleNamespace(sleep=interrupt))
+    monkeypatch.setattr("producer.watch.screen.time", SimpleNamespace(sleep=interrupt))
     done = run(SCAN)
     assert done.exit_code == 130
     assert done.stderr == "Stopped watching; the workers go on. To watch again: producer watch a-book\n"

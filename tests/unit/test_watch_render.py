@@ -8,15 +8,14 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from producer.watch.page_states import scaled
 from producer.watch.render import render
-from producer.watch.snapshot import Crew, Scene, Task, Worker
-from producer.watch.symbols import ASCII, UNICODE, Glyphs
+from producer.watch.snapshot import Snapshot, Task, Worker, Workers, scaled
+from producer.watch.symbols import ASCII, UNICODE, Symbols
 from tests.support.watch_facts import stage_facts, states
 
 NOW = 1_000_000.0
 HINT = "Ctrl-C ends this view; the workers go on."
-CREW = Crew(
+WORKERS = Workers(
     (
         Worker("ocr@here", (Task("a-book", "ocr", 3, NOW - 5), Task("a-book", "ocr", 9, NOW - 125))),
         Worker("idle@here"),
@@ -28,42 +27,44 @@ CREW = Crew(
 HOSTILE = "[red]no[/red] \x1b[31m\x1b]0;title\x07 \u202ereversed \r\n next\x00"
 
 
-def scene(*drawn: str, **changes: Any) -> Scene:
+def scene(*drawn: str, **changes: Any) -> Snapshot:
     names = ("ocr", "correction", "fix", "structure")
     stages = tuple(stage_facts(each, stage=name) for each, name in zip(drawn, names, strict=False))
-    return replace(Scene(stages, crew=CREW, at=NOW), **changes)
+    return replace(Snapshot(stages, workers=WORKERS, at=NOW), **changes)
 
 
-def printed(shown: Scene, width: int = 100, height: int = 30, glyphs: Glyphs = ASCII, **console: Any) -> str:
+def printed(shown: Snapshot, width: int = 100, height: int = 30, symbols: Symbols = ASCII, **console: Any) -> str:
     """What a console of that size prints."""
     target = Console(file=io.StringIO(), width=width, height=height, **console)
-    target.print(render(shown, width, height, glyphs, HINT))
+    target.print(render(shown, width, height, symbols, HINT))
     text: str = target.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
     return text
 
 
 def test_it_tells_pages_speed_money_and_what_is_in_hand() -> None:
     stage = stage_facts("##>.X-", expected_usd=1.25, cost_usd=0.5)
-    text = printed(Scene((stage,), crew=CREW, at=NOW))
+    text = printed(Snapshot((stage,), workers=WORKERS, at=NOW))
     assert "a-book  A Book  6 pages" in text
     assert "2/6 pages  0.50 pages/s  ETA 0:04  $0.50 of about $1.25" in text
     assert "1 in flight: 3; 1 waiting" in text
-    assert "1 quarantined, last page 5: torn in two (torn)" in text
+    assert "1 quarantined, most recently page 5: torn in two (torn)" in text
     assert "1 ##>.X-" in text
-    assert "# complete  > in flight  . waiting  X quarantined  - not asked" in text
-    assert "Workers  3 alive, 4 pages at once, 1 of them not answering just now" in text
+    assert "# complete  > in flight  . waiting  X quarantined  - not queued" in text
+    assert "Workers  3 alive, up to 4 pages at once, 1 not answering right now" in text
     assert "ocr@here  a-book/ocr: page 9 for 2:05, page 3 for 5 s" in text
     assert "idle@here  idle" in text
     assert HINT in text
 
 
-@pytest.mark.parametrize("glyphs", [ASCII, UNICODE])
+@pytest.mark.parametrize("symbols", [ASCII, UNICODE])
 @pytest.mark.parametrize("size", [(60, 15), (60, 5), (100, 24), (200, 60), (12, 4), (1, 1)])
-def test_it_fits_every_terminal(size: tuple[int, int], glyphs: Glyphs) -> None:
+def test_it_fits_every_terminal(size: tuple[int, int], symbols: Symbols) -> None:
     width, height = size
     long = "#" * 300 + ">.X" * 50 + "." * 50_000
-    shown = scene(long, long, "." * 12, "-" * 12, rest="7 other scans: 7 completed", storage_trouble="x" * 300)
-    lines = printed(shown, width, height, glyphs).splitlines()
+    shown = scene(
+        long, long, "." * 12, "-" * 12, other_scans="7 other scans: 7 completed", storage_problem="x" * 300
+    )
+    lines = printed(shown, width, height, symbols).splitlines()
     assert len(lines) <= height
     assert max(map(cell_len, lines)) <= width
 
@@ -73,8 +74,8 @@ def test_at_60_by_15_everything_that_matters_is_there() -> None:
     assert "150/447 pages  0.50 pages/s  ETA 9:44" in text
     assert "=" in text
     assert "2 in flight: 151-152; 290 waiting; $0.00" in text
-    assert "1 quarantined, last page 5" in text
-    assert "# complete > in flight . waiting X quarantined - not asked" in text
+    assert "1 quarantined, most recently page 5" in text
+    assert "# complete > in flight . waiting X quarantined - not queued" in text
     assert "ocr@here" in text
     assert HINT in text
 
@@ -86,13 +87,13 @@ def test_what_has_no_room_is_counted() -> None:
     assert "Workers" in text
 
 
-@pytest.mark.parametrize("glyphs", [ASCII, UNICODE])
-def test_nothing_that_somebody_else_wrote_is_obeyed(glyphs: Glyphs) -> None:
-    stage = stage_facts(title=HOSTILE, latest=HOSTILE, error=HOSTILE, status="paused", under_way=False)
-    crew = Crew((Worker(HOSTILE, (Task("a-book", "ocr", 3),)),), alive=1, asked=True)
-    shown = Scene((stage,), crew=crew, storage_trouble=HOSTILE, rest=HOSTILE)
+@pytest.mark.parametrize("symbols", [ASCII, UNICODE])
+def test_nothing_that_somebody_else_wrote_is_obeyed(symbols: Symbols) -> None:
+    stage = stage_facts(title=HOSTILE, last_failure=HOSTILE, error=HOSTILE, status="paused", under_way=False)
+    workers = Workers((Worker(HOSTILE, (Task("a-book", "ocr", 3),)),), alive=1, asked=True)
+    shown = Snapshot((stage,), workers=workers, storage_problem=HOSTILE, other_scans=HOSTILE)
     for trouble in ("", HOSTILE):
-        text = printed(replace(shown, broker_trouble=trouble), 200, 40, glyphs)
+        text = printed(replace(shown, redis_problem=trouble), 200, 40, symbols)
         assert all(character.isprintable() or character == "\n" for character in text)
         assert "[red]no[/red] [31m" in text
 
@@ -120,22 +121,22 @@ def test_a_cell_shows_the_worst_of_its_pages() -> None:
     assert scaled(b"", 6) == (b"", 1)
     one_hole = "#" * 50_000 + "." + "#" * 49_999
     text = printed(scene(one_hole), 80, 20)
-    assert "a cell: 179 pages" in text
+    assert "179 pages per cell" in text
     grid = [line.split()[1] for line in text.splitlines() if set(line.split()[-1]) <= {"#", "."}]
     assert sum(row.count(".") for row in grid) == 1
     assert len(grid) == 8
 
 
 def test_redis_being_away_takes_one_line_and_the_rest_stands() -> None:
-    text = printed(scene("##.X", broker_trouble="Connection refused."))
-    assert "Redis does not answer (Connection refused.); who works is not known, the rest stands" in text
+    text = printed(scene("##.X", redis_problem="Connection refused."))
+    assert "Redis does not answer (Connection refused.); pages in flight and workers are unknown" in text
     assert "2/4 pages" in text
     assert "ocr@here" not in text
 
 
 def test_who_waits_in_vain_is_told_how_to_start_a_worker() -> None:
-    assert "No worker answers. Start one: producer worker" in printed(scene("..", crew=Crew(asked=True)))
-    assert "No worker" not in printed(scene("..", crew=Crew()))
+    assert "No worker answers. Start one: producer worker" in printed(scene("..", workers=Workers(asked=True)))
+    assert "No worker" not in printed(scene("..", workers=Workers()))
 
 
 def test_an_ended_stage_says_how_it_ended() -> None:
@@ -143,12 +144,12 @@ def test_an_ended_stage_says_how_it_ended() -> None:
     paused = stage_facts(
         "##..", stage="fix", status="paused", under_way=False, error="the budget of $1.00 is reached"
     )
-    text = printed(Scene((done, paused), crew=CREW, at=NOW))
+    text = printed(Snapshot((done, paused), workers=WORKERS, at=NOW))
     assert "4/4 pages  completed  $0.00" in text
     assert "paused: the budget of $1.00 is reached" in text
     assert "pages/s" not in text
 
 
 def test_an_empty_view_says_so() -> None:
-    assert "Nothing is under way." in printed(Scene())
-    assert "3 other scans" in printed(Scene(rest="3 other scans: 3 completed"))
+    assert "Nothing is under way." in printed(Snapshot())
+    assert "3 other scans" in printed(Snapshot(other_scans="3 other scans: 3 completed"))
