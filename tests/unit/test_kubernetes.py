@@ -147,7 +147,7 @@ def test_a_kustomization_that_kustomize_refuses_is_found(
 
 
 def test_the_documented_folders_to_apply_are_there() -> None:
-    texts = [(PROJECT / name).read_text() for name in ("README.md", "docs/kubernetes.md")]
+    texts = [(PROJECT / name).read_text() for name in ("README.md", "docs/how-to/use-kubernetes.md")]
     texts += [path.read_text() for path in FOLDER.rglob("*.yaml")]
     applied = {found for text in texts for found in re.findall(r"apply -k (deploy/[\w/]+)", text)}
     assert {"deploy/kubernetes", "deploy/kubernetes/overlays/keda"} <= applied
