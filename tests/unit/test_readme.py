@@ -11,6 +11,13 @@ PROJECT = Path(__file__).parents[2]
 CONFIGURATION = PROJECT / "docs" / "reference" / "configuration.md"
 
 
+def test_the_readme_begins_with_the_two_commands_and_fits_150_lines() -> None:
+    lines = (PROJECT / "README.md").read_text().splitlines()
+    assert len(lines) <= 150
+    block = lines[lines.index("```sh") + 1 : lines.index("```")]
+    assert [line.partition("#")[0].strip() for line in block] == ["make demo", "make test"]
+
+
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
 def test_every_relative_link_leads_to_a_file(name: str) -> None:
     links = re.findall(r"\]\((?!\w+:)([^)#]+)(?:#[^)]*)?\)", (PROJECT / name).read_text())
