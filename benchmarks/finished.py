@@ -5,7 +5,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from checkpointing.models import PageRecord, now
+from checkpointing.fields import now
+from checkpointing.page_records import PageRecord
 from tests.support.work_stage import WorkOutput, WorkStage
 from worker.deployment import Deployment
 from worker.stages.base import PageOutput

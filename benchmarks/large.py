@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks.memory import record_of
 from benchmarks.report import cpu_seconds_of, note, peak_bytes, report
 from benchmarks.server_load import ServerLoad
-from checkpointing.models import Completion
+from checkpointing.messages import Completion
 from producer.run.embedded_broker import EmbeddedBroker, embedded_broker
 from producer.status.scan_status import all_scans
 from tests.support.fake_deployment import write_scan

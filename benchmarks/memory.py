@@ -13,7 +13,10 @@ from pathlib import Path
 import psutil
 
 from benchmarks.report import note, peak_bytes, report, seconds_of
-from checkpointing.models import Completion, PageRecord, Status, now
+from checkpointing.fields import now
+from checkpointing.messages import Completion
+from checkpointing.page_records import PageRecord
+from checkpointing.status import Status
 from producer.run.embedded_broker import embedded_broker
 from tests.support.deployment import deployment_in
 from tests.support.fake_deployment import write_scan

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pypdfium2
 
-from checkpointing.models import now
+from checkpointing.fields import now
 from sample.text import CHAPTERS
 from worker.ocr.layout.regions import RegionType
 from worker.pages.scan import ScanFolder, ScanMetadata, ScanSource, SourceFile

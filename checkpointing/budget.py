@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from checkpointing.atomic import make_folder, write_durably
 from checkpointing.errors import StorageError
+from checkpointing.fields import now
 from checkpointing.ledger import LEDGER_FOLDER
-from checkpointing.models import now
 from checkpointing.money import Dollars
 from checkpointing.regular_files import read_regular
 

@@ -17,15 +17,19 @@ from decimal import Decimal
 from redis import Redis
 
 from checkpointing.budget import read_budget
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.election import Election
 from checkpointing.errors import CheckpointError, StorageError
+from checkpointing.fields import MAX_PAGES
 from checkpointing.file import CheckpointFile
 from checkpointing.identity import new_token
 from checkpointing.inbox import Batch, Entry, Inbox
 from checkpointing.keys import Keys
 from checkpointing.ledger import Ledger
-from checkpointing.models import MOST_PAGES, Checkpoint, Completion, FailedPage, Pause, Status
+from checkpointing.messages import Completion, Pause
 from checkpointing.outputs import OutputFolder
+from checkpointing.page_records import FailedPage
+from checkpointing.status import Status
 
 BATCH_ENTRIES = 5000
 # How long a dead coordinator keeps the others waiting. One that takes longer is protected by flock all the same.
@@ -81,7 +85,7 @@ class Coordinator:
         keys: Keys,
         file: CheckpointFile,
         outputs: OutputFolder,
-        total_pages: int = MOST_PAGES,
+        total_pages: int = MAX_PAGES,
         finish: Callable[[Checkpoint], AbstractSet[int]] = _nothing_to_finish,
     ) -> None:
         self._election = Election(redis, keys.commit(file.scan_id, file.stage))

@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from checkpointing.atomic import make_folder, remove_orphans, sync_folder, write_durably
+from checkpointing.checkpoint import CHECKPOINT_VERSION, Checkpoint
 from checkpointing.errors import CheckpointError, InvariantError
+from checkpointing.fields import PageRange, now
 from checkpointing.locks import file_lock
-from checkpointing.models import CHECKPOINT_VERSION, Checkpoint, PageRange, now
 from checkpointing.money import add_usd
 from checkpointing.outputs import OutputFolder
 from checkpointing.regular_files import NotRegularFileError, open_regular_file, read_regular
@@ -160,7 +161,7 @@ class CheckpointFile:
             InvariantError: it contradicts itself, or tells of less money than the file.
             OSError: the storage failed; the file is as it was.
         """
-        checkpoint.insist_on_invariants()
+        checkpoint.check_invariants()
         if self._seen is not None and checkpoint.total_cost_usd < self._seen.checkpoint.total_cost_usd:
             raise InvariantError(
                 f"{self.path} was about to tell of ${checkpoint.total_cost_usd}, "

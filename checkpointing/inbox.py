@@ -14,7 +14,8 @@ from redis.exceptions import ResponseError
 
 from checkpointing.key_types import TYPED, drop_wrong_types
 from checkpointing.keys import Keys, inbox_name
-from checkpointing.models import Completion, Doubt, Doubts, FailedPage, Pause
+from checkpointing.messages import Completion, Pause
+from checkpointing.page_records import Doubt, Doubts, FailedPage
 from checkpointing.run_ids import run_in
 
 Entry = Completion | FailedPage | Pause

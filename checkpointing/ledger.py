@@ -33,7 +33,7 @@ from typing import Annotated, NamedTuple
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, ValidationError
 
 from checkpointing.atomic import make_folder, sync_folder, write_durably
-from checkpointing.models import PageNumber, Sha256, now
+from checkpointing.fields import PageNumber, Sha256, now
 from checkpointing.money import MicroDollars, plain
 from checkpointing.regular_files import NotRegularFileError, read_regular
 from checkpointing.storage_errors import StorageCheck, no_check

@@ -18,9 +18,10 @@ from pydantic import TypeAdapter
 
 from checkpointing.atomic import make_folder
 from checkpointing.errors import InputError, PageOutputError, UnknownNameError
+from checkpointing.fields import Usd, now
 from checkpointing.file import CheckpointFile
-from checkpointing.models import PageRecord, Usd, cost_of, now
 from checkpointing.outputs import OutputFolder, OutputSchema
+from checkpointing.page_records import PageRecord, cost_of
 from checkpointing.resume import bring_in_line
 
 DEFAULT_STORAGE_ROOT = Path("~/Documents/book_scans")

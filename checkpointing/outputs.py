@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from checkpointing.atomic import make_folder, remove_orphans, sync_folder, write_durably
 from checkpointing.errors import PageOutputError, in_one_line
-from checkpointing.models import Doubt, PageRecord
+from checkpointing.page_records import Doubt, PageRecord
 from checkpointing.regular_files import open_regular
 from checkpointing.storage_errors import StorageCheck, no_check
 

@@ -3,8 +3,10 @@
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
-from checkpointing.models import Checkpoint, Doubt, PageRecord, now
+from checkpointing.checkpoint import Checkpoint
+from checkpointing.fields import now
 from checkpointing.outputs import OutputFolder, Problem, Verdict
+from checkpointing.page_records import Doubt, PageRecord
 
 
 @dataclass

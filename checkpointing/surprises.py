@@ -14,8 +14,8 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
 from checkpointing.atomic import make_folder, write_durably
+from checkpointing.fields import PageNumber, now
 from checkpointing.ledger import LEDGER_FOLDER, AttemptId
-from checkpointing.models import PageNumber, now
 from checkpointing.regular_files import NotRegularFileError, read_regular
 
 _FOLDER = "dearer"

@@ -23,7 +23,7 @@ from worker.pages.scan import check_scan_id
 from worker.pipeline.registry import STAGES
 
 if TYPE_CHECKING:
-    from checkpointing.models import FailedPage
+    from checkpointing.page_records import FailedPage
 
 
 def retry_command(

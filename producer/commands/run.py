@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import InputError
-from checkpointing.models import Checkpoint, Status
 from checkpointing.plurals import counted
+from checkpointing.status import Status
 from producer.commands import completion
 from producer.commands.ingest import say_ingested
 from producer.commands.options import (

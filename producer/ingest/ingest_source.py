@@ -17,7 +17,7 @@ from pathlib import Path
 
 from checkpointing.atomic import make_folder, sync_folder
 from checkpointing.errors import InputError, LeafmarkError, in_one_line
-from checkpointing.models import now
+from checkpointing.fields import now
 from checkpointing.plurals import counted
 from checkpointing.regular_files import open_regular_file
 from checkpointing.storage_errors import storage_error

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from checkpointing.atomic import make_folder, write_durably
 from checkpointing.errors import InputError, in_one_line
-from checkpointing.models import now
+from checkpointing.fields import now
 from checkpointing.outputs import OutputFolder, OutputSchema
 from checkpointing.regular_files import read_regular
 from checkpointing.storage_errors import storage_error

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from checkpointing.errors import CheckpointError
-from checkpointing.models import Status
+from checkpointing.status import Status
 from producer.logs.log_files import LogFiles
 from producer.logs.log_lines import LogLine, Wanted
 from worker.deployment import Deployment

@@ -10,8 +10,8 @@ meanwhile flows into a stage that costs money and is about to be cancelled.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import BrokerError, LeafmarkError
-from checkpointing.models import Checkpoint
 from checkpointing.storage_errors import storage_error
 from worker.deployment import Deployment
 from worker.pipeline.registry import STAGES

@@ -10,11 +10,13 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import partial
 
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import BrokerError, InputError, LeafmarkError, StorageError
-from checkpointing.models import Checkpoint, PageRecord, Status, cost_of
 from checkpointing.outputs import OutputFolder
+from checkpointing.page_records import PageRecord, cost_of
 from checkpointing.resume import Findings, bring_in_line
 from checkpointing.run_ids import same_run, trace_id_of
+from checkpointing.status import Status
 from checkpointing.storage_errors import storage_error
 from producer.output_dir import set_all_aside
 from producer.page_ranges import runs, show_pages

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Literal
 from redis.exceptions import RedisError
 
 from checkpointing.atomic import sync_folder
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import CheckpointError, InputError, PageError, UnknownNameError, in_one_line
-from checkpointing.models import Checkpoint, now
+from checkpointing.fields import now
 from checkpointing.money import usd
 from checkpointing.plurals import counted
 from checkpointing.regular_files import open_regular_file

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from checkpointing.errors import CommandLineError, UnknownNameError
 from checkpointing.manager import check_page_range
-from checkpointing.models import DoubtfulPage, FailedPage, Status
 from checkpointing.outputs import Verdict
+from checkpointing.page_records import DoubtfulPage, FailedPage
 from checkpointing.plurals import counted
 from checkpointing.run_ids import new_run
+from checkpointing.status import Status
 
 if TYPE_CHECKING:
     from producer.planning.stale import Why

@@ -5,9 +5,10 @@ Refused while pages are being worked on: their completions would bring them back
 
 from dataclasses import dataclass
 
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import BrokerError, CheckpointError
 from checkpointing.file import CheckpointFile
-from checkpointing.models import Checkpoint, Status
+from checkpointing.status import Status
 from checkpointing.storage_errors import storage_error
 from producer.output_dir import set_all_aside
 from producer.page_ranges import show_pages

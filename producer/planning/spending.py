@@ -5,8 +5,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 from checkpointing.budget import write_budget
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import SettingsError
-from checkpointing.models import Checkpoint
 from checkpointing.money import usd
 from checkpointing.resume import Findings
 from checkpointing.storage_errors import storage_error

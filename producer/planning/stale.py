@@ -13,9 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from checkpointing.errors import CheckpointError, PageOutputError, SettingsError
-from checkpointing.models import PageRecord
 from checkpointing.money import add_usd
 from checkpointing.outputs import OutputFolder
+from checkpointing.page_records import PageRecord
 from worker.deployment import Deployment
 from worker.pages.scan import ScanMetadata
 from worker.pipeline.provenance import describe, source_sha256

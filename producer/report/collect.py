@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from checkpointing.models import now
+from checkpointing.fields import now
 from checkpointing.money import add_usd
 from checkpointing.regular_files import read_regular
 from checkpointing.storage_errors import storage_error

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from checkpointing.models import FailedPage
+from checkpointing.page_records import FailedPage
 from producer.report.limits import MOST_VIEWS
 from producer.report.text_diff import Mark
 from worker.pages.scan import ScanMetadata

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from checkpointing.models import Checkpoint
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.outputs import OutputFolder, Problem
 from checkpointing.regular_files import read_regular
 from producer.report.model import State

@@ -3,8 +3,8 @@
 from collections import Counter
 from decimal import Decimal
 
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.ledger import Ledger, State
-from checkpointing.models import Checkpoint
 from checkpointing.money import add_usd, usd
 from producer.report.model import Calls, StageReport
 from producer.status.checkpoint_snapshot import Snapshot

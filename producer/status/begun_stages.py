@@ -3,10 +3,11 @@
 import contextlib
 from dataclasses import replace
 
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import CheckpointError
-from checkpointing.models import Checkpoint, Status
 from checkpointing.outputs import OutputFolder
 from checkpointing.resume import bring_in_line
+from checkpointing.status import Status
 from worker.deployment import Deployment
 from worker.pipeline.registry import STAGES
 from worker.stages.base import PageOutput

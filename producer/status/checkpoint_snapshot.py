@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import CheckpointError
 from checkpointing.file import CheckpointFile, Signature
-from checkpointing.models import Checkpoint
 from checkpointing.regular_files import NotRegularFileError, open_regular, read_regular
 
 _LOCK_SECONDS = 15.0

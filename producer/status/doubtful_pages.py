@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from checkpointing.models import DoubtfulPage
+from checkpointing.page_records import DoubtfulPage
 from checkpointing.plurals import counted
 from producer.page_ranges import show_pages
 

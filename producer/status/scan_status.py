@@ -8,8 +8,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import CheckpointError, InputError, LeafmarkError, UnknownNameError, in_one_line
-from checkpointing.models import Checkpoint, DoubtfulPage, Status, now
+from checkpointing.fields import now
+from checkpointing.page_records import DoubtfulPage
+from checkpointing.status import Status
 from checkpointing.storage_errors import storage_error
 from producer.status.begun_stages import count_as_enqueue_would
 from producer.status.call_costs import unanswered_of

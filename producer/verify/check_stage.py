@@ -12,9 +12,10 @@ from pathlib import Path
 
 from checkpointing.errors import CheckpointError
 from checkpointing.file import CheckpointFile
-from checkpointing.models import PageRecord, Status
 from checkpointing.outputs import OutputFolder, Problem, Verdict
+from checkpointing.page_records import PageRecord
 from checkpointing.plurals import counted
+from checkpointing.status import Status
 from checkpointing.storage_errors import storage_error
 from producer.output_dir import foreign_names, leftovers
 from producer.planning.stale import Why, cost_of_refresh, find_stale, name_recipes

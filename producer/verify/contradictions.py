@@ -4,9 +4,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from checkpointing.models import CHECKPOINT_VERSION, Checkpoint, Status
+from checkpointing.checkpoint import CHECKPOINT_VERSION, Checkpoint
 from checkpointing.money import add_usd
 from checkpointing.plurals import counted
+from checkpointing.status import Status
 from producer.page_ranges import show_pages
 
 

@@ -5,8 +5,10 @@ that were complete and are not any more. What resume leaves alone is mended befo
 the same command, said again, does the rest.
 """
 
-from checkpointing.models import Checkpoint, PageRange, Status
+from checkpointing.checkpoint import Checkpoint
+from checkpointing.fields import PageRange
 from checkpointing.outputs import OutputFolder
+from checkpointing.status import Status
 from checkpointing.storage_errors import storage_error
 from producer.page_ranges import runs
 from producer.planning.enqueue import enqueue

@@ -10,8 +10,8 @@ from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any, Self
 
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import LeafmarkError
-from checkpointing.models import Checkpoint
 from producer.planning.request import Plan
 from producer.watch.other_scans import count_other_scans
 from producer.watch.poller import Poller

@@ -8,9 +8,10 @@ from typing import Protocol
 
 from rich.console import Console
 
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import BrokerError, CheckpointError, StorageError, in_one_line
 from checkpointing.file import CheckpointFile
-from checkpointing.models import Checkpoint, Status
+from checkpointing.status import Status
 from producer.planning.request import Plan
 from producer.status.call_costs import unanswered_of
 from producer.status.scan_status import what_it_waits_for

@@ -10,9 +10,9 @@ from collections.abc import Container, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from checkpointing.models import Status
 from checkpointing.plurals import counted
 from checkpointing.regular_files import open_regular_file
+from checkpointing.status import Status
 from worker.pages.scan import ScanFolder, list_scans
 from worker.pipeline.registry import STAGES
 

@@ -7,9 +7,11 @@ from typing import Self
 
 from rich.console import Console
 
-from checkpointing.models import Checkpoint, Status, now
+from checkpointing.checkpoint import Checkpoint
+from checkpointing.fields import now
 from checkpointing.money import dollars
 from checkpointing.plurals import counted
+from checkpointing.status import Status
 from producer.status.scan_status import recent_rate
 from producer.watch.output import (
     Canvas,

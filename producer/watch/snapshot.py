@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from checkpointing.models import Checkpoint
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.plurals import counted
 
 StageKey = tuple[str, str]

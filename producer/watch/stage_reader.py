@@ -6,9 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import CheckpointError, LeafmarkError
+from checkpointing.fields import now
 from checkpointing.file import CheckpointFile, Signature
-from checkpointing.models import Checkpoint, Status, now
+from checkpointing.status import Status
 from producer.status.doubtful_pages import doubt_lines
 from producer.status.scan_status import latest_moments, rate_of, what_it_waits_for
 from producer.watch.snapshot import PageState, StageSnapshot, page_states, with_in_flight

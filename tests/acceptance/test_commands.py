@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from checkpointing.models import Status
+from checkpointing.status import Status
 from tests.support.deployment import WORKLOAD_PRODUCER, Deployment, Process
 from tests.support.fake_deployment import Files, files_under, write_scan
 from tests.support.waiting import HANG_SECONDS, exit_code_of

@@ -9,10 +9,13 @@ from typing import Any
 
 from redis import Redis
 
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.coordinator import Coordinator
+from checkpointing.fields import now
 from checkpointing.inbox import Inbox
 from checkpointing.keys import Keys
-from checkpointing.models import Checkpoint, Completion, FailedPage, now
+from checkpointing.messages import Completion
+from checkpointing.page_records import FailedPage
 from tests.crash.scene import Scene
 from tests.crash.server import Server
 from tests.unit.conftest import Book, Leaf

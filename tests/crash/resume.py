@@ -7,7 +7,9 @@ from typing import Any
 
 from redis import Redis
 
-from checkpointing.models import Checkpoint, Completion, now
+from checkpointing.checkpoint import Checkpoint
+from checkpointing.fields import now
+from checkpointing.messages import Completion
 from producer.planning.enqueue import enqueue, plan
 from producer.planning.request import Request
 from tests.crash.checkpoint_commit import KEYS

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from checkpointing.models import FailedPage
+from checkpointing.page_records import FailedPage
 from producer.run.embedded_broker import EmbeddedBroker
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import Gate

@@ -2,7 +2,8 @@
 
 from checkpointing import CheckpointManager
 from checkpointing.errors import CheckpointError
-from checkpointing.models import Completion, FailedPage
+from checkpointing.messages import Completion
+from checkpointing.page_records import FailedPage
 from producer.planning.enqueue import enqueue
 from producer.planning.request import Request
 from tests.model.fault_actions import FaultActions

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from checkpointing.models import Checkpoint
+from checkpointing.checkpoint import Checkpoint
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, reconciler_at_work
 from tests.support.waiting import wait_until
 from worker.reconciler.reconciler import Reconciler

@@ -12,7 +12,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from checkpointing.keys import Keys
-from checkpointing.models import Status
+from checkpointing.status import Status
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, named_in
 from tests.support.stages import Stamp, stamp
 from worker.reconciler.reconciler import Reconciler

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from checkpointing.errors import LeafmarkError
-from checkpointing.models import PageRecord
+from checkpointing.page_records import PageRecord
 from producer.cli import main
 from producer.run.embedded_broker import EmbeddedBroker
 from tests.security.mutations import broken, damaged, fuzzing

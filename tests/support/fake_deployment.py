@@ -13,7 +13,10 @@ from fakeredis import FakeRedis
 from redis import Redis
 
 import tests.support.fake_info  # noqa: F401  # a meter asks which server it is on
-from checkpointing.models import Checkpoint, Completion, FailedPage, now
+from checkpointing.checkpoint import Checkpoint
+from checkpointing.fields import now
+from checkpointing.messages import Completion
+from checkpointing.page_records import FailedPage
 from tests.support.stages import StampStage, stamp
 from worker.app import make_app
 from worker.config.settings import Settings

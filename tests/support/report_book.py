@@ -11,8 +11,8 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from checkpointing.ledger import Call, Ledger, new_attempt
-from checkpointing.models import FailedPage, PageRecord
 from checkpointing.money import usd
+from checkpointing.page_records import FailedPage, PageRecord
 from producer.ingest.ingest_source import ingest
 from tests.support.model_inputs import ocr_page, revised_page
 from worker.app import make_app

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from checkpointing.errors import SettingsError
-from checkpointing.models import Pause
+from checkpointing.messages import Pause
 from producer.planning.spending import insist_on_means
 from producer.run.supervisor import _worker_options
 from sample.provider import Behaviour, Provider, running_provider

@@ -8,8 +8,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from checkpointing.errors import PageError, StorageError
 from checkpointing.inbox import Inbox
-from checkpointing.models import FailedPage
 from checkpointing.outputs import OutputFolder
+from checkpointing.page_records import FailedPage
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import Act, Empty, Stamp, raising, stamp
 from worker.pipeline.process_page import Outcome

@@ -6,7 +6,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from checkpointing.errors import BrokerError, StorageError, UnknownNameError
-from checkpointing.models import Status
+from checkpointing.status import Status
 from producer.planning.cancel import cancel, cancel_all
 from producer.planning.enqueue import enqueue, requests_through
 from producer.planning.request import Request

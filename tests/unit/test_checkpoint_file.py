@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import CheckpointError
-from checkpointing.models import Checkpoint, PageRecord, Status
+from checkpointing.page_records import PageRecord
+from checkpointing.status import Status
 from tests.support.waiting import HANG_SECONDS
 from tests.unit.conftest import Book, Disk
 

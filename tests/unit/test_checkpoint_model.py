@@ -8,7 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from checkpointing.models import Checkpoint, Completion, FailedPage, PageRecord, Status, cost_of, now
+from checkpointing.checkpoint import Checkpoint
+from checkpointing.fields import now
+from checkpointing.messages import Completion
+from checkpointing.page_records import FailedPage, PageRecord, cost_of
+from checkpointing.status import Status
 
 A, B = "a" * 64, "b" * 64
 

@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from checkpointing.inbox import Inbox
 from checkpointing.keys import Keys
-from checkpointing.models import FailedPage
+from checkpointing.page_records import FailedPage
 from tests.support.waiting import wait_until
 from worker.queue.claims import Claim, Claims
 from worker.queue.dispatch import Dispatch

@@ -15,7 +15,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from checkpointing.errors import InUseError
 from checkpointing.keys import Keys
-from checkpointing.models import Status
+from checkpointing.status import Status
 from producer.planning.cancel import cancel
 from producer.planning.enqueue import enqueue
 from producer.planning.replace_page import replace_page

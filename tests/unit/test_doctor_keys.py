@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from fakeredis import FakeRedis
 
-from checkpointing.models import Completion
+from checkpointing.messages import Completion
 from producer.doctor.check import Check, Level
 from producer.doctor.redis_keys import MOST_INBOX_SECONDS, examine_keys
 from producer.doctor.workers import waiting_pages

@@ -8,9 +8,11 @@ from click.testing import Result
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import DoubtfulPagesError
 from checkpointing.manager import CheckpointManager
-from checkpointing.models import Checkpoint, Completion, Doubt, DoubtfulPage, PageRecord
+from checkpointing.messages import Completion
+from checkpointing.page_records import Doubt, DoubtfulPage, PageRecord
 from producer.cli import app
 from producer.planning.enqueue import enqueue
 from producer.planning.request import Request

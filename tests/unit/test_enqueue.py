@@ -10,8 +10,9 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from checkpointing.errors import BrokerError, CommandLineError, UnknownNameError
-from checkpointing.models import FailedPage, Status
 from checkpointing.outputs import Problem
+from checkpointing.page_records import FailedPage
+from checkpointing.status import Status
 from producer.planning.enqueue import enqueue
 from producer.planning.request import Request
 from producer.terminal.progress import Step

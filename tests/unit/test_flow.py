@@ -9,8 +9,10 @@ import pytest
 from checkpointing.budget import write_budget
 from checkpointing.errors import InputError, UnknownNameError
 from checkpointing.ledger import Call, new_attempt
-from checkpointing.models import FailedPage, Pause, Status
+from checkpointing.messages import Pause
 from checkpointing.money import MICRO_DOLLAR
+from checkpointing.page_records import FailedPage
+from checkpointing.status import Status
 from producer.planning.enqueue import enqueue, requests_through
 from producer.planning.request import Request
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake

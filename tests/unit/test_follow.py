@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.file import CheckpointFile
-from checkpointing.models import Checkpoint, FailedPage
+from checkpointing.page_records import FailedPage
 from producer.watch.follow import follow
 from producer.watch.plain_output import CheckpointLines
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake

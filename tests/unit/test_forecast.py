@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 import pytest
 
 from checkpointing.errors import StorageError
+from checkpointing.fields import now
 from checkpointing.file import CheckpointFile
 from checkpointing.ledger import Call, Ledger, new_attempt
-from checkpointing.models import FailedPage, PageRecord, now
 from checkpointing.money import usd
+from checkpointing.page_records import FailedPage, PageRecord
 from producer.planning.cost_estimate import Forecast, describe, forecast
 from tests.support.fake_deployment import SCAN, STAGE, make_fake, write_scan
 from tests.support.stages import StampStage, stamp

@@ -13,8 +13,9 @@ from checkpointing import coordinator as coordinator_module
 from checkpointing.coordinator import Commit, Coordinator
 from checkpointing.inbox import Inbox
 from checkpointing.keys import Keys, split_inbox_name
-from checkpointing.models import Completion, FailedPage
+from checkpointing.messages import Completion
 from checkpointing.outputs import OutputFolder
+from checkpointing.page_records import FailedPage
 from tests.unit.conftest import Book, Disk
 
 KEYS = Keys("test:")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from checkpointing.models import FailedPage
+from checkpointing.page_records import FailedPage
 from producer.cli import COMMANDS, app
 from producer.commands.command_group import LazyGroup
 from producer.planning.enqueue import enqueue

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from checkpointing.models import Status
+from checkpointing.status import Status
 from producer.cli import app
 from producer.logs import log_follow
 from producer.logs.log_files import LogFiles

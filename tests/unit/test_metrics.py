@@ -9,7 +9,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from checkpointing.budget import write_budget
 from checkpointing.errors import PageError
-from checkpointing.models import FailedPage
+from checkpointing.page_records import FailedPage
 from tests.support.counted import Counted, counting
 from tests.support.fake_deployment import SCAN, STAGE, write_scan
 from tests.support.stages import Stamp, stamp

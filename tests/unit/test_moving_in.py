@@ -10,8 +10,8 @@ from fakeredis import FakeRedis
 from PIL import Image
 
 from checkpointing.errors import InputError
-from checkpointing.models import Status
 from checkpointing.outputs import Problem
+from checkpointing.status import Status
 from producer.ingest.ingest_source import ingest
 from producer.ingest.scanshelf_folder import take_in
 from producer.planning.enqueue import enqueue, plan

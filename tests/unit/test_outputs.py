@@ -9,8 +9,8 @@ import psutil
 import pytest
 
 from checkpointing.errors import PageOutputError
-from checkpointing.models import PageRecord
 from checkpointing.outputs import OutputFolder, OutputSchema, Problem, Verdict
+from checkpointing.page_records import PageRecord
 from tests.unit.conftest import Book, Disk, Leaf, leaf
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from checkpointing.errors import BrokerError, InputError, LeafmarkError, SettingsError
-from checkpointing.models import FailedPage
+from checkpointing.page_records import FailedPage
 from producer.commands.enqueue import enqueue_command
 from producer.planning.enqueue import enqueue, plan
 from producer.planning.request import Plan, Request

@@ -7,7 +7,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from checkpointing.inbox import Inbox
-from checkpointing.models import Completion, FailedPage
+from checkpointing.messages import Completion
+from checkpointing.page_records import FailedPage
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import Stamp, stamp
 from worker.llm.errors import ClaimLostError

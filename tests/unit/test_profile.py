@@ -9,7 +9,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from checkpointing.errors import InputError, SettingsError
-from checkpointing.models import Pause
+from checkpointing.messages import Pause
 from producer import setting_options as config
 from producer.cli import app
 from producer.commands import run

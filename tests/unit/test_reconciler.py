@@ -10,7 +10,7 @@ import pytest
 from fakeredis import FakeRedis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from checkpointing.models import FailedPage
+from checkpointing.page_records import FailedPage
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, reconciler_at_work
 from tests.support.killed import KilledError
 from tests.support.waiting import wait_until

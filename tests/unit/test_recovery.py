@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.file import CheckpointFile
 from checkpointing.ledger import Call, new_attempt
-from checkpointing.models import Checkpoint, FailedPage, Status
+from checkpointing.page_records import FailedPage
+from checkpointing.status import Status
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from worker.billing.meter import Count, Reading
 from worker.reconciler.recovery import PageRecovery, Recovered

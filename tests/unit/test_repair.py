@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import DifferencesError
-from checkpointing.models import Checkpoint, FailedPage, Status
+from checkpointing.page_records import FailedPage
+from checkpointing.status import Status
 from producer.commands.verify import verify_command
 from producer.verify import check_stage
 from producer.verify.findings import Kind

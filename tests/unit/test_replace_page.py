@@ -13,9 +13,11 @@ from PIL import Image
 from redis.exceptions import ConnectionError as RedisConnectionError
 from typer.testing import CliRunner
 
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import CheckpointError, InputError, LeafmarkError, PageError, UnknownNameError
 from checkpointing.file import CheckpointFile
-from checkpointing.models import Checkpoint, Doubt, FailedPage, PageRecord, Status
+from checkpointing.page_records import Doubt, FailedPage, PageRecord
+from checkpointing.status import Status
 from producer.cli import app
 from producer.ingest.ingest_source import ingest
 from producer.planning.enqueue import enqueue

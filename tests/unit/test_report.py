@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from checkpointing.errors import UnknownNameError
-from checkpointing.models import FailedPage
+from checkpointing.page_records import FailedPage
 from producer.report import limits
 from producer.report.bars import bars
 from producer.report.charts import timeline

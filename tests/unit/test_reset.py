@@ -8,7 +8,8 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from checkpointing.errors import BrokerError, CheckpointError, NotConfirmedError, UnknownNameError
-from checkpointing.models import FailedPage, Status
+from checkpointing.page_records import FailedPage
+from checkpointing.status import Status
 from producer.commands.reset import reset_command
 from producer.planning.enqueue import enqueue
 from producer.planning.request import Request

@@ -3,8 +3,9 @@ from typing import Any, NoReturn
 
 import pytest
 
-from checkpointing.models import Checkpoint, FailedPage, PageRecord
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.outputs import OutputFolder, OutputSchema, Problem
+from checkpointing.page_records import FailedPage, PageRecord
 from checkpointing.resume import Findings, bring_in_line
 from tests.unit.conftest import Book, leaf
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from checkpointing.errors import CommandLineError, UnknownNameError
-from checkpointing.models import FailedPage
+from checkpointing.page_records import FailedPage
 from producer.commands.retry import retry_command
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 

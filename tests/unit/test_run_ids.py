@@ -11,7 +11,7 @@ import structlog
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from checkpointing.models import Completion
+from checkpointing.messages import Completion
 from checkpointing.run_ids import new_run, run_in, same_run, trace_id_of
 from producer.planning.cancel import cancel
 from producer.planning.enqueue import enqueue, requests_through

@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
 from checkpointing.ledger import Call, Ledger, new_attempt
-from checkpointing.models import FailedPage
+from checkpointing.page_records import FailedPage
 from docs_tools.schemas import FORMATS, SCHEMAS, as_file, schema_of
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, NoReturn
 import pytest
 
 from checkpointing.errors import CommandLineError, SettingsError
-from checkpointing.models import PageRecord
 from checkpointing.outputs import OutputFolder
+from checkpointing.page_records import PageRecord
 from producer.commands.enqueue import enqueue_command
 from producer.commands.verify import verify_command
 from producer.planning import plan_output as words

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import InputError, StorageError, UnknownNameError
+from checkpointing.fields import now
 from checkpointing.ledger import Call, new_attempt
-from checkpointing.models import Checkpoint, FailedPage, PageRecord, now
+from checkpointing.page_records import FailedPage, PageRecord
 from checkpointing.surprises import Surprise, note_surprise
 from producer.planning.plan_output import say_failures
 from producer.status.scan_status import all_scans, recent_rate, scan_status

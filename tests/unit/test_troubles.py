@@ -12,7 +12,7 @@ from typing import cast
 import pytest
 from rich.console import Console
 
-from checkpointing.models import now
+from checkpointing.fields import now
 from producer.planning.plan_output import say_failures
 from producer.planning.request import Plan
 from producer.status.scan_status import scan_status

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from checkpointing.budget import write_budget
 from checkpointing.errors import PageError, StorageError
 from checkpointing.ledger import ledger_stages
-from checkpointing.models import Status
+from checkpointing.status import Status
 from sample.provider import Provider, running_provider
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, reconciler_at_work
 from tests.support.llm_deployment import MODEL

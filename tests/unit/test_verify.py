@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from checkpointing.errors import BrokerError, DifferencesError, StorageError, UnknownNameError
-from checkpointing.models import FailedPage, Status
 from checkpointing.outputs import OutputFolder
+from checkpointing.page_records import FailedPage
+from checkpointing.status import Status
 from producer.commands.verify import verify_command
 from producer.verify import check_stage
 from producer.verify.findings import Kind

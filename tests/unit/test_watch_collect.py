@@ -9,7 +9,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from checkpointing.errors import StorageError
-from checkpointing.models import FailedPage
+from checkpointing.page_records import FailedPage
 from producer.planning.cost_estimate import Forecast
 from producer.watch.collect import (
     MAX_STAGES,

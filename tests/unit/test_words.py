@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from checkpointing.errors import StageFailedError
-from checkpointing.models import FailedPage, Status
 from checkpointing.outputs import Problem, Verdict
+from checkpointing.page_records import FailedPage
+from checkpointing.status import Status
 from producer.planning import plan_output as words
 from producer.planning.request import Plan
 from producer.run.waiting import insist_on_success

@@ -8,8 +8,8 @@ import structlog
 from redis.exceptions import RedisError
 
 from checkpointing.errors import StorageError
+from checkpointing.fields import now
 from checkpointing.ledger import Call
-from checkpointing.models import now
 from checkpointing.money import dollars, exact_micro, usd
 from checkpointing.surprises import Surprise, note_surprise, read_surprises
 from worker.billing.call_spans import record_call

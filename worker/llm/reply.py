@@ -6,7 +6,7 @@ from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
-from checkpointing.models import Sha256, Usd
+from checkpointing.fields import Sha256, Usd
 
 
 class CostSource(StrEnum):

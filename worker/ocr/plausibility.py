@@ -7,7 +7,7 @@ figures are in docs/explanation/doubtful-pages.md.
 
 from collections.abc import Iterator, Sequence
 
-from checkpointing.models import Doubt
+from checkpointing.page_records import Doubt
 from worker.ocr.engines.base import OcrLine
 
 LOW_CONFIDENCE = "low_confidence"

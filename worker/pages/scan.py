@@ -32,7 +32,7 @@ from pydantic import (
 )
 
 from checkpointing.errors import InputError, UnknownNameError
-from checkpointing.models import PageNumber, Sha256
+from checkpointing.fields import PageNumber, Sha256
 from checkpointing.plurals import counted
 from checkpointing.regular_files import NotRegularFileError, read_regular
 from checkpointing.storage_errors import storage_error

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from checkpointing.atomic import write_durably
-from checkpointing.models import Checkpoint
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.outputs import OutputFolder
 from checkpointing.regular_files import read_regular
 from worker.stages.base import Assembles, Stage

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import AwareDatetime, BaseModel, ConfigDict, PositiveInt, ValidationError
 
 from checkpointing.atomic import remove_orphans, write_durably
-from checkpointing.models import now
+from checkpointing.fields import now
 from checkpointing.plurals import counted
 from checkpointing.regular_files import read_regular
 from checkpointing.storage_errors import StorageCheck, no_check

@@ -28,9 +28,10 @@ from checkpointing.errors import (
 )
 from checkpointing.identity import process_name
 from checkpointing.inbox import Entry
-from checkpointing.models import Completion, Doubt, FailedPage, Pause
+from checkpointing.messages import Completion, Pause
 from checkpointing.money import usd
 from checkpointing.outputs import OutputFolder
+from checkpointing.page_records import Doubt, FailedPage
 from checkpointing.run_ids import trace_id_of
 from worker.deployment import Deployment
 from worker.llm.errors import AnswerRefusedError, ClaimLostError, ProviderError

@@ -8,8 +8,8 @@ nothing: whoever commits a stage feeds those that depend on it, and the reconcil
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import UnknownNameError
-from checkpointing.models import Checkpoint
 from worker.deployment import Deployment
 from worker.pipeline.registry import STAGES
 from worker.stages.base import ReadsNeighbours, Stage

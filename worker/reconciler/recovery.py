@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.election import Election
 from checkpointing.errors import CheckpointError
 from checkpointing.identity import new_token
-from checkpointing.models import Checkpoint, Completion, FailedPage, Status
+from checkpointing.messages import Completion
 from checkpointing.money import usd
+from checkpointing.page_records import FailedPage
+from checkpointing.status import Status
 from worker.deployment import Deployment
 from worker.pipeline.provenance import made_from_of
 from worker.pipeline.stage_flow import UPSTREAM, given_up, ready

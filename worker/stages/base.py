@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
-from checkpointing.models import Doubt, Doubts, Sha256
+from checkpointing.fields import Sha256
+from checkpointing.page_records import Doubt, Doubts
 from worker.pages.sources.base import PageImage
 
 

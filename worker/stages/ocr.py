@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from checkpointing.errors import PageError
-from checkpointing.models import Doubt
+from checkpointing.page_records import Doubt
 from worker.ocr.engines.base import OcrEngine
 from worker.ocr.layout.regions import Region as FoundRegion
 from worker.ocr.layout.regions import RegionType, arrange

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from checkpointing.atomic import make_folder, remove_orphans, write_durably
-from checkpointing.models import PageRange
+from checkpointing.fields import PageRange
 from checkpointing.regular_files import read_regular
 from checkpointing.storage_errors import StorageCheck, no_check
 

@@ -15,8 +15,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from checkpointing.atomic import make_folder, write_durably
 from checkpointing.errors import StorageError
+from checkpointing.fields import now
 from checkpointing.locks import file_lock
-from checkpointing.models import now
 from checkpointing.regular_files import read_regular
 from checkpointing.storage_errors import storage_error
 from worker.pages.scan import list_scans

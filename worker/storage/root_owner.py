@@ -23,9 +23,9 @@ from redis.exceptions import RedisError
 
 from checkpointing.atomic import write_durably
 from checkpointing.errors import InUseError
+from checkpointing.fields import now
 from checkpointing.key_types import drop_wrong_types
 from checkpointing.locks import file_lock
-from checkpointing.models import now
 from checkpointing.regular_files import NotRegularFileError, read_regular
 from worker.storage.open_stages import OWN_FOLDER
 

@@ -1,0 +1,37 @@
+"""Types of the fields that records in files and messages share, and the clock that stamps them."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from checkpointing.errors import in_one_line
+
+MAX_PAGES = 9_999_999
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+PageNumber = Annotated[int, Field(ge=1, le=MAX_PAGES)]
+PageRange = tuple[PageNumber, PageNumber]
+"""First and last page, both included."""
+Usd = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+Moment = Annotated[datetime, AfterValidator(lambda time: time if time.tzinfo else time.astimezone())]
+"""A time with its zone. One without, as version 1.0 wrote them, is local time."""
+
+
+def now() -> datetime:
+    """Return this moment, with its zone (UTC), to the millisecond."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def encodable(text: str) -> str:
+    """Return the text with escapes for what UTF-8 cannot hold: an error may quote a broken file name."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _shown(text: str) -> str:
+    return in_one_line(encodable(text))
+
+
+Words = Annotated[str, AfterValidator(_shown)]
+"""A text for people: on one line, at a limited length, without control characters of a terminal."""

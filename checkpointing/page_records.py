@@ -1,0 +1,85 @@
+"""What a checkpoint holds about single pages: complete, doubtful or in quarantine."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
+
+from checkpointing.fields import PageNumber, Sha256, Usd, Words, now
+from checkpointing.money import add_usd
+
+
+@dataclass(frozen=True, slots=True)
+class PageRecord:
+    """The evidence for one completed page.
+
+    A dataclass with slots and not a model: a book may have 100,000 of them in memory.
+
+    Attributes:
+        sha256: of the output file; None for a page of an older checkpoint that recorded none.
+        schema_version: of the schema that accepted those bytes.
+        cost_usd: cost of the page in USD; None where it is not known (an adopted output).
+        seconds: how long the stage worked on the page.
+        attempts: how many attempts the page took.
+        completed_at: when the output was saved.
+        worker: the worker that saved it.
+        made_from: digests of the inputs and of the recipe. `producer.planning.stale` compares them.
+    """
+
+    sha256: Sha256 | None = None
+    schema_version: str = ""
+    cost_usd: Usd | None = None
+    seconds: NonNegativeFloat | None = None
+    attempts: NonNegativeInt = 0
+    completed_at: AwareDatetime | None = None
+    worker: str = ""
+    made_from: str = ""
+
+
+def cost_of(records: Iterable[PageRecord], total_usd: float) -> float:
+    """Return what completed pages have cost, in USD, as far as is known.
+
+    Where the cost of a page is not known (older checkpoints kept only a total), the total stands for all.
+    """
+    costs = [record.cost_usd for record in records]
+    known = add_usd(*(cost or 0.0 for cost in costs))
+    return max(known, total_usd) if None in costs else known
+
+
+class Doubt(BaseModel):
+    """Why the reading of a complete page is implausible."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")] = Field(
+        description="Stable name of the reason: `low_confidence`."
+    )
+    message: Words = Field(description="The reason in words, with the figures.")
+
+
+Doubts = Annotated[tuple[Doubt, ...], Field(max_length=16)]
+
+
+class DoubtfulPage(BaseModel):
+    """A complete page that a person should check, because its reading is implausible. It is not a failure."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    page: PageNumber
+    reasons: Annotated[tuple[Doubt, ...], Field(min_length=1, max_length=16)]
+
+
+class FailedPage(BaseModel):
+    """A page in quarantine: given up, with the reason; the other pages go on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    page: PageNumber
+    kind: Words
+    message: Words
+    attempts: NonNegativeInt = 0
+    worker: Words = ""
+    failed_at: AwareDatetime = Field(default_factory=now)
+    ledger_micro: NonNegativeInt | None = None
+    """What the page has cost by the stage's ledger, in whole micro-dollars; None for a stage that has none."""
