@@ -20,6 +20,7 @@ from producer.run.embedded_broker import embedded_broker
 from sample import pages, write_image_folder
 from tests.support.deployment import Deployment, deployment_in
 from worker.ocr.engines.registry import make_engine
+from worker.stages.options import OcrOptions
 
 PROCESSES = 2
 
@@ -69,7 +70,7 @@ def _engine_alone(book: Path) -> float:
 
 
 def _recognise(work: "Queue[Path | None]", ready: "Queue[bool]", done: "Queue[bool]") -> None:
-    engine = make_engine("rapidocr", "eng")
+    engine = make_engine(OcrOptions())
     ready.put(True)
     while (path := work.get()) is not None:
         with Image.open(path) as image:

@@ -5,24 +5,19 @@
 
 import os
 import time
-from typing import ClassVar
+from typing import Any
 
 from benchmarks.ocr_pages import made_up_page
-from worker.pipeline.registry import STAGES
-from worker.stages.base import PageOutput, StageInputs
+from worker.stages.base import StageInputs
 from worker.stages.ocr import OcrPage, OcrStage
+from worker.stages.registry import STAGES
 
 
-class SlowOcrStage:
+class SlowOcrStage(OcrStage):
     """Waits as long as an engine would read, and computes nothing meanwhile: the cores are for what is measured."""
 
-    name: ClassVar[str] = OcrStage.name
-    output_dir: ClassVar[str] = OcrStage.output_dir
-    version: ClassVar[str] = OcrStage.version
-    depends_on: ClassVar[tuple[str, ...]] = OcrStage.depends_on
-    schema: ClassVar[type[PageOutput]] = OcrStage.schema
-
-    def __init__(self) -> None:
+    def __init__(self, options: Any = None) -> None:
+        super().__init__(options)
         self._seconds = float(os.environ["OCR_SECONDS"])
 
     def prepare(self) -> None:
@@ -34,7 +29,7 @@ class SlowOcrStage:
         return made_up_page(page)
 
 
-STAGES[SlowOcrStage.name] = lambda _settings: SlowOcrStage()
+STAGES[SlowOcrStage.name] = SlowOcrStage
 
 from worker import celery as shipped  # noqa: E402  # its application makes its stages from those registered by now
 

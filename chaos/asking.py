@@ -8,34 +8,25 @@ The journal is that of `tests.support.work_stage`, in the folder of WORK_JOURNAL
 import json
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from worker.config.settings import Settings
-from worker.pipeline.registry import STAGES
 from worker.stages.base import PageOutput, Stage
 from worker.stages.ocr import OcrStage
+from worker.stages.registry import STAGES
 
 
-def _journaled(make: Callable[[Settings], Stage]) -> Callable[[Settings], Stage]:
-    """The same stage, in a class whose runs are noted."""
+def _journaled(kind: Any) -> Any:
+    """Return a subclass of a stage that writes its runs to the journal."""
 
-    def made(settings: Settings) -> Stage:
-        stage = make(settings)
-        kind = type(stage)
+    def run(self: Stage, page: int, inputs: Any) -> PageOutput:
+        _note("begin", self.name, page, inputs)
+        try:
+            return cast("PageOutput", kind.run(self, page, inputs))
+        finally:
+            _note("end", self.name, page, inputs)
 
-        def run(self: Stage, page: int, inputs: Any) -> PageOutput:
-            _note("begin", self.name, page, inputs)
-            try:
-                return kind.run(self, page, inputs)
-            finally:
-                _note("end", self.name, page, inputs)
-
-        stage.__class__ = type(kind.__name__, (kind,), {"run": run})
-        return stage
-
-    return made
+    return type(kind.__name__, (kind,), {"run": run})
 
 
 def _note(event: str, stage: str, page: int, inputs: Any) -> None:

@@ -5,8 +5,8 @@ from kombu import Queue
 
 from worker.config.settings import Settings
 from worker.deployment import socket_options
-from worker.pipeline.registry import STAGES
 from worker.queue.broker import celery_settings, forget_other_brokers
+from worker.stages.registry import STAGES
 
 _VISIBILITY_MARGIN_SECONDS = 3600
 

@@ -1,6 +1,6 @@
 """What a worker's processes use, imported before its pool forks: they start at once, and share that memory.
 
-Commands import these modules one by one, where they need them (`worker.deployment`, `worker.pipeline.registry`).
+Commands import these modules one by one, where they need them (`worker.deployment`, `worker.stages.registry`).
 """
 
 # ruff: noqa: F401

@@ -20,7 +20,6 @@ from celery.signals import (
 from checkpointing.errors import LeafmarkError, SettingsError, in_one_line
 from worker.app import make_app
 from worker.config.settings import load_settings
-from worker.pipeline.registry import STAGES, missing_settings
 from worker.preflight import (
     check_broker,
     check_engines,
@@ -31,6 +30,7 @@ from worker.preflight import (
 )
 from worker.queue.broker import refuse_other_broker
 from worker.reconciler.process import ReconcilerProcess
+from worker.stages.registry import STAGES, missing_settings
 from worker.telemetry import tracing
 from worker.telemetry.celery_logs import give_up, level_in_force, set_up_worker_logs, tell_of_wait
 from worker.telemetry.metrics.start import start_metrics

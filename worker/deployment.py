@@ -23,9 +23,9 @@ from worker.config.settings import Settings
 from worker.pages.scan import ForeignScanError, ScanFolder, ScanMetadata
 from worker.pipeline.assembly import assemble
 from worker.pipeline.outage_notes import OutageNotes
-from worker.pipeline.registry import make_stage
 from worker.queue.broker_errors import broker_calls
-from worker.stages.base import Stage, asks_model
+from worker.stages.base import Stage
+from worker.stages.registry import make_stage
 from worker.storage.open_stages import OpenStages
 from worker.storage.root_marker import library_at
 
@@ -229,10 +229,10 @@ class Deployment:
         from worker.billing.stage_account import StageAccount
         from worker.llm.errors import ProviderRefusesError
 
-        if not asks_model(self.stage(stage_name)):
+        if not self.stage(stage_name).uses_model:
             raise ProviderRefusesError(
                 f"the stage {stage_name} asks a model without being declared to, so its calls would not count: "
-                "set `asks_model = True` in its class"
+                "set `uses_model = True` in its class"
             )
         model = self.settings.model(stage_name)
         missing = self.settings.missing_for(stage_name)
@@ -298,7 +298,7 @@ class Deployment:
         Raises:
             OSError: the storage failed.
         """
-        pays = asks_model(self.stage(stage_name))
+        pays = self.stage(stage_name).uses_model
         return self.ledger(scan_id, stage_name).spent(page) if pays else None
 
     def take_back_planned(self, scan_id: str, stage_name: str, pages: Iterable[int]) -> None:

@@ -19,7 +19,7 @@ from checkpointing.storage_errors import storage_error
 from worker.config.settings import Settings, load_settings
 from worker.deployment import connect
 from worker.launch.child_processes import child_environment, python_command
-from worker.pipeline.registry import STAGES, make_stage, missing_settings
+from worker.stages.registry import STAGES, make_stage, missing_settings
 from worker.storage.open_stages import OWN_FOLDER
 from worker.storage.root_marker import NotALibraryError, library_at
 from worker.storage.root_owner import Membership, join

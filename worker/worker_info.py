@@ -16,7 +16,7 @@ from checkpointing.regular_files import read_regular
 from worker.config.settings import Settings
 from worker.config.shown_settings import shown_value
 from worker.launch.package_versions import package_version
-from worker.pipeline.registry import stage_asks_model
+from worker.stages.registry import uses_model
 from worker.storage.open_stages import OWN_FOLDER
 
 INTRODUCE = "leafmark_introduce"
@@ -92,7 +92,7 @@ def introduction(settings: Settings, stages: list[str], slots: int, token: objec
 
 def settings_that_matter(stages: list[str]) -> list[str]:
     """The settings that should be the same on every machine that does these stages, and on the producer's."""
-    asking = [stage for stage in stages if stage_asks_model(stage)]
+    asking = [stage for stage in stages if uses_model(stage)]
     return [
         *_FOR_ALL,
         *(_FOR_OCR if "ocr" in stages else ()),

@@ -28,7 +28,7 @@ def scan_ids(incomplete: str) -> list[str]:
 
 def stages(incomplete: str) -> list[str]:
     """Stages that begin so, in pipeline order."""
-    from worker.pipeline.registry import STAGES
+    from worker.stages.registry import STAGES
 
     return [name for name in STAGES if name.startswith(incomplete)]
 

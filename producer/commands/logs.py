@@ -20,7 +20,7 @@ from producer.run.supervised_run import interruptible
 from producer.terminal.console import notes
 from worker.config.settings import load_settings
 from worker.pages.scan import check_scan_id
-from worker.pipeline.registry import STAGES
+from worker.stages.registry import STAGES
 
 _COLOURS = {"warning": typer.colors.YELLOW, "error": typer.colors.RED, "critical": typer.colors.RED}
 

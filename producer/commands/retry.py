@@ -20,7 +20,7 @@ from producer.status.begun_stages import begun_stages
 from producer.terminal.console import print_json, results
 from worker.config.settings import load_settings
 from worker.pages.scan import check_scan_id
-from worker.pipeline.registry import STAGES
+from worker.stages.registry import STAGES
 
 if TYPE_CHECKING:
     from checkpointing.page_records import FailedPage

@@ -53,7 +53,7 @@ from worker.config.settings import Settings
 from worker.deployment import Deployment
 from worker.pages.book_profile import BookProfile
 from worker.pipeline import stage_flow as flow
-from worker.pipeline.registry import STAGES, stage_asks_model
+from worker.stages.registry import STAGES, uses_model
 
 
 def run_command(
@@ -208,7 +208,7 @@ def _run(settings: Settings, requests: list[Request], workers: int, *, as_json: 
     """Start everything, work, say what was achieved, and stop everything however it ends."""
     parent = ParentWatch()
     started = time.monotonic()
-    asking = list(dict.fromkeys(request.stage for request in requests if stage_asks_model(request.stage)))
+    asking = list(dict.fromkeys(request.stage for request in requests if uses_model(request.stage)))
     notes.print(f"Starting a broker and {counted(workers, 'worker')} ...")
     supervisor = Supervisor(settings.root, workers, asking)
     try:

@@ -11,7 +11,7 @@ from producer.doctor.check import Area, Check, Reporter
 from producer.output_dir import leftovers
 from worker.deployment import Deployment
 from worker.pages.scan import list_scans
-from worker.pipeline.registry import STAGES
+from worker.stages.registry import STAGES
 from worker.storage.open_stages import OWN_FOLDER
 
 _MOST_SECONDS = 10.0

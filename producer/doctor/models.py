@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 from producer.doctor.check import Area, Check, Reporter
 from worker.config.settings import Settings
-from worker.pipeline.registry import STAGES, missing_settings, stage_asks_model
+from worker.stages.registry import STAGES, missing_settings, uses_model
 
 _report = Reporter(Area.MODELS)
 
 
 def examine_models(settings: Settings) -> Iterator[Check]:
     """Look at the settings of every stage that asks a model."""
-    asking = [stage for stage in STAGES if stage_asks_model(stage)]
+    asking = [stage for stage in STAGES if uses_model(stage)]
     set_up = [stage for stage in asking if settings.model(stage)]
     if not set_up and not settings.llm_base_url and not settings.llm_api_key.get_secret_value():
         yield _report.ok("set_up", "no stage asks a model: OCR only")

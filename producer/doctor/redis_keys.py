@@ -8,7 +8,7 @@ from checkpointing.errors import LeafmarkError, in_one_line
 from checkpointing.key_types import find_wrong_types
 from producer.doctor.check import Area, Check, Reporter
 from worker.deployment import Deployment
-from worker.pipeline.registry import STAGES
+from worker.stages.registry import STAGES
 from worker.storage.root_owner import DeploymentRecord, find_at_work, in_use, is_deployment_of
 
 # A commit comes within a second of its completions, or within ten times as long as the last one took.

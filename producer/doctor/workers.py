@@ -12,9 +12,9 @@ from checkpointing.storage_errors import storage_error
 from producer.doctor.asking import Answer, ask_workers, token_file
 from producer.doctor.check import Area, Check, Reporter
 from worker.deployment import Deployment
-from worker.pipeline.registry import STAGES, stage_asks_model
 from worker.preflight import check_broker
 from worker.queue.broker_errors import broker_errors
+from worker.stages.registry import STAGES, uses_model
 from worker.worker_info import Introduction, introduction
 
 _CLOCK_SECONDS = 2.0
@@ -172,5 +172,5 @@ def judge_worker(name: str, said: Introduction, ours: Introduction, ahead_second
 
 
 def _start(stage: str) -> str:
-    more = " --pool=threads --concurrency 64" if stage_asks_model(stage) else ""
+    more = " --pool=threads --concurrency 64" if uses_model(stage) else ""
     return f"{_START} -Q {stage}{more}"

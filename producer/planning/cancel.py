@@ -14,9 +14,9 @@ from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import BrokerError, LeafmarkError
 from checkpointing.storage_errors import storage_error
 from worker.deployment import Deployment
-from worker.pipeline.registry import STAGES
 from worker.preflight import check_broker
 from worker.queue.broker_errors import broker_errors
+from worker.stages.registry import STAGES
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import heapq
 import math
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ from worker.config.settings import ENV_PREFIX
 from worker.deployment import Deployment
 from worker.llm.reply import CostSource, Usage
 from worker.pages.scan import list_scans
-from worker.stages.base import asks_model
+from worker.stages.base import CostShape
 
 # Fewer pages than these are no history: front matter is unlike the rest of a book.
 _LEAST_PAGES = 10
@@ -86,35 +86,6 @@ class _Page(NamedTuple):
 _FREE = _Page(Decimal(0), 0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """What the questions of a stage are like, where no history tells.
-
-    Attributes:
-        asked: share of the pages with text that the model is asked about.
-        tokens_around: of instructions and answer schema.
-        texts_in: how often a page's text goes into the question.
-        out: tokens of the answer for each token of the page's text.
-        picture: whether the page image goes along.
-    """
-
-    asked: Decimal = Decimal(1)
-    tokens_around: int = 700
-    texts_in: float = 1.0
-    out: float = 1.0
-    picture: bool = False
-
-
-_SHAPES = {
-    # The answer is the page again.
-    "correction": _Shape(),
-    # Pages in doubt only; both readings and the image go in, the page comes out.
-    "fix": _Shape(asked=Decimal("0.15"), texts_in=2.0, picture=True),
-    # The answer names headings and page numbers.
-    "structure": _Shape(out=0.3),
-}
-
-
 def forecast(deployment: Deployment, scan_id: str, stage: str, pages: Sequence[int]) -> Forecast | None:
     """What a stage will likely cost for pages of a scan; None for a stage that asks no model.
 
@@ -123,7 +94,7 @@ def forecast(deployment: Deployment, scan_id: str, stage: str, pages: Sequence[i
         InputError: the id names no scan.
         StorageError: the scan cannot be read.
     """
-    if not asks_model(deployment.stage(stage)):
+    if not deployment.stage(stage).uses_model:
         return None
     model = deployment.settings.model(stage)
     seen = _history(deployment, scan_id, stage, model, _MOST_PAGES_OF_SCAN)
@@ -238,9 +209,7 @@ def _from_tokens(deployment: Deployment, scan_id: str, stage: str, model: str, p
     Raises:
         StorageError: outputs cannot be read.
     """
-    shape = _SHAPES.get(stage, _Shape())
-    if stage == "correction" and deployment.settings.correction_vision:
-        shape = replace(shape, picture=True)
+    shape = deployment.stage(stage).cost_shape
     tokens = _tokens_of_texts(deployment, scan_id, stage, pages)
     usages = [_usage_of(text, shape) for text in tokens or _TYPICAL_PAGES]
     asked = [float(shape.asked) if usage.tokens_in else 0 for usage in usages]
@@ -256,7 +225,7 @@ def _from_tokens(deployment: Deployment, scan_id: str, stage: str, model: str, p
     return _make(stage, len(pages), seen, f"from {counted} and {prices.describe(model)}")
 
 
-def _usage_of(text: int, shape: _Shape) -> Usage:
+def _usage_of(text: int, shape: CostShape) -> Usage:
     """The tokens of a call about a page with so many tokens of text; none for a page without: nobody asks."""
     if not text:
         return Usage()

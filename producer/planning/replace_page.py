@@ -32,7 +32,7 @@ from producer.planning.stale import find_stale
 from worker.pages.scan import ReplacedPage, ScanFolder, ScanMetadata, SourceFile
 from worker.pages.sources.open import open_file
 from worker.pages.sources.pdfium import save_decrypted
-from worker.pipeline.registry import STAGES
+from worker.stages.registry import STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,6 @@ from checkpointing.storage_errors import storage_error
 from worker.deployment import Deployment
 from worker.pipeline.provenance import made_from_of
 from worker.preflight import check_models
-from worker.stages.base import asks_model
 
 
 def insist_on_means(deployment: Deployment, stage: str, *, allow_unpriced: bool = False) -> None:
@@ -57,7 +56,7 @@ def count_books(deployment: Deployment, checkpoint: Checkpoint, findings: Findin
     """
     scan_id, stage = checkpoint.scan_id, checkpoint.stage
     outputs = deployment.outputs(scan_id, stage)
-    pays = asks_model(deployment.stage(stage))
+    pays = deployment.stage(stage).uses_model
     if pays:
         checkpoint.note_ledger(deployment.ledger(scan_id, stage).sums().spent)
     for page in findings.adopted:
@@ -74,7 +73,7 @@ def retire_answers(deployment: Deployment, scan_id: str, stage: str, pages: Iter
     Raises:
         OSError: the storage failed.
     """
-    if asks_model(deployment.stage(stage)):
+    if deployment.stage(stage).uses_model:
         deployment.ledger(scan_id, stage).retire(pages)
 
 
@@ -85,7 +84,7 @@ def recount(deployment: Deployment, scan_id: str, stage: str) -> None:
         OSError: the storage failed.
         RedisError: the broker failed.
     """
-    if not asks_model(deployment.stage(stage)):
+    if not deployment.stage(stage).uses_model:
         return
     deployment.meter(scan_id).empty()
     deployment.refill(scan_id)

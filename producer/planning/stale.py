@@ -19,7 +19,7 @@ from checkpointing.page_records import PageRecord
 from worker.deployment import Deployment
 from worker.pages.scan import ScanMetadata
 from worker.pipeline.provenance import describe, source_sha256
-from worker.stages.base import MadeFrom, Stage, asks_model
+from worker.stages.base import MadeFrom, Stage
 
 _NONE_AGAIN: Mapping[str, AbstractSet[int]] = {}
 
@@ -80,7 +80,7 @@ def find_stale(
     maker = deployment.stage(stage)
     method = _method(deployment, scan_id, stage)
     blank = method or MadeFrom(inputs={}, stage_version=maker.version, recipe="")
-    parts = "the model or the instructions" if asks_model(maker) else "the engine or the stage"
+    parts = "the model or the instructions" if maker.uses_model else "the engine or the stage"
     found: dict[int, Why] = {}
     for page, inputs in sorted(_inputs(deployment, scan_id, maker, told.keys(), again).items()):
         was_from, _, was_how = told[page].partition(".")
@@ -125,7 +125,7 @@ def cost_of_refresh(records: Mapping[int, PageRecord], stale: Mapping[int, Why])
 def _method(deployment: Deployment, scan_id: str, stage: str) -> MadeFrom | None:
     """How a stage would make a page of a scan now; None where that cannot be said here."""
     model = deployment.settings.model(stage)
-    if asks_model(deployment.stage(stage)) and not model:
+    if deployment.stage(stage).uses_model and not model:
         return None
     metadata = deployment.metadata(scan_id)
     try:

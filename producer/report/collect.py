@@ -17,8 +17,8 @@ from producer.status.checkpoint_snapshot import Snapshot, take_snapshot
 from producer.terminal.progress import Counting, uncounted
 from worker.deployment import Deployment
 from worker.pages.scan import ScanMetadata
-from worker.pipeline.registry import STAGES
 from worker.stages.chapters import BookStructure
+from worker.stages.registry import STAGES
 from worker.stages.structure import StructureStage
 
 

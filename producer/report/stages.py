@@ -9,7 +9,7 @@ from checkpointing.money import add_usd, usd
 from producer.report.model import Calls, StageReport
 from producer.status.checkpoint_snapshot import Snapshot
 from producer.status.doubtful_pages import doubt_lines
-from worker.stages.base import Stage, asks_model
+from worker.stages.base import Stage
 
 
 def stage_report(stage: Stage, snapshot: Snapshot, ledger: Ledger, total_pages: int) -> StageReport:
@@ -39,7 +39,7 @@ def stage_report(stage: Stage, snapshot: Snapshot, ledger: Ledger, total_pages: 
         seconds=sum(record.seconds or 0.0 for record in records),
         moments=tuple(sorted(record.completed_at for record in records if record.completed_at is not None)),
         calls=calls,
-        asks_model=asks_model(stage),
+        asks_model=stage.uses_model,
         doubtful=len(checkpoint.doubtful_pages),
         doubts=tuple(doubt_lines(checkpoint.doubtful_pages)),
     )

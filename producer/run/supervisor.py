@@ -25,7 +25,7 @@ from checkpointing.storage_errors import storage_error
 from worker.config.settings import load_settings
 from worker.launch.child_processes import child_environment, python_command
 from worker.llm.local_servers import is_local
-from worker.pipeline.registry import STAGES, stage_asks_model
+from worker.stages.registry import STAGES, uses_model
 from worker.storage.open_stages import OWN_FOLDER
 
 _POLL_SECONDS = 0.5
@@ -169,7 +169,7 @@ def serve(root: Path, processes: int, asking: Sequence[str] = ()) -> int:
 
 def _worker_options(processes: int, asking: Sequence[str], threads: int = ASKING_THREADS) -> list[list[str]]:
     """The options of each worker: one for what computes, and one for what waits for a model."""
-    others = [name for name in STAGES if not stage_asks_model(name)]
+    others = [name for name in STAGES if not uses_model(name)]
     computing = ["--hostname=computing@%h", "--concurrency", str(processes)]
     if not asking:
         return [computing]

@@ -9,8 +9,8 @@ from checkpointing.outputs import OutputFolder
 from checkpointing.resume import bring_in_line
 from checkpointing.status import Status
 from worker.deployment import Deployment
-from worker.pipeline.registry import STAGES
 from worker.stages.base import PageOutput
+from worker.stages.registry import STAGES
 
 
 def begun_stages(deployment: Deployment, scan_id: str) -> list[str]:

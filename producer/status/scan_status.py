@@ -19,7 +19,7 @@ from producer.status.call_costs import unanswered_of
 from producer.status.cost_overruns import excess_usd, surprises_of
 from worker.deployment import Deployment
 from worker.pages.scan import ScanMetadata, incomplete_folders, list_scans
-from worker.pipeline.registry import STAGES
+from worker.stages.registry import STAGES
 
 # The rate is that of the pages completed lately: so many at the most, and none from before a long break.
 _RATE_PAGES = 50

@@ -24,7 +24,6 @@ from producer.terminal.progress import Counting, Step, uncounted
 from producer.verify.contradictions import contradictions
 from producer.verify.findings import DAMAGED, Finding, Kind
 from worker.deployment import Deployment
-from worker.stages.base import Assembles
 
 # How long a coordinator may take to merge what is on storage already, its pause included.
 MERGE_SECONDS = 15.0
@@ -97,8 +96,7 @@ def _foreign(deployment: Deployment, scan_id: str, stage: str) -> list[str]:
     if deployment.scan(scan_id).is_taken_over(deployment.metadata(scan_id)):
         return []
     maker = deployment.stage(stage)
-    assembled = maker.assembled_name if isinstance(maker, Assembles) else None
-    return foreign_names(deployment.outputs(scan_id, stage), assembled)
+    return foreign_names(deployment.outputs(scan_id, stage), maker.assembled_name or None)
 
 
 def _before_takeover(deployment: Deployment, scan_id: str, stage: str) -> frozenset[Kind]:

@@ -19,8 +19,7 @@ from producer.watch.snapshot import PageState, Snapshot, StageKey, StageSnapshot
 from producer.watch.stage_reader import StageReader
 from producer.watch.workers import ask_workers, claimed_pages
 from worker.deployment import Deployment
-from worker.pipeline.registry import STAGES
-from worker.stages.base import asks_model
+from worker.stages.registry import STAGES
 
 MAX_STAGES = 24
 """Number of stages shown; the checkpoint of each is read and kept in memory."""
@@ -170,7 +169,7 @@ class Collector:
         states = {
             key: stage.states
             for key, stage in list(self._stages.items())
-            if stage.under_way and asks_model(self._deployment.stage(stage.stage))
+            if stage.under_way and self._deployment.stage(stage.stage).uses_model
         }
         return expected_usd_per_page(self._deployment, states)
 

@@ -14,7 +14,7 @@ from checkpointing.plurals import counted
 from checkpointing.regular_files import open_regular_file
 from checkpointing.status import Status
 from worker.pages.scan import ScanFolder, list_scans
-from worker.pipeline.registry import STAGES
+from worker.stages.registry import STAGES
 
 _HEAD_BYTES = 512
 _STATUS = re.compile(rb'"status"\s*:\s*"([a-z_]+)"')

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from producer.watch.snapshot import StageKey, Task, Worker, Workers
 from worker.deployment import Deployment
-from worker.pipeline.registry import STAGES
 from worker.queue.messages import PageMessage
+from worker.stages.registry import STAGES
 
 
 def claimed_pages(

@@ -7,7 +7,7 @@ from redis import Redis
 from producer.run.embedded_broker import EmbeddedBroker
 from tests.crash.traced import need_ptrace
 from tests.support.stages import StampStage
-from worker.pipeline.registry import STAGES
+from worker.stages.registry import STAGES
 
 
 @pytest.fixture(autouse=True)
@@ -30,4 +30,4 @@ def redis(broker: EmbeddedBroker) -> Iterator[Redis]:
 def stamp_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     """Register the smallest of stages."""
     stage = StampStage()
-    monkeypatch.setitem(STAGES, stage.name, lambda _settings: stage)
+    monkeypatch.setitem(STAGES, stage.name, stage)

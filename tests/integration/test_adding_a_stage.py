@@ -15,8 +15,8 @@ from worker.app import make_app
 from worker.config.settings import Settings
 from worker.deployment import Deployment
 from worker.pipeline.process_page import Outcome, process_page
-from worker.pipeline.registry import STAGES
 from worker.queue.messages import PageMessage
+from worker.stages.registry import STAGES
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "adding-a-stage.md"
 
@@ -24,7 +24,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "adding-a-stage.md"
 def test_the_documented_stage_is_registered_enqueued_and_run(
     tmp_path: Path, broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(STAGES, "words", STAGES["ocr"])  # Undoes the registration below.
+    monkeypatch.setattr(STAGES, "_entries", dict(STAGES._entries))  # Undoes the registration below.
     namespace = {"__name__": "documented_stage"}
     blocks = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     assert len(blocks) == 2

@@ -25,8 +25,8 @@ from tests.support.stages import StampStage
 from worker.app import make_app
 from worker.config.settings import Settings
 from worker.deployment import Deployment
-from worker.pipeline.registry import STAGES
 from worker.reconciler.reconciler import Reconciler
+from worker.stages.registry import STAGES
 
 PAGES = 3
 PROCESSES = 3
@@ -132,7 +132,7 @@ class SimulatedSystem:
     def _prepare(self) -> None:
         self.clock.rule(self._patch)
         self._stage = StampStage()
-        self._patch.setitem(STAGES, STAGE, lambda _settings: self._stage)
+        self._patch.setitem(STAGES, STAGE, self._stage)
         # The fake broker has no address; leases are renewed by nobody in a process that is paused.
         self._patch.setattr("producer.planning.enqueue.check_broker", bool)
         self._patch.setattr("worker.queue.claims._Keeper._run", lambda _keeper: None)

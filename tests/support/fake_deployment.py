@@ -19,14 +19,14 @@ from checkpointing.messages import Completion
 from checkpointing.page_records import FailedPage
 from tests.support.stages import StampStage, stamp
 from worker.app import make_app
-from worker.config.settings import Settings
+from worker.config.settings import Settings, settings_class
 from worker.deployment import Deployment
 from worker.pages.scan import ScanFolder, ScanMetadata, ScanSource, SourceFile
 from worker.pipeline.process_page import Outcome, process_page
-from worker.pipeline.registry import STAGES
 from worker.queue.messages import PageMessage
 from worker.queue.page_queue import PageQueue
 from worker.reconciler.reconciler import Reconciler
+from worker.stages.registry import STAGES
 from worker.storage.open_stages import OpenStages
 from worker.storage.root_marker import library_at
 
@@ -208,10 +208,10 @@ def make_fake(
         settings: those that differ from the defaults.
     """
     stage = StampStage()
-    monkeypatch.setitem(STAGES, STAGE, lambda _settings: stage)
+    monkeypatch.setitem(STAGES, STAGE, stage)
     root.mkdir()
     library_at(root).make()
-    chosen = Settings(storage_root=root, **settings)
+    chosen = settings_class()(storage_root=root, **settings)
     client = redis or FakeRedis()
     app = make_app(chosen)
     return FakeDeployment(root, stage, chosen, client, app, Deployment(chosen, app, client))

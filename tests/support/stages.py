@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import Any
 
+import pytest
 from pydantic import BaseModel, Field
 
 from tests.support.waiting import HANG_SECONDS, wait_until
-from worker.stages.base import PageOutput, StageInputs
+from worker.stages.base import PageOutput, Stage, StageInputs
+from worker.stages.registry import STAGES
 
 Act = Callable[[int], PageOutput]
 
@@ -31,21 +33,17 @@ def raising(error: Exception) -> Act:
     return act
 
 
-class StampStage:
+class StampStage(Stage):
     """Keeps the pages it was run for in `runs`, and does with each what `act` says."""
 
-    name: ClassVar[str] = "stamp"
-    output_dir: ClassVar[str] = "stamps"
-    version: ClassVar[str] = "1"
-    depends_on: ClassVar[tuple[str, ...]] = ()
-    schema: ClassVar[type[PageOutput]] = Stamp
+    name = "stamp"
+    output_dir = "stamps"
+    schema = Stamp
 
-    def __init__(self) -> None:
+    def __init__(self, options: Any = None) -> None:
+        super().__init__(options)
         self.runs: list[int] = []
         self.act: Act = stamp
-
-    def prepare(self) -> None:
-        pass
 
     def run(self, page: int, _inputs: StageInputs) -> PageOutput:
         self.runs.append(page)
@@ -55,11 +53,11 @@ class StampStage:
 class CopyStage(StampStage):
     """Copies what the stamp stage wrote, once that has the pages around as well."""
 
-    name: ClassVar[str] = "copy"
-    output_dir: ClassVar[str] = "copies"
-    depends_on: ClassVar[tuple[str, ...]] = (StampStage.name,)
-    context_pages: ClassVar[int] = 1
-    assembled_name: ClassVar[str] = "all.json"
+    name = "copy"
+    output_dir = "copies"
+    depends_on = (StampStage.name,)
+    context_pages = 1
+    assembled_name = "all.json"
 
     def run(self, page: int, inputs: StageInputs) -> PageOutput:
         self.runs.append(page)
@@ -71,6 +69,17 @@ class CopyStage(StampStage):
 
 class Assembled(BaseModel):
     pages: list[int]
+
+
+def register_last(monkeypatch: pytest.MonkeyPatch, *stages: type[Stage] | Stage) -> None:
+    """Register stages behind all others but those that depend on them, for the length of a test."""
+    entries = {stage.name: stage for stage in stages}
+    others: dict[str, type[Stage] | Stage] = {}
+    for name in STAGES:
+        if name not in entries:
+            place = entries if not entries.keys().isdisjoint(STAGES[name].depends_on) else others
+            place[name] = STAGES[name]
+    monkeypatch.setattr(STAGES, "_entries", others | entries)
 
 
 class Gate:

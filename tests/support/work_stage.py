@@ -11,11 +11,11 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import Field
 
-from worker.stages.base import PageOutput
+from worker.stages.base import PageOutput, Stage
 
 _ALPHABET = "leafmark "
 
@@ -24,23 +24,18 @@ class WorkOutput(PageOutput):
     text: str = Field(min_length=1)
 
 
-class WorkStage:
+class WorkStage(Stage):
     """Takes as long, and writes as much, as it is told."""
 
-    name: ClassVar[str] = "work"
-    output_dir: ClassVar[str] = "work"
-    version: ClassVar[str] = "1"
-    depends_on: ClassVar[tuple[str, ...]] = ()
-    schema: ClassVar[type[PageOutput]] = WorkOutput
+    name = "work"
+    schema = WorkOutput
 
-    def __init__(self) -> None:
+    def __init__(self, options: Any = None) -> None:
+        super().__init__(options)
         self._seconds = float(os.environ.get("WORK_SECONDS", "0"))
         self._text = (_ALPHABET * 10_000)[: int(os.environ.get("WORK_BYTES", "7000"))]
         self._journal = os.environ.get("WORK_JOURNAL")
         self._trouble: dict[str, str] = json.loads(os.environ.get("WORK_TROUBLE", "{}"))
-
-    def prepare(self) -> None:
-        pass
 
     def run(self, page: int, inputs: Any) -> PageOutput:
         self._note("begin", page, inputs)

@@ -5,9 +5,9 @@ ones do. What the stage does with a page is told by the environment: see `tests.
 """
 
 from tests.support.work_stage import WorkStage
-from worker.pipeline.registry import STAGES
+from worker.stages.registry import register
 
-STAGES[WorkStage.name] = lambda _settings: WorkStage()
+register(WorkStage)
 
 from worker import celery as shipped  # noqa: E402  # its application's queues are those of the stages registered by now
 

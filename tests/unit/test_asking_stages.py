@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from pydantic import BaseModel, ConfigDict
@@ -18,10 +18,11 @@ from worker.config.settings import Settings
 from worker.llm.errors import ProviderRefusesError
 from worker.llm.prompt import Prompt
 from worker.pipeline.process_page import Outcome, process_page
-from worker.pipeline.registry import STAGES, missing_settings, stage_asks_model
+from worker.plugins import Options
 from worker.queue.messages import PageMessage
-from worker.stages.base import PageOutput, StageInputs
+from worker.stages.base import PageOutput, Stage, StageInputs
 from worker.stages.model_stage import model_inputs
+from worker.stages.registry import STAGES, missing_settings, uses_model
 
 NAME = "summary"
 
@@ -36,17 +37,18 @@ class Summary(PageOutput):
     text: str
 
 
-class SummaryStage:
-    """A stage of a plug-in: it asks a model, and no setting of ours names that."""
+class SummaryOptions(Options):
+    summary_model: str = ""
 
-    name: ClassVar[str] = NAME
-    output_dir: ClassVar[str] = "summaries"
-    version: ClassVar[str] = "1"
-    depends_on: ClassVar[tuple[str, ...]] = ()
-    schema: ClassVar[type[PageOutput]] = Summary
-    asks_model: ClassVar[bool] = True
 
-    def prepare(self) -> None: ...
+class SummaryStage(Stage):
+    """A stage of a plug-in: it asks a model, which an option of its own names."""
+
+    name = NAME
+    output_dir = "summaries"
+    schema = Summary
+    uses_model = True
+    Options = SummaryOptions
 
     def run(self, page: int, inputs: StageInputs) -> Summary:
         user = {"page": page, "before": "", "after": "", "regions": [{"id": "r1", "type": "body", "text": "Alice"}]}
@@ -59,7 +61,7 @@ class SummaryStage:
 class QuietStage(SummaryStage):
     """Says that it asks nobody."""
 
-    asks_model: ClassVar[bool] = False
+    uses_model = False
 
 
 @pytest.fixture
@@ -69,8 +71,13 @@ def provider() -> Iterator[Provider]:
 
 
 @pytest.fixture
+def _named_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEAFMARK_SUMMARY_MODEL", "a-model")
+
+
+@pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: Provider) -> Iterator[FakeDeployment]:
-    monkeypatch.setitem(STAGES, NAME, lambda _settings: SummaryStage())
+    monkeypatch.setitem(STAGES, NAME, SummaryStage())
     made = make_fake(
         tmp_path / "scans",
         monkeypatch,
@@ -96,11 +103,11 @@ def paused_for(fake: FakeDeployment) -> str:
 
 
 def test_a_stage_without_a_setting_of_its_own_asks_a_model_if_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(STAGES, NAME, lambda _settings: SummaryStage())
-    assert stage_asks_model(NAME)
-    monkeypatch.setitem(STAGES, NAME, lambda _settings: QuietStage())
-    assert not stage_asks_model(NAME)
-    assert {name for name in STAGES if stage_asks_model(name)} == {"correction", "fix", "structure"}
+    monkeypatch.setitem(STAGES, NAME, SummaryStage())
+    assert uses_model(NAME)
+    monkeypatch.setitem(STAGES, NAME, QuietStage())
+    assert not uses_model(NAME)
+    assert {name for name in STAGES if uses_model(name)} == {"correction", "fix", "structure"}
 
 
 def test_a_stage_without_a_model_makes_no_call_and_is_paused(fake: FakeDeployment, provider: Provider) -> None:
@@ -126,10 +133,8 @@ def test_a_producer_refuses_a_stage_whose_model_is_not_set(fake: FakeDeployment)
         insist_on_means(fake.parts, NAME)
 
 
-def test_the_environment_names_the_model_of_a_stage_without_a_setting(
-    fake: FakeDeployment, provider: Provider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("LEAFMARK_SUMMARY_MODEL", "a-model")
+@pytest.mark.usefixtures("_named_model")
+def test_the_environment_names_the_model_of_a_plugin(fake: FakeDeployment, provider: Provider) -> None:
     insist_on_means(fake.parts, NAME)
     assert missing_settings(NAME, fake.settings) == []
     assert process(fake) is Outcome.COMPLETE
@@ -139,12 +144,12 @@ def test_the_environment_names_the_model_of_a_stage_without_a_setting(
     assert entry.ledger_micro == round(fake.parts.ledger(SCAN, NAME).spent(1)) > 0
 
 
+@pytest.mark.usefixtures("_named_model")
 def test_a_stage_that_says_it_asks_nobody_cannot_ask(
     fake: FakeDeployment, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(STAGES, NAME, lambda _settings: QuietStage())
-    monkeypatch.setenv("LEAFMARK_SUMMARY_MODEL", "a-model")
-    with pytest.raises(ProviderRefusesError, match="asks_model = True"):
+    monkeypatch.setitem(STAGES, NAME, QuietStage())
+    with pytest.raises(ProviderRefusesError, match="uses_model = True"):
         fake.parts.paid_calls(SCAN, NAME)
     assert process(fake) is Outcome.PAUSED
     assert provider.calls == 0
@@ -152,7 +157,7 @@ def test_a_stage_that_says_it_asks_nobody_cannot_ask(
 
 
 def test_a_stage_that_asks_is_served_by_the_worker_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(STAGES, NAME, lambda _settings: SummaryStage())
+    monkeypatch.setitem(STAGES, NAME, SummaryStage())
     computing, waiting = _worker_options(1, [NAME])
     assert NAME not in computing[-1].split(",")
     assert waiting[-1] == NAME

@@ -15,9 +15,9 @@ from tests.support.stages import CopyStage, Stamp, raising, stamp
 from tests.support.waiting import wait_until
 from worker.pipeline import stage_flow as flow
 from worker.pipeline.process_page import Outcome
-from worker.pipeline.registry import STAGES
 from worker.queue.page_queue import PageQueue
 from worker.reconciler.recovery import PageRecovery
+from worker.stages.registry import STAGES
 
 COPY = CopyStage.name
 
@@ -137,7 +137,7 @@ def test_another_scan_goes_on(fake: FakeDeployment) -> None:
 def test_without_a_stage_all_that_are_under_way_are_cancelled_the_last_one_first(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(STAGES, COPY, lambda _settings: CopyStage())
+    monkeypatch.setitem(STAGES, COPY, CopyStage())
     for request in requests_through(fake.parts, Request(SCAN, STAGE), COPY):
         enqueue(fake.parts, request)
     fake.process_next()
@@ -154,7 +154,7 @@ def test_without_a_stage_all_that_are_under_way_are_cancelled_the_last_one_first
 def test_nothing_flows_into_a_stage_while_all_are_cancelled(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(STAGES, COPY, lambda _settings: CopyStage())
+    monkeypatch.setitem(STAGES, COPY, CopyStage())
     for request in requests_through(fake.parts, Request(SCAN, STAGE), COPY):
         enqueue(fake.parts, request)
     for _ in range(3):
@@ -175,7 +175,7 @@ def test_nothing_flows_into_a_stage_while_all_are_cancelled(
 def test_a_stage_that_cannot_be_cancelled_keeps_no_other_from_it(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(STAGES, COPY, lambda _settings: CopyStage())
+    monkeypatch.setitem(STAGES, COPY, CopyStage())
     for request in requests_through(fake.parts, Request(SCAN, STAGE), COPY):
         enqueue(fake.parts, request)
     copies = fake.parts.checkpoint_file(SCAN, COPY)

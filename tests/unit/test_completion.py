@@ -12,7 +12,7 @@ from producer.ingest.books import look_at_scan_or_source
 from producer.open_deployment import open_deployment
 from tests.support.fake_deployment import write_scan
 from worker.config.settings import Settings
-from worker.pipeline.registry import make_stage
+from worker.stages.registry import make_stage
 
 
 @pytest.fixture
@@ -95,6 +95,6 @@ def test_a_misspelt_scan_is_recognised_where_a_source_may_stand_too(root: Path) 
 
 def test_a_misspelt_stage_is_recognised() -> None:
     with pytest.raises(
-        UnknownNameError, match=r"no stage 'corection' \(did you mean 'correction'\?\); there is: ocr"
+        UnknownNameError, match=r"no stage 'corection' \(did you mean 'correction'\?\); stages: ocr"
     ):
         make_stage("corection", Settings())

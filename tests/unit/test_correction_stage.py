@@ -12,9 +12,10 @@ from PIL import Image
 from checkpointing.errors import PageOutputError
 from tests.support.model_inputs import LLM, PAGE, PreparedInputs, ocr_page, revision
 from worker.llm.errors import AnswerRefusedError
-from worker.stages.base import AsksModel, HasRecipe, ReadsNeighbours, Stage
+from worker.stages.base import Stage
 from worker.stages.correction import CorrectedPage, CorrectionStage
 from worker.stages.edits import AnsweredEdit, EditKind, edits_of
+from worker.stages.options import CorrectionOptions
 
 HEADER, BODY, FOOTER, IMAGE = (
     ("header", "THE WHALE"),
@@ -110,7 +111,7 @@ def test_a_picture_goes_along_only_when_the_model_is_to_see() -> None:
     seeing.picture = Image.new("RGBA", (3000, 4000), "white")
 
     CorrectionStage().run(PAGE, blind)
-    CorrectionStage(vision=True).run(PAGE, seeing)
+    CorrectionStage(CorrectionOptions(correction_vision=True)).run(PAGE, seeing)
 
     assert blind.prompts[0].picture is None
     picture = seeing.prompts[0].picture
@@ -250,11 +251,9 @@ def test_listed_edits_are_not_listed_again_and_the_missing_one_is_added() -> Non
 def test_the_stage_is_what_the_machinery_takes_it_for() -> None:
     stage: Stage = CorrectionStage()
 
-    assert isinstance(stage, HasRecipe)
-    assert isinstance(stage, AsksModel)
-    assert isinstance(stage, ReadsNeighbours)
+    assert stage.uses_model
     assert stage.recipe.startswith("correction 1, instructions ")
-    assert CorrectionStage(vision=True).recipe == f"{stage.recipe}, vision"
+    assert CorrectionStage(CorrectionOptions(correction_vision=True)).recipe == f"{stage.recipe}, vision"
 
 
 def test_inputs_that_can_ask_nobody_are_a_mistake() -> None:

@@ -15,8 +15,9 @@ from PIL import Image, ImageDraw, ImageFont
 from checkpointing.errors import SettingsError
 from worker.ocr.boxes import Box
 from worker.ocr.engines import rapid, tesseract
-from worker.ocr.engines.base import OcrEngine
+from worker.ocr.engines.base import Engine
 from worker.ocr.engines.registry import make_engine
+from worker.stages.options import OcrOptions
 
 SENTENCES = ["Call me Ishmael.", "Some years ago"]
 
@@ -29,7 +30,7 @@ def printed(mode: str = "RGB") -> Image.Image:
     return page.convert(mode)
 
 
-def assert_reads(engine: OcrEngine, page: Image.Image) -> None:
+def assert_reads(engine: Engine, page: Image.Image) -> None:
     lines = sorted(engine.recognise(page), key=lambda line: line.bbox.y)
     assert [line.text for line in lines] == SENTENCES
     for number, line in enumerate(lines):
@@ -39,16 +40,16 @@ def assert_reads(engine: OcrEngine, page: Image.Image) -> None:
 
 
 @pytest.fixture(scope="module")
-def rapidocr() -> OcrEngine:
-    engine = make_engine("rapidocr", "eng")
+def rapidocr() -> Engine:
+    engine = make_engine(OcrOptions())
     engine.load()
     return engine
 
 
 @pytest.fixture(scope="module")
-def english_tesseract() -> OcrEngine:
+def english_tesseract() -> Engine:
     pytest.importorskip("tesserocr", reason="tesserocr is not installed: pip install 'leafmark[tesseract]'")
-    engine = make_engine("tesseract", "eng")
+    engine = make_engine(OcrOptions(ocr_engine="tesseract"))
     try:
         engine.load()
     except SettingsError as error:
@@ -56,24 +57,24 @@ def english_tesseract() -> OcrEngine:
     return engine
 
 
-def test_rapidocr_reads_print_in_colour(rapidocr: OcrEngine) -> None:
+def test_rapidocr_reads_print_in_colour(rapidocr: Engine) -> None:
     assert_reads(rapidocr, printed())
 
 
-def test_rapidocr_reads_grey_pages_from_several_threads_at_once(rapidocr: OcrEngine) -> None:
+def test_rapidocr_reads_grey_pages_from_several_threads_at_once(rapidocr: Engine) -> None:
     with ThreadPoolExecutor(2) as pool:
         for outcome in [pool.submit(assert_reads, rapidocr, printed("L")) for _ in range(4)]:
             outcome.result()
 
 
 def test_rapidocr_finds_nothing_on_blank_paper_and_says_nothing(
-    rapidocr: OcrEngine, capfd: pytest.CaptureFixture[str]
+    rapidocr: Engine, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert rapidocr.recognise(Image.new("L", (400, 300), 230)) == []
     assert capfd.readouterr() == ("", "")
 
 
-def test_rapidocr_names_its_models_in_its_version(rapidocr: OcrEngine) -> None:
+def test_rapidocr_names_its_models_in_its_version(rapidocr: Engine) -> None:
     assert rapidocr.version.startswith(f"rapidocr {importlib.metadata.version('rapidocr')}, onnxruntime ")
     assert "_det_" in rapidocr.version
     assert "_rec_" in rapidocr.version
@@ -108,19 +109,19 @@ def test_a_rapidocr_that_reads_nothing_is_a_settings_error(monkeypatch: pytest.M
         rapid.RapidOcr().load()
 
 
-def test_tesseract_reads_print(english_tesseract: OcrEngine) -> None:
+def test_tesseract_reads_print(english_tesseract: Engine) -> None:
     assert_reads(english_tesseract, printed())
     assert_reads(english_tesseract, printed("L"))
 
 
 def test_tesseract_finds_nothing_on_blank_paper_and_says_nothing(
-    english_tesseract: OcrEngine, capfd: pytest.CaptureFixture[str]
+    english_tesseract: Engine, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert english_tesseract.recognise(Image.new("L", (400, 300), 230)) == []
     assert capfd.readouterr() == ("", "")
 
 
-def test_tesseract_names_its_version_and_languages(english_tesseract: OcrEngine) -> None:
+def test_tesseract_names_its_version_and_languages(english_tesseract: Engine) -> None:
     assert english_tesseract.version.startswith("tesseract ")
     assert english_tesseract.version.endswith(", eng")
 
@@ -130,7 +131,7 @@ def test_missing_language_data_is_a_settings_error(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("TESSDATA_PREFIX", str(tmp_path))
 
     with pytest.raises(SettingsError, match=r"'deu\+chi_sim'.*tesseract-ocr-deu tesseract-ocr-chi-sim"):
-        tesseract.Tesseract("deu+chi_sim").load()
+        tesseract.Tesseract(OcrOptions.model_construct(ocr_lang="deu+chi_sim")).load()
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,7 @@ def test_a_language_that_is_not_installed_is_named_with_what_to_install_and_what
     monkeypatch.setenv("TESSDATA_PREFIX", str(tmp_path))
 
     with pytest.raises(SettingsError, match=expected) as caught:
-        tesseract.Tesseract(lang).load()
+        tesseract.Tesseract(OcrOptions.model_construct(ocr_lang=lang)).load()
 
     assert "\n" not in str(caught.value)
 
@@ -184,19 +185,19 @@ def test_damaged_language_data_is_a_settings_error(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("TESSDATA_PREFIX", str(tmp_path))
 
     with pytest.raises(SettingsError, match="cannot load the language data 'eng'"):
-        tesseract.Tesseract("eng").load()
+        tesseract.Tesseract(OcrOptions.model_construct(ocr_lang="eng")).load()
 
 
 def test_tesserocr_not_installed_is_a_settings_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tesserocr", None)
 
     with pytest.raises(SettingsError, match=r"pip install 'leafmark\[tesseract\]'"):
-        tesseract.Tesseract("eng").load()
+        tesseract.Tesseract(OcrOptions.model_construct(ocr_lang="eng")).load()
 
 
 def test_an_unknown_engine_is_a_settings_error() -> None:
     with pytest.raises(SettingsError, match="no OCR engine 'abbyy'"):
-        make_engine("abbyy", "eng")
+        make_engine(OcrOptions.model_construct(ocr_engine="abbyy"))
 
 
 class OneLineReader:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from worker.config.settings import Settings
-from worker.pipeline.registry import make_stage
 from worker.stages.chapters import BookStructure
+from worker.stages.registry import make_stage
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 

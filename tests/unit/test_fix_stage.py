@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.model_inputs import LLM, PAGE, PreparedInputs, revised_page, revision
 from worker.llm.errors import AnswerRefusedError
-from worker.stages.base import AsksModel, HasRecipe, Stage
+from worker.stages.base import Stage
 from worker.stages.fix import FixAnswer, FixedPage, FixStage
 
 BODY, HEADER = ("body", "Call me Ishrnael."), ("header", "THE WHALE")
@@ -121,7 +121,6 @@ def test_an_answer_about_other_regions_is_refused() -> None:
 def test_the_stage_is_what_the_machinery_takes_it_for() -> None:
     stage: Stage = FixStage()
 
-    assert isinstance(stage, HasRecipe)
-    assert isinstance(stage, AsksModel)
+    assert stage.uses_model
     assert stage.recipe.startswith("fix 1, instructions ")
     assert FixAnswer.model_json_schema()["title"] == "fix"

@@ -20,9 +20,9 @@ from tests.support.stages import CopyStage, Stamp, raising, stamp
 from worker.deployment import Deployment
 from worker.pipeline import stage_flow as flow
 from worker.pipeline.process_page import Outcome
-from worker.pipeline.registry import STAGES
 from worker.reconciler.reconciler import Reconciler
 from worker.reconciler.recovery import PageRecovery
+from worker.stages.registry import STAGES
 
 COPY = CopyStage.name
 TORN = FailedPage(page=3, kind="torn", message="torn", attempts=1)
@@ -41,7 +41,7 @@ def copies(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> CopyStage:
     """A second stage: the pipeline's order is that of the registry."""
     assert STAGE in STAGES, fake.stage
     stage = CopyStage()
-    monkeypatch.setitem(STAGES, COPY, lambda _settings: stage)
+    monkeypatch.setitem(STAGES, COPY, stage)
     return stage
 
 
@@ -265,7 +265,7 @@ def test_costs_finer_than_a_micro_dollar_add_up_in_the_checkpoint(fake: FakeDepl
 def test_what_adopted_and_failed_pages_have_cost_keeps_its_decimals(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(type(fake.stage), "asks_model", True, raising=False)
+    monkeypatch.setattr(type(fake.stage), "uses_model", True)
     fake.ask_for((1, 2))
     for page in (1, 2):
         pay(fake, page, Decimal("0.4"))

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -16,12 +16,13 @@ from checkpointing.money import usd
 from checkpointing.page_records import FailedPage, PageRecord
 from producer.planning.cost_estimate import Forecast, describe, forecast
 from tests.support.fake_deployment import SCAN, STAGE, make_fake, write_scan
-from tests.support.stages import StampStage, stamp
+from tests.support.stages import StampStage, register_last, stamp
 from worker.config.settings import Settings
 from worker.deployment import Deployment
 from worker.ocr.layout.regions import RegionType
-from worker.pipeline.registry import STAGES
+from worker.stages import correction, fix
 from worker.stages.ocr import Dimensions, OcrPage, OcrRegion
+from worker.stages.options import CorrectionOptions, FixOptions
 
 MODEL = "a-model"
 ASKING = "correction"
@@ -31,15 +32,19 @@ FIX = "fix"
 class CorrectionStage(StampStage):
     """Asks a model about what the stamp stage has made."""
 
-    name: ClassVar[str] = ASKING
-    output_dir: ClassVar[str] = "corrected"
-    depends_on: ClassVar[tuple[str, ...]] = ("ocr", STAGE)
-    asks_model: ClassVar[bool] = True
+    name = ASKING
+    output_dir = "corrected"
+    depends_on = ("ocr", STAGE)
+    uses_model = True
+    Options = CorrectionOptions
+    cost_shape = correction.CorrectionStage.cost_shape
 
 
 class FixStage(CorrectionStage):
-    name: ClassVar[str] = FIX
-    output_dir: ClassVar[str] = "fixed"
+    name = FIX
+    output_dir = "fixed"
+    Options = FixOptions
+    cost_shape = fix.FixStage.cost_shape
 
 
 def ask(ledger: Ledger, page: int, most: int, model: str = MODEL) -> Call:
@@ -136,8 +141,7 @@ def open_deployment(root: Path, **changes: Any) -> Deployment:
 @pytest.fixture
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
     fake = make_fake(tmp_path / "scans", monkeypatch)
-    monkeypatch.setitem(STAGES, ASKING, lambda _settings: CorrectionStage())
-    monkeypatch.setitem(STAGES, FIX, lambda _settings: FixStage())
+    register_last(monkeypatch, CorrectionStage, FixStage)
     return Library(fake.root, open_deployment(fake.root))
 
 

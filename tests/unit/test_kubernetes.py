@@ -22,7 +22,7 @@ from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.kustomize import FILE, KustomizeError, Object, build, identity, load
 from tests.support.work_stage import WorkStage
 from worker.config.settings import Settings
-from worker.pipeline.registry import STAGES
+from worker.stages.registry import STAGES
 
 PROJECT = Path(__file__).parents[2]
 FOLDER = PROJECT / "deploy" / "kubernetes"

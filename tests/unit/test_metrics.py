@@ -15,8 +15,8 @@ from tests.support.fake_deployment import SCAN, STAGE, write_scan
 from tests.support.stages import Stamp, stamp
 from worker.billing.meter import Count
 from worker.pipeline.process_page import Outcome
-from worker.pipeline.registry import STAGES
 from worker.reconciler.reconciler import Reconciler
+from worker.stages.registry import STAGES
 from worker.telemetry.metrics.definitions import ALL, CLAIMS, HEALED, PAGES, Kind
 from worker.telemetry.metrics.events import metrics
 

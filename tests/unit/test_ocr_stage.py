@@ -56,7 +56,7 @@ def paragraph() -> list[OcrLine]:
 def output() -> dict[str, Any]:
     """A valid output with two regions, as parsed JSON."""
     header = OcrLine("THE WHALE", 0.95, Box(400, 60, 200, 20))
-    page = OcrStage(ListEngine([header, *paragraph()])).run(7, OnePage())
+    page = OcrStage(engine=ListEngine([header, *paragraph()])).run(7, OnePage())
     return page.model_dump(mode="json")
 
 
@@ -79,13 +79,13 @@ def test_a_page_of_text_becomes_numbered_regions() -> None:
 
 
 def test_an_output_survives_being_written_and_read() -> None:
-    page = OcrStage(ListEngine(paragraph())).run(7, OnePage())
+    page = OcrStage(engine=ListEngine(paragraph())).run(7, OnePage())
 
     assert OcrPage.model_validate_json(page.model_dump_json()) == page
 
 
 def test_a_blank_page_is_a_valid_empty_output() -> None:
-    page = OcrStage(ListEngine([])).run(7, OnePage())
+    page = OcrStage(engine=ListEngine([])).run(7, OnePage())
 
     assert page.blank
     assert page.regions == ()
@@ -95,7 +95,7 @@ def test_a_picture_without_text_is_not_blank() -> None:
     image = Image.new("L", (1000, 1400), 235)
     ImageDraw.Draw(image).ellipse((200, 300, 800, 900), fill=60)
 
-    page = OcrStage(ListEngine([])).run(7, OnePage(image))
+    page = OcrStage(engine=ListEngine([])).run(7, OnePage(image))
 
     assert not page.blank
     assert [(region.type, region.text) for region in page.regions] == [("image", "")]
@@ -103,7 +103,7 @@ def test_a_picture_without_text_is_not_blank() -> None:
 
 def test_the_stage_loads_its_engine_when_prepared() -> None:
     engine = ListEngine([])
-    stage: Stage = OcrStage(engine)
+    stage: Stage = OcrStage(engine=engine)
     assert engine.loads == 0
 
     stage.prepare()
@@ -113,7 +113,7 @@ def test_the_stage_loads_its_engine_when_prepared() -> None:
 
 def test_an_engine_that_is_not_installed_stops_the_preparation() -> None:
     with pytest.raises(SettingsError, match="not installed"):
-        OcrStage(BrokenEngine([])).prepare()
+        OcrStage(engine=BrokenEngine([])).prepare()
 
 
 @pytest.mark.parametrize("field", sorted(OcrPage.model_fields.keys() - {"made_from", "doubtful"}))
@@ -189,12 +189,12 @@ def test_a_page_that_may_be_unreadable_is_blank_only_where_nothing_is_on_it() ->
     ImageDraw.Draw(inked).rectangle((100, 100, 200, 104), fill=0)
     too_coarse = "rendered at 32 dpi only; split it"
     with pytest.raises(PageError, match="nothing could be read on it: rendered at 32 dpi only; split it") as caught:
-        OcrStage(ListEngine([])).run(7, OnePage(inked, too_coarse))
+        OcrStage(engine=ListEngine([])).run(7, OnePage(inked, too_coarse))
     assert caught.value.kind == "unreadable_page"
-    assert OcrStage(ListEngine([])).run(7, OnePage(None, too_coarse)).blank
+    assert OcrStage(engine=ListEngine([])).run(7, OnePage(None, too_coarse)).blank
 
 
 def test_a_page_that_may_be_unreadable_and_of_which_something_was_read_is_doubtful() -> None:
-    page = OcrStage(ListEngine(paragraph())).run(7, OnePage(None, "rendered at 32 dpi only; split it"))
+    page = OcrStage(engine=ListEngine(paragraph())).run(7, OnePage(None, "rendered at 32 dpi only; split it"))
     doubt = page.doubtful[-1]
     assert (doubt.kind, doubt.message) == ("unreadable_size", "rendered at 32 dpi only; split it")

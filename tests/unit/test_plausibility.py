@@ -84,7 +84,7 @@ def test_letterspaced_titles_and_chinese_have_enough_characters() -> None:
 def test_the_stage_writes_its_doubts_into_the_output_and_keeps_unread_lines_out_of_the_text() -> None:
     found = [*lines(2, "a few words", 0.95, (300, 40)), *lines(8, "")]
 
-    page = OcrStage(ListEngine(found)).run(7, OnePage(Image.new("L", (1000, 1400), 235)))
+    page = OcrStage(engine=ListEngine(found)).run(7, OnePage(Image.new("L", (1000, 1400), 235)))
 
     assert [doubt.kind for doubt in page.doubtful] == ["unread_ink"]
     assert "".join(region.text for region in page.regions).split() == ["a", "few", "words"] * 2

@@ -102,7 +102,7 @@ def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
 
 
 def test_an_engine_that_cannot_be_loaded_is_said_in_its_own_words() -> None:
-    with pytest.raises(LeafmarkError, match="there is no stage 'nonsense'; there is: ocr") as caught:
+    with pytest.raises(LeafmarkError, match="there is no stage 'nonsense'; stages: ocr") as caught:
         check_engines(["nonsense"])
     assert caught.value.exit_code == 4
 

@@ -23,8 +23,8 @@ from worker.pages.book_profile import NO_PROFILE, BookProfile
 from worker.pages.scan import ScanFolder, ScanMetadata
 from worker.pipeline.process_page import Outcome
 from worker.pipeline.provenance import describe
-from worker.pipeline.registry import STAGES
 from worker.pipeline.stage_inputs import ScanInputs
+from worker.stages.registry import STAGES
 
 FULL = BookProfile(dpi=400, lang="deu+frk", engine="tesseract")
 
@@ -33,9 +33,12 @@ class ReaderStage(StampStage):
     """Says by which settings it was made."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__()
-        self.recipe = f"{settings.ocr_engine} {settings.ocr_lang}"
+        super().__init__(settings)
         self.act = lambda page: stamp(page, self.recipe)
+
+    @property
+    def recipe(self) -> str:
+        return f"{self.options.ocr_engine} {self.options.ocr_lang}"
 
 
 @pytest.fixture
@@ -160,8 +163,8 @@ def test_the_ocr_stage_gets_the_engine_and_the_language_of_the_profile(
 ) -> None:
     made: list[tuple[str, str]] = []
 
-    def make_engine(name: str, lang: str) -> object:
-        made.append((name, lang))
+    def make_engine(options: Settings) -> object:
+        made.append((options.ocr_engine, options.ocr_lang))
         return object()
 
     monkeypatch.setattr("worker.ocr.engines.registry.make_engine", make_engine)
@@ -181,12 +184,12 @@ def test_pages_are_rendered_at_the_resolution_of_the_profile(fake: FakeDeploymen
     assert sizes == {"fine": (600, 1200), "plain": (300, 600)}
 
 
-def no_engine(settings: Settings) -> StampStage:
-    if settings.ocr_engine == "kraken":
-        raise SettingsError("there is no OCR engine 'kraken'; choose rapidocr or tesseract")
-    stage = StampStage()
-    stage.act = raising(SettingsError("Tesseract has no data for 'deu'; install it"))
-    return stage
+class NoEngineStage(StampStage):
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        if settings.ocr_engine == "kraken":
+            raise SettingsError("there is no OCR engine 'kraken'; choose rapidocr or tesseract")
+        self.act = raising(SettingsError("Tesseract has no data for 'deu'; install it"))
 
 
 @pytest.mark.parametrize(
@@ -199,7 +202,7 @@ def no_engine(settings: Settings) -> StampStage:
 def test_a_page_waits_where_the_worker_lacks_what_the_profile_names(
     fake: FakeDeployment, profile: dict[str, Any], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(STAGES, STAGE, no_engine)
+    monkeypatch.setitem(STAGES, STAGE, NoEngineStage)
     parts = Deployment(fake.settings, fake.app, fake.redis)
     fake.parts = parts
     write_profile(parts.scan(SCAN), profile)

@@ -32,9 +32,9 @@ from worker.deployment import Deployment
 from worker.pages.scan import ScanFolder
 from worker.pages.sources.open import open_source
 from worker.pipeline.process_page import Outcome, process_page
-from worker.pipeline.registry import STAGES
 from worker.queue.messages import PageMessage
 from worker.queue.page_queue import PageQueue
+from worker.stages.registry import STAGES
 
 COPY = CopyStage.name
 TORN = FailedPage(page=2, kind="damaged_page", message="image file is truncated")
@@ -59,7 +59,7 @@ def make(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str = "folder") ->
     fake = make_fake(folder / "scans", monkeypatch)
     take_commands(fake, monkeypatch, "planning.enqueue")
     copies = CopyStage()
-    monkeypatch.setitem(STAGES, COPY, lambda _settings: copies)
+    monkeypatch.setitem(STAGES, COPY, copies)
     source = folder / "source"
     source.mkdir()
     for number in (1, 2, 3):

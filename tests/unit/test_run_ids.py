@@ -22,11 +22,11 @@ from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import CopyStage, Stamp, stamp
 from worker import tasks
 from worker.pipeline.process_page import process_page
-from worker.pipeline.registry import STAGES
 from worker.queue.message_filter import RefusedError, admit
 from worker.queue.messages import PageMessage
 from worker.reconciler.reconciler import Reconciler
 from worker.reconciler.recovery import PageRecovery
+from worker.stages.registry import STAGES
 from worker.telemetry.logs import configure_logs
 
 RUN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -135,7 +135,7 @@ def test_a_later_enqueue_names_the_messages_that_are_made_from_then_on(fake: Fak
 def test_a_stage_that_is_fed_names_its_own_request_of_the_same_run(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(STAGES, CopyStage.name, lambda _settings: CopyStage())
+    monkeypatch.setitem(STAGES, CopyStage.name, CopyStage())
     first, second = requests_through(fake.parts, Request(SCAN, STAGE), CopyStage.name)
     for request in (first, second):
         enqueue(fake.parts, request)

@@ -70,7 +70,7 @@ def test_each_setting_comes_from_the_environment(
         ("REDIS_URL", "http://localhost", "redis://, rediss:// or unix://"),
         ("KEY_PREFIX", "a b", "A-Za-z0-9"),
         ("KEY_PREFIX", "x" * 51, "{0,50}"),
-        ("OCR_ENGINE", "easyocr", "'rapidocr' or 'tesseract'"),
+        ("OCR_ENGINE", "easyocr", "choose rapidocr or tesseract"),
         ("OCR_LANG", "eng;rm -rf", "like eng, deu+eng, frak2021 or script/Fraktur"),
         ("OCR_LANG", "../eng", "the names of Tesseract's data files"),
         ("OCR_LANG", "script/../eng", "the names of Tesseract's data files"),

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -24,13 +24,14 @@ from producer.verify.findings import Kind
 from producer.verify.repair import repair
 from producer.verify.verify_scan import verify
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
-from tests.support.stages import Stamp, StampStage, stamp
+from tests.support.stages import Stamp, StampStage, register_last, stamp
 from worker.config.settings import Settings
 from worker.deployment import Deployment
 from worker.pages.scan import SourceFile
 from worker.pipeline.provenance import source_sha256
-from worker.pipeline.registry import STAGES
-from worker.stages.base import PageOutput, StageInputs
+from worker.stages.base import PageOutput, Stage, StageInputs
+from worker.stages.options import CorrectionOptions
+from worker.stages.registry import STAGES
 
 LATER = "correction"
 ALL = Request(SCAN, LATER)
@@ -39,21 +40,16 @@ ITS_OCR = f"its {STAGE} changed"
 _EACH_USD = 0.02
 
 
-class LaterStage:
+class LaterStage(Stage):
     """Stamps what the stamp stage has stamped. It counts as one that asks a model, and asks none."""
 
-    name: ClassVar[str] = LATER
-    output_dir: ClassVar[str] = "corrected"
-    version: ClassVar[str] = "1"
-    depends_on: ClassVar[tuple[str, ...]] = (STAGE,)
-    schema: ClassVar[type[PageOutput]] = Stamp
-    asks_model: ClassVar[bool] = True
-
-    def __init__(self) -> None:
-        self.recipe = "first instructions"
-
-    def prepare(self) -> None:
-        pass
+    name = LATER
+    output_dir = "corrected"
+    depends_on = (STAGE,)
+    schema = Stamp
+    uses_model = True
+    Options = CorrectionOptions
+    recipe = "first instructions"
 
     def run(self, page: int, inputs: StageInputs) -> PageOutput:
         return stamp(page, f"{inputs.output(STAGE, page)['text']} again")
@@ -72,15 +68,6 @@ def later() -> LaterStage:
     return LaterStage()
 
 
-@pytest.fixture(autouse=True)
-def _order_of_stages() -> Iterator[None]:
-    """Restore the order of the stages: `monkeypatch` puts back what it took out at the end."""
-    before = dict(STAGES)
-    yield
-    STAGES.clear()
-    STAGES.update(before)
-
-
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: LaterStage) -> FakeDeployment:
     """The pages 1 to 5 are complete in both stages."""
@@ -94,8 +81,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: LaterStage) -> 
         correction_model="tiny",
         prices="tiny=0/0, large=0/0",
     )
-    monkeypatch.delitem(STAGES, LATER, raising=False)
-    monkeypatch.setitem(STAGES, LATER, lambda _settings: later)
+    register_last(monkeypatch, later)
     monkeypatch.setattr("producer.open_deployment.Deployment", lambda *_, **__: made.another_process())
     give_source(made)
     made.ask_for((1, 5))
@@ -234,12 +220,13 @@ def test_a_profile_that_says_what_the_settings_say_of_the_engine_makes_nothing_s
 def test_a_profile_with_an_engine_that_is_not_here_makes_nothing_stale(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def make(settings: Settings) -> StampStage:
-        if settings.ocr_engine != "rapidocr":
-            raise SettingsError("there is no such engine")
-        return StampStage()
+    class RapidStage(StampStage):
+        def __init__(self, options: Settings) -> None:
+            super().__init__(options)
+            if options.ocr_engine != "rapidocr":
+                raise SettingsError("there is no such engine")
 
-    monkeypatch.setitem(STAGES, STAGE, make)
+    monkeypatch.setitem(STAGES, STAGE, RapidStage)
     profile_of_scan(fake, engine="abbyy", dpi=400)
     assert reasons(fake, STAGE) == {}
 
@@ -311,7 +298,7 @@ def test_without_a_model_only_what_pages_are_made_from_is_compared(fake: FakeDep
 def test_without_the_engine_only_what_pages_are_made_from_is_compared(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(STAGES, STAGE, lambda _settings: UninstalledStage())
+    monkeypatch.setitem(STAGES, STAGE, UninstalledStage())
     assert reasons(fake, STAGE) == {}
 
 

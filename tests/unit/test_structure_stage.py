@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from tests.support.model_inputs import LLM, PAGE, PreparedInputs, revised_page
 from worker.llm.errors import AnswerRefusedError
-from worker.stages.base import AsksModel, Assembles, HasRecipe, Stage
+from worker.stages.base import Stage
 from worker.stages.structure import StructureAnswer, StructureStage
 from worker.stages.structured_page import StructuredPage
 
@@ -144,8 +144,6 @@ def test_the_pages_are_put_together() -> None:
 def test_the_stage_is_what_the_machinery_takes_it_for() -> None:
     stage: Stage = StructureStage()
 
-    assert isinstance(stage, HasRecipe)
-    assert isinstance(stage, AsksModel)
-    assert isinstance(stage, Assembles)
+    assert stage.uses_model
     assert stage.recipe.startswith("structure 1, instructions ")
     assert StructureAnswer.model_json_schema()["title"] == "structure"

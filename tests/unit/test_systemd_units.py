@@ -10,7 +10,7 @@ import pytest
 from tests.support.waiting import HANG_SECONDS
 from tests.support.work_stage import WorkStage
 from worker.config.settings import Settings
-from worker.pipeline.registry import STAGES
+from worker.stages.registry import STAGES
 
 PROJECT = Path(__file__).parents[2]
 UNITS = sorted((PROJECT / "deploy" / "systemd").glob("*.service"))

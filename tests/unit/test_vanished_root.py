@@ -19,11 +19,16 @@ from tests.support.stages import Stamp, StampStage, stamp
 from tests.support.waiting import wait_until
 from worker.llm.prompt import Prompt
 from worker.pipeline.process_page import Outcome
+from worker.plugins import Options
 from worker.reconciler.reconciler import Reconciler
 from worker.storage.root_marker import Library
 
 PAGES = 5
 Away = Callable[[], Callable[[], None]]
+
+
+class StampOptions(Options):
+    stamp_model: str = ""
 
 
 class Region(BaseModel):
@@ -48,6 +53,9 @@ def provider() -> Iterator[Provider]:
 @pytest.fixture
 def fake(tmp_path: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     """One whose stage pays for each of its pages."""
+    monkeypatch.setattr(StampStage, "uses_model", True)
+    monkeypatch.setattr(StampStage, "Options", StampOptions)
+    monkeypatch.setenv("LEAFMARK_STAMP_MODEL", MODEL)
     made = make_fake(
         tmp_path / "scans",
         monkeypatch,
@@ -56,8 +64,6 @@ def fake(tmp_path: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch) ->
         llm_api_key="a-key",
         prices={MODEL: "0.15/0.60"},
     )
-    monkeypatch.setattr(StampStage, "asks_model", True, raising=False)
-    monkeypatch.setenv("LEAFMARK_STAMP_MODEL", MODEL)
     made.write_scan(pages=PAGES)
     made.ask_for((1, PAGES), total_pages=PAGES)
     write_budget(made.root / SCAN, Decimal(1))

@@ -4,10 +4,10 @@ What the environment does not say may stand in a config file (`worker.config.con
 """
 
 import math
-import os
 import sys
 from collections.abc import Callable
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -23,8 +23,18 @@ from worker.config.config_file import ConfigFileSource
 from worker.config.redis_url import check_redis_url
 from worker.config.setting_sources import describe_faults, find_origins
 from worker.llm.local_servers import is_local
-from worker.pages.book_profile import MAXIMUM_DPI, MINIMUM_DPI, BookProfile, check_language
+from worker.ocr.engines.registry import ENGINES, takes_language
+from worker.pages.book_profile import MAXIMUM_DPI, MINIMUM_DPI, BookProfile
 from worker.pages.sources.base import DEFAULT_DPI, DEFAULT_MAX_PIXELS
+from worker.plugins import Options
+from worker.stages.options import (
+    DEFAULT_LANGUAGE,
+    CorrectionOptions,
+    FixOptions,
+    OcrOptions,
+    StructureOptions,
+)
+from worker.stages.registry import STAGES
 
 ENV_PREFIX = "LEAFMARK_"
 _CALL_SECONDS = 120.0
@@ -32,11 +42,10 @@ _CALL_SECONDS = 120.0
 _LOCAL_CALL_SECONDS = 1800.0
 # What a page may take beside one call: its turn, room in the budget, pauses after failures.
 _AROUND_A_CALL_SECONDS = 300
-_DEFAULT_LANGUAGE = "eng"
 
 
-class Settings(BaseSettings):
-    """What a deployment decides. The descriptions make docs/reference/settings.md."""
+class CoreSettings(BaseSettings):
+    """Settings that belong to no single stage or engine. The descriptions make docs/reference/settings.md."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", frozen=True)
 
@@ -64,15 +73,6 @@ class Settings(BaseSettings):
         str,
         Field(description="Starts every Redis key of this deployment.", pattern=r"^[A-Za-z0-9:_-]{0,50}$"),
     ] = "leafmark:"
-    ocr_engine: Annotated[Literal["rapidocr", "tesseract"], Field(description="OCR engine.")] = "rapidocr"
-    ocr_lang: Annotated[
-        str,
-        AfterValidator(check_language),
-        Field(
-            description="Language for Tesseract, as its data files are named: `eng`, `deu+eng`, `frak2021`, "
-            "`script/Fraktur`. RapidOCR takes no notice.",
-        ),
-    ] = _DEFAULT_LANGUAGE
     dpi: Annotated[
         int,
         Field(
@@ -126,12 +126,6 @@ class Settings(BaseSettings):
     llm_api_key: Annotated[SecretStr, Field(description="Key for it; any word where it asks for none.")] = (
         SecretStr("")
     )
-    correction_model: Annotated[str, Field(description="Model that corrects what was read.")] = ""
-    fix_model: Annotated[str, Field(description="Stronger model that sees the pages in doubt.")] = ""
-    structure_model: Annotated[str, Field(description="Model that finds headings and page numbers.")] = ""
-    correction_vision: Annotated[
-        bool, Field(description="Whether the page image goes along for correction; costs more.")
-    ] = False
     llm_seconds: Annotated[
         float | None,
         Field(
@@ -229,19 +223,16 @@ class Settings(BaseSettings):
     def _empty_is_none(cls, given: object) -> object:
         return None if given == "" else given
 
-    def model(self, stage: str) -> str:
-        """The model that a stage asks; empty where none is set, or where the stage asks none.
 
-        A stage that has no setting here, such as one of a plug-in, is told its model by the environment alone.
-        """
-        field = f"{stage}_model"
-        if field in type(self).model_fields:
-            return str(getattr(self, field))
-        variable = f"{ENV_PREFIX}{field}".upper()
-        return next((value for name, value in os.environ.items() if name.upper() == variable), "").strip()
+class Settings(StructureOptions, FixOptions, CorrectionOptions, OcrOptions, CoreSettings):
+    """All settings, those of the built-in stages included; `settings_class` adds those of plug-ins."""
+
+    def model(self, stage: str) -> str:
+        """Return the model that a stage asks; empty where none is set, or where the stage asks none."""
+        return str(getattr(self, f"{stage}_model", "")).strip()
 
     def missing_for(self, stage: str) -> list[str]:
-        """The variables that a stage which asks a model needs; `worker.pipeline.registry` knows which stages do."""
+        """The variables that a stage which asks a model needs; `worker.stages.registry` knows which stages do."""
         needed = {
             "llm_base_url": self.llm_base_url,
             "llm_api_key": self.llm_api_key.get_secret_value(),
@@ -274,14 +265,14 @@ class Settings(BaseSettings):
         if profile.is_empty:
             return self
         engine = profile.engine or self.ocr_engine
-        # RapidOCR takes no notice of the language: loaded once more for another one it would take its memory again.
-        lang = self.ocr_lang if engine == "rapidocr" else profile.lang or self.ocr_lang
+        # An engine that ignores the language would be loaded again, and take its memory again, for each language.
+        lang = (takes_language(engine) and profile.lang) or self.ocr_lang
         return self.model_copy(update={"dpi": profile.dpi or self.dpi, "ocr_engine": engine, "ocr_lang": lang})
 
     @property
     def ignored_language(self) -> str:
         """Why the language that is set has no effect, and what to do, in one line; empty where it has."""
-        if self.ocr_engine == "tesseract" or self.ocr_lang == _DEFAULT_LANGUAGE:
+        if self.ocr_lang == DEFAULT_LANGUAGE or takes_language(self.ocr_engine):
             return ""
         return (
             f"{ENV_PREFIX}OCR_LANG={self.ocr_lang} has no effect, because the engine {self.ocr_engine} takes no "
@@ -322,6 +313,18 @@ class Settings(BaseSettings):
         return Keys(self.key_prefix)
 
 
+def settings_class() -> type[Settings]:
+    """Return the class of all settings, those of the registered plug-ins included."""
+    added = (entry.Options for registry in (STAGES, ENGINES) for entry in registry.added())
+    return _merged(tuple(dict.fromkeys(options for options in added if not issubclass(Settings, options))))
+
+
+@cache
+def _merged(options: tuple[type[Options], ...]) -> type[Settings]:
+    # The last of the bases has its fields first.
+    return type("Settings", (*reversed(options), Settings), {"__module__": __name__}) if options else Settings
+
+
 def load_settings(warn: Callable[[str], object] = lambda line: sys.stderr.write(f"leafmark: {line}\n")) -> Settings:
     """The settings in force.
 
@@ -333,11 +336,14 @@ def load_settings(warn: Callable[[str], object] = lambda line: sys.stderr.write(
         SettingsError: one or more have values that are not allowed, or the config file cannot be used; names each
             with its value, and where it stands.
     """
-    origins = find_origins(ENV_PREFIX, Settings.model_fields)
+    for line in [*ENGINES.load_plugins(), *STAGES.load_plugins()]:
+        warn(line)
+    known = settings_class()
+    origins = find_origins(ENV_PREFIX, known.model_fields)
     for line in origins.warnings():
         warn(line)
     try:
-        settings = Settings()
+        settings = known()
     except ValidationError as error:
         raise SettingsError(f"wrong settings: {describe_faults(error.errors(), origins)}") from None
     if settings.ignored_language:

@@ -13,7 +13,7 @@ from checkpointing.atomic import write_durably
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.outputs import OutputFolder
 from checkpointing.regular_files import read_regular
-from worker.stages.base import Assembles, Stage
+from worker.stages.base import Stage
 
 _MADE_OF = "made_of_sha256"
 
@@ -27,7 +27,7 @@ def assemble(stage: Stage, outputs: OutputFolder, checkpoint: Checkpoint) -> set
     Raises:
         OSError: the storage failed.
     """
-    if not isinstance(stage, Assembles):
+    if not stage.assembled_name:
         return set()
     path = outputs.path / stage.assembled_name
     pages = sorted(checkpoint.pages.items())

@@ -7,7 +7,7 @@ from checkpointing.errors import PageOutputError
 from checkpointing.outputs import OutputFolder
 from worker.pages.book_profile import NO_PROFILE, BookProfile
 from worker.pages.scan import ScanMetadata
-from worker.stages.base import HasRecipe, MadeFrom, Stage
+from worker.stages.base import MadeFrom, Stage
 
 
 def source_sha256(metadata: ScanMetadata, page: int) -> str:
@@ -33,9 +33,8 @@ def describe(stage: Stage, inputs: dict[str, str], model: str = "", profile: Boo
         profile: of the book. The resolution that it says is part of the recipe of a stage that reads the source;
             those of later stages change with what they are made from. The resolution of the settings never was.
     """
-    own = stage.recipe if isinstance(stage, HasRecipe) else ""
     dpi = "" if profile.dpi is None or stage.depends_on else f"{profile.dpi} dpi"
-    recipe = "; ".join(part for part in (own, dpi, model and f"model {model}") if part)
+    recipe = "; ".join(part for part in (stage.recipe, dpi, model and f"model {model}") if part)
     return MadeFrom(inputs=inputs, stage_version=stage.version, recipe=recipe)
 
 

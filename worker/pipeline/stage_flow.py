@@ -11,8 +11,7 @@ from collections.abc import Set as AbstractSet
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import UnknownNameError
 from worker.deployment import Deployment
-from worker.pipeline.registry import STAGES
-from worker.stages.base import ReadsNeighbours, Stage
+from worker.stages.registry import STAGES
 
 UPSTREAM = "upstream"
 """Kind of the failure of a page whose earlier stage has given it up."""
@@ -29,7 +28,7 @@ def ready(deployment: Deployment, scan_id: str, stage_name: str, pages: Abstract
     for name in stage.depends_on:
         upstream = deployment.checkpoint_file(scan_id, name).read()
         found &= upstream.pages.keys()
-        found -= _beside(upstream.pending(), context_of(stage))
+        found -= _beside(upstream.pending(), stage.context_pages)
     return found
 
 
@@ -77,7 +76,7 @@ def feed(deployment: Deployment, scan_id: str, stage_name: str, settled: Iterabl
         if not pages or not deployment.open_stages.is_open(scan_id, name):
             continue
         checkpoint: Checkpoint = deployment.checkpoint_file(scan_id, name).read()
-        near = _beside(pages, context_of(deployment.stage(name)))
+        near = _beside(pages, deployment.stage(name).context_pages)
         candidates = ready(deployment, scan_id, name, near.intersection(checkpoint.pending()))
         if not candidates:
             continue
@@ -110,11 +109,6 @@ def through(deployment: Deployment, first: str, last: str) -> list[str]:
         deployment.stage(last)
         raise UnknownNameError(f"the stage {first!r} does not lead to {last!r}")
     return names[names.index(first) :]
-
-
-def context_of(stage: Stage) -> int:
-    """How many pages on either side a stage reads beside its own."""
-    return stage.context_pages if isinstance(stage, ReadsNeighbours) else 0
 
 
 def _beside(pages: Iterable[int], context: int) -> set[int]:

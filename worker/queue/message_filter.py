@@ -23,9 +23,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from checkpointing.errors import in_one_line
 from checkpointing.run_ids import Run
-from worker.pipeline.registry import STAGES
 from worker.queue.dispatch import PAGE_TASK
 from worker.queue.messages import PageMessage, PageName
+from worker.stages.registry import STAGES
 
 # Ours have about two hundred; those that Celery puts back a thousand.
 MOST_BYTES = 16_384

@@ -18,10 +18,10 @@ from checkpointing.key_types import drop_wrong_types
 from checkpointing.keys import split_inbox_name
 from checkpointing.run_ids import trace_id_of
 from worker.deployment import Deployment
-from worker.pipeline.registry import STAGES
 from worker.pipeline.stage_flow import feed
 from worker.preflight import without_password
 from worker.reconciler.recovery import PageRecovery
+from worker.stages.registry import STAGES
 from worker.storage.root_marker import NotALibraryError
 from worker.storage.root_owner import BEAT_SECONDS, Membership, join
 from worker.telemetry import tracing

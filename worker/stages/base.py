@@ -1,20 +1,24 @@
 """What a stage is.
 
-A stage turns one page into one JSON output. It knows neither Celery nor Redis nor settings: it is made with
-the arguments it needs, is handed its inputs, and returns a pydantic model. Everything around it (claiming,
-saving, checkpointing, retrying) is done for it. `docs/adding-a-stage.md` shows a whole one in ten lines.
+A stage turns one page into one JSON output. It knows neither Celery nor Redis: it gets its own options and its
+inputs, and returns a pydantic model. Claiming, saving, checkpointing and retrying are done around it.
+`docs/adding-a-stage.md` shows a complete one.
 """
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from checkpointing.fields import Sha256
 from checkpointing.page_records import Doubt, Doubts
 from worker.pages.sources.base import PageImage
+from worker.plugins import Options
 
 
 class MadeFrom(BaseModel):
@@ -97,82 +101,93 @@ class StageInputs(Protocol):
         ...
 
 
-class Stage(Protocol):
-    """One step of the pipeline."""
+@dataclass(frozen=True, slots=True)
+class CostShape:
+    """What the questions of a stage to its model are like: the basis of a cost estimate until there is a history.
+
+    Attributes:
+        asked: share of the pages with text that the model is asked about.
+        tokens_around: tokens of the instructions and the answer's schema.
+        texts_in: how often the text of a page is part of the question.
+        out: tokens of the answer for each token of the page's text.
+        picture: whether the page image is part of the question.
+    """
+
+    asked: Decimal = Decimal(1)
+    tokens_around: int = 700
+    texts_in: float = 1.0
+    out: float = 1.0
+    picture: bool = False
+
+
+class Stage(ABC):
+    """One step of the pipeline. A subclass names itself, its schema, what it depends on, and does one page.
+
+    Args:
+        options: the settings, which have all fields of `Options`; default: those defaults.
+    """
 
     name: ClassVar[str]
-    """Names the stage, its queue and its checkpoint: `ocr`."""
-    output_dir: ClassVar[str]
-    """The folder of its outputs inside the scan's: `ocr`, `corrected`."""
-    version: ClassVar[str]
-    """Of the output schema. A new version makes resume validate old outputs again."""
-    depends_on: ClassVar[tuple[str, ...]]
-    """Names of the stages whose outputs it reads."""
+    """Names the stage, its queue, its checkpoint and its settings: `ocr`."""
     schema: ClassVar[type[PageOutput]]
-    """The pydantic model every output must match."""
+    """The pydantic model that every output must match."""
+    version: ClassVar[str] = "1"
+    """Of the schema. Outputs of another version are validated again at resume."""
+    output_dir: ClassVar[str]
+    """The folder of its outputs inside the scan's folder; the stage's name unless it is given."""
+    depends_on: ClassVar[tuple[str, ...]] = ()
+    """Names of the stages whose outputs it reads. They are registered before it."""
+    context_pages: ClassVar[int] = 0
+    """How many pages on either side of its own it reads as well; it waits for those that are under way."""
+    uses_model: ClassVar[bool] = False
+    """Whether it asks a language model, which costs money. Its inputs are then `model_stage.ModelInputs`, and its
+    options need a field `<name>_model`."""
+    assembled_name: ClassVar[str] = ""
+    """Name of one more file that `assemble` makes of all outputs once every page is complete; empty for none."""
+    Options: ClassVar[type[Options]] = Options
+    """Its settings. The name of each begins with the name of the stage."""
 
-    def prepare(self) -> None:
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        if "name" in vars(cls) and "output_dir" not in vars(cls):
+            cls.output_dir = cls.name
+
+    def __init__(self, options: Any = None) -> None:
+        self.options: Any = self.Options() if options is None else options
+
+    @property
+    def cost_shape(self) -> CostShape:
+        """What its questions to a model are like."""
+        return CostShape()
+
+    @property
+    def recipe(self) -> str:
+        """How its outputs are made beside its version: an engine and its version, instructions, parameters.
+
+        When it changes, outputs that exist are stale. The model that a stage asks is added to it.
+        """
+        return ""
+
+    def prepare(self) -> None:  # noqa: B027  # most stages have nothing to load
         """Load what is heavy, once a process: engines, models.
 
         Raises:
-            SettingsError: something it needs is not installed or not set.
+            SettingsError: something that it needs is not installed or not set.
         """
-        ...
 
+    @abstractmethod
     def run(self, page: int, inputs: StageInputs) -> PageOutput:
         """Process one page, numbered from 1.
 
         Raises:
-            PageError: this page will never succeed; it goes to quarantine with the error's kind and message.
+            PageError: this page will never succeed; it is quarantined with the error's kind and message.
             Exception: anything else counts as an attempt, and the page is tried again.
         """
-        ...
-
-
-@runtime_checkable
-class HasRecipe(Protocol):
-    """A stage whose outputs depend on how it is set: when that changes they are stale."""
-
-    @property
-    def recipe(self) -> str:
-        """How it is set, in words: engine and version, parameters. Of a model only what the stage itself says."""
-        ...
-
-
-@runtime_checkable
-class ReadsNeighbours(Protocol):
-    """A stage that reads the pages around its own as well, and waits for those that are on their way."""
-
-    context_pages: ClassVar[int]
-    """How many on either side."""
-
-
-@runtime_checkable
-class AsksModel(Protocol):
-    """A stage that asks a language model, which costs money. Its inputs are those of `worker.stages.model_stage`.
-
-    Only where the attribute is true: `asks_model` below tells.
-    """
-
-    asks_model: ClassVar[bool]
-
-
-@runtime_checkable
-class Assembles(Protocol):
-    """A stage that makes one more file of all its outputs once every page is complete."""
-
-    assembled_name: ClassVar[str]
-    """Of that file, in the folder of the outputs."""
 
     def assemble(self, pages: Iterable[dict[str, Any]]) -> BaseModel:
-        """What the file is to say. The same pages always give the same.
+        """Return the content of the file `assembled_name`. The same pages always give the same content.
 
         Args:
             pages: the outputs of all pages, in order, as parsed JSON.
         """
-        ...
-
-
-def asks_model(stage: Stage) -> bool:
-    """Return whether a stage asks a language model, as the stage itself says: `asks_model = True`."""
-    return isinstance(stage, AsksModel) and bool(stage.asks_model)
+        raise NotImplementedError(f"the stage {self.name} assembles nothing from {pages!r}")

@@ -5,7 +5,7 @@ sentences run on from page to page. A page without any text to correct is a vali
 """
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import ConfigDict
 
@@ -14,9 +14,10 @@ from worker.llm.prompt import Prompt
 from worker.llm.reply import Reply
 from worker.ocr.layout.regions import RegionType
 from worker.scanshelf import corrected_pages as scanshelf_corrected
-from worker.stages.base import PageOutput, StageInputs
+from worker.stages.base import CostShape, Stage, StageInputs
 from worker.stages.model_stage import ModelInputs, model_inputs, most_tokens, picture_of, recipe_of
 from worker.stages.ocr import OcrPage, OcrRegion, OcrStage
+from worker.stages.options import CorrectionOptions
 from worker.stages.revised_pages import (
     INSTRUCTIONS,
     REVISED_TYPES,
@@ -62,31 +63,31 @@ class CorrectedPage(RevisedPage):
         return scanshelf_corrected.corrected_page(data) if scanshelf_corrected.is_corrected_page(data) else None
 
 
-class CorrectionStage:
-    """Corrects the text of a page.
+class CorrectionStage(Stage):
+    """Corrects the text of a page."""
 
-    Args:
-        vision: whether the page's picture goes along; the model must be one that sees.
-    """
+    name = "correction"
+    output_dir = "corrected"
+    depends_on = (OcrStage.name,)
+    schema = CorrectedPage
+    context_pages = 1
+    uses_model = True
+    Options = CorrectionOptions
 
-    name: ClassVar[str] = "correction"
-    output_dir: ClassVar[str] = "corrected"
-    version: ClassVar[str] = "1"
-    depends_on: ClassVar[tuple[str, ...]] = (OcrStage.name,)
-    schema: ClassVar[type[PageOutput]] = CorrectedPage
-    context_pages: ClassVar[int] = 1
-    asks_model: ClassVar[bool] = True
+    @property
+    def cost_shape(self) -> CostShape:
+        """The answer is the page again; with vision the picture is part of the question."""
+        return CostShape(picture=self.options.correction_vision)
 
-    def __init__(self, vision: bool = False) -> None:
-        self._vision = vision
+    @property
+    def _vision(self) -> bool:
+        """Whether the page's picture is part of the question."""
+        return bool(self.options.correction_vision)
 
     @property
     def recipe(self) -> str:
         """Its instructions, and whether the model sees the page."""
         return recipe_of(self.name, self.version, _SYSTEM, *(["vision"] if self._vision else []))
-
-    def prepare(self) -> None:
-        """Nothing is heavy here."""
 
     def run(self, page: int, inputs: StageInputs) -> CorrectedPage:
         """Correct one page, numbered from 1.

@@ -4,15 +4,16 @@ Only the regions that the doubts are about are asked about. Every other page pas
 """
 
 from collections.abc import Iterable
-from typing import ClassVar
+from decimal import Decimal
 
 from pydantic import ConfigDict
 
 from worker.llm.prompt import Prompt
 from worker.llm.reply import Reply
-from worker.stages.base import PageOutput, StageInputs
+from worker.stages.base import CostShape, Stage, StageInputs
 from worker.stages.correction import CorrectedPage, CorrectionStage
 from worker.stages.model_stage import model_inputs, most_tokens, picture_of, recipe_of
+from worker.stages.options import FixOptions
 from worker.stages.revised_pages import (
     INSTRUCTIONS,
     RevisedPage,
@@ -47,24 +48,25 @@ class FixedPage(RevisedPage):
     """What the fix stage writes for a page."""
 
 
-class FixStage:
+class FixStage(Stage):
     """Settles the doubts about a page by its picture."""
 
-    name: ClassVar[str] = "fix"
-    output_dir: ClassVar[str] = "fixed"
-    version: ClassVar[str] = "1"
-    depends_on: ClassVar[tuple[str, ...]] = (CorrectionStage.name,)
-    schema: ClassVar[type[PageOutput]] = FixedPage
-    context_pages: ClassVar[int] = 0
-    asks_model: ClassVar[bool] = True
+    name = "fix"
+    output_dir = "fixed"
+    depends_on = (CorrectionStage.name,)
+    schema = FixedPage
+    uses_model = True
+    Options = FixOptions
+
+    @property
+    def cost_shape(self) -> CostShape:
+        """Pages in doubt only: both readings and the image go in, the page comes out."""
+        return CostShape(asked=Decimal("0.15"), texts_in=2.0, picture=True)
 
     @property
     def recipe(self) -> str:
         """Its instructions."""
         return recipe_of(self.name, self.version, _SYSTEM, "vision")
-
-    def prepare(self) -> None:
-        """Nothing is heavy here."""
 
     def run(self, page: int, inputs: StageInputs) -> FixedPage:
         """Settle the doubts about one page, numbered from 1.

@@ -6,7 +6,7 @@ A page without any text or picture is a valid result, marked `blank`.
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, Self, cast
 
 from pydantic import (
     AfterValidator,
@@ -21,13 +21,15 @@ from pydantic import (
 
 from checkpointing.errors import PageError
 from checkpointing.page_records import Doubt
-from worker.ocr.engines.base import OcrEngine
+from worker.ocr.engines import registry
+from worker.ocr.engines.base import Engine
 from worker.ocr.layout.regions import Region as FoundRegion
 from worker.ocr.layout.regions import RegionType, arrange
 from worker.ocr.plausibility import doubts_about
 from worker.pages.sources.base import PageImage
 from worker.scanshelf import pages as scanshelf
-from worker.stages.base import PageOutput, StageInputs
+from worker.stages.base import PageOutput, Stage, StageInputs
+from worker.stages.options import OcrOptions
 
 if TYPE_CHECKING:
     # Commands that only look at what the stage wrote do without it.
@@ -117,17 +119,24 @@ class OcrPage(PageOutput):
         return self
 
 
-class OcrStage:
-    """Reads a page image with the engine it is made with."""
+class OcrStage(Stage):
+    """Reads a page image with an OCR engine.
 
-    name: ClassVar[str] = "ocr"
-    output_dir: ClassVar[str] = "ocr"
-    version: ClassVar[str] = "1"
-    depends_on: ClassVar[tuple[str, ...]] = ()
-    schema: ClassVar[type[PageOutput]] = OcrPage
+    Args:
+        options: the settings; they name the engine.
+        engine: to use instead of that one.
 
-    def __init__(self, engine: OcrEngine) -> None:
-        self._engine = engine
+    Raises:
+        SettingsError: there is no engine of that name.
+    """
+
+    name = "ocr"
+    schema = OcrPage
+    Options = OcrOptions
+
+    def __init__(self, options: Any = None, engine: Engine | None = None) -> None:
+        super().__init__(options)
+        self._engine = registry.make_engine(self.options) if engine is None else engine
 
     @property
     def recipe(self) -> str:

@@ -4,7 +4,7 @@ It changes no text. A page without text is a valid result that costs nothing.
 """
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,10 +13,11 @@ from worker.llm.prompt import Prompt
 from worker.llm.reply import LlmRecord, Reply
 from worker.ocr.layout.regions import RegionType
 from worker.stages.answer_checks import insist_on_all_regions, insist_on_sensible_notes
-from worker.stages.base import PageOutput, StageInputs
+from worker.stages.base import CostShape, Stage, StageInputs
 from worker.stages.chapters import BookStructure, assemble
 from worker.stages.fix import FixedPage, FixStage
 from worker.stages.model_stage import model_inputs, most_tokens, recipe_of
+from worker.stages.options import StructureOptions
 from worker.stages.revised_pages import question
 from worker.stages.structured_page import Block, BlockType, Heading, StructuredPage, StructuredRegion, is_found
 
@@ -78,24 +79,26 @@ class StructureAnswer(BaseModel):
     blocks: tuple[AnsweredBlock, ...]
 
 
-class StructureStage:
+class StructureStage(Stage):
     """Says what the regions of a page are."""
 
-    name: ClassVar[str] = "structure"
-    output_dir: ClassVar[str] = "structured"
-    version: ClassVar[str] = "1"
-    depends_on: ClassVar[tuple[str, ...]] = (FixStage.name,)
-    schema: ClassVar[type[PageOutput]] = StructuredPage
-    asks_model: ClassVar[bool] = True
-    assembled_name: ClassVar[str] = "metadata.json"
+    name = "structure"
+    output_dir = "structured"
+    depends_on = (FixStage.name,)
+    schema = StructuredPage
+    uses_model = True
+    assembled_name = "metadata.json"
+    Options = StructureOptions
+
+    @property
+    def cost_shape(self) -> CostShape:
+        """The answer names headings and page numbers."""
+        return CostShape(out=0.3)
 
     @property
     def recipe(self) -> str:
         """Its instructions."""
         return recipe_of(self.name, self.version, _SYSTEM)
-
-    def prepare(self) -> None:
-        """Nothing is heavy here."""
 
     def run(self, page: int, inputs: StageInputs) -> StructuredPage:
         """Describe one page, numbered from 1.

@@ -6,10 +6,12 @@ fetches anything: what it needs is installed beforehand, or `load` says what is 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from worker.ocr.boxes import Box
+from worker.plugins import Options
 
 if TYPE_CHECKING:
     # Commands that look at no picture do without it.
@@ -32,31 +34,50 @@ class OcrLine:
     bbox: Box
 
 
-class OcrEngine(Protocol):
-    """Reads the text of a page."""
+class Engine(ABC):
+    """Reads the text of a page.
+
+    Args:
+        options: the settings, which have all fields of `Options`.
+    """
+
+    name: ClassVar[str]
+    """The value of the setting `ocr_engine` that selects it: `rapidocr`."""
+    package: ClassVar[str]
+    """The package that it needs, by its name on the package index."""
+    languages: ClassVar[str]
+    """What it reads, in words."""
+    device: ClassVar[str] = "cpu"
+    """What it computes on."""
+    takes_language: ClassVar[bool] = True
+    """Whether the setting `ocr_lang` has an effect."""
+    Options: ClassVar[type[Options]] = Options
+    """Settings of its own. The name of each begins with the name of the engine."""
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
 
     @property
-    def name(self) -> str:
-        """What the settings call it: `rapidocr`."""
-        ...
-
-    @property
+    @abstractmethod
     def version(self) -> str:
-        """The engine and its models with their versions, for the record in each output."""
-        ...
+        """The engine and its models with their versions, for the record in each output.
 
+        Raises:
+            SettingsError: it is not installed.
+        """
+
+    @abstractmethod
     def load(self) -> None:
         """Load libraries and models; does nothing the second time.
 
         Raises:
             SettingsError: something is not installed; the message says what to install.
         """
-        ...
 
+    @abstractmethod
     def recognise(self, image: Image) -> list[OcrLine]:
-        """Read a page, in any mode that PIL converts to RGB. The order of the lines carries no meaning.
+        """Return the lines of a page image of any mode that PIL converts to RGB, in any order.
 
         Raises:
-            SettingsError: the engine was not loaded before, and cannot be.
+            SettingsError: the engine was not loaded before, and cannot be loaded.
         """
-        ...

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from checkpointing.errors import SettingsError
 from worker.ocr.boxes import Box
-from worker.ocr.engines.base import OcrLine
+from worker.ocr.engines.base import Engine, OcrLine
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -31,15 +31,19 @@ _LEAST_SCORE = 0.5
 _NOTHING_READ = "\N{REPLACEMENT CHARACTER}"
 
 
-class RapidOcr:
+class RapidOcr(Engine):
     """RapidOCR with one thread a process, so that worker processes scale with the cores.
 
     After `load` its state does not change, and several threads may call `recognise` at once.
     """
 
     name = "rapidocr"
+    package = "rapidocr"
+    languages = "Chinese, English and other languages in Latin letters, all at once"
+    takes_language = False
 
-    def __init__(self) -> None:
+    def __init__(self, options: Any = None) -> None:
+        super().__init__(options)
         self._reader: Any = None
         self._loading = threading.Lock()
 

@@ -1,28 +1,69 @@
-"""The OCR engines that exist. Each is imported when it is asked for: no command loads one that it does not use."""
+"""The OCR engines that exist: the built-in ones, and those of plug-ins (`worker.plugins`)."""
+
+from collections.abc import Sequence
+from typing import Any
 
 from checkpointing.errors import SettingsError
-from worker.ocr.engines.base import OcrEngine
+from worker.ocr.engines.base import Engine
+from worker.plugins import ENGINES_GROUP, PluginError, Registry
 
 
-def make_engine(name: str, lang: str) -> OcrEngine:
-    """Make an engine by its name, without loading it.
+def check_rules(engine: type[Engine] | Engine, _earlier: Sequence[str]) -> None:
+    """Check that an engine keeps the rules.
+
+    Raises:
+        PluginError: it breaks one.
+    """
+    kind = engine if isinstance(engine, type) else type(engine)
+    if not issubclass(kind, Engine):
+        raise PluginError(f"{kind.__name__} is not a subclass of worker.ocr.engines.base.Engine")
+    for attribute in ("name", "package", "languages"):
+        if not isinstance(getattr(kind, attribute, None), str):
+            raise PluginError(f"the engine {kind.__name__} needs a text `{attribute}`")
+    for option in kind.Options.model_fields:
+        if not option.startswith(f"{kind.name}_"):
+            raise PluginError(f"the option {option!r} of the engine {kind.name!r} must begin with '{kind.name}_'")
+
+
+ENGINES: Registry[Engine] = Registry(
+    ENGINES_GROUP,
+    {
+        "rapidocr": "worker.ocr.engines.rapid:RapidOcr",
+        "tesseract": "worker.ocr.engines.tesseract:Tesseract",
+    },
+    check_rules,
+)
+
+
+def check_engine(name: str) -> str:
+    """Return the name, if there is an engine with it.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name in ENGINES.broken:
+        raise ValueError(ENGINES.broken[name])
+    if name not in ENGINES:
+        raise ValueError(f"there is no OCR engine {name!r}; choose {' or '.join(ENGINES)}")
+    return name
+
+
+def takes_language(name: str) -> bool:
+    """Return whether the setting `ocr_lang` has an effect with an engine; true for an engine that is not here."""
+    return name not in ENGINES or ENGINES[name].takes_language
+
+
+def make_engine(options: Any) -> Engine:
+    """Make the engine that the settings name, without loading it.
 
     Args:
-        name: `rapidocr` or `tesseract`.
-        lang: Tesseract's names of the languages, joined by `+`. RapidOCR reads all of its own at once and
-            takes no notice.
+        options: settings with `ocr_engine`, `ocr_lang` and the engine's own.
 
     Raises:
         SettingsError: there is no engine of that name.
     """
-    match name:
-        case "rapidocr":
-            from worker.ocr.engines.rapid import RapidOcr  # noqa: PLC0415
-
-            return RapidOcr()
-        case "tesseract":
-            from worker.ocr.engines.tesseract import Tesseract  # noqa: PLC0415
-
-            return Tesseract(lang)
-        case _:
-            raise SettingsError(f"there is no OCR engine {name!r}; choose rapidocr or tesseract")
+    try:
+        engine = ENGINES[check_engine(options.ocr_engine)]
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    return engine(options) if isinstance(engine, type) else engine

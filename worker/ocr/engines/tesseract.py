@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from checkpointing.errors import SettingsError
 from worker.ocr.boxes import Box
-from worker.ocr.engines.base import OcrLine
+from worker.ocr.engines.base import Engine, OcrLine
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -64,8 +64,8 @@ _SCRIPT_CODES = {
 """How Debian's packages call the scripts whose data files are in Tesseract's folder `script`."""
 
 
-class Tesseract:
-    """Tesseract for one language or several, on one thread.
+class Tesseract(Engine):
+    """Tesseract for one or several languages, on one thread.
 
     Its library object is not made for threads, so calls from several threads wait for each other.
 
@@ -74,9 +74,12 @@ class Tesseract:
     """
 
     name = "tesseract"
+    package = "tesserocr"
+    languages = "more than 100 languages and scripts, Fraktur among them; `ocr_lang` names those of the page"
 
-    def __init__(self, lang: str) -> None:
-        self.lang = lang
+    def __init__(self, options: Any) -> None:
+        super().__init__(options)
+        self.lang: str = options.ocr_lang
         self._api: Any = None
         self._one_at_a_time = threading.Lock()
 

@@ -21,8 +21,8 @@ from checkpointing.keys import split_inbox_name
 from checkpointing.money import usd
 from worker.config.settings import Settings
 from worker.deployment import Deployment, socket_options
-from worker.pipeline.registry import STAGES
 from worker.queue.broker import tls_options
+from worker.stages.registry import STAGES
 from worker.telemetry.metrics import definitions as defined
 from worker.telemetry.metrics.definitions import Definition
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from worker.config.settings import Settings
-from worker.pipeline.registry import STAGES
+from worker.stages.registry import STAGES
 from worker.telemetry.metrics.events import metrics
 from worker.telemetry.metrics.folder import remove
 

@@ -1,0 +1,53 @@
+"""The settings that stages bring: each stage names one of these classes, and `Settings` inherits them all.
+
+The names of its fields begin with the name of the stage, so that `ocr_engine` is `LEAFMARK_OCR_ENGINE` in the
+environment and `ocr_engine` in `leafmark.toml`. They are apart from the stages because every command reads the
+settings, and few import a stage.
+"""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from worker.ocr.engines.registry import check_engine
+from worker.pages.book_profile import check_language
+from worker.plugins import Options
+
+DEFAULT_LANGUAGE = "eng"
+
+
+class OcrOptions(Options):
+    """Settings of the OCR stage."""
+
+    ocr_engine: Annotated[str, AfterValidator(check_engine), Field(description="OCR engine.")] = "rapidocr"
+    ocr_lang: Annotated[
+        str,
+        AfterValidator(check_language),
+        Field(
+            description="Language for Tesseract, as its data files are named: `eng`, `deu+eng`, `frak2021`, "
+            "`script/Fraktur`. RapidOCR ignores it."
+        ),
+    ] = DEFAULT_LANGUAGE
+
+
+class CorrectionOptions(Options):
+    """Settings of the correction stage."""
+
+    correction_model: Annotated[str, Field(description="Model that corrects the text of a page.")] = ""
+    correction_vision: Annotated[
+        bool, Field(description="Send the page image with each correction; costs more.")
+    ] = False
+
+
+class FixOptions(Options):
+    """Settings of the fix stage."""
+
+    fix_model: Annotated[
+        str, Field(description="Model that checks doubtful pages against their image; must accept images.")
+    ] = ""
+
+
+class StructureOptions(Options):
+    """Settings of the structure stage."""
+
+    structure_model: Annotated[str, Field(description="Model that finds headings and page numbers.")] = ""
