@@ -7,6 +7,7 @@ from pathlib import Path
 
 from checkpointing.fields import now
 from checkpointing.page_records import PageRecord
+from checkpointing.refs import StageRef
 from tests.support.work_stage import WorkOutput, WorkStage
 from worker.deployment import Deployment
 from worker.stages.base import PageOutput
@@ -21,13 +22,12 @@ def finish_pages(parts: Deployment, scan_id: str, pages: int, total_pages: int) 
     def output(page: int) -> PageOutput:
         return WorkOutput(page_number=page, text=_TEXT)
 
-    return finish_stage(parts, scan_id, WorkStage.name, output, range(1, pages + 1), total_pages)
+    return finish_stage(parts, StageRef(scan_id, WorkStage.name), output, range(1, pages + 1), total_pages)
 
 
 def finish_stage(
     parts: Deployment,
-    scan_id: str,
-    stage: str,
+    ref: StageRef,
     output: Callable[[int], PageOutput],
     pages: range,
     total_pages: int,
@@ -36,8 +36,7 @@ def finish_stage(
 
     Args:
         parts: the deployment.
-        scan_id: which book.
-        stage: which stage of it.
+        ref: which stage of which scan.
         output: makes that of a page.
         pages: which.
         total_pages: of the book.
@@ -45,9 +44,9 @@ def finish_stage(
     Returns:
         The folder of the outputs.
     """
-    outputs = parts.outputs(scan_id, stage)
+    outputs = parts.outputs(ref)
     outputs.path.mkdir()
-    file = parts.checkpoint_file(scan_id, stage)
+    file = parts.checkpoint_file(ref)
     with file.exclusive() as checkpoint:
         checkpoint.total_pages = total_pages
         checkpoint.request(pages[0], pages[-1])

@@ -21,6 +21,7 @@ from benchmarks.memory import record_of
 from benchmarks.report import cpu_seconds_of, note, peak_bytes, report
 from benchmarks.server_load import ServerLoad
 from checkpointing.messages import Completion
+from checkpointing.refs import StageRef
 from producer.run.embedded_broker import EmbeddedBroker, embedded_broker
 from producer.status.scan_status import all_scans
 from tests.support.fake_deployment import write_scan
@@ -112,15 +113,15 @@ def measure(pages: int) -> dict[str, float]:
     settings = Settings()
     parts = Deployment(settings, make_app(settings))
     left = _write_book(parts, pages)
-    file = parts.checkpoint_file(_SCAN, _STAGE)
+    file = parts.checkpoint_file(StageRef(_SCAN, _STAGE))
     small, left = left[: 3 * _SMALL_BATCH], left[3 * _SMALL_BATCH :]
     batches = [small[first : first + _SMALL_BATCH] for first in range(0, len(small), _SMALL_BATCH)]
     commits = [_commit_seconds(parts, batch) for batch in batches]
     large = _commit_seconds(parts, left)
-    look = cpu_seconds_of(lambda: PageRecovery(parts).heal(_SCAN, _STAGE))
+    look = cpu_seconds_of(lambda: PageRecovery(parts).heal(StageRef(_SCAN, _STAGE)))
     # Before the book is in memory a second time.
     peak = peak_bytes(os.getpid())
-    anew = Deployment(settings, make_app(settings)).checkpoint_file(_SCAN, _STAGE)
+    anew = Deployment(settings, make_app(settings)).checkpoint_file(StageRef(_SCAN, _STAGE))
     read = cpu_seconds_of(anew.read)
     figures = {"small": statistics.median(commits), "large": large, "look": look, "read": read}
     figures |= {"batch": len(left), "bytes": file.signature().size, "peak": peak}
@@ -137,7 +138,7 @@ def _write_book(parts: Deployment, pages: int) -> list[int]:
     """A book whose last pages are done and not committed; returns these."""
     left = min(pages // 2, _LARGE_BATCH + 3 * _SMALL_BATCH)
     write_scan(parts.root, _SCAN, pages)
-    file = parts.checkpoint_file(_SCAN, _STAGE)
+    file = parts.checkpoint_file(StageRef(_SCAN, _STAGE))
     with file.exclusive() as checkpoint:
         checkpoint.total_pages = pages
         # One more than there are, so that the stage stays open.
@@ -145,14 +146,14 @@ def _write_book(parts: Deployment, pages: int) -> list[int]:
         checkpoint.begin()
         for page in range(1, pages - left):
             checkpoint.complete(page, record_of(page))
-        parts.open_stages.add(_SCAN, _STAGE, checkpoint.requested)
+        parts.open_stages.add(StageRef(_SCAN, _STAGE), checkpoint.requested)
         file.save(checkpoint)
     return list(range(pages - left, pages))
 
 
 def _commit_seconds(parts: Deployment, pages: list[int]) -> float:
     """CPU seconds that it takes to merge completions, whose outputs are there."""
-    outputs, inbox = parts.outputs(_SCAN, _STAGE), parts.inbox(_SCAN, _STAGE)
+    outputs, inbox = parts.outputs(StageRef(_SCAN, _STAGE)), parts.inbox(StageRef(_SCAN, _STAGE))
     outputs.path.mkdir(exist_ok=True)
     schema_version = outputs.schema.version
     with parts.redis.pipeline() as pipeline:
@@ -161,8 +162,8 @@ def _commit_seconds(parts: Deployment, pages: list[int]) -> float:
             completion = Completion(page=page, sha256=outputs.sha256(page), schema_version=schema_version)
             inbox.put(completion, pipeline)
         pipeline.execute()
-    parts.redis.delete(parts.keys.commit(_SCAN, _STAGE))
-    coordinator = parts.coordinator(_SCAN, _STAGE)
+    parts.redis.delete(parts.keys.commit(StageRef(_SCAN, _STAGE)))
+    coordinator = parts.coordinator(StageRef(_SCAN, _STAGE))
     merged: list[int] = []
 
     def commit() -> None:
@@ -209,7 +210,7 @@ def _used_memory(parts: Deployment) -> int:
 def _open_book(parts: Deployment, scan_id: str) -> None:
     """As `producer enqueue` leaves a book, less what makes it durable."""
     scan = write_scan(parts.root, scan_id, _PAGES_OF_A_SHORT_BOOK)
-    file = parts.checkpoint_file(scan_id, _STAGE)
+    file = parts.checkpoint_file(StageRef(scan_id, _STAGE))
     checkpoint = file.read()
     checkpoint.total_pages = _PAGES_OF_A_SHORT_BOOK
     checkpoint.request(1, _PAGES_OF_A_SHORT_BOOK)
@@ -217,7 +218,7 @@ def _open_book(parts: Deployment, scan_id: str) -> None:
     file.path.parent.mkdir()
     file.path.write_text(checkpoint.model_dump_json())
     _list_as_open(parts.root, scan.path.name)
-    list(parts.queue(scan_id, _STAGE).put(range(1, _PAGES_OF_A_SHORT_BOOK + 1)))
+    list(parts.queue(StageRef(scan_id, _STAGE)).put(range(1, _PAGES_OF_A_SHORT_BOOK + 1)))
 
 
 def _bare_read_seconds(root: Path) -> float:

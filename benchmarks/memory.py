@@ -16,6 +16,7 @@ from benchmarks.report import note, peak_bytes, report, seconds_of
 from checkpointing.fields import now
 from checkpointing.messages import Completion
 from checkpointing.page_records import PageRecord
+from checkpointing.refs import StageRef
 from checkpointing.status import Status
 from producer.run.embedded_broker import embedded_broker
 from tests.support.deployment import deployment_in
@@ -45,7 +46,7 @@ def run(page_count: int = 100_000, rounds: int = 5) -> None:
         parts = Deployment(settings, app)
         note(f"Writing a book of {page_count} pages, all but the last hundredth complete ...")
         left = _write_long_book(parts, page_count, max(2 * rounds * _BATCH, page_count // 100))
-        size = parts.checkpoint_file(_SCAN, _STAGE).signature().size
+        size = parts.checkpoint_file(StageRef(_SCAN, _STAGE)).signature().size
         looks = [seconds_of(lambda: _look(parts)) for _ in range(rounds)]
         first_looks = [seconds_of(lambda: _look(Deployment(settings, app))) for _ in range(rounds)]
         commits = [
@@ -57,7 +58,7 @@ def run(page_count: int = 100_000, rounds: int = 5) -> None:
         # Not by reading the checkpoint: that alone would keep one core busy.
         deployment.wait(lambda: not parts.open_stages.all(), 300, "the stage to be closed")
         peak = max(map(peak_bytes, (worker.pid, *(child.pid for child in psutil.Process(worker.pid).children()))))
-        if (status := parts.checkpoint_file(_SCAN, _STAGE).read().status) is not Status.COMPLETED:
+        if (status := parts.checkpoint_file(StageRef(_SCAN, _STAGE)).read().status) is not Status.COMPLETED:
             raise RuntimeError(f"the book is {status}")
     where = f"at {page_count} pages"
     report(f"peak memory of the coordinator {where}", peak / _MIB, "MiB", "none; under 300 MiB is the target", None)
@@ -74,9 +75,9 @@ def _write_long_book(parts: Deployment, page_count: int, left: int) -> list[int]
     Nobody looks into the outputs of pages that are complete already, so these are empty files.
     """
     write_scan(parts.root, _SCAN, page_count)
-    outputs = parts.outputs(_SCAN, _STAGE)
+    outputs = parts.outputs(StageRef(_SCAN, _STAGE))
     outputs.path.mkdir()
-    file = parts.checkpoint_file(_SCAN, _STAGE)
+    file = parts.checkpoint_file(StageRef(_SCAN, _STAGE))
     complete = range(1, page_count - left + 1)
     with file.exclusive() as checkpoint:
         checkpoint.total_pages = page_count
@@ -85,7 +86,7 @@ def _write_long_book(parts: Deployment, page_count: int, left: int) -> list[int]
             outputs.path_of(page).touch()
             checkpoint.complete(page, record_of(page))
         checkpoint.begin()
-        parts.open_stages.add(_SCAN, _STAGE, checkpoint.requested)
+        parts.open_stages.add(StageRef(_SCAN, _STAGE), checkpoint.requested)
         file.save(checkpoint)
     return list(range(page_count - left + 1, page_count + 1))
 
@@ -106,22 +107,22 @@ def record_of(page: int) -> PageRecord:
 def _look(parts: Deployment) -> None:
     # A healer of its own each time finds nothing lost, and changes nothing: it would have to see it twice.
     healer = PageRecovery(parts)
-    parts.redis.delete(parts.keys.heal(_SCAN, _STAGE))
-    healer.heal(_SCAN, _STAGE)
+    parts.redis.delete(parts.keys.heal(StageRef(_SCAN, _STAGE)))
+    healer.heal(StageRef(_SCAN, _STAGE))
 
 
 def _commit_seconds(parts: Deployment, pages: list[int]) -> float:
     """Seconds that it takes to merge a few completions, whose outputs are there."""
-    outputs = parts.outputs(_SCAN, _STAGE)
+    outputs = parts.outputs(StageRef(_SCAN, _STAGE))
     with parts.redis.pipeline() as pipeline:
         for page in pages:
             sha256 = outputs.save(page, WorkOutput(page_number=page, text="words"))
             completion = Completion(page=page, sha256=sha256, schema_version=WorkStage.version, cost_usd=0.01)
-            parts.inbox(_SCAN, _STAGE).put(completion, pipeline)
+            parts.inbox(StageRef(_SCAN, _STAGE)).put(completion, pipeline)
         pipeline.execute()
     # Whoever committed a moment ago: this is not about the pause.
-    parts.redis.delete(parts.keys.commit(_SCAN, _STAGE))
-    commit = parts.coordinator(_SCAN, _STAGE).commit()
+    parts.redis.delete(parts.keys.commit(StageRef(_SCAN, _STAGE)))
+    commit = parts.coordinator(StageRef(_SCAN, _STAGE)).commit()
     if commit is None or commit.completed != pages:
         raise RuntimeError(f"the commit did not merge the pages {pages}: {commit}")
     return commit.seconds

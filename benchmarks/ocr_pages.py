@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import cache
 
 from benchmarks.finished import finish_stage
+from checkpointing.refs import StageRef
 from sample import PageKind, SamplePage, pages
 from worker.deployment import Deployment
 from worker.ocr.layout.regions import RegionType
@@ -44,7 +45,7 @@ def made_up_page(page: int) -> OcrPage:
 
 def finish_ocr(parts: Deployment, scan_id: str, page_count: int) -> None:
     """Have all pages of a scan read."""
-    finish_stage(parts, scan_id, OcrStage.name, made_up_page, range(1, page_count + 1), page_count)
+    finish_stage(parts, StageRef(scan_id, OcrStage.name), made_up_page, range(1, page_count + 1), page_count)
 
 
 @cache

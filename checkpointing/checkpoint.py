@@ -19,6 +19,7 @@ from checkpointing.money import add_usd, usd
 from checkpointing.page_ranges import pages_in, with_range, without_page
 from checkpointing.page_records import Doubt, DoubtfulPage, FailedPage, PageRecord
 from checkpointing.plurals import counted
+from checkpointing.refs import StageRef
 from checkpointing.run_ids import run_in
 from checkpointing.status import Status
 
@@ -119,6 +120,11 @@ class Checkpoint(BaseModel):
     @earlier_cost_usd.setter
     def earlier_cost_usd(self, usd: float) -> None:
         self.metadata["cost_before_ledger_usd"] = usd
+
+    @property
+    def ref(self) -> StageRef:
+        """The stage and scan that this is the checkpoint of."""
+        return StageRef(self.scan_id, self.stage)
 
     @property
     def run(self) -> str:

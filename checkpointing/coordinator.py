@@ -29,6 +29,7 @@ from checkpointing.ledger import Ledger
 from checkpointing.messages import Completion, Pause
 from checkpointing.outputs import OutputFolder
 from checkpointing.page_records import FailedPage
+from checkpointing.refs import StageRef
 from checkpointing.status import Status
 
 BATCH_ENTRIES = 5000
@@ -88,13 +89,13 @@ class Coordinator:
         total_pages: int = MAX_PAGES,
         finish: Callable[[Checkpoint], AbstractSet[int]] = _nothing_to_finish,
     ) -> None:
-        self._election = Election(redis, keys.commit(file.scan_id, file.stage))
+        self._election = Election(redis, keys.commit(StageRef(file.scan_id, file.stage)))
         self._file = file
         self._outputs = outputs
         self._total_pages = total_pages
         self._finish = finish
         self._ledger = Ledger(file.scan_dir, file.stage)
-        self.inbox = Inbox(redis, keys, file.scan_id, file.stage)
+        self.inbox = Inbox(redis, keys, StageRef(file.scan_id, file.stage))
 
     def commit(self) -> Commit | None:
         """Merge what waits in the inbox, if nobody else is at it.

@@ -13,9 +13,10 @@ from redis.client import Pipeline
 from redis.exceptions import ResponseError
 
 from checkpointing.key_types import TYPED, drop_wrong_types
-from checkpointing.keys import Keys, inbox_name
+from checkpointing.keys import Keys
 from checkpointing.messages import Completion, Pause
 from checkpointing.page_records import Doubt, Doubts, FailedPage
+from checkpointing.refs import StageRef
 from checkpointing.run_ids import run_in
 
 Entry = Completion | FailedPage | Pause
@@ -110,12 +111,12 @@ class Batch(NamedTuple):
 class Inbox:
     """Where workers leave what they did, and the coordinator picks it up."""
 
-    def __init__(self, redis: Redis, keys: Keys, scan_id: str, stage: str) -> None:
+    def __init__(self, redis: Redis, keys: Keys, ref: StageRef) -> None:
         self._redis = redis
         self._index = keys.inboxes
-        self._stream = keys.inbox(scan_id, stage)
-        self._name = inbox_name(scan_id, stage)
-        self._attempts = keys.attempts(scan_id, stage)
+        self._stream = keys.inbox(ref)
+        self._name = str(ref)
+        self._attempts = keys.attempts(ref)
         self._put: Any = redis.register_script(_PUT)
         self._unlist_if_empty: Any = redis.register_script(_UNLIST_IF_EMPTY)
         self._list_if_waiting: Any = redis.register_script(_LIST_IF_WAITING)

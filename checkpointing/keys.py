@@ -30,6 +30,8 @@ A key that is not of its type is deleted (`checkpointing.key_types`).
 
 from dataclasses import dataclass
 
+from checkpointing.refs import StageRef
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:
@@ -46,37 +48,37 @@ class Keys:
         """Set of the inboxes that may hold entries."""
         return f"{self.prefix}inboxes"
 
-    def inbox(self, scan_id: str, stage: str) -> str:
+    def inbox(self, ref: StageRef) -> str:
         """Stream of completions and failures that wait to be merged."""
-        return self._of("inbox", scan_id, stage)
+        return self._of("inbox", ref)
 
-    def commit(self, scan_id: str, stage: str) -> str:
+    def commit(self, ref: StageRef) -> str:
         """Lock of the coordinator; kept through its pause so that nobody else commits meanwhile."""
-        return self._of("commit", scan_id, stage)
+        return self._of("commit", ref)
 
-    def heal(self, scan_id: str, stage: str) -> str:
+    def heal(self, ref: StageRef) -> str:
         """Lock of the reconciler that heals this stage."""
-        return self._of("heal", scan_id, stage)
+        return self._of("heal", ref)
 
-    def claim(self, scan_id: str, stage: str, page: int) -> str:
+    def claim(self, ref: StageRef, page: int) -> str:
         """Lease on one page."""
-        return f"{self._of('claim', scan_id, stage)}/{page}"
+        return f"{self._of('claim', ref)}/{page}"
 
-    def attempts(self, scan_id: str, stage: str) -> str:
+    def attempts(self, ref: StageRef) -> str:
         """Hash of attempts begun a page."""
-        return self._of("attempts", scan_id, stage)
+        return self._of("attempts", ref)
 
-    def waiting(self, scan_id: str, stage: str) -> str:
+    def waiting(self, ref: StageRef) -> str:
         """Sorted set of the pages that wait for their turn."""
-        return self._of("waiting", scan_id, stage)
+        return self._of("waiting", ref)
 
-    def dispatched(self, scan_id: str, stage: str) -> str:
+    def dispatched(self, ref: StageRef) -> str:
         """Set of the pages that were put in Celery's queue and have not begun."""
-        return self._of("dispatched", scan_id, stage)
+        return self._of("dispatched", ref)
 
-    def run(self, scan_id: str, stage: str) -> str:
+    def run(self, ref: StageRef) -> str:
         """Id of the run that asked last for pages of a stage; their messages name it."""
-        return self._of("run", scan_id, stage)
+        return self._of("run", ref)
 
     def turns(self, stage: str) -> str:
         """List of the scans that have waiting pages."""
@@ -126,16 +128,16 @@ class Keys:
         """List of the messages in a stage's queue, as kombu spells it."""
         return f"{self.broker_prefix}{stage}"
 
-    def types_of_stage(self, scan_id: str, stage: str) -> dict[str, str]:
+    def types_of_stage(self, ref: StageRef) -> dict[str, str]:
         """The keys of one stage of one scan, each with its type. Those who take claims and locks check them."""
         return {
-            self.inbox(scan_id, stage): "stream",
-            self.attempts(scan_id, stage): "hash",
-            self.waiting(scan_id, stage): "zset",
-            self.dispatched(scan_id, stage): "set",
-            self.run(scan_id, stage): "string",
-            self.meter(scan_id): "hash",
-            self.answers(scan_id): "hash",
+            self.inbox(ref): "stream",
+            self.attempts(ref): "hash",
+            self.waiting(ref): "zset",
+            self.dispatched(ref): "set",
+            self.run(ref): "string",
+            self.meter(ref.scan_id): "hash",
+            self.answers(ref.scan_id): "hash",
         }
 
     def types_of_queue(self, stage: str) -> dict[str, str]:
@@ -163,16 +165,5 @@ class Keys:
             f"{self.broker_prefix}_kombu.binding.celeryev": "set",
         }
 
-    def _of(self, kind: str, scan_id: str, stage: str) -> str:
-        return f"{self.prefix}{kind}:{scan_id}/{stage}"
-
-
-def inbox_name(scan_id: str, stage: str) -> str:
-    """How an inbox stands in the set of inboxes."""
-    return f"{scan_id}/{stage}"
-
-
-def split_inbox_name(name: str) -> tuple[str, str]:
-    """Scan id and stage of an inbox."""
-    scan_id, _, stage = name.partition("/")
-    return scan_id, stage
+    def _of(self, kind: str, ref: StageRef) -> str:
+        return f"{self.prefix}{kind}:{ref}"

@@ -17,6 +17,7 @@ from checkpointing.errors import StorageError
 from checkpointing.file import CheckpointFile
 from checkpointing.ledger import Ledger
 from checkpointing.outputs import OutputFolder, OutputSchema
+from checkpointing.refs import StageRef
 from checkpointing.storage_errors import storage_error
 from worker.config.redis_url import socket_options_of
 from worker.config.settings import Settings
@@ -201,7 +202,7 @@ class Deployment:
             return stage
         return self._stage_with(stage_name, wanted.ocr_engine, wanted.ocr_lang)
 
-    def coordinator(self, scan_id: str, stage_name: str) -> Coordinator:
+    def coordinator(self, ref: StageRef) -> Coordinator:
         """The coordinator of a stage.
 
         Raises:
@@ -209,16 +210,16 @@ class Deployment:
         """
         from checkpointing.coordinator import Coordinator
 
-        file, outputs = self.checkpoint_file(scan_id, stage_name), self.outputs(scan_id, stage_name)
-        stage = self.stage(stage_name)
+        file, outputs = self.checkpoint_file(ref), self.outputs(ref)
+        stage = self.stage(ref.stage)
         finish = partial(assemble, stage, outputs)
-        return Coordinator(self.redis, self.keys, file, outputs, self.metadata(scan_id).total_pages, finish)
+        return Coordinator(self.redis, self.keys, file, outputs, self.metadata(ref.scan_id).total_pages, finish)
 
     def model_endpoint(self, model: str) -> ModelEndpoint:
         """Return what this process calls a model with; made once."""
         return self._model_endpoint(model)
 
-    def paid_calls(self, scan_id: str, stage_name: str) -> PaidCalls:
+    def paid_calls(self, ref: StageRef) -> PaidCalls:
         """The calls of a stage's model on behalf of a scan.
 
         Raises:
@@ -229,25 +230,25 @@ class Deployment:
         from worker.billing.stage_account import StageAccount
         from worker.llm.errors import ProviderRefusesError
 
-        if not self.stage(stage_name).uses_model:
+        if not self.stage(ref.stage).uses_model:
             raise ProviderRefusesError(
-                f"the stage {stage_name} asks a model without being declared to, so its calls would not count: "
+                f"the stage {ref.stage} asks a model without being declared to, so its calls would not count: "
                 "set `uses_model = True` in its class"
             )
-        model = self.settings.model(stage_name)
-        missing = self.settings.missing_for(stage_name)
+        model = self.settings.model(ref.stage)
+        missing = self.settings.missing_for(ref.stage)
         if missing:
             raise ProviderRefusesError(
                 f"a worker cannot ask a model: set {' and '.join(missing)} there, and enqueue again"
             )
         account = StageAccount(
-            scan_id,
-            stage_name,
+            ref.scan_id,
+            ref.stage,
             self.model_endpoint(model),
-            self.ledger(scan_id, stage_name),
-            self.meter(scan_id),
-            partial(self.refill, scan_id),
-            partial(self.budget, scan_id),
+            self.ledger(ref),
+            self.meter(ref.scan_id),
+            partial(self.refill, ref.scan_id),
+            partial(self.budget, ref.scan_id),
         )
         return PaidCalls(account)
 
@@ -292,16 +293,16 @@ class Deployment:
             )
         return self.settings.budget_usd if own is None else own
 
-    def spent_on(self, scan_id: str, stage_name: str, page: int) -> Decimal | None:
+    def spent_on(self, ref: StageRef, page: int) -> Decimal | None:
         """What a page has cost so far, in micro-dollars; None where the stage asks no model.
 
         Raises:
             OSError: the storage failed.
         """
-        pays = self.stage(stage_name).uses_model
-        return self.ledger(scan_id, stage_name).spent(page) if pays else None
+        pays = self.stage(ref.stage).uses_model
+        return self.ledger(ref).spent(page) if pays else None
 
-    def take_back_planned(self, scan_id: str, stage_name: str, pages: Iterable[int]) -> None:
+    def take_back_planned(self, ref: StageRef, pages: Iterable[int]) -> None:
         """Take back the calls for pages of dead workers that were planned and not sent.
 
         Raises:
@@ -310,19 +311,19 @@ class Deployment:
         """
         from worker.billing.meter_refill import take_back_planned
 
-        ledger = self.ledger(scan_id, stage_name)
+        ledger = self.ledger(ref)
         # One look at the ledger's folder instead of one at each page: after a flush a whole book is lost.
-        take_back_planned(ledger, self.meter(scan_id), set(pages).intersection(ledger.pages()))
+        take_back_planned(ledger, self.meter(ref.scan_id), set(pages).intersection(ledger.pages()))
 
-    def ledger(self, scan_id: str, stage_name: str) -> Ledger:
+    def ledger(self, ref: StageRef) -> Ledger:
         """What a stage of a scan has paid for."""
-        return Ledger(self.scan(scan_id).path, stage_name, self.library.check_to_write)
+        return Ledger(self.scan(ref.scan_id).path, ref.stage, self.library.check_to_write)
 
-    def queue(self, scan_id: str, stage_name: str) -> PageQueue:
+    def queue(self, ref: StageRef) -> PageQueue:
         """The queue of a stage, as one scan sees it."""
         from worker.queue.page_queue import PageQueue
 
-        return PageQueue(self.redis, self.keys, scan_id, stage_name, self.dispatch(stage_name))
+        return PageQueue(self.redis, self.keys, ref, self.dispatch(ref.stage))
 
     def refuse_another_deployment(self) -> None:
         """Check that the workers at work on the storage root, if any, are those of this Redis and key prefix.
@@ -359,13 +360,13 @@ class Deployment:
             replies = self._app.control.broadcast("active", reply=True, timeout=1.0, connection=connection)
         return [answer for reply in replies or [] for answer in reply.items()]
 
-    def stop_running(self, scan_id: str, stage_name: str) -> int:
+    def stop_running(self, ref: StageRef) -> int:
         """End the processes that work on pages of a stage; returns how many pages that were.
 
         Raises:
             BrokerError: the broker failed.
         """
-        wanted = (scan_id, stage_name)
+        wanted = (ref.scan_id, ref.stage)
         tasks = [
             task["id"]
             for _, in_hand in self.active()
@@ -386,18 +387,18 @@ class Deployment:
                 raise
             return self._take_in(scan)
 
-    def _make_outputs(self, scan_id: str, stage_name: str) -> OutputFolder:
-        stage = self.stage(stage_name)
+    def _make_outputs(self, ref: StageRef) -> OutputFolder:
+        stage = self.stage(ref.stage)
         return OutputFolder(
-            self.scan(scan_id).path / stage.output_dir,
+            self.scan(ref.scan_id).path / stage.output_dir,
             OutputSchema.of(stage.schema, stage.version),
             self.library.check_to_write,
         )
 
-    def _make_inbox(self, scan_id: str, stage_name: str) -> Inbox:
+    def _make_inbox(self, ref: StageRef) -> Inbox:
         from checkpointing.inbox import Inbox
 
-        return Inbox(self.redis, self.keys, scan_id, stage_name)
+        return Inbox(self.redis, self.keys, ref)
 
     def _make_dispatch(self, stage_name: str) -> Dispatch:
         from worker.queue.dispatch import Dispatch
@@ -443,6 +444,6 @@ class Deployment:
     def _make_stage_with(self, name: str, engine: str, lang: str) -> Stage:
         return make_stage(name, self.settings.model_copy(update={"ocr_engine": engine, "ocr_lang": lang}))
 
-    def _make_checkpoint_file(self, scan_id: str, stage_name: str) -> CheckpointFile:
-        outputs = self.outputs(scan_id, stage_name)
-        return CheckpointFile(self.scan(scan_id).path, stage_name, outputs, self.library.check_to_write)
+    def _make_checkpoint_file(self, ref: StageRef) -> CheckpointFile:
+        outputs = self.outputs(ref)
+        return CheckpointFile(self.scan(ref.scan_id).path, ref.stage, outputs, self.library.check_to_write)

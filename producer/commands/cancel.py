@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from checkpointing.plurals import counted
+from checkpointing.refs import StageRef, check_scan_id
 from producer.commands import completion
 from producer.commands.options import AsJson, ScanId
 from producer.open_deployment import open_deployment
 from producer.page_ranges import show_pages
 from producer.terminal.console import notes, print_json, results
 from worker.config.settings import load_settings
-from worker.pages.scan import check_scan_id
 
 if TYPE_CHECKING:
     from producer.planning.cancel import Cancelled
@@ -76,7 +76,7 @@ def _cancel(
             return
         notes.print(f"No other stage of {scan_id} is under way; `producer enqueue {scan_id}` goes on from there.")
         return
-    done = cancel(deployment, scan_id, stage, now=now)
+    done = cancel(deployment, StageRef(scan_id, stage), now=now)
     if done is None:
         return
     report(stage, done)
@@ -99,7 +99,7 @@ def _as_json(scan_id: str, cancelled: dict[str, Cancelled], still_open: list[str
 
 def _still_open(deployment: Deployment, scan_id: str) -> list[str]:
     """Return the stages of a scan that are under way."""
-    return [stage for open_scan, stage in deployment.open_stages.all() if open_scan == scan_id]
+    return [ref.stage for ref in deployment.open_stages.all() if ref.scan_id == scan_id]
 
 
 def _about_running(stage: str, done: Cancelled, *, now: bool) -> str:

@@ -57,7 +57,7 @@ def areas(incomplete: str) -> list[str]:
 
 
 def _scans_among(entries: Iterator["os.DirEntry[str]"], incomplete: str) -> Iterator[str]:
-    from worker.pages.scan import check_scan_id
+    from checkpointing.refs import check_scan_id
 
     for entry in entries:
         with suppress(LeafmarkError, OSError):

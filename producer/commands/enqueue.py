@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from checkpointing.refs import StageRef, check_scan_id
 from producer.commands.options import (
     AllowDoubtful,
     AllowUnpriced,
@@ -28,7 +29,6 @@ from producer.terminal.console import notes, print_json, results
 from producer.terminal.progress import counting_on
 from worker.config.settings import load_settings
 from worker.deployment import Deployment
-from worker.pages.scan import check_scan_id
 
 if TYPE_CHECKING:
     from producer.planning.cost_estimate import Forecast
@@ -149,7 +149,7 @@ def _forecasts(deployment: Deployment, plans: list[Plan]) -> dict[str, Forecast]
     """What the stages that ask a model will cost, by stage."""
     from producer.planning.cost_estimate import forecast
 
-    made = {each.stage: forecast(deployment, each.scan_id, each.stage, each.remaining) for each in plans}
+    made = {each.stage: forecast(deployment, StageRef(each.scan_id, each.stage), each.remaining) for each in plans}
     return {stage: found for stage, found in made.items() if found is not None}
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from checkpointing.errors import CommandLineError
+from checkpointing.refs import check_scan_id
 from producer.commands.options import AnyStage, Pages, ScanId
 from producer.logs.log_files import LogFiles
 from producer.logs.log_follow import follow_lines, nothing_is_left, show_new
@@ -19,7 +20,6 @@ from producer.program import INTERRUPTED
 from producer.run.supervised_run import interruptible
 from producer.terminal.console import notes
 from worker.config.settings import load_settings
-from worker.pages.scan import check_scan_id
 from worker.stages.registry import STAGES
 
 _COLOURS = {"warning": typer.colors.YELLOW, "error": typer.colors.RED, "critical": typer.colors.RED}

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from checkpointing.money import add_usd, dollars
+from checkpointing.refs import check_scan_id
 from producer.commands.options import AsJson, Password, ScanId
 from producer.open_deployment import open_deployment
 from producer.output_dir import SET_ASIDE
 from producer.terminal.console import notes, print_json, results
 from worker.config.settings import load_settings
-from worker.pages.scan import check_scan_id
 
 if TYPE_CHECKING:
     from producer.planning.replace_page import Replaced

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
+from checkpointing.refs import check_scan_id
 from producer.commands.options import AsJson, ScanId
 from producer.open_deployment import open_deployment
 from producer.report.write import check_target, write_report
 from producer.terminal.console import notes, print_json, results
 from producer.terminal.progress import counting_on
 from worker.config.settings import load_settings
-from worker.pages.scan import check_scan_id
 
 
 def report_command(

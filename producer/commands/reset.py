@@ -10,6 +10,7 @@ import typer
 from checkpointing.errors import NotConfirmedError
 from checkpointing.money import dollars
 from checkpointing.plurals import counted
+from checkpointing.refs import StageRef, check_scan_id
 from producer.commands import completion
 from producer.commands.options import AsJson, ScanId
 from producer.open_deployment import open_deployment
@@ -17,7 +18,6 @@ from producer.output_dir import SET_ASIDE
 from producer.terminal.console import notes, print_json, results
 from producer.terminal.progress import counting_on
 from worker.config.settings import load_settings
-from worker.pages.scan import check_scan_id
 
 if TYPE_CHECKING:
     from producer.planning.reset import Reset
@@ -38,7 +38,7 @@ def reset_command(
     from producer.planning.reset import look, reset
 
     deployment = open_deployment(load_settings())
-    there = look(deployment, check_scan_id(scan_id), stage)
+    there = look(deployment, StageRef(check_scan_id(scan_id), stage))
     if there is None and as_json:
         print_json({"scan_id": scan_id, "stage": stage, "reset": False})
         return
@@ -47,8 +47,8 @@ def reset_command(
         return
     if not yes:
         _ask(there)
-    done = reset(deployment, scan_id, stage, counting_on(notes))
-    kept = deployment.outputs(scan_id, stage).path / SET_ASIDE
+    done = reset(deployment, StageRef(scan_id, stage), counting_on(notes))
+    kept = deployment.outputs(StageRef(scan_id, stage)).path / SET_ASIDE
     if as_json:
         print_json({"scan_id": scan_id, "stage": stage, "reset": True, **_as_json(done), "set_aside": str(kept)})
         return

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from checkpointing.errors import UnknownNameError
+from checkpointing.refs import check_scan_id
 from producer.commands.enqueue import carry_out
 from producer.commands.options import AllowDoubtful, AnyStage, AsJson, Pages, ScanId, Wait
 from producer.open_deployment import open_deployment
@@ -19,7 +20,6 @@ from producer.planning.request import Plan, Request, check_pages
 from producer.status.begun_stages import begun_stages
 from producer.terminal.console import print_json, results
 from worker.config.settings import load_settings
-from worker.pages.scan import check_scan_id
 from worker.stages.registry import STAGES
 
 if TYPE_CHECKING:

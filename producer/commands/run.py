@@ -11,6 +11,7 @@ import typer
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import InputError
 from checkpointing.plurals import counted
+from checkpointing.refs import StageRef
 from checkpointing.status import Status
 from producer.commands import completion
 from producer.commands.ingest import say_ingested
@@ -192,11 +193,11 @@ def _say_nothing_to_do(plans: list[Plan]) -> None:
 
 
 def _unchanged(deployment: Deployment, checkpoint: Checkpoint) -> Ended:
-    return Ended(checkpoint, deployment.outputs(checkpoint.scan_id, checkpoint.stage), len(checkpoint.pages))
+    return Ended(checkpoint, deployment.outputs(checkpoint.ref), len(checkpoint.pages))
 
 
 def _checkpoint(deployment: Deployment, request: Request) -> Checkpoint:
-    return deployment.checkpoint_file(request.scan_id, request.stage).read_or_salvage()[0]
+    return deployment.checkpoint_file(request.ref).read_or_salvage()[0]
 
 
 def _stages(deployment: Deployment, first: str, last: str | None) -> list[str]:
@@ -249,7 +250,7 @@ def _enqueue_and_follow(
     checkpoints = follow_plans(deployment, plans, on_poll, hint)
     before = {(made.scan_id, made.stage): made.completed for made in plans}
     return [
-        Ended(each, deployment.outputs(each.scan_id, each.stage), before[each.scan_id, each.stage])
+        Ended(each, deployment.outputs(StageRef(each.scan_id, each.stage)), before[each.scan_id, each.stage])
         for each in checkpoints
     ]
 
@@ -264,18 +265,18 @@ def _show_ended(
     for line in summarise(ended, seconds):
         results.print(line)
     for request in requests:
-        if dearer := surprises_of(deployment, request.scan_id, request.stage):
-            results.print(dearer_line(request.scan_id, request.stage, len(dearer), excess_usd(dearer)))
-        unanswered = unanswered_of(deployment, request.scan_id, request.stage)
+        if dearer := surprises_of(deployment, request.ref):
+            results.print(dearer_line(request.ref, len(dearer), excess_usd(dearer)))
+        unanswered = unanswered_of(deployment, request.ref)
         if unanswered.most_usd:
-            results.print(unanswered_line(request.scan_id, request.stage, unanswered))
+            results.print(unanswered_line(request.ref, unanswered))
     return checkpoints
 
 
 def _how_far(settings: Settings, requests: list[Request]) -> str:
     """How many pages are complete, once it is known which book it is about."""
     deployment = open_deployment(settings)
-    files = [deployment.checkpoint_file(request.scan_id, request.stage) for request in requests]
+    files = [deployment.checkpoint_file(request.ref) for request in requests]
     stood = [file.read_or_salvage()[0] for file in files]
     parts = [f"{each.stage}: {each.summary()}" for each in stood if each.total_pages]
     if len(requests) == 1 and parts:

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from checkpointing.errors import LeafmarkError
+from checkpointing.refs import check_scan_id
 from producer.commands import completion
 from producer.commands.options import AsJson
 from producer.open_deployment import open_deployment
@@ -12,7 +13,6 @@ from producer.planning import plan_output as words
 from producer.status.scan_status import all_scans, scan_status
 from producer.terminal.console import notes, print_json, results, terminal_width
 from worker.config.settings import load_settings
-from worker.pages.scan import check_scan_id
 
 
 def status_command(

@@ -6,6 +6,7 @@ import typer
 
 from checkpointing.errors import DifferencesError
 from checkpointing.plurals import counted
+from checkpointing.refs import check_scan_id
 from producer.commands.options import AnyStage, AsJson, Pages, ScanId
 from producer.open_deployment import open_deployment
 from producer.page_ranges import parse_pages
@@ -16,7 +17,6 @@ from producer.terminal.progress import counting_on
 from producer.verify.verify_scan import Report, verify, verify_again
 from worker.config.settings import load_settings
 from worker.deployment import Deployment
-from worker.pages.scan import check_scan_id
 
 
 def verify_command(

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from checkpointing.errors import CommandLineError
+from checkpointing.refs import check_scan_id
 from producer.commands import completion
 from producer.open_deployment import open_deployment
 from producer.program import INTERRUPTED
@@ -17,7 +18,6 @@ from producer.watch.plain_output import snapshot_lines
 from producer.watch.screen import view_on, watch
 from worker.config.settings import load_settings
 from worker.deployment import Deployment
-from worker.pages.scan import check_scan_id
 
 
 def watch_command(

@@ -36,9 +36,9 @@ def _check_types(deployment: Deployment) -> Iterator[Check]:
     types = keys.types_of_deployment
     for stage in STAGES:
         types |= keys.types_of_queue(stage)
-    for scan_id, stage in deployment.open_stages.all():
-        types |= keys.types_of_stage(scan_id, stage)
-        types |= {keys.commit(scan_id, stage): "string", keys.heal(scan_id, stage): "string"}
+    for ref in deployment.open_stages.all():
+        types |= keys.types_of_stage(ref)
+        types |= {keys.commit(ref): "string", keys.heal(ref): "string"}
     wrong = find_wrong_types(deployment.redis, types)
     if not wrong:
         yield _report.ok("key_types", "its keys are of the types that Leafmark gives them")
@@ -71,20 +71,18 @@ def _check_inboxes(deployment: Deployment) -> Iterator[Check]:
     seconds, micros = deployment.redis.time()
     now_ms = seconds * 1000 + micros // 1000
     late = []
-    for scan_id, stage in deployment.open_stages.all():
-        if stage not in STAGES or find_wrong_types(
-            deployment.redis, {deployment.keys.inbox(scan_id, stage): "stream"}
-        ):
+    for ref in deployment.open_stages.all():
+        if ref.stage not in STAGES or find_wrong_types(deployment.redis, {deployment.keys.inbox(ref): "stream"}):
             continue
-        inbox = deployment.inbox(scan_id, stage)
+        inbox = deployment.inbox(ref)
         oldest = inbox.oldest_ms()
         if oldest is not None and now_ms - oldest > MOST_INBOX_SECONDS * 1000:
-            late.append((scan_id, stage, len(inbox), (now_ms - oldest) // 1000))
-    for scan_id, stage, entries, waited in late[:_MOST_NAMED]:
+            late.append((ref, len(inbox), (now_ms - oldest) // 1000))
+    for ref, entries, waited in late[:_MOST_NAMED]:
         results = "1 result waits" if entries == 1 else f"{entries} results wait"
         yield _report.problem(
             "inboxes",
-            f"{results} in the inbox of {scan_id}/{stage}, the oldest for {waited} s, and no worker commits them",
+            f"{results} in the inbox of {ref}, the oldest for {waited} s, and no worker commits them",
             "start a worker (`celery -A worker worker`), or restart one that runs: it commits within seconds",
         )
     if not late:

@@ -69,9 +69,9 @@ def waiting_pages(deployment: Deployment) -> dict[str, int]:
         OSError: the storage failed.
     """
     waiting = {stage: _length(deployment, "LLEN", deployment.keys.queue(stage)) for stage in STAGES}
-    for scan_id, stage in deployment.open_stages.all():
-        if stage in waiting:
-            waiting[stage] += _length(deployment, "ZCARD", deployment.keys.waiting(scan_id, stage))
+    for ref in deployment.open_stages.all():
+        if ref.stage in waiting:
+            waiting[ref.stage] += _length(deployment, "ZCARD", deployment.keys.waiting(ref))
     return {stage: pages for stage, pages in waiting.items() if pages}
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from checkpointing.errors import CommandLineError, InputError
+from checkpointing.refs import check_scan_id
 from producer.ingest.ingest_source import Ingested, ingest
 from producer.ingest.source_check import FoundSource, examine
 from worker.pages.book_profile import NO_PROFILE, BookProfile
-from worker.pages.scan import check_scan_id, is_scan_folder, list_scans
+from worker.pages.scan import is_scan_folder, list_scans
 from worker.pages.sources.pdfium import PasswordMissingError
 from worker.storage.root_marker import NotALibraryError
 from worker.text.suggestions import closest

@@ -19,6 +19,7 @@ from checkpointing.atomic import make_folder, sync_folder
 from checkpointing.errors import InputError, LeafmarkError, in_one_line
 from checkpointing.fields import now
 from checkpointing.plurals import counted
+from checkpointing.refs import check_scan_id
 from checkpointing.regular_files import open_regular_file
 from checkpointing.storage_errors import storage_error
 from producer.ingest.file_hash import sha256_of
@@ -31,7 +32,6 @@ from worker.pages.scan import (
     ScanMetadata,
     ScanSource,
     SourceFile,
-    check_scan_id,
     is_scan_folder,
     older_scan_id,
     suggest_scan_id,

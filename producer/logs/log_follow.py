@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from checkpointing.errors import CheckpointError
+from checkpointing.refs import StageRef
 from checkpointing.status import Status
 from producer.logs.log_files import LogFiles
 from producer.logs.log_lines import LogLine, Wanted
@@ -55,14 +56,14 @@ def follow_lines(
 
 def nothing_is_left(deployment: Deployment, scan_id: str, stages: Sequence[str]) -> bool:
     """Whether none of the stages has work under way, as checkpoints tell. One that is paused waits for a person."""
-    return not any(_is_at_work(deployment, scan_id, name) for name in stages)
+    return not any(_is_at_work(deployment, StageRef(scan_id, name)) for name in stages)
 
 
-def _is_at_work(deployment: Deployment, scan_id: str, stage: str) -> bool:
-    if not deployment.open_stages.is_open(scan_id, stage):
+def _is_at_work(deployment: Deployment, ref: StageRef) -> bool:
+    if not deployment.open_stages.is_open(ref):
         return False
     try:
-        checkpoint = deployment.checkpoint_file(scan_id, stage).read()
+        checkpoint = deployment.checkpoint_file(ref).read()
     except (CheckpointError, OSError):
         # Being rebuilt just now, or the storage is away for a moment.
         return True

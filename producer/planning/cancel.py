@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import BrokerError, LeafmarkError
+from checkpointing.refs import StageRef
 from checkpointing.storage_errors import storage_error
 from worker.deployment import Deployment
 from worker.preflight import check_broker
@@ -36,13 +37,12 @@ class Cancelled:
     summary: str
 
 
-def cancel(deployment: Deployment, scan_id: str, stage: str, *, now: bool = False) -> Cancelled | None:
+def cancel(deployment: Deployment, ref: StageRef, *, now: bool = False) -> Cancelled | None:
     """Call a stage off; None where nothing is under way.
 
     Args:
         deployment: the deployment.
-        scan_id: of which scan.
-        stage: which stage of it.
+        ref: which stage of which scan.
         now: end the processes of the pages in hand too, instead of letting them finish. Works in prefork pools; in
             the others pages finish all the same.
 
@@ -54,12 +54,12 @@ def cancel(deployment: Deployment, scan_id: str, stage: str, *, now: bool = Fals
         CheckpointError: somebody else holds the checkpoint.
         InUseError: the workers at work are those of another deployment, and would go on.
     """
-    deployment.stage(stage)
-    total_pages = deployment.metadata(scan_id).total_pages
+    deployment.stage(ref.stage)
+    total_pages = deployment.metadata(ref.scan_id).total_pages
     check_broker(deployment.settings)
     deployment.refuse_another_deployment()
-    file = deployment.checkpoint_file(scan_id, stage)
-    queue = deployment.queue(scan_id, stage)
+    file = deployment.checkpoint_file(ref)
+    queue = deployment.queue(ref)
     try:
         with file.exclusive() as checkpoint:
             if not _is_under_way(deployment, checkpoint):
@@ -69,8 +69,8 @@ def cancel(deployment: Deployment, scan_id: str, stage: str, *, now: bool = Fals
             checkpoint.cancel()
             file.save(checkpoint)
             queue.close()
-            deployment.open_stages.remove(scan_id, stage)
-        stopped = deployment.stop_running(scan_id, stage) if now and running else 0
+            deployment.open_stages.remove(ref)
+        stopped = deployment.stop_running(ref) if now and running else 0
     except broker_errors() as error:
         raise BrokerError(f"Redis failed ({error}); repeat the command") from error
     except OSError as error:
@@ -101,10 +101,10 @@ def cancel_all(
     cancelled: list[str] = []
     errors: list[LeafmarkError] = []
     for stage in reversed(STAGES):
-        if not _has_begun(deployment, scan_id, stage):
+        if not _has_begun(deployment, StageRef(scan_id, stage)):
             continue
         try:
-            done = cancel(deployment, scan_id, stage, now=now)
+            done = cancel(deployment, StageRef(scan_id, stage), now=now)
         except LeafmarkError as error:
             errors.append(error)
             continue
@@ -114,8 +114,8 @@ def cancel_all(
     try:
         for stage in cancelled:
             # What an earlier stage had fed just before its turn came. A producer may have asked for it anew.
-            if not deployment.open_stages.is_open(scan_id, stage):
-                deployment.queue(scan_id, stage).close()
+            if not deployment.open_stages.is_open(StageRef(scan_id, stage)):
+                deployment.queue(StageRef(scan_id, stage)).close()
     except broker_errors() as error:
         errors.append(BrokerError(f"Redis failed ({error}); repeat the command"))
     if errors:
@@ -123,11 +123,11 @@ def cancel_all(
     return len(cancelled)
 
 
-def _has_begun(deployment: Deployment, scan_id: str, stage: str) -> bool:
-    path = deployment.checkpoint_file(scan_id, stage).path
-    return deployment.open_stages.is_open(scan_id, stage) or path.exists()
+def _has_begun(deployment: Deployment, ref: StageRef) -> bool:
+    path = deployment.checkpoint_file(ref).path
+    return deployment.open_stages.is_open(ref) or path.exists()
 
 
 def _is_under_way(deployment: Deployment, checkpoint: Checkpoint) -> bool:
-    is_open = deployment.open_stages.is_open(checkpoint.scan_id, checkpoint.stage)
+    is_open = deployment.open_stages.is_open(checkpoint.ref)
     return is_open or bool(checkpoint.pending())

@@ -26,6 +26,7 @@ from checkpointing.errors import PageOutputError, StorageError
 from checkpointing.ledger import Ledger, Line, State, ledger_stages
 from checkpointing.money import MICRO_DOLLAR, dollars, micro, usd
 from checkpointing.plurals import counted
+from checkpointing.refs import StageRef
 from checkpointing.storage_errors import storage_error
 from worker.billing.estimate import likely_tokens
 from worker.config.settings import ENV_PREFIX
@@ -86,7 +87,7 @@ class _Page(NamedTuple):
 _FREE = _Page(Decimal(0), 0)
 
 
-def forecast(deployment: Deployment, scan_id: str, stage: str, pages: Sequence[int]) -> Forecast | None:
+def forecast(deployment: Deployment, ref: StageRef, pages: Sequence[int]) -> Forecast | None:
     """What a stage will likely cost for pages of a scan; None for a stage that asks no model.
 
     Raises:
@@ -94,18 +95,18 @@ def forecast(deployment: Deployment, scan_id: str, stage: str, pages: Sequence[i
         InputError: the id names no scan.
         StorageError: the scan cannot be read.
     """
-    if not deployment.stage(stage).uses_model:
+    if not deployment.stage(ref.stage).uses_model:
         return None
-    model = deployment.settings.model(stage)
-    seen = _history(deployment, scan_id, stage, model, _MOST_PAGES_OF_SCAN)
+    model = deployment.settings.model(ref.stage)
+    seen = _history(deployment, ref, model, _MOST_PAGES_OF_SCAN)
     if len(seen) >= _LEAST_PAGES:
-        return _make(stage, len(pages), seen, f"from {counted(len(seen), 'page')} of this scan")
-    histories = _library(deployment, scan_id, stage, model)
+        return _make(ref.stage, len(pages), seen, f"from {counted(len(seen), 'page')} of this scan")
+    histories = _library(deployment, ref, model)
     seen = [page for history in histories for page in history]
     if len(seen) >= _LEAST_PAGES:
         scans = "1 other scan" if len(histories) == 1 else f"{len(histories)} scans"
-        return _make(stage, len(pages), seen, f"from {counted(len(seen), 'page')} of {scans} in this library")
-    return _from_tokens(deployment, scan_id, stage, model, pages)
+        return _make(ref.stage, len(pages), seen, f"from {counted(len(seen), 'page')} of {scans} in this library")
+    return _from_tokens(deployment, ref, model, pages)
 
 
 def describe(made: Forecast) -> list[str]:
@@ -136,18 +137,18 @@ class _History(Ledger):
         )
 
 
-def _history(deployment: Deployment, scan_id: str, stage: str, model: str, most_pages: int) -> list[_Page]:
+def _history(deployment: Deployment, ref: StageRef, model: str, most_pages: int) -> list[_Page]:
     """What settled pages of a scan took with a model, those that needed no call included.
 
     Raises:
         StorageError: the scan cannot be read.
     """
-    scan_dir = deployment.scan(scan_id).path
-    ledger = _History(scan_dir, stage)
+    scan_dir = deployment.scan(ref.scan_id).path
+    ledger = _History(scan_dir, ref.stage)
     try:
-        if stage not in ledger_stages(scan_dir):
+        if ref.stage not in ledger_stages(scan_dir):
             return []
-        checkpoint, _unusable = deployment.checkpoint_file(scan_id, stage).read_or_salvage()
+        checkpoint, _unusable = deployment.checkpoint_file(ref).read_or_salvage()
         costs = {page: record.cost_usd for page, record in checkpoint.pages.items()}
         costs.update(dict.fromkeys(checkpoint.quarantined()))
         return _pages_of(ledger, model, costs, most_pages)
@@ -174,7 +175,7 @@ def _pages_of(ledger: _History, model: str, costs: dict[int, float | None], most
     return found + [_FREE] * round(free * len(found) / (len(found) + others))
 
 
-def _library(deployment: Deployment, scan_id: str, stage: str, model: str) -> list[list[_Page]]:
+def _library(deployment: Deployment, ref: StageRef, model: str) -> list[list[_Page]]:
     """What pages of other scans took, of each scan that has such pages; those worked on last come first.
 
     Raises:
@@ -182,13 +183,13 @@ def _library(deployment: Deployment, scan_id: str, stage: str, model: str) -> li
     """
     changed: dict[str, int] = {}
     for other in list_scans(deployment.root):
-        when = _changed_at(deployment.ledger(other, stage).path)
-        if other != scan_id and when is not None:
+        when = _changed_at(deployment.ledger(StageRef(other, ref.stage)).path)
+        if other != ref.scan_id and when is not None:
             changed[other] = when
     histories = []
     for other in heapq.nlargest(_MOST_OTHER_SCANS, changed, key=changed.__getitem__):
         try:
-            histories.append(_history(deployment, other, stage, model, _MOST_PAGES_OF_OTHER))
+            histories.append(_history(deployment, StageRef(other, ref.stage), model, _MOST_PAGES_OF_OTHER))
         except StorageError:
             # A forecast for one book does not fail on another that is damaged.
             continue
@@ -203,26 +204,26 @@ def _changed_at(path: Path) -> int | None:
         return None
 
 
-def _from_tokens(deployment: Deployment, scan_id: str, stage: str, model: str, pages: Sequence[int]) -> Forecast:
+def _from_tokens(deployment: Deployment, ref: StageRef, model: str, pages: Sequence[int]) -> Forecast:
     """A forecast from what there is to read and what the model costs.
 
     Raises:
         StorageError: outputs cannot be read.
     """
-    shape = deployment.stage(stage).cost_shape
-    tokens = _tokens_of_texts(deployment, scan_id, stage, pages)
+    shape = deployment.stage(ref.stage).cost_shape
+    tokens = _tokens_of_texts(deployment, ref, pages)
     usages = [_usage_of(text, shape) for text in tokens or _TYPICAL_PAGES]
     asked = [float(shape.asked) if usage.tokens_in else 0 for usage in usages]
     prices = deployment.settings.price_book()
     if not model or not prices.knows(model):
-        unset = f"{ENV_PREFIX}{stage.upper()}_MODEL is not set"
+        unset = f"{ENV_PREFIX}{ref.stage.upper()}_MODEL is not set"
         basis = f"no price is known for {model}" if model else unset
-        return _make(stage, len(pages), [_Page(None, calls) for calls in asked], basis)
+        return _make(ref.stage, len(pages), [_Page(None, calls) for calls in asked], basis)
     # Over the pages asked about and those not, a page costs its share.
     costs = [prices.price(model, usage) * shape.asked for usage in usages]
     counted = "token counts" if tokens else "a typical page of 400 words"
     seen = list(map(_Page, costs, asked))
-    return _make(stage, len(pages), seen, f"from {counted} and {prices.describe(model)}")
+    return _make(ref.stage, len(pages), seen, f"from {counted} and {prices.describe(model)}")
 
 
 def _usage_of(text: int, shape: CostShape) -> Usage:
@@ -233,14 +234,14 @@ def _usage_of(text: int, shape: CostShape) -> Usage:
     return Usage(tokens_in=around + math.ceil(text * shape.texts_in), tokens_out=math.ceil(text * shape.out))
 
 
-def _tokens_of_texts(deployment: Deployment, scan_id: str, stage: str, pages: Sequence[int]) -> list[int]:
+def _tokens_of_texts(deployment: Deployment, ref: StageRef, pages: Sequence[int]) -> list[int]:
     """Tokens of the text that an earlier stage made of some of the pages; the latest such stage with any.
 
     Raises:
         StorageError: outputs cannot be read.
     """
-    for name in reversed(deployment.stage(stage).depends_on):
-        outputs = deployment.outputs(scan_id, name)
+    for name in reversed(deployment.stage(ref.stage).depends_on):
+        outputs = deployment.outputs(StageRef(ref.scan_id, name))
         tokens = []
         try:
             for page in _evenly(sorted(outputs.pages().intersection(pages)), _MOST_TEXTS):

@@ -76,8 +76,8 @@ def plan(deployment: Deployment, request: Request, again: Mapping[str, AbstractS
         StorageError: the storage cannot be read.
     """
     metadata, wanted = _look_up(deployment, request)
-    outputs = deployment.outputs(request.scan_id, request.stage)
-    file = deployment.checkpoint_file(request.scan_id, request.stage)
+    outputs = deployment.outputs(request.ref)
+    file = deployment.checkpoint_file(request.ref)
     try:
         checkpoint, set_aside = file.read_or_salvage()
     except OSError as error:
@@ -151,7 +151,7 @@ def _without_sources(
     deployment: Deployment, request: Request, wanted: list[int], asked: Mapping[tuple[str, str], set[int]]
 ) -> Iterator[LeafmarkError]:
     """Yield an error for each earlier stage that has not done these pages and was not asked to."""
-    for name, pages in unasked(deployment, request.scan_id, request.stage, set(wanted)).items():
+    for name, pages in unasked(deployment, request.ref, set(wanted)).items():
         missing = sorted(pages - asked.get((request.scan_id, name), set()))
         if missing:
             both = f"producer enqueue {request.scan_id} --stage {name} --through {request.stage}"
@@ -202,7 +202,7 @@ def _note(deployment: Deployment, made: Plan, run: str) -> None:
 def _enqueue(deployment: Deployment, request: Request, counting: Counting) -> Plan:
     metadata, wanted = _look_up(deployment, request)
     check_preconditions(deployment, [request])
-    file = deployment.checkpoint_file(request.scan_id, request.stage)
+    file = deployment.checkpoint_file(request.ref)
     file.remove_orphans()
     try:
         with file.exclusive() as checkpoint:
@@ -211,14 +211,14 @@ def _enqueue(deployment: Deployment, request: Request, counting: Counting) -> Pl
         raise BrokerError(f"Redis failed before anything was enqueued ({error}); repeat the command") from error
     except OSError as error:
         raise storage_error(error, file.path) from error
-    queue = deployment.queue(request.scan_id, request.stage)
+    queue = deployment.queue(request.ref)
     try:
         queue.forget_attempts(request.release | made.requeued.keys() | made.anew)
         queue.raise_attempts(made.attempts)
-        recount(deployment, request.scan_id, request.stage)
+        recount(deployment, request.ref)
         queue.name_run(request.run if made.remaining else "")
         # Only now that the stage is open: whoever commits an earlier one feeds it from here on.
-        begin = sorted(ready(deployment, request.scan_id, request.stage, set(made.remaining)))
+        begin = sorted(ready(deployment, request.ref, set(made.remaining)))
         made.waiting.extend(sorted(set(made.remaining).difference(begin)))
         with counting(f"{request.scan_id}/{request.stage}: pages enqueued", len(begin)) as step:
             for page in queue.put(begin):
@@ -242,9 +242,9 @@ def _open_stage(
     deployment: Deployment, request: Request, wanted: list[int], checkpoint: Checkpoint, metadata: ScanMetadata
 ) -> Plan:
     """Bring the checkpoint in line, note what is wanted, save. With the checkpoint held exclusively."""
-    file = deployment.checkpoint_file(request.scan_id, request.stage)
-    outputs = deployment.outputs(request.scan_id, request.stage)
-    coordinator = deployment.coordinator(request.scan_id, request.stage)
+    file = deployment.checkpoint_file(request.ref)
+    outputs = deployment.outputs(request.ref)
+    coordinator = deployment.coordinator(request.ref)
     aside = file.take_set_aside()
     # Before the comparison: an output that a waiting completion names must not look like a stranger.
     merged = coordinator.merge_into(checkpoint)
@@ -269,7 +269,7 @@ def _open_stage(
     if checkpoint.pending():
         checkpoint.begin()
         checkpoint.run = request.run
-        deployment.open_stages.add(request.scan_id, request.stage, checkpoint.requested)
+        deployment.open_stages.add(request.ref, checkpoint.requested)
     else:
         checkpoint.settle()
     if checkpoint.status is Status.COMPLETED:
@@ -295,7 +295,7 @@ def _do_again(deployment: Deployment, checkpoint: Checkpoint, outputs: OutputFol
     checkpoint.forget(set(pages))
     # Out of the way with the outputs: a resume must not take them for the new ones.
     set_all_aside(outputs, sorted(outputs.pages().intersection(pages)))
-    retire_answers(deployment, checkpoint.scan_id, checkpoint.stage, pages)
+    retire_answers(deployment, checkpoint.ref, pages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,8 +314,8 @@ def _stale_among(
     again: Mapping[str, AbstractSet[int]],
 ) -> _Stale:
     complete = {page: records[page] for page in wanted if page in records}
-    stale = find_stale(deployment, request.scan_id, request.stage, complete, again)
-    named = name_recipes(deployment, request.scan_id, request.stage, stale)
+    stale = find_stale(deployment, request.ref, complete, again)
+    named = name_recipes(deployment, request.ref, stale)
     return _Stale(named, cost_of_refresh(complete, stale))
 
 
@@ -332,7 +332,7 @@ def _no_longer_given_up(deployment: Deployment, checkpoint: Checkpoint) -> set[i
     pages = {failed.page for failed in checkpoint.failed_pages if failed.kind == UPSTREAM}
     if not pages:
         return pages
-    return pages - given_up(deployment, checkpoint.scan_id, checkpoint.stage, pages).keys()
+    return pages - given_up(deployment, checkpoint.ref, pages).keys()
 
 
 def _describe(

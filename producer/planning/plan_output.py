@@ -12,6 +12,7 @@ from rich.text import Text
 from checkpointing.errors import LeafmarkError, in_one_line
 from checkpointing.money import dollars
 from checkpointing.plurals import counted
+from checkpointing.refs import StageRef
 from producer.page_ranges import show_pages
 from producer.planning.request import StaleAre
 from producer.status.call_costs import Unanswered, unanswered_line
@@ -207,10 +208,12 @@ def say_failures(console: Console, scans: list[ScanStatus]) -> None:
             if stage.waits:
                 console.print(f"{scan.metadata.scan_id}/{name} waits: {in_one_line(stage.waits)}", markup=False)
             if stage.dearer_calls:
-                console.print(dearer_line(scan.metadata.scan_id, name, stage.dearer_calls, stage.dearer_usd))
+                console.print(
+                    dearer_line(StageRef(scan.metadata.scan_id, name), stage.dearer_calls, stage.dearer_usd)
+                )
             if stage.unanswered_calls:
                 unanswered = Unanswered(stage.unanswered_calls, stage.unanswered_usd or 0.0)
-                console.print(unanswered_line(scan.metadata.scan_id, name, unanswered))
+                console.print(unanswered_line(StageRef(scan.metadata.scan_id, name), unanswered))
             for failed in stage.failed_pages:
                 how = f"{failed['kind']}, {counted(failed['attempts'], 'attempt')}"
                 console.print(f"  page {failed['page']}: {failed['message']} ({how})")

@@ -23,6 +23,7 @@ from checkpointing.errors import CheckpointError, InputError, PageError, Unknown
 from checkpointing.fields import now
 from checkpointing.money import usd
 from checkpointing.plurals import counted
+from checkpointing.refs import StageRef
 from checkpointing.regular_files import open_regular_file
 from checkpointing.storage_errors import storage_error
 from producer.ingest.file_hash import sha256_of
@@ -196,7 +197,7 @@ def _check_idle(deployment: Deployment, scan_id: str, page: int) -> None:
     deployment.refuse_another_deployment()
     for stage in STAGES:
         try:
-            held = deployment.queue(scan_id, stage).held([page])
+            held = deployment.queue(StageRef(scan_id, stage)).held([page])
         except RedisError:
             return
         if held:
@@ -321,7 +322,10 @@ def _again(deployment: Deployment, scan_id: str, page: int, *, sure: bool, dry_r
     """
     forgotten: set[str] = set()
     for name in STAGES:
-        outputs, file = deployment.outputs(scan_id, name), deployment.checkpoint_file(scan_id, name)
+        outputs, file = (
+            deployment.outputs(StageRef(scan_id, name)),
+            deployment.checkpoint_file(StageRef(scan_id, name)),
+        )
         if not file.path.exists() and not outputs.path_of(page).exists():
             continue
         checkpoint, _ = file.read_or_salvage()
@@ -337,8 +341,8 @@ def _again(deployment: Deployment, scan_id: str, page: int, *, sure: bool, dry_r
                 current.set_back(page)
                 file.save(current)
             with contextlib.suppress(RedisError):
-                deployment.queue(scan_id, name).forget_attempts([page])
-        yield StageAgain(name, stood, usd(deployment.spent_on(scan_id, name, page) or 0))
+                deployment.queue(StageRef(scan_id, name)).forget_attempts([page])
+        yield StageAgain(name, stood, usd(deployment.spent_on(StageRef(scan_id, name), page) or 0))
 
 
 def _stood(
@@ -360,5 +364,5 @@ def _is_old(deployment: Deployment, checkpoint: Checkpoint, page: int) -> bool:
         return any(
             failed.page == page and failed.failed_at < replaced.replaced_at for failed in checkpoint.failed_pages
         )
-    stale = find_stale(deployment, scan_id, stage, {page: record})
+    stale = find_stale(deployment, StageRef(scan_id, stage), {page: record})
     return not record.made_from or (page in stale and bool(stale[page].inputs))

@@ -11,6 +11,7 @@ from checkpointing.manager import check_page_range
 from checkpointing.outputs import Verdict
 from checkpointing.page_records import DoubtfulPage, FailedPage
 from checkpointing.plurals import counted
+from checkpointing.refs import StageRef
 from checkpointing.run_ids import new_run
 from checkpointing.status import Status
 
@@ -63,6 +64,11 @@ class Request:
             raise CommandLineError(
                 f"--start-page {self.start_page} is after --end-page {self.end_page}; exchange them"
             )
+
+    @property
+    def ref(self) -> StageRef:
+        """The stage and scan that the request is about."""
+        return StageRef(self.scan_id, self.stage)
 
     def pages(self, total_pages: int) -> list[int]:
         """The pages it is about, in order.

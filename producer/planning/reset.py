@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import BrokerError, CheckpointError
 from checkpointing.file import CheckpointFile
+from checkpointing.refs import StageRef
 from checkpointing.status import Status
 from checkpointing.storage_errors import storage_error
 from producer.output_dir import set_all_aside
@@ -38,7 +39,7 @@ class Reset:
     total_cost_usd: float
 
 
-def look(deployment: Deployment, scan_id: str, stage: str) -> Reset | None:
+def look(deployment: Deployment, ref: StageRef) -> Reset | None:
     """What there is to forget; None for a stage that has not begun. Reads files only.
 
     Raises:
@@ -46,25 +47,20 @@ def look(deployment: Deployment, scan_id: str, stage: str) -> Reset | None:
         InputError: the scan's metadata is broken.
         StorageError: the storage cannot be read.
     """
-    deployment.stage(stage)
-    deployment.metadata(scan_id)
-    file = deployment.checkpoint_file(scan_id, stage)
+    deployment.stage(ref.stage)
+    deployment.metadata(ref.scan_id)
+    file = deployment.checkpoint_file(ref)
     try:
         checkpoint, unusable = file.read_or_salvage()
-        outputs = len(deployment.outputs(scan_id, stage).pages())
+        outputs = len(deployment.outputs(ref).pages())
     except OSError as error:
         raise storage_error(error, file.path) from error
-    if (
-        not outputs
-        and not unusable
-        and _is_blank(checkpoint)
-        and not deployment.open_stages.is_open(scan_id, stage)
-    ):
+    if not outputs and not unusable and _is_blank(checkpoint) and not deployment.open_stages.is_open(ref):
         return None
-    return Reset(scan_id, stage, len(checkpoint.pages), outputs, checkpoint.total_cost_usd)
+    return Reset(ref.scan_id, ref.stage, len(checkpoint.pages), outputs, checkpoint.total_cost_usd)
 
 
-def reset(deployment: Deployment, scan_id: str, stage: str, counting: Counting = uncounted) -> Reset:
+def reset(deployment: Deployment, ref: StageRef, counting: Counting = uncounted) -> Reset:
     """Forget a stage: no page is complete, in quarantine or asked for. Its outputs are set aside, its cost stays.
 
     Whatever step is the last one, the same command, said again, does the rest: the checkpoint forgets at the end.
@@ -80,21 +76,21 @@ def reset(deployment: Deployment, scan_id: str, stage: str, counting: Counting =
         InUseError: the workers at work are those of another deployment, and would go on.
         CheckpointError: pages are being worked on, or somebody else holds the checkpoint.
     """
-    total_pages = deployment.metadata(scan_id).total_pages
+    total_pages = deployment.metadata(ref.scan_id).total_pages
     check_broker(deployment.settings)
     deployment.refuse_another_deployment()
-    file, outputs = deployment.checkpoint_file(scan_id, stage), deployment.outputs(scan_id, stage)
+    file, outputs = deployment.checkpoint_file(ref), deployment.outputs(ref)
     try:
-        _insist_on_idleness(deployment, scan_id, stage, total_pages)
+        _insist_on_idleness(deployment, ref, total_pages)
         with file.exclusive() as checkpoint:
             _merge(deployment, file, checkpoint)
             _stop(deployment, checkpoint, total_pages)
             there = outputs.pages()
-            forgotten = Reset(scan_id, stage, len(checkpoint.pages), len(there), checkpoint.total_cost_usd)
-            with counting(f"{scan_id}/{stage}: outputs set aside", len(there)) as step:
+            forgotten = Reset(ref.scan_id, ref.stage, len(checkpoint.pages), len(there), checkpoint.total_cost_usd)
+            with counting(f"{ref}: outputs set aside", len(there)) as step:
                 if there:
                     set_all_aside(outputs, sorted(there), step)
-            retire_answers(deployment, scan_id, stage, range(1, total_pages + 1))
+            retire_answers(deployment, ref, range(1, total_pages + 1))
             checkpoint.start_over()
             file.save(checkpoint)
     except broker_errors() as error:
@@ -106,7 +102,7 @@ def reset(deployment: Deployment, scan_id: str, stage: str, counting: Counting =
 
 def _merge(deployment: Deployment, file: CheckpointFile, checkpoint: Checkpoint) -> None:
     """Take in what workers have handed over: what they spent stays spent, and nothing of it comes later."""
-    coordinator = deployment.coordinator(checkpoint.scan_id, checkpoint.stage)
+    coordinator = deployment.coordinator(checkpoint.ref)
     while merged := coordinator.merge_into(checkpoint):
         file.save(checkpoint)
         coordinator.inbox.remove(merged)
@@ -119,21 +115,22 @@ def _stop(deployment: Deployment, checkpoint: Checkpoint, total_pages: int) -> N
         CheckpointError: one was begun meanwhile. The reconciler then puts back those that wait.
     """
     scan_id, stage = checkpoint.scan_id, checkpoint.stage
-    deployment.open_stages.remove(scan_id, stage)
-    deployment.queue(scan_id, stage).close()
+    deployment.open_stages.remove(StageRef(scan_id, stage))
+    deployment.queue(StageRef(scan_id, stage)).close()
     try:
-        _insist_on_idleness(deployment, scan_id, stage, total_pages)
+        _insist_on_idleness(deployment, StageRef(scan_id, stage), total_pages)
     except CheckpointError:
-        deployment.open_stages.add(scan_id, stage, checkpoint.requested)
+        deployment.open_stages.add(StageRef(scan_id, stage), checkpoint.requested)
         raise
 
 
-def _insist_on_idleness(deployment: Deployment, scan_id: str, stage: str, total_pages: int) -> None:
-    held = sorted(deployment.queue(scan_id, stage).held(list(range(1, total_pages + 1))))
+def _insist_on_idleness(deployment: Deployment, ref: StageRef, total_pages: int) -> None:
+    held = sorted(deployment.queue(ref).held(list(range(1, total_pages + 1))))
     if held:
         raise CheckpointError(
-            f"{scan_id}/{stage}: workers have pages in hand ({show_pages(held)}), which would come back after the "
-            f"reset; `producer cancel {scan_id} --stage {stage}` and wait for them, or add --now, then repeat"
+            f"{ref}: workers have pages in hand ({show_pages(held)}), which would come back after the "
+            f"reset; `producer cancel {ref.scan_id} --stage {ref.stage}` and wait for them, or add --now, "
+            "then repeat"
         )
 
 

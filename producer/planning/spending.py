@@ -8,6 +8,7 @@ from checkpointing.budget import write_budget
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import SettingsError
 from checkpointing.money import usd
+from checkpointing.refs import StageRef
 from checkpointing.resume import Findings
 from checkpointing.storage_errors import storage_error
 from worker.deployment import Deployment
@@ -55,10 +56,10 @@ def count_books(deployment: Deployment, checkpoint: Checkpoint, findings: Findin
         OSError: the storage failed.
     """
     scan_id, stage = checkpoint.scan_id, checkpoint.stage
-    outputs = deployment.outputs(scan_id, stage)
+    outputs = deployment.outputs(StageRef(scan_id, stage))
     pays = deployment.stage(stage).uses_model
     if pays:
-        checkpoint.note_ledger(deployment.ledger(scan_id, stage).sums().spent)
+        checkpoint.note_ledger(deployment.ledger(StageRef(scan_id, stage)).sums().spent)
     for page in findings.adopted:
         checkpoint.pages[page] = replace(
             checkpoint.pages[page],
@@ -67,24 +68,24 @@ def count_books(deployment: Deployment, checkpoint: Checkpoint, findings: Findin
         )
 
 
-def retire_answers(deployment: Deployment, scan_id: str, stage: str, pages: Iterable[int]) -> None:
+def retire_answers(deployment: Deployment, ref: StageRef, pages: Iterable[int]) -> None:
     """See that pages which are to be done again are asked about again; what was paid stays counted.
 
     Raises:
         OSError: the storage failed.
     """
-    if deployment.stage(stage).uses_model:
-        deployment.ledger(scan_id, stage).retire(pages)
+    if deployment.stage(ref.stage).uses_model:
+        deployment.ledger(ref).retire(pages)
 
 
-def recount(deployment: Deployment, scan_id: str, stage: str) -> None:
+def recount(deployment: Deployment, ref: StageRef) -> None:
     """Have the meter of a scan count its ledgers anew, calls under way included.
 
     Raises:
         OSError: the storage failed.
         RedisError: the broker failed.
     """
-    if not deployment.stage(stage).uses_model:
+    if not deployment.stage(ref.stage).uses_model:
         return
-    deployment.meter(scan_id).empty()
-    deployment.refill(scan_id)
+    deployment.meter(ref.scan_id).empty()
+    deployment.refill(ref.scan_id)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from checkpointing.fields import now
 from checkpointing.money import add_usd
+from checkpointing.refs import StageRef
 from checkpointing.regular_files import read_regular
 from checkpointing.storage_errors import storage_error
 from producer.report.limits import MOST_TILES, MOST_VIEWS
@@ -62,8 +63,8 @@ def _stages(deployment: Deployment, metadata: ScanMetadata) -> tuple[tuple[Begun
     reports: list[StageReport] = []
     for name in STAGES:
         file, outputs = (
-            deployment.checkpoint_file(metadata.scan_id, name),
-            deployment.outputs(metadata.scan_id, name),
+            deployment.checkpoint_file(StageRef(metadata.scan_id, name)),
+            deployment.outputs(StageRef(metadata.scan_id, name)),
         )
         pages = outputs.pages()
         if not pages and not file.path.exists():
@@ -71,7 +72,7 @@ def _stages(deployment: Deployment, metadata: ScanMetadata) -> tuple[tuple[Begun
         snapshot = take_snapshot(file)
         if snapshot.unusable is None and not file.is_of_this_version():
             count_as_enqueue_would(snapshot.checkpoint, outputs, metadata.total_pages)
-        stage, ledger = deployment.stage(name), deployment.ledger(metadata.scan_id, name)
+        stage, ledger = deployment.stage(name), deployment.ledger(StageRef(metadata.scan_id, name))
         begun.append(_begun(deployment, name, snapshot, pages, metadata.total_pages))
         reports.append(stage_report(stage, snapshot, ledger, metadata.total_pages))
     return tuple(begun), tuple(reports)
@@ -82,7 +83,7 @@ def _begun(deployment: Deployment, name: str, snapshot: Snapshot, pages: set[int
     return Begun(
         stage=deployment.stage(name),
         checkpoint=checkpoint,
-        outputs=deployment.outputs(checkpoint.scan_id, name),
+        outputs=deployment.outputs(StageRef(checkpoint.scan_id, name)),
         pages=frozenset(pages),
         pending=snapshot.pending(total_pages),
         quarantined=frozenset(checkpoint.quarantined()),

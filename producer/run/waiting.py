@@ -6,6 +6,7 @@ import typer
 
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import DoubtfulPagesError, StageFailedError, StagePausedError
+from checkpointing.refs import StageRef
 from checkpointing.status import Status
 from producer.planning.request import Plan
 from producer.program import INTERRUPTED
@@ -70,7 +71,7 @@ def follow_plans(
         for made in plans:
             if made.scan_id in paused:
                 continue
-            file = deployment.checkpoint_file(made.scan_id, made.stage)
+            file = deployment.checkpoint_file(StageRef(made.scan_id, made.stage))
             checkpoints.append(follow(file, frozenset(made.wanted), view, on_poll))
             if checkpoints[-1].status is Status.PAUSED:
                 paused.add(made.scan_id)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import CheckpointError
 from checkpointing.outputs import OutputFolder
+from checkpointing.refs import StageRef
 from checkpointing.resume import bring_in_line
 from checkpointing.status import Status
 from worker.deployment import Deployment
@@ -19,14 +20,14 @@ def begun_stages(deployment: Deployment, scan_id: str) -> list[str]:
         name
         for name in STAGES
         if (
-            deployment.checkpoint_file(scan_id, name).path.exists()
-            or deployment.outputs(scan_id, name).path.exists()
+            deployment.checkpoint_file(StageRef(scan_id, name)).path.exists()
+            or deployment.outputs(StageRef(scan_id, name)).path.exists()
         )
-        and not is_of_another_program(deployment, scan_id, name)
+        and not is_of_another_program(deployment, StageRef(scan_id, name))
     ]
 
 
-def is_of_another_program(deployment: Deployment, scan_id: str, stage: str) -> bool:
+def is_of_another_program(deployment: Deployment, ref: StageRef) -> bool:
     """Whether what lies in a stage's folder is what another program made, in a form that counts for nothing here.
 
     So it is with Scanshelf's `structured/`, until the stage has begun: nothing of it is a difference.
@@ -34,11 +35,11 @@ def is_of_another_program(deployment: Deployment, scan_id: str, stage: str) -> b
     Raises:
         OSError: the storage failed.
     """
-    schema = deployment.stage(stage).schema
+    schema = deployment.stage(ref.stage).schema
     reads_older_form = any("from_older_form" in vars(each) for each in schema.__mro__ if each is not PageOutput)
-    if reads_older_form or not deployment.scan(scan_id).is_taken_over(deployment.metadata(scan_id)):
+    if reads_older_form or not deployment.scan(ref.scan_id).is_taken_over(deployment.metadata(ref.scan_id)):
         return False
-    outputs, file = deployment.outputs(scan_id, stage), deployment.checkpoint_file(scan_id, stage)
+    outputs, file = deployment.outputs(ref), deployment.checkpoint_file(ref)
     with contextlib.suppress(CheckpointError):
         return not file.is_of_this_version() and not any(outputs.check(page).valid for page in outputs.pages())
     return False

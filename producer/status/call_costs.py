@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from checkpointing.money import dollars, usd
 from checkpointing.plurals import counted
+from checkpointing.refs import StageRef
 from checkpointing.storage_errors import storage_error
 from worker.deployment import Deployment
 
@@ -20,13 +21,13 @@ class Unanswered(NamedTuple):
     most_usd: float
 
 
-def unanswered_of(deployment: Deployment, scan_id: str, stage: str) -> Unanswered:
+def unanswered_of(deployment: Deployment, ref: StageRef) -> Unanswered:
     """Count the calls of a stage of a scan that have no answer, from its ledger alone.
 
     Raises:
         StorageError: the storage cannot be read.
     """
-    ledger = deployment.ledger(scan_id, stage)
+    ledger = deployment.ledger(ref)
     try:
         calls = ledger.sums().open
     except OSError as error:
@@ -34,10 +35,10 @@ def unanswered_of(deployment: Deployment, scan_id: str, stage: str) -> Unanswere
     return Unanswered(len(calls), usd(sum(calls.values())))
 
 
-def unanswered_line(scan_id: str, stage: str, unanswered: Unanswered) -> str:
+def unanswered_line(ref: StageRef, unanswered: Unanswered) -> str:
     """Return one line about calls without an answer; there is at least one."""
     have = "has" if unanswered.calls == 1 else "have"
-    line = f"{scan_id}/{stage}: {counted(unanswered.calls, 'call')} {have} no answer"
+    line = f"{ref}: {counted(unanswered.calls, 'call')} {have} no answer"
     if not unanswered.most_usd:
         return line
     return f"{line} and may have cost up to {dollars(unanswered.most_usd)} more, which counts in the budget"

@@ -12,6 +12,7 @@ from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import CheckpointError, InputError, LeafmarkError, UnknownNameError, in_one_line
 from checkpointing.fields import now
 from checkpointing.page_records import DoubtfulPage
+from checkpointing.refs import StageRef
 from checkpointing.status import Status
 from checkpointing.storage_errors import storage_error
 from producer.status.begun_stages import count_as_enqueue_would
@@ -105,7 +106,8 @@ def scan_status(deployment: Deployment, scan_id: str, *, with_calls: bool = Fals
     begun = [
         name
         for name in STAGES
-        if deployment.checkpoint_file(scan_id, name).path.exists() or deployment.outputs(scan_id, name).pages()
+        if deployment.checkpoint_file(StageRef(scan_id, name)).path.exists()
+        or deployment.outputs(StageRef(scan_id, name)).pages()
     ]
     shown = begun or [next(iter(STAGES))]
     stages = {name: _stage_status(deployment, metadata, name) for name in shown}
@@ -188,16 +190,18 @@ def _is_recent(moment: datetime) -> bool:
 
 
 def _with_calls(deployment: Deployment, scan_id: str, name: str, stage: StageStatus) -> StageStatus:
-    unanswered = unanswered_of(deployment, scan_id, name)
+    unanswered = unanswered_of(deployment, StageRef(scan_id, name))
     return replace(stage, unanswered_calls=unanswered.calls, unanswered_usd=unanswered.most_usd)
 
 
 def _stage_status(deployment: Deployment, metadata: ScanMetadata, stage: str) -> StageStatus:
-    file = deployment.checkpoint_file(metadata.scan_id, stage)
+    file = deployment.checkpoint_file(StageRef(metadata.scan_id, stage))
     try:
         checkpoint = file.read()
         if not file.is_of_this_version():
-            count_as_enqueue_would(checkpoint, deployment.outputs(metadata.scan_id, stage), metadata.total_pages)
+            count_as_enqueue_would(
+                checkpoint, deployment.outputs(StageRef(metadata.scan_id, stage)), metadata.total_pages
+            )
     except CheckpointError as error:
         return StageStatus(
             "unreadable", metadata.total_pages, 0, metadata.total_pages, 0, [], 0.0, error=str(error)
@@ -205,7 +209,7 @@ def _stage_status(deployment: Deployment, metadata: ScanMetadata, stage: str) ->
     except OSError as error:
         raise storage_error(error, file.path) from error
     total = checkpoint.total_pages or metadata.total_pages
-    surprises = surprises_of(deployment, metadata.scan_id, stage)
+    surprises = surprises_of(deployment, StageRef(metadata.scan_id, stage))
     running = checkpoint.status is Status.IN_PROGRESS
     rate = recent_rate(checkpoint) if running else None
     return StageStatus(

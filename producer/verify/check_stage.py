@@ -15,6 +15,7 @@ from checkpointing.file import CheckpointFile
 from checkpointing.outputs import OutputFolder, Problem, Verdict
 from checkpointing.page_records import PageRecord
 from checkpointing.plurals import counted
+from checkpointing.refs import StageRef
 from checkpointing.status import Status
 from checkpointing.storage_errors import storage_error
 from producer.output_dir import foreign_names, leftovers
@@ -54,8 +55,7 @@ class StageReport:
 
 def check_stage(
     deployment: Deployment,
-    scan_id: str,
-    stage: str,
+    ref: StageRef,
     total_pages: int,
     counting: Counting = uncounted,
     only: frozenset[int] | None = None,
@@ -64,8 +64,7 @@ def check_stage(
 
     Args:
         deployment: the deployment.
-        scan_id: which scan.
-        stage: which stage of it.
+        ref: which stage of which scan.
         total_pages: of the book.
         counting: shows how far it is.
         only: look at no other pages than these, and at what concerns no single page; None for all.
@@ -74,36 +73,39 @@ def check_stage(
         UnknownNameError: there is no such stage.
         StorageError: the storage cannot be read.
     """
-    outputs = deployment.outputs(scan_id, stage)
+    outputs = deployment.outputs(ref)
     try:
-        check = _StageCheck(outputs, deployment.checkpoint_file(scan_id, stage), total_pages, only)
-        check.foreign = _foreign(deployment, scan_id, stage)
-        check.expects = _before_takeover(deployment, scan_id, stage)
+        check = _StageCheck(outputs, deployment.checkpoint_file(ref), total_pages, only)
+        check.foreign = _foreign(deployment, ref)
+        check.expects = _before_takeover(deployment, ref)
         report = check.run(counting)
         records = check.records_without(report.findings)
-        stale = find_stale(deployment, scan_id, stage, records)
+        stale = find_stale(deployment, ref, records)
         return replace(
             report,
-            stale=name_recipes(deployment, scan_id, stage, stale),
+            stale=name_recipes(deployment, ref, stale),
             refresh_cost_usd=cost_of_refresh(records, stale),
         )
     except OSError as error:
         raise storage_error(error, outputs.path) from error
 
 
-def _foreign(deployment: Deployment, scan_id: str, stage: str) -> list[str]:
+def _foreign(deployment: Deployment, ref: StageRef) -> list[str]:
     """Names in a stage's folder that nobody can account for; another program's own files stay where they are."""
-    if deployment.scan(scan_id).is_taken_over(deployment.metadata(scan_id)):
+    if deployment.scan(ref.scan_id).is_taken_over(deployment.metadata(ref.scan_id)):
         return []
-    maker = deployment.stage(stage)
-    return foreign_names(deployment.outputs(scan_id, stage), maker.assembled_name or None)
+    maker = deployment.stage(ref.stage)
+    return foreign_names(deployment.outputs(ref), maker.assembled_name or None)
 
 
-def _before_takeover(deployment: Deployment, scan_id: str, stage: str) -> frozenset[Kind]:
+def _before_takeover(deployment: Deployment, ref: StageRef) -> frozenset[Kind]:
     """What is as it should be in a book of another program until the stage is enqueued for the first time."""
-    file = deployment.checkpoint_file(scan_id, stage)
+    file = deployment.checkpoint_file(ref)
     with contextlib.suppress(CheckpointError):
-        if deployment.scan(scan_id).is_taken_over(deployment.metadata(scan_id)) and not file.is_of_this_version():
+        if (
+            deployment.scan(ref.scan_id).is_taken_over(deployment.metadata(ref.scan_id))
+            and not file.is_of_this_version()
+        ):
             return _NOT_NAMED_YET
     return frozenset()
 

@@ -8,6 +8,7 @@ the same command, said again, does the rest.
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.fields import PageRange
 from checkpointing.outputs import OutputFolder
+from checkpointing.refs import StageRef
 from checkpointing.status import Status
 from checkpointing.storage_errors import storage_error
 from producer.page_ranges import runs
@@ -54,14 +55,14 @@ def repair(
         return None
     check_broker(deployment.settings)
     deployment.refuse_another_deployment()
-    file = deployment.checkpoint_file(scan_id, report.stage)
+    file = deployment.checkpoint_file(StageRef(scan_id, report.stage))
     total_pages = deployment.metadata(scan_id).total_pages
     try:
         with file.exclusive() as checkpoint:
             before = checkpoint.model_copy(update={"metadata": dict(checkpoint.metadata)})
-            _ask_for(checkpoint, report, deployment.open_stages.requested(scan_id, report.stage))
+            _ask_for(checkpoint, report, deployment.open_stages.requested(StageRef(scan_id, report.stage)))
             _put_right(checkpoint, total_pages)
-            _set_aside(deployment.outputs(scan_id, report.stage), checkpoint, report)
+            _set_aside(deployment.outputs(StageRef(scan_id, report.stage)), checkpoint, report)
             if checkpoint != before:
                 file.save(checkpoint)
     except OSError as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from checkpointing.money import add_usd
 from checkpointing.plurals import counted
+from checkpointing.refs import StageRef
 from checkpointing.storage_errors import storage_error
 from producer.ingest.file_hash import sha256_of
 from producer.planning.request import check_pages
@@ -85,7 +86,7 @@ def verify(
     return Report(
         metadata,
         list(_check_source(deployment.scan(scan_id), metadata, counting)),
-        [check_stage(deployment, scan_id, name, metadata.total_pages, counting, only) for name in stages],
+        [check_stage(deployment, StageRef(scan_id, name), metadata.total_pages, counting, only) for name in stages],
         only,
     )
 
@@ -94,7 +95,8 @@ def verify_again(deployment: Deployment, report: Report, counting: Counting = un
     """Look at the stages of a report anew, after a repair. The source is as it was: nothing mends that."""
     scan_id, total_pages = report.metadata.scan_id, report.metadata.total_pages
     stages = [
-        check_stage(deployment, scan_id, each.stage, total_pages, counting, report.only) for each in report.stages
+        check_stage(deployment, StageRef(scan_id, each.stage), total_pages, counting, report.only)
+        for each in report.stages
     ]
     return replace(report, stages=stages)
 

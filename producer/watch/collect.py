@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import LeafmarkError
+from checkpointing.refs import StageRef
 from producer.planning.request import Plan
 from producer.watch.other_scans import count_other_scans
 from producer.watch.poller import Poller
@@ -54,7 +55,7 @@ def stages_under_way(deployment: Deployment) -> StageSelection:
     def select() -> list[StageKey]:
         order = list(STAGES)
         current = sorted(
-            ((scan_id, stage) for scan_id, stage in deployment.open_stages.all() if stage in order),
+            ((ref.scan_id, ref.stage) for ref in deployment.open_stages.all() if ref.stage in order),
             key=lambda key: (key[0], order.index(key[1])),
         )
         seen.update(dict.fromkeys(current))
@@ -192,7 +193,7 @@ def expected_usd_per_page(deployment: Deployment, states: Mapping[StageKey, byte
         left = [page for page, state in enumerate(pages, start=1) if state in to_come]
         # A ledger that cannot be read leaves its stage without an estimate, and no other one.
         with suppress(LeafmarkError, OSError):
-            estimate = forecast(deployment, scan_id, stage, left) if left else None
+            estimate = forecast(deployment, StageRef(scan_id, stage), left) if left else None
             if estimate is not None and estimate.expected_usd is not None:
                 found[scan_id, stage] = estimate.expected_usd / len(left)
     return found

@@ -11,6 +11,7 @@ from rich.console import Console
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import BrokerError, CheckpointError, StorageError, in_one_line
 from checkpointing.file import CheckpointFile
+from checkpointing.refs import StageRef
 from checkpointing.status import Status
 from producer.planning.request import Plan
 from producer.status.call_costs import unanswered_of
@@ -126,7 +127,7 @@ def view_of_plans(
 def _unanswered_calls(deployment: Deployment, checkpoint: Checkpoint) -> int:
     """Return how many calls of a stage have no answer; 0 if the storage cannot be read."""
     with suppress(StorageError):
-        return unanswered_of(deployment, checkpoint.scan_id, checkpoint.stage).calls
+        return unanswered_of(deployment, checkpoint.ref).calls
     return 0
 
 
@@ -143,7 +144,7 @@ def _waits(deployment: Deployment, plans: list[Plan]) -> dict[str, str]:
 def _has_pages_left(deployment: Deployment, plan: Plan) -> bool:
     """Return whether pages of a stage are still pending; also if its checkpoint cannot be read at the moment."""
     with suppress(CheckpointError, OSError):
-        return bool(deployment.checkpoint_file(plan.scan_id, plan.stage).read().pending())
+        return bool(deployment.checkpoint_file(StageRef(plan.scan_id, plan.stage)).read().pending())
     return True
 
 

@@ -10,6 +10,7 @@ from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import CheckpointError, LeafmarkError
 from checkpointing.fields import now
 from checkpointing.file import CheckpointFile, Signature
+from checkpointing.refs import StageRef
 from checkpointing.status import Status
 from producer.status.doubtful_pages import doubt_lines
 from producer.status.scan_status import latest_moments, rate_of, what_it_waits_for
@@ -84,7 +85,7 @@ class StageReader:
         self._scan_id = scan_id
         self._stage = stage
         # One reader for the whole time: the deployment caches few checkpoints and might parse this one again.
-        self._reader = CheckpointReader(deployment.checkpoint_file(scan_id, stage))
+        self._reader = CheckpointReader(deployment.checkpoint_file(StageRef(scan_id, stage)))
         self._version: _Version | None = None
         self._is_fed = False
         self._begun: datetime | None = None
@@ -172,7 +173,7 @@ class StageReader:
 
     def _unreadable(self, error: CheckpointError) -> _Version:
         # The reconciler of a stage under way rebuilds the file.
-        under_way = self._deployment.open_stages.is_open(self._scan_id, self._stage)
+        under_way = self._deployment.open_stages.is_open(StageRef(self._scan_id, self._stage))
         return _Version(replace(self._not_started(), status="unreadable", error=str(error), under_way=under_way))
 
     def _title_and_pages(self) -> tuple[str, int]:

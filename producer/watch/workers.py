@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from checkpointing.refs import StageRef
 from producer.watch.snapshot import StageKey, Task, Worker, Workers
 from worker.deployment import Deployment
 from worker.queue.messages import PageMessage
@@ -32,7 +33,7 @@ def claimed_pages(
     tasks = list(reported)
     found: dict[StageKey, frozenset[int]] = {}
     for scan_id, stage in stages:
-        queue = deployment.queue(scan_id, stage)
+        queue = deployment.queue(StageRef(scan_id, stage))
         begun = queue.attempts().keys()
         named = {task.page for task in tasks if (task.scan_id, task.stage) == (scan_id, stage)}
         found[scan_id, stage] = frozenset(queue.held(begun | named))

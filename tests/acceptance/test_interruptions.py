@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from checkpointing.refs import StageRef
 from tests.support.deployment import WORKLOAD_PRODUCER, Deployment, Process
 from tests.support.fake_deployment import write_scan
 from tests.support.waiting import exit_code_of
@@ -23,7 +24,7 @@ def book(workload: Deployment) -> Deployment:
 
 def _lock_holder(deployment: Deployment, workers: list[Process]) -> Process | None:
     """The worker whose reconciler, a process of its group, holds the commit lock just now."""
-    token = deployment.redis.get(deployment.keys.commit(SCAN, "work"))
+    token = deployment.redis.get(deployment.keys.commit(StageRef(SCAN, "work")))
     if not isinstance(token, bytes):
         return None
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from checkpointing.refs import StageRef
 from producer.run.embedded_broker import EmbeddedBroker, embedded_broker
 from tests.support.deployment import Deployment, Process, deployment_in
 from tests.support.fake_deployment import write_scan
@@ -97,7 +98,7 @@ def test_a_reconciler_that_is_killed_is_started_again(workload: Deployment) -> N
     holder: list[int] = []
 
     def find_reconciler() -> bool:
-        token = workload.redis.get(workload.keys.commit(SCAN, "work"))
+        token = workload.redis.get(workload.keys.commit(StageRef(SCAN, "work")))
         if isinstance(token, bytes):
             holder.append(int(token.split(b":")[-2]))
         return bool(holder)
@@ -127,7 +128,7 @@ def test_a_page_in_hand_is_stopped_when_its_stage_is_cancelled_now(workload: Dep
     done = workload.producer("cancel", SCAN, "--stage", "work", "--now")
     assert "1 was stopped" in done.stderr
     assert f"cancelled with 0 of {PAGES} pages complete; {PAGES - 1} waiting pages dropped" in done.stdout
-    claim = workload.keys.claim(SCAN, "work", 1)
+    claim = workload.keys.claim(StageRef(SCAN, "work"), 1)
     workload.wait(lambda: not workload.redis.exists(claim), 20, "the claim of the stopped page to run out")
     assert workload.attempts(SCAN) == [1], "nothing is worked on any more"
     assert workload.checkpoint(SCAN)["status"] == "cancelled"

@@ -16,6 +16,7 @@ from checkpointing.inbox import Inbox
 from checkpointing.keys import Keys
 from checkpointing.messages import Completion
 from checkpointing.page_records import FailedPage
+from checkpointing.refs import StageRef
 from tests.crash.scene import Scene
 from tests.crash.server import Server
 from tests.unit.conftest import Book, Leaf
@@ -86,7 +87,7 @@ class CheckpointCommit(Scene):
         self._server.hear_the_dead_out()
 
     def let_leases_run_out(self) -> None:
-        lock = KEYS.commit(self._book.scan_id, self._book.stage)
+        lock = KEYS.commit(StageRef(self._book.scan_id, self._book.stage))
         assert self._server.redis.ttl(lock) != -1, "the lock would be held for ever"
         self._server.redis.delete(lock)
 
@@ -114,7 +115,7 @@ class CheckpointCommit(Scene):
 
     @property
     def _inbox(self) -> Inbox:
-        return Inbox(self._server.redis, KEYS, self._book.scan_id, self._book.stage)
+        return Inbox(self._server.redis, KEYS, StageRef(self._book.scan_id, self._book.stage))
 
     def _completion(self, page: int) -> Completion:
         sha256 = self._template.outputs.check(page).sha256

@@ -15,7 +15,7 @@ from producer.planning.request import Request
 from tests.crash.checkpoint_commit import KEYS
 from tests.crash.scene import Scene
 from tests.crash.server import Server
-from tests.support.fake_deployment import SCAN, STAGE, named_in, write_scan
+from tests.support.fake_deployment import REF, SCAN, STAGE, named_in, write_scan
 from tests.support.stages import stamp
 from worker.app import make_app
 from worker.config.settings import Settings
@@ -47,9 +47,9 @@ class Resume(Scene):
         self._app = make_app(self._settings(self._template))
         write_scan(self._template, SCAN, PAGES)
         parts = self._parts(self._template, redis)
-        outputs = parts.outputs(SCAN, STAGE)
+        outputs = parts.outputs(REF)
         done = {page: self._completion(page, outputs.save(page, stamp(page))) for page in (1, 2, 3, 4, 5)}
-        file = parts.checkpoint_file(SCAN, STAGE)
+        file = parts.checkpoint_file(REF)
         with file.exclusive() as checkpoint:
             checkpoint.total_pages = PAGES
             checkpoint.request(1, PAGES)
@@ -75,7 +75,7 @@ class Resume(Scene):
         shutil.copytree(self._template, self.root)
         self._server.empty()
         with self._server.redis.pipeline() as pipeline:
-            self._look().inbox(SCAN, STAGE).put(self._waiting, pipeline)
+            self._look().inbox(REF).put(self._waiting, pipeline)
             pipeline.execute()
 
     def make(self) -> Callable[[], object]:
@@ -84,17 +84,17 @@ class Resume(Scene):
 
     def check_invariants(self) -> bool:
         look = self._look()
-        outputs = look.outputs(SCAN, STAGE)
-        found = facts(look.checkpoint_file(SCAN, STAGE).read())
+        outputs = look.outputs(REF)
+        found = facts(look.checkpoint_file(REF).read())
         assert found in (self._before, self._after), f"the checkpoint is neither the old nor the new: {found}"
         changed = bool(found == self._after)
-        waiting = len(look.inbox(SCAN, STAGE))
+        waiting = len(look.inbox(REF))
         assert waiting == 1 or changed, "gone from the inbox means safe in the checkpoint"
         places = [outputs.path_of(2), outputs.path / "set_aside" / outputs.path_of(2).name]
         assert [path.read_text() for path in places if path.exists()] == [EDITED.model_dump_json()]
         if changed:
             assert not places[0].exists()
-            assert look.open_stages.all() == [(SCAN, STAGE)], "nobody would heal it"
+            assert look.open_stages.all() == [REF], "nobody would heal it"
         else:
             assert self._enqueued() == []
         return changed
@@ -112,7 +112,7 @@ class Resume(Scene):
     def check_end(self) -> None:
         assert self.check_invariants()
         look = self._look()
-        assert len(look.inbox(SCAN, STAGE)) == 0
+        assert len(look.inbox(REF)) == 0
         now_left = plan(look, Request(SCAN, STAGE))
         assert (now_left.remaining, now_left.total_cost_usd) == (_LEFT, 0.08)
         assert self._enqueued() == _LEFT
@@ -132,7 +132,7 @@ class Resume(Scene):
     def _enqueued(self) -> list[int]:
         """The pages in Celery's queue and in ours."""
         messages: Any = self._server.redis.lrange(KEYS.queue(STAGE), 0, -1)
-        waiting: Any = self._server.redis.zrange(KEYS.waiting(SCAN, STAGE), 0, -1)
+        waiting: Any = self._server.redis.zrange(KEYS.waiting(REF), 0, -1)
         return sorted([*(named_in(raw)[1] for raw in messages), *map(int, waiting)])
 
     @staticmethod

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from checkpointing.refs import StageRef
 from producer.ingest.ingest_source import ingest
 from producer.planning.enqueue import enqueue
 from producer.planning.request import Request
@@ -35,7 +36,7 @@ def test_the_documented_stage_is_registered_enqueued_and_run(
     parts = Deployment(settings, make_app(settings))
     book = write_image_folder(tmp_path / "book", [small_page(1)])
     ingest(book, settings.root)
-    ocr = parts.outputs("book", "ocr").path
+    ocr = parts.outputs(StageRef("book", "ocr")).path
     ocr.mkdir()
     (ocr / "page_0001.json").write_text(json.dumps(_ocr_output("four words on it")))
 
@@ -44,11 +45,11 @@ def test_the_documented_stage_is_registered_enqueued_and_run(
     assert made.enqueued == [1]
     outcome = process_page(parts, PageMessage(scan_id="book", stage="words", page=1))
     assert outcome is Outcome.COMPLETE
-    commit = parts.coordinator("book", "words").commit()
+    commit = parts.coordinator(StageRef("book", "words")).commit()
     assert commit is not None
     assert commit.completed == [1]
-    output = parts.outputs("book", "words").load(1)
-    assert output.pop("made_from")["inputs"] == {"ocr": parts.outputs("book", "ocr").sha256(1)}
+    output = parts.outputs(StageRef("book", "words")).load(1)
+    assert output.pop("made_from")["inputs"] == {"ocr": parts.outputs(StageRef("book", "ocr")).sha256(1)}
     assert output == {"page_number": 1, "words": 4}
     parts.redis.close()
 

@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 from producer.run.embedded_broker import EmbeddedBroker
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, reconciler_at_work
+from tests.support.fake_deployment import REF, FakeDeployment, make_fake, reconciler_at_work
 from tests.support.waiting import wait_until
 
 
@@ -51,7 +51,7 @@ def test_several_reconcilers_enqueue_each_lost_page_once(fake: FakeDeployment) -
     fake.ask_for((1, 5))
     with reconcilers(fake, fake, fake):
         wait_for_queue(fake, 1, 2, 3, 4, 5)
-        wait_until(lambda: fake.redis.pttl(fake.parts.keys.heal(SCAN, STAGE)) > 0, 5, "a healer")
+        wait_until(lambda: fake.redis.pttl(fake.parts.keys.heal(REF)) > 0, 5, "a healer")
     assert fake.waiting_pages() == [1, 2, 3, 4, 5]
 
 

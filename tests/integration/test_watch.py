@@ -11,7 +11,7 @@ from producer.watch.collect import (
     stages_of_scan,
 )
 from producer.watch.snapshot import Snapshot
-from tests.support.fake_deployment import SCAN, STAGE, make_fake
+from tests.support.fake_deployment import REF, SCAN, make_fake
 from tests.support.waiting import wait_until
 from worker.deployment import Deployment
 
@@ -29,7 +29,7 @@ def test_the_view_goes_on_without_a_server_and_finds_it_again(
         fake.ask_for((1, 5))
         parts = Deployment(fake.settings, fake.app)
         with (
-            parts.claims.take(SCAN, STAGE, 2),
+            parts.claims.take(REF, 2),
             Collector(parts, stages_of_scan(parts, SCAN)) as collector,
         ):
             until(collector, lambda scene: scene.stages[0].in_flight == (2,) and scene.workers.asked)

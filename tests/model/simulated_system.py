@@ -20,7 +20,7 @@ from tests.model.points import Points
 from tests.model.runs import Runs
 from tests.model.shaky_redis import ShakyRedis
 from tests.model.steps import Action, Killed, Step
-from tests.support.fake_deployment import SCAN, STAGE, write_scan
+from tests.support.fake_deployment import REF, SCAN, STAGE, write_scan
 from tests.support.stages import StampStage
 from worker.app import make_app
 from worker.config.settings import Settings
@@ -50,7 +50,7 @@ class Process:
         redis.points = points
         self.parts = Deployment(settings, _app(), redis)
         self.reconciler = Reconciler(self.parts)
-        self.coordinator = self.parts.coordinator(SCAN, STAGE)
+        self.coordinator = self.parts.coordinator(REF)
 
 
 class SimulatedSystem:
@@ -77,14 +77,14 @@ class SimulatedSystem:
         self.redis = FakeRedis(server=self.server)
         self.points = Points(self.do, self._flush, self._look, self.clock.sleep)
         self.processes = [Process(self.settings, self.server, self.points) for _ in range(PROCESSES)]
-        outputs = self.processes[0].parts.outputs(SCAN, STAGE)
+        outputs = self.processes[0].parts.outputs(REF)
         self._output_path = outputs.path_of
-        self._checkpoint_path = self.processes[0].parts.checkpoint_file(SCAN, STAGE).path
+        self._checkpoint_path = self.processes[0].parts.checkpoint_file(REF).path
         self.judge = Judge(
             self._checkpoint_path,
             self._output_path,
             self.redis,
-            self.settings.keys.inbox(SCAN, STAGE),
+            self.settings.keys.inbox(REF),
             self.points.done_steps,
             PAGES,
         )
@@ -172,4 +172,4 @@ class SimulatedSystem:
 
     def _claim_of(self, page: int) -> Any:
         """Who holds a page."""
-        return self.redis.get(self.settings.keys.claim(SCAN, STAGE, page))
+        return self.redis.get(self.settings.keys.claim(REF, page))

@@ -10,7 +10,7 @@ from tests.model.fault_actions import FaultActions
 from tests.model.simulated_system import LEASE_SECONDS, PAGES, PROCESSES
 from tests.model.steps import Step, Trouble
 from tests.model.work import Work
-from tests.support.fake_deployment import SCAN, STAGE
+from tests.support.fake_deployment import REF, SCAN, STAGE
 from tests.support.stages import Stamp, StampStage, stamp
 
 _MOST_ROUNDS = 30
@@ -22,14 +22,14 @@ class World(Work, FaultActions):
     def commit(self, who: int, lock_is_free: bool, trouble: Trouble | None = None) -> None:
         process = self.processes[who]
         if lock_is_free:
-            self.redis.delete(self.settings.keys.commit(SCAN, STAGE))
+            self.redis.delete(self.settings.keys.commit(REF))
 
         def commit() -> None:
-            waiting = self.redis.xlen(self.settings.keys.inbox(SCAN, STAGE))
+            waiting = self.redis.xlen(self.settings.keys.inbox(REF))
             done = process.coordinator.commit()
             if lock_is_free and trouble is None and len(self.points.done_steps) == 1:
                 self.judge.insist(done or not waiting, "a commit that nothing kept from it did nothing")
-                left = self.redis.xlen(self.settings.keys.inbox(SCAN, STAGE))
+                left = self.redis.xlen(self.settings.keys.inbox(REF))
                 self.judge.insist(not left, "a commit left entries behind")
 
         self._step(Step("commit", trouble), commit, who)
@@ -74,7 +74,7 @@ class World(Work, FaultActions):
         parts = self.processes[who].parts
 
         def save() -> None:
-            sha256 = parts.outputs(SCAN, STAGE).save(page, stamp(page, text))
+            sha256 = parts.outputs(REF).save(page, stamp(page, text))
             self.good[page] = self._output_path(page).read_bytes()
             self._put(*[Completion(page=page, sha256=sha256, schema_version="1", cost_usd=cost)] * times)
 
@@ -127,7 +127,7 @@ class World(Work, FaultActions):
                 manager.flush()
 
     def _put(self, *entries: Completion | FailedPage) -> None:
-        inbox = self.processes[0].parts.inbox(SCAN, STAGE)
+        inbox = self.processes[0].parts.inbox(REF)
         with self.redis.pipeline() as pipeline:
             for entry in entries:
                 inbox.put(entry, pipeline)
@@ -164,7 +164,7 @@ class World(Work, FaultActions):
             self.tend_inboxes(who)
             for each in range(PROCESSES):
                 self.heal(each)
-            left = self.redis.xlen(self.settings.keys.inbox(SCAN, STAGE))
+            left = self.redis.xlen(self.settings.keys.inbox(REF))
             if not (left or parts.open_stages.all() or self.redis.llen(self.settings.keys.queue(STAGE))):
                 return
         self.judge.complain(f"no rest after {_MOST_ROUNDS} rounds")

@@ -8,7 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from checkpointing.checkpoint import Checkpoint
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, reconciler_at_work
+from checkpointing.refs import StageRef
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, reconciler_at_work
 from tests.support.waiting import wait_until
 from worker.reconciler.reconciler import Reconciler
 
@@ -83,7 +84,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
 
 
 def _forge(fake: FakeDeployment, fields: Fields) -> None:
-    fake.redis.xadd(fake.parts.keys.inbox(SCAN, STAGE), fields)  # type: ignore[arg-type]  # its dict is invariant
+    fake.redis.xadd(fake.parts.keys.inbox(REF), fields)  # type: ignore[arg-type]  # its dict is invariant
     fake.redis.sadd(fake.parts.keys.inboxes, f"{SCAN}/{STAGE}")
 
 
@@ -98,7 +99,7 @@ def test_a_forged_entry_changes_nothing_and_does_not_stay(fake: FakeDeployment, 
     fake.commit()
     assert _content(fake.checkpoint()) == before
     assert fake.entries() == []
-    assert fake.redis.xlen(fake.parts.keys.inbox(SCAN, STAGE)) == 0
+    assert fake.redis.xlen(fake.parts.keys.inbox(REF)) == 0
 
 
 @pytest.mark.parametrize("cost_usd", [-5.0, 1e308, float("nan"), float("inf"), "x"])
@@ -138,7 +139,7 @@ def test_forged_names_of_inboxes_lead_nowhere_and_keep_no_genuine_one_waiting(fa
         stream = f"{fake.parts.keys.prefix}inbox:".encode() + (name if isinstance(name, bytes) else name.encode())
         fake.redis.xadd(stream, _completion())  # type: ignore[arg-type]  # its dict is invariant
     fake.hand_over(fake.completion(3))
-    fake.redis.delete(fake.parts.keys.commit(SCAN, STAGE))
+    fake.redis.delete(fake.parts.keys.commit(REF))
     Reconciler(fake.parts).commit_inboxes()
     assert fake.checkpoint().completed_pages == [1, 3]
     assert {name for name in fake.files().keys() - files if "page_0003" not in name} == set()
@@ -171,12 +172,12 @@ def test_a_list_of_inboxes_of_another_type_is_deleted_logged_and_made_anew(fake:
 def test_a_forged_reason_cannot_blow_the_checkpoint_up(fake: FakeDeployment) -> None:
     _forge(fake, _failure(message="x" * 10_000_000, kind="y" * 10_000_000, worker="z" * 10_000_000))
     fake.commit()
-    assert fake.parts.checkpoint_file(SCAN, STAGE).path.stat().st_size < 100_000
+    assert fake.parts.checkpoint_file(REF).path.stat().st_size < 100_000
 
 
 def test_a_failure_of_a_page_far_off_is_refused_before_the_book_was_ever_enqueued(fake: FakeDeployment) -> None:
     fake.write_scan("another-book")
-    inbox = fake.parts.keys.inbox("another-book", STAGE)
+    inbox = fake.parts.keys.inbox(StageRef("another-book", STAGE))
     fake.redis.xadd(inbox, _failure(page=10**12))  # type: ignore[arg-type]  # its dict is invariant
     fake.commit("another-book")
     assert fake.checkpoint("another-book").failed_pages == []

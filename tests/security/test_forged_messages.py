@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from checkpointing.refs import StageRef
 from producer.run.embedded_broker import EmbeddedBroker
 from tests.security.conftest import SCAN, STAGE, Site
 from tests.security.forging import DISARMED, PICKLE, REFUSED, encoded, message, page, raw
@@ -139,10 +140,10 @@ def test_what_is_forged_among_the_messages_under_way_is_dropped(worker: Worker, 
 def test_forged_inboxes_and_claims_stop_neither_reconciler_nor_worker(worker: Worker, site: Site) -> None:
     keys = site.deployment.keys
     for fields in FORGED.values():
-        site.redis.xadd(keys.inbox(SCAN, STAGE), fields)  # type: ignore[arg-type]  # its dict is invariant
+        site.redis.xadd(keys.inbox(StageRef(SCAN, STAGE)), fields)  # type: ignore[arg-type]  # its dict is invariant
     site.redis.sadd(keys.inboxes, *NAMES)
-    site.redis.set(keys.claim(SCAN, STAGE, 50), "\x00 nobody", px=60_000)
-    site.redis.lpush(keys.claim(SCAN, STAGE, 51), "no lease")
+    site.redis.set(keys.claim(StageRef(SCAN, STAGE), 50), "\x00 nobody", px=60_000)
+    site.redis.lpush(keys.claim(StageRef(SCAN, STAGE), 51), "no lease")
     for number in (50, 51):
         site.redis.lpush(site.queue, raw(message(page(number))))
     number = worker.still_works()
@@ -150,7 +151,9 @@ def test_forged_inboxes_and_claims_stop_neither_reconciler_nor_worker(worker: Wo
     assert _completed(site).isdisjoint({0, 2, 50})
     # A claim that is a list holds no page: it is dropped, and the page is done.
     site.deployment.wait(lambda: 51 in _completed(site), 20, "the page whose claim was a list to be committed")
-    site.deployment.wait(lambda: not site.redis.exists(keys.inbox(SCAN, STAGE)), 20, "the inbox to be empty")
+    site.deployment.wait(
+        lambda: not site.redis.exists(keys.inbox(StageRef(SCAN, STAGE))), 20, "the inbox to be empty"
+    )
     assert _strange_files(site) == set()
 
 

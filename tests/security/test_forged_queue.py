@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from checkpointing.errors import LeafmarkError
 from checkpointing.keys import Keys
 from tests.security.forging import message, raw
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
 from worker.reconciler.reconciler import Reconciler
 
 PAGES = 5
@@ -49,23 +49,23 @@ LISTED: dict[str, bytes] = {
     ).encode(),
 }
 KEPT: dict[str, Forge] = {
-    "a waiting page that is none": lambda redis, keys: redis.zadd(keys.waiting(SCAN, STAGE), {"../x": 1}),
-    "a waiting page that is no text": lambda redis, keys: redis.zadd(keys.waiting(SCAN, STAGE), {b"\xff": 1}),
-    "waiting pages that are no set": lambda redis, keys: redis.set(keys.waiting(SCAN, STAGE), "x"),
+    "a waiting page that is none": lambda redis, keys: redis.zadd(keys.waiting(REF), {"../x": 1}),
+    "a waiting page that is no text": lambda redis, keys: redis.zadd(keys.waiting(REF), {b"\xff": 1}),
+    "waiting pages that are no set": lambda redis, keys: redis.set(keys.waiting(REF), "x"),
     "a turn of a scan that is none": lambda redis, keys: redis.lpush(keys.turns(STAGE), "../../x"),
-    "dispatched pages that are none": lambda redis, keys: redis.sadd(keys.dispatched(SCAN, STAGE), "x"),
-    "attempts that are no number": lambda redis, keys: redis.hset(keys.attempts(SCAN, STAGE), "x", "y"),
-    "attempts beyond all": lambda redis, keys: redis.hset(keys.attempts(SCAN, STAGE), "4", "9" * 30),
-    "a run that is none": lambda redis, keys: redis.set(keys.run(SCAN, STAGE), b"\xff\x1b[2J"),
-    "a run that is no text": lambda redis, keys: redis.lpush(keys.run(SCAN, STAGE), "x"),
-    "a run without end": lambda redis, keys: redis.set(keys.run(SCAN, STAGE), f"00-{'a' * 100_000}-{'b' * 16}-01"),
+    "dispatched pages that are none": lambda redis, keys: redis.sadd(keys.dispatched(REF), "x"),
+    "attempts that are no number": lambda redis, keys: redis.hset(keys.attempts(REF), "x", "y"),
+    "attempts beyond all": lambda redis, keys: redis.hset(keys.attempts(REF), "4", "9" * 30),
+    "a run that is none": lambda redis, keys: redis.set(keys.run(REF), b"\xff\x1b[2J"),
+    "a run that is no text": lambda redis, keys: redis.lpush(keys.run(REF), "x"),
+    "a run without end": lambda redis, keys: redis.set(keys.run(REF), f"00-{'a' * 100_000}-{'b' * 16}-01"),
     "a window that is no number": lambda redis, keys: redis.set(keys.window(STAGE), "x"),
     "a window beyond all": lambda redis, keys: redis.set(keys.window(STAGE), "9" * 30),
     "a window below nothing": lambda redis, keys: redis.set(keys.window(STAGE), "-5"),
     "a worker of no size": lambda redis, keys: redis.zadd(keys.slots(STAGE), {"somebody": 10**12}),
     "a worker of every size": lambda redis, keys: redis.zadd(keys.slots(STAGE), {"somebody=" + "9" * 30: 10**12}),
-    "a claim that is no text": lambda redis, keys: redis.lpush(keys.claim(SCAN, STAGE, 2), "x"),
-    "an election that is no text": lambda redis, keys: redis.lpush(keys.heal(SCAN, STAGE), "x"),
+    "a claim that is no text": lambda redis, keys: redis.lpush(keys.claim(REF, 2), "x"),
+    "an election that is no text": lambda redis, keys: redis.lpush(keys.heal(REF), "x"),
     **{f"in Celery's queue, {name}": _listed(content) for name, content in LISTED.items()},
 }
 

@@ -12,8 +12,9 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from checkpointing.keys import Keys
+from checkpointing.refs import StageRef
 from checkpointing.status import Status
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, named_in
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, named_in
 from tests.support.stages import Stamp, stamp
 from worker.reconciler.reconciler import Reconciler
 
@@ -26,15 +27,15 @@ IN_HAND, WAITING = 2, 5
 Name = Callable[[Keys], str]
 NAMES: dict[str, Name] = {
     "inboxes": lambda keys: keys.inboxes,
-    "inbox": lambda keys: keys.inbox(SCAN, STAGE),
-    "commit": lambda keys: keys.commit(SCAN, STAGE),
-    "heal": lambda keys: keys.heal(SCAN, STAGE),
-    "claim of the page in hand": lambda keys: keys.claim(SCAN, STAGE, IN_HAND),
-    "claim of a page that waits": lambda keys: keys.claim(SCAN, STAGE, WAITING),
-    "attempts": lambda keys: keys.attempts(SCAN, STAGE),
-    "waiting": lambda keys: keys.waiting(SCAN, STAGE),
-    "dispatched": lambda keys: keys.dispatched(SCAN, STAGE),
-    "run": lambda keys: keys.run(SCAN, STAGE),
+    "inbox": lambda keys: keys.inbox(REF),
+    "commit": lambda keys: keys.commit(REF),
+    "heal": lambda keys: keys.heal(REF),
+    "claim of the page in hand": lambda keys: keys.claim(REF, IN_HAND),
+    "claim of a page that waits": lambda keys: keys.claim(REF, WAITING),
+    "attempts": lambda keys: keys.attempts(REF),
+    "waiting": lambda keys: keys.waiting(REF),
+    "dispatched": lambda keys: keys.dispatched(REF),
+    "run": lambda keys: keys.run(REF),
     "turns": lambda keys: keys.turns(STAGE),
     "slots": lambda keys: keys.slots(STAGE),
     "window": lambda keys: keys.window(STAGE),
@@ -52,43 +53,41 @@ TYPES: dict[str, Callable[[Redis, str], object]] = {
 Forge = Callable[[Redis, Keys], object]
 VALUES: dict[str, Forge] = {
     "attempts that are text": lambda redis, keys: redis.hset(
-        keys.attempts(SCAN, STAGE), mapping=dict.fromkeys(map(str, range(1, PAGES + 1)), "text")
+        keys.attempts(REF), mapping=dict.fromkeys(map(str, range(1, PAGES + 1)), "text")
     ),
     "attempts beyond all": lambda redis, keys: redis.hset(
-        keys.attempts(SCAN, STAGE), mapping=dict.fromkeys(map(str, range(1, PAGES + 1)), "9" * 6000)
+        keys.attempts(REF), mapping=dict.fromkeys(map(str, range(1, PAGES + 1)), "9" * 6000)
     ),
     "attempts below nothing": lambda redis, keys: redis.hset(
-        keys.attempts(SCAN, STAGE), mapping=dict.fromkeys(map(str, range(1, PAGES + 1)), "-7")
+        keys.attempts(REF), mapping=dict.fromkeys(map(str, range(1, PAGES + 1)), "-7")
     ),
-    "attempts of pages that are none": lambda redis, keys: redis.hset(keys.attempts(SCAN, STAGE), "9" * 6000, "1"),
+    "attempts of pages that are none": lambda redis, keys: redis.hset(keys.attempts(REF), "9" * 6000, "1"),
     "turns of scans that are none": lambda redis, keys: redis.rpush(
         keys.turns(STAGE), "", "../x", "\xff", "nowhere"
     ),
     "a turn of a scan whose waiting pages are no set": lambda redis, keys: (
-        redis.set(keys.waiting("nowhere", STAGE), "x"),
+        redis.set(keys.waiting(StageRef("nowhere", STAGE)), "x"),
         redis.rpush(keys.turns(STAGE), "nowhere"),
     ),
     "a turn of a scan whose notes are no set": lambda redis, keys: (
-        redis.set(keys.dispatched("nowhere", STAGE), "x"),
-        redis.zadd(keys.waiting("nowhere", STAGE), {"1": 1}),
+        redis.set(keys.dispatched(StageRef("nowhere", STAGE)), "x"),
+        redis.zadd(keys.waiting(StageRef("nowhere", STAGE)), {"1": 1}),
         redis.rpush(keys.turns(STAGE), "nowhere"),
     ),
-    "a waiting page of thousands of digits": lambda redis, keys: redis.zadd(
-        keys.waiting(SCAN, STAGE), {"9" * 6000: 0}
-    ),
+    "a waiting page of thousands of digits": lambda redis, keys: redis.zadd(keys.waiting(REF), {"9" * 6000: 0}),
     "a window that is text": lambda redis, keys: redis.set(keys.window(STAGE), "text"),
     "a window that is no number": lambda redis, keys: redis.set(keys.window(STAGE), "nan"),
     "a window below nothing": lambda redis, keys: redis.set(keys.window(STAGE), "-1"),
-    "every page dispatched": lambda redis, keys: redis.sadd(keys.dispatched(SCAN, STAGE), *range(1, PAGES + 1)),
+    "every page dispatched": lambda redis, keys: redis.sadd(keys.dispatched(REF), *range(1, PAGES + 1)),
     "claims without an end": lambda redis, keys: [
-        redis.set(keys.claim(SCAN, STAGE, page), "forged") for page in range(1, PAGES + 1)
+        redis.set(keys.claim(REF, page), "forged") for page in range(1, PAGES + 1)
     ],
     "claims of years": lambda redis, keys: [
-        redis.set(keys.claim(SCAN, STAGE, page), "forged", ex=10**9) for page in range(1, PAGES + 1)
+        redis.set(keys.claim(REF, page), "forged", ex=10**9) for page in range(1, PAGES + 1)
     ],
-    "a commit lock without an end": lambda redis, keys: redis.set(keys.commit(SCAN, STAGE), "forged"),
-    "a heal lock without an end": lambda redis, keys: redis.set(keys.heal(SCAN, STAGE), "forged"),
-    "a commit lock of years": lambda redis, keys: redis.set(keys.commit(SCAN, STAGE), "forged", ex=10**9),
+    "a commit lock without an end": lambda redis, keys: redis.set(keys.commit(REF), "forged"),
+    "a heal lock without an end": lambda redis, keys: redis.set(keys.heal(REF), "forged"),
+    "a commit lock of years": lambda redis, keys: redis.set(keys.commit(REF), "forged", ex=10**9),
     "a worker that lives for ever": lambda redis, keys: redis.zadd(keys.slots(STAGE), {"forged=9": "+inf"}),
     "no key is left": lambda redis, _keys: redis.flushall(),
     "no list of inboxes": lambda redis, keys: redis.delete(keys.inboxes),
@@ -117,7 +116,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     for scan_id in (SCAN, OTHER):
         made.write_scan(scan_id, PAGES)
         made.ask_for((1, PAGES), scan_id=scan_id, total_pages=PAGES)
-        list(made.parts.queue(scan_id, STAGE).put(range(1, PAGES + 1)))
+        list(made.parts.queue(StageRef(scan_id, STAGE)).put(range(1, PAGES + 1)))
     return made
 
 

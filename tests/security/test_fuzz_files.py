@@ -19,7 +19,7 @@ from checkpointing.page_records import PageRecord
 from producer.cli import main
 from producer.run.embedded_broker import EmbeddedBroker
 from tests.security.mutations import broken, damaged, fuzzing
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import stamp
 from worker.reconciler.reconciler import Reconciler
 from worker.storage.open_stages import OWN_FOLDER
@@ -120,7 +120,7 @@ def test_outputs(bench: Bench, data: st.DataObject) -> None:
     bench.reset()
     for page in (1, 3):
         bench.fake.output_path(page).write_bytes(data.draw(damaged(bench.output)))
-    outputs = bench.fake.parts.outputs(SCAN, STAGE)
+    outputs = bench.fake.parts.outputs(REF)
     for page in (1, 3):
         outputs.check(page)
         outputs.check(page, PageRecord(sha256="0" * 64, schema_version="1"))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from checkpointing.errors import InputError, UnknownNameError
 from tests.security.forging import encoded, message, page, raw
 from tests.security.mutations import damaged, fuzzing
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, STAGE, FakeDeployment, make_fake
 from worker import tasks
 from worker.queue.message_filter import MOST_BYTES, RefusedError, admit
 from worker.queue.messages import PageMessage
@@ -88,12 +88,12 @@ def test_arguments_of_a_task(fake: FakeDeployment, data: st.DataObject) -> None:
 @fuzz
 @given(data=st.data())
 def test_inbox_entries(fake: FakeDeployment, data: st.DataObject) -> None:
-    completion = fake.parts.outputs(SCAN, STAGE)
+    completion = fake.parts.outputs(REF)
     genuine = {"page": 3, "sha256": "0" * 64, "schema_version": "1", "cost_usd": 0.5, "seconds": 1.0}
     kind = data.draw(st.sampled_from(["completion", "failure"]))
     valid = genuine if kind == "completion" else {"page": PAGES + 1, "kind": "x", "message": "y", "attempts": 3}
     fields: Any = {kind: data.draw(damaged(json.dumps(valid).encode()))}
-    fake.redis.xadd(fake.parts.keys.inbox(SCAN, STAGE), fields)
+    fake.redis.xadd(fake.parts.keys.inbox(REF), fields)
     fake.commit()
     assert fake.entries() == []
     assert fake.checkpoint().completed_pages == []

@@ -17,6 +17,7 @@ from checkpointing.checkpoint import Checkpoint
 from checkpointing.fields import now
 from checkpointing.messages import Completion
 from checkpointing.page_records import FailedPage
+from checkpointing.refs import StageRef
 from tests.support.stages import StampStage, stamp
 from worker.app import make_app
 from worker.config.settings import Settings, settings_class
@@ -32,6 +33,7 @@ from worker.storage.root_marker import library_at
 
 SCAN = "a-book"
 STAGE = StampStage.name
+REF = StageRef(SCAN, STAGE)
 SOURCE_SHA256 = "0" * 64
 
 
@@ -114,22 +116,22 @@ class FakeDeployment:
 
     def waiting_pages(self, scan_id: str = SCAN) -> list[int]:
         """The pages of a scan in Celery's queue, oldest first, and then those that wait for their turn."""
-        waiting: Any = self.redis.zrange(self.parts.keys.waiting(scan_id, STAGE), 0, -1)
+        waiting: Any = self.redis.zrange(self.parts.keys.waiting(StageRef(scan_id, STAGE)), 0, -1)
         return [page for scan, page in self.messages() if scan == scan_id] + [*map(int, waiting)]
 
     def entries(self, scan_id: str = SCAN) -> list[Completion | FailedPage]:
         """What waits in the inbox."""
-        return self.parts.inbox(scan_id, STAGE).read(1000).entries
+        return self.parts.inbox(StageRef(scan_id, STAGE)).read(1000).entries
 
     def hand_over(self, *entries: Completion | FailedPage, scan_id: str = SCAN) -> None:
         with self.redis.pipeline() as pipeline:
             for entry in entries:
-                self.parts.inbox(scan_id, STAGE).put(entry, pipeline)
+                self.parts.inbox(StageRef(scan_id, STAGE)).put(entry, pipeline)
             pipeline.execute()
 
     def completion(self, page: int, cost_usd: float | None = None, scan_id: str = SCAN) -> Completion:
         """The completion of a page, whose output is saved for it."""
-        sha256 = self.parts.outputs(scan_id, STAGE).save(page, stamp(page))
+        sha256 = self.parts.outputs(StageRef(scan_id, STAGE)).save(page, stamp(page))
         return Completion(page=page, sha256=sha256, schema_version="1", cost_usd=cost_usd)
 
     def complete(self, *pages: int, cost_usd: float | None = None) -> None:
@@ -139,33 +141,33 @@ class FakeDeployment:
 
     def commit(self, scan_id: str = SCAN) -> None:
         """Merge the inbox, whoever committed a moment ago."""
-        self.redis.delete(self.parts.keys.commit(scan_id, STAGE))
-        assert self.parts.coordinator(scan_id, STAGE).commit() is not None
+        self.redis.delete(self.parts.keys.commit(StageRef(scan_id, STAGE)))
+        assert self.parts.coordinator(StageRef(scan_id, STAGE)).commit() is not None
 
     def checkpoint(self, scan_id: str = SCAN) -> Checkpoint:
-        return self.parts.checkpoint_file(scan_id, STAGE).read()
+        return self.parts.checkpoint_file(StageRef(scan_id, STAGE)).read()
 
     def ask_for(self, *ranges: tuple[int, int], scan_id: str = SCAN, total_pages: int = 5) -> None:
         """Ask for pages as a producer does, without enqueueing any."""
-        file = self.parts.checkpoint_file(scan_id, STAGE)
+        file = self.parts.checkpoint_file(StageRef(scan_id, STAGE))
         with file.exclusive() as checkpoint:
             checkpoint.total_pages = total_pages
             for first, last in ranges:
                 checkpoint.request(first, last)
             checkpoint.begin()
-            self.open_stages.add(scan_id, STAGE, checkpoint.requested)
+            self.open_stages.add(StageRef(scan_id, STAGE), checkpoint.requested)
             file.save(checkpoint)
 
     @property
     def queue(self) -> PageQueue:
-        return self.parts.queue(SCAN, STAGE)
+        return self.parts.queue(REF)
 
     @property
     def open_stages(self) -> OpenStages:
         return self.parts.open_stages
 
     def output_path(self, page: int, scan_id: str = SCAN) -> Path:
-        return self.parts.outputs(scan_id, STAGE).path_of(page)
+        return self.parts.outputs(StageRef(scan_id, STAGE)).path_of(page)
 
     def files(self) -> Files:
         return files_under(self.root)

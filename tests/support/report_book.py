@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from checkpointing.ledger import Call, Ledger, new_attempt
 from checkpointing.money import usd
 from checkpointing.page_records import FailedPage, PageRecord
+from checkpointing.refs import StageRef
 from producer.ingest.ingest_source import ingest
 from tests.support.model_inputs import ocr_page, revised_page
 from worker.app import make_app
@@ -83,7 +84,7 @@ class ReportBook:
         return self.parts.scan(SCAN).path
 
     def output_path(self, stage: str, page: int) -> Path:
-        return self.parts.outputs(SCAN, stage).path_of(page)
+        return self.parts.outputs(StageRef(SCAN, stage)).path_of(page)
 
     def complete(
         self,
@@ -104,7 +105,7 @@ class ReportBook:
             seconds_each: between one completion and the next.
             calls: whether the ledger has the calls as well; a file each, which takes its time.
         """
-        file, folder = self.parts.checkpoint_file(SCAN, stage), self.parts.outputs(SCAN, stage)
+        file, folder = self.parts.checkpoint_file(StageRef(SCAN, stage)), self.parts.outputs(StageRef(SCAN, stage))
         spent = dict(cost_micro or {})
         maker = self.parts.stage(stage)
         with file.exclusive() as checkpoint:

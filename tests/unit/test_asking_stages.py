@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from checkpointing.errors import SettingsError
 from checkpointing.messages import Pause
+from checkpointing.refs import StageRef
 from producer.planning.spending import insist_on_means
 from producer.run.supervisor import _worker_options
 from sample.provider import Behaviour, Provider, running_provider
@@ -97,7 +98,7 @@ def process(fake: FakeDeployment) -> Outcome:
 
 
 def paused_for(fake: FakeDeployment) -> str:
-    (entry,) = fake.parts.inbox(SCAN, NAME).read(10).entries
+    (entry,) = fake.parts.inbox(StageRef(SCAN, NAME)).read(10).entries
     assert isinstance(entry, Pause)
     return entry.reason
 
@@ -125,7 +126,7 @@ def test_an_empty_model_is_refused_in_the_one_place_that_makes_calls(
     assert process(fake) is Outcome.PAUSED
     assert provider.calls == 0
     assert "LEAFMARK_SUMMARY_MODEL" in paused_for(fake)
-    assert not fake.parts.ledger(SCAN, NAME).path.exists()
+    assert not fake.parts.ledger(StageRef(SCAN, NAME)).path.exists()
 
 
 def test_a_producer_refuses_a_stage_whose_model_is_not_set(fake: FakeDeployment) -> None:
@@ -139,9 +140,9 @@ def test_the_environment_names_the_model_of_a_plugin(fake: FakeDeployment, provi
     assert missing_settings(NAME, fake.settings) == []
     assert process(fake) is Outcome.COMPLETE
     assert provider.calls == 1
-    (entry,) = fake.parts.inbox(SCAN, NAME).read(10).entries
+    (entry,) = fake.parts.inbox(StageRef(SCAN, NAME)).read(10).entries
     # A completion has whole micro-dollars; the ledger has the provider's own decimals.
-    assert entry.ledger_micro == round(fake.parts.ledger(SCAN, NAME).spent(1)) > 0
+    assert entry.ledger_micro == round(fake.parts.ledger(StageRef(SCAN, NAME)).spent(1)) > 0
 
 
 @pytest.mark.usefixtures("_named_model")
@@ -150,7 +151,7 @@ def test_a_stage_that_says_it_asks_nobody_cannot_ask(
 ) -> None:
     monkeypatch.setitem(STAGES, NAME, QuietStage())
     with pytest.raises(ProviderRefusesError, match="uses_model = True"):
-        fake.parts.paid_calls(SCAN, NAME)
+        fake.parts.paid_calls(StageRef(SCAN, NAME))
     assert process(fake) is Outcome.PAUSED
     assert provider.calls == 0
     assert missing_settings(NAME, fake.settings) == []

@@ -10,7 +10,7 @@ from checkpointing.errors import PageError, StorageError
 from checkpointing.inbox import Inbox
 from checkpointing.outputs import OutputFolder
 from checkpointing.page_records import FailedPage
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, FakeDeployment, make_fake
 from tests.support.stages import Act, Empty, Stamp, raising, stamp
 from worker.pipeline.process_page import Outcome
 from worker.queue.page_queue import PageQueue
@@ -25,12 +25,12 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
 
 
 def attempts_of(fake: FakeDeployment, page: int) -> int:
-    count = fake.redis.hget(fake.parts.keys.attempts(SCAN, STAGE), str(page))
+    count = fake.redis.hget(fake.parts.keys.attempts(REF), str(page))
     return int(count) if isinstance(count, bytes) else 0
 
 
 def is_claimed(fake: FakeDeployment, page: int) -> bool:
-    return bool(fake.redis.exists(fake.parts.keys.claim(SCAN, STAGE, page)))
+    return bool(fake.redis.exists(fake.parts.keys.claim(REF, page)))
 
 
 def test_a_page_that_will_never_succeed_is_quarantined_at_once(fake: FakeDeployment) -> None:

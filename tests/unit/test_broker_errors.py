@@ -11,6 +11,7 @@ from kombu.exceptions import ConnectionLimitExceeded, InconsistencyError, Operat
 from rich.console import Console
 
 from checkpointing.errors import BrokerError, InputError
+from checkpointing.refs import StageRef
 from producer import cli
 from producer.watch import follow
 from producer.watch.follow import MissingWorkerNotice
@@ -80,7 +81,7 @@ class FailingApp:
 @failures
 def test_asking_the_workers_fails_with_one_error(fake: FakeDeployment, failure: Exception) -> None:
     fake.parts._app = FailingApp(failure)
-    for ask in (fake.parts.count_workers, fake.parts.active, lambda: fake.parts.stop_running("a", "ocr")):
+    for ask in (fake.parts.count_workers, fake.parts.active, lambda: fake.parts.stop_running(StageRef("a", "ocr"))):
         with pytest.raises(BrokerError):
             ask()
 

@@ -6,11 +6,12 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from checkpointing.errors import BrokerError, StorageError, UnknownNameError
+from checkpointing.refs import StageRef
 from checkpointing.status import Status
 from producer.planning.cancel import cancel, cancel_all
 from producer.planning.enqueue import enqueue, requests_through
 from producer.planning.request import Request
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, reconciler_at_work
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, reconciler_at_work
 from tests.support.stages import CopyStage, Stamp, raising, stamp
 from tests.support.waiting import wait_until
 from worker.pipeline import stage_flow as flow
@@ -39,7 +40,7 @@ def test_what_waits_is_dropped_and_what_is_complete_stays(fake: FakeDeployment) 
     enqueue(fake.parts, Request(SCAN, STAGE))
     fake.process_next()
     fake.commit()
-    done = cancel(fake.parts, SCAN, STAGE)
+    done = cancel(fake.parts, REF)
     assert done is not None
     assert (done.dropped, done.running) == (29, [])
     assert done.summary == "1 of 30 pages complete"
@@ -53,14 +54,14 @@ def test_enqueue_goes_on_from_there(fake: FakeDeployment) -> None:
     enqueue(fake.parts, Request(SCAN, STAGE))
     fake.process_next()
     fake.commit()
-    cancel(fake.parts, SCAN, STAGE)
+    cancel(fake.parts, REF)
     assert enqueue(fake.parts, Request(SCAN, STAGE)).enqueued == list(range(2, 31))
     assert fake.checkpoint().status is Status.IN_PROGRESS
 
 
 def test_a_page_in_hand_is_finished_and_counted_and_the_stage_stays_cancelled(fake: FakeDeployment) -> None:
     def cancelled_meanwhile(page: int) -> Stamp:
-        done = cancel(fake.parts, SCAN, STAGE)
+        done = cancel(fake.parts, REF)
         assert done is not None
         assert (done.dropped, done.running) == (29, [page])
         return stamp(page)
@@ -75,7 +76,7 @@ def test_a_page_in_hand_is_finished_and_counted_and_the_stage_stays_cancelled(fa
 
 def test_a_page_in_hand_that_was_the_last_one_makes_the_stage_complete(fake: FakeDeployment) -> None:
     def cancelled_meanwhile(page: int) -> Stamp:
-        cancel(fake.parts, SCAN, STAGE)
+        cancel(fake.parts, REF)
         return stamp(page)
 
     enqueue(fake.parts, Request(SCAN, STAGE))
@@ -90,7 +91,7 @@ def test_a_page_in_hand_that_was_the_last_one_makes_the_stage_complete(fake: Fak
 def test_a_page_in_hand_that_fails_is_not_tried_again(fake: FakeDeployment) -> None:
     enqueue(fake.parts, Request(SCAN, STAGE))
     _, page = fake.take_message()
-    cancel(fake.parts, SCAN, STAGE)
+    cancel(fake.parts, REF)
     fake.stage.act = raising(ValueError("bad luck"))
     assert fake.process(page) is Outcome.TRY_AGAIN
     assert fake.waiting_pages() == []
@@ -98,10 +99,10 @@ def test_a_page_in_hand_that_fails_is_not_tried_again(fake: FakeDeployment) -> N
 
 def test_the_reconciler_brings_nothing_back(fake: FakeDeployment) -> None:
     enqueue(fake.parts, Request(SCAN, STAGE))
-    cancel(fake.parts, SCAN, STAGE)
+    cancel(fake.parts, REF)
     healer = PageRecovery(fake.parts)
     for _ in range(3):
-        healer.heal(SCAN, STAGE)
+        healer.heal(REF)
     assert fake.waiting_pages() == []
     assert fake.checkpoint().status is Status.CANCELLED
 
@@ -116,7 +117,7 @@ def test_a_reconciler_finishes_what_a_killed_cancel_began(
     with monkeypatch.context() as patched:
         patched.setattr(PageQueue, "close", die)
         with pytest.raises(BrokerError, match="repeat the command"):
-            cancel(fake.parts, SCAN, STAGE)
+            cancel(fake.parts, REF)
     assert fake.checkpoint().status is Status.CANCELLED
     with reconciler_at_work(fake.another_process()):
         wait_until(lambda: not fake.open_stages.all(), 5, "the stage to be closed")
@@ -128,7 +129,7 @@ def test_another_scan_goes_on(fake: FakeDeployment) -> None:
     fake.write_scan("atlas", pages=20)
     enqueue(fake.parts, Request(SCAN, STAGE))
     enqueue(fake.parts, Request("atlas", STAGE))
-    cancel(fake.parts, SCAN, STAGE)
+    cancel(fake.parts, REF)
     assert fake.waiting_pages("atlas") == list(range(1, 21))
     for _ in range(20):
         assert fake.process_next() is Outcome.COMPLETE
@@ -146,7 +147,7 @@ def test_without_a_stage_all_that_are_under_way_are_cancelled_the_last_one_first
     assert cancel_all(fake.parts, SCAN, lambda stage, done: told.append((stage, done.dropped))) == 2
     assert told == [(COPY, 30), (STAGE, 29)]
     assert fake.open_stages.all() == []
-    assert fake.parts.checkpoint_file(SCAN, COPY).read().status is Status.CANCELLED
+    assert fake.parts.checkpoint_file(StageRef(SCAN, COPY)).read().status is Status.CANCELLED
     assert fake.checkpoint().status is Status.CANCELLED
     assert cancel_all(fake.parts, SCAN, lambda *_: None) == 0
 
@@ -159,7 +160,7 @@ def test_nothing_flows_into_a_stage_while_all_are_cancelled(
         enqueue(fake.parts, request)
     for _ in range(3):
         fake.process_next()
-    queue = fake.parts.queue(SCAN, COPY)
+    queue = fake.parts.queue(StageRef(SCAN, COPY))
 
     def commit_then_feed_late(stage: str, _done: object) -> None:
         if stage == COPY:
@@ -167,7 +168,7 @@ def test_nothing_flows_into_a_stage_while_all_are_cancelled(
             list(queue.put([1]))
 
     cancel_all(fake.parts, SCAN, commit_then_feed_late)
-    assert flow.feed(fake.parts, SCAN, STAGE, [1, 2, 3]) == {}
+    assert flow.feed(fake.parts, REF, [1, 2, 3]) == {}
     assert queue.carried() == set()
     assert fake.open_stages.all() == []
 
@@ -178,25 +179,25 @@ def test_a_stage_that_cannot_be_cancelled_keeps_no_other_from_it(
     monkeypatch.setitem(STAGES, COPY, CopyStage())
     for request in requests_through(fake.parts, Request(SCAN, STAGE), COPY):
         enqueue(fake.parts, request)
-    copies = fake.parts.checkpoint_file(SCAN, COPY)
+    copies = fake.parts.checkpoint_file(StageRef(SCAN, COPY))
     monkeypatch.setattr(copies, "save", full)
     with pytest.raises(StorageError):
         cancel_all(fake.parts, SCAN, lambda *_: None)
-    assert fake.open_stages.all() == [(SCAN, COPY)]
+    assert fake.open_stages.all() == [StageRef(SCAN, COPY)]
     assert fake.checkpoint().status is Status.CANCELLED
 
 
 def test_there_may_be_nothing_to_cancel(fake: FakeDeployment) -> None:
-    assert cancel(fake.parts, SCAN, STAGE) is None
-    assert not fake.parts.checkpoint_file(SCAN, STAGE).path.exists()
+    assert cancel(fake.parts, REF) is None
+    assert not fake.parts.checkpoint_file(REF).path.exists()
     fake.complete(*range(1, 31))
     before = fake.checkpoint()
-    assert cancel(fake.parts, SCAN, STAGE) is None
+    assert cancel(fake.parts, REF) is None
     assert fake.checkpoint() == before
 
 
 def test_what_does_not_exist_cannot_be_cancelled(fake: FakeDeployment) -> None:
     with pytest.raises(UnknownNameError):
-        cancel(fake.parts, "nowhere", STAGE)
+        cancel(fake.parts, StageRef("nowhere", STAGE))
     with pytest.raises(UnknownNameError):
-        cancel(fake.parts, SCAN, "nonsense")
+        cancel(fake.parts, StageRef(SCAN, "nonsense"))

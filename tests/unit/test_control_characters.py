@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from producer.run.summary import _body_texts
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, FakeDeployment, make_fake
 from tests.support.stages import Stamp, stamp
 from worker.pipeline.process_page import Outcome
 from worker.text.control_characters import clean_model, clean_text
@@ -61,6 +61,6 @@ def test_a_page_is_saved_without_control_characters(tmp_path: Path, monkeypatch:
 def test_an_excerpt_of_an_older_output_holds_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = make_fake(tmp_path / "scans", monkeypatch)
     fake.write_scan()
-    outputs = fake.parts.outputs(SCAN, STAGE)
+    outputs = fake.parts.outputs(REF)
     monkeypatch.setattr(outputs, "load", lambda _page: {"regions": [{"type": "body", "text": NASTY}]})
     assert [*_body_texts(outputs, 1)] == [CLEAN]

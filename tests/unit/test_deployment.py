@@ -24,7 +24,7 @@ from producer.planning.reset import reset
 from producer.run.joining import joins_deployment
 from producer.verify.repair import repair
 from producer.verify.verify_scan import verify
-from tests.support.fake_deployment import SCAN, STAGE, files_under, make_fake
+from tests.support.fake_deployment import REF, SCAN, STAGE, files_under, make_fake
 from tests.unit.conftest import process, says
 from worker.config.settings import Settings
 from worker.deployment import Deployment
@@ -89,8 +89,8 @@ def replaces(parts: Deployment) -> None:
     "command",
     [
         enqueues,
-        lambda parts: cancel(parts, SCAN, STAGE),
-        lambda parts: reset(parts, SCAN, STAGE),
+        lambda parts: cancel(parts, REF),
+        lambda parts: reset(parts, REF),
         repairs,
         replaces,
     ],

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from checkpointing.refs import StageRef
 from producer.doctor.check import Area, Check, Level
 from producer.doctor.examine import examine
 from worker.app import make_app
@@ -58,7 +59,7 @@ def test_after_a_run_that_ended_redis_and_workers_are_not_missed(parts: Deployme
 def test_pages_that_wait_make_a_missing_redis_a_problem(parts: Deployment) -> None:
     parts.root.mkdir(parents=True)
     library_at(parts.root).make()
-    parts.open_stages.add("a-book", "ocr")
+    parts.open_stages.add(StageRef("a-book", "ocr"))
     found = levels(parts, NOTHING_SET)
     assert (found[Area.REDIS], found[Area.WORKERS]) == (Level.PROBLEM, Level.PROBLEM)
 

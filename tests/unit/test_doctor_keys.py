@@ -9,7 +9,7 @@ from checkpointing.messages import Completion
 from producer.doctor.check import Check, Level
 from producer.doctor.redis_keys import MOST_INBOX_SECONDS, examine_keys
 from producer.doctor.workers import waiting_pages
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
 from worker.storage.root_owner import join, read_record
 
 
@@ -30,9 +30,7 @@ def check(fake: FakeDeployment, name: str) -> Check:
 def hand_over_long_ago(fake: FakeDeployment, seconds: float) -> None:
     now, _ = fake.redis.time()
     entry = Completion(page=1, sha256="0" * 64, schema_version="1").model_dump_json()
-    fake.redis.xadd(
-        fake.parts.keys.inbox(SCAN, STAGE), {"completion": entry}, id=f"{int((now - seconds) * 1000)}-1"
-    )
+    fake.redis.xadd(fake.parts.keys.inbox(REF), {"completion": entry}, id=f"{int((now - seconds) * 1000)}-1")
 
 
 def test_keys_of_their_types_are_fine(fake: FakeDeployment) -> None:
@@ -47,8 +45,8 @@ def test_a_key_of_another_type_is_a_problem_that_names_it(fake: FakeDeployment, 
     key = {
         "inboxes": keys.inboxes,
         "turns": keys.turns(STAGE),
-        "attempts": keys.attempts(SCAN, STAGE),
-        "commit": keys.commit(SCAN, STAGE),
+        "attempts": keys.attempts(REF),
+        "commit": keys.commit(REF),
         "unacked": f"{keys.broker_prefix}unacked",
     }[name]
     fake.redis.xadd(key, {"forged": "x"})

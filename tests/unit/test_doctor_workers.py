@@ -9,7 +9,7 @@ import pytest
 from producer.doctor.asking import Answer, ask_workers, token_file
 from producer.doctor.check import Level
 from producer.doctor.workers import beats, examine_workers, judge_worker, judge_workers, waiting_pages
-from tests.support.fake_deployment import SCAN, STAGE, make_fake
+from tests.support.fake_deployment import REF, STAGE, make_fake
 from tests.unit.test_doctor_parts import levels
 from worker.config.settings import Settings
 from worker.storage.root_marker import library_at
@@ -152,7 +152,7 @@ def test_what_waits_and_who_lives_is_read_from_the_broker(tmp_path: Path, monkey
     fake.parts.dispatch(STAGE).beat("host:7", 2)
     assert beats(fake.parts) == {"host:7"}
     assert waiting_pages(fake.parts) == {STAGE: 50}
-    assert fake.open_stages.is_open(SCAN, STAGE)
+    assert fake.open_stages.is_open(REF)
 
 
 def test_with_redis_away_nobody_can_be_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from checkpointing.status import Status
 from producer.planning.enqueue import enqueue
 from producer.planning.request import Request
 from producer.terminal.progress import Step
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import raising, stamp
 from worker.config.settings import Settings
 from worker.queue.page_queue import PageQueue
@@ -57,7 +57,7 @@ def test_a_fresh_book_goes_in_whole(fake: FakeDeployment) -> None:
     assert steps == [5] * 5
     assert made.status is fake.checkpoint().status is Status.IN_PROGRESS
     assert fake.checkpoint().total_pages == 5
-    assert fake.open_stages.all() == [(SCAN, STAGE)]
+    assert fake.open_stages.all() == [REF]
 
 
 def test_saying_it_again_enqueues_nothing_that_is_under_way(fake: FakeDeployment) -> None:
@@ -68,7 +68,7 @@ def test_saying_it_again_enqueues_nothing_that_is_under_way(fake: FakeDeployment
 
 
 def test_a_page_that_a_worker_holds_is_not_enqueued(fake: FakeDeployment) -> None:
-    with fake.parts.claims.take(SCAN, STAGE, 3):
+    with fake.parts.claims.take(REF, 3):
         assert enqueue(fake.parts, ALL).enqueued == [1, 2, 4, 5]
 
 
@@ -258,7 +258,7 @@ def test_doing_a_range_again_leaves_the_other_pages_as_they_are(fake: FakeDeploy
 
 def test_a_checkpoint_that_cannot_be_used_is_set_aside_and_rebuilt(fake: FakeDeployment) -> None:
     fake.complete(1, 2, cost_usd=0.1)
-    path = fake.parts.checkpoint_file(SCAN, STAGE).path
+    path = fake.parts.checkpoint_file(REF).path
     path.write_bytes(path.read_bytes()[:-30])
     made = enqueue(fake.another_process(), ALL)
     assert made.enqueued == [3, 4, 5]

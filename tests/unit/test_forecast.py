@@ -14,8 +14,9 @@ from checkpointing.file import CheckpointFile
 from checkpointing.ledger import Call, Ledger, new_attempt
 from checkpointing.money import usd
 from checkpointing.page_records import FailedPage, PageRecord
+from checkpointing.refs import StageRef
 from producer.planning.cost_estimate import Forecast, describe, forecast
-from tests.support.fake_deployment import SCAN, STAGE, make_fake, write_scan
+from tests.support.fake_deployment import REF, SCAN, STAGE, make_fake, write_scan
 from tests.support.stages import StampStage, register_last, stamp
 from worker.config.settings import Settings
 from worker.deployment import Deployment
@@ -118,7 +119,7 @@ class Library:
 
     def settle(self, scan_id: str, costs: dict[int, int], stage: str = ASKING) -> None:
         """Let the checkpoint have pages as complete that cost so many micro-dollars by their records."""
-        file = self.parts.checkpoint_file(scan_id, stage)
+        file = self.parts.checkpoint_file(StageRef(scan_id, stage))
         with file.exclusive() as checkpoint:
             for page, cost in costs.items():
                 checkpoint.complete(page, PageRecord(sha256="0" * 64, cost_usd=usd(cost)))
@@ -128,7 +129,7 @@ class Library:
         return Library(self.root, open_deployment(self.root, **settings))
 
     def forecast(self, pages: int = 100, scan_id: str = SCAN, stage: str = ASKING) -> Forecast:
-        made = forecast(self.parts, scan_id, stage, range(1, pages + 1))
+        made = forecast(self.parts, StageRef(scan_id, stage), range(1, pages + 1))
         assert made is not None
         return made
 
@@ -147,7 +148,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
 
 def test_a_stage_that_asks_no_model_has_no_forecast(library: Library) -> None:
     library.scan(SCAN)
-    assert forecast(library.parts, SCAN, STAGE, [1, 2]) is None
+    assert forecast(library.parts, REF, [1, 2]) is None
 
 
 def test_a_scan_with_a_history_is_forecast_from_it(library: Library) -> None:
@@ -196,7 +197,7 @@ def test_all_pages_at_the_90th_percentile_are_never_less_than_is_expected(librar
 def test_a_page_that_was_given_up_on_cost_what_its_answers_cost(library: Library) -> None:
     library.scan(SCAN, [1000] * 9)
     pay(library.ledger(), 10, 3000, rejected=True)
-    file = library.parts.checkpoint_file(SCAN, ASKING)
+    file = library.parts.checkpoint_file(StageRef(SCAN, ASKING))
     with file.exclusive() as checkpoint:
         checkpoint.fail(FailedPage(page=10, kind="refused", message="no sense in it"))
         file.save(checkpoint)
@@ -257,9 +258,9 @@ def test_another_scan_that_cannot_be_read_is_left_out(library: Library) -> None:
     library.scan(SCAN)
     library.scan("another", [1000] * 12)
     library.scan("torn", [5000] * 12)
-    library.parts.checkpoint_file("torn", ASKING).path.write_text("{")
+    library.parts.checkpoint_file(StageRef("torn", ASKING)).path.write_text("{")
     library.scan("strange", [5000] * 12)
-    path = library.parts.checkpoint_file("strange", ASKING).path
+    path = library.parts.checkpoint_file(StageRef("strange", ASKING)).path
     path.unlink()
     path.mkdir()
     assert library.forecast().basis == "from 12 pages of 1 other scan in this library"
@@ -267,7 +268,7 @@ def test_another_scan_that_cannot_be_read_is_left_out(library: Library) -> None:
 
 def test_a_scan_that_cannot_be_read_is_no_scan_without_a_history(library: Library) -> None:
     library.scan(SCAN, [1000] * 10)
-    path = library.parts.checkpoint_file(SCAN, ASKING).path
+    path = library.parts.checkpoint_file(StageRef(SCAN, ASKING)).path
     path.unlink()
     path.mkdir()
     with pytest.raises(StorageError):
@@ -276,7 +277,7 @@ def test_a_scan_that_cannot_be_read_is_no_scan_without_a_history(library: Librar
 
 def test_an_output_folder_that_cannot_be_read_is_said(library: Library) -> None:
     library.scan(SCAN)
-    library.parts.outputs(SCAN, STAGE).path.touch()
+    library.parts.outputs(REF).path.touch()
     with pytest.raises(StorageError):
         library.forecast()
 
@@ -284,7 +285,7 @@ def test_an_output_folder_that_cannot_be_read_is_said(library: Library) -> None:
 def test_without_any_history_the_text_that_is_there_is_counted(library: Library) -> None:
     library.scan(SCAN)
     for page in range(1, 6):
-        library.parts.outputs(SCAN, STAGE).save(page, stamp(page, "word " * 400))
+        library.parts.outputs(REF).save(page, stamp(page, "word " * 400))
     made = library.forecast(1000)
     # 500 tokens of text and 700 of instructions in, 500 out.
     assert made.median_usd == pytest.approx((1200 * 0.15 + 500 * 0.60) / 1e6)
@@ -294,7 +295,7 @@ def test_without_any_history_the_text_that_is_there_is_counted(library: Library)
 
 def test_a_page_without_text_is_expected_to_need_no_call(library: Library) -> None:
     library.scan(SCAN)
-    outputs = library.parts.outputs(SCAN, "ocr")
+    outputs = library.parts.outputs(StageRef(SCAN, "ocr"))
     outputs.save(1, printed(1))
     outputs.save(2, printed(2, "word " * 200, "word " * 200))
     made = library.forecast(1000)
@@ -305,14 +306,14 @@ def test_a_page_without_text_is_expected_to_need_no_call(library: Library) -> No
 
 def test_the_latest_stage_that_has_text_is_counted(library: Library) -> None:
     library.scan(SCAN)
-    library.parts.outputs(SCAN, "ocr").save(1, printed(1, "word " * 4000))
-    library.parts.outputs(SCAN, STAGE).save(1, stamp(1, "word " * 400))
+    library.parts.outputs(StageRef(SCAN, "ocr")).save(1, printed(1, "word " * 4000))
+    library.parts.outputs(REF).save(1, stamp(1, "word " * 400))
     assert library.forecast(1000).expected_usd == 0.48
 
 
 def test_a_damaged_output_is_not_counted(library: Library) -> None:
     library.scan(SCAN)
-    outputs = library.parts.outputs(SCAN, STAGE)
+    outputs = library.parts.outputs(REF)
     outputs.save(1, stamp(1, "word " * 400))
     outputs.path_of(2).write_text("{")
     assert library.forecast(1000).expected_usd == 0.48

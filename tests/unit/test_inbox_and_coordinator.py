@@ -12,15 +12,16 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from checkpointing import coordinator as coordinator_module
 from checkpointing.coordinator import Commit, Coordinator
 from checkpointing.inbox import Inbox
-from checkpointing.keys import Keys, split_inbox_name
+from checkpointing.keys import Keys
 from checkpointing.messages import Completion
 from checkpointing.outputs import OutputFolder
 from checkpointing.page_records import FailedPage
+from checkpointing.refs import StageRef
 from tests.unit.conftest import Book, Disk
 
 KEYS = Keys("test:")
-STREAM = KEYS.inbox("a-book", "ocr")
-LOCK = KEYS.commit("a-book", "ocr")
+STREAM = KEYS.inbox(StageRef("a-book", "ocr"))
+LOCK = KEYS.commit(StageRef("a-book", "ocr"))
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ class CoordinatorSetup:
 
     @property
     def inbox(self) -> Inbox:
-        return Inbox(self.redis, KEYS, "a-book", "ocr")
+        return Inbox(self.redis, KEYS, StageRef("a-book", "ocr"))
 
     def put(self, *entries: Completion | FailedPage) -> None:
         with self.redis.pipeline() as pipeline:
@@ -105,7 +106,7 @@ class TestTheInbox:
     def test_is_on_the_list_of_inboxes(self, setup: CoordinatorSetup) -> None:
         setup.put(failure(1))
         assert setup.redis.smembers(KEYS.inboxes) == {b"a-book/ocr"}
-        assert split_inbox_name("a-book/ocr") == ("a-book", "ocr")
+        assert StageRef.parse("a-book/ocr") == StageRef("a-book", "ocr")
 
     def test_is_read_oldest_first_up_to_a_limit_and_keeps_what_was_read(self, setup: CoordinatorSetup) -> None:
         setup.put(*map(failure, range(1, 6)))
@@ -145,7 +146,7 @@ class TestTheInbox:
 
     def test_of_another_stage_is_another(self, setup: CoordinatorSetup) -> None:
         setup.put(failure(1))
-        assert len(Inbox(setup.redis, KEYS, "a-book", "fix")) == 0
+        assert len(Inbox(setup.redis, KEYS, StageRef("a-book", "fix"))) == 0
 
 
 class TestACommit:
@@ -527,4 +528,4 @@ def test_a_producer_merges_what_waits_and_removes_it_after_its_save(setup: Coord
 
 @pytest.mark.parametrize("text", ["a-book/ocr", "a.b_c-1/my-stage"])
 def test_the_name_of_an_inbox_can_be_taken_apart(text: str) -> None:
-    assert "/".join(split_inbox_name(text)) == text
+    assert str(StageRef.parse(text)) == text

@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 
 from checkpointing.keys import Keys
 from tests.support.compose import interpolated
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, STAGE, FakeDeployment, make_fake
 from tests.support.kustomize import FILE, KustomizeError, Object, build, identity, load
 from tests.support.work_stage import WorkStage
 from worker.config.settings import Settings
@@ -300,7 +300,7 @@ def wanted_pods(fake: FakeDeployment, slots: int) -> int:
 def test_while_pages_wait_the_window_asks_for_more_pods_and_afterwards_for_fewer(
     fake: FakeDeployment, slots: int
 ) -> None:
-    queue, dispatch = fake.parts.queue(SCAN, STAGE), fake.parts.dispatch(STAGE)
+    queue, dispatch = fake.parts.queue(REF), fake.parts.dispatch(STAGE)
     list(queue.put(range(1, 2001)))
     running = wanted_pods(fake, slots)
     assert running >= 1, "from none it begins"
@@ -311,7 +311,7 @@ def test_while_pages_wait_the_window_asks_for_more_pods_and_afterwards_for_fewer
         assert wanted >= 2 * running
         running = wanted
     for _ in range(2000 - slots):
-        fake.redis.zpopmin(fake.parts.keys.waiting(SCAN, STAGE))
+        fake.redis.zpopmin(fake.parts.keys.waiting(REF))
     for _ in range(int(fake.redis.llen(fake.parts.keys.queue(STAGE))) - slots):  # type: ignore[arg-type]  # not awaited
         fake.redis.rpop(fake.parts.keys.queue(STAGE))
     assert wanted_pods(fake, slots) == 1

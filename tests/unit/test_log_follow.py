@@ -17,7 +17,7 @@ from producer.logs import log_follow
 from producer.logs.log_files import LogFiles
 from producer.logs.log_follow import follow_lines, nothing_is_left
 from producer.logs.log_lines import Wanted
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, take_commands
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, take_commands
 from tests.support.waiting import wait_until
 from worker.telemetry.logs import note_for_scan
 
@@ -155,13 +155,13 @@ def test_until_done_ends_with_the_stage(fake: FakeDeployment) -> None:
 
 def test_a_stage_that_is_paused_or_called_off_has_nothing_under_way(fake: FakeDeployment) -> None:
     fake.ask_for((1, 3))
-    file = fake.parts.checkpoint_file(SCAN, STAGE)
+    file = fake.parts.checkpoint_file(REF)
     with file.exclusive() as checkpoint:
         assert checkpoint.pause("no money")
         file.save(checkpoint)
     assert checkpoint.status is Status.PAUSED
     assert nothing_is_left(fake.another_process(), SCAN, [STAGE])
-    fake.open_stages.remove(SCAN, STAGE)
+    fake.open_stages.remove(REF)
     assert nothing_is_left(fake.another_process(), SCAN, [STAGE])
 
 

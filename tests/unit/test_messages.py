@@ -17,6 +17,7 @@ FORGED: list[dict[str, Any]] = [
     {},
     {"scan_id": SCAN, "stage": STAGE},
     {**GOOD, "extra": 1},
+    {**GOOD, "scan_id": "a..b"},
     {**GOOD, "scan_id": "../elsewhere"},
     {**GOOD, "scan_id": "/etc"},
     {**GOOD, "scan_id": ".leafmark"},
@@ -43,7 +44,6 @@ FORGED: list[dict[str, Any]] = [
 UNKNOWN: list[dict[str, Any]] = [
     {**GOOD, "stage": "nonsense"},
     {**GOOD, "scan_id": "nowhere"},
-    {**GOOD, "scan_id": "a..b"},
     {**GOOD, "page": 6},
     {**GOOD, "page": 9_999_999},
 ]

@@ -10,8 +10,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from checkpointing.budget import write_budget
 from checkpointing.errors import PageError
 from checkpointing.page_records import FailedPage
+from checkpointing.refs import StageRef
 from tests.support.counted import Counted, counting
-from tests.support.fake_deployment import SCAN, STAGE, write_scan
+from tests.support.fake_deployment import REF, SCAN, STAGE, write_scan
 from tests.support.stages import Stamp, stamp
 from worker.billing.meter import Count
 from worker.pipeline.process_page import Outcome
@@ -35,7 +36,7 @@ def test_a_page_is_counted_by_what_became_of_it_and_timed_when_it_was_done(count
     fake = counted.fake
     fake.process(1)
     fake.process(1)
-    fake.redis.set(fake.parts.keys.claim(SCAN, STAGE, 2), "somebody", ex=60)
+    fake.redis.set(fake.parts.keys.claim(REF, 2), "somebody", ex=60)
     fake.process(2)
     assert counted.of_stage("leafmark_pages_total", outcome="complete") == 1
     assert counted.of_stage("leafmark_pages_total", outcome="already_complete") == 1
@@ -69,7 +70,7 @@ def test_a_claim_that_was_lost_is_counted(counted: Counted, monkeypatch: pytest.
 
     def lose_the_claim(page: int) -> Stamp:
         clock[0] += fake.settings.claim_seconds
-        fake.redis.set(fake.parts.keys.claim(SCAN, STAGE, page), "somebody", ex=60)
+        fake.redis.set(fake.parts.keys.claim(REF, page), "somebody", ex=60)
         return stamp(page)
 
     fake.stage.act = lose_the_claim
@@ -104,7 +105,7 @@ def test_what_the_reconciler_enqueues_again_and_what_it_adopts_is_counted(counte
 def test_pages_that_wait_and_those_in_the_window_are_told_apart(counted: Counted) -> None:
     fake = counted.fake
     write_scan(fake.root, "atlas", 100)
-    list(fake.parts.queue("atlas", STAGE).put(list(range(1, 101))))
+    list(fake.parts.queue(StageRef("atlas", STAGE)).put(list(range(1, 101))))
     window = counted.of_stage("leafmark_pages_in_window")
     assert window == len(fake.messages()) > 0
     assert counted.of_stage("leafmark_pages_waiting") == 100 - window
@@ -137,7 +138,7 @@ def test_what_is_left_of_a_budget_is_shown_while_work_is_under_way(counted: Coun
     meter.refill(lambda: Count(200_000, {"a-call": 50_000}))
     assert counted.value("leafmark_budget_left_usd", scan=SCAN) == pytest.approx(1.25)
     assert counted.value("leafmark_budget_usd", scan=SCAN) == 1.5
-    fake.open_stages.remove(SCAN, STAGE)
+    fake.open_stages.remove(REF)
     assert counted.value("leafmark_budget_left_usd", scan=SCAN) is None
 
 
@@ -156,7 +157,7 @@ def test_a_broker_that_is_away_costs_the_gauges_alone(counted: Counted, monkeypa
 def test_forged_names_and_keys_make_no_labels_and_stop_no_scrape(counted: Counted) -> None:
     fake = counted.fake
     fake.redis.sadd(fake.parts.keys.inboxes, "a-book/nonsense", b"\xff/", f"x/{STAGE}", "")
-    fake.redis.set(fake.parts.keys.inbox("x", STAGE), "no stream")
+    fake.redis.set(fake.parts.keys.inbox(StageRef("x", STAGE)), "no stream")
     fake.redis.lpush(fake.parts.keys.turns(STAGE), "../up", b"\xff")
     stages = {
         sample.labels["stage"]

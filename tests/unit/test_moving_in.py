@@ -11,6 +11,7 @@ from PIL import Image
 
 from checkpointing.errors import InputError
 from checkpointing.outputs import Problem
+from checkpointing.refs import StageRef
 from checkpointing.status import Status
 from producer.ingest.ingest_source import ingest
 from producer.ingest.scanshelf_folder import take_in
@@ -108,7 +109,7 @@ def test_only_what_is_missing_or_broken_is_enqueued_and_the_cost_is_kept(parts: 
     made = enqueue(parts, Request(BOOK, "correction"))
     assert (made.remaining, made.requeued, made.waiting) == ([3, 4], {}, [3, 4])
     assert made.total_cost_usd == pytest.approx(9.7)
-    kept = parts.checkpoint_file(BOOK, "correction").read()
+    kept = parts.checkpoint_file(StageRef(BOOK, "correction")).read()
     assert (list(kept.pages), kept.total_cost_usd, kept.status) == ([1, 2], 9.7, Status.IN_PROGRESS)
     assert kept.metadata["model"] == "openai/gpt-4o-mini"
     assert {path: path.read_bytes() for path in outputs} == outputs
@@ -219,8 +220,8 @@ def test_storage_that_cannot_be_written_can_be_looked_at(
 def test_what_scanshelf_made_of_the_whole_book_is_kept(parts: Deployment, folder: Path) -> None:
     theirs = write_json(folder / "structured" / "metadata.json", {"book": {"title": "The Accidental President"}})
     before = theirs.read_bytes()
-    stage, outputs = parts.stage("structure"), parts.outputs(BOOK, "structure")
-    empty = parts.checkpoint_file(BOOK, "structure").read()
+    stage, outputs = parts.stage("structure"), parts.outputs(StageRef(BOOK, "structure"))
+    empty = parts.checkpoint_file(StageRef(BOOK, "structure")).read()
     for _ in range(2):
         assemble(stage, outputs, empty)
         assert json.loads(theirs.read_bytes())["chapters"] == []

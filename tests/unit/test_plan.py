@@ -10,7 +10,7 @@ from checkpointing.page_records import FailedPage
 from producer.commands.enqueue import enqueue_command
 from producer.planning.enqueue import enqueue, plan
 from producer.planning.request import Plan, Request
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import stamp
 
 
@@ -49,7 +49,7 @@ def test_a_dry_run_changes_nothing_and_says_what_the_real_one_does(
     fake: FakeDeployment, resume: bool, torn: bool
 ) -> None:
     if torn:
-        path = fake.parts.checkpoint_file(SCAN, STAGE).path
+        path = fake.parts.checkpoint_file(REF).path
         path.write_bytes(path.read_bytes()[:-30])
     request = Request(SCAN, STAGE, 1, 4, resume=resume)
     before = (fake.files(), fake.redis_keys())

@@ -10,12 +10,13 @@ from typer.testing import CliRunner
 
 from checkpointing.errors import InputError, SettingsError
 from checkpointing.messages import Pause
+from checkpointing.refs import StageRef
 from producer import setting_options as config
 from producer.cli import app
 from producer.commands import run
 from producer.ingest.ingest_source import ingest
 from producer.ingest.profile_options import change_profile
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import StampStage, raising, stamp
 from worker.config.settings import ENV_PREFIX, Settings
 from worker.deployment import Deployment
@@ -178,7 +179,7 @@ def test_pages_are_rendered_at_the_resolution_of_the_profile(fake: FakeDeploymen
     for scan_id, profile in (("fine", BookProfile(dpi=600)), ("plain", NO_PROFILE)):
         ingest(pdf(tmp_path / "one.pdf"), fake.root, scan_id=scan_id, profile=profile)
     sizes = {
-        scan_id: ScanInputs(fake.parts, scan_id, STAGE, 2, lambda: True).image(2).image.size
+        scan_id: ScanInputs(fake.parts, StageRef(scan_id, STAGE), 2, lambda: True).image(2).image.size
         for scan_id in ("fine", "plain")
     }
     assert sizes == {"fine": (600, 1200), "plain": (300, 600)}
@@ -208,7 +209,7 @@ def test_a_page_waits_where_the_worker_lacks_what_the_profile_names(
     write_profile(parts.scan(SCAN), profile)
     for _ in range(4):
         assert fake.process(3) is Outcome.PAUSED
-    assert parts.redis.hget(parts.keys.attempts(SCAN, STAGE), "3") in {None, b"0"}
+    assert parts.redis.hget(parts.keys.attempts(REF), "3") in {None, b"0"}
     entry: Any = fake.entries()[0]
     assert isinstance(entry, Pause)
     assert entry.reason == f"a worker lacks what this book needs: {reason}"

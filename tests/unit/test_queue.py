@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, named_in
+from checkpointing.refs import StageRef
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, named_in
 from worker.queue.message_filter import admit
 from worker.queue.page_queue import PageQueue
 
@@ -25,7 +26,7 @@ def put(queue: PageQueue, *pages: int) -> list[int]:
 def begin(fake: FakeDeployment, *pages: int, scan_id: str = SCAN) -> None:
     """What a worker does first with a page's message; its claim is over at once."""
     for page in pages:
-        with fake.parts.claims.take(scan_id, STAGE, page) as claim:
+        with fake.parts.claims.take(StageRef(scan_id, STAGE), page) as claim:
             assert claim is not None
 
 
@@ -38,7 +39,7 @@ def test_pages_that_are_put_in_are_carried_and_come_out_in_their_order(fake: Fak
 def test_a_page_that_waits_already_does_not_go_in_again(fake: FakeDeployment) -> None:
     put(fake.queue, 1, 2)
     assert put(fake.queue, 2, 3) == [3]
-    assert put(fake.parts.queue(SCAN, STAGE), 1, 1, 2, 3) == []
+    assert put(fake.parts.queue(REF), 1, 1, 2, 3) == []
     assert fake.waiting_pages() == [1, 2, 3]
 
 
@@ -47,7 +48,7 @@ def test_a_page_that_is_given_twice_at_once_goes_in_once(fake: FakeDeployment) -
 
 
 def test_a_page_that_somebody_works_on_does_not_go_in(fake: FakeDeployment) -> None:
-    with fake.parts.claims.take(SCAN, STAGE, 2):
+    with fake.parts.claims.take(REF, 2):
         assert put(fake.queue, 1, 2, 3) == [1, 3]
     assert put(fake.queue, 2) == [2]
 
@@ -82,7 +83,7 @@ def test_the_window_grows_with_the_workers_that_say_they_live(fake: FakeDeployme
 
 def test_two_scans_take_turns_whichever_came_first(fake: FakeDeployment) -> None:
     put(fake.queue, *range(1, 101))
-    put(fake.parts.queue(OTHER, STAGE), *range(1, 6))
+    put(fake.parts.queue(StageRef(OTHER, STAGE)), *range(1, 6))
     for _ in range(WINDOW):
         scan_id, page = fake.take_message()
         begin(fake, page, scan_id=scan_id)
@@ -155,10 +156,10 @@ def test_attempts_that_redis_forgot_are_told_again_and_never_lowered(fake: FakeD
 
 
 def test_the_queues_of_two_scans_do_not_mix(fake: FakeDeployment) -> None:
-    other = fake.parts.queue(OTHER, STAGE)
+    other = fake.parts.queue(StageRef(OTHER, STAGE))
     assert put(fake.queue, *range(1, 201)) == put(other, *range(1, 201))
     assert fake.queue.carried() == other.carried() == set(range(1, 201))
-    with fake.parts.claims.take(OTHER, STAGE, 5):
+    with fake.parts.claims.take(StageRef(OTHER, STAGE), 5):
         assert fake.queue.held([5]) == set()
         assert other.held([4, 5]) == {5}
     other.close()
@@ -167,9 +168,9 @@ def test_the_queues_of_two_scans_do_not_mix(fake: FakeDeployment) -> None:
 
 
 def test_a_scan_whose_id_begins_like_anothers_is_another(fake: FakeDeployment) -> None:
-    with fake.parts.claims.take(SCAN, STAGE, 12):
+    with fake.parts.claims.take(REF, 12):
         assert fake.queue.held([1, 2, 12]) == {12}
-        assert fake.parts.queue(f"{SCAN}-2", STAGE).held([12]) == set()
+        assert fake.parts.queue(StageRef(f"{SCAN}-2", STAGE)).held([12]) == set()
 
 
 def test_closing_leaves_nothing(fake: FakeDeployment) -> None:

@@ -11,7 +11,8 @@ from fakeredis import FakeRedis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from checkpointing.page_records import FailedPage
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, reconciler_at_work
+from checkpointing.refs import StageRef
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, reconciler_at_work
 from tests.support.killed import KilledError
 from tests.support.waiting import wait_until
 from worker.deployment import Deployment
@@ -156,7 +157,7 @@ def test_a_corrupt_checkpoint_is_rebuilt_at_the_next_commit_and_the_reconciler_g
 ) -> None:
     fake.ask_for((1, 3))
     fake.complete(1)
-    path = fake.parts.checkpoint_file(SCAN, STAGE).path
+    path = fake.parts.checkpoint_file(REF).path
     path.write_bytes(b"{ torn")
     with reconciler_at_work(fake.parts):
         fake.hand_over(fake.completion(2))
@@ -168,7 +169,7 @@ def test_one_scan_whose_checkpoint_is_corrupt_does_not_keep_the_others_from_bein
     fake: FakeDeployment,
 ) -> None:
     fake.ask_for((1, 3))
-    fake.parts.checkpoint_file(SCAN, STAGE).path.write_bytes(b"{ torn")
+    fake.parts.checkpoint_file(REF).path.write_bytes(b"{ torn")
     fake.write_scan("z-book")
     fake.ask_for((1, 2), scan_id="z-book")
     with reconciler_at_work(fake.parts):
@@ -225,7 +226,7 @@ def test_a_scan_that_somebody_deleted_is_dropped_after_a_while_and_does_not_come
     reconciler = Reconciler(fake.parts)
     reconciler.heal()
     reconciler.commit_inboxes()
-    assert fake.open_stages.all() == [(SCAN, STAGE)]  # It may be a trick of a network file system's cache.
+    assert fake.open_stages.all() == [REF]  # It may be a trick of a network file system's cache.
     monkeypatch.setattr("worker.reconciler.reconciler.FORGET_SECONDS", 0)
     reconciler.heal()
     reconciler.commit_inboxes()
@@ -247,7 +248,7 @@ def test_a_scan_that_was_missing_for_a_moment_twice_is_not_dropped(
         source.rename(target)
         reconciler.heal()
         clock[0] += 1000
-    assert fake.open_stages.all() == [(SCAN, STAGE)]
+    assert fake.open_stages.all() == [REF]
 
 
 def test_an_idle_reconciler_asks_the_server_one_thing_a_look(
@@ -288,9 +289,9 @@ class _Busy:
         self.clock += seconds
         return self.clock
 
-    def _look(self, scan_id: str, _stage: str) -> Recovered:
+    def _look(self, ref: StageRef) -> Recovered:
         self.clock += self._look_seconds
-        self.looks.append(scan_id)
+        self.looks.append(ref.scan_id)
         return Recovered()
 
 

@@ -17,6 +17,7 @@ from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import CheckpointError, InputError, LeafmarkError, PageError, UnknownNameError
 from checkpointing.file import CheckpointFile
 from checkpointing.page_records import Doubt, FailedPage, PageRecord
+from checkpointing.refs import StageRef
 from checkpointing.status import Status
 from producer.cli import app
 from producer.ingest.ingest_source import ingest
@@ -25,7 +26,7 @@ from producer.planning.replace_page import replace_page
 from producer.planning.request import Request
 from producer.verify.findings import Kind
 from producer.verify.verify_scan import verify
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, take_commands
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, take_commands
 from tests.support.killed import KilledError, kill_at
 from tests.support.stages import CopyStage, stamp
 from worker.deployment import Deployment
@@ -173,40 +174,40 @@ def test_a_complete_page_is_forgotten_in_each_stage_and_its_outputs_are_set_asid
 ) -> None:
     fake = folder_fake
     finish_all_stages(fake)
-    assert fake.parts.checkpoint_file(SCAN, COPY).read().status is Status.COMPLETED
+    assert fake.parts.checkpoint_file(StageRef(SCAN, COPY)).read().status is Status.COMPLETED
 
     done = replace_page(fake.another_process(), SCAN, 3, given(tmp_path))
 
     assert [(each.stage, each.was) for each in done.stages] == [(STAGE, "complete"), (COPY, "complete")]
     for stage in (STAGE, COPY):
-        outputs = fake.parts.outputs(SCAN, stage)
-        checkpoint = fake.parts.checkpoint_file(SCAN, stage).read()
+        outputs = fake.parts.outputs(StageRef(SCAN, stage))
+        checkpoint = fake.parts.checkpoint_file(StageRef(SCAN, stage)).read()
         assert (sorted(checkpoint.pages), checkpoint.status, checkpoint.pending()) == ([1, 2], Status.PARTIAL, [])
         assert outputs.pages() == {1, 2}
         assert (outputs.path / "set_aside" / "page_0003.json").is_file()
 
 
 def finish_all_stages(fake: FakeDeployment) -> None:
-    with fake.parts.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
+    with fake.parts.checkpoint_file(REF).exclusive() as checkpoint:
         checkpoint.release({2})
         checkpoint.begin()
-        fake.parts.checkpoint_file(SCAN, STAGE).save(checkpoint)
+        fake.parts.checkpoint_file(REF).save(checkpoint)
     fake.process(2)
     fake.commit()
     enqueue(fake.another_process(), Request(SCAN, COPY))
     for page in (1, 2, 3):
         fake.process(page, stage=COPY)
-    fake.redis.delete(fake.parts.keys.commit(SCAN, COPY))
-    assert fake.parts.coordinator(SCAN, COPY).commit() is not None
+    fake.redis.delete(fake.parts.keys.commit(StageRef(SCAN, COPY)))
+    assert fake.parts.coordinator(StageRef(SCAN, COPY)).commit() is not None
 
 
 def test_what_the_page_has_cost_is_shown_and_stays_counted(
     folder_fake: FakeDeployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Deployment, "spent_on", lambda *_: 1200)
-    with folder_fake.parts.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
+    with folder_fake.parts.checkpoint_file(REF).exclusive() as checkpoint:
         checkpoint.note_ledger({3: 1200})
-        folder_fake.parts.checkpoint_file(SCAN, STAGE).save(checkpoint)
+        folder_fake.parts.checkpoint_file(REF).save(checkpoint)
 
     result = run("replace-page", SCAN, "3", str(given(tmp_path)))
 
@@ -302,7 +303,7 @@ def test_what_cannot_be_used_is_refused_before_anything_changes(
 
 def test_a_page_that_a_worker_has_in_hand_is_refused(folder_fake: FakeDeployment, tmp_path: Path) -> None:
     with (
-        folder_fake.parts.claims.take(SCAN, STAGE, 2),
+        folder_fake.parts.claims.take(REF, 2),
         pytest.raises(CheckpointError, match="a worker has page 2 in hand; repeat the command when it is done"),
     ):
         replace_page(folder_fake.another_process(), SCAN, 2, given(tmp_path))
@@ -343,10 +344,10 @@ def test_a_worker_that_read_the_old_picture_drops_its_result(
         return stamp(page)
 
     fake.ask_for((1, 3), total_pages=3)
-    with fake.parts.checkpoint_file(SCAN, STAGE).exclusive() as checkpoint:
+    with fake.parts.checkpoint_file(REF).exclusive() as checkpoint:
         checkpoint.release({2})
         checkpoint.begin()
-        fake.parts.checkpoint_file(SCAN, STAGE).save(checkpoint)
+        fake.parts.checkpoint_file(REF).save(checkpoint)
     fake.stage.act = replaced_meanwhile
 
     outcome = process_page(fake.another_process(), PageMessage(scan_id=SCAN, stage=STAGE, page=2))

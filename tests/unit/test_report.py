@@ -10,6 +10,7 @@ import pytest
 
 from checkpointing.errors import UnknownNameError
 from checkpointing.page_records import FailedPage
+from checkpointing.refs import StageRef
 from producer.report import limits
 from producer.report.bars import bars
 from producer.report.charts import timeline
@@ -192,7 +193,7 @@ def test_what_was_changed_by_hand_is_shown_and_said_to_be_changed(complete: Repo
 
 @pytest.mark.parametrize("content", [b"{ torn", b'{"version": "9.9"}'])
 def test_a_checkpoint_that_cannot_be_used_stops_nothing(complete: ReportBook, content: bytes) -> None:
-    complete.parts.checkpoint_file(SCAN, "ocr").path.write_bytes(content)
+    complete.parts.checkpoint_file(StageRef(SCAN, "ocr")).path.write_bytes(content)
     report = made(complete)
     assert report.stages[0].status == "unreadable"
     assert {page.states["ocr"] for page in report.pages} == {State.SAVED}

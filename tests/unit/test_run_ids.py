@@ -12,13 +12,14 @@ from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from checkpointing.messages import Completion
+from checkpointing.refs import StageRef
 from checkpointing.run_ids import new_run, run_in, same_run, trace_id_of
 from producer.planning.cancel import cancel
 from producer.planning.enqueue import enqueue, requests_through
 from producer.planning.request import Request
 from producer.planning.reset import reset
 from tests.security.forging import message, raw
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import CopyStage, Stamp, stamp
 from worker import tasks
 from worker.pipeline.process_page import process_page
@@ -139,7 +140,7 @@ def test_a_stage_that_is_fed_names_its_own_request_of_the_same_run(
     first, second = requests_through(fake.parts, Request(SCAN, STAGE), CopyStage.name)
     for request in (first, second):
         enqueue(fake.parts, request)
-    fake.redis.delete(fake.parts.keys.run(SCAN, CopyStage.name))
+    fake.redis.delete(fake.parts.keys.run(StageRef(SCAN, CopyStage.name)))
     for _ in range(5):
         fake.process_next()
     Reconciler(fake.parts).commit_inboxes()
@@ -153,7 +154,7 @@ def test_after_a_flush_the_healed_pages_name_the_run_they_were_of(fake: FakeDepl
     fake.redis.flushdb()
     healer = PageRecovery(fake.parts)
     for _ in range(2):
-        healer.heal(SCAN, STAGE)
+        healer.heal(REF)
     assert named_by_messages(fake) == [run] * 5
 
 
@@ -161,25 +162,25 @@ def test_a_checkpoint_of_an_older_version_names_no_run_and_is_healed(fake: FakeD
     fake.ask_for((1, 5))
     healer = PageRecovery(fake.parts)
     for _ in range(2):
-        healer.heal(SCAN, STAGE)
+        healer.heal(REF)
     assert named_by_messages(fake) == [None] * 5
 
 
 def test_what_ended_or_was_called_off_or_reset_names_no_run_any_more(fake: FakeDeployment) -> None:
-    key = fake.parts.keys.run(SCAN, STAGE)
+    key = fake.parts.keys.run(REF)
     enqueue(fake.parts, ALL)
     assert fake.redis.exists(key)
-    cancel(fake.parts, SCAN, STAGE)
+    cancel(fake.parts, REF)
     assert (fake.redis.exists(key), fake.checkpoint().run) == (0, "")
     enqueue(fake.parts, Request(SCAN, STAGE))
     assert fake.redis.exists(key)
-    reset(fake.parts, SCAN, STAGE)
+    reset(fake.parts, REF)
     assert (fake.redis.exists(key), fake.checkpoint().run) == (0, "")
     enqueue(fake.parts, Request(SCAN, STAGE))
     for _ in range(5):
         fake.process_next()
     fake.commit()
-    assert PageRecovery(fake.parts).heal(SCAN, STAGE).ended
+    assert PageRecovery(fake.parts).heal(REF).ended
     assert fake.lasting_keys() == set()
 
 
@@ -187,7 +188,7 @@ def test_what_ended_or_was_called_off_or_reset_names_no_run_any_more(fake: FakeD
 def test_a_run_that_somebody_forged_in_redis_keeps_no_page_from_being_done(
     fake: FakeDeployment, forged: str
 ) -> None:
-    fake.redis.set(fake.parts.keys.run(SCAN, STAGE), forged)
+    fake.redis.set(fake.parts.keys.run(REF), forged)
     list(fake.queue.put([1]))
     assert named_by_messages(fake) == [None]
     fake.process_next()
@@ -195,7 +196,7 @@ def test_a_run_that_somebody_forged_in_redis_keeps_no_page_from_being_done(
 
 
 def test_a_run_of_the_wrong_type_keeps_no_page_from_being_done(fake: FakeDeployment) -> None:
-    fake.redis.lpush(fake.parts.keys.run(SCAN, STAGE), RUN)
+    fake.redis.lpush(fake.parts.keys.run(REF), RUN)
     list(fake.queue.put([1]))
     assert named_by_messages(fake) == [None]
 
@@ -265,7 +266,7 @@ def test_the_commit_names_the_runs_of_its_batch(fake: FakeDeployment) -> None:
 
 def test_an_entry_of_the_inbox_is_one_that_older_coordinators_read(fake: FakeDeployment) -> None:
     process_page(fake.parts, PageMessage(scan_id=SCAN, stage=STAGE, page=1, run=RUN))
-    ((_, fields),) = fake.redis.xrange(fake.parts.keys.inbox(SCAN, STAGE))  # type: ignore[misc]  # async?
+    ((_, fields),) = fake.redis.xrange(fake.parts.keys.inbox(REF))  # type: ignore[misc]  # async?
     assert fields[b"run"] == RUN.encode()
     # Older ones look for this field, and forbid what they do not know within it.
     assert "run" not in json.loads(fields[b"completion"])
@@ -274,12 +275,12 @@ def test_an_entry_of_the_inbox_is_one_that_older_coordinators_read(fake: FakeDep
 
 def test_forged_runs_in_an_inbox_are_not_taken_over(fake: FakeDeployment) -> None:
     completion = fake.completion(1).model_dump_json()
-    inbox = fake.parts.keys.inbox(SCAN, STAGE)
+    inbox = fake.parts.keys.inbox(REF)
     for forged in (b"\xff", b"x\x1b[2J", RUN.upper().encode(), b"0" * 100_000):
         fake.redis.xadd(inbox, {"completion": completion, "run": forged})
     for _ in range(200):
         fake.redis.xadd(inbox, {"completion": completion, "run": new_run()})
-    batch = fake.parts.inbox(SCAN, STAGE).read(1000)
+    batch = fake.parts.inbox(REF).read(1000)
     assert len(batch.entries) == 204
     assert len(batch.runs) == 32
     assert all(map(run_in, batch.runs))

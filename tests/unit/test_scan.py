@@ -8,13 +8,13 @@ import pytest
 from pydantic import ValidationError
 
 from checkpointing.errors import InputError, StorageError, UnknownNameError
+from checkpointing.refs import check_scan_id
 from worker.pages import scan as scan_module
 from worker.pages.scan import (
     ScanFolder,
     ScanMetadata,
     ScanSource,
     SourceFile,
-    check_scan_id,
     list_scans,
     suggest_scan_id,
 )

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from checkpointing.ledger import Call, Ledger, new_attempt
 from checkpointing.page_records import FailedPage
 from docs_tools.schemas import FORMATS, SCHEMAS, as_file, schema_of
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, FakeDeployment, make_fake
 
 EXAMPLES = SCHEMAS.parent / "examples"
 
@@ -53,7 +53,7 @@ def test_a_real_checkpoint_matches(fake: FakeDeployment) -> None:
     fake.complete(1, 3, cost_usd=0.02)
     fake.hand_over(FailedPage(page=2, kind="torn", message="torn", attempts=3))
     fake.commit()
-    file = fake.parts.checkpoint_file(SCAN, STAGE)
+    file = fake.parts.checkpoint_file(REF)
     with file.exclusive() as checkpoint:
         checkpoint.note_attempts({4: 2})
         checkpoint.note_ledger({1: 20_000})

@@ -20,7 +20,7 @@ from producer.verify import check_stage
 from producer.verify.findings import Kind
 from producer.verify.verify_scan import verify
 from producer.watch.other_scans import count_other_scans
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
 from worker.pages.sources.images import ImageSource, inspect_image
 from worker.pages.sources.pdfium import inspect_pdf
 from worker.reconciler.reconciler import Reconciler
@@ -68,7 +68,7 @@ def assert_other_book_goes_on(fake: FakeDeployment) -> None:
 
 
 def test_a_checkpoint_that_is_a_fifo_is_unreadable_and_is_rebuilt_from_the_outputs(fake: FakeDeployment) -> None:
-    file = fake.another_process().checkpoint_file(SCAN, STAGE)
+    file = fake.another_process().checkpoint_file(REF)
     make_fifo(file.path)
     assert statuses(fake)[SCAN] == "unreadable"
     assert Kind.CHECKPOINT_UNUSABLE in {
@@ -96,8 +96,8 @@ def test_an_output_that_is_a_fifo_does_not_count_and_is_done_again(fake: FakeDep
 
 
 def test_a_lock_that_is_a_fifo_stops_its_own_stage_only(fake: FakeDeployment) -> None:
-    lock = make_fifo(fake.parts.checkpoint_file(SCAN, STAGE).path.with_suffix(".lock"))
-    file = fake.another_process().checkpoint_file(SCAN, STAGE)
+    lock = make_fifo(fake.parts.checkpoint_file(REF).path.with_suffix(".lock"))
+    file = fake.another_process().checkpoint_file(REF)
     with pytest.raises(OSError, match="not a regular file"), file.exclusive():
         pass
     make_fifo(fake.output_path(2))
@@ -196,7 +196,7 @@ def test_a_budget_that_is_a_fifo_lets_nothing_be_spent(tmp_path: Path) -> None:
 
 def test_an_open_stage_that_is_a_fifo_asks_for_no_page(fake: FakeDeployment) -> None:
     make_fifo(fake.root / OWN_FOLDER / "open" / f"{SCAN}@{STAGE}")
-    assert fake.open_stages.requested(SCAN, STAGE) == []
+    assert fake.open_stages.requested(REF) == []
     assert_other_book_goes_on(fake)
 
 
@@ -231,7 +231,7 @@ def test_a_run_whose_lock_or_log_is_a_fifo_says_so(tmp_path: Path) -> None:
 
 def test_a_temp_file_that_is_a_fifo_is_cleared_away_as_an_orphan(fake: FakeDeployment) -> None:
     fifo = make_fifo(fake.output_path(2).with_name("page_0002.json.tmp.0123456789abcdef"))
-    fake.parts.outputs(SCAN, STAGE).remove_orphans()
+    fake.parts.outputs(REF).remove_orphans()
     assert not fifo.exists()
 
 

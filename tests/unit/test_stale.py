@@ -13,6 +13,7 @@ import pytest
 from checkpointing.errors import CommandLineError, SettingsError
 from checkpointing.outputs import OutputFolder
 from checkpointing.page_records import PageRecord
+from checkpointing.refs import StageRef
 from producer.commands.enqueue import enqueue_command
 from producer.commands.verify import verify_command
 from producer.planning import plan_output as words
@@ -23,7 +24,7 @@ from producer.terminal.console import notes
 from producer.verify.findings import Kind
 from producer.verify.repair import repair
 from producer.verify.verify_scan import verify
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import Stamp, StampStage, register_last, stamp
 from worker.config.settings import Settings
 from worker.deployment import Deployment
@@ -107,14 +108,14 @@ def work_on(fake: FakeDeployment, *pages: int, stage: str = LATER) -> None:
     """Do pages of a stage, and commit them."""
     for page in pages:
         fake.process(page, stage=stage)
-    fake.redis.delete(fake.parts.keys.commit(SCAN, stage))
-    fake.parts.coordinator(SCAN, stage).commit()
+    fake.redis.delete(fake.parts.keys.commit(StageRef(SCAN, stage)))
+    fake.parts.coordinator(StageRef(SCAN, stage)).commit()
 
 
 @contextmanager
 def form_of(fake: FakeDeployment, stage: str) -> Iterator[dict[str, Any]]:
     """The checkpoint of a stage, to be changed as somebody with an editor does."""
-    path = fake.parts.checkpoint_file(SCAN, stage).path
+    path = fake.parts.checkpoint_file(StageRef(SCAN, stage)).path
     form = json.loads(path.read_bytes())
     yield form
     path.write_text(json.dumps(form))
@@ -136,12 +137,12 @@ def redo_earlier(fake: FakeDeployment, *pages: int) -> None:
 
 
 def records(fake: FakeDeployment, stage: str = LATER) -> Mapping[int, PageRecord]:
-    return fake.parts.checkpoint_file(SCAN, stage).read().pages
+    return fake.parts.checkpoint_file(StageRef(SCAN, stage)).read().pages
 
 
 def reasons(fake: FakeDeployment, stage: str = LATER) -> dict[int, str]:
     """What is stale, as a process sees it that comes new to it."""
-    found = find_stale(fake.another_process(), SCAN, stage, records(fake, stage))
+    found = find_stale(fake.another_process(), StageRef(SCAN, stage), records(fake, stage))
     return {page: why.words() for page, why in found.items()}
 
 
@@ -184,7 +185,7 @@ def test_an_earlier_page_without_a_hash_or_a_checkpoint_that_is_torn_make_nothin
     with form_of(fake, STAGE) as form:
         form["pages"]["2"]["sha256"] = None
     assert reasons(fake) == {}
-    fake.parts.checkpoint_file(SCAN, STAGE).path.write_text("{")
+    fake.parts.checkpoint_file(REF).path.write_text("{")
     assert reasons(fake) == {}
 
 
@@ -290,7 +291,7 @@ def test_without_a_model_only_what_pages_are_made_from_is_compared(fake: FakeDep
     redo_earlier(fake, 3)
     later.recipe = "second instructions"
     parts = parts_with(fake, correction_model="")
-    found = find_stale(parts, SCAN, LATER, records(fake))
+    found = find_stale(parts, StageRef(SCAN, LATER), records(fake))
     assert {page: why.words() for page, why in found.items()} == {3: ITS_OCR}
     assert {page: why.words() for page, why in verify(parts, SCAN, LATER).stages[0].stale.items()} == {3: ITS_OCR}
 
@@ -341,11 +342,11 @@ def test_a_refresh_does_the_stale_pages_again_and_no_others(
 ) -> None:
     retired: list[int] = []
     monkeypatch.setattr(
-        "producer.planning.enqueue.retire_answers", lambda _parts, _scan, _stage, pages: retired.extend(pages)
+        "producer.planning.enqueue.retire_answers", lambda _parts, _ref, pages: retired.extend(pages)
     )
     redo_earlier(fake, 2, 4)
     retired.clear()
-    outputs = fake.parts.outputs(SCAN, LATER)
+    outputs = fake.parts.outputs(StageRef(SCAN, LATER))
     request = Request(SCAN, LATER, refresh_stale=True)
     would = plan(fake.another_process(), request)
     made = enqueue(fake.another_process(), request)
@@ -365,14 +366,14 @@ def test_a_refresh_does_the_stale_pages_again_and_no_others(
 def test_a_refresh_without_stale_pages_does_nothing(fake: FakeDeployment) -> None:
     made = enqueue(fake.another_process(), Request(SCAN, LATER, refresh_stale=True))
     assert (made.remaining, made.stale) == ([], {})
-    assert fake.parts.outputs(SCAN, LATER).pages() == {1, 2, 3, 4, 5}
+    assert fake.parts.outputs(StageRef(SCAN, LATER)).pages() == {1, 2, 3, 4, 5}
 
 
 def test_stale_pages_that_are_accepted_are_not_shown_again(
     fake: FakeDeployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     redo_earlier(fake, 2, 4)
-    before = fake.parts.outputs(SCAN, LATER).path_of(2).read_bytes()
+    before = fake.parts.outputs(StageRef(SCAN, LATER)).path_of(2).read_bytes()
     request = Request(SCAN, LATER, accept_stale=True)
     assert plan(fake.another_process(), request).stale.keys() == {2, 4}
     assert reasons(fake).keys() == {2, 4}, "a dry run accepts nothing"
@@ -380,7 +381,7 @@ def test_stale_pages_that_are_accepted_are_not_shown_again(
     assert made.remaining == []
     assert said(made, capsys)[0].endswith("; they are kept, and are not stale from now on")
     assert reasons(fake) == {}
-    assert fake.parts.outputs(SCAN, LATER).path_of(2).read_bytes() == before
+    assert fake.parts.outputs(StageRef(SCAN, LATER)).path_of(2).read_bytes() == before
     assert enqueue(fake.another_process(), request).stale == {}
 
 
@@ -396,7 +397,7 @@ def test_what_was_accepted_is_stale_again_after_the_next_change(fake: FakeDeploy
 def test_what_is_accepted_without_the_model_keeps_how_it_was_made(fake: FakeDeployment) -> None:
     redo_earlier(fake, 2)
     was = records(fake)[2].made_from
-    (why,) = find_stale(parts_with(fake, correction_model=""), SCAN, LATER, records(fake)).values()
+    (why,) = find_stale(parts_with(fake, correction_model=""), StageRef(SCAN, LATER), records(fake)).values()
     assert why.current != was
     assert why.current.partition(".")[2] == was.partition(".")[2]
 
@@ -458,7 +459,7 @@ def test_verify_shows_stale_pages_and_is_content(fake: FakeDeployment, capsys: p
 
 def test_a_repair_leaves_stale_pages_alone(fake: FakeDeployment) -> None:
     redo_earlier(fake, 2, 4)
-    fake.parts.outputs(SCAN, LATER).path_of(4).unlink()
+    fake.parts.outputs(StageRef(SCAN, LATER)).path_of(4).unlink()
     (report,) = verify(fake.another_process(), SCAN, LATER).stages
     assert [finding.kind for finding in report.findings] == [Kind.MISSING]
     assert report.stale.keys() == {2}, "what is damaged is done again anyway"
@@ -513,6 +514,6 @@ def test_twenty_thousand_pages_are_judged_without_reading_an_output(
 
     monkeypatch.setattr(OutputFolder, "_read", fail)
     begun = time.process_time()
-    found = find_stale(fake.another_process(), SCAN, stage, dict.fromkeys(pages, sample))
+    found = find_stale(fake.another_process(), StageRef(SCAN, stage), dict.fromkeys(pages, sample))
     assert len(found) == len(pages)
     assert time.process_time() - begun < 3.0, "hundreds of milliseconds, on a machine that has little else to do"

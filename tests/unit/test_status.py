@@ -18,7 +18,7 @@ from checkpointing.page_records import FailedPage, PageRecord
 from checkpointing.surprises import Surprise, note_surprise
 from producer.planning.plan_output import say_failures
 from producer.status.scan_status import all_scans, recent_rate, scan_status
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
 from worker.deployment import Deployment
 
 TORN = FailedPage(page=2, kind="torn", message="torn in two", attempts=1)
@@ -88,7 +88,7 @@ def test_a_checkpoint_that_cannot_be_used_is_shown_as_such_with_the_way_out(
     fake: FakeDeployment, content: bytes
 ) -> None:
     fake.complete(1)
-    fake.parts.checkpoint_file(SCAN, STAGE).path.write_bytes(content)
+    fake.parts.checkpoint_file(REF).path.write_bytes(content)
     stage = scan_status(fake.parts, SCAN).stages[STAGE]
     assert stage.status == "unreadable"
     assert stage.error is not None
@@ -96,7 +96,7 @@ def test_a_checkpoint_that_cannot_be_used_is_shown_as_such_with_the_way_out(
 
 
 def test_a_checkpoint_that_cannot_be_read_is_a_storage_error(fake: FakeDeployment) -> None:
-    fake.parts.checkpoint_file(SCAN, STAGE).path.mkdir(parents=True)
+    fake.parts.checkpoint_file(REF).path.mkdir(parents=True)
     with pytest.raises(StorageError):
         scan_status(fake.parts, SCAN)
 
@@ -157,7 +157,7 @@ def test_clocks_that_are_apart_make_no_nonsense() -> None:
 
 def test_the_time_to_go_is_that_of_the_pages_asked_for(fake: FakeDeployment) -> None:
     fake.ask_for((1, 4))
-    file = fake.parts.checkpoint_file(SCAN, STAGE)
+    file = fake.parts.checkpoint_file(REF)
     with file.exclusive() as checkpoint:
         checkpoint.pages = _with_pages_done(20, 10).pages
         file.save(checkpoint)
@@ -185,7 +185,7 @@ def test_calls_without_an_answer_are_counted_and_shown_with_the_most_they_may_co
     fake: FakeDeployment, without_redis: Deployment
 ) -> None:
     fake.ask_for((1, 5))
-    ledger = without_redis.ledger(SCAN, STAGE)
+    ledger = without_redis.ledger(REF)
     for page, most in ((1, 5_000), (2, 7_000)):
         ledger.ask(
             Call(

@@ -13,7 +13,7 @@ from checkpointing.errors import PageError, StorageError
 from checkpointing.ledger import ledger_stages
 from checkpointing.status import Status
 from sample.provider import Provider, running_provider
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, reconciler_at_work
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, reconciler_at_work
 from tests.support.llm_deployment import MODEL
 from tests.support.stages import Stamp, StampStage, stamp
 from tests.support.waiting import wait_until
@@ -74,7 +74,7 @@ def fake(tmp_path: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch) ->
 def paid_stamp(fake: FakeDeployment, page: int) -> Stamp:
     user = {"page": page, "before": "", "after": "", "regions": [{"id": "r1", "type": "body", "text": "Alice was"}]}
     prompt = Prompt(system="Correct this.", user=json.dumps(user), answer=Corrected, most_tokens=400)
-    calls = fake.parts.paid_calls(SCAN, STAGE)
+    calls = fake.parts.paid_calls(REF)
     return stamp(page, calls.ask(page, prompt, lambda reply: reply.answer.regions[0].text))
 
 

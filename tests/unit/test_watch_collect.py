@@ -10,6 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from checkpointing.errors import StorageError
 from checkpointing.page_records import FailedPage
+from checkpointing.refs import StageRef
 from producer.planning.cost_estimate import Forecast
 from producer.watch.collect import (
     MAX_STAGES,
@@ -23,7 +24,7 @@ from producer.watch.poller import Poller
 from producer.watch.snapshot import Snapshot, Task, Worker, Workers
 from producer.watch.stage_reader import CheckpointReader
 from producer.watch.workers import ask_workers, claimed_pages
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, write_scan
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, write_scan
 from tests.support.waiting import HANG_SECONDS, wait_until
 from tests.support.watch_facts import states
 from worker.deployment import Deployment
@@ -75,7 +76,7 @@ def test_a_scene_tells_all_of_a_stage_under_way(fake: FakeDeployment, active: li
     fake.commit()
     write_scan(fake.root, "another", 3)
     active.append(("worker@here", [task_info(3)]))
-    with fake.parts.claims.take(SCAN, STAGE, 3):
+    with fake.parts.claims.take(REF, 3):
         scene = watched(fake).collect_once()
     (stage,) = scene.stages
     assert stage.states == states("#X>.-")
@@ -93,7 +94,7 @@ def test_a_page_that_was_completed_meanwhile_is_not_in_flight(
     fake.ask_for((1, 4))
     fake.complete(1)
     active.append(("worker@here", [task_info(1)]))
-    with fake.parts.claims.take(SCAN, STAGE, 1):
+    with fake.parts.claims.take(REF, 1):
         (stage,) = watched(fake).collect_once().stages
     assert (stage.in_flight, stage.waiting) == ((), 3)
 
@@ -177,7 +178,7 @@ def test_workers_that_beat_no_more_are_not_alive(fake: FakeDeployment, active: l
 
 def test_after_a_flush_the_workers_know_what_is_in_hand(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
-    with fake.parts.claims.take(SCAN, STAGE, 3) as claim:
+    with fake.parts.claims.take(REF, 3) as claim:
         assert claim is not None
         fake.redis.flushall()
         claim.renew()
@@ -191,7 +192,7 @@ def test_a_checkpoint_that_cannot_be_used_is_told_and_one_that_is_being_rebuilt_
     fake: FakeDeployment,
 ) -> None:
     fake.ask_for((1, 5))
-    path = fake.parts.checkpoint_file(SCAN, STAGE).path
+    path = fake.parts.checkpoint_file(REF).path
     whole = path.read_bytes()
     collector = watched(fake)
     assert collector.snapshot().stages[0].status == "in_progress"
@@ -206,11 +207,11 @@ def test_a_checkpoint_that_cannot_be_used_is_told_and_one_that_is_being_rebuilt_
 
 def test_scans_that_are_gone_or_broken_do_not_keep_the_others_from_being_shown(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
-    fake.open_stages.add("gone", STAGE)
+    fake.open_stages.add(StageRef("gone", STAGE))
     (fake.root / ".leafmark" / "open" / f"..%2F[red]@{STAGE}").touch()
     scene = watched(fake).snapshot()
     assert [stage.scan_id for stage in scene.stages if stage.under_way] == [SCAN]
-    assert "is not a scan id" in scene.storage_problem
+    assert scene.storage_problem == ""
 
 
 def test_a_stage_that_has_ended_stays_to_be_seen(fake: FakeDeployment) -> None:
@@ -218,7 +219,7 @@ def test_a_stage_that_has_ended_stays_to_be_seen(fake: FakeDeployment) -> None:
     collector = watched(fake)
     assert collector.snapshot().under_way
     fake.complete(1, 2, 3, 4, 5)
-    fake.open_stages.remove(SCAN, STAGE)
+    fake.open_stages.remove(REF)
     scene = collector.snapshot()
     assert [(stage.scan_id, stage.status) for stage in scene.stages] == [(SCAN, "completed")]
     assert not scene.under_way
@@ -262,7 +263,7 @@ def test_a_long_book_is_parsed_in_a_tenth_of_the_time(
     clock = Clock()
     monkeypatch.setattr("producer.watch.stage_reader.time", clock)
     fake.ask_for((1, 5))
-    file = fake.another_process().checkpoint_file(SCAN, STAGE)
+    file = fake.another_process().checkpoint_file(REF)
     read = file.read
 
     def slow_read() -> Any:
@@ -301,11 +302,11 @@ def test_the_money_to_come_is_that_of_the_forecast_for_the_pages_left(
 ) -> None:
     asked: list[list[int]] = []
 
-    def made(_parts: object, scan_id: str, stage: str, pages: list[int]) -> Forecast | None:
-        if scan_id == "damaged":
+    def made(_parts: object, ref: StageRef, pages: list[int]) -> Forecast | None:
+        if ref.scan_id == "damaged":
             raise StorageError("damaged")
         asked.append(pages)
-        return Forecast(stage, len(pages), len(pages), 0.5 * len(pages), 9.0, 0.5, 1.0, "so")
+        return Forecast(ref.stage, len(pages), len(pages), 0.5 * len(pages), 9.0, 0.5, 1.0, "so")
 
     monkeypatch.setattr("producer.planning.cost_estimate.forecast", made)
     pages = {("damaged", STAGE): states(".."), (SCAN, STAGE): states("#.>X-."), ("done", STAGE): states("##")}

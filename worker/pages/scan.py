@@ -14,7 +14,6 @@ stat.
 
 import json
 import re
-import reprlib
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,37 +33,18 @@ from pydantic import (
 from checkpointing.errors import InputError, UnknownNameError
 from checkpointing.fields import PageNumber, Sha256
 from checkpointing.plurals import counted
+from checkpointing.refs import MAX_SCAN_ID_LENGTH, check_scan_id, is_scan_id
 from checkpointing.regular_files import NotRegularFileError, read_regular
 from checkpointing.storage_errors import storage_error
 from worker.pages.book_profile import NO_PROFILE, BookProfile, says_nothing
 from worker.pages.sources.formats import bare_name
 from worker.text.suggestions import closest
 
-_MAX_ID_LENGTH = 100
 RECORD_BESIDE = "leafmark.json"
 """Our record of a scan whose `metadata.json` is another program's, which stays as it is."""
-SCAN_ID_PATTERN = rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,{_MAX_ID_LENGTH - 1}}}$"
 
 # A plain name: metadata.json may be edited by hand, and must not lead out of source/.
 _FileName = Annotated[str, StringConstraints(pattern=r"^[^./\x00][^/\x00]*$")]
-
-
-def check_scan_id(text: str) -> str:
-    """The id, if it can name a folder on any system and is safe in a path and in a Redis key.
-
-    Raises:
-        InputError: it cannot.
-    """
-    if _is_scan_id(text):
-        return text
-    raise InputError(
-        f"{reprlib.repr(text)} is not a scan id: use 1 to {_MAX_ID_LENGTH} letters, digits, '.', '_' or '-', "
-        "begin with a letter or digit, and leave out '..'"
-    )
-
-
-def _is_scan_id(text: str) -> bool:
-    return re.fullmatch(SCAN_ID_PATTERN, text) is not None and ".." not in text
 
 
 def suggest_scan_id(source_name: str) -> str:
@@ -82,7 +62,7 @@ def older_scan_id(source_name: str) -> str:
 
 def _slug(plain: str) -> str:
     slug = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
-    return slug[:_MAX_ID_LENGTH].rstrip("-") or "scan"
+    return slug[:MAX_SCAN_ID_LENGTH].rstrip("-") or "scan"
 
 
 def _transliterated(text: str) -> str:
@@ -349,7 +329,7 @@ def incomplete_folders(root: Path) -> list[tuple[Path, str]]:
         StorageError: the root cannot be read.
     """
     try:
-        entries = sorted(entry for entry in root.iterdir() if _is_scan_id(entry.name) and not is_scan_folder(entry))
+        entries = sorted(entry for entry in root.iterdir() if is_scan_id(entry.name) and not is_scan_folder(entry))
         held = {entry: [name for name in _OF_A_BOOK if (entry / name).is_dir()] for entry in entries}
     except FileNotFoundError:
         return []
@@ -382,7 +362,7 @@ def list_scans(root: Path) -> list[str]:
         StorageError: the root cannot be read.
     """
     try:
-        return sorted(entry.name for entry in root.iterdir() if _is_scan_id(entry.name) and is_scan_folder(entry))
+        return sorted(entry.name for entry in root.iterdir() if is_scan_id(entry.name) and is_scan_folder(entry))
     except FileNotFoundError:
         return []
     except OSError as error:

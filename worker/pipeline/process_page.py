@@ -32,6 +32,7 @@ from checkpointing.messages import Completion, Pause
 from checkpointing.money import usd
 from checkpointing.outputs import OutputFolder
 from checkpointing.page_records import Doubt, FailedPage
+from checkpointing.refs import StageRef
 from checkpointing.run_ids import trace_id_of
 from worker.deployment import Deployment
 from worker.llm.errors import AnswerRefusedError, ClaimLostError, ProviderError
@@ -106,7 +107,7 @@ def process_page(
     with (
         bound_contextvars(**about, **({"run": trace_id_of(run)} if run else {})),
         tracing.span("page", parent=run, **about) as span,
-        deployment.claims.take(message.scan_id, message.stage, message.page) as claim,
+        deployment.claims.take(message.ref, message.page) as claim,
     ):
         metrics().claim(message.stage, "held" if claim is None else "taken")
         if claim is None:
@@ -131,7 +132,7 @@ class _Attempt:
         self._claim = claim
         self._stage = deployment.stage(message.stage)
         self._soft_seconds = deployment.settings.soft_seconds(message.stage)
-        self._outputs: OutputFolder = deployment.outputs(message.scan_id, message.stage)
+        self._outputs: OutputFolder = deployment.outputs(message.ref)
         self._log = log.bind(scan_id=message.scan_id, stage=message.stage, page=message.page)
 
     def run(self) -> Outcome:
@@ -186,7 +187,7 @@ class _Attempt:
             raise
         except PageOutputError as error:
             self._deployment.library.check()
-            if not ready(self._deployment, self._message.scan_id, self._message.stage, {self._page}):
+            if not ready(self._deployment, self._message.ref, {self._page}):
                 raise _NotReadyError(str(error)) from error
             return self._try_again(UPSTREAM, str(error))
         except Exception as error:  # noqa: BLE001  # whatever a stage raises is that page's trouble, not ours
@@ -219,7 +220,7 @@ class _Attempt:
 
     def _inputs(self) -> ScanInputs:
         message = self._message
-        return ScanInputs(self._deployment, message.scan_id, message.stage, self._page, self._claim.is_ours)
+        return ScanInputs(self._deployment, message.ref, self._page, self._claim.is_ours)
 
     def _note_completion(self, seconds: float, doubtful: tuple[Doubt, ...]) -> None:
         self._log.info("page complete", seconds=seconds, attempt=self._claim.attempt)
@@ -253,9 +254,9 @@ class _Attempt:
         self._claim.release()
         scan_id, stage = self._message.scan_id, self._message.stage
         # A stage that was cancelled meanwhile wants it no more. If the broker fails, the reconciler enqueues it.
-        if self._deployment.open_stages.is_open(scan_id, stage):
+        if self._deployment.open_stages.is_open(StageRef(scan_id, stage)):
             with suppress(RedisError):
-                self._deployment.queue(scan_id, stage).put_again(self._page)
+                self._deployment.queue(StageRef(scan_id, stage)).put_again(self._page)
         return Outcome.TRY_AGAIN
 
     def _quarantine(self, reason: _GiveUpError) -> Outcome:
@@ -305,8 +306,8 @@ class _Attempt:
         )
 
     def _spent(self) -> Decimal | None:
-        return self._deployment.spent_on(self._message.scan_id, self._message.stage, self._page)
+        return self._deployment.spent_on(self._message.ref, self._page)
 
     def _hand_over(self, entry: Entry) -> None:
-        inbox = self._deployment.inbox(self._message.scan_id, self._message.stage)
+        inbox = self._deployment.inbox(self._message.ref)
         self._claim.hand_over(entry, inbox, self._message.run or "")

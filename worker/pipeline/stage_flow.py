@@ -10,6 +10,7 @@ from collections.abc import Set as AbstractSet
 
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import UnknownNameError
+from checkpointing.refs import StageRef
 from worker.deployment import Deployment
 from worker.stages.registry import STAGES
 
@@ -17,50 +18,50 @@ UPSTREAM = "upstream"
 """Kind of the failure of a page whose earlier stage has given it up."""
 
 
-def ready(deployment: Deployment, scan_id: str, stage_name: str, pages: AbstractSet[int]) -> set[int]:
+def ready(deployment: Deployment, ref: StageRef, pages: AbstractSet[int]) -> set[int]:
     """Those of the pages that a stage can begin with.
 
     Raises:
         CheckpointError, OSError: a checkpoint cannot be read.
     """
-    stage = deployment.stage(stage_name)
+    stage = deployment.stage(ref.stage)
     found = set(pages)
     for name in stage.depends_on:
-        upstream = deployment.checkpoint_file(scan_id, name).read()
+        upstream = deployment.checkpoint_file(StageRef(ref.scan_id, name)).read()
         found &= upstream.pages.keys()
         found -= _beside(upstream.pending(), stage.context_pages)
     return found
 
 
-def given_up(deployment: Deployment, scan_id: str, stage_name: str, pages: AbstractSet[int]) -> dict[int, str]:
+def given_up(deployment: Deployment, ref: StageRef, pages: AbstractSet[int]) -> dict[int, str]:
     """Those of the pages that an earlier stage has in quarantine, with its name.
 
     Raises:
         CheckpointError, OSError: a checkpoint cannot be read.
     """
     found: dict[int, str] = {}
-    for name in deployment.stage(stage_name).depends_on:
-        upstream = deployment.checkpoint_file(scan_id, name).read()
+    for name in deployment.stage(ref.stage).depends_on:
+        upstream = deployment.checkpoint_file(StageRef(ref.scan_id, name)).read()
         found |= dict.fromkeys(pages & upstream.quarantined(), name)
     return found
 
 
-def unasked(deployment: Deployment, scan_id: str, stage_name: str, pages: AbstractSet[int]) -> dict[str, set[int]]:
+def unasked(deployment: Deployment, ref: StageRef, pages: AbstractSet[int]) -> dict[str, set[int]]:
     """Pages that would wait for ever, by the stage they wait for: it has not done them and nobody has asked it to.
 
     Raises:
         CheckpointError, OSError: a checkpoint cannot be read.
     """
     found: dict[str, set[int]] = {}
-    for name in deployment.stage(stage_name).depends_on:
-        upstream = deployment.checkpoint_file(scan_id, name).read()
+    for name in deployment.stage(ref.stage).depends_on:
+        upstream = deployment.checkpoint_file(StageRef(ref.scan_id, name)).read()
         missing = pages - upstream.pages.keys() - upstream.quarantined() - set(upstream.pending())
         if missing:
             found[name] = missing
     return found
 
 
-def feed(deployment: Deployment, scan_id: str, stage_name: str, settled: Iterable[int]) -> dict[str, int]:
+def feed(deployment: Deployment, ref: StageRef, settled: Iterable[int]) -> dict[str, int]:
     """Enqueue what has become ready in later stages, now that a stage has settled some pages.
 
     Returns:
@@ -72,15 +73,15 @@ def feed(deployment: Deployment, scan_id: str, stage_name: str, settled: Iterabl
     """
     fed: dict[str, int] = {}
     pages = list(settled)
-    for name in later_stages(deployment, stage_name):
-        if not pages or not deployment.open_stages.is_open(scan_id, name):
+    for name in later_stages(deployment, ref.stage):
+        if not pages or not deployment.open_stages.is_open(StageRef(ref.scan_id, name)):
             continue
-        checkpoint: Checkpoint = deployment.checkpoint_file(scan_id, name).read()
+        checkpoint: Checkpoint = deployment.checkpoint_file(StageRef(ref.scan_id, name)).read()
         near = _beside(pages, deployment.stage(name).context_pages)
-        candidates = ready(deployment, scan_id, name, near.intersection(checkpoint.pending()))
+        candidates = ready(deployment, StageRef(ref.scan_id, name), near.intersection(checkpoint.pending()))
         if not candidates:
             continue
-        queue = deployment.queue(scan_id, name)
+        queue = deployment.queue(StageRef(ref.scan_id, name))
         queue.name_run(checkpoint.run)
         put = len(list(queue.put(sorted(candidates))))
         if put:

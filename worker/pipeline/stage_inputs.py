@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from checkpointing.refs import StageRef
 from worker.deployment import Deployment
 from worker.llm.prompt import Prompt
 from worker.llm.reply import Reply
@@ -37,16 +38,14 @@ class ScanInputs:
         SettingsError: the profile names an engine that there is not.
     """
 
-    def __init__(
-        self, deployment: Deployment, scan_id: str, stage_name: str, page: int, still_ours: Callable[[], bool]
-    ) -> None:
-        self.scan_id = scan_id
+    def __init__(self, deployment: Deployment, ref: StageRef, page: int, still_ours: Callable[[], bool]) -> None:
+        self.scan_id = ref.scan_id
         self._still_ours = still_ours
         self._deployment = deployment
         self._page = page
-        self._scan = deployment.scan(scan_id)
-        self._metadata = deployment.metadata(scan_id)
-        self.stage = deployment.stage_for(self._metadata, stage_name)
+        self._scan = deployment.scan(ref.scan_id)
+        self._metadata = deployment.metadata(ref.scan_id)
+        self.stage = deployment.stage_for(self._metadata, ref.stage)
 
     @property
     def total_pages(self) -> int:
@@ -73,7 +72,7 @@ class ScanInputs:
         Raises:
             PageOutputError: it has none.
         """
-        return self._deployment.outputs(self.scan_id, stage).load(page)
+        return self._deployment.outputs(StageRef(self.scan_id, stage)).load(page)
 
     def ask(self, prompt: Prompt[Answer], accept: Callable[[Reply[Answer]], Made]) -> Made:
         """Ask the stage's model, once: an answer that was paid for earlier is used.
@@ -88,7 +87,7 @@ class ScanInputs:
             ProviderError: the provider is away or limits us: the page waits.
             ProviderRefusesError, BudgetReachedError: the stage waits for a person.
         """
-        calls = self._deployment.paid_calls(self.scan_id, self.stage.name)
+        calls = self._deployment.paid_calls(StageRef(self.scan_id, self.stage.name))
         return calls.ask(self._page, prompt, accept, self._still_ours)
 
     def made_from(self) -> MadeFrom:
@@ -102,6 +101,6 @@ class ScanInputs:
         if not stage.depends_on:
             inputs = {"source": source_sha256(self._metadata, self._page)}
         else:
-            folders = ((name, self._deployment.outputs(self.scan_id, name)) for name in stage.depends_on)
+            folders = ((name, self._deployment.outputs(StageRef(self.scan_id, name))) for name in stage.depends_on)
             inputs = {name: outputs.sha256(self._page) for name, outputs in folders}
         return describe(stage, inputs, self._deployment.settings.model(stage.name), self._metadata.profile)

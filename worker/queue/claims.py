@@ -21,6 +21,7 @@ from checkpointing.identity import new_token
 from checkpointing.inbox import Entry, Inbox
 from checkpointing.key_types import TYPED
 from checkpointing.keys import Keys
+from checkpointing.refs import StageRef
 from worker.queue.attempts import COUNT
 from worker.queue.dispatch import FEED, Dispatch
 
@@ -180,21 +181,21 @@ class Claims:
         self._keeper = _Keeper(self.interval)
 
     @contextmanager
-    def take(self, scan_id: str, stage: str, page: int) -> Iterator[Claim | None]:
+    def take(self, ref: StageRef, page: int) -> Iterator[Claim | None]:
         """Claim a page for the length of a `with` block; None when somebody else holds it.
 
         Raises:
             RedisError: the broker failed.
         """
-        attempts = self._keys.attempts(scan_id, stage)
-        waiting, dispatched = self._keys.waiting(scan_id, stage), self._keys.dispatched(scan_id, stage)
-        claim = Claim(self, self._keys.claim(scan_id, stage, page), attempts, page)
-        arguments = [*self._dispatch(stage).arguments(), claim.token, self._milliseconds, page]
+        attempts = self._keys.attempts(ref)
+        waiting, dispatched = self._keys.waiting(ref), self._keys.dispatched(ref)
+        claim = Claim(self, self._keys.claim(ref, page), attempts, page)
+        arguments = [*self._dispatch(ref.stage).arguments(), claim.token, self._milliseconds, page]
         claim.attempt = int(self._take(keys=[claim.key, attempts, waiting, dispatched], args=arguments))
         if not claim.attempt:
             yield None
             return
-        with self._keeper.keeping(claim, self._most_seconds(stage)):
+        with self._keeper.keeping(claim, self._most_seconds(ref.stage)):
             try:
                 yield claim
             finally:

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from checkpointing.refs import ScanId, StageName, StageRef
 from checkpointing.run_ids import Run
-from worker.pages.scan import SCAN_ID_PATTERN
 
 # What became of a message that names no page that there is.
 REFUSED = "refused"
@@ -19,9 +19,14 @@ class PageName(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    scan_id: Annotated[str, Field(pattern=SCAN_ID_PATTERN)]
-    stage: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
+    scan_id: ScanId
+    stage: StageName
     page: Annotated[int, Field(ge=1, le=9_999_999)]
+
+    @property
+    def ref(self) -> StageRef:
+        """The stage and scan of the page."""
+        return StageRef(self.scan_id, self.stage)
 
 
 class PageMessage(PageName):

@@ -15,6 +15,7 @@ from redis import Redis
 
 from checkpointing.key_types import TYPED, drop_wrong_types
 from checkpointing.keys import Keys
+from checkpointing.refs import StageRef
 from worker.queue.attempts import COUNT, read_attempts
 from worker.queue.dispatch import FEED, Dispatch
 
@@ -116,18 +117,18 @@ class PageQueue:
         dispatch: of the stage.
     """
 
-    def __init__(self, redis: Redis, keys: Keys, scan_id: str, stage: str, dispatch: Dispatch) -> None:
+    def __init__(self, redis: Redis, keys: Keys, ref: StageRef, dispatch: Dispatch) -> None:
         self._redis = redis
-        self._scan_id = scan_id
+        self._scan_id = ref.scan_id
         self._dispatch = dispatch
-        self._messages = keys.queue(stage)
-        self._waiting = keys.waiting(scan_id, stage)
-        self._dispatched = keys.dispatched(scan_id, stage)
-        self._turns = keys.turns(stage)
-        self._run = keys.run(scan_id, stage)
-        self._attempts = keys.attempts(scan_id, stage)
-        self._types = keys.types_of_stage(scan_id, stage) | keys.types_of_queue(stage)
-        self._claim_start = keys.claim(scan_id, stage, 0)[: -len("0")]
+        self._messages = keys.queue(ref.stage)
+        self._waiting = keys.waiting(ref)
+        self._dispatched = keys.dispatched(ref)
+        self._turns = keys.turns(ref.stage)
+        self._run = keys.run(ref)
+        self._attempts = keys.attempts(ref)
+        self._types = keys.types_of_stage(ref) | keys.types_of_queue(ref.stage)
+        self._claim_start = keys.claim(ref, 0)[: -len("0")]
         self._put: Any = redis.register_script(_PUT)
         self._put_first: Any = redis.register_script(_PUT_FIRST)
         self._ensure_turn: Any = redis.register_script(_ENSURE_TURN)

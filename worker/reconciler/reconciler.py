@@ -15,7 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 from checkpointing.errors import InputError, InUseError, LeafmarkError, UnknownNameError
 from checkpointing.identity import process_name
 from checkpointing.key_types import drop_wrong_types
-from checkpointing.keys import split_inbox_name
+from checkpointing.refs import StageRef
 from checkpointing.run_ids import trace_id_of
 from worker.deployment import Deployment
 from worker.pipeline.stage_flow import feed
@@ -67,8 +67,8 @@ class Reconciler:
         self._serves = serves or {}
         self._healer = PageRecovery(deployment)
         self._beat_at = self._heal_at = 0.0
-        self._to_look_after: list[tuple[str, str]] = []
-        self._missing_since: dict[tuple[str, str], float] = {}
+        self._to_look_after: list[StageRef] = []
+        self._missing_since: dict[str, float] = {}
 
     def run(self, wait: Callable[[float], bool]) -> None:
         """Work until told to stop, then commit what waits in the inboxes.
@@ -114,12 +114,12 @@ class Reconciler:
             # Otherwise each would say so, ten times a second.
             self._deployment.library.check()
         for name in names:
-            scan_id, stage = split_inbox_name(name.decode(errors="replace"))
-            with self._one_does_not_stop_the_others(scan_id, stage):
+            inbox = name.decode(errors="replace")
+            with self._one_does_not_stop_the_others(inbox):
                 try:
-                    self._commit(scan_id, stage)
+                    self._commit(StageRef.parse(inbox))
                 except (UnknownNameError, InputError) as error:
-                    if self._is_gone(scan_id, stage, error):
+                    if self._is_gone(inbox, error):
                         redis.srem(index, name)
         # A fleet's reconcilers are idle most of the time, and one question each look is enough of a load.
         return bool(names) and bool(redis.scard(index))
@@ -131,8 +131,8 @@ class Reconciler:
             OSError, LeafmarkError, RedisError: storage or broker failed.
         """
         self._beat()
-        for scan_id, stage in self._deployment.open_stages.all():
-            self._look_after(scan_id, stage)
+        for ref in self._deployment.open_stages.all():
+            self._look_after(ref)
 
     def _drop_unusable_keys(self) -> list[str]:
         """Delete what is not of its type among the keys that all scans share."""
@@ -148,7 +148,7 @@ class Reconciler:
     def _beat(self) -> None:
         self._drop_unusable_keys()
         for stage, slots in self._serves.items():
-            with self._one_does_not_stop_the_others("", stage):
+            with self._one_does_not_stop_the_others(f"/{stage}"):
                 self._deployment.dispatch(stage).beat(process_name(), slots)
                 self._tell_of_model(stage)
 
@@ -159,24 +159,24 @@ class Reconciler:
         if model:
             deployment.troubles.tell(stage, deployment.provider, model, deployment.breaker(model).silence())
 
-    def _look_after(self, scan_id: str, stage: str) -> None:
-        with self._one_does_not_stop_the_others(scan_id, stage):
+    def _look_after(self, ref: StageRef) -> None:
+        with self._one_does_not_stop_the_others(str(ref)):
             try:
-                self._heal(scan_id, stage)
+                self._heal(ref)
             except (UnknownNameError, InputError) as error:
-                if self._is_gone(scan_id, stage, error):
-                    self._deployment.open_stages.remove(scan_id, stage)
+                if self._is_gone(str(ref), error):
+                    self._deployment.open_stages.remove(ref)
 
-    def _commit(self, scan_id: str, stage: str) -> None:
-        self._deployment.metadata(scan_id)
-        self._missing_since.pop((scan_id, stage), None)
-        coordinator = self._deployment.coordinator(scan_id, stage)
+    def _commit(self, ref: StageRef) -> None:
+        self._deployment.metadata(ref.scan_id)
+        self._missing_since.pop(str(ref), None)
+        coordinator = self._deployment.coordinator(ref)
         commit = coordinator.commit()
         if commit is not None:
             log.info(
                 "checkpoint committed",
-                scan_id=scan_id,
-                stage=stage,
+                scan_id=ref.scan_id,
+                stage=ref.stage,
                 completed=len(commit.completed),
                 quarantined=len(commit.failed),
                 rejected=commit.rejected,
@@ -188,45 +188,51 @@ class Reconciler:
                 "commit",
                 commit.seconds,
                 runs=commit.runs,
-                scan_id=scan_id,
-                stage=stage,
+                scan_id=ref.scan_id,
+                stage=ref.stage,
                 completed=len(commit.completed),
                 quarantined=len(commit.failed),
             )
-            metrics().committed(stage, commit.seconds, len(commit.completed) + len(commit.failed))
-            self._feed_later_stages(scan_id, stage, [*commit.completed, *commit.failed])
+            metrics().committed(ref.stage, commit.seconds, len(commit.completed) + len(commit.failed))
+            self._feed_later_stages(ref, [*commit.completed, *commit.failed])
         else:
             coordinator.inbox.unlist_if_empty()
 
-    def _feed_later_stages(self, scan_id: str, stage: str, settled: list[int]) -> None:
-        fed = feed(self._deployment, scan_id, stage, settled)
+    def _feed_later_stages(self, ref: StageRef, settled: list[int]) -> None:
+        fed = feed(self._deployment, ref, settled)
         if fed:
-            log.info("pages flow on", scan_id=scan_id, stage=stage, **fed)
+            log.info("pages flow on", scan_id=ref.scan_id, stage=ref.stage, **fed)
 
-    def _heal(self, scan_id: str, stage: str) -> None:
-        healed = self._healer.heal(scan_id, stage)
-        self._missing_since.pop((scan_id, stage), None)
+    def _heal(self, ref: StageRef) -> None:
+        healed = self._healer.heal(ref)
+        self._missing_since.pop(str(ref), None)
         if healed.adopted or healed.enqueued:
-            metrics().healed(stage, len(healed.enqueued), len(healed.adopted))
+            metrics().healed(ref.stage, len(healed.enqueued), len(healed.adopted))
             log.warning(
                 "lost pages healed",
-                scan_id=scan_id,
-                stage=stage,
+                scan_id=ref.scan_id,
+                stage=ref.stage,
                 adopted=healed.adopted,
                 enqueued=healed.enqueued,
             )
 
-    def _is_gone(self, scan_id: str, stage: str, error: LeafmarkError) -> bool:
-        """Whether a scan is missing for good. For a while it may be a trick of a network file system's cache."""
-        since = self._missing_since.setdefault((scan_id, stage), time.monotonic())
+    def _is_gone(self, name: str, error: LeafmarkError) -> bool:
+        """Return whether a scan is missing for good. A network file system's cache may hide one for a while."""
+        since = self._missing_since.setdefault(name, time.monotonic())
         if time.monotonic() - since < FORGET_SECONDS:
             return False
+        scan_id, _, stage = name.partition("/")
         log.error("reconciler drops a stage", scan=scan_id, stage=stage, error=str(error))
         return True
 
     @contextmanager
-    def _one_does_not_stop_the_others(self, scan_id: str, stage: str) -> Iterator[None]:
-        """A scan whose folder cannot be written, or whose keys are forged, must not keep the others waiting."""
+    def _one_does_not_stop_the_others(self, name: str) -> Iterator[None]:
+        """Log an error about one stage: a folder that cannot be written or a forged key holds up no other stage.
+
+        Args:
+            name: `<scan_id>/<stage>`; it may be forged.
+        """
+        scan_id, _, stage = name.partition("/")
         try:
             yield
         except (OSError, LeafmarkError, ResponseError) as error:
@@ -266,10 +272,10 @@ class Reconciler:
             return
         self._to_look_after = self._to_look_after or self._deployment.open_stages.all()
         while self._to_look_after and time.monotonic() - started < _SLICE_SECONDS:
-            scan_id, stage = self._to_look_after.pop()
+            ref = self._to_look_after.pop()
             # It may be long since they were listed.
-            if self._deployment.open_stages.is_open(scan_id, stage):
-                self._look_after(scan_id, stage)
+            if self._deployment.open_stages.is_open(ref):
+                self._look_after(ref)
         # Looking after very long books, or very many, takes a tenth of one core, and no more.
         pause = _PAUSE_FACTOR * (time.monotonic() - started)
         if not self._to_look_after:

@@ -18,6 +18,7 @@ from checkpointing.identity import new_token
 from checkpointing.messages import Completion
 from checkpointing.money import usd
 from checkpointing.page_records import FailedPage
+from checkpointing.refs import StageRef
 from checkpointing.status import Status
 from worker.deployment import Deployment
 from worker.pipeline.provenance import made_from_of
@@ -66,10 +67,10 @@ class PageRecovery:
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
         self._token = new_token()
-        self._looked_at: dict[tuple[str, str], tuple[float, float]] = {}
-        self._seen_before: dict[tuple[str, str], _Look] = {}
+        self._looked_at: dict[StageRef, tuple[float, float]] = {}
+        self._seen_before: dict[StageRef, _Look] = {}
 
-    def heal(self, scan_id: str, stage: str) -> Recovered:
+    def heal(self, ref: StageRef) -> Recovered:
         """Look at one open stage.
 
         Raises:
@@ -78,42 +79,42 @@ class PageRecovery:
             CheckpointError: the checkpoint is held.
             RedisError: the broker failed.
         """
-        self._deployment.stage(stage)
-        self._deployment.metadata(scan_id)
-        if not self._elected(scan_id, stage):
-            self._seen_before.pop((scan_id, stage), None)
+        self._deployment.stage(ref.stage)
+        self._deployment.metadata(ref.scan_id)
+        if not self._elected(ref):
+            self._seen_before.pop(ref, None)
             return Recovered()
-        queue, inbox = self._deployment.queue(scan_id, stage), self._deployment.inbox(scan_id, stage)
+        queue, inbox = self._deployment.queue(ref), self._deployment.inbox(ref)
         dropped = queue.drop_unusable_keys()
         if dropped:
-            log.warning("keys of a wrong type deleted", scan_id=scan_id, stage=stage, keys=dropped)
+            log.warning("keys of a wrong type deleted", scan_id=ref.scan_id, stage=ref.stage, keys=dropped)
         if inbox.list_if_waiting():
-            log.warning("inbox was not listed", scan_id=scan_id, stage=stage)
-        checkpoint = self._read(scan_id, stage)
+            log.warning("inbox was not listed", scan_id=ref.scan_id, stage=ref.stage)
+        checkpoint = self._read(ref)
         pending = set(checkpoint.pending())
         if not pending or checkpoint.status is Status.PAUSED:
-            return self._end(scan_id, stage)
-        self._give_up(scan_id, stage, pending)
+            return self._end(ref)
+        self._give_up(ref, pending)
         # The others wait for an earlier stage.
-        pending = ready(self._deployment, scan_id, stage, pending)
+        pending = ready(self._deployment, ref, pending)
         queue.ensure_turn()
         begun = queue.attempts()
         # In this order: a page on its way from queue to claim to inbox is met at least once.
         carried = queue.carried()
         seen = queue.held((pending - carried) | begun.keys()) | inbox.pages()
-        before = self._seen_before.get((scan_id, stage), _Look())
+        before = self._seen_before.get(ref, _Look())
         look = _Look(pending - carried - seen, (begun.keys() & pending) - seen)
-        self._seen_before[scan_id, stage] = look
+        self._seen_before[ref] = look
 
         lost = look.lost & before.lost
-        adopted = self._adopt(scan_id, stage, lost)
+        adopted = self._adopt(ref, lost)
         lost.difference_update(adopted)
         ended = {page: begun[page] for page in look.ended & before.ended}
         attempts = self._keep_attempts(checkpoint, ended)
         queue.raise_attempts({page: attempts[page] for page in lost & attempts.keys()})
         queue.forget_dispatched(lost)
         if lost:
-            self._deployment.take_back_planned(scan_id, stage, lost)
+            self._deployment.take_back_planned(ref, lost)
             # A flushed server has forgotten that too.
             queue.name_run(checkpoint.run)
         # Those of a dead worker waited long enough; those of a flushed server are a whole book.
@@ -124,39 +125,39 @@ class PageRecovery:
         """Note in the checkpoint the attempts that came to nothing, so that a flush does not forget them."""
         if all(checkpoint.attempts.get(page, 0) >= count for page, count in begun.items()):
             return checkpoint.attempts
-        file = self._deployment.checkpoint_file(checkpoint.scan_id, checkpoint.stage)
+        file = self._deployment.checkpoint_file(checkpoint.ref)
         with file.exclusive() as current:
             if current.note_attempts(begun):
                 file.save(current)
             return current.attempts
 
-    def _elected(self, scan_id: str, stage: str) -> bool:
-        election = Election(self._deployment.redis, self._deployment.keys.heal(scan_id, stage))
-        return election.win(self._token, self._seconds_to_the_next_look(scan_id, stage))
+    def _elected(self, ref: StageRef) -> bool:
+        election = Election(self._deployment.redis, self._deployment.keys.heal(ref))
+        return election.win(self._token, self._seconds_to_the_next_look(ref))
 
-    def _seconds_to_the_next_look(self, scan_id: str, stage: str) -> float:
+    def _seconds_to_the_next_look(self, ref: StageRef) -> float:
         """How long to stay elected. Where many stages are open it takes minutes to come round.
 
         The last two rounds must have been as long: one alone may have been a pause of this process, and a healer
         that dies after that must not keep the others away.
         """
         now = time.monotonic()
-        looked_at, round_before = self._looked_at.get((scan_id, stage), (now, 0.0))
+        looked_at, round_before = self._looked_at.get(ref, (now, 0.0))
         this_round = now - looked_at
-        self._looked_at[scan_id, stage] = now, this_round
+        self._looked_at[ref] = now, this_round
         usual = self._deployment.settings.heal_seconds * _KEEP_LOCK_INTERVALS
         return max(usual, min(_KEEP_LOCK_ROUNDS * min(this_round, round_before), _MOST_KEEP_SECONDS))
 
-    def _read(self, scan_id: str, stage: str) -> Checkpoint:
-        file = self._deployment.checkpoint_file(scan_id, stage)
+    def _read(self, ref: StageRef) -> Checkpoint:
+        file = self._deployment.checkpoint_file(ref)
         try:
             return file.read()
         except CheckpointError:
             with file.exclusive() as rebuilt:
                 return rebuilt
 
-    def _end(self, scan_id: str, stage: str) -> Recovered:
-        file = self._deployment.checkpoint_file(scan_id, stage)
+    def _end(self, ref: StageRef) -> Recovered:
+        file = self._deployment.checkpoint_file(ref)
         with file.exclusive() as checkpoint:
             unasked = not checkpoint.pending() and not checkpoint.requested
             if unasked and checkpoint.status is not Status.CANCELLED:
@@ -167,44 +168,46 @@ class PageRecovery:
                 return Recovered()
             before = checkpoint.status
             checkpoint.settle()
-            counted = checkpoint.note_ledger(self._deployment.ledger(scan_id, stage).sums().spent)
+            counted = checkpoint.note_ledger(self._deployment.ledger(ref).sums().spent)
             if checkpoint.status is not before or counted:
                 file.save(checkpoint)
             # Under the file's lock, which a producer holds when it opens a stage.
-            self._deployment.queue(scan_id, stage).close()
-            self._deployment.open_stages.remove(scan_id, stage)
+            self._deployment.queue(ref).close()
+            self._deployment.open_stages.remove(ref)
         for remembered in (self._looked_at, self._seen_before):
-            remembered.pop((scan_id, stage), None)
+            remembered.pop(ref, None)
         return Recovered(ended=True)
 
     def _recover_request(self, checkpoint: Checkpoint) -> None:
         """A checkpoint that was destroyed and rebuilt from the outputs may not know any more what was asked for."""
         deployment, scan_id = self._deployment, checkpoint.scan_id
         checkpoint.total_pages = deployment.metadata(scan_id).total_pages
-        for first, last in deployment.open_stages.requested(scan_id, checkpoint.stage):
+        for first, last in deployment.open_stages.requested(StageRef(scan_id, checkpoint.stage)):
             checkpoint.request(first, last)
         if checkpoint.pending():
             checkpoint.begin()
 
-    def _give_up(self, scan_id: str, stage: str, pending: set[int]) -> None:
+    def _give_up(self, ref: StageRef, pending: set[int]) -> None:
         """Quarantine the pages that an earlier stage has given up: they would wait for ever."""
-        found = given_up(self._deployment, scan_id, stage, pending)
+        found = given_up(self._deployment, ref, pending)
         if not found:
             return
-        inbox = self._deployment.inbox(scan_id, stage)
+        inbox = self._deployment.inbox(ref)
         waiting = inbox.pages()
         with self._deployment.redis.pipeline(transaction=True) as pipeline:
             for page in sorted(found.keys() - waiting):
-                message = f"{found[page]} has given this page up; `producer retry {scan_id} --stage {found[page]}`"
+                message = (
+                    f"{found[page]} has given this page up; `producer retry {ref.scan_id} --stage {found[page]}`"
+                )
                 inbox.put(FailedPage(page=page, kind=UPSTREAM, message=message, worker="reconciler"), pipeline)
             pipeline.execute()
         for _ in found.keys() - waiting:
-            metrics().quarantined(stage, UPSTREAM)
+            metrics().quarantined(ref.stage, UPSTREAM)
 
-    def _adopt(self, scan_id: str, stage: str, pages: set[int]) -> list[int]:
+    def _adopt(self, ref: StageRef, pages: set[int]) -> list[int]:
         """Hand over, in the name of whoever did them, the pages that have a valid output."""
-        outputs = self._deployment.outputs(scan_id, stage)
-        inbox = self._deployment.inbox(scan_id, stage)
+        outputs = self._deployment.outputs(ref)
+        inbox = self._deployment.inbox(ref)
         adopted: list[int] = []
         if not pages:
             return adopted
@@ -213,7 +216,7 @@ class PageRecovery:
             for verdict in (outputs.check(page) for page in sorted(pages & outputs.pages())):
                 if verdict.sha256 is None or not verdict.valid:
                     continue
-                spent = self._deployment.spent_on(scan_id, stage, verdict.page)
+                spent = self._deployment.spent_on(ref, verdict.page)
                 completion = Completion(
                     page=verdict.page,
                     sha256=verdict.sha256,

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from checkpointing.atomic import make_folder, remove_orphans, write_durably
 from checkpointing.fields import PageRange
+from checkpointing.refs import StageRef, is_scan_id
 from checkpointing.regular_files import read_regular
 from checkpointing.storage_errors import StorageCheck, no_check
 
@@ -32,7 +33,7 @@ class OpenStages:
         self._check = check
         self._folder = root / OWN_FOLDER / "open"
 
-    def add(self, scan_id: str, stage: str, requested: Sequence[PageRange] = ()) -> None:
+    def add(self, ref: StageRef, requested: Sequence[PageRange] = ()) -> None:
         """Note that work is under way on these pages. Before the first of them is enqueued.
 
         Raises:
@@ -41,30 +42,30 @@ class OpenStages:
         self._check()
         make_folder(self._folder, within=self._root)
         remove_orphans(self._folder)
-        write_durably(self._path(scan_id, stage), _RANGES.dump_json(list(requested)), _RANGES.validate_json)
+        write_durably(self._path(ref), _RANGES.dump_json(list(requested)), _RANGES.validate_json)
 
-    def requested(self, scan_id: str, stage: str) -> list[PageRange]:
+    def requested(self, ref: StageRef) -> list[PageRange]:
         """The page ranges that were asked for; none where the file is gone or cannot be read."""
         try:
-            return _RANGES.validate_json(read_regular(self._path(scan_id, stage)))
+            return _RANGES.validate_json(read_regular(self._path(ref)))
         except (OSError, ValidationError):
             return []
 
-    def is_open(self, scan_id: str, stage: str) -> bool:
+    def is_open(self, ref: StageRef) -> bool:
         """Whether work is under way."""
-        return self._path(scan_id, stage).exists()
+        return self._path(ref).exists()
 
-    def remove(self, scan_id: str, stage: str) -> None:
+    def remove(self, ref: StageRef) -> None:
         """Note that nothing is left to do.
 
         Raises:
             OSError: the storage failed.
         """
         self._check()
-        self._path(scan_id, stage).unlink(missing_ok=True)
+        self._path(ref).unlink(missing_ok=True)
 
-    def all(self) -> list[tuple[str, str]]:
-        """Scan id and stage of each, sorted.
+    def all(self) -> list[StageRef]:
+        """Return the open stages, sorted.
 
         Raises:
             OSError: the storage failed.
@@ -72,7 +73,9 @@ class OpenStages:
         if not self._folder.is_dir():
             return []
         pairs = (path.name.rpartition("@") for path in self._folder.iterdir())
-        return sorted((scan_id, stage) for scan_id, _, stage in pairs if scan_id and "." not in stage)
+        return sorted(
+            StageRef(scan_id, stage) for scan_id, _, stage in pairs if is_scan_id(scan_id) and "." not in stage
+        )
 
-    def _path(self, scan_id: str, stage: str) -> Path:
-        return self._folder / f"{scan_id}@{stage}"
+    def _path(self, ref: StageRef) -> Path:
+        return self._folder / f"{ref.scan_id}@{ref.stage}"

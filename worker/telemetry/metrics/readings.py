@@ -4,7 +4,7 @@ A broker that is away costs these gauges and no others; what the worker has coun
 """
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from importlib.metadata import version
 from typing import Any, cast
@@ -16,9 +16,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from checkpointing.errors import LeafmarkError
-from checkpointing.keys import split_inbox_name
+from checkpointing.errors import InputError, LeafmarkError
 from checkpointing.money import usd
+from checkpointing.refs import StageRef
 from worker.config.settings import Settings
 from worker.deployment import Deployment, socket_options
 from worker.queue.broker import tls_options
@@ -65,17 +65,18 @@ class Readings(Collector):
     def _inboxes(self) -> Any:
         redis, keys = self._deployment.redis, self._deployment.keys
         names = [name.decode(errors="replace") for name in cast("set[bytes]", redis.smembers(keys.inboxes))]
-        known = [split_inbox_name(name) for name in sorted(names) if split_inbox_name(name)[1] in STAGES]
-        lengths = self._together("XLEN", [keys.inbox(scan_id, stage) for scan_id, stage in known])
-        return _family(defined.INBOX, _by_stage((stage for _, stage in known), lengths))
+        known = [ref for ref in _refs(sorted(names)) if ref.stage in STAGES]
+        lengths = self._together("XLEN", [keys.inbox(ref) for ref in known])
+        return _family(defined.INBOX, _by_stage((ref.stage for ref in known), lengths))
 
     def _queues(self) -> Iterator[Any]:
         redis, keys = self._deployment.redis, self._deployment.keys
         turns = {stage: cast("list[bytes]", redis.lrange(keys.turns(stage), 0, -1)) for stage in STAGES}
         # A scan stands there once; twice would count it twice.
-        known = [(stage, name.decode(errors="replace")) for stage in STAGES for name in sorted({*turns[stage]})]
-        lengths = self._together("ZCARD", [keys.waiting(scan_id, stage) for stage, scan_id in known])
-        yield _family(defined.WAITING, _by_stage((stage for stage, _ in known), lengths))
+        names = (f"{name.decode(errors='replace')}/{stage}" for stage in STAGES for name in sorted({*turns[stage]}))
+        known = list(_refs(names))
+        lengths = self._together("ZCARD", [keys.waiting(ref) for ref in known])
+        yield _family(defined.WAITING, _by_stage((ref.stage for ref in known), lengths))
         window = self._together("LLEN", [keys.queue(stage) for stage in STAGES])
         yield _family(defined.WINDOW, _by_stage(STAGES, window))
 
@@ -84,7 +85,7 @@ class Readings(Collector):
         left: dict[tuple[str, ...], float] = {}
         with suppress(OSError, LeafmarkError):
             for scan_id in sorted(
-                {scan_id for scan_id, stage in self._deployment.open_stages.all() if stage in STAGES}
+                {ref.scan_id for ref in self._deployment.open_stages.all() if ref.stage in STAGES}
             ):
                 # One whose budget cannot be read must not hide the others'.
                 with suppress(OSError, LeafmarkError):
@@ -106,6 +107,13 @@ class Readings(Collector):
         if lost:
             raise lost[0]
         return [0 if isinstance(each, RedisError) else int(each) for each in found]
+
+
+def _refs(names: Iterable[str]) -> Iterator[StageRef]:
+    """Yield the stages that names of Redis speak of, without those that are forged."""
+    for name in names:
+        with suppress(InputError):
+            yield StageRef.parse(name)
 
 
 def _by_stage(stages: Any, lengths: list[int]) -> dict[tuple[str, ...], float]:
