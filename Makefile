@@ -35,7 +35,7 @@ INSTALL_FAILED := The packages cannot be installed into $(VENV), which has Pytho
 export PYTHONDONTWRITEBYTECODE :=
 
 # The slow ones first: they run two at a time.
-CHECKS := $(addprefix check-,types tests docs style imports compose)
+CHECKS := $(addprefix check-,types tests docs style words imports compose)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-llm run test test-matrix lint docs bench chaos clean
@@ -93,6 +93,9 @@ check-docs:
 check-style:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+check-words:
+	$(BIN)/python -m docs_tools.idioms
 
 check-imports:
 	$(BIN)/lint-imports
