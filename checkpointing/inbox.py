@@ -12,8 +12,9 @@ from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import ResponseError
 
-from checkpointing.key_types import TYPED, drop_wrong_types
+from checkpointing.key_types import drop_wrong_types
 from checkpointing.keys import Keys
+from checkpointing.lua import Script
 from checkpointing.messages import Completion, Pause
 from checkpointing.page_records import Doubt, Doubts, FailedPage
 from checkpointing.refs import StageRef
@@ -21,75 +22,16 @@ from checkpointing.run_ids import run_in
 
 Entry = Completion | FailedPage | Pause
 _FIELDS: dict[type[Entry], bytes] = {Completion: b"completion", FailedPage: b"failure", Pause: b"pause"}
-# KEYS: stream, attempts. ARGV: how many ids, ids, pages. In slices, because Lua bounds what unpack hands over.
-_REMOVE = (
-    TYPED
-    + """
-local stream, attempts, ids = KEYS[1], KEYS[2], ARGV[1]
-typed(stream, 'stream')
-typed(attempts, 'hash')
-local function in_slices(command, key, first, last)
-  for from = first, last, 1000 do
-    redis.call(command, key, unpack(ARGV, from, math.min(from + 999, last)))
-  end
-end
-in_slices('XDEL', stream, 2, 1 + ids)
-in_slices('HDEL', attempts, 2 + ids, #ARGV)
-if redis.call('XLEN', stream) == 0 then redis.call('DEL', stream) end
-"""
-)
 # Beside the entry and not in it: an older coordinator overlooks that, and refuses an entry with more than it knows.
 _RUN = b"run"
 _DOUBTFUL = b"doubtful"
 _DOUBTS: TypeAdapter[tuple[Doubt, ...]] = TypeAdapter(Doubts)
 _MOST_RUNS = 32
-# KEYS: stream, set of inboxes. ARGV: name of the inbox, fields and values of the entry.
-_PUT = (
-    TYPED
-    + """
-local stream, inboxes, name = KEYS[1], KEYS[2], ARGV[1]
-typed(stream, 'stream')
-typed(inboxes, 'set')
-redis.call('XADD', stream, '*', unpack(ARGV, 2))
-redis.call('SADD', inboxes, name)
-"""
-)
-# KEYS: stream, set of inboxes, claim. ARGV: name of the inbox, token of the claim, fields and values of the entry.
-_HAND_OVER = (
-    TYPED
-    + """
-local stream, inboxes, claim = unpack(KEYS)
-local name, token = ARGV[1], ARGV[2]
-typed(stream, 'stream')
-typed(inboxes, 'set')
-typed(claim, 'string')
-redis.call('XADD', stream, '*', unpack(ARGV, 3))
-redis.call('SADD', inboxes, name)
-if redis.call('GET', claim) == token then redis.call('DEL', claim) end
-"""
-)
-# KEYS: stream, set of inboxes. ARGV: name of the inbox. In one step: a reconciler that died between taking an empty
-# inbox off the list and putting it back, because an entry had come in, left that entry to wait for ever.
-_UNLIST_IF_EMPTY = (
-    TYPED
-    + """
-local stream, inboxes, name = KEYS[1], KEYS[2], ARGV[1]
-typed(stream, 'stream')
-typed(inboxes, 'set')
-if redis.call('XLEN', stream) == 0 then redis.call('SREM', inboxes, name) end
-"""
-)
-# KEYS: stream, set of inboxes. ARGV: name of the inbox. Returns 1 where it had entries and was not listed.
-_LIST_IF_WAITING = (
-    TYPED
-    + """
-local stream, inboxes, name = KEYS[1], KEYS[2], ARGV[1]
-typed(stream, 'stream')
-typed(inboxes, 'set')
-if redis.call('XLEN', stream) == 0 then return 0 end
-return redis.call('SADD', inboxes, name)
-"""
-)
+_PUT: Script[None] = Script("checkpointing.put_entry")
+_HAND_OVER: Script[None] = Script("checkpointing.hand_over_entry")
+_REMOVE: Script[None] = Script("checkpointing.remove_entries")
+_UNLIST_IF_EMPTY: Script[None] = Script("checkpointing.unlist_if_empty")
+_LIST_IF_WAITING: Script[int] = Script("checkpointing.list_if_waiting")
 
 
 class Batch(NamedTuple):
@@ -113,20 +55,14 @@ class Inbox:
 
     def __init__(self, redis: Redis, keys: Keys, ref: StageRef) -> None:
         self._redis = redis
-        self._index = keys.inboxes
+        self._inboxes = keys.inboxes
         self._stream = keys.inbox(ref)
         self._name = str(ref)
         self._attempts = keys.attempts(ref)
-        self._put: Any = redis.register_script(_PUT)
-        self._unlist_if_empty: Any = redis.register_script(_UNLIST_IF_EMPTY)
-        self._list_if_waiting: Any = redis.register_script(_LIST_IF_WAITING)
-        self._remove: Any = redis.register_script(_REMOVE)
-        self._hand_over: Any = redis.register_script(_HAND_OVER)
 
     def put(self, entry: Entry, pipeline: Pipeline) -> None:
         """Add an entry as part of a pipeline that the caller executes."""
-        arguments = [self._name, *_flat(_fields(entry))]
-        self._put(keys=[self._stream, self._index], args=arguments, client=pipeline)
+        _PUT(pipeline, **self._listing(), fields=_flat(_fields(entry)))
 
     def hand_over(self, entry: Entry, claim_key: str, token: str, run: str = "") -> None:
         """Add an entry, with the run that it is of, and give back the claim that it ends, in one step.
@@ -134,9 +70,8 @@ class Inbox:
         Raises:
             RedisError: the broker failed; neither or both were done.
         """
-        keys = [self._stream, self._index, claim_key]
-        fields = {**_fields(entry), _RUN: run.encode()}
-        self._hand_over(keys=keys, args=[self._name, token, *_flat(fields)])
+        fields = _flat({**_fields(entry), _RUN: run.encode()})
+        _HAND_OVER(self._redis, **self._listing(), claim=claim_key, token=token, fields=fields)
 
     def read(self, limit: int) -> Batch:
         """The oldest entries, at most `limit` of them; they stay until removed."""
@@ -155,7 +90,13 @@ class Inbox:
                 of a page in quarantine are, or a second message for it would have it worked on again; and those
                 of one whose completion was not borne out.
         """
-        self._remove(keys=[self._stream, self._attempts], args=[len(ids), *ids, *completed])
+        _REMOVE(
+            self._redis,
+            stream=self._stream,
+            attempts=self._attempts,
+            id_count=len(ids),
+            ids_and_pages=[*ids, *completed],
+        )
 
     def pages(self) -> set[int]:
         """The pages that have an entry waiting."""
@@ -167,7 +108,7 @@ class Inbox:
         Raises:
             RedisError: the broker failed.
         """
-        self._unlist_if_empty(keys=[self._stream, self._index], args=[self._name])
+        _UNLIST_IF_EMPTY(self._redis, **self._listing())
 
     def list_if_waiting(self) -> bool:
         """Put the inbox on the list of inboxes if it has entries; whether it had, and was not there.
@@ -175,7 +116,7 @@ class Inbox:
         Raises:
             RedisError: the broker failed.
         """
-        return bool(self._list_if_waiting(keys=[self._stream, self._index], args=[self._name]))
+        return bool(_LIST_IF_WAITING(self._redis, **self._listing()))
 
     def oldest_ms(self) -> int | None:
         """When its oldest entry came in, in milliseconds since 1970 by the server's clock; None where it is empty.
@@ -189,6 +130,9 @@ class Inbox:
     def __len__(self) -> int:
         """How many entries wait."""
         return int(self._redis.xlen(self._stream))
+
+    def _listing(self) -> dict[str, str]:
+        return {"stream": self._stream, "inboxes": self._inboxes, "name": self._name}
 
     def _read(self, limit: int) -> list[tuple[bytes, dict[bytes, bytes]]]:
         try:

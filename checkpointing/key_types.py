@@ -6,42 +6,13 @@ effect: what a script did before an error stays done.
 """
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 from redis import Redis
 
-# The longest that a worker may be told to hold a claim is an hour (`claim_seconds`), and locks are shorter.
-_MOST_LEASE_MS = 2 * 3600 * 1000
+from checkpointing.lua import Script
 
-TYPED = f"""
--- Delete a key that is not of its type.
-local function typed(key, kind)
-  local found = redis.call('TYPE', key).ok
-  if found ~= kind and found ~= 'none' then redis.call('DEL', key) end
-end
-
--- Whether a lock or claim is held. One of another type, without an end, or with one that is years away, is not.
-local function is_held(key)
-  if redis.call('EXISTS', key) == 0 then return false end
-  typed(key, 'string')
-  local left = redis.call('PTTL', key)
-  if left == -1 or left > {_MOST_LEASE_MS} then redis.call('DEL', key) end
-  return redis.call('EXISTS', key) == 1
-end
-"""
-
-# KEYS: any. ARGV: the type of each. Returns the names of those that were deleted.
-_DROP = """
-local dropped = {}
-for i, key in ipairs(KEYS) do
-  local found = redis.call('TYPE', key).ok
-  if found ~= ARGV[i] and found ~= 'none' then
-    redis.call('DEL', key)
-    dropped[#dropped + 1] = key
-  end
-end
-return dropped
-"""
+_DROP: Script[list[bytes]] = Script("checkpointing.drop_wrong_types")
 
 
 def drop_wrong_types(redis: Redis, types: Mapping[str, str]) -> list[str]:
@@ -57,8 +28,7 @@ def drop_wrong_types(redis: Redis, types: Mapping[str, str]) -> list[str]:
     Raises:
         RedisError: the broker failed.
     """
-    drop: Any = redis.register_script(_DROP)
-    return [key.decode(errors="replace") for key in drop(keys=[*types], args=[*types.values()])]
+    return [key.decode(errors="replace") for key in _DROP(redis, keys=[*types], types=[*types.values()])]
 
 
 def find_wrong_types(redis: Redis, types: Mapping[str, str]) -> dict[str, str]:

@@ -80,6 +80,13 @@ class Keys:
         """Id of the run that asked last for pages of a stage; their messages name it."""
         return self._of("run", ref)
 
+    def of_any_scan(self, stage: str) -> dict[str, str]:
+        """Return what `waiting`, `dispatched` and `run` return, with `@SCAN@` in the place of a scan id.
+
+        For scripts that find the scan inside Redis (`worker/queue/scripts/dispatch.lua`).
+        """
+        return {f"{kind}_keys": f"{self.prefix}{kind}:@SCAN@/{stage}" for kind in ("waiting", "dispatched", "run")}
+
     def turns(self, stage: str) -> str:
         """List of the scans that have waiting pages."""
         return f"{self.prefix}turns:{stage}"

@@ -181,13 +181,13 @@ def test_a_claim_is_released_when_the_work_raises(redis: Redis) -> None:
 def test_a_broker_that_is_away_at_the_end_does_not_hide_how_the_work_went(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(**_: object) -> None:
+    def away(*_: object, **__: object) -> None:
         raise RedisConnectionError("away")
 
     taker = claims(redis)
     with taker.take(StageRef("book", "ocr"), 7) as claim:
         assert claim is not None
-        monkeypatch.setattr(taker, "_release", away)
+        monkeypatch.setattr("worker.queue.claims._RELEASE", away)
     assert redis.exists(CLAIM), "it runs out by itself"
 
 

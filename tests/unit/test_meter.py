@@ -13,6 +13,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
+from checkpointing.lua import Script
 from tests.support.fake_info import restart
 from worker.billing.meter import Count, Meter, Reading, Reserved
 
@@ -290,11 +291,12 @@ def test_a_token_does_not_outlive_the_server_that_gave_it(meter: Meter, redis: R
     assert not meter.fill(token, NOTHING)
 
 
-def test_an_echo_of_the_question_for_a_token_does_not_give_out_an_old_one(meter: Meter, redis: Redis) -> None:
+def test_a_repeated_command_for_a_token_does_not_give_out_an_old_one(redis: Redis) -> None:
+    begin_fill: Script[bytes] = Script("worker.billing.begin_fill")
     tokens = set()
     for _ in range(2):
         redis.flushall()
-        tokens.add(meter._begin_fill(keys=[KEY], args=["the same"]))
+        tokens.add(begin_fill(redis, key=KEY, nonce="the same"))
     assert len(tokens) == 2
 
 

@@ -344,7 +344,7 @@ def test_a_page_whose_answers_never_come_while_others_do_loses_an_attempt(make: 
 
 def test_a_broker_that_fails_after_an_answer_loses_no_answer(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     office, provider = make()
-    monkeypatch.setattr(office.endpoint.breaker, "_answered", _fail)
+    monkeypatch.setattr(office.endpoint.breaker, "answered", _fail)
     assert office.calls.ask(7, question(), text_of)
     assert provider.calls == 1
     assert office.states() == [State.ANSWERED]
@@ -352,7 +352,7 @@ def test_a_broker_that_fails_after_an_answer_loses_no_answer(make: Make, monkeyp
 
 def test_a_breaker_that_cannot_be_asked_lets_nothing_be_spent(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     office, provider = make()
-    monkeypatch.setattr(office.endpoint.breaker, "_enter", _fail)
+    monkeypatch.setattr(office.endpoint.breaker, "enter", _fail)
     with pytest.raises(RedisConnectionError):
         office.calls.ask(7, question(), text_of)
     assert provider.calls == 0

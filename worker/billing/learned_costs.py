@@ -9,40 +9,20 @@ import hashlib
 import math
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from redis import Redis
 
 from checkpointing.ledger import Call
+from checkpointing.lua import Script
 from checkpointing.surprises import Surprise
 
 # The next call may differ more from its estimate than the one that told us.
 _MARGIN = 2
 _FACTOR_UNIT = 1_000_000
 
-# A key of another type was forged, or is another program's: what it should say is learned with the next count.
-_HEAL = """
-if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then redis.call('DEL', KEYS[1]) end
-"""
-# KEYS: learned costs. ARGV: the fields. Returns their values, 0 for those that are not numbers.
-_OF = (
-    _HEAL
-    + """
-local found = redis.call('HMGET', KEYS[1], unpack(ARGV))
-for i = 1, #ARGV do found[i] = math.max(0, tonumber(found[i] or '0') or 0) end
-return found
-"""
-)
-# KEYS: learned costs. ARGV: field of the factor, factor, field of the dearest call, its cost. Both only grow.
-_RAISE = (
-    _HEAL
-    + """
-for i = 1, #ARGV, 2 do
-  local known = tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or '0') or 0
-  if tonumber(ARGV[i + 1]) > known then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
-end
-"""
-)
+_READ: Script[list[int]] = Script("worker.billing.read_learned_costs")
+_RAISE: Script[None] = Script("worker.billing.raise_learned_costs")
 
 
 class Estimate(NamedTuple):
@@ -86,9 +66,8 @@ class LearnedCosts:
     """
 
     def __init__(self, redis: Redis, key: str) -> None:
+        self._redis = redis
         self._key = key
-        self._of: Any = redis.register_script(_OF)
-        self._raise: Any = redis.register_script(_RAISE)
 
     def of(self, provider: str, model: str, price: str) -> Learned:
         """Return what was learned of a model at a price.
@@ -96,7 +75,7 @@ class LearnedCosts:
         Raises:
             RedisError: the broker failed.
         """
-        return Learned(*self._of(keys=[self._key], args=_fields(provider, model, price)))
+        return Learned(*_READ(self._redis, learned_costs=self._key, fields=[*_fields(provider, model, price)]))
 
     def take(self, surprises: Iterable[Surprise]) -> None:
         """Raise what is reserved by what surprises tell. Safe to repeat.
@@ -107,7 +86,8 @@ class LearnedCosts:
         for surprise in surprises:
             factor, dearest = _fields(surprise.provider, surprise.model, surprise.price)
             millionths = math.ceil(surprise.factor * _FACTOR_UNIT)
-            self._raise(keys=[self._key], args=[factor, millionths, dearest, surprise.cost_micro])
+            learned = [factor, millionths, dearest, surprise.cost_micro]
+            _RAISE(self._redis, learned_costs=self._key, learned=learned)
 
 
 def surprise_of(call: Call, cost_micro: int, estimate: Estimate) -> Surprise:

@@ -58,119 +58,18 @@ import math
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from redis import Redis
 
 from checkpointing.identity import new_token
-from checkpointing.key_types import TYPED
+from checkpointing.lua import Script
 
-# KEYS: meter. Its fields: `server`, the process it was begun in; `spent`, once it is filled, in whole
-# micro-dollars, and `fraction`, what is spent beyond that, in millionths of one; `r:<attempt>`, reserved; until it
-# is filled `filling`, the token, and `s:<attempt>` with `f:<attempt>`, settled meanwhile. Amounts go in as they
-# came, as text, because Lua writes large numbers as powers of ten, and counts in floats: so fractions are kept
-# apart.
-_METER = f"""{TYPED}
-local key = KEYS[1]
-local server = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-if not server then return redis.error_reply('ERR this server does not tell its run_id') end
--- What is not of a meter's form was forged: it is emptied, and so filled from the ledgers again.
-local function is_usable(fields)
-  for i = 1, #fields, 2 do
-    local is_amount = fields[i] == 'spent' or fields[i] == 'fraction' or string.match(fields[i], '^[rsf]:')
-    if is_amount and not (#fields[i + 1] <= 15 and string.match(fields[i + 1], '^%d+$')) then return false end
-  end
-  return true
-end
-typed(key, 'hash')
-if redis.call('HGET', key, 'server') ~= server or not is_usable(redis.call('HGETALL', key)) then
-  redis.call('DEL', key)
-end
-local spent = redis.call('HGET', key, 'spent')
-local fraction = tonumber(redis.call('HGET', key, 'fraction') or '0')
-local function spend(whole, millionths)
-  redis.call('HINCRBY', key, 'spent', whole)
-  fraction = fraction + tonumber(millionths)
-  if fraction >= 1000000 then
-    fraction = fraction - 1000000
-    redis.call('HINCRBY', key, 'spent', 1)
-  end
-  if fraction > 0 then redis.call('HSET', key, 'fraction', string.format('%d', fraction))
-  else redis.call('HDEL', key, 'fraction') end
-end
-local function reserved(but)
-  local sum, found = 0, redis.call('HGETALL', key)
-  for i = 1, #found, 2 do
-    if string.sub(found[i], 1, 2) == 'r:' and found[i] ~= but then sum = sum + tonumber(found[i + 1]) end
-  end
-  return sum
-end
-"""
-# ARGV: attempt, amount, budget or nothing. A refusal leaves a reservation as it is: this may be the echo of a
-# command that was granted long ago.
-_RESERVE = (
-    _METER
-    + """
-if not spent then return 'empty' end
-local mine, budget = 'r:' .. ARGV[1], tonumber(ARGV[3])
-if budget then
-  local begun = fraction > 0 and 1 or 0
-  local needed = tonumber(spent) + begun + tonumber(ARGV[2])
-  if needed > budget then return 'reached' end
-  if needed + reserved(mine) > budget then return 'wait' end
-end
-redis.call('HSET', key, mine, ARGV[2])
-return 'granted'
-"""
-)
-# ARGV: attempt, amount, millionths of a micro-dollar beyond it.
-_SETTLE = (
-    _METER
-    + """
-if spent then
-  if redis.call('HDEL', key, 'r:' .. ARGV[1]) == 1 then spend(ARGV[2], ARGV[3]) end
-elseif redis.call('HEXISTS', key, 'filling') == 1 then
-  redis.call('HSET', key, 's:' .. ARGV[1], ARGV[2], 'f:' .. ARGV[1], ARGV[3])
-end
-"""
-)
-# ARGV: something unique. Returns the token, the same to all who ask while it stands; nothing where it is filled.
-# The time is in it so that an echo of this command does not give out an old one anew.
-_BEGIN_FILL = (
-    _METER
-    + """
-if spent then return false end
-local token = redis.call('HGET', key, 'filling')
-if not token then
-  token = table.concat(redis.call('TIME'), '.') .. ' ' .. ARGV[1]
-  redis.call('HSET', key, 'server', server, 'filling', token)
-end
-return token
-"""
-)
-# ARGV: token, spent, millionths beyond it, attempt, amount, attempt, amount, ...
-_FILL = (
-    _METER
-    + """
-if redis.call('HGET', key, 'filling') ~= ARGV[1] then return 0 end
-redis.call('HDEL', key, 'filling')
-redis.call('HSET', key, 'spent', ARGV[2])
-spend('0', ARGV[3])
-for i = 4, #ARGV, 2 do
-  local settled = redis.call('HGET', key, 's:' .. ARGV[i])
-  if settled then
-    spend(settled, redis.call('HGET', key, 'f:' .. ARGV[i]) or '0')
-  else
-    redis.call('HSET', key, 'r:' .. ARGV[i], ARGV[i + 1])
-  end
-end
-for _, field in ipairs(redis.call('HKEYS', key)) do
-  if string.match(field, '^[sf]:') then redis.call('HDEL', key, field) end
-end
-return 1
-"""
-)
-_READ = _METER + "if spent then return {tonumber(spent), fraction, reserved()} end"
+_RESERVE: Script[bytes] = Script("worker.billing.reserve_call")
+_SETTLE: Script[None] = Script("worker.billing.settle_call")
+_BEGIN_FILL: Script[bytes | None] = Script("worker.billing.begin_fill")
+_FILL: Script[int] = Script("worker.billing.fill_meter")
+_READ: Script[list[int] | None] = Script("worker.billing.read_meter")
 _MILLION = 1_000_000
 
 
@@ -225,13 +124,8 @@ class Meter:
     """
 
     def __init__(self, redis: Redis, key: str) -> None:
-        self._keys = [key]
         self._redis = redis
-        self._reserve: Any = redis.register_script(_RESERVE)
-        self._settle: Any = redis.register_script(_SETTLE)
-        self._begin_fill: Any = redis.register_script(_BEGIN_FILL)
-        self._fill: Any = redis.register_script(_FILL)
-        self._read: Any = redis.register_script(_READ)
+        self._key = key
 
     def reserve(self, attempt: str, micro: int, budget_micro: int | None) -> Reserved:
         """Ask for a call that is planned on disk already. It may be said again, with the same amount.
@@ -245,7 +139,7 @@ class Meter:
             RedisError: the broker failed; the call must not be made.
         """
         budget = "" if budget_micro is None else budget_micro
-        return Reserved(self._reserve(keys=self._keys, args=[attempt, micro, budget]).decode())
+        return Reserved(_RESERVE(self._redis, key=self._key, attempt=attempt, most=micro, budget=budget).decode())
 
     def settle(self, attempt: str, micro: Decimal | int) -> None:
         """Put what a call cost in the place of what was reserved for it. Its answer is on disk already.
@@ -257,7 +151,8 @@ class Meter:
         Raises:
             RedisError: the broker failed; the reservation stands until somebody says it again, or a recount.
         """
-        self._settle(keys=self._keys, args=[attempt, *_in_two(micro)])
+        whole, millionths = _in_two(micro)
+        _SETTLE(self._redis, key=self._key, attempt=attempt, whole=whole, millionths=millionths)
 
     def cancel(self, attempt: str) -> None:
         """Drop the reservation of a call that was not billed. It is taken back on disk already.
@@ -290,7 +185,7 @@ class Meter:
         Raises:
             RedisError: the broker failed.
         """
-        token: bytes | None = self._begin_fill(keys=self._keys, args=[new_token()])
+        token = _BEGIN_FILL(self._redis, key=self._key, nonce=new_token())
         return None if token is None else token.decode()
 
     def fill(self, token: str, count: Count) -> bool:
@@ -300,7 +195,11 @@ class Meter:
             RedisError: the broker failed.
         """
         pairs = [part for pair in count.reservations.items() for part in pair]
-        return bool(self._fill(keys=self._keys, args=[token, *_in_two(count.spent), *pairs]))
+        whole, millionths = _in_two(count.spent)
+        filled = _FILL(
+            self._redis, key=self._key, token=token, whole=whole, millionths=millionths, reservations=pairs
+        )
+        return bool(filled)
 
     def read(self) -> Reading | None:
         """How it stands; None where it is empty.
@@ -308,7 +207,7 @@ class Meter:
         Raises:
             RedisError: the broker failed.
         """
-        found: list[int] | None = self._read(keys=self._keys)
+        found = _READ(self._redis, key=self._key)
         if found is None:
             return None
         spent, fraction, reserved = found
@@ -320,7 +219,7 @@ class Meter:
         Raises:
             RedisError: the broker failed.
         """
-        self._redis.delete(*self._keys)
+        self._redis.delete(self._key)
 
 
 def _in_two(micro: Decimal | int) -> tuple[int, int]:

@@ -9,24 +9,17 @@ answer is booked as if it had been paid for, which is too much and never too lit
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import Any
 
 from redis import Redis
 
 from checkpointing.ledger import Call
+from checkpointing.lua import Script
 from worker.llm.raw_answer import parsed_object
 
 _KEEP_SECONDS = 7 * 86_400
 _DIGITS = 20
 
-# KEYS: answers. ARGV: name of the answer, question, seconds to keep them. Returns 1 unless it was the answer to
-# another question. A key of another type was forged, or is another program's.
-_IS_NEW = """
-if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then redis.call('DEL', KEYS[1]) end
-redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-return redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] and 1 or 0
-"""
+_RECORD: Script[int] = Script("worker.billing.record_answer")
 
 
 class SeenAnswers:
@@ -38,8 +31,8 @@ class SeenAnswers:
     """
 
     def __init__(self, redis: Redis, prefix: str) -> None:
+        self._redis = redis
         self._prefix = prefix
-        self._is_new: Any = redis.register_script(_IS_NEW)
 
     def is_repeated(self, scan_id: str, question: str, body: str) -> bool:
         """Note an answer, and return whether it was the answer to another question before.
@@ -53,8 +46,16 @@ class SeenAnswers:
             RedisError: the broker failed.
         """
         name = name_of(body)
-        arguments = [name, question[:_DIGITS], _KEEP_SECONDS]
-        return bool(name) and not self._is_new(keys=[f"{self._prefix}{scan_id}"], args=arguments)
+        if not name:
+            return False
+        belongs = _RECORD(
+            self._redis,
+            answers=f"{self._prefix}{scan_id}",
+            answer=name,
+            question=question[:_DIGITS],
+            keep_seconds=_KEEP_SECONDS,
+        )
+        return not belongs
 
 
 def was_paid_before(calls: Iterable[Call], body: str) -> bool:

@@ -9,9 +9,11 @@ another type in its place is deleted.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from redis import Redis
+
+from checkpointing.lua import Script
 
 CALLS_IN_A_ROW = 5
 """How many calls must come to nothing, without an answer between them, before the model is left alone."""
@@ -22,84 +24,11 @@ LONGEST_FREE_PAUSE_SECONDS = 30.0
 """The longest pause where a trial costs nothing, as when the server is not there."""
 _FORGET_SECONDS = 86_400
 
-# KEYS: breaker. Its fields, times in milliseconds: `failures` in a row, `since` the first and `last`, and what was
-# `said` at the last; `outages`, those of them that were no rate limits; `foreign`, 1 while all were answers of
-# something that is not the API; `opens`, how often it was opened; `until`, the end of the pause, while it is open;
-# `trial`, the token of the call that tries, and `trial_until`.
-_BREAKER = """
-local key = KEYS[1]
-local kind = redis.call('TYPE', key)
-if type(kind) == 'table' then kind = kind.ok end
-if kind ~= 'hash' and kind ~= 'none' then redis.call('DEL', key) end
-local clock = redis.call('TIME')
-local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
-local function number(name) return tonumber(redis.call('HGET', key, name) or '') or 0 end
-local function set(name, value) redis.call('HSET', key, name, string.format('%d', value)) end
-"""
-# Returns how many milliseconds are left to wait; 0 where a call may be tried.
-_LEFT = (
-    _BREAKER
-    + """
-if number('until') > now then return number('until') - now end
-return math.max(0, number('trial_until') - now)
-"""
-)
-# ARGV: token, milliseconds that a trial may take. Returns 1 where the call may be made.
-_ENTER = (
-    _BREAKER
-    + """
-if number('until') == 0 then return 1 end
-if number('until') > now or number('trial_until') > now then return 0 end
-redis.call('HSET', key, 'trial', ARGV[1])
-set('trial_until', now + tonumber(ARGV[2]))
-return 1
-"""
-)
-# ARGV: token.
-_LEAVE = (
-    _BREAKER
-    + """
-if redis.call('HGET', key, 'trial') == ARGV[1] then redis.call('HDEL', key, 'trial', 'trial_until') end
-"""
-)
-# ARGV: token, what was said, 1 where it was foreign, 1 where it counts as an outage; calls in a row, first and
-# longest pause, least pause, milliseconds to keep all this. Returns failures, opens, 1 where all were foreign.
-_FAILED = (
-    _BREAKER
-    + """
-local failures = number('failures') + 1
-if failures == 1 then set('since', now) end
-set('failures', failures)
-set('last', now)
-redis.call('HSET', key, 'said', ARGV[2])
-local foreign = tonumber(ARGV[3])
-if failures > 1 then foreign = math.min(foreign, number('foreign')) end
-set('foreign', foreign)
-local opens = number('opens')
-local outages = number('outages') + tonumber(ARGV[4])
-set('outages', outages)
-local is_open = number('until') > 0
--- Of those under way when it was opened, none but the trial says anything new.
-local is_trial = is_open and redis.call('HGET', key, 'trial') == ARGV[1]
-if is_trial or (not is_open and outages >= tonumber(ARGV[5])) then
-  opens = opens + 1
-  set('opens', opens)
-  local pause = math.min(tonumber(ARGV[7]), tonumber(ARGV[6]) * 2 ^ math.min(opens - 1, 30))
-  set('until', now + math.max(pause, tonumber(ARGV[8])))
-  redis.call('HDEL', key, 'trial', 'trial_until')
-end
-redis.call('PEXPIRE', key, ARGV[9])
-return {failures, opens, foreign}
-"""
-)
-_ANSWERED = "redis.call('DEL', KEYS[1])"
-_READ = (
-    _BREAKER
-    + """
-if number('failures') == 0 then return false end
-return {number('failures'), number('since'), number('last'), now, redis.call('HGET', key, 'said') or ''}
-"""
-)
+_READ_PAUSE: Script[int] = Script("worker.llm.read_pause")
+_ENTER: Script[int] = Script("worker.llm.enter_breaker")
+_LEAVE: Script[None] = Script("worker.llm.leave_breaker")
+_RECORD_FAILURE: Script[list[int]] = Script("worker.llm.record_failure")
+_READ: Script[tuple[int, int, int, int, bytes] | None] = Script("worker.llm.read_breaker")
 
 
 class Failures(NamedTuple):
@@ -154,16 +83,11 @@ class Breaker:
         first_pause_seconds: float = FIRST_PAUSE_SECONDS,
         calls_in_a_row: int = CALLS_IN_A_ROW,
     ) -> None:
-        self._keys = [key]
+        self._redis = redis
+        self._key = key
         self._trial_milliseconds = int(trial_seconds * 1000)
         self._first_pause_seconds = first_pause_seconds
         self._calls_in_a_row = calls_in_a_row
-        self._left: Any = redis.register_script(_LEFT)
-        self._enter: Any = redis.register_script(_ENTER)
-        self._leave: Any = redis.register_script(_LEAVE)
-        self._failed: Any = redis.register_script(_FAILED)
-        self._answered: Any = redis.register_script(_ANSWERED)
-        self._read: Any = redis.register_script(_READ)
 
     def left_seconds(self) -> float:
         """How long the model is still left alone; 0 where a call may be tried. Takes nothing.
@@ -171,7 +95,7 @@ class Breaker:
         Raises:
             RedisError: the broker failed; no call must be made.
         """
-        return int(self._left(keys=self._keys)) / 1000
+        return _READ_PAUSE(self._redis, key=self._key) / 1000
 
     def enter(self, token: str) -> bool:
         """Ask for a call to be let through, just before it is made.
@@ -185,7 +109,7 @@ class Breaker:
         Raises:
             RedisError: the broker failed; the call must not be made.
         """
-        return bool(self._enter(keys=self._keys, args=[token, self._trial_milliseconds]))
+        return bool(_ENTER(self._redis, key=self._key, token=token, trial_ms=self._trial_milliseconds))
 
     def leave(self, token: str) -> None:
         """Tell that a call that was let through was not made, or that nothing is known of its end.
@@ -193,7 +117,7 @@ class Breaker:
         Raises:
             RedisError: the broker failed; a trial is forgotten after its time.
         """
-        self._leave(keys=self._keys, args=[token])
+        _LEAVE(self._redis, key=self._key, token=token)
 
     def failed(
         self,
@@ -221,9 +145,19 @@ class Breaker:
         longest = LONGEST_PAUSE_SECONDS if may_have_been_billed else LONGEST_FREE_PAUSE_SECONDS
         seconds = (self._first_pause_seconds, longest, min(retry_after_seconds or 0.0, _FORGET_SECONDS))
         first, most, least = (int(each * 1000) for each in seconds)
-        flags = [int(is_foreign), int(is_outage), self._calls_in_a_row]
-        args = [token, said, *flags, first, most, least, _FORGET_SECONDS * 1000]
-        in_a_row, opens, foreign = self._failed(keys=self._keys, args=args)
+        in_a_row, opens, foreign = _RECORD_FAILURE(
+            self._redis,
+            key=self._key,
+            token=token,
+            said=said,
+            foreign=int(is_foreign),
+            outage=int(is_outage),
+            calls_in_a_row=self._calls_in_a_row,
+            first_pause_ms=first,
+            longest_pause_ms=most,
+            least_pause_ms=least,
+            keep_ms=_FORGET_SECONDS * 1000,
+        )
         return Failures(in_a_row, opens, bool(foreign))
 
     def answered(self) -> None:
@@ -232,7 +166,7 @@ class Breaker:
         Raises:
             RedisError: the broker failed.
         """
-        self._answered(keys=self._keys)
+        self._redis.delete(self._key)
 
     def silence(self) -> Silence | None:
         """The calls that came to nothing since the last answer; None where there are none.
@@ -240,7 +174,7 @@ class Breaker:
         Raises:
             RedisError: the broker failed.
         """
-        found = self._read(keys=self._keys)
+        found = _READ(self._redis, key=self._key)
         if found is None:
             return None
         count, since, last, now, said = found

@@ -12,69 +12,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
 
 from checkpointing.identity import new_token
 from checkpointing.inbox import Entry, Inbox
-from checkpointing.key_types import TYPED
 from checkpointing.keys import Keys
+from checkpointing.lua import Script
 from checkpointing.refs import StageRef
-from worker.queue.attempts import COUNT
-from worker.queue.dispatch import FEED, Dispatch
+from worker.queue.dispatch import Dispatch
 
-# KEYS: claim, attempts, waiting, dispatched. ARGV, after those of FEED: token, lease in ms, page.
-# Returns the attempt's number, 0 if another worker holds the page.
-_TAKE = (
-    FEED
-    + COUNT
-    + """
-local claim, attempts, waiting, dispatched = unpack(KEYS)
-local token, lease, page = unpack(ARGV, 8, 10)
--- Whatever could fail comes before the first effect: an attempt that a failing script counted would stay counted.
-typed(waiting, 'zset')
-typed(dispatched, 'set')
-local begun = count(attempts, page)
-redis.call('ZREM', waiting, page)
-redis.call('SREM', dispatched, page)
-local attempt = 0
-if not is_held(claim) then
-  redis.call('SET', claim, token, 'PX', lease)
-  attempt = begun + 1
-  redis.call('HSET', attempts, page, attempt)
-end
-feed()
-return attempt
-"""
-)
-# KEYS: claim. ARGV: token, lease in ms. Returns 1 while the claim is ours.
-_RENEW = (
-    TYPED
-    + """
-local claim, token, lease = KEYS[1], ARGV[1], ARGV[2]
-if is_held(claim) and redis.call('GET', claim) ~= token then return 0 end
-redis.call('SET', claim, token, 'PX', lease)
-return 1
-"""
-)
-# KEYS: attempts. ARGV: page. A count that Redis has forgotten meanwhile must not fall below nothing.
-_UNCOUNT = (
-    TYPED
-    + COUNT
-    + """
-local attempts, page = KEYS[1], ARGV[1]
-if count(attempts, page) > 0 then redis.call('HINCRBY', attempts, page, -1) end
-"""
-)
-_RELEASE = (
-    TYPED
-    + """
-local claim, token = KEYS[1], ARGV[1]
-if is_held(claim) and redis.call('GET', claim) == token then redis.call('DEL', claim) end
-"""
-)
+_TAKE: Script[int] = Script("worker.queue.take_claim")
+_RENEW: Script[int] = Script("worker.queue.renew_claim")
+_RELEASE: Script[None] = Script("worker.queue.release_claim")
+_UNCOUNT: Script[None] = Script("worker.queue.uncount_attempt")
 
 
 def _clock() -> float:
@@ -174,10 +126,6 @@ class Claims:
         self._dispatch = dispatch
         self._most_seconds = most_seconds
         self._milliseconds = int(seconds * 1000)
-        self._take: Any = redis.register_script(_TAKE)
-        self._renew: Any = redis.register_script(_RENEW)
-        self._release: Any = redis.register_script(_RELEASE)
-        self._uncount: Any = redis.register_script(_UNCOUNT)
         self._keeper = _Keeper(self.interval)
 
     @contextmanager
@@ -188,10 +136,18 @@ class Claims:
             RedisError: the broker failed.
         """
         attempts = self._keys.attempts(ref)
-        waiting, dispatched = self._keys.waiting(ref), self._keys.dispatched(ref)
         claim = Claim(self, self._keys.claim(ref, page), attempts, page)
-        arguments = [*self._dispatch(ref.stage).arguments(), claim.token, self._milliseconds, page]
-        claim.attempt = int(self._take(keys=[claim.key, attempts, waiting, dispatched], args=arguments))
+        claim.attempt = _TAKE(
+            self.redis,
+            claim=claim.key,
+            attempts=attempts,
+            waiting=self._keys.waiting(ref),
+            dispatched=self._keys.dispatched(ref),
+            token=claim.token,
+            lease_ms=self._milliseconds,
+            page=page,
+            **self._dispatch(ref.stage).values(),
+        )
         if not claim.attempt:
             yield None
             return
@@ -203,16 +159,16 @@ class Claims:
 
     def renew(self, claim: Claim) -> bool:
         """Lengthen a lease in Redis; False when it is somebody else's by now."""
-        return bool(self._renew(keys=[claim.key], args=[claim.token, self._milliseconds]))
+        return bool(_RENEW(self.redis, claim=claim.key, token=claim.token, lease_ms=self._milliseconds))
 
     def uncount(self, attempts_key: str, page: int) -> None:
         """Take an attempt back in Redis."""
-        self._uncount(keys=[attempts_key], args=[page])
+        _UNCOUNT(self.redis, attempts=attempts_key, page=page)
 
     def release(self, claim: Claim) -> None:
         """Delete a lease in Redis. A broker that is away just now lets it run out instead."""
         with suppress(RedisError):
-            self._release(keys=[claim.key], args=[claim.token])
+            _RELEASE(self.redis, claim=claim.key, token=claim.token)
 
 
 class _Keeper:

@@ -13,77 +13,13 @@ import json
 from typing import Any
 
 from checkpointing.identity import new_token
-from checkpointing.key_types import TYPED
 from checkpointing.keys import Keys
+from checkpointing.lua import Script
 
 PAGE_TASK = "page.process"
-# Where no worker has said how much it takes.
-_DEFAULT_WINDOW = 16
 _ALIVE_SECONDS = 15
-# More are a forgery: a thousand machines of a hundred slots each need less.
-_MOST_WINDOW = 1_000_000
-
-# Each script that may feed starts with this. ARGV: as `Dispatch.arguments`.
-FEED = f"""{TYPED}
-local stage, queue, turns, window, prefix, template, nonce = unpack(ARGV, 1, 7)
-typed(queue, 'list')
-typed(turns, 'list')
-typed(window, 'string')
-local function run_of(scan)
-  local run = redis.pcall('GET', prefix .. 'run:' .. scan .. '/' .. stage)
-  local trace, span = string.match(type(run) == 'string' and run or '', '^00%-([0-9a-f]+)%-([0-9a-f]+)%-0[0-3]$')
-  -- One that the gate refuses would keep the page from being done.
-  local valid = trace and #trace == 32 and #span == 16 and string.find(trace, '[^0]') and string.find(span, '[^0]')
-  return valid and '"' .. run .. '"' or 'null'
-end
-
-local function message(scan, page, number)
-  local values = {{SCAN = scan, PAGE = page, ID = nonce .. '-' .. number, RUN = run_of(scan)}}
-  local dispatched = prefix .. 'dispatched:' .. scan .. '/' .. stage
-  typed(dispatched, 'set')
-  redis.call('SADD', dispatched, page)
-  return (string.gsub(template, '@(%u+)@', values))
-end
-
-local function feed()
-  local size = tonumber(redis.call('GET', window) or '')
-  if not size or not (size >= 0 and size <= {_MOST_WINDOW}) then size = {_DEFAULT_WINDOW} end
-  local room = size - redis.call('LLEN', queue)
-  local fed = 0
-  while fed < room do
-    local scan = redis.call('RPOP', turns)
-    if not scan then break end
-    local waiting = prefix .. 'waiting:' .. scan .. '/' .. stage
-    typed(waiting, 'zset')
-    local page = redis.call('ZPOPMIN', waiting)[1]
-    if page then
-      fed = fed + 1
-      redis.call('LPUSH', queue, message(scan, page, fed))
-      if redis.call('EXISTS', waiting) == 1 then redis.call('LPUSH', turns, scan) end
-    end
-  end
-end
-"""
-
-# KEYS: slots. ARGV, after those of FEED: this worker's member, seconds that it counts as alive.
-_BEAT = (
-    FEED
-    + """
-local workers, member, seconds = KEYS[1], ARGV[8], ARGV[9]
-local now = tonumber(redis.call('TIME')[1])
-typed(workers, 'zset')
-redis.call('ZADD', workers, now + seconds, member)
-redis.call('ZREMRANGEBYSCORE', workers, '-inf', now)
--- No worker says that it lives for an hour from now.
-redis.call('ZREMRANGEBYSCORE', workers, now + 3600, '+inf')
-local slots = 0
-for _, found in ipairs(redis.call('ZRANGE', workers, 0, -1)) do
-  slots = slots + tonumber(string.match(found, '=(%d+)$') or '0')
-end
-redis.call('SET', window, 2 * slots + 8, 'EX', 4 * seconds)
-feed()
-"""
-)
+_FILL_WINDOW: Script[None] = Script("worker.queue.fill_window")
+_RECORD_HEARTBEAT: Script[None] = Script("worker.queue.record_heartbeat")
 
 
 class Dispatch:
@@ -98,14 +34,17 @@ class Dispatch:
     def __init__(self, redis: Any, keys: Keys, stage: str) -> None:
         self._redis = redis
         self._slots = keys.slots(stage)
-        queue, turns, window = keys.queue(stage), keys.turns(stage), keys.window(stage)
-        self._fixed = [stage, queue, turns, window, keys.prefix, _template(stage)]
-        self._beat = redis.register_script(_BEAT)
-        self._feed = redis.register_script(f"{FEED} feed()")
+        self._values = {
+            "messages": keys.queue(stage),
+            "turns": keys.turns(stage),
+            "window": keys.window(stage),
+            **keys.of_any_scan(stage),
+            "template": _template(stage),
+        }
 
-    def arguments(self) -> list[str]:
-        """The first arguments of every script that starts with `FEED`. New ones for each call: they make ids."""
-        return [*self._fixed, new_token()]
+    def values(self) -> dict[str, str]:
+        """Return the values of `queue` in dispatch.lua, for one call of a script that includes it."""
+        return {**self._values, "nonce": new_token()}
 
     def feed(self) -> None:
         """Fill the window.
@@ -113,7 +52,7 @@ class Dispatch:
         Raises:
             RedisError: the broker failed.
         """
-        self._feed(args=self.arguments())
+        _FILL_WINDOW(self._redis, **self.values())
 
     def beat(self, worker: str, slots: int) -> None:
         """Say that a worker lives and takes so many pages at once; fill the window.
@@ -121,7 +60,8 @@ class Dispatch:
         Raises:
             RedisError: the broker failed.
         """
-        self._beat(keys=[self._slots], args=[*self.arguments(), f"{worker}={slots}", _ALIVE_SECONDS])
+        member = f"{worker}={slots}"
+        _RECORD_HEARTBEAT(self._redis, slots=self._slots, member=member, seconds=_ALIVE_SECONDS, **self.values())
 
     def alive(self) -> dict[str, int]:
         """The workers that serve the stage and live, as they said within the last seconds, with their slots.

@@ -13,11 +13,12 @@ from typing import Any, cast
 
 from redis import Redis
 
-from checkpointing.key_types import TYPED, drop_wrong_types
+from checkpointing.key_types import drop_wrong_types
 from checkpointing.keys import Keys
+from checkpointing.lua import Script
 from checkpointing.refs import StageRef
-from worker.queue.attempts import COUNT, read_attempts
-from worker.queue.dispatch import FEED, Dispatch
+from worker.queue.attempts import read_attempts
+from worker.queue.dispatch import Dispatch
 
 _BATCH = 1000
 # Added to a page's turn when it is tried again: after all that were not tried yet.
@@ -28,84 +29,11 @@ _MOST_DIGITS = 18
 # What breaks where a message is not what it seems: anyone who reaches Redis can put one there.
 _NOT_OURS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
-# KEYS: waiting, dispatched. ARGV, after those of FEED: scan, start of the claim keys, added to the turn, pages.
-# Returns the pages that went in: those that wait nowhere and that nobody has.
-_PUT = (
-    FEED
-    + """
-local waiting, dispatched = KEYS[1], KEYS[2]
-local scan, claims, later = unpack(ARGV, 8, 10)
-typed(waiting, 'zset')
-typed(dispatched, 'set')
-local waited = redis.call('EXISTS', waiting)
-local fresh = {}
-for i = 11, #ARGV do
-  local page = ARGV[i]
-  if redis.call('SISMEMBER', dispatched, page) == 0 and not is_held(claims .. page)
-    and redis.call('ZADD', waiting, 'NX', page + later, page) == 1 then
-    fresh[#fresh + 1] = tonumber(page)
-  end
-end
-if waited == 0 and #fresh > 0 then redis.call('LPUSH', turns, scan) end
-feed()
-return fresh
-"""
-)
-# KEYS: waiting, dispatched. ARGV, after those of FEED: scan, start of the claim keys, pages. As above.
-_PUT_FIRST = (
-    FEED
-    + """
-local waiting, dispatched = KEYS[1], KEYS[2]
-local scan, claims = unpack(ARGV, 8, 9)
-typed(waiting, 'zset')
-typed(dispatched, 'set')
-local fresh = {}
-for i = 10, #ARGV do
-  local page = ARGV[i]
-  if redis.call('SISMEMBER', dispatched, page) == 0 and not is_held(claims .. page)
-    and not redis.call('ZSCORE', waiting, page) then
-    redis.call('RPUSH', queue, message(scan, page, i))
-    fresh[#fresh + 1] = tonumber(page)
-  end
-end
-return fresh
-"""
-)
-# KEYS: waiting, turns. ARGV: scan. Waiting pages whose scan has no turn would wait for ever.
-_ENSURE_TURN = (
-    TYPED
-    + """
-local waiting, turns, scan = KEYS[1], KEYS[2], ARGV[1]
-typed(waiting, 'zset')
-typed(turns, 'list')
-if redis.call('EXISTS', waiting) == 1 and not redis.call('LPOS', turns, scan) then
-  redis.call('LPUSH', turns, scan)
-end
-"""
-)
-# KEYS: attempts. ARGV: page, attempts, page, attempts, ...
-_RAISE_ATTEMPTS = (
-    TYPED
-    + COUNT
-    + """
-local attempts = KEYS[1]
-for i = 1, #ARGV, 2 do
-  local page, begun = ARGV[i], ARGV[i + 1]
-  if count(attempts, page) < tonumber(begun) then redis.call('HSET', attempts, page, begun) end
-end
-"""
-)
-# KEYS: claims. Returns the number of each that is held, counted from 1.
-_HELD = (
-    TYPED
-    + """
-local held = {}
-for i, claim in ipairs(KEYS) do
-  if is_held(claim) then held[#held + 1] = i end
-end
-return held
-"""
-)
+_PUT: Script[list[int]] = Script("worker.queue.put_pages")
+_PUT_FIRST: Script[list[int]] = Script("worker.queue.put_pages_first")
+_ENSURE_TURN: Script[None] = Script("worker.queue.ensure_turn")
+_RAISE_ATTEMPTS: Script[None] = Script("worker.queue.raise_attempts")
+_FIND_HELD: Script[list[int]] = Script("worker.queue.find_held")
 
 
 class PageQueue:
@@ -129,11 +57,6 @@ class PageQueue:
         self._attempts = keys.attempts(ref)
         self._types = keys.types_of_stage(ref) | keys.types_of_queue(ref.stage)
         self._claim_start = keys.claim(ref, 0)[: -len("0")]
-        self._put: Any = redis.register_script(_PUT)
-        self._put_first: Any = redis.register_script(_PUT_FIRST)
-        self._ensure_turn: Any = redis.register_script(_ENSURE_TURN)
-        self._raise_attempts: Any = redis.register_script(_RAISE_ATTEMPTS)
-        self._held: Any = redis.register_script(_HELD)
 
     def drop_unusable_keys(self) -> list[str]:
         """Delete the keys of this stage that are not of their type; what they held is healed as after a flush.
@@ -166,10 +89,7 @@ class PageQueue:
             RedisError: the broker failed; what went in stays in.
         """
         for batch in _batches(pages):
-            arguments = [self._scan_id, self._claim_start, _LATER if later else 0, *batch]
-            yield from self._put(
-                keys=[self._waiting, self._dispatched], args=[*self._dispatch.arguments(), *arguments]
-            )
+            yield from _PUT(self._redis, **self._values(), added_turn=_LATER if later else 0, pages=batch)
 
     def put_first(self, pages: Iterable[int]) -> list[int]:
         """The same, before everything that waits. For a few: the window has no room for many.
@@ -177,9 +97,7 @@ class PageQueue:
         Raises:
             RedisError: the broker failed; what went in stays in.
         """
-        # The last one to go in front is the first one to come out.
-        arguments = [*self._dispatch.arguments(), self._scan_id, self._claim_start, *sorted(pages, reverse=True)]
-        return sorted(self._put_first(keys=[self._waiting, self._dispatched], args=arguments))
+        return sorted(_PUT_FIRST(self._redis, **self._values(), pages=sorted(pages, reverse=True)))
 
     def put_again(self, page: int) -> None:
         """Enqueue a page that this process has just had and given back.
@@ -200,8 +118,8 @@ class PageQueue:
         """Those of the pages that a worker has a claim on."""
         held: set[int] = set()
         for batch in _batches(pages):
-            found = cast("list[int]", self._held(keys=[f"{self._claim_start}{page}" for page in batch]))
-            held.update(batch[number - 1] for number in found)
+            found = _FIND_HELD(self._redis, claims=[f"{self._claim_start}{page}" for page in batch])
+            held.update(batch[position - 1] for position in found)
         return held
 
     def forget_dispatched(self, pages: Iterable[int]) -> None:
@@ -211,7 +129,7 @@ class PageQueue:
 
     def ensure_turn(self) -> None:
         """See that the scan is among those whose turn comes, if any of its pages wait."""
-        self._ensure_turn(keys=[self._waiting, self._turns], args=[self._scan_id])
+        _ENSURE_TURN(self._redis, waiting=self._waiting, turns=self._turns, scan=self._scan_id)
 
     def attempts(self) -> dict[int, int]:
         """Attempts begun, of the pages that are not settled."""
@@ -222,7 +140,7 @@ class PageQueue:
         """Tell Redis of attempts that it has forgotten."""
         pairs = [number for pair in begun.items() for number in pair]
         if pairs:
-            self._raise_attempts(keys=[self._attempts], args=pairs)
+            _RAISE_ATTEMPTS(self._redis, attempts=self._attempts, counts=pairs)
 
     def forget_attempts(self, pages: Iterable[int]) -> None:
         """Give pages their attempts anew."""
@@ -238,6 +156,15 @@ class PageQueue:
         for _, raw in self._listed():
             self._redis.lrem(self._messages, 0, raw)
         self._dispatch.feed()
+
+    def _values(self) -> dict[str, str]:
+        return {
+            "waiting": self._waiting,
+            "dispatched": self._dispatched,
+            "scan": self._scan_id,
+            "claim_start": self._claim_start,
+            **self._dispatch.values(),
+        }
 
     def _listed(self) -> list[tuple[int, str]]:
         """The pages in Celery's queue, with their messages. It is a window: never long."""
