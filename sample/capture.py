@@ -24,7 +24,7 @@ from producer.ingest.ingest_source import ingest
 from producer.planning.enqueue import enqueue, requests_through
 from producer.planning.request import Request
 from producer.run.supervised_run import Supervisor
-from producer.run.waiting import GOES_ON
+from producer.run.waiting import VIEW_HINT
 from producer.watch.collect import Collector, stages_under_way
 from producer.watch.render import render
 from producer.watch.screen import DRAW_SECONDS
@@ -75,7 +75,7 @@ def capture_watch(folder: Path) -> list[Path]:
         force_terminal=True,
         color_system="truecolor",
     )
-    console.print(render(snapshot, _COLUMNS, _LINES, UNICODE, GOES_ON))
+    console.print(render(snapshot, _COLUMNS, _LINES, UNICODE, VIEW_HINT))
     folder.mkdir(parents=True, exist_ok=True)
     text, picture = folder / "watch.txt", folder / "watch.svg"
     lines = console.export_text(clear=False).splitlines()

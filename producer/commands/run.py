@@ -43,7 +43,7 @@ from producer.run.command_lines import command_again
 from producer.run.joining import joins_deployment
 from producer.run.summary import Ended, run_json, summarise
 from producer.run.supervised_run import ParentWatch, Supervisor, announce_broker, interruptible, only_run
-from producer.run.waiting import GOES_ON, follow_plans, insist_on_success
+from producer.run.waiting import VIEW_HINT, follow_plans, insist_on_success
 from producer.status.call_costs import unanswered_line, unanswered_of
 from producer.status.cost_overruns import dearer_line, excess_usd, surprises_of
 from producer.status.doubtful_pages import doubt_lines
@@ -237,7 +237,7 @@ def _join(settings: Settings, requests: list[Request], *, as_json: bool) -> list
     started = time.monotonic()
     deployment = open_deployment(settings)
     on_poll = bool if has_screen(notes) else MissingWorkerNotice(deployment.count_workers, notes).check
-    ended = _enqueue_and_follow(deployment, requests, on_poll, GOES_ON)
+    ended = _enqueue_and_follow(deployment, requests, on_poll, VIEW_HINT)
     return _show_ended(deployment, requests, ended, time.monotonic() - started, as_json=as_json)
 
 

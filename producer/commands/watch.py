@@ -10,7 +10,7 @@ from producer.commands import completion
 from producer.open_deployment import open_deployment
 from producer.program import INTERRUPTED
 from producer.run.supervised_run import interruptible
-from producer.run.waiting import GOES_ON
+from producer.run.waiting import VIEW_HINT
 from producer.terminal.console import notes, print_json, results
 from producer.watch.collect import Collector, StageSelection, stages_of_scan, stages_under_way
 from producer.watch.output import plain_line
@@ -55,11 +55,11 @@ def watch_command(
             results.print(line)
         return
     try:
-        with interruptible(), collector, view_on(results, GOES_ON) as view:
+        with interruptible(), collector, view_on(results, VIEW_HINT) as view:
             last = watch(collector, view, until_done=until_done)
     except KeyboardInterrupt:
         again = "producer watch" + (f" {scan_id}" if scan_id else "")
-        notes.print(f"Stopped watching; the workers go on. To watch again: {again}")
+        notes.print(f"Stopped watching; the workers keep running. To watch again: {again}")
         raise typer.Exit(INTERRUPTED) from None
     for stage in last.stages:
         results.print(plain_line(stage))

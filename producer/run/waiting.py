@@ -19,7 +19,7 @@ from producer.watch.plain_output import CheckpointLines
 from producer.watch.screen import has_screen
 from worker.deployment import Deployment
 
-GOES_ON = "Ctrl-C ends this view; the workers go on."
+VIEW_HINT = "Ctrl-C closes this view; the workers keep running."
 
 
 def wait_for(deployment: Deployment, plans: list[Plan], *, allow_doubtful: bool = False) -> None:
@@ -40,10 +40,10 @@ def wait_for(deployment: Deployment, plans: list[Plan], *, allow_doubtful: bool 
         with interruptible():
             # The live view shows who works; lines in a log do not.
             on_poll = bool if has_screen(notes) else MissingWorkerNotice(deployment.count_workers, notes).check
-            checkpoints = follow_plans(deployment, plans, on_poll, GOES_ON)
+            checkpoints = follow_plans(deployment, plans, on_poll, VIEW_HINT)
     except KeyboardInterrupt:
         again = watch_again(plans, allow_doubtful=allow_doubtful)
-        notes.print(f"Stopped watching; the workers go on. To watch again: {again}")
+        notes.print(f"Stopped watching; the workers keep running. To watch again: {again}")
         raise typer.Exit(INTERRUPTED) from None
     for checkpoint in checkpoints:
         for line in doubt_lines(checkpoint.doubtful_pages):

@@ -43,7 +43,7 @@ def test_the_view_shows_who_works_on_what_survives_a_resize_and_ends_with_ctrl_c
         terminal.wait_for(lambda shown: "\x1b[?1049l" in shown.written, SECONDS, "the screen to be put back")
         after = terminal.written.rpartition("\x1b[?1049l")[2]
         assert after.split("\r\n")[0].endswith(
-            "Stopped watching; the workers go on. To watch again: producer watch"
+            "Stopped watching; the workers keep running. To watch again: producer watch"
         )
         assert "Traceback" not in after
     assert workload.checkpoint(SCAN)["status"] == "in_progress"

@@ -209,4 +209,4 @@ def test_ctrl_c_ends_it_with_130_and_one_line(
     monkeypatch.setattr("producer.watch.screen.time", SimpleNamespace(sleep=interrupt))
     done = run(SCAN)
     assert done.exit_code == 130
-    assert done.stderr == "Stopped watching; the workers go on. To watch again: producer watch a-book\n"
+    assert done.stderr == "Stopped watching; the workers keep running. To watch again: producer watch a-book\n"

@@ -14,7 +14,7 @@ from producer.watch.symbols import ASCII, UNICODE, Symbols
 from tests.support.watch_facts import stage_facts, states
 
 NOW = 1_000_000.0
-HINT = "Ctrl-C ends this view; the workers go on."
+HINT = "Ctrl-C closes this view; the workers keep running."
 WORKERS = Workers(
     (
         Worker("ocr@here", (Task("a-book", "ocr", 3, NOW - 5), Task("a-book", "ocr", 9, NOW - 125))),
