@@ -296,8 +296,8 @@ class CheckpointFile:
 
     def _unusable(self, why: str) -> CheckpointError:
         return CheckpointError(
-            f"the checkpoint {self.path} cannot be used: {why}; "
-            f"`producer enqueue {self.scan_id} --stage {self.stage}` sets it aside and rebuilds it"
+            f"the checkpoint {self.path} cannot be used: {why}",
+            hint=f"`producer enqueue {self.scan_id} --stage {self.stage}` sets it aside and rebuilds it",
         )
 
     def _salvage(self, raw: bytes) -> Checkpoint:

@@ -1,23 +1,28 @@
-"""Everything that a report says, from the files of a scan. Nothing is written; the broker is not asked."""
+"""Collect a report from the files of a scan. Writes nothing and does not need Redis."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal
 
+from checkpointing.checkpoint import Checkpoint
 from checkpointing.fields import now
-from checkpointing.money import add_usd
+from checkpointing.ledger import Ledger
+from checkpointing.ledger import State as CallState
+from checkpointing.money import add_usd, usd
 from checkpointing.refs import StageRef
 from checkpointing.regular_files import read_regular
 from checkpointing.storage_errors import storage_error
-from producer.report.limits import MOST_TILES, MOST_VIEWS
-from producer.report.model import BookReport, PageReport, StageReport
-from producer.report.outputs import Begun
-from producer.report.pages import page_report
-from producer.report.stages import stage_report
+from producer.report.limits import MAX_TILES, MAX_VIEWS
+from producer.report.model import BookReport, Calls, PageReport, StageReport
+from producer.report.pages import BegunStage, page_report
 from producer.status.begun_stages import count_as_enqueue_would
-from producer.status.checkpoint_snapshot import Snapshot, take_snapshot
+from producer.status.checkpoint_snapshot import CheckpointSnapshot, take_snapshot
+from producer.status.doubtful_pages import doubt_lines
 from producer.terminal.progress import Counting, uncounted
 from worker.deployment import Deployment
 from worker.pages.scan import ScanMetadata
+from worker.stages.base import Stage
 from worker.stages.chapters import BookStructure
 from worker.stages.registry import STAGES
 from worker.stages.structure import StructureStage
@@ -26,13 +31,13 @@ from worker.stages.structure import StructureStage
 def collect(
     deployment: Deployment, scan_id: str, *, images: bool = True, counting: Counting = uncounted
 ) -> BookReport:
-    """Look at a scan.
+    """Return the report of a scan.
 
     Args:
         deployment: the deployment.
-        scan_id: which scan.
-        images: whether pages are rendered for it.
-        counting: shows how far it is.
+        scan_id: of the scan.
+        images: whether to render the pages.
+        counting: shows the progress.
 
     Raises:
         UnknownNameError: there is no such scan.
@@ -50,51 +55,101 @@ def collect(
     report = BookReport(metadata, stages, pages, structure, problem, made_at)
     if not images or not report.with_views:
         return report
-    from producer.report.pictures import pictures_of  # noqa: PLC0415  # a report without pictures renders none
+    from producer.report.pictures import pictures_of  # noqa: PLC0415  # slow to import, needed for pictures only
 
     with counting(f"{scan_id}: pages rendered", len(pages)) as step:
         pictures = pictures_of(deployment, metadata, [page.number for page in pages], step)
     return BookReport(metadata, stages, pages, structure, problem, made_at, pictures)
 
 
-def _stages(deployment: Deployment, metadata: ScanMetadata) -> tuple[tuple[Begun, ...], tuple[StageReport, ...]]:
-    """The stages that have begun: what is needed to read their outputs, and how they stand."""
-    begun: list[Begun] = []
+def _stages(
+    deployment: Deployment, metadata: ScanMetadata
+) -> tuple[tuple[BegunStage, ...], tuple[StageReport, ...]]:
+    begun: list[BegunStage] = []
     reports: list[StageReport] = []
     for name in STAGES:
-        file, outputs = (
-            deployment.checkpoint_file(StageRef(metadata.scan_id, name)),
-            deployment.outputs(StageRef(metadata.scan_id, name)),
-        )
+        ref = StageRef(metadata.scan_id, name)
+        file, outputs = deployment.checkpoint_file(ref), deployment.outputs(ref)
         pages = outputs.pages()
         if not pages and not file.path.exists():
             continue
         snapshot = take_snapshot(file)
         if snapshot.unusable is None and not file.is_of_this_version():
             count_as_enqueue_would(snapshot.checkpoint, outputs, metadata.total_pages)
-        stage, ledger = deployment.stage(name), deployment.ledger(StageRef(metadata.scan_id, name))
-        begun.append(_begun(deployment, name, snapshot, pages, metadata.total_pages))
-        reports.append(stage_report(stage, snapshot, ledger, metadata.total_pages))
+        stage = deployment.stage(name)
+        begun.append(
+            BegunStage(
+                stage=stage,
+                checkpoint=snapshot.checkpoint,
+                outputs=outputs,
+                pages=frozenset(pages),
+                pending=snapshot.pending(metadata.total_pages),
+                quarantined=frozenset(snapshot.checkpoint.quarantined()),
+            )
+        )
+        reports.append(_stage_report(stage, snapshot, deployment.ledger(ref), metadata.total_pages))
     return tuple(begun), tuple(reports)
 
 
-def _begun(deployment: Deployment, name: str, snapshot: Snapshot, pages: set[int], total_pages: int) -> Begun:
+def _stage_report(stage: Stage, snapshot: CheckpointSnapshot, ledger: Ledger, total_pages: int) -> StageReport:
+    """Return what is known about a stage; a damaged checkpoint counts as far as it could be salvaged.
+
+    Raises:
+        OSError: the ledger cannot be read.
+    """
     checkpoint = snapshot.checkpoint
-    return Begun(
-        stage=deployment.stage(name),
-        checkpoint=checkpoint,
-        outputs=deployment.outputs(StageRef(checkpoint.scan_id, name)),
-        pages=frozenset(pages),
-        pending=snapshot.pending(total_pages),
-        quarantined=frozenset(checkpoint.quarantined()),
+    spent, calls = _read_ledger(ledger)
+    records = checkpoint.pages.values()
+    return StageReport(
+        name=stage.name,
+        status="unreadable" if snapshot.unusable else checkpoint.status.value,
+        problem=snapshot.unusable or checkpoint.error,
+        completed=len(checkpoint.pages),
+        total_pages=checkpoint.total_pages or total_pages,
+        quarantined=tuple(checkpoint.failed_pages),
+        cost_usd=_total_usd(checkpoint, sum(spent.values())),
+        page_cost_usd=_usd_by_page(checkpoint, spent),
+        seconds=sum(record.seconds or 0.0 for record in records),
+        moments=tuple(sorted(record.completed_at for record in records if record.completed_at is not None)),
+        calls=calls,
+        asks_model=stage.uses_model,
+        doubtful=len(checkpoint.doubtful_pages),
+        doubts=tuple(doubt_lines(checkpoint.doubtful_pages)),
     )
 
 
+def _read_ledger(ledger: Ledger) -> tuple[dict[int, Decimal], Calls]:
+    """Return the micro-dollars spent on each page, and the numbers of calls."""
+    spent: dict[int, Decimal] = {}
+    states: Counter[CallState] = Counter()
+    at_risk = Decimal(0)
+    for line in ledger.all():
+        states[line.state] += 1
+        if line.state is CallState.ASKED:
+            at_risk += line.micro
+        else:
+            spent[line.page] = spent.get(line.page, Decimal(0)) + line.micro
+    unanswered = states[CallState.ASKED]
+    answered = states.total() - unanswered
+    return spent, Calls(answered, states[CallState.REJECTED], unanswered, usd(at_risk))
+
+
+def _total_usd(checkpoint: Checkpoint, spent_micro: Decimal | int) -> float:
+    """Return the total of the checkpoint, or that of the ledger if it is ahead."""
+    return max(checkpoint.total_cost_usd, add_usd(checkpoint.earlier_cost_usd, usd(spent_micro)))
+
+
+def _usd_by_page(checkpoint: Checkpoint, spent_micro: dict[int, Decimal]) -> dict[int, float]:
+    """Return the cost in USD of each page: from the ledger, else from the checkpoint."""
+    costs = {page: record.cost_usd for page, record in checkpoint.pages.items() if record.cost_usd}
+    return costs | {page: usd(micro) for page, micro in spent_micro.items() if micro}
+
+
 def _pages(
-    metadata: ScanMetadata, begun: Sequence[Begun], stages: Sequence[StageReport], counting: Counting
+    metadata: ScanMetadata, begun: Sequence[BegunStage], stages: Sequence[StageReport], counting: Counting
 ) -> tuple[PageReport, ...]:
-    with_text = metadata.total_pages <= MOST_VIEWS
-    shown = range(1, min(metadata.total_pages, MOST_TILES) + 1)
+    with_text = metadata.total_pages <= MAX_VIEWS
+    shown = range(1, min(metadata.total_pages, MAX_TILES) + 1)
     found: list[PageReport] = []
     with counting(f"{metadata.scan_id}: pages read", len(shown)) as step:
         for page in shown:
@@ -105,17 +160,17 @@ def _pages(
 
 
 def _structure(deployment: Deployment, scan_id: str) -> tuple[BookStructure | None, str | None]:
-    """The book put together; or why it cannot be shown."""
+    """Return the assembled chapters and page numbers, or why they cannot be shown."""
     path = deployment.scan(scan_id).output_dir(StructureStage.output_dir) / StructureStage.assembled_name
     try:
-        said = json.loads(read_regular(path))
-        fields = {name: said.get(name) for name in BookStructure.model_fields}
-        # As JSON once more: there a page number may be the name of a field.
+        content = json.loads(read_regular(path))
+        fields = {name: content.get(name) for name in BookStructure.model_fields}
+        # Validated as JSON, where a page number may be the name of a field.
         return BookStructure.model_validate_json(json.dumps(fields)), None
     except FileNotFoundError:
         return None, None
     except OSError as error:
         raise storage_error(error, path) from error
     except (ValueError, AttributeError, RecursionError):
-        again = f"producer enqueue {scan_id} --stage {StructureStage.name}"
-        return None, f"{path.name} of the {StructureStage.name} stage is damaged; `{again}` makes it again"
+        rebuild = f"`producer enqueue {scan_id} --stage {StructureStage.name}` rebuilds it"
+        return None, f"{path.name} of the {StructureStage.name} stage is damaged; {rebuild}"

@@ -1,28 +1,28 @@
-"""How large a report may become, whatever the book: docs/reference/report.md tells the same in words."""
+"""Limits that keep the size of a report bounded, whatever the book. docs/reference/report.md explains them."""
 
-MOST_TILES = 10_000
-"""Pages on the grid; those after them are counted and not drawn."""
-MOST_VIEWS = 2_000
-"""A book with more pages gets the grid alone: no texts, no pictures."""
-MOST_CHARACTERS = 20_000
-"""Of a page's text, before and after correction each; a page of print has two or three thousand."""
-MOST_EDITS = 200
-"""Edits of a page that are listed; all are counted."""
-MOST_LISTED = 500
-"""Rows of a list of troubles; all are counted."""
+MAX_TILES = 10_000
+"""Pages in the grid; further pages are only counted."""
+MAX_VIEWS = 2_000
+"""A book with more pages gets the grid alone, without texts and pictures."""
+MAX_CHARACTERS = 20_000
+"""Characters shown of a page's text, before and after correction each; a printed page has two or three thousand."""
+MAX_EDITS = 200
+"""Edits listed for a page; all are counted."""
+MAX_LISTED = 500
+"""Rows in a list of problems; all are counted."""
 
 THUMBNAIL_WIDTH = 160
 """Pixels."""
 THUMBNAIL_BYTES = 6_000
 ALL_THUMBNAIL_BYTES = 3_000_000
-"""Of all thumbnails together, before base64 makes a third more of them."""
+"""Bytes of all thumbnails together, before base64 adds a third."""
 PICTURE_BYTES = 90_000
-"""Of the picture beside a page's text; fewer where a long book has to share `ALL_PICTURE_BYTES`."""
+"""Bytes of the picture beside a page's text; fewer in a long book, whose pages share `ALL_PICTURE_BYTES`."""
 ALL_PICTURE_BYTES = 13_500_000
 RENDER_DPI = 150
-"""Pages of a PDF are rendered no finer than this for pictures that small; dots per inch."""
+"""Maximum resolution at which a PDF page is rendered for these pictures, in dots per inch."""
 
 
 def share(each: int, together: int, pages: int) -> int:
-    """Bytes that a page may take: `each`, or what is its part of `together`."""
+    """Return the bytes that a page may take: at most `each`, and at most its share of `together`."""
     return min(each, together // max(1, pages))

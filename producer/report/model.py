@@ -1,4 +1,4 @@
-"""What a report says, before it is drawn. Amounts are in USD, times have their zone, pages count from 1."""
+"""The data model of a report. Amounts are in USD, times have a time zone, pages are numbered from 1."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from checkpointing.page_records import FailedPage
-from producer.report.limits import MOST_VIEWS
+from producer.report.limits import MAX_VIEWS
 from producer.report.text_diff import Mark
 from worker.pages.scan import ScanMetadata
 from worker.stages.chapters import BookStructure
@@ -14,27 +14,27 @@ from worker.stages.edits import Edit
 
 
 class State(StrEnum):
-    """How a page stands in a stage."""
+    """The state of a page in one stage."""
 
     COMPLETE = "complete"
     SAVED = "saved"
-    """Its output is there and valid, and the checkpoint does not name it: it is under way."""
+    """The output is valid, but not in the checkpoint yet: it is about to be committed."""
     PENDING = "pending"
     QUARANTINED = "quarantined"
     DAMAGED = "damaged"
-    """Its output is missing, cannot be read, or is not what was checked."""
-    UNASKED = "not asked for"
+    """The output is missing, cannot be read, or has changed since it was checked."""
+    NOT_QUEUED = "not queued"
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """What the ledger of a stage counts.
+    """Numbers of model calls, from the ledger of a stage.
 
     Attributes:
-        answered: answers that were paid for, whatever became of them.
-        rejected: those of them that made no sense.
-        unanswered: calls that were made, or were about to be, and never got an answer.
-        at_risk_usd: the most that these may have cost.
+        answered: calls with an answer that was paid for.
+        rejected: calls whose answer failed a check.
+        unanswered: calls recorded without an answer: under way or lost.
+        at_risk_usd: maximum cost of the unanswered calls.
     """
 
     answered: int = 0
@@ -48,15 +48,15 @@ class StageReport:
     """One stage.
 
     Attributes:
-        status: as in the checkpoint; `unreadable` where that cannot be used.
-        problem: why it failed, is paused or cannot be read; None where nothing is wrong.
+        status: as in the checkpoint; `unreadable` if that cannot be used.
+        problem: why it failed, is paused or cannot be read; None if nothing is wrong.
         cost_usd: over all runs.
-        page_cost_usd: of each page that has cost anything, as far as is known.
-        seconds: that the stage worked on its pages, as far as is known.
-        moments: when pages were completed, in order.
-        asks_model: whether it costs money.
-        doubtful: how many complete pages have an implausible reading.
-        doubts: which ones and why, in words, a line for each reason.
+        page_cost_usd: known cost of each page that has cost anything.
+        seconds: known processing time of all pages.
+        moments: when its pages were completed, in order.
+        asks_model: whether it calls a language model.
+        doubtful: number of complete pages whose reading is implausible.
+        doubts: which pages those are and why, one line for each reason.
     """
 
     name: str
@@ -80,11 +80,11 @@ class RegionReport:
     """A region of a page.
 
     Attributes:
-        kind: what it is in the book, or on the page: `heading`, `body`, `image`.
-        confidence: of the OCR engine, 0 to 1; None where it is not known, and for an image.
-        before: its text as the engine read it.
-        after: the same with what was changed; None where no stage has corrected it.
-        review: whether somebody should look at it.
+        kind: its type in the book, else on the page: `heading`, `body`, `image`.
+        confidence: of the OCR engine, 0 to 1; None if unknown, and for an image.
+        before: its text as OCR read it.
+        after: the corrected text with its changes; None if no stage has corrected it.
+        review: whether a person should review it.
     """
 
     kind: str
@@ -96,7 +96,7 @@ class RegionReport:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something wrong with a page's output of a stage."""
+    """What is wrong with a page's output of a stage."""
 
     page: int
     stage: str
@@ -108,14 +108,14 @@ class PageReport:
     """One page.
 
     Attributes:
-        printed: the number printed on it; None where none is, or nobody has looked.
-        states: by stage.
-        confidence: of the OCR engine in the page's letters, 0 to 1; None where it is not known.
-        edits: that were made; None where no stage has corrected the page.
-        listed: the edits themselves, the first of them.
+        printed: page number printed on it; None if it has none or no stage has looked for one.
+        states: its state in each stage.
+        confidence: mean confidence of the OCR engine, weighted by letters, 0 to 1; None if unknown.
+        edits: number of edits; None if no stage has corrected the page.
+        listed: the first of these edits.
         cost_usd: over all stages.
-        reasons: why a person should look at it; none if nobody needs to.
-        cut: whether its text is longer than what is shown.
+        reasons: why a person should review it; empty if there is no reason.
+        cut: whether only part of its text is shown.
     """
 
     number: int
@@ -134,19 +134,19 @@ class PageReport:
 
     @property
     def quarantined(self) -> bool:
-        """Whether a stage has given it up."""
+        """Whether it is in quarantine in any stage."""
         return State.QUARANTINED in self.states.values()
 
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """A page as pictures, each as a data URI.
+    """Pictures of a page, each as a data URI.
 
     Attributes:
-        thumbnail: for the grid; None where there is none.
-        picture: to read beside the text; None where the thumbnail has to do.
-        width, height: of the page as it was rendered, in pixels; for the shape.
-        problem: why there are none.
+        thumbnail: for the grid; None without one.
+        picture: large enough to read beside the text; None if only the thumbnail is shown.
+        width, height: of the rendered page in pixels; the page view has this aspect ratio.
+        problem: why there are no pictures.
     """
 
     thumbnail: str | None = None
@@ -158,15 +158,15 @@ class Pictures:
 
 @dataclass(frozen=True, slots=True)
 class BookReport:
-    """All of it.
+    """A whole report.
 
     Attributes:
-        stages: those that have begun, in pipeline order.
-        pages: from the first on; the grid.
-        structure: chapters and printed numbers; None where the book has not been put together.
-        structure_problem: why it cannot be shown.
-        pictures: by page.
-        made_at: when this was looked at.
+        stages: the stages that have begun, in pipeline order.
+        pages: the pages of the grid, from the first one on.
+        structure: chapters and printed page numbers; None before the book has been assembled.
+        structure_problem: why the structure cannot be shown.
+        pictures: by page number.
+        made_at: when the files were read.
     """
 
     metadata: ScanMetadata
@@ -180,19 +180,19 @@ class BookReport:
     @property
     def with_views(self) -> bool:
         """Whether each page has a view of its own, with its text."""
-        return self.metadata.total_pages <= MOST_VIEWS
+        return self.metadata.total_pages <= MAX_VIEWS
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """Everything wrong with any output."""
+        """The problems of all outputs."""
         return tuple(problem for page in self.pages for problem in page.problems)
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """Which pages have an implausible reading and why, in words, of all stages."""
+        """Which pages of each stage have an implausible reading and why, one line for each reason."""
         return tuple(f"{stage.name}: {line}" for stage in self.stages for line in stage.doubts)
 
     @property
     def to_review(self) -> tuple[PageReport, ...]:
-        """The pages that a person should look at."""
+        """The pages that a person should review."""
         return tuple(page for page in self.pages if page.reasons)

@@ -1,13 +1,17 @@
-"""One page as a person looks at it: its regions, what was read, what was changed, what is wrong."""
+"""Read a page's outputs of all stages and describe it for people. A damaged output never stops the report."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from producer.report.limits import MOST_CHARACTERS, MOST_EDITS
-from producer.report.model import PageReport, Problem, RegionReport
-from producer.report.outputs import Begun, Read, read_output
+from checkpointing.checkpoint import Checkpoint
+from checkpointing.outputs import OutputFolder
+from checkpointing.outputs import Problem as OutputProblem
+from checkpointing.regular_files import read_regular
+from producer.report.limits import MAX_CHARACTERS, MAX_EDITS
+from producer.report.model import PageReport, Problem, RegionReport, State
 from producer.report.text_diff import marks_of
-from worker.stages.base import PageOutput
+from worker.stages.base import PageOutput, Stage
 from worker.stages.ocr import OcrPage, OcrRegion
 from worker.stages.revised_pages import RevisedPage, RevisedRegion
 from worker.stages.structured_page import StructuredPage
@@ -15,16 +19,47 @@ from worker.stages.structured_page import StructuredPage
 Output = TypeVar("Output", bound=PageOutput)
 
 
-def page_report(begun: Sequence[Begun], page: int, cost_usd: float, *, with_text: bool) -> PageReport:
-    """A page, numbered from 1.
+@dataclass(frozen=True, slots=True)
+class BegunStage:
+    """A stage that has begun.
+
+    Attributes:
+        pages: the pages that have an output, valid or not.
+        pending: the pages that were requested and are neither complete nor in quarantine.
+    """
+
+    stage: Stage
+    checkpoint: Checkpoint
+    outputs: OutputFolder
+    pages: frozenset[int]
+    pending: frozenset[int]
+    quarantined: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _PageOutput:
+    """One page's output of a stage.
+
+    Attributes:
+        output: its content; None if there is nothing to show.
+        problem: what is wrong with it; empty if nothing is.
+    """
+
+    state: State
+    output: PageOutput | None = None
+    problem: str = ""
+
+
+def page_report(begun: Sequence[BegunStage], page: int, cost_usd: float, *, with_text: bool) -> PageReport:
+    """Return one page of the report.
 
     Args:
         begun: the stages that have begun, in pipeline order.
-        page: which.
-        cost_usd: what it cost over all stages.
-        with_text: whether its text is to be shown; else it is only counted.
+        page: number of the page, from 1.
+        cost_usd: its cost over all stages.
+        with_text: whether its text is shown.
     """
-    found = {each.stage.name: read_output(each, page) for each in begun}
+    found = {each.stage.name: _read_output(each, page) for each in begun}
     _, read = _latest(found, OcrPage)
     reviser, revised = _latest(found, RevisedPage)
     _, structured = _latest(found, StructuredPage)
@@ -37,7 +72,7 @@ def page_report(begun: Sequence[Begun], page: int, cost_usd: float, *, with_text
         printed=structured.printed_page_number if structured else None,
         confidence=_confidence(read.regions) if read else None,
         edits=len(edits) if revised else None,
-        listed=edits[:MOST_EDITS] if with_text else (),
+        listed=edits[:MAX_EDITS] if with_text else (),
         reasons=_reasons(found, revised),
         regions=regions,
         corrected_by=reviser,
@@ -47,16 +82,16 @@ def page_report(begun: Sequence[Begun], page: int, cost_usd: float, *, with_text
     )
 
 
-def _reasons(found: Mapping[str, Read], revised: RevisedPage | None) -> tuple[str, ...]:
-    """Why a person should look at the page: what a model could not settle, and what makes a reading implausible."""
+def _reasons(found: Mapping[str, _PageOutput], revised: RevisedPage | None) -> tuple[str, ...]:
+    """Return why a person should review the page: open questions of a model, and an implausible reading."""
     doubts = (doubt for each in found.values() if each.output is not None for doubt in each.output.doubtful)
-    said = (*(revised.reasons if revised else ()), *(doubt.message for doubt in doubts))
-    return tuple(dict.fromkeys(said))
+    reasons = (*(revised.reasons if revised else ()), *(doubt.message for doubt in doubts))
+    return tuple(dict.fromkeys(reasons))
 
 
-def _latest(found: dict[str, Read], kind: type[Output]) -> tuple[str | None, Output | None]:
-    """The last stage whose output is of a kind, and that output."""
-    for name in reversed(found):
+def _latest(found: Mapping[str, _PageOutput], kind: type[Output]) -> tuple[str | None, Output | None]:
+    """Return the name of the last stage whose output is of a kind, and that output."""
+    for name in reversed(list(found)):
         output = found[name].output
         if isinstance(output, kind):
             return name, output
@@ -64,7 +99,7 @@ def _latest(found: dict[str, Read], kind: type[Output]) -> tuple[str | None, Out
 
 
 def _confidence(regions: Iterable[OcrRegion]) -> float | None:
-    """Mean over the letters of a page: a long paragraph counts for more than a page number."""
+    """Return the mean confidence, weighted by letters: a long paragraph counts more than a page number."""
     letters = [(len(region.text.strip()), region.confidence) for region in regions]
     total = sum(count for count, _ in letters)
     return sum(count * confidence for count, confidence in letters) / total if total else None
@@ -73,7 +108,7 @@ def _confidence(regions: Iterable[OcrRegion]) -> float | None:
 def _regions(
     read: OcrPage | None, revised: RevisedPage | None, structured: StructuredPage | None
 ) -> list[RegionReport]:
-    """The regions in reading order: as corrected where they have been, else as read."""
+    """Return the regions in reading order: as corrected if a stage has corrected them, else as read."""
     kinds = {block.region: str(block.type) for block in structured.blocks} if structured else {}
     ocr = {region.id: region for region in read.regions} if read else {}
     if revised is not None:
@@ -85,34 +120,68 @@ def _read_only(region: OcrRegion, kinds: Mapping[str, str]) -> RegionReport:
     return RegionReport(
         kind=kinds.get(region.id, str(region.type)),
         confidence=_shown(region),
-        before=region.text[:MOST_CHARACTERS],
+        before=region.text[:MAX_CHARACTERS],
         after=None,
         review=False,
     )
 
 
 def _revised(region: RevisedRegion, read: OcrRegion | None, kinds: Mapping[str, str]) -> RegionReport:
-    # The text that was corrected is in the correction itself: the OCR may have been done again since.
+    # The correction holds the text that it corrected: OCR may have run again since.
     return RegionReport(
         kind=kinds.get(region.id, str(region.type)),
         confidence=_shown(read) if read and read.text == region.original_text else None,
-        before=region.original_text[:MOST_CHARACTERS],
-        after=marks_of(region.original_text[:MOST_CHARACTERS], region.text[:MOST_CHARACTERS]),
+        before=region.original_text[:MAX_CHARACTERS],
+        after=marks_of(region.original_text[:MAX_CHARACTERS], region.text[:MAX_CHARACTERS]),
         review=region.needs_review,
     )
 
 
 def _shown(region: OcrRegion) -> float | None:
-    """The engine's confidence; that of an image is a share of ink."""
+    """Return the confidence of the OCR engine; None for an image, whose value is a share of ink."""
     return region.confidence if region.text.strip() else None
 
 
 def _bounded(regions: Iterable[RegionReport]) -> tuple[tuple[RegionReport, ...], bool]:
-    """The regions until there is no more room, one at least, and whether some of the text may be left out."""
+    """Return as many regions as there is room for, but at least one, and whether text may be missing."""
     shown: list[RegionReport] = []
-    room = MOST_CHARACTERS
+    room = MAX_CHARACTERS
     for region in regions:
         room -= max(len(region.before), sum(len(mark.text) for mark in region.after or ()))
         if room >= 0 or not shown:
             shown.append(region)
     return tuple(shown), room <= 0
+
+
+def _read_output(begun: BegunStage, page: int) -> _PageOutput:
+    """Read one page's output of a stage. An output that was edited after its check is shown as damaged."""
+    if page not in begun.pages and page not in begun.checkpoint.pages:
+        state = State.PENDING if page in begun.pending else State.NOT_QUEUED
+        return _PageOutput(_unless_quarantined(begun, page, state))
+    found = _check_and_read(begun, page)
+    if page in begun.checkpoint.pages:
+        return found
+    return replace(found, state=_unless_quarantined(begun, page, found.state))
+
+
+def _check_and_read(begun: BegunStage, page: int) -> _PageOutput:
+    record = begun.checkpoint.pages.get(page)
+    try:
+        verdict = begun.outputs.check(page, record)
+        if not verdict.valid and verdict.problem is not OutputProblem.CHANGED:
+            return _PageOutput(State.DAMAGED, problem=verdict.detail)
+        # Parsed by the schema, so that a page in an older form comes in the current one.
+        output: PageOutput = begun.outputs.schema.parse(read_regular(begun.outputs.path_of(page)))
+    except OSError as error:
+        return _PageOutput(State.DAMAGED, problem=f"cannot be read: {error.strerror or error}")
+    except ValueError:
+        # It was valid a moment ago: another process has written it since.
+        return _PageOutput(State.DAMAGED, problem="it changed while it was read")
+    if not verdict.valid:
+        return _PageOutput(State.DAMAGED, output, verdict.detail)
+    return _PageOutput(State.SAVED if record is None else State.COMPLETE, output)
+
+
+def _unless_quarantined(begun: BegunStage, page: int, state: State) -> State:
+    """Return the state of an incomplete page: a quarantined one is that, whatever output it has."""
+    return State.QUARANTINED if page in begun.quarantined else state

@@ -1,4 +1,4 @@
-"""Pages as small pictures inside the report: WebP in data URIs, each within a bound of bytes."""
+"""Render pages as small WebP pictures in data URIs, each within a limit of bytes."""
 
 import base64
 import io
@@ -22,28 +22,29 @@ from worker.pages.scan import ScanMetadata
 from worker.pages.sources.base import PageSource
 from worker.pages.sources.open import open_source
 
-# Width in pixels and quality, from the best to the least; the first that is within the bound is taken.
+# Width in pixels and WebP quality, best first; the first step within the limit is taken.
 _PICTURE_STEPS = ((1000, 55), (1000, 40), (860, 32), (720, 25), (620, 18), (560, 8), (500, 8), (420, 8), (320, 8))
 _THUMBNAIL_STEPS = tuple((THUMBNAIL_WIDTH, quality) for quality in (60, 45, 30, 15, 5))
-# A very long or wide page: its pictures are bounded on both sides.
-_MOST_HEIGHTS = 3
+# Maximum height of a picture in widths: bounds the pictures of very long pages.
+_MAX_HEIGHTS = 3
 _FASTEST = 1
-_MUCH_ROOM = 0.6
+# A picture below this share of its limit lets the next page begin one step better.
+_SMALL_SHARE = 0.6
 
 
 def pictures_of(
     deployment: Deployment, metadata: ScanMetadata, pages: Iterable[int], step: Callable[[], object]
 ) -> dict[int, Pictures]:
-    """The pages of a scan as pictures. A page that cannot be rendered says why instead.
+    """Return the pictures of pages of a scan, or the reason for each page that cannot be rendered.
 
     Args:
         deployment: the deployment.
         metadata: of the scan.
-        pages: which, numbered from 1.
-        step: called after each.
+        pages: numbers of the pages, from 1.
+        step: called after each page.
     """
     settings = deployment.settings_for(metadata)
-    studio = _Studio(metadata.total_pages)
+    maker = _PictureMaker(metadata.total_pages)
     found: dict[int, Pictures] = {}
     source: PageSource | None = None
     try:
@@ -55,10 +56,10 @@ def pictures_of(
             preview=True,
         )
         for page in pages:
-            found[page] = _page(studio, source, page)
+            found[page] = _page(maker, source, page)
             step()
     except (InputError, StorageError) as error:
-        # The source does not open at all: the rest of the report is none the worse.
+        # A source that cannot be opened leaves the report without pictures.
         problem = Pictures(problem=in_one_line(str(error)))
         return {page: found.get(page, problem) for page in pages}
     finally:
@@ -67,20 +68,20 @@ def pictures_of(
     return found
 
 
-def _page(studio: "_Studio", source: PageSource, page: int) -> Pictures:
+def _page(maker: "_PictureMaker", source: PageSource, page: int) -> Pictures:
     try:
-        return studio.pictures(source.page(page).image)
+        return maker.pictures(source.page(page).image)
     except (PageError, StorageError) as error:
         return Pictures(problem=in_one_line(str(error)))
     except (LeafmarkError, MemoryError, OSError, ValueError) as error:
         return Pictures(problem=in_one_line(f"{type(error).__name__}: {error}"))
 
 
-class _Studio:
+class _PictureMaker:
     """Makes the pictures of one book.
 
     Args:
-        total_pages: that share the room.
+        total_pages: the pages that share the limit.
     """
 
     def __init__(self, total_pages: int) -> None:
@@ -88,34 +89,35 @@ class _Studio:
         self._thumbnail = _Encoder(_THUMBNAIL_STEPS, share(THUMBNAIL_BYTES, ALL_THUMBNAIL_BYTES, total_pages))
 
     def pictures(self, page: Image.Image) -> Pictures:
-        # Made smaller once from the whole page; the rest is made of that.
+        # All pictures are scaled from this smaller copy, which is faster than scaling the page each time.
         small = _within(page, _PICTURE_STEPS[0][0])
         return Pictures(self._thumbnail.encode(small), self._picture.encode(small), page.width, page.height)
 
 
 class _Encoder:
-    """Makes a picture small enough.
+    """Encodes pictures within a limit of bytes.
 
-    It begins where the page before ended, since pages of a book are alike, or a step before if that left much room.
+    Each page begins at the step of the page before, since pages of a book are alike, or one step better if that
+    picture was small.
 
     Args:
-        steps: width in pixels and quality, from the best to the least.
-        most_bytes: that a picture may have.
+        steps: width in pixels and quality, best first.
+        max_bytes: maximum size of a picture.
     """
 
-    def __init__(self, steps: tuple[tuple[int, int], ...], most_bytes: int) -> None:
+    def __init__(self, steps: tuple[tuple[int, int], ...], max_bytes: int) -> None:
         self._steps = steps
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._place = 0
-        self._much_room = False
+        self._was_small = False
 
     def encode(self, page: Image.Image) -> str | None:
-        """A data URI; None where even the least is too large."""
-        for place in range(max(0, self._place - self._much_room), len(self._steps)):
+        """Return a data URI; None if the picture is too large even at the last step."""
+        for place in range(max(0, self._place - self._was_small), len(self._steps)):
             data = _webp(page, *self._steps[place])
-            if len(data) <= self._most_bytes:
+            if len(data) <= self._max_bytes:
                 self._place = place
-                self._much_room = len(data) < self._most_bytes * _MUCH_ROOM
+                self._was_small = len(data) < self._max_bytes * _SMALL_SHARE
                 return f"data:image/webp;base64,{base64.b64encode(data).decode()}"
         return None
 
@@ -127,7 +129,7 @@ def _webp(page: Image.Image, width: int, quality: int) -> bytes:
 
 
 def _within(page: Image.Image, width: int) -> Image.Image:
-    """The page in a width, or as it is where it has less."""
-    factor = min(1.0, width / page.width, width * _MOST_HEIGHTS / page.height)
+    """Return the page scaled down to a width; a narrower page as it is."""
+    factor = min(1.0, width / page.width, width * _MAX_HEIGHTS / page.height)
     size = max(1, round(page.width * factor)), max(1, round(page.height * factor))
     return page if size == page.size else page.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)

@@ -1,8 +1,8 @@
-"""The report as one HTML file: nothing in it is fetched from anywhere, and nothing of a book is markup in it.
+"""Render a report as one HTML file that loads nothing, and in which no text of a book is markup.
 
-Every text goes through Jinja's escaping; the two pieces that do not are the style sheet and the script of this
-package, which hold nothing of a book. The policy in the page's head names both by their hashes, so that a browser
-would run and style nothing else, even if something had slipped through.
+Jinja escapes every text except the style sheet and the script of this package, which contain nothing of a book. The
+content security policy in the head names both by their hashes: a browser runs and applies nothing else, even if a
+text escaped the escaping.
 """
 
 import base64
@@ -19,29 +19,27 @@ from markupsafe import Markup
 
 from checkpointing.money import dollars
 from producer.page_ranges import show_pages
-from producer.report import heat
-from producer.report.bars import bars
-from producer.report.charts import timeline
-from producer.report.limits import MOST_LISTED
+from producer.report import charts
+from producer.report.limits import MAX_LISTED
 from producer.report.model import BookReport, PageReport, Pictures
 from worker.stages.chapters import Chapter
 from worker.text.control_characters import clean_text
 
 GENERATOR = "Leafmark report"
-"""Tells a file of ours from others: it stands in the head."""
-_DEAREST = 10
+"""Marks a file as a report, in its head."""
+_MOST_EXPENSIVE = 10
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 def render(report: BookReport) -> str:
-    """The report as HTML."""
+    """Return the report as HTML."""
     style, script = _asset("report.css"), _asset("report.js")
     html = (
         _environment()
         .get_template("report.html.j2")
         .render(
             report=report,
-            # These two are ours, and are to be taken as they are.
+            # Files of this package, without any text of a book.
             style=Markup(style),  # noqa: S704
             script=Markup(script),  # noqa: S704
             policy=_policy(style, script),
@@ -49,7 +47,7 @@ def render(report: BookReport) -> str:
             **_drawn(report),
         )
     )
-    # Older outputs, and what was changed by hand, may hold some.
+    # Older outputs, and outputs edited by hand, may contain control characters.
     return clean_text(html)
 
 
@@ -73,26 +71,24 @@ def _environment() -> Environment:
 
 
 def _drawn(report: BookReport) -> dict[str, Any]:
-    """What the templates show beside the report itself."""
-    costs = {page.number: page.cost_usd for page in report.pages}
-    most = max(costs.values(), default=0.0)
-    dearest = sorted((page for page in report.pages if page.cost_usd), key=lambda page: -page.cost_usd)[:_DEAREST]
+    """Return what the templates need in addition to the report."""
+    by_cost = sorted((page for page in report.pages if page.cost_usd), key=lambda page: -page.cost_usd)
+    highest = by_cost[0].cost_usd if by_cost else 0.0
     return {
         "total_usd": sum(stage.cost_usd for stage in report.stages),
-        "seconds": sum(stage.seconds for stage in report.stages),
-        "timeline": timeline(report.stages),
-        "bars": bars(report.stages, report.metadata.total_pages),
-        "dearest": dearest,
-        "legends": heat.legends(most),
+        "timeline": charts.timeline(report.stages),
+        "bars": charts.cost_bars(report.stages, report.metadata.total_pages),
+        "most_expensive": by_cost[:_MOST_EXPENSIVE],
+        "legends": charts.legends(highest),
         "level": {
-            "confidence": heat.confidence_level,
-            "edits": heat.edits_level,
-            "cost": partial(heat.cost_level, most_usd=most),
+            "confidence": charts.confidence_level,
+            "edits": charts.edits_level,
+            "cost": partial(charts.cost_level, max_usd=highest),
         },
         "no_pictures": Pictures(),
         "chapters": list(_nested(report.structure.chapters if report.structure else ())),
         "states_seen": {state for page in report.pages for state in page.states.values()},
-        "most_listed": MOST_LISTED,
+        "max_listed": MAX_LISTED,
         "badge": _badge,
         "show_pages": show_pages,
     }
@@ -103,7 +99,7 @@ def _asset(name: str) -> str:
 
 
 def _policy(style: str, script: str) -> str:
-    """What the page may do: show pictures that are in it, and use this one style sheet and script."""
+    """Return the content security policy: embedded pictures, this style sheet and this script are allowed."""
     return (
         f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
         "base-uri 'none'; form-action 'none'"
@@ -115,7 +111,7 @@ def _hash(text: str) -> str:
 
 
 def _badge(page: PageReport) -> str:
-    """What a person should know first about a page, in a word; empty for nothing."""
+    """Return the most urgent fact about a page in one word; empty if there is none."""
     if page.quarantined:
         return "quarantined"
     if page.problems:
@@ -124,7 +120,7 @@ def _badge(page: PageReport) -> str:
 
 
 def _nested(chapters: Iterable[Chapter]) -> Iterator[tuple[Chapter | None, list[Chapter]]]:
-    """Chapters, each with those within it; without one those before the first."""
+    """Yield each chapter of level 1 with its subchapters; None with the chapters before the first one."""
     parts = 0
 
     def part(chapter: Chapter) -> int:
@@ -152,7 +148,7 @@ def _duration(seconds: float) -> str:
 
 
 def _about(seconds: float) -> str:
-    """A duration of some minutes or more, in as few letters as can be."""
+    """Return a duration of minutes or more, rounded to one unit."""
     for unit, name in ((_DAY, "d"), (_HOUR, "h")):
         if seconds >= unit:
             return f"{seconds / unit:.0f} {name}"
@@ -160,5 +156,5 @@ def _about(seconds: float) -> str:
 
 
 def _percent(share: float) -> str:
-    """A share from 0 to 1; never rounded up to all of it."""
+    """Return a share from 0 to 1 in percent, rounded down, so that only 1 is 100 %."""
     return f"{int(share * 1000) / 10:g} %"

@@ -1,4 +1,4 @@
-"""What changed between two texts, as stretches that are the same, taken out or put in."""
+"""Compare two texts word by word: which parts are the same, deleted or inserted."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
 
-# Comparing takes time by the product of the lengths. Where that is more, what is between the words that both begin
-# and end with is shown as taken out and put in whole.
-_MOST_COMPARISONS = 1_000_000
+# The time of a comparison grows with the product of the lengths. Above this product, everything between the common
+# beginning and the common end counts as deleted and inserted as a whole.
+_MAX_COMPARISONS = 1_000_000
 
 
 class Change(StrEnum):
-    """What became of a stretch of text."""
+    """What became of a part of the text."""
 
     SAME = "same"
     OUT = "out"
@@ -21,16 +21,16 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A stretch of text and what became of it."""
+    """A part of the text and what became of it."""
 
     change: Change
     text: str
 
 
 def marks_of(before: str, after: str) -> tuple[Mark, ...]:
-    """The two texts as one: without what was put in it is `before`, without what was taken out `after`.
+    """Return both texts as one: without its insertions it is `before`, without its deletions it is `after`.
 
-    Compared are whole words, so that a person sees words change and not letters.
+    Whole words are compared, so that a reader sees changed words rather than changed letters.
     """
     return tuple(mark for mark in _marks(_words(before), _words(after)) if mark.text)
 
@@ -45,7 +45,7 @@ def _marks(old: Sequence[str], new: Sequence[str]) -> Iterator[Mark]:
 
 
 def _compared(old: Sequence[str], new: Sequence[str]) -> Iterator[Mark]:
-    if len(old) * len(new) > _MOST_COMPARISONS:
+    if len(old) * len(new) > _MAX_COMPARISONS:
         yield from _replaced("".join(old), "".join(new))
         return
     for tag, start, end, new_start, new_end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
@@ -57,7 +57,7 @@ def _compared(old: Sequence[str], new: Sequence[str]) -> Iterator[Mark]:
 
 
 def _replaced(before: str, after: str) -> Iterator[Mark]:
-    """Taken out and put in, without the white that both end in: a line break is no part of a word."""
+    """Yield a replacement without the whitespace at the end of both texts: a line break is not part of a word."""
     end = 0
     while end < min(len(before), len(after)) and before[-1 - end] == after[-1 - end] and after[-1 - end].isspace():
         end += 1
@@ -67,15 +67,11 @@ def _replaced(before: str, after: str) -> Iterator[Mark]:
 
 
 def _common(old: Sequence[str], new: Sequence[str]) -> int:
-    """How many words at the beginning are the same."""
-    count = 0
-    for one, other in zip(old, new, strict=False):
-        if one != other:
-            break
-        count += 1
-    return count
+    """Return how many words at the beginning are the same."""
+    same = (one == other for one, other in zip(old, new, strict=False))
+    return next((count for count, equal in enumerate(same) if not equal), min(len(old), len(new)))
 
 
 def _words(text: str) -> list[str]:
-    """Words with the white after them; joined they are the text again."""
+    """Return the words, each with the whitespace after it; joined they are the text again."""
     return re.findall(r"\S+\s*|\s+", text)

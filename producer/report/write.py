@@ -1,4 +1,4 @@
-"""Putting a report where it was asked for: whole or not at all, and over nothing but an earlier report."""
+"""Write a report in one step; it may replace an earlier report, but no other file."""
 
 import os
 from pathlib import Path
@@ -14,50 +14,51 @@ _MARK = f'<meta name="generator" content="{GENERATOR}">'.encode()
 
 
 def check_target(path: Path) -> None:
-    """Insist that a report can be written to a path, before the work of making one.
+    """Check that a report can be written to a path, before it is made.
 
     Raises:
-        InputError: there is no such folder, or something that is no report has that name.
-        StorageError: the folder cannot be written to, or what is there cannot be read.
+        InputError: the folder does not exist, or another file has that name.
+        StorageError: the folder is not writable, or the file that is there cannot be read.
     """
     folder = path.parent
     if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}; make it, or say another file with --output")
+        raise InputError(f"there is no folder {folder}", hint="create it, or name another file with --output")
     if path.is_dir():
-        raise InputError(f"{path} is a folder; say which file in it with --output")
+        raise InputError(f"{path} is a folder", hint="name a file in it with --output")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise StorageError(f"{folder}: permission denied; say another file with --output")
+        raise StorageError(f"{folder}: permission denied", hint="name another file with --output")
     try:
         with open_regular_file(path) as file:
             head = file.read(_HEAD_BYTES)
     except FileNotFoundError:
         return
     except NotRegularFileError:
-        raise InputError(f"{path} is not a regular file; name another file with --output") from None
+        raise InputError(f"{path} is not a regular file", hint="name another file with --output") from None
     except OSError as error:
         raise storage_error(error, path) from error
     if head and _MARK not in head:
         raise InputError(
-            f"{path} is there already and is no report of ours; move it away, or say another file with --output"
+            f"{path} exists and is not a report of Leafmark",
+            hint="move it away, or name another file with --output",
         )
 
 
 def write_report(path: Path, html: str) -> None:
-    """Write a report, in one step.
+    """Write a report in one step.
 
     Raises:
-        InputError, StorageError: as `check_target`.
-        StorageError: it cannot be written; what was there is there still.
+        InputError, StorageError: from `check_target`.
+        StorageError: it cannot be written; an earlier report is unchanged.
     """
     check_target(path)
-    # A lone half of a character may come out of damaged data; it must not keep the rest from being read.
+    # Damaged data may contain a lone surrogate, which UTF-8 cannot encode.
     data = html.encode(errors="replace")
     try:
-        write_durably(path, data, lambda raw: _insist(raw == data))
+        write_durably(path, data, lambda raw: _check_same(raw == data))
     except OSError as error:
         raise storage_error(error, path) from error
 
 
-def _insist(same: bool) -> None:
+def _check_same(same: bool) -> None:
     if not same:
         raise OSError("what was read back is not what was written")

@@ -1,4 +1,4 @@
-"""A checkpoint as it stands at one moment, for those who only look: nothing is rebuilt, nothing is written."""
+"""Read a checkpoint without changing anything, as `verify` and `report` need it."""
 
 import contextlib
 import fcntl
@@ -17,14 +17,14 @@ _POLL_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class CheckpointSnapshot:
     """One version of a checkpoint.
 
     Attributes:
-        checkpoint: what it says; of a file that cannot be used, what can still be read of it.
-        raw: the bytes of the file; empty where there is none.
-        version: tells it from other versions; None where there is no file.
-        unusable: why the file cannot be used; None when it can.
+        checkpoint: its content; for a damaged file, what could be salvaged.
+        raw: the bytes of the file; empty without a file.
+        version: differs for each version of the file; None without a file.
+        unusable: why the file cannot be used; None if it can.
     """
 
     checkpoint: Checkpoint
@@ -34,18 +34,18 @@ class Snapshot:
 
     @property
     def usable(self) -> bool:
-        """Whether there is a checkpoint to compare with."""
+        """Whether there is an intact checkpoint to compare with."""
         return self.version is not None and self.unusable is None
 
     def pending(self, total_pages: int) -> frozenset[int]:
-        """The pages of the book that were asked for and are neither complete nor in quarantine."""
+        """Return the requested pages of the book that are neither complete nor in quarantine."""
         ranges = (range(first, min(last, total_pages) + 1) for first, last in self.checkpoint.requested)
         settled = self.checkpoint.pages.keys() | self.checkpoint.quarantined()
         return frozenset(page for pages in ranges for page in pages if page not in settled)
 
 
-def take_snapshot(file: CheckpointFile) -> Snapshot:
-    """The checkpoint as it is now.
+def take_snapshot(file: CheckpointFile) -> CheckpointSnapshot:
+    """Return the current version of the checkpoint.
 
     Raises:
         OSError: the storage failed.
@@ -56,16 +56,16 @@ def take_snapshot(file: CheckpointFile) -> Snapshot:
         try:
             checkpoint = file.read()
         except CheckpointError as error:
-            unusable = str(error).rpartition("; `producer enqueue")[0] or str(error)
+            unusable = error.message
             checkpoint, _ = file.read_or_salvage()
         raw = b"" if version is None else read_regular(file.path)
-        # Otherwise somebody saved it meanwhile, and these may be of two versions.
+        # If it was saved in the meantime, content and bytes may be of two versions.
         if version == version_of(file):
-            return Snapshot(checkpoint, raw, version, unusable)
+            return CheckpointSnapshot(checkpoint, raw, version, unusable)
 
 
 def version_of(file: CheckpointFile) -> Signature | None:
-    """Which version is there; None where there is no regular file.
+    """Return the version of the file; None if there is no regular file.
 
     Raises:
         OSError: the storage failed.
@@ -78,10 +78,10 @@ def version_of(file: CheckpointFile) -> Signature | None:
 
 @contextlib.contextmanager
 def kept_still(file: CheckpointFile) -> Iterator[None]:
-    """Keep those who change checkpoint and outputs together out for the length of a `with` block.
+    """Keep out processes that change checkpoint and outputs together, for the length of a `with` block.
 
-    Writes nothing, so where nobody ever locked the checkpoint there is nobody to keep out. Whoever holds it for
-    very long (a paused process) is not waited for: what is seen then is what is there.
+    Writes nothing: without a lock file no process has ever locked the checkpoint. A process that holds the lock for
+    very long, because it is paused, is not waited for; then the current state of the files is read.
     """
     try:
         fd = open_regular(file.path.with_suffix(".lock"))

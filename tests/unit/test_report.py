@@ -12,8 +12,7 @@ from checkpointing.errors import UnknownNameError
 from checkpointing.page_records import FailedPage
 from checkpointing.refs import StageRef
 from producer.report import limits
-from producer.report.bars import bars
-from producer.report.charts import timeline
+from producer.report.charts import cost_bars, timeline
 from producer.report.collect import collect
 from producer.report.model import BookReport, State
 from producer.report.render import render
@@ -123,9 +122,9 @@ def test_confidence_is_that_of_the_letters(book: ReportBook) -> None:
 
 def test_before_anything_has_begun(book: ReportBook) -> None:
     page = shown(book)
-    assert "Nothing has begun yet." in page.text
+    assert "No stage has begun yet." in page.text
     assert "Not read yet." in page.text
-    assert "What it cost" not in page.text
+    assert "Most expensive" not in page.text
 
 
 def test_a_book_that_was_only_read(book: ReportBook) -> None:
@@ -262,7 +261,7 @@ def test_pictures_are_within_their_bounds(book: ReportBook) -> None:
 
 
 def test_a_long_book_shares_the_room_for_pictures() -> None:
-    pages = limits.MOST_VIEWS
+    pages = limits.MAX_VIEWS
     together = pages * (
         limits.share(limits.PICTURE_BYTES, limits.ALL_PICTURE_BYTES, pages)
         + limits.share(limits.THUMBNAIL_BYTES, limits.ALL_THUMBNAIL_BYTES, pages)
@@ -286,9 +285,9 @@ def test_a_source_that_is_gone_leaves_the_rest(tmp_path: Path) -> None:
 
 
 def test_a_very_long_book_gets_the_grid_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("producer.report.model.MOST_VIEWS", 3)
-    monkeypatch.setattr("producer.report.collect.MOST_VIEWS", 3)
-    monkeypatch.setattr("producer.report.collect.MOST_TILES", 4)
+    monkeypatch.setattr("producer.report.model.MAX_VIEWS", 3)
+    monkeypatch.setattr("producer.report.collect.MAX_VIEWS", 3)
+    monkeypatch.setattr("producer.report.collect.MAX_TILES", 4)
     write_scan(tmp_path / "scans", SCAN, 6)
     report = collect(offline_deployment(tmp_path / "scans"), SCAN)
     page = Parsed(render(report))
@@ -301,7 +300,7 @@ def test_a_very_long_book_gets_the_grid_alone(tmp_path: Path, monkeypatch: pytes
 def test_a_text_without_end_is_cut(book: ReportBook) -> None:
     book.complete("ocr", book.read("word " * 40_000))
     report = made(book)
-    assert sum(len(region.before) for region in report.pages[0].regions) <= 2 * limits.MOST_CHARACTERS
+    assert sum(len(region.before) for region in report.pages[0].regions) <= 2 * limits.MAX_CHARACTERS
     assert "longer than what is shown" in Parsed(render(report)).text
 
 
@@ -332,12 +331,12 @@ def test_the_time_line_rises_to_the_pages_of_each_stage_and_cuts_breaks_out(book
 
 
 def test_the_bars_add_up_to_what_was_paid(complete: ReportBook) -> None:
-    drawn = bars(made(complete).stages, 4)
+    drawn = cost_bars(made(complete).stages, 4)
     assert drawn is not None
-    assert (drawn.most_usd, drawn.pages_each) == (0.0014, 1)
+    assert (drawn.max_usd, drawn.pages_per_bar) == (0.0014, 1)
     heights = sum(part.height for part in drawn.parts)
-    assert heights / 140 * drawn.most_usd == pytest.approx(0.0029, rel=0.01)
-    assert bars((), 4) is None
+    assert heights / 140 * drawn.max_usd == pytest.approx(0.0029, rel=0.01)
+    assert cost_bars((), 4) is None
 
 
 def test_a_scan_that_is_not_there_is_an_error(book: ReportBook) -> None:

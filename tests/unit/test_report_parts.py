@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from checkpointing.errors import InputError, StorageError
 from producer.cli import main
-from producer.report import heat, text_diff
+from producer.report import charts, text_diff
 from producer.report.render import GENERATOR
 from producer.report.text_diff import Change, Mark, marks_of
 from producer.report.write import check_target, write_report
@@ -55,25 +55,25 @@ def test_long_texts_that_have_nothing_in_common_are_not_compared(monkeypatch: py
     ("confidence", "level"), [(1.0, 0), (0.99, 0), (0.989, 1), (0.97, 1), (0.95, 2), (0.9, 3), (0.84, 4), (0.0, 4)]
 )
 def test_the_lower_the_confidence_the_hotter(confidence: float, level: int) -> None:
-    assert heat.confidence_level(confidence) == level
+    assert charts.confidence_level(confidence) == level
 
 
 @pytest.mark.parametrize(("edits", "level"), [(0, 0), (1, 1), (2, 1), (3, 2), (5, 2), (6, 3), (10, 3), (11, 4)])
 def test_the_more_edits_the_hotter(edits: int, level: int) -> None:
-    assert heat.edits_level(edits) == level
+    assert charts.edits_level(edits) == level
 
 
 @pytest.mark.parametrize(
     ("cost", "level"), [(0.0, 0), (0.0001, 1), (0.1, 1), (0.3, 2), (0.6, 3), (0.99, 4), (1.0, 4)]
 )
 def test_the_dearer_the_hotter(cost: float, level: int) -> None:
-    assert heat.cost_level(cost, 1.0) == level
-    assert heat.cost_level(0.0, 0.0) == 0
+    assert charts.cost_level(cost, 1.0) == level
+    assert charts.cost_level(0.0, 0.0) == 0
 
 
 def test_each_level_has_words() -> None:
-    found = heat.legends(0.4)
-    assert {len(words) for words in found.values()} == {heat.HIGHEST + 1}
+    found = charts.legends(0.4)
+    assert {len(words) for words in found.values()} == {charts.HOTTEST + 1}
     assert found["edits"] == ("0", "1-2", "3-5", "6-10", "more than 10")
     assert found["cost"] == ("nothing", "below $0.10", "below $0.20", "below $0.30", "up to $0.40")
 
@@ -85,7 +85,7 @@ def test_an_earlier_report_is_written_over_and_nothing_else_is(tmp_path: Path) -
     assert path.read_text() == f"{HTML} again"
     mine = tmp_path / "mine.html"
     mine.write_text("<!doctype html>my own")
-    with pytest.raises(InputError, match="no report of ours"):
+    with pytest.raises(InputError, match="is not a report"):
         write_report(mine, HTML)
     assert mine.read_text() == "<!doctype html>my own"
 

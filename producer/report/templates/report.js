@@ -1,12 +1,12 @@
 "use strict";
-// The report works without this: what a link shows is up to the style sheet (:target). Added are pictures when they
-// are wanted, keys, and the focus where a reader of it expects it.
+// The report works without this script: the style sheet shows the target of a link (:target). The script loads pictures
+// on demand, handles keys, and moves the focus to what is shown.
 (() => {
   const title = document.title;
   const tiles = [...document.querySelectorAll("a.tile")];
   let last = null;
 
-  // By the address and not by :target, which a browser sets only after this has run.
+  // Uses the address instead of :target, which the browser updates only after this has run.
   const shown = () => {
     const found = document.getElementById(location.hash.slice(1));
     return found !== null && found.matches("article.page") ? found : null;
@@ -26,7 +26,7 @@
     const page = shown();
     if (page === null) {
       document.title = title;
-      // The browser may have put it on the tile before it told us, and the reader have moved it on.
+      // Keep the focus if the browser or the reader has already moved it to a tile.
       if (last !== null && document.activeElement.closest("a.tile") === null) tileOf(last).focus();
       last = null;
       return;
@@ -39,7 +39,7 @@
     heading.focus({ preventScroll: true });
   };
 
-  // Going from page to page leaves one entry in the history: back leads to all pages.
+  // Paging replaces the entry in the history, so that Back returns to the grid.
   const go = (link) => {
     if (link === null) return false;
     location.replace(link.getAttribute("href"));
@@ -66,7 +66,7 @@
     return true;
   };
 
-  // One tile can be reached by Tab; arrows lead to the others.
+  // Tab reaches one tile; the arrow keys reach the others.
   const reach = (tile) => {
     for (const each of document.querySelectorAll("a.tile[tabindex='0']")) each.tabIndex = -1;
     tile.tabIndex = 0;
