@@ -16,7 +16,7 @@ from checkpointing.refs import StageRef
 from producer.planning.request import Plan
 from producer.watch.other_scans import count_other_scans
 from producer.watch.poller import Poller
-from producer.watch.snapshot import PageState, Snapshot, StageKey, StageSnapshot, Workers
+from producer.watch.snapshot import PageState, Snapshot, StageSnapshot, Workers
 from producer.watch.stage_reader import StageReader
 from producer.watch.workers import ask_workers, claimed_pages
 from worker.deployment import Deployment
@@ -34,42 +34,42 @@ _STALE_SECONDS = 6.0
 _FIRST_ANSWERS_SECONDS = 8.0
 _POLL_SECONDS = 0.02
 
-StageSelection = Callable[[], list[StageKey]]
+StageSelection = Callable[[], list[StageRef]]
 """Returns the stages to show. Called for each snapshot, because stages begin and end in the meantime."""
 
 
 def stages_of_scan(deployment: Deployment, scan_id: str) -> StageSelection:
     """Select the stages of a scan that have begun, in pipeline order; the first stage before any has."""
 
-    def select() -> list[StageKey]:
+    def select() -> list[StageRef]:
         begun = [name for name in STAGES if deployment.scan(scan_id).checkpoint_path(name).exists()]
-        return [(scan_id, name) for name in begun or [next(iter(STAGES))]]
+        return [StageRef(scan_id, name) for name in begun or [next(iter(STAGES))]]
 
     return select
 
 
 def stages_under_way(deployment: Deployment) -> StageSelection:
     """Select all stages under way and, up to `MAX_STAGES`, those that have ended since they were selected."""
-    seen: dict[StageKey, None] = {}
+    seen: dict[StageRef, None] = {}
 
-    def select() -> list[StageKey]:
+    def select() -> list[StageRef]:
         order = list(STAGES)
         current = sorted(
-            ((ref.scan_id, ref.stage) for ref in deployment.open_stages.all() if ref.stage in order),
-            key=lambda key: (key[0], order.index(key[1])),
+            (ref for ref in deployment.open_stages.all() if ref.stage in order),
+            key=lambda ref: (ref.scan_id, order.index(ref.stage)),
         )
         seen.update(dict.fromkeys(current))
-        ended = [key for key in seen if key not in current][: max(0, MAX_STAGES - len(current))]
-        selected = {*current, *ended}
-        scans = dict.fromkeys(scan_id for scan_id, _ in [*current, *ended])
-        return [(scan_id, stage) for scan_id in scans for stage in order if (scan_id, stage) in selected]
+        ended = [ref for ref in seen if ref not in current][: max(0, MAX_STAGES - len(current))]
+        # The stages of a scan stay adjacent, and a scan does not move when one of its stages ends.
+        scans = list(dict.fromkeys(ref.scan_id for ref in [*current, *ended]))
+        return sorted([*current, *ended], key=lambda ref: (scans.index(ref.scan_id), order.index(ref.stage)))
 
     return select
 
 
 def stages_of_plans(plans: list[Plan]) -> StageSelection:
     """Select the stages of some plans."""
-    return lambda: [(plan.scan_id, plan.stage) for plan in plans]
+    return lambda: [StageRef(plan.scan_id, plan.stage) for plan in plans]
 
 
 class Collector:
@@ -84,10 +84,10 @@ class Collector:
     def __init__(self, deployment: Deployment, select: StageSelection, *, with_other_scans: bool = False) -> None:
         self._deployment = deployment
         self._select = select
-        self._readers: dict[StageKey, StageReader] = {}
-        self._stages: dict[StageKey, StageSnapshot] = {}
-        no_claims: dict[StageKey, frozenset[int]] = {}
-        no_costs: dict[StageKey, float] = {}
+        self._readers: dict[StageRef, StageReader] = {}
+        self._stages: dict[StageRef, StageSnapshot] = {}
+        no_claims: dict[StageRef, frozenset[int]] = {}
+        no_costs: dict[StageRef, float] = {}
         self._workers = Poller(lambda: ask_workers(deployment), _WORKERS_SECONDS, Workers())
         self._claims = Poller(self._read_claims, _CLAIMS_SECONDS, no_claims)
         self._expected = Poller(self._read_expected, _EXPECTED_SECONDS, no_costs)
@@ -118,27 +118,27 @@ class Collector:
 
     def feed(self, checkpoint: Checkpoint) -> None:
         """Take a checkpoint from a caller that reads its file whenever it changes; it is not read here as well."""
-        self._reader((checkpoint.scan_id, checkpoint.stage)).feed(checkpoint)
+        self._reader(checkpoint.ref).feed(checkpoint)
 
     def snapshot(self) -> Snapshot:
         """Return what is known now. Waits only for the storage."""
         try:
-            keys, problem = self._select(), ""
+            refs, problem = self._select(), ""
         except OSError as error:
-            keys, problem = list(self._stages), str(error)
-        shown = keys[:MAX_STAGES]
+            refs, problem = list(self._stages), str(error)
+        shown = refs[:MAX_STAGES]
         redis_problem = self._redis_problem()
         claims = None if redis_problem or not self._claims.succeeded else self._claims.latest
-        for key in self._stages.keys() - set(keys):
-            del self._stages[key], self._readers[key]
-        for key in shown:
+        for ref in self._stages.keys() - set(refs):
+            del self._stages[ref], self._readers[ref]
+        for ref in shown:
             try:
-                self._stages[key] = self._stage(key, claims)
+                self._stages[ref] = self._stage(ref, claims)
             except (OSError, LeafmarkError) as error:
                 problem = str(error)
         return Snapshot(
-            stages=tuple(self._stages[key] for key in shown if key in self._stages),
-            more_stages=len(keys) - len(shown),
+            stages=tuple(self._stages[ref] for ref in shown if ref in self._stages),
+            more_stages=len(refs) - len(shown),
             workers=self._workers.latest,
             redis_problem=redis_problem,
             storage_problem=problem,
@@ -146,14 +146,14 @@ class Collector:
             at=time.time(),
         )
 
-    def _stage(self, key: StageKey, claims: Mapping[StageKey, frozenset[int]] | None) -> StageSnapshot:
-        claimed = None if claims is None else claims.get(key, frozenset())
-        return self._reader(key).snapshot(claimed, self._expected.latest.get(key))
+    def _stage(self, ref: StageRef, claims: Mapping[StageRef, frozenset[int]] | None) -> StageSnapshot:
+        claimed = None if claims is None else claims.get(ref, frozenset())
+        return self._reader(ref).snapshot(claimed, self._expected.latest.get(ref))
 
-    def _reader(self, key: StageKey) -> StageReader:
-        if key not in self._readers:
-            self._readers[key] = StageReader(self._deployment, *key)
-        return self._readers[key]
+    def _reader(self, ref: StageRef) -> StageReader:
+        if ref not in self._readers:
+            self._readers[ref] = StageReader(self._deployment, ref)
+        return self._readers[ref]
 
     def _redis_problem(self) -> str:
         problem = self._claims.problem or self._workers.problem
@@ -161,24 +161,24 @@ class Collector:
             return problem
         return f"no answer for {self._claims.age:.0f} s" if self._claims.age > _STALE_SECONDS else ""
 
-    def _read_claims(self) -> dict[StageKey, frozenset[int]]:
+    def _read_claims(self) -> dict[StageRef, frozenset[int]]:
         # Also of a stage that is paused, where workers finish the pages in flight.
-        pending = [key for key, stage in list(self._stages.items()) if stage.waiting or stage.in_flight]
+        pending = [ref for ref, stage in list(self._stages.items()) if stage.waiting or stage.in_flight]
         return claimed_pages(self._deployment, pending, self._workers.latest.tasks)
 
-    def _read_expected(self) -> dict[StageKey, float]:
+    def _read_expected(self) -> dict[StageRef, float]:
         states = {
-            key: stage.states
-            for key, stage in list(self._stages.items())
+            ref: stage.states
+            for ref, stage in list(self._stages.items())
             if stage.under_way and self._deployment.stage(stage.stage).uses_model
         }
         return expected_usd_per_page(self._deployment, states)
 
     def _read_other_scans(self) -> str:
-        return count_other_scans(self._deployment.root, {scan_id for scan_id, _ in list(self._stages)})
+        return count_other_scans(self._deployment.root, {ref.scan_id for ref in list(self._stages)})
 
 
-def expected_usd_per_page(deployment: Deployment, states: Mapping[StageKey, bytes]) -> dict[StageKey, float]:
+def expected_usd_per_page(deployment: Deployment, states: Mapping[StageRef, bytes]) -> dict[StageRef, float]:
     """Return the expected cost in USD of each page still to come, for each stage that has an estimate.
 
     Args:
@@ -188,12 +188,12 @@ def expected_usd_per_page(deployment: Deployment, states: Mapping[StageKey, byte
     from producer.planning.cost_estimate import forecast  # noqa: PLC0415  # only stages that ask a model need it
 
     to_come = {PageState.WAITING, PageState.IN_FLIGHT}
-    found: dict[StageKey, float] = {}
-    for (scan_id, stage), pages in states.items():
+    found: dict[StageRef, float] = {}
+    for ref, pages in states.items():
         left = [page for page, state in enumerate(pages, start=1) if state in to_come]
         # A ledger that cannot be read leaves its stage without an estimate, and no other one.
         with suppress(LeafmarkError, OSError):
-            estimate = forecast(deployment, StageRef(scan_id, stage), left) if left else None
+            estimate = forecast(deployment, ref, left) if left else None
             if estimate is not None and estimate.expected_usd is not None:
-                found[scan_id, stage] = estimate.expected_usd / len(left)
+                found[ref] = estimate.expected_usd / len(left)
     return found

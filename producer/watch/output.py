@@ -75,7 +75,7 @@ def plain_line(stage: StageSnapshot) -> str:
     """Return one line about a stage, for a log."""
     in_flight = f"{len(stage.in_flight)} in flight" if stage.in_flight else ""
     parts = [stage.summary, _status(stage), *_rate_and_eta(stage), _cost(stage), in_flight]
-    return f"{printable(stage.label)}: {_GAP.join(filter(None, parts))}"
+    return f"{stage.ref}: {_GAP.join(filter(None, parts))}"
 
 
 def _status(stage: StageSnapshot) -> str:
@@ -243,9 +243,9 @@ def worker_line(worker: Worker, at: float, canvas: Canvas) -> Text:
     line = canvas.line(f"{_GAP}{name}", TITLE)
     if not worker.tasks:
         return line.add(f"{_GAP}idle", SECONDARY).text
-    tasks = sorted(worker.tasks, key=lambda task: (task.scan_id, task.stage, task.since, task.page))
-    for (scan_id, stage), group in groupby(tasks, key=lambda task: (task.scan_id, task.stage)):
-        line.add(f"{_GAP}{scan_id}/{stage}: {', '.join(_page_and_time(task, at) for task in group)}")
+    tasks = sorted(worker.tasks, key=lambda task: (task.ref, task.since, task.page))
+    for ref, group in groupby(tasks, key=lambda task: task.ref):
+        line.add(f"{_GAP}{ref}: {', '.join(_page_and_time(task, at) for task in group)}")
     return line.text
 
 

@@ -11,6 +11,7 @@ from checkpointing.checkpoint import Checkpoint
 from checkpointing.fields import now
 from checkpointing.money import dollars
 from checkpointing.plurals import counted
+from checkpointing.refs import StageRef
 from checkpointing.status import Status
 from producer.status.scan_status import recent_rate
 from producer.watch.output import (
@@ -24,7 +25,7 @@ from producer.watch.output import (
     worker_line,
     workers_line,
 )
-from producer.watch.snapshot import Snapshot, StageKey, StageSnapshot
+from producer.watch.snapshot import Snapshot, StageSnapshot
 from producer.watch.symbols import ASCII
 
 _LINE_SECONDS = 10.0
@@ -43,9 +44,9 @@ class SnapshotLines:
 
     def __init__(self, print_line: Callable[[str], object]) -> None:
         self._print = print_line
-        self._statuses: dict[StageKey, str] = {}
+        self._statuses: dict[StageRef, str] = {}
         self._redis_problem = self._storage_problem = ""
-        self._waiting: set[StageKey] = set()
+        self._waiting: set[StageRef] = set()
         self._next = 0.0
 
     def __enter__(self) -> Self:
@@ -62,8 +63,8 @@ class SnapshotLines:
         if due:
             self._next = time.monotonic() + _LINE_SECONDS
         for stage in snapshot.stages:
-            if self._statuses.get(stage.key) != stage.status or (due and stage.under_way):
-                self._statuses[stage.key] = stage.status
+            if self._statuses.get(stage.ref) != stage.status or (due and stage.under_way):
+                self._statuses[stage.ref] = stage.status
                 self._print(plain_line(stage))
             self._print_wait(stage, due=due)
         self._print_problems(snapshot)
@@ -71,11 +72,11 @@ class SnapshotLines:
     def _print_wait(self, stage: StageSnapshot, *, due: bool) -> None:
         """Print what a stage waits for: at once, and again whenever lines are due."""
         waits = bool(stage.waits_for and stage.under_way)
-        if waits and (due or stage.key not in self._waiting):
-            self._print(printable(f"{stage.label} waits: {stage.waits_for}"))
-        if not waits and stage.key in self._waiting and stage.under_way:
-            self._print(printable(f"{stage.label}: the model answers again"))
-        (self._waiting.add if waits else self._waiting.discard)(stage.key)
+        if waits and (due or stage.ref not in self._waiting):
+            self._print(printable(f"{stage.ref} waits: {stage.waits_for}"))
+        if not waits and stage.ref in self._waiting and stage.under_way:
+            self._print(f"{stage.ref}: the model answers again")
+        (self._waiting.add if waits else self._waiting.discard)(stage.ref)
 
     def _print_problems(self, snapshot: Snapshot) -> None:
         if bool(snapshot.redis_problem) != bool(self._redis_problem):
@@ -138,7 +139,7 @@ class CheckpointLines:
         if self._shown is None or self._shown.summary() != checkpoint.summary():
             self._changed_at = time.monotonic()
         self._shown = checkpoint
-        label = _label(checkpoint)
+        label = str(checkpoint.ref)
         if time.monotonic() < self._next.get(label, 0.0) and checkpoint.pending():
             return
         self._next[label] = time.monotonic() + _LINE_SECONDS
@@ -169,14 +170,10 @@ class CheckpointLines:
         has_rate = checkpoint.status in {Status.IN_PROGRESS, Status.COMPLETED}
         rate = recent_rate(checkpoint, self._begun) if has_rate else None
         parts = [
-            f"{_label(checkpoint)}: {checkpoint.summary()}",
+            f"{checkpoint.ref}: {checkpoint.summary()}",
             *rate_and_eta(rate, len(checkpoint.pending()) / rate if rate else None),
             dollars(checkpoint.total_cost_usd),
         ]
         if checkpoint.failed_pages:
             parts.append(f"{len(checkpoint.failed_pages)} quarantined")
         self._console.print(f"{'  '.join(parts)}{more}")
-
-
-def _label(checkpoint: Checkpoint) -> str:
-    return f"{checkpoint.scan_id}/{checkpoint.stage}"

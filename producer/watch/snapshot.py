@@ -7,9 +7,7 @@ from typing import Any
 
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.plurals import counted
-
-StageKey = tuple[str, str]
-"""Scan id and name of a stage."""
+from checkpointing.refs import StageRef
 
 
 class PageState(IntEnum):
@@ -62,14 +60,9 @@ class StageSnapshot:
     doubts: tuple[str, ...] = ()
 
     @property
-    def key(self) -> StageKey:
-        """Scan id and stage."""
-        return self.scan_id, self.stage
-
-    @property
-    def label(self) -> str:
-        """`SCAN_ID/STAGE`."""
-        return f"{self.scan_id}/{self.stage}"
+    def ref(self) -> StageRef:
+        """The stage and its scan."""
+        return StageRef(self.scan_id, self.stage)
 
     @property
     def total_pages(self) -> int:
@@ -118,8 +111,7 @@ class Task:
         since: seconds since the epoch; 0.0 if the worker does not report it.
     """
 
-    scan_id: str
-    stage: str
+    ref: StageRef
     page: int
     since: float = 0.0
 
@@ -191,7 +183,12 @@ class Snapshot:
                 {
                     "name": worker.name,
                     "tasks": [
-                        {"scan_id": task.scan_id, "stage": task.stage, "page": task.page, "since": task.since}
+                        {
+                            "scan_id": task.ref.scan_id,
+                            "stage": task.ref.stage,
+                            "page": task.page,
+                            "since": task.since,
+                        }
                         for task in worker.tasks
                     ],
                 }

@@ -76,16 +76,14 @@ class StageReader:
 
     Args:
         deployment: the deployment.
-        scan_id: of the scan.
-        stage: name of the stage.
+        ref: the stage.
     """
 
-    def __init__(self, deployment: Deployment, scan_id: str, stage: str) -> None:
+    def __init__(self, deployment: Deployment, ref: StageRef) -> None:
         self._deployment = deployment
-        self._scan_id = scan_id
-        self._stage = stage
+        self._ref = ref
         # One reader for the whole time: the deployment caches few checkpoints and might parse this one again.
-        self._reader = CheckpointReader(deployment.checkpoint_file(StageRef(scan_id, stage)))
+        self._reader = CheckpointReader(deployment.checkpoint_file(ref))
         self._version: _Version | None = None
         self._is_fed = False
         self._begun: datetime | None = None
@@ -124,7 +122,7 @@ class StageReader:
     def _poll_model(self) -> str:
         if time.monotonic() >= self._poll_model_at:
             self._poll_model_at = time.monotonic() + _MODEL_POLL_SECONDS
-            self._waits_for = what_it_waits_for(self._deployment, self._stage)
+            self._waits_for = what_it_waits_for(self._deployment, self._ref.stage)
         return self._waits_for
 
     def _rate(self) -> float | None:
@@ -149,9 +147,9 @@ class StageReader:
         waiting = states.count(PageState.WAITING)
         latest = max(checkpoint.failed_pages, key=lambda failed: failed.failed_at, default=None)
         stage = StageSnapshot(
-            scan_id=self._scan_id,
+            scan_id=self._ref.scan_id,
             title=title,
-            stage=self._stage,
+            stage=self._ref.stage,
             status=checkpoint.status.value,
             states=states,
             completed=len(checkpoint.pages),
@@ -169,16 +167,16 @@ class StageReader:
     def _not_started(self) -> StageSnapshot:
         title, pages = self._title_and_pages()
         states = bytes([PageState.NOT_QUEUED]) * pages
-        return StageSnapshot(self._scan_id, title, self._stage, Status.NOT_STARTED.value, states)
+        return StageSnapshot(self._ref.scan_id, title, self._ref.stage, Status.NOT_STARTED.value, states)
 
     def _unreadable(self, error: CheckpointError) -> _Version:
         # The reconciler of a stage under way rebuilds the file.
-        under_way = self._deployment.open_stages.is_open(StageRef(self._scan_id, self._stage))
+        under_way = self._deployment.open_stages.is_open(StageRef(self._ref.scan_id, self._ref.stage))
         return _Version(replace(self._not_started(), status="unreadable", error=str(error), under_way=under_way))
 
     def _title_and_pages(self) -> tuple[str, int]:
         """Return title and page count from the metadata; a scan with broken metadata is shown without them."""
         with suppress(LeafmarkError):
-            metadata = self._deployment.metadata(self._scan_id)
+            metadata = self._deployment.metadata(self._ref.scan_id)
             return metadata.title, metadata.total_pages
         return "", 0

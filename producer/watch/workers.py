@@ -11,15 +11,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from checkpointing.refs import StageRef
-from producer.watch.snapshot import StageKey, Task, Worker, Workers
+from producer.watch.snapshot import Task, Worker, Workers
 from worker.deployment import Deployment
 from worker.queue.messages import PageMessage
 from worker.stages.registry import STAGES
 
 
 def claimed_pages(
-    deployment: Deployment, stages: Iterable[StageKey], reported: Iterable[Task] = ()
-) -> dict[StageKey, frozenset[int]]:
+    deployment: Deployment, stages: Iterable[StageRef], reported: Iterable[Task] = ()
+) -> dict[StageRef, frozenset[int]]:
     """Return the pages that have a claim.
 
     Args:
@@ -31,12 +31,11 @@ def claimed_pages(
         RedisError: the broker failed.
     """
     tasks = list(reported)
-    found: dict[StageKey, frozenset[int]] = {}
-    for scan_id, stage in stages:
-        queue = deployment.queue(StageRef(scan_id, stage))
-        begun = queue.attempts().keys()
-        named = {task.page for task in tasks if (task.scan_id, task.stage) == (scan_id, stage)}
-        found[scan_id, stage] = frozenset(queue.held(begun | named))
+    found: dict[StageRef, frozenset[int]] = {}
+    for ref in stages:
+        queue = deployment.queue(ref)
+        named = {task.page for task in tasks if task.ref == ref}
+        found[ref] = frozenset(queue.held(queue.attempts().keys() | named))
     return found
 
 
@@ -67,6 +66,5 @@ def _task(info: Mapping[str, Any]) -> Task | None:
         message = PageMessage.model_validate(info.get("kwargs"))
     except ValidationError:
         return None
-    return Task(
-        message.scan_id, message.stage, message.page, float(since) if isinstance(since, int | float) else 0.0
-    )
+    ref = StageRef(message.scan_id, message.stage)
+    return Task(ref, message.page, float(since) if isinstance(since, int | float) else 0.0)

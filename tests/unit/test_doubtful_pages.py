@@ -13,6 +13,7 @@ from checkpointing.errors import DoubtfulPagesError
 from checkpointing.manager import CheckpointManager
 from checkpointing.messages import Completion
 from checkpointing.page_records import Doubt, DoubtfulPage, PageRecord
+from checkpointing.refs import StageRef
 from producer.cli import app
 from producer.planning.enqueue import enqueue
 from producer.planning.request import Request
@@ -264,7 +265,7 @@ def test_the_summary_of_a_run_names_the_doubtful_pages(ended: FakeDeployment) ->
 
 
 def test_the_live_view_names_the_doubtful_pages_with_what_is_in_trouble(ended: FakeDeployment) -> None:
-    facts = StageReader(ended.parts, SCAN, STAGE).snapshot((), None)
+    facts = StageReader(ended.parts, StageRef(SCAN, STAGE)).snapshot((), None)
 
     assert facts.summary == "5 of 5 pages complete, 3 doubtful"
     assert "3 pages read with low confidence: 1, 3, 5" in problems(facts)

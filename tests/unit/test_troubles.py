@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from checkpointing.fields import now
+from checkpointing.refs import StageRef
 from producer.planning.plan_output import say_failures
 from producer.planning.request import Plan
 from producer.status.scan_status import scan_status
@@ -196,7 +197,7 @@ def test_control_characters_of_a_server_reach_no_terminal(fake: FakeDeployment) 
 def test_the_view_says_what_a_stage_waits_for(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
     fake.parts.troubles.tell(STAGE, "127.0.0.1", "a-model", silence())
-    facts = StageReader(fake.parts, SCAN, STAGE).snapshot(None, None)
+    facts = StageReader(fake.parts, StageRef(SCAN, STAGE)).snapshot(None, None)
     assert facts.waits_for.startswith(SAID)
     assert any(line.startswith(f"  waits: {SAID}") for line in snapshot_lines(Snapshot(stages=(facts,))))
 

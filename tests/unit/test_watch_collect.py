@@ -82,7 +82,7 @@ def test_a_scene_tells_all_of_a_stage_under_way(fake: FakeDeployment, active: li
     assert stage.states == states("#X>.-")
     assert (stage.completed, stage.quarantined, stage.waiting, stage.in_flight) == (1, 1, 1, (3,))
     assert (stage.last_failure, stage.cost_usd, stage.title) == ("page 2: torn in two (torn)", 0.25, "A Book")
-    assert scene.workers.answering == (Worker("worker@here", (Task(SCAN, STAGE, 3, 100.0),)),)
+    assert scene.workers.answering == (Worker("worker@here", (Task(StageRef(SCAN, STAGE), 3, 100.0),)),)
     assert scene.other_scans == "1 other scan: 1 not started"
     assert scene.under_way
     assert not scene.redis_problem
@@ -182,9 +182,9 @@ def test_after_a_flush_the_workers_know_what_is_in_hand(fake: FakeDeployment) ->
         assert claim is not None
         fake.redis.flushall()
         claim.renew()
-        key = (SCAN, STAGE)
+        key = REF
         assert claimed_pages(fake.parts, [key]) == {key: frozenset()}
-        said = [Task(SCAN, STAGE, 3), Task(SCAN, STAGE, 4), Task("another", STAGE, 3)]
+        said = [Task(StageRef(SCAN, STAGE), 3), Task(StageRef(SCAN, STAGE), 4), Task(StageRef("another", STAGE), 3)]
         assert claimed_pages(fake.parts, [key], said) == {key: frozenset({3})}
 
 
@@ -309,8 +309,12 @@ def test_the_money_to_come_is_that_of_the_forecast_for_the_pages_left(
         return Forecast(ref.stage, len(pages), len(pages), 0.5 * len(pages), 9.0, 0.5, 1.0, "so")
 
     monkeypatch.setattr("producer.planning.cost_estimate.forecast", made)
-    pages = {("damaged", STAGE): states(".."), (SCAN, STAGE): states("#.>X-."), ("done", STAGE): states("##")}
-    assert expected_usd_per_page(fake.parts, pages) == {(SCAN, STAGE): 0.5}
+    pages = {
+        StageRef("damaged", STAGE): states(".."),
+        StageRef(SCAN, STAGE): states("#.>X-."),
+        StageRef("done", STAGE): states("##"),
+    }
+    assert expected_usd_per_page(fake.parts, pages) == {StageRef(SCAN, STAGE): 0.5}
     assert asked == [[2, 3, 6]]
 
 

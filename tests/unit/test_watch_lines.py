@@ -12,6 +12,7 @@ from rich.console import Console, ConsoleDimensions
 from typer.testing import CliRunner
 
 from checkpointing.errors import UnknownNameError
+from checkpointing.refs import StageRef
 from producer.cli import app
 from producer.planning.enqueue import plan
 from producer.planning.request import Request
@@ -103,7 +104,9 @@ def test_a_log_is_told_once_that_redis_is_away_and_once_that_it_is_back() -> Non
 
 def test_all_of_it_once() -> None:
     stage = stage_facts("##>.X-", last_failure="page 5: \x1b[31mtorn\x07 [red] (torn)", cost_usd=0.5)
-    workers = Workers((Worker("w@here", (Task("a-book", "ocr", 3, 90.0),)),), alive=1, slots=2, asked=True)
+    workers = Workers(
+        (Worker("w@here", (Task(StageRef("a-book", "ocr"), 3, 90.0),)),), alive=1, slots=2, asked=True
+    )
     assert snapshot_lines(Snapshot((stage,), 2, workers, other_scans="1 other scan: 1 completed", at=100.0)) == [
         "a-book/ocr: 2 of 6 pages complete, 1 quarantined  0.50 pages/s  ETA 0:04  $0.50  1 in flight",
         "  1 in flight: 3; 1 waiting",

@@ -8,6 +8,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from checkpointing.refs import StageRef
 from producer.watch.render import render
 from producer.watch.snapshot import Snapshot, Task, Worker, Workers, scaled
 from producer.watch.symbols import ASCII, UNICODE, Symbols
@@ -17,7 +18,9 @@ NOW = 1_000_000.0
 HINT = "Ctrl-C closes this view; the workers keep running."
 WORKERS = Workers(
     (
-        Worker("ocr@here", (Task("a-book", "ocr", 3, NOW - 5), Task("a-book", "ocr", 9, NOW - 125))),
+        Worker(
+            "ocr@here", (Task(StageRef("a-book", "ocr"), 3, NOW - 5), Task(StageRef("a-book", "ocr"), 9, NOW - 125))
+        ),
         Worker("idle@here"),
     ),
     alive=3,
@@ -90,7 +93,7 @@ def test_what_has_no_room_is_counted() -> None:
 @pytest.mark.parametrize("symbols", [ASCII, UNICODE])
 def test_nothing_that_somebody_else_wrote_is_obeyed(symbols: Symbols) -> None:
     stage = stage_facts(title=HOSTILE, last_failure=HOSTILE, error=HOSTILE, status="paused", under_way=False)
-    workers = Workers((Worker(HOSTILE, (Task("a-book", "ocr", 3),)),), alive=1, asked=True)
+    workers = Workers((Worker(HOSTILE, (Task(StageRef("a-book", "ocr"), 3),)),), alive=1, asked=True)
     shown = Snapshot((stage,), workers=workers, storage_problem=HOSTILE, other_scans=HOSTILE)
     for trouble in ("", HOSTILE):
         text = printed(replace(shown, redis_problem=trouble), 200, 40, symbols)
