@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.config.setting_sources import Origin, Origins, Source, find_origins
-from worker.config.settings import ENV_PREFIX, Settings
+from worker.config.settings import ENV_PREFIX, Settings, settings_class
 from worker.config.shown_settings import shown_value
 from worker.text.suggestions import closest
 
@@ -55,8 +55,9 @@ def set_by_option(pair: str) -> None:
     name = said.strip().lower().removeprefix(ENV_PREFIX.lower())
     if not equals:
         raise ValueError("a setting is given as NAME=VALUE, such as dpi=400")
-    if name not in Settings.model_fields:
-        close = closest(name, Settings.model_fields)
+    known = settings_class().model_fields
+    if name not in known:
+        close = closest(name, known)
         meant = f"did you mean {close!r}?" if close else "`producer config` lists those that there are"
         raise ValueError(f"there is no setting {said.strip()!r}; {meant}")
     variable = f"{ENV_PREFIX}{name.upper()}"
@@ -78,12 +79,12 @@ def origins_in_force() -> Origins:
     Raises:
         SettingsError: there is a config file that cannot be used.
     """
-    return find_origins(ENV_PREFIX, Settings.model_fields)
+    return find_origins(ENV_PREFIX, settings_class().model_fields)
 
 
 def in_force(settings: Settings, origins: Origins) -> Iterator[InForce]:
     """Every setting, in the order of the reference."""
-    for name in Settings.model_fields:
+    for name in type(settings).model_fields:
         origin = Origin(Source.OPTION, "--set") if name in _by_option else origins.of(name)
         yield InForce(name, shown_value(settings, name), origin)
 

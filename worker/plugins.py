@@ -41,12 +41,17 @@ class Registry(MutableMapping[str, type[Kind] | Kind], Generic[Kind]):
         built_in: where each built-in class is: `worker.stages.ocr:OcrStage`. It is imported when it is first
             needed, so that a command that needs only names stays fast.
         check: raises PluginError for a class that breaks a rule; called with the class and the names before it.
+
+    Attributes:
+        plugins: the package and the version that each plug-in in use comes from, by its name.
+        broken: a line about each plug-in that cannot be used, by its name.
     """
 
     def __init__(
         self, group: str, built_in: dict[str, str], check: Callable[[type[Kind] | Kind, list[str]], None]
     ) -> None:
         self.group = group
+        self.plugins: dict[str, str] = {}
         self.broken: dict[str, str] = {}
         self._entries: dict[str, type[Kind] | Kind | str] = dict(built_in)
         self._check = check
@@ -97,16 +102,11 @@ class Registry(MutableMapping[str, type[Kind] | Kind], Generic[Kind]):
         """Return the names of the registered classes and of plug-ins that are not loaded yet; imports nothing."""
         return list(dict.fromkeys([*self, *(point.name for point in _entry_points(self.group))]))
 
-    def load_plugins(self) -> list[str]:
-        """Load and register the plug-ins, once a process, each after those that it depends on.
-
-        Returns:
-            A line for each plug-in that cannot be used: its package, its entry point and the error.
-        """
+    def load_plugins(self) -> None:
+        """Load and register the plug-ins, once a process, each after those that it depends on."""
         if not self._loaded:
             self._loaded = True
             self._register_all(self._load_all())
-        return list(self.broken.values())
 
     def _load_all(self) -> dict[EntryPoint, type[Kind]]:
         loaded = {}
@@ -136,6 +136,7 @@ class Registry(MutableMapping[str, type[Kind] | Kind], Generic[Kind]):
         if own != point.name:
             del self[point.name]
             return f"its class has the name {own!r}; give the entry point the same name"
+        self.plugins[point.name] = _package(point)
         return ""
 
 
@@ -144,7 +145,9 @@ def _entry_points(group: str) -> list[EntryPoint]:
 
 
 def _describe(point: EntryPoint, error: str) -> str:
-    package = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
-    return in_one_line(
-        f"the plug-in {point.name} (package {package}, entry point {point.value}) cannot be used: {error}", most=500
-    )
+    where = f"package {_package(point)}, entry point {point.value}"
+    return in_one_line(f"the plug-in {point.name} ({where}) cannot be used: {error}", most=500)
+
+
+def _package(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"

@@ -16,12 +16,12 @@ from checkpointing.regular_files import read_regular
 from worker.config.settings import Settings
 from worker.config.shown_settings import shown_value
 from worker.launch.package_versions import package_version
+from worker.ocr.engines.registry import ENGINES
 from worker.stages.registry import uses_model
 from worker.storage.open_stages import OWN_FOLDER
 
 INTRODUCE = "leafmark_introduce"
 _TOKEN = re.compile(r"[0-9a-f]{16}")
-_ENGINE_PACKAGES = {"rapidocr": "rapidocr", "tesseract": "tesserocr"}
 # A page comes out differently where these differ, or is given up on at another time.
 _FOR_ALL = ("max_attempts", "claim_seconds", "page_seconds")
 _FOR_OCR = ("ocr_engine", "ocr_lang", "dpi", "max_pixels")
@@ -109,7 +109,7 @@ def token_path(root: Path, token: str) -> Path:
 
 def _engine(settings: Settings) -> str:
     # Loading it to ask would leave its threads to every process that the pool forks.
-    return f"{settings.ocr_engine} {package_version(_ENGINE_PACKAGES[settings.ocr_engine])}"
+    return f"{settings.ocr_engine} {package_version(ENGINES[settings.ocr_engine].package)}"
 
 
 def _sees(root: Path, token: str) -> bool:

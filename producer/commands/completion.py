@@ -27,17 +27,17 @@ def scan_ids(incomplete: str) -> list[str]:
 
 
 def stages(incomplete: str) -> list[str]:
-    """Stages that begin so, in pipeline order."""
+    """Return the stages that begin so, plug-ins included, which are not loaded for it."""
     from worker.stages.registry import STAGES
 
-    return [name for name in STAGES if name.startswith(incomplete)]
+    return [name for name in STAGES.all_names() if name.startswith(incomplete)]
 
 
 def setting_names(incomplete: str) -> list[str]:
     """Settings that begin so, with the equals sign."""
-    from worker.config.settings import Settings
+    from worker.config.settings import settings_class
 
-    return [f"{name}=" for name in Settings.model_fields if name.startswith(incomplete)]
+    return [f"{name}=" for name in settings_class().model_fields if name.startswith(incomplete)]
 
 
 def shells(incomplete: str) -> list[str]:

@@ -5,6 +5,11 @@ from typing import Annotated
 import typer
 
 from producer.commands import completion
+from worker.ocr.engines.registry import ENGINES
+from worker.stages.registry import STAGES
+
+_STAGES = ", ".join(STAGES.all_names())
+_ENGINES = " or ".join(ENGINES.all_names())
 
 ScanId = Annotated[
     str,
@@ -16,7 +21,9 @@ ScanId = Annotated[
 ]
 Stage = Annotated[
     str,
-    typer.Option(metavar="STAGE", help="Stage of the pipeline to begin with.", autocompletion=completion.stages),
+    typer.Option(
+        metavar="STAGE", help=f"Stage of the pipeline to begin with: {_STAGES}.", autocompletion=completion.stages
+    ),
 ]
 Through = Annotated[
     str | None,
@@ -65,7 +72,7 @@ Lang = Annotated[
 ]
 Engine = Annotated[
     str | None,
-    typer.Option("--engine", metavar="NAME", help="OCR engine: rapidocr or tesseract. A new book keeps it."),
+    typer.Option("--engine", metavar="NAME", help=f"OCR engine: {_ENGINES}. A new book keeps it."),
 ]
 Title = Annotated[str | None, typer.Option(help="Title of the book; default the source's name.")]
 NewScanId = Annotated[str | None, typer.Option("--scan-id", help="Id for the scan; default made from the name.")]

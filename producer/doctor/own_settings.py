@@ -5,8 +5,10 @@ from pathlib import Path
 
 from producer.doctor.check import Area, Check, Reporter
 from worker.config.setting_sources import Origins, Source
-from worker.config.settings import Settings
+from worker.config.settings import settings_class
 from worker.launch.shadowing import shadowing_files
+from worker.ocr.engines.registry import ENGINES
+from worker.stages.registry import STAGES
 from worker.text.suggestions import closest
 
 _report = Reporter(Area.SETTINGS)
@@ -14,9 +16,8 @@ _report = Reporter(Area.SETTINGS)
 
 def examine_settings(origins: Origins) -> Iterator[Check]:
     """Look at where the settings come from. That their values are allowed has been seen by whoever loaded them."""
-    by_source = {
-        source: [name for name in Settings.model_fields if origins.of(name).source is source] for source in Source
-    }
+    known = settings_class().model_fields
+    by_source = {source: [name for name in known if origins.of(name).source is source] for source in Source}
     files = ", ".join(str(file.path) for file in origins.files)
     yield _report.ok("file", f"config file {files}" if files else "no config file")
     for source, where in ((Source.ENVIRONMENT, "the environment"), (Source.FILE, "the file")):
@@ -29,7 +30,12 @@ def examine_settings(origins: Origins) -> Iterator[Check]:
     for shadowing in shadowing_files(Path.cwd()):
         what = f"{shadowing} has the name of a package of Leafmark, and Celery looks in the current folder first"
         yield _report.warning("shadowed", what, "use `producer worker` and `producer flower`, or another folder")
+    for registry in (STAGES, ENGINES):
+        for name, package in registry.plugins.items():
+            yield _report.ok("plugin", f"plug-in {name} from {package}")
+        for line in registry.broken.values():
+            yield _report.warning("plugin", line, "update or uninstall that package")
     for variable in origins.strays():
-        close = closest(variable, [f"{origins.prefix}{name.upper()}" for name in Settings.model_fields])
+        close = closest(variable, [f"{origins.prefix}{name.upper()}" for name in known])
         then = f"did you mean {close}?" if close else "`producer config` lists those that there are"
         yield _report.warning("stray", f"{variable} is set in the environment and is no setting", then)

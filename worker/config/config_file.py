@@ -22,6 +22,8 @@ from typing import Any
 from pydantic_settings import BaseSettings, InitSettingsSource
 
 from checkpointing.errors import SettingsError, in_one_line
+from worker.ocr.engines.registry import ENGINES
+from worker.stages.registry import STAGES
 from worker.text.suggestions import closest
 
 CONFIG_VARIABLE = "LEAFMARK_CONFIG"
@@ -182,8 +184,12 @@ def _insist_on_own(path: Path) -> None:
 
 
 def _insist_on_known(read: ConfigFile, known: Collection[str]) -> None:
+    broken = tuple(f"{name}_" for name in (*STAGES.broken, *ENGINES.broken))
     for key, value in read.values.items():
         if key not in known:
+            # Commands that do not need the plug-in go on without its settings.
+            if key.startswith(broken):
+                continue
             raise SettingsError(f"{read.place_of(key)}: there is no setting {key!r}; {_meant(key, known)}")
         # TOML has whatever follows a table's head belong to it.
         strays = [inner for inner in value if inner in known] if isinstance(value, dict) else []

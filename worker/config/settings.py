@@ -314,7 +314,9 @@ class Settings(StructureOptions, FixOptions, CorrectionOptions, OcrOptions, Core
 
 
 def settings_class() -> type[Settings]:
-    """Return the class of all settings, those of the registered plug-ins included."""
+    """Return the class of all settings, those of the plug-ins included; loads the plug-ins."""
+    ENGINES.load_plugins()
+    STAGES.load_plugins()
     added = (entry.Options for registry in (STAGES, ENGINES) for entry in registry.added())
     return _merged(tuple(dict.fromkeys(options for options in added if not issubclass(Settings, options))))
 
@@ -336,9 +338,9 @@ def load_settings(warn: Callable[[str], object] = lambda line: sys.stderr.write(
         SettingsError: one or more have values that are not allowed, or the config file cannot be used; names each
             with its value, and where it stands.
     """
-    for line in [*ENGINES.load_plugins(), *STAGES.load_plugins()]:
-        warn(line)
     known = settings_class()
+    for line in (*ENGINES.broken.values(), *STAGES.broken.values()):
+        warn(line)
     origins = find_origins(ENV_PREFIX, known.model_fields)
     for line in origins.warnings():
         warn(line)

@@ -1,7 +1,9 @@
 """A setting's value as text, fit to be shown: what the environment would say, without secrets."""
 
+from pydantic import SecretStr
+
 from worker.billing.prices import Price
-from worker.config.setting_sources import masked
+from worker.config.setting_sources import MASK, masked
 from worker.config.settings import Settings
 
 
@@ -11,8 +13,8 @@ def shown_value(settings: Settings, name: str) -> str:
     match value:
         case _ if name == "storage_root":
             return str(settings.root)
-        case _ if name == "llm_api_key":
-            return masked(name, value.get_secret_value())
+        case SecretStr():
+            return MASK if value.get_secret_value() else ""
         case dict():
             return ",".join(f"{key}={_price(each)}" for key, each in value.items())
         case float():
