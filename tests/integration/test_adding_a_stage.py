@@ -1,8 +1,9 @@
-"""The example of docs/adding-a-stage.md, run as it stands there."""
+"""The example of docs/adding-a-stage.md, registered in this process, enqueued and run."""
 
 import json
-import re
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -13,26 +14,31 @@ from producer.planning.request import Request
 from producer.run.embedded_broker import EmbeddedBroker
 from sample import small_page, write_image_folder
 from worker.app import make_app
-from worker.config.settings import Settings
+from worker.config.settings import settings_class
 from worker.deployment import Deployment
 from worker.pipeline.process_page import Outcome, process_page
 from worker.queue.messages import PageMessage
-from worker.stages.registry import STAGES
+from worker.stages.registry import STAGES, register
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "adding-a-stage.md"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "leafmark-wordcount" / "leafmark_wordcount.py"
+
+
+def load_example() -> ModuleType:
+    spec = spec_from_file_location("leafmark_wordcount", EXAMPLE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_the_documented_stage_is_registered_enqueued_and_run(
     tmp_path: Path, broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(STAGES, "_entries", dict(STAGES._entries))  # Undoes the registration below.
-    namespace = {"__name__": "documented_stage"}
-    blocks = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
-    assert len(blocks) == 2
-    for block in blocks:
-        exec(compile(block, str(DOCUMENT), "exec"), namespace)  # noqa: S102  # the document's own code
+    register(load_example().WordcountStage)
 
-    settings = Settings(storage_root=tmp_path / "scans", redis_url=broker.url)
+    settings = settings_class()(storage_root=tmp_path / "scans", redis_url=broker.url)
     parts = Deployment(settings, make_app(settings))
     book = write_image_folder(tmp_path / "book", [small_page(1)])
     ingest(book, settings.root)
@@ -41,16 +47,16 @@ def test_the_documented_stage_is_registered_enqueued_and_run(
     (ocr / "page_0001.json").write_text(json.dumps(_ocr_output("four words on it")))
 
     assert enqueue(parts, Request("book", "ocr")).completed == 1
-    made = enqueue(parts, Request("book", "words"))
+    made = enqueue(parts, Request("book", "wordcount"))
     assert made.enqueued == [1]
-    outcome = process_page(parts, PageMessage(scan_id="book", stage="words", page=1))
+    outcome = process_page(parts, PageMessage(scan_id="book", stage="wordcount", page=1))
     assert outcome is Outcome.COMPLETE
-    commit = parts.coordinator(StageRef("book", "words")).commit()
+    commit = parts.coordinator(StageRef("book", "wordcount")).commit()
     assert commit is not None
     assert commit.completed == [1]
-    output = parts.outputs(StageRef("book", "words")).load(1)
+    output = parts.outputs(StageRef("book", "wordcount")).load(1)
     assert output.pop("made_from")["inputs"] == {"ocr": parts.outputs(StageRef("book", "ocr")).sha256(1)}
-    assert output == {"page_number": 1, "words": 4}
+    assert output == {"page_number": 1, "words": 4, "longest": "words"}
     parts.redis.close()
 
 
