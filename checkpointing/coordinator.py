@@ -24,7 +24,7 @@ from checkpointing.fields import MAX_PAGES
 from checkpointing.file import CheckpointFile
 from checkpointing.identity import new_token
 from checkpointing.inbox import Batch, Entry, Inbox
-from checkpointing.keys import Keys
+from checkpointing.keys import CheckpointKeys
 from checkpointing.ledger import Ledger
 from checkpointing.messages import Completion, Pause
 from checkpointing.outputs import OutputFolder
@@ -83,7 +83,7 @@ class Coordinator:
     def __init__(
         self,
         redis: Redis,
-        keys: Keys,
+        keys: CheckpointKeys,
         file: CheckpointFile,
         outputs: OutputFolder,
         total_pages: int = MAX_PAGES,

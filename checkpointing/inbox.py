@@ -13,7 +13,7 @@ from redis.client import Pipeline
 from redis.exceptions import ResponseError
 
 from checkpointing.key_types import drop_wrong_types
-from checkpointing.keys import Keys
+from checkpointing.keys import CheckpointKeys
 from checkpointing.lua import Script
 from checkpointing.messages import Completion, Pause
 from checkpointing.page_records import Doubt, Doubts, FailedPage
@@ -53,7 +53,7 @@ class Batch(NamedTuple):
 class Inbox:
     """Where workers leave what they did, and the coordinator picks it up."""
 
-    def __init__(self, redis: Redis, keys: Keys, ref: StageRef) -> None:
+    def __init__(self, redis: Redis, keys: CheckpointKeys, ref: StageRef) -> None:
         self._redis = redis
         self._inboxes = keys.inboxes
         self._stream = keys.inbox(ref)

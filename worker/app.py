@@ -5,6 +5,7 @@ from kombu import Queue
 
 from worker.config.settings import Settings
 from worker.deployment import socket_options
+from worker.keys import Keys
 from worker.queue.broker import celery_settings, forget_other_brokers
 from worker.stages.registry import STAGES
 
@@ -47,7 +48,7 @@ def make_app(settings: Settings) -> Celery:
         # A server that is full or cannot persist answers with an error: that must not end the worker either.
         broker_channel_error_retry=True,
         broker_transport_options={
-            "global_keyprefix": settings.keys.broker_prefix,
+            "global_keyprefix": Keys(settings.key_prefix).broker_prefix,
             "visibility_timeout": settings.longest_seconds + _VISIBILITY_MARGIN_SECONDS,
             # Whatever limits a message names, the worker sets its own.
             "page_limits": {name: (settings.hard_seconds(name), settings.soft_seconds(name)) for name in STAGES},

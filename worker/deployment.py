@@ -21,6 +21,7 @@ from checkpointing.refs import StageRef
 from checkpointing.storage_errors import storage_error
 from worker.config.redis_url import socket_options_of
 from worker.config.settings import Settings
+from worker.keys import Keys
 from worker.pages.scan import ForeignScanError, ScanFolder, ScanMetadata
 from worker.pipeline.assembly import assemble
 from worker.pipeline.outage_notes import OutageNotes
@@ -114,7 +115,7 @@ class Deployment:
     ) -> None:
         self.settings = settings
         self.root = settings.root
-        self.keys = settings.keys
+        self.keys = Keys(settings.key_prefix)
         self.library = library_at(settings.root)
         # Those that were read, so that one whose file vanishes does not count as none.
         self._budgets: dict[str, Decimal] = {}

@@ -18,6 +18,7 @@ from checkpointing.locks import file_lock
 from checkpointing.storage_errors import storage_error
 from worker.config.settings import Settings, load_settings
 from worker.deployment import connect
+from worker.keys import Keys
 from worker.launch.child_processes import child_environment, python_command
 from worker.stages.registry import STAGES, make_stage, missing_settings
 from worker.storage.open_stages import OWN_FOLDER
@@ -102,9 +103,9 @@ def clear_keys(settings: Settings) -> None:
     Raises:
         BrokerError: Redis does not answer any more.
     """
-    types = settings.keys.types_of_deployment
+    types = Keys(settings.key_prefix).types_of_deployment()
     for stage in STAGES:
-        types |= settings.keys.types_of_queue(stage)
+        types |= Keys(settings.key_prefix).types_of_queue(stage)
     try:
         with connect(settings) as redis:
             drop_wrong_types(redis, types)
@@ -124,7 +125,7 @@ def join_deployment(settings: Settings) -> Membership | None:
     redis = connect(settings)
     try:
         library_at(settings.root).check()
-        return join(settings.root, redis, settings.keys.deployment, broker)
+        return join(settings.root, redis, Keys(settings.key_prefix).deployment, broker)
     except NotALibraryError:
         return None
     except OSError as error:

@@ -33,7 +33,7 @@ def examine_keys(deployment: Deployment) -> Iterator[Check]:
 
 def _check_types(deployment: Deployment) -> Iterator[Check]:
     keys = deployment.keys
-    types = keys.types_of_deployment
+    types = keys.types_of_deployment()
     for stage in STAGES:
         types |= keys.types_of_queue(stage)
     for ref in deployment.open_stages.all():

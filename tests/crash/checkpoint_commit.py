@@ -13,7 +13,7 @@ from checkpointing.checkpoint import Checkpoint
 from checkpointing.coordinator import Coordinator
 from checkpointing.fields import now
 from checkpointing.inbox import Inbox
-from checkpointing.keys import Keys
+from checkpointing.keys import CheckpointKeys
 from checkpointing.messages import Completion
 from checkpointing.page_records import FailedPage
 from checkpointing.refs import StageRef
@@ -21,7 +21,7 @@ from tests.crash.scene import Scene
 from tests.crash.server import Server
 from tests.unit.conftest import Book, Leaf
 
-KEYS = Keys("crash:")
+KEYS = CheckpointKeys("crash:")
 PAGES = 8
 COST = 0.02
 # What differs from one run to the next and says nothing about pages or money.

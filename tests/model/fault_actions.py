@@ -7,6 +7,7 @@ from typing import Any
 from tests.model.simulated_system import PAGES, SimulatedSystem
 from tests.support.fake_deployment import SCAN, STAGE
 from tests.support.stages import stamp
+from worker.keys import Keys
 
 
 class FaultActions(SimulatedSystem):
@@ -19,7 +20,7 @@ class FaultActions(SimulatedSystem):
         self._flush(restart)
 
     def lose_message(self) -> None:
-        self.redis.rpop(self.settings.keys.queue(STAGE))
+        self.redis.rpop(Keys(self.settings.key_prefix).queue(STAGE))
 
     def harm_output(self, page: int, harm: str) -> None:
         path = self._output_path(page)

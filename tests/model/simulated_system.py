@@ -25,6 +25,7 @@ from tests.support.stages import StampStage
 from worker.app import make_app
 from worker.config.settings import Settings
 from worker.deployment import Deployment
+from worker.keys import Keys
 from worker.reconciler.reconciler import Reconciler
 from worker.stages.registry import STAGES
 
@@ -84,7 +85,7 @@ class SimulatedSystem:
             self._checkpoint_path,
             self._output_path,
             self.redis,
-            self.settings.keys.inbox(REF),
+            Keys(self.settings.key_prefix).inbox(REF),
             self.points.done_steps,
             PAGES,
         )
@@ -172,4 +173,4 @@ class SimulatedSystem:
 
     def _claim_of(self, page: int) -> Any:
         """Who holds a page."""
-        return self.redis.get(self.settings.keys.claim(REF, page))
+        return self.redis.get(Keys(self.settings.key_prefix).claim(REF, page))

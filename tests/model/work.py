@@ -9,6 +9,7 @@ from tests.model.simulated_system import LEASE_SECONDS, PROCESSES, SimulatedSyst
 from tests.model.steps import Action, Killed, Step, Trouble
 from tests.support.fake_deployment import SCAN, STAGE, named_in
 from tests.support.stages import Stamp, stamp
+from worker.keys import Keys
 from worker.pipeline.process_page import Outcome, process_page
 from worker.queue.messages import PageMessage
 
@@ -20,7 +21,7 @@ class Work(SimulatedSystem):
         self, who: int, act: str, delivery: str, meanwhile: tuple[Action, ...], trouble: Trouble | None = None
     ) -> None:
         """Do the page of the oldest message."""
-        queue = self.settings.keys.queue(STAGE)
+        queue = Keys(self.settings.key_prefix).queue(STAGE)
         raw: Any = self.redis.rpop(queue)
         if raw is None:
             return

@@ -12,6 +12,7 @@ from tests.model.steps import Step, Trouble
 from tests.model.work import Work
 from tests.support.fake_deployment import REF, SCAN, STAGE
 from tests.support.stages import Stamp, StampStage, stamp
+from worker.keys import Keys
 
 _MOST_ROUNDS = 30
 
@@ -22,14 +23,14 @@ class World(Work, FaultActions):
     def commit(self, who: int, lock_is_free: bool, trouble: Trouble | None = None) -> None:
         process = self.processes[who]
         if lock_is_free:
-            self.redis.delete(self.settings.keys.commit(REF))
+            self.redis.delete(Keys(self.settings.key_prefix).commit(REF))
 
         def commit() -> None:
-            waiting = self.redis.xlen(self.settings.keys.inbox(REF))
+            waiting = self.redis.xlen(Keys(self.settings.key_prefix).inbox(REF))
             done = process.coordinator.commit()
             if lock_is_free and trouble is None and len(self.points.done_steps) == 1:
                 self.judge.insist(done or not waiting, "a commit that nothing kept from it did nothing")
-                left = self.redis.xlen(self.settings.keys.inbox(REF))
+                left = self.redis.xlen(Keys(self.settings.key_prefix).inbox(REF))
                 self.judge.insist(not left, "a commit left entries behind")
 
         self._step(Step("commit", trouble), commit, who)
@@ -158,13 +159,15 @@ class World(Work, FaultActions):
         parts = self.processes[0].parts
         for turn in range(_MOST_ROUNDS):
             who = turn % PROCESSES
-            while self.redis.llen(self.settings.keys.queue(STAGE)):
+            while self.redis.llen(Keys(self.settings.key_prefix).queue(STAGE)):
                 self.process_next(who, "fine", "once", ())
             self.clock.sleep(2 * LEASE_SECONDS)
             self.tend_inboxes(who)
             for each in range(PROCESSES):
                 self.heal(each)
-            left = self.redis.xlen(self.settings.keys.inbox(REF))
-            if not (left or parts.open_stages.all() or self.redis.llen(self.settings.keys.queue(STAGE))):
+            left = self.redis.xlen(Keys(self.settings.key_prefix).inbox(REF))
+            if not (
+                left or parts.open_stages.all() or self.redis.llen(Keys(self.settings.key_prefix).queue(STAGE))
+            ):
                 return
         self.judge.complain(f"no rest after {_MOST_ROUNDS} rounds")

@@ -11,9 +11,9 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from checkpointing.errors import LeafmarkError
-from checkpointing.keys import Keys
 from tests.security.forging import message, raw
 from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
+from worker.keys import Keys
 from worker.reconciler.reconciler import Reconciler
 
 PAGES = 5

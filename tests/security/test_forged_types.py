@@ -11,11 +11,11 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from checkpointing.keys import Keys
 from checkpointing.refs import StageRef
 from checkpointing.status import Status
 from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, named_in
 from tests.support.stages import Stamp, stamp
+from worker.keys import Keys
 from worker.reconciler.reconciler import Reconciler
 
 PAGES = 6

@@ -12,9 +12,9 @@ from typing import Any
 
 from redis import Redis
 
-from checkpointing.keys import Keys
 from tests.support.command_line import run_command
 from tests.support.waiting import HANG_SECONDS, exit_code_of, wait_until
+from worker.keys import Keys
 
 Process = subprocess.Popen[bytes]
 Finished = subprocess.CompletedProcess[str]

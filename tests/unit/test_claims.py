@@ -9,10 +9,10 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from checkpointing.inbox import Inbox
-from checkpointing.keys import Keys
 from checkpointing.page_records import FailedPage
 from checkpointing.refs import StageRef
 from tests.support.waiting import wait_until
+from worker.keys import Keys
 from worker.queue.claims import Claim, Claims
 from worker.queue.dispatch import Dispatch
 

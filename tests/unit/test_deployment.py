@@ -14,7 +14,6 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from checkpointing.errors import InUseError
-from checkpointing.keys import Keys
 from checkpointing.status import Status
 from producer.planning.cancel import cancel
 from producer.planning.enqueue import enqueue
@@ -28,6 +27,7 @@ from tests.support.fake_deployment import REF, SCAN, STAGE, files_under, make_fa
 from tests.unit.conftest import process, says
 from worker.config.settings import Settings
 from worker.deployment import Deployment
+from worker.keys import Keys
 from worker.storage import root_owner as deployment
 from worker.storage.open_stages import OWN_FOLDER
 from worker.storage.root_marker import library_at

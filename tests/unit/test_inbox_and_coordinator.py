@@ -12,14 +12,14 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from checkpointing import coordinator as coordinator_module
 from checkpointing.coordinator import Commit, Coordinator
 from checkpointing.inbox import Inbox
-from checkpointing.keys import Keys
+from checkpointing.keys import CheckpointKeys
 from checkpointing.messages import Completion
 from checkpointing.outputs import OutputFolder
 from checkpointing.page_records import FailedPage
 from checkpointing.refs import StageRef
 from tests.unit.conftest import Book, Disk
 
-KEYS = Keys("test:")
+KEYS = CheckpointKeys("test:")
 STREAM = KEYS.inbox(StageRef("a-book", "ocr"))
 LOCK = KEYS.commit(StageRef("a-book", "ocr"))
 

@@ -16,12 +16,12 @@ import kubernetes_validate
 import pytest
 from ruamel.yaml import YAML
 
-from checkpointing.keys import Keys
 from tests.support.compose import interpolated
 from tests.support.fake_deployment import REF, STAGE, FakeDeployment, make_fake
 from tests.support.kustomize import FILE, KustomizeError, Object, build, identity, load
 from tests.support.work_stage import WorkStage
 from worker.config.settings import Settings
+from worker.keys import Keys
 from worker.stages.registry import STAGES
 
 PROJECT = Path(__file__).parents[2]

@@ -6,6 +6,7 @@ import pytest
 
 from checkpointing.errors import SettingsError
 from worker.config.settings import ENV_PREFIX, Settings, load_settings
+from worker.keys import Keys
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +30,7 @@ def test_the_defaults_are_those_of_one_machine() -> None:
     settings = load_settings()
     assert settings.root == Path.home() / "Documents" / "book_scans"
     assert settings.redis_url == "redis://localhost:6379/0"
-    assert settings.keys.queue("ocr") == "leafmark:celery:ocr"
+    assert Keys(settings.key_prefix).queue("ocr") == "leafmark:celery:ocr"
 
 
 @pytest.mark.parametrize(

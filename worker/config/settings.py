@@ -16,7 +16,6 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_va
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from checkpointing.errors import SettingsError
-from checkpointing.keys import Keys
 from checkpointing.manager import DEFAULT_STORAGE_ROOT
 from worker.billing.prices import Price, PriceBook, parse_prices, prices_of_table
 from worker.config.config_file import ConfigFileSource
@@ -306,11 +305,6 @@ class Settings(StructureOptions, FixOptions, CorrectionOptions, OcrOptions, Core
     def root(self) -> Path:
         """The storage root as an absolute path."""
         return self.storage_root.expanduser().absolute()
-
-    @property
-    def keys(self) -> Keys:
-        """Speller of this deployment's Redis keys."""
-        return Keys(self.key_prefix)
 
 
 def settings_class() -> type[Settings]:

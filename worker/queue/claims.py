@@ -18,10 +18,10 @@ from redis.exceptions import RedisError
 
 from checkpointing.identity import new_token
 from checkpointing.inbox import Entry, Inbox
-from checkpointing.keys import Keys
 from checkpointing.lua import Script
 from checkpointing.refs import StageRef
 from worker.queue.dispatch import Dispatch
+from worker.queue.keys import QueueKeys
 
 _TAKE: Script[int] = Script("worker.queue.take_claim")
 _RENEW: Script[int] = Script("worker.queue.renew_claim")
@@ -115,7 +115,7 @@ class Claims:
     def __init__(
         self,
         redis: Redis,
-        keys: Keys,
+        keys: QueueKeys,
         seconds: float,
         dispatch: Callable[[str], Dispatch],
         most_seconds: Callable[[str], float],

@@ -13,8 +13,8 @@ import json
 from typing import Any
 
 from checkpointing.identity import new_token
-from checkpointing.keys import Keys
 from checkpointing.lua import Script
+from worker.queue.keys import QueueKeys
 
 PAGE_TASK = "page.process"
 _ALIVE_SECONDS = 15
@@ -31,7 +31,7 @@ class Dispatch:
         stage: whose pages.
     """
 
-    def __init__(self, redis: Any, keys: Keys, stage: str) -> None:
+    def __init__(self, redis: Any, keys: QueueKeys, stage: str) -> None:
         self._redis = redis
         self._slots = keys.slots(stage)
         self._values = {

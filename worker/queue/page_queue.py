@@ -14,11 +14,11 @@ from typing import Any, cast
 from redis import Redis
 
 from checkpointing.key_types import drop_wrong_types
-from checkpointing.keys import Keys
 from checkpointing.lua import Script
 from checkpointing.refs import StageRef
 from worker.queue.attempts import read_attempts
 from worker.queue.dispatch import Dispatch
+from worker.queue.keys import QueueKeys
 
 _BATCH = 1000
 # Added to a page's turn when it is tried again: after all that were not tried yet.
@@ -45,7 +45,7 @@ class PageQueue:
         dispatch: of the stage.
     """
 
-    def __init__(self, redis: Redis, keys: Keys, ref: StageRef, dispatch: Dispatch) -> None:
+    def __init__(self, redis: Redis, keys: QueueKeys, ref: StageRef, dispatch: Dispatch) -> None:
         self._redis = redis
         self._scan_id = ref.scan_id
         self._dispatch = dispatch
@@ -56,7 +56,7 @@ class PageQueue:
         self._run = keys.run(ref)
         self._attempts = keys.attempts(ref)
         self._types = keys.types_of_stage(ref) | keys.types_of_queue(ref.stage)
-        self._claim_start = keys.claim(ref, 0)[: -len("0")]
+        self._claim_start = keys.claim_start(ref)
 
     def drop_unusable_keys(self) -> list[str]:
         """Delete the keys of this stage that are not of their type; what they held is healed as after a flush.

@@ -137,7 +137,7 @@ class Reconciler:
     def _drop_unusable_keys(self) -> list[str]:
         """Delete what is not of its type among the keys that all scans share."""
         keys = self._deployment.keys
-        types = keys.types_of_deployment
+        types = keys.types_of_deployment()
         for stage in STAGES:
             types |= keys.types_of_queue(stage)
         dropped = drop_wrong_types(self._deployment.redis, types)
