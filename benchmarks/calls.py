@@ -24,7 +24,8 @@ from typing import Any, TypeVar
 from benchmarks.asking import provider_process, wait_until_completed
 from benchmarks.ocr_pages import finish_ocr, made_up_page
 from benchmarks.report import note, peak_bytes, report, seconds_of
-from checkpointing.ledger import Call, Ledger, State
+from checkpointing.ledger import Ledger
+from checkpointing.ledger_entry import Call, State
 from producer.run.embedded_broker import embedded_broker
 from tests.support.deployment import Deployment, deployment_in
 from tests.support.fake_deployment import write_scan

@@ -8,7 +8,9 @@ from functools import cached_property
 from pathlib import Path
 
 from chaos.history import Attempt, FaultRecord, Page
-from checkpointing.ledger import Call, Ledger, State, ledger_stages
+from checkpointing.ledger import Ledger, ledger_stages
+from checkpointing.ledger_entry import Call, State
+from checkpointing.money import Money
 from sample.provider import BillRow
 from worker.llm.raw_answer import parsed_object
 
@@ -21,7 +23,7 @@ class Entry:
         page: of which stage of which book: `book/stage` and the page.
         attempt: names the call.
         state: how it stands.
-        micro: its amount, in micro-dollars: its cost, or the most that it may be.
+        amount: its cost, or the maximum that it may cost.
         question: hash of what was asked.
         asked_at: seconds since the epoch, to the millisecond.
         answered_at: likewise; None where there is no answer.
@@ -31,7 +33,7 @@ class Entry:
     page: Page
     attempt: str
     state: State
-    micro: int
+    amount: Money
     question: str
     asked_at: float
     answered_at: float | None = None
@@ -100,16 +102,16 @@ def read_entries(scan_dir: Path) -> Iterator[Entry]:
         for line in ledger.all():
             if line.attempt not in calls:
                 raise ValueError(f"{scan_dir.name}/{stage} page {line.page}: call {line.attempt} is damaged")
-            yield _entry(calls[line.attempt], line.state, line.micro)
+            yield _entry(calls[line.attempt], line.state, line.amount)
 
 
-def _entry(call: Call, state: State, micro: int) -> Entry:
+def _entry(call: Call, state: State, amount: Money) -> Entry:
     answer_id = parsed_object(call.answer).get("id") if call.answer else ""
     return Entry(
         page=(f"{call.scan_id}/{call.stage}", call.page),
         attempt=call.attempt,
         state=state,
-        micro=micro,
+        amount=amount,
         question=call.request_sha256,
         asked_at=call.asked_at.timestamp(),
         answered_at=None if call.answered_at is None else call.answered_at.timestamp(),

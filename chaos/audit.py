@@ -8,8 +8,8 @@ from enum import StrEnum
 
 from chaos.accounts import Accounts, Entry
 from chaos.history import Attempt, Page
-from checkpointing.ledger import State
-from checkpointing.money import MICRO_DOLLAR
+from checkpointing.ledger_entry import State
+from checkpointing.money import Money
 from sample.provider import BillRow, Trouble
 
 _LOOK_TO_ASK_SECONDS = 1.0
@@ -104,7 +104,7 @@ def wrong_costs(accounts: Accounts) -> Iterator[str]:
     """Answers that the ledger has at another price than the bill, and answers that no bill has."""
     rows = {row.id: row for row in accounts.rows}
     for answer_id, entry in accounts.entry_of_answer.items():
-        row, noted = rows.get(answer_id), entry.micro * MICRO_DOLLAR
+        row, noted = rows.get(answer_id), entry.amount.exact_usd
         if row is None:
             yield f"{_named(entry.page)}: the answer {answer_id} is on no bill"
         elif accounts.page_of(row) != entry.page:
@@ -190,8 +190,8 @@ def _were_two(attempts: Sequence[Attempt]) -> bool:
 
 
 def _spent_usd(entries: Iterable[Entry], name: str) -> Decimal:
-    spent = (entry.micro for entry in entries if entry.page[0] == name and entry.state is not State.ASKED)
-    return sum(spent) * MICRO_DOLLAR
+    spent = (entry.amount for entry in entries if entry.page[0] == name and entry.state is not State.ASKED)
+    return Money.total(spent).exact_usd
 
 
 def _named(page: Page) -> str:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, 
 
 from checkpointing.errors import InvariantError
 from checkpointing.fields import MAX_PAGES, Moment, PageRange, encodable, now
-from checkpointing.money import add_usd, usd
+from checkpointing.money import Money, add_usd
 from checkpointing.page_ranges import pages_in, with_range, without_page
 from checkpointing.page_records import Doubt, DoubtfulPage, FailedPage, PageRecord
 from checkpointing.plurals import counted
@@ -149,27 +149,27 @@ class Checkpoint(BaseModel):
         else:
             self.metadata.pop("attempts_anew", None)
 
-    def ledger_micro(self, page: int) -> Decimal:
-        """Return what a page has cost by the ledger, in micro-dollars."""
-        return self.ledger.get(page, 0) + self.ledger_fractions.get(page, Decimal(0))
+    def ledger_cost(self, page: int) -> Money:
+        """Return what a page has cost by the ledger."""
+        return Money(self.ledger.get(page, 0) + self.ledger_fractions.get(page, Decimal(0)))
 
-    def note_ledger(self, spent_micro: Mapping[int, Decimal | int]) -> bool:
-        """Record what pages have cost by the ledger, in micro-dollars; return whether that changed anything.
+    def note_ledger(self, spent: Mapping[int, Money]) -> bool:
+        """Record what pages have cost by the ledger; return whether that changed anything.
 
         The total is the sum of that and of what was spent before there was a ledger.
         """
-        news = {page: spent for page, spent in spent_micro.items() if spent > self.ledger_micro(page)}
+        news = {page: cost for page, cost in spent.items() if cost > self.ledger_cost(page)}
         if not news:
             return False
         self.earlier_cost_usd = self.earlier_cost_usd
-        self.ledger = {**self.ledger, **{page: int(spent) for page, spent in news.items()}}
+        self.ledger = {**self.ledger, **{page: cost.rounded_down for page, cost in news.items()}}
         self.ledger_fractions = dict(self.ledger_fractions)
-        for page, spent in news.items():
+        for page, cost in news.items():
             self.ledger_fractions.pop(page, None)
-            if fraction := Decimal(spent) % 1:
+            if fraction := cost.micro % 1:
                 self.ledger_fractions[page] = fraction
         total = sum(self.ledger_fractions.values(), Decimal(sum(self.ledger.values())))
-        self.raise_cost_to(add_usd(self.earlier_cost_usd, usd(total)))
+        self.raise_cost_to((Money.from_usd(self.earlier_cost_usd) + Money(total)).usd)
         return True
 
     def pause(self, reason: str) -> bool:

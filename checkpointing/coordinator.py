@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 from redis import Redis
 
@@ -27,6 +26,7 @@ from checkpointing.inbox import Batch, Entry, Inbox
 from checkpointing.keys import CheckpointKeys
 from checkpointing.ledger import Ledger
 from checkpointing.messages import Completion, Pause
+from checkpointing.money import Money
 from checkpointing.outputs import OutputFolder
 from checkpointing.page_records import FailedPage
 from checkpointing.refs import StageRef
@@ -177,7 +177,7 @@ class Coordinator:
             # The call that led to the pause may have cost money, and its page is not complete.
             paid = checkpoint.note_ledger({entry.page: self._ledger.spent(entry.page)})
             return (not self._is_overtaken(entry) and checkpoint.pause(entry.reason)) or paid
-        spent = entry.spent_micro if isinstance(entry, Completion) else self._spent_on(entry)
+        spent = entry.spent if isinstance(entry, Completion) else self._spent_on(entry)
         paid = spent is not None and checkpoint.note_ledger({entry.page: spent})
         if isinstance(entry, FailedPage):
             return checkpoint.fail(entry) or paid
@@ -185,11 +185,11 @@ class Coordinator:
             return None
         return checkpoint.complete(entry.page, entry.record(), entry.doubtful, counts=spent is None) or paid
 
-    def _spent_on(self, failed: FailedPage) -> Decimal | None:
-        """What a page that was given up has cost; its message tells whole micro-dollars only."""
+    def _spent_on(self, failed: FailedPage) -> Money | None:
+        """Return what a page in quarantine has cost; its message has whole micro-dollars only."""
         if failed.ledger_micro is None:
             return None
-        return max(Decimal(failed.ledger_micro), self._ledger.spent(failed.page))
+        return max(Money.from_micro(failed.ledger_micro), self._ledger.spent(failed.page))
 
     def _is_overtaken(self, pause: Pause) -> bool:
         """Whether a larger budget was set since a worker found that there was no room in the old one."""

@@ -1,12 +1,11 @@
 """What workers hand over to the coordinator through the inbox, besides pages in quarantine."""
 
-from decimal import Decimal
 from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
 
 from checkpointing.fields import PageNumber, Sha256, Usd, Words, now
-from checkpointing.money import Dollars, exact_micro
+from checkpointing.money import Dollars, Money
 from checkpointing.page_records import Doubts, PageRecord
 
 
@@ -32,12 +31,12 @@ class Completion(BaseModel):
     refuses an entry with more fields than it knows."""
 
     @property
-    def spent_micro(self) -> Decimal | None:
-        """Return what the page has cost by the ledger, in exact micro-dollars; None for a stage without one."""
+    def spent(self) -> Money | None:
+        """Return what the page has cost by the ledger, with decimals; None for a stage without one."""
         if self.ledger_micro is None:
             return None
-        exact = exact_micro(Decimal(str(self.cost_usd or 0.0)))
-        return exact if int(exact) == self.ledger_micro else Decimal(self.ledger_micro)
+        exact = Money.from_usd(self.cost_usd or 0.0)
+        return exact if exact.rounded_down == self.ledger_micro else Money.from_micro(self.ledger_micro)
 
     def record(self) -> PageRecord:
         """Return the same as evidence for the checkpoint."""

@@ -1,11 +1,13 @@
-"""Adding dollars without losing any: decimal inside, with the provider's own decimals; a plain number in JSON.
+"""Money: exact decimals inside, a plain number in JSON, rounded only where people read it.
 
-A call may cost less than a micro-dollar, and a hundred thousand of them do not cost nothing. So amounts are kept as
-they came and summed exactly; they are rounded only where people read them.
+A call may cost less than a micro-dollar, and a hundred thousand of them do not cost nothing. So amounts keep the
+decimals that the provider sent, and are summed exactly.
 """
 
 import math
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Context, Decimal
 from typing import Annotated
 
 from pydantic import Field, PlainSerializer
@@ -13,21 +15,21 @@ from pydantic import Field, PlainSerializer
 Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]
 """An amount in USD as it stands in a file or a message."""
 
-MICRO_DOLLAR = Decimal("0.000001")
-MOST_DECIMALS = 12
-"""Decimals of a micro-dollar that are kept. No price is known with so many."""
-_LEAST_MICRO = Decimal(1).scaleb(-MOST_DECIMALS)
-# Of sums of floats: 0.1 + 0.2 is 0.3. Finer than any price.
-_LEAST_USD = Decimal("1e-15")
-_MOST_PLACES, _MOST_PLACES_BELOW_MICRO = 6, 15
-# Digits before and after the point of the largest amount there is.
+MAX_DECIMALS = 12
+"""Decimals of a micro-dollar that are kept. No known price has so many."""
+_MICRO_DOLLAR = Decimal("0.000001")
+_MIN_MICRO = Decimal(1).scaleb(-MAX_DECIMALS)
+# The unit that sums of floats are rounded to: 0.1 + 0.2 is 0.3. Finer than any price.
+_MIN_USD = Decimal("1e-15")
+_MAX_PLACES, _MAX_PLACES_BELOW_MICRO = 6, 15
+# Digits before and after the point of the largest amount.
 _CONTEXT = Context(prec=60)
 
 
-def plain(amount: Decimal) -> int | str:
-    """An amount as it stands in a file: a whole number as such, any other as text, without exponent."""
-    whole = int(amount)
-    return whole if whole == amount else format(amount, "f").rstrip("0")
+def plain(micro: Decimal) -> int | str:
+    """Return micro-dollars as they stand in a file: a whole number as such, others as text without exponent."""
+    whole = int(micro)
+    return whole if whole == micro else format(micro, "f").rstrip("0")
 
 
 MicroDollars = Annotated[
@@ -38,47 +40,91 @@ MicroDollars = Annotated[
 """An amount in micro-dollars as it stands in a file: with decimals where a call cost a fraction of one."""
 
 
-def add_usd(*amounts: float) -> float:
-    """The sum of amounts in USD, exact but for what floats cannot say.
+@dataclass(frozen=True, order=True, slots=True)
+class Money:
+    """An exact amount of money.
 
-    Going through the decimal text of each float keeps 0.1 + 0.2 at 0.3, however many are added.
+    Attributes:
+        micro: the amount in micro-dollars, with decimals.
     """
+
+    micro: Decimal = Decimal(0)
+
+    @classmethod
+    def from_micro(cls, micro: Decimal | int) -> "Money":
+        """Return an amount given in micro-dollars."""
+        return cls(Decimal(micro))
+
+    @classmethod
+    def from_usd(cls, usd: Decimal | float) -> "Money":
+        """Return an amount given in USD; a float counts as the decimal number that it prints as."""
+        micro = (usd if isinstance(usd, Decimal) else Decimal(str(usd))).scaleb(6, _CONTEXT)
+        exponent = micro.as_tuple().exponent
+        if isinstance(exponent, int) and exponent < -MAX_DECIMALS:
+            micro = micro.quantize(_MIN_MICRO, ROUND_CEILING, _CONTEXT)
+        return cls(micro)
+
+    @classmethod
+    def total(cls, amounts: Iterable["Money"]) -> "Money":
+        """Return the sum of the amounts."""
+        return cls(sum((amount.micro for amount in amounts), Decimal(0)))
+
+    @property
+    def usd(self) -> float:
+        """Return the amount in USD, for JSON."""
+        return float(self.exact_usd)
+
+    @property
+    def exact_usd(self) -> Decimal:
+        """Return the amount in USD, with all decimals."""
+        return self.micro * _MICRO_DOLLAR
+
+    @property
+    def rounded_down(self) -> int:
+        """Return the amount in whole micro-dollars, rounded down: for a limit."""
+        return math.floor(self.micro)
+
+    @property
+    def rounded_up(self) -> int:
+        """Return the amount in whole micro-dollars, rounded up: for the maximum that something may cost."""
+        return math.ceil(self.micro)
+
+    def __add__(self, other: "Money") -> "Money":
+        """Return the sum of two amounts."""
+        return Money(self.micro + other.micro)
+
+    def __sub__(self, other: "Money") -> "Money":
+        """Return the difference of two amounts."""
+        return Money(self.micro - other.micro)
+
+    def __mul__(self, factor: Decimal | int) -> "Money":
+        """Return a multiple of the amount."""
+        return Money(self.micro * factor)
+
+    def __bool__(self) -> bool:
+        """Return whether the amount differs from 0."""
+        return bool(self.micro)
+
+    def __str__(self) -> str:
+        """Return the amount for people: `$1.92`; below a dollar with two significant digits: `$0.0031`."""
+        return dollars(self.usd)
+
+
+def whole_micro(amount: Money | None) -> int | None:
+    """Return whole micro-dollars, for the fields of messages that older versions read; None for None."""
+    return None if amount is None else amount.rounded_down
+
+
+def add_usd(*amounts: float) -> float:
+    """Return the sum of amounts in USD as they stand in JSON, without the rounding errors of floats."""
     total = sum((Decimal(str(amount)) for amount in amounts), Decimal(0))
-    return float(total.quantize(_LEAST_USD, ROUND_HALF_EVEN, _CONTEXT))
+    return float(total.quantize(_MIN_USD, ROUND_HALF_EVEN, _CONTEXT))
 
 
-def exact_micro(usd: Decimal) -> Decimal:
-    """An amount in USD in micro-dollars, with its decimals."""
-    micro_dollars = usd.scaleb(6, _CONTEXT)
-    exponent = micro_dollars.as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -MOST_DECIMALS:
-        micro_dollars = micro_dollars.quantize(_LEAST_MICRO, ROUND_CEILING, _CONTEXT)
-    return micro_dollars
-
-
-def micro(usd: Decimal, *, at_most: bool = False) -> int:
-    """An amount in USD as whole micro-dollars; rounded up where it is to be the most that something may cost."""
-    return _whole(usd, ROUND_CEILING if at_most else ROUND_HALF_EVEN)
-
-
-def bound_micro(usd: Decimal) -> int:
-    """A bound in USD as whole micro-dollars, rounded down."""
-    return _whole(usd, ROUND_FLOOR)
-
-
-def _whole(usd: Decimal, rounding: str) -> int:
-    return int((usd / MICRO_DOLLAR).quantize(Decimal(1), rounding, _CONTEXT))
-
-
-def usd(micro_dollars: Decimal | int) -> float:
-    """Micro-dollars as an amount in USD, for JSON."""
-    return float(micro_dollars * MICRO_DOLLAR)
-
-
-def dollars(amount: float) -> str:
-    """An amount in USD for people: `$1.92`; of less than a dollar two digits that count: `$0.0031`."""
-    if not 0 < amount < 1:
-        return f"${amount:,.2f}"
-    places = 1 - math.floor(math.log10(amount))
-    most = _MOST_PLACES if amount >= MICRO_DOLLAR else _MOST_PLACES_BELOW_MICRO
-    return f"${amount:.{min(most, max(2, places))}f}"
+def dollars(usd: float) -> str:
+    """Return an amount in USD for people: `$1.92`; below a dollar with two significant digits: `$0.0031`."""
+    if not 0 < usd < 1:
+        return f"${usd:,.2f}"
+    places = 1 - math.floor(math.log10(usd))
+    max_places = _MAX_PLACES if usd >= _MICRO_DOLLAR else _MAX_PLACES_BELOW_MICRO
+    return f"${usd:.{min(max_places, max(2, places))}f}"

@@ -15,7 +15,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeInt
 
 from checkpointing.atomic import make_folder, write_durably
 from checkpointing.fields import PageNumber, now
-from checkpointing.ledger import LEDGER_FOLDER, AttemptId
+from checkpointing.ledger import LEDGER_FOLDER
+from checkpointing.ledger_entry import AttemptId
 from checkpointing.regular_files import NotRegularFileError, read_regular
 
 _FOLDER = "dearer"

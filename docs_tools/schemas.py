@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from checkpointing import ledger, models
 from checkpointing.checkpoint import Checkpoint
-from checkpointing.ledger import Call
+from checkpointing.ledger_entry import Call
 from docs_tools.field_docs import add_field_docs
 from worker.llm import reply
 from worker.pages import book_profile as profile

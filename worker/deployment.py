@@ -16,6 +16,7 @@ from checkpointing.budget import read_budget
 from checkpointing.errors import StorageError
 from checkpointing.file import CheckpointFile
 from checkpointing.ledger import Ledger
+from checkpointing.money import Money
 from checkpointing.outputs import OutputFolder, OutputSchema
 from checkpointing.refs import StageRef
 from checkpointing.storage_errors import storage_error
@@ -294,8 +295,8 @@ class Deployment:
             )
         return self.settings.budget_usd if own is None else own
 
-    def spent_on(self, ref: StageRef, page: int) -> Decimal | None:
-        """What a page has cost so far, in micro-dollars; None where the stage asks no model.
+    def spent_on(self, ref: StageRef, page: int) -> Money | None:
+        """Return what a page has cost so far; None where the stage asks no model.
 
         Raises:
             OSError: the storage failed.

@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from checkpointing.errors import PageOutputError, StorageError
-from checkpointing.ledger import Ledger, Line, State, ledger_stages
-from checkpointing.money import MICRO_DOLLAR, dollars, micro, usd
+from checkpointing.ledger import Ledger, ledger_stages
+from checkpointing.ledger_entry import Line, State
+from checkpointing.money import Money, dollars
 from checkpointing.plurals import counted
 from checkpointing.refs import StageRef
 from checkpointing.storage_errors import storage_error
@@ -165,8 +166,8 @@ def _pages_of(ledger: _History, model: str, costs: dict[int, float | None], most
         if not lines:
             free += costs[page] == 0
         elif ledger.speak_of(model, lines):
-            spent = sum(line.micro for line in lines if line.state is not State.ASKED)
-            found.append(_Page(spent * MICRO_DOLLAR, len(lines)))
+            spent = Money.total(line.amount for line in lines if line.state is not State.ASKED)
+            found.append(_Page(spent.exact_usd, len(lines)))
         else:
             others += 1
     if not found:
@@ -302,4 +303,4 @@ def _evenly(ordered: Sequence[int], most: int) -> list[int]:
 
 
 def _to_float(amount: Decimal) -> float:
-    return usd(micro(amount))
+    return float(round(amount, 6))

@@ -21,7 +21,7 @@ from checkpointing.atomic import sync_folder
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import CheckpointError, InputError, PageError, UnknownNameError, in_one_line
 from checkpointing.fields import now
-from checkpointing.money import usd
+from checkpointing.money import Money
 from checkpointing.plurals import counted
 from checkpointing.refs import StageRef
 from checkpointing.regular_files import open_regular_file
@@ -342,7 +342,8 @@ def _again(deployment: Deployment, scan_id: str, page: int, *, sure: bool, dry_r
                 file.save(current)
             with contextlib.suppress(RedisError):
                 deployment.queue(StageRef(scan_id, name)).forget_attempts([page])
-        yield StageAgain(name, stood, usd(deployment.spent_on(StageRef(scan_id, name), page) or 0))
+        spent = deployment.spent_on(StageRef(scan_id, name), page) or Money()
+        yield StageAgain(name, stood, spent.usd)
 
 
 def _stood(

@@ -7,7 +7,6 @@ from decimal import Decimal
 from checkpointing.budget import write_budget
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import SettingsError
-from checkpointing.money import usd
 from checkpointing.refs import StageRef
 from checkpointing.resume import Findings
 from checkpointing.storage_errors import storage_error
@@ -64,7 +63,7 @@ def count_books(deployment: Deployment, checkpoint: Checkpoint, findings: Findin
         checkpoint.pages[page] = replace(
             checkpoint.pages[page],
             made_from=made_from_of(outputs, page),
-            cost_usd=usd(checkpoint.ledger_micro(page)) if pays else None,
+            cost_usd=checkpoint.ledger_cost(page).usd if pays else None,
         )
 
 

@@ -3,13 +3,12 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
-from decimal import Decimal
 
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.fields import now
 from checkpointing.ledger import Ledger
-from checkpointing.ledger import State as CallState
-from checkpointing.money import add_usd, usd
+from checkpointing.ledger_entry import State as CallState
+from checkpointing.money import Money, add_usd
 from checkpointing.refs import StageRef
 from checkpointing.regular_files import read_regular
 from checkpointing.storage_errors import storage_error
@@ -107,7 +106,7 @@ def _stage_report(stage: Stage, snapshot: CheckpointSnapshot, ledger: Ledger, to
         completed=len(checkpoint.pages),
         total_pages=checkpoint.total_pages or total_pages,
         quarantined=tuple(checkpoint.failed_pages),
-        cost_usd=_total_usd(checkpoint, sum(spent.values())),
+        cost_usd=_total_usd(checkpoint, Money.total(spent.values())),
         page_cost_usd=_usd_by_page(checkpoint, spent),
         seconds=sum(record.seconds or 0.0 for record in records),
         moments=tuple(sorted(record.completed_at for record in records if record.completed_at is not None)),
@@ -118,31 +117,31 @@ def _stage_report(stage: Stage, snapshot: CheckpointSnapshot, ledger: Ledger, to
     )
 
 
-def _read_ledger(ledger: Ledger) -> tuple[dict[int, Decimal], Calls]:
-    """Return the micro-dollars spent on each page, and the numbers of calls."""
-    spent: dict[int, Decimal] = {}
+def _read_ledger(ledger: Ledger) -> tuple[dict[int, Money], Calls]:
+    """Return what was spent on each page, and the numbers of calls."""
+    spent: dict[int, Money] = {}
     states: Counter[CallState] = Counter()
-    at_risk = Decimal(0)
+    at_risk = Money()
     for line in ledger.all():
         states[line.state] += 1
         if line.state is CallState.ASKED:
-            at_risk += line.micro
+            at_risk += line.amount
         else:
-            spent[line.page] = spent.get(line.page, Decimal(0)) + line.micro
+            spent[line.page] = spent.get(line.page, Money()) + line.amount
     unanswered = states[CallState.ASKED]
     answered = states.total() - unanswered
-    return spent, Calls(answered, states[CallState.REJECTED], unanswered, usd(at_risk))
+    return spent, Calls(answered, states[CallState.REJECTED], unanswered, at_risk.usd)
 
 
-def _total_usd(checkpoint: Checkpoint, spent_micro: Decimal | int) -> float:
+def _total_usd(checkpoint: Checkpoint, spent: Money) -> float:
     """Return the total of the checkpoint, or that of the ledger if it is ahead."""
-    return max(checkpoint.total_cost_usd, add_usd(checkpoint.earlier_cost_usd, usd(spent_micro)))
+    return max(checkpoint.total_cost_usd, (Money.from_usd(checkpoint.earlier_cost_usd) + spent).usd)
 
 
-def _usd_by_page(checkpoint: Checkpoint, spent_micro: dict[int, Decimal]) -> dict[int, float]:
+def _usd_by_page(checkpoint: Checkpoint, spent: dict[int, Money]) -> dict[int, float]:
     """Return the cost in USD of each page: from the ledger, else from the checkpoint."""
     costs = {page: record.cost_usd for page, record in checkpoint.pages.items() if record.cost_usd}
-    return costs | {page: usd(micro) for page, micro in spent_micro.items() if micro}
+    return costs | {page: amount.usd for page, amount in spent.items() if amount}
 
 
 def _pages(

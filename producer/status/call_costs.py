@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from checkpointing.money import dollars, usd
+from checkpointing.money import Money, dollars
 from checkpointing.plurals import counted
 from checkpointing.refs import StageRef
 from checkpointing.storage_errors import storage_error
@@ -32,7 +32,7 @@ def unanswered_of(deployment: Deployment, ref: StageRef) -> Unanswered:
         calls = ledger.sums().open
     except OSError as error:
         raise storage_error(error, ledger.path) from error
-    return Unanswered(len(calls), usd(sum(calls.values())))
+    return Unanswered(len(calls), Money.total(calls.values()).usd)
 
 
 def unanswered_line(ref: StageRef, unanswered: Unanswered) -> str:

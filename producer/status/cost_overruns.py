@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from checkpointing.money import dollars, usd
+from checkpointing.money import Money, dollars
 from checkpointing.refs import StageRef
 from checkpointing.storage_errors import storage_error
 from checkpointing.surprises import Surprise, read_surprises
@@ -24,7 +24,7 @@ def surprises_of(deployment: Deployment, ref: StageRef) -> list[Surprise]:
 
 def excess_usd(surprises: Sequence[Surprise]) -> float:
     """Return what calls cost beyond what was reserved for them, in USD."""
-    return usd(sum(surprise.excess_micro for surprise in surprises))
+    return Money.from_micro(sum(surprise.excess_micro for surprise in surprises)).usd
 
 
 def dearer_line(ref: StageRef, calls: int, excess: float) -> str:

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from checkpointing.ledger import Ledger
-from checkpointing.money import usd
 from producer.run.embedded_broker import EmbeddedBroker
 from sample import pages, write_pdf
 from sample.provider import Behaviour, BillRow, running_provider
@@ -115,7 +114,7 @@ def test_the_ledger_is_the_providers_bill(book: Book, record_property: Record) -
     record_property("figure", said)
     for stage in ASKING:
         total = Ledger(book.folder, stage).sums().total
-        assert book.checkpoint(stage)["metadata"]["total_cost_usd"] == usd(total)
+        assert book.checkpoint(stage)["metadata"]["total_cost_usd"] == total.usd
 
 
 def test_status_tells_of_it(book: Book) -> None:

@@ -9,7 +9,9 @@ import pytest
 from chaos.accounts import Accounts, Entry, read_entries
 from chaos.audit import Use, classify, overshoots, violations
 from chaos.history import Attempt, FaultRecord
-from checkpointing.ledger import Call, Ledger, State
+from checkpointing.ledger import Ledger
+from checkpointing.ledger_entry import Call, State
+from checkpointing.money import Money
 from sample.provider import BillRow, Trouble
 
 PAGE = ("book/fix", 3)
@@ -34,11 +36,11 @@ def row(name: str, *, trouble: Trouble | None = None, usd: Decimal = _PRICE, tol
 def answered(
     name: str, asked: float = 10.0, until: float = 11.0, *, state: State = State.ANSWERED, micro: int = _MICRO
 ) -> Entry:
-    return Entry(PAGE, f"of {name}", state, micro, "a question", asked, until, name)
+    return Entry(PAGE, f"of {name}", state, Money.from_micro(micro), "a question", asked, until, name)
 
 
 def asked(at: float = 10.0) -> Entry:
-    return Entry(PAGE, "unanswered", State.ASKED, 2500, "a question", at)
+    return Entry(PAGE, "unanswered", State.ASKED, Money.from_micro(2500), "a question", at)
 
 
 def books(
@@ -49,7 +51,7 @@ def books(
     total: Decimal | None = None,
 ) -> Accounts:
     """The accounts of one page, whose checkpoint agrees with its ledger unless it is said what it says."""
-    spent = sum(entry.micro for entry in entries if entry.state is not State.ASKED) * Decimal("0.000001")
+    spent = Money.total(entry.amount for entry in entries if entry.state is not State.ASKED).exact_usd
     return Accounts(
         rows=rows,
         entries=entries,
@@ -179,13 +181,18 @@ def test_entries_are_read_from_the_ledgers_with_the_providers_name_of_the_answer
     ledger = Ledger(tmp_path, "fix")
     ledger.ask(call)
     (entry,) = read_entries(tmp_path)
-    assert (entry.page, entry.state, entry.micro, entry.answer_id) == (PAGE, State.ASKED, 2500, "")
+    assert (entry.page, entry.state, entry.amount, entry.answer_id) == (
+        PAGE,
+        State.ASKED,
+        Money.from_micro(2500),
+        "",
+    )
     answer = call.model_copy(
         update={"cost_micro": _MICRO, "answered_at": call.asked_at, "answer": '{"id": "chatcmpl-7"}'}
     )
     ledger.answer(answer)
     (entry,) = read_entries(tmp_path)
-    assert (entry.state, entry.micro, entry.answer_id) == (State.ANSWERED, _MICRO, "chatcmpl-7")
+    assert (entry.state, entry.amount, entry.answer_id) == (State.ANSWERED, Money.from_micro(_MICRO), "chatcmpl-7")
 
 
 def test_a_damaged_call_is_not_passed_over(tmp_path: Path) -> None:

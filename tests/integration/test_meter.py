@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator
 import pytest
 from redis import Redis
 
+from checkpointing.money import Money
 from producer.run.embedded_broker import EmbeddedBroker
 from tests.support.waiting import HANG_SECONDS
 from worker.billing.meter import Count, Meter, Reading, Reserved
 from worker.llm.rate_limits import RateLimits
+
+micro = Money.from_micro
 
 KEY = "leafmark:meter:book"
 PREFIX = "leafmark:rates"
@@ -63,7 +66,7 @@ def at_once(run: Callable[[int], None]) -> None:
 
 def test_many_who_spend_at_once_never_pass_the_budget(redis: Redis) -> None:
     budget, billed = 10_000, [0] * THREADS
-    Meter(redis, KEY).refill(lambda: Count(0, {}))
+    Meter(redis, KEY).refill(lambda: Count(micro(0), {}))
 
     def spend(number: int) -> None:
         meter, chance = Meter(redis, KEY), random.Random(number)
@@ -71,52 +74,53 @@ def test_many_who_spend_at_once_never_pass_the_budget(redis: Redis) -> None:
         while answer is not Reserved.REACHED:
             attempt, most = f"{number:02d}{asked:014x}", chance.randint(50, 150)
             asked += 1
-            answer = meter.reserve(attempt, most, budget)
+            answer = meter.reserve(attempt, micro(most), micro(budget))
             reading = meter.read()
             assert reading is not None
-            assert sum(reading) <= budget
+            assert reading.total <= micro(budget)
             if answer is Reserved.GRANTED:
                 cost = chance.randint(0, most)
                 billed[number] += cost
-                meter.settle(attempt, cost)
+                meter.settle(attempt, micro(cost))
             else:
                 meter.cancel(attempt)
 
     at_once(spend)
-    assert Meter(redis, KEY).read() == Reading(spent=sum(billed), reserved=0)
+    assert Meter(redis, KEY).read() == Reading(micro(sum(billed)), micro(0))
     assert budget - 150 < sum(billed) <= budget
 
 
 def test_many_who_find_the_meter_empty_count_every_call_once(redis: Redis) -> None:
-    disk, noted = {}, threading.Barrier(THREADS)
+    disk: dict[str, Money] = {}
+    noted = threading.Barrier(THREADS)
 
     def reserve(number: int) -> None:
         meter, attempt = Meter(redis, KEY), f"{number:016x}"
-        disk[attempt] = 10
+        disk[attempt] = micro(10)
         noted.wait(HANG_SECONDS)
-        while meter.reserve(attempt, 10, 100) is not Reserved.GRANTED:
-            meter.refill(lambda: Count(20, dict(disk)))
+        while meter.reserve(attempt, micro(10), micro(100)) is not Reserved.GRANTED:
+            meter.refill(lambda: Count(micro(20), dict(disk)))
 
     at_once(reserve)
-    assert Meter(redis, KEY).read() == Reading(spent=20, reserved=10 * THREADS)
+    assert Meter(redis, KEY).read() == Reading(micro(20), micro(10 * THREADS))
 
 
 def test_the_meter_of_another_server_process_is_empty(redis: Redis) -> None:
     """As it would be after a restart from data that lacks the last second."""
     meter = Meter(redis, KEY)
-    assert meter.refill(lambda: Count(5, {}))
+    assert meter.refill(lambda: Count(micro(5), {}))
     assert redis.hget(KEY, "server") == redis.info("server")["run_id"].encode()
     redis.hset(KEY, "server", "0" * 40)
-    assert meter.reserve("a", 1, 100) is Reserved.EMPTY
+    assert meter.reserve("a", micro(1), micro(100)) is Reserved.EMPTY
 
 
 def test_the_largest_amounts_are_exact(redis: Redis) -> None:
     meter, most = Meter(redis, KEY), 10**15
-    meter.refill(lambda: Count(most - 7, {"a": 5}))
-    assert meter.reserve("b", 3, most) is Reserved.WAIT
-    assert meter.reserve("b", 2, most) is Reserved.GRANTED
-    meter.settle("a", 4)
-    assert meter.read() == Reading(spent=most - 3, reserved=2)
+    meter.refill(lambda: Count(micro(most - 7), {"a": micro(5)}))
+    assert meter.reserve("b", micro(3), micro(most)) is Reserved.WAIT
+    assert meter.reserve("b", micro(2), micro(most)) is Reserved.GRANTED
+    meter.settle("a", micro(4))
+    assert meter.read() == Reading(micro(most - 3), micro(2))
 
 
 def test_threads_that_ask_at_once_get_no_more_calls_and_tokens_than_a_minute_may_have(redis: Redis) -> None:

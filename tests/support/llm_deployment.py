@@ -4,8 +4,9 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
-from checkpointing.ledger import Call, Ledger, State, ledger_stages
-from checkpointing.money import MICRO_DOLLAR
+from checkpointing.ledger import Ledger, ledger_stages
+from checkpointing.ledger_entry import Call, State
+from checkpointing.money import Money
 from sample.provider import BillRow, Provider, Trouble
 from sample.text import CHAPTERS
 from tests.support.deployment import Deployment, Process
@@ -43,7 +44,7 @@ def calls(scan_dir: Path, *states: State) -> list[Call]:
 
 def spent_usd(scan_dir: Path) -> Decimal:
     """What all ledgers of a scan add up to."""
-    return sum(Ledger(scan_dir, stage).sums().total for stage in ledger_stages(scan_dir)) * MICRO_DOLLAR
+    return Money.total(Ledger(scan_dir, stage).sums().total for stage in ledger_stages(scan_dir)).exact_usd
 
 
 def insist_on_equal_books(scan_dir: Path, rows: tuple[BillRow, ...], *, killed: bool = False) -> dict[str, int]:
@@ -66,9 +67,7 @@ def insist_on_equal_books(scan_dir: Path, rows: tuple[BillRow, ...], *, killed: 
     lost = calls(scan_dir, State.ASKED)
     for call in answered:
         price = billed.pop(json.loads(call.answer)["id"])
-        assert (call.cost_micro or 0) * MICRO_DOLLAR == price or (
-            call not in exact and call.cost_micro == call.most_micro
-        )
+        assert call.cost.exact_usd == price or (call not in exact and call.cost_micro == call.most_micro)
     for call in answered + lost:
         assert call.most_micro >= (call.cost_micro or 0)
     assert len(billed) == len(lost) or (killed and len(billed) < len(lost))

@@ -10,8 +10,9 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from checkpointing.ledger import Call, Ledger, new_attempt
-from checkpointing.money import usd
+from checkpointing.ledger import Ledger
+from checkpointing.ledger_entry import Call, new_attempt
+from checkpointing.money import Money
 from checkpointing.page_records import FailedPage, PageRecord
 from checkpointing.refs import StageRef
 from producer.ingest.ingest_source import ingest
@@ -106,7 +107,7 @@ class ReportBook:
             calls: whether the ledger has the calls as well; a file each, which takes its time.
         """
         file, folder = self.parts.checkpoint_file(StageRef(SCAN, stage)), self.parts.outputs(StageRef(SCAN, stage))
-        spent = dict(cost_micro or {})
+        spent = {page: Money.from_micro(cost) for page, cost in (cost_micro or {}).items()}
         maker = self.parts.stage(stage)
         with file.exclusive() as checkpoint:
             checkpoint.total_pages = self.metadata.total_pages
@@ -116,7 +117,7 @@ class ReportBook:
                 record = PageRecord(
                     sha256=folder.save(page, maker.schema.model_validate(output)),
                     schema_version=maker.version,
-                    cost_usd=usd(spent.get(page, 0)),
+                    cost_usd=spent.get(page, Money()).usd,
                     seconds=1.5,
                     attempts=1,
                     completed_at=BEGIN + timedelta(seconds=seconds_each * (place + 1)),
@@ -130,7 +131,7 @@ class ReportBook:
             if len(checkpoint.pages) == self.metadata.total_pages:
                 assemble(maker, folder, checkpoint)
             file.save(checkpoint)
-        for page, micro in spent.items() if calls else ():
+        for page, micro in (cost_micro or {}).items() if calls else ():
             self.pay(stage, page, micro)
 
     def pay(self, stage: str, page: int, micro: int, *, answered: bool = True) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from checkpointing.errors import SettingsError
 from checkpointing.messages import Pause
+from checkpointing.money import whole_micro
 from checkpointing.refs import StageRef
 from producer.planning.spending import insist_on_means
 from producer.run.supervisor import _worker_options
@@ -142,7 +143,8 @@ def test_the_environment_names_the_model_of_a_plugin(fake: FakeDeployment, provi
     assert provider.calls == 1
     (entry,) = fake.parts.inbox(StageRef(SCAN, NAME)).read(10).entries
     # A completion has whole micro-dollars; the ledger has the provider's own decimals.
-    assert entry.ledger_micro == round(fake.parts.ledger(StageRef(SCAN, NAME)).spent(1)) > 0
+    assert entry.ledger_micro == whole_micro(fake.parts.ledger(StageRef(SCAN, NAME)).spent(1))
+    assert entry.ledger_micro
 
 
 @pytest.mark.usefixtures("_named_model")

@@ -10,6 +10,7 @@ import pytest
 
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import CheckpointError
+from checkpointing.money import Money
 from checkpointing.page_records import PageRecord
 from checkpointing.status import Status
 from tests.support.waiting import HANG_SECONDS
@@ -234,7 +235,7 @@ class TestChanging:
             holder.join()
 
 
-LEDGER = {1: 1_000_000, 2: 120_000}
+LEDGER = {1: Money.from_micro(1_000_000), 2: Money.from_micro(120_000)}
 
 
 def paid(book: Book, earlier_usd: float) -> bytes:

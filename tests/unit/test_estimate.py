@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
+from checkpointing.money import Money
 from worker.billing.estimate import likely_tokens, likely_tokens_of, most_cost, most_tokens_in
 from worker.billing.prices import PriceBook, parse_prices
 from worker.llm.prompt import Picture, Prompt
@@ -48,7 +49,7 @@ def test_a_call_never_costs_more_than_it_was_estimated_at(user: str, tokens_out:
     book = PriceBook(parse_prices("m=0.15/0.6/0.07"), OWN)
     asked = prompt(user=user)
     usage = Usage(tokens_in=bytes_of(asked.system + asked.user), tokens_out=tokens_out, tokens_cached=len(user))
-    assert book.cost("m", usage, None)[0] <= most_cost(asked, "m", book)
+    assert Money.from_usd(book.cost("m", usage, None)[0]) <= most_cost(asked, "m", book)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (768, 768), (1240, 1754), (2480, 3508), (100, 10_000)])
@@ -65,17 +66,17 @@ def test_no_model_takes_more_tokens_for_a_picture(size: tuple[int, int]) -> None
 
 def test_the_most_is_rounded_up_to_the_micro_dollar() -> None:
     book = PriceBook(parse_prices("m=0/0.0005"), OWN)
-    assert most_cost(prompt(), "m", book) == Decimal("0.000001")
+    assert most_cost(prompt(), "m", book) == Money.from_micro(1)
 
 
 def test_a_model_without_a_price_is_estimated_at_nothing() -> None:
-    assert most_cost(prompt(), "nonesuch-7b", PriceBook({}, OWN)) == 0
+    assert most_cost(prompt(), "nonesuch-7b", PriceBook({}, OWN)) == Money()
 
 
 def test_a_longer_answer_may_cost_more() -> None:
     book = PriceBook(parse_prices("m=1/2"), OWN)
     longer = Prompt("Correct it.", "words", Answer, most_tokens=2000)
-    assert most_cost(longer, "m", book) - most_cost(prompt(), "m", book) == Decimal("0.002")
+    assert most_cost(longer, "m", book) - most_cost(prompt(), "m", book) == Money.from_usd(Decimal("0.002"))
 
 
 def test_a_text_is_likely_a_quarter_of_its_bytes() -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from checkpointing.budget import write_budget
 from checkpointing.errors import InputError, UnknownNameError
-from checkpointing.ledger import Call, new_attempt
+from checkpointing.ledger_entry import Call, new_attempt
 from checkpointing.messages import Pause
-from checkpointing.money import MICRO_DOLLAR
+from checkpointing.money import Money
 from checkpointing.page_records import FailedPage
 from checkpointing.refs import StageRef
 from checkpointing.status import Status
@@ -252,13 +252,13 @@ def test_a_pause_counts_what_its_page_has_cost(fake: FakeDeployment) -> None:
 
 def test_costs_finer_than_a_micro_dollar_add_up_in_the_checkpoint(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
-    spent = Decimal("0.4") * MICRO_DOLLAR
+    spent = Money.from_micro(Decimal("0.4"))
     for page in range(1, 6):
-        done = fake.completion(page, float(spent))
+        done = fake.completion(page, spent.usd)
         fake.hand_over(done.model_copy(update={"ledger_micro": 0}))
     fake.commit()
     assert fake.checkpoint().total_cost_usd == 0.000002
-    assert fake.another_process().checkpoint_file(REF).read().ledger_micro(3) == Decimal("0.4")
+    assert fake.another_process().checkpoint_file(REF).read().ledger_cost(3) == spent
     raw = json.loads(fake.parts.checkpoint_file(REF).path.read_bytes())
     assert set(raw["ledger"].values()) == {0}, "older versions read whole numbers there"
 

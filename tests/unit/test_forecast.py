@@ -11,8 +11,9 @@ import pytest
 from checkpointing.errors import StorageError
 from checkpointing.fields import now
 from checkpointing.file import CheckpointFile
-from checkpointing.ledger import Call, Ledger, new_attempt
-from checkpointing.money import usd
+from checkpointing.ledger import Ledger
+from checkpointing.ledger_entry import Call, new_attempt
+from checkpointing.money import Money
 from checkpointing.page_records import FailedPage, PageRecord
 from checkpointing.refs import StageRef
 from producer.planning.cost_estimate import Forecast, describe, forecast
@@ -122,7 +123,7 @@ class Library:
         file = self.parts.checkpoint_file(StageRef(scan_id, stage))
         with file.exclusive() as checkpoint:
             for page, cost in costs.items():
-                checkpoint.complete(page, PageRecord(sha256="0" * 64, cost_usd=usd(cost)))
+                checkpoint.complete(page, PageRecord(sha256="0" * 64, cost_usd=Money.from_micro(cost).usd))
             file.save(checkpoint)
 
     def with_settings(self, **settings: Any) -> "Library":

@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from checkpointing.ledger import Call, Ledger, State, ledger_stages, new_attempt
+from checkpointing.ledger import Ledger, ledger_stages
+from checkpointing.ledger_entry import Call, State, new_attempt
+from checkpointing.money import Money
+
+micro = Money.from_micro
 
 QUESTION = "a" * 64
 ANOTHER = "b" * 64
@@ -45,7 +49,7 @@ def pay(ledger: Ledger, page: int = 7, cost: Decimal | int = 120, question: str 
 
 def test_nothing_is_there_before_the_first_call(ledger: Ledger) -> None:
     assert list(ledger.all()) == []
-    assert ledger.spent(7) == 0
+    assert ledger.spent(7) == micro(0)
     assert ledger.usable(7, QUESTION) is None
     assert ledger_stages(ledger.path.parent.parent) == []
 
@@ -54,7 +58,7 @@ def test_a_call_without_an_answer_is_open_at_the_most_that_it_may_cost(ledger: L
     call = a_call(most=900)
     ledger.ask(call)
     sums = ledger.sums()
-    assert (sums.spent, sums.open) == ({}, {call.attempt: 900})
+    assert (sums.spent, sums.open) == ({}, {call.attempt: micro(900)})
     assert [each.attempt for each in ledger.calls(State.ASKED)] == [call.attempt]
 
 
@@ -63,13 +67,13 @@ def test_an_answer_counts_what_it_cost_and_is_found_again(ledger: Ledger) -> Non
     assert ledger.usable(7, QUESTION) == call
     assert ledger.usable(7, ANOTHER) is None
     assert ledger.usable(8, QUESTION) is None
-    assert (ledger.sums().spent, ledger.sums().open) == ({7: 120}, {})
+    assert (ledger.sums().spent, ledger.sums().open) == ({7: micro(120)}, {})
 
 
 def test_a_rejected_answer_is_not_used_again_and_stays_paid_for(ledger: Ledger) -> None:
     ledger.reject(pay(ledger, cost=120))
     assert ledger.usable(7, QUESTION) is None
-    assert ledger.spent(7) == 120
+    assert ledger.spent(7) == micro(120)
     assert ledger.answers(7) == 1
 
 
@@ -78,7 +82,7 @@ def test_a_page_that_is_done_again_is_asked_about_again_and_stays_paid_for(ledge
     ledger.retire([6, 7, 8])
     ledger.retire([7])
     assert ledger.usable(7, QUESTION) is None
-    assert ledger.spent(7) == 120
+    assert ledger.spent(7) == micro(120)
 
 
 def test_a_call_that_was_refused_leaves_nothing(ledger: Ledger) -> None:
@@ -96,22 +100,22 @@ def test_a_death_between_the_answer_and_the_end_of_the_question_counts_once(ledg
     kept = asked.read_bytes()
     ledger.answer(answered(call, 120))
     asked.write_bytes(kept)
-    assert (ledger.sums().spent, ledger.sums().open) == ({7: 120}, {})
+    assert (ledger.sums().spent, ledger.sums().open) == ({7: micro(120)}, {})
 
 
 def test_all_calls_of_a_page_add_up(ledger: Ledger) -> None:
     ledger.reject(pay(ledger, cost=100))
     pay(ledger, cost=20)
     pay(ledger, page=8, cost=3)
-    assert ledger.sums().spent == {7: 120, 8: 3}
-    assert ledger.sums().total == 123
+    assert ledger.sums().spent == {7: micro(120), 8: micro(3)}
+    assert ledger.sums().total == micro(123)
 
 
 def test_a_damaged_file_loses_its_words_and_no_money(ledger: Ledger) -> None:
     pay(ledger, cost=120)
     next(ledger.path.rglob("*.answered.*")).write_bytes(b"\x00garbage")
     assert ledger.usable(7, QUESTION) is None
-    assert ledger.spent(7) == 120
+    assert ledger.spent(7) == micro(120)
 
 
 def test_what_is_no_call_is_passed_over(ledger: Ledger) -> None:
@@ -121,7 +125,7 @@ def test_what_is_no_call_is_passed_over(ledger: Ledger) -> None:
     for name in ("notes.txt", "x.answered.5.json", f"{attempt}.lost.5.json", f"{attempt}.answered.-5.json"):
         (folder / name).write_text("{}")
     (ledger.path / "page_one").mkdir()
-    assert ledger.sums().total == 120
+    assert ledger.sums().total == micro(120)
 
 
 def test_an_answer_without_a_cost_is_a_mistake(ledger: Ledger) -> None:
@@ -131,14 +135,14 @@ def test_an_answer_without_a_cost_is_a_mistake(ledger: Ledger) -> None:
 
 def test_a_planned_call_is_not_among_those_that_may_have_been_billed(ledger: Ledger) -> None:
     ledger.plan(a_call())
-    assert (ledger.lines(7), ledger.sums().open, ledger.spent(7)) == ([], {}, 0)
+    assert (ledger.lines(7), ledger.sums().open, ledger.spent(7)) == ([], {}, Money())
 
 
 def test_a_planned_call_that_is_sent_is_open(ledger: Ledger) -> None:
     call = a_call(most=900)
     ledger.plan(call)
     assert ledger.mark_asked(call)
-    assert ledger.sums().open == {call.attempt: 900}
+    assert ledger.sums().open == {call.attempt: micro(900)}
     assert ledger.take_back_planned(7) == []
 
 
@@ -164,21 +168,21 @@ def test_sums_take_back_planned_calls_and_count_one_that_was_sent_just_then(
         return take_back(page)
 
     monkeypatch.setattr(ledger, "take_back_planned", too_late)
-    assert ledger.sums(take_back_planned=True).open == {quick.attempt: 900}
+    assert ledger.sums(take_back_planned=True).open == {quick.attempt: micro(900)}
     assert not ledger.mark_asked(slow)
 
 
 def test_many_calls_that_cost_less_than_a_micro_dollar_add_up(ledger: Ledger) -> None:
     for page in range(1, 26):
         pay(ledger, page=page, cost=Decimal("0.4"))
-    assert ledger.sums().total == 10
-    assert ledger.spent(7) == Decimal("0.4")
+    assert ledger.sums().total == micro(10)
+    assert ledger.spent(7) == micro(Decimal("0.4"))
     paid = ledger.usable(7, QUESTION)
     assert paid is not None
     assert paid.cost_micro == Decimal("0.4")
     ledger.reject(paid)
     ledger.retire([8])
-    assert ledger.sums().total == 10
+    assert ledger.sums().total == micro(10)
 
 
 def test_whole_amounts_are_written_as_older_versions_read_them(ledger: Ledger) -> None:
@@ -194,4 +198,4 @@ def test_a_cost_keeps_its_decimals_in_name_and_words(ledger: Ledger, cost: str) 
     (path,) = ledger.path.rglob("*.json")
     assert path.name.endswith(f".answered.{cost}.json")
     assert json.loads(path.read_text())["cost_micro"] == cost
-    assert ledger.spent(7) == Decimal(cost)
+    assert ledger.spent(7) == micro(Decimal(cost))

@@ -14,12 +14,15 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from checkpointing.lua import Script
+from checkpointing.money import Money
 from tests.support.fake_info import restart
 from worker.billing.meter import Count, Meter, Reading, Reserved
 
+micro = Money.from_micro
+
 KEY = "leafmark:meter:book"
 
-NOTHING = Count(Decimal(0), {})
+NOTHING = Count(Money(), {})
 
 
 @pytest.fixture
@@ -42,7 +45,7 @@ def meter(redis: Redis) -> Meter:
 
 def test_an_empty_meter_grants_nothing(redis: Redis) -> None:
     meter = Meter(redis, KEY)
-    assert meter.reserve("a", 1, None) is Reserved.EMPTY
+    assert meter.reserve("a", micro(1), None) is Reserved.EMPTY
     assert meter.read() is None
     assert not redis.exists(KEY)
 
@@ -72,25 +75,25 @@ def test_a_meter_of_another_form_is_emptied_and_filled_from_the_ledgers(
     meter.refill(lambda: NOTHING)
     redis.delete(KEY)
     forge(redis)
-    meter.settle("a", 5)
+    meter.settle("a", micro(5))
     assert meter.read() is None
-    assert meter.reserve("a", 60, 100) is Reserved.EMPTY
-    assert meter.refill(lambda: Count(50, {"a": 20}))
-    assert meter.read() == Reading(spent=50, reserved=20)
-    assert meter.reserve("b", 60, 100) is Reserved.REACHED
+    assert meter.reserve("a", micro(60), micro(100)) is Reserved.EMPTY
+    assert meter.refill(lambda: Count(micro(50), {"a": micro(20)}))
+    assert meter.read() == Reading(micro(50), micro(20))
+    assert meter.reserve("b", micro(60), micro(100)) is Reserved.REACHED
 
 
 @pytest.mark.parametrize("field", [pytest.param(field, id=name) for name, field in FORGED_FIELDS.items()])
 def test_a_meter_with_forged_amounts_is_emptied_and_grants_nothing(
     meter: Meter, redis: Redis, field: tuple[str, str]
 ) -> None:
-    assert meter.reserve("a", 60, 100) is Reserved.GRANTED
+    assert meter.reserve("a", micro(60), micro(100)) is Reserved.GRANTED
     redis.hset(KEY, *field)
-    assert meter.reserve("b", 60, 100) is Reserved.EMPTY
-    meter.settle("a", 50)
+    assert meter.reserve("b", micro(60), micro(100)) is Reserved.EMPTY
+    meter.settle("a", micro(50))
     assert meter.read() is None
-    assert meter.refill(lambda: Count(50, {}))
-    assert meter.reserve("b", 60, 100) is Reserved.REACHED
+    assert meter.refill(lambda: Count(micro(50), {}))
+    assert meter.reserve("b", micro(60), micro(100)) is Reserved.REACHED
 
 
 def test_an_amount_that_is_forged_while_a_meter_is_filled_empties_it(redis: Redis) -> None:
@@ -98,96 +101,96 @@ def test_an_amount_that_is_forged_while_a_meter_is_filled_empties_it(redis: Redi
     token = meter.begin_fill()
     assert token is not None
     redis.hset(KEY, "s:a", "text")
-    assert not meter.fill(token, Count(50, {"a": 60}))
-    assert meter.reserve("b", 1, 100) is Reserved.EMPTY
+    assert not meter.fill(token, Count(micro(50), {"a": micro(60)}))
+    assert meter.reserve("b", micro(1), micro(100)) is Reserved.EMPTY
 
 
 def test_a_call_is_granted_up_to_the_last_micro_dollar(meter: Meter) -> None:
-    assert meter.reserve("a", 60, 100) is Reserved.GRANTED
-    assert meter.reserve("b", 40, 100) is Reserved.GRANTED
-    assert meter.read() == Reading(spent=0, reserved=100)
-    assert meter.reserve("c", 1, 100) is Reserved.WAIT
-    assert meter.read() == Reading(spent=0, reserved=100)
+    assert meter.reserve("a", micro(60), micro(100)) is Reserved.GRANTED
+    assert meter.reserve("b", micro(40), micro(100)) is Reserved.GRANTED
+    assert meter.read() == Reading(micro(0), micro(100))
+    assert meter.reserve("c", micro(1), micro(100)) is Reserved.WAIT
+    assert meter.read() == Reading(micro(0), micro(100))
 
 
 def test_a_call_waits_for_those_under_way_and_is_refused_for_good_when_they_are_paid(meter: Meter) -> None:
-    meter.reserve("a", 60, 100)
-    assert meter.reserve("b", 50, 100) is Reserved.WAIT
-    meter.settle("a", 60)
-    assert meter.reserve("b", 50, 100) is Reserved.REACHED
-    assert meter.reserve("c", 40, 100) is Reserved.GRANTED
+    meter.reserve("a", micro(60), micro(100))
+    assert meter.reserve("b", micro(50), micro(100)) is Reserved.WAIT
+    meter.settle("a", micro(60))
+    assert meter.reserve("b", micro(50), micro(100)) is Reserved.REACHED
+    assert meter.reserve("c", micro(40), micro(100)) is Reserved.GRANTED
 
 
 def test_a_call_that_costs_less_than_was_reserved_leaves_the_rest(meter: Meter) -> None:
-    meter.reserve("a", 60, 100)
-    meter.settle("a", 13)
-    assert meter.read() == Reading(spent=13, reserved=0)
-    assert meter.reserve("b", 87, 100) is Reserved.GRANTED
+    meter.reserve("a", micro(60), micro(100))
+    meter.settle("a", micro(13))
+    assert meter.read() == Reading(micro(13), micro(0))
+    assert meter.reserve("b", micro(87), micro(100)) is Reserved.GRANTED
 
 
 def test_a_call_that_alone_is_more_than_the_budget_is_refused(meter: Meter) -> None:
-    assert meter.reserve("a", 101, 100) is Reserved.REACHED
-    assert meter.reserve("b", 1, 0) is Reserved.REACHED
-    assert meter.reserve("c", 0, 0) is Reserved.GRANTED, "what is free costs no budget"
+    assert meter.reserve("a", micro(101), micro(100)) is Reserved.REACHED
+    assert meter.reserve("b", micro(1), micro(0)) is Reserved.REACHED
+    assert meter.reserve("c", micro(0), micro(0)) is Reserved.GRANTED, "what is free costs no budget"
 
 
 def test_without_a_budget_everything_is_granted_and_counted(meter: Meter) -> None:
-    assert meter.reserve("a", 10**14, None) is Reserved.GRANTED
-    assert meter.read() == Reading(spent=0, reserved=10**14)
+    assert meter.reserve("a", micro(10**14), None) is Reserved.GRANTED
+    assert meter.read() == Reading(micro(0), micro(10**14))
 
 
 def test_large_amounts_are_kept_to_the_micro_dollar(meter: Meter) -> None:
     """Up to the largest budget there is, a thousand million dollars."""
     most = 10**15
-    meter.reserve("a", most - 1, most)
-    meter.settle("a", most - 1)
-    assert meter.reserve("b", 2, most) is Reserved.REACHED
-    assert meter.reserve("b", 1, most) is Reserved.GRANTED
-    assert meter.read() == Reading(spent=most - 1, reserved=1)
+    meter.reserve("a", micro(most - 1), micro(most))
+    meter.settle("a", micro(most - 1))
+    assert meter.reserve("b", micro(2), micro(most)) is Reserved.REACHED
+    assert meter.reserve("b", micro(1), micro(most)) is Reserved.GRANTED
+    assert meter.read() == Reading(micro(most - 1), micro(1))
 
 
 def test_amounts_finer_than_a_micro_dollar_add_up(meter: Meter) -> None:
     for number in range(25):
-        meter.reserve(str(number), 1, 11)
-        meter.settle(str(number), Decimal("0.4"))
-    assert meter.read() == Reading(spent=Decimal(10), reserved=0)
-    meter.reserve("a", 1, None)
-    meter.settle("a", Decimal("0.0000001"))
-    assert meter.read() == Reading(spent=Decimal("10.000001"), reserved=0), "rounded up, never down"
-    assert meter.reserve("b", 1, 11) is Reserved.REACHED
-    assert meter.reserve("b", 1, 12) is Reserved.GRANTED
+        meter.reserve(str(number), micro(1), micro(11))
+        meter.settle(str(number), micro(Decimal("0.4")))
+    assert meter.read() == Reading(micro(Decimal(10)), micro(0))
+    meter.reserve("a", micro(1), None)
+    meter.settle("a", micro(Decimal("0.0000001")))
+    assert meter.read() == Reading(micro(Decimal("10.000001")), micro(0)), "rounded up, never down"
+    assert meter.reserve("b", micro(1), micro(11)) is Reserved.REACHED
+    assert meter.reserve("b", micro(1), micro(12)) is Reserved.GRANTED
 
 
 def test_fractions_are_counted_by_a_fill_and_while_somebody_reads(redis: Redis) -> None:
     meter = Meter(redis, KEY)
 
     def read_the_disk() -> Count:
-        meter.settle("a", Decimal("5.7"))
-        return Count(Decimal("7.6"), {"a": 20, "b": 20})
+        meter.settle("a", micro(Decimal("5.7")))
+        return Count(micro(Decimal("7.6")), {"a": micro(20), "b": micro(20)})
 
     assert meter.refill(read_the_disk)
-    assert meter.read() == Reading(spent=Decimal("13.3"), reserved=20)
+    assert meter.read() == Reading(micro(Decimal("13.3")), micro(20))
     assert set(redis.hkeys(KEY)) == {b"server", b"spent", b"fraction", b"r:b"}
 
 
 def test_to_say_it_again_changes_nothing(meter: Meter) -> None:
     for _ in range(2):
-        assert meter.reserve("a", 60, 100) is Reserved.GRANTED
-        assert meter.read() == Reading(spent=0, reserved=60)
+        assert meter.reserve("a", micro(60), micro(100)) is Reserved.GRANTED
+        assert meter.read() == Reading(micro(0), micro(60))
     for _ in range(2):
-        meter.settle("a", 50)
-        assert meter.read() == Reading(spent=50, reserved=0)
-    meter.reserve("b", 10, 100)
+        meter.settle("a", micro(50))
+        assert meter.read() == Reading(micro(50), micro(0))
+    meter.reserve("b", micro(10), micro(100))
     for _ in range(2):
         meter.cancel("b")
-        assert meter.read() == Reading(spent=50, reserved=0)
+        assert meter.read() == Reading(micro(50), micro(0))
 
 
 def test_a_reservation_that_no_longer_fits_is_refused_and_stays_until_it_is_cancelled(meter: Meter) -> None:
     """The question may be an echo, and the call be under way."""
-    meter.reserve("a", 60, 100)
-    assert meter.reserve("a", 60, 50) is Reserved.REACHED
-    assert meter.read() == Reading(spent=0, reserved=60)
+    meter.reserve("a", micro(60), micro(100))
+    assert meter.reserve("a", micro(60), micro(50)) is Reserved.REACHED
+    assert meter.read() == Reading(micro(0), micro(60))
 
 
 def test_a_meter_is_filled_once_by_the_first_who_has_read_the_disk(redis: Redis) -> None:
@@ -195,29 +198,29 @@ def test_a_meter_is_filled_once_by_the_first_who_has_read_the_disk(redis: Redis)
     token = one.begin_fill()
     assert token is not None
     assert two.begin_fill() == token
-    assert two.fill(token, Count(30, {"a": 20, "b": 10}))
-    assert not one.fill(token, Count(30, {"a": 20}))
-    assert one.read() == Reading(spent=30, reserved=30)
+    assert two.fill(token, Count(micro(30), {"a": micro(20), "b": micro(10)}))
+    assert not one.fill(token, Count(micro(30), {"a": micro(20)}))
+    assert one.read() == Reading(micro(30), micro(30))
     assert one.begin_fill() is None
     assert not one.refill(lambda: NOTHING)
 
 
 def test_a_call_that_was_read_as_asked_is_not_counted_twice(redis: Redis) -> None:
     meter = Meter(redis, KEY)
-    assert meter.refill(lambda: Count(30, {"a": 20}))
-    assert meter.reserve("a", 20, 50) is Reserved.GRANTED
-    assert meter.read() == Reading(spent=30, reserved=20)
+    assert meter.refill(lambda: Count(micro(30), {"a": micro(20)}))
+    assert meter.reserve("a", micro(20), micro(50)) is Reserved.GRANTED
+    assert meter.read() == Reading(micro(30), micro(20))
 
 
 def test_the_answer_to_a_call_that_was_granted_before_a_flush_is_counted_once(meter: Meter, redis: Redis) -> None:
-    meter.reserve("a", 20, 100)
-    meter.reserve("b", 20, 100)
+    meter.reserve("a", micro(20), micro(100))
+    meter.reserve("b", micro(20), micro(100))
     redis.flushall()
-    meter.refill(lambda: Count(15, {"b": 20}))
-    meter.settle("a", 15)
-    assert meter.read() == Reading(spent=15, reserved=20), "a was read as answered"
-    meter.settle("b", 5)
-    assert meter.read() == Reading(spent=20, reserved=0)
+    meter.refill(lambda: Count(micro(15), {"b": micro(20)}))
+    meter.settle("a", micro(15))
+    assert meter.read() == Reading(micro(15), micro(20)), "a was read as answered"
+    meter.settle("b", micro(5))
+    assert meter.read() == Reading(micro(20), micro(0))
 
 
 def test_a_fill_from_a_reading_that_is_older_than_the_last_flush_is_refused(meter: Meter, redis: Redis) -> None:
@@ -225,34 +228,34 @@ def test_a_fill_from_a_reading_that_is_older_than_the_last_flush_is_refused(mete
     stale = meter.begin_fill()
     assert stale is not None
     meter.refill(lambda: NOTHING)
-    assert meter.reserve("a", 90, 100) is Reserved.GRANTED
+    assert meter.reserve("a", micro(90), micro(100)) is Reserved.GRANTED
     redis.flushall()
     assert not meter.fill(stale, NOTHING)
     fresh = meter.begin_fill()
     assert fresh is not None
     assert not meter.fill(stale, NOTHING)
-    assert meter.reserve("b", 90, 100) is Reserved.EMPTY
-    assert meter.fill(fresh, Count(0, {"a": 90}))
-    assert meter.reserve("b", 90, 100) is Reserved.WAIT
+    assert meter.reserve("b", micro(90), micro(100)) is Reserved.EMPTY
+    assert meter.fill(fresh, Count(micro(0), {"a": micro(90)}))
+    assert meter.reserve("b", micro(90), micro(100)) is Reserved.WAIT
 
 
 def test_what_is_settled_or_cancelled_while_somebody_reads_leaves_no_reservation(redis: Redis) -> None:
     meter = Meter(redis, KEY)
 
     def read_the_disk() -> Count:
-        count = Count(7, {"a": 20, "b": 20, "c": 20})
-        meter.settle("a", 5)
+        count = Count(micro(7), {"a": micro(20), "b": micro(20), "c": micro(20)})
+        meter.settle("a", micro(5))
         meter.cancel("b")
-        meter.settle("d", 7)
+        meter.settle("d", micro(7))
         return count
 
     assert meter.refill(read_the_disk)
-    assert meter.read() == Reading(spent=12, reserved=20)
+    assert meter.read() == Reading(micro(12), micro(20))
     assert set(redis.hkeys(KEY)) == {b"server", b"spent", b"r:c"}
 
 
 def test_what_is_settled_in_an_empty_meter_that_nobody_fills_is_left_to_the_disk(redis: Redis) -> None:
-    Meter(redis, KEY).settle("a", 5)
+    Meter(redis, KEY).settle("a", micro(5))
     assert not redis.exists(KEY)
 
 
@@ -266,9 +269,9 @@ def test_the_disk_is_not_read_for_a_meter_that_is_filled(meter: Meter) -> None:
 def test_a_fill_whose_reader_died_does_not_keep_others_from_it(redis: Redis) -> None:
     meter = Meter(redis, KEY)
     meter.begin_fill()
-    assert meter.reserve("a", 1, 100) is Reserved.EMPTY
-    assert meter.refill(lambda: Count(1, {}))
-    assert meter.read() == Reading(spent=1, reserved=0)
+    assert meter.reserve("a", micro(1), micro(100)) is Reserved.EMPTY
+    assert meter.refill(lambda: Count(micro(1), {}))
+    assert meter.read() == Reading(micro(1), micro(0))
 
 
 def test_a_server_that_comes_back_with_an_older_state_counts_as_empty(
@@ -276,11 +279,11 @@ def test_a_server_that_comes_back_with_an_older_state_counts_as_empty(
 ) -> None:
     older = redis.dump(KEY)
     assert isinstance(older, bytes)
-    meter.reserve("a", 90, 100)
+    meter.reserve("a", micro(90), micro(100))
     restart(server)
     redis.restore(KEY, 0, older, replace=True)
     assert meter.read() is None
-    assert meter.reserve("b", 90, 100) is Reserved.EMPTY
+    assert meter.reserve("b", micro(90), micro(100)) is Reserved.EMPTY
 
 
 def test_a_token_does_not_outlive_the_server_that_gave_it(meter: Meter, redis: Redis, server: FakeServer) -> None:
@@ -303,30 +306,30 @@ def test_a_repeated_command_for_a_token_does_not_give_out_an_old_one(redis: Redi
 def test_a_server_that_does_not_tell_which_it_is_grants_nothing(meter: Meter, server: FakeServer) -> None:
     server.run_id = ""
     with pytest.raises(ResponseError, match="run_id"):
-        meter.reserve("a", 1, 100)
+        meter.reserve("a", micro(1), micro(100))
 
 
 def test_a_meter_that_was_emptied_is_counted_again(meter: Meter) -> None:
-    meter.reserve("a", 60, 100)
+    meter.reserve("a", micro(60), micro(100))
     meter.empty()
     assert meter.read() is None
-    assert meter.refill(lambda: Count(10, {}))
-    assert meter.read() == Reading(spent=10, reserved=0)
+    assert meter.refill(lambda: Count(micro(10), {}))
+    assert meter.read() == Reading(micro(10), micro(0))
 
 
 def test_scans_have_meters_of_their_own(meter: Meter, redis: Redis) -> None:
     other = Meter(redis, f"{KEY}-2")
-    other.refill(lambda: Count(99, {}))
-    assert meter.reserve("a", 100, 100) is Reserved.GRANTED
-    assert other.reserve("a", 100, 100) is Reserved.REACHED
+    other.refill(lambda: Count(micro(99), {}))
+    assert meter.reserve("a", micro(100), micro(100)) is Reserved.GRANTED
+    assert other.reserve("a", micro(100), micro(100)) is Reserved.REACHED
 
 
 def test_while_the_broker_is_away_nothing_is_granted(meter: Meter, server: FakeServer) -> None:
     server.connected = False
     with pytest.raises(RedisConnectionError):
-        meter.reserve("a", 1, 100)
+        meter.reserve("a", micro(1), micro(100))
     with pytest.raises(RedisConnectionError):
-        meter.settle("a", 1)
+        meter.settle("a", micro(1))
     with pytest.raises(RedisConnectionError):
         meter.refill(lambda: NOTHING)
 
@@ -365,8 +368,8 @@ class Reader:
     """Somebody who reads the disk page by page, to fill the meter."""
 
     token: str
-    spent: Decimal = Decimal(0)
-    reservations: dict[str, int] = field(default_factory=dict)
+    spent: Money = field(default_factory=Money)
+    reservations: dict[str, Money] = field(default_factory=dict)
     page: int = 0
 
 
@@ -420,14 +423,14 @@ class MeterMachine(RuleBasedStateMachine):
         elif call.step == "made":
             call.step = "answered"
         elif call.step == "answered":
-            self.say(lambda: self.meter.settle(call.attempt, call.cost))
+            self.say(lambda: self.meter.settle(call.attempt, micro(call.cost)))
             call.step = "answered" if reply_is_lost else "settled"
         else:
             self.say(lambda: self.meter.cancel(call.attempt))
             call.step = "withdrawn" if reply_is_lost else "cancelled"
 
     def reserve(self, call: Call, reply_is_lost: bool) -> None:
-        reply = self.say(lambda: self.meter.reserve(call.attempt, call.most, BUDGET))
+        reply = self.say(lambda: self.meter.reserve(call.attempt, micro(call.most), micro(BUDGET)))
         if reply is Reserved.GRANTED and not reply_is_lost:
             call.step = "granted"
         elif reply in {Reserved.WAIT, Reserved.REACHED} and not reply_is_lost:
@@ -498,9 +501,9 @@ class MeterMachine(RuleBasedStateMachine):
     def read_next(self, reader: Reader) -> None:
         for call in self.everything():
             if call.page == reader.page and call.on_disk == "answered":
-                reader.spent += call.cost
+                reader.spent += micro(call.cost)
             elif call.page == reader.page and call.on_disk == "asked":
-                reader.reservations[call.attempt] = call.most
+                reader.reservations[call.attempt] = micro(call.most)
             elif call.page == reader.page and call.on_disk == "planned":
                 call.taken_back = True
         reader.page += 1
@@ -542,7 +545,7 @@ class MeterMachine(RuleBasedStateMachine):
     @invariant()
     def the_meter_has_all_that_was_asked(self) -> None:
         reading = self.meter.read()
-        assert reading is None or self.bill() <= sum(reading)
+        assert reading is None or self.bill() <= reading.total.micro
 
     def bill(self) -> Decimal:
         asked = sum(call.most for call in self.everything() if call.step == "asked")
@@ -552,7 +555,7 @@ class MeterMachine(RuleBasedStateMachine):
         """Once everybody has come to an end, the meter is what the disk says."""
         for call in self.everything():
             if call.on_disk == "answered":
-                self.meter.settle(call.attempt, call.cost)
+                self.meter.settle(call.attempt, micro(call.cost))
             elif call.on_disk != "asked":
                 self.meter.cancel(call.attempt)
         if self.meter.read() is not None and not self.with_echoes:
@@ -561,7 +564,7 @@ class MeterMachine(RuleBasedStateMachine):
             assert reserved <= {call.attempt for call in self.everything() if call.on_disk == "asked"}
             reading = self.meter.read()
             assert reading is not None
-            assert reading.spent == sum(c.cost for c in self.everything() if c.on_disk == "answered")
+            assert reading.spent.micro == sum(c.cost for c in self.everything() if c.on_disk == "answered")
         self.redis.close()
 
 

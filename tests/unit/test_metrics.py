@@ -9,6 +9,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from checkpointing.budget import write_budget
 from checkpointing.errors import PageError
+from checkpointing.money import Money
 from checkpointing.page_records import FailedPage
 from checkpointing.refs import StageRef
 from tests.support.counted import Counted, counting
@@ -20,6 +21,8 @@ from worker.reconciler.reconciler import Reconciler
 from worker.stages.registry import STAGES
 from worker.telemetry.metrics.definitions import ALL, CLAIMS, HEALED, PAGES, Kind
 from worker.telemetry.metrics.events import metrics
+
+micro = Money.from_micro
 
 
 @pytest.fixture
@@ -124,8 +127,8 @@ def test_a_page_that_an_earlier_stage_gave_up_is_counted_when_its_own_stage_does
 
 
 def test_spending_is_in_usd_and_adds_up_to_the_micro_dollar(counted: Counted) -> None:
-    for micro in (1, 20, 300_000):
-        metrics().spent(STAGE, micro)
+    for amount in (1, 20, 300_000):
+        metrics().spent(STAGE, Money.from_micro(amount))
     assert counted.of_stage("leafmark_spend_usd_total") == pytest.approx(0.300021, abs=1e-9)
 
 
@@ -135,7 +138,7 @@ def test_what_is_left_of_a_budget_is_shown_while_work_is_under_way(counted: Coun
     meter = fake.parts.meter(SCAN)
     fake.ask_for((1, 5))
     assert counted.value("leafmark_budget_left_usd", scan=SCAN) is None  # Nobody has counted what is spent.
-    meter.refill(lambda: Count(200_000, {"a-call": 50_000}))
+    meter.refill(lambda: Count(micro(200_000), {"a-call": micro(50_000)}))
     assert counted.value("leafmark_budget_left_usd", scan=SCAN) == pytest.approx(1.25)
     assert counted.value("leafmark_budget_usd", scan=SCAN) == 1.5
     fake.open_stages.remove(REF)
@@ -198,7 +201,7 @@ def test_everything_defined_is_shown_with_its_labels_and_nothing_else(counted: C
     metrics().committed(STAGE, 0.1, 1)
     write_budget(fake.root / SCAN, Decimal("1.50"))
     fake.ask_for((1, 5))
-    fake.parts.meter(SCAN).refill(lambda: Count(0, {}))
+    fake.parts.meter(SCAN).refill(lambda: Count(micro(0), {}))
     shown = {
         sample.name: {*sample.labels} - {"le"} for family in counted.registry.collect() for sample in family.samples
     }

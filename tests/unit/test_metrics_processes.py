@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from checkpointing.errors import SettingsError
+from checkpointing.money import Money
 from tests.support.counted import Counted, counting
 from tests.support.fake_deployment import STAGE
 from worker.config.settings import Settings
@@ -28,10 +29,10 @@ def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counted
 
 
 def test_children_of_the_same_place_go_on_with_one_file_and_others_add_up(counted: Counted) -> None:
-    metrics().spent(STAGE, 1_000_000)
+    metrics().spent(STAGE, Money.from_micro(1_000_000))
     context = multiprocessing.get_context("fork")
     for name in ("one", "two", "one"):
-        child = context.Process(target=lambda: metrics().spent(STAGE, 1_000_000), name=name)
+        child = context.Process(target=lambda: metrics().spent(STAGE, Money.from_micro(1_000_000)), name=name)
         child.start()
         child.join(10)
         assert child.exitcode == 0

@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 import tests.support.fake_info  # noqa: F401  # a meter asks which server it is on
-from checkpointing.ledger import Call, Ledger, State
-from checkpointing.money import MICRO_DOLLAR, exact_micro, micro
+from checkpointing.ledger import Ledger
+from checkpointing.ledger_entry import Call, State
+from checkpointing.money import Money
 from checkpointing.surprises import read_surprises
 from sample.provider import Behaviour, Provider, Trouble, running_provider
 from worker.billing import learned_costs, paid_calls, settlement
@@ -159,8 +160,8 @@ class PaidCallSetup:
     def refill(self) -> bool:
         return refill(self.scan_dir, self.meter, self.endpoint.learned)
 
-    def reserved(self) -> int:
-        """What is reserved, in micro-dollars."""
+    def reserved(self) -> Money:
+        """Return what is reserved."""
         reading = self.meter.read()
         assert reading is not None
         return reading.reserved
@@ -195,8 +196,8 @@ Make = Callable[..., tuple[PaidCallSetup, Provider]]
 def test_an_answer_is_used_and_costs_what_the_provider_bills(make: Make) -> None:
     office, provider = make()
     assert office.calls.ask(7, question(), text_of).startswith("Alice was beginning")
-    assert office.ledger.spent(7) == exact_micro(provider.bill().total_usd)
-    assert office.meter.read() == Reading(office.ledger.spent(7), 0)
+    assert office.ledger.spent(7) == Money.from_usd(provider.bill().total_usd)
+    assert office.meter.read() == Reading(office.ledger.spent(7), Money())
     assert office.states() == [State.ANSWERED]
 
 
@@ -230,7 +231,7 @@ def test_an_answer_that_was_refused_is_paid_for_and_asked_for_again(make: Make) 
     assert office.states() == [State.REJECTED]
     office.calls.ask(7, question(), text_of)
     assert provider.calls == 2
-    assert office.ledger.spent(7) == exact_micro(provider.bill().total_usd)
+    assert office.ledger.spent(7) == Money.from_usd(provider.bill().total_usd)
 
 
 def test_an_answer_that_is_no_answer_is_paid_for_and_refused(make: Make) -> None:
@@ -239,7 +240,7 @@ def test_an_answer_that_is_no_answer_is_paid_for_and_refused(make: Make) -> None
         office.calls.ask(7, question(), text_of)
     assert refused.value.kind == "schema"
     assert office.states() == [State.REJECTED]
-    assert office.ledger.spent(7) == exact_micro(provider.bill().total_usd)
+    assert office.ledger.spent(7) == Money.from_usd(provider.bill().total_usd)
 
 
 def test_a_server_that_fails_is_asked_again_and_leaves_no_trace(make: Make) -> None:
@@ -251,7 +252,7 @@ def test_a_server_that_fails_is_asked_again_and_leaves_no_trace(make: Make) -> N
             continue
     assert provider.calls > len(office.states())
     assert set(office.states()) == {State.ANSWERED}
-    assert sum(office.ledger.sums().spent.values()) == exact_micro(provider.bill().total_usd)
+    assert office.ledger.sums().total == Money.from_usd(provider.bill().total_usd)
 
 
 def test_calls_that_a_gateway_bills_and_answers_504_to_are_bounded_by_the_budget_and_stay_open(make: Make) -> None:
@@ -275,8 +276,8 @@ def test_calls_that_a_gateway_bills_and_answers_504_to_are_bounded_by_the_budget
     assert calls < 10
     assert provider.bill().total_usd <= office.budget
     assert office.states() == [State.ASKED] * calls
-    assert office.reserved() >= exact_micro(provider.bill().total_usd)
-    assert office.reserved() <= micro(office.budget)
+    assert office.reserved() >= Money.from_usd(provider.bill().total_usd)
+    assert office.reserved() <= Money.from_usd(office.budget)
 
 
 def test_a_provider_that_does_not_answer_is_left_alone_by_all_workers(make: Make) -> None:
@@ -317,7 +318,7 @@ def test_a_web_page_in_place_of_answers_costs_nothing_and_in_the_end_asks_for_a_
     assert "an HTML page instead of an answer: Sign in" in why
     assert "LEAFMARK_LLM_BASE_URL" in why
     assert provider.calls <= 12
-    assert office.ledger.sums().total == 0
+    assert office.ledger.sums().total == Money()
 
 
 def test_an_error_that_tells_what_it_took_is_booked_at_that_and_is_no_fault_of_the_page(make: Make) -> None:
@@ -326,8 +327,8 @@ def test_an_error_that_tells_what_it_took_is_booked_at_that_and_is_no_fault_of_t
         office.calls.ask(7, question(), text_of)
     assert provider.calls == 3
     assert office.states() == [State.REJECTED] * 3
-    assert office.ledger.spent(7) == exact_micro(provider.bill().total_usd)
-    assert office.reserved() == 0
+    assert office.ledger.spent(7) == Money.from_usd(provider.bill().total_usd)
+    assert office.reserved() == Money()
 
 
 def test_a_page_whose_answers_never_come_while_others_do_loses_an_attempt(make: Make) -> None:
@@ -357,7 +358,7 @@ def test_a_breaker_that_cannot_be_asked_lets_nothing_be_spent(make: Make, monkey
         office.calls.ask(7, question(), text_of)
     assert provider.calls == 0
     assert office.states() == []
-    assert office.reserved() == 0
+    assert office.reserved() == Money()
 
 
 def test_a_page_waits_for_its_turn_at_a_server_that_takes_few_calls_at_once(make: Make) -> None:
@@ -397,15 +398,15 @@ def test_a_call_whose_answer_never_came_stays_on_the_books(make: Make) -> None:
     assert office.states() == [State.ASKED] * 3
     reading = office.meter.read()
     assert reading is not None
-    assert reading.spent == 0
-    assert reading.reserved >= exact_micro(provider.bill().total_usd)
+    assert reading.spent == Money()
+    assert reading.reserved >= Money.from_usd(provider.bill().total_usd)
 
 
 def test_an_answer_that_tells_no_tokens_counts_as_the_most_it_may_cost(make: Make) -> None:
     office, provider = make(trouble=1.0, kinds=(Trouble.NO_USAGE,))
     llm = office.calls.ask(7, question(), lambda reply: reply.llm)
     assert llm.cost_source is CostSource.ESTIMATED
-    assert office.ledger.spent(7) >= exact_micro(provider.bill().total_usd)
+    assert office.ledger.spent(7) >= Money.from_usd(provider.bill().total_usd)
 
 
 def test_nothing_is_asked_beyond_the_budget(make: Make) -> None:
@@ -423,7 +424,7 @@ def test_nothing_is_asked_beyond_the_budget(make: Make) -> None:
 def test_a_budget_that_is_enlarged_while_a_call_waits_for_room_lets_it_be_made(make: Make) -> None:
     office, provider = make()
     elsewhere = sent_elsewhere(office)
-    small = elsewhere.most_micro * MICRO_DOLLAR * 3 / 2
+    small = elsewhere.most.exact_usd * 3 / 2
     office.budgets = [small, small, small]
     office.budget = 2 * small
     office.calls.ask(7, question(), text_of)
@@ -478,7 +479,7 @@ def test_a_worker_that_died_after_its_answer_has_the_next_one_use_it(
     monkeypatch.setattr(office.meter, "settle", settle)
     assert office.somebody().ask(7, question(), text_of)
     assert provider.calls == 1
-    assert office.meter.read() == Reading(office.ledger.spent(7), 0)
+    assert office.meter.read() == Reading(office.ledger.spent(7), Money())
 
 
 def test_an_answer_waits_for_a_disk_that_is_full(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -498,11 +499,11 @@ def test_an_answer_waits_for_a_disk_that_is_full(make: Make, monkeypatch: pytest
 
 class _Till(Metrics):
     def __init__(self) -> None:
-        self.micro = 0
+        self.total = Money()
 
-    def spent(self, stage: str, micro: int) -> None:
+    def spent(self, stage: str, cost: Money) -> None:
         assert stage == "correction"
-        self.micro += micro
+        self.total += cost
 
 
 def test_what_is_spent_is_told_once_also_for_answers_that_are_no_use(
@@ -519,7 +520,7 @@ def test_what_is_spent_is_told_once_also_for_answers_that_are_no_use(
     finally:
         use(Metrics())
     assert office.states() == [State.ANSWERED, State.REJECTED]
-    assert till.micro == office.ledger.sums().total > 0
+    assert till.total == office.ledger.sums().total > Money()
 
 
 def answered_by_another_worker(office: PaidCallSetup, page: int = 7) -> None:
@@ -530,7 +531,7 @@ def answered_by_another_worker(office: PaidCallSetup, page: int = 7) -> None:
 def test_a_call_that_waited_for_room_is_not_made_for_a_page_that_was_paid_for_meanwhile(make: Make) -> None:
     office, provider = make()
     elsewhere = sent_elsewhere(office)
-    office.budget = elsewhere.most_micro * MICRO_DOLLAR * 3 / 2
+    office.budget = elsewhere.most.exact_usd * 3 / 2
 
     def paused(_seconds: float) -> None:
         office.endpoint.waiting.sleep = lambda _seconds: None
@@ -540,7 +541,7 @@ def test_a_call_that_waited_for_room_is_not_made_for_a_page_that_was_paid_for_me
     office.endpoint.waiting.sleep = paused
     assert office.calls.ask(7, question(), text_of).startswith("Alice")
     assert provider.calls == 1
-    assert office.reserved() == elsewhere.most_micro
+    assert office.reserved() == elsewhere.most
 
 
 def test_a_call_that_was_granted_is_not_made_for_a_page_that_was_paid_for_meanwhile(
@@ -558,7 +559,7 @@ def test_a_call_that_was_granted_is_not_made_for_a_page_that_was_paid_for_meanwh
     monkeypatch.setattr(office.meter, "reserve", reserve_then_pause)
     assert office.calls.ask(7, question(), text_of).startswith("Alice")
     assert provider.calls == 1
-    assert office.reserved() == 0
+    assert office.reserved() == Money()
     assert office.states() == [State.ANSWERED]
 
 
@@ -578,7 +579,7 @@ def test_a_call_whose_note_waited_for_storage_is_not_made_for_a_page_that_was_pa
     monkeypatch.setattr(office.ledger, "mark_asked", mark_slowly)
     assert office.calls.ask(7, question(), text_of).startswith("Alice")
     assert provider.calls == 1
-    assert office.reserved() == 0
+    assert office.reserved() == Money()
     assert office.states() == [State.ANSWERED]
 
 
@@ -592,7 +593,7 @@ def test_a_call_whose_note_waited_for_storage_is_not_made_once_its_claim_is_lost
     with pytest.raises(ClaimLostError):
         office.calls.ask(7, question(), text_of, lambda: next(ours))
     assert provider.calls == 0
-    assert (office.reserved(), office.states()) == (0, [])
+    assert (office.reserved(), office.states()) == (Money(), [])
 
 
 def test_a_call_whose_claim_was_lost_while_it_waited_is_not_made(make: Make) -> None:
@@ -601,7 +602,7 @@ def test_a_call_whose_claim_was_lost_while_it_waited_is_not_made(make: Make) -> 
     with pytest.raises(ClaimLostError):
         office.calls.ask(7, question(), text_of, lambda: next(ours))
     assert provider.calls == 0
-    assert office.reserved() == 0
+    assert office.reserved() == Money()
     assert office.states() == []
 
 
@@ -622,7 +623,7 @@ def test_a_call_whose_claim_cannot_be_looked_at_is_not_made(make: Make) -> None:
 
 def test_a_stage_is_not_paused_for_a_page_that_was_paid_for_while_it_waited(make: Make) -> None:
     office, provider = make()
-    budget = sent_elsewhere(office).most_micro * MICRO_DOLLAR * 3 / 2
+    budget = sent_elsewhere(office).most.exact_usd * 3 / 2
 
     def paused(_seconds: float) -> None:
         office.budget = Decimal(1)
@@ -657,7 +658,7 @@ def test_a_worker_killed_before_its_call_was_sent_leaves_nothing_that_blocks_the
     make: Make, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     office, provider = make()
-    office.budget = micro_of_one_call(office) * MICRO_DOLLAR * 3 / 2
+    office.budget = most_of_one_call(office).exact_usd * 3 / 2
     with monkeypatch.context() as patched:
         if step == "reserve":
             patched.setattr(office.meter, "reserve", kill)
@@ -668,7 +669,7 @@ def test_a_worker_killed_before_its_call_was_sent_leaves_nothing_that_blocks_the
     assert [*office.ledger.all()] == [], "a call that was not sent is not counted as one that may have been billed"
     office.somebody().ask(2, question(2), text_of)
     assert provider.calls == 1
-    assert office.reserved() == 0
+    assert office.reserved() == Money()
 
 
 def test_a_worker_killed_while_it_loads_what_its_first_call_needs_has_noted_none(
@@ -689,9 +690,9 @@ def test_the_next_worker_of_a_page_takes_back_the_call_that_the_last_one_did_not
         patched.setattr(office.ledger, "mark_asked", kill)
         with pytest.raises(KilledError):
             office.calls.ask(7, question(), text_of)
-    assert office.reserved() > 0
+    assert office.reserved() > Money()
     office.somebody().ask(7, question(), text_of)
-    assert office.reserved() == 0
+    assert office.reserved() == Money()
     assert [*office.ledger.path.rglob("*.planned.*")] == []
 
 
@@ -711,7 +712,7 @@ def test_a_call_whose_plan_was_taken_back_while_its_worker_was_paused_is_planned
     monkeypatch.setattr(office.ledger, "mark_asked", pause_then_mark)
     assert office.calls.ask(7, question(), text_of)
     assert provider.calls == 1
-    assert office.meter.read() == Reading(office.ledger.spent(7), 0)
+    assert office.meter.read() == Reading(office.ledger.spent(7), Money())
 
 
 def test_a_call_that_was_sent_and_never_answered_stays_reserved_after_a_recount(make: Make) -> None:
@@ -721,12 +722,12 @@ def test_a_call_that_was_sent_and_never_answered_stays_reserved_after_a_recount(
     before = office.reserved()
     office.meter.empty()
     office.refill()
-    assert office.reserved() == before > 0
+    assert office.reserved() == before > Money()
 
 
-def micro_of_one_call(office: PaidCallSetup) -> int:
+def most_of_one_call(office: PaidCallSetup) -> Money:
     """The most that a call may cost."""
-    return office.account().estimate(question(99)).most_micro
+    return office.account().estimate(question(99)).most
 
 
 DEAR = {"report_cost": True, "price_in": Decimal(50), "price_out": Decimal(200)}
@@ -741,7 +742,7 @@ def test_a_call_dearer_than_its_reservation_pauses_the_stage_and_keeps_the_answe
     assert "$0.15 in, $0.60 out a million tokens, set by LEAFMARK_PRICES" in str(surprised.value)
     assert "of the budget of $0.06" in str(surprised.value)
     assert office.states() == [State.ANSWERED]
-    assert office.meter.read() == Reading(exact_micro(provider.bill().total_usd), 0)
+    assert office.meter.read() == Reading(Money.from_usd(provider.bill().total_usd), Money())
     assert office.somebody().ask(7, question(), text_of).startswith("Alice"), "the answer is used, and paid once"
     assert provider.calls == 1
 
@@ -750,11 +751,11 @@ def test_after_a_dear_call_every_worker_reserves_what_calls_really_cost(make: Ma
     office, provider = make(**DEAR)
     with pytest.raises(PriceWrongError):
         office.calls.ask(1, question(1), text_of)
-    cost = exact_micro(provider.bill().total_usd)
-    office.budget = provider.bill().total_usd + (cost - 1) * MICRO_DOLLAR
+    cost = Money.from_usd(provider.bill().total_usd)
+    office.budget = provider.bill().total_usd + (cost - Money.from_micro(1)).exact_usd
     with pytest.raises(BudgetReachedError):
         office.somebody().ask(2, question(2), text_of)
-    office.budget = provider.bill().total_usd + 3 * cost * MICRO_DOLLAR
+    office.budget = provider.bill().total_usd + 3 * cost.exact_usd
     office.somebody().ask(2, question(2), text_of)
     assert provider.calls == 2
     assert provider.bill().total_usd <= office.budget
@@ -822,7 +823,7 @@ def test_only_calls_in_flight_at_the_first_surprise_pass_the_budget(make: Make) 
     with ThreadPoolExecutor(3) as threads:
         assert [*threads.map(lambda _: work(), range(3))] == [0, 0, 0]
     assert provider.calls <= 3
-    assert provider.bill().total_usd == office.ledger.sums().total * MICRO_DOLLAR
+    assert provider.bill().total_usd == office.ledger.sums().total.exact_usd
     assert len(read_surprises(office.scan_dir, "correction")) == provider.calls
 
 
@@ -845,17 +846,17 @@ def test_a_call_that_was_granted_before_another_ones_surprise_is_reserved_anew(
     with pytest.raises(BudgetReachedError):
         office.calls.ask(7, question(), text_of)
     assert provider.calls == 1
-    assert office.reserved() == 0
+    assert office.reserved() == Money()
 
 
 def test_what_calls_really_cost_is_known_after_a_flush_also_for_other_scans(make: Make, tmp_path: Path) -> None:
     office, provider = make(**DEAR)
     with pytest.raises(PriceWrongError):
         office.calls.ask(1, question(1), text_of)
-    cost = exact_micro(provider.bill().total_usd)
+    cost = Money.from_usd(provider.bill().total_usd)
     office.redis.flushall()
     other = PaidCallSetup(tmp_path, provider.base_url, scan="another-book", redis=office.redis)
-    other.budget = (cost - 1) * MICRO_DOLLAR
+    other.budget = (cost - Money.from_micro(1)).exact_usd
     with pytest.raises(BudgetReachedError):
         other.calls.ask(1, question(1), text_of)
     assert provider.calls == 1
@@ -871,7 +872,9 @@ def test_a_dear_model_of_one_stage_leaves_the_rest_of_the_budget_to_the_others(m
     fix.ask(1, question(1), text_of)
     assert len(read_surprises(office.scan_dir, "correction")) == 1
     assert read_surprises(office.scan_dir, "fix") == []
-    assert office.meter.read() == Reading(exact_micro(provider.bill().total_usd), 0), "both count in one budget"
+    assert office.meter.read() == Reading(Money.from_usd(provider.bill().total_usd), Money()), (
+        "both count in one budget"
+    )
     office.budget = provider.bill().total_usd
     with pytest.raises(BudgetReachedError):
         fix.ask(2, question(2), text_of)
@@ -892,7 +895,7 @@ def test_tokens_beyond_the_estimate_are_a_surprise_too(make: Make, monkeypatch: 
     monkeypatch.setattr(settlement, "usage_of", lambda _raw: Usage(tokens_in=900_000, tokens_out=100))
     with pytest.raises(PriceWrongError, match="counts tokens differently"):
         office.calls.ask(1, question(1), text_of)
-    assert office.ledger.spent(1) == 135_060
+    assert office.ledger.spent(1) == Money.from_micro(135_060)
     office.budget = Decimal("0.2")
     with pytest.raises(BudgetReachedError):
         office.calls.ask(2, question(2), text_of)
@@ -924,9 +927,9 @@ def test_a_cost_finer_than_a_micro_dollar_is_booked_as_it_is(make: Make) -> None
     office, provider = make(report_cost=True, price_in=Decimal("0.001"), price_out=Decimal("0.0013"))
     llm = office.calls.ask(7, question(), lambda reply: reply.llm)
     bill = provider.bill().total_usd
-    assert bill < MICRO_DOLLAR
-    assert office.ledger.sums().total == exact_micro(bill)
-    assert office.meter.read() == Reading(exact_micro(bill), 0)
+    assert Money.from_usd(bill) < Money.from_micro(1)
+    assert office.ledger.sums().total == Money.from_usd(bill)
+    assert office.meter.read() == Reading(Money.from_usd(bill), Money())
     assert llm.cost_usd == float(bill)
 
 
@@ -954,8 +957,8 @@ def test_an_answer_that_was_given_to_another_question_is_not_booked_under_this_o
     answering(office, monkeypatch, ("x-1", "Alice"), ("x-1", "Alice"), ("x-2", "Rabbit"))
     office.calls.ask(7, question(7), text_of)
     assert office.somebody().ask(8, question(8), text_of) == "Rabbit"
-    assert (office.ledger.spent(7), office.ledger.spent(8)) == (100, 100)
-    assert office.meter.read() == Reading(Decimal(200), 0)
+    assert (office.ledger.spent(7), office.ledger.spent(8)) == (Money.from_micro(100), Money.from_micro(100))
+    assert office.meter.read() == Reading(Money.from_micro(200), Money())
     assert office.states() == [State.ANSWERED] * 2
 
 
@@ -967,7 +970,7 @@ def test_a_gateway_that_repeats_one_answer_has_pages_wait_and_books_nothing(
     office.calls.ask(7, question(7), text_of)
     with pytest.raises(ProviderError, match="repeated its answer to another question"):
         office.calls.ask(8, question(8), text_of)
-    assert (office.ledger.spent(8), office.reserved()) == (0, 0)
+    assert (office.ledger.spent(8), office.reserved()) == (Money(), Money())
 
 
 def test_ids_that_a_server_draws_from_a_few_numbers_are_no_repetition(
@@ -983,7 +986,7 @@ def test_ids_that_a_server_draws_from_a_few_numbers_are_no_repetition(
         "Rabbit",
         "Rabbit",
     ]
-    assert office.ledger.sums().total == 400
+    assert office.ledger.sums().total == Money.from_micro(400)
 
 
 def test_an_answer_that_is_repeated_to_the_same_question_is_paid_for_once(
@@ -994,8 +997,8 @@ def test_an_answer_that_is_repeated_to_the_same_question_is_paid_for_once(
     with pytest.raises(AnswerRefusedError):
         office.calls.ask(7, question(), refuse)
     office.calls.ask(7, question(), text_of)
-    assert office.ledger.spent(7) == 100
-    assert office.meter.read() == Reading(Decimal(100), 0)
+    assert office.ledger.spent(7) == Money.from_micro(100)
+    assert office.meter.read() == Reading(Money.from_micro(100), Money())
 
 
 def test_a_forged_key_of_seen_answers_is_replaced(make: Make) -> None:

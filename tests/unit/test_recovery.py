@@ -6,13 +6,16 @@ import pytest
 
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.file import CheckpointFile
-from checkpointing.ledger import Call, new_attempt
+from checkpointing.ledger_entry import Call, new_attempt
+from checkpointing.money import Money
 from checkpointing.page_records import FailedPage
 from checkpointing.refs import StageRef
 from checkpointing.status import Status
 from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
 from worker.billing.meter import Count, Reading
 from worker.reconciler.recovery import PageRecovery, Recovered
+
+micro = Money.from_micro
 
 
 @pytest.fixture
@@ -63,15 +66,15 @@ def test_a_lost_page_gives_back_what_its_dead_worker_had_reserved_and_not_sent(
 ) -> None:
     fake.ask_for((1, 2))
     ledger, meter = fake.parts.ledger(REF), fake.parts.meter(SCAN)
-    meter.refill(lambda: Count(0, {}))
+    meter.refill(lambda: Count(micro(0), {}))
     calls = {page: a_call(page) for page in (1, 2)}
     for call in calls.values():
         ledger.plan(call)
-        meter.reserve(call.attempt, call.most_micro, None)
+        meter.reserve(call.attempt, micro(call.most_micro), None)
     ledger.mark_asked(calls[2])
     assert heal(healer, times=2).enqueued == [1, 2]
     assert not ledger.mark_asked(calls[1])
-    assert meter.read() == Reading(spent=0, reserved=calls[2].most_micro), "the call for page 2 may be billed"
+    assert meter.read() == Reading(micro(0), micro(calls[2].most_micro)), "the call for page 2 may be billed"
 
 
 def test_a_page_that_turns_up_between_two_looks_was_not_lost(fake: FakeDeployment, healer: PageRecovery) -> None:

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import CheckpointError, InputError, LeafmarkError, PageError, UnknownNameError
 from checkpointing.file import CheckpointFile
+from checkpointing.money import Money
 from checkpointing.page_records import Doubt, FailedPage, PageRecord
 from checkpointing.refs import StageRef
 from checkpointing.status import Status
@@ -204,9 +205,9 @@ def finish_all_stages(fake: FakeDeployment) -> None:
 def test_what_the_page_has_cost_is_shown_and_stays_counted(
     folder_fake: FakeDeployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Deployment, "spent_on", lambda *_: 1200)
+    monkeypatch.setattr(Deployment, "spent_on", lambda *_: Money.from_micro(1200))
     with folder_fake.parts.checkpoint_file(REF).exclusive() as checkpoint:
-        checkpoint.note_ledger({3: 1200})
+        checkpoint.note_ledger({3: Money.from_micro(1200)})
         folder_fake.parts.checkpoint_file(REF).save(checkpoint)
 
     result = run("replace-page", SCAN, "3", str(given(tmp_path)))

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
-from checkpointing.ledger import Call, Ledger, new_attempt
+from checkpointing.ledger import Ledger
+from checkpointing.ledger_entry import Call, new_attempt
+from checkpointing.money import Money
 from checkpointing.page_records import FailedPage
 from docs_tools.schemas import FORMATS, SCHEMAS, as_file, schema_of
 from tests.support.fake_deployment import REF, FakeDeployment, make_fake
@@ -56,7 +58,7 @@ def test_a_real_checkpoint_matches(fake: FakeDeployment) -> None:
     file = fake.parts.checkpoint_file(REF)
     with file.exclusive() as checkpoint:
         checkpoint.note_attempts({4: 2})
-        checkpoint.note_ledger({1: 20_000})
+        checkpoint.note_ledger({1: Money.from_micro(20_000)})
         file.save(checkpoint)
     data = json.loads(file.path.read_bytes())
     assert (data["completed_pages"], len(data["failed_pages"]), data["attempts"]) == ([1, 3], 1, {"4": 2})

@@ -9,7 +9,9 @@ import pytest
 
 from checkpointing.budget import read_budget
 from checkpointing.errors import CheckpointError, InputError, StorageError
-from checkpointing.ledger import Call, Ledger, new_attempt
+from checkpointing.ledger import Ledger
+from checkpointing.ledger_entry import Call, new_attempt
+from checkpointing.money import Money
 from producer.ingest.scanshelf_folder import take_in
 from producer.logs.log_files import LogFiles
 from producer.report.write import check_target
@@ -185,7 +187,7 @@ def test_an_answer_in_the_ledger_that_is_a_fifo_loses_its_words_and_no_money(fak
     [path] = (ledger.path / "page_0001").iterdir()
     make_fifo(path)
     assert ledger.usable(1, "0" * 64) is None
-    assert ledger.spent(1) == 700
+    assert ledger.spent(1) == Money.from_micro(700)
 
 
 def test_a_budget_that_is_a_fifo_lets_nothing_be_spent(tmp_path: Path) -> None:

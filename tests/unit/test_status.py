@@ -13,7 +13,7 @@ from rich.console import Console
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import InputError, StorageError, UnknownNameError
 from checkpointing.fields import now
-from checkpointing.ledger import Call, new_attempt
+from checkpointing.ledger_entry import Call, new_attempt
 from checkpointing.page_records import FailedPage, PageRecord
 from checkpointing.surprises import Surprise, note_surprise
 from producer.planning.plan_output import say_failures

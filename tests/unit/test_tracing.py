@@ -16,7 +16,7 @@ from opentelemetry.trace import StatusCode
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from checkpointing.errors import SettingsError
-from checkpointing.ledger import Call
+from checkpointing.ledger_entry import Call
 from checkpointing.run_ids import new_run, same_run, trace_id_of
 from producer.planning.enqueue import enqueue
 from producer.planning.request import Request

@@ -10,8 +10,8 @@ from decimal import Decimal
 
 from redis.exceptions import RedisError
 
-from checkpointing.ledger import Call, new_attempt
-from checkpointing.money import bound_micro, dollars, usd
+from checkpointing.ledger_entry import Call, new_attempt
+from checkpointing.money import Money
 from worker.billing.meter import Reserved
 from worker.billing.meter_refill import take_back_planned
 from worker.billing.stage_account import PageQuestion, StageAccount
@@ -81,7 +81,7 @@ class BudgetReservations:
             provider=account.endpoint.provider,
             model=account.endpoint.model,
             request_sha256=question.sha256,
-            most_micro=account.to_reserve(question.estimate),
+            most_micro=account.to_reserve(question.estimate).rounded_up,
         )
         account.ledger.plan(call)
         return call
@@ -96,9 +96,9 @@ class BudgetReservations:
             RedisError: the meter cannot be read; nothing is spent.
         """
         account = self._account
-        bound = None if budget is None else bound_micro(budget)
+        limit = None if budget is None else Money.from_usd(budget)
         try:
-            granted = account.meter.reserve(call.attempt, call.most_micro, bound)
+            granted = account.meter.reserve(call.attempt, call.most, limit)
             if granted is Reserved.EMPTY:
                 # The refill takes back all planned calls; a reservation must not outlive its plan.
                 account.ledger.withdraw(call)
@@ -114,18 +114,18 @@ class BudgetReservations:
         while time.monotonic() < deadline:
             wait.sleep(wait.poll_seconds)
             reading, budget = account.meter.read(), account.budget()
-            if reading is None or budget is None or reading.total + call.most_micro <= bound_micro(budget):
+            if reading is None or budget is None or reading.total + call.most <= Money.from_usd(budget):
                 return True
         return False
 
     def _budget_reached(self, call: Call, budget: Decimal | None) -> BudgetReachedError:
         account = self._account
         reading = account.meter.read()
-        spent = "" if reading is None else f" {dollars(usd(reading.spent))} spent,"
-        reserved = "" if reading is None or not reading.reserved else f" {dollars(usd(reading.reserved))} reserved,"
+        spent = "" if reading is None else f" {reading.spent} spent,"
+        reserved = "" if reading is None or not reading.reserved else f" {reading.reserved} reserved,"
         return BudgetReachedError(
             f"the budget of ${budget} is reached:{spent}{reserved} and the next page may cost "
-            f"{dollars(usd(call.most_micro))}{account.endpoint.recent_failures()}",
+            f"{call.most}{account.endpoint.recent_failures()}",
             budget,
             hint=f"raise it with `producer enqueue {account.scan_id} --stage {account.stage} --budget USD`",
         )

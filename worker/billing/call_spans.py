@@ -1,7 +1,6 @@
 """What a trace shows of a paid call: which model, how many tokens, how much money. No key, and no word of it."""
 
-from checkpointing.ledger import Call
-from checkpointing.money import usd
+from checkpointing.ledger_entry import Call
 from worker.telemetry import tracing
 
 
@@ -25,5 +24,5 @@ def record_call(call: Call, seconds: float, error: Exception | None = None) -> N
         model=call.model,
         tokens_in=usage.get("tokens_in"),
         tokens_out=usage.get("tokens_out"),
-        cost_usd=None if call.cost_micro is None else usd(call.cost_micro),
+        cost_usd=call.cost.usd if call.is_answered else None,
     )

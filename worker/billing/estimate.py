@@ -12,10 +12,9 @@ each of at most eight tiles. A model that sees less is estimated too high, never
 
 import math
 import unicodedata
-from decimal import ROUND_UP, Decimal
 from typing import Literal
 
-from checkpointing.money import MICRO_DOLLAR
+from checkpointing.money import Money
 from worker.billing.prices import PriceBook
 from worker.llm.prompt import Answer, Picture, Prompt
 from worker.llm.reply import Usage
@@ -38,23 +37,23 @@ def most_tokens_in(prompt: Prompt[Answer]) -> int:
     return text + _most_tokens_of_picture(prompt.picture) + _AROUND
 
 
-def most_cost(prompt: Prompt[Answer], model: str, prices: PriceBook) -> Decimal:
-    """The most that a call can cost, in USD, rounded up to the micro-dollar; 0 for a model without a price."""
+def most_cost(prompt: Prompt[Answer], model: str, prices: PriceBook) -> Money:
+    """Return the maximum that a call can cost, rounded up to the micro-dollar; 0 for a model without a price."""
     usage = Usage(tokens_in=most_tokens_in(prompt), tokens_out=prompt.most_tokens)
-    return prices.price(model, usage).quantize(MICRO_DOLLAR, rounding=ROUND_UP)
+    return Money.from_micro(Money.from_usd(prices.price(model, usage)).rounded_up)
 
 
-def basis_of(prompt: Prompt[Answer], most_micro: int) -> int:
-    """What the reservation for a call is a multiple of, once its model turned out dearer than its known price.
+def basis_of(prompt: Prompt[Answer], most: Money) -> int:
+    """Return what the reservation for a call is a multiple of, once its model proved dearer than its known price.
 
     Args:
         prompt: the question.
-        most_micro: the most that the call can cost by the known price, in micro-dollars.
+        most: the maximum that the call can cost by the known price.
 
     Returns:
-        `most_micro`; for a model without a price, or with one of 0, the tokens that the call can take.
+        That in micro-dollars; for a model without a price, or with one of 0, the tokens that the call can take.
     """
-    return most_micro or most_tokens_in(prompt) + prompt.most_tokens
+    return most.rounded_up or most_tokens_in(prompt) + prompt.most_tokens
 
 
 def likely_tokens(text: str) -> int:

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from redis import Redis
 
-from checkpointing.ledger import Call
+from checkpointing.ledger_entry import Call
 from checkpointing.lua import Script
+from checkpointing.money import Money
 from checkpointing.surprises import Surprise
 
 # The next call may differ more from its estimate than the one that told us.
@@ -26,35 +27,35 @@ _RAISE: Script[None] = Script("worker.billing.raise_learned_costs")
 
 
 class Estimate(NamedTuple):
-    """What a call may cost by the price that is known.
+    """The maximum that a call can cost by the known price.
 
     Attributes:
-        price: that price in words.
-        most_micro: the most that the call can cost by it, in micro-dollars.
-        basis: what a learned factor multiplies: that again; for a model without a price, or with one of 0, the
-            tokens that the call can take.
+        price: the known price, for people.
+        most: the maximum that the call can cost by it.
+        basis: what a learned factor multiplies: the same in micro-dollars; for a model without a price, or with one
+            of 0, the tokens that the call can take.
     """
 
     price: str
-    most_micro: int
+    most: Money
     basis: int
 
 
 class Learned(NamedTuple):
-    """What was learned of a model at the price that is known for it; both 0 where nothing was.
+    """What was learned of a model at its known price; both 0 where nothing was.
 
     Attributes:
         factor: what to reserve, as a multiple of the basis of a call, in millionths.
-        dearest_micro: what the dearest of the calls cost that surprised us, in micro-dollars.
+        dearest_micro: the cost of the most expensive call beyond its reservation, in micro-dollars.
     """
 
     factor: int = 0
     dearest_micro: int = 0
 
-    def most(self, estimate: Estimate) -> int:
-        """Return what to reserve for a call, in micro-dollars."""
+    def most(self, estimate: Estimate) -> Money:
+        """Return what to reserve for a call."""
         by_factor = math.ceil(Decimal(estimate.basis) * self.factor / _FACTOR_UNIT)
-        return max(estimate.most_micro, by_factor, self.dearest_micro)
+        return max(estimate.most, Money.from_micro(by_factor), Money.from_micro(self.dearest_micro))
 
 
 class LearnedCosts:
@@ -90,8 +91,8 @@ class LearnedCosts:
             _RAISE(self._redis, learned_costs=self._key, learned=learned)
 
 
-def surprise_of(call: Call, cost_micro: int, estimate: Estimate) -> Surprise:
-    """Return what there is to learn of a call that cost more than was reserved for it, in micro-dollars."""
+def surprise_of(call: Call, cost: Money, estimate: Estimate) -> Surprise:
+    """Return what there is to learn of a call that cost more than was reserved for it."""
     return Surprise(
         attempt=call.attempt,
         page=call.page,
@@ -99,8 +100,8 @@ def surprise_of(call: Call, cost_micro: int, estimate: Estimate) -> Surprise:
         model=call.model,
         price=estimate.price,
         reserved_micro=call.most_micro,
-        cost_micro=cost_micro,
-        factor=Decimal(cost_micro * _MARGIN) / max(1, estimate.basis),
+        cost_micro=cost.rounded_up,
+        factor=Decimal(cost.rounded_up * _MARGIN) / max(1, estimate.basis),
     )
 
 

@@ -64,6 +64,7 @@ from redis import Redis
 
 from checkpointing.identity import new_token
 from checkpointing.lua import Script
+from checkpointing.money import Money
 
 _RESERVE: Script[bytes] = Script("worker.billing.reserve_call")
 _SETTLE: Script[None] = Script("worker.billing.settle_call")
@@ -87,32 +88,32 @@ class Reserved(StrEnum):
 
 
 class Reading(NamedTuple):
-    """How a meter stands, in micro-dollars.
+    """What a meter holds.
 
     Attributes:
         spent: on calls whose cost is known.
-        reserved: for those under way, and those of which nobody knows what became.
+        reserved: for calls under way, and calls whose end is not known.
     """
 
-    spent: Decimal
-    reserved: int
+    spent: Money
+    reserved: Money
 
     @property
-    def total(self) -> Decimal:
-        """Both together."""
+    def total(self) -> Money:
+        """Return the sum of both."""
         return self.spent + self.reserved
 
 
 class Count(NamedTuple):
-    """What the ledgers of all stages of a scan add up to, in micro-dollars.
+    """What the ledgers of all stages of a scan add up to.
 
     Attributes:
         spent: on calls whose cost is known.
-        reservations: the most that each of the others may cost, by attempt.
+        reservations: the maximum that each of the other calls may cost, by attempt.
     """
 
-    spent: Decimal
-    reservations: Mapping[str, int]
+    spent: Money
+    reservations: Mapping[str, Money]
 
 
 class Meter:
@@ -127,51 +128,52 @@ class Meter:
         self._redis = redis
         self._key = key
 
-    def reserve(self, attempt: str, micro: int, budget_micro: int | None) -> Reserved:
-        """Ask for a call that is planned on disk already. It may be said again, with the same amount.
+    def reserve(self, attempt: str, most: Money, limit: Money | None) -> Reserved:
+        """Reserve room for a call that is planned on disk already. Safe to repeat with the same amount.
 
         Args:
-            attempt: names the call; a new one for each try.
-            micro: the most it may cost, in micro-dollars.
-            budget_micro: in micro-dollars; None for no bound.
+            attempt: unique name of the call; a new one for each try.
+            most: the maximum that the call may cost.
+            limit: the budget; None for no limit.
 
         Raises:
             RedisError: the broker failed; the call must not be made.
         """
-        budget = "" if budget_micro is None else budget_micro
-        return Reserved(_RESERVE(self._redis, key=self._key, attempt=attempt, most=micro, budget=budget).decode())
+        budget = "" if limit is None else limit.rounded_down
+        return Reserved(
+            _RESERVE(self._redis, key=self._key, attempt=attempt, most=most.rounded_up, budget=budget).decode()
+        )
 
-    def settle(self, attempt: str, micro: Decimal | int) -> None:
-        """Put what a call cost in the place of what was reserved for it. Its answer is on disk already.
+    def settle(self, attempt: str, cost: Money) -> None:
+        """Replace the reservation of a call by its cost. Its answer is on disk already. Safe to repeat.
 
         Args:
-            attempt: names the call.
-            micro: its cost, in micro-dollars; what is finer than a millionth of one is rounded up.
+            attempt: unique name of the call.
+            cost: its cost; decimals beyond a millionth of a micro-dollar are rounded up.
 
         Raises:
-            RedisError: the broker failed; the reservation stands until somebody says it again, or a recount.
+            RedisError: the broker failed; the reservation stands until the call is settled again, or a recount.
         """
-        whole, millionths = _in_two(micro)
+        whole, millionths = _in_two(cost)
         _SETTLE(self._redis, key=self._key, attempt=attempt, whole=whole, millionths=millionths)
 
     def cancel(self, attempt: str) -> None:
         """Drop the reservation of a call that was not billed. It is taken back on disk already.
 
         Raises:
-            RedisError: the broker failed; as with `settle`.
+            RedisError: the broker failed; the reservation stands until a recount.
         """
-        self.settle(attempt, 0)
+        self.settle(attempt, Money())
 
     def refill(self, count: Callable[[], Count]) -> bool:
-        """Fill the meter, if it is empty, from the disk.
+        """Fill the meter from the disk, if it is empty.
 
         Args:
-            count: reads the ledgers of all stages, when the meter is known to be empty. It must not use anything
-                that was read before.
+            count: reads the ledgers of all stages; called when the meter is known to be empty. It must not use
+                anything that was read before.
 
         Returns:
-            Whether it was this that filled it. If not, somebody else did, or it has to be done again: `reserve`
-            tells.
+            Whether this call filled it. If not, another process did, or it has to be repeated: `reserve` tells.
 
         Raises:
             RedisError: the broker failed.
@@ -180,7 +182,7 @@ class Meter:
         return token is not None and self.fill(token, count())
 
     def begin_fill(self) -> str | None:
-        """What a fill has to show; None where the meter is filled. To be asked for before the disk is read.
+        """Return the token for a fill, to be taken before the disk is read; None where the meter is filled.
 
         Raises:
             RedisError: the broker failed.
@@ -189,12 +191,12 @@ class Meter:
         return None if token is None else token.decode()
 
     def fill(self, token: str, count: Count) -> bool:
-        """Fill the meter with what was read since `token` was given; False, and no change, where that is too old.
+        """Fill the meter with what was read since `token` was given; return False where the token is too old.
 
         Raises:
             RedisError: the broker failed.
         """
-        pairs = [part for pair in count.reservations.items() for part in pair]
+        pairs = [part for attempt, most in count.reservations.items() for part in (attempt, most.rounded_up)]
         whole, millionths = _in_two(count.spent)
         filled = _FILL(
             self._redis, key=self._key, token=token, whole=whole, millionths=millionths, reservations=pairs
@@ -202,7 +204,7 @@ class Meter:
         return bool(filled)
 
     def read(self) -> Reading | None:
-        """How it stands; None where it is empty.
+        """Return what the meter holds; None where it is empty.
 
         Raises:
             RedisError: the broker failed.
@@ -211,10 +213,10 @@ class Meter:
         if found is None:
             return None
         spent, fraction, reserved = found
-        return Reading(spent + Decimal(fraction) / _MILLION, reserved)
+        return Reading(Money(spent + Decimal(fraction) / _MILLION), Money.from_micro(reserved))
 
     def empty(self) -> None:
-        """Forget it, so that the disk is counted again. Safe at any time, as a flush is.
+        """Empty the meter, so that the disk is counted again. Safe at any time, as a flush is.
 
         Raises:
             RedisError: the broker failed.
@@ -222,6 +224,6 @@ class Meter:
         self._redis.delete(self._key)
 
 
-def _in_two(micro: Decimal | int) -> tuple[int, int]:
-    """An amount in micro-dollars as whole ones and millionths of one, rounded up."""
-    return divmod(math.ceil(micro * _MILLION), _MILLION)
+def _in_two(amount: Money) -> tuple[int, int]:
+    """Return an amount as whole micro-dollars and millionths of one, rounded up."""
+    return divmod(math.ceil(amount.micro * _MILLION), _MILLION)

@@ -4,15 +4,14 @@ Calls that were planned and not sent are taken back first. Those of dead workers
 worker that lives plans its call anew.
 """
 
-import math
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
 from checkpointing.errors import StorageError
 from checkpointing.ledger import LEDGER_FOLDER, Ledger, ledger_stages
+from checkpointing.money import Money
 from checkpointing.storage_errors import StorageCheck, no_check
 from checkpointing.surprises import Surprise, read_surprises
 from worker.billing.learned_costs import LearnedCosts
@@ -57,8 +56,8 @@ def _count(scan_dir: Path, learned: LearnedCosts, check: StorageCheck) -> Count:
     check()
     if not scan_dir.is_dir():
         raise StorageError(f"{scan_dir} is not there, so nothing is spent; check that the storage is mounted")
-    reservations = {attempt: math.ceil(amount) for each in sums for attempt, amount in each.open.items()}
-    return Count(sum((each.total for each in sums), Decimal(0)), reservations)
+    reservations = {attempt: amount for each in sums for attempt, amount in each.open.items()}
+    return Count(Money.total(each.total for each in sums), reservations)
 
 
 def _all_surprises(root: Path) -> Iterator[Surprise]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from checkpointing.ledger import Call
+from checkpointing.ledger_entry import Call
 from checkpointing.plurals import counted
 from worker.billing.estimate import likely_tokens_of
 from worker.billing.learned_costs import LearnedCosts

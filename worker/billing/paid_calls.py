@@ -20,8 +20,7 @@ import structlog
 from pydantic import BaseModel
 from redis.exceptions import RedisError
 
-from checkpointing.ledger import Call
-from checkpointing.money import usd
+from checkpointing.ledger_entry import Call
 from checkpointing.plurals import counted
 from worker.billing.budget_reservation import BudgetReservations
 from worker.billing.call_spans import record_call
@@ -101,7 +100,7 @@ class PaidCalls:
             recipe_sha256=prompt.recipe_sha256(call.model),
             request_sha256=call.request_sha256,
             usage=Usage.model_validate(call.usage),
-            cost_usd=usd(call.cost_micro or 0),
+            cost_usd=call.cost.usd,
             cost_source=CostSource(call.cost_source),
             seconds=call.seconds or 0.0,
             attempts=self._account.ledger.answers(call.page),
@@ -148,7 +147,7 @@ class PaidCalls:
         checked_at = time.monotonic()
         try:
             paid = self._account.check_again(question)
-            is_outdated = self._account.to_reserve(question.estimate) > call.most_micro
+            is_outdated = self._account.to_reserve(question.estimate) > call.most
             may_go = paid is None and not is_outdated and self._endpoint.breaker.enter(call.attempt)
         except (ClaimLostError, RedisError, OSError):
             self._account.withdraw(call)

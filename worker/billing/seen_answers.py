@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from redis import Redis
 
-from checkpointing.ledger import Call
+from checkpointing.ledger_entry import Call
 from checkpointing.lua import Script
 from worker.llm.raw_answer import parsed_object
 

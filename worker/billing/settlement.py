@@ -1,16 +1,14 @@
 """Booking an answer: its cost and its text are durable in the ledger before the answer is used."""
 
-import math
 from contextlib import suppress
-from decimal import Decimal
 
 import structlog
 from redis.exceptions import RedisError
 
 from checkpointing.errors import StorageError
 from checkpointing.fields import now
-from checkpointing.ledger import Call
-from checkpointing.money import dollars, exact_micro, usd
+from checkpointing.ledger_entry import Call
+from checkpointing.money import Money
 from checkpointing.surprises import Surprise, note_surprise, read_surprises
 from worker.billing.call_spans import record_call
 from worker.billing.learned_costs import Estimate, surprise_of
@@ -53,7 +51,7 @@ class Settlement:
         answered = call.model_copy(
             update={
                 "answered_at": now(),
-                "cost_micro": cost,
+                "cost_micro": cost.micro,
                 "cost_source": source.value,
                 "usage": (usage or Usage()).model_dump(),
                 "seconds": round(raw.seconds, 3),
@@ -76,18 +74,18 @@ class Settlement:
             return account.endpoint.seen.is_repeated(account.scan_id, call.request_sha256, raw.body)
         return False
 
-    def _cost(self, call: Call, raw: RawAnswer, usage: Usage | None) -> tuple[Decimal, CostSource]:
-        """Return what an answer cost, in micro-dollars, and who reports that."""
+    def _cost(self, call: Call, raw: RawAnswer, usage: Usage | None) -> tuple[Money, CostSource]:
+        """Return what an answer cost, and who reports that."""
         prices, model = self._account.endpoint.prices, self._account.endpoint.model
         reported = prices.believed(model, reported_cost(raw))
         if self._was_paid_before(call, raw):
             # The same id: it is the same call again, which is billed once.
-            return Decimal(0), CostSource.PROVIDER
+            return Money(), CostSource.PROVIDER
         if usage is None and reported is None:
             # Probably billed, but the amount is not known: the reservation stands for it.
-            return Decimal(call.most_micro), CostSource.ESTIMATED
+            return call.most, CostSource.ESTIMATED
         amount, source = prices.cost(model, usage or Usage(), reported)
-        return exact_micro(amount), source
+        return Money.from_usd(amount), source
 
     def _was_paid_before(self, call: Call, raw: RawAnswer) -> bool:
         """Return whether the same answer was paid for, for this page; False where storage cannot tell."""
@@ -110,7 +108,7 @@ class Settlement:
             else:
                 return
 
-    def _overrun(self, call: Call, cost: Decimal, estimate: Estimate) -> tuple[Surprise | None, bool]:
+    def _overrun(self, call: Call, cost: Money, estimate: Estimate) -> tuple[Surprise | None, bool]:
         """Report a call that cost more than was reserved, or than the known price allows, to all workers at once.
 
         Returns:
@@ -118,10 +116,10 @@ class Settlement:
         """
         account = self._account
         is_known = account.endpoint.prices.knows(call.model)
-        is_news = is_known and cost > estimate.most_micro and self._is_news(cost, estimate)
-        if cost <= call.most_micro and not is_news:
+        is_news = is_known and cost > estimate.most and self._is_news(cost, estimate)
+        if cost <= call.most and not is_news:
             return None, False
-        overrun = surprise_of(call, math.ceil(cost), estimate)
+        overrun = surprise_of(call, cost, estimate)
         # Where the broker fails, the workers learn it from disk with the next refill of the meter.
         with suppress(RedisError):
             account.endpoint.learned.take([overrun])
@@ -129,12 +127,12 @@ class Settlement:
             "call dearer than the known price allows",
             page=call.page,
             model=call.model,
-            cost=dollars(usd(cost)),
-            reserved=dollars(usd(call.most_micro)),
+            cost=str(cost),
+            reserved=str(call.most),
         )
         return overrun, is_news
 
-    def _is_news(self, cost: Decimal, estimate: Estimate) -> bool:
+    def _is_news(self, cost: Money, estimate: Estimate) -> bool:
         """Return whether the stage has not reported this price, or it is further off than the workers know."""
         account = self._account
         with suppress(OSError):
@@ -147,10 +145,10 @@ class Settlement:
 
     def _price_wrong(self, overrun: Surprise, estimate: Estimate) -> PriceWrongError:
         account = self._account
-        cost, most = dollars(usd(overrun.cost_micro)), dollars(usd(estimate.most_micro))
+        cost = Money.from_micro(overrun.cost_micro)
         return PriceWrongError(
-            f"a call of {overrun.model} cost {cost}, but at most {most} by the known price ({overrun.price}): the "
-            f"price is wrong, or the provider counts tokens differently; {account.spent_of_budget()}",
+            f"a call of {overrun.model} cost {cost}, at most {estimate.most} by the known price ({overrun.price}): "
+            f"the price is wrong, or the provider counts tokens differently; {account.spent_of_budget()}",
             hint=f"correct LEAFMARK_PRICES='{overrun.model}=IN/OUT' where the workers run, then run `producer "
             f"enqueue {account.scan_id} --stage {account.stage}`; until then more is reserved for each call",
         )

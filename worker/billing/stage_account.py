@@ -6,8 +6,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from checkpointing.ledger import Call, Ledger
-from checkpointing.money import dollars, micro, usd
+from checkpointing.ledger import Ledger
+from checkpointing.ledger_entry import Call
+from checkpointing.money import Money
 from worker.billing.estimate import basis_of, most_cost
 from worker.billing.learned_costs import Estimate
 from worker.billing.meter import Meter
@@ -65,11 +66,11 @@ class StageAccount:
     def estimate(self, prompt: Prompt[Any]) -> Estimate:
         """Return the maximum that a call can cost by the known price."""
         prices, model = self.endpoint.prices, self.endpoint.model
-        most = micro(most_cost(prompt, model, prices), at_most=True)
+        most = most_cost(prompt, model, prices)
         return Estimate(prices.describe(model), most, basis_of(prompt, most))
 
-    def to_reserve(self, estimate: Estimate) -> int:
-        """Return what to reserve for a call, in micro-dollars, by the known price and by what calls cost."""
+    def to_reserve(self, estimate: Estimate) -> Money:
+        """Return what to reserve for a call, by the known price and by what calls really cost."""
         endpoint = self.endpoint
         return endpoint.learned.of(endpoint.provider, endpoint.model, estimate.price).most(estimate)
 
@@ -78,7 +79,7 @@ class StageAccount:
         call = self.ledger.usable(page, sha256)
         if call is not None:
             # The worker that booked the answer may have died before the meter knew. Settling is safe to repeat.
-            self.meter.settle(call.attempt, call.cost_micro or 0)
+            self.meter.settle(call.attempt, call.cost)
         return call
 
     def check_again(self, question: PageQuestion) -> Call | None:
@@ -102,5 +103,5 @@ class StageAccount:
     def spent_of_budget(self) -> str:
         """Return how much of the budget is spent, for people."""
         reading, budget = self.meter.read(), self.budget()
-        spent = "the answer is paid for" if reading is None else f"{dollars(usd(reading.spent))} spent"
+        spent = "the answer is paid for" if reading is None else f"{reading.spent} spent"
         return f"{spent}, no budget set" if budget is None else f"{spent} of the budget of ${budget}"

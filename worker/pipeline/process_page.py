@@ -8,7 +8,6 @@ with its reason, put back in the queue, or left for the reconciler.
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -29,7 +28,7 @@ from checkpointing.errors import (
 from checkpointing.identity import process_name
 from checkpointing.inbox import Entry
 from checkpointing.messages import Completion, Pause
-from checkpointing.money import usd
+from checkpointing.money import Money, whole_micro
 from checkpointing.outputs import OutputFolder
 from checkpointing.page_records import Doubt, FailedPage
 from checkpointing.refs import StageRef
@@ -268,7 +267,7 @@ class _Attempt:
             message=in_one_line(str(reason)),
             attempts=attempts,
             worker=process_name(),
-            ledger_micro=None if (spent := self._spent()) is None else int(spent),
+            ledger_micro=whole_micro(self._spent()),
         )
         self._hand_over(failed)
         metrics().quarantined(self._stage.name, failed.kind)
@@ -297,15 +296,15 @@ class _Attempt:
             sha256=sha256,
             schema_version=self._stage.version,
             seconds=seconds,
-            cost_usd=unpaid if spent is None else usd(spent),
+            cost_usd=unpaid if spent is None else spent.usd,
             attempts=self._claim.attempt,
             worker=process_name(),
             made_from=made_from,
-            ledger_micro=None if spent is None else int(spent),
+            ledger_micro=whole_micro(spent),
             doubtful=doubtful,
         )
 
-    def _spent(self) -> Decimal | None:
+    def _spent(self) -> Money | None:
         return self._deployment.spent_on(self._message.ref, self._page)
 
     def _hand_over(self, entry: Entry) -> None:

@@ -16,7 +16,7 @@ from checkpointing.election import Election
 from checkpointing.errors import CheckpointError
 from checkpointing.identity import new_token
 from checkpointing.messages import Completion
-from checkpointing.money import usd
+from checkpointing.money import whole_micro
 from checkpointing.page_records import FailedPage
 from checkpointing.refs import StageRef
 from checkpointing.status import Status
@@ -223,8 +223,8 @@ class PageRecovery:
                     schema_version=outputs.schema.version,
                     worker="adopted",
                     made_from=made_from_of(outputs, verdict.page),
-                    cost_usd=None if spent is None else usd(spent),
-                    ledger_micro=None if spent is None else int(spent),
+                    cost_usd=None if spent is None else spent.usd,
+                    ledger_micro=whole_micro(spent),
                     doubtful=verdict.doubtful,
                 )
                 inbox.put(completion, pipeline)

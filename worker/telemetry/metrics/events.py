@@ -6,11 +6,12 @@ who counts before it forks; pool and reconciler inherit that.
 
 import time
 from collections.abc import Callable
-from decimal import Decimal
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
+
+from checkpointing.money import Money
 
 FakeDeployment = TypeVar("FakeDeployment")
 More = ParamSpec("More")
@@ -35,8 +36,8 @@ class Metrics:
     def quarantined(self, stage: str, kind: str) -> None:
         """A page was given up."""
 
-    def spent(self, stage: str, micro: Decimal | int) -> None:
-        """An answer is in the ledger, and cost so many micro-dollars."""
+    def spent(self, stage: str, cost: Money) -> None:
+        """An answer is in the ledger, and cost this much."""
 
     def committed(self, stage: str, seconds: float, pages: int) -> None:
         """An inbox was merged, which settled so many pages."""

@@ -17,7 +17,6 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from checkpointing.errors import InputError, LeafmarkError
-from checkpointing.money import usd
 from checkpointing.refs import StageRef
 from worker.config.settings import Settings
 from worker.deployment import Deployment, socket_options
@@ -93,7 +92,7 @@ class Readings(Collector):
                     reading = None if budget is None else self._deployment.meter(scan_id).read()
                     if budget is not None and reading is not None:
                         budgets[scan_id,] = float(budget)
-                        left[scan_id,] = float(budget) - usd(reading.total)
+                        left[scan_id,] = float(budget) - reading.total.usd
         yield _family(defined.BUDGET, budgets)
         yield _family(defined.BUDGET_LEFT, left)
 

@@ -11,7 +11,6 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import billiard
 import structlog
 from prometheus_client import Counter, Histogram, values
 
-from checkpointing.money import usd
+from checkpointing.money import Money
 from worker.telemetry.metrics import definitions as defined
 from worker.telemetry.metrics.definitions import Definition, Kind
 from worker.telemetry.metrics.events import Metrics
@@ -79,9 +78,9 @@ class Recorder(Metrics):
         known = kind if kind in self._kinds else "other"
         self._count(lambda: self._of(defined.QUARANTINED, stage, known).inc())
 
-    def spent(self, stage: str, micro: Decimal | int) -> None:
+    def spent(self, stage: str, cost: Money) -> None:
         """As `Metrics.spent`."""
-        self._count(lambda: self._of(defined.SPEND, stage).inc(usd(micro)))
+        self._count(lambda: self._of(defined.SPEND, stage).inc(cost.usd))
 
     def committed(self, stage: str, seconds: float, pages: int) -> None:
         """As `Metrics.committed`."""
