@@ -173,7 +173,7 @@ def test_a_contradiction_on_the_command_line_is_refused(contradiction: dict[str,
     ("request_", "words"),
     [
         (Request("a-bok", STAGE), "there is no scan 'a-bok' .*did you mean 'a-book'"),
-        (Request(SCAN, "nonsense"), "there is no stage 'nonsense'; there is: ocr"),
+        (Request(SCAN, "nonsense"), "there is no stage 'nonsense'; stages: ocr"),
         (Request(SCAN, STAGE, release=frozenset({9})), "there is no page 9: the book has 5 pages"),
     ],
 )
