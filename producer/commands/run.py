@@ -44,8 +44,7 @@ from producer.run.joining import joins_deployment
 from producer.run.summary import Ended, run_json, summarise
 from producer.run.supervised_run import ParentWatch, Supervisor, announce_broker, interruptible, only_run
 from producer.run.waiting import VIEW_HINT, follow_plans, insist_on_success
-from producer.status.call_costs import unanswered_line, unanswered_of
-from producer.status.cost_overruns import dearer_line, excess_usd, surprises_of
+from producer.status.call_costs import overrun_line, overruns_of, unanswered_line, unanswered_of
 from producer.status.doubtful_pages import doubt_lines
 from producer.terminal.console import notes, print_json, results
 from producer.watch.follow import MissingWorkerNotice
@@ -265,10 +264,11 @@ def _show_ended(
     for line in summarise(ended, seconds):
         results.print(line)
     for request in requests:
-        if dearer := surprises_of(deployment, request.ref):
-            results.print(dearer_line(request.ref, len(dearer), excess_usd(dearer)))
+        overruns = overruns_of(deployment, request.ref)
+        if overruns.calls:
+            results.print(overrun_line(request.ref, overruns))
         unanswered = unanswered_of(deployment, request.ref)
-        if unanswered.most_usd:
+        if unanswered.usd:
             results.print(unanswered_line(request.ref, unanswered))
     return checkpoints
 

@@ -9,7 +9,7 @@ from checkpointing.refs import check_scan_id
 from producer.commands import completion
 from producer.commands.options import AsJson
 from producer.open_deployment import open_deployment
-from producer.planning import plan_output as words
+from producer.status.output import detail_lines, status_lines
 from producer.status.scan_status import all_scans, scan_status
 from producer.terminal.console import notes, print_json, results, terminal_width
 from worker.config.settings import load_settings
@@ -41,5 +41,5 @@ def status_command(
         others = " that can be shown" if scan_id is None and broken else ""
         notes.print(f"There are no scans{others} under {deployment.root}; `producer ingest SOURCE` makes one.")
     else:
-        results.print(words.status_table(scans, terminal_width()))
-        words.say_failures(results, scans)
+        for line in [*status_lines(scans, terminal_width()), *detail_lines(scans)]:
+            results.print(line)

@@ -7,25 +7,19 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.text import Text
 
-from checkpointing.errors import LeafmarkError, in_one_line
+from checkpointing.errors import LeafmarkError
 from checkpointing.money import dollars
 from checkpointing.plurals import counted
-from checkpointing.refs import StageRef
 from producer.page_ranges import show_pages
 from producer.planning.request import StaleAre
-from producer.status.call_costs import Unanswered, unanswered_line
-from producer.status.cost_overruns import dearer_line
 from producer.status.doubtful_pages import doubt_lines
-from producer.status.status_table import status_lines
 
 if TYPE_CHECKING:
     # What one command shows, the others need not load.
     from producer.planning.cost_estimate import Forecast
     from producer.planning.request import Plan
     from producer.planning.stale import Why
-    from producer.status.scan_status import ScanStatus
     from producer.verify.verify_scan import Report
 
 _MOST_REASONS = 20
@@ -192,30 +186,3 @@ def _enqueued(plan: Plan) -> str:
     if plan.waiting:
         parts.append(f"{len(plan.waiting)} follow as an earlier stage completes them")
     return ", ".join(parts)
-
-
-def status_table(scans: list[ScanStatus], width: int | None = None) -> Text:
-    """One line a stage, as `status_lines` makes them, for a terminal of so many columns; None for a pipe."""
-    return Text("\n").join(status_lines(scans, width))
-
-
-def say_failures(console: Console, scans: list[ScanStatus]) -> None:
-    """Each quarantined page, each stage's error, and which pages are doubtful, a line each."""
-    for scan in scans:
-        for name, stage in scan.stages.items():
-            if stage.error:
-                console.print(f"{scan.metadata.scan_id}/{name}: {in_one_line(stage.error)}")
-            if stage.waits:
-                console.print(f"{scan.metadata.scan_id}/{name} waits: {in_one_line(stage.waits)}", markup=False)
-            if stage.dearer_calls:
-                console.print(
-                    dearer_line(StageRef(scan.metadata.scan_id, name), stage.dearer_calls, stage.dearer_usd)
-                )
-            if stage.unanswered_calls:
-                unanswered = Unanswered(stage.unanswered_calls, stage.unanswered_usd or 0.0)
-                console.print(unanswered_line(StageRef(scan.metadata.scan_id, name), unanswered))
-            for failed in stage.failed_pages:
-                how = f"{failed['kind']}, {counted(failed['attempts'], 'attempt')}"
-                console.print(f"  page {failed['page']}: {failed['message']} ({how})")
-            for line in doubt_lines(stage.doubtful_pages):
-                console.print(f"{scan.metadata.scan_id}/{name}: {line}")

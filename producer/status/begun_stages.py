@@ -1,4 +1,4 @@
-"""Which stages of a scan have begun, and what there is of those that another program began."""
+"""Find the stages of a scan that have begun, and count outputs that another program has made."""
 
 import contextlib
 from dataclasses import replace
@@ -15,7 +15,7 @@ from worker.stages.registry import STAGES
 
 
 def begun_stages(deployment: Deployment, scan_id: str) -> list[str]:
-    """Return the stages that left something behind, in pipeline order."""
+    """Return the stages that have a checkpoint or outputs, in pipeline order."""
     return [
         name
         for name in STAGES
@@ -28,9 +28,9 @@ def begun_stages(deployment: Deployment, scan_id: str) -> list[str]:
 
 
 def is_of_another_program(deployment: Deployment, ref: StageRef) -> bool:
-    """Whether what lies in a stage's folder is what another program made, in a form that counts for nothing here.
+    """Return whether a stage's folder holds outputs of another program in a form that Leafmark does not read.
 
-    So it is with Scanshelf's `structured/`, until the stage has begun: nothing of it is a difference.
+    An example is the `structured/` of Scanshelf before the stage has begun; `verify` reports nothing about it.
 
     Raises:
         OSError: the storage failed.
@@ -46,9 +46,9 @@ def is_of_another_program(deployment: Deployment, ref: StageRef) -> bool:
 
 
 def count_as_enqueue_would(checkpoint: Checkpoint, outputs: OutputFolder, total_pages: int) -> None:
-    """Count the outputs that are there, where no checkpoint of Leafmark's speaks of them yet. Changes no file."""
+    """Add the existing outputs to a checkpoint that does not record them yet. Changes no file."""
     findings = bring_in_line(checkpoint, outputs, total_pages, change_nothing=True)
-    # When an output was found says nothing of how fast pages are done.
+    # The time at which an output was found must not count in the rate.
     found = {page: replace(findings.records[page], completed_at=None) for page in findings.adopted}
     checkpoint.keep_pages({**findings.records, **found})
     checkpoint.release(findings.complete)

@@ -1,4 +1,4 @@
-"""Calls that have no answer, for people: they are under way, or may have been billed for nothing."""
+"""Model calls whose cost needs attention: those dearer than their reservation, and those without an answer."""
 
 from typing import NamedTuple
 
@@ -6,23 +6,33 @@ from checkpointing.money import Money, dollars
 from checkpointing.plurals import counted
 from checkpointing.refs import StageRef
 from checkpointing.storage_errors import storage_error
+from checkpointing.surprises import read_surprises
 from worker.deployment import Deployment
 
 
-class Unanswered(NamedTuple):
-    """The calls of a stage of a scan that have no answer.
-
-    Attributes:
-        calls: how many.
-        most_usd: the most that they may cost, in USD.
-    """
+class CallCosts(NamedTuple):
+    """A number of calls of a stage, and an amount in USD."""
 
     calls: int
-    most_usd: float
+    usd: float
 
 
-def unanswered_of(deployment: Deployment, ref: StageRef) -> Unanswered:
-    """Count the calls of a stage of a scan that have no answer, from its ledger alone.
+def overruns_of(deployment: Deployment, ref: StageRef) -> CallCosts:
+    """Return the calls that cost more than was reserved for them, and the excess.
+
+    Raises:
+        StorageError: the storage cannot be read.
+    """
+    scan_dir = deployment.scan(ref.scan_id).path
+    try:
+        excess = [call.excess_micro for call in read_surprises(scan_dir, ref.stage) if call.excess_micro]
+    except OSError as error:
+        raise storage_error(error, scan_dir) from error
+    return CallCosts(len(excess), Money.from_micro(sum(excess)).usd)
+
+
+def unanswered_of(deployment: Deployment, ref: StageRef) -> CallCosts:
+    """Return the calls without an answer, under way or lost, and their maximum cost. Reads the ledger only.
 
     Raises:
         StorageError: the storage cannot be read.
@@ -32,13 +42,18 @@ def unanswered_of(deployment: Deployment, ref: StageRef) -> Unanswered:
         calls = ledger.sums().open
     except OSError as error:
         raise storage_error(error, ledger.path) from error
-    return Unanswered(len(calls), Money.total(calls.values()).usd)
+    return CallCosts(len(calls), Money.total(calls.values()).usd)
 
 
-def unanswered_line(ref: StageRef, unanswered: Unanswered) -> str:
-    """Return one line about calls without an answer; there is at least one."""
-    have = "has" if unanswered.calls == 1 else "have"
-    line = f"{ref}: {counted(unanswered.calls, 'call')} {have} no answer"
-    if not unanswered.most_usd:
+def overrun_line(ref: StageRef, overruns: CallCosts) -> str:
+    """Return one line about calls that cost more than was reserved for them."""
+    calls = "1 call" if overruns.calls == 1 else f"{overruns.calls:,} calls"
+    return f"{ref}: {calls} cost {dollars(overruns.usd)} more than was reserved: the configured price was wrong"
+
+
+def unanswered_line(ref: StageRef, unanswered: CallCosts) -> str:
+    """Return one line about calls without an answer."""
+    line = f"{ref}: {counted(unanswered.calls, 'call has', 'calls have')} no answer"
+    if not unanswered.usd:
         return line
-    return f"{line} and may have cost up to {dollars(unanswered.most_usd)} more, which counts in the budget"
+    return f"{line} and may have cost up to {dollars(unanswered.usd)} more, which counts in the budget"

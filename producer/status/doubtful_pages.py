@@ -1,4 +1,4 @@
-"""Doubtful pages in words: complete pages whose reading is implausible, by reason."""
+"""Lines about doubtful pages: complete pages whose reading is implausible, by reason."""
 
 from collections.abc import Iterable
 
@@ -8,16 +8,16 @@ from producer.page_ranges import show_pages
 
 _PHRASES = {
     "low_confidence": "read with low confidence",
-    "upright_lines": "with lines that stand upright",
-    "unread_ink": "with ink where hardly any text was found",
+    "upright_lines": "with vertical text lines",
+    "unread_ink": "with ink where almost no text was found",
     "unreadable_size": "too large or too long to be read in full",
     "doubled_words": "with doubled words",
 }
-"""By kind. A stage of somebody else's may add kinds, which are shown as they are."""
+"""By kind. A stage of a plug-in may add kinds, which are shown as they are."""
 
 
 def doubt_lines(pages: Iterable[DoubtfulPage]) -> list[str]:
-    """One line for each reason: `12 pages read with low confidence: 3, 7-9`. A page may be in several."""
+    """Return one line for each reason: `12 pages read with low confidence: 3, 7-9`. A page may be in several."""
     by_kind: dict[str, list[int]] = {}
     for doubtful in pages:
         for kind in dict.fromkeys(reason.kind for reason in doubtful.reasons):

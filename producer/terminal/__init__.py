@@ -1,1 +1,1 @@
-"""Printing: results on stdout, progress on stderr."""
+"""Print results on stdout and progress on stderr. Imports nothing else of `producer`."""

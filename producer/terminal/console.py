@@ -1,4 +1,4 @@
-"""Where commands print: results on stdout, progress and notes on stderr."""
+"""The consoles of the commands: results on stdout, progress and notes on stderr."""
 
 import json
 import sys
@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-# In a pipe nothing is cut to the width of a terminal that is not there.
+# A pipe has no width: nothing is cut there.
 results = Console(
     soft_wrap=True, highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 200
 )
@@ -14,7 +14,7 @@ notes = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoj
 
 
 def terminal_width() -> int | None:
-    """Return how many columns results have; None where no terminal shows them."""
+    """Return the columns of the terminal that shows results; None without a terminal."""
     return results.width if results.is_terminal else None
 
 

@@ -1,4 +1,4 @@
-"""How far a count has come, on stderr: a bar on a terminal, a line now and then elsewhere (a pipe, a log, CI)."""
+"""Show the progress of a count on stderr: a bar on a terminal, a line every few seconds elsewhere."""
 
 import os
 import time
@@ -10,20 +10,27 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 Step = Callable[[], object]
 Counting = Callable[[str, int], AbstractContextManager[Step]]
-"""Given a label and a total, a `with` block with a function to call at each step."""
+"""Takes a label and a total; gives, for a `with` block, a function to call at each step."""
 
 _BAR_SECONDS = 0.1
 _PLAIN_LINE_SECONDS = 10.0
 
 
+def clock(seconds: float) -> str:
+    """Return a duration as `1:42` or `2:05:09`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 @contextmanager
 def uncounted(_label: str, _total: int) -> Iterator[Step]:
-    """Counts nothing: for whoever wants no progress shown."""
+    """Show no progress."""
     yield bool
 
 
 def counting_on(console: Console) -> Counting:
-    """Shows counts on a console. What ends within seconds leaves no trace there."""
+    """Return a counter that shows progress on a console; a count that ends within seconds leaves no output."""
 
     @contextmanager
     def counting(label: str, total: int) -> Iterator[Step]:
@@ -39,7 +46,7 @@ def counting_on(console: Console) -> Counting:
 
 
 class _Pacer:
-    """Counts, and shows the count so often: drawing takes longer than looking at a page."""
+    """Counts steps and shows the count at intervals, because drawing takes longer than checking a page."""
 
     def __init__(self, seconds: float, show: Callable[[int], object]) -> None:
         self._seconds = seconds

@@ -14,6 +14,7 @@ from checkpointing.errors import in_one_line
 from checkpointing.money import dollars
 from checkpointing.plurals import counted
 from producer.page_ranges import show_pages
+from producer.terminal.progress import clock
 from producer.watch.snapshot import PageState, Snapshot, StageSnapshot, Task, Worker, Workers
 from producer.watch.symbols import PROBLEM, SECONDARY, STATE_STYLES, STATUS_STYLES, TITLE, Symbols
 
@@ -33,13 +34,6 @@ def printable(text: str) -> str:
     start = " " * (len(text) - len(text.lstrip(" ")))
     end = " " * (len(text) - len(text.rstrip(" "))) if text.strip() else ""
     return f"{start}{in_one_line(text, most=_MAX_CHARACTERS)}{end}"
-
-
-def clock(seconds: float) -> str:
-    """Return a duration as `1:42` or `2:05:09`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def rate_and_eta(pages_per_second: float | None, eta_seconds: float | None) -> list[str]:

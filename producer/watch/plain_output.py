@@ -13,10 +13,10 @@ from checkpointing.money import dollars
 from checkpointing.plurals import counted
 from checkpointing.refs import StageRef
 from checkpointing.status import Status
-from producer.status.scan_status import recent_rate
+from producer.status.rate import recent_rate
+from producer.terminal.progress import clock
 from producer.watch.output import (
     Canvas,
-    clock,
     in_flight_and_waiting,
     plain_line,
     printable,

@@ -13,7 +13,8 @@ from checkpointing.file import CheckpointFile, Signature
 from checkpointing.refs import StageRef
 from checkpointing.status import Status
 from producer.status.doubtful_pages import doubt_lines
-from producer.status.scan_status import latest_moments, rate_of, what_it_waits_for
+from producer.status.rate import latest_moments, rate_of
+from producer.status.scan_status import what_it_waits_for
 from producer.watch.snapshot import PageState, StageSnapshot, page_states, with_in_flight
 from worker.deployment import Deployment
 

@@ -284,6 +284,6 @@ def test_the_lines_of_doubtful_pages_are_one_for_each_reason_with_right_plurals(
 
     assert doubt_lines(pages) == [
         "2 pages read with low confidence: 3, 7",
-        "1 page with lines that stand upright: 7",
+        "1 page with vertical text lines: 7",
         "1 page in doubt (new kind): 9",
     ]

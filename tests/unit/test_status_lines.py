@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from producer.status.output import status_lines
 from producer.status.scan_status import ScanStatus, StageStatus
-from producer.status.status_table import status_lines
 from tests.support.fake_deployment import write_scan
 
 LONG_ID = "a-book-with-a-title-that-goes-on-and-on-until-nobody-remembers-how-it-began-volume-2"

@@ -14,8 +14,8 @@ from rich.console import Console
 
 from checkpointing.fields import now
 from checkpointing.refs import StageRef
-from producer.planning.plan_output import say_failures
 from producer.planning.request import Plan
+from producer.status.output import detail_lines
 from producer.status.scan_status import scan_status
 from producer.watch import follow
 from producer.watch.follow import view_of_plans
@@ -181,9 +181,8 @@ def _waits(fake: FakeDeployment) -> str:
 def test_status_says_what_a_stage_waits_for_and_nothing_of_one_that_has_ended(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
     fake.parts.troubles.tell(STAGE, "127.0.0.1", "a-model", silence())
-    console = Console(file=io.StringIO(), width=200)
-    say_failures(console, [scan_status(fake.another_process(), SCAN)])
-    assert f"a-book/stamp waits: {SAID}, 12 times since " in console.file.getvalue()  # type: ignore[attr-defined]
+    (line,) = detail_lines([scan_status(fake.another_process(), SCAN)])
+    assert line.startswith(f"a-book/stamp waits: {SAID}, 12 times since ")
     fake.complete(1, 2, 3, 4, 5)
     assert _waits(fake) == ""
 

@@ -14,6 +14,7 @@ from checkpointing.status import Status
 from producer.planning import plan_output as words
 from producer.planning.request import Plan
 from producer.run.waiting import insist_on_success
+from producer.status.output import detail_lines, status_lines
 from producer.status.scan_status import ScanStatus, scan_status
 from producer.terminal.console import notes, print_json, results
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
@@ -140,7 +141,8 @@ def test_the_table_shows_a_stage_a_row_without_any_markup(
     fake: FakeDeployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scan = scan_with_trouble(fake)
-    results.print(words.status_table([scan]))
+    for line in status_lines([scan], None):
+        results.print(line)
     text = capsys.readouterr().out
     for cell in (SCAN, STAGE, "failed", "2/5", "$0.25"):
         assert cell in text
@@ -149,7 +151,8 @@ def test_the_table_shows_a_stage_a_row_without_any_markup(
 
 
 def test_failures_are_shown_word_for_word(fake: FakeDeployment, capsys: pytest.CaptureFixture[str]) -> None:
-    words.say_failures(results, [scan_with_trouble(fake)])
+    for line in detail_lines([scan_with_trouble(fake)]):
+        results.print(line)
     assert capsys.readouterr().out.splitlines() == [
         f"{SCAN}/{STAGE}: 2 of 5 pages complete, 1 quarantined",
         "  page 2: torn [in] two :100: (torn, 3 attempts)",

@@ -1,12 +1,18 @@
-"""Where scans stand, as lines of columns: no box, and no scan id is cut, since that is what has to be typed."""
+"""The lines that `producer status` prints. No column cuts a scan id, because the user has to type it."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
 from rich.text import Text
 
+from checkpointing.errors import in_one_line
 from checkpointing.money import dollars
+from checkpointing.plurals import counted
+from checkpointing.refs import StageRef
+from producer.status.call_costs import CallCosts, overrun_line, unanswered_line
+from producer.status.doubtful_pages import doubt_lines
 from producer.status.scan_status import ScanStatus, StageStatus
+from producer.terminal.progress import clock
 
 _HEADS = (
     "scan",
@@ -21,18 +27,18 @@ _HEADS = (
     "started",
     "updated",
 )
-# What a narrow terminal does without, the first one first; the scan, its stage and its status always stay.
-_GIVEN_UP = ("started", "updated", "remaining", "rate", "ETA", "cost", "failed", "complete")
+# Columns that a narrow terminal leaves out, in this order; scan, stage and status always stay.
+_OPTIONAL = ("started", "updated", "remaining", "rate", "ETA", "cost", "failed", "complete")
 _GAP = "  "
 _STYLES = {"completed": "green", "failed": "red", "unreadable": "red", "in_progress": "yellow"}
 
 
 def status_lines(scans: Sequence[ScanStatus], width: int | None) -> list[Text]:
-    """Return a line of heads and a line for each stage.
+    """Return a line of heads and one line for each stage.
 
     Args:
         scans: at least one.
-        width: columns of the terminal; None where nothing has to fit, as in a pipe.
+        width: columns of the terminal; None for a pipe, which has no width.
     """
     rows = [
         dict(zip(_HEADS, (scan.metadata.scan_id, name, *_cells(stage)), strict=True))
@@ -44,7 +50,7 @@ def status_lines(scans: Sequence[ScanStatus], width: int | None) -> list[Text]:
     widths = {head: max(len(row[head]) for row in [heads, *rows]) for head in shown}
     if width is None or _needed(widths) <= width:
         return [_line(row, widths) for row in [heads, *rows]]
-    # The ids are longer than the terminal is wide, or nearly so: each has a line of its own.
+    # The scan ids leave too little room for the other columns: each gets a line of its own.
     del widths["scan"]
     lines: list[Text] = []
     above = ""
@@ -56,10 +62,35 @@ def status_lines(scans: Sequence[ScanStatus], width: int | None) -> list[Text]:
     return lines
 
 
+def detail_lines(scans: Sequence[ScanStatus]) -> list[str]:
+    """Return one line each for errors, costs that need attention, quarantined pages and doubtful pages."""
+    lines = []
+    for scan in scans:
+        for name, stage in scan.stages.items():
+            lines += _details(StageRef(scan.metadata.scan_id, name), stage)
+    return lines
+
+
+def _details(ref: StageRef, stage: StageStatus) -> list[str]:
+    lines = []
+    if stage.error:
+        lines.append(f"{ref}: {in_one_line(stage.error)}")
+    if stage.waits:
+        lines.append(f"{ref} waits: {in_one_line(stage.waits)}")
+    if stage.dearer_calls:
+        lines.append(overrun_line(ref, CallCosts(stage.dearer_calls, stage.dearer_usd)))
+    if stage.unanswered_calls:
+        lines.append(unanswered_line(ref, CallCosts(stage.unanswered_calls, stage.unanswered_usd or 0.0)))
+    for failed in stage.failed_pages:
+        how = f"{failed['kind']}, {counted(failed['attempts'], 'attempt')}"
+        lines.append(f"  page {failed['page']}: {failed['message']} ({how})")
+    return [*lines, *(f"{ref}: {line}" for line in doubt_lines(stage.doubtful_pages))]
+
+
 def _fitting(rows: Sequence[dict[str, str]], width: int | None) -> list[str]:
-    """The columns that fit, and those that always stay."""
+    """Return the columns that fit, and those that always stay."""
     widths = {head: max(len(row[head]) for row in rows) for head in _HEADS}
-    for head in _GIVEN_UP:
+    for head in _OPTIONAL:
         if width is None or _needed(widths) <= width:
             break
         del widths[head]
@@ -88,7 +119,7 @@ def _cells(stage: StageStatus) -> list[str]:
         str(stage.failed),
         dollars(stage.total_cost_usd),
         f"{stage.pages_per_second:.2f}/s" if stage.pages_per_second else "",
-        f"{stage.eta_seconds:.0f} s" if stage.eta_seconds is not None else "",
+        clock(stage.eta_seconds) if stage.eta_seconds is not None else "",
         _moment(stage.started_at),
         _moment(stage.updated_at),
     ]
