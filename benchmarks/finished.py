@@ -44,9 +44,9 @@ def finish_stage(
     Returns:
         The folder of the outputs.
     """
-    outputs = parts.outputs(ref)
+    outputs = parts.store.outputs(ref)
     outputs.path.mkdir()
-    file = parts.checkpoint_file(ref)
+    file = parts.store.checkpoint_file(ref)
     with file.exclusive() as checkpoint:
         checkpoint.total_pages = total_pages
         checkpoint.request(pages[0], pages[-1])

@@ -30,6 +30,7 @@ from tests.support.workload import WorkStage
 from worker.app import make_app
 from worker.config.settings import Settings
 from worker.deployment import Deployment
+from worker.pipeline.coordinators import make_coordinator
 from worker.reconciler.reconciler import Reconciler
 from worker.reconciler.recovery import PageRecovery
 
@@ -113,7 +114,7 @@ def measure(pages: int) -> dict[str, float]:
     settings = Settings()
     parts = Deployment(settings, make_app(settings))
     left = _write_book(parts, pages)
-    file = parts.checkpoint_file(StageRef(_SCAN, _STAGE))
+    file = parts.store.checkpoint_file(StageRef(_SCAN, _STAGE))
     small, left = left[: 3 * _SMALL_BATCH], left[3 * _SMALL_BATCH :]
     batches = [small[first : first + _SMALL_BATCH] for first in range(0, len(small), _SMALL_BATCH)]
     commits = [_commit_seconds(parts, batch) for batch in batches]
@@ -121,7 +122,7 @@ def measure(pages: int) -> dict[str, float]:
     look = cpu_seconds_of(lambda: PageRecovery(parts).heal(StageRef(_SCAN, _STAGE)))
     # Before the book is in memory a second time.
     peak = peak_bytes(os.getpid())
-    anew = Deployment(settings, make_app(settings)).checkpoint_file(StageRef(_SCAN, _STAGE))
+    anew = Deployment(settings, make_app(settings)).store.checkpoint_file(StageRef(_SCAN, _STAGE))
     read = cpu_seconds_of(anew.read)
     figures = {"small": statistics.median(commits), "large": large, "look": look, "read": read}
     figures |= {"batch": len(left), "bytes": file.signature().size, "peak": peak}
@@ -137,8 +138,8 @@ def measure(pages: int) -> dict[str, float]:
 def _write_book(parts: Deployment, pages: int) -> list[int]:
     """A book whose last pages are done and not committed; returns these."""
     left = min(pages // 2, _LARGE_BATCH + 3 * _SMALL_BATCH)
-    write_scan(parts.root, _SCAN, pages)
-    file = parts.checkpoint_file(StageRef(_SCAN, _STAGE))
+    write_scan(parts.store.root, _SCAN, pages)
+    file = parts.store.checkpoint_file(StageRef(_SCAN, _STAGE))
     with file.exclusive() as checkpoint:
         checkpoint.total_pages = pages
         # One more than there are, so that the stage stays open.
@@ -146,24 +147,24 @@ def _write_book(parts: Deployment, pages: int) -> list[int]:
         checkpoint.begin()
         for page in range(1, pages - left):
             checkpoint.complete(page, record_of(page))
-        parts.open_stages.add(StageRef(_SCAN, _STAGE), checkpoint.requested)
+        parts.store.open_stages.add(StageRef(_SCAN, _STAGE), checkpoint.requested)
         file.save(checkpoint)
     return list(range(pages - left, pages))
 
 
 def _commit_seconds(parts: Deployment, pages: list[int]) -> float:
     """CPU seconds that it takes to merge completions, whose outputs are there."""
-    outputs, inbox = parts.outputs(StageRef(_SCAN, _STAGE)), parts.inbox(StageRef(_SCAN, _STAGE))
+    outputs, inbox = parts.store.outputs(StageRef(_SCAN, _STAGE)), parts.queues.inbox(StageRef(_SCAN, _STAGE))
     outputs.path.mkdir(exist_ok=True)
     schema_version = outputs.schema.version
-    with parts.redis.pipeline() as pipeline:
+    with parts.queues.redis.pipeline() as pipeline:
         for page in pages:
             outputs.path_of(page).write_text(WorkOutput(page_number=page, text="words").model_dump_json())
             completion = Completion(page=page, sha256=outputs.sha256(page), schema_version=schema_version)
             inbox.put(completion, pipeline)
         pipeline.execute()
-    parts.redis.delete(parts.keys.commit(StageRef(_SCAN, _STAGE)))
-    coordinator = parts.coordinator(StageRef(_SCAN, _STAGE))
+    parts.queues.redis.delete(parts.queues.keys.commit(StageRef(_SCAN, _STAGE)))
+    coordinator = make_coordinator(parts.store, parts.queues, StageRef(_SCAN, _STAGE))
     merged: list[int] = []
 
     def commit() -> None:
@@ -190,35 +191,35 @@ def _tell_of(parts: Deployment, another: Deployment, count: int) -> None:
         _open_book(parts, f"book-{number:06d}")
     memory = _used_memory(parts) - before
     where = f"{count} open books"
-    report(f"keys in Redis, {where}", parts.redis.dbsize() / count, "keys a book", "none", None)
+    report(f"keys in Redis, {where}", parts.queues.redis.dbsize() / count, "keys a book", "none", None)
     report(f"memory of Redis, {where}", memory / count, "bytes a book", "none", None)
-    bare = max(_bare_read_seconds(parts.root), 1e-6)
+    bare = max(_bare_read_seconds(parts.store.root), 1e-6)
     status = cpu_seconds_of(lambda: all_scans(parts))
     report(f"producer status, {where}", status, "CPU s", f"reading the same files: {bare:.2f} s", status / bare)
     reconciler = Reconciler(parts)
-    with ServerLoad(parts.redis) as load:
+    with ServerLoad(parts.queues.redis) as load:
         report(f"one look of a reconciler, {where}", cpu_seconds_of(reconciler.heal), "CPU s", "none", None)
     report(f"CPU of Redis for that, {where}", load.cpu_seconds, "CPU s", "none", None)
     report(f"one look of another, {where}", cpu_seconds_of(Reconciler(another).heal), "CPU s", "none", None)
 
 
 def _used_memory(parts: Deployment) -> int:
-    found: Any = parts.redis.info("memory")
+    found: Any = parts.queues.redis.info("memory")
     return int(found["used_memory"])
 
 
 def _open_book(parts: Deployment, scan_id: str) -> None:
     """As `producer enqueue` leaves a book, less what makes it durable."""
-    scan = write_scan(parts.root, scan_id, _PAGES_OF_A_SHORT_BOOK)
-    file = parts.checkpoint_file(StageRef(scan_id, _STAGE))
+    scan = write_scan(parts.store.root, scan_id, _PAGES_OF_A_SHORT_BOOK)
+    file = parts.store.checkpoint_file(StageRef(scan_id, _STAGE))
     checkpoint = file.read()
     checkpoint.total_pages = _PAGES_OF_A_SHORT_BOOK
     checkpoint.request(1, _PAGES_OF_A_SHORT_BOOK)
     checkpoint.begin()
     file.path.parent.mkdir()
     file.path.write_text(checkpoint.model_dump_json())
-    _list_as_open(parts.root, scan.path.name)
-    list(parts.queue(StageRef(scan_id, _STAGE)).put(range(1, _PAGES_OF_A_SHORT_BOOK + 1)))
+    _list_as_open(parts.store.root, scan.path.name)
+    list(parts.queues.queue(StageRef(scan_id, _STAGE)).put(range(1, _PAGES_OF_A_SHORT_BOOK + 1)))
 
 
 def _bare_read_seconds(root: Path) -> float:
@@ -233,9 +234,9 @@ def _bare_read_seconds(root: Path) -> float:
 
 def _list_seconds(parts: Deployment, count: int) -> float:
     for number in range(count):
-        _list_as_open(parts.root, f"book-{number:06d}")
+        _list_as_open(parts.store.root, f"book-{number:06d}")
     found: list[object] = []
-    seconds = cpu_seconds_of(lambda: found.extend(parts.open_stages.all()))
+    seconds = cpu_seconds_of(lambda: found.extend(parts.store.open_stages.all()))
     if len(found) != count:
         raise RuntimeError(f"{len(found)} of {count} open stages are listed")
     return seconds

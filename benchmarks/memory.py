@@ -26,6 +26,7 @@ from tests.support.workload import WorkStage
 from worker.app import make_app
 from worker.config.settings import Settings
 from worker.deployment import Deployment
+from worker.pipeline.coordinators import make_coordinator
 from worker.reconciler.recovery import PageRecovery
 
 _SCAN = "a-long-book"
@@ -46,7 +47,7 @@ def run(page_count: int = 100_000, rounds: int = 5) -> None:
         parts = Deployment(settings, app)
         note(f"Writing a book of {page_count} pages, all but the last hundredth complete ...")
         left = _write_long_book(parts, page_count, max(2 * rounds * _BATCH, page_count // 100))
-        size = parts.checkpoint_file(StageRef(_SCAN, _STAGE)).signature().size
+        size = parts.store.checkpoint_file(StageRef(_SCAN, _STAGE)).signature().size
         looks = [seconds_of(lambda: _look(parts)) for _ in range(rounds)]
         first_looks = [seconds_of(lambda: _look(Deployment(settings, app))) for _ in range(rounds)]
         commits = [
@@ -56,9 +57,9 @@ def run(page_count: int = 100_000, rounds: int = 5) -> None:
         worker = deployment.start_worker()
         deployment.wait_until_ready()
         # Not by reading the checkpoint: that alone would keep one core busy.
-        deployment.wait(lambda: not parts.open_stages.all(), 300, "the stage to be closed")
+        deployment.wait(lambda: not parts.store.open_stages.all(), 300, "the stage to be closed")
         peak = max(map(peak_bytes, (worker.pid, *(child.pid for child in psutil.Process(worker.pid).children()))))
-        if (status := parts.checkpoint_file(StageRef(_SCAN, _STAGE)).read().status) is not Status.COMPLETED:
+        if (status := parts.store.checkpoint_file(StageRef(_SCAN, _STAGE)).read().status) is not Status.COMPLETED:
             raise RuntimeError(f"the book is {status}")
     where = f"at {page_count} pages"
     report(f"peak memory of the coordinator {where}", peak / _MIB, "MiB", "none; under 300 MiB is the target", None)
@@ -74,10 +75,10 @@ def _write_long_book(parts: Deployment, page_count: int, left: int) -> list[int]
 
     Nobody looks into the outputs of pages that are complete already, so these are empty files.
     """
-    write_scan(parts.root, _SCAN, page_count)
-    outputs = parts.outputs(StageRef(_SCAN, _STAGE))
+    write_scan(parts.store.root, _SCAN, page_count)
+    outputs = parts.store.outputs(StageRef(_SCAN, _STAGE))
     outputs.path.mkdir()
-    file = parts.checkpoint_file(StageRef(_SCAN, _STAGE))
+    file = parts.store.checkpoint_file(StageRef(_SCAN, _STAGE))
     complete = range(1, page_count - left + 1)
     with file.exclusive() as checkpoint:
         checkpoint.total_pages = page_count
@@ -86,7 +87,7 @@ def _write_long_book(parts: Deployment, page_count: int, left: int) -> list[int]
             outputs.path_of(page).touch()
             checkpoint.complete(page, record_of(page))
         checkpoint.begin()
-        parts.open_stages.add(StageRef(_SCAN, _STAGE), checkpoint.requested)
+        parts.store.open_stages.add(StageRef(_SCAN, _STAGE), checkpoint.requested)
         file.save(checkpoint)
     return list(range(page_count - left + 1, page_count + 1))
 
@@ -107,22 +108,22 @@ def record_of(page: int) -> PageRecord:
 def _look(parts: Deployment) -> None:
     # A healer of its own each time finds nothing lost, and changes nothing: it would have to see it twice.
     healer = PageRecovery(parts)
-    parts.redis.delete(parts.keys.heal(StageRef(_SCAN, _STAGE)))
+    parts.queues.redis.delete(parts.queues.keys.heal(StageRef(_SCAN, _STAGE)))
     healer.heal(StageRef(_SCAN, _STAGE))
 
 
 def _commit_seconds(parts: Deployment, pages: list[int]) -> float:
     """Seconds that it takes to merge a few completions, whose outputs are there."""
-    outputs = parts.outputs(StageRef(_SCAN, _STAGE))
-    with parts.redis.pipeline() as pipeline:
+    outputs = parts.store.outputs(StageRef(_SCAN, _STAGE))
+    with parts.queues.redis.pipeline() as pipeline:
         for page in pages:
             sha256 = outputs.save(page, WorkOutput(page_number=page, text="words"))
             completion = Completion(page=page, sha256=sha256, schema_version=WorkStage.version, cost_usd=0.01)
-            parts.inbox(StageRef(_SCAN, _STAGE)).put(completion, pipeline)
+            parts.queues.inbox(StageRef(_SCAN, _STAGE)).put(completion, pipeline)
         pipeline.execute()
     # Whoever committed a moment ago: this is not about the pause.
-    parts.redis.delete(parts.keys.commit(StageRef(_SCAN, _STAGE)))
-    commit = parts.coordinator(StageRef(_SCAN, _STAGE)).commit()
+    parts.queues.redis.delete(parts.queues.keys.commit(StageRef(_SCAN, _STAGE)))
+    commit = make_coordinator(parts.store, parts.queues, StageRef(_SCAN, _STAGE)).commit()
     if commit is None or commit.completed != pages:
         raise RuntimeError(f"the commit did not merge the pages {pages}: {commit}")
     return commit.seconds

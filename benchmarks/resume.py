@@ -75,4 +75,4 @@ def _resume(settings: Settings, app: Celery, page_count: int) -> None:
     made = enqueue(parts, Request(_SCAN, _STAGE))
     if (made.completed, made.remaining) != (page_count, []):
         raise RuntimeError(f"{made.completed} of {page_count} pages were found complete")
-    parts.redis.close()
+    parts.queues.redis.close()

@@ -21,8 +21,9 @@ from tests.support.fake_deployment import named_in
 from tests.support.work_stage import WorkOutput, WorkStage
 from tests.support.workload import app
 from worker.config.settings import load_settings
-from worker.deployment import Deployment, connect
+from worker.deployment import Deployment
 from worker.pipeline.process_page import process_page
+from worker.queue.connection import connect
 from worker.queue.messages import PageMessage
 from worker.reconciler.reconciler import Reconciler
 from worker.telemetry.logs import configure_logs
@@ -53,7 +54,7 @@ def main(role: str, count: int) -> None:
 
 def _leafmark(_count: int) -> None:
     parts = Deployment(load_settings(), app)
-    keys = parts.keys
+    keys = parts.queues.keys
     unacked, index = f"{keys.broker_prefix}unacked", f"{keys.broker_prefix}unacked_index"
 
     def do(redis: Redis, raw: bytes) -> None:

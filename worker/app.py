@@ -4,9 +4,9 @@ from celery import Celery
 from kombu import Queue
 
 from worker.config.settings import Settings
-from worker.deployment import socket_options
 from worker.keys import Keys
 from worker.queue.broker import celery_settings, forget_other_brokers
+from worker.queue.connection import socket_options
 from worker.stages.registry import STAGES
 
 _VISIBILITY_MARGIN_SECONDS = 3600

@@ -17,9 +17,9 @@ from checkpointing.key_types import drop_wrong_types
 from checkpointing.locks import file_lock
 from checkpointing.storage_errors import storage_error
 from worker.config.settings import Settings, load_settings
-from worker.deployment import connect
 from worker.keys import Keys
 from worker.launch.child_processes import child_environment, python_command
+from worker.queue.connection import connect
 from worker.stages.registry import STAGES, make_stage, missing_settings
 from worker.storage.open_stages import OWN_FOLDER
 from worker.storage.root_marker import NotALibraryError, library_at
@@ -85,7 +85,7 @@ def check_broker(settings: Settings) -> None:
         SettingsError: its address cannot be used, though `worker.config.redis_url` found nothing wrong with it.
     """
     try:
-        with connect(settings, patient=False) as redis:
+        with connect(settings, retry_timeouts=False) as redis:
             redis.ping()
     except (TypeError, ValueError) as error:
         # The error is not quoted: it may show a piece of the password.

@@ -99,7 +99,7 @@ def _as_json(scan_id: str, cancelled: dict[str, Cancelled], still_open: list[str
 
 def _still_open(deployment: Deployment, scan_id: str) -> list[str]:
     """Return the stages of a scan that are under way."""
-    return [ref.stage for ref in deployment.open_stages.all() if ref.scan_id == scan_id]
+    return [ref.stage for ref in deployment.store.open_stages.all() if ref.scan_id == scan_id]
 
 
 def _about_running(stage: str, done: Cancelled, *, now: bool) -> str:

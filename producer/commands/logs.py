@@ -56,13 +56,13 @@ def logs_command(
     """
     deployment = open_deployment(load_settings())
     about = _about(pages, page)
-    total_pages = deployment.metadata(check_scan_id(scan_id)).total_pages
+    total_pages = deployment.store.metadata(check_scan_id(scan_id)).total_pages
     check_pages(about, total_pages)
     if stage is not None:
-        deployment.stage(stage)
+        deployment.store.stages.get(stage)
     moment = None if since is None else parse_since(since, datetime.now(UTC))
     wanted = Wanted(stage, about, parse_run(run) if run else "", parse_level(level), moment)
-    files = LogFiles(deployment.scan(scan_id).logs_dir, stage, moment)
+    files = LogFiles(deployment.store.scan(scan_id).logs_dir, stage, moment)
     show = _show_json if as_json else _show
     stages = [stage] if stage is not None else list(STAGES)
 

@@ -33,7 +33,7 @@ def report_command(
     target = output or Path(f"{check_scan_id(scan_id)}-report.html")
     check_target(target)
     deployment = open_deployment(load_settings())
-    deployment.metadata(scan_id)
+    deployment.store.metadata(scan_id)
     # Slow to import, and of no use where there is no such scan.
     from producer.report.collect import collect
     from producer.report.render import render

@@ -48,7 +48,7 @@ def reset_command(
     if not yes:
         _ask(there)
     done = reset(deployment, StageRef(scan_id, stage), counting_on(notes))
-    kept = deployment.outputs(StageRef(scan_id, stage)).path / SET_ASIDE
+    kept = deployment.store.outputs(StageRef(scan_id, stage)).path / SET_ASIDE
     if as_json:
         print_json({"scan_id": scan_id, "stage": stage, "reset": True, **_as_json(done), "set_aside": str(kept)})
         return

@@ -43,7 +43,7 @@ def retry_command(
 
     named = None if pages is None else parse_pages(pages)
     deployment = open_deployment(load_settings())
-    total_pages = deployment.metadata(check_scan_id(scan_id)).total_pages
+    total_pages = deployment.store.metadata(check_scan_id(scan_id)).total_pages
     check_pages(named or frozenset(), total_pages)
     stages = [stage] if stage is not None else begun_stages(deployment, scan_id) or list(STAGES)[:1]
     plans = [plan(deployment, Request(scan_id, name)) for name in stages]

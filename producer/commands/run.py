@@ -151,7 +151,7 @@ def _check_new(deployment: Deployment, books: list[Book], stage: str, only: froz
         if book.found is None:
             continue
         check_pages(only, sum(file.pages for file in book.found.files))
-        if earlier := deployment.stage(stage).depends_on:
+        if earlier := deployment.store.stages.get(stage).depends_on:
             raise InputError(
                 f"{stage} is made from {earlier[0]}, and {book.path} is a new book; "
                 f"`--stage {next(iter(STAGES))} --through {stage}` does both"
@@ -165,7 +165,7 @@ def _scan_ids(
     found: dict[str, None] = {}
     for book in books:
         if book.scan_id is None:
-            done = take_in_book(deployment.root, book, scan_id, title, profile)
+            done = take_in_book(deployment.store.root, book, scan_id, title, profile)
             say_ingested(done)
         found[book.scan_id or done.metadata.scan_id] = None
     return list(found)
@@ -173,7 +173,7 @@ def _scan_ids(
 
 def _profile_options(deployment: Deployment, scan_ids: list[str], wanted: BookProfile) -> set[str]:
     """Tell which options do not count for a book; returns those that all books have in their profiles."""
-    profiles = {scan_id: deployment.metadata(scan_id).profile for scan_id in scan_ids}
+    profiles = {scan_id: deployment.store.metadata(scan_id).profile for scan_id in scan_ids}
     for scan_id, profile in profiles.items():
         for line in (
             overruled(scan_id, profile, wanted),
@@ -192,15 +192,15 @@ def _say_nothing_to_do(plans: list[Plan]) -> None:
 
 
 def _unchanged(deployment: Deployment, checkpoint: Checkpoint) -> Ended:
-    return Ended(checkpoint, deployment.outputs(checkpoint.ref), len(checkpoint.pages))
+    return Ended(checkpoint, deployment.store.outputs(checkpoint.ref), len(checkpoint.pages))
 
 
 def _checkpoint(deployment: Deployment, request: Request) -> Checkpoint:
-    return deployment.checkpoint_file(request.ref).read_or_salvage()[0]
+    return deployment.store.checkpoint_file(request.ref).read_or_salvage()[0]
 
 
 def _stages(deployment: Deployment, first: str, last: str | None) -> list[str]:
-    deployment.stage(first)
+    deployment.store.stages.get(first)
     return [first] if last is None else flow.through(deployment, first, last)
 
 
@@ -235,7 +235,7 @@ def _join(settings: Settings, requests: list[Request], *, as_json: bool) -> list
     notes.print(f"The workers of {settings.root} are running already; they do this.")
     started = time.monotonic()
     deployment = open_deployment(settings)
-    on_poll = bool if has_screen(notes) else MissingWorkerNotice(deployment.count_workers, notes).check
+    on_poll = bool if has_screen(notes) else MissingWorkerNotice(deployment.workers.count, notes).check
     ended = _enqueue_and_follow(deployment, requests, on_poll, VIEW_HINT)
     return _show_ended(deployment, requests, ended, time.monotonic() - started, as_json=as_json)
 
@@ -249,7 +249,7 @@ def _enqueue_and_follow(
     checkpoints = follow_plans(deployment, plans, on_poll, hint)
     before = {(made.scan_id, made.stage): made.completed for made in plans}
     return [
-        Ended(each, deployment.outputs(StageRef(each.scan_id, each.stage)), before[each.scan_id, each.stage])
+        Ended(each, deployment.store.outputs(StageRef(each.scan_id, each.stage)), before[each.scan_id, each.stage])
         for each in checkpoints
     ]
 
@@ -276,7 +276,7 @@ def _show_ended(
 def _how_far(settings: Settings, requests: list[Request]) -> str:
     """How many pages are complete, once it is known which book it is about."""
     deployment = open_deployment(settings)
-    files = [deployment.checkpoint_file(request.ref) for request in requests]
+    files = [deployment.store.checkpoint_file(request.ref) for request in requests]
     stood = [file.read_or_salvage()[0] for file in files]
     parts = [f"{each.stage}: {each.summary()}" for each in stood if each.total_pages]
     if len(requests) == 1 and parts:

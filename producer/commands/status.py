@@ -39,7 +39,9 @@ def status_command(
         print_json(forms if scan_id is None else forms[0])
     elif not scans:
         others = " that can be shown" if scan_id is None and broken else ""
-        notes.print(f"There are no scans{others} under {deployment.root}; `producer ingest SOURCE` makes one.")
+        notes.print(
+            f"There are no scans{others} under {deployment.store.root}; `producer ingest SOURCE` makes one."
+        )
     else:
         for line in [*status_lines(scans, terminal_width()), *detail_lines(scans)]:
             results.print(line)

@@ -73,7 +73,7 @@ def _stages(deployment: Deployment, scan_id: str | None) -> StageSelection:
         StorageError: the storage root is not a library.
     """
     if scan_id is None:
-        deployment.library.check()
+        deployment.store.library.check()
         return stages_under_way(deployment)
-    deployment.metadata(check_scan_id(scan_id))
+    deployment.store.metadata(check_scan_id(scan_id))
     return stages_of_scan(deployment, scan_id)

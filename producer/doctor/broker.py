@@ -13,9 +13,9 @@ from redis.exceptions import RedisError
 from checkpointing.errors import BrokerError, in_one_line
 from producer.doctor.check import Area, Check, Reporter
 from worker.config.settings import Settings
-from worker.deployment import connect
 from worker.preflight import check_broker
 from worker.queue.broker import celery_settings
+from worker.queue.connection import connect
 
 _PINGS = 5
 _SLOW_MS = 20.0
@@ -46,7 +46,7 @@ def examine_broker(settings: Settings) -> Iterator[Check]:
     """Look at the broker. Changes nothing in it."""
     try:
         check_broker(settings)
-        with connect(settings, patient=False) as client:
+        with connect(settings, retry_timeouts=False) as client:
             facts = ask_broker(client)
     except BrokerError as error:
         what, _, then = str(error).partition("; ")

@@ -41,7 +41,7 @@ def examine(
     """
     areas: dict[Area, Callable[[], Iterator[Check]]] = {
         Area.SETTINGS: partial(examine_settings, origins),
-        Area.STORAGE: partial(examine_storage, deployment.root),
+        Area.STORAGE: partial(examine_storage, deployment.store.root),
         Area.LEFTOVERS: partial(examine_leftovers, deployment),
         Area.REDIS: partial(_examine_redis, deployment),
         Area.WORKERS: partial(examine_workers, deployment, app),
@@ -56,7 +56,7 @@ def examine(
 
 def _optional_areas(deployment: Deployment, origins: Origins) -> Iterator[Area]:
     """The areas in which something may be missing: a person has neither set them nor enqueued a page."""
-    if origins.of("storage_root").source is Source.DEFAULT and can_be_made(deployment.root):
+    if origins.of("storage_root").source is Source.DEFAULT and can_be_made(deployment.store.root):
         yield Area.STORAGE
     if origins.of("redis_url").source is Source.DEFAULT and not _pages_are_asked_for(deployment):
         yield from (Area.REDIS, Area.WORKERS)
@@ -64,7 +64,7 @@ def _optional_areas(deployment: Deployment, origins: Origins) -> Iterator[Area]:
 
 def _pages_are_asked_for(deployment: Deployment) -> bool:
     try:
-        return bool(deployment.open_stages.all())
+        return bool(deployment.store.open_stages.all())
     except OSError:
         # The storage is in trouble, which its own area tells. Here nothing may be taken for unneeded.
         return True

@@ -27,30 +27,30 @@ def examine_leftovers(deployment: Deployment, most_seconds: float = _MOST_SECOND
         most_seconds: after so long it says how far it came.
     """
     try:
-        yield from _look_through(deployment, list_scans(deployment.root), most_seconds)
+        yield from _look_through(deployment, list_scans(deployment.store.root), most_seconds)
     except (OSError, StorageError) as error:
-        words = error if isinstance(error, StorageError) else storage_error(error, deployment.root)
+        words = error if isinstance(error, StorageError) else storage_error(error, deployment.store.root)
         yield _report.problem("scans", str(words), "mend the storage first")
 
 
 def _look_through(deployment: Deployment, scans: Sequence[str], most_seconds: float) -> Iterator[Check]:
     deadline = time.monotonic() + most_seconds
-    orphans: set[Path] = leftovers(deployment.root / OWN_FOLDER, "") | leftovers(
-        deployment.root / OWN_FOLDER / "open", ""
+    orphans: set[Path] = leftovers(deployment.store.root / OWN_FOLDER, "") | leftovers(
+        deployment.store.root / OWN_FOLDER / "open", ""
     )
-    orphans |= leftovers(deployment.root / OWN_FOLDER / "trouble", "")
+    orphans |= leftovers(deployment.store.root / OWN_FOLDER / "trouble", "")
     unusable: list[Path] = []
     looked = 0
     for scan_id in scans:
         if time.monotonic() > deadline:
             break
         looked += 1
-        scan = deployment.scan(scan_id).path
+        scan = deployment.store.scan(scan_id).path
         orphans |= leftovers(scan / _CHECKPOINTS, "")
         unusable += (scan / _CHECKPOINTS).glob("*.unusable-*")
         for stage in STAGES:
-            orphans |= leftovers(scan / deployment.stage(stage).output_dir)
-    yield from _about_orphans(orphans, deployment.root)
+            orphans |= leftovers(scan / deployment.store.stages.get(stage).output_dir)
+    yield from _about_orphans(orphans, deployment.store.root)
     yield from _about_unusable(unusable)
     if looked < len(scans):
         yield _report.ok(

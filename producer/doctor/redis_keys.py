@@ -32,14 +32,14 @@ def examine_keys(deployment: Deployment) -> Iterator[Check]:
 
 
 def _check_types(deployment: Deployment) -> Iterator[Check]:
-    keys = deployment.keys
+    keys = deployment.queues.keys
     types = keys.types_of_deployment()
     for stage in STAGES:
         types |= keys.types_of_queue(stage)
-    for ref in deployment.open_stages.all():
+    for ref in deployment.store.open_stages.all():
         types |= keys.types_of_stage(ref)
         types |= {keys.commit(ref): "string", keys.heal(ref): "string"}
-    wrong = find_wrong_types(deployment.redis, types)
+    wrong = find_wrong_types(deployment.queues.redis, types)
     if not wrong:
         yield _report.ok("key_types", "its keys are of the types that Leafmark gives them")
         return
@@ -57,24 +57,26 @@ def _check_deployment(deployment: Deployment) -> Iterator[Check]:
     """Whether the workers that are at work on the storage root are those of this Redis."""
 
     def is_ours(record: DeploymentRecord) -> bool:
-        return is_deployment_of(deployment.redis, deployment.keys.deployment, record)
+        return is_deployment_of(deployment.queues.redis, deployment.queues.keys.deployment, record)
 
-    at_work = find_at_work(deployment.root, is_ours)
+    at_work = find_at_work(deployment.store.root, is_ours)
     if at_work is None or is_ours(at_work):
         yield _report.ok("deployment", "no workers of another Redis are at work on the storage root")
     else:
-        what, _, then = in_use(deployment.root, at_work).partition("; ")
+        what, _, then = in_use(deployment.store.root, at_work).partition("; ")
         yield _report.problem("deployment", what, then)
 
 
 def _check_inboxes(deployment: Deployment) -> Iterator[Check]:
-    seconds, micros = deployment.redis.time()
+    seconds, micros = deployment.queues.redis.time()
     now_ms = seconds * 1000 + micros // 1000
     late = []
-    for ref in deployment.open_stages.all():
-        if ref.stage not in STAGES or find_wrong_types(deployment.redis, {deployment.keys.inbox(ref): "stream"}):
+    for ref in deployment.store.open_stages.all():
+        if ref.stage not in STAGES or find_wrong_types(
+            deployment.queues.redis, {deployment.queues.keys.inbox(ref): "stream"}
+        ):
             continue
-        inbox = deployment.inbox(ref)
+        inbox = deployment.queues.inbox(ref)
         oldest = inbox.oldest_ms()
         if oldest is not None and now_ms - oldest > MOST_INBOX_SECONDS * 1000:
             late.append((ref, len(inbox), (now_ms - oldest) // 1000))

@@ -27,13 +27,13 @@ def examine_workers(deployment: Deployment, app: Any) -> Iterator[Check]:
     try:
         check_broker(deployment.settings)
         beating, waiting = beats(deployment), waiting_pages(deployment)
-        with token_file(deployment.root) as token:
+        with token_file(deployment.store.root) as token:
             answers = ask_workers(app, token)
     except broker_errors(BrokerError):
         yield _report.problem("asked", "nobody can be asked while Redis is away", "see to Redis first")
         return
     except (OSError, StorageError) as error:
-        words = error if isinstance(error, StorageError) else storage_error(error, deployment.root)
+        words = error if isinstance(error, StorageError) else storage_error(error, deployment.store.root)
         yield _report.problem("asked", f"nobody can be asked: {words}", "see to the storage first")
         return
     yield from judge_workers(answers, len(beating), waiting)
@@ -51,12 +51,15 @@ def beats(deployment: Deployment) -> set[str]:
     Raises:
         RedisError: the broker failed.
     """
-    now, _ = deployment.redis.time()
+    now, _ = deployment.queues.redis.time()
     found: set[str] = set()
     for stage in STAGES:
         # A key of another type is told by the area `redis`; here it must not hide the rest.
         with suppress(ResponseError):
-            members = cast("list[bytes]", deployment.redis.zrangebyscore(deployment.keys.slots(stage), now, "+inf"))
+            members = cast(
+                "list[bytes]",
+                deployment.queues.redis.zrangebyscore(deployment.queues.keys.slots(stage), now, "+inf"),
+            )
             found.update(member.decode(errors="replace").rpartition("=")[0] for member in members)
     return found
 
@@ -68,16 +71,16 @@ def waiting_pages(deployment: Deployment) -> dict[str, int]:
         RedisError: the broker failed.
         OSError: the storage failed.
     """
-    waiting = {stage: _length(deployment, "LLEN", deployment.keys.queue(stage)) for stage in STAGES}
-    for ref in deployment.open_stages.all():
+    waiting = {stage: _length(deployment, "LLEN", deployment.queues.keys.queue(stage)) for stage in STAGES}
+    for ref in deployment.store.open_stages.all():
         if ref.stage in waiting:
-            waiting[ref.stage] += _length(deployment, "ZCARD", deployment.keys.waiting(ref))
+            waiting[ref.stage] += _length(deployment, "ZCARD", deployment.queues.keys.waiting(ref))
     return {stage: pages for stage, pages in waiting.items() if pages}
 
 
 def _length(deployment: Deployment, command: str, key: str) -> int:
     with suppress(ResponseError):
-        return int(deployment.redis.execute_command(command, key))  # type: ignore[no-untyped-call]  # half typed
+        return int(deployment.queues.redis.execute_command(command, key))  # type: ignore[no-untyped-call]  # half typed
     return 0
 
 

@@ -62,15 +62,15 @@ def look_at_scan_or_source(deployment: Deployment, given: str, password: str | N
         InputError: it is neither a scan nor a source that can be used.
         UnknownNameError: the scan's record is gone.
     """
-    name = _name_in(deployment.root, given)
+    name = _name_in(deployment.store.root, given)
     if name is not None:
-        return Book(deployment.root / name, deployment.metadata(name).scan_id)
+        return Book(deployment.store.root / name, deployment.store.metadata(name).scan_id)
     if os.sep not in given and not Path(given).exists():
-        close = closest(given, list_scans(deployment.root))
+        close = closest(given, list_scans(deployment.store.root))
         if close:
             raise InputError(f"{given} is no file here, and there is no such scan; did you mean {close!r}?")
         try:
-            deployment.library.check()
+            deployment.store.library.check()
         except NotALibraryError as error:
             raise InputError(f"there is no file {given} here, and {error}") from None
     return look_at_source(Path(given), password)

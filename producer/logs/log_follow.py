@@ -60,10 +60,10 @@ def nothing_is_left(deployment: Deployment, scan_id: str, stages: Sequence[str])
 
 
 def _is_at_work(deployment: Deployment, ref: StageRef) -> bool:
-    if not deployment.open_stages.is_open(ref):
+    if not deployment.store.open_stages.is_open(ref):
         return False
     try:
-        checkpoint = deployment.checkpoint_file(ref).read()
+        checkpoint = deployment.store.checkpoint_file(ref).read()
     except (CheckpointError, OSError):
         # Being rebuilt just now, or the storage is away for a moment.
         return True

@@ -18,6 +18,7 @@ from worker.deployment import Deployment
 from worker.preflight import check_broker
 from worker.queue.broker_errors import broker_errors
 from worker.stages.registry import STAGES
+from worker.storage import root_owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,12 @@ def cancel(deployment: Deployment, ref: StageRef, *, now: bool = False) -> Cance
         CheckpointError: somebody else holds the checkpoint.
         InUseError: the workers at work are those of another deployment, and would go on.
     """
-    deployment.stage(ref.stage)
-    total_pages = deployment.metadata(ref.scan_id).total_pages
+    deployment.store.stages.get(ref.stage)
+    total_pages = deployment.store.metadata(ref.scan_id).total_pages
     check_broker(deployment.settings)
-    deployment.refuse_another_deployment()
-    file = deployment.checkpoint_file(ref)
-    queue = deployment.queue(ref)
+    root_owner.refuse_another(deployment.store.root, deployment.queues.redis, deployment.queues.keys.deployment)
+    file = deployment.store.checkpoint_file(ref)
+    queue = deployment.queues.queue(ref)
     try:
         with file.exclusive() as checkpoint:
             if not _is_under_way(deployment, checkpoint):
@@ -69,8 +70,8 @@ def cancel(deployment: Deployment, ref: StageRef, *, now: bool = False) -> Cance
             checkpoint.cancel()
             file.save(checkpoint)
             queue.close()
-            deployment.open_stages.remove(ref)
-        stopped = deployment.stop_running(ref) if now and running else 0
+            deployment.store.open_stages.remove(ref)
+        stopped = deployment.workers.stop_running(ref) if now and running else 0
     except broker_errors() as error:
         raise BrokerError(f"Redis failed ({error}); repeat the command") from error
     except OSError as error:
@@ -97,7 +98,7 @@ def cancel_all(
         that
             could not be called off, after the others were.
     """
-    deployment.metadata(scan_id)
+    deployment.store.metadata(scan_id)
     cancelled: list[str] = []
     errors: list[LeafmarkError] = []
     for stage in reversed(STAGES):
@@ -114,8 +115,8 @@ def cancel_all(
     try:
         for stage in cancelled:
             # What an earlier stage had fed just before its turn came. A producer may have asked for it anew.
-            if not deployment.open_stages.is_open(StageRef(scan_id, stage)):
-                deployment.queue(StageRef(scan_id, stage)).close()
+            if not deployment.store.open_stages.is_open(StageRef(scan_id, stage)):
+                deployment.queues.queue(StageRef(scan_id, stage)).close()
     except broker_errors() as error:
         errors.append(BrokerError(f"Redis failed ({error}); repeat the command"))
     if errors:
@@ -124,10 +125,10 @@ def cancel_all(
 
 
 def _has_begun(deployment: Deployment, ref: StageRef) -> bool:
-    path = deployment.checkpoint_file(ref).path
-    return deployment.open_stages.is_open(ref) or path.exists()
+    path = deployment.store.checkpoint_file(ref).path
+    return deployment.store.open_stages.is_open(ref) or path.exists()
 
 
 def _is_under_way(deployment: Deployment, checkpoint: Checkpoint) -> bool:
-    is_open = deployment.open_stages.is_open(checkpoint.ref)
+    is_open = deployment.store.open_stages.is_open(checkpoint.ref)
     return is_open or bool(checkpoint.pending())

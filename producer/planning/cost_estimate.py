@@ -96,7 +96,7 @@ def forecast(deployment: Deployment, ref: StageRef, pages: Sequence[int]) -> For
         InputError: the id names no scan.
         StorageError: the scan cannot be read.
     """
-    if not deployment.stage(ref.stage).uses_model:
+    if not deployment.store.stages.get(ref.stage).uses_model:
         return None
     model = deployment.settings.model(ref.stage)
     seen = _history(deployment, ref, model, _MOST_PAGES_OF_SCAN)
@@ -144,12 +144,12 @@ def _history(deployment: Deployment, ref: StageRef, model: str, most_pages: int)
     Raises:
         StorageError: the scan cannot be read.
     """
-    scan_dir = deployment.scan(ref.scan_id).path
+    scan_dir = deployment.store.scan(ref.scan_id).path
     ledger = _History(scan_dir, ref.stage)
     try:
         if ref.stage not in ledger_stages(scan_dir):
             return []
-        checkpoint, _unusable = deployment.checkpoint_file(ref).read_or_salvage()
+        checkpoint, _unusable = deployment.store.checkpoint_file(ref).read_or_salvage()
         costs = {page: record.cost_usd for page, record in checkpoint.pages.items()}
         costs.update(dict.fromkeys(checkpoint.quarantined()))
         return _pages_of(ledger, model, costs, most_pages)
@@ -183,8 +183,8 @@ def _library(deployment: Deployment, ref: StageRef, model: str) -> list[list[_Pa
         StorageError: the storage root cannot be read.
     """
     changed: dict[str, int] = {}
-    for other in list_scans(deployment.root):
-        when = _changed_at(deployment.ledger(StageRef(other, ref.stage)).path)
+    for other in list_scans(deployment.store.root):
+        when = _changed_at(deployment.store.ledger(StageRef(other, ref.stage)).path)
         if other != ref.scan_id and when is not None:
             changed[other] = when
     histories = []
@@ -211,7 +211,7 @@ def _from_tokens(deployment: Deployment, ref: StageRef, model: str, pages: Seque
     Raises:
         StorageError: outputs cannot be read.
     """
-    shape = deployment.stage(ref.stage).cost_shape
+    shape = deployment.store.stages.get(ref.stage).cost_shape
     tokens = _tokens_of_texts(deployment, ref, pages)
     usages = [_usage_of(text, shape) for text in tokens or _TYPICAL_PAGES]
     asked = [float(shape.asked) if usage.tokens_in else 0 for usage in usages]
@@ -241,8 +241,8 @@ def _tokens_of_texts(deployment: Deployment, ref: StageRef, pages: Sequence[int]
     Raises:
         StorageError: outputs cannot be read.
     """
-    for name in reversed(deployment.stage(ref.stage).depends_on):
-        outputs = deployment.outputs(StageRef(ref.scan_id, name))
+    for name in reversed(deployment.store.stages.get(ref.stage).depends_on):
+        outputs = deployment.store.outputs(StageRef(ref.scan_id, name))
         tokens = []
         try:
             for page in _evenly(sorted(outputs.pages().intersection(pages)), _MOST_TEXTS):

@@ -27,11 +27,13 @@ from producer.terminal.progress import Counting, uncounted
 from worker.deployment import Deployment
 from worker.pages.scan import ScanMetadata
 from worker.pipeline.assembly import assemble
+from worker.pipeline.coordinators import make_coordinator
 from worker.pipeline.provenance import made_from_of
 from worker.pipeline.stage_flow import UPSTREAM, given_up, ready, through, unasked
 from worker.preflight import check_broker
 from worker.queue.broker_errors import broker_errors
 from worker.stages.correction import CorrectionStage
+from worker.storage import root_owner
 from worker.telemetry import tracing
 from worker.telemetry.logs import note_for_scan
 
@@ -76,8 +78,8 @@ def plan(deployment: Deployment, request: Request, again: Mapping[str, AbstractS
         StorageError: the storage cannot be read.
     """
     metadata, wanted = _look_up(deployment, request)
-    outputs = deployment.outputs(request.ref)
-    file = deployment.checkpoint_file(request.ref)
+    outputs = deployment.store.outputs(request.ref)
+    file = deployment.store.checkpoint_file(request.ref)
     try:
         checkpoint, set_aside = file.read_or_salvage()
     except OSError as error:
@@ -138,11 +140,11 @@ def _raised(check: Callable[[], object]) -> Iterator[LeafmarkError]:
 
 def _check_broker(deployment: Deployment) -> None:
     check_broker(deployment.settings)
-    deployment.refuse_another_deployment()
+    root_owner.refuse_another(deployment.store.root, deployment.queues.redis, deployment.queues.keys.deployment)
 
 
 def _check_writable(deployment: Deployment, scan_id: str) -> None:
-    path = deployment.scan(scan_id).path
+    path = deployment.store.scan(scan_id).path
     if not os.access(path, os.W_OK):
         raise StorageError(f"{path} cannot be written; check its owner and how the storage is mounted")
 
@@ -196,13 +198,13 @@ def _note(deployment: Deployment, made: Plan, run: str) -> None:
         "waiting": len(made.waiting),
         "complete": made.completed,
     }
-    note_for_scan(deployment.root, made.scan_id, made.stage, "enqueued", run=trace_id_of(run), **pages)
+    note_for_scan(deployment.store.root, made.scan_id, made.stage, "enqueued", run=trace_id_of(run), **pages)
 
 
 def _enqueue(deployment: Deployment, request: Request, counting: Counting) -> Plan:
     metadata, wanted = _look_up(deployment, request)
     check_preconditions(deployment, [request])
-    file = deployment.checkpoint_file(request.ref)
+    file = deployment.store.checkpoint_file(request.ref)
     file.remove_orphans()
     try:
         with file.exclusive() as checkpoint:
@@ -211,7 +213,7 @@ def _enqueue(deployment: Deployment, request: Request, counting: Counting) -> Pl
         raise BrokerError(f"Redis failed before anything was enqueued ({error}); repeat the command") from error
     except OSError as error:
         raise storage_error(error, file.path) from error
-    queue = deployment.queue(request.ref)
+    queue = deployment.queues.queue(request.ref)
     try:
         queue.forget_attempts(request.release | made.requeued.keys() | made.anew)
         queue.raise_attempts(made.attempts)
@@ -233,8 +235,8 @@ def _enqueue(deployment: Deployment, request: Request, counting: Counting) -> Pl
 
 
 def _look_up(deployment: Deployment, request: Request) -> tuple[ScanMetadata, list[int]]:
-    deployment.stage(request.stage)
-    metadata = deployment.metadata(request.scan_id)
+    deployment.store.stages.get(request.stage)
+    metadata = deployment.store.metadata(request.scan_id)
     return metadata, request.pages(metadata.total_pages)
 
 
@@ -242,9 +244,9 @@ def _open_stage(
     deployment: Deployment, request: Request, wanted: list[int], checkpoint: Checkpoint, metadata: ScanMetadata
 ) -> Plan:
     """Bring the checkpoint in line, note what is wanted, save. With the checkpoint held exclusively."""
-    file = deployment.checkpoint_file(request.ref)
-    outputs = deployment.outputs(request.ref)
-    coordinator = deployment.coordinator(request.ref)
+    file = deployment.store.checkpoint_file(request.ref)
+    outputs = deployment.store.outputs(request.ref)
+    coordinator = make_coordinator(deployment.store, deployment.queues, request.ref)
     aside = file.take_set_aside()
     # Before the comparison: an output that a waiting completion names must not look like a stranger.
     merged = coordinator.merge_into(checkpoint)
@@ -269,11 +271,11 @@ def _open_stage(
     if checkpoint.pending():
         checkpoint.begin()
         checkpoint.run = request.run
-        deployment.open_stages.add(request.ref, checkpoint.requested)
+        deployment.store.open_stages.add(request.ref, checkpoint.requested)
     else:
         checkpoint.settle()
     if checkpoint.status is Status.COMPLETED:
-        assemble(deployment.stage(request.stage), outputs, checkpoint)
+        assemble(deployment.store.stages.get(request.stage), outputs, checkpoint)
     file.save(checkpoint)
     if merged:
         coordinator.inbox.remove(merged)
@@ -282,7 +284,7 @@ def _open_stage(
 
 def _take_in_reviews(deployment: Deployment, metadata: ScanMetadata, outputs: OutputFolder) -> None:
     """Pages that another program had corrected and put aside for a person count with its other corrections."""
-    scan = deployment.scan(metadata.scan_id)
+    scan = deployment.store.scan(metadata.scan_id)
     if outputs.path.name != CorrectionStage.output_dir or not scan.is_taken_over(metadata):
         return
     from producer.ingest.scanshelf_folder import take_in_reviews  # noqa: PLC0415  # few scans need it

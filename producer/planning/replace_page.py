@@ -34,6 +34,7 @@ from worker.pages.scan import ReplacedPage, ScanFolder, ScanMetadata, SourceFile
 from worker.pages.sources.open import open_file
 from worker.pages.sources.pdfium import save_decrypted
 from worker.stages.registry import STAGES
+from worker.storage import root_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,13 +109,13 @@ def replace_page(
         InUseError: the workers at work are those of another deployment.
         StorageError: the storage failed; the same command, repeated, does the rest.
     """
-    metadata = deployment.metadata(scan_id)
+    metadata = deployment.store.metadata(scan_id)
     total_pages = metadata.total_pages
     if not 1 <= page <= total_pages:
         raise UnknownNameError(f"there is no page {page}: {scan_id} has the pages 1 to {total_pages}")
-    scan = deployment.scan(scan_id)
+    scan = deployment.store.scan(scan_id)
     try:
-        incoming = _look_at(deployment.settings_for(metadata), path, place, password)
+        incoming = _look_at(deployment.store.stages.settings_for(metadata), path, place, password)
         _check_idle(deployment, scan_id, page)
         with metadata_lock(scan):
             # Read under the lock: another replacement may have changed it.
@@ -194,10 +195,10 @@ def _check_idle(deployment: Deployment, scan_id: str, page: int) -> None:
         CheckpointError: one has.
         InUseError: workers of another deployment are at work, and this Redis does not know what they have in hand.
     """
-    deployment.refuse_another_deployment()
+    root_owner.refuse_another(deployment.store.root, deployment.queues.redis, deployment.queues.keys.deployment)
     for stage in STAGES:
         try:
-            held = deployment.queue(StageRef(scan_id, stage)).held([page])
+            held = deployment.queues.queue(StageRef(scan_id, stage)).held([page])
         except RedisError:
             return
         if held:
@@ -323,14 +324,14 @@ def _again(deployment: Deployment, scan_id: str, page: int, *, sure: bool, dry_r
     forgotten: set[str] = set()
     for name in STAGES:
         outputs, file = (
-            deployment.outputs(StageRef(scan_id, name)),
-            deployment.checkpoint_file(StageRef(scan_id, name)),
+            deployment.store.outputs(StageRef(scan_id, name)),
+            deployment.store.checkpoint_file(StageRef(scan_id, name)),
         )
         if not file.path.exists() and not outputs.path_of(page).exists():
             continue
         checkpoint, _ = file.read_or_salvage()
         stood = _stood(checkpoint, page, has_output=outputs.path_of(page).exists())
-        depends = forgotten.intersection(deployment.stage(name).depends_on)
+        depends = forgotten.intersection(deployment.store.stages.get(name).depends_on)
         if stood is None or not (sure or depends or _is_old(deployment, checkpoint, page)):
             continue
         forgotten.add(name)
@@ -341,8 +342,8 @@ def _again(deployment: Deployment, scan_id: str, page: int, *, sure: bool, dry_r
                 current.set_back(page)
                 file.save(current)
             with contextlib.suppress(RedisError):
-                deployment.queue(StageRef(scan_id, name)).forget_attempts([page])
-        spent = deployment.spent_on(StageRef(scan_id, name), page) or Money()
+                deployment.queues.queue(StageRef(scan_id, name)).forget_attempts([page])
+        spent = deployment.store.spent_on(StageRef(scan_id, name), page) or Money()
         yield StageAgain(name, stood, spent.usd)
 
 
@@ -361,7 +362,7 @@ def _is_old(deployment: Deployment, checkpoint: Checkpoint, page: int) -> bool:
     scan_id, stage = checkpoint.scan_id, checkpoint.stage
     record = checkpoint.pages.get(page)
     if record is None:
-        replaced = deployment.metadata(scan_id).source.replacements[page]
+        replaced = deployment.store.metadata(scan_id).source.replacements[page]
         return any(
             failed.page == page and failed.failed_at < replaced.replaced_at for failed in checkpoint.failed_pages
         )

@@ -16,8 +16,10 @@ from producer.page_ranges import show_pages
 from producer.planning.spending import retire_answers
 from producer.terminal.progress import Counting, uncounted
 from worker.deployment import Deployment
+from worker.pipeline.coordinators import make_coordinator
 from worker.preflight import check_broker
 from worker.queue.broker_errors import broker_errors
+from worker.storage import root_owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +49,15 @@ def look(deployment: Deployment, ref: StageRef) -> Reset | None:
         InputError: the scan's metadata is broken.
         StorageError: the storage cannot be read.
     """
-    deployment.stage(ref.stage)
-    deployment.metadata(ref.scan_id)
-    file = deployment.checkpoint_file(ref)
+    deployment.store.stages.get(ref.stage)
+    deployment.store.metadata(ref.scan_id)
+    file = deployment.store.checkpoint_file(ref)
     try:
         checkpoint, unusable = file.read_or_salvage()
-        outputs = len(deployment.outputs(ref).pages())
+        outputs = len(deployment.store.outputs(ref).pages())
     except OSError as error:
         raise storage_error(error, file.path) from error
-    if not outputs and not unusable and _is_blank(checkpoint) and not deployment.open_stages.is_open(ref):
+    if not outputs and not unusable and _is_blank(checkpoint) and not deployment.store.open_stages.is_open(ref):
         return None
     return Reset(ref.scan_id, ref.stage, len(checkpoint.pages), outputs, checkpoint.total_cost_usd)
 
@@ -76,10 +78,10 @@ def reset(deployment: Deployment, ref: StageRef, counting: Counting = uncounted)
         InUseError: the workers at work are those of another deployment, and would go on.
         CheckpointError: pages are being worked on, or somebody else holds the checkpoint.
     """
-    total_pages = deployment.metadata(ref.scan_id).total_pages
+    total_pages = deployment.store.metadata(ref.scan_id).total_pages
     check_broker(deployment.settings)
-    deployment.refuse_another_deployment()
-    file, outputs = deployment.checkpoint_file(ref), deployment.outputs(ref)
+    root_owner.refuse_another(deployment.store.root, deployment.queues.redis, deployment.queues.keys.deployment)
+    file, outputs = deployment.store.checkpoint_file(ref), deployment.store.outputs(ref)
     try:
         _insist_on_idleness(deployment, ref, total_pages)
         with file.exclusive() as checkpoint:
@@ -102,7 +104,7 @@ def reset(deployment: Deployment, ref: StageRef, counting: Counting = uncounted)
 
 def _merge(deployment: Deployment, file: CheckpointFile, checkpoint: Checkpoint) -> None:
     """Take in what workers have handed over: what they spent stays spent, and nothing of it comes later."""
-    coordinator = deployment.coordinator(checkpoint.ref)
+    coordinator = make_coordinator(deployment.store, deployment.queues, checkpoint.ref)
     while merged := coordinator.merge_into(checkpoint):
         file.save(checkpoint)
         coordinator.inbox.remove(merged)
@@ -115,17 +117,17 @@ def _stop(deployment: Deployment, checkpoint: Checkpoint, total_pages: int) -> N
         CheckpointError: one was begun meanwhile. The reconciler then puts back those that wait.
     """
     scan_id, stage = checkpoint.scan_id, checkpoint.stage
-    deployment.open_stages.remove(StageRef(scan_id, stage))
-    deployment.queue(StageRef(scan_id, stage)).close()
+    deployment.store.open_stages.remove(StageRef(scan_id, stage))
+    deployment.queues.queue(StageRef(scan_id, stage)).close()
     try:
         _insist_on_idleness(deployment, StageRef(scan_id, stage), total_pages)
     except CheckpointError:
-        deployment.open_stages.add(StageRef(scan_id, stage), checkpoint.requested)
+        deployment.store.open_stages.add(StageRef(scan_id, stage), checkpoint.requested)
         raise
 
 
 def _insist_on_idleness(deployment: Deployment, ref: StageRef, total_pages: int) -> None:
-    held = sorted(deployment.queue(ref).held(list(range(1, total_pages + 1))))
+    held = sorted(deployment.queues.queue(ref).held(list(range(1, total_pages + 1))))
     if held:
         raise CheckpointError(
             f"{ref}: workers have pages in hand ({show_pages(held)}), which would come back after the "

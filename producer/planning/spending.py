@@ -40,8 +40,8 @@ def set_budget(deployment: Deployment, scan_id: str, budget_usd: Decimal | None)
     """
     if budget_usd is None:
         return
-    deployment.metadata(scan_id)
-    scan_dir = deployment.scan(scan_id).path
+    deployment.store.metadata(scan_id)
+    scan_dir = deployment.store.scan(scan_id).path
     try:
         write_budget(scan_dir, budget_usd)
     except OSError as error:
@@ -55,10 +55,10 @@ def count_books(deployment: Deployment, checkpoint: Checkpoint, findings: Findin
         OSError: the storage failed.
     """
     scan_id, stage = checkpoint.scan_id, checkpoint.stage
-    outputs = deployment.outputs(StageRef(scan_id, stage))
-    pays = deployment.stage(stage).uses_model
+    outputs = deployment.store.outputs(StageRef(scan_id, stage))
+    pays = deployment.store.stages.get(stage).uses_model
     if pays:
-        checkpoint.note_ledger(deployment.ledger(StageRef(scan_id, stage)).sums().spent)
+        checkpoint.note_ledger(deployment.store.ledger(StageRef(scan_id, stage)).sums().spent)
     for page in findings.adopted:
         checkpoint.pages[page] = replace(
             checkpoint.pages[page],
@@ -73,8 +73,8 @@ def retire_answers(deployment: Deployment, ref: StageRef, pages: Iterable[int]) 
     Raises:
         OSError: the storage failed.
     """
-    if deployment.stage(ref.stage).uses_model:
-        deployment.ledger(ref).retire(pages)
+    if deployment.store.stages.get(ref.stage).uses_model:
+        deployment.store.ledger(ref).retire(pages)
 
 
 def recount(deployment: Deployment, ref: StageRef) -> None:
@@ -84,7 +84,7 @@ def recount(deployment: Deployment, ref: StageRef) -> None:
         OSError: the storage failed.
         RedisError: the broker failed.
     """
-    if not deployment.stage(ref.stage).uses_model:
+    if not deployment.store.stages.get(ref.stage).uses_model:
         return
-    deployment.meter(ref.scan_id).empty()
-    deployment.refill(ref.scan_id)
+    deployment.calls.meter(ref.scan_id).empty()
+    deployment.calls.refill(ref.scan_id)

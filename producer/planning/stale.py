@@ -76,7 +76,7 @@ def find_stale(
     told = {page: record.made_from for page, record in records.items() if record.made_from}
     if not told:
         return {}
-    maker = deployment.stage(ref.stage)
+    maker = deployment.store.stages.get(ref.stage)
     method = _method(deployment, ref)
     blank = method or MadeFrom(inputs={}, stage_version=maker.version, recipe="")
     parts = "the model or the instructions" if maker.uses_model else "the engine or the stage"
@@ -107,7 +107,7 @@ def name_recipes(deployment: Deployment, ref: StageRef, stale: Mapping[int, Why]
     now = _method(deployment, ref) if samples else None
     if now is None:
         return dict(stale)
-    outputs = deployment.outputs(ref)
+    outputs = deployment.store.outputs(ref)
     earlier = {recipe: _made_by(outputs, page, recipe) for recipe, page in samples.items()}
     differences = {recipe: _difference(was, now) for recipe, was in earlier.items() if was is not None}
     return {
@@ -124,11 +124,11 @@ def cost_of_refresh(records: Mapping[int, PageRecord], stale: Mapping[int, Why])
 def _method(deployment: Deployment, ref: StageRef) -> MadeFrom | None:
     """How a stage would make a page of a scan now; None where that cannot be said here."""
     model = deployment.settings.model(ref.stage)
-    if deployment.stage(ref.stage).uses_model and not model:
+    if deployment.store.stages.get(ref.stage).uses_model and not model:
         return None
-    metadata = deployment.metadata(ref.scan_id)
+    metadata = deployment.store.metadata(ref.scan_id)
     try:
-        return describe(deployment.stage_for(metadata, ref.stage), {}, model, metadata.profile)
+        return describe(deployment.store.stages.get_for(metadata, ref.stage), {}, model, metadata.profile)
     except SettingsError:
         return None
 
@@ -142,7 +142,7 @@ def _inputs(
 ) -> dict[int, dict[str, str]]:
     """Hashes of what pages would be made from now; without the pages of which that is not known."""
     if not stage.depends_on:
-        hashes = enumerate(_source_hashes(deployment.metadata(scan_id)), start=1)
+        hashes = enumerate(_source_hashes(deployment.store.metadata(scan_id)), start=1)
         return {page: {"source": sha256} for page, sha256 in hashes if page in pages}
     upstream = {
         name: _output_hashes(deployment, StageRef(scan_id, name), again.get(name, frozenset()))
@@ -168,7 +168,7 @@ def _source_hashes(metadata: ScanMetadata) -> Iterator[str]:
 def _output_hashes(deployment: Deployment, ref: StageRef, again: AbstractSet[int]) -> dict[int, str]:
     """Of the outputs that an earlier stage has complete; none where its checkpoint cannot be used."""
     try:
-        complete = deployment.checkpoint_file(ref).read().pages
+        complete = deployment.store.checkpoint_file(ref).read().pages
     except CheckpointError:
         return {}
     return {

@@ -43,14 +43,14 @@ def collect(
         InputError: its metadata is broken.
         StorageError: the storage cannot be read.
     """
-    metadata = deployment.metadata(scan_id)
+    metadata = deployment.store.metadata(scan_id)
     made_at = now()
     try:
         begun, stages = _stages(deployment, metadata)
         pages = _pages(metadata, begun, stages, counting)
         structure, problem = _structure(deployment, scan_id)
     except OSError as error:
-        raise storage_error(error, deployment.scan(scan_id).path) from error
+        raise storage_error(error, deployment.store.scan(scan_id).path) from error
     report = BookReport(metadata, stages, pages, structure, problem, made_at)
     if not images or not report.with_views:
         return report
@@ -68,14 +68,14 @@ def _stages(
     reports: list[StageReport] = []
     for name in STAGES:
         ref = StageRef(metadata.scan_id, name)
-        file, outputs = deployment.checkpoint_file(ref), deployment.outputs(ref)
+        file, outputs = deployment.store.checkpoint_file(ref), deployment.store.outputs(ref)
         pages = outputs.pages()
         if not pages and not file.path.exists():
             continue
         snapshot = take_snapshot(file)
         if snapshot.unusable is None and not file.is_of_this_version():
             count_as_enqueue_would(snapshot.checkpoint, outputs, metadata.total_pages)
-        stage = deployment.stage(name)
+        stage = deployment.store.stages.get(name)
         begun.append(
             BegunStage(
                 stage=stage,
@@ -86,7 +86,7 @@ def _stages(
                 quarantined=frozenset(snapshot.checkpoint.quarantined()),
             )
         )
-        reports.append(_stage_report(stage, snapshot, deployment.ledger(ref), metadata.total_pages))
+        reports.append(_stage_report(stage, snapshot, deployment.store.ledger(ref), metadata.total_pages))
     return tuple(begun), tuple(reports)
 
 
@@ -160,7 +160,7 @@ def _pages(
 
 def _structure(deployment: Deployment, scan_id: str) -> tuple[BookStructure | None, str | None]:
     """Return the assembled chapters and page numbers, or why they cannot be shown."""
-    path = deployment.scan(scan_id).output_dir(StructureStage.output_dir) / StructureStage.assembled_name
+    path = deployment.store.scan(scan_id).output_dir(StructureStage.output_dir) / StructureStage.assembled_name
     try:
         content = json.loads(read_regular(path))
         fields = {name: content.get(name) for name in BookStructure.model_fields}

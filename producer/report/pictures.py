@@ -43,13 +43,13 @@ def pictures_of(
         pages: numbers of the pages, from 1.
         step: called after each page.
     """
-    settings = deployment.settings_for(metadata)
+    settings = deployment.store.stages.settings_for(metadata)
     maker = _PictureMaker(metadata.total_pages)
     found: dict[int, Pictures] = {}
     source: PageSource | None = None
     try:
         source = open_source(
-            deployment.scan(metadata.scan_id),
+            deployment.store.scan(metadata.scan_id),
             metadata,
             dpi=min(settings.dpi, RENDER_DPI),
             max_pixels=settings.max_pixels,

@@ -9,8 +9,8 @@ from checkpointing.locks import file_lock
 from producer.run.supervisor import GRACE_SECONDS, supervisor_lock
 from producer.terminal.console import notes
 from worker.config.settings import Settings
-from worker.deployment import connect
 from worker.keys import Keys
+from worker.queue.connection import connect
 from worker.storage.root_owner import find_at_work, in_use, is_deployment_of
 
 
@@ -30,7 +30,7 @@ def joins_deployment(settings: Settings) -> bool:
     if at_work is None:
         return False
     try:
-        with connect(settings, patient=False) as redis:
+        with connect(settings, retry_timeouts=False) as redis:
             ours = is_deployment_of(redis, Keys(settings.key_prefix).deployment, at_work)
     except (RedisError, ValueError):
         ours = False

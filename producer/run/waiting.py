@@ -39,7 +39,7 @@ def wait_for(deployment: Deployment, plans: list[Plan], *, allow_doubtful: bool 
     try:
         with interruptible():
             # The live view shows who works; lines in a log do not.
-            on_poll = bool if has_screen(notes) else MissingWorkerNotice(deployment.count_workers, notes).check
+            on_poll = bool if has_screen(notes) else MissingWorkerNotice(deployment.workers.count, notes).check
             checkpoints = follow_plans(deployment, plans, on_poll, VIEW_HINT)
     except KeyboardInterrupt:
         again = watch_again(plans, allow_doubtful=allow_doubtful)
@@ -71,7 +71,7 @@ def follow_plans(
         for made in plans:
             if made.scan_id in paused:
                 continue
-            file = deployment.checkpoint_file(StageRef(made.scan_id, made.stage))
+            file = deployment.store.checkpoint_file(StageRef(made.scan_id, made.stage))
             checkpoints.append(follow(file, frozenset(made.wanted), view, on_poll))
             if checkpoints[-1].status is Status.PAUSED:
                 paused.add(made.scan_id)

@@ -20,8 +20,8 @@ def begun_stages(deployment: Deployment, scan_id: str) -> list[str]:
         name
         for name in STAGES
         if (
-            deployment.checkpoint_file(StageRef(scan_id, name)).path.exists()
-            or deployment.outputs(StageRef(scan_id, name)).path.exists()
+            deployment.store.checkpoint_file(StageRef(scan_id, name)).path.exists()
+            or deployment.store.outputs(StageRef(scan_id, name)).path.exists()
         )
         and not is_of_another_program(deployment, StageRef(scan_id, name))
     ]
@@ -35,11 +35,13 @@ def is_of_another_program(deployment: Deployment, ref: StageRef) -> bool:
     Raises:
         OSError: the storage failed.
     """
-    schema = deployment.stage(ref.stage).schema
+    schema = deployment.store.stages.get(ref.stage).schema
     reads_older_form = any("from_older_form" in vars(each) for each in schema.__mro__ if each is not PageOutput)
-    if reads_older_form or not deployment.scan(ref.scan_id).is_taken_over(deployment.metadata(ref.scan_id)):
+    if reads_older_form or not deployment.store.scan(ref.scan_id).is_taken_over(
+        deployment.store.metadata(ref.scan_id)
+    ):
         return False
-    outputs, file = deployment.outputs(ref), deployment.checkpoint_file(ref)
+    outputs, file = deployment.store.outputs(ref), deployment.store.checkpoint_file(ref)
     with contextlib.suppress(CheckpointError):
         return not file.is_of_this_version() and not any(outputs.check(page).valid for page in outputs.pages())
     return False

@@ -23,7 +23,7 @@ def overruns_of(deployment: Deployment, ref: StageRef) -> CallCosts:
     Raises:
         StorageError: the storage cannot be read.
     """
-    scan_dir = deployment.scan(ref.scan_id).path
+    scan_dir = deployment.store.scan(ref.scan_id).path
     try:
         excess = [call.excess_micro for call in read_surprises(scan_dir, ref.stage) if call.excess_micro]
     except OSError as error:
@@ -37,7 +37,7 @@ def unanswered_of(deployment: Deployment, ref: StageRef) -> CallCosts:
     Raises:
         StorageError: the storage cannot be read.
     """
-    ledger = deployment.ledger(ref)
+    ledger = deployment.store.ledger(ref)
     try:
         calls = ledger.sums().open
     except OSError as error:

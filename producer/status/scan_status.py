@@ -95,12 +95,12 @@ def scan_status(deployment: Deployment, scan_id: str, *, with_calls: bool = Fals
         UnknownNameError: there is no such scan.
         StorageError: the storage cannot be read.
     """
-    metadata = deployment.metadata(scan_id)
+    metadata = deployment.store.metadata(scan_id)
     begun = [
         name
         for name in STAGES
-        if deployment.checkpoint_file(StageRef(scan_id, name)).path.exists()
-        or deployment.outputs(StageRef(scan_id, name)).pages()
+        if deployment.store.checkpoint_file(StageRef(scan_id, name)).path.exists()
+        or deployment.store.outputs(StageRef(scan_id, name)).pages()
     ]
     shown = begun or [next(iter(STAGES))]
     stages = {name: _stage_status(deployment, metadata, name) for name in shown}
@@ -119,11 +119,11 @@ def all_scans(deployment: Deployment, on_broken: Callable[[LeafmarkError], objec
     Raises:
         StorageError: the storage cannot be read, or is not a library.
     """
-    deployment.library.check()
-    for folder, missing in incomplete_folders(deployment.root):
+    deployment.store.library.check()
+    for folder, missing in incomplete_folders(deployment.store.root):
         on_broken(InputError(f"{folder} is not a scan yet: {missing}"))
     found = []
-    for scan_id in list_scans(deployment.root):
+    for scan_id in list_scans(deployment.store.root):
         try:
             found.append(scan_status(deployment, scan_id))
         except (InputError, UnknownNameError) as error:
@@ -133,7 +133,7 @@ def all_scans(deployment: Deployment, on_broken: Callable[[LeafmarkError], objec
 
 def what_it_waits_for(deployment: Deployment, stage: str) -> str:
     """Return why the model of a stage does not answer; empty if nothing is wrong. Reads one small file."""
-    trouble = deployment.troubles.of(stage)
+    trouble = deployment.store.outage_notes.of(stage)
     # The text quotes a server, and any machine of the deployment may have written the file.
     return "" if trouble is None else in_one_line(trouble.words())
 
@@ -145,11 +145,11 @@ def _with_calls(deployment: Deployment, scan_id: str, name: str, stage: StageSta
 
 def _stage_status(deployment: Deployment, metadata: ScanMetadata, stage: str) -> StageStatus:
     ref = StageRef(metadata.scan_id, stage)
-    file = deployment.checkpoint_file(ref)
+    file = deployment.store.checkpoint_file(ref)
     try:
         checkpoint = file.read()
         if not file.is_of_this_version():
-            count_as_enqueue_would(checkpoint, deployment.outputs(ref), metadata.total_pages)
+            count_as_enqueue_would(checkpoint, deployment.store.outputs(ref), metadata.total_pages)
     except CheckpointError as error:
         return StageStatus(
             "unreadable", metadata.total_pages, 0, metadata.total_pages, 0, [], 0.0, error=str(error)

@@ -73,9 +73,9 @@ def check_stage(
         UnknownNameError: there is no such stage.
         StorageError: the storage cannot be read.
     """
-    outputs = deployment.outputs(ref)
+    outputs = deployment.store.outputs(ref)
     try:
-        check = _StageCheck(outputs, deployment.checkpoint_file(ref), total_pages, only)
+        check = _StageCheck(outputs, deployment.store.checkpoint_file(ref), total_pages, only)
         check.foreign = _foreign(deployment, ref)
         check.expects = _before_takeover(deployment, ref)
         report = check.run(counting)
@@ -92,18 +92,18 @@ def check_stage(
 
 def _foreign(deployment: Deployment, ref: StageRef) -> list[str]:
     """Names in a stage's folder that nobody can account for; another program's own files stay where they are."""
-    if deployment.scan(ref.scan_id).is_taken_over(deployment.metadata(ref.scan_id)):
+    if deployment.store.scan(ref.scan_id).is_taken_over(deployment.store.metadata(ref.scan_id)):
         return []
-    maker = deployment.stage(ref.stage)
-    return foreign_names(deployment.outputs(ref), maker.assembled_name or None)
+    maker = deployment.store.stages.get(ref.stage)
+    return foreign_names(deployment.store.outputs(ref), maker.assembled_name or None)
 
 
 def _before_takeover(deployment: Deployment, ref: StageRef) -> frozenset[Kind]:
     """What is as it should be in a book of another program until the stage is enqueued for the first time."""
-    file = deployment.checkpoint_file(ref)
+    file = deployment.store.checkpoint_file(ref)
     with contextlib.suppress(CheckpointError):
         if (
-            deployment.scan(ref.scan_id).is_taken_over(deployment.metadata(ref.scan_id))
+            deployment.store.scan(ref.scan_id).is_taken_over(deployment.store.metadata(ref.scan_id))
             and not file.is_of_this_version()
         ):
             return _NOT_NAMED_YET

@@ -19,6 +19,7 @@ from producer.verify.contradictions import cost_of_pages
 from producer.verify.findings import DAMAGED, Kind
 from worker.deployment import Deployment
 from worker.preflight import check_broker
+from worker.storage import root_owner
 
 
 class _OnlyThese(Request):
@@ -54,15 +55,15 @@ def repair(
     if not report.pending and not any(finding.mendable for finding in report.findings):
         return None
     check_broker(deployment.settings)
-    deployment.refuse_another_deployment()
-    file = deployment.checkpoint_file(StageRef(scan_id, report.stage))
-    total_pages = deployment.metadata(scan_id).total_pages
+    root_owner.refuse_another(deployment.store.root, deployment.queues.redis, deployment.queues.keys.deployment)
+    file = deployment.store.checkpoint_file(StageRef(scan_id, report.stage))
+    total_pages = deployment.store.metadata(scan_id).total_pages
     try:
         with file.exclusive() as checkpoint:
             before = checkpoint.model_copy(update={"metadata": dict(checkpoint.metadata)})
-            _ask_for(checkpoint, report, deployment.open_stages.requested(StageRef(scan_id, report.stage)))
+            _ask_for(checkpoint, report, deployment.store.open_stages.requested(StageRef(scan_id, report.stage)))
             _put_right(checkpoint, total_pages)
-            _set_aside(deployment.outputs(StageRef(scan_id, report.stage)), checkpoint, report)
+            _set_aside(deployment.store.outputs(StageRef(scan_id, report.stage)), checkpoint, report)
             if checkpoint != before:
                 file.save(checkpoint)
     except OSError as error:

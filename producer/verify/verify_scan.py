@@ -78,14 +78,14 @@ def verify(
         InputError: the scan's metadata is broken.
         StorageError: the storage cannot be read.
     """
-    metadata = deployment.metadata(scan_id)
+    metadata = deployment.store.metadata(scan_id)
     stages = begun_stages(deployment, scan_id) if stage is None else [stage]
     for name in stages:
-        deployment.stage(name)
+        deployment.store.stages.get(name)
     check_pages(only or frozenset(), metadata.total_pages)
     return Report(
         metadata,
-        list(_check_source(deployment.scan(scan_id), metadata, counting)),
+        list(_check_source(deployment.store.scan(scan_id), metadata, counting)),
         [check_stage(deployment, StageRef(scan_id, name), metadata.total_pages, counting, only) for name in stages],
         only,
     )

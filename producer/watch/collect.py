@@ -42,7 +42,7 @@ def stages_of_scan(deployment: Deployment, scan_id: str) -> StageSelection:
     """Select the stages of a scan that have begun, in pipeline order; the first stage before any has."""
 
     def select() -> list[StageRef]:
-        begun = [name for name in STAGES if deployment.scan(scan_id).checkpoint_path(name).exists()]
+        begun = [name for name in STAGES if deployment.store.scan(scan_id).checkpoint_path(name).exists()]
         return [StageRef(scan_id, name) for name in begun or [next(iter(STAGES))]]
 
     return select
@@ -55,7 +55,7 @@ def stages_under_way(deployment: Deployment) -> StageSelection:
     def select() -> list[StageRef]:
         order = list(STAGES)
         current = sorted(
-            (ref for ref in deployment.open_stages.all() if ref.stage in order),
+            (ref for ref in deployment.store.open_stages.all() if ref.stage in order),
             key=lambda ref: (ref.scan_id, order.index(ref.stage)),
         )
         seen.update(dict.fromkeys(current))
@@ -170,12 +170,12 @@ class Collector:
         states = {
             ref: stage.states
             for ref, stage in list(self._stages.items())
-            if stage.under_way and self._deployment.stage(stage.stage).uses_model
+            if stage.under_way and self._deployment.store.stages.get(stage.stage).uses_model
         }
         return expected_usd_per_page(self._deployment, states)
 
     def _read_other_scans(self) -> str:
-        return count_other_scans(self._deployment.root, {ref.scan_id for ref in list(self._stages)})
+        return count_other_scans(self._deployment.store.root, {ref.scan_id for ref in list(self._stages)})
 
 
 def expected_usd_per_page(deployment: Deployment, states: Mapping[StageRef, bytes]) -> dict[StageRef, float]:

@@ -144,7 +144,7 @@ def _waits(deployment: Deployment, plans: list[Plan]) -> dict[str, str]:
 def _has_pages_left(deployment: Deployment, plan: Plan) -> bool:
     """Return whether pages of a stage are still pending; also if its checkpoint cannot be read at the moment."""
     with suppress(CheckpointError, OSError):
-        return bool(deployment.checkpoint_file(StageRef(plan.scan_id, plan.stage)).read().pending())
+        return bool(deployment.store.checkpoint_file(StageRef(plan.scan_id, plan.stage)).read().pending())
     return True
 
 

@@ -84,7 +84,7 @@ class StageReader:
         self._deployment = deployment
         self._ref = ref
         # One reader for the whole time: the deployment caches few checkpoints and might parse this one again.
-        self._reader = CheckpointReader(deployment.checkpoint_file(ref))
+        self._reader = CheckpointReader(deployment.store.checkpoint_file(ref))
         self._version: _Version | None = None
         self._is_fed = False
         self._begun: datetime | None = None
@@ -172,12 +172,12 @@ class StageReader:
 
     def _unreadable(self, error: CheckpointError) -> _Version:
         # The reconciler of a stage under way rebuilds the file.
-        under_way = self._deployment.open_stages.is_open(StageRef(self._ref.scan_id, self._ref.stage))
+        under_way = self._deployment.store.open_stages.is_open(StageRef(self._ref.scan_id, self._ref.stage))
         return _Version(replace(self._not_started(), status="unreadable", error=str(error), under_way=under_way))
 
     def _title_and_pages(self) -> tuple[str, int]:
         """Return title and page count from the metadata; a scan with broken metadata is shown without them."""
         with suppress(LeafmarkError):
-            metadata = self._deployment.metadata(self._ref.scan_id)
+            metadata = self._deployment.store.metadata(self._ref.scan_id)
             return metadata.title, metadata.total_pages
         return "", 0

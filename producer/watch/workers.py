@@ -33,7 +33,7 @@ def claimed_pages(
     tasks = list(reported)
     found: dict[StageRef, frozenset[int]] = {}
     for ref in stages:
-        queue = deployment.queue(ref)
+        queue = deployment.queues.queue(ref)
         named = {task.page for task in tasks if task.ref == ref}
         found[ref] = frozenset(queue.held(queue.attempts().keys() | named))
     return found
@@ -47,8 +47,8 @@ def ask_workers(deployment: Deployment) -> Workers:
     """
     slots: dict[str, int] = {}
     for stage in STAGES:
-        slots |= deployment.dispatch(stage).alive()
-    answers = sorted(deployment.active(), key=lambda answer: answer[0])
+        slots |= deployment.queues.dispatch(stage).alive()
+    answers = sorted(deployment.workers.active(), key=lambda answer: answer[0])
     answering = tuple(Worker(name, _tasks(tasks)) for name, tasks in answers)
     return Workers(answering, max(len(slots), len(answering)), sum(slots.values()), asked=True)
 

@@ -19,7 +19,8 @@ from tests.support.fake_deployment import REF, SCAN, STAGE, named_in, write_scan
 from tests.support.stages import stamp
 from worker.app import make_app
 from worker.config.settings import Settings
-from worker.deployment import Deployment, connect
+from worker.deployment import Deployment
+from worker.queue.connection import connect
 
 PAGES = 6
 EDITED = stamp(2, "edited by hand")
@@ -47,9 +48,9 @@ class Resume(Scene):
         self._app = make_app(self._settings(self._template))
         write_scan(self._template, SCAN, PAGES)
         parts = self._parts(self._template, redis)
-        outputs = parts.outputs(REF)
+        outputs = parts.store.outputs(REF)
         done = {page: self._completion(page, outputs.save(page, stamp(page))) for page in (1, 2, 3, 4, 5)}
-        file = parts.checkpoint_file(REF)
+        file = parts.store.checkpoint_file(REF)
         with file.exclusive() as checkpoint:
             checkpoint.total_pages = PAGES
             checkpoint.request(1, PAGES)
@@ -84,17 +85,17 @@ class Resume(Scene):
 
     def check_invariants(self) -> bool:
         look = self._look()
-        outputs = look.outputs(REF)
-        found = facts(look.checkpoint_file(REF).read())
+        outputs = look.store.outputs(REF)
+        found = facts(look.store.checkpoint_file(REF).read())
         assert found in (self._before, self._after), f"the checkpoint is neither the old nor the new: {found}"
         changed = bool(found == self._after)
-        waiting = len(look.inbox(REF))
+        waiting = len(look.queues.inbox(REF))
         assert waiting == 1 or changed, "gone from the inbox means safe in the checkpoint"
         places = [outputs.path_of(2), outputs.path / "set_aside" / outputs.path_of(2).name]
         assert [path.read_text() for path in places if path.exists()] == [EDITED.model_dump_json()]
         if changed:
             assert not places[0].exists()
-            assert look.open_stages.all() == [REF], "nobody would heal it"
+            assert look.store.open_stages.all() == [REF], "nobody would heal it"
         else:
             assert self._enqueued() == []
         return changed
@@ -112,7 +113,7 @@ class Resume(Scene):
     def check_end(self) -> None:
         assert self.check_invariants()
         look = self._look()
-        assert len(look.inbox(REF)) == 0
+        assert len(look.queues.inbox(REF)) == 0
         now_left = plan(look, Request(SCAN, STAGE))
         assert (now_left.remaining, now_left.total_cost_usd) == (_LEFT, 0.08)
         assert self._enqueued() == _LEFT

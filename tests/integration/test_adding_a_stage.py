@@ -16,6 +16,7 @@ from sample import small_page, write_image_folder
 from worker.app import make_app
 from worker.config.settings import settings_class
 from worker.deployment import Deployment
+from worker.pipeline.coordinators import make_coordinator
 from worker.pipeline.process_page import Outcome, process_page
 from worker.queue.messages import PageMessage
 from worker.stages.registry import STAGES, register
@@ -42,7 +43,7 @@ def test_the_documented_stage_is_registered_enqueued_and_run(
     parts = Deployment(settings, make_app(settings))
     book = write_image_folder(tmp_path / "book", [small_page(1)])
     ingest(book, settings.root)
-    ocr = parts.outputs(StageRef("book", "ocr")).path
+    ocr = parts.store.outputs(StageRef("book", "ocr")).path
     ocr.mkdir()
     (ocr / "page_0001.json").write_text(json.dumps(_ocr_output("four words on it")))
 
@@ -51,13 +52,13 @@ def test_the_documented_stage_is_registered_enqueued_and_run(
     assert made.enqueued == [1]
     outcome = process_page(parts, PageMessage(scan_id="book", stage="wordcount", page=1))
     assert outcome is Outcome.COMPLETE
-    commit = parts.coordinator(StageRef("book", "wordcount")).commit()
+    commit = make_coordinator(parts.store, parts.queues, StageRef("book", "wordcount")).commit()
     assert commit is not None
     assert commit.completed == [1]
-    output = parts.outputs(StageRef("book", "wordcount")).load(1)
-    assert output.pop("made_from")["inputs"] == {"ocr": parts.outputs(StageRef("book", "ocr")).sha256(1)}
+    output = parts.store.outputs(StageRef("book", "wordcount")).load(1)
+    assert output.pop("made_from")["inputs"] == {"ocr": parts.store.outputs(StageRef("book", "ocr")).sha256(1)}
     assert output == {"page_number": 1, "words": 4, "longest": "words"}
-    parts.redis.close()
+    parts.queues.redis.close()
 
 
 def _ocr_output(text: str) -> dict[str, object]:

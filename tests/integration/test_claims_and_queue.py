@@ -31,7 +31,7 @@ def fake(tmp_path: Path, broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
 
 def messages(fake: FakeDeployment) -> list[dict[str, Any]]:
     """The messages in the queue's list, oldest first, as a worker takes them."""
-    raw: Any = fake.redis.lrange(fake.parts.keys.queue(STAGE), 0, -1)
+    raw: Any = fake.redis.lrange(fake.parts.queues.keys.queue(STAGE), 0, -1)
     return [json.loads(admit(each, STAGE)) for each in reversed(raw)]
 
 
@@ -71,7 +71,7 @@ def test_a_page_goes_in_once_however_many_put_it_in_at_once(fake: FakeDeployment
 
     def run() -> None:
         together.wait()
-        put.extend(fake.another_process().queue(REF).put(pages))
+        put.extend(fake.another_process().queues.queue(REF).put(pages))
 
     threads = [threading.Thread(target=run) for _ in range(4)]
     for thread in threads:
@@ -89,7 +89,7 @@ def test_one_of_many_that_want_a_page_gets_it(fake: FakeDeployment) -> None:
 
     def run() -> None:
         together.wait()
-        with fake.another_process().claims.take(REF, 1) as claim:
+        with fake.another_process().queues.claims.take(REF, 1) as claim:
             if claim is not None:
                 got.append(claim.attempt)
             done.wait()
@@ -104,10 +104,10 @@ def test_one_of_many_that_want_a_page_gets_it(fake: FakeDeployment) -> None:
 
 def test_a_claim_is_released_in_one_step_with_what_is_handed_over(fake: FakeDeployment) -> None:
     """Also by a server that has forgotten the script meanwhile."""
-    with fake.parts.claims.take(REF, 1) as claim:
+    with fake.parts.queues.claims.take(REF, 1) as claim:
         assert claim is not None
         fake.redis.script_flush()
-        claim.hand_over(FailedPage(page=1, kind="torn", message="torn"), fake.parts.inbox(REF))
+        claim.hand_over(FailedPage(page=1, kind="torn", message="torn"), fake.parts.queues.inbox(REF))
         assert not fake.redis.exists(claim.key)
         assert [entry.page for entry in fake.entries()] == [1]
 
@@ -115,7 +115,7 @@ def test_a_claim_is_released_in_one_step_with_what_is_handed_over(fake: FakeDepl
 def test_a_queue_that_was_purged_carries_nothing(fake: FakeDeployment) -> None:
     list(fake.queue.put([1, 2, 3]))
     assert fake.queue.carried() == {1, 2, 3}
-    fake.redis.delete(fake.parts.keys.queue(STAGE))
+    fake.redis.delete(fake.parts.queues.keys.queue(STAGE))
     assert fake.queue.carried() == set()
 
 
@@ -134,7 +134,7 @@ def test_a_page_that_takes_longer_than_its_lease_stays_with_its_worker(fake: Fak
     worker = threading.Thread(target=lambda: outcomes.append(fake.process(1)))
     worker.start()
     gate.wait_until_begun()
-    claim = fake.parts.keys.claim(REF, 1)
+    claim = fake.parts.queues.keys.claim(REF, 1)
     fake.redis.pexpire(claim, 600)
     wait_until(lambda: fake.redis.pttl(claim) > 800, 5, "a renewal")
     assert process_page(fake.another_process(), PageMessage(scan_id=SCAN, stage=STAGE, page=1)) is Outcome.HELD

@@ -29,7 +29,7 @@ def test_the_view_goes_on_without_a_server_and_finds_it_again(
         fake.ask_for((1, 5))
         parts = Deployment(fake.settings, fake.app)
         with (
-            parts.claims.take(REF, 2),
+            parts.queues.claims.take(REF, 2),
             Collector(parts, stages_of_scan(parts, SCAN)) as collector,
         ):
             until(collector, lambda scene: scene.stages[0].in_flight == (2,) and scene.workers.asked)

@@ -26,6 +26,7 @@ from worker.app import make_app
 from worker.config.settings import Settings
 from worker.deployment import Deployment
 from worker.keys import Keys
+from worker.pipeline.coordinators import make_coordinator
 from worker.reconciler.reconciler import Reconciler
 from worker.stages.registry import STAGES
 
@@ -51,7 +52,7 @@ class Process:
         redis.points = points
         self.parts = Deployment(settings, _app(), redis)
         self.reconciler = Reconciler(self.parts)
-        self.coordinator = self.parts.coordinator(REF)
+        self.coordinator = make_coordinator(self.parts.store, self.parts.queues, REF)
 
 
 class SimulatedSystem:
@@ -78,9 +79,9 @@ class SimulatedSystem:
         self.redis = FakeRedis(server=self.server)
         self.points = Points(self.do, self._flush, self._look, self.clock.sleep)
         self.processes = [Process(self.settings, self.server, self.points) for _ in range(PROCESSES)]
-        outputs = self.processes[0].parts.outputs(REF)
+        outputs = self.processes[0].parts.store.outputs(REF)
         self._output_path = outputs.path_of
-        self._checkpoint_path = self.processes[0].parts.checkpoint_file(REF).path
+        self._checkpoint_path = self.processes[0].parts.store.checkpoint_file(REF).path
         self.judge = Judge(
             self._checkpoint_path,
             self._output_path,

@@ -75,7 +75,7 @@ class World(Work, FaultActions):
         parts = self.processes[who].parts
 
         def save() -> None:
-            sha256 = parts.outputs(REF).save(page, stamp(page, text))
+            sha256 = parts.store.outputs(REF).save(page, stamp(page, text))
             self.good[page] = self._output_path(page).read_bytes()
             self._put(*[Completion(page=page, sha256=sha256, schema_version="1", cost_usd=cost)] * times)
 
@@ -128,7 +128,7 @@ class World(Work, FaultActions):
                 manager.flush()
 
     def _put(self, *entries: Completion | FailedPage) -> None:
-        inbox = self.processes[0].parts.inbox(REF)
+        inbox = self.processes[0].parts.queues.inbox(REF)
         with self.redis.pipeline() as pipeline:
             for entry in entries:
                 inbox.put(entry, pipeline)
@@ -139,7 +139,7 @@ class World(Work, FaultActions):
         """With nothing going wrong any more, all that was asked for gets settled, in a bounded number of rounds."""
         self.clock.sleep(100 * LEASE_SECONDS)
         parts = self.processes[0].parts
-        was_open = bool(parts.open_stages.all())
+        was_open = bool(parts.store.open_stages.all())
         self._work_until_rest()
         if was_open and not self.managed:
             pending = self.judge.state.pending()
@@ -167,7 +167,9 @@ class World(Work, FaultActions):
                 self.heal(each)
             left = self.redis.xlen(Keys(self.settings.key_prefix).inbox(REF))
             if not (
-                left or parts.open_stages.all() or self.redis.llen(Keys(self.settings.key_prefix).queue(STAGE))
+                left
+                or parts.store.open_stages.all()
+                or self.redis.llen(Keys(self.settings.key_prefix).queue(STAGE))
             ):
                 return
         self.judge.complain(f"no rest after {_MOST_ROUNDS} rounds")

@@ -84,8 +84,8 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
 
 
 def _forge(fake: FakeDeployment, fields: Fields) -> None:
-    fake.redis.xadd(fake.parts.keys.inbox(REF), fields)  # type: ignore[arg-type]  # its dict is invariant
-    fake.redis.sadd(fake.parts.keys.inboxes, f"{SCAN}/{STAGE}")
+    fake.redis.xadd(fake.parts.queues.keys.inbox(REF), fields)  # type: ignore[arg-type]  # its dict is invariant
+    fake.redis.sadd(fake.parts.queues.keys.inboxes, f"{SCAN}/{STAGE}")
 
 
 def _content(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def test_a_forged_entry_changes_nothing_and_does_not_stay(fake: FakeDeployment, 
     fake.commit()
     assert _content(fake.checkpoint()) == before
     assert fake.entries() == []
-    assert fake.redis.xlen(fake.parts.keys.inbox(REF)) == 0
+    assert fake.redis.xlen(fake.parts.queues.keys.inbox(REF)) == 0
 
 
 @pytest.mark.parametrize("cost_usd", [-5.0, 1e308, float("nan"), float("inf"), "x"])
@@ -135,11 +135,13 @@ def test_an_entry_cannot_make_a_complete_page_fail_nor_its_cost_sink(fake: FakeD
 def test_forged_names_of_inboxes_lead_nowhere_and_keep_no_genuine_one_waiting(fake: FakeDeployment) -> None:
     files = fake.files().keys()
     for name in NAMES:
-        fake.redis.sadd(fake.parts.keys.inboxes, name)
-        stream = f"{fake.parts.keys.prefix}inbox:".encode() + (name if isinstance(name, bytes) else name.encode())
+        fake.redis.sadd(fake.parts.queues.keys.inboxes, name)
+        stream = f"{fake.parts.queues.keys.prefix}inbox:".encode() + (
+            name if isinstance(name, bytes) else name.encode()
+        )
         fake.redis.xadd(stream, _completion())  # type: ignore[arg-type]  # its dict is invariant
     fake.hand_over(fake.completion(3))
-    fake.redis.delete(fake.parts.keys.commit(REF))
+    fake.redis.delete(fake.parts.queues.keys.commit(REF))
     Reconciler(fake.parts).commit_inboxes()
     assert fake.checkpoint().completed_pages == [1, 3]
     assert {name for name in fake.files().keys() - files if "page_0003" not in name} == set()
@@ -149,16 +151,16 @@ def test_forged_names_of_inboxes_are_dropped_in_the_end(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in NAMES:
-        fake.redis.sadd(fake.parts.keys.inboxes, name)
+        fake.redis.sadd(fake.parts.queues.keys.inboxes, name)
     monkeypatch.setattr("worker.reconciler.reconciler.FORGET_SECONDS", 0.0)
     reconciler = Reconciler(fake.parts)
     reconciler.commit_inboxes()
     reconciler.commit_inboxes()
-    assert fake.redis.smembers(fake.parts.keys.inboxes) == set()
+    assert fake.redis.smembers(fake.parts.queues.keys.inboxes) == set()
 
 
 def test_a_list_of_inboxes_of_another_type_is_deleted_logged_and_made_anew(fake: FakeDeployment) -> None:
-    keys = fake.parts.keys
+    keys = fake.parts.queues.keys
     fake.redis.delete(keys.inboxes)
     fake.redis.set(keys.inboxes, "no set")
     with capture_logs() as lines, reconciler_at_work(fake.parts):
@@ -172,12 +174,12 @@ def test_a_list_of_inboxes_of_another_type_is_deleted_logged_and_made_anew(fake:
 def test_a_forged_reason_cannot_blow_the_checkpoint_up(fake: FakeDeployment) -> None:
     _forge(fake, _failure(message="x" * 10_000_000, kind="y" * 10_000_000, worker="z" * 10_000_000))
     fake.commit()
-    assert fake.parts.checkpoint_file(REF).path.stat().st_size < 100_000
+    assert fake.parts.store.checkpoint_file(REF).path.stat().st_size < 100_000
 
 
 def test_a_failure_of_a_page_far_off_is_refused_before_the_book_was_ever_enqueued(fake: FakeDeployment) -> None:
     fake.write_scan("another-book")
-    inbox = fake.parts.keys.inbox(StageRef("another-book", STAGE))
+    inbox = fake.parts.queues.keys.inbox(StageRef("another-book", STAGE))
     fake.redis.xadd(inbox, _failure(page=10**12))  # type: ignore[arg-type]  # its dict is invariant
     fake.commit("another-book")
     assert fake.checkpoint("another-book").failed_pages == []

@@ -81,13 +81,13 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
 
 @pytest.mark.parametrize("forge", [pytest.param(forge, id=name) for name, forge in KEPT.items()])
 def test_the_reconciler_lives_and_other_scans_are_healed(fake: FakeDeployment, forge: Forge) -> None:
-    forge(fake.redis, fake.parts.keys)
+    forge(fake.redis, fake.parts.queues.keys)
     _look(fake)
     assert _listed_scans(fake) >= {"b-book"}
 
 
 def test_a_key_of_the_wrong_type_stops_its_stage_only_while_it_is_there(fake: FakeDeployment) -> None:
-    turns = fake.parts.keys.turns(STAGE)
+    turns = fake.parts.queues.keys.turns(STAGE)
     fake.redis.set(turns, "no list")
     _look(fake)
     fake.redis.delete(turns)
@@ -106,5 +106,5 @@ def _look(fake: FakeDeployment) -> None:
 
 def _listed_scans(fake: FakeDeployment) -> set[str]:
     """The scans that have a page in Celery's queue."""
-    listed: Any = fake.redis.lrange(fake.parts.keys.queue(STAGE), 0, -1)
+    listed: Any = fake.redis.lrange(fake.parts.queues.keys.queue(STAGE), 0, -1)
     return {scan_id for scan_id in (SCAN, "b-book") for content in listed if f'\\"{scan_id}\\"'.encode() in content}

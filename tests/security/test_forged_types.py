@@ -116,7 +116,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     for scan_id in (SCAN, OTHER):
         made.write_scan(scan_id, PAGES)
         made.ask_for((1, PAGES), scan_id=scan_id, total_pages=PAGES)
-        list(made.parts.queue(StageRef(scan_id, STAGE)).put(range(1, PAGES + 1)))
+        list(made.parts.queues.queue(StageRef(scan_id, STAGE)).put(range(1, PAGES + 1)))
     return made
 
 
@@ -125,7 +125,7 @@ def test_a_book_completes_whatever_its_keys_are_forged_to_in_the_middle(fake: Fa
     def forge_in_the_middle(page: int) -> Stamp:
         if page == IN_HAND and not forged:
             forged.append(True)
-            forge(fake.redis, fake.parts.keys)
+            forge(fake.redis, fake.parts.queues.keys)
         return stamp(page)
 
     forged: list[bool] = []
@@ -151,7 +151,7 @@ def _work_off_the_queue(fake: FakeDeployment) -> None:
     """Take messages as workers do, until there is none. What is not a message of a page is refused."""
     while True:
         try:
-            raw = fake.redis.rpop(fake.parts.keys.queue(STAGE))
+            raw = fake.redis.rpop(fake.parts.queues.keys.queue(STAGE))
         except RedisError:
             # Celery's own look at a forged queue fails until the reconciler has deleted it.
             return

@@ -120,7 +120,7 @@ def test_outputs(bench: Bench, data: st.DataObject) -> None:
     bench.reset()
     for page in (1, 3):
         bench.fake.output_path(page).write_bytes(data.draw(damaged(bench.output)))
-    outputs = bench.fake.parts.outputs(REF)
+    outputs = bench.fake.parts.store.outputs(REF)
     for page in (1, 3):
         outputs.check(page)
         outputs.check(page, PageRecord(sha256="0" * 64, schema_version="1"))

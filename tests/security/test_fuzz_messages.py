@@ -88,12 +88,12 @@ def test_arguments_of_a_task(fake: FakeDeployment, data: st.DataObject) -> None:
 @fuzz
 @given(data=st.data())
 def test_inbox_entries(fake: FakeDeployment, data: st.DataObject) -> None:
-    completion = fake.parts.outputs(REF)
+    completion = fake.parts.store.outputs(REF)
     genuine = {"page": 3, "sha256": "0" * 64, "schema_version": "1", "cost_usd": 0.5, "seconds": 1.0}
     kind = data.draw(st.sampled_from(["completion", "failure"]))
     valid = genuine if kind == "completion" else {"page": PAGES + 1, "kind": "x", "message": "y", "attempts": 3}
     fields: Any = {kind: data.draw(damaged(json.dumps(valid).encode()))}
-    fake.redis.xadd(fake.parts.keys.inbox(REF), fields)
+    fake.redis.xadd(fake.parts.queues.keys.inbox(REF), fields)
     fake.commit()
     assert fake.entries() == []
     assert fake.checkpoint().completed_pages == []
@@ -104,5 +104,5 @@ def test_inbox_entries(fake: FakeDeployment, data: st.DataObject) -> None:
 @given(scan_id=st.text(max_size=30) | st.text(alphabet="./\\\x00a-Z9_\n", max_size=12))
 def test_no_scan_id_leads_out_of_the_root(fake: FakeDeployment, scan_id: str) -> None:
     with suppress(InputError, UnknownNameError):
-        folder = fake.parts.scan(scan_id).path
+        folder = fake.parts.store.scan(scan_id).path
         assert folder.resolve().parent == fake.root.resolve()

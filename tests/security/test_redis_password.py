@@ -18,9 +18,9 @@ from tests.security.conftest import SCAN, STAGE, Site
 from tests.support.deployment import Deployment, deployment_in
 from worker.app import make_app
 from worker.config.settings import Settings, load_settings
-from worker.deployment import connect
 from worker.preflight import check_broker
 from worker.queue.broker import celery_settings
+from worker.queue.connection import connect
 
 # As bad as passwords get in a URL.
 PASSWORD = "pa:ss/w@rd?#%&[x]"  # noqa: S105  # of a server that lives for a test

@@ -20,10 +20,10 @@ from producer.run.embedded_broker import EmbeddedBroker
 from tests.security.conftest import SCAN, STAGE, Site
 from tests.security.tls_proxy import TlsProxy, tls_proxy
 from tests.support.deployment import Deployment, deployment_in
-from worker import deployment as worker_deployment
 from worker.app import make_app
 from worker.config.settings import Settings, load_settings
 from worker.preflight import check_broker
+from worker.queue import connection
 
 BOOK_PAGES = 12
 
@@ -173,7 +173,7 @@ def test_tls_spoken_to_a_server_without_it_is_tried_once(
     tmp_path: Path, broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Such a server says nothing at all, and waits for more.
-    monkeypatch.setattr(worker_deployment, "SOCKET_TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(connection, "SOCKET_TIMEOUT_SECONDS", 1.0)
     tries = []
     connect = SSLConnection._connect
 

@@ -23,6 +23,7 @@ from worker.app import make_app
 from worker.config.settings import Settings, settings_class
 from worker.deployment import Deployment
 from worker.pages.scan import ScanFolder, ScanMetadata, ScanSource, SourceFile
+from worker.pipeline.coordinators import make_coordinator
 from worker.pipeline.process_page import Outcome, process_page
 from worker.queue.messages import PageMessage
 from worker.queue.page_queue import PageQueue
@@ -105,33 +106,33 @@ class FakeDeployment:
 
     def take_message(self) -> tuple[str, int]:
         """Take the oldest message out of Celery's queue; returns the scan and the page that it names."""
-        raw = self.redis.rpop(self.parts.keys.queue(STAGE))
+        raw = self.redis.rpop(self.parts.queues.keys.queue(STAGE))
         assert isinstance(raw, bytes), "the queue is empty"
         return named_in(raw)
 
     def messages(self) -> list[tuple[str, int]]:
         """Scan and page of each message in Celery's queue, oldest first."""
-        raw: Any = self.redis.lrange(self.parts.keys.queue(STAGE), 0, -1)
+        raw: Any = self.redis.lrange(self.parts.queues.keys.queue(STAGE), 0, -1)
         return [named_in(each) for each in reversed(raw)]
 
     def waiting_pages(self, scan_id: str = SCAN) -> list[int]:
         """The pages of a scan in Celery's queue, oldest first, and then those that wait for their turn."""
-        waiting: Any = self.redis.zrange(self.parts.keys.waiting(StageRef(scan_id, STAGE)), 0, -1)
+        waiting: Any = self.redis.zrange(self.parts.queues.keys.waiting(StageRef(scan_id, STAGE)), 0, -1)
         return [page for scan, page in self.messages() if scan == scan_id] + [*map(int, waiting)]
 
     def entries(self, scan_id: str = SCAN) -> list[Completion | FailedPage]:
         """What waits in the inbox."""
-        return self.parts.inbox(StageRef(scan_id, STAGE)).read(1000).entries
+        return self.parts.queues.inbox(StageRef(scan_id, STAGE)).read(1000).entries
 
     def hand_over(self, *entries: Completion | FailedPage, scan_id: str = SCAN) -> None:
         with self.redis.pipeline() as pipeline:
             for entry in entries:
-                self.parts.inbox(StageRef(scan_id, STAGE)).put(entry, pipeline)
+                self.parts.queues.inbox(StageRef(scan_id, STAGE)).put(entry, pipeline)
             pipeline.execute()
 
     def completion(self, page: int, cost_usd: float | None = None, scan_id: str = SCAN) -> Completion:
         """The completion of a page, whose output is saved for it."""
-        sha256 = self.parts.outputs(StageRef(scan_id, STAGE)).save(page, stamp(page))
+        sha256 = self.parts.store.outputs(StageRef(scan_id, STAGE)).save(page, stamp(page))
         return Completion(page=page, sha256=sha256, schema_version="1", cost_usd=cost_usd)
 
     def complete(self, *pages: int, cost_usd: float | None = None) -> None:
@@ -141,15 +142,15 @@ class FakeDeployment:
 
     def commit(self, scan_id: str = SCAN) -> None:
         """Merge the inbox, whoever committed a moment ago."""
-        self.redis.delete(self.parts.keys.commit(StageRef(scan_id, STAGE)))
-        assert self.parts.coordinator(StageRef(scan_id, STAGE)).commit() is not None
+        self.redis.delete(self.parts.queues.keys.commit(StageRef(scan_id, STAGE)))
+        assert make_coordinator(self.parts.store, self.parts.queues, StageRef(scan_id, STAGE)).commit() is not None
 
     def checkpoint(self, scan_id: str = SCAN) -> Checkpoint:
-        return self.parts.checkpoint_file(StageRef(scan_id, STAGE)).read()
+        return self.parts.store.checkpoint_file(StageRef(scan_id, STAGE)).read()
 
     def ask_for(self, *ranges: tuple[int, int], scan_id: str = SCAN, total_pages: int = 5) -> None:
         """Ask for pages as a producer does, without enqueueing any."""
-        file = self.parts.checkpoint_file(StageRef(scan_id, STAGE))
+        file = self.parts.store.checkpoint_file(StageRef(scan_id, STAGE))
         with file.exclusive() as checkpoint:
             checkpoint.total_pages = total_pages
             for first, last in ranges:
@@ -160,14 +161,14 @@ class FakeDeployment:
 
     @property
     def queue(self) -> PageQueue:
-        return self.parts.queue(REF)
+        return self.parts.queues.queue(REF)
 
     @property
     def open_stages(self) -> OpenStages:
-        return self.parts.open_stages
+        return self.parts.store.open_stages
 
     def output_path(self, page: int, scan_id: str = SCAN) -> Path:
-        return self.parts.outputs(StageRef(scan_id, STAGE)).path_of(page)
+        return self.parts.store.outputs(StageRef(scan_id, STAGE)).path_of(page)
 
     def files(self) -> Files:
         return files_under(self.root)

@@ -77,15 +77,15 @@ class ReportBook:
 
     def __init__(self, root: Path) -> None:
         self.parts = offline_deployment(root)
-        self.metadata = self.parts.metadata(SCAN)
+        self.metadata = self.parts.store.metadata(SCAN)
         self.pages = range(1, self.metadata.total_pages + 1)
 
     @property
     def path(self) -> Path:
-        return self.parts.scan(SCAN).path
+        return self.parts.store.scan(SCAN).path
 
     def output_path(self, stage: str, page: int) -> Path:
-        return self.parts.outputs(StageRef(SCAN, stage)).path_of(page)
+        return self.parts.store.outputs(StageRef(SCAN, stage)).path_of(page)
 
     def complete(
         self,
@@ -106,9 +106,12 @@ class ReportBook:
             seconds_each: between one completion and the next.
             calls: whether the ledger has the calls as well; a file each, which takes its time.
         """
-        file, folder = self.parts.checkpoint_file(StageRef(SCAN, stage)), self.parts.outputs(StageRef(SCAN, stage))
+        file, folder = (
+            self.parts.store.checkpoint_file(StageRef(SCAN, stage)),
+            self.parts.store.outputs(StageRef(SCAN, stage)),
+        )
         spent = {page: Money.from_micro(cost) for page, cost in (cost_micro or {}).items()}
-        maker = self.parts.stage(stage)
+        maker = self.parts.store.stages.get(stage)
         with file.exclusive() as checkpoint:
             checkpoint.total_pages = self.metadata.total_pages
             checkpoint.request(1, self.metadata.total_pages)

@@ -90,8 +90,8 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: Provider) ->
     )
     made.write_scan()
     yield made
-    made.parts.model_endpoint("").client.close()
-    made.parts.model_endpoint("a-model").client.close()
+    made.parts.calls.endpoint("").client.close()
+    made.parts.calls.endpoint("a-model").client.close()
 
 
 def process(fake: FakeDeployment) -> Outcome:
@@ -99,7 +99,7 @@ def process(fake: FakeDeployment) -> Outcome:
 
 
 def paused_for(fake: FakeDeployment) -> str:
-    (entry,) = fake.parts.inbox(StageRef(SCAN, NAME)).read(10).entries
+    (entry,) = fake.parts.queues.inbox(StageRef(SCAN, NAME)).read(10).entries
     assert isinstance(entry, Pause)
     return entry.reason
 
@@ -127,7 +127,7 @@ def test_an_empty_model_is_refused_in_the_one_place_that_makes_calls(
     assert process(fake) is Outcome.PAUSED
     assert provider.calls == 0
     assert "LEAFMARK_SUMMARY_MODEL" in paused_for(fake)
-    assert not fake.parts.ledger(StageRef(SCAN, NAME)).path.exists()
+    assert not fake.parts.store.ledger(StageRef(SCAN, NAME)).path.exists()
 
 
 def test_a_producer_refuses_a_stage_whose_model_is_not_set(fake: FakeDeployment) -> None:
@@ -141,9 +141,9 @@ def test_the_environment_names_the_model_of_a_plugin(fake: FakeDeployment, provi
     assert missing_settings(NAME, fake.settings) == []
     assert process(fake) is Outcome.COMPLETE
     assert provider.calls == 1
-    (entry,) = fake.parts.inbox(StageRef(SCAN, NAME)).read(10).entries
+    (entry,) = fake.parts.queues.inbox(StageRef(SCAN, NAME)).read(10).entries
     # A completion has whole micro-dollars; the ledger has the provider's own decimals.
-    assert entry.ledger_micro == whole_micro(fake.parts.ledger(StageRef(SCAN, NAME)).spent(1))
+    assert entry.ledger_micro == whole_micro(fake.parts.store.ledger(StageRef(SCAN, NAME)).spent(1))
     assert entry.ledger_micro
 
 
@@ -153,7 +153,7 @@ def test_a_stage_that_says_it_asks_nobody_cannot_ask(
 ) -> None:
     monkeypatch.setitem(STAGES, NAME, QuietStage())
     with pytest.raises(ProviderRefusesError, match="uses_model = True"):
-        fake.parts.paid_calls(StageRef(SCAN, NAME))
+        fake.parts.calls.paid_calls(StageRef(SCAN, NAME))
     assert process(fake) is Outcome.PAUSED
     assert provider.calls == 0
     assert missing_settings(NAME, fake.settings) == []

@@ -25,12 +25,12 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
 
 
 def attempts_of(fake: FakeDeployment, page: int) -> int:
-    count = fake.redis.hget(fake.parts.keys.attempts(REF), str(page))
+    count = fake.redis.hget(fake.parts.queues.keys.attempts(REF), str(page))
     return int(count) if isinstance(count, bytes) else 0
 
 
 def is_claimed(fake: FakeDeployment, page: int) -> bool:
-    return bool(fake.redis.exists(fake.parts.keys.claim(REF, page)))
+    return bool(fake.redis.exists(fake.parts.queues.keys.claim(REF, page)))
 
 
 def test_a_page_that_will_never_succeed_is_quarantined_at_once(fake: FakeDeployment) -> None:

@@ -81,7 +81,11 @@ class FailingApp:
 @failures
 def test_asking_the_workers_fails_with_one_error(fake: FakeDeployment, failure: Exception) -> None:
     fake.parts._app = FailingApp(failure)
-    for ask in (fake.parts.count_workers, fake.parts.active, lambda: fake.parts.stop_running(StageRef("a", "ocr"))):
+    for ask in (
+        fake.parts.workers.count,
+        fake.parts.workers.active,
+        lambda: fake.parts.workers.stop_running(StageRef("a", "ocr")),
+    ):
         with pytest.raises(BrokerError):
             ask()
 

@@ -147,7 +147,7 @@ def test_without_a_stage_all_that_are_under_way_are_cancelled_the_last_one_first
     assert cancel_all(fake.parts, SCAN, lambda stage, done: told.append((stage, done.dropped))) == 2
     assert told == [(COPY, 30), (STAGE, 29)]
     assert fake.open_stages.all() == []
-    assert fake.parts.checkpoint_file(StageRef(SCAN, COPY)).read().status is Status.CANCELLED
+    assert fake.parts.store.checkpoint_file(StageRef(SCAN, COPY)).read().status is Status.CANCELLED
     assert fake.checkpoint().status is Status.CANCELLED
     assert cancel_all(fake.parts, SCAN, lambda *_: None) == 0
 
@@ -160,7 +160,7 @@ def test_nothing_flows_into_a_stage_while_all_are_cancelled(
         enqueue(fake.parts, request)
     for _ in range(3):
         fake.process_next()
-    queue = fake.parts.queue(StageRef(SCAN, COPY))
+    queue = fake.parts.queues.queue(StageRef(SCAN, COPY))
 
     def commit_then_feed_late(stage: str, _done: object) -> None:
         if stage == COPY:
@@ -179,7 +179,7 @@ def test_a_stage_that_cannot_be_cancelled_keeps_no_other_from_it(
     monkeypatch.setitem(STAGES, COPY, CopyStage())
     for request in requests_through(fake.parts, Request(SCAN, STAGE), COPY):
         enqueue(fake.parts, request)
-    copies = fake.parts.checkpoint_file(StageRef(SCAN, COPY))
+    copies = fake.parts.store.checkpoint_file(StageRef(SCAN, COPY))
     monkeypatch.setattr(copies, "save", full)
     with pytest.raises(StorageError):
         cancel_all(fake.parts, SCAN, lambda *_: None)
@@ -189,7 +189,7 @@ def test_a_stage_that_cannot_be_cancelled_keeps_no_other_from_it(
 
 def test_there_may_be_nothing_to_cancel(fake: FakeDeployment) -> None:
     assert cancel(fake.parts, REF) is None
-    assert not fake.parts.checkpoint_file(REF).path.exists()
+    assert not fake.parts.store.checkpoint_file(REF).path.exists()
     fake.complete(*range(1, 31))
     before = fake.checkpoint()
     assert cancel(fake.parts, REF) is None

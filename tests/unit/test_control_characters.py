@@ -61,6 +61,6 @@ def test_a_page_is_saved_without_control_characters(tmp_path: Path, monkeypatch:
 def test_an_excerpt_of_an_older_output_holds_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = make_fake(tmp_path / "scans", monkeypatch)
     fake.write_scan()
-    outputs = fake.parts.outputs(REF)
+    outputs = fake.parts.store.outputs(REF)
     monkeypatch.setattr(outputs, "load", lambda _page: {"regions": [{"type": "body", "text": NASTY}]})
     assert [*_body_texts(outputs, 1)] == [CLEAN]

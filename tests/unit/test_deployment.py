@@ -80,7 +80,7 @@ def repairs(parts: Deployment) -> None:
 
 
 def replaces(parts: Deployment) -> None:
-    picture = parts.root.parent / "new.png"
+    picture = parts.store.root.parent / "new.png"
     Image.new("L", (60, 60), 255).save(picture)
     replace_page(parts, SCAN, 1, picture)
 
@@ -107,7 +107,7 @@ def test_commands_with_another_redis_than_that_of_the_workers_at_work_are_refuse
         monkeypatch.setattr(f"producer.{module}.check_broker", bool)
     fake.write_scan()
     enqueue(fake.parts, Request(SCAN, STAGE))
-    members.append(join(fake.root, fake.redis, fake.parts.keys.deployment, BROKER))
+    members.append(join(fake.root, fake.redis, fake.parts.queues.keys.deployment, BROKER))
     enqueue(fake.parts, Request(SCAN, STAGE))
     monkeypatch.setattr(
         "worker.storage.root_owner.refuse_another", partial(refuse_another, wait=Waited(members[0].beat))

@@ -47,19 +47,19 @@ def checks(parts: Deployment) -> list[Check]:
 def test_a_machine_where_nothing_was_set_has_notes_and_no_problem(parts: Deployment) -> None:
     assert levels(parts, NOTHING_SET) == dict.fromkeys(AREAS, Level.NOTE)
     assert all("`producer run`" in check.then for check in checks(parts))
-    assert not parts.root.exists()
+    assert not parts.store.root.exists()
 
 
 def test_after_a_run_that_ended_redis_and_workers_are_not_missed(parts: Deployment) -> None:
-    parts.root.mkdir(parents=True)
+    parts.store.root.mkdir(parents=True)
     found = levels(parts, NOTHING_SET)
     assert (found[Area.REDIS], found[Area.WORKERS]) == (Level.NOTE, Level.NOTE)
 
 
 def test_pages_that_wait_make_a_missing_redis_a_problem(parts: Deployment) -> None:
-    parts.root.mkdir(parents=True)
-    library_at(parts.root).make()
-    parts.open_stages.add(StageRef("a-book", "ocr"))
+    parts.store.root.mkdir(parents=True)
+    library_at(parts.store.root).make()
+    parts.store.open_stages.add(StageRef("a-book", "ocr"))
     found = levels(parts, NOTHING_SET)
     assert (found[Area.REDIS], found[Area.WORKERS]) == (Level.PROBLEM, Level.PROBLEM)
 
@@ -79,13 +79,13 @@ def test_strict_makes_whatever_is_missing_a_problem(parts: Deployment) -> None:
 
 @pytest.mark.parametrize("what", ["file", "dangling link", "file above"])
 def test_a_storage_root_that_cannot_be_made_is_a_problem(parts: Deployment, what: str) -> None:
-    above = parts.root.parent
+    above = parts.store.root.parent
     if what == "file above":
         above.write_bytes(b"")
     else:
         above.mkdir()
         if what == "file":
-            parts.root.write_bytes(b"")
+            parts.store.root.write_bytes(b"")
         else:
-            parts.root.symlink_to(above / "not mounted")
+            parts.store.root.symlink_to(above / "not mounted")
     assert levels(parts, NOTHING_SET)[Area.STORAGE] is Level.PROBLEM

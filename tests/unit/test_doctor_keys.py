@@ -30,18 +30,18 @@ def check(fake: FakeDeployment, name: str) -> Check:
 def hand_over_long_ago(fake: FakeDeployment, seconds: float) -> None:
     now, _ = fake.redis.time()
     entry = Completion(page=1, sha256="0" * 64, schema_version="1").model_dump_json()
-    fake.redis.xadd(fake.parts.keys.inbox(REF), {"completion": entry}, id=f"{int((now - seconds) * 1000)}-1")
+    fake.redis.xadd(fake.parts.queues.keys.inbox(REF), {"completion": entry}, id=f"{int((now - seconds) * 1000)}-1")
 
 
 def test_keys_of_their_types_are_fine(fake: FakeDeployment) -> None:
     list(fake.queue.put(range(1, 6)))
-    fake.parts.dispatch(STAGE).beat("here:1", 2)
+    fake.parts.queues.dispatch(STAGE).beat("here:1", 2)
     assert [each.level for each in examine_keys(fake.parts)] == [Level.OK] * 3
 
 
 @pytest.mark.parametrize("name", ["inboxes", "turns", "attempts", "commit", "unacked"])
 def test_a_key_of_another_type_is_a_problem_that_names_it(fake: FakeDeployment, name: str) -> None:
-    keys = fake.parts.keys
+    keys = fake.parts.queues.keys
     key = {
         "inboxes": keys.inboxes,
         "turns": keys.turns(STAGE),
@@ -73,7 +73,7 @@ def test_an_inbox_that_no_worker_commits_is_a_problem(fake: FakeDeployment) -> N
 def test_workers_of_another_redis_on_the_storage_root_are_a_problem(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    theirs = join(fake.root, FakeRedis(), fake.parts.keys.deployment, "redis://theirs:6379/0")
+    theirs = join(fake.root, FakeRedis(), fake.parts.queues.keys.deployment, "redis://theirs:6379/0")
     monkeypatch.setattr("producer.doctor.redis_keys.find_at_work", lambda root, _is_ours: read_record(root))
     found = check(fake, "deployment")
     theirs.leave()

@@ -60,7 +60,7 @@ def test_a_page_in_doubt_is_complete_and_marked_with_its_reasons_in_output_and_c
     checkpoint = doubting.checkpoint()
     assert (sorted(checkpoint.pages), checkpoint.failed_pages) == ([1, 2], [])
     assert marked(checkpoint) == {1: (LOW,)}
-    on_disk = json.loads(doubting.parts.checkpoint_file(REF).path.read_bytes())
+    on_disk = json.loads(doubting.parts.store.checkpoint_file(REF).path.read_bytes())
     reason = {"kind": "low_confidence", "message": "mean confidence 0.58"}
     assert on_disk["doubtful_pages"] == [{"page": 1, "reasons": [reason]}]
     assert json.loads(doubting.output_path(1).read_bytes())["doubtful"] == [reason]
@@ -78,7 +78,7 @@ def test_the_output_of_a_page_without_doubts_has_the_form_that_older_versions_re
 def test_an_output_that_nobody_handed_over_is_adopted_with_its_doubts(doubting: FakeDeployment) -> None:
     doubting.ask_for((1, 2))
     for page in (1, 2):
-        doubting.parts.outputs(REF).save(page, doubtful_stamp(page))
+        doubting.parts.store.outputs(REF).save(page, doubtful_stamp(page))
     healer = PageRecovery(doubting.parts)
     healer.heal(REF)
 
@@ -90,7 +90,7 @@ def test_an_output_that_nobody_handed_over_is_adopted_with_its_doubts(doubting: 
 
 def test_a_message_for_a_page_that_has_its_output_hands_over_its_doubts(doubting: FakeDeployment) -> None:
     doubting.ask_for((1, 1))
-    doubting.parts.outputs(REF).save(1, doubtful_stamp(1))
+    doubting.parts.store.outputs(REF).save(1, doubtful_stamp(1))
 
     assert doubting.process(1) is Outcome.ALREADY_COMPLETE
     doubting.commit()
@@ -105,7 +105,7 @@ def test_a_resume_keeps_the_doubts_of_pages_and_finds_those_of_outputs_it_adopts
     doubting.ask_for((1, 1))
     doubting.process(1)
     doubting.commit()
-    doubting.parts.outputs(REF).save(3, doubtful_stamp(3))
+    doubting.parts.store.outputs(REF).save(3, doubtful_stamp(3))
 
     enqueue(doubting.parts, Request(SCAN, STAGE))
 
@@ -119,7 +119,7 @@ def test_a_checkpoint_that_was_destroyed_gets_its_doubts_back_from_the_outputs(
     doubting.ask_for((1, 2))
     doubting.process(1)
     doubting.commit()
-    doubting.parts.checkpoint_file(REF).path.write_bytes(b"{ torn")
+    doubting.parts.store.checkpoint_file(REF).path.write_bytes(b"{ torn")
 
     enqueue(doubting.another_process(), Request(SCAN, STAGE, end_page=2))
 
@@ -146,7 +146,7 @@ def test_an_entry_says_no_more_than_an_older_coordinator_knows() -> None:
 def test_doubts_beside_an_entry_that_do_not_parse_lose_no_completion(doubting: FakeDeployment, said: bytes) -> None:
     doubting.ask_for((1, 1))
     entry = doubting.completion(1)
-    stream = doubting.parts.keys.inbox(REF)
+    stream = doubting.parts.queues.keys.inbox(REF)
     doubting.redis.xadd(stream, {b"completion": entry.model_dump_json().encode(), b"doubtful": said})
 
     doubting.commit()
@@ -256,7 +256,7 @@ def test_a_plan_counts_doubtful_pages_for_scripts() -> None:
 
 
 def test_the_summary_of_a_run_names_the_doubtful_pages(ended: FakeDeployment) -> None:
-    outputs = ended.parts.outputs(REF)
+    outputs = ended.parts.store.outputs(REF)
 
     assert summarise([Ended(ended.checkpoint(), outputs, 0)], 1.0)[:2] == [
         f"{SCAN}/{STAGE}: 5 of 5 pages complete, 3 doubtful",

@@ -40,7 +40,7 @@ def quarantine(fake: FakeDeployment, *failed: FailedPage) -> None:
 
 def work(fake: FakeDeployment) -> None:
     """Do what is in the queue, and commit it."""
-    while fake.redis.llen(fake.parts.keys.queue(STAGE)):
+    while fake.redis.llen(fake.parts.queues.keys.queue(STAGE)):
         fake.process_next()
     fake.commit()
 
@@ -68,7 +68,7 @@ def test_saying_it_again_enqueues_nothing_that_is_under_way(fake: FakeDeployment
 
 
 def test_a_page_that_a_worker_holds_is_not_enqueued(fake: FakeDeployment) -> None:
-    with fake.parts.claims.take(REF, 3):
+    with fake.parts.queues.claims.take(REF, 3):
         assert enqueue(fake.parts, ALL).enqueued == [1, 2, 4, 5]
 
 
@@ -258,7 +258,7 @@ def test_doing_a_range_again_leaves_the_other_pages_as_they_are(fake: FakeDeploy
 
 def test_a_checkpoint_that_cannot_be_used_is_set_aside_and_rebuilt(fake: FakeDeployment) -> None:
     fake.complete(1, 2, cost_usd=0.1)
-    path = fake.parts.checkpoint_file(REF).path
+    path = fake.parts.store.checkpoint_file(REF).path
     path.write_bytes(path.read_bytes()[:-30])
     made = enqueue(fake.another_process(), ALL)
     assert made.enqueued == [3, 4, 5]

@@ -53,16 +53,16 @@ def open_both(fake: FakeDeployment) -> None:
 
 def commit(fake: FakeDeployment, stage: str = STAGE) -> None:
     """As a reconciler does, whoever committed a moment ago."""
-    fake.redis.delete(fake.parts.keys.commit(StageRef(SCAN, stage)))
+    fake.redis.delete(fake.parts.queues.keys.commit(StageRef(SCAN, stage)))
     Reconciler(fake.parts).commit_inboxes()
 
 
 def queued(fake: FakeDeployment) -> set[int]:
-    return fake.parts.queue(StageRef(SCAN, COPY)).carried()
+    return fake.parts.queues.queue(StageRef(SCAN, COPY)).carried()
 
 
 def checkpoint(parts: Deployment, stage: str = COPY) -> tuple[Status, list[int], set[int]]:
-    found = parts.checkpoint_file(StageRef(SCAN, stage)).read()
+    found = parts.store.checkpoint_file(StageRef(SCAN, stage)).read()
     return found.status, found.completed_pages, found.quarantined()
 
 
@@ -181,7 +181,7 @@ def test_a_page_that_is_gone_before_the_last_one_comes_is_done_again(
     fake.process(5, stage=COPY)
     commit(fake, COPY)
     assert checkpoint(fake.parts)[:2] == (Status.IN_PROGRESS, [1, 3, 4, 5])
-    assert fake.parts.checkpoint_file(StageRef(SCAN, COPY)).read().pending() == [2]
+    assert fake.parts.store.checkpoint_file(StageRef(SCAN, COPY)).read().pending() == [2]
     fake.process(2, stage=COPY)
     commit(fake, COPY)
     assert checkpoint(fake.parts)[0] is Status.COMPLETED
@@ -196,7 +196,7 @@ def test_a_page_whose_source_is_done_again_waits_and_loses_no_attempt(
     enqueue(fake.parts, Request(SCAN, STAGE, 2, 2, resume=False))
     assert fake.process(2, stage=COPY) is Outcome.WAITS
     assert copies.runs == []
-    assert fake.parts.queue(StageRef(SCAN, COPY)).attempts().get(2, 0) == 0
+    assert fake.parts.queues.queue(StageRef(SCAN, COPY)).attempts().get(2, 0) == 0
 
 
 def test_a_page_whose_source_is_damaged_is_given_up_after_its_attempts(
@@ -210,7 +210,7 @@ def test_a_page_whose_source_is_damaged_is_given_up_after_its_attempts(
     assert fake.process(2, stage=COPY) is Outcome.QUARANTINED
     commit(fake, COPY)
     assert copies.runs == []
-    assert fake.parts.checkpoint_file(StageRef(SCAN, COPY)).read().failed_pages[0].kind == flow.UPSTREAM
+    assert fake.parts.store.checkpoint_file(StageRef(SCAN, COPY)).read().failed_pages[0].kind == flow.UPSTREAM
 
 
 def test_outputs_say_what_they_were_made_from(fake: FakeDeployment, copies: CopyStage) -> None:
@@ -219,15 +219,15 @@ def test_outputs_say_what_they_were_made_from(fake: FakeDeployment, copies: Copy
     fake.process(2, stage=COPY)
     made = Stamp.model_validate_json((fake.root / SCAN / "copies" / "page_0002.json").read_bytes()).made_from
     assert made is not None
-    assert made.inputs == {STAGE: fake.parts.outputs(REF).sha256(2)}
+    assert made.inputs == {STAGE: fake.parts.store.outputs(REF).sha256(2)}
     assert made.stage_version == copies.version
     commit(fake, COPY)
-    assert fake.parts.checkpoint_file(StageRef(SCAN, COPY)).read().pages[2].made_from == made.digest()
+    assert fake.parts.store.checkpoint_file(StageRef(SCAN, COPY)).read().pages[2].made_from == made.digest()
 
 
 def pay(fake: FakeDeployment, page: int, micro: Decimal) -> None:
     """Note an answer about a page that cost so many micro-dollars."""
-    ledger = fake.parts.ledger(REF)
+    ledger = fake.parts.store.ledger(REF)
     call = Call(
         attempt=new_attempt(),
         scan_id=SCAN,
@@ -258,8 +258,8 @@ def test_costs_finer_than_a_micro_dollar_add_up_in_the_checkpoint(fake: FakeDepl
         fake.hand_over(done.model_copy(update={"ledger_micro": 0}))
     fake.commit()
     assert fake.checkpoint().total_cost_usd == 0.000002
-    assert fake.another_process().checkpoint_file(REF).read().ledger_cost(3) == spent
-    raw = json.loads(fake.parts.checkpoint_file(REF).path.read_bytes())
+    assert fake.another_process().store.checkpoint_file(REF).read().ledger_cost(3) == spent
+    raw = json.loads(fake.parts.store.checkpoint_file(REF).path.read_bytes())
     assert set(raw["ledger"].values()) == {0}, "older versions read whole numbers there"
 
 

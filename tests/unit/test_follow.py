@@ -39,7 +39,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
 
 
 def file_of(fake: FakeDeployment) -> CheckpointFile:
-    return fake.another_process().checkpoint_file(REF)
+    return fake.another_process().store.checkpoint_file(REF)
 
 
 def test_it_ends_when_every_page_of_the_range_is_complete_or_quarantined(fake: FakeDeployment) -> None:
@@ -77,7 +77,7 @@ def test_a_checkpoint_that_did_not_change_is_neither_shown_nor_read_again(
     """A book of 100,000 pages takes a second to parse, and is polled several times a second."""
     fake.ask_for((1, 2))
     fake.complete(1)
-    file = fake.another_process().checkpoint_file(REF)
+    file = fake.another_process().store.checkpoint_file(REF)
     reads = []
     read = file.read
 

@@ -120,7 +120,7 @@ class Library:
 
     def settle(self, scan_id: str, costs: dict[int, int], stage: str = ASKING) -> None:
         """Let the checkpoint have pages as complete that cost so many micro-dollars by their records."""
-        file = self.parts.checkpoint_file(StageRef(scan_id, stage))
+        file = self.parts.store.checkpoint_file(StageRef(scan_id, stage))
         with file.exclusive() as checkpoint:
             for page, cost in costs.items():
                 checkpoint.complete(page, PageRecord(sha256="0" * 64, cost_usd=Money.from_micro(cost).usd))
@@ -198,7 +198,7 @@ def test_all_pages_at_the_90th_percentile_are_never_less_than_is_expected(librar
 def test_a_page_that_was_given_up_on_cost_what_its_answers_cost(library: Library) -> None:
     library.scan(SCAN, [1000] * 9)
     pay(library.ledger(), 10, 3000, rejected=True)
-    file = library.parts.checkpoint_file(StageRef(SCAN, ASKING))
+    file = library.parts.store.checkpoint_file(StageRef(SCAN, ASKING))
     with file.exclusive() as checkpoint:
         checkpoint.fail(FailedPage(page=10, kind="refused", message="no sense in it"))
         file.save(checkpoint)
@@ -259,9 +259,9 @@ def test_another_scan_that_cannot_be_read_is_left_out(library: Library) -> None:
     library.scan(SCAN)
     library.scan("another", [1000] * 12)
     library.scan("torn", [5000] * 12)
-    library.parts.checkpoint_file(StageRef("torn", ASKING)).path.write_text("{")
+    library.parts.store.checkpoint_file(StageRef("torn", ASKING)).path.write_text("{")
     library.scan("strange", [5000] * 12)
-    path = library.parts.checkpoint_file(StageRef("strange", ASKING)).path
+    path = library.parts.store.checkpoint_file(StageRef("strange", ASKING)).path
     path.unlink()
     path.mkdir()
     assert library.forecast().basis == "from 12 pages of 1 other scan in this library"
@@ -269,7 +269,7 @@ def test_another_scan_that_cannot_be_read_is_left_out(library: Library) -> None:
 
 def test_a_scan_that_cannot_be_read_is_no_scan_without_a_history(library: Library) -> None:
     library.scan(SCAN, [1000] * 10)
-    path = library.parts.checkpoint_file(StageRef(SCAN, ASKING)).path
+    path = library.parts.store.checkpoint_file(StageRef(SCAN, ASKING)).path
     path.unlink()
     path.mkdir()
     with pytest.raises(StorageError):
@@ -278,7 +278,7 @@ def test_a_scan_that_cannot_be_read_is_no_scan_without_a_history(library: Librar
 
 def test_an_output_folder_that_cannot_be_read_is_said(library: Library) -> None:
     library.scan(SCAN)
-    library.parts.outputs(REF).path.touch()
+    library.parts.store.outputs(REF).path.touch()
     with pytest.raises(StorageError):
         library.forecast()
 
@@ -286,7 +286,7 @@ def test_an_output_folder_that_cannot_be_read_is_said(library: Library) -> None:
 def test_without_any_history_the_text_that_is_there_is_counted(library: Library) -> None:
     library.scan(SCAN)
     for page in range(1, 6):
-        library.parts.outputs(REF).save(page, stamp(page, "word " * 400))
+        library.parts.store.outputs(REF).save(page, stamp(page, "word " * 400))
     made = library.forecast(1000)
     # 500 tokens of text and 700 of instructions in, 500 out.
     assert made.median_usd == pytest.approx((1200 * 0.15 + 500 * 0.60) / 1e6)
@@ -296,7 +296,7 @@ def test_without_any_history_the_text_that_is_there_is_counted(library: Library)
 
 def test_a_page_without_text_is_expected_to_need_no_call(library: Library) -> None:
     library.scan(SCAN)
-    outputs = library.parts.outputs(StageRef(SCAN, "ocr"))
+    outputs = library.parts.store.outputs(StageRef(SCAN, "ocr"))
     outputs.save(1, printed(1))
     outputs.save(2, printed(2, "word " * 200, "word " * 200))
     made = library.forecast(1000)
@@ -307,14 +307,14 @@ def test_a_page_without_text_is_expected_to_need_no_call(library: Library) -> No
 
 def test_the_latest_stage_that_has_text_is_counted(library: Library) -> None:
     library.scan(SCAN)
-    library.parts.outputs(StageRef(SCAN, "ocr")).save(1, printed(1, "word " * 4000))
-    library.parts.outputs(REF).save(1, stamp(1, "word " * 400))
+    library.parts.store.outputs(StageRef(SCAN, "ocr")).save(1, printed(1, "word " * 4000))
+    library.parts.store.outputs(REF).save(1, stamp(1, "word " * 400))
     assert library.forecast(1000).expected_usd == 0.48
 
 
 def test_a_damaged_output_is_not_counted(library: Library) -> None:
     library.scan(SCAN)
-    outputs = library.parts.outputs(REF)
+    outputs = library.parts.store.outputs(REF)
     outputs.save(1, stamp(1, "word " * 400))
     outputs.path_of(2).write_text("{")
     assert library.forecast(1000).expected_usd == 0.48

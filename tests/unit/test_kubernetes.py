@@ -292,7 +292,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
 
 def wanted_pods(fake: FakeDeployment, slots: int) -> int:
     """What the autoscaler makes of the list's length, with one message a slot as its target."""
-    length: Any = fake.redis.llen(fake.parts.keys.queue(STAGE))
+    length: Any = fake.redis.llen(fake.parts.queues.keys.queue(STAGE))
     return math.ceil(int(length) / slots)
 
 
@@ -300,7 +300,7 @@ def wanted_pods(fake: FakeDeployment, slots: int) -> int:
 def test_while_pages_wait_the_window_asks_for_more_pods_and_afterwards_for_fewer(
     fake: FakeDeployment, slots: int
 ) -> None:
-    queue, dispatch = fake.parts.queue(REF), fake.parts.dispatch(STAGE)
+    queue, dispatch = fake.parts.queues.queue(REF), fake.parts.queues.dispatch(STAGE)
     list(queue.put(range(1, 2001)))
     running = wanted_pods(fake, slots)
     assert running >= 1, "from none it begins"
@@ -311,7 +311,7 @@ def test_while_pages_wait_the_window_asks_for_more_pods_and_afterwards_for_fewer
         assert wanted >= 2 * running
         running = wanted
     for _ in range(2000 - slots):
-        fake.redis.zpopmin(fake.parts.keys.waiting(REF))
-    for _ in range(int(fake.redis.llen(fake.parts.keys.queue(STAGE))) - slots):  # type: ignore[arg-type]  # not awaited
-        fake.redis.rpop(fake.parts.keys.queue(STAGE))
+        fake.redis.zpopmin(fake.parts.queues.keys.waiting(REF))
+    for _ in range(int(fake.redis.llen(fake.parts.queues.keys.queue(STAGE))) - slots):  # type: ignore[arg-type]  # not awaited
+        fake.redis.rpop(fake.parts.queues.keys.queue(STAGE))
     assert wanted_pods(fake, slots) == 1

@@ -155,7 +155,7 @@ def test_until_done_ends_with_the_stage(fake: FakeDeployment) -> None:
 
 def test_a_stage_that_is_paused_or_called_off_has_nothing_under_way(fake: FakeDeployment) -> None:
     fake.ask_for((1, 3))
-    file = fake.parts.checkpoint_file(REF)
+    file = fake.parts.store.checkpoint_file(REF)
     with file.exclusive() as checkpoint:
         assert checkpoint.pause("no money")
         file.save(checkpoint)

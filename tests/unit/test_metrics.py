@@ -39,7 +39,7 @@ def test_a_page_is_counted_by_what_became_of_it_and_timed_when_it_was_done(count
     fake = counted.fake
     fake.process(1)
     fake.process(1)
-    fake.redis.set(fake.parts.keys.claim(REF, 2), "somebody", ex=60)
+    fake.redis.set(fake.parts.queues.keys.claim(REF, 2), "somebody", ex=60)
     fake.process(2)
     assert counted.of_stage("leafmark_pages_total", outcome="complete") == 1
     assert counted.of_stage("leafmark_pages_total", outcome="already_complete") == 1
@@ -73,7 +73,7 @@ def test_a_claim_that_was_lost_is_counted(counted: Counted, monkeypatch: pytest.
 
     def lose_the_claim(page: int) -> Stamp:
         clock[0] += fake.settings.claim_seconds
-        fake.redis.set(fake.parts.keys.claim(REF, page), "somebody", ex=60)
+        fake.redis.set(fake.parts.queues.keys.claim(REF, page), "somebody", ex=60)
         return stamp(page)
 
     fake.stage.act = lose_the_claim
@@ -108,7 +108,7 @@ def test_what_the_reconciler_enqueues_again_and_what_it_adopts_is_counted(counte
 def test_pages_that_wait_and_those_in_the_window_are_told_apart(counted: Counted) -> None:
     fake = counted.fake
     write_scan(fake.root, "atlas", 100)
-    list(fake.parts.queue(StageRef("atlas", STAGE)).put(list(range(1, 101))))
+    list(fake.parts.queues.queue(StageRef("atlas", STAGE)).put(list(range(1, 101))))
     window = counted.of_stage("leafmark_pages_in_window")
     assert window == len(fake.messages()) > 0
     assert counted.of_stage("leafmark_pages_waiting") == 100 - window
@@ -135,7 +135,7 @@ def test_spending_is_in_usd_and_adds_up_to_the_micro_dollar(counted: Counted) ->
 def test_what_is_left_of_a_budget_is_shown_while_work_is_under_way(counted: Counted) -> None:
     fake = counted.fake
     write_budget(fake.root / SCAN, Decimal("1.50"))
-    meter = fake.parts.meter(SCAN)
+    meter = fake.parts.calls.meter(SCAN)
     fake.ask_for((1, 5))
     assert counted.value("leafmark_budget_left_usd", scan=SCAN) is None  # Nobody has counted what is spent.
     meter.refill(lambda: Count(micro(200_000), {"a-call": micro(50_000)}))
@@ -159,9 +159,9 @@ def test_a_broker_that_is_away_costs_the_gauges_alone(counted: Counted, monkeypa
 
 def test_forged_names_and_keys_make_no_labels_and_stop_no_scrape(counted: Counted) -> None:
     fake = counted.fake
-    fake.redis.sadd(fake.parts.keys.inboxes, "a-book/nonsense", b"\xff/", f"x/{STAGE}", "")
-    fake.redis.set(fake.parts.keys.inbox(StageRef("x", STAGE)), "no stream")
-    fake.redis.lpush(fake.parts.keys.turns(STAGE), "../up", b"\xff")
+    fake.redis.sadd(fake.parts.queues.keys.inboxes, "a-book/nonsense", b"\xff/", f"x/{STAGE}", "")
+    fake.redis.set(fake.parts.queues.keys.inbox(StageRef("x", STAGE)), "no stream")
+    fake.redis.lpush(fake.parts.queues.keys.turns(STAGE), "../up", b"\xff")
     stages = {
         sample.labels["stage"]
         for family in counted.registry.collect()
@@ -201,7 +201,7 @@ def test_everything_defined_is_shown_with_its_labels_and_nothing_else(counted: C
     metrics().committed(STAGE, 0.1, 1)
     write_budget(fake.root / SCAN, Decimal("1.50"))
     fake.ask_for((1, 5))
-    fake.parts.meter(SCAN).refill(lambda: Count(micro(0), {}))
+    fake.parts.calls.meter(SCAN).refill(lambda: Count(micro(0), {}))
     shown = {
         sample.name: {*sample.labels} - {"le"} for family in counted.registry.collect() for sample in family.samples
     }

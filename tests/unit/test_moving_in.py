@@ -90,7 +90,7 @@ def test_status_takes_it_in_and_changes_nothing_that_was_there(parts: Deployment
     assert [each.metadata for each in all_scans(parts)] == [status.metadata]
     assert (folder / "leafmark.json").stat() == record
     # A worker, which takes nothing in, reads the record.
-    assert ScanFolder(parts.root, BOOK).read_metadata() == status.metadata
+    assert ScanFolder(parts.store.root, BOOK).read_metadata() == status.metadata
 
 
 def test_nobody_but_a_producer_takes_it_in(folder: Path) -> None:
@@ -109,7 +109,7 @@ def test_only_what_is_missing_or_broken_is_enqueued_and_the_cost_is_kept(parts: 
     made = enqueue(parts, Request(BOOK, "correction"))
     assert (made.remaining, made.requeued, made.waiting) == ([3, 4], {}, [3, 4])
     assert made.total_cost_usd == pytest.approx(9.7)
-    kept = parts.checkpoint_file(StageRef(BOOK, "correction")).read()
+    kept = parts.store.checkpoint_file(StageRef(BOOK, "correction")).read()
     assert (list(kept.pages), kept.total_cost_usd, kept.status) == ([1, 2], 9.7, Status.IN_PROGRESS)
     assert kept.metadata["model"] == "openai/gpt-4o-mini"
     assert {path: path.read_bytes() for path in outputs} == outputs
@@ -141,10 +141,10 @@ def test_verify_finds_the_source_in_order_and_names_the_broken_page(parts: Deplo
 def test_the_same_book_ingested_again_is_that_scan(parts: Deployment, folder: Path, pdf: bytes) -> None:
     again = folder.parent.parent / f"{BOOK}.pdf"
     again.write_bytes(pdf)
-    assert not ingest(again, parts.root).created
+    assert not ingest(again, parts.store.root).created
     again.write_bytes(write_pdf(again, [small_page(9)]).read_bytes())
     with pytest.raises(InputError, match="choose another id"):
-        ingest(again, parts.root)
+        ingest(again, parts.store.root)
 
 
 def test_several_pdfs_are_one_book(folder: Path) -> None:
@@ -177,11 +177,11 @@ def write_images(folder: Path, *pages: int) -> None:
 
 def test_images_that_were_made_of_the_pdf_are_its_pages(parts: Deployment, folder: Path, pdf: bytes) -> None:
     write_images(folder, 1, 2, 3, 4)
-    metadata = parts.metadata(BOOK)
+    metadata = parts.store.metadata(BOOK)
     assert (metadata.source.kind, metadata.total_pages) == ("images", 4)
     again = folder.parent.parent / f"{BOOK}.pdf"
     again.write_bytes(pdf)
-    assert not ingest(again, parts.root).created
+    assert not ingest(again, parts.store.root).created
 
 
 def test_images_that_are_not_all_there_give_way_to_the_pdf(folder: Path) -> None:
@@ -196,7 +196,7 @@ def test_images_that_are_not_all_there_give_way_to_the_pdf(folder: Path) -> None
 def test_a_folder_without_a_source_says_what_to_do(parts: Deployment, folder: Path) -> None:
     (folder / "source" / "combined.pdf").unlink()
     with pytest.raises(InputError, match="put the book's PDF there"):
-        parts.metadata(BOOK)
+        parts.store.metadata(BOOK)
 
 
 def test_a_folder_without_metadata_is_a_scan_if_it_has_checkpoints(parts: Deployment, folder: Path) -> None:
@@ -220,8 +220,8 @@ def test_storage_that_cannot_be_written_can_be_looked_at(
 def test_what_scanshelf_made_of_the_whole_book_is_kept(parts: Deployment, folder: Path) -> None:
     theirs = write_json(folder / "structured" / "metadata.json", {"book": {"title": "The Accidental President"}})
     before = theirs.read_bytes()
-    stage, outputs = parts.stage("structure"), parts.outputs(StageRef(BOOK, "structure"))
-    empty = parts.checkpoint_file(StageRef(BOOK, "structure")).read()
+    stage, outputs = parts.store.stages.get("structure"), parts.store.outputs(StageRef(BOOK, "structure"))
+    empty = parts.store.checkpoint_file(StageRef(BOOK, "structure")).read()
     for _ in range(2):
         assemble(stage, outputs, empty)
         assert json.loads(theirs.read_bytes())["chapters"] == []
@@ -243,7 +243,7 @@ def test_what_a_torn_checkpoint_of_scanshelf_cost_is_kept(parts: Deployment, fol
 
 
 def test_the_folder_itself_is_ingested_already_or_in_the_wrong_place(parts: Deployment, folder: Path) -> None:
-    done = ingest(folder, parts.root)
+    done = ingest(folder, parts.store.root)
     assert (done.created, done.metadata.scan_id) == (False, BOOK)
     with pytest.raises(InputError, match=r"move it into .*, or set LEAFMARK_STORAGE_ROOT to"):
         ingest(folder, folder.parent.parent / "elsewhere")

@@ -55,10 +55,10 @@ def test_a_listed_price_will_do(make: Make) -> None:
 
 def test_a_budget_is_kept_with_the_scan_and_goes_before_that_of_the_settings(make: Make) -> None:
     fake = make(budget_usd="7.50")
-    assert fake.parts.budget(SCAN) == Decimal("7.50")
+    assert fake.parts.calls.budget(SCAN) == Decimal("7.50")
     set_budget(fake.parts, SCAN, Decimal("0.1"))
     set_budget(fake.parts, SCAN, None)
-    assert fake.another_process().budget(SCAN) == Decimal("0.1")
+    assert fake.another_process().calls.budget(SCAN) == Decimal("0.1")
 
 
 def test_a_budget_of_no_scan_is_refused(make: Make) -> None:

@@ -49,7 +49,7 @@ def test_a_dry_run_changes_nothing_and_says_what_the_real_one_does(
     fake: FakeDeployment, resume: bool, torn: bool
 ) -> None:
     if torn:
-        path = fake.parts.checkpoint_file(REF).path
+        path = fake.parts.store.checkpoint_file(REF).path
         path.write_bytes(path.read_bytes()[:-30])
     request = Request(SCAN, STAGE, 1, 4, resume=resume)
     before = (fake.files(), fake.redis_keys())

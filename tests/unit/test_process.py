@@ -25,11 +25,11 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
 
 
 def claim_of(fake: FakeDeployment, page: int) -> str:
-    return fake.parts.keys.claim(REF, page)
+    return fake.parts.queues.keys.claim(REF, page)
 
 
 def attempts_of(fake: FakeDeployment, page: int) -> int:
-    count = fake.redis.hget(fake.parts.keys.attempts(REF), str(page))
+    count = fake.redis.hget(fake.parts.queues.keys.attempts(REF), str(page))
     return int(count) if isinstance(count, bytes) else 0
 
 
@@ -60,7 +60,7 @@ def test_a_page_is_claimed_then_run_then_saved_then_handed_over(
     (entry,) = fake.entries()
     assert isinstance(entry, Completion)
     assert (entry.page, entry.attempts, entry.schema_version) == (2, 1, "1")
-    assert fake.parts.outputs(REF).holds(2, entry.sha256)
+    assert fake.parts.store.outputs(REF).holds(2, entry.sha256)
     assert entry.seconds is not None
     assert ":" in entry.worker
 
@@ -146,7 +146,7 @@ def test_a_claim_that_redis_forgot_does_not_cost_the_result(fake: FakeDeployment
 
 
 def test_a_page_that_killed_its_worker_each_time_is_quarantined(fake: FakeDeployment) -> None:
-    fake.redis.hset(fake.parts.keys.attempts(REF), "1", "3")
+    fake.redis.hset(fake.parts.queues.keys.attempts(REF), "1", "3")
     assert fake.process(1) is Outcome.QUARANTINED
     assert fake.stage.runs == []
     (entry,) = fake.entries()
@@ -156,7 +156,7 @@ def test_a_page_that_killed_its_worker_each_time_is_quarantined(fake: FakeDeploy
 
 def test_a_page_that_killed_its_worker_after_saving_is_complete_all_the_same(fake: FakeDeployment) -> None:
     fake.completion(1)
-    fake.redis.hset(fake.parts.keys.attempts(REF), "1", "3")
+    fake.redis.hset(fake.parts.queues.keys.attempts(REF), "1", "3")
     assert fake.process(1) is Outcome.ALREADY_COMPLETE
 
 

@@ -80,20 +80,20 @@ def profile_of(root: Path, scan_id: str) -> BookProfile:
 
 
 def test_metadata_without_a_profile_has_the_form_of_earlier_versions(fake: FakeDeployment) -> None:
-    metadata = fake.parts.metadata(SCAN)
+    metadata = fake.parts.store.metadata(SCAN)
     assert metadata.profile == NO_PROFILE
     assert "profile" not in metadata.model_dump(mode="json")
 
 
 def test_metadata_keeps_what_a_profile_says_and_leaves_out_the_rest(fake: FakeDeployment) -> None:
-    metadata = fake.parts.metadata(SCAN).model_copy(update={"profile": BookProfile(dpi=400)})
+    metadata = fake.parts.store.metadata(SCAN).model_copy(update={"profile": BookProfile(dpi=400)})
     assert json.loads(metadata.model_dump_json())["profile"] == {"dpi": 400}
     assert ScanMetadata.model_validate_json(metadata.model_dump_json()) == metadata
 
 
 def test_a_profile_of_a_newer_version_is_read(fake: FakeDeployment) -> None:
-    write_profile(fake.parts.scan(SCAN), {"dpi": 400, "engine": "kraken", "typeface": "fraktur"})
-    assert fake.parts.metadata(SCAN).profile == BookProfile(dpi=400, engine="kraken")
+    write_profile(fake.parts.store.scan(SCAN), {"dpi": 400, "engine": "kraken", "typeface": "fraktur"})
+    assert fake.parts.store.metadata(SCAN).profile == BookProfile(dpi=400, engine="kraken")
 
 
 @pytest.mark.parametrize(
@@ -107,9 +107,9 @@ def test_a_profile_of_a_newer_version_is_read(fake: FakeDeployment) -> None:
     ],
 )
 def test_a_wrong_value_in_a_profile_is_named(fake: FakeDeployment, profile: dict[str, Any], where: str) -> None:
-    write_profile(fake.parts.scan(SCAN), profile)
+    write_profile(fake.parts.store.scan(SCAN), profile)
     with pytest.raises(InputError, match=rf"metadata\.json is broken \({where}.*: "):
-        fake.parts.metadata(SCAN)
+        fake.parts.store.metadata(SCAN)
 
 
 @pytest.mark.parametrize(
@@ -135,13 +135,13 @@ def test_a_profile_goes_before_the_settings_and_the_rest_is_as_set(
 
 
 def test_a_recipe_without_a_profile_is_that_of_earlier_versions(fake: FakeDeployment) -> None:
-    stage = fake.parts.stage(STAGE)
+    stage = fake.parts.store.stages.get(STAGE)
     assert describe(stage, {}).recipe == describe(stage, {}, "", NO_PROFILE).recipe == "rapidocr eng"
     assert describe(stage, {}, "", BookProfile(dpi=400)).recipe == "rapidocr eng; 400 dpi"
 
 
 def test_a_page_is_read_by_the_profile_of_its_book_and_says_so(fake: FakeDeployment) -> None:
-    write_profile(fake.parts.scan(SCAN), FULL.model_dump())
+    write_profile(fake.parts.store.scan(SCAN), FULL.model_dump())
     fake.write_scan("other")
     assert fake.process(1) is fake.process(1, "other") is Outcome.COMPLETE
     read, other = (json.loads(fake.output_path(1, scan_id).read_bytes()) for scan_id in (SCAN, "other"))
@@ -150,13 +150,13 @@ def test_a_page_is_read_by_the_profile_of_its_book_and_says_so(fake: FakeDeploym
 
 
 def test_an_engine_is_made_once_for_all_books_of_a_profile(fake: FakeDeployment) -> None:
-    parts, metadata = fake.parts, fake.parts.metadata(SCAN)
+    parts, metadata = fake.parts, fake.parts.store.metadata(SCAN)
     profiled = metadata.model_copy(update={"profile": FULL})
     finer = metadata.model_copy(update={"profile": FULL.changed_by(BookProfile(dpi=600))})
-    assert parts.stage_for(metadata, STAGE) is parts.stage(STAGE)
-    assert parts.stage_for(profiled, STAGE) is parts.stage_for(finer, STAGE)
-    assert parts.stage_for(profiled, STAGE) is not parts.stage(STAGE)
-    assert parts.stage_for(profiled, "structure") is parts.stage("structure")
+    assert parts.store.stages.get_for(metadata, STAGE) is parts.store.stages.get(STAGE)
+    assert parts.store.stages.get_for(profiled, STAGE) is parts.store.stages.get_for(finer, STAGE)
+    assert parts.store.stages.get_for(profiled, STAGE) is not parts.store.stages.get(STAGE)
+    assert parts.store.stages.get_for(profiled, "structure") is parts.store.stages.get("structure")
 
 
 def test_the_ocr_stage_gets_the_engine_and_the_language_of_the_profile(
@@ -169,9 +169,9 @@ def test_the_ocr_stage_gets_the_engine_and_the_language_of_the_profile(
         return object()
 
     monkeypatch.setattr("worker.ocr.engines.registry.make_engine", make_engine)
-    metadata = fake.parts.metadata(SCAN)
+    metadata = fake.parts.store.metadata(SCAN)
     for profile in (NO_PROFILE, FULL, FULL, BookProfile(lang="deu")):
-        fake.parts.stage_for(metadata.model_copy(update={"profile": profile}), "ocr")
+        fake.parts.store.stages.get_for(metadata.model_copy(update={"profile": profile}), "ocr")
     assert made == [("rapidocr", "eng"), ("tesseract", "deu+frk")]
 
 
@@ -206,17 +206,17 @@ def test_a_page_waits_where_the_worker_lacks_what_the_profile_names(
     monkeypatch.setitem(STAGES, STAGE, NoEngineStage)
     parts = Deployment(fake.settings, fake.app, fake.redis)
     fake.parts = parts
-    write_profile(parts.scan(SCAN), profile)
+    write_profile(parts.store.scan(SCAN), profile)
     for _ in range(4):
         assert fake.process(3) is Outcome.PAUSED
-    assert parts.redis.hget(parts.keys.attempts(REF), "3") in {None, b"0"}
+    assert parts.queues.redis.hget(parts.queues.keys.attempts(REF), "3") in {None, b"0"}
     entry: Any = fake.entries()[0]
     assert isinstance(entry, Pause)
     assert entry.reason == f"a worker lacks what this book needs: {reason}"
 
 
 def test_a_change_of_the_profile_keeps_the_rest_of_the_metadata(fake: FakeDeployment) -> None:
-    scan = fake.parts.scan(SCAN)
+    scan = fake.parts.store.scan(SCAN)
     write_profile(scan, {"dpi": 400, "typeface": "fraktur"})
     before = json.loads(scan.metadata_path.read_text()) | {"of_a_newer_version": 1}
     scan.metadata_path.write_text(json.dumps(before))

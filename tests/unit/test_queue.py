@@ -26,7 +26,7 @@ def put(queue: PageQueue, *pages: int) -> list[int]:
 def begin(fake: FakeDeployment, *pages: int, scan_id: str = SCAN) -> None:
     """What a worker does first with a page's message; its claim is over at once."""
     for page in pages:
-        with fake.parts.claims.take(StageRef(scan_id, STAGE), page) as claim:
+        with fake.parts.queues.claims.take(StageRef(scan_id, STAGE), page) as claim:
             assert claim is not None
 
 
@@ -39,7 +39,7 @@ def test_pages_that_are_put_in_are_carried_and_come_out_in_their_order(fake: Fak
 def test_a_page_that_waits_already_does_not_go_in_again(fake: FakeDeployment) -> None:
     put(fake.queue, 1, 2)
     assert put(fake.queue, 2, 3) == [3]
-    assert put(fake.parts.queue(REF), 1, 1, 2, 3) == []
+    assert put(fake.parts.queues.queue(REF), 1, 1, 2, 3) == []
     assert fake.waiting_pages() == [1, 2, 3]
 
 
@@ -48,7 +48,7 @@ def test_a_page_that_is_given_twice_at_once_goes_in_once(fake: FakeDeployment) -
 
 
 def test_a_page_that_somebody_works_on_does_not_go_in(fake: FakeDeployment) -> None:
-    with fake.parts.claims.take(REF, 2):
+    with fake.parts.queues.claims.take(REF, 2):
         assert put(fake.queue, 1, 2, 3) == [1, 3]
     assert put(fake.queue, 2) == [2]
 
@@ -73,7 +73,7 @@ def test_celerys_queue_holds_a_window_and_each_page_that_begins_moves_the_next_o
 
 def test_the_window_grows_with_the_workers_that_say_they_live(fake: FakeDeployment) -> None:
     put(fake.queue, *range(1, 201))
-    dispatch = fake.parts.dispatch(STAGE)
+    dispatch = fake.parts.queues.dispatch(STAGE)
     dispatch.beat("one", 32)
     assert len(fake.messages()) == 2 * 32 + 8
     dispatch.beat("two", 8)
@@ -83,7 +83,7 @@ def test_the_window_grows_with_the_workers_that_say_they_live(fake: FakeDeployme
 
 def test_two_scans_take_turns_whichever_came_first(fake: FakeDeployment) -> None:
     put(fake.queue, *range(1, 101))
-    put(fake.parts.queue(StageRef(OTHER, STAGE)), *range(1, 6))
+    put(fake.parts.queues.queue(StageRef(OTHER, STAGE)), *range(1, 6))
     for _ in range(WINDOW):
         scan_id, page = fake.take_message()
         begin(fake, page, scan_id=scan_id)
@@ -108,13 +108,13 @@ def test_a_page_that_waits_and_is_begun_by_another_message_waits_no_more(fake: F
 
 def test_messages_that_redis_lost_carry_nothing(fake: FakeDeployment) -> None:
     put(fake.queue, *range(1, 21))
-    fake.redis.delete(fake.parts.keys.queue(STAGE))
+    fake.redis.delete(fake.parts.queues.keys.queue(STAGE))
     assert fake.queue.carried() == set(range(WINDOW + 1, 21))
 
 
 def test_a_lost_page_can_go_in_again_once_it_is_forgotten(fake: FakeDeployment) -> None:
     put(fake.queue, 1, 2)
-    fake.redis.delete(fake.parts.keys.queue(STAGE))
+    fake.redis.delete(fake.parts.queues.keys.queue(STAGE))
     assert put(fake.queue, 1, 2) == []
     fake.queue.forget_dispatched([1])
     assert put(fake.queue, 1, 2) == [1]
@@ -123,16 +123,16 @@ def test_a_lost_page_can_go_in_again_once_it_is_forgotten(fake: FakeDeployment) 
 
 def test_waiting_pages_whose_turn_was_lost_get_it_back(fake: FakeDeployment) -> None:
     put(fake.queue, *range(1, 31))
-    fake.redis.delete(fake.parts.keys.turns(STAGE))
+    fake.redis.delete(fake.parts.queues.keys.turns(STAGE))
     fake.queue.ensure_turn()
     fake.queue.ensure_turn()
-    assert fake.redis.lrange(fake.parts.keys.turns(STAGE), 0, -1) == [SCAN.encode()]
+    assert fake.redis.lrange(fake.parts.queues.keys.turns(STAGE), 0, -1) == [SCAN.encode()]
 
 
 @pytest.mark.parametrize("stranger", ["not json", "[]", "{}", '{"body": 5, "properties": {}}', "\xff"])
 def test_strange_messages_in_celerys_queue_are_passed_over(fake: FakeDeployment, stranger: str) -> None:
     put(fake.queue, 1)
-    fake.redis.lpush(fake.parts.keys.queue(STAGE), stranger)
+    fake.redis.lpush(fake.parts.queues.keys.queue(STAGE), stranger)
     assert fake.queue.carried() == {1}
 
 
@@ -156,10 +156,10 @@ def test_attempts_that_redis_forgot_are_told_again_and_never_lowered(fake: FakeD
 
 
 def test_the_queues_of_two_scans_do_not_mix(fake: FakeDeployment) -> None:
-    other = fake.parts.queue(StageRef(OTHER, STAGE))
+    other = fake.parts.queues.queue(StageRef(OTHER, STAGE))
     assert put(fake.queue, *range(1, 201)) == put(other, *range(1, 201))
     assert fake.queue.carried() == other.carried() == set(range(1, 201))
-    with fake.parts.claims.take(StageRef(OTHER, STAGE), 5):
+    with fake.parts.queues.claims.take(StageRef(OTHER, STAGE), 5):
         assert fake.queue.held([5]) == set()
         assert other.held([4, 5]) == {5}
     other.close()
@@ -168,9 +168,9 @@ def test_the_queues_of_two_scans_do_not_mix(fake: FakeDeployment) -> None:
 
 
 def test_a_scan_whose_id_begins_like_anothers_is_another(fake: FakeDeployment) -> None:
-    with fake.parts.claims.take(REF, 12):
+    with fake.parts.queues.claims.take(REF, 12):
         assert fake.queue.held([1, 2, 12]) == {12}
-        assert fake.parts.queue(StageRef(f"{SCAN}-2", STAGE)).held([12]) == set()
+        assert fake.parts.queues.queue(StageRef(f"{SCAN}-2", STAGE)).held([12]) == set()
 
 
 def test_closing_leaves_nothing(fake: FakeDeployment) -> None:
@@ -180,7 +180,7 @@ def test_closing_leaves_nothing(fake: FakeDeployment) -> None:
     fake.queue.close()
     assert fake.lasting_keys() == set()
     assert fake.messages() == []
-    assert fake.redis.llen(fake.parts.keys.turns(STAGE)) == 0
+    assert fake.redis.llen(fake.parts.queues.keys.turns(STAGE)) == 0
 
 
 def test_a_flushed_queue_takes_every_page_again(fake: FakeDeployment) -> None:
@@ -200,6 +200,6 @@ def test_pages_that_were_lost_go_before_all_others(fake: FakeDeployment) -> None
 
 def test_a_message_passes_the_gate_that_workers_take_it_through(fake: FakeDeployment) -> None:
     put(fake.queue, 7)
-    raw = fake.redis.rpop(fake.parts.keys.queue(STAGE))
+    raw = fake.redis.rpop(fake.parts.queues.keys.queue(STAGE))
     assert isinstance(raw, bytes)
     assert named_in(admit(raw, STAGE)) == (SCAN, 7)

@@ -78,7 +78,7 @@ def test_the_inboxes_of_several_scans_are_committed(fake: FakeDeployment) -> Non
 
 def test_what_still_waits_at_the_end_is_committed(fake: FakeDeployment) -> None:
     with reconciler_at_work(fake.parts):
-        wait_until(lambda: not fake.redis.exists(fake.parts.keys.inboxes), 5, "an idle reconciler")
+        wait_until(lambda: not fake.redis.exists(fake.parts.queues.keys.inboxes), 5, "an idle reconciler")
         fake.hand_over(fake.completion(1), FailedPage(page=2, kind="torn", message="torn"))
     assert fake.checkpoint().completed_pages == [1]
     assert fake.checkpoint().quarantined() == {2}
@@ -87,14 +87,14 @@ def test_what_still_waits_at_the_end_is_committed(fake: FakeDeployment) -> None:
 def test_an_inbox_that_is_empty_is_taken_off_the_list(fake: FakeDeployment) -> None:
     fake.hand_over(fake.completion(1))
     with reconciler_at_work(fake.parts):
-        wait_until(lambda: fake.redis.scard(fake.parts.keys.inboxes) == 0, 5, "an empty list")
+        wait_until(lambda: fake.redis.scard(fake.parts.queues.keys.inboxes) == 0, 5, "an empty list")
 
 
 def test_an_inbox_stays_listed_whatever_command_its_reconciler_dies_at(fake: FakeDeployment) -> None:
     """An entry comes in after each command in turn, and there the reconciler dies."""
     commands = 0
     while True:
-        inboxes = fake.parts.keys.inboxes
+        inboxes = fake.parts.queues.keys.inboxes
         fake.redis.flushall()
         fake.redis.sadd(inboxes, f"{SCAN}/{STAGE}")
         redis = DyingRedis(connection_pool=fake.redis.connection_pool)
@@ -113,7 +113,7 @@ def test_an_inbox_stays_listed_whatever_command_its_reconciler_dies_at(fake: Fak
 def test_inboxes_with_entries_are_listed_again_when_their_list_is_lost(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
     fake.hand_over(fake.completion(1))
-    fake.redis.delete(fake.parts.keys.inboxes)
+    fake.redis.delete(fake.parts.queues.keys.inboxes)
     with reconciler_at_work(fake.parts):
         wait_for_pages(fake, 1)
 
@@ -122,7 +122,7 @@ def test_inboxes_of_a_stage_with_nothing_left_to_do_are_listed_again_too(fake: F
     fake.ask_for((1, 1))
     fake.complete(1)
     fake.hand_over(FailedPage(page=2, kind="torn", message="torn"))
-    fake.redis.delete(fake.parts.keys.inboxes)
+    fake.redis.delete(fake.parts.queues.keys.inboxes)
     with reconciler_at_work(fake.parts):
         wait_until(lambda: fake.checkpoint().quarantined() == {2}, 5, "the failure of page 2")
 
@@ -157,7 +157,7 @@ def test_a_corrupt_checkpoint_is_rebuilt_at_the_next_commit_and_the_reconciler_g
 ) -> None:
     fake.ask_for((1, 3))
     fake.complete(1)
-    path = fake.parts.checkpoint_file(REF).path
+    path = fake.parts.store.checkpoint_file(REF).path
     path.write_bytes(b"{ torn")
     with reconciler_at_work(fake.parts):
         fake.hand_over(fake.completion(2))
@@ -169,7 +169,7 @@ def test_one_scan_whose_checkpoint_is_corrupt_does_not_keep_the_others_from_bein
     fake: FakeDeployment,
 ) -> None:
     fake.ask_for((1, 3))
-    fake.parts.checkpoint_file(REF).path.write_bytes(b"{ torn")
+    fake.parts.store.checkpoint_file(REF).path.write_bytes(b"{ torn")
     fake.write_scan("z-book")
     fake.ask_for((1, 2), scan_id="z-book")
     with reconciler_at_work(fake.parts):
@@ -189,7 +189,7 @@ def test_one_scan_that_cannot_be_written_does_not_keep_the_others_from_being_com
 
 
 def test_forged_names_among_the_inboxes_do_not_keep_the_others_from_being_committed(fake: FakeDeployment) -> None:
-    fake.redis.sadd(fake.parts.keys.inboxes, *FORGED_INBOXES)
+    fake.redis.sadd(fake.parts.queues.keys.inboxes, *FORGED_INBOXES)
     files = fake.files()
     fake.hand_over(fake.completion(1))
     with reconciler_at_work(fake.parts):
@@ -231,7 +231,7 @@ def test_a_scan_that_somebody_deleted_is_dropped_after_a_while_and_does_not_come
     reconciler.heal()
     reconciler.commit_inboxes()
     assert fake.open_stages.all() == []
-    assert fake.redis.scard(fake.parts.keys.inboxes) == 0
+    assert fake.redis.scard(fake.parts.queues.keys.inboxes) == 0
     assert not (fake.root / SCAN).exists()
 
 
@@ -277,7 +277,7 @@ class _Busy:
         self.looks: list[str] = []
         self._look_seconds = look_seconds
         monkeypatch.setattr("worker.reconciler.reconciler.time.monotonic", lambda: self.clock)
-        monkeypatch.setattr(fake.parts.dispatch(STAGE), "beat", lambda *_: self.beats.append(self.clock))
+        monkeypatch.setattr(fake.parts.queues.dispatch(STAGE), "beat", lambda *_: self.beats.append(self.clock))
         monkeypatch.setattr("worker.reconciler.reconciler.PageRecovery.heal", self._look)
         self.reconciler = Reconciler(fake.parts, {STAGE: 2})
 

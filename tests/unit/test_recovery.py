@@ -65,7 +65,7 @@ def test_a_lost_page_gives_back_what_its_dead_worker_had_reserved_and_not_sent(
     fake: FakeDeployment, healer: PageRecovery
 ) -> None:
     fake.ask_for((1, 2))
-    ledger, meter = fake.parts.ledger(REF), fake.parts.meter(SCAN)
+    ledger, meter = fake.parts.store.ledger(REF), fake.parts.calls.meter(SCAN)
     meter.refill(lambda: Count(micro(0), {}))
     calls = {page: a_call(page) for page in (1, 2)}
     for call in calls.values():
@@ -80,7 +80,7 @@ def test_a_lost_page_gives_back_what_its_dead_worker_had_reserved_and_not_sent(
 def test_a_page_that_turns_up_between_two_looks_was_not_lost(fake: FakeDeployment, healer: PageRecovery) -> None:
     fake.ask_for((1, 2))
     heal(healer)
-    with fake.parts.claims.take(REF, 1):
+    with fake.parts.queues.claims.take(REF, 1):
         assert heal(healer).enqueued == [2]
     assert heal(healer).enqueued == [], "page 1 is seen lost for the first time since"
 
@@ -91,7 +91,7 @@ def test_pages_that_are_queued_held_or_in_the_inbox_are_not_lost(
     fake.ask_for((1, 5))
     list(fake.queue.put([1]))
     fake.hand_over(fake.completion(3), FailedPage(page=4, kind="torn", message="torn"))
-    with fake.parts.claims.take(REF, 2):
+    with fake.parts.queues.claims.take(REF, 2):
         assert heal(healer, times=2).enqueued == [5]
 
 
@@ -136,17 +136,17 @@ def test_a_page_whose_message_vanished_comes_back_once_the_queue_is_drained(
 ) -> None:
     fake.ask_for((1, 2))
     list(fake.queue.put([1, 2]))
-    fake.redis.delete(fake.parts.keys.queue(STAGE))
+    fake.redis.delete(fake.parts.queues.keys.queue(STAGE))
     assert heal(healer, times=2).enqueued == [1, 2]
 
 
 def test_a_page_whose_message_vanished_comes_back_while_the_queue_goes_on(fake: FakeDeployment) -> None:
     fake.write_scan("long-book", pages=300)
     fake.ask_for((1, 300), scan_id="long-book", total_pages=300)
-    queue = fake.parts.queue(StageRef("long-book", STAGE))
+    queue = fake.parts.queues.queue(StageRef("long-book", STAGE))
     list(queue.put(range(1, 301)))
     for page in range(2, 101):
-        fake.redis.rpop(fake.parts.keys.queue(STAGE))
+        fake.redis.rpop(fake.parts.queues.keys.queue(STAGE))
         assert fake.process(page, scan_id="long-book").value == "complete"
     fake.commit("long-book")
     healer = PageRecovery(fake.parts)
@@ -166,7 +166,7 @@ def test_a_dead_workers_page_comes_back_when_its_claim_has_run_out(
     fake: FakeDeployment, healer: PageRecovery
 ) -> None:
     fake.ask_for((1, 1))
-    claim = fake.parts.keys.claim(REF, 1)
+    claim = fake.parts.queues.keys.claim(REF, 1)
     fake.redis.set(claim, "the dead", ex=60)
     assert heal(healer, times=3).enqueued == []
     fake.redis.delete(claim)
@@ -219,7 +219,7 @@ def test_a_stage_that_was_left_in_progress_is_settled(
     fake.hand_over(*(FailedPage(page=page, kind="torn", message="torn") for page in failed))
     if failed:
         fake.commit()
-    file = fake.parts.checkpoint_file(REF)
+    file = fake.parts.store.checkpoint_file(REF)
     with file.exclusive() as checkpoint:
         checkpoint.begin()
         file.save(checkpoint)
@@ -253,7 +253,7 @@ def test_one_healer_is_elected_and_the_next_follows_when_it_is_gone(
 
 def test_an_elected_healer_stays_so_while_it_looks_often_enough(fake: FakeDeployment, healer: PageRecovery) -> None:
     fake.ask_for((1, 2))
-    lock = fake.parts.keys.heal(REF)
+    lock = fake.parts.queues.keys.heal(REF)
     heal(healer)
     fake.redis.pexpire(lock, 100)
     heal(healer)
@@ -267,7 +267,7 @@ def test_an_elected_healer_that_comes_by_seldom_stays_elected_until_it_does(
     clock = [1000.0]
     monkeypatch.setattr("worker.reconciler.recovery.time.monotonic", lambda: clock[0])
     fake.ask_for((1, 2))
-    lock = fake.parts.keys.heal(REF)
+    lock = fake.parts.queues.keys.heal(REF)
     for _ in range(3):
         heal(healer)
         clock[0] += 140
@@ -288,7 +288,7 @@ def test_a_corrupt_checkpoint_is_rebuilt_and_what_was_asked_for_comes_back(
 ) -> None:
     fake.ask_for((1, 4))
     fake.complete(1, 2)
-    path = fake.parts.checkpoint_file(REF).path
+    path = fake.parts.store.checkpoint_file(REF).path
     path.write_bytes(b"\0" * 500)
     heal(healer, times=3)
     assert fake.waiting_pages() == [3, 4]
@@ -301,7 +301,7 @@ def test_a_corrupt_checkpoint_is_rebuilt_and_what_was_asked_for_comes_back(
 
 def begin_and_die(fake: FakeDeployment, page: int) -> None:
     """What is left of a worker that died with a page in hand, once its lease has run out."""
-    with fake.parts.claims.take(REF, page) as claim:
+    with fake.parts.queues.claims.take(REF, page) as claim:
         assert claim is not None
 
 
@@ -320,7 +320,7 @@ def test_a_flush_does_not_forget_attempts(fake: FakeDeployment, healer: PageReco
     heal(healer, times=2)
     fake.redis.flushall()
     heal(healer, times=3)
-    with fake.parts.claims.take(REF, 2) as claim:
+    with fake.parts.queues.claims.take(REF, 2) as claim:
         assert claim is not None
         assert claim.attempt == 2
     begin_and_die(fake, 3)
@@ -329,7 +329,7 @@ def test_a_flush_does_not_forget_attempts(fake: FakeDeployment, healer: PageReco
 
 def test_an_attempt_under_way_is_not_counted_as_ended(fake: FakeDeployment, healer: PageRecovery) -> None:
     fake.ask_for((1, 3))
-    with fake.parts.claims.take(REF, 2):
+    with fake.parts.queues.claims.take(REF, 2):
         heal(healer, times=3)
     assert fake.checkpoint().attempts == {}
 
@@ -352,7 +352,7 @@ def test_a_whole_lost_book_takes_its_turn_and_a_few_lost_pages_go_first(
     fake.write_scan("atlas", pages=100)
     fake.ask_for((1, 3))
     fake.ask_for((1, 100), scan_id="atlas", total_pages=100)
-    list(fake.parts.queue(StageRef("atlas", STAGE)).put(range(1, 101)))
+    list(fake.parts.queues.queue(StageRef("atlas", STAGE)).put(range(1, 101)))
     heal(healer, times=2)
     assert fake.messages()[:3] == [(SCAN, 1), (SCAN, 2), (SCAN, 3)]
     fake.redis.flushall()

@@ -12,8 +12,8 @@ from checkpointing.errors import SettingsError
 from worker.app import make_app
 from worker.config.redis_url import check_redis_url, socket_options_of
 from worker.config.settings import load_settings
-from worker.deployment import connect
 from worker.queue.broker import tls_options
+from worker.queue.connection import connect
 
 GOOD = [
     "redis://localhost:6379/0",

@@ -41,7 +41,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
 
 
 def work(fake: FakeDeployment) -> None:
-    while fake.redis.llen(fake.parts.keys.queue(STAGE)):
+    while fake.redis.llen(fake.parts.queues.keys.queue(STAGE)):
         fake.process_next()
     if fake.entries():
         fake.commit()
@@ -139,7 +139,7 @@ def test_a_page_that_was_done_since_the_check_is_left_alone(fake: FakeDeployment
 
 
 def test_an_output_beyond_the_book_is_set_aside(fake: FakeDeployment) -> None:
-    fake.parts.outputs(REF).save(9, stamp(9))
+    fake.parts.store.outputs(REF).save(9, stamp(9))
     verify_command(SCAN, mend=True)
     assert aside(fake, 9).exists()
     insist_on_mended(fake)
@@ -158,7 +158,7 @@ def test_an_older_schema_and_a_hash_that_is_not_recorded_are_noted(
 @pytest.mark.parametrize("damage", [None, b"", b"{", b'{"version": "9.0"}'])
 def test_a_checkpoint_that_is_gone_or_unusable_is_rebuilt(fake: FakeDeployment, damage: bytes | None) -> None:
     """Its open-stage marker still says what was asked for: page 3 is done again, page 5 is not."""
-    path = fake.parts.checkpoint_file(REF).path
+    path = fake.parts.store.checkpoint_file(REF).path
     if damage is None:
         path.unlink()
     else:
@@ -171,7 +171,7 @@ def test_a_checkpoint_that_is_gone_or_unusable_is_rebuilt(fake: FakeDeployment, 
 
 
 def test_a_damaged_output_counts_as_asked_for_where_nobody_knows_any_more(fake: FakeDeployment) -> None:
-    fake.parts.checkpoint_file(REF).path.write_bytes(b"{")
+    fake.parts.store.checkpoint_file(REF).path.write_bytes(b"{")
     fake.open_stages.remove(REF)
     fake.output_path(3).write_bytes(b"")
     verify_command(SCAN, mend=True)
@@ -203,7 +203,7 @@ def test_a_contradiction_is_put_right(fake: FakeDeployment, change: Callable[[di
 def test_a_stage_that_was_cancelled_is_not_taken_up_again(fake: FakeDeployment) -> None:
     """But for the page that was complete, and is not any more."""
     fake.ask_for((5, 5))
-    file = fake.parts.checkpoint_file(REF)
+    file = fake.parts.store.checkpoint_file(REF)
     with file.exclusive() as checkpoint:
         checkpoint.cancel()
         file.save(checkpoint)
@@ -243,7 +243,7 @@ def test_leftovers_go_and_foreign_files_stay_and_are_reported(
 def test_a_source_that_is_damaged_is_only_reported(
     fake: FakeDeployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (fake.parts.scan(SCAN).source_dir / "a.pdf").unlink()
+    (fake.parts.store.scan(SCAN).source_dir / "a.pdf").unlink()
     fake.output_path(4).unlink()
     with pytest.raises(DifferencesError):
         verify_command(SCAN, mend=True, as_json=True)
@@ -265,7 +265,7 @@ def test_pages_under_way_are_not_enqueued_twice(fake: FakeDeployment) -> None:
     fake.output_path(3).unlink()
     verify_command(SCAN, mend=True)
     fake.output_path(4).unlink()
-    with fake.parts.claims.take(REF, 3):
+    with fake.parts.queues.claims.take(REF, 3):
         verify_command(SCAN, mend=True)
     assert fake.waiting_pages() == [3, 4]
 
@@ -274,7 +274,7 @@ def damage(fake: FakeDeployment) -> None:
     fake.output_path(1).write_text(stamp(1, "by hand").model_dump_json())
     fake.output_path(2).unlink()
     fake.output_path(3).write_bytes(b"{}")
-    fake.parts.outputs(REF).save(9, stamp(9))
+    fake.parts.store.outputs(REF).save(9, stamp(9))
     edit(fake, lambda form: (form["metadata"].update(total_cost_usd=0.3), form.update(requested=[[1, 4], [6, 8]])))
 
 
@@ -298,7 +298,7 @@ def test_killed_at_any_step_the_same_command_again_does_the_rest(
 
 
 def test_an_unusable_checkpoint_of_a_stage_under_way_keeps_what_was_spent(fake: FakeDeployment) -> None:
-    path = fake.parts.checkpoint_file(REF).path
+    path = fake.parts.store.checkpoint_file(REF).path
     path.write_bytes(path.read_bytes()[:-30])
     verify_command(SCAN, mend=True)
     after: Checkpoint = fake.checkpoint()

@@ -30,13 +30,14 @@ from producer.verify.verify_scan import verify
 from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, take_commands
 from tests.support.killed import KilledError, kill_at
 from tests.support.stages import CopyStage, stamp
-from worker.deployment import Deployment
 from worker.pages.scan import ScanFolder
 from worker.pages.sources.open import open_source
+from worker.pipeline.coordinators import make_coordinator
 from worker.pipeline.process_page import Outcome, process_page
 from worker.queue.messages import PageMessage
 from worker.queue.page_queue import PageQueue
 from worker.stages.registry import STAGES
+from worker.storage.book_store import BookStore
 
 COPY = CopyStage.name
 TORN = FailedPage(page=2, kind="damaged_page", message="image file is truncated")
@@ -175,40 +176,40 @@ def test_a_complete_page_is_forgotten_in_each_stage_and_its_outputs_are_set_asid
 ) -> None:
     fake = folder_fake
     finish_all_stages(fake)
-    assert fake.parts.checkpoint_file(StageRef(SCAN, COPY)).read().status is Status.COMPLETED
+    assert fake.parts.store.checkpoint_file(StageRef(SCAN, COPY)).read().status is Status.COMPLETED
 
     done = replace_page(fake.another_process(), SCAN, 3, given(tmp_path))
 
     assert [(each.stage, each.was) for each in done.stages] == [(STAGE, "complete"), (COPY, "complete")]
     for stage in (STAGE, COPY):
-        outputs = fake.parts.outputs(StageRef(SCAN, stage))
-        checkpoint = fake.parts.checkpoint_file(StageRef(SCAN, stage)).read()
+        outputs = fake.parts.store.outputs(StageRef(SCAN, stage))
+        checkpoint = fake.parts.store.checkpoint_file(StageRef(SCAN, stage)).read()
         assert (sorted(checkpoint.pages), checkpoint.status, checkpoint.pending()) == ([1, 2], Status.PARTIAL, [])
         assert outputs.pages() == {1, 2}
         assert (outputs.path / "set_aside" / "page_0003.json").is_file()
 
 
 def finish_all_stages(fake: FakeDeployment) -> None:
-    with fake.parts.checkpoint_file(REF).exclusive() as checkpoint:
+    with fake.parts.store.checkpoint_file(REF).exclusive() as checkpoint:
         checkpoint.release({2})
         checkpoint.begin()
-        fake.parts.checkpoint_file(REF).save(checkpoint)
+        fake.parts.store.checkpoint_file(REF).save(checkpoint)
     fake.process(2)
     fake.commit()
     enqueue(fake.another_process(), Request(SCAN, COPY))
     for page in (1, 2, 3):
         fake.process(page, stage=COPY)
-    fake.redis.delete(fake.parts.keys.commit(StageRef(SCAN, COPY)))
-    assert fake.parts.coordinator(StageRef(SCAN, COPY)).commit() is not None
+    fake.redis.delete(fake.parts.queues.keys.commit(StageRef(SCAN, COPY)))
+    assert make_coordinator(fake.parts.store, fake.parts.queues, StageRef(SCAN, COPY)).commit() is not None
 
 
 def test_what_the_page_has_cost_is_shown_and_stays_counted(
     folder_fake: FakeDeployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Deployment, "spent_on", lambda *_: Money.from_micro(1200))
-    with folder_fake.parts.checkpoint_file(REF).exclusive() as checkpoint:
+    monkeypatch.setattr(BookStore, "spent_on", lambda *_: Money.from_micro(1200))
+    with folder_fake.parts.store.checkpoint_file(REF).exclusive() as checkpoint:
         checkpoint.note_ledger({3: Money.from_micro(1200)})
-        folder_fake.parts.checkpoint_file(REF).save(checkpoint)
+        folder_fake.parts.store.checkpoint_file(REF).save(checkpoint)
 
     result = run("replace-page", SCAN, "3", str(given(tmp_path)))
 
@@ -304,7 +305,7 @@ def test_what_cannot_be_used_is_refused_before_anything_changes(
 
 def test_a_page_that_a_worker_has_in_hand_is_refused(folder_fake: FakeDeployment, tmp_path: Path) -> None:
     with (
-        folder_fake.parts.claims.take(REF, 2),
+        folder_fake.parts.queues.claims.take(REF, 2),
         pytest.raises(CheckpointError, match="a worker has page 2 in hand; repeat the command when it is done"),
     ):
         replace_page(folder_fake.another_process(), SCAN, 2, given(tmp_path))
@@ -345,10 +346,10 @@ def test_a_worker_that_read_the_old_picture_drops_its_result(
         return stamp(page)
 
     fake.ask_for((1, 3), total_pages=3)
-    with fake.parts.checkpoint_file(REF).exclusive() as checkpoint:
+    with fake.parts.store.checkpoint_file(REF).exclusive() as checkpoint:
         checkpoint.release({2})
         checkpoint.begin()
-        fake.parts.checkpoint_file(REF).save(checkpoint)
+        fake.parts.store.checkpoint_file(REF).save(checkpoint)
     fake.stage.act = replaced_meanwhile
 
     outcome = process_page(fake.another_process(), PageMessage(scan_id=SCAN, stage=STAGE, page=2))
@@ -419,11 +420,11 @@ def test_a_process_that_has_the_metadata_in_memory_sees_the_change(
     folder_fake: FakeDeployment, tmp_path: Path
 ) -> None:
     long_lived = folder_fake.another_process()
-    assert long_lived.metadata(SCAN).source.replaced == ()
+    assert long_lived.store.metadata(SCAN).source.replaced == ()
 
     replace_page(folder_fake.another_process(), SCAN, 2, given(tmp_path))
 
-    assert [each.page for each in long_lived.metadata(SCAN).source.replaced] == [2]
+    assert [each.page for each in long_lived.store.metadata(SCAN).source.replaced] == [2]
 
 
 def test_a_picture_that_somebody_put_in_place_by_hand_can_be_taken_as_the_new_one(

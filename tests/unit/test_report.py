@@ -82,10 +82,10 @@ def shown(book: ReportBook) -> Parsed:
 
 
 def test_a_whole_book_is_told_of_with_the_broker_down_and_nothing_is_changed(complete: ReportBook) -> None:
-    before = files_under(complete.parts.root)
+    before = files_under(complete.parts.store.root)
     report = made(complete, images=True)
     html = render(report)
-    assert files_under(complete.parts.root) == before
+    assert files_under(complete.parts.store.root) == before
     page = Parsed(html)
     assert [stage.name for stage in report.stages] == ["ocr", "correction", "fix", "structure"]
     assert {stage.status for stage in report.stages} == {"completed"}
@@ -192,7 +192,7 @@ def test_what_was_changed_by_hand_is_shown_and_said_to_be_changed(complete: Repo
 
 @pytest.mark.parametrize("content", [b"{ torn", b'{"version": "9.9"}'])
 def test_a_checkpoint_that_cannot_be_used_stops_nothing(complete: ReportBook, content: bytes) -> None:
-    complete.parts.checkpoint_file(StageRef(SCAN, "ocr")).path.write_bytes(content)
+    complete.parts.store.checkpoint_file(StageRef(SCAN, "ocr")).path.write_bytes(content)
     report = made(complete)
     assert report.stages[0].status == "unreadable"
     assert {page.states["ocr"] for page in report.pages} == {State.SAVED}

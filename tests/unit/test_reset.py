@@ -59,7 +59,7 @@ def insist_on_forgotten(fake: FakeDeployment) -> None:
     assert fake.entries() == []
     assert fake.waiting_pages() == []
     assert checkpoint.attempts == fake.queue.attempts() == {}
-    outputs = fake.parts.outputs(REF)
+    outputs = fake.parts.store.outputs(REF)
     assert outputs.pages() == set()
     kept = sorted(path.name for path in (outputs.path / "set_aside").iterdir())
     assert kept == ["page_0001.json", "page_0002.json"]
@@ -134,7 +134,7 @@ def test_without_a_terminal_it_takes_a_word_for_it(fake: FakeDeployment, monkeyp
 
 
 def test_while_a_worker_has_a_page_in_hand_it_is_refused(fake: FakeDeployment) -> None:
-    with fake.parts.claims.take(REF, 4):
+    with fake.parts.queues.claims.take(REF, 4):
         before = (fake.files(), set(fake.redis_keys()))
         with pytest.raises(CheckpointError, match=r"pages in hand \(4\).*`producer cancel a-book --stage stamp`"):
             reset_command(SCAN, STAGE, yes=True)
@@ -159,7 +159,7 @@ def test_a_page_that_is_begun_at_the_last_moment_stops_it_and_the_others_are_hea
     assert fake.open_stages.all() == [REF]
     assert fake.checkpoint().pending() == [4, 5]
     assert fake.checkpoint().completed_pages == [1, 2]
-    assert fake.parts.outputs(REF).pages() == {1, 2}
+    assert fake.parts.store.outputs(REF).pages() == {1, 2}
 
 
 def test_without_redis_nothing_is_touched(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +183,7 @@ def test_without_redis_nothing_is_touched(fake: FakeDeployment, monkeypatch: pyt
 
 def test_an_unusable_checkpoint_is_kept_and_its_cost_with_it(fake: FakeDeployment) -> None:
     fake.commit()
-    path = fake.parts.checkpoint_file(REF).path
+    path = fake.parts.store.checkpoint_file(REF).path
     broken = path.read_bytes()[:-30]
     path.write_bytes(broken)
     reset_command(SCAN, STAGE, yes=True)
@@ -193,9 +193,9 @@ def test_an_unusable_checkpoint_is_kept_and_its_cost_with_it(fake: FakeDeploymen
 
 
 def test_a_checkpoint_that_is_gone_leaves_the_outputs_to_be_set_aside(fake: FakeDeployment) -> None:
-    fake.parts.checkpoint_file(REF).path.unlink()
+    fake.parts.store.checkpoint_file(REF).path.unlink()
     reset_command(SCAN, STAGE, yes=True)
-    assert fake.parts.outputs(REF).pages() == set()
+    assert fake.parts.store.outputs(REF).pages() == set()
     assert fake.checkpoint().completed_pages == []
 
 
@@ -214,7 +214,7 @@ def test_killed_at_any_step_the_same_command_again_does_the_rest(
             fake = make(tmp_path / str(step), patched)
             killed = kill_at(step, patched, lambda: reset_command(SCAN, STAGE, yes=True))
             # Whatever was done by then, what the checkpoint says can be read, and no money is lost.
-            form = json.loads(fake.parts.checkpoint_file(REF).path.read_bytes())
+            form = json.loads(fake.parts.store.checkpoint_file(REF).path.read_bytes())
             waiting = sum(getattr(entry, "cost_usd", None) or 0 for entry in fake.entries())
             assert form["metadata"]["total_cost_usd"] + waiting >= 0.75
             reset_command(SCAN, STAGE, yes=True)

@@ -86,7 +86,7 @@ def lines(fake: FakeDeployment, scan_id: str = SCAN) -> list[dict[str, Any]]:
 
 def named_by_messages(fake: FakeDeployment, stage: str = STAGE) -> list[str | None]:
     """The run that each message in Celery's queue names, as the gate lets it through."""
-    messages: Any = fake.redis.lrange(fake.parts.keys.queue(stage), 0, -1)
+    messages: Any = fake.redis.lrange(fake.parts.queues.keys.queue(stage), 0, -1)
     return [json.loads(admit(each, stage))["headers"].get("traceparent") for each in messages]
 
 
@@ -140,7 +140,7 @@ def test_a_stage_that_is_fed_names_its_own_request_of_the_same_run(
     first, second = requests_through(fake.parts, Request(SCAN, STAGE), CopyStage.name)
     for request in (first, second):
         enqueue(fake.parts, request)
-    fake.redis.delete(fake.parts.keys.run(StageRef(SCAN, CopyStage.name)))
+    fake.redis.delete(fake.parts.queues.keys.run(StageRef(SCAN, CopyStage.name)))
     for _ in range(5):
         fake.process_next()
     Reconciler(fake.parts).commit_inboxes()
@@ -167,7 +167,7 @@ def test_a_checkpoint_of_an_older_version_names_no_run_and_is_healed(fake: FakeD
 
 
 def test_what_ended_or_was_called_off_or_reset_names_no_run_any_more(fake: FakeDeployment) -> None:
-    key = fake.parts.keys.run(REF)
+    key = fake.parts.queues.keys.run(REF)
     enqueue(fake.parts, ALL)
     assert fake.redis.exists(key)
     cancel(fake.parts, REF)
@@ -188,7 +188,7 @@ def test_what_ended_or_was_called_off_or_reset_names_no_run_any_more(fake: FakeD
 def test_a_run_that_somebody_forged_in_redis_keeps_no_page_from_being_done(
     fake: FakeDeployment, forged: str
 ) -> None:
-    fake.redis.set(fake.parts.keys.run(REF), forged)
+    fake.redis.set(fake.parts.queues.keys.run(REF), forged)
     list(fake.queue.put([1]))
     assert named_by_messages(fake) == [None]
     fake.process_next()
@@ -196,7 +196,7 @@ def test_a_run_that_somebody_forged_in_redis_keeps_no_page_from_being_done(
 
 
 def test_a_run_of_the_wrong_type_keeps_no_page_from_being_done(fake: FakeDeployment) -> None:
-    fake.redis.lpush(fake.parts.keys.run(REF), RUN)
+    fake.redis.lpush(fake.parts.queues.keys.run(REF), RUN)
     list(fake.queue.put([1]))
     assert named_by_messages(fake) == [None]
 
@@ -266,7 +266,7 @@ def test_the_commit_names_the_runs_of_its_batch(fake: FakeDeployment) -> None:
 
 def test_an_entry_of_the_inbox_is_one_that_older_coordinators_read(fake: FakeDeployment) -> None:
     process_page(fake.parts, PageMessage(scan_id=SCAN, stage=STAGE, page=1, run=RUN))
-    ((_, fields),) = fake.redis.xrange(fake.parts.keys.inbox(REF))  # type: ignore[misc]  # async?
+    ((_, fields),) = fake.redis.xrange(fake.parts.queues.keys.inbox(REF))  # type: ignore[misc]  # async?
     assert fields[b"run"] == RUN.encode()
     # Older ones look for this field, and forbid what they do not know within it.
     assert "run" not in json.loads(fields[b"completion"])
@@ -275,12 +275,12 @@ def test_an_entry_of_the_inbox_is_one_that_older_coordinators_read(fake: FakeDep
 
 def test_forged_runs_in_an_inbox_are_not_taken_over(fake: FakeDeployment) -> None:
     completion = fake.completion(1).model_dump_json()
-    inbox = fake.parts.keys.inbox(REF)
+    inbox = fake.parts.queues.keys.inbox(REF)
     for forged in (b"\xff", b"x\x1b[2J", RUN.upper().encode(), b"0" * 100_000):
         fake.redis.xadd(inbox, {"completion": completion, "run": forged})
     for _ in range(200):
         fake.redis.xadd(inbox, {"completion": completion, "run": new_run()})
-    batch = fake.parts.inbox(REF).read(1000)
+    batch = fake.parts.queues.inbox(REF).read(1000)
     assert len(batch.entries) == 204
     assert len(batch.runs) == 32
     assert all(map(run_in, batch.runs))

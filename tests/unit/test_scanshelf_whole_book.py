@@ -156,11 +156,11 @@ def test_corrected_pages_that_were_put_aside_for_a_person_count_and_are_not_paid
 ) -> None:
     written = write_page(folder, "needs_review", corrected_page(3, confidence=0.4))
 
-    parts.metadata(BOOK)
+    parts.store.metadata(BOOK)
     made = enqueue(parts, Request(BOOK, "correction", end_page=3))
 
     assert (made.remaining, made.completed) == ([], 3)
-    page = parts.outputs(StageRef(BOOK, "correction")).load(3)
+    page = parts.store.outputs(StageRef(BOOK, "correction")).load(3)
     assert (page["needs_review"], page["reasons"]) == (True, ["a correction was missed"])
     assert written.exists()
 
@@ -228,7 +228,7 @@ def test_words_that_a_correction_doubled_mark_the_page_for_a_review_and_as_doubt
     assert (made.remaining, [each.page for each in made.doubtful]) == ([], [2])
     [reason] = made.doubtful[0].reasons
     assert (reason.kind, reason.message) == ("doubled_words", "doubled words: 'not not', 'was was'")
-    page = parts.outputs(StageRef(BOOK, "correction")).load(2)
+    page = parts.store.outputs(StageRef(BOOK, "correction")).load(2)
     assert page["reasons"] == ["doubled words in r2: 'not not', 'was was'"]
     assert [region["id"] for region in page["regions"] if region["needs_review"]] == ["r2"]
     status = scan_status(parts, BOOK).stages["correction"]

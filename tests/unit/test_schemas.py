@@ -55,7 +55,7 @@ def test_a_real_checkpoint_matches(fake: FakeDeployment) -> None:
     fake.complete(1, 3, cost_usd=0.02)
     fake.hand_over(FailedPage(page=2, kind="torn", message="torn", attempts=3))
     fake.commit()
-    file = fake.parts.checkpoint_file(REF)
+    file = fake.parts.store.checkpoint_file(REF)
     with file.exclusive() as checkpoint:
         checkpoint.note_attempts({4: 2})
         checkpoint.note_ledger({1: Money.from_micro(20_000)})

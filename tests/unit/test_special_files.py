@@ -70,7 +70,7 @@ def assert_other_book_goes_on(fake: FakeDeployment) -> None:
 
 
 def test_a_checkpoint_that_is_a_fifo_is_unreadable_and_is_rebuilt_from_the_outputs(fake: FakeDeployment) -> None:
-    file = fake.another_process().checkpoint_file(REF)
+    file = fake.another_process().store.checkpoint_file(REF)
     make_fifo(file.path)
     assert statuses(fake)[SCAN] == "unreadable"
     assert Kind.CHECKPOINT_UNUSABLE in {
@@ -98,8 +98,8 @@ def test_an_output_that_is_a_fifo_does_not_count_and_is_done_again(fake: FakeDep
 
 
 def test_a_lock_that_is_a_fifo_stops_its_own_stage_only(fake: FakeDeployment) -> None:
-    lock = make_fifo(fake.parts.checkpoint_file(REF).path.with_suffix(".lock"))
-    file = fake.another_process().checkpoint_file(REF)
+    lock = make_fifo(fake.parts.store.checkpoint_file(REF).path.with_suffix(".lock"))
+    file = fake.another_process().store.checkpoint_file(REF)
     with pytest.raises(OSError, match="not a regular file"), file.exclusive():
         pass
     make_fifo(fake.output_path(2))
@@ -116,7 +116,7 @@ def test_a_lock_that_is_a_fifo_stops_its_own_stage_only(fake: FakeDeployment) ->
 def test_a_book_whose_metadata_is_not_a_file_is_reported_and_not_left_out(
     fake: FakeDeployment, make: Callable[[Path], object]
 ) -> None:
-    broken = fake.parts.root / "broken-book"
+    broken = fake.parts.store.root / "broken-book"
     broken.mkdir()
     make(broken / "metadata.json")
     said: list[str] = []
@@ -129,20 +129,20 @@ def test_a_book_whose_metadata_is_not_a_file_is_reported_and_not_left_out(
 
 @pytest.mark.parametrize("record", ["metadata.json", "leafmark.json"])
 def test_metadata_that_is_a_fifo_breaks_its_own_scan_only(fake: FakeDeployment, record: str) -> None:
-    scan = fake.parts.scan(SCAN)
+    scan = fake.parts.store.scan(SCAN)
     scan.source_dir.mkdir()
     make_fifo(scan.path / record)
     if record == "metadata.json":
         with pytest.raises(InputError, match=r"metadata\.json is not a regular file"):
-            fake.another_process().metadata(SCAN)
+            fake.another_process().store.metadata(SCAN)
         assert SCAN not in statuses(fake)
     else:
-        assert fake.another_process().metadata(SCAN).total_pages == 5
+        assert fake.another_process().store.metadata(SCAN).total_pages == 5
     assert_other_book_goes_on(fake)
 
 
 def test_a_folder_of_another_program_with_fifos_is_broken_alone(fake: FakeDeployment) -> None:
-    scan = fake.parts.scan("taken-over")
+    scan = fake.parts.store.scan("taken-over")
     (scan.path / "checkpoints").mkdir(parents=True)
     make_fifo(scan.source_dir / "page_0001.png")
     with pytest.raises(InputError, match="not a regular file"):
@@ -163,14 +163,14 @@ def test_a_source_file_that_is_a_fifo_is_trouble_of_the_storage(tmp_path: Path) 
 
 
 def test_a_source_that_is_a_fifo_is_said_by_verify(fake: FakeDeployment) -> None:
-    scan = fake.parts.scan(SCAN)
-    make_fifo(scan.source_dir / fake.parts.metadata(SCAN).source.files[0].name)
+    scan = fake.parts.store.scan(SCAN)
+    make_fifo(scan.source_dir / fake.parts.store.metadata(SCAN).source.files[0].name)
     [finding] = verify(fake.another_process(), SCAN, STAGE).source
     assert "is not a regular file" in finding.problem
 
 
 def test_an_answer_in_the_ledger_that_is_a_fifo_loses_its_words_and_no_money(fake: FakeDeployment) -> None:
-    ledger = Ledger(fake.parts.scan(SCAN).path, STAGE)
+    ledger = Ledger(fake.parts.store.scan(SCAN).path, STAGE)
     call = Call(
         attempt=new_attempt(),
         scan_id=SCAN,
@@ -203,7 +203,7 @@ def test_an_open_stage_that_is_a_fifo_asks_for_no_page(fake: FakeDeployment) -> 
 
 
 def test_a_log_that_is_a_fifo_stops_no_page(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = make_fifo(fake.parts.scan(SCAN).logs_dir / f"{STAGE}_a.jsonl")
+    path = make_fifo(fake.parts.store.scan(SCAN).logs_dir / f"{STAGE}_a.jsonl")
     files = ScanLogFiles(fake.root)
     monkeypatch.setattr(files, "_path", lambda *_: path)
     event = {"event": "done", "scan_id": SCAN, "stage": STAGE}
@@ -233,7 +233,7 @@ def test_a_run_whose_lock_or_log_is_a_fifo_says_so(tmp_path: Path) -> None:
 
 def test_a_temp_file_that_is_a_fifo_is_cleared_away_as_an_orphan(fake: FakeDeployment) -> None:
     fifo = make_fifo(fake.output_path(2).with_name("page_0002.json.tmp.0123456789abcdef"))
-    fake.parts.outputs(REF).remove_orphans()
+    fake.parts.store.outputs(REF).remove_orphans()
     assert not fifo.exists()
 
 

@@ -29,6 +29,7 @@ from tests.support.stages import Stamp, StampStage, register_last, stamp
 from worker.config.settings import Settings
 from worker.deployment import Deployment
 from worker.pages.scan import SourceFile
+from worker.pipeline.coordinators import make_coordinator
 from worker.pipeline.provenance import source_sha256
 from worker.stages.base import PageOutput, Stage, StageInputs
 from worker.stages.options import CorrectionOptions
@@ -108,14 +109,14 @@ def work_on(fake: FakeDeployment, *pages: int, stage: str = LATER) -> None:
     """Do pages of a stage, and commit them."""
     for page in pages:
         fake.process(page, stage=stage)
-    fake.redis.delete(fake.parts.keys.commit(StageRef(SCAN, stage)))
-    fake.parts.coordinator(StageRef(SCAN, stage)).commit()
+    fake.redis.delete(fake.parts.queues.keys.commit(StageRef(SCAN, stage)))
+    make_coordinator(fake.parts.store, fake.parts.queues, StageRef(SCAN, stage)).commit()
 
 
 @contextmanager
 def form_of(fake: FakeDeployment, stage: str) -> Iterator[dict[str, Any]]:
     """The checkpoint of a stage, to be changed as somebody with an editor does."""
-    path = fake.parts.checkpoint_file(StageRef(SCAN, stage)).path
+    path = fake.parts.store.checkpoint_file(StageRef(SCAN, stage)).path
     form = json.loads(path.read_bytes())
     yield form
     path.write_text(json.dumps(form))
@@ -137,7 +138,7 @@ def redo_earlier(fake: FakeDeployment, *pages: int) -> None:
 
 
 def records(fake: FakeDeployment, stage: str = LATER) -> Mapping[int, PageRecord]:
-    return fake.parts.checkpoint_file(StageRef(SCAN, stage)).read().pages
+    return fake.parts.store.checkpoint_file(StageRef(SCAN, stage)).read().pages
 
 
 def reasons(fake: FakeDeployment, stage: str = LATER) -> dict[int, str]:
@@ -185,12 +186,12 @@ def test_an_earlier_page_without_a_hash_or_a_checkpoint_that_is_torn_make_nothin
     with form_of(fake, STAGE) as form:
         form["pages"]["2"]["sha256"] = None
     assert reasons(fake) == {}
-    fake.parts.checkpoint_file(REF).path.write_text("{")
+    fake.parts.store.checkpoint_file(REF).path.write_text("{")
     assert reasons(fake) == {}
 
 
 def test_another_source_makes_the_first_stage_stale(fake: FakeDeployment) -> None:
-    metadata = fake.parts.scan(SCAN).metadata_path
+    metadata = fake.parts.store.scan(SCAN).metadata_path
     form = json.loads(metadata.read_text())
     form["source"]["files"][0]["sha256"] = "1" * 64
     metadata.write_text(json.dumps(form))
@@ -198,7 +199,7 @@ def test_another_source_makes_the_first_stage_stale(fake: FakeDeployment) -> Non
 
 
 def profile_of_scan(fake: FakeDeployment, **profile: object) -> None:
-    metadata = fake.parts.scan(SCAN).metadata_path
+    metadata = fake.parts.store.scan(SCAN).metadata_path
     metadata.write_text(json.dumps({**json.loads(metadata.read_text()), "profile": profile}))
 
 
@@ -236,9 +237,9 @@ def test_pages_of_several_files_are_told_apart_as_a_worker_tells_them(fake: Fake
     files = tuple(
         SourceFile(name=f"{name}.tif", pages=pages, sha256=name * 64) for name, pages in (("a", 2), ("b", 3))
     )
-    metadata = fake.parts.metadata(SCAN)
+    metadata = fake.parts.store.metadata(SCAN)
     changed = metadata.model_copy(update={"source": metadata.source.model_copy(update={"files": files})})
-    fake.parts.scan(SCAN).metadata_path.write_text(changed.model_dump_json())
+    fake.parts.store.scan(SCAN).metadata_path.write_text(changed.model_dump_json())
     assert len({source_sha256(changed, page) for page in range(1, 6)}) == 5
     enqueue(fake.parts, Request(SCAN, STAGE, resume=False))
     work_on(fake, 1, 2, 3, 4, 5, stage=STAGE)
@@ -346,7 +347,7 @@ def test_a_refresh_does_the_stale_pages_again_and_no_others(
     )
     redo_earlier(fake, 2, 4)
     retired.clear()
-    outputs = fake.parts.outputs(StageRef(SCAN, LATER))
+    outputs = fake.parts.store.outputs(StageRef(SCAN, LATER))
     request = Request(SCAN, LATER, refresh_stale=True)
     would = plan(fake.another_process(), request)
     made = enqueue(fake.another_process(), request)
@@ -366,14 +367,14 @@ def test_a_refresh_does_the_stale_pages_again_and_no_others(
 def test_a_refresh_without_stale_pages_does_nothing(fake: FakeDeployment) -> None:
     made = enqueue(fake.another_process(), Request(SCAN, LATER, refresh_stale=True))
     assert (made.remaining, made.stale) == ([], {})
-    assert fake.parts.outputs(StageRef(SCAN, LATER)).pages() == {1, 2, 3, 4, 5}
+    assert fake.parts.store.outputs(StageRef(SCAN, LATER)).pages() == {1, 2, 3, 4, 5}
 
 
 def test_stale_pages_that_are_accepted_are_not_shown_again(
     fake: FakeDeployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     redo_earlier(fake, 2, 4)
-    before = fake.parts.outputs(StageRef(SCAN, LATER)).path_of(2).read_bytes()
+    before = fake.parts.store.outputs(StageRef(SCAN, LATER)).path_of(2).read_bytes()
     request = Request(SCAN, LATER, accept_stale=True)
     assert plan(fake.another_process(), request).stale.keys() == {2, 4}
     assert reasons(fake).keys() == {2, 4}, "a dry run accepts nothing"
@@ -381,7 +382,7 @@ def test_stale_pages_that_are_accepted_are_not_shown_again(
     assert made.remaining == []
     assert said(made, capsys)[0].endswith("; they are kept, and are not stale from now on")
     assert reasons(fake) == {}
-    assert fake.parts.outputs(StageRef(SCAN, LATER)).path_of(2).read_bytes() == before
+    assert fake.parts.store.outputs(StageRef(SCAN, LATER)).path_of(2).read_bytes() == before
     assert enqueue(fake.another_process(), request).stale == {}
 
 
@@ -459,7 +460,7 @@ def test_verify_shows_stale_pages_and_is_content(fake: FakeDeployment, capsys: p
 
 def test_a_repair_leaves_stale_pages_alone(fake: FakeDeployment) -> None:
     redo_earlier(fake, 2, 4)
-    fake.parts.outputs(StageRef(SCAN, LATER)).path_of(4).unlink()
+    fake.parts.store.outputs(StageRef(SCAN, LATER)).path_of(4).unlink()
     (report,) = verify(fake.another_process(), SCAN, LATER).stages
     assert [finding.kind for finding in report.findings] == [Kind.MISSING]
     assert report.stale.keys() == {2}, "what is damaged is done again anyway"
@@ -500,11 +501,11 @@ def test_twenty_thousand_pages_are_judged_without_reading_an_output(
 ) -> None:
     pages = range(1, 20_001)
     sample = records(fake)[1]
-    metadata = fake.parts.metadata(SCAN)
+    metadata = fake.parts.store.metadata(SCAN)
     images = tuple(SourceFile(name=f"{page}.png", pages=1, sha256=f"{page:064x}") for page in pages)
     source = metadata.source.model_copy(update={"kind": "images", "files": images})
     long_book = metadata.model_copy(update={"source": source, "total_pages": len(pages)})
-    fake.parts.scan(SCAN).metadata_path.write_text(long_book.model_dump_json())
+    fake.parts.store.scan(SCAN).metadata_path.write_text(long_book.model_dump_json())
     with form_of(fake, STAGE) as form:
         form["pages"] = {str(page): {"sha256": f"{page:064x}"} for page in pages}
         form["completed_pages"] = list(pages)

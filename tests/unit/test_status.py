@@ -87,7 +87,7 @@ def test_a_checkpoint_that_cannot_be_used_is_shown_as_such_with_the_way_out(
     fake: FakeDeployment, content: bytes
 ) -> None:
     fake.complete(1)
-    fake.parts.checkpoint_file(REF).path.write_bytes(content)
+    fake.parts.store.checkpoint_file(REF).path.write_bytes(content)
     stage = scan_status(fake.parts, SCAN).stages[STAGE]
     assert stage.status == "unreadable"
     assert stage.error is not None
@@ -95,7 +95,7 @@ def test_a_checkpoint_that_cannot_be_used_is_shown_as_such_with_the_way_out(
 
 
 def test_a_checkpoint_that_cannot_be_read_is_a_storage_error(fake: FakeDeployment) -> None:
-    fake.parts.checkpoint_file(REF).path.mkdir(parents=True)
+    fake.parts.store.checkpoint_file(REF).path.mkdir(parents=True)
     with pytest.raises(StorageError):
         scan_status(fake.parts, SCAN)
 
@@ -156,7 +156,7 @@ def test_clocks_that_are_apart_make_no_nonsense() -> None:
 
 def test_the_time_to_go_is_that_of_the_pages_asked_for(fake: FakeDeployment) -> None:
     fake.ask_for((1, 4))
-    file = fake.parts.checkpoint_file(REF)
+    file = fake.parts.store.checkpoint_file(REF)
     with file.exclusive() as checkpoint:
         checkpoint.pages = _with_pages_done(20, 10).pages
         file.save(checkpoint)
@@ -184,7 +184,7 @@ def test_calls_without_an_answer_are_counted_and_shown_with_the_most_they_may_co
     fake: FakeDeployment, without_redis: Deployment
 ) -> None:
     fake.ask_for((1, 5))
-    ledger = without_redis.ledger(REF)
+    ledger = without_redis.store.ledger(REF)
     for page, most in ((1, 5_000), (2, 7_000)):
         ledger.ask(
             Call(

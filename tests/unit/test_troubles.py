@@ -26,10 +26,10 @@ from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.watch_facts import stage_facts
 from worker.config.settings import Settings
 from worker.llm.circuit_breaker import Silence
-from worker.pipeline import outage_notes as troubles
-from worker.pipeline.outage_notes import OutageNotes, Trouble
 from worker.reconciler.reconciler import Reconciler
+from worker.storage import outage_notes as troubles
 from worker.storage.open_stages import OWN_FOLDER
+from worker.storage.outage_notes import OutageNotes, Trouble
 
 SAID = "127.0.0.1 says 500: [no] such luck"
 
@@ -151,7 +151,7 @@ def test_a_root_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 def test_the_reconciler_tells_of_the_models_of_its_stages_and_takes_it_back(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
     reconciler = Reconciler(fake.parts, {STAGE: 2})
-    breaker = fake.parts.breaker("a-model")
+    breaker = fake.parts.calls.breaker("a-model")
     for call in range(3):
         breaker.failed(str(call), SAID)
     reconciler.heal()
@@ -166,7 +166,7 @@ def test_a_flushed_broker_takes_it_back_until_it_fails_again(fake: FakeDeploymen
     reconciler = Reconciler(fake.parts, {STAGE: 2})
     for _ in range(2):
         for call in range(3):
-            fake.parts.breaker("a-model").failed(str(call), SAID)
+            fake.parts.calls.breaker("a-model").failed(str(call), SAID)
         reconciler.heal()
         assert _waits(fake)
         fake.redis.flushall()
@@ -180,7 +180,7 @@ def _waits(fake: FakeDeployment) -> str:
 
 def test_status_says_what_a_stage_waits_for_and_nothing_of_one_that_has_ended(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
-    fake.parts.troubles.tell(STAGE, "127.0.0.1", "a-model", silence())
+    fake.parts.store.outage_notes.tell(STAGE, "127.0.0.1", "a-model", silence())
     (line,) = detail_lines([scan_status(fake.another_process(), SCAN)])
     assert line.startswith(f"a-book/stamp waits: {SAID}, 12 times since ")
     fake.complete(1, 2, 3, 4, 5)
@@ -189,13 +189,13 @@ def test_status_says_what_a_stage_waits_for_and_nothing_of_one_that_has_ended(fa
 
 def test_control_characters_of_a_server_reach_no_terminal(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
-    fake.parts.troubles.tell(STAGE, "127.0.0.1", "a-model", silence(said="\x1b[2J\nsays \x07 500"))
+    fake.parts.store.outage_notes.tell(STAGE, "127.0.0.1", "a-model", silence(said="\x1b[2J\nsays \x07 500"))
     assert _waits(fake).startswith("[2J says 500, 12 times")
 
 
 def test_the_view_says_what_a_stage_waits_for(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
-    fake.parts.troubles.tell(STAGE, "127.0.0.1", "a-model", silence())
+    fake.parts.store.outage_notes.tell(STAGE, "127.0.0.1", "a-model", silence())
     facts = StageReader(fake.parts, StageRef(SCAN, STAGE)).snapshot(None, None)
     assert facts.waits_for.startswith(SAID)
     assert any(line.startswith(f"  waits: {SAID}") for line in snapshot_lines(Snapshot(stages=(facts,))))
@@ -204,7 +204,7 @@ def test_the_view_says_what_a_stage_waits_for(fake: FakeDeployment) -> None:
 def test_a_run_says_what_a_stage_waits_for_and_nothing_of_one_that_has_ended(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
     plan = cast("Plan", SimpleNamespace(scan_id=SCAN, stage=STAGE))
-    fake.parts.troubles.tell(STAGE, "127.0.0.1", "a-model", silence())
+    fake.parts.store.outage_notes.tell(STAGE, "127.0.0.1", "a-model", silence())
     console = Console(file=io.StringIO(), width=200)
     with view_of_plans(fake.parts, [plan], console, "") as view:
         view.tick()

@@ -74,7 +74,7 @@ def fake(tmp_path: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch) ->
 def paid_stamp(fake: FakeDeployment, page: int) -> Stamp:
     user = {"page": page, "before": "", "after": "", "regions": [{"id": "r1", "type": "body", "text": "Alice was"}]}
     prompt = Prompt(system="Correct this.", user=json.dumps(user), answer=Corrected, most_tokens=400)
-    calls = fake.parts.paid_calls(REF)
+    calls = fake.parts.calls.paid_calls(REF)
     return stamp(page, calls.ask(page, prompt, lambda reply: reply.answer.regions[0].text))
 
 
@@ -166,14 +166,14 @@ def test_a_picture_that_is_gone_with_its_share_quarantines_no_page(
 
 def test_ledgers_that_are_gone_are_not_counted_as_nothing_spent(fake: FakeDeployment) -> None:
     assert fake.process(1) is Outcome.COMPLETE
-    fake.parts.meter(SCAN).empty()
+    fake.parts.calls.meter(SCAN).empty()
     come_back = emptied(fake)
     with pytest.raises(StorageError):
-        fake.parts.refill(SCAN)
-    assert fake.parts.meter(SCAN).read() is None
+        fake.parts.calls.refill(SCAN)
+    assert fake.parts.calls.meter(SCAN).read() is None
     come_back()
-    assert fake.parts.refill(SCAN)
-    reading = fake.parts.meter(SCAN).read()
+    assert fake.parts.calls.refill(SCAN)
+    reading = fake.parts.calls.meter(SCAN).read()
     assert reading is not None
     assert reading.spent
 
@@ -190,7 +190,7 @@ def test_a_budget_whose_file_vanishes_is_no_permission_to_spend(fake: FakeDeploy
 def test_a_scan_whose_folder_is_gone_has_no_budget_that_can_be_read(fake: FakeDeployment) -> None:
     (fake.root / SCAN).rename(fake.root / "gone")
     with pytest.raises(StorageError, match="is not there, so nothing is spent"):
-        fake.parts.budget(SCAN)
+        fake.parts.calls.budget(SCAN)
 
 
 def _names(root: Path) -> list[str]:
@@ -203,9 +203,9 @@ def _finish(fake: FakeDeployment, provider: Provider) -> None:
         for _ in range(PAGES * 20):
             if not fake.open_stages.all():
                 break
-            raw = fake.redis.rpop(fake.parts.keys.queue(STAGE))
+            raw = fake.redis.rpop(fake.parts.queues.keys.queue(STAGE))
             if raw is not None:
-                fake.redis.lpush(fake.parts.keys.queue(STAGE), raw)
+                fake.redis.lpush(fake.parts.queues.keys.queue(STAGE), raw)
                 fake.process_next()
             wait_until(lambda: fake.messages() or not fake.open_stages.all(), 20, "the next page")
     checkpoint = fake.checkpoint()

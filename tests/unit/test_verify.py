@@ -63,7 +63,7 @@ def problems(fake: FakeDeployment) -> list[str]:
 
 def edit(fake: FakeDeployment, change: Callable[[dict[str, Any]], object]) -> None:
     """Change the checkpoint as somebody with an editor does."""
-    path = fake.parts.checkpoint_file(REF).path
+    path = fake.parts.store.checkpoint_file(REF).path
     form = json.loads(path.read_bytes())
     change(form)
     path.write_text(json.dumps(form))
@@ -114,20 +114,20 @@ def test_a_valid_output_that_the_checkpoint_does_not_name(fake: FakeDeployment) 
 
 
 def test_a_damaged_output_that_nobody_asked_for(fake: FakeDeployment) -> None:
-    with fake.parts.checkpoint_file(REF).exclusive() as checkpoint:
+    with fake.parts.store.checkpoint_file(REF).exclusive() as checkpoint:
         checkpoint.forget({4})
         checkpoint.requested = [(1, 3), (5, 5)]
         checkpoint.status = Status.PARTIAL
-        fake.parts.checkpoint_file(REF).save(checkpoint)
+        fake.parts.store.checkpoint_file(REF).save(checkpoint)
     fake.output_path(4).write_bytes(b"{}")
     assert found(fake) == [(Kind.STRAY, 4)]
 
 
 def test_a_damaged_output_that_is_going_to_be_replaced_is_none(fake: FakeDeployment) -> None:
-    with fake.parts.checkpoint_file(REF).exclusive() as checkpoint:
+    with fake.parts.store.checkpoint_file(REF).exclusive() as checkpoint:
         checkpoint.forget({4})
         checkpoint.begin()
-        fake.parts.checkpoint_file(REF).save(checkpoint)
+        fake.parts.store.checkpoint_file(REF).save(checkpoint)
     fake.output_path(4).write_bytes(b"{}")
     assert found(fake) == []
 
@@ -142,7 +142,7 @@ def test_an_older_schema_and_a_hash_that_is_not_recorded(
 
 
 def test_an_output_beyond_the_book(fake: FakeDeployment) -> None:
-    fake.parts.outputs(REF).save(9, stamp(9))
+    fake.parts.store.outputs(REF).save(9, stamp(9))
     assert found(fake) == [(Kind.BEYOND_BOOK, 9)]
 
 
@@ -155,14 +155,14 @@ def test_an_output_beyond_the_book(fake: FakeDeployment) -> None:
     ],
 )
 def test_a_checkpoint_that_cannot_be_used(fake: FakeDeployment, damage: bytes, words: str) -> None:
-    fake.parts.checkpoint_file(REF).path.write_bytes(damage)
+    fake.parts.store.checkpoint_file(REF).path.write_bytes(damage)
     fake.output_path(4).write_bytes(b"")
     assert found(fake) == [(Kind.CHECKPOINT_UNUSABLE, None), (Kind.UNREADABLE, 4)]
     assert words in problems(fake)[0]
 
 
 def test_a_checkpoint_that_is_gone(fake: FakeDeployment) -> None:
-    fake.parts.checkpoint_file(REF).path.unlink()
+    fake.parts.store.checkpoint_file(REF).path.unlink()
     assert found(fake) == [(Kind.CHECKPOINT_MISSING, None)]
 
 
@@ -206,7 +206,7 @@ def test_a_checkpoint_that_contradicts_itself_or_the_book(
 def test_leftovers_of_crashed_writers_and_foreign_files(fake: FakeDeployment) -> None:
     folder = fake.output_path(1).parent
     (folder / "page_0001.json.tmp.0123456789abcdef").touch()
-    checkpoint = fake.parts.checkpoint_file(REF).path
+    checkpoint = fake.parts.store.checkpoint_file(REF).path
     checkpoint.with_name(f"{checkpoint.name}.tmp.0123456789abcdef").touch()
     for name in ("notes.txt", "page_00001.json", "page_0000.json", "page_0002 (copy).json"):
         (folder / name).touch()
@@ -227,7 +227,7 @@ def test_the_file_of_a_writer_that_lives_is_no_leftover(
         insist(outputs, page, raw)
 
     monkeypatch.setattr(OutputFolder, "_insist", look_meanwhile)
-    fake.parts.outputs(REF).save(1, stamp(1))
+    fake.parts.store.outputs(REF).save(1, stamp(1))
     assert seen == [(1, [])]
 
 
@@ -247,7 +247,7 @@ def test_outputs_that_were_set_aside_are_no_difference(fake: FakeDeployment) -> 
 
 
 def test_a_source_file_that_is_gone_or_another(fake: FakeDeployment) -> None:
-    source = fake.parts.scan(SCAN).source_dir / "a.pdf"
+    source = fake.parts.store.scan(SCAN).source_dir / "a.pdf"
     source.write_bytes(SOURCE[:-1])
     assert found(fake) == [(Kind.SOURCE, None)]
     assert "is not the file that was ingested" in problems(fake)[0]
@@ -316,10 +316,10 @@ def test_a_page_that_is_done_again_while_it_looks_is_no_difference(
     fake.output_path(4).unlink()
 
     def do_it_again() -> None:
-        with fake.parts.checkpoint_file(REF).exclusive() as checkpoint:
-            sha256 = fake.parts.outputs(REF).save(4, stamp(4, "anew"))
+        with fake.parts.store.checkpoint_file(REF).exclusive() as checkpoint:
+            sha256 = fake.parts.store.outputs(REF).save(4, stamp(4, "anew"))
             checkpoint.pages[4] = replace(checkpoint.pages[4], sha256=sha256)
-            fake.parts.checkpoint_file(REF).save(checkpoint)
+            fake.parts.store.checkpoint_file(REF).save(checkpoint)
 
     meanwhile(monkeypatch, 5, do_it_again)
     assert verify(fake.another_process(), SCAN).findings == []
@@ -350,10 +350,10 @@ def test_an_output_that_waits_to_be_merged_is_given_the_time_for_that(
 
 
 def test_an_output_that_nobody_merges_is_a_difference_in_the_end(fake: FakeDeployment) -> None:
-    with fake.parts.checkpoint_file(REF).exclusive() as checkpoint:
+    with fake.parts.store.checkpoint_file(REF).exclusive() as checkpoint:
         checkpoint.forget({4})
         checkpoint.begin()
-        fake.parts.checkpoint_file(REF).save(checkpoint)
+        fake.parts.store.checkpoint_file(REF).save(checkpoint)
     assert found(fake) == [(Kind.UNNAMED, 4)]
 
 
@@ -361,12 +361,12 @@ def test_whoever_moves_outputs_under_the_lock_is_waited_for(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A producer that does page 4 again has moved its output, and has not saved the checkpoint yet."""
-    file = fake.parts.checkpoint_file(REF)
+    file = fake.parts.store.checkpoint_file(REF)
     moved, looked = threading.Event(), threading.Event()
 
     def do_again() -> None:
         with file.exclusive() as checkpoint:
-            fake.parts.outputs(REF).set_aside(4)
+            fake.parts.store.outputs(REF).set_aside(4)
             moved.set()
             assert looked.wait(HANG_SECONDS)
             checkpoint.forget({4})
@@ -420,7 +420,7 @@ def test_it_does_not_ask_redis(fake: FakeDeployment, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("producer.verify.repair.check_broker", down)
     fake.output_path(4).unlink()
     # This one would be set aside before anything is enqueued.
-    fake.parts.outputs(REF).save(9, stamp(9))
+    fake.parts.store.outputs(REF).save(9, stamp(9))
     assert found(fake) == [(Kind.MISSING, 4), (Kind.BEYOND_BOOK, 9)]
     before = fake.files()
     with pytest.raises(BrokerError):
@@ -430,7 +430,7 @@ def test_it_does_not_ask_redis(fake: FakeDeployment, monkeypatch: pytest.MonkeyP
 
 def test_a_tiff_with_more_pages_than_were_counted_is_a_difference(fake: FakeDeployment) -> None:
     """Earlier versions counted one page for a TIFF of which some frame could not be read."""
-    scan = fake.parts.scan(SCAN)
+    scan = fake.parts.store.scan(SCAN)
     content = tiff_of([grey_frame(level) for level in (10, 20, 30)])
     (scan.source_dir / "a.tif").write_bytes(content)
     form = json.loads(scan.metadata_path.read_text())

@@ -28,6 +28,7 @@ from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make
 from tests.support.waiting import HANG_SECONDS, wait_until
 from tests.support.watch_facts import states
 from worker.deployment import Deployment
+from worker.queue.worker_control import WorkerControl
 
 TORN = FailedPage(page=2, kind="torn", message="torn in two")
 
@@ -43,7 +44,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
 def active(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
     """What Celery's workers answer; a fake server has none."""
     answers: list[tuple[str, Any]] = []
-    monkeypatch.setattr(Deployment, "active", lambda _self: answers)
+    monkeypatch.setattr(WorkerControl, "active", lambda _self: answers)
     return answers
 
 
@@ -76,7 +77,7 @@ def test_a_scene_tells_all_of_a_stage_under_way(fake: FakeDeployment, active: li
     fake.commit()
     write_scan(fake.root, "another", 3)
     active.append(("worker@here", [task_info(3)]))
-    with fake.parts.claims.take(REF, 3):
+    with fake.parts.queues.claims.take(REF, 3):
         scene = watched(fake).collect_once()
     (stage,) = scene.stages
     assert stage.states == states("#X>.-")
@@ -94,7 +95,7 @@ def test_a_page_that_was_completed_meanwhile_is_not_in_flight(
     fake.ask_for((1, 4))
     fake.complete(1)
     active.append(("worker@here", [task_info(1)]))
-    with fake.parts.claims.take(REF, 1):
+    with fake.parts.queues.claims.take(REF, 1):
         (stage,) = watched(fake).collect_once().stages
     assert (stage.in_flight, stage.waiting) == ((), 3)
 
@@ -160,9 +161,9 @@ def test_what_workers_say_is_not_trusted(fake: FakeDeployment, active: list[tupl
     forged = [task_info("3"), task_info(3, scan_id="../etc"), {"kwargs": "{'page': 1}"}, {}, "no task", None]
     later = task_info(2, time_start=200.0)
     active += [("b@here", [later, *forged, task_info(4, time_start=None), task_info(1)]), ("a@here", "nothing")]
-    fake.parts.dispatch(STAGE).beat("here:7", 2)
-    fake.parts.dispatch(STAGE).beat("here:8", 3)
-    fake.parts.dispatch(STAGE).beat("here:9", 1)
+    fake.parts.queues.dispatch(STAGE).beat("here:7", 2)
+    fake.parts.queues.dispatch(STAGE).beat("here:8", 3)
+    fake.parts.queues.dispatch(STAGE).beat("here:9", 1)
     found = ask_workers(fake.parts)
     assert [worker.name for worker in found.answering] == ["a@here", "b@here"]
     assert [(task.page, task.since) for task in found.tasks] == [(4, 0.0), (1, 100.0), (2, 200.0)]
@@ -171,14 +172,14 @@ def test_what_workers_say_is_not_trusted(fake: FakeDeployment, active: list[tupl
 
 def test_workers_that_beat_no_more_are_not_alive(fake: FakeDeployment, active: list[tuple[str, Any]]) -> None:
     assert not active
-    fake.parts.dispatch(STAGE).beat("here:7", 2)
-    fake.redis.zadd(fake.parts.keys.slots(STAGE), {"here:7=2": 1})
+    fake.parts.queues.dispatch(STAGE).beat("here:7", 2)
+    fake.redis.zadd(fake.parts.queues.keys.slots(STAGE), {"here:7=2": 1})
     assert ask_workers(fake.parts) == Workers(asked=True)
 
 
 def test_after_a_flush_the_workers_know_what_is_in_hand(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
-    with fake.parts.claims.take(REF, 3) as claim:
+    with fake.parts.queues.claims.take(REF, 3) as claim:
         assert claim is not None
         fake.redis.flushall()
         claim.renew()
@@ -192,7 +193,7 @@ def test_a_checkpoint_that_cannot_be_used_is_told_and_one_that_is_being_rebuilt_
     fake: FakeDeployment,
 ) -> None:
     fake.ask_for((1, 5))
-    path = fake.parts.checkpoint_file(REF).path
+    path = fake.parts.store.checkpoint_file(REF).path
     whole = path.read_bytes()
     collector = watched(fake)
     assert collector.snapshot().stages[0].status == "in_progress"
@@ -263,7 +264,7 @@ def test_a_long_book_is_parsed_in_a_tenth_of_the_time(
     clock = Clock()
     monkeypatch.setattr("producer.watch.stage_reader.time", clock)
     fake.ask_for((1, 5))
-    file = fake.another_process().checkpoint_file(REF)
+    file = fake.another_process().store.checkpoint_file(REF)
     read = file.read
 
     def slow_read() -> Any:

@@ -27,7 +27,7 @@ from producer.watch.screen import Screen, has_screen
 from producer.watch.snapshot import Snapshot, Task, Worker, Workers
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, take_commands
 from tests.support.watch_facts import stage_facts
-from worker.deployment import Deployment
+from worker.queue.worker_control import WorkerControl
 
 
 class Tty(io.StringIO):
@@ -50,7 +50,7 @@ def terminal(width: int = 80, height: int = 24, file: io.StringIO | None = None)
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan()
-    monkeypatch.setattr(Deployment, "active", lambda _self: [("worker@here", [])])
+    monkeypatch.setattr(WorkerControl, "active", lambda _self: [("worker@here", [])])
     return made
 
 

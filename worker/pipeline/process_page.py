@@ -97,8 +97,8 @@ def process_page(
         StorageError: the storage cannot be read; the reconciler enqueues the page again.
         RedisError: the broker failed; the reconciler enqueues the page again.
     """
-    deployment.stage(message.stage)
-    total_pages = deployment.metadata(message.scan_id).total_pages
+    deployment.store.stages.get(message.stage)
+    total_pages = deployment.store.metadata(message.scan_id).total_pages
     if message.page > total_pages:
         raise UnknownNameError(f"there is no page {message.page}: {message.scan_id} has {total_pages} pages")
     about: dict[str, Any] = {"scan_id": message.scan_id, "stage": message.stage, "page": message.page}
@@ -106,7 +106,7 @@ def process_page(
     with (
         bound_contextvars(**about, **({"run": trace_id_of(run)} if run else {})),
         tracing.span("page", parent=run, **about) as span,
-        deployment.claims.take(message.ref, message.page) as claim,
+        deployment.queues.claims.take(message.ref, message.page) as claim,
     ):
         metrics().claim(message.stage, "held" if claim is None else "taken")
         if claim is None:
@@ -129,9 +129,9 @@ class _Attempt:
         self._message = message
         self._page = message.page
         self._claim = claim
-        self._stage = deployment.stage(message.stage)
+        self._stage = deployment.store.stages.get(message.stage)
         self._soft_seconds = deployment.settings.soft_seconds(message.stage)
-        self._outputs: OutputFolder = deployment.outputs(message.ref)
+        self._outputs: OutputFolder = deployment.store.outputs(message.ref)
         self._log = log.bind(scan_id=message.scan_id, stage=message.stage, page=message.page)
 
     def run(self) -> Outcome:
@@ -180,17 +180,17 @@ class _Attempt:
             return self._drop(str(error))
         except PageError as error:
             # On a share that is gone every picture is missing.
-            self._deployment.library.check()
+            self._deployment.store.library.check()
             raise _GiveUpError(error.kind, str(error)) from error
         except (OSError, StorageError, RedisError, ProviderError, StagePausedError, SettingsError, _NotReadyError):
             raise
         except PageOutputError as error:
-            self._deployment.library.check()
+            self._deployment.store.library.check()
             if not ready(self._deployment, self._message.ref, {self._page}):
                 raise _NotReadyError(str(error)) from error
             return self._try_again(UPSTREAM, str(error))
         except Exception as error:  # noqa: BLE001  # whatever a stage raises is that page's trouble, not ours
-            self._deployment.library.check()
+            self._deployment.store.library.check()
             return self._try_again(*self._kind_and_message(error))
         seconds = round(time.monotonic() - started, 3)
         self._hand_over(self._completion(sha256, made_from.digest(), output.doubtful, seconds))
@@ -253,9 +253,9 @@ class _Attempt:
         self._claim.release()
         scan_id, stage = self._message.scan_id, self._message.stage
         # A stage that was cancelled meanwhile wants it no more. If the broker fails, the reconciler enqueues it.
-        if self._deployment.open_stages.is_open(StageRef(scan_id, stage)):
+        if self._deployment.store.open_stages.is_open(StageRef(scan_id, stage)):
             with suppress(RedisError):
-                self._deployment.queue(StageRef(scan_id, stage)).put_again(self._page)
+                self._deployment.queues.queue(StageRef(scan_id, stage)).put_again(self._page)
         return Outcome.TRY_AGAIN
 
     def _quarantine(self, reason: _GiveUpError) -> Outcome:
@@ -305,8 +305,8 @@ class _Attempt:
         )
 
     def _spent(self) -> Money | None:
-        return self._deployment.spent_on(self._message.ref, self._page)
+        return self._deployment.store.spent_on(self._message.ref, self._page)
 
     def _hand_over(self, entry: Entry) -> None:
-        inbox = self._deployment.inbox(self._message.ref)
+        inbox = self._deployment.queues.inbox(self._message.ref)
         self._claim.hand_over(entry, inbox, self._message.run or "")

@@ -24,10 +24,10 @@ def ready(deployment: Deployment, ref: StageRef, pages: AbstractSet[int]) -> set
     Raises:
         CheckpointError, OSError: a checkpoint cannot be read.
     """
-    stage = deployment.stage(ref.stage)
+    stage = deployment.store.stages.get(ref.stage)
     found = set(pages)
     for name in stage.depends_on:
-        upstream = deployment.checkpoint_file(StageRef(ref.scan_id, name)).read()
+        upstream = deployment.store.checkpoint_file(StageRef(ref.scan_id, name)).read()
         found &= upstream.pages.keys()
         found -= _beside(upstream.pending(), stage.context_pages)
     return found
@@ -40,8 +40,8 @@ def given_up(deployment: Deployment, ref: StageRef, pages: AbstractSet[int]) -> 
         CheckpointError, OSError: a checkpoint cannot be read.
     """
     found: dict[int, str] = {}
-    for name in deployment.stage(ref.stage).depends_on:
-        upstream = deployment.checkpoint_file(StageRef(ref.scan_id, name)).read()
+    for name in deployment.store.stages.get(ref.stage).depends_on:
+        upstream = deployment.store.checkpoint_file(StageRef(ref.scan_id, name)).read()
         found |= dict.fromkeys(pages & upstream.quarantined(), name)
     return found
 
@@ -53,8 +53,8 @@ def unasked(deployment: Deployment, ref: StageRef, pages: AbstractSet[int]) -> d
         CheckpointError, OSError: a checkpoint cannot be read.
     """
     found: dict[str, set[int]] = {}
-    for name in deployment.stage(ref.stage).depends_on:
-        upstream = deployment.checkpoint_file(StageRef(ref.scan_id, name)).read()
+    for name in deployment.store.stages.get(ref.stage).depends_on:
+        upstream = deployment.store.checkpoint_file(StageRef(ref.scan_id, name)).read()
         missing = pages - upstream.pages.keys() - upstream.quarantined() - set(upstream.pending())
         if missing:
             found[name] = missing
@@ -74,14 +74,14 @@ def feed(deployment: Deployment, ref: StageRef, settled: Iterable[int]) -> dict[
     fed: dict[str, int] = {}
     pages = list(settled)
     for name in later_stages(deployment, ref.stage):
-        if not pages or not deployment.open_stages.is_open(StageRef(ref.scan_id, name)):
+        if not pages or not deployment.store.open_stages.is_open(StageRef(ref.scan_id, name)):
             continue
-        checkpoint: Checkpoint = deployment.checkpoint_file(StageRef(ref.scan_id, name)).read()
-        near = _beside(pages, deployment.stage(name).context_pages)
+        checkpoint: Checkpoint = deployment.store.checkpoint_file(StageRef(ref.scan_id, name)).read()
+        near = _beside(pages, deployment.store.stages.get(name).context_pages)
         candidates = ready(deployment, StageRef(ref.scan_id, name), near.intersection(checkpoint.pending()))
         if not candidates:
             continue
-        queue = deployment.queue(StageRef(ref.scan_id, name))
+        queue = deployment.queues.queue(StageRef(ref.scan_id, name))
         queue.name_run(checkpoint.run)
         put = len(list(queue.put(sorted(candidates))))
         if put:
@@ -91,7 +91,7 @@ def feed(deployment: Deployment, ref: StageRef, settled: Iterable[int]) -> dict[
 
 def later_stages(deployment: Deployment, stage_name: str) -> list[str]:
     """The stages that read a stage's outputs, in pipeline order."""
-    return [name for name in STAGES if stage_name in deployment.stage(name).depends_on]
+    return [name for name in STAGES if stage_name in deployment.store.stages.get(name).depends_on]
 
 
 def through(deployment: Deployment, first: str, last: str) -> list[str]:
@@ -103,11 +103,11 @@ def through(deployment: Deployment, first: str, last: str) -> list[str]:
     wanted = {last}
     for name in reversed(STAGES):
         if name in wanted:
-            wanted.update(deployment.stage(name).depends_on)
+            wanted.update(deployment.store.stages.get(name).depends_on)
     names = [name for name in STAGES if name in wanted]
-    deployment.stage(first)
+    deployment.store.stages.get(first)
     if first not in names:
-        deployment.stage(last)
+        deployment.store.stages.get(last)
         raise UnknownNameError(f"the stage {first!r} does not lead to {last!r}")
     return names[names.index(first) :]
 

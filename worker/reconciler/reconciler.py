@@ -18,6 +18,7 @@ from checkpointing.key_types import drop_wrong_types
 from checkpointing.refs import StageRef
 from checkpointing.run_ids import trace_id_of
 from worker.deployment import Deployment
+from worker.pipeline.coordinators import make_coordinator
 from worker.pipeline.stage_flow import feed
 from worker.preflight import without_password
 from worker.reconciler.recovery import PageRecovery
@@ -62,7 +63,7 @@ class Reconciler:
         self._membership = membership
         if membership is not None:
             # The connections of the process that forked this one are not for two.
-            membership.use(deployment.redis)
+            membership.use(deployment.queues.redis)
         self._show_life_at = 0.0
         self._serves = serves or {}
         self._healer = PageRecovery(deployment)
@@ -102,7 +103,7 @@ class Reconciler:
         Raises:
             OSError, LeafmarkError, RedisError: as the coordinator.
         """
-        redis, index = self._deployment.redis, self._deployment.keys.inboxes
+        redis, index = self._deployment.queues.redis, self._deployment.queues.keys.inboxes
         try:
             names = cast("set[bytes]", redis.smembers(index))
         except ResponseError:
@@ -112,7 +113,7 @@ class Reconciler:
             return True
         if names:
             # Otherwise each would say so, ten times a second.
-            self._deployment.library.check()
+            self._deployment.store.library.check()
         for name in names:
             inbox = name.decode(errors="replace")
             with self._one_does_not_stop_the_others(inbox):
@@ -131,16 +132,16 @@ class Reconciler:
             OSError, LeafmarkError, RedisError: storage or broker failed.
         """
         self._beat()
-        for ref in self._deployment.open_stages.all():
+        for ref in self._deployment.store.open_stages.all():
             self._look_after(ref)
 
     def _drop_unusable_keys(self) -> list[str]:
         """Delete what is not of its type among the keys that all scans share."""
-        keys = self._deployment.keys
+        keys = self._deployment.queues.keys
         types = keys.types_of_deployment()
         for stage in STAGES:
             types |= keys.types_of_queue(stage)
-        dropped = drop_wrong_types(self._deployment.redis, types)
+        dropped = drop_wrong_types(self._deployment.queues.redis, types)
         if dropped:
             log.warning("keys of a wrong type deleted", keys=dropped)
         return dropped
@@ -149,7 +150,7 @@ class Reconciler:
         self._drop_unusable_keys()
         for stage, slots in self._serves.items():
             with self._one_does_not_stop_the_others(f"/{stage}"):
-                self._deployment.dispatch(stage).beat(process_name(), slots)
+                self._deployment.queues.dispatch(stage).beat(process_name(), slots)
                 self._tell_of_model(stage)
 
     def _tell_of_model(self, stage: str) -> None:
@@ -157,7 +158,9 @@ class Reconciler:
         deployment = self._deployment
         model = deployment.settings.model(stage)
         if model:
-            deployment.troubles.tell(stage, deployment.provider, model, deployment.breaker(model).silence())
+            deployment.store.outage_notes.tell(
+                stage, deployment.settings.provider, model, deployment.calls.breaker(model).silence()
+            )
 
     def _look_after(self, ref: StageRef) -> None:
         with self._one_does_not_stop_the_others(str(ref)):
@@ -165,12 +168,12 @@ class Reconciler:
                 self._heal(ref)
             except (UnknownNameError, InputError) as error:
                 if self._is_gone(str(ref), error):
-                    self._deployment.open_stages.remove(ref)
+                    self._deployment.store.open_stages.remove(ref)
 
     def _commit(self, ref: StageRef) -> None:
-        self._deployment.metadata(ref.scan_id)
+        self._deployment.store.metadata(ref.scan_id)
         self._missing_since.pop(str(ref), None)
-        coordinator = self._deployment.coordinator(ref)
+        coordinator = make_coordinator(self._deployment.store, self._deployment.queues, ref)
         commit = coordinator.commit()
         if commit is not None:
             log.info(
@@ -255,14 +258,16 @@ class Reconciler:
             return
         self._show_life_at = time.monotonic() + BEAT_SECONDS
         try:
-            self._deployment.library.check_to_write()
+            self._deployment.store.library.check_to_write()
         except NotALibraryError:
             # Whatever is asked for says so.
             return
         if self._membership is None:
             deployment = self._deployment
             broker = without_password(deployment.settings.redis_url)
-            self._membership = join(deployment.root, deployment.redis, deployment.keys.deployment, broker)
+            self._membership = join(
+                deployment.store.root, deployment.queues.redis, deployment.queues.keys.deployment, broker
+            )
         self._membership.beat()
 
     def _heal_when_due(self) -> None:
@@ -270,11 +275,11 @@ class Reconciler:
         started = time.monotonic()
         if started < self._heal_at:
             return
-        self._to_look_after = self._to_look_after or self._deployment.open_stages.all()
+        self._to_look_after = self._to_look_after or self._deployment.store.open_stages.all()
         while self._to_look_after and time.monotonic() - started < _SLICE_SECONDS:
             ref = self._to_look_after.pop()
             # It may be long since they were listed.
-            if self._deployment.open_stages.is_open(ref):
+            if self._deployment.store.open_stages.is_open(ref):
                 self._look_after(ref)
         # Looking after very long books, or very many, takes a tenth of one core, and no more.
         pause = _PAUSE_FACTOR * (time.monotonic() - started)

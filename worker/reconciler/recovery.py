@@ -79,12 +79,12 @@ class PageRecovery:
             CheckpointError: the checkpoint is held.
             RedisError: the broker failed.
         """
-        self._deployment.stage(ref.stage)
-        self._deployment.metadata(ref.scan_id)
+        self._deployment.store.stages.get(ref.stage)
+        self._deployment.store.metadata(ref.scan_id)
         if not self._elected(ref):
             self._seen_before.pop(ref, None)
             return Recovered()
-        queue, inbox = self._deployment.queue(ref), self._deployment.inbox(ref)
+        queue, inbox = self._deployment.queues.queue(ref), self._deployment.queues.inbox(ref)
         dropped = queue.drop_unusable_keys()
         if dropped:
             log.warning("keys of a wrong type deleted", scan_id=ref.scan_id, stage=ref.stage, keys=dropped)
@@ -114,7 +114,7 @@ class PageRecovery:
         queue.raise_attempts({page: attempts[page] for page in lost & attempts.keys()})
         queue.forget_dispatched(lost)
         if lost:
-            self._deployment.take_back_planned(ref, lost)
+            self._deployment.calls.take_back_planned(ref, lost)
             # A flushed server has forgotten that too.
             queue.name_run(checkpoint.run)
         # Those of a dead worker waited long enough; those of a flushed server are a whole book.
@@ -125,14 +125,14 @@ class PageRecovery:
         """Note in the checkpoint the attempts that came to nothing, so that a flush does not forget them."""
         if all(checkpoint.attempts.get(page, 0) >= count for page, count in begun.items()):
             return checkpoint.attempts
-        file = self._deployment.checkpoint_file(checkpoint.ref)
+        file = self._deployment.store.checkpoint_file(checkpoint.ref)
         with file.exclusive() as current:
             if current.note_attempts(begun):
                 file.save(current)
             return current.attempts
 
     def _elected(self, ref: StageRef) -> bool:
-        election = Election(self._deployment.redis, self._deployment.keys.heal(ref))
+        election = Election(self._deployment.queues.redis, self._deployment.queues.keys.heal(ref))
         return election.win(self._token, self._seconds_to_the_next_look(ref))
 
     def _seconds_to_the_next_look(self, ref: StageRef) -> float:
@@ -149,7 +149,7 @@ class PageRecovery:
         return max(usual, min(_KEEP_LOCK_ROUNDS * min(this_round, round_before), _MOST_KEEP_SECONDS))
 
     def _read(self, ref: StageRef) -> Checkpoint:
-        file = self._deployment.checkpoint_file(ref)
+        file = self._deployment.store.checkpoint_file(ref)
         try:
             return file.read()
         except CheckpointError:
@@ -157,7 +157,7 @@ class PageRecovery:
                 return rebuilt
 
     def _end(self, ref: StageRef) -> Recovered:
-        file = self._deployment.checkpoint_file(ref)
+        file = self._deployment.store.checkpoint_file(ref)
         with file.exclusive() as checkpoint:
             unasked = not checkpoint.pending() and not checkpoint.requested
             if unasked and checkpoint.status is not Status.CANCELLED:
@@ -168,12 +168,12 @@ class PageRecovery:
                 return Recovered()
             before = checkpoint.status
             checkpoint.settle()
-            counted = checkpoint.note_ledger(self._deployment.ledger(ref).sums().spent)
+            counted = checkpoint.note_ledger(self._deployment.store.ledger(ref).sums().spent)
             if checkpoint.status is not before or counted:
                 file.save(checkpoint)
             # Under the file's lock, which a producer holds when it opens a stage.
-            self._deployment.queue(ref).close()
-            self._deployment.open_stages.remove(ref)
+            self._deployment.queues.queue(ref).close()
+            self._deployment.store.open_stages.remove(ref)
         for remembered in (self._looked_at, self._seen_before):
             remembered.pop(ref, None)
         return Recovered(ended=True)
@@ -181,8 +181,8 @@ class PageRecovery:
     def _recover_request(self, checkpoint: Checkpoint) -> None:
         """A checkpoint that was destroyed and rebuilt from the outputs may not know any more what was asked for."""
         deployment, scan_id = self._deployment, checkpoint.scan_id
-        checkpoint.total_pages = deployment.metadata(scan_id).total_pages
-        for first, last in deployment.open_stages.requested(StageRef(scan_id, checkpoint.stage)):
+        checkpoint.total_pages = deployment.store.metadata(scan_id).total_pages
+        for first, last in deployment.store.open_stages.requested(StageRef(scan_id, checkpoint.stage)):
             checkpoint.request(first, last)
         if checkpoint.pending():
             checkpoint.begin()
@@ -192,9 +192,9 @@ class PageRecovery:
         found = given_up(self._deployment, ref, pending)
         if not found:
             return
-        inbox = self._deployment.inbox(ref)
+        inbox = self._deployment.queues.inbox(ref)
         waiting = inbox.pages()
-        with self._deployment.redis.pipeline(transaction=True) as pipeline:
+        with self._deployment.queues.redis.pipeline(transaction=True) as pipeline:
             for page in sorted(found.keys() - waiting):
                 message = (
                     f"{found[page]} has given this page up; `producer retry {ref.scan_id} --stage {found[page]}`"
@@ -206,17 +206,17 @@ class PageRecovery:
 
     def _adopt(self, ref: StageRef, pages: set[int]) -> list[int]:
         """Hand over, in the name of whoever did them, the pages that have a valid output."""
-        outputs = self._deployment.outputs(ref)
-        inbox = self._deployment.inbox(ref)
+        outputs = self._deployment.store.outputs(ref)
+        inbox = self._deployment.queues.inbox(ref)
         adopted: list[int] = []
         if not pages:
             return adopted
         outputs.sync()
-        with self._deployment.redis.pipeline(transaction=True) as pipeline:
+        with self._deployment.queues.redis.pipeline(transaction=True) as pipeline:
             for verdict in (outputs.check(page) for page in sorted(pages & outputs.pages())):
                 if verdict.sha256 is None or not verdict.valid:
                     continue
-                spent = self._deployment.spent_on(ref, verdict.page)
+                spent = self._deployment.store.spent_on(ref, verdict.page)
                 completion = Completion(
                     page=verdict.page,
                     sha256=verdict.sha256,

@@ -27,6 +27,7 @@ from checkpointing.fields import now
 from checkpointing.key_types import drop_wrong_types
 from checkpointing.locks import file_lock
 from checkpointing.regular_files import NotRegularFileError, read_regular
+from checkpointing.storage_errors import storage_error
 from worker.storage.open_stages import OWN_FOLDER
 
 BEAT_SECONDS = 2.0
@@ -201,16 +202,19 @@ def refuse_another(root: Path, redis: Redis, key: str, wait: Callable[[float], o
 
     Raises:
         InUseError: they are.
-        OSError: the storage failed.
+        StorageError: the storage failed.
     """
 
     def is_ours(record: DeploymentRecord) -> bool:
         return is_deployment_of(redis, key, record)
 
-    with contextlib.suppress(RedisError):
-        at_work = find_at_work(root, is_ours, wait)
-        if at_work is not None and not is_ours(at_work):
-            raise InUseError(in_use(root, at_work))
+    try:
+        with contextlib.suppress(RedisError):
+            at_work = find_at_work(root, is_ours, wait)
+            if at_work is not None and not is_ours(at_work):
+                raise InUseError(in_use(root, at_work))
+    except OSError as error:
+        raise storage_error(error, root) from error
 
 
 def in_use(root: Path, at_work: DeploymentRecord) -> str:

@@ -19,8 +19,9 @@ from redis.retry import Retry
 from checkpointing.errors import InputError, LeafmarkError
 from checkpointing.refs import StageRef
 from worker.config.settings import Settings
-from worker.deployment import Deployment, socket_options
+from worker.deployment import Deployment
 from worker.queue.broker import tls_options
+from worker.queue.connection import socket_options
 from worker.stages.registry import STAGES
 from worker.telemetry.metrics import definitions as defined
 from worker.telemetry.metrics.definitions import Definition
@@ -62,14 +63,14 @@ class Readings(Collector):
         yield _family(defined.BUILD, {(version("leafmark"), platform.python_version()): 1})
 
     def _inboxes(self) -> Any:
-        redis, keys = self._deployment.redis, self._deployment.keys
+        redis, keys = self._deployment.queues.redis, self._deployment.queues.keys
         names = [name.decode(errors="replace") for name in cast("set[bytes]", redis.smembers(keys.inboxes))]
         known = [ref for ref in _refs(sorted(names)) if ref.stage in STAGES]
         lengths = self._together("XLEN", [keys.inbox(ref) for ref in known])
         return _family(defined.INBOX, _by_stage((ref.stage for ref in known), lengths))
 
     def _queues(self) -> Iterator[Any]:
-        redis, keys = self._deployment.redis, self._deployment.keys
+        redis, keys = self._deployment.queues.redis, self._deployment.queues.keys
         turns = {stage: cast("list[bytes]", redis.lrange(keys.turns(stage), 0, -1)) for stage in STAGES}
         # A scan stands there once; twice would count it twice.
         names = (f"{name.decode(errors='replace')}/{stage}" for stage in STAGES for name in sorted({*turns[stage]}))
@@ -84,12 +85,12 @@ class Readings(Collector):
         left: dict[tuple[str, ...], float] = {}
         with suppress(OSError, LeafmarkError):
             for scan_id in sorted(
-                {ref.scan_id for ref in self._deployment.open_stages.all() if ref.stage in STAGES}
+                {ref.scan_id for ref in self._deployment.store.open_stages.all() if ref.stage in STAGES}
             ):
                 # One whose budget cannot be read must not hide the others'.
                 with suppress(OSError, LeafmarkError):
-                    budget = self._deployment.budget(scan_id)
-                    reading = None if budget is None else self._deployment.meter(scan_id).read()
+                    budget = self._deployment.calls.budget(scan_id)
+                    reading = None if budget is None else self._deployment.calls.meter(scan_id).read()
                     if budget is not None and reading is not None:
                         budgets[scan_id,] = float(budget)
                         left[scan_id,] = float(budget) - reading.total.usd
@@ -98,7 +99,7 @@ class Readings(Collector):
 
     def _together(self, command: str, keys: list[str]) -> list[int]:
         """One command for each key, in one round trip. A key of the wrong type, forged, counts as nothing."""
-        with self._deployment.redis.pipeline(transaction=False) as pipeline:
+        with self._deployment.queues.redis.pipeline(transaction=False) as pipeline:
             for key in keys:
                 pipeline.execute_command(command, key)  # type: ignore[no-untyped-call]  # half typed
             found = pipeline.execute(raise_on_error=False)

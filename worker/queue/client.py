@@ -1,0 +1,76 @@
+"""The Redis of one deployment, and what workers and commands use in it: queues, inboxes and claims.
+
+What a part needs is imported when that part is made: commands that read files import no client of Redis.
+"""
+
+from __future__ import annotations
+
+from functools import cache, cached_property, lru_cache
+from typing import TYPE_CHECKING
+
+from worker.queue.connection import connect
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from checkpointing.inbox import Inbox
+    from checkpointing.refs import StageRef
+    from worker.config.settings import Settings
+    from worker.keys import Keys
+    from worker.queue.claims import Claims
+    from worker.queue.dispatch import Dispatch
+    from worker.queue.page_queue import PageQueue
+
+_CACHED_INBOXES = 64
+
+
+class QueueClient:
+    """Queues, inboxes and claims of one deployment. Nothing is connected before the first command.
+
+    Args:
+        settings: of the deployment.
+        keys: name what is kept in Redis.
+        redis: client to use; by default one is made from the settings.
+    """
+
+    def __init__(self, settings: Settings, keys: Keys, redis: Redis | None = None) -> None:
+        self.keys = keys
+        self._settings = settings
+        self._given_redis = redis
+        # Made once each: they hold their scripts.
+        self.dispatch = cache(self._make_dispatch)
+        self.inbox = lru_cache(_CACHED_INBOXES)(self._make_inbox)
+
+    @cached_property
+    def redis(self) -> Redis:
+        """The client of Redis."""
+        return self._given_redis or connect(self._settings)
+
+    @cached_property
+    def claims(self) -> Claims:
+        """The claims of this process."""
+        from worker.queue.claims import Claims
+
+        settings = self._settings
+        return Claims(self.redis, self.keys, settings.claim_seconds, self.dispatch, settings.hard_seconds)
+
+    def queue(self, ref: StageRef) -> PageQueue:
+        """Return the queue of a stage, as one scan sees it."""
+        from worker.queue.page_queue import PageQueue
+
+        return PageQueue(self.redis, self.keys, ref, self.dispatch(ref.stage))
+
+    def close(self) -> None:
+        """Close the connections, if there are any. The next command opens a new one."""
+        if "redis" in vars(self):
+            self.redis.close()
+
+    def _make_inbox(self, ref: StageRef) -> Inbox:
+        from checkpointing.inbox import Inbox
+
+        return Inbox(self.redis, self.keys, ref)
+
+    def _make_dispatch(self, stage: str) -> Dispatch:
+        from worker.queue.dispatch import Dispatch
+
+        return Dispatch(self.redis, self.keys, stage)

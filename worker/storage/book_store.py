@@ -1,0 +1,106 @@
+"""The books under one storage root: scans, outputs, checkpoints, ledgers and open stages. It needs no broker."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+from checkpointing.file import CheckpointFile
+from checkpointing.ledger import Ledger
+from checkpointing.money import Money
+from checkpointing.outputs import OutputFolder, OutputSchema
+from checkpointing.refs import StageRef
+from worker.config.configured_stages import ConfiguredStages
+from worker.pages.scan import ForeignScanError, ScanFolder, ScanMetadata
+from worker.storage.open_stages import OpenStages
+from worker.storage.outage_notes import OutageNotes
+from worker.storage.root_marker import library_at
+
+# How many scans a process remembers things about; and how many checkpoints, which may be large.
+_CACHED_SCANS = 64
+_CACHED_CHECKPOINTS = 8
+
+
+class BookStore:
+    """The files of all books of a deployment.
+
+    Args:
+        root: the storage root.
+        stages: their schemas decide which outputs are valid.
+        take_in: makes a scan of a folder that another program left; by default that is an error.
+
+    Attributes:
+        library: checks that the storage root is the right one.
+        open_stages: the stages that have work under way.
+        outage_notes: which models do not answer.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        stages: ConfiguredStages,
+        take_in: Callable[[ScanFolder], ScanMetadata] | None = None,
+    ) -> None:
+        self.root = root
+        self.stages = stages
+        self.library = library_at(root)
+        self.open_stages = OpenStages(root, self.library.check_to_write)
+        self.outage_notes = OutageNotes(root, self.library.check_to_write)
+        self._take_in = take_in
+        # Made once each: a checkpoint file remembers what it last read.
+        self.checkpoint_file = lru_cache(_CACHED_CHECKPOINTS)(self._make_checkpoint_file)
+        self.outputs = lru_cache(_CACHED_SCANS)(self._make_outputs)
+        self._metadata = lru_cache(_CACHED_SCANS)(self._read_metadata)
+
+    def scan(self, scan_id: str) -> ScanFolder:
+        """Return the folder of a scan."""
+        return ScanFolder(self.root, scan_id)
+
+    def metadata(self, scan_id: str) -> ScanMetadata:
+        """Return the metadata of a scan.
+
+        Raises:
+            StorageError: the library is not there: a scan on a share that is not mounted is not unknown.
+            UnknownNameError: there is no such scan.
+            InputError: its metadata is broken.
+        """
+        self.library.check()
+        try:
+            stat = self.scan(scan_id).record_path.stat()
+        except OSError:
+            # Raises what is wrong.
+            return self._read_metadata(scan_id)
+        return self._metadata(scan_id, (stat.st_ino, stat.st_size, stat.st_mtime_ns))
+
+    def ledger(self, ref: StageRef) -> Ledger:
+        """Return the ledger of a stage of a scan."""
+        return Ledger(self.scan(ref.scan_id).path, ref.stage, self.library.check_to_write)
+
+    def spent_on(self, ref: StageRef, page: int) -> Money | None:
+        """Return what a page has cost so far; None where the stage uses no model.
+
+        Raises:
+            OSError: the storage failed.
+        """
+        return self.ledger(ref).spent(page) if self.stages.get(ref.stage).uses_model else None
+
+    def _read_metadata(self, scan_id: str, _version: object = None) -> ScanMetadata:
+        scan = self.scan(scan_id)
+        try:
+            return scan.read_metadata()
+        except ForeignScanError:
+            if self._take_in is None:
+                raise
+            return self._take_in(scan)
+
+    def _make_outputs(self, ref: StageRef) -> OutputFolder:
+        stage = self.stages.get(ref.stage)
+        return OutputFolder(
+            self.scan(ref.scan_id).path / stage.output_dir,
+            OutputSchema.of(stage.schema, stage.version),
+            self.library.check_to_write,
+        )
+
+    def _make_checkpoint_file(self, ref: StageRef) -> CheckpointFile:
+        return CheckpointFile(
+            self.scan(ref.scan_id).path, ref.stage, self.outputs(ref), self.library.check_to_write
+        )
