@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from pydantic import BaseModel
 from typer.cli import get_docs_for_click
 from typer.main import get_command
 
@@ -16,6 +17,8 @@ from checkpointing.errors import EXIT_CODES
 from docs_tools.schemas import FORMATS, FileFormat, schema_of
 from producer.cli import app
 from worker.config.settings import ENV_PREFIX, Settings
+from worker.ocr.engines.registry import ENGINES
+from worker.stages.registry import STAGES
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -25,6 +28,7 @@ def generated_pages() -> dict[str, str]:
     return {
         "reference/commands.md": _commands(),
         "reference/settings.md": _settings(),
+        "reference/stages.md": _stages(),
         "reference/exit-codes.md": _exit_codes(),
         "reference/file-formats.md": _file_formats(),
         "reference/redis-keys.md": f"# Redis keys\n\n{keys.__doc__}",
@@ -118,6 +122,43 @@ def _format(form: FileFormat) -> Iterator[str]:
         if "properties" in part:
             yield f"**{name}**: {_cell(part.get('description', ''))}"
             yield _fields(part, parts)
+
+
+_ABOUT_STAGES = """\
+In pipeline order. [Adding a stage](../adding-a-stage.md) explains the columns; an installed package can add stages
+and engines. A worker serves the queues that `-Q` names, one for each stage.
+"""
+
+
+def _stages() -> str:
+    rows = [
+        f"| `{name}` | `{stage.output_dir}/` | {', '.join(f'`{each}`' for each in stage.depends_on)} "
+        f"| {f'{stage.context_pages} on either side' if stage.context_pages else ''} "
+        f"| {_names_of(stage.Options)} | {f'{stage.threads} threads' if stage.threads else 'one process a core'} |"
+        for name, stage in STAGES.items()
+    ]
+    engines = [
+        f"| `{name}` | {each.languages} | `{each.package}` | {each.device} |" for name, each in ENGINES.items()
+    ]
+    return "\n".join(
+        [
+            "# Stages and OCR engines",
+            "",
+            _ABOUT_STAGES,
+            "| stage | outputs in | reads | pages around | settings | a worker does at once |",
+            "|---|---|---|---|---|---|",
+            *rows,
+            "",
+            "| engine | reads | package | computes on |",
+            "|---|---|---|---|",
+            *engines,
+            "",
+        ]
+    )
+
+
+def _names_of(options: type[BaseModel]) -> str:
+    return ", ".join(f"`{ENV_PREFIX}{name.upper()}`" for name in options.model_fields)
 
 
 def _fields(part: dict[str, Any], parts: dict[str, Any]) -> str:

@@ -21,10 +21,7 @@ from worker.pages.scan import ScanMetadata
 from worker.stages import base, chapters, correction, edits, fix, ocr, structured_page
 from worker.stages import revised_pages as regions
 from worker.stages.chapters import BookStructure
-from worker.stages.correction import CorrectedPage
-from worker.stages.fix import FixedPage
-from worker.stages.ocr import OcrPage
-from worker.stages.structured_page import StructuredPage
+from worker.stages.registry import STAGES
 
 SCHEMAS = Path(__file__).parents[1] / "docs" / "schemas"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -78,10 +75,12 @@ FORMATS = (
     FileFormat(
         "checkpoint", Checkpoint, "checkpoints/<stage>.json", "What is complete in a stage, and what it has cost."
     ),
-    FileFormat("ocr", OcrPage, "ocr/page_0001.json", "A page as it was read."),
-    FileFormat("correction", CorrectedPage, "corrected/page_0001.json", "A page as a model corrected it."),
-    FileFormat("fix", FixedPage, "fixed/page_0001.json", "A page after the doubts about it were settled."),
-    FileFormat("structure", StructuredPage, "structured/page_0001.json", "A page and what its regions are."),
+    *(
+        FileFormat(
+            name, each.schema, f"{each.output_dir}/page_0001.json", (each.schema.__doc__ or "").split("\n")[0]
+        )
+        for name, each in STAGES.items()
+    ),
     FileFormat(
         "structure-metadata", BookStructure, "structured/metadata.json", "The book as a whole.", added=(_MADE_OF,)
     ),

@@ -6,9 +6,10 @@ may bring settings of its own. A plug-in that cannot be used is left out, and na
 """
 
 from collections.abc import Callable, Iterator, MutableMapping
+from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
@@ -141,7 +142,13 @@ class Registry(MutableMapping[str, type[Kind] | Kind], Generic[Kind]):
 
 
 def _entry_points(group: str) -> list[EntryPoint]:
-    return sorted(entry_points(group=group), key=lambda point: point.name)
+    return sorted(_all_entry_points().select(group=group), key=lambda point: point.name)
+
+
+@cache
+def _all_entry_points() -> Any:
+    # Looking through the metadata of all packages takes some milliseconds.
+    return entry_points()
 
 
 def _describe(point: EntryPoint, error: str) -> str:

@@ -1,10 +1,12 @@
-"""The OCR engine: does it load on this machine. Loading it takes seconds, in a process of its own."""
+"""The OCR engines: which are installed, and whether the selected one loads, in a process of its own."""
 
 from collections.abc import Callable, Iterator, Sequence
 
 from checkpointing.errors import LeafmarkError
 from producer.doctor.check import Area, Check, Reporter
 from worker.config.settings import Settings
+from worker.launch.package_versions import package_version
+from worker.ocr.engines.registry import ENGINES
 from worker.preflight import check_engines
 from worker.stages.ocr import OcrStage
 
@@ -23,7 +25,16 @@ def examine_engines(settings: Settings, load: Callable[[Sequence[str]], object] 
         yield _report.warning(
             "loads",
             f"no OCR can be done on this machine: {what}",
-            then or "mend that, or start no worker for OCR here",
+            then or "install it, or start no worker for OCR here",
         )
     else:
-        yield _report.ok("loads", f"{settings.ocr_engine} loads, and OCR can be done on this machine")
+        engines = ", ".join(map(_describe, ENGINES))
+        yield _report.ok(
+            "loads", f"{settings.ocr_engine} loads, and OCR can be done on this machine; engines: {engines}"
+        )
+
+
+def _describe(name: str) -> str:
+    package = ENGINES[name].package
+    version = package_version(package)
+    return f"{name} (not installed: needs {package})" if version == "unknown" else f"{name} ({package} {version})"

@@ -14,7 +14,7 @@ from producer.doctor.check import Area, Check, Reporter
 from worker.deployment import Deployment
 from worker.preflight import check_broker
 from worker.queue.broker_errors import broker_errors
-from worker.stages.registry import STAGES, uses_model
+from worker.stages.registry import STAGES, find_stage
 from worker.worker_info import Introduction, introduction
 
 _CLOCK_SECONDS = 2.0
@@ -175,5 +175,6 @@ def judge_worker(name: str, said: Introduction, ours: Introduction, ahead_second
 
 
 def _start(stage: str) -> str:
-    more = " --pool=threads --concurrency 64" if uses_model(stage) else ""
+    threads = find_stage(stage).threads
+    more = f" --pool=threads --concurrency {threads}" if threads else ""
     return f"{_START} -Q {stage}{more}"

@@ -25,6 +25,7 @@ from checkpointing.storage_errors import storage_error
 from worker.config.settings import load_settings
 from worker.launch.child_processes import child_environment, python_command
 from worker.llm.local_servers import is_local
+from worker.stages.base import MODEL_THREADS
 from worker.stages.registry import STAGES, uses_model
 from worker.storage.open_stages import OWN_FOLDER
 
@@ -32,8 +33,6 @@ _POLL_SECONDS = 0.5
 _MOST_RESTARTS = 5
 # A worker that is asked to stop finishes the page in hand first.
 GRACE_SECONDS = 25.0
-# Calls of a model in flight at once.
-ASKING_THREADS = 64
 # A server on one's own machine takes a few calls at once; the pages of the others would only seem to be in hand.
 _LOCAL_ASKING_THREADS = 8
 
@@ -138,7 +137,7 @@ def serve(root: Path, processes: int, asking: Sequence[str] = ()) -> int:
 
     # What is wrong with settings the workers say.
     provider = load_settings(warn=bool).provider
-    threads = _LOCAL_ASKING_THREADS if is_local(provider) else ASKING_THREADS
+    threads = _LOCAL_ASKING_THREADS if is_local(provider) else MODEL_THREADS
 
     stopping, wake = os.pipe()
     signal.signal(signal.SIGTERM, lambda *_: os.write(wake, b"."))
@@ -167,7 +166,7 @@ def serve(root: Path, processes: int, asking: Sequence[str] = ()) -> int:
     return 0
 
 
-def _worker_options(processes: int, asking: Sequence[str], threads: int = ASKING_THREADS) -> list[list[str]]:
+def _worker_options(processes: int, asking: Sequence[str], threads: int = MODEL_THREADS) -> list[list[str]]:
     """The options of each worker: one for what computes, and one for what waits for a model."""
     others = [name for name in STAGES if not uses_model(name)]
     computing = ["--hostname=computing@%h", "--concurrency", str(processes)]

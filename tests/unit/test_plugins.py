@@ -1,5 +1,6 @@
 """The registry of stages and engines: what it refuses, and plug-ins that cannot be used."""
 
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 
 from checkpointing.errors import UnknownNameError
 from tests.support.stages import Stamp, StampStage
+from worker import plugins
 from worker.config.config_file import read_config_files
 from worker.config.settings import Settings, load_settings, settings_class
 from worker.ocr.engines.registry import ENGINES
@@ -39,6 +41,7 @@ class Other(Early):
 def _registries_of_the_test(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("LEAFMARK_CONFIG", "")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setattr(plugins, "_all_entry_points", entry_points)
     for registry in (STAGES, ENGINES):
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
         monkeypatch.setattr(registry, "_loaded", False)

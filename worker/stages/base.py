@@ -101,6 +101,10 @@ class StageInputs(Protocol):
         ...
 
 
+MODEL_THREADS = 64
+"""Calls of a model that one worker has in flight at once, unless it is told otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class CostShape:
     """What the questions of a stage to its model are like: the basis of a cost estimate until there is a history.
@@ -142,6 +146,8 @@ class Stage(ABC):
     uses_model: ClassVar[bool] = False
     """Whether it asks a language model, which costs money. Its inputs are then `model_stage.ModelInputs`, and its
     options need a field `<name>_model`."""
+    threads: ClassVar[int] = 0
+    """How many pages a worker should do at once, in threads, if a page mostly waits; 0: one process a core."""
     assembled_name: ClassVar[str] = ""
     """Name of one more file that `assemble` makes of all outputs once every page is complete; empty for none."""
     Options: ClassVar[type[Options]] = Options
@@ -151,6 +157,8 @@ class Stage(ABC):
         super().__init_subclass__(**arguments)
         if "name" in vars(cls) and "output_dir" not in vars(cls):
             cls.output_dir = cls.name
+        if cls.uses_model and "threads" not in vars(cls):
+            cls.threads = MODEL_THREADS
 
     def __init__(self, options: Any = None) -> None:
         self.options: Any = self.Options() if options is None else options

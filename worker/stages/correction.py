@@ -55,7 +55,7 @@ class CorrectionAnswer(RevisionAnswer):
 
 
 class CorrectedPage(RevisedPage):
-    """What the correction stage writes for a page."""
+    """A page as a model corrected it."""
 
     @classmethod
     def from_older_form(cls, data: Any) -> dict[str, Any] | None:

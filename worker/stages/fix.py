@@ -45,7 +45,7 @@ class FixAnswer(RevisionAnswer):
 
 
 class FixedPage(RevisedPage):
-    """What the fix stage writes for a page."""
+    """A page after a model compared its doubtful regions with the image."""
 
 
 class FixStage(Stage):

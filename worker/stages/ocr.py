@@ -84,7 +84,7 @@ class OcrRegion(BaseModel):
 
 
 class OcrPage(PageOutput):
-    """What the OCR stage writes for a page."""
+    """A page as OCR read it."""
 
     page_dimensions: Dimensions
     regions: tuple[OcrRegion, ...] = Field(description="In reading order.")

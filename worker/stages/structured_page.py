@@ -58,7 +58,7 @@ class StructuredRegion(BaseModel):
 
 
 class StructuredPage(PageOutput):
-    """What the structure stage writes for a page."""
+    """A page with the type of each region, its headings and its printed number."""
 
     printed_page_number: Name | None = Field(description="As printed: `12`, `xiv`; null where none is.")
     running_head: Name | None
