@@ -46,3 +46,11 @@ def test_the_functions_of_the_way_of_a_page_exist() -> None:
         if f"def {function.rpartition('.')[2]}(" not in (PROJECT / file).read_text(encoding="utf-8")
     ]
     assert missing == []
+
+
+@pytest.mark.parametrize("package", ["checkpointing", "worker", "producer"])
+def test_every_room_is_on_the_page_about_the_architecture(package: str) -> None:
+    page = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    folders = [PROJECT / package, *(path.parent for path in (PROJECT / package).glob("*/__init__.py"))]
+    names = [f"`{folder.relative_to(PROJECT)}/`" for folder in folders]
+    assert [name for name in names if name not in page] == []
