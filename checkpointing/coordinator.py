@@ -1,11 +1,11 @@
 """The coordinator: one writer at a time merges what many workers hand over into the checkpoint.
 
-Two locks with two jobs. The Redis lock elects: whoever has it commits, the others go on with their work. It is
-a lease, so it cannot protect: a holder paused past its end would write over its successor. `flock` beside the
-checkpoint protects. What is merged is merged by union, onto what stands on disk at that moment.
+Two locks have two jobs. The lock in Redis elects: its holder commits, the other processes go on with their work. It
+is a lease, so it cannot protect: a holder that is paused until the lease has ended would overwrite its successor's
+checkpoint. `flock` beside the checkpoint protects. Entries are merged by union into what is on disk at that moment.
 
-After a commit that took d the lock is kept for 9 d, so that committing costs a tenth of one thread however long
-the book is: batches grow instead.
+After a commit that took *d* the lock is kept for 9 *d*, so that commits cost a tenth of one thread however long the
+book is. Batches grow instead.
 """
 
 import time
@@ -33,7 +33,7 @@ from checkpointing.refs import StageRef
 from checkpointing.status import Status
 
 BATCH_ENTRIES = 5000
-# How long a dead coordinator keeps the others waiting. One that takes longer is protected by flock all the same.
+# How long a dead coordinator keeps the others waiting. A commit that takes longer is still protected by `flock`.
 LOCK_SECONDS = 5.0
 PAUSE_FACTOR = 9
 MIN_PAUSE_SECONDS = 0.05
@@ -51,11 +51,11 @@ class Commit:
     Attributes:
         completed: pages that are newly complete.
         failed: pages that are newly in quarantine.
-        rejected: pages whose completion was not borne out by the output on storage.
-        refused: entries that did not parse.
+        rejected: pages whose output on storage does not have the hash of their completion.
+        refused: number of entries that do not parse.
         seconds: how long it took.
-        summary: where the stage stands now, in words.
-        runs: ids of the runs that the entries are of.
+        summary: progress of the stage, in words.
+        runs: ids of the runs that the entries belong to.
     """
 
     completed: list[int] = field(default_factory=list)
@@ -74,10 +74,10 @@ class Coordinator:
         redis: client of the broker.
         keys: spells the keys.
         file: the checkpoint.
-        outputs: of the stage.
-        total_pages: of the book, for a checkpoint that does not know it.
-        finish: called before a checkpoint is saved that says `completed`. Returns pages whose output is gone: these
-            are to be done again, and nothing is completed. Where it fails, so does the commit.
+        outputs: outputs of the stage.
+        total_pages: pages of the book, for a checkpoint that does not have the number.
+        finish: called before a checkpoint with the status `completed` is saved. Returns pages whose output is gone:
+            they are processed again, and the stage is not completed. If it fails, the commit fails.
     """
 
     def __init__(
@@ -98,10 +98,10 @@ class Coordinator:
         self.inbox = Inbox(redis, keys, StageRef(file.scan_id, file.stage))
 
     def commit(self) -> Commit | None:
-        """Merge what waits in the inbox, if nobody else is at it.
+        """Merge the inbox, unless another coordinator is elected.
 
         Returns:
-            What was done; None when there was nothing to do or another coordinator is elected.
+            What was done; None if the inbox is empty, or another process holds the lock or the file.
 
         Raises:
             OSError: the storage failed; the inbox keeps its entries.
@@ -119,7 +119,7 @@ class Coordinator:
             completed = {entry.page for entry in batch.entries if isinstance(entry, Completion)}
             self.inbox.remove(batch.ids, completed.difference(commit.rejected))
         except CheckpointError:
-            # Somebody holds the file: a producer at its resume, or a paused coordinator. Try later.
+            # Another process holds the file: a producer at its resume, or a paused coordinator.
             return None
         else:
             return commit
@@ -161,7 +161,7 @@ class Coordinator:
             return
         gone = self._finish(checkpoint)
         if gone:
-            # Somebody deleted or damaged them since they were merged. The reconciler sees to them.
+            # Deleted or damaged since they were merged. Recovery enqueues them again.
             checkpoint.forget(gone)
             checkpoint.begin()
 
@@ -169,7 +169,7 @@ class Coordinator:
         """Merge one entry.
 
         Returns:
-            Whether it changed the checkpoint; None when storage does not bear it out.
+            Whether it changed the checkpoint; None if storage has no output with its hash.
         """
         if entry.page > (checkpoint.total_pages or self._total_pages):
             return None
@@ -192,7 +192,7 @@ class Coordinator:
         return max(Money.from_micro(failed.ledger_micro), self._ledger.spent(failed.page))
 
     def _is_overtaken(self, pause: Pause) -> bool:
-        """Whether a larger budget was set since a worker found that there was no room in the old one."""
+        """Return whether a larger budget was set since a worker found no room in the old one."""
         if pause.budget_usd is None:
             return False
         try:

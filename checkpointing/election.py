@@ -1,7 +1,7 @@
-"""Elections: which process commits a stage's inbox, and which one looks for its lost pages. A lease in Redis.
+"""Leader election by a lease in Redis: which process commits a stage's inbox, and which one recovers its pages.
 
-A lease elects and does not protect: a holder that is paused past its end would act beside its successor. What must
-not happen twice is protected by `flock` on storage.
+A lease elects, but it does not protect: a holder that is paused until the lease has ended would act beside its
+successor. `flock` on storage protects what must not happen twice.
 """
 
 from redis import Redis
@@ -17,7 +17,7 @@ class Election:
 
     Args:
         redis: client of the broker.
-        key: of the lease.
+        key: key of the lease.
     """
 
     def __init__(self, redis: Redis, key: str) -> None:
@@ -25,10 +25,10 @@ class Election:
         self._key = key
 
     def win(self, token: str, seconds: float) -> bool:
-        """Take the lease, or renew it where this token holds it already.
+        """Take the lease, or renew it if it has this token already.
 
         Returns:
-            Whether the lease is held with this token now.
+            Whether the lease has this token now.
 
         Raises:
             RedisError: the broker failed.
@@ -36,7 +36,7 @@ class Election:
         return bool(_WIN(self._redis, lease=self._key, token=token, lease_ms=_milliseconds(seconds)))
 
     def keep_for(self, token: str, seconds: float) -> None:
-        """Let a lease that this token holds end so many seconds from now.
+        """Let the lease end so many seconds from now, if it has this token.
 
         Raises:
             RedisError: the broker failed.

@@ -1,7 +1,7 @@
 """The inbox of one stage of one scan: a Redis stream of completions and failures that wait to be merged.
 
-Delivery is at least once, and merging is by union, so an entry that stands twice does no harm. An entry that
-is lost does none either: the output it speaks of is on storage, and is adopted from there.
+Delivery is at least once and merging is by union, so a duplicate entry does no harm. Nor does an entry that is
+lost: the output that it names is on storage, and recovery adopts it from there.
 """
 
 from collections.abc import Iterable
@@ -22,11 +22,14 @@ from checkpointing.run_ids import run_in
 
 Entry = Completion | FailedPage | Pause
 _FIELDS: dict[type[Entry], bytes] = {Completion: b"completion", FailedPage: b"failure", Pause: b"pause"}
-# Beside the entry and not in it: an older coordinator overlooks that, and refuses an entry with more than it knows.
+# Fields beside the entry's JSON: a coordinator of an older version ignores them, but refuses JSON with unknown
+# fields.
 _RUN = b"run"
 _DOUBTFUL = b"doubtful"
 _DOUBTS: TypeAdapter[tuple[Doubt, ...]] = TypeAdapter(Doubts)
-_MOST_RUNS = 32
+# More runs than this in one batch were forged.
+_MAX_RUNS = 32
+
 _PUT: Script[None] = Script("checkpointing.put_entry")
 _HAND_OVER: Script[None] = Script("checkpointing.hand_over_entry")
 _REMOVE: Script[None] = Script("checkpointing.remove_entries")
@@ -38,10 +41,10 @@ class Batch(NamedTuple):
     """Entries read from an inbox, in the order they came.
 
     Attributes:
-        ids: of all entries read; to be removed once merged.
-        entries: those that parse.
-        refused: how many did not parse: forged, or of another version.
-        runs: ids of the runs that they are of, sorted; no more than a few, however many somebody forged.
+        ids: ids of all entries read, to be removed once merged.
+        entries: the entries that parse.
+        refused: number of entries that do not parse: forged, or of another version.
+        runs: ids of the runs that the entries belong to, sorted, 32 at most.
     """
 
     ids: list[bytes]
@@ -51,7 +54,7 @@ class Batch(NamedTuple):
 
 
 class Inbox:
-    """Where workers leave what they did, and the coordinator picks it up."""
+    """The inbox of one stage of one scan: workers add entries, the coordinator reads and removes them."""
 
     def __init__(self, redis: Redis, keys: CheckpointKeys, ref: StageRef) -> None:
         self._redis = redis
@@ -65,30 +68,30 @@ class Inbox:
         _PUT(pipeline, **self._listing(), fields=_flat(_fields(entry)))
 
     def hand_over(self, entry: Entry, claim_key: str, token: str, run: str = "") -> None:
-        """Add an entry, with the run that it is of, and give back the claim that it ends, in one step.
+        """Add an entry with its run, and release the claim on its page, in one step.
 
         Raises:
-            RedisError: the broker failed; neither or both were done.
+            RedisError: the broker failed; both were done, or neither.
         """
         fields = _flat({**_fields(entry), _RUN: run.encode()})
         _HAND_OVER(self._redis, **self._listing(), claim=claim_key, token=token, fields=fields)
 
     def read(self, limit: int) -> Batch:
-        """The oldest entries, at most `limit` of them; they stay until removed."""
+        """Return the oldest entries, `limit` at most; they stay in the inbox until removed."""
         found = self._read(limit)
         parsed = [_parse(fields) for _, fields in found]
         entries = [entry for entry in parsed if entry is not None]
-        runs = sorted({run_in(fields.get(_RUN)) for _, fields in found} - {""})[:_MOST_RUNS]
+        runs = sorted({run_in(fields.get(_RUN)) for _, fields in found} - {""})[:_MAX_RUNS]
         return Batch([entry_id for entry_id, _ in found], entries, len(parsed) - len(entries), tuple(runs))
 
     def remove(self, ids: list[bytes], completed: Iterable[int] = ()) -> None:
         """Delete exactly these entries, and the stream with its last one.
 
         Args:
-            ids: of the entries.
-            completed: pages that the checkpoint has as complete by now: their attempts are counted no longer. Those
-                of a page in quarantine are, or a second message for it would have it worked on again; and those
-                of one whose completion was not borne out.
+            ids: ids of the entries.
+            completed: pages that the checkpoint names complete by now; their attempts are forgotten. Attempts at a
+                quarantined page stay, or a second message would have it processed again; so do attempts at a page
+                whose completion was rejected.
         """
         _REMOVE(
             self._redis,
@@ -99,11 +102,11 @@ class Inbox:
         )
 
     def pages(self) -> set[int]:
-        """The pages that have an entry waiting."""
+        """Return the pages that have an entry in the inbox."""
         return {entry.page for entry in self.read(limit=1_000_000).entries if not isinstance(entry, Pause)}
 
     def unlist_if_empty(self) -> None:
-        """Take the inbox off the list of inboxes, unless it has entries.
+        """Remove the inbox from the set of inboxes, unless it has entries.
 
         Raises:
             RedisError: the broker failed.
@@ -111,7 +114,10 @@ class Inbox:
         _UNLIST_IF_EMPTY(self._redis, **self._listing())
 
     def list_if_waiting(self) -> bool:
-        """Put the inbox on the list of inboxes if it has entries; whether it had, and was not there.
+        """Add the inbox to the set of inboxes if it has entries.
+
+        Returns:
+            Whether it has entries and was not in the set.
 
         Raises:
             RedisError: the broker failed.
@@ -119,7 +125,7 @@ class Inbox:
         return bool(_LIST_IF_WAITING(self._redis, **self._listing()))
 
     def oldest_ms(self) -> int | None:
-        """When its oldest entry came in, in milliseconds since 1970 by the server's clock; None where it is empty.
+        """Return the time of the oldest entry, in milliseconds since 1970 by the server's clock; None if empty.
 
         Raises:
             RedisError: the broker failed.
@@ -128,7 +134,7 @@ class Inbox:
         return int(found[0][0].partition(b"-")[0]) if found else None
 
     def __len__(self) -> int:
-        """How many entries wait."""
+        """Return the number of entries."""
         return int(self._redis.xlen(self._stream))
 
     def _listing(self) -> dict[str, str]:
@@ -148,7 +154,7 @@ def _flat(fields: dict[Any, Any]) -> list[Any]:
 
 
 def _fields(entry: Entry) -> dict[Any, Any]:
-    """Fields and values of the stream's entry; what an older coordinator does not know stands beside the rest."""
+    """Return fields and values of the stream entry."""
     fields: dict[Any, Any] = {_FIELDS[type(entry)]: entry.model_dump_json()}
     if isinstance(entry, Completion) and entry.doubtful:
         fields[_DOUBTFUL] = _DOUBTS.dump_json(entry.doubtful)
@@ -166,11 +172,11 @@ def _parse(fields: dict[bytes, bytes]) -> Entry | None:
     return None
 
 
-def _with_doubts(entry: Entry, said: bytes | None) -> Entry:
-    """The entry with what stands beside it; doubts that do not parse lose no completion."""
-    if said is None or not isinstance(entry, Completion):
+def _with_doubts(entry: Entry, doubts: bytes | None) -> Entry:
+    """Return the entry with its doubts; a completion whose doubts do not parse still counts."""
+    if doubts is None or not isinstance(entry, Completion):
         return entry
     try:
-        return entry.model_copy(update={"doubtful": _DOUBTS.validate_json(said)})
+        return entry.model_copy(update={"doubtful": _DOUBTS.validate_json(doubts)})
     except ValidationError:
         return entry

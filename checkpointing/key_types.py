@@ -1,8 +1,8 @@
-"""Redis keys that hold what Leafmark cannot use: of another type, or locks without an end. They are deleted.
+"""Deletes Redis keys that are of another type than Leafmark gives them.
 
-None of the keys is the truth, so deleting one is like a flush of that one key, and is healed the same way. Left in
-place it would make every command on it fail, for good. Each script begins with these checks, before its first
-effect: what a script did before an error stays done.
+Every command on such a key would fail. No key is the truth, so deleting one is like a flush of that key, and
+recovery restores it in the same way. Scripts make the same check before their first effect
+(`scripts/key_types.lua`).
 """
 
 from collections.abc import Mapping
@@ -20,10 +20,10 @@ def drop_wrong_types(redis: Redis, types: Mapping[str, str]) -> list[str]:
 
     Args:
         redis: client of the broker.
-        types: the type that Leafmark gives each key, as Redis names it: `list`, `zset`.
+        types: the type of each key, as Redis names it: `list`, `zset`.
 
     Returns:
-        The keys that were deleted.
+        The deleted keys.
 
     Raises:
         RedisError: the broker failed.
@@ -32,7 +32,7 @@ def drop_wrong_types(redis: Redis, types: Mapping[str, str]) -> list[str]:
 
 
 def find_wrong_types(redis: Redis, types: Mapping[str, str]) -> dict[str, str]:
-    """The keys that are not of their type, with the type that they have. Changes nothing.
+    """Return the keys that are not of their type, with the type that they have. Changes nothing.
 
     Raises:
         RedisError: the broker failed.

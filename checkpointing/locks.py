@@ -1,7 +1,7 @@
 """A lock on shared storage: one holder among all threads, processes and machines.
 
-`flock` belongs to the open file, so a holder that dies gives it back at once, and one that is only paused
-keeps it: nobody writes behind its back. On NFS it needs version 4 (or `local_lock=none` on version 3).
+`flock` belongs to the open file: a holder that dies releases it at once, and one that is only paused keeps it, so
+that no other process writes meanwhile. On NFS it needs version 4 (or `local_lock=none` on version 3).
 """
 
 import contextlib
@@ -20,14 +20,15 @@ _POLL_SECONDS = 0.01
 
 @contextlib.contextmanager
 def file_lock(path: Path, timeout: float) -> Iterator[int]:
-    """Hold the lock file `path`, waiting at most `timeout` seconds for it.
+    """Hold the lock file `path`, after waiting `timeout` seconds for it at most.
 
-    Yields its descriptor: a child process that gets it holds the lock too, until it ends.
+    The file is created if missing, and never deleted: after a deletion two holders could have two different files.
 
-    The file is made when missing, and never deleted: deleting it would give two holders two different files.
+    Yields:
+        The descriptor. A child process that inherits it holds the lock too, until it ends.
 
     Raises:
-        CheckpointError: somebody else held it all that time.
+        CheckpointError: another holder kept it all that time.
         OSError: the file cannot be opened, or the file system cannot lock.
     """
     fd = open_regular(path, os.O_RDWR | os.O_CREAT)
@@ -60,10 +61,10 @@ def _acquire(fd: int, path: Path, timeout: float) -> None:
 
 
 def _close_in_child() -> None:
-    """Drop the locks a forked child has inherited.
+    """Close the locks that a forked child has inherited.
 
-    A pool process forked while the reconciler thread held a lock would otherwise keep it alive after its
-    parent's death. Closing a copy does not release the parent's hold.
+    A pool process that was forked while its parent held a lock would keep the lock after the parent's death.
+    Closing the child's copy does not release the parent's lock.
     """
     for fd in _held:
         with contextlib.suppress(OSError):

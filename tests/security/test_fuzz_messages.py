@@ -14,7 +14,7 @@ from tests.security.forging import encoded, message, page, raw
 from tests.security.mutations import damaged, fuzzing
 from tests.support.fake_deployment import REF, STAGE, FakeDeployment, make_fake
 from worker import tasks
-from worker.queue.message_filter import MOST_BYTES, RefusedError, admit
+from worker.queue.message_filter import MAX_BYTES, RefusedError, admit
 from worker.queue.messages import PageMessage
 
 PAGES = 5
@@ -71,7 +71,7 @@ def test_the_limits_are_the_workers_own() -> None:
 
 def test_what_is_too_long_is_not_even_parsed() -> None:
     with pytest.raises(RefusedError, match="more than"):
-        admit(raw(message(OURS, headers={"origin": "x" * MOST_BYTES})), STAGE)
+        admit(raw(message(OURS, headers={"origin": "x" * MAX_BYTES})), STAGE)
 
 
 @fuzz

@@ -155,7 +155,7 @@ def test_a_worker_with_a_broker_of_its_own_ends(tmp_path: Path) -> None:
     )
     assert done.returncode == 7, done.stderr
     (line,) = done.stderr.splitlines()
-    assert "name the broker in LEAFMARK_REDIS_URL alone" in line
+    assert "set LEAFMARK_REDIS_URL instead" in line
 
 
 @pytest.mark.parametrize(

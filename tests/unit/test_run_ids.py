@@ -85,7 +85,7 @@ def lines(fake: FakeDeployment, scan_id: str = SCAN) -> list[dict[str, Any]]:
 
 
 def named_by_messages(fake: FakeDeployment, stage: str = STAGE) -> list[str | None]:
-    """The run that each message in Celery's queue names, as the gate lets it through."""
+    """The run that each message in Celery's queue names, as the message filter lets it through."""
     messages: Any = fake.redis.lrange(fake.parts.queues.keys.queue(stage), 0, -1)
     return [json.loads(admit(each, stage))["headers"].get("traceparent") for each in messages]
 
@@ -201,7 +201,7 @@ def test_a_run_of_the_wrong_type_keeps_no_page_from_being_done(fake: FakeDeploym
     assert named_by_messages(fake) == [None]
 
 
-def test_the_gate_hands_on_the_run_and_nothing_else_of_a_trace() -> None:
+def test_the_message_filter_passes_on_the_run_and_nothing_else_of_a_trace() -> None:
     traced = message(
         {"scan_id": SCAN, "stage": STAGE, "page": 1},
         headers={"traceparent": RUN, "tracestate": "x=y", "baggage": "a=b"},
@@ -210,12 +210,14 @@ def test_the_gate_hands_on_the_run_and_nothing_else_of_a_trace() -> None:
     assert made["headers"]["traceparent"] == RUN
     assert "run" not in made["body"]
     assert made["headers"].keys().isdisjoint({"tracestate", "baggage"})
-    # What Celery puts back comes through the gate again.
+    # What Celery puts back comes through the message filter again.
     assert json.loads(admit(json.dumps(made).encode(), STAGE))["headers"]["traceparent"] == RUN
 
 
 @pytest.mark.parametrize("forged", FORGED, ids=ascii)
-def test_a_forged_run_is_refused_by_the_gate_and_by_the_message(fake: FakeDeployment, forged: Any) -> None:
+def test_a_forged_run_is_refused_by_the_message_filter_and_by_the_message(
+    fake: FakeDeployment, forged: Any
+) -> None:
     named = {"scan_id": SCAN, "stage": STAGE, "page": 1}
     with pytest.raises(RefusedError, match="traceparent"):
         admit(raw(message(named, headers={"traceparent": forged})), STAGE)

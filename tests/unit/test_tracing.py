@@ -201,7 +201,7 @@ def test_celerys_span_of_a_task_is_part_of_the_run_and_quotes_no_error(traces: T
     provider = OpenTelemetrySpans("worker", traces.processor).provider
     instrumentor = instrument_celery(provider)
     try:
-        # As the gate puts it: among the headers, which become attributes of the request.
+        # As the message filter puts it: among the headers, which become attributes of the request.
         fail.apply(headers={"traceparent": run}, throw=False)
     finally:
         instrumentor.uninstrument()

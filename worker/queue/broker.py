@@ -1,8 +1,8 @@
-"""The broker's address, in Celery's words.
+"""Converts the broker's URL to Celery's settings.
 
-There is one setting for two clients, and kombu reads a URL in its own way: for it `rediss://` without options is
-a server whose certificate nobody need check, options that redis-py knows are an error, and a socket is called
-something else. So redis-py takes the address apart, and kombu gets the parts: both do the same.
+Two clients share one setting, and kombu reads a URL in another way than redis-py: it does not check the certificate
+of a plain `rediss://`, refuses options that redis-py knows, and has another scheme for sockets. So redis-py parses
+the URL and kombu gets the parts.
 """
 
 import os
@@ -14,55 +14,53 @@ from redis import connection as redis_connection
 from checkpointing.errors import SettingsError
 
 _TLS_OPTION = "ssl_"
-# Certificates are checked, and that they name this host, unless the address says otherwise. In redis-py's older
-# versions not everything of it is the default.
+# Certificates and the host in them are checked unless the URL says otherwise. Older versions of redis-py have other
+# defaults.
 _CHECKED = {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
-
-
-# Celery goes where these say, past our checks of certificates and messages. `-b` sets the first.
+# Celery would use these brokers, without the checks of certificates and messages. `-b` sets the first.
 _OTHER_BROKERS = ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL")
 
 
 def forget_other_brokers() -> None:
-    """Take out of this process's environment where other programs' Celery finds its broker."""
+    """Remove the variables from this process's environment that name a broker for other Celery programs."""
     for name in _OTHER_BROKERS:
         os.environ.pop(name, None)
 
 
 def refuse_other_broker() -> None:
-    """Check that the command line of Celery names no broker of its own.
+    """Check that Celery's command line has no `--broker`.
 
     Raises:
-        SettingsError: it does.
+        SettingsError: it has.
     """
     if any(name in os.environ for name in _OTHER_BROKERS):
-        raise SettingsError("`--broker` is not for Leafmark's workers; name the broker in LEAFMARK_REDIS_URL alone")
+        raise SettingsError("Leafmark's workers do not take `--broker`; set LEAFMARK_REDIS_URL instead")
 
 
 def tls_options(redis_url: str) -> dict[str, Any]:
-    """How connections to a `rediss://` server are secured; nothing for others.
+    """Return the TLS options of a `rediss://` URL; nothing for other URLs.
 
     Raises:
-        ValueError: that is no address.
+        ValueError: the URL is not valid.
     """
-    parts = _take_apart(redis_url)
+    parts = _parse(redis_url)
     if parts.get("connection_class") is not redis_connection.SSLConnection:
         return {}
     given = {name: value for name, value in parts.items() if name.startswith(_TLS_OPTION)}
     options = _CHECKED | given
     if options["ssl_cert_reqs"] == "none":
-        # A certificate that nobody checks names no host; Python refuses to check that alone.
+        # Python refuses to check the host alone.
         options["ssl_check_hostname"] = False
     return options
 
 
 def celery_settings(redis_url: str) -> dict[str, Any]:
-    """The settings of Celery that say where the broker is.
+    """Return Celery's settings for the broker.
 
-    An address that is none is passed on: `worker.preflight.check_broker` refuses it before anyone connects.
+    A URL that is not valid is passed on: `worker.preflight.check_broker` refuses it before any connection is made.
     """
     try:
-        parts = _take_apart(redis_url)
+        parts = _parse(redis_url)
         options = tls_options(redis_url)
     except ValueError:
         return {"broker_url": redis_url}
@@ -82,7 +80,7 @@ def celery_settings(redis_url: str) -> dict[str, Any]:
     }
 
 
-def _take_apart(redis_url: str) -> dict[str, Any]:
+def _parse(redis_url: str) -> dict[str, Any]:
     parts: dict[str, Any] = redis_connection.parse_url(redis_url)  # type: ignore[no-untyped-call]  # it has no types
     return parts
 

@@ -13,10 +13,11 @@ _CLIENTS = {"redis.exceptions": "RedisError", "kombu.exceptions": "KombuError", 
 def broker_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
     """Return what the clients of the broker raise, for `except`.
 
-    A client that was not imported has raised nothing, and is not imported for this: kombu takes long.
+    Clients are not imported for this, because a client that was not imported cannot raise, and kombu's import is
+    slow.
 
     Args:
-        others: errors to catch besides: `OSError` where no storage is touched, for kombu lets a socket's pass.
+        others: more errors to catch: `OSError` if no storage is touched, because kombu passes on errors of sockets.
     """
     loaded = {module: sys.modules.get(module) for module in _CLIENTS}
     ours = (getattr(module, _CLIENTS[name]) for name, module in loaded.items() if module is not None)
@@ -25,12 +26,12 @@ def broker_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
 
 @contextmanager
 def broker_calls() -> Iterator[None]:
-    """Turn whatever a call to the broker fails with into one error, for the length of a `with` block.
+    """Raise one error for all errors of the broker's clients, for the length of a `with` block.
 
-    For calls that touch no storage: kombu lets errors of sockets pass as they are.
+    For calls that touch no storage, because an `OSError` counts as an error of the broker.
 
     Raises:
-        BrokerError: the broker failed; one line.
+        BrokerError: the broker failed.
     """
     try:
         yield

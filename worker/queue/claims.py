@@ -1,10 +1,10 @@
-"""Claims: a short, renewed lease on one page, so that one worker at a time does it.
+"""Claims: a short, renewed lease on one page, so that one worker at a time processes it.
 
-A claim is taken in one step with counting the attempt, noting that the page has left the queue, and moving the next
-page into it. A keeper thread renews the claims of its process for as long as the work goes on, and no longer than a
-page may take: one that hangs where nothing can stop it gives its page up all the same. The keeper starts in the
-process that works (a forked pool child has none of its parent's threads). A claim that Redis forgot (a flush) is
-taken again, unless somebody else was quicker: then it is lost, and the work must not be saved.
+Taking a claim, counting the attempt, noting that the page has left the queue and moving the next page into the
+queue are one step in Redis. A thread renews the claims of its process while the work goes on, but no longer than a
+page may take, so that work that hangs where nothing can stop it loses its page. The thread starts in the process
+that does the work, because a forked pool process has none of its parent's threads. A claim that Redis forgot in a
+flush is taken again, unless another worker was faster: then it is lost, and the work must not be saved.
 """
 
 import os
@@ -30,7 +30,7 @@ _UNCOUNT: Script[None] = Script("worker.queue.uncount_attempt")
 
 
 def _clock() -> float:
-    """Seconds that go on while this process is paused and, where the system has such a clock, while it sleeps."""
+    """Return seconds that also pass while this process is paused and, on Linux, while the machine sleeps."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
@@ -38,8 +38,8 @@ class Claim:
     """A lease on one page, held by this process.
 
     Attributes:
-        page: which page.
-        attempt: which attempt at the page this is, from 1.
+        page: number of the page.
+        attempt: number of this attempt at the page, from 1.
     """
 
     def __init__(self, claims: "Claims", key: str, attempts_key: str, page: int) -> None:
@@ -49,25 +49,28 @@ class Claim:
         self.attempt = 0
         self._attempts_key = attempts_key
         self._claims = claims
-        # Held while renewing: a renewal that overtook the release would lock the page up for a whole lease.
+        # Held while renewing: a renewal that overtook the release would block the page for a whole lease.
         self._lock = threading.Lock()
         self._over = False
         self._confirmed_at = _clock()
 
     def is_ours(self) -> bool:
-        """Whether the page is ours still. Redis need not be asked again just after it said so.
+        """Return whether this process still has the page, without asking Redis just after an answer.
 
         Raises:
-            RedisError: the broker cannot say.
+            RedisError: the broker failed.
         """
         just_now = _clock() - self._confirmed_at < self._claims.interval
         return (just_now and not self._over) or self.renew()
 
     def renew(self) -> bool:
-        """Lengthen the lease; False when the page is somebody else's by now, or given back.
+        """Renew the lease.
+
+        Returns:
+            Whether this process has the page: not if it was released, or another worker has it.
 
         Raises:
-            RedisError: the broker cannot say.
+            RedisError: the broker failed.
         """
         with self._lock:
             asked_at = _clock()
@@ -76,7 +79,7 @@ class Claim:
             return not self._over
 
     def uncount_attempt(self) -> None:
-        """Give the attempt back: it failed through no fault of the page.
+        """Do not count this attempt, because it failed through no fault of the page.
 
         Raises:
             RedisError: the broker failed.
@@ -84,17 +87,22 @@ class Claim:
         self._claims.uncount(self._attempts_key, self.page)
 
     def hand_over(self, entry: Entry, inbox: Inbox, run: str = "") -> None:
-        """Give the page back with what became of it, and the run that this was for, in one step.
+        """Add the result to the inbox and release the page, in one step.
+
+        Args:
+            entry: the result.
+            inbox: inbox of the stage.
+            run: id of the run that asked for the page.
 
         Raises:
-            RedisError: the broker failed; the lease runs out by itself.
+            RedisError: the broker failed; the lease expires by itself.
         """
         with self._lock:
             inbox.hand_over(entry, self.key, self.token, run)
             self._over = True
 
     def release(self) -> None:
-        """Give the page back. Once is enough."""
+        """Release the page. Safe to repeat."""
         with self._lock:
             if not self._over:
                 self._over = True
@@ -102,14 +110,14 @@ class Claim:
 
 
 class Claims:
-    """Takes and keeps the claims of this process.
+    """Takes and renews the claims of this process.
 
     Args:
         redis: client of the broker.
         keys: spells the keys.
         seconds: length of the lease.
-        dispatch: gives that of a stage.
-        most_seconds: tells how long a page of a stage may be held at the most.
+        dispatch: returns the dispatch of a stage.
+        max_seconds: returns how long a page of a stage may be held.
     """
 
     def __init__(
@@ -118,19 +126,22 @@ class Claims:
         keys: QueueKeys,
         seconds: float,
         dispatch: Callable[[str], Dispatch],
-        most_seconds: Callable[[str], float],
+        max_seconds: Callable[[str], float],
     ) -> None:
         self.redis = redis
         self.interval = seconds / 3
         self._keys = keys
         self._dispatch = dispatch
-        self._most_seconds = most_seconds
+        self._max_seconds = max_seconds
         self._milliseconds = int(seconds * 1000)
-        self._keeper = _Keeper(self.interval)
+        self._renewer = _Renewer(self.interval)
 
     @contextmanager
     def take(self, ref: StageRef, page: int) -> Iterator[Claim | None]:
-        """Claim a page for the length of a `with` block; None when somebody else holds it.
+        """Claim a page for the length of a `with` block.
+
+        Yields:
+            The claim; None if another worker has the page.
 
         Raises:
             RedisError: the broker failed.
@@ -151,61 +162,61 @@ class Claims:
         if not claim.attempt:
             yield None
             return
-        with self._keeper.keeping(claim, self._most_seconds(ref.stage)):
+        with self._renewer.renewing(claim, self._max_seconds(ref.stage)):
             try:
                 yield claim
             finally:
                 claim.release()
 
     def renew(self, claim: Claim) -> bool:
-        """Lengthen a lease in Redis; False when it is somebody else's by now."""
+        """Renew a lease in Redis; return False if another worker has it."""
         return bool(_RENEW(self.redis, claim=claim.key, token=claim.token, lease_ms=self._milliseconds))
 
     def uncount(self, attempts_key: str, page: int) -> None:
-        """Take an attempt back in Redis."""
+        """Subtract an attempt in Redis."""
         _UNCOUNT(self.redis, attempts=attempts_key, page=page)
 
     def release(self, claim: Claim) -> None:
-        """Delete a lease in Redis. A broker that is away just now lets it run out instead."""
+        """Delete a lease in Redis. If the broker is away, the lease expires by itself."""
         with suppress(RedisError):
             _RELEASE(self.redis, claim=claim.key, token=claim.token)
 
 
-class _Keeper:
-    """One thread a process that renews its claims. It ends when there are none, and starts with the next one."""
+class _Renewer:
+    """One thread per process that renews its claims. It ends when there are none, and starts with the next one."""
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
-        self._start_afresh()
-        os.register_at_fork(after_in_child=self._start_afresh)
+        self._reset()
+        os.register_at_fork(after_in_child=self._reset)
 
-    def _start_afresh(self) -> None:
+    def _reset(self) -> None:
         self._lock = threading.Lock()
-        self._kept: dict[Claim, float] = {}
+        self._until: dict[Claim, float] = {}
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def keeping(self, claim: Claim, most_seconds: float) -> Iterator[None]:
+    def renewing(self, claim: Claim, max_seconds: float) -> Iterator[None]:
         with self._lock:
-            self._kept[claim] = time.monotonic() + most_seconds
+            self._until[claim] = time.monotonic() + max_seconds
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="claim-keeper", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="claim-renewer", daemon=True)
                 self._thread.start()
         try:
             yield
         finally:
             with self._lock:
-                self._kept.pop(claim, None)
+                self._until.pop(claim, None)
 
     def _run(self) -> None:
         while True:
             time.sleep(self._interval)
             with self._lock:
-                if not self._kept:
+                if not self._until:
                     self._thread = None
                     return
-                kept = [claim for claim, until in self._kept.items() if time.monotonic() < until]
-            for claim in kept:
-                # A broker that is away: the lease has two more thirds to go, and whoever saves asks again.
+                due = [claim for claim, until in self._until.items() if time.monotonic() < until]
+            for claim in due:
+                # The broker is away: two thirds of the lease are left, and the worker asks again before it saves.
                 with suppress(RedisError):
                     claim.renew()

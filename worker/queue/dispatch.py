@@ -1,12 +1,12 @@
-"""Whose turn it is: waiting pages go into Celery's queue a few at a time, one from each scan in turn.
+"""Fair dispatch: moves waiting pages into Celery's queue, a few at a time and one from each scan in turn.
 
-Celery's queue is first in, first out. If it held whole books, a short one would wait for the end of the long one
-before it; and nothing in it can be found, counted or taken out again. So it holds a *window* only: enough messages
-that no worker ever waits. Whoever begins a page moves the next one into the window, in the same step in Redis.
+Celery's queue is first in, first out. With whole books in it, a short book would wait for the end of the long one
+before it, and no page in it could be found, counted or removed. So it holds a *window* only: enough messages that
+no worker ever waits. A worker that claims a page moves the next one into the window, in the same step in Redis.
 
-A message is a template in which the script sets scan, page and id; the gate, through which workers take it, makes a
-message of Celery's of it (`worker.queue.message_filter`). Publishing through kombu would cost a hundred times
-as much.
+A message is a template that the script fills with scan, page, id and run. The message filter of the workers turns
+it into a Celery message (`worker.queue.message_filter`). Publishing through kombu would cost a hundred times as
+much.
 """
 
 import json
@@ -28,7 +28,7 @@ class Dispatch:
     Args:
         redis: client of the broker.
         keys: spells the keys.
-        stage: whose pages.
+        stage: name of the stage.
     """
 
     def __init__(self, redis: Any, keys: QueueKeys, stage: str) -> None:
@@ -55,7 +55,11 @@ class Dispatch:
         _FILL_WINDOW(self._redis, **self.values())
 
     def beat(self, worker: str, slots: int) -> None:
-        """Say that a worker lives and takes so many pages at once; fill the window.
+        """Record that a worker is alive, and fill the window.
+
+        Args:
+            worker: name of the worker.
+            slots: how many pages it takes at once.
 
         Raises:
             RedisError: the broker failed.
@@ -64,7 +68,7 @@ class Dispatch:
         _RECORD_HEARTBEAT(self._redis, slots=self._slots, member=member, seconds=_ALIVE_SECONDS, **self.values())
 
     def alive(self) -> dict[str, int]:
-        """The workers that serve the stage and live, as they said within the last seconds, with their slots.
+        """Return the workers of the stage that sent a heartbeat in the last seconds, with their slots.
 
         Raises:
             RedisError: the broker failed.
@@ -76,9 +80,10 @@ class Dispatch:
 
 
 def _template(stage: str) -> str:
-    """A message of a stage, with `@SCAN@`, `@PAGE@`, `@ID@`, `@RUN@` where these go: what the gate reads, no more.
+    """Return a message of a stage, with `@SCAN@`, `@PAGE@`, `@ID@` and `@RUN@` in their places.
 
-    The run stands among the headers, because the gate of an older worker overlooks those that it does not know.
+    It has what the message filter reads and no more. The run is a header, because workers of an older version
+    ignore headers that they do not know.
     """
     arguments = f'{{"scan_id": "@SCAN@", "stage": "{stage}", "page": @PAGE@}}'
     message = {

@@ -1,9 +1,9 @@
-"""The gate: what Redis hands over is looked at before Celery sees it.
+"""The message filter: a kombu transport that validates each message from a stage's queue before Celery sees it.
 
-Whoever can write to Redis can put anything in a queue, and Celery trusts what it finds there: a line that is no
-JSON ends the worker, and a time limit that is no number does so again whenever the message comes back. So no
-message is passed on as it came. It is read for the page that it names, and a new one is made of that: callbacks,
-limits, dates, other tasks and other queues cannot get in, whatever Celery may do with them.
+Every client of Redis can put anything into a queue, and Celery trusts it: bytes that are not JSON end the worker,
+and so does a time limit that is not a number, each time the message comes back. So no message is passed on. Only
+the page, the id and the run are read from it, and a new message is made of them. Callbacks, limits, dates, other
+tasks and other queues cannot get in.
 """
 
 import json
@@ -27,10 +27,10 @@ from worker.queue.dispatch import PAGE_TASK
 from worker.queue.messages import PageMessage, PageName
 from worker.stages.registry import STAGES
 
-# Ours have about two hundred; those that Celery puts back a thousand.
-MOST_BYTES = 16_384
+# A message of Leafmark has about 200 bytes; one that Celery puts back has about 1,000.
+MAX_BYTES = 16_384
 _QUOTED_BYTES = 80
-# What breaks where a message is not what it seems. Failures of the connection are none of these.
+# What a forged message can raise. Failures of the connection are not among them.
 _FORGED = (
     ArithmeticError,
     AttributeError,
@@ -48,7 +48,7 @@ log = structlog.get_logger("leafmark.gate")
 
 
 class _Part(BaseModel):
-    """What is not named here is not looked at, and not passed on."""
+    """A part of a message; fields without a name here are neither read nor passed on."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 
@@ -58,14 +58,14 @@ class _Headers(_Part):
     task: Literal["page.process"]
     # The run that asked for the page.
     traceparent: Run | None = None
-    # Ours never set these.
+    # Leafmark never sets these.
     eta: None = None
     expires: None = None
     group: None = None
 
 
 class _Properties(_Part):
-    # Ours come as plain text; kombu, when somebody sends a task by hand, encodes.
+    # Leafmark's own messages are plain text. kombu encodes the body of a task that is sent through Celery.
     body_encoding: Literal["base64"] | None = None
 
 
@@ -76,33 +76,33 @@ class _Envelope(_Part):
     properties: _Properties
 
 
-# Positional arguments, named ones, and what Celery embeds: callbacks and the like. Of the first and last, none.
+# Positional arguments (none), named arguments, and Celery's embedded callbacks (none).
 _Body = tuple[Annotated[list[Any], Field(max_length=0)], PageName, dict[str, None]]
 _BODY: TypeAdapter[_Body] = TypeAdapter(_Body)
 
 
 class RefusedError(ValueError):
-    """A message that is not one of ours."""
+    """The message does not name a page of this stage."""
 
 
-# In seconds: when a page's process is ended, and before that, when the page is told that it takes too long.
+# In seconds: the hard limit, after which the process of a page is killed, and the soft limit, which raises in it.
 Limits = Sequence[int | None]
 _NO_LIMITS: Limits = (None, None)
 
 
 def admit(raw: bytes, stage: str, limits: Limits = _NO_LIMITS) -> bytes:
-    """A message made anew of the page that one from a stage's queue names.
+    """Return a new message for the page that a message from a stage's queue names.
 
     Args:
-        raw: as it stood in the queue.
-        stage: whose queue that is.
-        limits: that this worker sets to pages of the stage; nobody else does.
+        raw: the message from the queue.
+        stage: the stage of that queue.
+        limits: time limits of this worker for pages of the stage.
 
     Raises:
-        RefusedError: it names none, says why.
+        RefusedError: the message does not name a page of the stage; with the reason.
     """
-    if len(raw) > MOST_BYTES:
-        raise RefusedError(f"it has {len(raw)} bytes, more than {MOST_BYTES}")
+    if len(raw) > MAX_BYTES:
+        raise RefusedError(f"it has {len(raw)} bytes, more than {MAX_BYTES}")
     try:
         envelope = _Envelope.model_validate_json(raw)
         encoded = envelope.properties.body_encoding is not None
@@ -119,7 +119,7 @@ def admit(raw: bytes, stage: str, limits: Limits = _NO_LIMITS) -> bytes:
 
 
 def _message(task_id: str, page: PageMessage, limits: Limits) -> bytes:
-    """A message as Celery's protocol 2 has it."""
+    """Return a message of Celery's protocol, version 2."""
     arguments = page.model_dump(exclude={"run"})
     named = {"traceparent": page.run} if page.run else {}
     message = {
@@ -138,11 +138,11 @@ def _message(task_id: str, page: PageMessage, limits: Limits) -> bytes:
             "retries": 0,
             "timelimit": list(limits),
             "argsrepr": "()",
-            # Flower shows this and reads it: `kwargs:scan_id=moby-dick kwargs:page=7` finds that page and no other
-            # only where it is a dict. The column is narrow: the page comes first, so that a long id is cut instead.
+            # Flower shows and searches it: `kwargs:scan_id=moby-dick kwargs:page=7` finds one page only in a dict.
+            # The column is narrow, so the page comes first and a long scan id is cut.
             "kwargsrepr": repr({name: arguments[name] for name in ("page", "stage", "scan_id")}),
             "ignore_result": True,
-            # As OpenTelemetry reads it too.
+            # OpenTelemetry reads this header too.
             **named,
         },
         "properties": {
@@ -158,16 +158,16 @@ def _message(task_id: str, page: PageMessage, limits: Limits) -> bytes:
 
 
 def _refuse(queue: str, raw: object, error: Exception) -> None:
-    """Say so in one line, however long or strange the message is."""
+    """Log a refused message in one line, however long or strange it is."""
     begins = repr(raw[:_QUOTED_BYTES]) if isinstance(raw, bytes) else type(error).__name__
     log.error("message refused", queue=queue, begins=begins, error=in_one_line(str(error)))
 
 
 class FilteringQoS(redis.QoS):  # type: ignore[misc]  # kombu publishes no types
-    """Drops what stands among the messages under way and is none: no worker could start any more."""
+    """Drops forged entries among the unacknowledged messages: with one there, no worker could start."""
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
-        """Put a message back whose worker has not said for long that it is done."""
+        """Put a message back whose worker has not acknowledged it in time."""
         try:
             super().restore_by_tag(tag, client, leftmost)
         except _FORGED as error:
@@ -177,7 +177,7 @@ class FilteringQoS(redis.QoS):  # type: ignore[misc]  # kombu publishes no types
 
 
 class FilteringChannel(redis.Channel):  # type: ignore[misc]  # the same
-    """Hands on what passes the gate; for Celery the rest was never there."""
+    """Passes on what the message filter admits; Celery does not see the rest."""
 
     QoS = FilteringQoS
     # Set by kombu from `broker_transport_options`.
@@ -188,17 +188,17 @@ class FilteringChannel(redis.Channel):  # type: ignore[misc]  # the same
         if not asynchronous:
             return self._client_for_commands
         client = super()._create_client(asynchronous=True)
-        # The one that takes messages from the queues. Nothing has parsed them yet.
+        # This client takes messages from the queues. Nothing has parsed them yet.
         client.parse_response = _Reader(client.parse_response, self.page_limits)
         return client
 
     @cached_property
     def _client_for_commands(self) -> Any:
-        """One for all: kombu makes a new one for each message it takes and for each that it acknowledges."""
+        """One client for all commands: kombu makes a new one for each message that it takes or acknowledges."""
         return super()._create_client()
 
     def _receive_one(self, subscription: Any) -> Any:
-        """Control commands and events, which reach all workers at once."""
+        """Receive a control command or an event, which reach all workers at once."""
         try:
             return super()._receive_one(subscription)
         except _FORGED as error:
@@ -207,19 +207,19 @@ class FilteringChannel(redis.Channel):  # type: ignore[misc]  # the same
 
 
 class FilteringTransport(redis.Transport):  # type: ignore[misc]  # the same
-    """kombu's Redis transport, with the gate."""
+    """kombu's Redis transport with the message filter."""
 
     Channel = FilteringChannel
 
 
 class SocketTransport(FilteringTransport):
-    """The same over a Unix socket: its address is no URL that kombu can take apart."""
+    """The same over a Unix socket, whose address is not a URL that kombu can parse."""
 
     can_parse_url = True
 
 
 class _Reader:
-    """Reads answers of the server as a client's `parse_response` does; messages of stages go through the gate."""
+    """Reads answers of the server like a client's `parse_response`, and filters the messages of stages."""
 
     def __init__(self, parse_response: Any, page_limits: Mapping[str, Limits]) -> None:
         self._parse_response = parse_response
@@ -237,5 +237,5 @@ class _Reader:
             return key, admit(raw, stage, self._limits.get(stage, _NO_LIMITS))
         except RefusedError as error:
             _refuse(stage, raw, error)
-            # As when nothing came within the time.
+            # The same answer as when no message came in time.
             return None

@@ -1,4 +1,4 @@
-"""What a page task carries."""
+"""The content of a page task: scan, stage and page, and the run that asked for it."""
 
 from typing import Annotated
 
@@ -7,14 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from checkpointing.refs import ScanId, StageName, StageRef
 from checkpointing.run_ids import Run
 
-# What became of a message that names no page that there is.
+# Result of a task whose message does not name an existing page.
 REFUSED = "refused"
 
 
 class PageName(BaseModel):
-    """Names one page of one stage of one scan. Everything else is read from storage.
+    """One page of one stage of one scan. Everything else is read from storage.
 
-    Nothing of it is trusted: it may be forged, so a scan id cannot leave the storage root.
+    It may be forged, so each field is validated: a scan id cannot lead out of the storage root.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -25,11 +25,11 @@ class PageName(BaseModel):
 
     @property
     def ref(self) -> StageRef:
-        """The stage and scan of the page."""
+        """Stage and scan of the page."""
         return StageRef(self.scan_id, self.stage)
 
 
 class PageMessage(PageName):
-    """A page, and the run that asked for it: None where whoever sent it did not say."""
+    """A page and the run that asked for it, if the sender named one."""
 
     run: Run | None = None

@@ -1,8 +1,8 @@
-"""The queue of one stage as one scan sees it: putting pages in, once each, and knowing which pages it carries.
+"""The pages of one stage of one scan in the queue: adds them, each once, and knows which ones are queued.
 
-A page waits in a sorted set of ours, then for a moment in Celery's queue, and is then claimed. Celery's Redis
-transport may lose a message between the server's pop and its own bookkeeping (celery #4354); that shows here as a
-page which was dispatched, stands in no list and is held by nobody.
+A page waits in a sorted set, then for a moment in Celery's queue, and is then claimed by a worker. Celery's Redis
+transport may lose a message between the server's pop and its own bookkeeping (celery #4354). Such a page is noted
+as dispatched, but it is in no queue and no worker has claimed it.
 """
 
 import base64
@@ -13,21 +13,22 @@ from typing import Any, cast
 
 from redis import Redis
 
+from checkpointing.fields import MAX_PAGES
 from checkpointing.key_types import drop_wrong_types
 from checkpointing.lua import Script
 from checkpointing.refs import StageRef
-from worker.queue.attempts import read_attempts
 from worker.queue.dispatch import Dispatch
 from worker.queue.keys import QueueKeys
 
 _BATCH = 1000
-# Added to a page's turn when it is tried again: after all that were not tried yet.
+# Added to the turn of a page that is tried again, so that it comes after all pages that were not tried yet.
 _LATER = 10_000_000
-# Python refuses to read numbers of thousands of digits.
-_MOST_DIGITS = 18
-
-# What breaks where a message is not what it seems: anyone who reaches Redis can put one there.
-_NOT_OURS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+# Python refuses to parse numbers of thousands of digits.
+_MAX_DIGITS = len(str(MAX_PAGES))
+# More attempts were forged: `max_attempts` is 100 at most, and each duplicate of a message adds one.
+_MAX_ATTEMPTS = 9_999
+# What a forged message can raise: every client of Redis can put one into the queue.
+_FORGED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 _PUT: Script[list[int]] = Script("worker.queue.put_pages")
 _PUT_FIRST: Script[list[int]] = Script("worker.queue.put_pages_first")
@@ -37,12 +38,13 @@ _FIND_HELD: Script[list[int]] = Script("worker.queue.find_held")
 
 
 class PageQueue:
-    """The queue of one stage, as one scan sees it.
+    """The pages of one stage of one scan in the queue.
 
     Args:
         redis: client of the broker.
         keys: spells the keys.
-        dispatch: of the stage.
+        ref: the stage and the scan.
+        dispatch: dispatch of the stage.
     """
 
     def __init__(self, redis: Redis, keys: QueueKeys, ref: StageRef, dispatch: Dispatch) -> None:
@@ -59,10 +61,10 @@ class PageQueue:
         self._claim_start = keys.claim_start(ref)
 
     def drop_unusable_keys(self) -> list[str]:
-        """Delete the keys of this stage that are not of their type; what they held is healed as after a flush.
+        """Delete the keys of this stage that are not of their type. Recovery restores them as after a flush.
 
         Returns:
-            Their names.
+            The deleted keys.
 
         Raises:
             RedisError: the broker failed.
@@ -70,7 +72,7 @@ class PageQueue:
         return drop_wrong_types(self._redis, self._types)
 
     def name_run(self, run: str) -> None:
-        """Have the messages that are made from now on name a run. An empty one, which is none, changes nothing.
+        """Name the run in all messages from now on. An empty id changes nothing.
 
         Raises:
             RedisError: the broker failed.
@@ -79,43 +81,46 @@ class PageQueue:
             self._redis.set(self._run, run)
 
     def put(self, pages: Iterable[int], *, later: bool = False) -> Iterator[int]:
-        """Enqueue the pages that wait nowhere and that nobody holds, yielding each that went in.
+        """Enqueue the pages that are in no queue and that no worker has claimed.
 
         Args:
-            pages: which.
-            later: they get their turn after the scan's other pages.
+            pages: numbers of the pages.
+            later: give them their turn after the scan's other pages.
+
+        Yields:
+            Each page that was enqueued.
 
         Raises:
-            RedisError: the broker failed; what went in stays in.
+            RedisError: the broker failed; pages that were enqueued stay enqueued.
         """
         for batch in _batches(pages):
             yield from _PUT(self._redis, **self._values(), added_turn=_LATER if later else 0, pages=batch)
 
     def put_first(self, pages: Iterable[int]) -> list[int]:
-        """The same, before everything that waits. For a few: the window has no room for many.
+        """Enqueue pages like `put`, but at the front of Celery's queue. For a few pages: the window is small.
 
         Raises:
-            RedisError: the broker failed; what went in stays in.
+            RedisError: the broker failed; pages that were enqueued stay enqueued.
         """
         return sorted(_PUT_FIRST(self._redis, **self._values(), pages=sorted(pages, reverse=True)))
 
     def put_again(self, page: int) -> None:
-        """Enqueue a page that this process has just had and given back.
+        """Enqueue a page whose claim this process has just released.
 
         Raises:
-            RedisError: the broker failed; the reconciler will see to it.
+            RedisError: the broker failed; recovery will enqueue the page.
         """
         for _ in self.put([page], later=True):
             pass
 
     def carried(self) -> set[int]:
-        """The pages that wait for their turn, or stand in Celery's queue."""
+        """Return the pages that wait for their turn or are in Celery's queue."""
         waiting = cast("list[bytes]", self._redis.zrange(self._waiting, 0, -1))
-        numbers = {int(page) for page in waiting if page.isdigit() and len(page) < _MOST_DIGITS}
+        numbers = {int(page) for page in waiting if _is_number(page)}
         return numbers | {page for page, _ in self._listed()}
 
     def held(self, pages: Iterable[int]) -> set[int]:
-        """Those of the pages that a worker has a claim on."""
+        """Return those of the pages that a worker has claimed."""
         held: set[int] = set()
         for batch in _batches(pages):
             found = _FIND_HELD(self._redis, claims=[f"{self._claim_start}{page}" for page in batch])
@@ -123,33 +128,34 @@ class PageQueue:
         return held
 
     def forget_dispatched(self, pages: Iterable[int]) -> None:
-        """Take lost pages out of the notes, so that they can be put in again."""
+        """Delete the notes that lost pages were dispatched, so that they can be enqueued again."""
         for batch in _batches(pages):
             self._redis.srem(self._dispatched, *[str(page) for page in batch])
 
     def ensure_turn(self) -> None:
-        """See that the scan is among those whose turn comes, if any of its pages wait."""
+        """Give the scan a turn if it has waiting pages and no turn."""
         _ENSURE_TURN(self._redis, waiting=self._waiting, turns=self._turns, scan=self._scan_id)
 
     def attempts(self) -> dict[int, int]:
-        """Attempts begun, of the pages that are not settled."""
+        """Return the attempts begun, by page, without completed pages. Anything that is not a count is left out."""
         found = cast("dict[bytes, bytes]", self._redis.hgetall(self._attempts))
-        return read_attempts(found)
+        counts = {int(page): int(begun) for page, begun in found.items() if _is_number(page) and _is_number(begun)}
+        return {page: begun for page, begun in counts.items() if begun <= _MAX_ATTEMPTS}
 
     def raise_attempts(self, begun: Mapping[int, int]) -> None:
-        """Tell Redis of attempts that it has forgotten."""
+        """Raise counts of attempts that Redis has forgotten."""
         pairs = [number for pair in begun.items() for number in pair]
         if pairs:
             _RAISE_ATTEMPTS(self._redis, attempts=self._attempts, counts=pairs)
 
     def forget_attempts(self, pages: Iterable[int]) -> None:
-        """Give pages their attempts anew."""
+        """Reset the attempts of these pages to 0."""
         drop_wrong_types(self._redis, {self._attempts: "hash"})
         for batch in _batches(pages):
             self._redis.hdel(self._attempts, *[str(page) for page in batch])
 
     def close(self) -> None:
-        """Drop whatever waits, and what was noted: the stage has ended, or was called off."""
+        """Delete queued pages and all notes: the stage has ended or was cancelled."""
         self.drop_unusable_keys()
         self._redis.delete(self._waiting, self._dispatched, self._attempts, self._run)
         self._redis.lrem(self._turns, 0, self._scan_id)
@@ -167,15 +173,15 @@ class PageQueue:
         }
 
     def _listed(self) -> list[tuple[int, str]]:
-        """The pages in Celery's queue, with their messages. It is a window: never long."""
+        """Return the scan's pages in Celery's queue, with their messages. The queue is never long."""
         messages = cast("list[Any]", self._redis.lrange(self._messages, 0, -1))
         named = ((_named_in(raw), raw) for raw in messages)
         return [(names[1], raw) for names, raw in named if names is not None and names[0] == self._scan_id]
 
 
 def _named_in(raw: bytes) -> tuple[str, int] | None:
-    """Scan and page that a message in Celery's queue names; None where it names none."""
-    with suppress(*_NOT_OURS):
+    """Return the scan and the page that a message in Celery's queue names; None for a forged message."""
+    with suppress(*_FORGED):
         message = json.loads(raw)
         body = message["body"]
         if message["properties"].get("body_encoding") == "base64":
@@ -183,6 +189,10 @@ def _named_in(raw: bytes) -> tuple[str, int] | None:
         arguments = json.loads(body)[1]
         return str(arguments["scan_id"]), int(arguments["page"])
     return None
+
+
+def _is_number(text: bytes) -> bool:
+    return len(text) <= _MAX_DIGITS and text.isdigit()
 
 
 def _batches(pages: Iterable[int]) -> Iterator[list[int]]:

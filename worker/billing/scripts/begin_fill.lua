@@ -12,7 +12,7 @@ if meter.err then return meter end
 if meter.spent then return false end
 local token = redis.call('HGET', key, 'filling')
 if not token then
-  -- With the time in it, so that a repeated command does not give out an old token anew.
+  -- With the time in it, so that a repeated command does not give out an old token again.
   token = table.concat(redis.call('TIME'), '.') .. ' ' .. nonce
   redis.call('HSET', key, 'server', meter.server, 'filling', token)
 end

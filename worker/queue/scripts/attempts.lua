@@ -1,7 +1,7 @@
 -- Shared function: attempts begun, a hash of page -> count.
 -- include: checkpointing.key_types
 
--- Return the attempts begun of a page. What is not a count (at most `MAX_ATTEMPTS`) is deleted and counts as 0.
+-- Return the attempts begun of a page. What is not a count (9,999 at most) is deleted and counts as 0.
 local function count_attempts(attempts, page)
   ensure_type(attempts, 'hash')
   local found = redis.call('HGET', attempts, page)
