@@ -4,8 +4,13 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import partial
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -14,6 +19,7 @@ import typer.main
 from checkpointing.errors import LeafmarkError
 from docs_tools.diagrams import without_mermaid
 from producer.cli import app
+from tests.support.browser import Complaints, browser_context
 from tests.support.waiting import HANG_SECONDS
 from worker.config.settings import Settings
 
@@ -71,6 +77,58 @@ def test_no_page_loads_anything_from_another_host(site: Path) -> None:
     assert re.findall(r"(?:url\(|@import)\s*[\"']?(?:\w+:)?//", styles) == []
     # The theme would fetch the script of mermaid for an element of this class.
     assert not any(re.search(r'class="[^"]*(?<![\w-])mermaid', page.read_text()) for page in pages)
+
+
+class Headings(HTMLParser):
+    """The levels of a page's headings, in order."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.levels: list[int] = []
+        self.feed(page.read_text())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        del attrs
+        if re.fullmatch("h[1-6]", tag):
+            self.levels.append(int(tag[1]))
+
+
+def test_every_page_has_one_title_and_skips_no_level_of_headings(site: Path) -> None:
+    for page in site.rglob("index.html"):
+        levels = Headings(page).levels
+        assert levels.count(1) == 1, page
+        assert all(below - above <= 1 for above, below in pairwise(levels)), (page, levels)
+
+
+def test_the_search_dialog_of_every_page_has_a_name(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        assert re.search(r'role="dialog" aria-label="Search"', page.read_text()), page
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    handler = partial(SimpleHTTPRequestHandler, directory=str(site))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_the_start_page_fits_its_window_and_shows_its_pictures(address: str, width: int) -> None:
+    with browser_context(viewport={"width": width, "height": 900}) as context:
+        page = context.new_page()
+        complaints, requested = Complaints(page), []
+        page.on("request", lambda request: requested.append(request.url))
+        page.goto(address, wait_until="networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") == 0
+        pictures = page.evaluate(
+            "[...document.querySelectorAll('article img')].map(each => "
+            "[each.complete && each.naturalWidth > 0, each.getBoundingClientRect().right <= innerWidth])"
+        )
+        assert pictures == [[True, True]] * 2
+        assert {url for url in requested if not url.startswith(address)} == set()
+        assert complaints.lines == []
 
 
 def test_every_command_and_option_is_in_the_reference(site: Path) -> None:
