@@ -325,7 +325,7 @@ def test_a_language_that_the_engine_takes_no_notice_of_is_said_with_the_engine_t
     found = list(examine_engines(Settings(ocr_lang="deu"), lambda stages: stages))
 
     assert levels(found) == {"language": WARNING, "loads": OK}
-    assert found[0].then == "set LEAFMARK_OCR_ENGINE=tesseract, which does, or leave OCR_LANG away"
+    assert found[0].then == "set LEAFMARK_OCR_ENGINE=tesseract, or unset LEAFMARK_OCR_LANG"
 
 
 def test_storage_that_may_not_be_looked_at_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,8 +144,8 @@ def test_a_language_that_the_engine_takes_no_notice_of_is_told_once_with_the_eng
     assert load_settings().ocr_lang == "deu"
 
     assert capsys.readouterr().err == (
-        "leafmark: LEAFMARK_OCR_LANG=deu has no effect, because the engine rapidocr takes no notice of it; "
-        "set LEAFMARK_OCR_ENGINE=tesseract, which does, or leave OCR_LANG away\n"
+        "leafmark: LEAFMARK_OCR_LANG=deu has no effect, because the engine rapidocr ignores it; "
+        "set LEAFMARK_OCR_ENGINE=tesseract, or unset LEAFMARK_OCR_LANG\n"
     )
 
 

@@ -1,30 +1,25 @@
-"""Every setting, in one class. Each is an environment variable: LEAFMARK_ and the name in capitals.
+"""All settings, in one class. Each is an environment variable: `LEAFMARK_` and the name in capitals.
 
-What the environment does not say may stand in a config file (`worker.config.config_file`); the rest has defaults.
+A setting that is not in the environment is taken from the config file (`worker.config.config_file`), and then from
+its default.
 """
 
 import math
 import sys
 from collections.abc import Callable
-from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import ValidationError
 
 from checkpointing.errors import SettingsError
-from checkpointing.manager import DEFAULT_STORAGE_ROOT
-from worker.billing.prices import Price, PriceBook, parse_prices, prices_of_table
-from worker.config.config_file import ConfigFileSource
-from worker.config.redis_url import check_redis_url
+from worker.billing.prices import PriceBook
+from worker.config.core_settings import ENV_PREFIX, CoreSettings
 from worker.config.setting_sources import describe_faults, find_origins
 from worker.llm.local_servers import is_local
 from worker.ocr.engines.registry import ENGINES, takes_language
-from worker.pages.book_profile import MAXIMUM_DPI, MINIMUM_DPI, BookProfile
-from worker.pages.sources.base import DEFAULT_DPI, DEFAULT_MAX_PIXELS
+from worker.pages.book_profile import BookProfile
 from worker.plugins import Options
 from worker.stages.options import (
     DEFAULT_LANGUAGE,
@@ -35,192 +30,13 @@ from worker.stages.options import (
 )
 from worker.stages.registry import STAGES
 
-ENV_PREFIX = "LEAFMARK_"
+__all__ = ["ENV_PREFIX", "Settings", "load_settings", "settings_class"]
+
 _CALL_SECONDS = 120.0
-# A model on a machine without a graphics card writes a few tokens a second, and a page takes a thousand and more.
+# Without a graphics card a model writes a few tokens a second, and the answer for a page has a thousand or more.
 _LOCAL_CALL_SECONDS = 1800.0
-# What a page may take beside one call: its turn, room in the budget, pauses after failures.
+# For what a page waits for beside one call: its turn, room in the budget, pauses after failures.
 _AROUND_A_CALL_SECONDS = 300
-
-
-class CoreSettings(BaseSettings):
-    """Settings that belong to no single stage or engine. The descriptions make docs/reference/settings.md."""
-
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", frozen=True)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic-settings passes all four
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the same
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Where values come from: the first that has one decides."""
-        return init_settings, env_settings, ConfigFileSource(settings_cls)
-
-    storage_root: Annotated[Path, Field(description="Folder of all scans, shared by all machines.")] = (
-        DEFAULT_STORAGE_ROOT
-    )
-    redis_url: Annotated[
-        str,
-        AfterValidator(check_redis_url),
-        Field(description="Broker: `redis://`, `rediss://` or `unix://`."),
-    ] = "redis://localhost:6379/0"
-    key_prefix: Annotated[
-        str,
-        Field(description="Starts every Redis key of this deployment.", pattern=r"^[A-Za-z0-9:_-]{0,50}$"),
-    ] = "leafmark:"
-    dpi: Annotated[
-        int,
-        Field(
-            description="Minimum resolution at which PDF pages are rendered; "
-            "pages with finer pictures are rendered at theirs.",
-            ge=MINIMUM_DPI,
-            le=MAXIMUM_DPI,
-        ),
-    ] = DEFAULT_DPI
-    max_pixels: Annotated[
-        int, Field(description="Most pixels of a page image in memory.", ge=1_000_000, le=1_000_000_000)
-    ] = DEFAULT_MAX_PIXELS
-    max_attempts: Annotated[
-        int, Field(description="Attempts a page gets before it is quarantined.", ge=1, le=100)
-    ] = 3
-    claim_seconds: Annotated[
-        float,
-        Field(description="Lease on a page; renewed every third of it during the work.", ge=1, le=3600),
-    ] = 9.0
-    heal_seconds: Annotated[
-        float, Field(description="How often a reconciler looks for pages that got lost.", ge=0.2, le=600)
-    ] = 2.0
-    page_seconds: Annotated[
-        int,
-        Field(description="A page that takes longer is stopped: a failed attempt (soft limit).", ge=1, le=86_400),
-    ] = 600
-    page_grace_seconds: Annotated[
-        int,
-        Field(description="A page that cannot be stopped is killed so much later (hard limit).", ge=1, le=86_400),
-    ] = 60
-    stage_seconds: Annotated[
-        dict[str, Annotated[int, Field(ge=1, le=86_400)]],
-        NoDecode,
-        Field(description="Soft limits of single stages: `ocr=120,structure=60`."),
-    ] = {}
-    stage_grace_seconds: Annotated[
-        dict[str, Annotated[int, Field(ge=1, le=86_400)]],
-        NoDecode,
-        Field(description="Likewise, how much later their hard limits are."),
-    ] = {}
-    page_megabytes: Annotated[
-        int,
-        Field(description="Memory that a page's process may take, in MB; prefork pools.", ge=256, le=1_048_576),
-    ] = 4096
-    llm_base_url: Annotated[
-        str,
-        Field(
-            description="OpenAI-compatible server of language models: `https://…/v1`.", pattern=r"^(https?://.+)?$"
-        ),
-    ] = ""
-    llm_api_key: Annotated[SecretStr, Field(description="Key for it; any word where it asks for none.")] = (
-        SecretStr("")
-    )
-    llm_seconds: Annotated[
-        float | None,
-        Field(
-            description="Seconds that one call of a model may take; none: 120, and 1800 for a server on this "
-            "machine or in a private network.",
-            ge=1,
-            le=43_200,
-        ),
-    ] = None
-    llm_tries: Annotated[
-        int, Field(description="How often a call is made again when the provider fails.", ge=0, le=100)
-    ] = 5
-    llm_requests_per_minute: Annotated[
-        int | None, Field(description="Most calls a minute of one model, over all machines; none: no limit.", ge=1)
-    ] = None
-    llm_tokens_per_minute: Annotated[
-        int | None, Field(description="Most tokens a minute, likewise; counted before the call, about.", ge=1)
-    ] = None
-    prices: Annotated[
-        dict[str, Price],
-        NoDecode,
-        Field(
-            description="Prices of models in USD per million tokens, in/out or in/out/cached: "
-            "`my-model=0.15/0.60, other=1/2/0.1`."
-        ),
-    ] = {}
-    budget_usd: Annotated[
-        Decimal | None,
-        Field(description="Most that a scan may cost over all runs, in USD; `--budget` sets that of one.", ge=0),
-    ] = None
-    metrics_port: Annotated[
-        int | None,
-        Field(
-            description="Port on which a worker shows metrics to Prometheus, one of its own for each on a machine; "
-            "none: it counts nothing.",
-            ge=1,
-            le=65_535,
-        ),
-    ] = None
-    metrics_host: Annotated[
-        str, Field(description="Address that it listens on; whoever reaches it may read.", min_length=1)
-    ] = "127.0.0.1"
-    tracing: Annotated[
-        bool, Field(description="Traces by OpenTelemetry, sent where `OTEL_…` say; needs `leafmark[otel]`.")
-    ] = False
-    log_level: Annotated[
-        Literal["DEBUG", "INFO", "WARNING", "ERROR"],
-        Field(description="Minimum log level; a worker's `--loglevel` goes before it on its console."),
-    ] = "INFO"
-    log_format: Annotated[
-        Literal["text", "json"],
-        Field(description="Log lines of a worker: `text`, or `json` for programs that collect them."),
-    ] = "text"
-
-    @field_validator("storage_root", mode="before")
-    @classmethod
-    def _names_a_folder(cls, root: Path | str) -> Path | str:
-        if not isinstance(root, Path | str):
-            raise ValueError("it is no path")  # noqa: TRY004  # pydantic takes a ValueError for a wrong value
-        # An empty value would be the folder one happens to stand in.
-        if not str(root):
-            raise ValueError("it names no folder")
-        try:
-            Path(root).expanduser()
-        except RuntimeError:
-            raise ValueError("there is no such user") from None
-        return root
-
-    @field_validator("stage_seconds", "stage_grace_seconds", mode="before")
-    @classmethod
-    def _by_stage(cls, given: dict[str, int] | str) -> dict[str, str] | dict[str, int]:
-        """`ocr=120,structure=60` as a dict."""
-        if not isinstance(given, str):
-            return given
-        pairs = (part.partition("=") for part in given.split(",") if part.strip())
-        return {stage.strip(): seconds.strip() for stage, _, seconds in pairs}
-
-    @field_validator("prices", mode="before")
-    @classmethod
-    def _by_model(cls, given: dict[str, Any] | str) -> dict[str, Price]:
-        if isinstance(given, dict):
-            return prices_of_table(given)
-        # What is neither is refused by its type.
-        return parse_prices(given) if isinstance(given, str) else given
-
-    @field_validator(
-        "llm_seconds",
-        "llm_requests_per_minute",
-        "llm_tokens_per_minute",
-        "budget_usd",
-        "metrics_port",
-        mode="before",
-    )
-    @classmethod
-    def _empty_is_none(cls, given: object) -> object:
-        return None if given == "" else given
 
 
 class Settings(StructureOptions, FixOptions, CorrectionOptions, OcrOptions, CoreSettings):
@@ -231,7 +47,7 @@ class Settings(StructureOptions, FixOptions, CorrectionOptions, OcrOptions, Core
         return str(getattr(self, f"{stage}_model", "")).strip()
 
     def missing_for(self, stage: str) -> list[str]:
-        """The variables that a stage which asks a model needs; `worker.stages.registry` knows which stages do."""
+        """Return the variables that a stage which uses a model still needs."""
         needed = {
             "llm_base_url": self.llm_base_url,
             "llm_api_key": self.llm_api_key.get_secret_value(),
@@ -240,27 +56,27 @@ class Settings(StructureOptions, FixOptions, CorrectionOptions, OcrOptions, Core
         return [f"{ENV_PREFIX}{name.upper()}" for name, value in needed.items() if not value]
 
     def price_book(self) -> PriceBook:
-        """What models cost: as set, or as listed."""
+        """Return the prices of models: those that are set, and for other models the listed ones."""
         return PriceBook(self.prices, self.llm_base_url)
 
     @property
     def provider(self) -> str:
-        """Host of the server of language models; empty where none is set."""
+        """The host of the server of language models; empty where none is set."""
         try:
             return urlsplit(self.llm_base_url).hostname or ""
         except ValueError:
-            # What is wrong with it is said by the client.
+            # The client reports what is wrong with it.
             return ""
 
     @property
     def call_seconds(self) -> float:
-        """How long one call of a model may take."""
+        """The timeout of one call of a model, in seconds."""
         if self.llm_seconds is not None:
             return self.llm_seconds
         return _LOCAL_CALL_SECONDS if is_local(self.provider) else _CALL_SECONDS
 
     def with_profile(self, profile: BookProfile) -> "Settings":
-        """Return the settings by which a book with this profile is read: these, with what the profile says."""
+        """Return these settings with the values that the profile of a book has in their place."""
         if profile.is_empty:
             return self
         engine = profile.engine or self.ocr_engine
@@ -270,18 +86,18 @@ class Settings(StructureOptions, FixOptions, CorrectionOptions, OcrOptions, Core
 
     @property
     def ignored_language(self) -> str:
-        """Why the language that is set has no effect, and what to do, in one line; empty where it has."""
+        """Why the selected language has no effect, and what to do, in one line; empty where it has an effect."""
         if self.ocr_lang == DEFAULT_LANGUAGE or takes_language(self.ocr_engine):
             return ""
         return (
-            f"{ENV_PREFIX}OCR_LANG={self.ocr_lang} has no effect, because the engine {self.ocr_engine} takes no "
-            f"notice of it; set {ENV_PREFIX}OCR_ENGINE=tesseract, which does, or leave OCR_LANG away"
+            f"{ENV_PREFIX}OCR_LANG={self.ocr_lang} has no effect, because the engine {self.ocr_engine} ignores "
+            f"it; set {ENV_PREFIX}OCR_ENGINE=tesseract, or unset {ENV_PREFIX}OCR_LANG"
         )
 
     def soft_seconds(self, stage: str) -> int:
-        """When a page of a stage is told that it takes too long.
+        """Return the soft limit of a stage.
 
-        Where nothing is set for the stage or for all, a page has the time that one call of its model may take.
+        Where no limit is set for the stage or for all stages, a page has the time that a call of its model takes.
         """
         if stage in self.stage_seconds:
             return self.stage_seconds[stage]
@@ -290,12 +106,12 @@ class Settings(StructureOptions, FixOptions, CorrectionOptions, OcrOptions, Core
         return max(self.page_seconds, math.ceil(self.call_seconds) + _AROUND_A_CALL_SECONDS)
 
     def hard_seconds(self, stage: str) -> int:
-        """When the process of a page that did not listen is ended."""
+        """Return the hard limit of a stage, at which the process of a page is killed."""
         return self.soft_seconds(stage) + self.stage_grace_seconds.get(stage, self.page_grace_seconds)
 
     @property
     def longest_seconds(self) -> int:
-        """The longest that a page of any stage may take."""
+        """The highest hard limit of all stages."""
         asking = [name.removesuffix("_model") for name in type(self).model_fields if name.endswith("_model")]
         return max(
             self.hard_seconds(stage) for stage in ("", *asking, *self.stage_seconds, *self.stage_grace_seconds)
@@ -322,15 +138,15 @@ def _merged(options: tuple[type[Options], ...]) -> type[Settings]:
 
 
 def load_settings(warn: Callable[[str], object] = lambda line: sys.stderr.write(f"leafmark: {line}\n")) -> Settings:
-    """The settings in force.
+    """Return the settings in force.
 
     Args:
-        warn: told in one line of a config file with a secret that others may read, and of a setting that has no
-            effect beside another.
+        warn: called with one line for each plug-in that cannot be used, config file with a secret that others may
+            read, and setting that has no effect.
 
     Raises:
-        SettingsError: one or more have values that are not allowed, or the config file cannot be used; names each
-            with its value, and where it stands.
+        SettingsError: values are not allowed, or the config file cannot be used; names each setting with its value
+            and its place.
     """
     known = settings_class()
     for line in (*ENGINES.broken.values(), *STAGES.broken.values()):
