@@ -14,7 +14,8 @@ from celery import Celery
 from redis import Redis
 
 from checkpointing.atomic import write_durably
-from checkpointing.outputs import OutputFolder, OutputSchema
+from checkpointing.output_schema import OutputSchema
+from checkpointing.outputs import OutputFolder
 from tests.support.work_stage import WorkOutput, WorkStage
 
 app = Celery("bare", broker=os.environ["LEAFMARK_REDIS_URL"], set_as_current=False)

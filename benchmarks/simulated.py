@@ -16,7 +16,8 @@ from collections.abc import Callable
 
 from redis import Redis
 
-from checkpointing.outputs import OutputFolder, OutputSchema
+from checkpointing.output_schema import OutputSchema
+from checkpointing.outputs import OutputFolder
 from tests.support.fake_deployment import named_in
 from tests.support.work_stage import WorkOutput, WorkStage
 from tests.support.workload import app

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from checkpointing.checkpoint import Checkpoint
     from checkpointing.manager import CheckpointManager
-    from checkpointing.outputs import OutputSchema
+    from checkpointing.output_schema import OutputSchema
     from checkpointing.status import Status
 
 __all__ = ["Checkpoint", "CheckpointManager", "OutputSchema", "Status"]
@@ -19,7 +19,7 @@ __all__ = ["Checkpoint", "CheckpointManager", "OutputSchema", "Status"]
 _MODULES = {
     "Checkpoint": "checkpointing.checkpoint",
     "CheckpointManager": "checkpointing.manager",
-    "OutputSchema": "checkpointing.outputs",
+    "OutputSchema": "checkpointing.output_schema",
     "Status": "checkpointing.status",
 }
 

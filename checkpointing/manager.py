@@ -20,7 +20,8 @@ from checkpointing.atomic import make_folder
 from checkpointing.errors import InputError, PageOutputError, UnknownNameError
 from checkpointing.fields import Usd, now
 from checkpointing.file import CheckpointFile
-from checkpointing.outputs import OutputFolder, OutputSchema
+from checkpointing.output_schema import OutputSchema
+from checkpointing.outputs import OutputFolder
 from checkpointing.page_records import PageRecord, cost_of
 from checkpointing.resume import bring_in_line
 

@@ -1,7 +1,7 @@
 """The outputs of one stage: finding, validating, hashing and saving them.
 
-An output is valid when it parses, matches the stage's schema and belongs to the page its name says. Bytes
-that were valid once, under the same schema version, are valid still: on resume, equal hashes spare the parsing.
+An output is valid if it parses, matches the schema of the stage and belongs to the page in its name. Bytes that
+were valid once are valid under the same schema version: on resume, an equal hash makes parsing unnecessary.
 """
 
 import contextlib
@@ -10,16 +10,16 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from checkpointing.atomic import make_folder, remove_orphans, sync_folder, write_durably
 from checkpointing.errors import PageOutputError, in_one_line
+from checkpointing.output_schema import OutputSchema
 from checkpointing.page_records import Doubt, PageRecord
 from checkpointing.regular_files import open_regular
 from checkpointing.storage_errors import StorageCheck, no_check
@@ -27,7 +27,7 @@ from checkpointing.storage_errors import StorageCheck, no_check
 _NAME = re.compile(r"page_(\d{4,})\.json")
 _SET_ASIDE = "set_aside"
 _READ_BYTES = 1 << 16
-# There is no output, and the storage is well: something else has its name.
+# There is no output although the storage works: nothing, or something else, has its name.
 _NO_OUTPUT = {errno.ENOENT, errno.EISDIR, errno.ELOOP, errno.ENXIO}
 
 
@@ -42,15 +42,15 @@ class Problem(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a look at one output found.
+    """The result of checking one output.
 
     Attributes:
-        page: which page.
+        page: number of the page.
         sha256: of the bytes on storage; None where they could not be read.
         problem: None for a valid output.
         detail: the problem in words.
-        doubtful: why its reading is implausible, as the output itself says; empty where the bytes are those of the
-            record and were not read again.
+        doubtful: why its reading is implausible, from the output itself; empty where the bytes have the recorded
+            hash and were not parsed again.
     """
 
     page: int
@@ -61,95 +61,15 @@ class Verdict:
 
     @property
     def valid(self) -> bool:
-        """Whether the output counts."""
+        """Return whether the output counts."""
         return self.problem is None
 
 
-def _as_it_is(data: Any) -> Any:
-    return data
-
-
-def any_object(data: Any) -> None:
-    """The schema of those who give none: a JSON object with something in it.
-
-    Raises:
-        ValueError: it is not one.
-    """
-    if not isinstance(data, dict) or not data:
-        raise ValueError("it is not a JSON object with anything in it")
-
-
-@dataclass(frozen=True, slots=True)
-class OutputSchema:
-    """What makes an output valid.
-
-    Attributes:
-        parse: makes an object of the raw JSON; raises ValueError (pydantic's ValidationError is one) when it
-            does not match.
-        version: a new one makes resume validate old outputs again.
-        modern: parsed JSON that is valid, in the form of today: an output of an older form may count, and its
-            readers need not know that form.
-    """
-
-    parse: Callable[[bytes], Any]
-    version: str = "1"
-    modern: Callable[[Any], Any] = _as_it_is
-
-    @classmethod
-    def of(cls, schema: Any, version: str = "1") -> "OutputSchema":
-        """Make one from a pydantic model class, an object with `validate(data)`, a callable, or None.
-
-        A model class may have a class method `from_older_form(data)`, which makes of parsed JSON of an older form
-        that of today, and None of everything else.
-
-        Raises:
-            TypeError: it is none of these.
-        """
-        if isinstance(schema, OutputSchema):
-            return schema
-        if isinstance(schema, type) and issubclass(schema, BaseModel):
-            older = getattr(schema, "from_older_form", None)
-            return (
-                cls(schema.model_validate_json, version) if older is None else _of_two_forms(schema, older, version)
-            )
-        validate = any_object if schema is None else getattr(schema, "validate", schema)
-        if not callable(validate):
-            raise TypeError("a schema is a pydantic model, an object with validate(data), or a callable")
-
-        def parse(raw: bytes) -> Any:
-            data = json.loads(raw)
-            validate(data)
-            return data
-
-        return cls(parse, version)
-
-
-def _of_two_forms(schema: type[BaseModel], older: Callable[[Any], Any], version: str) -> OutputSchema:
-    def parse(raw: bytes) -> Any:
-        try:
-            return schema.model_validate_json(raw)
-        except ValidationError:
-            modern = _older_or_none(raw, older)
-            if modern is None:
-                raise
-            return schema.model_validate(modern)
-
-    return OutputSchema(parse, version, lambda data: older(data) or data)
-
-
-def _older_or_none(raw: bytes, older: Callable[[Any], Any]) -> Any:
-    try:
-        data = json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
-    return older(data)
-
-
 class OutputFolder:
-    """The folder that holds one JSON file a page.
+    """The folder with one JSON file per page.
 
     Args:
-        path: `<root>/<scan_id>/<output_dir>`; need not exist yet.
+        path: `<root>/<scan_id>/<output_dir>`; may be missing.
         schema: what makes an output valid.
         check: called before anything is written; raises where the storage is not the right one.
     """
@@ -158,60 +78,60 @@ class OutputFolder:
         self._check = check
         self.path = path
         self.schema = schema
-        # A string: where 100,000 pages are looked at, a Path each would take longer than reading them.
+        # A string: with 100,000 pages, making a Path for each would take longer than reading them.
         self._start = f"{path}{os.sep}"
 
     def path_of(self, page: int) -> Path:
-        """Where a page's output stands: `page_0001.json`."""
+        """Return the path of a page's output: `page_0001.json`."""
         return self.path / _name_of(page)
 
     def pages(self) -> set[int]:
-        """The pages that have a file, valid or not."""
+        """Return the pages that have a file, valid or not."""
         try:
             names = os.listdir(self.path)
         except FileNotFoundError:
             return set()
         named = ((name, int(match[1])) for name in names if (match := _NAME.fullmatch(name)))
-        # page_00001.json is not a name of ours for page 1.
+        # `page_00001.json` is not the name for page 1.
         return {page for name, page in named if page > 0 and _name_of(page) == name}
 
     def check(self, page: int, record: PageRecord | None = None) -> Verdict:
-        """Look at one output.
+        """Check one output.
 
         Args:
-            page: which page.
-            record: the evidence from when it was checked last; bytes that differ from it are CHANGED.
+            page: number of the page.
+            record: the evidence of the last check; bytes that differ from it are CHANGED.
 
         Raises:
-            OSError: the storage cannot say. That is not a missing output: taking it for one would do the page, and
-                pay for it, again.
+            OSError: the storage failed. That is not a missing output: treating it as one would do the page, and pay
+                for it, again.
         """
         return self._look(page, record)[0]
 
     def load(self, page: int) -> dict[str, Any]:
-        """The parsed output of a page, in the form of today.
+        """Return the parsed output of a page, in its current form.
 
         Raises:
-            PageOutputError: it is missing or invalid.
+            PageOutputError: the output is missing or invalid.
             OSError: the storage failed.
         """
         data: dict[str, Any] = self.schema.modern(json.loads(self._valid(page)[1]))
         return data
 
     def sha256(self, page: int) -> str:
-        """Of a page's valid output.
+        """Return the sha256 of a page's valid output.
 
         Raises:
-            PageOutputError: it is missing or invalid.
+            PageOutputError: the output is missing or invalid.
             OSError: the storage failed.
         """
         return self._valid(page)[0]
 
     def holds(self, page: int, sha256: str) -> bool:
-        """Whether the output on storage has exactly these bytes.
+        """Return whether the output on storage has this hash.
 
         Raises:
-            OSError: the storage cannot say.
+            OSError: the storage failed.
         """
         try:
             return hashlib.sha256(self._read(page)).hexdigest() == sha256
@@ -221,25 +141,22 @@ class OutputFolder:
             raise
 
     def save(self, page: int, output: BaseModel) -> str:
-        """Write a page's output durably, validated as it stands on disk.
-
-        Returns:
-            Its sha256.
+        """Write a page's output durably, validated as it is on disk; return its sha256.
 
         Raises:
-            OSError: the storage failed; nothing of it is left.
-            ValueError: what was written does not match the schema; likewise.
+            OSError: the storage failed; no output is left.
+            ValueError: the written bytes do not match the schema; no output is left.
         """
         data = output.model_dump_json().encode()
         self._check()
         make_folder(self.path)
-        write_durably(self.path_of(page), data, lambda raw: self._insist(page, raw))
+        write_durably(self.path_of(page), data, lambda raw: self._check_written(page, raw))
         return hashlib.sha256(data).hexdigest()
 
     def set_aside(self, page: int) -> None:
-        """Move an output out of the way, so that the page counts as not done; its last copy is kept.
+        """Move an output to `set_aside/` in the same folder, so that the page counts as not done.
 
-        It goes to `set_aside/` in the same folder, for whoever edited it by hand.
+        The last copy is kept there, because a person may have edited it.
 
         Raises:
             OSError: the storage failed.
@@ -255,7 +172,7 @@ class OutputFolder:
         sync_folder(self.path)
 
     def sync(self) -> None:
-        """Make what was renamed here durable: its writer may have died, or failed, before it did.
+        """Make renames in this folder durable: their writer may have died, or failed, before it did.
 
         Raises:
             OSError: the storage failed.
@@ -264,15 +181,15 @@ class OutputFolder:
             sync_folder(self.path)
 
     def remove_orphans(self) -> list[Path]:
-        """Delete what crashed writers left half-written here."""
+        """Delete the temp files of crashed writers in this folder."""
         return remove_orphans(self.path, "page_")
 
     def _read(self, page: int) -> bytes:
-        """The bytes of a page's output, by bare system calls: every page of a resume and of a commit comes here."""
+        """Return the bytes of a page's output, by bare system calls: a resume and a commit read each page here."""
         parts = []
         fd = open_regular(f"{self._start}{_name_of(page)}")
         try:
-            # Only an empty read says that there is no more; a short one may not.
+            # Only an empty read is the end of the file; a short one need not be.
             while part := os.read(fd, _READ_BYTES):
                 parts.append(part)
         finally:
@@ -286,7 +203,7 @@ class OutputFolder:
         return verdict.sha256, raw
 
     def _look(self, page: int, record: PageRecord | None = None) -> tuple[Verdict, bytes]:
-        """The verdict on an output, and the very bytes that it is on."""
+        """Return the verdict on an output, and the bytes that were checked."""
         try:
             raw = self._read(page)
         except FileNotFoundError:
@@ -304,20 +221,20 @@ class OutputFolder:
             verdict = Verdict(page, sha256, Problem.CHANGED, "its content changed since it was checked")
         return verdict, raw
 
-    def _insist(self, page: int, raw: bytes) -> None:
+    def _check_written(self, page: int, raw: bytes) -> None:
         verdict = self._judge(page, raw)
         if not verdict.valid:
             raise ValueError(f"the output of page {page} is {verdict.problem}: {verdict.detail}")
 
     def _judge(self, page: int, raw: bytes, sha256: str | None = None) -> Verdict:
-        """Whether these bytes are a valid output of a page."""
+        """Return the verdict on bytes as the output of a page."""
         try:
             parsed = self.schema.parse(raw)
-        except Exception as error:  # noqa: BLE001  # whatever a schema raises, it does not accept the output
+        except Exception as error:  # noqa: BLE001  # any exception of a schema is a rejection
             return Verdict(page, sha256, *_unreadable_or_invalid(raw, error))
-        says = _page_number(parsed, page)
-        if says != page:
-            return Verdict(page, sha256, Problem.INVALID, f"it says that it is page {says}")
+        number = _page_number(parsed, page)
+        if number != page:
+            return Verdict(page, sha256, Problem.INVALID, f"it is the output of page {number}")
         return Verdict(page, sha256, doubtful=_doubts_in(parsed))
 
 
@@ -334,7 +251,7 @@ def _unreadable_or_invalid(raw: bytes, error: Exception) -> tuple[Problem, str]:
 
 
 def _doubts_in(parsed: Any) -> tuple[Doubt, ...]:
-    """What an output says against its own reading; another schema may use the name for another thing."""
+    """Return the doubts that an output records; another schema may use the name for something else."""
     found = getattr(parsed, "doubtful", ())
     return tuple(each for each in found if isinstance(each, Doubt)) if isinstance(found, tuple) else ()
 

@@ -15,7 +15,8 @@ from typing import Any, Literal
 from checkpointing.atomic import make_folder, write_durably
 from checkpointing.errors import InputError, in_one_line
 from checkpointing.fields import now
-from checkpointing.outputs import OutputFolder, OutputSchema
+from checkpointing.output_schema import OutputSchema
+from checkpointing.outputs import OutputFolder
 from checkpointing.regular_files import read_regular
 from checkpointing.storage_errors import storage_error
 from producer.ingest.file_hash import sha256_of

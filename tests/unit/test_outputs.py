@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from checkpointing.errors import PageOutputError
-from checkpointing.outputs import OutputFolder, OutputSchema, Problem, Verdict
+from checkpointing.output_schema import OutputSchema
+from checkpointing.outputs import OutputFolder, Problem, Verdict
 from checkpointing.page_records import PageRecord
 from tests.unit.conftest import Book, Disk, Leaf, leaf
 
@@ -243,7 +244,7 @@ class TestSaving:
     def test_the_output_of_another_page_is_not_saved(self, book: Book) -> None:
         book.write(1)
         before = book.snapshot()
-        with pytest.raises(ValueError, match="it says that it is page 2"):
+        with pytest.raises(ValueError, match="it is the output of page 2"):
             book.outputs.save(1, Leaf(page_number=2, text="words"))
         after = book.snapshot()
         assert after[str(book.outputs.path_of(1))] == before[str(book.outputs.path_of(1))]
@@ -336,5 +337,5 @@ class TestSchemas:
 
     @pytest.mark.parametrize("schema", [7, "leaf", {"type": "object"}])
     def test_what_is_no_schema_is_refused(self, schema: Any) -> None:
-        with pytest.raises(TypeError, match="a schema is"):
+        with pytest.raises(TypeError, match="a schema must be"):
             OutputSchema.of(schema)

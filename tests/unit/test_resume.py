@@ -4,7 +4,8 @@ from typing import Any, NoReturn
 import pytest
 
 from checkpointing.checkpoint import Checkpoint
-from checkpointing.outputs import OutputFolder, OutputSchema, Problem
+from checkpointing.output_schema import OutputSchema
+from checkpointing.outputs import OutputFolder, Problem
 from checkpointing.page_records import FailedPage, PageRecord
 from checkpointing.resume import Findings, bring_in_line
 from tests.unit.conftest import Book, leaf

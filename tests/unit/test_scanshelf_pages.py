@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from checkpointing.outputs import OutputFolder, OutputSchema, Problem
+from checkpointing.output_schema import OutputSchema
+from checkpointing.outputs import OutputFolder, Problem
 from tests.support.model_inputs import PreparedInputs, revision
 from tests.support.scanshelf import blocks_page, corrected_page, read_page, write_json, write_page
 from worker.stages.correction import CorrectedPage, CorrectionStage

@@ -219,14 +219,14 @@ def test_the_file_of_a_writer_that_lives_is_no_leftover(
 ) -> None:
     """Looked at while an output is being written: in the middle of its validation."""
     seen: list[object] = []
-    insist = OutputFolder._insist
+    check = OutputFolder._check_written
 
     def look_meanwhile(outputs: OutputFolder, page: int, raw: bytes) -> None:
         temps = [name for name in fake.files() if ".tmp." in name]
         seen.append((len(temps), found(fake)))
-        insist(outputs, page, raw)
+        check(outputs, page, raw)
 
-    monkeypatch.setattr(OutputFolder, "_insist", look_meanwhile)
+    monkeypatch.setattr(OutputFolder, "_check_written", look_meanwhile)
     fake.parts.store.outputs(REF).save(1, stamp(1))
     assert seen == [(1, [])]
 

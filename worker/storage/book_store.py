@@ -7,7 +7,8 @@ from pathlib import Path
 from checkpointing.file import CheckpointFile
 from checkpointing.ledger import Ledger
 from checkpointing.money import Money
-from checkpointing.outputs import OutputFolder, OutputSchema
+from checkpointing.output_schema import OutputSchema
+from checkpointing.outputs import OutputFolder
 from checkpointing.refs import StageRef
 from worker.config.configured_stages import ConfiguredStages
 from worker.pages.scan import ForeignScanError, ScanFolder, ScanMetadata
