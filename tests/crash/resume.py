@@ -76,7 +76,7 @@ class Resume(Scene):
         shutil.copytree(self._template, self.root)
         self._server.empty()
         with self._server.redis.pipeline() as pipeline:
-            self._look().inbox(REF).put(self._waiting, pipeline)
+            self._look().queues.inbox(REF).put(self._waiting, pipeline)
             pipeline.execute()
 
     def make(self) -> Callable[[], object]:
