@@ -10,9 +10,8 @@ import typer
 from checkpointing.errors import CommandLineError
 from checkpointing.refs import check_scan_id
 from producer.commands.options import AnyStage, Pages, ScanId
-from producer.logs.log_files import LogFiles
-from producer.logs.log_follow import follow_lines, nothing_is_left, show_new
-from producer.logs.log_lines import LogLine, Wanted, as_json_line, as_line, parse_level, parse_run, parse_since
+from producer.logs.log_files import LogFiles, follow_lines, nothing_is_left, show_new
+from producer.logs.log_lines import LineFilter, LogLine, as_json_line, as_line, parse_level, parse_run, parse_since
 from producer.open_deployment import open_deployment
 from producer.page_ranges import parse_pages
 from producer.planning.request import check_pages
@@ -61,7 +60,7 @@ def logs_command(
     if stage is not None:
         deployment.store.stages.get(stage)
     moment = None if since is None else parse_since(since, datetime.now(UTC))
-    wanted = Wanted(stage, about, parse_run(run) if run else "", parse_level(level), moment)
+    wanted = LineFilter(stage, about, parse_run(run) if run else "", parse_level(level), moment)
     files = LogFiles(deployment.store.scan(scan_id).logs_dir, stage, moment)
     show = _show_json if as_json else _show
     stages = [stage] if stage is not None else list(STAGES)
@@ -75,13 +74,13 @@ def logs_command(
             if follow or until_done:
                 follow_lines(files, wanted, show, is_done, sys.stdout.flush)
             elif not show_new(files, wanted, show):
-                notes.print(f"{scan_id}: no such lines are in its logs")
+                notes.print(f"{scan_id}: no matching lines in its logs")
             sys.stdout.flush()
         ended = not (follow or until_done)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:
-        # Whoever reads has seen enough, as `head` has. What is left in the buffer must not fail at the very end.
+        # The reader, for example `head`, has closed the pipe. Flushing at exit must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     finally:
         for problem in files.problems(ended=ended):

@@ -1,1 +1,1 @@
-"""Reading and following the log files of a scan."""
+"""Read and follow the log files of a scan. Only `commands` imports this package."""

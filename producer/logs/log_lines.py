@@ -1,6 +1,6 @@
-"""The lines of a scan's logs: what is one, and which of them somebody wants to see.
+"""Parse, select and format the lines of a scan's logs.
 
-A log is data, and anybody may have written to the folder: what is no line of Leafmark's is passed over.
+Any program may have written to the log folder: a line that Leafmark has not written is skipped.
 """
 
 import json
@@ -15,7 +15,7 @@ from checkpointing.errors import CommandLineError
 LEVELS = ("debug", "info", "warning", "error", "critical")
 _KNOWN = {"timestamp", "level", "stage", "page", "message", "scan_id"}
 _AGO = re.compile(r"(\d{1,9})([smhd])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _SHORT_RUN = 8
 _RUN = re.compile(r"[0-9a-f]{4,32}")
 _PLAIN = re.compile(r"[ -~]*")
@@ -27,13 +27,13 @@ class LogLine:
     """One line.
 
     Attributes:
-        timestamp: when it was written, with its zone, the local one.
-        level: one of `LEVELS`, or what else somebody wrote.
-        stage: that it is about.
-        page: likewise; None for a line that is about none.
+        timestamp: when it was written, in local time.
+        level: one of `LEVELS`, or another text from the file.
+        stage: the stage that the line is about.
+        page: the page that the line is about; None without one.
         message: what happened.
-        parts: whatever else the line says, by name.
-        raw: as it stood in the file.
+        parts: the other fields, by name.
+        raw: the bytes of the file.
     """
 
     timestamp: datetime
@@ -45,22 +45,22 @@ class LogLine:
     raw: bytes = field(compare=False)
 
     def is_of_run(self, start: str) -> bool:
-        """Whether it is about a run whose trace id begins so."""
+        """Return whether the line is about a run whose trace id begins with `start`."""
         several = self.parts.get("runs")
         runs = [self.parts.get("run"), *(several if isinstance(several, list) else [])]
         return any(isinstance(run, str) and run.startswith(start) for run in runs)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which lines are wanted; None and empty for all.
+class LineFilter:
+    """Which lines to show; None and empty values select all.
 
     Attributes:
-        stage: only this one's.
-        pages: only those of these; empty for all, also lines about no page.
-        run: only those of the run whose trace id begins so.
-        level: those of this level, and worse ones.
-        since: those from then on.
+        stage: lines about this stage.
+        pages: lines about these pages; empty for all lines, including those about no page.
+        run: lines about the run whose trace id begins with this text.
+        level: lines of this level and more severe ones.
+        since: lines written at or after this time.
     """
 
     stage: str | None = None
@@ -70,7 +70,7 @@ class Wanted:
     since: datetime | None = None
 
     def __contains__(self, line: LogLine) -> bool:
-        """Whether a line is among them. A level that nobody knows is taken for the worst."""
+        """Return whether to show a line. An unknown level counts as the most severe."""
         return (
             self.stage in {None, line.stage}
             and (not self.pages or line.page in self.pages)
@@ -81,18 +81,18 @@ class Wanted:
 
 
 def parse_line(raw: bytes) -> LogLine | None:
-    """What a line says; None for one that is torn, or no line of a log."""
+    """Return the parsed line; None if it is incomplete or not a log line."""
     try:
-        said = json.loads(raw.decode())
-        page = said.get("page")
+        fields = json.loads(raw.decode())
+        page = fields.get("page")
         return LogLine(
-            # Local time, as it is shown: of a moment that has none, such as the first of all, it is known at once.
-            datetime.fromisoformat(said["timestamp"]).astimezone(),
-            _text(said.get("level", "")),
-            _text(said.get("stage", "")),
+            # Converted here, because local time does not exist for extreme dates: such a line is skipped.
+            datetime.fromisoformat(fields["timestamp"]).astimezone(),
+            _text(fields.get("level", "")),
+            _text(fields.get("stage", "")),
             page if isinstance(page, int) else None,
-            _text(said["message"]),
-            {name: value for name, value in said.items() if name not in _KNOWN},
+            _text(fields["message"]),
+            {name: value for name, value in fields.items() if name not in _KNOWN},
             raw,
         )
     except (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError):
@@ -100,13 +100,13 @@ def parse_line(raw: bytes) -> LogLine | None:
 
 
 def as_line(line: LogLine, style: Callable[[str, str], str] = lambda text, _level: text) -> str:
-    """A line for a person: local time, level, stage, page, message, and the rest as `name=value`.
+    """Return a line for people: local time, level, stage, page, message, and the other fields as `name=value`.
 
-    Nothing in it is obeyed by a terminal, whatever the log says.
+    Control characters are escaped: a terminal obeys nothing in the line.
 
     Args:
-        line: which.
-        style: makes a text look like a level.
+        line: the line.
+        style: adds the colour of a level to a text.
     """
     moment = line.timestamp
     level = f"{visible(line.level):<7}"
@@ -122,58 +122,61 @@ def as_line(line: LogLine, style: Callable[[str, str], str] = lambda text, _leve
 
 
 def as_json_line(line: LogLine) -> str:
-    """A line for a program: the JSON that stood in the file, in ASCII, so that a terminal obeys nothing in it."""
+    """Return a line for programs: the JSON of the file in ASCII, so that a terminal obeys nothing in it."""
     text = line.raw.decode()
-    # In JSON what is no printable ASCII stands in texts only, where it may be spelt out; tabs only between parts.
-    return text if _PLAIN.fullmatch(text) else _NOT_PLAIN.sub(_spelt_out, text)
+    # JSON allows other characters only in strings, where they can be escaped, and whitespace between tokens.
+    return text if _PLAIN.fullmatch(text) else _NOT_PLAIN.sub(_escaped, text)
 
 
 def visible(text: str) -> str:
-    """A text in which everything can be seen: what a terminal would obey is spelt out."""
+    """Return a text with its control characters escaped."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def parse_since(text: str, now: datetime) -> datetime:
-    """A moment that somebody named: `10m` (or s, h, d) before now, or a date and time; without a zone, local ones.
+    """Return the time of `--since`: `10m` (or s, h, d) before now, or a date and time, local without a time zone.
 
     Raises:
-        CommandLineError: it is no moment.
+        CommandLineError: the text has neither form.
     """
     try:
         if ago := _AGO.fullmatch(text):
-            return now - timedelta(seconds=int(ago[1]) * _SECONDS[ago[2]])
+            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         raise CommandLineError(
-            f"--since {visible(text)}: write how long ago, like 30s, 10m, 2h or 1d, or when, like 2026-11-24T21:00"
+            f"--since {visible(text)} is not a time",
+            hint="use a duration like 30s, 10m, 2h or 1d, or a date and time like 2026-11-24T21:00",
         ) from None
 
 
 def parse_level(text: str) -> str:
-    """A level that somebody named, in whatever case.
+    """Return the level of `--level`, in lower case.
 
     Raises:
         CommandLineError: there is no such level.
     """
     if text.lower() not in LEVELS:
-        raise CommandLineError(f"--level {visible(text)}: the levels are {', '.join(LEVELS)}")
+        raise CommandLineError(f"--level {visible(text)} is not a level", hint=f"use {', '.join(LEVELS)}")
     return text.lower()
 
 
 def parse_run(text: str) -> str:
-    """The trace id of a run, or its beginning.
+    """Return the trace id of `--run`, or its beginning, in lower case.
 
     Raises:
-        CommandLineError: it is neither.
+        CommandLineError: the text cannot be the beginning of a trace id.
     """
     if not _RUN.fullmatch(text.lower()):
-        raise CommandLineError(f"--run {visible(text)}: write the run's id, or at least its first 4 digits")
+        raise CommandLineError(
+            f"--run {visible(text)} is not the id of a run", hint="use the id, or at least its first 4 digits"
+        )
     return text.lower()
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError("no text")
+        raise TypeError("not a string")
     return value
 
 
@@ -186,10 +189,10 @@ def _value(name: str, value: object) -> str:
         except RecursionError:
             return "..."
     shown = visible(value)
-    # Quotes where one could not tell where it ends.
+    # A value with a space is quoted, so that its end is visible.
     return json.dumps(shown, ensure_ascii=False) if " " in shown or not shown else shown
 
 
-def _spelt_out(found: re.Match[str]) -> str:
+def _escaped(found: re.Match[str]) -> str:
     char = found[0]
     return " " if char in "\t\r" else json.dumps(char)[1:-1]

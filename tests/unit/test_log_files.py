@@ -92,7 +92,7 @@ def test_a_line_that_is_half_written_is_read_when_it_is_whole(folder: Path) -> N
     files = LogFiles(folder)
     assert messages(files) == []
     assert files.problems(ended=False) == []
-    assert files.problems(ended=True) == ["1 line was passed over: torn, or not Leafmark's"]
+    assert files.problems(ended=True) == ["1 line was skipped: incomplete, or not written by Leafmark"]
     write(folder, "ocr_a", whole[20:], end=b"")
     assert messages(files) == []
     write(folder, "ocr_a", b"")
@@ -106,14 +106,14 @@ def test_foreign_lines_are_passed_over_and_counted(folder: Path) -> None:
     (folder / "README.txt").write_text("not a log")
     files = LogFiles(folder)
     assert messages(files) == ["first", "second"]
-    assert files.problems(ended=True) == ["3 lines were passed over: torn, or not Leafmark's"]
+    assert files.problems(ended=True) == ["3 lines were skipped: incomplete, or not written by Leafmark"]
 
 
 def test_a_line_without_end_takes_no_memory_and_what_follows_is_read(folder: Path) -> None:
     write(folder, "ocr_a", b"x" * 5_000_000, raw(1, "after it"))
     files = LogFiles(folder)
     assert messages(files) == ["after it"]
-    assert files.problems(ended=True) == ["1 line was passed over: torn, or not Leafmark's"]
+    assert files.problems(ended=True) == ["1 line was skipped: incomplete, or not written by Leafmark"]
 
 
 def test_a_file_that_was_emptied_is_read_anew(folder: Path) -> None:

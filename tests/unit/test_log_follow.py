@@ -13,10 +13,9 @@ from typer.testing import CliRunner
 
 from checkpointing.status import Status
 from producer.cli import app
-from producer.logs import log_follow
-from producer.logs.log_files import LogFiles
-from producer.logs.log_follow import follow_lines, nothing_is_left
-from producer.logs.log_lines import Wanted
+from producer.logs import log_files
+from producer.logs.log_files import LogFiles, follow_lines, nothing_is_left
+from producer.logs.log_lines import LineFilter
 from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, take_commands
 from tests.support.waiting import wait_until
 from worker.telemetry.logs import note_for_scan
@@ -29,7 +28,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan()
     take_commands(made, monkeypatch)
-    monkeypatch.setattr(log_follow, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(log_files, "_POLL_SECONDS", 0.01)
     return made
 
 
@@ -74,7 +73,7 @@ def test_as_json_the_lines_are_those_of_the_files(fake: FakeDeployment) -> None:
 def test_where_nothing_was_logged_it_is_said(fake: FakeDeployment) -> None:
     done = CliRunner().invoke(app, ["logs", SCAN])
     assert (done.exit_code, done.stdout) == (0, "")
-    assert done.stderr == f"{SCAN}: no such lines are in its logs\n"
+    assert done.stderr == f"{SCAN}: no matching lines in its logs\n"
     assert not (fake.root / SCAN / "logs").exists()
 
 
@@ -84,7 +83,7 @@ def test_lines_that_are_none_are_counted_on_stderr(fake: FakeDeployment) -> None
     path.write_bytes(path.read_bytes() + b"\x1b[2J torn")
     done = CliRunner().invoke(app, ["logs", SCAN])
     assert "first" in done.stdout
-    assert done.stderr == "1 line was passed over: torn, or not Leafmark's\n"
+    assert done.stderr == "1 line was skipped: incomplete, or not written by Leafmark\n"
 
 
 @pytest.mark.parametrize(
@@ -93,9 +92,9 @@ def test_lines_that_are_none_are_counted_on_stderr(fake: FakeDeployment) -> None
         (["logs", "a-bok"], 4, "did you mean 'a-book'"),
         (["logs", "../x"], 3, "scan id"),
         (["logs", SCAN, "--stage", "nonsense"], 4, "nonsense"),
-        (["logs", SCAN, "--level", "loud"], 2, "the levels are"),
-        (["logs", SCAN, "--run", "x"], 2, "run's id"),
-        (["logs", SCAN, "--since", "soon"], 2, "how long ago"),
+        (["logs", SCAN, "--level", "loud"], 2, "use debug, info"),
+        (["logs", SCAN, "--run", "x"], 2, "is not the id of a run"),
+        (["logs", SCAN, "--since", "soon"], 2, "use a duration"),
         (["logs", SCAN, "--pages", "2-1"], 2, "is not a list of pages"),
         (["logs", SCAN, "--pages", "3", "--page", "3"], 2, "give one of the two"),
         (["logs", SCAN, "--pages", "999"], 4, "there is no page 999"),
@@ -115,7 +114,7 @@ def followed(fake: FakeDeployment) -> Iterator[tuple[list[str], threading.Event]
     done = threading.Event()
     files = LogFiles(fake.root / SCAN / "logs")
     show: Callable[..., None] = lambda line: shown.append(line.message)  # noqa: E731  # its type is wanted
-    thread = threading.Thread(target=follow_lines, args=(files, Wanted(), show, done.is_set, bool))
+    thread = threading.Thread(target=follow_lines, args=(files, LineFilter(), show, done.is_set, bool))
     thread.start()
     yield shown, done
     done.set()
@@ -175,5 +174,5 @@ def test_ctrl_c_ends_it_with_130(fake: FakeDeployment, monkeypatch: pytest.Monke
             raise KeyboardInterrupt
         sleep(seconds)
 
-    monkeypatch.setattr("producer.logs.log_follow.time.sleep", interrupt)
+    monkeypatch.setattr("producer.logs.log_files.time.sleep", interrupt)
     assert "first" in logs("--follow", expect=130)[0]

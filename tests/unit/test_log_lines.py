@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from checkpointing.errors import CommandLineError
 from producer.logs.log_lines import (
+    LineFilter,
     LogLine,
-    Wanted,
     as_json_line,
     as_line,
     parse_level,
@@ -149,34 +149,34 @@ def test_the_first_and_last_moments_break_nothing(year: bytes) -> None:
 @pytest.mark.parametrize(
     ("wanted", "is_wanted"),
     [
-        (Wanted(), True),
-        (Wanted(stage="ocr"), True),
-        (Wanted(stage="fix"), False),
-        (Wanted(pages=frozenset({7, 9})), True),
-        (Wanted(pages=frozenset({8})), False),
-        (Wanted(run="0af7"), True),
-        (Wanted(run=RUN), True),
-        (Wanted(run="af76"), False),
-        (Wanted(level="info"), True),
-        (Wanted(level="warning"), False),
-        (Wanted(since=NOON), True),
-        (Wanted(since=NOON + timedelta(seconds=1)), False),
+        (LineFilter(), True),
+        (LineFilter(stage="ocr"), True),
+        (LineFilter(stage="fix"), False),
+        (LineFilter(pages=frozenset({7, 9})), True),
+        (LineFilter(pages=frozenset({8})), False),
+        (LineFilter(run="0af7"), True),
+        (LineFilter(run=RUN), True),
+        (LineFilter(run="af76"), False),
+        (LineFilter(level="info"), True),
+        (LineFilter(level="warning"), False),
+        (LineFilter(since=NOON), True),
+        (LineFilter(since=NOON + timedelta(seconds=1)), False),
     ],
 )
-def test_who_wants_a_line(wanted: Wanted, is_wanted: bool) -> None:
+def test_who_wants_a_line(wanted: LineFilter, is_wanted: bool) -> None:
     assert (line() in wanted) == is_wanted
 
 
 def test_a_commit_is_of_each_of_its_runs() -> None:
     commit = line(run=None, runs=["ffff" * 8, RUN, 7])
-    assert commit in Wanted(run="ffff")
-    assert commit in Wanted(run=RUN)
-    assert commit not in Wanted(run="abcd")
-    assert line(run=7, runs="x") not in Wanted(run="abcd")
+    assert commit in LineFilter(run="ffff")
+    assert commit in LineFilter(run=RUN)
+    assert commit not in LineFilter(run="abcd")
+    assert line(run=7, runs="x") not in LineFilter(run="abcd")
 
 
 def test_a_level_that_nobody_knows_is_not_hidden() -> None:
-    assert line(level="strange") in Wanted(level="error")
+    assert line(level="strange") in LineFilter(level="error")
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_since_when(text: str, moment: datetime) -> None:
 
 @pytest.mark.parametrize("text", ["", "soon", "10", "10 m", "-5m", "999999999d", "2026-13-01", "\x1b[2J"])
 def test_what_is_no_moment_is_said(text: str) -> None:
-    with pytest.raises(CommandLineError, match="write how long ago") as caught:
+    with pytest.raises(CommandLineError, match="use a duration like") as caught:
         parse_since(text, NOON)
     assert str(caught.value).isprintable()
 
@@ -205,8 +205,8 @@ def test_levels_and_runs_are_taken_in_any_case() -> None:
     assert parse_level("WARNING") == "warning"
     assert parse_run(RUN.upper()) == RUN
     for text in ("", "loud", "\x1b"):
-        with pytest.raises(CommandLineError, match="the levels are debug, info"):
+        with pytest.raises(CommandLineError, match="use debug, info"):
             parse_level(text)
     for text in ("0af", "xyzw", f"{RUN}0", "\x1b"):
-        with pytest.raises(CommandLineError, match="the run's id"):
+        with pytest.raises(CommandLineError, match="is not the id of a run"):
             parse_run(text)
