@@ -2,6 +2,7 @@
 
 import json
 import signal
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def test_the_doctor_finds_workers_and_whether_they_see_the_same_folder(
     assert str(elsewhere) in there["what"]
     versions = of(found, "version")
     assert [check["level"] for check in versions] == ["ok", "ok"]
-    assert "leafmark 0.1.0, Python 3." in versions[0]["what"]
+    assert f"leafmark {version('leafmark')}, Python 3." in versions[0]["what"]
     assert "2 pages at once of work" in versions[0]["what"]
     (differs,) = of(found, "settings")
     assert "max_attempts = 7, here it is 3" in differs["what"]

@@ -1,5 +1,6 @@
 """What is installed: every file of the packages, under both names, for the systems that are named."""
 
+import re
 import tomllib
 from fnmatch import fnmatch
 from importlib.metadata import metadata
@@ -46,3 +47,11 @@ def test_the_supported_systems_are_named_for_people_and_for_programs() -> None:
     classifiers = metadata("leafmark").get_all("Classifier") or []
     assert {"Operating System :: POSIX :: Linux", "Operating System :: MacOS"} <= set(classifiers)
     assert "Linux or macOS (on Windows: WSL)" in (PROJECT / "README.md").read_text()
+
+
+def test_images_and_changelog_name_the_version_of_the_package() -> None:
+    version = PYPROJECT["project"]["version"]
+    compose = (PROJECT / "docker-compose.yml").read_text()
+    assert re.findall(r"^ +image: leafmark:(.+)$", compose, re.MULTILINE) == [version]
+    _, latest = re.findall(r"^## \[(.+?)\]", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE)[:2]
+    assert latest == version
