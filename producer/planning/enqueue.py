@@ -183,8 +183,8 @@ def enqueue(deployment: Deployment, request: Request, counting: Counting = uncou
     """
     tracing.start(deployment.settings, "producer")
     with tracing.span("enqueue", identity=request.run, scan_id=request.scan_id, stage=request.stage) as span:
-        made = _enqueue(deployment, replace(request, run=span.run or request.run), counting)
-        span.set(remaining=len(made.remaining), enqueued=len(made.enqueued))
+        made = _enqueue(deployment, replace(request, run=tracing.run_of(span) or request.run), counting)
+        span.set_attributes(tracing.named(remaining=len(made.remaining), enqueued=len(made.enqueued)))
     if made.remaining:
         _note(deployment, made, request.run)
     return made

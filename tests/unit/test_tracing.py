@@ -29,7 +29,7 @@ from worker.pipeline.process_page import Outcome, process_page
 from worker.queue.messages import PageMessage
 from worker.reconciler.reconciler import Reconciler
 from worker.telemetry import tracing
-from worker.telemetry.opentelemetry_spans import OpenTelemetrySpans, instrument_celery
+from worker.telemetry.tracing_sdk import instrument_celery, make_provider
 
 ON = Settings(tracing=True)
 
@@ -60,7 +60,7 @@ class Traces:
 @pytest.fixture
 def traces() -> Iterator[Traces]:
     made = Traces()
-    tracing.use(OpenTelemetrySpans("worker", made.processor))
+    tracing.use(make_provider("worker", made.processor))
     yield made
     tracing.stop()
 
@@ -128,7 +128,7 @@ def test_the_stages_of_a_run_begin_in_one_trace(traces: Traces) -> None:
     first = new_run()
     for run in (first, same_run(first)):
         with tracing.span("enqueue", identity=run) as span:
-            assert span.run[:-2] == run[:-2]
+            assert tracing.run_of(span)[:-2] == run[:-2]
     one, other = traces.named("enqueue")
     assert trace_of(one) == trace_of(other) == trace_id_of(first)
     assert one.context.span_id != other.context.span_id
@@ -140,11 +140,11 @@ def test_the_stages_of_a_run_begin_in_one_trace(traces: Traces) -> None:
 def test_a_run_that_is_not_sampled_is_not_traced_further(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_always_off")
     traces = Traces()
-    tracing.use(OpenTelemetrySpans("producer", traces.processor))
+    tracing.use(make_provider("producer", traces.processor))
     with tracing.span("enqueue", identity=new_run()) as span:
-        run = span.run
+        run = tracing.run_of(span)
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_always_on")
-    tracing.use(OpenTelemetrySpans("worker", traces.processor))
+    tracing.use(make_provider("worker", traces.processor))
     with tracing.span("page", parent=run):
         pass
     tracing.stop()
@@ -198,7 +198,7 @@ def test_celerys_span_of_a_task_is_part_of_the_run_and_quotes_no_error(traces: T
         raise ValueError("words of the book")
 
     run = new_run()
-    provider = OpenTelemetrySpans("worker", traces.processor).provider
+    provider = make_provider("worker", traces.processor)
     instrumentor = instrument_celery(provider)
     try:
         # As the message filter puts it: among the headers, which become attributes of the request.
@@ -215,7 +215,7 @@ def test_celerys_span_of_a_task_is_part_of_the_run_and_quotes_no_error(traces: T
 
 def test_who_sends_them_is_named_unless_the_environment_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def name() -> object:
-        return OpenTelemetrySpans("reconciler", Traces().processor).provider.resource.attributes["service.name"]
+        return make_provider("reconciler", Traces().processor).resource.attributes["service.name"]
 
     assert name() == "leafmark-reconciler"
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.name=scans")
@@ -227,8 +227,8 @@ def test_who_sends_them_is_named_unless_the_environment_names_it(monkeypatch: py
 def test_off_there_is_no_span(fake: FakeDeployment) -> None:
     tracing.start(fake.settings, "worker")
     with tracing.span("page", parent=new_run()) as span:
-        assert span.run == ""
-        span.set(outcome="complete")
+        assert tracing.run_of(span) == ""
+        span.set_attributes(tracing.named(outcome="complete"))
     tracing.record("commit", 1.0)
     tracing.stop()
     assert fake.process(1) is Outcome.COMPLETE
@@ -264,10 +264,15 @@ def run_python(script: str) -> str:
     return done.stdout
 
 
-def test_off_nothing_of_it_is_imported() -> None:
-    # The client of Redis by itself imports parts of OpenTelemetry where it is installed: those that count.
-    ours_alone = ("opentelemetry.sdk.trace", "opentelemetry.exporter", "opentelemetry.instrumentation")
-    names = f"print([name for name in sys.modules if name.startswith({ours_alone} + ('worker.opentelemetry',))])"
+def test_off_nothing_of_the_sdk_is_imported() -> None:
+    # The client of Redis by itself imports the SDK's metrics where they are installed.
+    sdk = (
+        "opentelemetry.sdk.trace",
+        "opentelemetry.exporter",
+        "opentelemetry.instrumentation",
+        "worker.telemetry.tracing_sdk",
+    )
+    names = f"print([name for name in sys.modules if name.startswith({sdk})])"
     assert run_python(_LOAD_ALL + names) == "[]\n"
 
 
@@ -276,7 +281,7 @@ def test_without_the_extra_everything_works_but_traces() -> None:
 import sys
 class Hidden:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == "opentelemetry":
+        if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.instrumentation")):
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Hidden())
 """
@@ -305,9 +310,9 @@ class _Hanging:
 
 
 def test_a_collector_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.telemetry.opentelemetry_spans._STOP_SECONDS", 0.1)
+    monkeypatch.setattr("worker.telemetry.tracing.STOP_SECONDS", 0.1)
     hanging: Any = _Hanging()
-    tracing.use(OpenTelemetrySpans("worker", hanging))
+    tracing.use(make_provider("worker", hanging))
     tracing.stop()
     assert not hanging.let_go.is_set()
     hanging.let_go.set()

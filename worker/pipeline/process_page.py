@@ -111,10 +111,10 @@ def process_page(
         metrics().claim(message.stage, "held" if claim is None else "taken")
         if claim is None:
             tell("somebody else has this page")
-            span.set(outcome=Outcome.HELD.value)
+            span.set_attributes(tracing.named(outcome=Outcome.HELD.value))
             return Outcome.HELD
         outcome = _Attempt(deployment, message, claim, tell).run()
-        span.set(outcome=outcome.value, attempt=claim.attempt)
+        span.set_attributes(tracing.named(outcome=outcome.value, attempt=claim.attempt))
         return outcome
 
 

@@ -1,150 +1,181 @@
-"""Traces, where they are wanted: from the enqueue through the pages and paid calls to the commit.
+"""Spans from the enqueue through pages and paid calls to the commit.
 
-The rest of Leafmark says here what it begins and ends. Off, which is the default, that costs a function call, and
-nothing of OpenTelemetry is imported; on (`LEAFMARK_TRACING=true`), `worker.telemetry.opentelemetry_spans` makes
-spans of it.
+Only the API of OpenTelemetry is imported here. While tracing is off, which is the default, no span is made.
+`LEAFMARK_TRACING=true` loads the SDK (`worker.telemetry.tracing_sdk`), which sends the spans.
 """
 
 import os
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Protocol
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from checkpointing.errors import SettingsError
 from worker.config.settings import Settings
 
-_NEEDED = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http", "opentelemetry.instrumentation.celery")
+STOP_SECONDS = 3.0
+_SDK = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http", "opentelemetry.instrumentation.celery")
+_KINDS = {"enqueue": SpanKind.PRODUCER, "call model": SpanKind.CLIENT}
+# Names by OpenTelemetry's conventions; all other attributes get `leafmark.` before their names.
+_NAMES = {
+    "model": "gen_ai.request.model",
+    "provider": "gen_ai.provider.name",
+    "tokens_in": "gen_ai.usage.input_tokens",
+    "tokens_out": "gen_ai.usage.output_tokens",
+}
+_w3c = TraceContextTextMapPropagator()
 
 Value = str | int | float | None
-"""Of an attribute; None is left out."""
-
-
-class Span(Protocol):
-    """Something that takes a while.
-
-    Attributes:
-        run: its id as a run's id; empty where nothing is traced.
-    """
-
-    run: str
-
-    def set(self, **attributes: Value) -> None:
-        """Add what is known only now."""
-        ...
-
-
-class Spans(Protocol):
-    """Makes spans, and sends them away."""
-
-    def span(self, name: str, identity: str, parent: str, attributes: dict[str, Value]) -> Iterator[Span]:
-        """As `tracing.span`, before `contextmanager` makes of it what it does."""
-        ...
-
-    def record(
-        self,
-        name: str,
-        seconds: float,
-        runs: Sequence[str],
-        error: Exception | None,
-        attributes: dict[str, Value],
-    ) -> None:
-        """As `tracing.record`."""
-        ...
-
-    def stop(self) -> None:
-        """Send what is left."""
-        ...
-
-
-class _Nothing:
-    """The span while nothing is traced."""
-
-    run = ""
-
-    def set(self, **attributes: Value) -> None:
-        pass
-
-
-_NOTHING = _Nothing()
+"""Value of an attribute; None is left out."""
+new_span_id: ContextVar[str] = ContextVar("new_span_id", default="")
+"""Id that the next span of this context gets, in the form of a run's id; empty for a random one."""
 
 
 class _State:
-    """Of this process; a child that was forked starts anew."""
+    """The SDK's tracer provider of this process. Its thread does not survive a fork, so a child needs its own."""
 
-    spans: Spans | None = None
+    provider: Any = None
     pid = 0
 
 
 def check(settings: Settings) -> None:
-    """Insist that what traces need is installed, if they are wanted. Imports none of it.
+    """Check that the SDK is installed if tracing is on, without importing it.
 
     Raises:
-        SettingsError: it is not; says how to install it.
+        SettingsError: it is not installed.
     """
-    if settings.tracing and not all(map(_is_installed, _NEEDED)):
+    if settings.tracing and not all(map(_is_installed, _SDK)):
         raise SettingsError("LEAFMARK_TRACING is set and OpenTelemetry is missing: pip install 'leafmark[otel]'")
 
 
 def start(settings: Settings, part: str) -> None:
-    """Trace this process from now on, if the settings say so. Once is enough.
+    """Trace this process from now on, if tracing is on. Safe to repeat.
 
     Args:
-        settings: of the deployment. Where the spans go is said by the environment variables `OTEL_...`.
-        part: which part of Leafmark this is: `producer`, `worker` or `reconciler`.
+        settings: settings of the deployment. The environment variables `OTEL_...` say where the spans go.
+        part: the part of Leafmark that this process is: `producer`, `worker` or `reconciler`.
 
     Raises:
-        SettingsError: OpenTelemetry is not installed.
+        SettingsError: the SDK is not installed.
     """
-    if not settings.tracing or (_State.spans is not None and _State.pid == os.getpid()):
+    if not settings.tracing or (_State.provider is not None and _State.pid == os.getpid()):
         return
     check(settings)
-    use(import_module("worker.telemetry.opentelemetry_spans").start(part))
+    use(import_module("worker.telemetry.tracing_sdk").start(part))
 
 
-def use(spans: Spans | None) -> None:
-    """Have this process make its spans so; None for none."""
-    _State.spans, _State.pid = spans, os.getpid()
+def use(provider: Any) -> None:
+    """Make the spans of this process with a tracer provider of the SDK."""
+    _State.provider, _State.pid = provider, os.getpid()
 
 
 def stop() -> None:
-    """Send what is left, and trace no more. Waits a few seconds at the most."""
-    spans, _State.spans = _State.spans, None
-    if spans is not None and _State.pid == os.getpid():
-        spans.stop()
+    """Send the last spans and stop tracing. A collector that is away delays this by a few seconds at most."""
+    provider, _State.provider = _State.provider, None
+    if provider is not None and _State.pid == os.getpid():
+        sending = threading.Thread(target=provider.shutdown, name="last-spans", daemon=True)
+        sending.start()
+        sending.join(STOP_SECONDS)
 
 
 @contextmanager
 def span(name: str, *, identity: str = "", parent: str = "", **attributes: Value) -> Iterator[Span]:
-    """Something that takes as long as a `with` block.
+    """Make a span that lasts as long as a `with` block.
 
     Args:
-        name: what it is.
-        identity: id of the run that begins with it: the span gets this very id.
-        parent: id of the run that it is part of, unless it is part of another span of this process.
-        attributes: what is known of it.
+        name: name of the span.
+        identity: id of the run that begins with the span, which gets this very id.
+        parent: id of the run that the span is part of, unless it is inside another span of this process.
+        attributes: what is known at the beginning; `named` adds more.
     """
-    if _State.spans is None:
-        yield _NOTHING
-    else:
-        yield from _State.spans.span(name, identity, parent, attributes)
+    if _State.provider is None:
+        yield trace.INVALID_SPAN
+        return
+    token = new_span_id.set(identity)
+    try:
+        begun = _State.provider.get_tracer("leafmark").start_span(
+            name,
+            context=_parent(identity, parent),
+            kind=_KINDS.get(name, SpanKind.INTERNAL),
+            attributes=named(**attributes),
+        )
+    finally:
+        new_span_id.reset(token)
+    with trace.use_span(begun, end_on_exit=True, record_exception=False, set_status_on_exception=False):
+        try:
+            yield begun
+        except BaseException as error:
+            set_error(begun, error)
+            raise
 
 
 def record(
     name: str, seconds: float, *, runs: Sequence[str] = (), error: Exception | None = None, **attributes: Value
 ) -> None:
-    """Something that has just ended.
+    """Make a span of work that has just ended.
 
     Args:
-        name: what it was.
-        seconds: how long it took.
-        runs: ids of the runs that it was for.
-        error: why it came to nothing; only the name of its kind is kept.
+        name: name of the span.
+        seconds: how long the work took.
+        runs: ids of the runs that it was for. Work for one run is part of it; work for several is linked to all.
+        error: why the work failed; only the name of its class is recorded.
         attributes: what is known of it.
     """
-    if _State.spans is not None:
-        _State.spans.record(name, seconds, runs, error, attributes)
+    if _State.provider is None:
+        return
+    ended = time.time_ns()
+    contexts = [_context(run) for run in runs]
+    made = _State.provider.get_tracer("leafmark").start_span(
+        name,
+        context=contexts[0] if len(contexts) == 1 else None,
+        kind=_KINDS.get(name, SpanKind.INTERNAL),
+        attributes=named(**attributes),
+        links=[trace.Link(trace.get_current_span(each).get_span_context()) for each in contexts],
+        start_time=ended - int(seconds * 1e9),
+    )
+    if error is not None:
+        set_error(made, error)
+    made.end(ended)
+
+
+def named(**attributes: Value) -> dict[str, str | int | float]:
+    """Return attributes under the names that a span has for them."""
+    return {_NAMES.get(name, f"leafmark.{name}"): value for name, value in attributes.items() if value is not None}
+
+
+def run_of(begun: Span) -> str:
+    """Return a span's id in the form of a run's id; empty while nothing is traced."""
+    carrier: dict[str, str] = {}
+    _w3c.inject(carrier, trace.set_span_in_context(begun))
+    return carrier.get("traceparent", "")
+
+
+def set_error(failed: Span, error: BaseException) -> None:
+    """Record the class of an error, and not its text, which may quote a page or a server."""
+    failed.set_attribute("error.type", type(error).__name__)
+    failed.set_status(StatusCode.ERROR)
+
+
+def _context(run: str) -> Context:
+    return _w3c.extract({"traceparent": run})
+
+
+def _parent(identity: str, parent: str) -> Context | None:
+    """Return what a span is part of; None for the span that this thread is in."""
+    if identity:
+        return Context()
+    # Celery's span of the task is part of the run already.
+    inside = trace.get_current_span().get_span_context().is_valid
+    return None if inside or not parent else _context(parent)
 
 
 def _is_installed(module: str) -> bool:
