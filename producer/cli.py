@@ -1,6 +1,6 @@
-"""The command line: which commands there are, and what becomes of an error.
+"""The command line: the list of commands, and how an error ends a command.
 
-stdout is for results, stderr for progress and logs. Exit codes are those of `checkpointing.errors`.
+Results go to stdout, progress and logs to stderr. Exit codes are those of `checkpointing.errors`.
 """
 
 import sys
@@ -16,46 +16,46 @@ from producer.commands.main import main_options
 from producer.program import opened, program_name
 from worker.queue.broker_errors import broker_errors, describe_broker_error
 
-# Options and arguments are Celery's business.
+# Celery reads the options and arguments.
 _PASSED_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True}
-# In the order in which the help lists them.
+# In the order of the help.
 COMMANDS = {
-    "run": Listed("Do whole books on this machine, with nothing to install or start. Run it again to resume."),
-    "ingest": Listed("Copy scanned books into the storage root. Prints their scan ids."),
-    "enqueue": Listed("Enqueue the pages that still need work. Safe to repeat: it does only what is left."),
-    "status": Listed("Show where scans stand. Reads files only; works with Redis down."),
-    "logs": Listed("Show what was logged about a scan, on all machines, in order of time."),
-    "watch": Listed("Watch scans being worked on: pages, speed, money, workers, and where the holes are."),
-    "report": Listed("Write a scan's pages, edits, costs and chapters as one HTML file."),
+    "run": Listed("Process books on this machine. Broker and workers are included; run it again to resume."),
+    "ingest": Listed("Copy scanned books into the storage root and print their scan ids."),
+    "enqueue": Listed(
+        "Enqueue the pages that still need work. Safe to repeat: only the remaining pages are enqueued."
+    ),
+    "status": Listed("Show the progress of scans. Reads files only; works while Redis is down."),
+    "logs": Listed("Show the log lines of a scan from all machines, in order of time. Works while Redis is down."),
+    "watch": Listed("Show live progress of scans: pages, speed, cost, workers and missing pages."),
+    "report": Listed("Write a scan's HTML report: pages, edits, costs and chapters in one file."),
     "retry": Listed("Give quarantined pages new attempts."),
     "replace-page": Listed(
-        "Replace one page by a new scan of it. The old one is kept; stages do the page again when it is enqueued."
+        "Replace one page with a new scan of it. The old file is kept; `producer enqueue` processes the page again."
     ),
     "cancel": Listed(
-        "Call off what was enqueued. Complete pages stay complete; `producer enqueue` goes on from there."
+        "Cancel the work on a scan. Complete pages are kept; `producer enqueue` continues from there."
     ),
     "verify": Listed(
-        "Check source, outputs and checkpoints against each other, as `fsck` does. Works with Redis down."
+        "Check source files, outputs and checkpoints of a scan, like `fsck`. Works while Redis is down."
     ),
     "reset": Listed(
-        "Forget a stage, to begin it anew. Asks first. Its outputs are set aside, its cost stays counted."
+        "Reset a stage to the state before its first page, after confirmation. Outputs and recorded cost are kept."
     ),
     "worker": Listed(
-        "Start a worker: `celery -A worker worker` with the same options, safe to start in any folder.",
+        "Start a worker. The options are those of `celery -A worker worker`; safe to start in any folder.",
         "celery",
         _PASSED_THROUGH,
     ),
     "flower": Listed(
-        "Start Flower, the monitor: `celery -A worker flower` with the same options, on 127.0.0.1 by default.",
+        "Start Flower, the monitor, on 127.0.0.1. The options are those of `celery -A worker flower`.",
         "celery",
         _PASSED_THROUGH,
     ),
     "doctor": Listed(
-        "Look whether storage, Redis, workers, models and settings are as they should be. It mends nothing."
+        "Check storage, Redis, workers, models and settings, and print how to fix problems. Changes nothing."
     ),
-    "config": Listed(
-        "Show each setting in force and where it came from. Works with Redis down and without storage."
-    ),
+    "config": Listed("Show each setting and where its value comes from. Works without Redis and storage."),
 }
 
 
@@ -73,7 +73,7 @@ app = typer.Typer(
     rich_markup_mode=MARKUP,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Leafmark: scanned books in, checked pages out. Resumes after anything, never does a page twice.",
+    help="Leafmark turns scanned books into checked, structured pages. Every command can be repeated safely.",
     epilog="`--debug`, anywhere, shows the traceback of an error. Exit codes: docs/reference/exit-codes.md.",
 )
 app.callback()(main_options)
@@ -82,7 +82,7 @@ completion_init()
 
 
 def main() -> None:
-    """Entry point: runs a command and turns errors into one line and an exit code."""
+    """Run a command; turn an error into one line and an exit code."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     try:
@@ -91,7 +91,7 @@ def main() -> None:
         _give_up(f"{program_name()}: {error}", error.exit_code, debug=debug)
     except broker_errors() as error:
         _give_up(f"{program_name()}: {describe_broker_error(error)}", BrokerError.exit_code, debug=debug)
-    except Exception as error:  # noqa: BLE001  # whatever nobody foresaw is said in one line as well
+    except Exception as error:  # noqa: BLE001  # an unexpected error ends with one line as well
         what = f"unexpected error, please report it: {type(error).__name__}: {error} (see --debug)"
         _give_up(f"{program_name()}: {what}", LeafmarkError.exit_code, debug=debug)
     finally:
@@ -99,7 +99,7 @@ def main() -> None:
 
 
 def _give_up(message: str, exit_code: int, *, debug: bool) -> NoReturn:
-    """End with one line for a person; with `--debug` after the traceback of the error being handled."""
+    """Print one line, with `debug` after the traceback of the error being handled, and exit."""
     if debug:
         traceback.print_exc()
     sys.stderr.write(f"{in_one_line(message, most=2000)}\n")

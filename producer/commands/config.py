@@ -7,11 +7,11 @@ from worker.config.settings import load_settings
 
 
 def config_command(as_json: AsJson = False) -> None:
-    """Show each setting in force and where it came from. Works with Redis down and without storage.
+    """Show each setting and where its value comes from. Works without Redis and storage.
 
-    The environment goes before the config file, and that before the defaults. The file is the one that
-    LEAFMARK_CONFIG names, else `~/.config/leafmark/leafmark.toml`; a `leafmark.toml` here goes before that one for
-    settings of reading and of time limits, and may not set where pages, keys and money go. Secrets are masked.
+    Environment variables take precedence over the config file, and the config file over the defaults. The config
+    file is the one that LEAFMARK_CONFIG names, or else `~/.config/leafmark/leafmark.toml`. A `leafmark.toml` in the
+    current folder may change settings of reading and time limits only. Secrets are masked.
 
     Example: `producer config --json`
     """

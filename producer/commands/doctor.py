@@ -23,20 +23,19 @@ def doctor_command(
     only: Annotated[
         str | None,
         typer.Option(
-            metavar="AREA,…", help=f"Look at these only: {', '.join(Area)}.", autocompletion=completion.areas
+            metavar="AREA,…", help=f"Only these areas: {', '.join(Area)}.", autocompletion=completion.areas
         ),
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Warnings count as problems, and nothing may be missing.")
+        bool, typer.Option("--strict", help="Count warnings as problems, also about parts that are missing.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say only what counts against the exit code.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only what changes the exit code.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Look whether storage, Redis, workers, models and settings are as they should be. It mends nothing.
+    """Check storage, Redis, workers, models and settings, and print how to fix problems. Changes nothing.
 
-    Each check is a line: ok, note, warning or problem, and what to do. Exit code 12 where there are problems.
-    Workers are asked who they are, whether their settings are ours, and whether they see a file that was written
-    here just now.
+    Each line is a check: ok, note, warning or problem, and what to do. The exit code is 12 if there are problems.
+    Each worker reports its version and settings, and whether it sees a file that this command has just written.
 
     Example: `producer doctor --only storage,redis --quiet`
     """
@@ -57,29 +56,29 @@ def doctor_command(
             results.print(Text(check.line(), style=_STYLES[check.level] if check.level is not Level.OK else ""))
     if as_json:
         print_json(checks_json(checks))
-    _insist_on_none(checks, strict=strict)
+    _check_result(checks, strict=strict)
 
 
 def _areas(only: str | None) -> list[Area]:
-    """The areas that were named.
+    """Return the areas that were named.
 
     Raises:
-        typer.BadParameter: one is none.
+        typer.BadParameter: one of them does not exist.
     """
     names = [] if only is None else [name.strip() for name in only.split(",")]
     unknown = [name for name in names if name not in set(Area)]
     if unknown:
         raise typer.BadParameter(
-            f"there is no area {unknown[0]!r}; there is: {', '.join(Area)}", param_hint="'--only'"
+            f"there is no area {unknown[0]!r}; areas: {', '.join(Area)}", param_hint="'--only'"
         )
     return [Area(name) for name in names]
 
 
-def _insist_on_none(checks: list[Check], *, strict: bool) -> None:
-    """End with the exit code of a deployment with problems, if it is one.
+def _check_result(checks: list[Check], *, strict: bool) -> None:
+    """Raise an error if there are problems.
 
     Raises:
-        DoctorError: it is.
+        DoctorError: there are problems or, with `strict`, warnings.
     """
     problems, warnings = count(checks, Level.PROBLEM), count(checks, Level.WARNING)
     if problems or (strict and warnings):

@@ -16,7 +16,7 @@ from producer.open_deployment import open_deployment
 from producer.page_ranges import parse_pages
 from producer.planning.request import check_pages
 from producer.program import INTERRUPTED
-from producer.run.supervised_run import interruptible
+from producer.run.interrupts import interruptible
 from producer.terminal.console import notes
 from worker.config.settings import load_settings
 from worker.stages.registry import STAGES
@@ -28,26 +28,29 @@ def logs_command(
     scan_id: ScanId,
     stage: AnyStage = None,
     pages: Pages = None,
-    page: Annotated[int | None, typer.Option(min=1, help="This page only; as --pages, for scripts.")] = None,
+    page: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Only this page; for scripts, instead of --pages.")
+    ] = None,
     run: Annotated[
-        str, typer.Option(metavar="ID", help="Only lines of this run; the beginning of its id will do.")
+        str, typer.Option(metavar="ID", help="Only lines of this run. The first characters of its id are enough.")
     ] = "",
     level: Annotated[
         str, typer.Option(metavar="LEVEL", help="Minimum level: debug, info, warning, error.")
     ] = "debug",
     since: Annotated[
-        str | None, typer.Option(metavar="WHEN", help="Lines from then on: 10m, 2h, 1d, or a date and time.")
+        str | None, typer.Option(metavar="WHEN", help="Only lines since then: 10m, 2h, 1d, or a date and time.")
     ] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with lines that come.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep running and print new lines.")] = False,
     until_done: Annotated[
-        bool, typer.Option("--until-done", help="Follow until the stage, or all of them, have nothing left to do.")
+        bool, typer.Option("--until-done", help="Like --follow, and exit when no stage has work left.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the lines as they are: JSON, one each.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the lines as JSON, one object for each line.")
+    ] = False,
 ) -> None:
-    """Show what was logged about a scan, on all machines, in order of time.
+    """Show the log lines of a scan from all machines, in order of time. Works while Redis is down.
 
-    Workers, reconcilers and producers write them. Reads files only; works with Redis down. Lines that are torn or
-    not Leafmark's are skipped and counted.
+    The lines are written by workers, reconcilers and producers. Torn and foreign lines are skipped and counted.
 
     Example: `producer logs moby-dick --pages 12 --since 2h`
 
@@ -88,13 +91,13 @@ def logs_command(
 
 
 def _about(pages: str | None, page: int | None) -> frozenset[int]:
-    """Return the pages that lines are to be about; none for all lines.
+    """Return the pages whose lines are shown; empty for all lines.
 
     Raises:
-        CommandLineError: both ways of naming pages are used.
+        CommandLineError: both --pages and --page were given.
     """
     if pages is not None and page is not None:
-        raise CommandLineError("--pages and --page both name pages; give one of the two")
+        raise CommandLineError("--pages and --page exclude each other", hint="use one of them")
     if pages is not None:
         return parse_pages(pages)
     return frozenset() if page is None else frozenset({page})

@@ -1,4 +1,4 @@
-"""What can be said before the name of a command: `producer --version`, `producer --set dpi=400 run book.pdf`."""
+"""The options before the name of a command: `producer --version`, `producer --set dpi=400 run book.pdf`."""
 
 from typing import Annotated
 
@@ -22,19 +22,19 @@ def main_options(
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="A setting for this command, before the environment: --set dpi=400. May be repeated.",
+            help="Override a setting for this command, such as --set dpi=400. May be repeated.",
             autocompletion=completion.setting_names,
         ),
     ] = None,
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version.", callback=_show, is_eager=True)
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_show, is_eager=True)
     ] = False,
     install_completion: Annotated[
         str | None,
         typer.Option(
             "--install-completion",
             metavar="[SHELL]",
-            help="Let bash, zsh, fish or pwsh complete command lines on Tab; default the current shell.",
+            help="Install completion for bash, zsh, fish or pwsh and exit. Default: the current shell.",
             callback=shell_scripts.install_completion,
             autocompletion=completion.shells,
             is_eager=True,
@@ -45,17 +45,17 @@ def main_options(
         typer.Option(
             "--show-completion",
             metavar="[SHELL]",
-            help="Print the script that --install-completion installs.",
+            help="Print the script that --install-completion installs, and exit.",
             callback=shell_scripts.show_completion,
             autocompletion=completion.shells,
             is_eager=True,
         ),
     ] = None,
 ) -> None:
-    """Take the settings that are given before a command.
+    """Apply the settings given before a command.
 
     Raises:
-        typer.BadParameter: one is none.
+        typer.BadParameter: a setting does not exist.
     """
     del version, install_completion, show_completion
     if settings:

@@ -15,47 +15,49 @@ ScanId = Annotated[
     str,
     typer.Argument(
         metavar="SCAN_ID",
-        help="Id of the scan; `producer status` lists them.",
+        help="Scan id; `producer status` lists them.",
         autocompletion=completion.scan_ids,
     ),
 ]
 Stage = Annotated[
     str,
-    typer.Option(
-        metavar="STAGE", help=f"Stage of the pipeline to begin with: {_STAGES}.", autocompletion=completion.stages
-    ),
+    typer.Option(metavar="STAGE", help=f"First stage to run: {_STAGES}.", autocompletion=completion.stages),
 ]
 Through = Annotated[
     str | None,
     typer.Option(
         metavar="STAGE",
-        help="Go on to this stage: pages flow from one to the next.",
+        help="Last stage to run. Default: only the first one.",
         autocompletion=completion.stages,
     ),
 ]
 Budget = Annotated[
     float | None,
-    typer.Option(min=0, metavar="USD", help="Most that the scan may cost, over all stages and runs; kept."),
+    typer.Option(
+        min=0, metavar="USD", help="Maximum cost of the scan over all stages and runs. Recorded with the scan."
+    ),
 ]
 AllowUnpriced = Annotated[
-    bool, typer.Option("--allow-unpriced", help="Ask a model whose price nobody knows; its calls count as $0.")
+    bool, typer.Option("--allow-unpriced", help="Allow a model without a known price; its calls count as $0.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Pages = Annotated[
-    str | None, typer.Option("--pages", metavar="PAGES", help="These pages only, such as 3,7-9; default all.")
+    str | None, typer.Option("--pages", metavar="PAGES", help="Only these pages, such as 3,7-9. Default: all.")
 ]
 AnyStage = Annotated[
     str | None,
     typer.Option(
-        metavar="STAGE", help="This stage only; default all that have begun.", autocompletion=completion.stages
+        metavar="STAGE",
+        help="Only this stage. Default: all stages that have begun.",
+        autocompletion=completion.stages,
     ),
 ]
-Wait = Annotated[bool, typer.Option("--wait", help="Show progress until the stage ends.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Show progress, and exit when the stage ends.")]
 AllowDoubtful = Annotated[
     bool,
     typer.Option(
         "--allow-doubtful",
-        help="End with exit code 0, and not 13, where every page is complete and the reading of some is doubtful.",
+        help="Exit with 0 instead of 13 if all pages are complete but the text of some is doubtful.",
     ),
 ]
 Dpi = Annotated[
@@ -63,22 +65,32 @@ Dpi = Annotated[
     typer.Option(
         "--dpi",
         metavar="DPI",
-        help="Minimum resolution at which PDF pages are rendered; default 300. A new book keeps it.",
+        help="Minimum resolution for rendering PDF pages. Default: 300. Recorded with a new book.",
     ),
 ]
 Lang = Annotated[
     str | None,
-    typer.Option("--lang", metavar="LANG", help="Language for Tesseract: eng, deu+eng. A new book keeps it."),
+    typer.Option(
+        "--lang", metavar="LANG", help="Languages for Tesseract, such as deu+eng. Recorded with a new book."
+    ),
 ]
 Engine = Annotated[
     str | None,
-    typer.Option("--engine", metavar="NAME", help=f"OCR engine: {_ENGINES}. A new book keeps it."),
+    typer.Option("--engine", metavar="NAME", help=f"OCR engine: {_ENGINES}. Recorded with a new book."),
 ]
-Title = Annotated[str | None, typer.Option(help="Title of the book; default the source's name.")]
-NewScanId = Annotated[str | None, typer.Option("--scan-id", help="Id for the scan; default made from the name.")]
+Title = Annotated[
+    str | None, typer.Option(metavar="TITLE", help="Title of a new book. Default: the name of its source.")
+]
+NewScanId = Annotated[
+    str | None,
+    typer.Option(
+        "--scan-id", metavar="ID", help="Scan id of a new book. Default: made from the name of its source."
+    ),
+]
 Password = Annotated[
     str | None,
     typer.Option(
-        help="Password of an encrypted PDF; `-` reads it from standard input. Without it, a terminal is asked."
+        metavar="PASSWORD",
+        help="Password of an encrypted PDF; `-` reads it from standard input. Default: ask on a terminal.",
     ),
 ]

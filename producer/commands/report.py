@@ -18,15 +18,16 @@ from worker.config.settings import load_settings
 def report_command(
     scan_id: ScanId,
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where to write it; default SCAN_ID-report.html here.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Output file. Default: SCAN_ID-report.html in the current folder."),
     ] = None,
-    open_it: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
-    no_images: Annotated[bool, typer.Option("--no-images", help="Leave out the pictures of the pages.")] = False,
+    open_it: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
+    no_images: Annotated[bool, typer.Option("--no-images", help="Leave out the page images.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a scan's pages, edits, costs and chapters as one HTML file.
+    """Write a scan's HTML report: pages, edits, costs and chapters in one file.
 
-    Reads files only; works with Redis down. The file needs nothing beside itself and no network. Prints its path.
+    The file needs no other files and no network. Works while Redis is down. Prints the path of the file.
 
     Example: `producer report moby-dick --output moby-dick.html --open`
     """
@@ -34,7 +35,7 @@ def report_command(
     check_target(target)
     deployment = open_deployment(load_settings())
     deployment.store.metadata(scan_id)
-    # Slow to import, and of no use where there is no such scan.
+    # Slow to import, and not needed if there is no such scan.
     from producer.report.collect import collect
     from producer.report.render import render
 
@@ -45,4 +46,4 @@ def report_command(
     else:
         results.print(str(target))
     if open_it and not webbrowser.open(target.resolve().as_uri()):
-        notes.print(f"There is no browser here that could be opened; open {target} yourself.")
+        notes.print(f"No browser found; open {target} yourself.")

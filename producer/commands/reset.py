@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,56 +25,55 @@ if TYPE_CHECKING:
 
 def reset_command(
     scan_id: ScanId,
-    stage: Annotated[str, typer.Option(metavar="STAGE", help="Stage to forget.", autocompletion=completion.stages)],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    stage: Annotated[
+        str, typer.Option(metavar="STAGE", help="The stage to reset.", autocompletion=completion.stages)
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Forget a stage, to begin it anew. Asks first. Its outputs are set aside, its cost stays counted.
+    """Reset a stage to the state before its first page, after confirmation. Outputs and recorded cost are kept.
 
-    Refused while workers have pages of it in hand. Needs Redis: pages that wait there are taken out.
+    The outputs are moved to a folder `set_aside`. Refused while workers have pages of the stage in hand. Needs
+    Redis, to take its waiting pages out of the queue.
 
     Example: `producer reset moby-dick --stage ocr`
     """
-    from producer.planning.reset import look, reset
+    from producer.planning.reset import look, reset, reset_json
 
     deployment = open_deployment(load_settings())
-    there = look(deployment, StageRef(check_scan_id(scan_id), stage))
-    if there is None and as_json:
-        print_json({"scan_id": scan_id, "stage": stage, "reset": False})
-        return
+    ref = StageRef(check_scan_id(scan_id), stage)
+    there = look(deployment, ref)
+    kept = deployment.store.outputs(ref).path / SET_ASIDE
     if there is None:
-        results.print(f"{scan_id}/{stage}: it has not begun, nothing to reset")
+        if as_json:
+            print_json({"scan_id": scan_id, "stage": stage, "reset": False})
+        else:
+            results.print(f"{ref}: it has not begun, nothing to reset")
         return
     if not yes:
         _ask(there)
-    done = reset(deployment, StageRef(scan_id, stage), counting_on(notes))
-    kept = deployment.store.outputs(StageRef(scan_id, stage)).path / SET_ASIDE
+    done = reset(deployment, ref, counting_on(notes))
     if as_json:
-        print_json({"scan_id": scan_id, "stage": stage, "reset": True, **_as_json(done), "set_aside": str(kept)})
+        print_json(reset_json(done, kept))
         return
     pages, outputs = counted(done.completed, "complete page"), counted(done.outputs, "output is", "outputs are")
-    results.print(
-        f"{scan_id}/{stage}: {pages} forgotten, {outputs} kept in {kept}; "
-        f"{dollars(done.total_cost_usd)} stays counted"
-    )
-
-
-def _as_json(done: Reset) -> dict[str, Any]:
-    return {"completed": done.completed, "outputs": done.outputs, "total_cost_usd": done.total_cost_usd}
+    results.print(f"{ref}: {pages} reset, {outputs} kept in {kept}; {dollars(done.total_cost_usd)} stays recorded")
 
 
 def _ask(there: Reset) -> None:
-    """Insist on a yes.
+    """Ask for confirmation.
 
     Raises:
-        NotConfirmedError: there was none.
+        NotConfirmedError: the answer was not yes, or there is no terminal.
     """
     if not sys.stdin.isatty():
-        raise NotConfirmedError("reset asks first, and here is no terminal to ask on; add --yes if you mean it")
+        raise NotConfirmedError(
+            "reset asks for confirmation, and there is no terminal", hint="add --yes to confirm"
+        )
     pages, outputs = counted(there.completed, "complete page"), counted(there.outputs, "output")
     notes.print(
-        f"This forgets {there.scan_id}/{there.stage}: {pages}, {outputs} (set aside), "
-        f"{dollars(there.total_cost_usd)} spent (it stays counted). Type yes to go on: ",
+        f"This resets {there.scan_id}/{there.stage}: {pages}, {outputs} (set aside), "
+        f"{dollars(there.total_cost_usd)} spent (stays recorded). Type yes to continue: ",
         end="",
     )
     if sys.stdin.readline().strip() != "yes":

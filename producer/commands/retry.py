@@ -11,12 +11,12 @@ import typer
 
 from checkpointing.errors import UnknownNameError
 from checkpointing.refs import check_scan_id
-from producer.commands.enqueue import carry_out
 from producer.commands.options import AllowDoubtful, AnyStage, AsJson, Pages, ScanId, Wait
 from producer.open_deployment import open_deployment
 from producer.page_ranges import parse_pages
-from producer.planning import plan_output as words
-from producer.planning.request import Plan, Request, check_pages
+from producer.planning.plan_output import plans_json
+from producer.planning.request import Request, check_pages
+from producer.run.waiting import wait_for
 from producer.status.begun_stages import begun_stages
 from producer.terminal.console import print_json, results
 from worker.config.settings import load_settings
@@ -30,7 +30,9 @@ def retry_command(
     scan_id: ScanId,
     stage: AnyStage = None,
     pages: Pages = None,
-    reason: Annotated[str | None, typer.Option(metavar="KIND", help="Only those given up on for this.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(metavar="KIND", help="Only pages quarantined for this reason, such as timeout.")
+    ] = None,
     as_json: AsJson = False,
     wait: Wait = False,
     allow_doubtful: AllowDoubtful = False,
@@ -39,6 +41,7 @@ def retry_command(
 
     Example: `producer retry moby-dick --pages 3,7-9 --reason timeout`
     """
+    from producer.planning.carry_out import enqueue_all
     from producer.planning.enqueue import plan
 
     named = None if pages is None else parse_pages(pages)
@@ -48,32 +51,30 @@ def retry_command(
     stages = [stage] if stage is not None else begun_stages(deployment, scan_id) or list(STAGES)[:1]
     plans = [plan(deployment, Request(scan_id, name)) for name in stages]
     _check_reason(reason, (failed for made in plans for failed in made.quarantined))
-    requests = [
-        Request(scan_id, made.stage, release=chosen) for made in plans if (chosen := _chosen(made, named, reason))
-    ]
+    requests = []
+    for made in plans:
+        chosen = frozenset(failed.page for failed in made.quarantined if reason in {None, failed.kind})
+        if chosen := chosen if named is None else chosen & named:
+            requests.append(Request(scan_id, made.stage, release=chosen))
     if requests:
-        carry_out(deployment, requests, as_json=as_json, wait=wait, allow_doubtful=allow_doubtful)
+        enqueued = enqueue_all(deployment, requests, as_json=as_json)
+        if wait:
+            wait_for(deployment, enqueued, allow_doubtful=allow_doubtful)
     elif as_json:
         nothing = [replace(made, wanted=[], skipped=0, remaining=[]) for made in plans]
-        print_json(words.plans_json(nothing, dry_run=False))
+        print_json(plans_json(nothing, dry_run=False))
     else:
         about = scan_id if stage is None else f"{scan_id}/{stage}"
         results.print(f"{about}: none of these pages is in quarantine, nothing to do")
 
 
-def _chosen(made: Plan, named: frozenset[int] | None, reason: str | None) -> frozenset[int]:
-    """Return the quarantined pages of a stage that are meant."""
-    pages = frozenset(failed.page for failed in made.quarantined if reason in {None, failed.kind})
-    return pages if named is None else pages & named
-
-
 def _check_reason(reason: str | None, quarantined: Iterable[FailedPage]) -> None:
-    """Check that pages are in quarantine for a reason, where any are.
+    """Check that pages are in quarantine for a reason, if any are in quarantine at all.
 
     Raises:
-        UnknownNameError: there are some, and none for this reason.
+        UnknownNameError: there are quarantined pages, but none for this reason.
     """
     kinds = Counter(failed.kind for failed in quarantined)
     if reason is not None and kinds and reason not in kinds:
         there = ", ".join(f"{name} ({count})" for name, count in sorted(kinds.items()))
-        raise UnknownNameError(f"no page is in quarantine for {reason!r}; the reasons there are: {there}")
+        raise UnknownNameError(f"no page is in quarantine for {reason!r}", hint=f"existing reasons: {there}")

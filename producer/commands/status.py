@@ -22,7 +22,7 @@ def status_command(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show where scans stand. Reads files only; works with Redis down.
+    """Show the progress of scans. Reads files only; works while Redis is down.
 
     Example: `producer status moby-dick --json`
     """

@@ -10,29 +10,28 @@ from checkpointing.refs import check_scan_id
 from producer.commands.options import AnyStage, AsJson, Pages, ScanId
 from producer.open_deployment import open_deployment
 from producer.page_ranges import parse_pages
-from producer.planning import plan_output as words
-from producer.planning.request import Plan
+from producer.planning.plan_output import print_plan
 from producer.terminal.console import notes, print_json, results
 from producer.terminal.progress import counting_on
-from producer.verify.verify_scan import Report, verify, verify_again
+from producer.verify.verify_output import result_lines, verify_json
+from producer.verify.verify_scan import verify, verify_again
 from worker.config.settings import load_settings
-from worker.deployment import Deployment
 
 
 def verify_command(
     scan_id: ScanId,
     stage: AnyStage = None,
     pages: Pages = None,
-    mend: Annotated[bool, typer.Option("--repair", help="Mend what can be mended; needs Redis.")] = False,
+    mend: Annotated[bool, typer.Option("--repair", help="Repair what can be repaired. Needs Redis.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check source, outputs and checkpoints against each other, as `fsck` does. Works with Redis down.
+    """Check source files, outputs and checkpoints of a scan, like `fsck`. Works while Redis is down.
 
-    `--repair` brings them in line and enqueues the pages that have to be done again. It changes nothing where
-    Redis cannot be reached, deletes nothing but the temp files of crashed writers, and leaves foreign files alone.
+    --repair brings checkpoints in line with the outputs, and enqueues damaged pages to be processed again. It
+    deletes only the temporary files of crashed writers, and leaves files alone that Leafmark did not write.
 
-    Stale pages, which are not made from what is there now, are shown with the reason and what doing them again
-    would cost. They are no differences: the exit code is that of a scan without them, `--repair` leaves them alone.
+    Stale pages are listed with the reason and their cost so far. They are not differences: they do not change the
+    exit code, and --repair does not process them again.
 
     Example: `producer verify moby-dick --repair`
 
@@ -44,40 +43,26 @@ def verify_command(
     if not as_json:
         for finding in found.findings:
             results.print(finding.line(scan_id))
-    plans = _repair(deployment, found) if mend else []
+    plans = []
+    if mend:
+        from producer.verify.repair import repair
+
+        for report in found.stages:
+            if made := repair(deployment, scan_id, report, only):
+                print_plan(notes, made)
+                plans.append(made)
     left = verify_again(deployment, found, counting_on(notes)) if plans else found
     if as_json:
-        print_json(words.verify_json(found, left, plans, repair=mend))
+        print_json(verify_json(found, left, plans, repair=mend))
     else:
-        for line in words.verify_result(found, left, plans):
+        for line in result_lines(found, left, plans):
             results.print(line)
-    _insist_on_none(left, repaired=mend)
-
-
-def _repair(deployment: Deployment, found: Report) -> list[Plan]:
-    from producer.verify.repair import repair
-
-    plans = []
-    for stage in found.stages:
-        made = repair(deployment, found.metadata.scan_id, stage, found.only)
-        if made is not None:
-            words.say_plan(notes, made)
-            plans.append(made)
-    return plans
-
-
-def _insist_on_none(left: Report, *, repaired: bool) -> None:
-    """End with the exit code of a scan with differences, if it is one.
-
-    Raises:
-        DifferencesError: it is.
-    """
-    if not left.findings:
-        return
-    scan_id, mendable = left.metadata.scan_id, sum(finding.mendable for finding in left.findings)
-    how = (
-        "left after the repair"
-        if repaired
-        else f"found; `producer verify {scan_id} --repair` mends {mendable} of them"
-    )
-    raise DifferencesError(f"{scan_id}: {counted(len(left.findings), 'difference')} {how}")
+    if left.findings:
+        differences = counted(len(left.findings), "difference")
+        repairable = sum(finding.mendable for finding in left.findings)
+        if mend:
+            raise DifferencesError(f"{scan_id}: {differences} left after the repair")
+        raise DifferencesError(
+            f"{scan_id}: {differences} found",
+            hint=f"`producer verify {scan_id} --repair` repairs {repairable} of them",
+        )

@@ -9,7 +9,7 @@ from checkpointing.refs import check_scan_id
 from producer.commands import completion
 from producer.open_deployment import open_deployment
 from producer.program import INTERRUPTED
-from producer.run.supervised_run import interruptible
+from producer.run.interrupts import interruptible
 from producer.run.waiting import VIEW_HINT
 from producer.terminal.console import notes, print_json, results
 from producer.watch.collect import Collector, StageSelection, stages_of_scan, stages_under_way
@@ -25,26 +25,25 @@ def watch_command(
         str | None,
         typer.Argument(
             metavar="SCAN_ID",
-            help="Default: all scans that have work under way.",
+            help="Default: all scans with work under way.",
             autocompletion=completion.scan_ids,
         ),
     ] = None,
-    until_done: Annotated[bool, typer.Option("--until-done", help="End when nothing is under way.")] = False,
-    once: Annotated[bool, typer.Option("--once", help="Say it once, in plain lines, and end.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="With --once: print the result as JSON.")] = False,
+    until_done: Annotated[bool, typer.Option("--until-done", help="Exit when nothing is under way.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Print the present state as plain lines, and exit.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --once: print the state as JSON.")] = False,
 ) -> None:
-    """Watch scans being worked on: pages, speed, money, workers, and where the holes are.
+    """Show live progress of scans: pages, speed, cost, workers and missing pages.
 
-    Ctrl-C ends the view. On a small or dumb terminal, in a pipe, in CI, and where NO_COLOR is set, it prints plain
-    lines. What is complete is read from files; Redis and the workers tell what is in flight, and are not needed for
-    the rest.
+    Ctrl-C closes the view; the workers keep running. In a pipe, in CI, on a dumb terminal or with NO_COLOR it
+    prints plain lines. Complete pages are read from files; Redis and the workers provide the rest.
 
     Example: `producer watch moby-dick`
 
     Example: `producer watch --until-done`
     """
     if as_json and not once:
-        raise CommandLineError("--json prints one moment; add --once")
+        raise CommandLineError("--json works only with --once", hint="add --once")
     deployment = open_deployment(load_settings())
     collector = Collector(deployment, _stages(deployment, scan_id), with_other_scans=scan_id is None)
     if as_json:

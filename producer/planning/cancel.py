@@ -1,14 +1,15 @@
-"""Cancel: calling off what was asked for. What is complete stays complete, and `enqueue` goes on from there.
+"""Cancel the work on a scan, one stage or all of them. Complete pages are kept; `enqueue` continues from there.
 
-The checkpoint says so first; then the queue is emptied, and only then is the stage taken off the list of open ones.
-Wherever that is broken off, a reconciler finds the stage open and cancelled, and does the rest.
+The checkpoint is saved as cancelled first; then the queue is emptied, and then the stage leaves the list of open
+stages. After a crash in between, a reconciler finds the stage open and cancelled, and finishes the cancellation.
 
-Of several stages the last one of the pipeline is cancelled first: so nothing that an earlier one completes
-meanwhile flows into a stage that costs money and is about to be cancelled.
+The last stage of the pipeline is cancelled first, so that no page that an earlier stage completes meanwhile flows
+into a stage that costs money and is about to be cancelled.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import BrokerError, LeafmarkError
@@ -23,13 +24,13 @@ from worker.storage import root_owner
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """What was called off.
+    """The result of a cancellation.
 
     Attributes:
-        dropped: pages that waited and are not worked on any more.
+        dropped: waiting pages that were removed from the queue.
         running: pages that workers had in hand.
-        stopped: how many of them were told to stop.
-        summary: where the stage stands, in words.
+        stopped: how many of them were stopped.
+        summary: the progress of the stage, in words.
     """
 
     dropped: int
@@ -39,21 +40,21 @@ class Cancelled:
 
 
 def cancel(deployment: Deployment, ref: StageRef, *, now: bool = False) -> Cancelled | None:
-    """Call a stage off; None where nothing is under way.
+    """Cancel a stage. Returns None if nothing is under way.
 
     Args:
         deployment: the deployment.
-        ref: which stage of which scan.
-        now: end the processes of the pages in hand too, instead of letting them finish. Works in prefork pools; in
-            the others pages finish all the same.
+        ref: the stage and its scan.
+        now: end the processes of the pages in hand instead of letting them finish. Only prefork pools can do that;
+            other pools finish their pages.
 
     Raises:
         UnknownNameError: there is no such scan or stage.
         InputError: the scan's metadata is broken.
         StorageError: the storage failed.
-        BrokerError: Redis failed; saying it again does the rest.
-        CheckpointError: somebody else holds the checkpoint.
-        InUseError: the workers at work are those of another deployment, and would go on.
+        BrokerError: Redis failed; repeat the call.
+        CheckpointError: another process holds the checkpoint.
+        InUseError: the workers on this storage root belong to another deployment and would continue.
     """
     deployment.store.stages.get(ref.stage)
     total_pages = deployment.store.metadata(ref.scan_id).total_pages
@@ -73,7 +74,7 @@ def cancel(deployment: Deployment, ref: StageRef, *, now: bool = False) -> Cance
             deployment.store.open_stages.remove(ref)
         stopped = deployment.workers.stop_running(ref) if now and running else 0
     except broker_errors() as error:
-        raise BrokerError(f"Redis failed ({error}); repeat the command") from error
+        raise BrokerError(f"Redis failed ({error})", hint="repeat the command") from error
     except OSError as error:
         raise storage_error(error, file.path) from error
     return Cancelled(dropped, running, stopped, checkpoint.summary())
@@ -82,21 +83,20 @@ def cancel(deployment: Deployment, ref: StageRef, *, now: bool = False) -> Cance
 def cancel_all(
     deployment: Deployment, scan_id: str, report: Callable[[str, Cancelled], object], *, now: bool = False
 ) -> int:
-    """Call off every stage of a scan that is under way, the last one of the pipeline first.
+    """Cancel every stage of a scan that is under way, the last one of the pipeline first.
 
     Args:
         deployment: the deployment.
-        scan_id: of which scan.
-        report: told of each stage as soon as it is called off: its name, and what that led to.
+        scan_id: the scan.
+        report: called with the name and the result of each stage as soon as it is cancelled.
         now: as in `cancel`.
 
     Returns:
-        How many stages were called off.
+        The number of stages that were cancelled.
 
     Raises:
-        UnknownNameError, InputError, StorageError, BrokerError, CheckpointError: as `cancel`; of the first stage
-        that
-            could not be called off, after the others were.
+        UnknownNameError, InputError, StorageError, BrokerError, CheckpointError: as `cancel`, for the first stage
+            that could not be cancelled, after the others were.
     """
     deployment.store.metadata(scan_id)
     cancelled: list[str] = []
@@ -114,19 +114,43 @@ def cancel_all(
             report(stage, done)
     try:
         for stage in cancelled:
-            # What an earlier stage had fed just before its turn came. A producer may have asked for it anew.
+            # Drop pages that an earlier stage fed before it was cancelled. A producer may have opened it again.
             if not deployment.store.open_stages.is_open(StageRef(scan_id, stage)):
                 deployment.queues.queue(StageRef(scan_id, stage)).close()
     except broker_errors() as error:
-        errors.append(BrokerError(f"Redis failed ({error}); repeat the command"))
+        errors.append(BrokerError(f"Redis failed ({error})", hint="repeat the command"))
     if errors:
         raise errors[0]
     return len(cancelled)
 
 
+def stages_under_way(deployment: Deployment, scan_id: str) -> list[str]:
+    """Return the stages of a scan that are under way."""
+    return [ref.stage for ref in deployment.store.open_stages.all() if ref.scan_id == scan_id]
+
+
+def cancelled_json(scan_id: str, cancelled: dict[str, Cancelled], still_open: list[str]) -> dict[str, Any]:
+    """Return the form that `producer cancel --json` prints.
+
+    Args:
+        scan_id: the scan.
+        cancelled: by stage.
+        still_open: the stages that are still under way.
+    """
+    stages = {
+        stage: {
+            "summary": done.summary,
+            "dropped": done.dropped,
+            "running_pages": done.running,
+            "stopped": done.stopped,
+        }
+        for stage, done in cancelled.items()
+    }
+    return {"scan_id": scan_id, "cancelled": stages, "still_under_way": still_open}
+
+
 def _has_begun(deployment: Deployment, ref: StageRef) -> bool:
-    path = deployment.store.checkpoint_file(ref).path
-    return deployment.store.open_stages.is_open(ref) or path.exists()
+    return deployment.store.open_stages.is_open(ref) or deployment.store.checkpoint_file(ref).path.exists()
 
 
 def _is_under_way(deployment: Deployment, checkpoint: Checkpoint) -> bool:

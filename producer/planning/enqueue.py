@@ -4,14 +4,12 @@ This is the whole of resume. It can be run at any time, by several people at onc
 that is complete is left alone, one that a worker holds or a queue carries is not put in again.
 """
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from functools import partial
 
 from checkpointing.checkpoint import Checkpoint
-from checkpointing.errors import BrokerError, InputError, LeafmarkError, StorageError
+from checkpointing.errors import BrokerError
 from checkpointing.outputs import OutputFolder
 from checkpointing.page_records import PageRecord, cost_of
 from checkpointing.resume import Findings, bring_in_line
@@ -19,9 +17,10 @@ from checkpointing.run_ids import same_run, trace_id_of
 from checkpointing.status import Status
 from checkpointing.storage_errors import storage_error
 from producer.output_dir import set_all_aside
-from producer.page_ranges import runs, show_pages
+from producer.page_ranges import runs
+from producer.planning.preconditions import check_preconditions, look_up
 from producer.planning.request import Plan, Request, StaleAre
-from producer.planning.spending import count_books, insist_on_means, recount, retire_answers
+from producer.planning.spending import count_books, recount, retire_answers
 from producer.planning.stale import Why, cost_of_refresh, find_stale, name_recipes
 from producer.terminal.progress import Counting, uncounted
 from worker.deployment import Deployment
@@ -29,11 +28,9 @@ from worker.pages.scan import ScanMetadata
 from worker.pipeline.assembly import assemble
 from worker.pipeline.coordinators import make_coordinator
 from worker.pipeline.provenance import made_from_of
-from worker.pipeline.stage_flow import UPSTREAM, given_up, ready, through, unasked
-from worker.preflight import check_broker
+from worker.pipeline.stage_flow import UPSTREAM, given_up, ready, through
 from worker.queue.broker_errors import broker_errors
 from worker.stages.correction import CorrectionStage
-from worker.storage import root_owner
 from worker.telemetry import tracing
 from worker.telemetry.logs import note_for_scan
 
@@ -77,7 +74,7 @@ def plan(deployment: Deployment, request: Request, again: Mapping[str, AbstractS
         UnknownNameError: no such scan, stage or page.
         StorageError: the storage cannot be read.
     """
-    metadata, wanted = _look_up(deployment, request)
+    metadata, wanted = look_up(deployment, request)
     outputs = deployment.store.outputs(request.ref)
     file = deployment.store.checkpoint_file(request.ref)
     try:
@@ -91,77 +88,6 @@ def plan(deployment: Deployment, request: Request, again: Mapping[str, AbstractS
     records = _records_by_outputs(findings, outputs) if request.resume else {}
     stale = _stale_among(deployment, request, wanted, records, again or {})
     return _describe(request, wanted, checkpoint, findings, set_aside, stale)
-
-
-def blockers(
-    deployment: Deployment, requests: Sequence[Request], *, broker: bool = True
-) -> Iterator[LeafmarkError]:
-    """Yield what keeps requests from being enqueued, in the order in which it is checked. Changes nothing.
-
-    Args:
-        deployment: the deployment.
-        requests: one after the other, in pipeline order: what an earlier one asks for, a later one may wait for.
-        broker: whether Redis has to answer.
-
-    Raises:
-        UnknownNameError: no such scan, stage or page.
-        StorageError: the storage cannot be read.
-    """
-    for request in requests:
-        yield from _raised(
-            partial(insist_on_means, deployment, request.stage, allow_unpriced=request.allow_unpriced)
-        )
-    if broker:
-        yield from _raised(partial(_check_broker, deployment))
-    asked: dict[tuple[str, str], set[int]] = {}
-    for request in requests:
-        metadata, wanted = _look_up(deployment, request)
-        yield from _raised(partial(_check_writable, deployment, metadata.scan_id))
-        yield from _without_sources(deployment, request, wanted, asked)
-        asked.setdefault((request.scan_id, request.stage), set()).update(wanted)
-
-
-def check_preconditions(deployment: Deployment, requests: Sequence[Request], *, broker: bool = True) -> None:
-    """Check that requests can be enqueued.
-
-    Raises:
-        LeafmarkError: the first of `blockers`.
-    """
-    for error in blockers(deployment, requests, broker=broker):
-        raise error
-
-
-def _raised(check: Callable[[], object]) -> Iterator[LeafmarkError]:
-    try:
-        check()
-    except LeafmarkError as error:
-        yield error
-
-
-def _check_broker(deployment: Deployment) -> None:
-    check_broker(deployment.settings)
-    root_owner.refuse_another(deployment.store.root, deployment.queues.redis, deployment.queues.keys.deployment)
-
-
-def _check_writable(deployment: Deployment, scan_id: str) -> None:
-    path = deployment.store.scan(scan_id).path
-    if not os.access(path, os.W_OK):
-        raise StorageError(f"{path} cannot be written; check its owner and how the storage is mounted")
-
-
-def _without_sources(
-    deployment: Deployment, request: Request, wanted: list[int], asked: Mapping[tuple[str, str], set[int]]
-) -> Iterator[LeafmarkError]:
-    """Yield an error for each earlier stage that has not done these pages and was not asked to."""
-    for name, pages in unasked(deployment, request.ref, set(wanted)).items():
-        missing = sorted(pages - asked.get((request.scan_id, name), set()))
-        if missing:
-            both = f"producer enqueue {request.scan_id} --stage {name} --through {request.stage}"
-            yield InputError(
-                f"{request.stage} is made from {name}, which was not asked for "
-                f"{len(missing):,} of these pages ({show_pages(missing)}); "
-                f"`{both}` asks for both"
-            )
 
 
 def enqueue(deployment: Deployment, request: Request, counting: Counting = uncounted) -> Plan:
@@ -202,7 +128,7 @@ def _note(deployment: Deployment, made: Plan, run: str) -> None:
 
 
 def _enqueue(deployment: Deployment, request: Request, counting: Counting) -> Plan:
-    metadata, wanted = _look_up(deployment, request)
+    metadata, wanted = look_up(deployment, request)
     check_preconditions(deployment, [request])
     file = deployment.store.checkpoint_file(request.ref)
     file.remove_orphans()
@@ -232,12 +158,6 @@ def _enqueue(deployment: Deployment, request: Request, counting: Counting) -> Pl
             "start it again and repeat the command: it goes on from here"
         ) from error
     return made
-
-
-def _look_up(deployment: Deployment, request: Request) -> tuple[ScanMetadata, list[int]]:
-    deployment.store.stages.get(request.stage)
-    metadata = deployment.store.metadata(request.scan_id)
-    return metadata, request.pages(metadata.total_pages)
 
 
 def _open_stage(

@@ -1,4 +1,4 @@
-"""What the commands say, in words and in JSON."""
+"""What the commands print about plans, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -16,62 +16,56 @@ from producer.planning.request import StaleAre
 from producer.status.doubtful_pages import doubt_lines
 
 if TYPE_CHECKING:
-    # What one command shows, the others need not load.
     from producer.planning.cost_estimate import Forecast
     from producer.planning.request import Plan
     from producer.planning.stale import Why
-    from producer.verify.verify_scan import Report
 
 _MOST_REASONS = 20
 _STALE_THEN = {
-    StaleAre.SHOWN: "--refresh-stale does them again, --accept-stale keeps them",
-    StaleAre.REFRESHED: "they are done again",
-    StaleAre.ACCEPTED: "they are kept, and are not stale from now on",
+    StaleAre.SHOWN: "--refresh-stale processes them again, --accept-stale keeps them",
+    StaleAre.REFRESHED: "they are processed again",
+    StaleAre.ACCEPTED: "they are kept and count as current",
 }
 
 
-def say_plan(console: Console, plan: Plan) -> None:
-    """What was found at resume: what is skipped, what is done again and why, what was given up on."""
+def print_plan(console: Console, plan: Plan) -> None:
+    """Print which pages are skipped, which are processed again and why, and which are in quarantine."""
     if plan.set_aside:
-        console.print(f"The checkpoint could not be used; it was set aside ({plan.set_aside}) and rebuilt.")
+        console.print(f"The checkpoint was unusable; it was set aside ({plan.set_aside}) and rebuilt.")
     for page, verdict in list(plan.requeued.items())[:_MOST_REASONS]:
-        console.print(f"Page {page} is done again: {verdict.problem} ({verdict.detail})")
+        console.print(f"Page {page} is processed again: {verdict.problem} ({verdict.detail})")
     if len(plan.requeued) > _MOST_REASONS:
-        console.print(
-            f"... and {counted(len(plan.requeued) - _MOST_REASONS, 'more page is', 'more pages are')} done again"
-        )
+        more = counted(len(plan.requeued) - _MOST_REASONS, "more page is", "more pages are")
+        console.print(f"... and {more} processed again")
     for failed in plan.quarantined[:_MOST_REASONS]:
         console.print(f"Page {failed.page} is in quarantine: {failed.message}")
     if plan.quarantined:
-        console.print(f"`producer retry {plan.scan_id} --stage {plan.stage}` tries quarantined pages again.")
+        console.print(f"`producer retry {plan.scan_id} --stage {plan.stage}` gives quarantined pages new attempts.")
     for line in doubt_lines(plan.doubtful):
         console.print(f"{plan.scan_id}/{plan.stage}: {line}")
     if plan.stale:
-        console.print(_stale_line(plan.stale, plan.refresh_cost_usd, _STALE_THEN[plan.stale_are]))
+        console.print(stale_line(plan.stale, plan.refresh_cost_usd, _STALE_THEN[plan.stale_are]))
     if plan.skipped and plan.remaining:
         saved = f", {dollars(plan.cost_saved_usd)} saved" if plan.cost_saved_usd else ""
         console.print(f"Resuming: {plan.skipped} of {counted(len(plan.wanted), 'page')} complete{saved}")
 
 
 def plan_result(plan: Plan, *, dry_run: bool) -> str:
-    """What came of it, in one line."""
+    """Return one line with the number of pages that were enqueued, or why none were."""
     if not plan.remaining and not plan.quarantined:
-        return f"{plan.scan_id}/{plan.stage}: {_all(plan.skipped)} complete, nothing to do"
+        pages = "the page is" if plan.skipped == 1 else f"all {plan.skipped} pages are"
+        return f"{plan.scan_id}/{plan.stage}: {pages} complete, nothing to do"
     if not plan.remaining:
         quarantined = counted(len(plan.quarantined), "page is", "pages are")
         return f"{plan.scan_id}/{plan.stage}: nothing to enqueue, {quarantined} in quarantine"
     pages = show_pages(plan.remaining)
     if dry_run:
         return f"{plan.scan_id}/{plan.stage}: would enqueue {counted(len(plan.remaining), 'page')} ({pages})"
-    return f"{plan.scan_id}/{plan.stage}: {_enqueued(plan)}"
-
-
-def _all(pages: int) -> str:
-    return "the page is" if pages == 1 else f"all {pages} pages are"
+    return f"{plan.scan_id}/{plan.stage}: {enqueued_words(plan)}"
 
 
 def plan_json(plan: Plan, *, dry_run: bool) -> dict[str, Any]:
-    """The form that `producer enqueue --json` prints."""
+    """Return the form that `producer enqueue --json` prints."""
     return {
         "scan_id": plan.scan_id,
         "stage": plan.stage,
@@ -107,13 +101,13 @@ def plans_json(
     forecasts: Mapping[str, Forecast] = MappingProxyType({}),
     blocked: Sequence[LeafmarkError] = (),
 ) -> dict[str, Any]:
-    """The form for one stage; for several, all of theirs, in pipeline order, under `stages`.
+    """Return the form of one stage; of several stages, a form with all of them under `stages`.
 
     Args:
-        plans: one a stage.
+        plans: one for each stage, in pipeline order.
         dry_run: whether nothing was done.
-        forecasts: what stages that ask a model will cost, by stage.
-        blocked: what keeps a dry run's plan from being carried out.
+        forecasts: expected costs, by stage.
+        blocked: the errors that keep the plans of a dry run from being carried out.
     """
     forms = [
         plan_json(each, dry_run=dry_run)
@@ -126,59 +120,20 @@ def plans_json(
     return form
 
 
-def verify_result(found: Report, left: Report, plans: list[Plan]) -> list[str]:
-    """What came of a check, and of the repair after it. Stale pages come last: they are no differences."""
-    scan_id = found.metadata.scan_id
-    if not found.stages and not found.source:
-        return [f"{scan_id}: the source is in order, no stage has begun"]
-    lines = [
-        f"{scan_id}/{stage.stage}: {counted(stage.pages_checked, 'page')} checked, all in order"
-        for stage in found.stages
-        if not stage.findings
-    ]
-    still = set(left.findings)
-    for plan in plans:
-        mended = sum(each.stage == plan.stage and each not in still for each in found.findings)
-        lines.append(f"{scan_id}/{plan.stage}: {counted(mended, 'difference')} mended, {_enqueued(plan)}")
-    if plans:
-        lines += [f"not mended: {finding.line(scan_id)}" for finding in left.findings]
-    for stage in left.stages:
-        if stage.stale:
-            command = f"`producer enqueue {scan_id} --stage {stage.stage}`"
-            then = f"{command} with --refresh-stale does them again, with --accept-stale keeps them"
-            lines.append(f"{scan_id}/{stage.stage}: {_stale_line(stage.stale, stage.refresh_cost_usd, then)}")
-    return lines
-
-
-def verify_json(found: Report, left: Report, plans: list[Plan], *, repair: bool) -> dict[str, Any]:
-    """The form that `producer verify --json` prints. What a repair mended stands apart from what is left."""
-    still = set(left.findings)
-    return {
-        "scan_id": found.metadata.scan_id,
-        "clean": not still,
-        "repair": repair,
-        "pages_checked": {stage.stage: stage.pages_checked for stage in found.stages},
-        "findings": [finding.as_json() for finding in left.findings],
-        "stale": [finding.as_json() for finding in left.stale],
-        "refresh_cost_usd": left.refresh_cost_usd,
-        "mended": [finding.as_json() for finding in found.findings if finding not in still],
-        "enqueued_pages": {plan.stage: plan.enqueued for plan in plans},
-    }
-
-
-def _stale_line(stale: Mapping[int, Why], cost_usd: float, then: str) -> str:
-    """Stale pages by their reasons, what doing them again costs in USD, and what becomes of them."""
+def stale_line(stale: Mapping[int, Why], cost_usd: float, then: str) -> str:
+    """Return the stale pages by their reasons, what they have cost in USD, and what happens to them."""
     by_reason: dict[str, list[int]] = {}
     for page, why in stale.items():
         by_reason.setdefault(why.words("their"), []).append(page)
     reasons = ", ".join(f"{reason} ({show_pages(sorted(pages))})" for reason, pages in by_reason.items())
     parts = [f"{counted(len(stale), 'page is', 'pages are')} stale: {reasons}"]
     if cost_usd:
-        parts.append(f"doing them cost {dollars(cost_usd)} so far")
+        parts.append(f"they have cost {dollars(cost_usd)} so far")
     return "; ".join([*parts, then])
 
 
-def _enqueued(plan: Plan) -> str:
+def enqueued_words(plan: Plan) -> str:
+    """Return how many pages were enqueued, are under way already, or wait for an earlier stage."""
     under_way = len(plan.remaining) - len(plan.enqueued) - len(plan.waiting)
     parts = [f"{counted(len(plan.enqueued), 'page')} enqueued"]
     if under_way:

@@ -1,4 +1,4 @@
-"""What somebody wants done with a stage of a book, and what that comes to."""
+"""Request: which pages of a stage are to be processed. Plan: what of that is complete and what remains."""
 
 from __future__ import annotations
 
@@ -21,24 +21,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What somebody wants done.
+    """Which pages of a stage are to be processed, and how.
 
     Attributes:
-        scan_id: which book.
-        stage: which stage of it.
+        scan_id: the book.
+        stage: the stage.
         start_page: first page.
-        end_page: last page, included; None for the last of the book.
-        only: instead of a range, single pages.
-        resume: False does every page of the range again.
-        release: instead of these, pages to let out of quarantine; they get their attempts anew.
-        allow_unpriced: whether a model may be asked whose price nobody knows; its calls count as nothing.
-        refresh_stale: does the stale pages of the range again, and pays for them again.
-        accept_stale: takes the stale pages of the range as made from what is there now.
-        run: id by which log lines and spans of this work are found.
+        end_page: last page, inclusive; None for the last of the book.
+        only: single pages instead of a range.
+        resume: False processes complete pages again too.
+        release: pages to take out of quarantine, instead of a range; their attempts are counted from zero.
+        allow_unpriced: whether a model without a known price may be used; its calls count as $0.
+        refresh_stale: process the stale pages again, and pay for them again.
+        accept_stale: count the stale pages as made from the present inputs.
+        run: id of the log lines and spans of this work.
 
     Raises:
-        CommandLineError: stale pages are both to be done again and to be kept; or both a range and single pages
-            are named; or the range ends before it begins.
+        CommandLineError: options contradict each other, or the range ends before it begins.
     """
 
     scan_id: str
@@ -56,13 +55,16 @@ class Request:
     def __post_init__(self) -> None:
         if self.refresh_stale and self.accept_stale:
             raise CommandLineError(
-                "--refresh-stale does stale pages again, --accept-stale keeps them; give one of the two"
+                "--refresh-stale and --accept-stale exclude each other",
+                hint="the first processes stale pages again, the second keeps them; use one of them",
             )
         if self.only and (self.start_page, self.end_page) != (1, None):
-            raise CommandLineError("--pages names the pages by itself; leave out --start-page and --end-page")
+            raise CommandLineError(
+                "--pages excludes --start-page and --end-page", hint="leave out --start-page and --end-page"
+            )
         if self.end_page is not None and self.start_page > self.end_page:
             raise CommandLineError(
-                f"--start-page {self.start_page} is after --end-page {self.end_page}; exchange them"
+                f"--start-page {self.start_page} is after --end-page {self.end_page}", hint="exchange them"
             )
 
     @property
@@ -71,7 +73,7 @@ class Request:
         return StageRef(self.scan_id, self.stage)
 
     def pages(self, total_pages: int) -> list[int]:
-        """The pages it is about, in order.
+        """Return its pages, in order.
 
         Raises:
             UnknownNameError: one of them is not in the book.
@@ -90,46 +92,44 @@ def check_pages(pages: frozenset[int], total_pages: int) -> list[int]:
         UnknownNameError: one of them is not in the book.
     """
     if max(pages, default=0) > total_pages:
-        raise UnknownNameError(
-            f"there is no page {max(pages)}: the book has {counted(total_pages, 'page')}; name pages up to that"
-        )
+        raise UnknownNameError(f"there is no page {max(pages)}: the book has {counted(total_pages, 'page')}")
     return sorted(pages)
 
 
 class StaleAre(StrEnum):
-    """What becomes of stale pages."""
+    """What happens to stale pages."""
 
     SHOWN = "shown"
-    """No more than that: they count as complete."""
+    """They are listed and count as complete."""
     REFRESHED = "refreshed"
     ACCEPTED = "accepted"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is done already and what is left, for one request.
+    """What is complete and what remains, for one request.
 
     Attributes:
         total_pages: of the book.
         wanted: the pages of the request, in order.
         completed: complete pages in the whole book.
-        skipped: wanted pages that are complete: these need no work.
+        skipped: number of wanted pages that are complete.
         remaining: wanted pages that need work.
-        enqueued: those of them that went into the queue now; the others are being worked on, wait there, or wait
-            for an earlier stage.
-        waiting: those that wait for an earlier stage.
-        requeued: wanted pages that had an output which does not count, with why.
-        quarantined: wanted pages that were given up on earlier; they are left alone.
-        cost_saved_usd: what the complete pages have cost and need not cost again.
-        total_cost_usd: what the stage has cost over all runs.
-        status: of the stage, after this.
-        doubtful: complete pages whose reading is implausible, with the reasons.
-        anew: those of the remaining pages that begin their attempts anew.
-        set_aside: name of a checkpoint file that could not be used and was replaced; None without one.
-        attempts: those that remaining pages have used up already.
-        stale: wanted pages that were complete and are not made from what is there now, with why.
-        stale_are: what becomes of them.
-        refresh_cost_usd: what they have cost, in USD, as far as is known: about what doing them again costs.
+        enqueued: remaining pages that were put into the queue now. The others are in hand or queued already, or
+            wait for an earlier stage.
+        waiting: remaining pages that wait for an earlier stage.
+        requeued: wanted pages with an invalid output, and what is wrong with it.
+        quarantined: wanted pages in quarantine, which are not enqueued.
+        cost_saved_usd: cost of the complete pages, which is not paid again.
+        total_cost_usd: cost of the stage over all runs.
+        status: of the stage, afterwards.
+        doubtful: complete pages whose text is implausible, with the reasons.
+        anew: remaining pages whose attempts are counted from zero.
+        set_aside: name of an unusable checkpoint file that was replaced; None without one.
+        attempts: attempts used so far, by remaining page.
+        stale: wanted complete pages that are not made from the present inputs, with the reasons.
+        stale_are: what happens to the stale pages.
+        refresh_cost_usd: known cost of the stale pages, in USD: about the cost of processing them again.
     """
 
     scan_id: str
@@ -153,3 +153,8 @@ class Plan:
     waiting: list[int] = field(default_factory=list)
     doubtful: list[DoubtfulPage] = field(default_factory=list)
     anew: frozenset[int] = frozenset()
+
+    @property
+    def ref(self) -> StageRef:
+        """The stage and its scan."""
+        return StageRef(self.scan_id, self.stage)

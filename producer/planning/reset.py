@@ -1,9 +1,11 @@
-"""Reset: forgetting a stage of a scan, so that it can begin as if it never had. Nothing that was paid for is lost.
+"""Reset a stage of a scan to the state before its first page. Outputs are set aside, and recorded costs are kept.
 
-Refused while pages are being worked on: their completions would bring them back.
+Refused while workers have pages in hand: their completions would bring the pages back.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import BrokerError, CheckpointError
@@ -24,14 +26,14 @@ from worker.storage import root_owner
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """What there is to forget, or was.
+    """What a reset affects.
 
     Attributes:
-        scan_id: of which scan.
-        stage: which stage of it.
-        completed: how many pages are complete.
-        outputs: how many outputs there are, valid or not.
-        total_cost_usd: what the stage has cost, which stays counted.
+        scan_id: the scan.
+        stage: the stage.
+        completed: number of complete pages.
+        outputs: number of outputs, valid or not.
+        total_cost_usd: cost of the stage, in USD; it stays recorded.
     """
 
     scan_id: str
@@ -41,8 +43,26 @@ class Reset:
     total_cost_usd: float
 
 
+def reset_json(done: Reset, kept: Path) -> dict[str, Any]:
+    """Return the form that `producer reset --json` prints.
+
+    Args:
+        done: what was reset.
+        kept: the folder of the outputs that were set aside.
+    """
+    return {
+        "scan_id": done.scan_id,
+        "stage": done.stage,
+        "reset": True,
+        "completed": done.completed,
+        "outputs": done.outputs,
+        "total_cost_usd": done.total_cost_usd,
+        "set_aside": str(kept),
+    }
+
+
 def look(deployment: Deployment, ref: StageRef) -> Reset | None:
-    """What there is to forget; None for a stage that has not begun. Reads files only.
+    """Return what a reset would affect; None for a stage that has not begun. Reads files only.
 
     Raises:
         UnknownNameError: there is no such scan or stage.
@@ -63,27 +83,27 @@ def look(deployment: Deployment, ref: StageRef) -> Reset | None:
 
 
 def reset(deployment: Deployment, ref: StageRef, counting: Counting = uncounted) -> Reset:
-    """Forget a stage: no page is complete, in quarantine or asked for. Its outputs are set aside, its cost stays.
+    """Reset a stage: no page is complete, in quarantine or requested. Outputs are set aside, the cost is kept.
 
-    Whatever step is the last one, the same command, said again, does the rest: the checkpoint forgets at the end.
+    The checkpoint is saved last, so after a crash the same call finishes the reset.
 
     Returns:
-        What was forgotten.
+        What was reset.
 
     Raises:
         UnknownNameError: there is no such scan or stage.
         InputError: the scan's metadata is broken.
         StorageError: the storage failed.
-        BrokerError: Redis cannot be reached: the pages that wait there would still be worked on.
-        InUseError: the workers at work are those of another deployment, and would go on.
-        CheckpointError: pages are being worked on, or somebody else holds the checkpoint.
+        BrokerError: Redis cannot be reached, and pages that wait there would still be processed.
+        InUseError: the workers on this storage root belong to another deployment and would continue.
+        CheckpointError: workers have pages in hand, or another process holds the checkpoint.
     """
     total_pages = deployment.store.metadata(ref.scan_id).total_pages
     check_broker(deployment.settings)
     root_owner.refuse_another(deployment.store.root, deployment.queues.redis, deployment.queues.keys.deployment)
     file, outputs = deployment.store.checkpoint_file(ref), deployment.store.outputs(ref)
     try:
-        _insist_on_idleness(deployment, ref, total_pages)
+        _check_idle(deployment, ref, total_pages)
         with file.exclusive() as checkpoint:
             _merge(deployment, file, checkpoint)
             _stop(deployment, checkpoint, total_pages)
@@ -96,14 +116,14 @@ def reset(deployment: Deployment, ref: StageRef, counting: Counting = uncounted)
             checkpoint.start_over()
             file.save(checkpoint)
     except broker_errors() as error:
-        raise BrokerError(f"Redis failed ({error}); repeat the command") from error
+        raise BrokerError(f"Redis failed ({error})", hint="repeat the command") from error
     except OSError as error:
         raise storage_error(error, file.path) from error
     return forgotten
 
 
 def _merge(deployment: Deployment, file: CheckpointFile, checkpoint: Checkpoint) -> None:
-    """Take in what workers have handed over: what they spent stays spent, and nothing of it comes later."""
+    """Merge all waiting completions: their cost stays recorded, and none of them arrives after the reset."""
     coordinator = make_coordinator(deployment.store, deployment.queues, checkpoint.ref)
     while merged := coordinator.merge_into(checkpoint):
         file.save(checkpoint)
@@ -111,28 +131,28 @@ def _merge(deployment: Deployment, file: CheckpointFile, checkpoint: Checkpoint)
 
 
 def _stop(deployment: Deployment, checkpoint: Checkpoint, total_pages: int) -> None:
-    """Take the pages that wait out of the queue, and see that no reconciler puts them back.
+    """Take the waiting pages out of the queue, and keep reconcilers from putting them back.
 
     Raises:
-        CheckpointError: one was begun meanwhile. The reconciler then puts back those that wait.
+        CheckpointError: a worker took one meanwhile. A reconciler then puts back the waiting pages.
     """
-    scan_id, stage = checkpoint.scan_id, checkpoint.stage
-    deployment.store.open_stages.remove(StageRef(scan_id, stage))
-    deployment.queues.queue(StageRef(scan_id, stage)).close()
+    ref = checkpoint.ref
+    deployment.store.open_stages.remove(ref)
+    deployment.queues.queue(ref).close()
     try:
-        _insist_on_idleness(deployment, StageRef(scan_id, stage), total_pages)
+        _check_idle(deployment, ref, total_pages)
     except CheckpointError:
-        deployment.store.open_stages.add(StageRef(scan_id, stage), checkpoint.requested)
+        deployment.store.open_stages.add(ref, checkpoint.requested)
         raise
 
 
-def _insist_on_idleness(deployment: Deployment, ref: StageRef, total_pages: int) -> None:
+def _check_idle(deployment: Deployment, ref: StageRef, total_pages: int) -> None:
     held = sorted(deployment.queues.queue(ref).held(list(range(1, total_pages + 1))))
     if held:
         raise CheckpointError(
-            f"{ref}: workers have pages in hand ({show_pages(held)}), which would come back after the "
-            f"reset; `producer cancel {ref.scan_id} --stage {ref.stage}` and wait for them, or add --now, "
-            "then repeat"
+            f"{ref}: workers have pages in hand ({show_pages(held)})",
+            hint=f"run `producer cancel {ref.scan_id} --stage {ref.stage}`, wait until they are finished (or add "
+            "--now), then repeat",
         )
 
 

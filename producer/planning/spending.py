@@ -1,4 +1,4 @@
-"""What is looked after before a stage that costs money is enqueued: means, prices, budget, books."""
+"""The money side of planning: model and price, budget, and a checkpoint's costs by the ledger."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -15,50 +15,51 @@ from worker.pipeline.provenance import made_from_of
 from worker.preflight import check_models
 
 
-def insist_on_means(deployment: Deployment, stage: str, *, allow_unpriced: bool = False) -> None:
-    """Insist that a stage can ask its model and that somebody knows what that costs.
+def check_model_and_price(deployment: Deployment, stage: str, *, allow_unpriced: bool = False) -> None:
+    """Check that the model of a stage is configured and that its price is known.
 
     Raises:
-        SettingsError: a variable is not set, or no price is known; names it.
+        SettingsError: a variable is not set, or no price is known.
     """
     settings = deployment.settings
     check_models(settings, [stage])
     model = settings.model(stage)
     if model and not allow_unpriced and not settings.price_book().knows(model):
         raise SettingsError(
-            f"nobody knows what {model} costs; set LEAFMARK_PRICES='{model}=IN/OUT' in USD per million tokens "
-            "(0/0 for a server of your own), or say --allow-unpriced and have its calls counted as $0"
+            f"the price of {model} is unknown",
+            hint=f"set LEAFMARK_PRICES='{model}=IN/OUT' in USD per million tokens (0/0 for a server of your own), "
+            "or use --allow-unpriced to count its calls as $0",
         )
 
 
-def set_budget(deployment: Deployment, scan_id: str, budget_usd: Decimal | None) -> None:
-    """Say what a scan may cost over all stages and runs, in USD; None leaves it as it is.
+def set_budget(deployment: Deployment, scan_id: str, budget_usd: Decimal | float | None) -> None:
+    """Set the maximum cost of a scan over all stages and runs, in USD; None keeps the present one.
 
     Raises:
         UnknownNameError: there is no such scan.
-        StorageError: the storage failed; what was said before holds.
+        StorageError: the storage failed; the earlier budget holds.
     """
     if budget_usd is None:
         return
     deployment.store.metadata(scan_id)
     scan_dir = deployment.store.scan(scan_id).path
     try:
-        write_budget(scan_dir, budget_usd)
+        write_budget(scan_dir, Decimal(str(budget_usd)))
     except OSError as error:
         raise storage_error(error, scan_dir) from error
 
 
 def count_books(deployment: Deployment, checkpoint: Checkpoint, findings: Findings) -> None:
-    """Bring a checkpoint's money in line with the ledger, and its adopted pages with what they say of themselves.
+    """Set the costs in a checkpoint by the ledger, and complete the records of adopted pages from their outputs.
 
     Raises:
         OSError: the storage failed.
     """
-    scan_id, stage = checkpoint.scan_id, checkpoint.stage
-    outputs = deployment.store.outputs(StageRef(scan_id, stage))
-    pays = deployment.store.stages.get(stage).uses_model
+    ref = checkpoint.ref
+    outputs = deployment.store.outputs(ref)
+    pays = deployment.store.stages.get(ref.stage).uses_model
     if pays:
-        checkpoint.note_ledger(deployment.store.ledger(StageRef(scan_id, stage)).sums().spent)
+        checkpoint.note_ledger(deployment.store.ledger(ref).sums().spent)
     for page in findings.adopted:
         checkpoint.pages[page] = replace(
             checkpoint.pages[page],
@@ -68,7 +69,7 @@ def count_books(deployment: Deployment, checkpoint: Checkpoint, findings: Findin
 
 
 def retire_answers(deployment: Deployment, ref: StageRef, pages: Iterable[int]) -> None:
-    """See that pages which are to be done again are asked about again; what was paid stays counted.
+    """Have the model asked again about pages that are processed again; what was paid stays counted.
 
     Raises:
         OSError: the storage failed.
@@ -78,7 +79,7 @@ def retire_answers(deployment: Deployment, ref: StageRef, pages: Iterable[int]) 
 
 
 def recount(deployment: Deployment, ref: StageRef) -> None:
-    """Have the meter of a scan count its ledgers anew, calls under way included.
+    """Count the ledgers of a scan into its meter again, with the calls in flight.
 
     Raises:
         OSError: the storage failed.

@@ -1,4 +1,4 @@
-"""What a run achieved, for the person who waited for it."""
+"""What `producer run` prints at its end."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,11 @@ from checkpointing.checkpoint import Checkpoint
 from checkpointing.money import add_usd, dollars
 from checkpointing.outputs import OutputFolder
 from checkpointing.plurals import counted
+from producer.planning.request import Request
+from producer.status.call_costs import overrun_line, overruns_of, unanswered_line, unanswered_of
 from producer.status.doubtful_pages import doubt_lines
+from producer.terminal.console import results
+from worker.deployment import Deployment
 from worker.text.control_characters import clean_text
 
 _EXCERPT_LINES = 4
@@ -30,8 +34,23 @@ class Ended:
     pages_before: int
 
 
-def summarise(stages: Sequence[Ended], seconds: float) -> list[str]:
-    """Pages done, doubtful pages, speed, cost, where the outputs are, and some text as the last stage has it.
+def print_summary(
+    deployment: Deployment, requests: Sequence[Request], stages: Sequence[Ended], seconds: float
+) -> None:
+    """Print what a run achieved, and which calls cost more than expected or were not answered."""
+    for line in summary_lines(stages, seconds):
+        results.print(line)
+    for request in requests:
+        overruns = overruns_of(deployment, request.ref)
+        if overruns.calls:
+            results.print(overrun_line(request.ref, overruns))
+        unanswered = unanswered_of(deployment, request.ref)
+        if unanswered.usd:
+            results.print(unanswered_line(request.ref, unanswered))
+
+
+def summary_lines(stages: Sequence[Ended], seconds: float) -> list[str]:
+    """Return pages, doubtful pages, speed, cost, the output folders, and a few lines of text of the last stage.
 
     Args:
         stages: in pipeline order; at least one.
@@ -82,7 +101,7 @@ def _as_json(stage: Ended) -> dict[str, Any]:
 
 
 def _pages_done(stages: Sequence[Ended]) -> int:
-    """How many pages of the books were done: of each book as many as of the stage that did most."""
+    """Return the number of pages that were processed: of each book that of the stage with the most."""
     by_book: dict[str, int] = {}
     for stage in stages:
         done = len(stage.checkpoint.pages) - stage.pages_before
@@ -92,18 +111,18 @@ def _pages_done(stages: Sequence[Ended]) -> int:
 
 def _lines_of(stage: Ended) -> Iterator[str]:
     label = f"{stage.checkpoint.scan_id}/{stage.checkpoint.stage}"
-    yield f"{label}: {_stands(stage)}"
+    yield f"{label}: {_state(stage)}"
     for line in doubt_lines(stage.checkpoint.doubtful_pages):
         yield f"{label}: {line}"
 
 
-def _stands(stage: Ended) -> str:
+def _state(stage: Ended) -> str:
     cost = stage.checkpoint.total_cost_usd
     return f"{stage.checkpoint.summary()}, {dollars(cost)}" if cost else stage.checkpoint.summary()
 
 
 def _excerpt(checkpoint: Checkpoint, outputs: OutputFolder) -> list[str]:
-    """The first lines of the first running text; none where a stage writes no text."""
+    """Return the first lines of the first running text; none for a stage that writes no text."""
     for page in checkpoint.completed_pages:
         for text in _body_texts(outputs, page):
             lines = text.splitlines()
@@ -115,5 +134,5 @@ def _excerpt(checkpoint: Checkpoint, outputs: OutputFolder) -> list[str]:
 def _body_texts(outputs: OutputFolder, page: int) -> Iterator[str]:
     for region in outputs.load(page).get("regions", []):
         if region.get("type") == "body":
-            # Outputs of older versions may hold what a terminal obeys.
+            # Outputs of older versions may contain control characters.
             yield clean_text(region.get("text", ""))

@@ -1,4 +1,4 @@
-"""`producer run`: one machine, nothing to install or start. Ingest, enqueue, work, show, stop."""
+"""The side of `producer run` that starts, checks and stops the supervisor of its broker and workers."""
 
 import contextlib
 import fcntl
@@ -9,7 +9,6 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from types import FrameType
 from typing import BinaryIO
 
 from checkpointing.atomic import make_folder
@@ -23,19 +22,15 @@ from worker.storage.open_stages import OWN_FOLDER
 _START_TIMEOUT_SECONDS = 60.0
 
 
-class InterruptedRunError(KeyboardInterrupt):
-    """Ctrl-C, SIGTERM, SIGHUP, or the death of whoever started us."""
-
-
 class Supervisor:
-    """The embedded broker and its workers, in a process that ends when this one does.
+    """The process `producer.run.supervisor`, with the embedded broker and the workers; it ends when this one ends.
 
-    Made at once; `redis_url` waits until the broker is up. So whoever makes one can stop it from the beginning.
+    The constructor does not wait: `redis_url` does, until the broker is up. So a caller can stop it at any time.
 
     Args:
-        root: the storage root; exists.
-        processes: how many pages are worked on at once.
-        asking: stages that ask a model; these get a worker of many threads of their own.
+        root: the storage root, which exists.
+        processes: how many pages are processed at once.
+        asking: stages that call a model; they get a worker of their own with many threads.
 
     Raises:
         StorageError: its log cannot be written.
@@ -49,10 +44,10 @@ class Supervisor:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                # What is left in a buffer of ours would be lost to `communicate`.
+                # `communicate` would lose what is left in a buffer here.
                 bufsize=0,
                 env=child_environment(LEAFMARK_STORAGE_ROOT=str(root)),
-                # Ctrl-C reaches us alone; we stop the others in order.
+                # Ctrl-C reaches only this process, which stops the others in order.
                 start_new_session=True,
             )
 
@@ -72,10 +67,10 @@ class Supervisor:
         raise self._failure(self._process.returncode)
 
     def check(self) -> None:
-        """Insist that it is still up.
+        """Check that it is alive.
 
         Raises:
-            LeafmarkError: it is not; says why, as its log does.
+            LeafmarkError: it ended; the message has the reason from its log.
         """
         code = self._process.poll()
         if code is not None:
@@ -84,14 +79,14 @@ class Supervisor:
     def stop(self) -> None:
         """Let the workers finish the pages in hand, then end them and the broker."""
         try:
-            said, _ = self._process.communicate(timeout=GRACE_SECONDS * 2)
+            printed, _ = self._process.communicate(timeout=GRACE_SECONDS * 2)
         except subprocess.TimeoutExpired:
             _kill_group(self._process.pid)
-            said, _ = self._process.communicate()
+            printed, _ = self._process.communicate()
         if self._process.returncode < 0:
-            # It hung or was killed, and so stopped nothing: the broker is in its group, and each worker in one
-            # that it named.
-            for group in (self._process.pid, *map(int, filter(bytes.isdigit, said.split()))):
+            # It hung or was killed and stopped nothing: the broker is in its process group, and it has printed the
+            # group of each worker.
+            for group in (self._process.pid, *map(int, filter(bytes.isdigit, printed.split()))):
                 _kill_group(group)
 
     def _failure(self, code: int) -> LeafmarkError:
@@ -106,10 +101,10 @@ class Supervisor:
 
 @contextlib.contextmanager
 def only_run(root: Path) -> Iterator[None]:
-    """Insist on being the only `producer run` on a storage root.
+    """Hold the lock of `producer run` on a storage root.
 
     Raises:
-        StorageError: the storage failed; or another one is at work there: says how to use that one.
+        StorageError: the storage failed; or another run holds the lock: the message says how to use its workers.
     """
     path = root / OWN_FOLDER / "run.lock"
     try:
@@ -122,58 +117,18 @@ def only_run(root: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StorageError(
-                f"another `producer run` works under {root}; wait for its end, or give its workers this scan too: "
-                f"LEAFMARK_REDIS_URL={path.read_text().strip() or '(its broker)'} producer enqueue SCAN_ID --wait"
+                f"another `producer run` uses {root}",
+                hint="wait until it ends, or give this scan to its workers: "
+                f"LEAFMARK_REDIS_URL={path.read_text().strip() or '(its broker)'} producer enqueue SCAN_ID --wait",
             ) from None
-        # An earlier run's broker is gone.
+        # The broker of an earlier run is gone.
         file.truncate(0)
         yield
 
 
 def announce_broker(root: Path, redis_url: str) -> None:
-    """Leave the broker's URL where the next `producer run` finds it, to tell its user."""
+    """Write the broker's URL into the lock file, where the next `producer run` finds it for its error message."""
     (root / OWN_FOLDER / "run.lock").write_text(redis_url)
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into an interrupt, as Ctrl-C is, so that everything is stopped in order.
-
-    A SIGHUP that is ignored (`nohup`) stays so.
-    """
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise InterruptedRunError
-
-    numbers = [signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-class ParentWatch:
-    """Notices the death of whoever started us: its terminal will not tell when it was killed with -9.
-
-    Under `nohup` it does not look: going on alone is what that is for.
-    """
-
-    def __init__(self) -> None:
-        self._parent = os.getppid()
-        self._watches = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
-
-    def check(self) -> None:
-        """Insist that the parent lives.
-
-        Raises:
-            InterruptedRunError: it does not.
-        """
-        if self._watches and os.getppid() != self._parent:
-            raise InterruptedRunError
 
 
 def _opened_log(path: Path) -> BinaryIO:

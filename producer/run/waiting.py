@@ -1,4 +1,4 @@
-"""Waiting for a stage to end, as `--wait` and `producer run` do."""
+"""Waits until stages end, for `--wait` and `producer run`, and turns how they ended into an exit code."""
 
 from collections.abc import Callable
 
@@ -6,12 +6,11 @@ import typer
 
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import DoubtfulPagesError, StageFailedError, StagePausedError
-from checkpointing.refs import StageRef
 from checkpointing.status import Status
 from producer.planning.request import Plan
 from producer.program import INTERRUPTED
 from producer.run.command_lines import watch_again
-from producer.run.supervised_run import interruptible
+from producer.run.interrupts import interruptible
 from producer.status.doubtful_pages import doubt_lines
 from producer.terminal.console import notes
 from producer.watch.follow import MissingWorkerNotice, follow, view_of_plans
@@ -23,22 +22,22 @@ VIEW_HINT = "Ctrl-C closes this view; the workers keep running."
 
 
 def wait_for(deployment: Deployment, plans: list[Plan], *, allow_doubtful: bool = False) -> None:
-    """Show progress until the pages of some plans are settled.
+    """Show progress until the pages of plans are complete or in quarantine.
 
     Args:
         deployment: the deployment.
         plans: in pipeline order.
-        allow_doubtful: whether doubtful pages end the wait without an error.
+        allow_doubtful: whether doubtful pages are no error.
 
     Raises:
-        DoubtfulPagesError: without `allow_doubtful`, the reading of complete pages is implausible.
+        DoubtfulPagesError: complete pages are doubtful, and `allow_doubtful` is not set.
         StageFailedError: a stage ended with pages in quarantine.
-        StagePausedError: a stage waits for a person.
-        typer.Exit: the person who watched has seen enough.
+        StagePausedError: a stage is paused.
+        typer.Exit: the user pressed Ctrl-C.
     """
     try:
         with interruptible():
-            # The live view shows who works; lines in a log do not.
+            # The live view shows the workers; plain lines do not.
             on_poll = bool if has_screen(notes) else MissingWorkerNotice(deployment.workers.count, notes).check
             checkpoints = follow_plans(deployment, plans, on_poll, VIEW_HINT)
     except KeyboardInterrupt:
@@ -48,22 +47,22 @@ def wait_for(deployment: Deployment, plans: list[Plan], *, allow_doubtful: bool 
     for checkpoint in checkpoints:
         for line in doubt_lines(checkpoint.doubtful_pages):
             notes.print(f"{checkpoint.scan_id}/{checkpoint.stage}: {line}")
-    insist_on_success(checkpoints, allow_doubtful=allow_doubtful)
+    check_success(checkpoints, allow_doubtful=allow_doubtful)
 
 
 def follow_plans(
     deployment: Deployment, plans: list[Plan], on_poll: Callable[[], object], hint: str
 ) -> list[Checkpoint]:
-    """Show progress until the pages of each plan are settled, stage by stage, or a stage is paused.
+    """Show progress, stage by stage, until the pages of each plan are complete or in quarantine, or it is paused.
 
     Args:
         deployment: the deployment.
         plans: in pipeline order.
-        on_poll: called several times a second; may raise to end the waiting.
-        hint: what Ctrl-C does, for the live view.
+        on_poll: called several times a second; may raise to end the wait.
+        hint: line of the live view that says what Ctrl-C does.
 
     Returns:
-        The checkpoints as they then stand; none of a stage of the same book after one that is paused.
+        The checkpoints at the end; without the stages of a book that come after a paused one.
     """
     checkpoints: list[Checkpoint] = []
     paused: set[str] = set()
@@ -71,26 +70,26 @@ def follow_plans(
         for made in plans:
             if made.scan_id in paused:
                 continue
-            file = deployment.store.checkpoint_file(StageRef(made.scan_id, made.stage))
+            file = deployment.store.checkpoint_file(made.ref)
             checkpoints.append(follow(file, frozenset(made.wanted), view, on_poll))
             if checkpoints[-1].status is Status.PAUSED:
                 paused.add(made.scan_id)
     if not isinstance(view, CheckpointLines):
-        # The screen is gone; how it ended stays on the terminal.
+        # The live view is gone; the last state stays on the terminal.
         for checkpoint in checkpoints:
             CheckpointLines(notes).show(checkpoint)
     return checkpoints
 
 
-def insist_on_success(checkpoints: list[Checkpoint], *, allow_doubtful: bool = False) -> None:
-    """End with the exit code of a stage that is paused, or else of the first that failed, if there is one.
+def check_success(checkpoints: list[Checkpoint], *, allow_doubtful: bool = False) -> None:
+    """Raise the error of the first paused stage, or else of the first failed one, or else of doubtful pages.
 
-    A doubtful page is complete, and was perhaps not read: a script that goes on after it must ask for that.
+    Doubtful pages are an error by default, so that a script does not continue with pages that were not read.
 
     Raises:
-        DoubtfulPagesError: nothing failed, and, without `allow_doubtful`, complete pages are in doubt.
-        StageFailedError: one failed.
-        StagePausedError: one is paused.
+        DoubtfulPagesError: complete pages are doubtful, and `allow_doubtful` is not set.
+        StageFailedError: a stage failed.
+        StagePausedError: a stage is paused.
     """
     for checkpoint in checkpoints:
         if checkpoint.status is Status.PAUSED:
@@ -98,12 +97,12 @@ def insist_on_success(checkpoints: list[Checkpoint], *, allow_doubtful: bool = F
     for checkpoint in checkpoints:
         if checkpoint.status is Status.FAILED:
             raise StageFailedError(
-                f"{checkpoint.scan_id}/{checkpoint.stage}: {checkpoint.error}; "
-                f"`producer status {checkpoint.scan_id}` gives the reasons"
+                f"{checkpoint.scan_id}/{checkpoint.stage}: {checkpoint.error}",
+                hint=f"`producer status {checkpoint.scan_id}` shows the reasons",
             )
     doubts = [
         f"{each.scan_id}/{each.stage}: {line}" for each in checkpoints for line in doubt_lines(each.doubtful_pages)
     ]
     if doubts and not allow_doubtful:
         report = f"producer report {checkpoints[0].scan_id}"
-        raise DoubtfulPagesError(f"{'; '.join(doubts)}; `{report}` shows these pages beside their text")
+        raise DoubtfulPagesError("; ".join(doubts), hint=f"`{report}` shows these pages beside their text")

@@ -1,8 +1,7 @@
-"""Repair: bringing checkpoint and outputs in line where `producer.verify.verify_scan` found that they are not.
+"""Repair the differences between checkpoint and outputs that `producer.verify.verify_scan` found.
 
-The work is that of resume (`producer.planning`), asked for the pages that somebody asked for before and for those
-that were complete and are not any more. What resume leaves alone is mended before it. Whatever step was the last,
-the same command, said again, does the rest.
+The work is done by resume (`producer.planning.enqueue`), for the pages that were requested before and for damaged
+complete pages. What resume does not repair is repaired here first. After a crash, repeat the command.
 """
 
 from checkpointing.checkpoint import Checkpoint
@@ -23,47 +22,48 @@ from worker.storage import root_owner
 
 
 class _OnlyThese(Request):
-    """Asks for single pages, also for none, and passes over those that are not in the book."""
+    """A request for single pages or for none; pages that are not in the book are skipped."""
 
     def pages(self, total_pages: int) -> list[int]:
-        """Those of them that are in the book, in order."""
+        """Return the pages that are in the book, in order."""
         return sorted(page for page in self.only if page <= total_pages)
 
 
 def repair(
     deployment: Deployment, scan_id: str, report: StageReport, only: frozenset[int] | None = None
 ) -> Plan | None:
-    """Mend what was found in one stage, and enqueue the pages that need work.
+    """Repair what was found in one stage, and enqueue the pages that need work.
 
-    Nothing is changed without Redis: an output whose completion waits there would be taken for a stranger's.
+    Changes nothing without Redis: an output whose completion waits there would be taken for a foreign one.
 
     Args:
         deployment: the deployment.
-        scan_id: which scan.
+        scan_id: the scan.
         report: what was found in the stage.
         only: enqueue no other pages than these; None for all that need work.
 
     Returns:
-        What was enqueued; None where there was nothing to mend and nothing is left to do.
+        The plan that was enqueued; None if there was nothing to repair and nothing is left to do.
 
     Raises:
         BrokerError: Redis cannot be reached.
-        InUseError: the workers at work are those of another deployment.
+        InUseError: the workers on this storage root belong to another deployment.
         StorageError: the storage failed.
-        CheckpointError: somebody else holds the checkpoint.
+        CheckpointError: another process holds the checkpoint.
     """
     if not report.pending and not any(finding.mendable for finding in report.findings):
         return None
+    ref = StageRef(scan_id, report.stage)
     check_broker(deployment.settings)
     root_owner.refuse_another(deployment.store.root, deployment.queues.redis, deployment.queues.keys.deployment)
-    file = deployment.store.checkpoint_file(StageRef(scan_id, report.stage))
+    file = deployment.store.checkpoint_file(ref)
     total_pages = deployment.store.metadata(scan_id).total_pages
     try:
         with file.exclusive() as checkpoint:
             before = checkpoint.model_copy(update={"metadata": dict(checkpoint.metadata)})
-            _ask_for(checkpoint, report, deployment.store.open_stages.requested(StageRef(scan_id, report.stage)))
-            _put_right(checkpoint, total_pages)
-            _set_aside(deployment.store.outputs(StageRef(scan_id, report.stage)), checkpoint, report)
+            _request(checkpoint, report, deployment.store.open_stages.requested(ref))
+            _make_consistent(checkpoint, total_pages)
+            _set_aside(deployment.store.outputs(ref), checkpoint, report)
             if checkpoint != before:
                 file.save(checkpoint)
     except OSError as error:
@@ -73,16 +73,16 @@ def repair(
     return enqueue(deployment, _OnlyThese(scan_id, report.stage, only=wanted))
 
 
-def _ask_for(checkpoint: Checkpoint, report: StageReport, noted: list[PageRange]) -> None:
-    """Ask for the damaged pages; and, where the checkpoint was destroyed, for what is noted elsewhere."""
+def _request(checkpoint: Checkpoint, report: StageReport, noted: list[PageRange]) -> None:
+    """Request the damaged pages and, if the checkpoint was destroyed, those that `open_stages` lists."""
     damaged = sorted(each.page for each in report.findings if each.kind in DAMAGED and each.page is not None)
     knows = checkpoint.requested or checkpoint.status is Status.CANCELLED
     for first, last in [*runs(damaged), *([] if knows else noted)]:
         checkpoint.request(first, last)
 
 
-def _put_right(checkpoint: Checkpoint, total_pages: int) -> None:
-    """Make the checkpoint agree with the book and with itself, where a resume would not."""
+def _make_consistent(checkpoint: Checkpoint, total_pages: int) -> None:
+    """Make the checkpoint consistent with the book and with itself where a resume would not."""
     checkpoint.release({page for page in checkpoint.quarantined() if page > total_pages})
     checkpoint.requested = [
         (first, min(last, total_pages)) for first, last in checkpoint.requested if first <= total_pages
@@ -91,7 +91,7 @@ def _put_right(checkpoint: Checkpoint, total_pages: int) -> None:
 
 
 def _set_aside(outputs: OutputFolder, checkpoint: Checkpoint, report: StageReport) -> None:
-    """Out of the way with the outputs that nobody asked for."""
+    """Set aside the outputs that were not requested or are not in the book."""
     asked_for = set(checkpoint.pending()) | checkpoint.pages.keys()
     for finding in report.findings:
         unasked = finding.kind is Kind.STRAY and finding.page not in asked_for

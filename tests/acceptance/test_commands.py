@@ -55,7 +55,7 @@ def test_damage_is_found_and_mended(fake: Deployment) -> None:
     for _ in range(2):
         assert "all in order" in fake.producer("verify", SCAN, "--stage", "work").stdout
     fake.wait_for_status(SCAN, Status.COMPLETED)
-    assert fake.producer("verify", SCAN).stdout == f"{SCAN}/work: {PAGES} pages checked, all in order\n"
+    assert fake.producer("verify", SCAN).stdout == f"{SCAN}/work: {PAGES} pages checked, no differences\n"
 
     open_stages = fake.root / ".leafmark" / "open"
     fake.wait(lambda: not any(open_stages.iterdir()), 30, "the reconciler to close the stage")
@@ -81,9 +81,11 @@ def test_damage_is_found_and_mended(fake: Deployment) -> None:
     assert _all_files(fake) == before
 
     untouched = {path: path.stat().st_mtime_ns for path in outputs.glob("page_*.json")}
-    assert "3 differences mended, 3 pages enqueued" in fake.producer("verify", SCAN, "--repair").stdout
+    assert "3 differences repaired, 3 pages enqueued" in fake.producer("verify", SCAN, "--repair").stdout
     fake.wait_for_status(SCAN, Status.COMPLETED)
-    assert fake.producer("verify", SCAN, "--repair").stdout == f"{SCAN}/work: {PAGES} pages checked, all in order\n"
+    assert (
+        fake.producer("verify", SCAN, "--repair").stdout == f"{SCAN}/work: {PAGES} pages checked, no differences\n"
+    )
     changed = {path.name for path, moment in untouched.items() if path.stat().st_mtime_ns != moment}
     assert changed == {"page_0005.json", "page_0007.json"}
     fake.kill(worker)
@@ -104,7 +106,7 @@ def test_a_stage_is_reset_and_done_anew(fake: Deployment) -> None:
     assert files_of_stage(fake) == before
 
     done = fake.producer("reset", SCAN, "--stage", "work", "--yes")
-    assert done.stdout.startswith(f"{SCAN}/work: {PAGES} complete pages forgotten, {PAGES} outputs are kept in ")
+    assert done.stdout.startswith(f"{SCAN}/work: {PAGES} complete pages reset, {PAGES} outputs are kept in ")
     assert fake.checkpoint(SCAN)["status"] == Status.NOT_STARTED
     assert "nothing to reset" in fake.producer("reset", SCAN, "--stage", "work").stdout
     assert "all in order" in fake.producer("verify", SCAN, "--stage", "work").stdout
@@ -139,7 +141,7 @@ def test_on_a_terminal_it_asks(fake: Deployment) -> None:
     os.close(ours)
     os.close(theirs)
     assert process.returncode == 2
-    assert "Type yes to go on: " in process.stderr
+    assert "Type yes to continue: " in process.stderr
     assert process.stderr.endswith("producer: not confirmed, nothing was changed\n")
     assert _all_files(fake) == before
 

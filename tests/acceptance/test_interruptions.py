@@ -72,9 +72,9 @@ def test_exactly_the_damaged_pages_are_done_again(book: Deployment) -> None:
 
     again = book.producer("enqueue", SCAN, "--stage", "work", "--wait")
     assert "3 pages enqueued" in again.stdout
-    assert "Page 3 is done again: missing" in again.stderr
-    assert "Page 5 is done again: unreadable" in again.stderr
-    assert "Page 7 is done again: changed" in again.stderr
+    assert "Page 3 is processed again: missing" in again.stderr
+    assert "Page 5 is processed again: unreadable" in again.stderr
+    assert "Page 7 is processed again: changed" in again.stderr
     assert f"Resuming: {PAGES - 3} of {PAGES} pages complete" in again.stderr
     after = book.outputs(SCAN)
     assert {page for page in before if after[page][0] != before[page][0]} == {3, 5, 7}

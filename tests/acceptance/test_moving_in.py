@@ -44,6 +44,6 @@ def test_a_folder_of_scanshelfs_is_picked_up_and_finished(deployment: Deployment
     after = {name: files_under(folder / name) for name in before}
     assert {name: before[name].items() <= after[name].items() for name in before} == {"ocr": True, "source": True}
     assert (folder / "metadata.json").read_bytes() == metadata
-    assert f"{BOOK}/ocr: {PAGES} pages checked, all in order" in deployment.producer("verify", BOOK).stdout
+    assert f"{BOOK}/ocr: {PAGES} pages checked, no differences" in deployment.producer("verify", BOOK).stdout
     # As a path it is that scan as well.
     assert "nothing to do" in deployment.producer("run", folder).stdout

@@ -146,7 +146,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_the_next_one_does(machine: Dep
         outputs = machine.outputs(SCAN)
         assert set(outputs) == machine.completed(SCAN)
         assert len(kept) + 2 <= len(outputs) < PAGES
-        again = f"To go on: producer run {SCAN} --workers 1\n"
+        again = f"To continue: producer run {SCAN} --workers 1\n"
         assert f"Stopped: {len(outputs)} of {PAGES} pages complete. {again}" in machine.logs()
         assert {page: outputs[page] for page in kept} == kept
         if kept:
@@ -169,7 +169,7 @@ def test_interrupted_while_it_starts_it_stops_as_well(machine: Deployment, slips
     machine.wait(lambda: _running(machine, "producer.run.supervisor"), 30, "the start")
     os.killpg(run.pid, signal.SIGINT)
     assert machine.wait_for_exit(run) == 130, machine.logs()
-    assert "To go on: producer run" in machine.logs()
+    assert "To continue: producer run" in machine.logs()
     assert _running(machine) == []
 
 
@@ -231,7 +231,7 @@ def test_whichever_is_killed_the_others_end_by_themselves(
     machine.wait(lambda: not _running(machine), GONE_SECONDS, "the end of everything that was started")
     _insist_that_nothing_runs(machine, url)
     if victims == ["/bin/sh"]:
-        assert f"To go on: producer run {SCAN} --workers 1" in machine.logs()
+        assert f"To continue: producer run {SCAN} --workers 1" in machine.logs()
     if victims == ["-m producer.run.supervisor"]:
         assert "producer: the workers of this run were killed by signal 9" in machine.logs()
 

@@ -136,7 +136,7 @@ class SimulatedSystem:
         self._stage = StampStage()
         self._patch.setitem(STAGES, STAGE, self._stage)
         # The fake broker has no address; leases are renewed by nobody in a process that is paused.
-        self._patch.setattr("producer.planning.enqueue.check_broker", bool)
+        self._patch.setattr("producer.planning.preconditions.check_broker", bool)
         self._patch.setattr("worker.queue.claims._Renewer._run", lambda _renewer: None)
 
     def _hook_storage(self) -> None:

@@ -226,8 +226,8 @@ def take_commands(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch, *module
     Args:
         fake: theirs.
         monkeypatch: for the length of the test.
-        modules: those of `producer` that would ask whether the broker is up, such as `planning.enqueue`; a fake one
-            has no address.
+        modules: those of `producer` that check the broker, such as `planning.preconditions`; a fake one has no
+            address.
     """
     monkeypatch.setattr("producer.open_deployment.Deployment", lambda *_, **__: fake.another_process())
     for module in modules:

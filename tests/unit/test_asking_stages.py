@@ -12,7 +12,7 @@ from checkpointing.errors import SettingsError
 from checkpointing.messages import Pause
 from checkpointing.money import whole_micro
 from checkpointing.refs import StageRef
-from producer.planning.spending import insist_on_means
+from producer.planning.spending import check_model_and_price
 from producer.run.supervisor import _worker_options
 from sample.provider import Behaviour, Provider, running_provider
 from tests.support.fake_deployment import SCAN, FakeDeployment, make_fake
@@ -132,12 +132,12 @@ def test_an_empty_model_is_refused_in_the_one_place_that_makes_calls(
 
 def test_a_producer_refuses_a_stage_whose_model_is_not_set(fake: FakeDeployment) -> None:
     with pytest.raises(SettingsError, match="LEAFMARK_SUMMARY_MODEL"):
-        insist_on_means(fake.parts, NAME)
+        check_model_and_price(fake.parts, NAME)
 
 
 @pytest.mark.usefixtures("_named_model")
 def test_the_environment_names_the_model_of_a_plugin(fake: FakeDeployment, provider: Provider) -> None:
-    insist_on_means(fake.parts, NAME)
+    check_model_and_price(fake.parts, NAME)
     assert missing_settings(NAME, fake.settings) == []
     assert process(fake) is Outcome.COMPLETE
     assert provider.calls == 1

@@ -120,7 +120,7 @@ def test_run_of_a_new_book_at_a_later_stage_names_the_way_that_works(
     monkeypatch.setenv("LEAFMARK_PRICES", "m=0/0")
     code, _, err = invoke("run", pdf(tmp_path / "one.pdf"), "--stage", "correction")
     assert code == InputError.exit_code
-    assert "`--stage ocr --through correction` does both" in err
+    assert "`--stage ocr --through correction` to run both" in err
     assert list_scans(root) == []
 
 

@@ -31,7 +31,7 @@ def full(*_: object) -> None:
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     made = make_fake(tmp_path / "scans", monkeypatch, heal_seconds=0.2)
     made.write_scan(pages=30)
-    for user in ("producer.planning.enqueue", "producer.planning.cancel"):
+    for user in ("producer.planning.preconditions", "producer.planning.cancel"):
         monkeypatch.setattr(f"{user}.check_broker", lambda _settings: None)
     return made
 

@@ -19,7 +19,7 @@ from producer.planning.enqueue import enqueue
 from producer.planning.request import Request
 from producer.report.collect import collect
 from producer.report.render import render
-from producer.run.summary import Ended, summarise
+from producer.run.summary import Ended, summary_lines
 from producer.status.doubtful_pages import doubt_lines
 from producer.watch.output import problems
 from producer.watch.stage_reader import StageReader
@@ -101,7 +101,7 @@ def test_a_message_for_a_page_that_has_its_output_hands_over_its_doubts(doubting
 def test_a_resume_keeps_the_doubts_of_pages_and_finds_those_of_outputs_it_adopts(
     doubting: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("producer.planning.enqueue.check_broker", bool)
+    monkeypatch.setattr("producer.planning.preconditions.check_broker", bool)
     doubting.ask_for((1, 1))
     doubting.process(1)
     doubting.commit()
@@ -115,7 +115,7 @@ def test_a_resume_keeps_the_doubts_of_pages_and_finds_those_of_outputs_it_adopts
 def test_a_checkpoint_that_was_destroyed_gets_its_doubts_back_from_the_outputs(
     doubting: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("producer.planning.enqueue.check_broker", bool)
+    monkeypatch.setattr("producer.planning.preconditions.check_broker", bool)
     doubting.ask_for((1, 2))
     doubting.process(1)
     doubting.commit()
@@ -205,7 +205,7 @@ def test_a_doubtful_page_has_a_reason() -> None:
 @pytest.fixture
 def ended(doubting: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     """A fake whose book is complete, its odd pages in doubt; commands work on it."""
-    take_commands(doubting, monkeypatch, "planning.enqueue")
+    take_commands(doubting, monkeypatch, "planning.preconditions")
     doubting.ask_for((1, 5))
     for page in range(1, 6):
         doubting.process(page)
@@ -258,7 +258,7 @@ def test_a_plan_counts_doubtful_pages_for_scripts() -> None:
 def test_the_summary_of_a_run_names_the_doubtful_pages(ended: FakeDeployment) -> None:
     outputs = ended.parts.store.outputs(REF)
 
-    assert summarise([Ended(ended.checkpoint(), outputs, 0)], 1.0)[:2] == [
+    assert summary_lines([Ended(ended.checkpoint(), outputs, 0)], 1.0)[:2] == [
         f"{SCAN}/{STAGE}: 5 of 5 pages complete, 3 doubtful",
         LINE,
     ]

@@ -27,7 +27,7 @@ TORN = FailedPage(page=2, kind="torn", message="torn", attempts=3)
 
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    monkeypatch.setattr("producer.planning.enqueue.check_broker", bool)  # the fake broker has no address
+    monkeypatch.setattr("producer.planning.preconditions.check_broker", bool)  # the fake broker has no address
     made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan()
     return made
@@ -273,7 +273,7 @@ def test_a_broker_that_is_down_is_said_before_anything_changes(
     def down(_: Settings) -> None:
         raise BrokerError("down")
 
-    monkeypatch.setattr("producer.planning.enqueue.check_broker", down)
+    monkeypatch.setattr("producer.planning.preconditions.check_broker", down)
     fake.complete(1)
     fake.output_path(1).write_bytes(b"")
     before = fake.files()

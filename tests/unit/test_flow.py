@@ -32,7 +32,7 @@ TORN = FailedPage(page=3, kind="torn", message="torn", attempts=1)
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     made = make_fake(tmp_path / "scans", monkeypatch)
-    monkeypatch.setattr("producer.planning.enqueue.check_broker", bool)  # the fake broker has no address
+    monkeypatch.setattr("producer.planning.preconditions.check_broker", bool)  # the fake broker has no address
     made.write_scan()
     return made
 

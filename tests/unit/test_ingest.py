@@ -15,8 +15,8 @@ from PIL import Image
 
 from checkpointing.errors import InputError, PageError, StorageError
 from checkpointing.storage_errors import storage_error
-from producer.commands.ingest import say_ingested
 from producer.ingest import ingest_source as ingest_module
+from producer.ingest.ingest_output import print_ingested
 from producer.ingest.ingest_source import Ingested, ingest
 from producer.ingest.source_check import natural_key
 from tests.support.tiff_files import grey_frame, tiff_of
@@ -483,7 +483,7 @@ def test_ingest_of_a_tiff_that_is_cut_off_says_what_is_missing(
     done = ingest(folder, root)
     assert done.metadata.total_pages == 6
     assert [file.pages for file in done.metadata.source.files] == [4, 2]
-    say_ingested(done)
+    print_ingested(done)
     assert "a.tif: the chain of frames breaks off after frame 3" in capsys.readouterr().err.replace("\n", " ")
     source = open_source(ScanFolder(root, "book"), done.metadata)
     assert [source.page(number).image.getpixel((0, 0)) for number in (1, 2, 3, 5, 6)] == [10, 20, 30, 60, 70]

@@ -96,7 +96,7 @@ def test_lines_that_are_none_are_counted_on_stderr(fake: FakeDeployment) -> None
         (["logs", SCAN, "--run", "x"], 2, "is not the id of a run"),
         (["logs", SCAN, "--since", "soon"], 2, "use a duration"),
         (["logs", SCAN, "--pages", "2-1"], 2, "is not a list of pages"),
-        (["logs", SCAN, "--pages", "3", "--page", "3"], 2, "give one of the two"),
+        (["logs", SCAN, "--pages", "3", "--page", "3"], 2, "use one of them"),
         (["logs", SCAN, "--pages", "999"], 4, "there is no page 999"),
     ],
 )

@@ -60,7 +60,7 @@ def folder(tmp_path: Path, pdf: bytes) -> Path:
 
 @pytest.fixture
 def parts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
-    monkeypatch.setattr("producer.planning.enqueue.check_broker", bool)  # the fake broker has no address
+    monkeypatch.setattr("producer.planning.preconditions.check_broker", bool)  # the fake broker has no address
     settings = Settings(
         storage_root=folder.parent,
         correction_model="a-model",

@@ -8,7 +8,7 @@ import pytest
 
 from checkpointing.budget import read_budget
 from checkpointing.errors import SettingsError, StorageError, UnknownNameError
-from producer.planning.spending import insist_on_means, set_budget
+from producer.planning.spending import check_model_and_price, set_budget
 from tests.support.fake_deployment import SCAN, FakeDeployment, make_fake
 
 NEEDED = {"llm_base_url": "http://127.0.0.1:9/v1", "llm_api_key": "a-key", "correction_model": "a-model"}
@@ -31,26 +31,26 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
 def test_what_is_missing_is_named(make: Make, missing: str) -> None:
     fake = make(**(NEEDED | PRICED | {missing: ""}))
     with pytest.raises(SettingsError, match=f"LEAFMARK_{missing.upper()}"):
-        insist_on_means(fake.parts, "correction")
+        check_model_and_price(fake.parts, "correction")
 
 
 def test_a_stage_that_asks_nobody_needs_nothing(make: Make) -> None:
-    insist_on_means(make().parts, "ocr")
+    check_model_and_price(make().parts, "ocr")
 
 
 def test_a_model_without_a_price_is_refused_unless_that_is_allowed(make: Make) -> None:
     fake = make(**NEEDED)
     with pytest.raises(SettingsError, match=r"LEAFMARK_PRICES='a-model=.*--allow-unpriced"):
-        insist_on_means(fake.parts, "correction")
-    insist_on_means(fake.parts, "correction", allow_unpriced=True)
+        check_model_and_price(fake.parts, "correction")
+    check_model_and_price(fake.parts, "correction", allow_unpriced=True)
 
 
 def test_a_price_that_is_set_or_listed_will_do(make: Make) -> None:
-    insist_on_means(make(**NEEDED, **PRICED).parts, "correction")
+    check_model_and_price(make(**NEEDED, **PRICED).parts, "correction")
 
 
 def test_a_listed_price_will_do(make: Make) -> None:
-    insist_on_means(make(**(NEEDED | {"correction_model": "gpt-4o-mini"})).parts, "correction")
+    check_model_and_price(make(**(NEEDED | {"correction_model": "gpt-4o-mini"})).parts, "correction")
 
 
 def test_a_budget_is_kept_with_the_scan_and_goes_before_that_of_the_settings(make: Make) -> None:

@@ -17,7 +17,7 @@ from tests.support.stages import stamp
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     """1 and 3 are complete and then damaged, 2 is complete, 4 is not named complete, 5 is in quarantine."""
-    monkeypatch.setattr("producer.planning.enqueue.check_broker", bool)  # the fake broker has no address
+    monkeypatch.setattr("producer.planning.preconditions.check_broker", bool)  # the fake broker has no address
     made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan()
     made.ask_for((1, 5))
@@ -88,7 +88,7 @@ def test_a_dry_run_shows_the_plan_and_ends_as_the_real_command_does(  # a table 
     chosen = {"llm_base_url": "http://127.0.0.1:1/v1", "llm_api_key": "x"} | settings if settings else {}
     fake = make_fake(tmp_path / "scans", monkeypatch, **chosen)
     fake.write_scan()
-    monkeypatch.setattr("producer.planning.enqueue.check_broker", bool if broker else refuse)
+    monkeypatch.setattr("producer.planning.preconditions.check_broker", bool if broker else refuse)
     monkeypatch.setattr("producer.open_deployment.Deployment", lambda *_, **__: fake.another_process())
     before = (fake.files(), fake.redis_keys())
     ends = {dry_run: _end_of(*asked, dry_run=dry_run) for dry_run in (True, False)}
@@ -113,7 +113,7 @@ def test_what_blocks_a_plan_is_in_its_json(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("producer.open_deployment.Deployment", lambda *_, **__: fake.another_process())
-    monkeypatch.setattr("producer.planning.enqueue.check_broker", refuse)
+    monkeypatch.setattr("producer.planning.preconditions.check_broker", refuse)
     with pytest.raises(BrokerError):
         enqueue_command(SCAN, STAGE, dry_run=True, as_json=True)
     form = json.loads(capsys.readouterr().out)

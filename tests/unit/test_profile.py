@@ -13,9 +13,9 @@ from checkpointing.messages import Pause
 from checkpointing.refs import StageRef
 from producer import setting_options as config
 from producer.cli import app
-from producer.commands import run
 from producer.ingest.ingest_source import ingest
 from producer.ingest.profile_options import change_profile
+from producer.run.book_run import BookRun
 from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import StampStage, raising, stamp
 from worker.config.settings import ENV_PREFIX, Settings
@@ -268,7 +268,7 @@ def test_a_language_that_the_engine_of_the_book_ignores_is_told(
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "_run", stop)
+    monkeypatch.setattr(BookRun, "_use_own_workers", stop)
     ignored = "book: --lang deu has no effect, because the engine rapidocr takes no notice of it; add --engine tess"
     assert ignored in told("--lang", "deu")
     assert "no effect" not in told("--lang", "deu", "--engine", "tesseract", "--scan-id", "other")
@@ -290,11 +290,11 @@ def test_run_records_its_options_with_a_new_book_and_not_with_one_that_is_there(
 ) -> None:
     seen: list[Settings] = []
 
-    def stop(settings: Settings, *_: object, **__: object) -> None:
-        seen.append(settings)
+    def stop(run: BookRun) -> None:
+        seen.append(run.settings)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "_run", stop)
+    monkeypatch.setattr(BookRun, "_use_own_workers", stop)
     root = tmp_path / "scans"
 
     def run_command(source: str | Path, *options: str) -> str:

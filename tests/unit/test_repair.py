@@ -27,7 +27,7 @@ TORN = FailedPage(page=2, kind="torn", message="torn", attempts=3)
 def make(folder: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     """The pages 1 to 4 of 5 were asked for and are complete."""
     made = make_fake(folder, monkeypatch)
-    take_commands(made, monkeypatch, "planning.enqueue", "verify.repair")
+    take_commands(made, monkeypatch, "planning.preconditions", "verify.repair")
     monkeypatch.setattr(check_stage, "MERGE_SECONDS", 0.0)
     give_source(made)
     made.ask_for((1, 4))
@@ -78,7 +78,7 @@ def test_a_clean_scan_is_left_alone(fake: FakeDeployment, capsys: pytest.Capture
     before = (fake.files(), fake.redis_keys())
     verify_command(SCAN, mend=True)
     assert (fake.files(), fake.redis_keys()) == before
-    assert capsys.readouterr().out == f"{SCAN}/{STAGE}: 4 pages checked, all in order\n"
+    assert capsys.readouterr().out == f"{SCAN}/{STAGE}: 4 pages checked, no differences\n"
 
 
 @pytest.mark.parametrize("left", [None, b"", b"{}", stamp(1).model_dump_json().encode()])
@@ -89,7 +89,7 @@ def test_a_damaged_page_is_done_again_and_no_other(
     if left is not None:
         fake.output_path(4).write_bytes(left)
     verify_command(SCAN, mend=True)
-    assert f"{SCAN}/{STAGE}: 1 difference mended, 1 page enqueued" in capsys.readouterr().out
+    assert f"{SCAN}/{STAGE}: 1 difference repaired, 1 page enqueued" in capsys.readouterr().out
     insist_on_mended(fake, 4)
     assert fake.stage.runs == [4]
     assert fake.checkpoint().total_cost_usd == 0.4
@@ -237,7 +237,7 @@ def test_leftovers_go_and_foreign_files_stay_and_are_reported(
         verify_command(SCAN, mend=True)
     assert not leftover.exists()
     assert foreign.exists()
-    assert f"not mended: {SCAN}/{STAGE}: {foreign}" in capsys.readouterr().out
+    assert f"not repaired: {SCAN}/{STAGE}: {foreign}" in capsys.readouterr().out
 
 
 def test_a_source_that_is_damaged_is_only_reported(

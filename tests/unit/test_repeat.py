@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from producer import setting_options as config
 from producer.cli import app
-from producer.commands import run
+from producer.run.book_run import BookRun
 from producer.run.command_lines import watch_again
 from sample import small_page, write_image_folder
 from tests.unit.test_words import a_plan as plan
@@ -49,10 +49,10 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, at: str, *arguments: str | Path
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, at, interrupt)
+    monkeypatch.setattr(BookRun, at, interrupt)
     done: Any = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
     assert done.exit_code == 130, done.output
-    (again,) = re.findall(r"To go on: (.+(?:\n.+)*)", done.stderr)
+    (again,) = re.findall(r"To continue: (.+(?:\n.+)*)", done.stderr)
     return str(again)
 
 
@@ -75,25 +75,25 @@ def test_run_goes_on_with_the_scan_and_every_option_that_matters(
     monkeypatch: pytest.MonkeyPatch, book: Path, options: list[str], more: str
 ) -> None:
     scan_id = "other" if "--scan-id" in options else "my-book-s-pages"
-    again = interrupted(monkeypatch, "_run", "run", book, *options)
+    again = interrupted(monkeypatch, "_use_own_workers", "run", book, *options)
     assert again == f"producer run {scan_id}{more}"
     # Pasted, it is understood, and comes to the same place.
-    assert interrupted(monkeypatch, "_run", *shlex.split(again)[1:]) == again
+    assert interrupted(monkeypatch, "_use_own_workers", *shlex.split(again)[1:]) == again
 
 
 def test_run_of_a_book_that_was_ingested_before_goes_on_with_how_it_is_read(
     monkeypatch: pytest.MonkeyPatch, book: Path
 ) -> None:
-    interrupted(monkeypatch, "_run", "run", book)
+    interrupted(monkeypatch, "_use_own_workers", "run", book)
     options = ["--dpi", "200", "--engine", "rapidocr"]
-    again = interrupted(monkeypatch, "_run", "run", book, *options)
+    again = interrupted(monkeypatch, "_use_own_workers", "run", book, *options)
     assert again == f"producer run my-book-s-pages {' '.join(options)}"
-    assert interrupted(monkeypatch, "_run", *shlex.split(again)[1:]) == again
+    assert interrupted(monkeypatch, "_use_own_workers", *shlex.split(again)[1:]) == again
 
 
 def test_run_that_ingested_nothing_yet_goes_on_with_the_source(monkeypatch: pytest.MonkeyPatch, book: Path) -> None:
     options = ["--scan-id", "its-mine", "--title", "A 'book'", "--budget", "5.5", "--stage", "ocr"]
-    again = interrupted(monkeypatch, "_scan_ids", "run", *options, "--", book)
+    again = interrupted(monkeypatch, "_ingest", "run", *options, "--", book)
     assert shlex.split(again)[:3] == ["producer", "run", str(book)]
     assert sorted(shlex.split(again)[3:]) == sorted(options)
 
@@ -103,7 +103,7 @@ def test_a_source_that_looks_like_an_option_stays_a_source(
 ) -> None:
     book.rename(tmp_path / "-x")
     monkeypatch.chdir(tmp_path)
-    again = interrupted(monkeypatch, "_scan_ids", "run", "--workers", "2", "--", "-x")
+    again = interrupted(monkeypatch, "_ingest", "run", "--workers", "2", "--", "-x")
     assert again == "producer run --workers 2 -- -x"
 
 
@@ -111,7 +111,7 @@ def test_settings_before_the_command_are_said_again_and_secrets_are_not(
     monkeypatch: pytest.MonkeyPatch, book: Path
 ) -> None:
     given = ["--set", "dpi=200", "--set", "llm_api_key=geheim", "--set", "prices=m=1/2, n=3/4"]
-    again, note = interrupted(monkeypatch, "_run", *given, "run", book).splitlines()
+    again, note = interrupted(monkeypatch, "_use_own_workers", *given, "run", book).splitlines()
     assert again == "producer --set dpi=200 --set 'prices=m=1/2, n=3/4' run my-book-s-pages"
     assert note == "Add what is not shown here: --set llm_api_key=..."
 

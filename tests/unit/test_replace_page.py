@@ -60,7 +60,7 @@ def make(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str = "folder") ->
     """A book of 3 pages in grey 10, 20 and 30: as a folder of images, a TIFF or a PDF. Page 2 is in quarantine."""
     folder.mkdir()
     fake = make_fake(folder / "scans", monkeypatch)
-    take_commands(fake, monkeypatch, "planning.enqueue")
+    take_commands(fake, monkeypatch, "planning.preconditions")
     copies = CopyStage()
     monkeypatch.setitem(STAGES, COPY, copies)
     source = folder / "source"
@@ -213,8 +213,8 @@ def test_what_the_page_has_cost_is_shown_and_stays_counted(
 
     result = run("replace-page", SCAN, "3", str(given(tmp_path)))
 
-    assert "page 3 was complete, and is done again" in result.stdout
-    assert "it has cost $0.0012 there, about what doing it again costs" in result.stdout
+    assert "page 3 was complete and is processed again" in result.stdout
+    assert "it has cost $0.0012 there, and costs about as much again" in result.stdout
     assert folder_fake.checkpoint().total_cost_usd == 0.0012
 
 

@@ -158,7 +158,7 @@ def test_it_is_opened_in_a_browser_or_said_that_there_is_none(
     monkeypatch.setattr(webbrowser, "open", lambda url: bool(opened.append(url)))
     assert call(monkeypatch, SCAN, "--no-images", "--open") == 0
     assert opened == [(command / "a-book-report.html").as_uri()]
-    assert "no browser here" in capsys.readouterr().err
+    assert "No browser found" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

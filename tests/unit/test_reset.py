@@ -26,7 +26,7 @@ TORN = FailedPage(page=3, kind="torn", message="torn", attempts=3)
 def make(folder: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     """Of 5 pages 1 is complete, 2 waits to be merged, 3 is in quarantine, 4 and 5 wait in the queue."""
     made = make_fake(folder, monkeypatch)
-    take_commands(made, monkeypatch, "planning.enqueue", "planning.reset")
+    take_commands(made, monkeypatch, "planning.preconditions", "planning.reset")
     made.write_scan()
     made.ask_for((1, 3))
     made.complete(1, cost_usd=0.25)
@@ -71,8 +71,8 @@ def test_a_stage_is_forgotten_its_outputs_are_kept_and_its_cost_stays(
     reset_command(SCAN, STAGE, yes=True)
     insist_on_forgotten(fake)
     said = capsys.readouterr().out
-    assert said.startswith(f"{SCAN}/{STAGE}: 2 complete pages forgotten, 2 outputs are kept in ")
-    assert said.endswith("set_aside; $0.75 stays counted\n")
+    assert said.startswith(f"{SCAN}/{STAGE}: 2 complete pages reset, 2 outputs are kept in ")
+    assert said.endswith("set_aside; $0.75 stays recorded\n")
 
 
 def test_it_can_begin_anew(fake: FakeDeployment) -> None:
@@ -119,8 +119,8 @@ def test_it_asks_with_what_there_is_to_lose(
     monkeypatch.setattr("sys.stdin", Terminal("yes\n"))
     reset_command(SCAN, STAGE)
     asked = capsys.readouterr().err
-    assert asked.startswith(f"This forgets {SCAN}/{STAGE}: 2 complete pages, 2 outputs (set aside), $0.75")
-    assert asked.endswith("Type yes to go on: ")
+    assert asked.startswith(f"This resets {SCAN}/{STAGE}: 2 complete pages, 2 outputs (set aside), $0.75")
+    assert asked.endswith("Type yes to continue: ")
     insist_on_forgotten(fake)
 
 

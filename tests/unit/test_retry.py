@@ -14,7 +14,7 @@ from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     """The pages 1 to 3 of 5 were asked for; 1 is complete, 2 and 3 are in quarantine."""
-    monkeypatch.setattr("producer.planning.enqueue.check_broker", bool)  # the fake broker has no address
+    monkeypatch.setattr("producer.planning.preconditions.check_broker", bool)  # the fake broker has no address
     made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan()
     monkeypatch.setattr("producer.open_deployment.Deployment", lambda *_, **__: made.parts)
@@ -100,7 +100,7 @@ def test_a_reason_and_pages_together_are_both_insisted_on(
 
 def test_a_reason_that_no_page_has_is_refused_with_those_there_are(fake: FakeDeployment) -> None:
     quarantine_for_other_reasons(fake)
-    with pytest.raises(UnknownNameError, match=r"for 'crash'; the reasons there are: timeout \(1\), torn \(3\)$"):
+    with pytest.raises(UnknownNameError, match=r"for 'crash'; existing reasons: timeout \(1\), torn \(3\)$"):
         retry_command(SCAN, STAGE, reason="crash")
     assert fake.checkpoint().quarantined() == {2, 3, 4, 5}
 

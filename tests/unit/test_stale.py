@@ -16,8 +16,8 @@ from checkpointing.page_records import PageRecord
 from checkpointing.refs import StageRef
 from producer.commands.enqueue import enqueue_command
 from producer.commands.verify import verify_command
-from producer.planning import plan_output as words
 from producer.planning.enqueue import enqueue, plan, plan_all, requests_through
+from producer.planning.plan_output import plan_json, print_plan
 from producer.planning.request import Plan, Request, StaleAre
 from producer.planning.stale import find_stale
 from producer.terminal.console import notes
@@ -73,7 +73,7 @@ def later() -> LaterStage:
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: LaterStage) -> FakeDeployment:
     """The pages 1 to 5 are complete in both stages."""
-    for module in ("planning.enqueue", "verify.repair"):
+    for module in ("planning.preconditions", "verify.repair"):
         monkeypatch.setattr(f"producer.{module}.check_broker", bool)  # the fake broker has no address
     made = make_fake(
         tmp_path / "scans",
@@ -153,7 +153,7 @@ def parts_with(fake: FakeDeployment, **settings: Any) -> Deployment:
 
 
 def said(made: Plan, capsys: pytest.CaptureFixture[str]) -> list[str]:
-    words.say_plan(notes, made)
+    print_plan(notes, made)
     return capsys.readouterr().err.splitlines()
 
 
@@ -264,8 +264,8 @@ def test_a_plan_names_the_old_model_and_the_new_one(
     (line,) = said(made, capsys)
     assert line == (
         "5 pages are stale: the model or the instructions changed from 'first instructions; model tiny' to "
-        "'first instructions; model large' (1-5); doing them cost $0.10 so far; "
-        "--refresh-stale does them again, --accept-stale keeps them"
+        "'first instructions; model large' (1-5); they have cost $0.10 so far; "
+        "--refresh-stale processes them again, --accept-stale keeps them"
     )
     assert made.refresh_cost_usd == pytest.approx(0.1)
 
@@ -322,10 +322,10 @@ def test_stale_pages_count_as_complete_until_somebody_decides(
         assert made.stale_are is StaleAre.SHOWN
         (line,) = said(made, capsys)
         assert line == (
-            f"3 pages are stale: their {STAGE} changed (2, 4-5); doing them cost $0.060 so far; "
-            "--refresh-stale does them again, --accept-stale keeps them"
+            f"3 pages are stale: their {STAGE} changed (2, 4-5); they have cost $0.060 so far; "
+            "--refresh-stale processes them again, --accept-stale keeps them"
         )
-        form = words.plan_json(made, dry_run=False)
+        form = plan_json(made, dry_run=False)
         assert form["stale"] == [{"page": page, "reason": ITS_OCR} for page in (2, 4, 5)]
         assert form["refresh_cost_usd"] == pytest.approx(0.06)
 
@@ -355,7 +355,7 @@ def test_a_refresh_does_the_stale_pages_again_and_no_others(
         assert (each.remaining, each.completed, each.skipped) == ([2, 4], 3, 3)
         assert each.stale.keys() == {2, 4}
         assert each.cost_saved_usd == pytest.approx(0.06)
-        assert said(each, capsys)[0].endswith("; they are done again")
+        assert said(each, capsys)[0].endswith("; they are processed again")
     assert made.enqueued == retired == [2, 4]
     assert outputs.pages() == {1, 3, 5}
     assert (outputs.path / "set_aside" / outputs.path_of(2).name).exists()
@@ -380,7 +380,7 @@ def test_stale_pages_that_are_accepted_are_not_shown_again(
     assert reasons(fake).keys() == {2, 4}, "a dry run accepts nothing"
     made = enqueue(fake.another_process(), request)
     assert made.remaining == []
-    assert said(made, capsys)[0].endswith("; they are kept, and are not stale from now on")
+    assert said(made, capsys)[0].endswith("; they are kept and count as current")
     assert reasons(fake) == {}
     assert fake.parts.store.outputs(StageRef(SCAN, LATER)).path_of(2).read_bytes() == before
     assert enqueue(fake.another_process(), request).stale == {}
@@ -411,7 +411,7 @@ def test_doing_everything_again_leaves_nothing_stale(fake: FakeDeployment) -> No
 
 
 def test_to_refresh_and_to_accept_at_once_is_refused() -> None:
-    with pytest.raises(CommandLineError, match="give one of the two"):
+    with pytest.raises(CommandLineError, match="use one of them"):
         Request(SCAN, LATER, refresh_stale=True, accept_stale=True)
 
 
@@ -444,8 +444,8 @@ def test_verify_shows_stale_pages_and_is_content(fake: FakeDeployment, capsys: p
     redo_earlier(fake, 2, 4)
     verify_command(SCAN)
     assert capsys.readouterr().out.splitlines()[-1] == (
-        f"{SCAN}/{LATER}: 2 pages are stale: their {STAGE} changed (2, 4); doing them cost $0.040 so far; "
-        f"`producer enqueue {SCAN} --stage {LATER}` with --refresh-stale does them again, with "
+        f"{SCAN}/{LATER}: 2 pages are stale: their {STAGE} changed (2, 4); they have cost $0.040 so far; "
+        f"`producer enqueue {SCAN} --stage {LATER}` with --refresh-stale processes them again, with "
         "--accept-stale keeps them"
     )
     verify_command(SCAN, as_json=True)

@@ -386,7 +386,7 @@ def test_each_difference_is_a_line_with_its_remedy_and_the_exit_code_says_so(
 ) -> None:
     fake.output_path(4).unlink()
     (fake.output_path(1).parent / "notes.txt").touch()
-    with pytest.raises(DifferencesError, match=r"^a-book: 2 differences found; .*--repair` mends 1 of them$"):
+    with pytest.raises(DifferencesError, match=r"^a-book: 2 differences found; .*--repair` repairs 1 of them$"):
         verify_command(SCAN)
     gone, foreign = capsys.readouterr().out.splitlines()
     assert gone.startswith(f"{SCAN}/{STAGE} page 4: it is complete by the checkpoint, and there is no output")
@@ -398,7 +398,7 @@ def test_each_difference_is_a_line_with_its_remedy_and_the_exit_code_says_so(
 @pytest.mark.usefixtures("fake")
 def test_a_clean_scan_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     verify_command(SCAN)
-    assert capsys.readouterr() == (f"{SCAN}/{STAGE}: 5 pages checked, all in order\n", "")
+    assert capsys.readouterr() == (f"{SCAN}/{STAGE}: 5 pages checked, no differences\n", "")
 
 
 def test_the_json_has_all_of_it(fake: FakeDeployment, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,9 +11,9 @@ from checkpointing.errors import StageFailedError
 from checkpointing.outputs import Problem, Verdict
 from checkpointing.page_records import FailedPage
 from checkpointing.status import Status
-from producer.planning import plan_output as words
+from producer.planning.plan_output import plan_json, plan_result, print_plan
 from producer.planning.request import Plan
-from producer.run.waiting import insist_on_success
+from producer.run.waiting import check_success
 from producer.status.output import detail_lines, status_lines
 from producer.status.scan_status import ScanStatus, scan_status
 from producer.terminal.console import notes, print_json, results
@@ -53,7 +53,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> Said:
     """The lines that the command line says about a plan."""
 
     def say(made: Plan) -> list[str]:
-        words.say_plan(notes, made)
+        print_plan(notes, made)
         return capsys.readouterr().err.splitlines()
 
     return say
@@ -70,7 +70,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> Said:
     ],
 )
 def test_the_result_is_one_line(changes: dict[str, Any], dry_run: bool, result: str) -> None:
-    assert words.plan_result(a_plan(**changes), dry_run=dry_run) == f"{SCAN}/{STAGE}: {result}"
+    assert plan_result(a_plan(**changes), dry_run=dry_run) == f"{SCAN}/{STAGE}: {result}"
 
 
 def test_a_resume_says_what_is_skipped_and_what_that_saves(said: Said) -> None:
@@ -91,8 +91,8 @@ def test_each_page_that_is_done_again_is_given_with_its_reason(said: Said) -> No
         },
     )
     assert said(made) == [
-        "Page 3 is done again: missing (there is no output)",
-        "Page 5 is done again: invalid (regions.0.text: [bold] :smile:)",
+        "Page 3 is processed again: missing (there is no output)",
+        "Page 5 is processed again: invalid (regions.0.text: [bold] :smile:)",
     ]
 
 
@@ -100,13 +100,13 @@ def test_a_thousand_reasons_are_cut_short(said: Said) -> None:
     verdicts = {page: Verdict(page, problem=Problem.MISSING, detail="gone") for page in range(1, 1001)}
     lines = said(a_plan(remaining=list(verdicts), requeued=verdicts))
     assert len(lines) == 21
-    assert lines[-1] == "... and 980 more pages are done again"
+    assert lines[-1] == "... and 980 more pages are processed again"
 
 
 def test_quarantined_pages_are_given_with_the_way_to_try_them_again(said: Said) -> None:
     assert said(a_plan(quarantined=[TORN])) == [
         f"Page 2 is in quarantine: {TORN.message}",
-        f"`producer retry {SCAN} --stage {STAGE}` tries quarantined pages again.",
+        f"`producer retry {SCAN} --stage {STAGE}` gives quarantined pages new attempts.",
     ]
 
 
@@ -122,7 +122,7 @@ def test_the_json_of_a_plan_has_counts_pages_and_reasons() -> None:
         quarantined=[TORN],
         requeued={3: Verdict(3, problem=Problem.CHANGED, detail="x")},
     )
-    form = json.loads(json.dumps(words.plan_json(made, dry_run=False)))
+    form = json.loads(json.dumps(plan_json(made, dry_run=False)))
     assert form["remaining"] == form["enqueued"] == 1
     assert form["requeued"] == [{"page": 3, "reason": "changed", "detail": "x"}]
     assert form["quarantined"][0]["message"] == TORN.message
@@ -168,4 +168,4 @@ def test_json_is_printed_word_for_word(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_stage_that_ended_badly_is_an_error_that_says_where_the_reasons_are(fake: FakeDeployment) -> None:
     scan_with_trouble(fake)
     with pytest.raises(StageFailedError, match=r"2 of 5 pages complete, 1 quarantined; `producer status a-book`"):
-        insist_on_success([fake.checkpoint()])
+        check_success([fake.checkpoint()])

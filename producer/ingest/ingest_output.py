@@ -1,0 +1,59 @@
+"""What `producer ingest` and `producer run` print about an ingested book."""
+
+from pathlib import Path
+from typing import Any
+
+from checkpointing.errors import InputError
+from checkpointing.plurals import counted
+from producer.ingest.ingest_source import Ingested
+from producer.terminal.console import notes
+
+
+def print_ingested(done: Ingested) -> None:
+    """Print what was ingested, and what is unusual about the source."""
+    what = "Ingested" if done.created else "Already ingested:"
+    pages = counted(done.metadata.total_pages, "page")
+    notes.print(f"{what} '{done.metadata.title}', {pages}, as {done.metadata.scan_id}")
+    if not done.metadata.profile.is_empty:
+        notes.print(f"Its profile: {done.metadata.profile.words()}.")
+    if done.ignored_files:
+        others = counted(
+            done.ignored_files,
+            "entry of the folder is not a page image",
+            "entries of the folder are not page images",
+        )
+        notes.print(f"{others}; skipped.")
+    if done.unreadable_files:
+        images = counted(
+            done.unreadable_files,
+            "page image cannot be opened; its pages",
+            "page images cannot be opened; their pages",
+        )
+        notes.print(f"{images} will be quarantined.")
+    for broken in done.broken_files:
+        notes.print(f"{broken}; the rest counts as 1 page, which will be quarantined.")
+    if done.decrypted:
+        notes.print("The PDF is stored without its password, so that workers can read it.")
+
+
+def ingested_json(done: Ingested) -> dict[str, Any]:
+    """Return the form that `producer ingest --json` prints for a book."""
+    return {
+        "scan_id": done.metadata.scan_id,
+        "title": done.metadata.title,
+        "total_pages": done.metadata.total_pages,
+        "created": done.created,
+        "ignored_files": done.ignored_files,
+        "unreadable_files": done.unreadable_files,
+        "broken_files": list(done.broken_files),
+        "decrypted": done.decrypted,
+        "profile": done.metadata.profile.model_dump(mode="json"),
+    }
+
+
+def ingest_json(done: list[Ingested], failed: dict[Path, InputError]) -> dict[str, Any]:
+    """Return the form that `producer ingest --json` prints for several books."""
+    return {
+        "scans": [ingested_json(each) for each in done],
+        "failed": [{"source": str(source), "error": str(error)} for source, error in failed.items()],
+    }

@@ -1,0 +1,67 @@
+"""Carry out the requests of `enqueue` and `retry`, or show what they would do, and print the result."""
+
+import typer
+
+from producer.planning.cost_estimate import Forecast, describe, forecast
+from producer.planning.enqueue import enqueue, plan_all
+from producer.planning.plan_output import plan_result, plans_json, print_plan
+from producer.planning.preconditions import blockers, check_preconditions
+from producer.planning.request import Plan, Request
+from producer.program import INTERRUPTED
+from producer.terminal.console import notes, print_json, results
+from producer.terminal.progress import counting_on
+from worker.deployment import Deployment
+
+
+def enqueue_all(deployment: Deployment, requests: list[Request], *, as_json: bool) -> list[Plan]:
+    """Enqueue the pages of requests, and print what was enqueued.
+
+    Raises:
+        LeafmarkError: a precondition is not met, or storage or Redis failed.
+        typer.Exit: Ctrl-C; what was enqueued until then stays enqueued.
+    """
+    # Of all stages before the first page of the first one, so that no stage fails on a missing key hours later.
+    check_preconditions(deployment, requests)
+    try:
+        plans = [enqueue(deployment, request, counting_on(notes)) for request in requests]
+    except KeyboardInterrupt:
+        notes.print("Stopped. The pages enqueued so far stay enqueued; repeat the command for the rest.")
+        raise typer.Exit(INTERRUPTED) from None
+    for made in plans:
+        print_plan(notes, made)
+    if as_json:
+        print_json(plans_json(plans, dry_run=False))
+        return plans
+    for made in plans:
+        results.print(plan_result(made, dry_run=False))
+    return plans
+
+
+def show_plans(deployment: Deployment, requests: list[Request], *, as_json: bool) -> None:
+    """Print what requests would do and cost, and what blocks them. Changes nothing.
+
+    Raises:
+        LeafmarkError: the first of the errors that block them.
+    """
+    plans = plan_all(deployment, requests)
+    forecasts = _forecasts(deployment, plans)
+    blocked = list(blockers(deployment, requests))
+    for made in plans:
+        print_plan(notes, made)
+    if as_json:
+        print_json(plans_json(plans, dry_run=True, forecasts=forecasts, blocked=blocked))
+    else:
+        for made in plans:
+            results.print(plan_result(made, dry_run=True))
+            for line in describe(forecasts[made.stage]) if made.stage in forecasts else []:
+                results.print(f"  {line}")
+        for error in blocked:
+            results.print(f"  blocked: {error}")
+    if blocked:
+        raise blocked[0]
+
+
+def _forecasts(deployment: Deployment, plans: list[Plan]) -> dict[str, Forecast]:
+    """Return the expected costs of the stages that call a model, by stage."""
+    made = {each.stage: forecast(deployment, each.ref, each.remaining) for each in plans}
+    return {stage: found for stage, found in made.items() if found is not None}
