@@ -12,7 +12,6 @@ from checkpointing.fields import now
 from checkpointing.messages import Completion
 from producer.planning.enqueue import enqueue, plan
 from producer.planning.request import Request
-from tests.crash.checkpoint_commit import KEYS
 from tests.crash.scene import Scene
 from tests.crash.server import Server
 from tests.support.fake_deployment import REF, SCAN, STAGE, named_in, write_scan
@@ -21,10 +20,13 @@ from worker.app import make_app
 from worker.config.settings import Settings
 from worker.deployment import Deployment
 from worker.queue.connection import connect
+from worker.queue.keys import QueueKeys
 
 PAGES = 6
 EDITED = stamp(2, "edited by hand")
 _LEFT = [2, 3, 6]
+
+_KEYS = QueueKeys("crash:")
 
 
 def facts(checkpoint: Checkpoint) -> Any:
@@ -128,12 +130,12 @@ class Resume(Scene):
         return Deployment(settings, self._app, redis or connect(settings))
 
     def _settings(self, root: Path) -> Settings:
-        return Settings(storage_root=root, redis_url=self._server.url, key_prefix=KEYS.prefix)
+        return Settings(storage_root=root, redis_url=self._server.url, key_prefix=_KEYS.prefix)
 
     def _enqueued(self) -> list[int]:
         """The pages in Celery's queue and in ours."""
-        messages: Any = self._server.redis.lrange(KEYS.queue(STAGE), 0, -1)
-        waiting: Any = self._server.redis.zrange(KEYS.waiting(REF), 0, -1)
+        messages: Any = self._server.redis.lrange(_KEYS.queue(STAGE), 0, -1)
+        waiting: Any = self._server.redis.zrange(_KEYS.waiting(REF), 0, -1)
         return sorted([*(named_in(raw)[1] for raw in messages), *map(int, waiting)])
 
     @staticmethod
