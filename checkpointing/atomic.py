@@ -1,11 +1,10 @@
-"""The one durable write: after it returns the file is whole and on disk; after a crash it is the old or the new.
+"""Durable writes: when one returns the file is whole and on disk; after a crash it is the old one or the new one.
 
-Order of steps, after the seed (temp, validate, rename) and the usual advice on crash-safe replacement
-(see `man 2 fsync`: the folder needs its own): write a temp file of our own in the same folder, fsync it, read
-it back and check it, rename it over the target, fsync the folder.
+The steps, in the usual order of a crash-safe replacement (see `man 2 fsync`: the folder needs its own): write a new
+temp file in the same folder, fsync it, read it back and check it, rename it over the target, fsync the folder.
 
-A writer holds `flock` on its temp file for as long as it lives, so that a clean-up can tell an orphan of a
-crash from the file of a live writer, on this machine or another.
+A writer holds `flock` on its temp file for as long as it lives, so that a clean-up can tell an orphan of a crash
+from the file of a live writer, on this machine or another.
 """
 
 import contextlib
@@ -19,25 +18,24 @@ _TEMP_MARK = ".tmp"
 
 
 def write_durably(path: Path, data: bytes, check: Callable[[bytes], object]) -> None:
-    """Replace `path` by `data`, or leave it exactly as it was.
+    """Replace the content of `path` by `data`, or leave it unchanged.
 
     Args:
         path: the file to replace; its folder must exist.
-        data: the bytes it shall hold.
-        check: called with the bytes read back from disk; raises when they are not what they should be.
+        data: the new content.
+        check: called with the bytes read back from disk; raises if they are wrong.
 
     Raises:
-        OSError: the storage failed; no temp file is left. The target is untouched, or, where only the last
-            step failed (fsync of the folder), it is the whole new file.
-        Exception: what `check` raised; likewise.
+        OSError: the storage failed; no temp file is left. The target is unchanged, or, where only the last step
+            failed (fsync of the folder), it is the whole new file.
+        Exception: what `check` raised; no temp file is left, and the target is unchanged.
     """
     temp, fd = _open_temp(path)
     try:
         try:
             _write_all(fd, data)
             os.fsync(fd)
-            # Read through a second descriptor: after a failed fsync the first may show pages that never
-            # reached the disk ("fsyncgate"), and a failing one has raised already.
+            # Read through a second descriptor: the first may show pages that never reached the disk ("fsyncgate").
             check(temp.read_bytes())
             temp.replace(path)
         finally:
@@ -63,15 +61,15 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path, within: Path | None = None) -> None:
-    """Create a folder, and those between it and `within`, durably; fine when it is there already.
+    """Create a folder, and those between it and `within`, durably, unless it exists.
 
     Args:
         folder: the folder to create.
-        within: the folder that must be there and is not created; default the parent. A worker that created what is
-            above a scan would write into the bare mount point of a share that is not mounted.
+        within: the folder that must exist; default the parent. A worker that created the folders above a scan would
+            write into the bare mount point of a share that is not mounted.
 
     Raises:
-        OSError: the storage failed, `within` is not there, or something else has that name.
+        OSError: the storage failed, `within` does not exist, or something else has that name.
     """
     if folder.is_dir():
         return
@@ -81,19 +79,19 @@ def make_folder(folder: Path, within: Path | None = None) -> None:
     try:
         sync_folder(folder.parent)
     except BaseException:
-        # Whoever tries again must not find it there and take its name for safe.
+        # The next attempt must not find the folder and take its name for durable.
         with contextlib.suppress(OSError):
             folder.rmdir()
         raise
 
 
 def remove_orphans(folder: Path, prefix: str = "") -> list[Path]:
-    """Delete the temp files that crashed writers left in a folder; never one whose writer lives.
+    """Delete the temp files that crashed writers left in a folder, except those whose writer lives.
 
-    Best effort, as the seed asks: what cannot be deleted is left.
+    What cannot be deleted is left.
 
     Args:
-        folder: where to look; need not exist.
+        folder: the folder; may be missing.
         prefix: only temp files of targets whose names start with this.
 
     Returns:
@@ -109,7 +107,7 @@ def _open_temp(path: Path) -> tuple[Path, int]:
         fd = os.open(temp, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
-            # A clean-up may have met the file between the two calls and taken it for an orphan.
+            # A clean-up may have found the file between the two calls and taken it for an orphan.
             if os.fstat(fd).st_nlink:
                 return temp, fd
         except BaseException:
@@ -135,7 +133,7 @@ def _temp_files(folder: Path, prefix: str) -> Iterator[Path]:
 
 def _remove_if_orphan(temp: Path) -> bool:
     try:
-        # Without waiting, should it be a FIFO.
+        # Without blocking, in case it is a FIFO.
         fd = os.open(temp, os.O_RDWR | os.O_NONBLOCK)
     except OSError:
         return False

@@ -1,4 +1,4 @@
-"""How much a scan may cost: one small file beside its ledgers, read before every call that costs money."""
+"""The budget of a scan: one small file beside its ledgers, read before every paid call."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +14,7 @@ from checkpointing.regular_files import read_regular
 
 
 class Budget(BaseModel):
-    """What may be spent on all stages of a scan over all runs, in USD."""
+    """The maximum that all stages of a scan may cost over all runs, in USD."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -23,10 +23,10 @@ class Budget(BaseModel):
 
 
 def read_budget(scan_dir: Path) -> Decimal | None:
-    """The budget of a scan, in USD; None where nobody set one.
+    """Return the budget of a scan, in USD; None where none is set.
 
     Raises:
-        StorageError: the file cannot be read, so that nobody knows what may be spent.
+        StorageError: the file cannot be read, so the limit is not known.
     """
     path = _path(scan_dir)
     try:
@@ -34,18 +34,20 @@ def read_budget(scan_dir: Path) -> Decimal | None:
     except FileNotFoundError:
         if not scan_dir.is_dir():
             raise StorageError(
-                f"{scan_dir} is not there, so nothing is spent; check that the storage is mounted"
+                f"{scan_dir} does not exist, so no paid call is made", hint="check that the storage is mounted"
             ) from None
         return None
     except (OSError, ValidationError) as error:
-        raise StorageError(f"{path} cannot be read, so nothing is spent; set it again with --budget") from error
+        raise StorageError(
+            f"the budget in {path} cannot be read, so no paid call is made", hint="set it again with --budget"
+        ) from error
 
 
 def write_budget(scan_dir: Path, budget_usd: Decimal) -> None:
     """Set the budget of a scan, in USD.
 
     Raises:
-        OSError: the storage failed; the old one holds.
+        OSError: the storage failed; the old budget stays in force.
     """
     path = _path(scan_dir)
     make_folder(path.parent)

@@ -1,4 +1,4 @@
-"""Who this process is, for people and for locks."""
+"""Names of this process, for people and for locks."""
 
 import os
 import secrets
@@ -6,10 +6,10 @@ import socket
 
 
 def process_name() -> str:
-    """This process, for people: `host:pid`."""
+    """Return the name of this process, for people: `host:pid`."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def new_token() -> str:
-    """What a lock or claim of this process holds: `host:pid:random`."""
+    """Return a new value for a lock or claim of this process: `host:pid:random`."""
     return f"{process_name()}:{secrets.token_hex(8)}"

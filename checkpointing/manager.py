@@ -1,6 +1,6 @@
 """CheckpointManager: checkpoints for one process with many threads.
 
-The API of the seed, name for name. A stage that runs in one process uses this and needs nothing else:
+A stage that runs in one process needs nothing else:
 
     manager = CheckpointManager("my-book", "ocr", storage_root=root, output_dir="ocr", schema=OcrPage)
     for page in manager.get_remaining_pages(total_pages=447):
@@ -8,7 +8,7 @@ The API of the seed, name for name. A stage that runs in one process uses this a
         manager.mark_completed(page, cost_usd=0.02)
     manager.mark_stage_complete({"model": "..."})
 
-Several processes may do so at once: every change is made under `flock` on what stands on disk.
+Several processes may use it at once: every change is made under `flock`, on the state on disk.
 """
 
 from pathlib import Path
@@ -31,14 +31,14 @@ DEFAULT_STORAGE_ROOT = Path("~/Documents/book_scans")
 class CheckpointManager:
     """Which pages of one stage of one scan are complete, and what they cost.
 
-    Making one cleans up after crashed writers, and rebuilds from the outputs a checkpoint that is corrupt, of a
-    newer version or of another book; the unusable file is kept under a dated name.
+    The constructor cleans up after crashed writers. It rebuilds a checkpoint that is corrupt, of a newer version or
+    of another book from the outputs; the unusable file is kept under a dated name.
 
     Args:
         scan_id: the book: the name of its folder in the storage root.
         stage: unique name of the stage.
         storage_root: folder of all scans; default `~/Documents/book_scans`.
-        output_dir: folder of the stage's outputs inside the scan's; default the stage's name.
+        output_dir: folder of the outputs inside the folder of the scan; default the name of the stage.
         schema: what makes an output valid: a pydantic model, an object with `validate(data)`, or a callable
             that raises ValueError. Without one any non-empty JSON object is valid.
         schema_version: a new one makes resume validate old outputs again.
@@ -73,7 +73,7 @@ class CheckpointManager:
             pass  # Rebuilds a checkpoint that cannot be used.
 
     def get_status(self) -> dict[str, Any]:
-        """The checkpoint as it stands on disk: a dict of the file's form.
+        """Return the checkpoint on disk, as a dict in the form of the file.
 
         Raises:
             CheckpointError: the file has become corrupt since this manager was made.
@@ -82,20 +82,20 @@ class CheckpointManager:
         return self.file.read().model_dump(mode="json")
 
     def validate_page_output(self, page: int) -> bool:
-        """Whether the page's output exists, parses and matches the schema."""
+        """Return whether the page's output exists, parses and matches the schema."""
         return self.outputs.check(page).valid
 
     def scan_existing_outputs(self, total_pages: int) -> set[int]:
-        """The pages from 1 to `total_pages` with valid outputs."""
+        """Return the pages from 1 to `total_pages` with valid outputs."""
         return {page for page in self.outputs.pages() if page <= total_pages and self.validate_page_output(page)}
 
     def get_remaining_pages(
         self, total_pages: int, resume: bool = True, start_page: int = 1, end_page: int | None = None
     ) -> list[int]:
-        """The pages of a range that still need work, after bringing the checkpoint in line with the outputs.
+        """Return the pages of a range that still need work, after comparing the checkpoint with the outputs.
 
         Args:
-            total_pages: of the book.
+            total_pages: number of pages of the book.
             resume: False resets the checkpoint and returns every page of the range.
             start_page: first page of the range.
             end_page: last page of the range, included; default the last of the book.
@@ -120,9 +120,9 @@ class CheckpointManager:
         return remaining
 
     def mark_completed(self, page: int, cost_usd: float = 0.0) -> None:
-        """Mark a page complete, whose output has been saved. It is on disk when this returns.
+        """Mark a page complete whose output has been saved. The change is on disk when this returns.
 
-        Saying it again changes nothing, and adds no cost, while the output is the same.
+        Marking it again changes nothing, and adds no cost, while the output is the same.
 
         Raises:
             PageOutputError: the output is missing or invalid; nothing is marked.
@@ -131,7 +131,7 @@ class CheckpointManager:
         """
         cost = _checked_usd(cost_usd)
         if page < 1:
-            raise ValueError(f"pages are numbered from 1; there is no page {page}")
+            raise ValueError(f"page {page} does not exist: pages are numbered from 1")
         verdict = self.outputs.check(page)
         if not verdict.valid:
             raise self._not_complete(page, verdict.detail)
@@ -150,7 +150,7 @@ class CheckpointManager:
     def mark_stage_complete(self, metadata: dict[str, Any] | None = None) -> None:
         """Mark the stage completed, with metadata for its readers.
 
-        A `total_cost_usd` in it is the accumulated total; one below the checkpoint's own is not taken.
+        `total_cost_usd` in the metadata is the accumulated total; a lower one than the checkpoint's is ignored.
 
         Raises:
             ValueError: `total_cost_usd` is not an amount in USD.
@@ -165,7 +165,7 @@ class CheckpointManager:
             self.file.save(checkpoint)
 
     def mark_stage_failed(self, error: str) -> None:
-        """Mark the stage failed, with the reason. Completed pages stay complete; raise your error afterwards.
+        """Mark the stage failed, with the reason. Completed pages stay complete.
 
         Raises:
             OSError: the storage failed.
@@ -175,7 +175,7 @@ class CheckpointManager:
             self.file.save(checkpoint)
 
     def reset(self) -> None:
-        """Forget what is complete. The accumulated cost is kept: totals only grow. Outputs are left alone.
+        """Forget what is complete. The accumulated cost is kept; outputs are not touched.
 
         Raises:
             OSError: the storage failed.
@@ -185,12 +185,12 @@ class CheckpointManager:
             self.file.save(checkpoint)
 
     def estimate_cost_saved(self) -> float:
-        """What the completed pages have cost, in USD, and need not cost again."""
+        """Return what the completed pages have cost, in USD: what a resume saves."""
         checkpoint = self.file.read()
         return cost_of(checkpoint.pages.values(), checkpoint.total_cost_usd)
 
     def flush(self) -> None:
-        """Write the checkpoint now, also where there is none yet. Every completion is on disk already.
+        """Write the checkpoint now, even if there is none yet. Every completion is on disk already.
 
         Raises:
             OSError: the storage failed.
@@ -201,21 +201,22 @@ class CheckpointManager:
     def _not_complete(self, page: int, why: str) -> PageOutputError:
         return PageOutputError(
             f"page {page} of {self.scan_id}/{self.stage} cannot be marked complete: {why} "
-            f"({self.outputs.path_of(page)}); save its output first"
+            f"({self.outputs.path_of(page)})",
+            hint="save its output first",
         )
 
 
 def _checked_usd(amount: float) -> float:
-    """The amount, if it can be one of money.
+    """Return the amount.
 
     Raises:
-        ValueError: it cannot.
+        ValueError: it is not an amount in USD.
     """
     return TypeAdapter(Usd).validate_python(amount)
 
 
 def check_page_range(total_pages: int, start_page: int, end_page: int) -> None:
-    """Insist that a range lies inside the book.
+    """Check that a range lies inside the book.
 
     Raises:
         UnknownNameError: it does not.
@@ -223,5 +224,5 @@ def check_page_range(total_pages: int, start_page: int, end_page: int) -> None:
     if 1 <= start_page <= end_page <= total_pages:
         return
     raise UnknownNameError(
-        f"there is no page range {start_page} to {end_page}: the book has the pages 1 to {total_pages}"
+        f"the page range {start_page} to {end_page} is outside the book, which has the pages 1 to {total_pages}"
     )

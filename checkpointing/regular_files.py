@@ -1,8 +1,8 @@
-"""Opening regular files on the shared storage, and nothing else.
+"""Open regular files on the shared storage, and refuse everything else.
 
-Anyone who may write to the storage, or who packed an archive, can put a FIFO, a device or a socket where a file
-belongs. Opening a FIFO waits for a writer that never comes; reading a device may never end. So every file whose
-name stands in the storage is opened here: the call never waits, and what is not a regular file is refused.
+Anyone who can write to the storage, or who packed an archive, can put a FIFO, a device or a socket in the place of
+a file. Opening a FIFO waits for a writer that never comes; reading a device may never end. So every file in the
+storage is opened here: the call never blocks, and refuses what is not a regular file.
 """
 
 import errno
@@ -16,14 +16,14 @@ _SPECIAL = {errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP}
 
 
 class NotRegularFileError(OSError):
-    """A FIFO, a device or a socket stands where a file belongs. Its `errno` is ENXIO."""
+    """A FIFO, a device or a socket is in the place of a file. Its `errno` is ENXIO."""
 
     def __init__(self, path: Path | str) -> None:
         super().__init__(errno.ENXIO, "it is not a regular file", str(path))
 
 
 def open_regular(path: Path | str, flags: int = os.O_RDONLY, mode: int = 0o644) -> int:
-    """Open a regular file without ever waiting for another process.
+    """Open a regular file without ever blocking on another process.
 
     Args:
         path: the file; a symbolic link is followed.

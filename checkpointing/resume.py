@@ -1,4 +1,4 @@
-"""Resume: bringing a checkpoint in line with the outputs that are really there."""
+"""Resume: make a checkpoint name exactly the pages that have a valid output."""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -11,15 +11,15 @@ from checkpointing.page_records import Doubt, PageRecord
 
 @dataclass
 class Findings:
-    """What a comparison of checkpoint and outputs found.
+    """The result of comparing a checkpoint with the outputs.
 
     Attributes:
-        total_pages: of the book.
+        total_pages: number of pages of the book.
         records: the evidence for each page that counts as complete.
-        valid: pages that were complete and are borne out.
+        valid: complete pages whose output is valid.
         adopted: pages with a valid output that the checkpoint did not name.
-        faults: pages whose output does not count, with why. A page that was never done is not among them.
-        doubts: of the outputs that were read anew, why the reading is implausible; empty where it is not.
+        faults: pages whose output does not count, with the reason. A page that was never done is not among them.
+        doubts: why the reading of each newly parsed output is implausible; empty where it is not.
     """
 
     total_pages: int
@@ -31,7 +31,7 @@ class Findings:
 
     @property
     def complete(self) -> AbstractSet[int]:
-        """All pages that count as complete."""
+        """Return all pages that count as complete."""
         return self.records.keys()
 
 
@@ -40,14 +40,14 @@ def bring_in_line(
 ) -> Findings:
     """Make the checkpoint name exactly the pages with valid outputs.
 
-    An output whose content changed since it was checked is set aside, so that its page is done again. So is one
-    that does not count and was never checked: whoever wrote it, as Scanshelf may have, may have paid for it.
+    An output that changed since it was checked is set aside, so that its page is done again. So is an invalid
+    output that was never checked: the program that wrote it, such as Scanshelf, may have paid for it.
 
     Args:
         checkpoint: changed in place, unless `change_nothing`.
-        outputs: the stage's outputs.
-        total_pages: of the book.
-        change_nothing: look only; the checkpoint and the files stay as they are.
+        outputs: the outputs of the stage.
+        total_pages: number of pages of the book.
+        change_nothing: only compare; change neither checkpoint nor files.
 
     Raises:
         OSError: the storage failed.
@@ -56,7 +56,7 @@ def bring_in_line(
     present = outputs.pages()
     for page in sorted(page for page in present | checkpoint.pages.keys() if page <= total_pages):
         record = checkpoint.pages.get(page)
-        if record is not None and _is_as_it_was(page, record, outputs):
+        if record is not None and _is_unchanged(page, record, outputs):
             findings.valid.add(page)
             findings.records[page] = record
             continue
@@ -74,9 +74,9 @@ def bring_in_line(
     if change_nothing:
         return findings
     for page, verdict in findings.faults.items():
-        if verdict.problem is Problem.CHANGED or _is_a_strangers(verdict, checkpoint.pages.get(page)):
+        if verdict.problem is Problem.CHANGED or _is_foreign(verdict, checkpoint.pages.get(page)):
             outputs.set_aside(page)
-    # What is missing may have been set aside by a resume that failed before it was durable.
+    # A missing output may have been set aside by a resume that failed before the rename was durable.
     if findings.faults or findings.adopted:
         outputs.sync()
     checkpoint.keep_pages(findings.records)
@@ -87,14 +87,14 @@ def bring_in_line(
     return findings
 
 
-def _is_a_strangers(verdict: Verdict, record: PageRecord | None) -> bool:
+def _is_foreign(verdict: Verdict, record: PageRecord | None) -> bool:
     return verdict.problem is Problem.INVALID and (record is None or record.sha256 is None)
 
 
-def _is_as_it_was(page: int, record: PageRecord, outputs: OutputFolder) -> bool:
-    """Whether the very bytes are there that this schema accepted.
+def _is_unchanged(page: int, record: PageRecord, outputs: OutputFolder) -> bool:
+    """Return whether the bytes are those that this schema version accepted.
 
-    Nearly every page of nearly every resume ends here, at hardly more than the price of reading and hashing it.
+    This is the fast path of nearly every page: it reads and hashes, and does not parse.
     """
     if record.sha256 is None or record.schema_version != outputs.schema.version:
         return False

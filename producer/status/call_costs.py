@@ -2,11 +2,11 @@
 
 from typing import NamedTuple
 
+from checkpointing.cost_overruns import read_overruns
 from checkpointing.money import Money, dollars
 from checkpointing.plurals import counted
 from checkpointing.refs import StageRef
 from checkpointing.storage_errors import storage_error
-from checkpointing.surprises import read_surprises
 from worker.deployment import Deployment
 
 
@@ -25,10 +25,10 @@ def overruns_of(deployment: Deployment, ref: StageRef) -> CallCosts:
     """
     scan_dir = deployment.store.scan(ref.scan_id).path
     try:
-        excess = [call.excess_micro for call in read_surprises(scan_dir, ref.stage) if call.excess_micro]
+        excess = [call.excess for call in read_overruns(scan_dir, ref.stage) if call.excess]
     except OSError as error:
         raise storage_error(error, scan_dir) from error
-    return CallCosts(len(excess), Money.from_micro(sum(excess)).usd)
+    return CallCosts(len(excess), Money.total(excess).usd)
 
 
 def unanswered_of(deployment: Deployment, ref: StageRef) -> CallCosts:

@@ -134,7 +134,7 @@ def test_a_storage_root_that_is_a_file(deployment: Deployment, source: Path, tmp
     (tmp_path / "file").touch()
     argument = source if command == "ingest" else "moby-dick"
     line = refused(deployment, command, argument, code=5, LEAFMARK_STORAGE_ROOT=str(tmp_path / "file"))
-    assert "a file stands where a folder is needed" in line
+    assert "a file is in the place of a folder" in line
 
 
 def test_a_broker_that_is_down_is_said_with_the_ways_out_and_status_works_without(book: Deployment) -> None:

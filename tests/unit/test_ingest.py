@@ -363,7 +363,7 @@ def test_a_staging_folder_of_a_crash_goes_after_a_day_and_a_living_one_stays(tmp
 def test_a_file_in_the_place_of_a_folder_is_a_storage_error(tmp_path: Path, root: Path, place: str) -> None:
     (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / place).touch()
-    with pytest.raises(StorageError, match="a file stands where a folder is needed"):
+    with pytest.raises(StorageError, match="a file is in the place of a folder"):
         ingest(make_pdf(tmp_path / "book.pdf"), root)
 
 
@@ -384,7 +384,7 @@ def test_a_read_only_root_is_a_storage_error(tmp_path: Path, root: Path) -> None
         (errno.EACCES, "permission denied"),
         (errno.EPERM, "permission denied"),
         (errno.EIO, "input/output error"),
-        (errno.ENOENT, "not there"),
+        (errno.ENOENT, "no such file"),
         (errno.ESTALE, "stale"),
         (errno.ELOOP, os.strerror(errno.ELOOP)),
     ],

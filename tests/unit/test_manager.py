@@ -141,7 +141,7 @@ class TestRemainingPages:
     ) -> None:
         manager = book.manager()
         before = book.snapshot()
-        with pytest.raises(UnknownNameError, match="there is no page range"):
+        with pytest.raises(UnknownNameError, match="is outside the book"):
             manager.get_remaining_pages(total, start_page=start, end_page=end)
         assert book.snapshot() == before
 

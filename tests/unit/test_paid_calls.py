@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 import tests.support.fake_info  # noqa: F401  # a meter asks which server it is on
+from checkpointing.cost_overruns import read_overruns
 from checkpointing.ledger import Ledger
 from checkpointing.ledger_entry import Call, State
 from checkpointing.money import Money
-from checkpointing.surprises import read_surprises
 from sample.provider import Behaviour, Provider, Trouble, running_provider
 from worker.billing import learned_costs, paid_calls, settlement
 from worker.billing.budget_reservation import BudgetReservations
@@ -776,7 +776,7 @@ def test_a_call_that_was_in_flight_at_the_first_surprise_is_used_without_another
     monkeypatch.setattr(office.endpoint.client, "send", send_while_another_is_surprised)
     assert office.calls.ask(7, question(), text_of).startswith("Alice")
     assert provider.calls == 2
-    assert len(read_surprises(office.scan_dir, "correction")) == 2, "both passed their reservations"
+    assert len(read_overruns(office.scan_dir, "correction")) == 2, "both passed their reservations"
 
 
 def test_each_stage_is_told_once_that_a_price_is_wrong_also_where_enough_was_reserved(
@@ -789,8 +789,8 @@ def test_each_stage_is_told_once_that_a_price_is_wrong_also_where_enough_was_res
     with pytest.raises(PriceWrongError, match=r"by the known price"):
         other.calls.ask(1, question(1), text_of)
     other.calls.ask(2, question(2), text_of)
-    (surprise,) = read_surprises(other.scan_dir, "correction")
-    assert surprise.excess_micro == 0
+    (surprise,) = read_overruns(other.scan_dir, "correction")
+    assert surprise.excess == Money()
     other.endpoint.client.close()
 
 
@@ -824,7 +824,7 @@ def test_only_calls_in_flight_at_the_first_surprise_pass_the_budget(make: Make) 
         assert [*threads.map(lambda _: work(), range(3))] == [0, 0, 0]
     assert provider.calls <= 3
     assert provider.bill().total_usd == office.ledger.sums().total.exact_usd
-    assert len(read_surprises(office.scan_dir, "correction")) == provider.calls
+    assert len(read_overruns(office.scan_dir, "correction")) == provider.calls
 
 
 def test_a_call_that_was_granted_before_another_ones_surprise_is_reserved_anew(
@@ -870,8 +870,8 @@ def test_a_dear_model_of_one_stage_leaves_the_rest_of_the_budget_to_the_others(m
     with pytest.raises(PriceWrongError):
         office.calls.ask(1, question(1), text_of)
     fix.ask(1, question(1), text_of)
-    assert len(read_surprises(office.scan_dir, "correction")) == 1
-    assert read_surprises(office.scan_dir, "fix") == []
+    assert len(read_overruns(office.scan_dir, "correction")) == 1
+    assert read_overruns(office.scan_dir, "fix") == []
     assert office.meter.read() == Reading(Money.from_usd(provider.bill().total_usd), Money()), (
         "both count in one budget"
     )
@@ -887,7 +887,7 @@ def test_a_price_that_the_user_corrects_counts_at_once(make: Make) -> None:
     office.reprice(Price(Decimal(50), Decimal(200)))
     office.somebody().ask(2, question(2), text_of)
     assert provider.calls == 2
-    assert len(read_surprises(office.scan_dir, "correction")) == 1
+    assert len(read_overruns(office.scan_dir, "correction")) == 1
 
 
 def test_tokens_beyond_the_estimate_are_a_surprise_too(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ def test_a_root_that_is_a_file_is_refused(tmp_path: Path) -> None:
 def test_a_file_where_our_own_folder_belongs_is_said_to_be_in_the_way(tmp_path: Path) -> None:
     write_scan(tmp_path, SCAN, 1)
     (tmp_path / OWN_FOLDER).write_text("in the way")
-    with pytest.raises(StorageError, match="a file stands where a folder is needed"):
+    with pytest.raises(StorageError, match="a file is in the place of a folder"):
         check_storage(settings(tmp_path))
 
 

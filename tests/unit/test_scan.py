@@ -174,5 +174,5 @@ def test_a_missing_root_holds_no_scans(tmp_path: Path) -> None:
 
 def test_a_root_that_is_a_file_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "root").touch()
-    with pytest.raises(StorageError, match="a file stands where a folder is needed"):
+    with pytest.raises(StorageError, match="a file is in the place of a folder"):
         list_scans(tmp_path / "root")

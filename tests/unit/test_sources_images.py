@@ -261,7 +261,7 @@ def test_a_page_that_does_not_exist_is_an_unknown_name(tmp_path: Path, number: i
 
 
 def test_a_missing_file_is_a_storage_error(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="not there"):
+    with pytest.raises(StorageError, match="no such file"):
         page_of(tmp_path / "a.png")
 
 

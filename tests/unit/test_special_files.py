@@ -192,7 +192,7 @@ def test_an_answer_in_the_ledger_that_is_a_fifo_loses_its_words_and_no_money(fak
 
 def test_a_budget_that_is_a_fifo_lets_nothing_be_spent(tmp_path: Path) -> None:
     make_fifo(tmp_path / "ledger" / "budget.json")
-    with pytest.raises(StorageError, match="so nothing is spent"):
+    with pytest.raises(StorageError, match="so no paid call is made"):
         read_budget(tmp_path)
 
 

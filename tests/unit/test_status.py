@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from checkpointing.checkpoint import Checkpoint
+from checkpointing.cost_overruns import CostOverrun, record_overrun
 from checkpointing.errors import InputError, StorageError, UnknownNameError
 from checkpointing.fields import now
 from checkpointing.ledger_entry import Call, new_attempt
 from checkpointing.page_records import FailedPage, PageRecord
-from checkpointing.surprises import Surprise, note_surprise
 from producer.status.output import detail_lines
 from producer.status.rate import recent_rate
 from producer.status.scan_status import all_scans, scan_status
@@ -218,10 +218,10 @@ def test_calls_dearer_than_their_reservations_are_counted_and_shown(
     fake: FakeDeployment, without_redis: Deployment
 ) -> None:
     for attempt, cost in (("a" * 32, 50_000), ("b" * 32, 50_001)):
-        note_surprise(
+        record_overrun(
             fake.root / SCAN,
             STAGE,
-            Surprise(
+            CostOverrun(
                 attempt=attempt,
                 page=1,
                 provider="127.0.0.1",

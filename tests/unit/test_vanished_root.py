@@ -189,7 +189,7 @@ def test_a_budget_whose_file_vanishes_is_no_permission_to_spend(fake: FakeDeploy
 
 def test_a_scan_whose_folder_is_gone_has_no_budget_that_can_be_read(fake: FakeDeployment) -> None:
     (fake.root / SCAN).rename(fake.root / "gone")
-    with pytest.raises(StorageError, match="is not there, so nothing is spent"):
+    with pytest.raises(StorageError, match="does not exist, so no paid call is made"):
         fake.parts.calls.budget(SCAN)
 
 

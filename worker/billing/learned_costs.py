@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from redis import Redis
 
+from checkpointing.cost_overruns import CostOverrun
 from checkpointing.ledger_entry import Call
 from checkpointing.lua import Script
 from checkpointing.money import Money
-from checkpointing.surprises import Surprise
 
 # The next call may differ more from its estimate than the one that told us.
 _MARGIN = 2
@@ -78,22 +78,22 @@ class LearnedCosts:
         """
         return Learned(*_READ(self._redis, learned_costs=self._key, fields=[*_fields(provider, model, price)]))
 
-    def take(self, surprises: Iterable[Surprise]) -> None:
-        """Raise what is reserved by what surprises tell. Safe to repeat.
+    def take(self, overruns: Iterable[CostOverrun]) -> None:
+        """Raise what is reserved by what overruns tell. Safe to repeat.
 
         Raises:
             RedisError: the broker failed.
         """
-        for surprise in surprises:
-            factor, dearest = _fields(surprise.provider, surprise.model, surprise.price)
-            millionths = math.ceil(surprise.factor * _FACTOR_UNIT)
-            learned = [factor, millionths, dearest, surprise.cost_micro]
+        for overrun in overruns:
+            factor, dearest = _fields(overrun.provider, overrun.model, overrun.price)
+            millionths = math.ceil(overrun.factor * _FACTOR_UNIT)
+            learned = [factor, millionths, dearest, overrun.cost_micro]
             _RAISE(self._redis, learned_costs=self._key, learned=learned)
 
 
-def surprise_of(call: Call, cost: Money, estimate: Estimate) -> Surprise:
+def overrun_of(call: Call, cost: Money, estimate: Estimate) -> CostOverrun:
     """Return what there is to learn of a call that cost more than was reserved for it."""
-    return Surprise(
+    return CostOverrun(
         attempt=call.attempt,
         page=call.page,
         provider=call.provider,

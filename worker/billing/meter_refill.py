@@ -9,11 +9,11 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from checkpointing.cost_overruns import CostOverrun, read_overruns
 from checkpointing.errors import StorageError
 from checkpointing.ledger import LEDGER_FOLDER, Ledger, ledger_stages
 from checkpointing.money import Money
 from checkpointing.storage_errors import StorageCheck, no_check
-from checkpointing.surprises import Surprise, read_surprises
 from worker.billing.learned_costs import LearnedCosts
 from worker.billing.meter import Count, Meter
 
@@ -50,19 +50,21 @@ def take_back_planned(ledger: Ledger, meter: Meter, pages: Iterable[int]) -> Non
 
 
 def _count(scan_dir: Path, learned: LearnedCosts, check: StorageCheck) -> Count:
-    learned.take(_all_surprises(scan_dir.parent))
+    learned.take(_all_overruns(scan_dir.parent))
     sums = [Ledger(scan_dir, stage).sums(take_back_planned=True) for stage in ledger_stages(scan_dir)]
     # A folder that is not there looks like one without ledgers, and everything paid would be forgotten.
     check()
     if not scan_dir.is_dir():
-        raise StorageError(f"{scan_dir} is not there, so nothing is spent; check that the storage is mounted")
+        raise StorageError(
+            f"{scan_dir} does not exist, so no paid call is made", hint="check that the storage is mounted"
+        )
     reservations = {attempt: amount for each in sums for attempt, amount in each.open.items()}
     return Count(Money.total(each.total for each in sums), reservations)
 
 
-def _all_surprises(root: Path) -> Iterator[Surprise]:
+def _all_overruns(root: Path) -> Iterator[CostOverrun]:
     """What the scans of a storage root have noted; those that cannot be read are left out."""
     for folder in root.glob(f"*/{LEDGER_FOLDER}/"):
         with suppress(OSError):
             for stage in ledger_stages(folder.parent):
-                yield from read_surprises(folder.parent, stage)
+                yield from read_overruns(folder.parent, stage)

@@ -118,8 +118,8 @@ class ModelCalls:
             self._budgets[scan_id] = own
         elif scan_id in self._budgets:
             raise StorageError(
-                f"the budget of {scan_id} was ${self._budgets[scan_id]} and its file is gone, so nothing is spent; "
-                "set it again with --budget"
+                f"the file of the budget of {scan_id} (${self._budgets[scan_id]}) is gone, so no paid call is made",
+                hint="set it again with --budget",
             )
         return self._settings.budget_usd if own is None else own
 

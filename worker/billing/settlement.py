@@ -5,13 +5,13 @@ from contextlib import suppress
 import structlog
 from redis.exceptions import RedisError
 
+from checkpointing.cost_overruns import CostOverrun, read_overruns, record_overrun
 from checkpointing.errors import StorageError
 from checkpointing.fields import now
 from checkpointing.ledger_entry import Call
 from checkpointing.money import Money
-from checkpointing.surprises import Surprise, note_surprise, read_surprises
 from worker.billing.call_spans import record_call
-from worker.billing.learned_costs import Estimate, surprise_of
+from worker.billing.learned_costs import Estimate, overrun_of
 from worker.billing.seen_answers import was_paid_before
 from worker.billing.stage_account import PageQuestion, StageAccount
 from worker.llm.errors import PriceWrongError
@@ -93,12 +93,12 @@ class Settlement:
             return was_paid_before(self._account.ledger.answered(call.page), raw.body)
         return False
 
-    def _save(self, call: Call, overrun: Surprise | None) -> None:
+    def _save(self, call: Call, overrun: CostOverrun | None) -> None:
         account = self._account
         for pause in (*_STORAGE_PAUSES_SECONDS, None):
             try:
                 if overrun is not None:
-                    note_surprise(account.scan_dir, account.stage, overrun)
+                    record_overrun(account.scan_dir, account.stage, overrun)
                 account.ledger.answer(call)
             except (OSError, StorageError) as error:
                 if pause is None:
@@ -108,7 +108,7 @@ class Settlement:
             else:
                 return
 
-    def _overrun(self, call: Call, cost: Money, estimate: Estimate) -> tuple[Surprise | None, bool]:
+    def _overrun(self, call: Call, cost: Money, estimate: Estimate) -> tuple[CostOverrun | None, bool]:
         """Report a call that cost more than was reserved, or than the known price allows, to all workers at once.
 
         Returns:
@@ -119,7 +119,7 @@ class Settlement:
         is_news = is_known and cost > estimate.most and self._is_news(cost, estimate)
         if cost <= call.most and not is_news:
             return None, False
-        overrun = surprise_of(call, cost, estimate)
+        overrun = overrun_of(call, cost, estimate)
         # Where the broker fails, the workers learn it from disk with the next refill of the meter.
         with suppress(RedisError):
             account.endpoint.learned.take([overrun])
@@ -136,14 +136,14 @@ class Settlement:
         """Return whether the stage has not reported this price, or it is further off than the workers know."""
         account = self._account
         with suppress(OSError):
-            recorded = read_surprises(account.scan_dir, account.stage)
+            recorded = read_overruns(account.scan_dir, account.stage)
             if all((each.model, each.price) != (account.endpoint.model, estimate.price) for each in recorded):
                 return True
         with suppress(RedisError):
             return cost > account.to_reserve(estimate)
         return True
 
-    def _price_wrong(self, overrun: Surprise, estimate: Estimate) -> PriceWrongError:
+    def _price_wrong(self, overrun: CostOverrun, estimate: Estimate) -> PriceWrongError:
         account = self._account
         cost = Money.from_micro(overrun.cost_micro)
         return PriceWrongError(
