@@ -18,10 +18,11 @@ from worker.llm import reply
 from worker.pages import book_profile as profile
 from worker.pages import scan
 from worker.pages.scan import ScanMetadata
-from worker.stages import base, chapters, correction, edits, fix, ocr, structured_page
+from worker.stages import base, chapters, correction, fix, ocr, structured_page
 from worker.stages import revised_pages as regions
 from worker.stages.chapters import BookStructure
 from worker.stages.registry import STAGES
+from worker.text import edits
 
 SCHEMAS = Path(__file__).parents[1] / "docs" / "schemas"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -10,7 +10,7 @@ from producer.report.limits import MAX_VIEWS
 from producer.report.text_diff import Mark
 from worker.pages.scan import ScanMetadata
 from worker.stages.chapters import BookStructure
-from worker.stages.edits import Edit
+from worker.text.edits import Edit
 
 
 class State(StrEnum):

@@ -14,8 +14,8 @@ from tests.support.model_inputs import LLM, PAGE, PreparedInputs, ocr_page, revi
 from worker.llm.errors import AnswerRefusedError
 from worker.stages.base import Stage
 from worker.stages.correction import CorrectedPage, CorrectionStage
-from worker.stages.edits import AnsweredEdit, EditKind, edits_of
 from worker.stages.options import CorrectionOptions
+from worker.text.edits import AnsweredEdit, EditKind, edits_of
 
 HEADER, BODY, FOOTER, IMAGE = (
     ("header", "THE WHALE"),

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from worker.scanshelf.pages import Page, Region, region_id
-from worker.stages.edits import UNANNOUNCED_CONFIDENCE, EditKind
 from worker.text.doubled_words import doubled_words
+from worker.text.edits import UNANNOUNCED_CONFIDENCE, EditKind
 
 LEAST_CONFIDENCE = 0.8
 """Of Scanshelf's verification; below it, it set the page aside for a person."""

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Self, cast
 
 from pydantic import (
-    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
@@ -30,6 +29,7 @@ from worker.pages.sources.base import PageImage
 from worker.scanshelf import pages as scanshelf
 from worker.stages.base import PageOutput, Stage, StageInputs
 from worker.stages.options import OcrOptions
+from worker.text.fields import Name, Share, Text
 
 if TYPE_CHECKING:
     # Commands that only look at what the stage wrote do without it.
@@ -37,20 +37,6 @@ if TYPE_CHECKING:
 
 _LEAST_CONTRAST = 64
 UNREADABLE_SIZE = "unreadable_size"
-PLACEHOLDERS = frozenset({"<text>", "<placeholder>", "{{text}}", "[PLACEHOLDER]"})
-"""What a field may not consist of: left by a program that had nothing to say. Nothing that a book may print on its
-own is among them: `TODO` is a word of Spanish, `null` may head a column."""
-
-
-def _not_placeholder(value: str) -> str:
-    if value.strip() in PLACEHOLDERS:
-        raise ValueError(f"{value!r} stands in for a value that was never filled in")
-    return value
-
-
-Text = Annotated[str, AfterValidator(_not_placeholder)]
-Name = Annotated[str, Field(min_length=1), AfterValidator(_not_placeholder)]
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Dimensions(BaseModel):

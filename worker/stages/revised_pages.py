@@ -11,8 +11,8 @@ from worker.llm.reply import LlmRecord
 from worker.ocr.layout.regions import RegionType
 from worker.stages.answer_checks import insist_on_sense, insist_on_sensible_notes
 from worker.stages.base import PageOutput
-from worker.stages.edits import AnsweredEdit, Edit, edits_of
-from worker.stages.ocr import Name, Text
+from worker.text.edits import AnsweredEdit, Edit, edits_of
+from worker.text.fields import Name, Text
 
 REVISED_TYPES = frozenset({RegionType.BODY, RegionType.HEADER, RegionType.CAPTION})
 """Regions that a model is asked about: footers are page numbers mostly, and images have no text."""

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from worker.llm.reply import LlmRecord
 from worker.stages.base import PageOutput
-from worker.stages.ocr import Name, Text
+from worker.text.fields import Name, Text
 
 HIGHEST_LEVEL, LOWEST_LEVEL = 1, 6
 

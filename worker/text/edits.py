@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from worker.stages.ocr import Name, Share
+from worker.text.fields import Name, Share
 
 UNANNOUNCED_CONFIDENCE = 0.5
 """Of a change that the model made and did not list: it may be right or wrong, nobody says."""
