@@ -11,12 +11,12 @@ from worker.stages import answer_checks as sense
 from worker.stages.answer_checks import (
     LEAST_REPEATS,
     LOOP_SLACK,
-    insist_on_length,
-    insist_on_no_commentary,
-    insist_on_no_loop,
-    insist_on_no_refusal,
-    insist_on_sense,
-    insist_on_sensible_notes,
+    check_answer,
+    check_commentary,
+    check_length,
+    check_loop,
+    check_notes,
+    check_refusal,
 )
 
 PROSE = (
@@ -37,13 +37,13 @@ pages = st.dictionaries(
 
 def refusal_of(original: str, answered: str) -> str:
     with pytest.raises(AnswerRefusedError) as refused:
-        insist_on_sense({"r1": original}, [("r1", answered)])
+        check_answer({"r1": original}, [("r1", answered)])
     return refused.value.kind
 
 
 @given(pages)
 def test_an_answer_that_changes_nothing_always_passes(page: dict[str, str]) -> None:
-    insist_on_sense(page, list(page.items()))
+    check_answer(page, list(page.items()))
 
 
 @given(st.sampled_from([PROSE, VERSE, DOTS, LAUGHTER, DIALOGUE]), st.data())
@@ -53,33 +53,33 @@ def test_an_answer_with_a_few_small_edits_passes(text: str, data: st.DataObject)
     for place in data.draw(places):
         misread[place] = data.draw(st.sampled_from(["", "l", "1", ",", " ", "rn"]))
 
-    insist_on_sense({"r1": "".join(misread)}, [("r1", text)])
-    insist_on_sense({"r1": text}, [("r1", "".join(misread))])
+    check_answer({"r1": "".join(misread)}, [("r1", text)])
+    check_answer({"r1": text}, [("r1", "".join(misread))])
 
 
 @given(st.text(max_size=200), st.text(max_size=400))
 def test_a_gate_raises_nothing_but_its_refusal(original: str, answered: str) -> None:
     with suppress(AnswerRefusedError):
-        insist_on_sense({"r1": original}, [("r1", answered)])
+        check_answer({"r1": original}, [("r1", answered)])
 
 
 @pytest.mark.parametrize(
     ("answered", "complaint"),
     [
-        ([("r1", "one")], "left out: r2"),
-        ([("r1", "one"), ("r2", "two"), ("r3", "three")], "never asked about: r3"),
+        ([("r1", "one")], "missing: r2"),
+        ([("r1", "one"), ("r2", "two"), ("r3", "three")], "unknown: r3"),
         ([("r1", "one"), ("r1", "one"), ("r2", "two")], "answered twice: r1"),
-        ([], "left out: r1, r2"),
+        ([], "missing: r1, r2"),
     ],
 )
 def test_each_region_is_to_be_answered_for_once(answered: list[tuple[str, str]], complaint: str) -> None:
     with pytest.raises(AnswerRefusedError, match=complaint) as refused:
-        insist_on_sense({"r1": "one", "r2": "two"}, answered)
+        check_answer({"r1": "one", "r2": "two"}, answered)
     assert refused.value.kind == "regions_lost"
 
 
 def test_regions_may_be_answered_in_any_order() -> None:
-    insist_on_sense({"r1": "one", "r2": "two"}, [("r2", "two"), ("r1", "one")])
+    check_answer({"r1": "one", "r2": "two"}, [("r2", "two"), ("r1", "one")])
 
 
 @pytest.mark.parametrize("phrase", [" conversations in it.", " and so on", ".", " ha", "\nthe bank"])
@@ -90,7 +90,7 @@ def test_a_phrase_that_goes_on_and_on_is_a_loop(phrase: str, times: int) -> None
 
 def test_a_loop_that_takes_the_place_of_the_text_is_one_although_the_length_is_right() -> None:
     looped = PROSE[:60] + " to get very tired" * 8
-    insist_on_length(PROSE, looped)
+    check_length(PROSE, looped)
 
     assert refusal_of(PROSE, looped) == "loop"
 
@@ -104,7 +104,7 @@ def test_a_loop_that_takes_the_place_of_the_text_is_one_although_the_length_is_r
     ],
 )
 def test_what_the_page_repeats_is_no_loop_though_it_was_misread(original: str, answered: str) -> None:
-    insist_on_no_loop(original, answered)
+    check_loop(original, answered)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_model_that_declines_is_noticed(answered: str) -> None:
 
 
 def test_a_book_may_decline_even_where_it_was_misread() -> None:
-    insist_on_no_refusal("l'm sorry, l can't he1p you, said the Cat", "I'm sorry, I can't help you, said the Cat")
+    check_refusal("l'm sorry, l can't he1p you, said the Cat", "I'm sorry, I can't help you, said the Cat")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_words_of_the_models_own_are_noticed(answered: str) -> None:
 
 
 def test_a_note_that_the_book_prints_is_none_of_the_models() -> None:
-    insist_on_no_commentary("Nole: the text is\nthat of 1865.", "Note: the text is\nthat of 1865.")
+    check_commentary("Nole: the text is\nthat of 1865.", "Note: the text is\nthat of 1865.")
 
 
 @pytest.mark.parametrize("original", ["", " \n"])
@@ -155,13 +155,13 @@ def test_a_text_does_not_become_much_longer_or_shorter(answered: str) -> None:
 
 
 def test_a_speck_that_was_read_as_letters_may_be_taken_out() -> None:
-    insist_on_sense({"r1": "~ ' .;"}, [("r1", "")])
+    check_answer({"r1": "~ ' .;"}, [("r1", "")])
 
 
 @pytest.mark.parametrize(("note", "kind"), [("and so on " * 50, "loop"), ("".join(map(str, range(500))), "length")])
 def test_notes_do_not_run_wild(note: str, kind: str) -> None:
     with pytest.raises(AnswerRefusedError) as refused:
-        insist_on_sensible_notes(PROSE, [note])
+        check_notes(PROSE, [note])
     assert refused.value.kind == kind
 
 

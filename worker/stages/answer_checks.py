@@ -1,8 +1,8 @@
-"""Gates: whether what a model answered can be the page at all. A refused answer never becomes an output.
+"""Checks that the answer of a model can be the text of the page. A refused answer never becomes an output.
 
-Each gate looks for one way in which models are known to go wrong, and compares with what the model was given: words
-that the book itself prints are no fault of the answer. Misread words that were put right are not either, so what is
-compared need only be alike. The constants below say how far an answer may go.
+Each check looks for one way in which models are known to fail, and compares the answer with the text that the model
+was given: words that the book itself prints are allowed. The comparison is approximate, because the model may have
+corrected misread words. The constants below are the limits.
 """
 
 import re
@@ -20,31 +20,31 @@ if TYPE_CHECKING:
     _Places = NDArray[np.int64]
 
 MOST_GROWTH = 1.5
-"""How many times as long as it was a text may become, blanks not counted."""
+"""Maximum length of a corrected text as a multiple of the original, white space not counted."""
 LEAST_SHRINK = 0.5
-"""Which share of a text must be left, likewise."""
+"""Minimum length of a corrected text as a share of the original, white space not counted."""
 LENGTH_SLACK = 16
-"""Characters by which any text may grow or shrink beyond that: of a short one they are soon half."""
+"""Characters by which any text may exceed both limits: in a short text few characters are a large share."""
 LEAST_REPEATS = 4
-"""How often a phrase must follow on itself to be a loop."""
+"""Minimum number of repetitions in a row that make a phrase a loop."""
 LOOP_SLACK = 48
-"""Characters that a repetition may take whatever the page prints: "ha ha ha", a row of stars."""
+"""Length of a repetition in characters that is always allowed: "ha ha ha", a row of stars."""
 LOOP_GROWTH = 2
-"""How many times as long as the page's own a repetition may be; misread, a row of dots is several short ones."""
+"""Maximum length of a repetition as a multiple of that on the page: a misread row of dots is several short ones."""
 LONGEST_PHRASE = 400
-"""Characters of a phrase whose repetition is looked for."""
+"""Maximum length of a phrase whose repetition is searched for, in characters."""
 LONGEST_NOTE = 1000
-"""Characters of a reason or any other short text that an answer holds beside the page's."""
+"""Maximum length of a reason or of another short text beside the page's own, in characters."""
 ALIKE = 0.7
-"""How alike words must be to count as the same, misread; 1 for the same words."""
+"""Minimum similarity of words that count as the same words, misread; 1 for equal words."""
 
-# Whatever is repeated over more than LOOP_SLACK characters, LEAST_REPEATS times at the least, has at the least 37
-# that stand a phrase earlier as well: 26 places from which 12 in a row do.
+# A phrase that is repeated at least LEAST_REPEATS times over more than LOOP_SLACK characters has at least 37
+# characters that also stand one phrase earlier: 26 places from which 12 in a row do.
 _IN_A_ROW, _LEAST_ROW = 12, 20
-# Characters that are repeated. Double letters are no repetition; part of a long phrase is one: the rest is misread.
+# Minimum lengths of a repetition: double letters are none; a part of a long phrase is one, if the rest is misread.
 _SHORTEST_RUN, _LONG_RUN = 3, 12
 _FENCE = "```"
-# Two strokes that an engine read may well be three.
+# An engine may read three strokes as two.
 _ALMOST_FENCE = "``"
 _REFUSALS = (
     r"\bI'?m (?:very |so |really )?sorry,? (?:but )?(?:I|as an)\b",
@@ -66,44 +66,44 @@ _REFUSAL = re.compile("|".join(_REFUSALS), re.IGNORECASE)
 _COMMENTARY = re.compile("|".join(_COMMENTARIES), re.IGNORECASE | re.MULTILINE)
 
 
-def insist_on_sense(asked: Mapping[str, str], answered: Sequence[tuple[str, str]]) -> None:
-    """Insist that an answer can be the page.
+def check_answer(asked: Mapping[str, str], answered: Sequence[tuple[str, str]]) -> None:
+    """Check that an answer can be the text of the page.
 
     Args:
         asked: text of each region that was asked about, by its id.
         answered: id and text of each region in the answer.
 
     Raises:
-        AnswerRefusedError: it cannot; says why.
+        AnswerRefusedError: a check failed; names it and the text.
     """
-    insist_on_all_regions(asked, [region for region, _ in answered])
+    check_regions(asked, [region for region, _ in answered])
     for region, text in answered:
         original = asked[region]
-        insist_on_no_text_on_blank(original, text)
-        insist_on_no_refusal(original, text)
-        insist_on_no_commentary(original, text)
-        insist_on_no_loop(original, text)
-        insist_on_length(original, text)
+        check_blank(original, text)
+        check_refusal(original, text)
+        check_commentary(original, text)
+        check_loop(original, text)
+        check_length(original, text)
 
 
-def insist_on_sensible_notes(page: str, notes: Collection[str]) -> None:
-    """Insist that short texts beside the page's own, as reasons and running heads are, do not run wild.
+def check_notes(page: str, notes: Collection[str]) -> None:
+    """Check that short texts beside the page's own, such as reasons and running heads, are short and no loops.
 
     Args:
         page: all text of the page.
-        notes: what the answer says.
+        notes: the short texts of the answer.
 
     Raises:
         AnswerRefusedError: kind `loop` or `length`.
     """
     for note in notes:
-        insist_on_no_loop(page, note)
+        check_loop(page, note)
         if len(note) > LONGEST_NOTE:
-            raise AnswerRefusedError("length", f"a note is {len(note)} characters long, more than {LONGEST_NOTE}")
+            raise AnswerRefusedError("length", f"a note has {len(note)} characters, more than {LONGEST_NOTE}")
 
 
-def insist_on_all_regions(asked: Collection[str], answered: Sequence[str]) -> None:
-    """Insist that each region was answered for once, and no other.
+def check_regions(asked: Collection[str], answered: Sequence[str]) -> None:
+    """Check that the answer has each region once, and no other region.
 
     Raises:
         AnswerRefusedError: kind `regions_lost`.
@@ -112,14 +112,14 @@ def insist_on_all_regions(asked: Collection[str], answered: Sequence[str]) -> No
     lost = [region for region in asked if region not in counts]
     strange = [region for region in counts if region not in asked]
     twice = [region for region, count in counts.items() if count > 1]
-    wrong = {"left out": lost, "never asked about": strange, "answered twice": twice}
-    said = "; ".join(f"{what}: {', '.join(regions[:5])}" for what, regions in wrong.items() if regions)
-    if said:
-        raise AnswerRefusedError("regions_lost", f"regions {said}")
+    wrong = {"missing": lost, "unknown": strange, "answered twice": twice}
+    faults = "; ".join(f"{what}: {', '.join(regions[:5])}" for what, regions in wrong.items() if regions)
+    if faults:
+        raise AnswerRefusedError("regions_lost", f"regions {faults}")
 
 
-def insist_on_no_text_on_blank(original: str, answered: str) -> None:
-    """Insist that nothing was made up where nothing is printed.
+def check_blank(original: str, answered: str) -> None:
+    """Check that the answer has no text for an empty region.
 
     Raises:
         AnswerRefusedError: kind `text_on_blank`.
@@ -128,8 +128,8 @@ def insist_on_no_text_on_blank(original: str, answered: str) -> None:
         raise AnswerRefusedError("text_on_blank", f"the region is empty, and the answer has {_quoted(answered)}")
 
 
-def insist_on_no_refusal(original: str, answered: str) -> None:
-    """Insist that the model does not decline, in words that the page does not have.
+def check_refusal(original: str, answered: str) -> None:
+    """Check that the model does not decline, in words that the page does not have.
 
     Raises:
         AnswerRefusedError: kind `refusal`.
@@ -138,31 +138,31 @@ def insist_on_no_refusal(original: str, answered: str) -> None:
         raise AnswerRefusedError("refusal", f"the model declines: {_quoted(words)}")
 
 
-def insist_on_no_commentary(original: str, answered: str) -> None:
-    """Insist that the model says nothing of its own beside the text.
+def check_commentary(original: str, answered: str) -> None:
+    """Check that the model adds no comment of its own to the text.
 
     Raises:
         AnswerRefusedError: kind `commentary`.
     """
     if _FENCE in answered and _ALMOST_FENCE not in original:
-        raise AnswerRefusedError("commentary", "the answer is fenced as code")
+        raise AnswerRefusedError("commentary", "the answer is a fenced code block")
     if (words := _new_words(_COMMENTARY, original, answered)) is not None:
         raise AnswerRefusedError("commentary", f"the model talks about the text: {_quoted(words)}")
 
 
-def insist_on_no_loop(original: str, answered: str) -> None:
-    """Insist that no phrase is repeated over and over, far beyond what the page has.
+def check_loop(original: str, answered: str) -> None:
+    """Check that no phrase is repeated far more often than on the page.
 
     Raises:
         AnswerRefusedError: kind `loop`.
     """
     phrase, length = _longest_repetition(answered)
     if length > LOOP_SLACK and length > LOOP_SLACK + LOOP_GROWTH * _most_repeated(original, len(phrase)):
-        raise AnswerRefusedError("loop", f"repeated over {length} characters: {_quoted(phrase)}")
+        raise AnswerRefusedError("loop", f"a phrase is repeated over {length} characters: {_quoted(phrase)}")
 
 
-def insist_on_length(original: str, answered: str) -> None:
-    """Insist that a text stays about as long as it was.
+def check_length(original: str, answered: str) -> None:
+    """Check that a text keeps about its length.
 
     Raises:
         AnswerRefusedError: kind `length`.
@@ -173,9 +173,9 @@ def insist_on_length(original: str, answered: str) -> None:
 
 
 def _new_words(pattern: re.Pattern[str], original: str, answered: str) -> str | None:
-    """The first words of a kind that the original has nothing like."""
+    """Return the first words of a kind to which nothing in the original is similar; None if there are none."""
     straight = answered.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
-    # Matched as it is, for the beginnings of lines; and as one line, because a page may break it anywhere.
+    # As it is, for patterns that begin a line; and as one line, because a page may break a line anywhere.
     for text in (straight, _one_line(straight)):
         for match in pattern.finditer(text):
             if not _has_like(original, match.group()):
@@ -184,9 +184,9 @@ def _new_words(pattern: re.Pattern[str], original: str, answered: str) -> str | 
 
 
 def _has_like(text: str, words: str) -> bool:
-    """Whether a text has words like these anywhere."""
+    """Return whether a text has similar words anywhere."""
     text, words = _one_line(text).casefold(), _one_line(words).casefold()
-    # It keeps what it computes about its second sequence.
+    # SequenceMatcher caches what it computes about its second sequence.
     matcher = SequenceMatcher(None, "", words, autojunk=False)
     for start in range(max(1, len(text) - len(words) + 1)):
         matcher.set_seq1(text[start : start + len(words)])
@@ -196,7 +196,7 @@ def _has_like(text: str, words: str) -> bool:
 
 
 def _longest_repetition(text: str) -> tuple[str, int]:
-    """The phrase that is repeated over the longest stretch of a text, and how long that is, in characters."""
+    """Return the phrase that is repeated over the longest stretch of a text, and the length of that stretch."""
     line = _one_line(text).casefold()
     phrase, longest = "", 0
     if not _may_repeat(line):
@@ -211,10 +211,10 @@ def _longest_repetition(text: str) -> tuple[str, int]:
 
 
 def _may_repeat(line: str) -> bool:
-    """Whether a text may repeat a phrase over more than LOOP_SLACK characters; said at a fifteenth of the cost.
+    """Return whether a text may repeat a phrase over more than LOOP_SLACK characters.
 
-    In such a stretch some characters in a row are where they were a phrase ago, and again so at the next place.
-    Prose hardly ever has that, and nearly all texts are prose.
+    This costs a fifteenth of the search, which nearly all texts are thereby spared: prose hardly ever has
+    characters in a row that stand one phrase earlier as well, at one place after the other.
     """
     last: dict[str, int] = {}
     row = before = 0
@@ -230,12 +230,12 @@ def _may_repeat(line: str) -> bool:
 
 
 def _most_repeated(text: str, phrase_length: int) -> int:
-    """How many characters of a text repeat a phrase of about one length, on all stretches together.
+    """Return how many characters of a text repeat a phrase of about a given length.
 
-    Two in a row are enough here, and the stretches are added up: between misread words a repetition falls apart.
+    Two repetitions in a row are enough here, and all stretches are added up: misread words interrupt a repetition.
     """
     most = 0
-    # Misread or set otherwise, a phrase may be somewhat longer, or recur at every other time only.
+    # A misread phrase may be somewhat longer, or be found at every other repetition only.
     longest = 2 * phrase_length + _LONG_RUN
     for period, _, runs in _repetitions(_one_line(text).casefold(), 2, longest):
         repeated = runs[runs >= min(max(period, _SHORTEST_RUN), _LONG_RUN)].sum()
@@ -246,11 +246,11 @@ def _most_repeated(text: str, phrase_length: int) -> int:
 def _repetitions(
     line: str, least_repeats: int, longest: int = LONGEST_PHRASE
 ) -> Iterator[tuple[int, "_Places", "_Places"]]:
-    """For each length of a phrase, where stretches begin that repeat one, and how far it is repeated beyond once.
+    """Yield each phrase length, where stretches that repeat a phrase begin, and how many characters they repeat.
 
-    A stretch repeats a phrase of n characters where each character is the one n places after it.
+    A stretch repeats a phrase of n characters if each character equals the one n places after it.
     """
-    import numpy as np  # noqa: PLC0415  # only who has an answer to look at waits for it
+    import numpy as np  # noqa: PLC0415  # slow to import, and only needed to check an answer
 
     characters = np.array([ord(character) for character in line], dtype=np.uint32)
     for period in range(1, min(longest, len(line) // least_repeats) + 1):
@@ -265,4 +265,4 @@ def _one_line(text: str) -> str:
 
 def _quoted(text: str) -> str:
     line = _one_line(text)
-    return repr(line if len(line) <= 80 else f"{line[:79]}…")  # noqa: PLR2004  # what a line of a log has room for
+    return repr(line if len(line) <= 80 else f"{line[:79]}…")  # noqa: PLR2004  # fits on a line of a log

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, 
 
 from worker.llm.reply import LlmRecord
 from worker.ocr.layout.regions import RegionType
-from worker.stages.answer_checks import insist_on_sense, insist_on_sensible_notes
+from worker.stages.answer_checks import check_answer, check_notes
 from worker.stages.base import PageOutput
 from worker.text.edits import AnsweredEdit, Edit, edits_of
 from worker.text.fields import Name, Text
@@ -135,8 +135,8 @@ def revised(
     """
     # What was taken for an artifact may be print after all.
     given = {region.id: region.text if region.text.strip() else region.original_text for region in asked}
-    insist_on_sense(given, [(region.id, region.text) for region in answer.regions])
-    insist_on_sensible_notes("\n".join(given.values()), answer.reasons)
+    check_answer(given, [(region.id, region.text) for region in answer.regions])
+    check_notes("\n".join(given.values()), answer.reasons)
     answered = {region.id: region for region in answer.regions}
     texts = [_with_text(region, answered) for region in regions]
     return tuple(texts), tuple(edit for region in texts for edit in _edits(region, answered, edits))

@@ -12,7 +12,7 @@ from worker.llm.errors import AnswerRefusedError
 from worker.llm.prompt import Prompt
 from worker.llm.reply import LlmRecord, Reply
 from worker.ocr.layout.regions import RegionType
-from worker.stages.answer_checks import insist_on_all_regions, insist_on_sensible_notes
+from worker.stages.answer_checks import check_notes, check_regions
 from worker.stages.base import CostShape, Stage, StageInputs
 from worker.stages.chapters import BookStructure, assemble
 from worker.stages.fix import FixedPage, FixStage
@@ -119,7 +119,7 @@ class StructureStage(Stage):
         )
 
         def accept(reply: Reply[StructureAnswer]) -> StructuredPage:
-            _insist_on_sense(fixed, reply.answer)
+            _check_answer(fixed, reply.answer)
             return _structured(fixed, reply.answer, reply.llm)
 
         return asking.ask(prompt, accept)
@@ -133,16 +133,16 @@ class StructureStage(Stage):
         return assemble(map(StructuredPage.model_validate, pages))
 
 
-def _insist_on_sense(fixed: FixedPage, answer: StructureAnswer) -> None:
+def _check_answer(fixed: FixedPage, answer: StructureAnswer) -> None:
     """Insist that an answer speaks of this page.
 
     Raises:
         AnswerRefusedError: it does not; says why.
     """
     texts = {region.id: region.text for region in fixed.regions}
-    insist_on_all_regions(texts, [block.region for block in answer.blocks])
+    check_regions(texts, [block.region for block in answer.blocks])
     margins = (answer.printed_page_number, answer.running_head, answer.running_foot)
-    insist_on_sensible_notes("\n".join(texts.values()), list(filter(None, margins)))
+    check_notes("\n".join(texts.values()), list(filter(None, margins)))
     if len(answer.printed_page_number or "") > LONGEST_PAGE_NUMBER:
         raise AnswerRefusedError("length", f"a page number is longer than {LONGEST_PAGE_NUMBER} characters")
     for heading in answer.headings:

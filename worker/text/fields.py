@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 PLACEHOLDERS = frozenset({"<text>", "<placeholder>", "{{text}}", "[PLACEHOLDER]"})
-"""What no field may consist of: a program wrote it instead of a value. Words that a book may print alone are not among
-them: `TODO` is a word of Spanish, `null` may head a column."""
+"""What no field may consist of: a program wrote it instead of a value. Words that a book may print alone are not
+among them: `TODO` is a word of Spanish, `null` may head a column."""
 
 
 def _check_not_placeholder(value: str) -> str:
