@@ -148,7 +148,7 @@ def test_a_review_that_the_model_does_not_explain_has_a_reason_all_the_same(reas
     page = correct(revision(BODY[1], needs_review=True, reasons=reasons))
 
     assert page.needs_review
-    assert page.reasons == ("the model asks for a review and does not say why",)
+    assert page.reasons == ("the model asks for a review without a reason",)
 
 
 def test_reasons_without_a_review_are_not_kept() -> None:

@@ -188,7 +188,7 @@ def test_a_page_that_may_be_unreadable_is_blank_only_where_nothing_is_on_it() ->
     inked = Image.new("L", (1000, 1400), 235)
     ImageDraw.Draw(inked).rectangle((100, 100, 200, 104), fill=0)
     too_coarse = "rendered at 32 dpi only; split it"
-    with pytest.raises(PageError, match="nothing could be read on it: rendered at 32 dpi only; split it") as caught:
+    with pytest.raises(PageError, match="no text found on the page: rendered at 32 dpi only; split it") as caught:
         OcrStage(engine=ListEngine([])).run(7, OnePage(inked, too_coarse))
     assert caught.value.kind == "unreadable_page"
     assert OcrStage(engine=ListEngine([])).run(7, OnePage(None, too_coarse)).blank

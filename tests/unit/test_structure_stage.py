@@ -123,7 +123,7 @@ def test_margins_do_not_run_wild(changes: dict[str, str], kind: str) -> None:
     [
         ({"blocks": []}, "one block for each region"),
         ({"blocks": ANSWER["blocks"][::-1]}, "in the same order"),
-        ({"headings": [{"region": "r3", "text": "Moby Dick", "level": 1}]}, "does not stand in r3"),
+        ({"headings": [{"region": "r3", "text": "Moby Dick", "level": 1}]}, "is not in the text of r3"),
         ({"headings": [{"region": "r2", "text": "CHAPTER I", "level": 7}]}, "less than or equal to 6"),
         ({"llm": None}, "exactly when no model"),
         ({"skipped": True}, "exactly when no model"),

@@ -1,4 +1,4 @@
-"""What a stage is.
+"""The base class of stages and of their outputs.
 
 A stage turns one page into one JSON output. It knows neither Celery nor Redis: it gets its own options and its
 inputs, and returns a pydantic model. Claiming, saving, checkpointing and retrying are done around it.
@@ -22,7 +22,7 @@ from worker.plugins import Options
 
 
 class MadeFrom(BaseModel):
-    """What an output was made from, and how. When that is no longer what it would be made from, it is stale."""
+    """What an output was made from, and how. An output that would be made differently today is stale."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,7 +33,7 @@ class MadeFrom(BaseModel):
     recipe: str = Field(description="Engine and its version; or model, instructions and parameters.")
 
     def digest(self) -> str:
-        """For the checkpoint: of the inputs, a dot, and of everything else. 33 characters."""
+        """Return the hash of the inputs, a dot, and the hash of the rest, for the checkpoint: 33 characters."""
         how = f"{self.stage_version} {self.recipe}"
         return f"{_short(json.dumps(self.inputs, sort_keys=True))}.{_short(how)}"
 
@@ -47,40 +47,40 @@ def _is_empty(doubts: tuple[Doubt, ...]) -> bool:
 
 
 class PageOutput(BaseModel):
-    """The least that an output says: which page it is, where it came from. Every stage's schema extends this."""
+    """The base of each stage's schema: which page it is, and what it was made from."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     page_number: PositiveInt
-    made_from: MadeFrom | None = Field(default=None, description="Filled in when it is saved.")
-    # Left out where there is none: so an ordinary page has the form that older versions read.
+    made_from: MadeFrom | None = Field(default=None, description="Added when the output is saved.")
+    # Left out if empty, so that older versions can read an ordinary page.
     doubtful: Doubts = Field(
         default=(),
         exclude_if=_is_empty,
-        description="Why its reading is implausible: the page is complete, and a person should look at it.",
+        description="Why its text is implausible: the page is complete, and a person should check it.",
     )
 
     @classmethod
     def from_older_form(cls, _data: Any) -> dict[str, Any] | None:
-        """An output of an older form that still counts, in the form of today.
+        """Return an output of an older form in the form of today, so that it still counts.
 
         Args:
             _data: parsed JSON that does not match this schema.
 
         Returns:
-            None where it is of no such form.
+            None if it does not have an older form.
 
         Raises:
-            ValueError: it is of one, and not valid by that.
+            ValueError: it has an older form, and is not valid in it.
         """
         return None
 
 
 class StageInputs(Protocol):
-    """What a stage may ask for about the page it works on and its neighbours."""
+    """What a stage can read about the page that it works on and its neighbours."""
 
     def image(self, page: int) -> PageImage:
-        """The page as a picture.
+        """Return the image of a page.
 
         Raises:
             PageError: the page cannot be rendered, and never will be.
@@ -88,7 +88,7 @@ class StageInputs(Protocol):
         ...
 
     def output(self, stage: str, page: int) -> dict[str, Any]:
-        """The valid output of an earlier stage for a page, as parsed JSON.
+        """Return the valid output of an earlier stage for a page, as parsed JSON.
 
         Raises:
             PageOutputError: that stage has no valid output for this page.
@@ -97,7 +97,7 @@ class StageInputs(Protocol):
 
     @property
     def total_pages(self) -> int:
-        """How many pages the book has."""
+        """The number of pages of the book."""
         ...
 
 

@@ -1,7 +1,8 @@
-"""The book from its pages: chapters, front matter, printed page numbers. The same pages always give the same book.
+"""Makes chapters, front matter and printed page numbers from the pages of a book; equal pages give equal results.
 
-Headings of the first two levels open chapters. Those in the title of the book, in margins, tables and lists (as a
-table of contents is) do not, and neither do words that repeat those of the chapter they stand in: a running head.
+Headings of the first two levels open chapters. Headings in the title of the book, in margins, tables and lists
+(such as a table of contents) do not, and neither does a heading that repeats that of its own chapter: a running
+head.
 """
 
 import re
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 from worker.stages.structured_page import BlockType, Heading, StructuredPage
 
 LOWEST_CHAPTER = 2
-"""Level of the least headings that open a chapter; those of this level are nested in those above."""
+"""Lowest level of headings that open a chapter; chapters of this level are nested in those above."""
 
 _OPENERS = frozenset({BlockType.HEADING, BlockType.BODY, BlockType.OTHER})
 _RUNNING_TEXT = frozenset({BlockType.BODY, BlockType.LIST, BlockType.TABLE, BlockType.FOOTNOTE})
@@ -39,8 +40,8 @@ class Chapter(BaseModel):
     title: str
     level: int = Field(description="1; 2 for one within the chapter of level 1 before it.")
     start_page: PositiveInt
-    end_page: PositiveInt = Field(description="The last page that any of it stands on.")
-    printed_start: str | None = Field(description="The number printed on its first page; null where none is.")
+    end_page: PositiveInt = Field(description="The last page with any of its text.")
+    printed_start: str | None = Field(description="The number printed on its first page; null if there is none.")
     printed_end: str | None
 
 
@@ -52,10 +53,10 @@ class BookStructure(BaseModel):
     total_pages: NonNegativeInt
     chapters: tuple[Chapter, ...]
     front_matter: tuple[PositiveInt, ...] = Field(
-        description="Pages before the first chapter; none in a book without chapters."
+        description="Pages before the first chapter; empty for a book without chapters."
     )
     printed_numbers: dict[PositiveInt, str | None] = Field(
-        description="By page, the number printed on it; null where none is."
+        description="The number printed on each page; null if there is none."
     )
 
 
@@ -66,8 +67,8 @@ class _Opening:
     Attributes:
         words: label and title, or either.
         level: of the higher of the two.
-        page: that it stands on.
-        at_top: whether no text of the chapter before stands above it on that page.
+        page: with the heading.
+        at_top: whether no text of the chapter before is above it on that page.
     """
 
     words: tuple[str, ...]
@@ -82,15 +83,15 @@ class _Opening:
 
     @property
     def spellings(self) -> set[str]:
-        """What a running head may repeat of it."""
+        """The words that a running head may repeat."""
         return {_letters(words) for words in (*self.words, self.title)}
 
 
 def assemble(pages: Iterable[StructuredPage]) -> BookStructure:
-    """The book that pages make.
+    """Return the structure of a book.
 
     Args:
-        pages: all of it, in order.
+        pages: all pages, in order.
     """
     printed: dict[int, str | None] = {}
     openings: list[_Opening] = []
@@ -133,7 +134,7 @@ def _chapter(
 
 
 def _openings(page: StructuredPage) -> Iterator[_Opening]:
-    """What opens a chapter on a page, in reading order."""
+    """Yield the headings of a page that open chapters, in reading order."""
     places = {block.region: place for place, block in enumerate(page.blocks)}
     types = [block.type for block in page.blocks]
     headings = sorted(

@@ -1,7 +1,7 @@
-"""The correction stage: a model puts right what the OCR engine misread, and nothing else.
+"""The correction stage: a model corrects what the OCR engine misread, and nothing else.
 
-It sees the page as text, with the end of the page before and the beginning of the page after, because words and
-sentences run on from page to page. A page without any text to correct is a valid result that costs nothing.
+It gets the page as text, with the end of the page before and the beginning of the page after, because sentences run
+on from page to page. A page without text to correct is a valid result that costs nothing.
 """
 
 from collections.abc import Iterable
@@ -32,9 +32,9 @@ from worker.stages.revised_pages import (
 )
 
 CONTEXT_CHARACTERS = 500
-"""Of the body text of the page before, and of the page after."""
+"""Characters of the body text of the page before, and of the page after, that the question contains."""
 LEAST_OCR_CONFIDENCE = 0.7
-"""Of a region that was read; below it the picture should be looked at again, however it was corrected."""
+"""Minimum OCR confidence of a region; below it, its correction is compared with the image by the fix stage."""
 
 _SYSTEM = f"""\
 You correct text that an OCR engine read from a page of a printed book. You are given one page as JSON: its
@@ -59,7 +59,7 @@ class CorrectedPage(RevisedPage):
 
     @classmethod
     def from_older_form(cls, data: Any) -> dict[str, Any] | None:
-        """As `PageOutput.from_older_form`: pages that Scanshelf corrected count."""
+        """Return a page that Scanshelf corrected in the form of today; None for other data."""
         return scanshelf_corrected.corrected_page(data) if scanshelf_corrected.is_corrected_page(data) else None
 
 
@@ -76,17 +76,17 @@ class CorrectionStage(Stage):
 
     @property
     def cost_shape(self) -> CostShape:
-        """The answer is the page again; with vision the picture is part of the question."""
+        """The answer repeats the page; with vision the image is part of the question."""
         return CostShape(picture=self.options.correction_vision)
 
     @property
     def _vision(self) -> bool:
-        """Whether the page's picture is part of the question."""
+        """Whether the page's image is part of the question."""
         return bool(self.options.correction_vision)
 
     @property
     def recipe(self) -> str:
-        """Its instructions, and whether the model sees the page."""
+        """The hash of its instructions, and whether the model gets the image."""
         return recipe_of(self.name, self.version, _SYSTEM, *(["vision"] if self._vision else []))
 
     def run(self, page: int, inputs: StageInputs) -> CorrectedPage:
@@ -94,7 +94,7 @@ class CorrectionStage(Stage):
 
         Raises:
             PageOutputError: the page has not been read.
-            AnswerRefusedError: the model's answer makes no sense.
+            AnswerRefusedError: the model's answer cannot be used.
         """
         asking = model_inputs(inputs)
         read = _read(asking, page)
@@ -127,7 +127,7 @@ def _read(inputs: StageInputs, page: int) -> OcrPage:
 
 
 def _body(inputs: StageInputs, page: int) -> str:
-    """Body text of a page; empty for one that is not in the book, or was not read."""
+    """Return the body text of a page; empty for a page that is not in the book or has no OCR output."""
     if not 1 <= page <= inputs.total_pages:
         return ""
     try:
@@ -166,7 +166,7 @@ def _corrected(
         *(f"the edits of {region} are unsure: {mean:.2f} on average" for region, mean in unsure.items()),
         *(f"{region} was hard to read: confidence {confidence:.2f}" for region, confidence in hard.items()),
     )
-    # The model's own reasons name no region, so they may be about any that it was asked about.
+    # The model's own reasons name no region, so they may be about any region of the question.
     flagged = asked_ids if said else unsure.keys() | hard.keys()
     return CorrectedPage(
         page_number=read.page_number,

@@ -1,6 +1,6 @@
-"""The fix stage: pages that need a review are compared with their picture by a model that sees.
+"""The fix stage: a model that accepts images compares doubtful regions with the image of the page.
 
-Only the regions that the doubts are about are asked about. Every other page passes through at no cost.
+Only doubtful regions are part of the question. A page without any is copied at no cost.
 """
 
 from collections.abc import Iterable
@@ -49,7 +49,7 @@ class FixedPage(RevisedPage):
 
 
 class FixStage(Stage):
-    """Settles the doubts about a page by its picture."""
+    """Corrects the doubtful regions of a page by its image."""
 
     name = "fix"
     output_dir = "fixed"
@@ -60,21 +60,21 @@ class FixStage(Stage):
 
     @property
     def cost_shape(self) -> CostShape:
-        """Pages in doubt only: both readings and the image go in, the page comes out."""
+        """Few pages are asked about; the question has both texts and the image, the answer repeats the page."""
         return CostShape(asked=Decimal("0.15"), texts_in=2.0, picture=True)
 
     @property
     def recipe(self) -> str:
-        """Its instructions."""
+        """The hash of its instructions."""
         return recipe_of(self.name, self.version, _SYSTEM, "vision")
 
     def run(self, page: int, inputs: StageInputs) -> FixedPage:
-        """Settle the doubts about one page, numbered from 1.
+        """Correct the doubtful regions of one page, numbered from 1.
 
         Raises:
             PageError: the page cannot be rendered.
             PageOutputError: the page has not been corrected.
-            AnswerRefusedError: the model's answer makes no sense.
+            AnswerRefusedError: the model's answer cannot be used.
         """
         asking = model_inputs(inputs)
         corrected = CorrectedPage.model_validate(asking.output(CorrectionStage.name, page))

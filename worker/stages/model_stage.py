@@ -1,4 +1,4 @@
-"""What a stage that asks a language model is given beyond other stages, and what its questions have in common."""
+"""The inputs of a stage that asks a language model, and what the questions of such stages have in common."""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -16,14 +16,14 @@ Answer = TypeVar("Answer", bound=BaseModel)
 Made = TypeVar("Made")
 
 LONGEST_SIDE = 1600
-"""Of a picture that goes along, in pixels: print is legible at that size, and common models see no more."""
+"""Maximum side of an image in a question, in pixels: print is legible, and common models see no more."""
 _JPEG_QUALITY = 85
-# Tokens for what surrounds the texts in an answer, and for a model that reasons first.
+# For what surrounds the texts in an answer, and for a model that reasons first.
 _LEAST_TOKENS = 1024
-# An answer repeats the text once and lists its edits. A token is one byte at the least and four as a rule, so that
-# twice the bytes leave room for a text of which every word was misread.
+# An answer repeats the text once and lists its edits. A token has at least one byte and usually four, so that two
+# tokens a byte leave room for a text of which every word was misread.
 _TOKENS_A_BYTE = 2
-# Names and braces of a region's entry in an answer.
+# For the names and braces of a region's entry in an answer.
 _TOKENS_A_REGION = 64
 
 
@@ -36,22 +36,22 @@ class ModelInputs(StageInputs, Protocol):
 
         Args:
             prompt: the question.
-            accept: makes something of the answer. The only error that it may raise is AnswerRefusedError: an answer
-                which fails in any other way stays usable, and would be used again at the next attempt.
+            accept: makes the result from the answer. The only error that it may raise is AnswerRefusedError: after
+                any other error the answer stays usable, and would be used again at the next attempt.
 
         Raises:
-            AnswerRefusedError: the answer makes no sense; from `accept`, or because it could not be read.
-            ProviderError: the provider is away or limits us: the page waits.
-            ProviderRefusesError, BudgetReachedError: the stage waits for a person.
+            AnswerRefusedError: the answer cannot be used; from `accept`, or because it cannot be parsed.
+            ProviderError: the provider is not available or limits the calls: the page waits.
+            ProviderRefusesError, BudgetReachedError: the stage is paused until a person changes something.
         """
         ...
 
 
 def model_inputs(inputs: StageInputs) -> ModelInputs:
-    """The same inputs, which a stage that asks a model was promised to be able to ask.
+    """Return the inputs as those of a stage that asks a model.
 
     Raises:
-        TypeError: they cannot.
+        TypeError: they cannot ask a model.
     """
     if not isinstance(inputs, ModelInputs):
         raise TypeError(f"a stage that asks a model needs inputs that can ask one, not {type(inputs).__name__}")
@@ -59,8 +59,8 @@ def model_inputs(inputs: StageInputs) -> ModelInputs:
 
 
 def picture_of(page: PageImage) -> Picture:
-    """A page image as a JPEG whose longer side is no more than LONGEST_SIDE pixels."""
-    from PIL import Image  # noqa: PLC0415  # commands that only look at what a stage wrote do without it
+    """Return a page image as a JPEG whose longer side has at most LONGEST_SIDE pixels."""
+    from PIL import Image  # noqa: PLC0415  # commands that only read outputs do not need it
 
     image = page.image if page.image.mode in {"L", "RGB"} else page.image.convert("RGB")
     shrink = min(1.0, LONGEST_SIDE / max(image.size))
@@ -73,13 +73,13 @@ def picture_of(page: PageImage) -> Picture:
 
 
 def most_tokens(texts: Iterable[str]) -> int:
-    """The longest answer about regions with these texts, in tokens, reasoning included."""
+    """Return the maximum length of an answer about regions with these texts, in tokens, reasoning included."""
     return _LEAST_TOKENS + sum(
         _TOKENS_A_REGION + _TOKENS_A_BYTE * len(text.encode(errors="surrogatepass")) for text in texts
     )
 
 
 def recipe_of(name: str, version: str, instructions: str, *settings: str) -> str:
-    """How a stage is set, in words. Other instructions are another recipe: eight digits of their hash tell."""
+    """Return the recipe of a stage; it contains a hash of the instructions, so that it changes with them."""
     digits = hashlib.sha256(instructions.encode()).hexdigest()[:8]
     return ", ".join((f"{name} {version}", f"instructions {digits}", *settings))

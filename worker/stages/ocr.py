@@ -1,6 +1,6 @@
-"""The OCR stage: from a page image to its text, in typed regions in reading order.
+"""The OCR stage: reads the text of a page image, in typed regions in reading order.
 
-A page without any text or picture is a valid result, marked `blank`.
+A page without text and pictures is a valid result, marked `blank`.
 """
 
 import time
@@ -32,7 +32,7 @@ from worker.stages.options import OcrOptions
 from worker.text.fields import Name, Share, Text
 
 if TYPE_CHECKING:
-    # Commands that only look at what the stage wrote do without it.
+    # Commands that only read outputs do not need it.
     from PIL.Image import Image
 
 _LEAST_CONTRAST = 64
@@ -40,7 +40,7 @@ UNREADABLE_SIZE = "unreadable_size"
 
 
 class Dimensions(BaseModel):
-    """Size of the page image, in pixels."""
+    """The size of the page image, in pixels."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -49,18 +49,18 @@ class Dimensions(BaseModel):
 
 
 class OcrRegion(BaseModel):
-    """A part of a page that is read as one."""
+    """A part of a page: a paragraph, a heading, a picture."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: Name = Field(description="Names the region within its page.")
+    id: Name = Field(description="Id of the region within its page.")
     type: RegionType
     bbox: tuple[NonNegativeInt, NonNegativeInt, PositiveInt, PositiveInt] = Field(
         description="x, y, width and height, in pixels of the page image."
     )
     text: Text = Field(description="Lines as printed, joined by a line feed; empty for an image.")
-    confidence: Share = Field(description="Mean of the engine's; for an image the share of it that is inked.")
-    reading_order: PositiveInt = Field(description="1 for the region that is read first.")
+    confidence: Share = Field(description="Mean confidence of the engine; for an image the share of dark pixels.")
+    reading_order: PositiveInt = Field(description="1 for the first region.")
 
     @model_validator(mode="after")
     def _text_goes_with_type(self) -> Self:
@@ -74,26 +74,26 @@ class OcrPage(PageOutput):
 
     page_dimensions: Dimensions
     regions: tuple[OcrRegion, ...] = Field(description="In reading order.")
-    blank: bool = Field(description="Whether there is neither text nor picture on the page.")
-    ocr_timestamp: AwareDatetime | None = Field(description="Null where a page of Scanshelf's does not say.")
+    blank: bool = Field(description="Whether the page has neither text nor pictures.")
+    ocr_timestamp: AwareDatetime | None = Field(description="Null for a page of Scanshelf without a time.")
     engine: Name
     engine_version: Name
     dpi: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
-        description="Dots per inch of the page image; null where nothing says."
+        description="Resolution of the page image in dots per inch; null if unknown."
     )
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
-        description="Time the engine took; null for a page of Scanshelf's, which did not note it."
+        description="Seconds that the engine took; null for a page of Scanshelf, which did not record it."
     )
 
     @classmethod
     def from_older_form(cls, data: Any) -> dict[str, Any] | None:
-        """As `PageOutput.from_older_form`: pages that Scanshelf read count."""
+        """Return a page that Scanshelf read in the form of today; None for other data."""
         return scanshelf.read_page(data) if scanshelf.is_read_page(data) else None
 
     @model_validator(mode="after")
     def _regions_agree(self) -> Self:
         if [region.reading_order for region in self.regions] != list(range(1, len(self.regions) + 1)):
-            raise ValueError("reading_order must count the regions from 1, in the order they are listed")
+            raise ValueError("reading_order must number the regions from 1, in the order of the list")
         if len({region.id for region in self.regions}) != len(self.regions):
             raise ValueError("two regions have the same id")
         if self.blank != (not self.regions):
@@ -141,9 +141,9 @@ class OcrStage(Stage):
         """Read one page, numbered from 1.
 
         Raises:
-            PageError: the page cannot be rendered, or not so that it can be read.
+            PageError: the page cannot be rendered, or not at a size at which text can be read.
         """
-        from worker.ocr.layout.pictures import find_pictures  # noqa: PLC0415  # brings numpy; producers and others need neither
+        from worker.ocr.layout.pictures import find_pictures  # noqa: PLC0415  # imports numpy, which only a worker needs
 
         scan = inputs.image(page)
         started = time.perf_counter()
@@ -151,7 +151,7 @@ class OcrStage(Stage):
         seconds = time.perf_counter() - started
         lines = [line for line in found if line.text]
         if scan.doubt and not lines and not _is_empty(scan.image):
-            raise PageError("unreadable_page", f"nothing could be read on it: {scan.doubt}")
+            raise PageError("unreadable_page", f"no text found on the page: {scan.doubt}")
         pictures = find_pictures(scan.image, [line.bbox for line in lines])
         regions = _numbered(arrange(lines, pictures, scan.image.size))
         return OcrPage(
@@ -173,7 +173,7 @@ def _doubts_about_size(scan: PageImage) -> tuple[Doubt, ...]:
 
 
 def _is_empty(image: "Image") -> bool:
-    """Whether a page has nothing on it that is much darker than its paper."""
+    """Return whether nothing on a page is much darker than its paper."""
     darkest, lightest = cast("tuple[int, int]", image.convert("L").getextrema())
     return lightest - darkest < _LEAST_CONTRAST
 

@@ -1,4 +1,4 @@
-"""Revised pages: what correction and fix have in common. Both give texts anew, and say what changed."""
+"""Revised pages, the common part of correction and fix: both answer with new texts and list the changes."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,9 +15,9 @@ from worker.text.edits import AnsweredEdit, Edit, edits_of
 from worker.text.fields import Name, Text
 
 REVISED_TYPES = frozenset({RegionType.BODY, RegionType.HEADER, RegionType.CAPTION})
-"""Regions that a model is asked about: footers are page numbers mostly, and images have no text."""
+"""Types of regions that a model is asked about: most footers are page numbers, and images have no text."""
 LEAST_CONFIDENCE = 0.6
-"""Mean of a region's edits; below it somebody should look at the page again."""
+"""Minimum mean confidence of a region's edits; below it the region needs a review."""
 
 INSTRUCTIONS = """\
 Correct errors of recognition only: characters taken for others, words run together or torn apart, hyphens and
@@ -36,7 +36,7 @@ change: the words as they were given, the same words as corrected, what was wron
 
 
 class AnsweredRegion(BaseModel):
-    """A region as a model answers for it."""
+    """A region in the answer of a model."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -46,7 +46,7 @@ class AnsweredRegion(BaseModel):
 
 
 class RevisionAnswer(BaseModel):
-    """What a model answers about a page."""
+    """The answer of a model about a page."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -56,31 +56,31 @@ class RevisionAnswer(BaseModel):
 
 
 class RevisedRegion(BaseModel):
-    """A region with its text as it is now, and as the engine read it."""
+    """A region with its corrected text and the text that the engine read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: Name
     type: RegionType
-    text: Text = Field(description="As corrected; empty where all of it was an artifact, and for an image.")
-    original_text: Text = Field(description="As the OCR engine read it.")
+    text: Text = Field(description="Corrected text; empty if all of it was an artifact, and for an image.")
+    original_text: Text = Field(description="Text that the OCR engine read.")
     bbox: tuple[NonNegativeInt, NonNegativeInt, PositiveInt, PositiveInt] = Field(
         description="x, y, width and height, in pixels of the page image."
     )
     reading_order: PositiveInt
-    needs_review: bool = Field(description="Whether it is one of those that the page's reasons are about.")
+    needs_review: bool = Field(description="Whether the reasons of the page are about this region.")
 
 
 class RevisedPage(PageOutput):
     """A page whose text was revised."""
 
     regions: tuple[RevisedRegion, ...] = Field(description="All of the page, in reading order.")
-    edits: tuple[Edit, ...] = Field(description="What makes `text` of `original_text`.")
+    edits: tuple[Edit, ...] = Field(description="Changes from `original_text` to `text`.")
     needs_review: bool
-    reasons: tuple[str, ...] = Field(description="Why it needs a review; none if it does not.")
-    skipped: bool = Field(description="Whether no model was asked, because there was nothing to ask about.")
+    reasons: tuple[str, ...] = Field(description="Why the page needs a review; empty if it does not.")
+    skipped: bool = Field(description="Whether no model was asked, because there is no text to correct.")
     llm: LlmRecord | None = Field(
-        description="How the answer came about; null where no model was asked, or nobody noted that (Scanshelf)."
+        description="The call of the model; null if no model was asked, and for a page of Scanshelf."
     )
 
     @model_validator(mode="after")
@@ -89,28 +89,28 @@ class RevisedPage(PageOutput):
         if len(regions) != len(self.regions):
             raise ValueError("two regions have the same id")
         if [region.reading_order for region in self.regions] != list(range(1, len(self.regions) + 1)):
-            raise ValueError("reading_order must count the regions from 1, in the order they are listed")
-        # Every page of ours says what it was made from; those that Scanshelf corrected do not, and name no call.
+            raise ValueError("reading_order must number the regions from 1, in the order of the list")
+        # Pages that Scanshelf corrected have neither `made_from` nor a call.
         if self.skipped != (self.llm is None) and (self.skipped or self.made_from is not None):
             raise ValueError("a page is skipped exactly when no model was asked")
         if self.needs_review != bool(self.reasons) or self.needs_review != any(
             region.needs_review for region in self.regions
         ):
-            raise ValueError("a page needs a review exactly when it has reasons, and a region that they are about")
+            raise ValueError("a page needs a review exactly when it has reasons, and a region that needs a review")
         for edit in self.edits:
             region = regions.get(edit.region)
             if region is None or not edit.is_borne_out(region.original_text, region.text):
-                raise ValueError(f"the texts do not bear out the edit of {edit.region}")
+                raise ValueError(f"the texts of {edit.region} do not contain its edit")
         return self
 
 
 def question(page: int, regions: Iterable[RevisedRegion], **beside: object) -> str:
-    """The words that a model is asked with, as JSON.
+    """Return the question to a model, as JSON.
 
     Args:
         page: numbered from 1.
-        regions: that it is asked about.
-        beside: what else it is told.
+        regions: to ask about.
+        beside: other fields of the question.
     """
     asked = [{"id": region.id, "type": region.type, "text": region.text} for region in regions]
     return json.dumps({"page": page, **beside, "regions": asked}, ensure_ascii=False)
@@ -122,18 +122,18 @@ def revised(
     answer: RevisionAnswer,
     edits: Sequence[Edit] = (),
 ) -> tuple[tuple[RevisedRegion, ...], tuple[Edit, ...]]:
-    """The regions of a page as answered, and the edits between what the engine read and what they say now.
+    """Return the regions of a page with the texts of the answer, and all edits since OCR.
 
     Args:
-        regions: all of the page.
-        asked: those of them that the model was asked about.
-        answer: what it said.
-        edits: that were made earlier.
+        regions: all regions of the page.
+        asked: the regions that the model was asked about.
+        answer: its answer.
+        edits: of earlier stages.
 
     Raises:
-        AnswerRefusedError: the answer makes no sense.
+        AnswerRefusedError: the answer cannot be used.
     """
-    # What was taken for an artifact may be print after all.
+    # An earlier stage may have removed text as an artifact that is print.
     given = {region.id: region.text if region.text.strip() else region.original_text for region in asked}
     check_answer(given, [(region.id, region.text) for region in answer.regions])
     check_notes("\n".join(given.values()), answer.reasons)
@@ -143,15 +143,15 @@ def revised(
 
 
 def reasons_of(answer: RevisionAnswer) -> tuple[str, ...]:
-    """Why a model wants a page to be reviewed; none if it does not."""
+    """Return the reasons of a model for a review of the page; empty if it wants none."""
     if not answer.needs_review:
         return ()
     said = tuple(reason.strip() for reason in answer.reasons if reason.strip())
-    return said or ("the model asks for a review and does not say why",)
+    return said or ("the model asks for a review without a reason",)
 
 
 def unsure_of(edits: Iterable[Edit]) -> Mapping[str, float]:
-    """The regions whose edits the model is unsure of, with its mean confidence in them."""
+    """Return the regions whose edits have a low mean confidence, with that mean."""
     by_region: dict[str, list[float]] = {}
     for edit in edits:
         by_region.setdefault(edit.region, []).append(edit.confidence)
@@ -160,7 +160,7 @@ def unsure_of(edits: Iterable[Edit]) -> Mapping[str, float]:
 
 
 def with_flags(regions: Iterable[RevisedRegion], flagged: Iterable[str]) -> tuple[RevisedRegion, ...]:
-    """The same regions, those of the given ids marked for a review and the others not."""
+    """Return the regions; those with the given ids need a review, and the others do not."""
     marked = set(flagged)
     return tuple(region.model_copy(update={"needs_review": region.id in marked}) for region in regions)
 
@@ -168,7 +168,7 @@ def with_flags(regions: Iterable[RevisedRegion], flagged: Iterable[str]) -> tupl
 def _with_text(region: RevisedRegion, answered: Mapping[str, AnsweredRegion]) -> RevisedRegion:
     if region.id not in answered:
         return region
-    # A carriage return is nothing that a page prints.
+    # Some models answer with carriage returns.
     text = answered[region.id].text.replace("\r\n", "\n").replace("\r", "\n")
     return region.model_copy(update={"text": text})
 

@@ -1,4 +1,4 @@
-"""What the structure stage says of a page: what each region is, what is a heading, what stands in the margins."""
+"""The output of the structure stage: the type of each region, the headings, and the text in the margins."""
 
 from enum import StrEnum
 from typing import Self
@@ -13,7 +13,7 @@ HIGHEST_LEVEL, LOWEST_LEVEL = 1, 6
 
 
 class BlockType(StrEnum):
-    """What a region is in the book."""
+    """The type of a region in the book."""
 
     TITLE = "title"
     HEADING = "heading"
@@ -30,7 +30,7 @@ class BlockType(StrEnum):
 
 
 class Block(BaseModel):
-    """A region and what it is."""
+    """A region and its type."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,17 +39,17 @@ class Block(BaseModel):
 
 
 class Heading(BaseModel):
-    """Words that head what follows."""
+    """A heading of a part, chapter or section."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    region: Name = Field(description="Id of the region that they stand in.")
-    text: Name = Field(description="As printed there, on one line.")
+    region: Name = Field(description="Id of the region with the heading.")
+    text: Name = Field(description="As printed, on one line.")
     level: int = Field(ge=HIGHEST_LEVEL, le=LOWEST_LEVEL, description="1 for a part or chapter of the book.")
 
 
 class StructuredRegion(BaseModel):
-    """A region's text."""
+    """The text of a region."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -60,14 +60,14 @@ class StructuredRegion(BaseModel):
 class StructuredPage(PageOutput):
     """A page with the type of each region, its headings and its printed number."""
 
-    printed_page_number: Name | None = Field(description="As printed: `12`, `xiv`; null where none is.")
+    printed_page_number: Name | None = Field(description="Such as `12` or `xiv`; null if there is none.")
     running_head: Name | None
     running_foot: Name | None
     headings: tuple[Heading, ...] = Field(description="In reading order.")
     blocks: tuple[Block, ...] = Field(description="One for each region, in reading order.")
     regions: tuple[StructuredRegion, ...] = Field(description="In reading order.")
-    skipped: bool = Field(description="Whether no model was asked, because there is no text on the page.")
-    llm: LlmRecord | None = Field(description="How the answer came about; null where no model was asked.")
+    skipped: bool = Field(description="Whether no model was asked, because the page has no text.")
+    llm: LlmRecord | None = Field(description="The call of the model; null if no model was asked.")
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
@@ -80,12 +80,12 @@ class StructuredPage(PageOutput):
             raise ValueError("a page is skipped exactly when no model was asked")
         for heading in self.headings:
             if not is_found(heading.text, texts.get(heading.region, "")):
-                raise ValueError(f"the heading {heading.text!r} does not stand in {heading.region}")
+                raise ValueError(f"the heading {heading.text!r} is not in the text of {heading.region}")
         return self
 
 
 def is_found(words: str, text: str) -> bool:
-    """Whether words stand in a text, however it is broken into lines, set in capitals or punctuated."""
+    """Return whether a text contains words; line breaks, capitals and punctuation do not matter."""
     letters = _letters(words)
     if letters:
         return letters in _letters(text)
