@@ -32,7 +32,7 @@ from worker.queue.broker import refuse_other_broker
 from worker.reconciler.process import ReconcilerProcess
 from worker.stages.registry import STAGES, missing_settings
 from worker.telemetry import tracing
-from worker.telemetry.celery_logs import give_up, level_in_force, set_up_worker_logs, tell_of_wait
+from worker.telemetry.celery_logs import give_up, level_in_force, report_wait, set_up_worker_logs
 from worker.telemetry.metrics.start import start_metrics
 from worker.worker_info import offer_introduction
 
@@ -112,7 +112,7 @@ def _check_before_start(sender: Any, **_: object) -> None:
         check_engines(queues.consume_from)
         start_metrics(settings)
         if waits_for:
-            tell_of_wait(settings, waits_for)
+            report_wait(settings, waits_for)
         # Last: its reconciler, which shows that it lives, starts soon after.
         sender.leafmark_membership = join_deployment(settings)
     except LeafmarkError as error:

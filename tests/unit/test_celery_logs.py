@@ -10,7 +10,7 @@ import structlog
 from click.testing import CliRunner
 
 from worker.config.settings import Settings
-from worker.telemetry.celery_logs import give_up, level_in_force, set_up_worker_logs, tell_of_wait
+from worker.telemetry.celery_logs import give_up, level_in_force, report_wait, set_up_worker_logs
 
 
 @pytest.fixture(autouse=True)
@@ -111,5 +111,5 @@ def test_a_worker_that_waits_says_why_in_the_format_of_its_lines(
 ) -> None:
     settings = Settings(storage_root=tmp_path, log_format=log_format)  # type: ignore[arg-type]  # one of them
     set_up_worker_logs(settings, logging.INFO, None)
-    tell_of_wait(settings, "no share")
+    report_wait(settings, "no share")
     assert line in capsys.readouterr().err

@@ -147,11 +147,11 @@ def test_a_port_that_the_worker_before_is_about_to_leave_is_waited_for(taken: so
     host, port = taken.getsockname()
     leaving = threading.Timer(0.3, taken.close)
     leaving.start()
-    start._insist_on_port(host, port)
+    start._check_port(host, port)
     leaving.join()
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no such host"])
 def test_an_address_that_is_not_ours_is_said_in_one_line(host: str, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"metrics cannot be shown at .*; set LEAFMARK_METRICS_HOST"):
+    with pytest.raises(SettingsError, match=r"metrics cannot be served at .*; set LEAFMARK_METRICS_HOST"):
         start.start_metrics(settings_of(tmp_path, 65_000, host))

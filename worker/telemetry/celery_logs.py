@@ -1,4 +1,4 @@
-"""What Celery is told about logs on the command line of a worker, as Leafmark's logs take it."""
+"""Logs of a worker as Celery's command line sets them: `--loglevel` and `--logfile`."""
 
 import logging
 import sys
@@ -16,19 +16,19 @@ from worker.config.settings import Settings
 from worker.telemetry.console_log import ConsoleLogger
 from worker.telemetry.logs import configure_logs
 
-_SAID = {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}
+_GIVEN = {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}
 
 
-def level_in_force(settings: Settings, said: str | int | None) -> int:
+def level_in_force(settings: Settings, level: str | int | None) -> int:
     """Return the minimum level of a worker's lines, as a number: `--loglevel`, or else LEAFMARK_LOG_LEVEL.
 
     Args:
-        settings: of the deployment.
-        said: what Celery passes on, which is its own default where nothing was said.
+        settings: settings of the deployment.
+        level: level from Celery, which passes its own default if none was given.
     """
     context = click.get_current_context(silent=True)
-    if said is not None and context is not None and context.get_parameter_source("loglevel") in _SAID:
-        return int(mlevel(said))
+    if level is not None and context is not None and context.get_parameter_source("loglevel") in _GIVEN:
+        return int(mlevel(level))
     return logging.getLevelNamesMapping()[settings.log_level]
 
 
@@ -38,11 +38,11 @@ def set_up_worker_logs(
     """Set up the logs of a worker, or of a process of its pool.
 
     Args:
-        settings: of the deployment.
+        settings: settings of the deployment.
         level: minimum level of the lines.
-        logfile: where they go; none: to stderr.
-        hostname: of the worker, for `%n` and the like in the name of the file; none: they are filled in already.
-        colors: whether a terminal is to get colours.
+        logfile: file for the lines; default: stderr.
+        hostname: name of the worker, for fields like `%n` in the name of the file; default: they are filled in.
+        colors: whether to use colours on a terminal.
     """
     path = node_format(logfile, hostname) if logfile and hostname else logfile
     try:
@@ -55,25 +55,25 @@ def set_up_worker_logs(
             colors=colors,
         )
     except SettingsError as error:
-        # Celery would log another error, and go on without logs.
+        # Celery would log another error and run without logs.
         sys.stderr.write(f"leafmark worker: {error}\n")
         sys.exit(error.exit_code)
-    # Of Celery, about the user that it runs as, and of libraries.
+    # Warnings of Celery about the user that it runs as, and of libraries.
     logging.captureWarnings(capture=True)
 
 
 def give_up(settings: Settings, reason: str, exit_code: int) -> NoReturn:
     """End a worker that cannot start, with one line: in its log file, if it has one, and on stderr."""
-    _tell(settings, logging.ERROR, "worker does not start", error=reason, exit_code=exit_code, plain=reason)
+    _report(settings, logging.ERROR, "worker does not start", error=reason, exit_code=exit_code, plain=reason)
     sys.exit(exit_code)
 
 
-def tell_of_wait(settings: Settings, reason: str) -> None:
-    """Say why a worker that started takes no pages yet, where its lines go and on stderr."""
-    _tell(settings, logging.WARNING, "worker waits", error=reason, plain=f"waits: {reason}")
+def report_wait(settings: Settings, reason: str) -> None:
+    """Log why a worker that has started takes no pages yet, and write it to stderr."""
+    _report(settings, logging.WARNING, "worker waits", error=reason, plain=f"waits: {reason}")
 
 
-def _tell(settings: Settings, level: int, event: str, *, plain: str, **fields: Any) -> None:
+def _report(settings: Settings, level: int, event: str, *, plain: str, **fields: Any) -> None:
     has_file = isinstance(ConsoleLogger.handler, logging.FileHandler)
     if has_file or settings.log_format == "json":
         structlog.get_logger("leafmark.worker").log(level, event, **fields)

@@ -1,7 +1,7 @@
-"""The lines that a worker shows: Leafmark's own and those of libraries in one format, on stderr or in a file.
+"""Log lines of a worker, Leafmark's own and those of libraries, in one format on stderr or in a file.
 
-structlog renders Leafmark's lines, and the standard library hands over the others; both end here. The file may be
-moved or deleted by log rotation at any time: it is then made anew.
+structlog renders Leafmark's lines, and the standard library passes on the others. If log rotation moves or deletes
+the file, it is created again.
 """
 
 import logging
@@ -24,12 +24,12 @@ _RENDERED = "leafmark_rendered"
 
 
 def make_renderer(log_format: LogFormat, *, colors: bool) -> Processor:
-    """Return what makes a line of an event.
+    """Return the structlog processor that turns an event into a line.
 
     Args:
-        log_format: `text`: for a person at a terminal, and as `name=value` elsewhere, which is made in a tenth of
-            the time; `json`: one object a line, with the fields of a scan's log.
-        colors: whether the lines go to a terminal that shows colours.
+        log_format: `text`: structlog's console format on a terminal with colours, `name=value` elsewhere, which
+            takes a tenth of the time; `json`: one object per line, with the fields of a scan's log.
+        colors: whether the lines go to a terminal with colours.
     """
     if log_format == "json":
         return _as_json
@@ -48,10 +48,10 @@ def _as_json(_logger: Any, _method: str, event: EventDict) -> str:
 
 
 class Formatter(logging.Formatter):
-    """Makes lines of the standard library's records.
+    """Formats the standard library's records.
 
     Args:
-        renderer: the same that makes Leafmark's own lines.
+        renderer: renderer of Leafmark's own lines.
     """
 
     def __init__(self, renderer: Processor) -> None:
@@ -59,7 +59,7 @@ class Formatter(logging.Formatter):
         self._renderer = renderer
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line of a record; those of structlog are lines already."""
+        """Return the line of a record. Records from structlog are lines already."""
         if getattr(record, _RENDERED, False):
             return str(record.msg)
         stamp = datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z")
@@ -75,7 +75,7 @@ class Formatter(logging.Formatter):
 
 
 class ConsoleLogger:
-    """What structlog hands finished lines to. All of a process share one handler, which may be replaced."""
+    """Writes structlog's finished lines to the handler of this process, which may be replaced."""
 
     handler: logging.Handler = logging.NullHandler()
 
@@ -100,7 +100,7 @@ class OnlyFrom:
         """Pass the event on.
 
         Raises:
-            structlog.DropEvent: its level is below.
+            structlog.DropEvent: its level is lower.
         """
         if number_of(event) < self._level:
             raise structlog.DropEvent
@@ -113,7 +113,7 @@ def number_of(event: Mapping[str, Any]) -> int:
 
 
 def take_over(level: int, renderer: Processor, file: Path | None) -> None:
-    """Have everything that this process logs go to stderr, or to a file, from a level on.
+    """Write everything that this process logs, from this level on, to stderr or to a file.
 
     Raises:
         SettingsError: the file cannot be opened.

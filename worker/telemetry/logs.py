@@ -1,7 +1,7 @@
-"""Logs: readable lines on the console, JSON lines beside the scan they are about.
+"""Logs: readable lines on the console, JSON lines in the folder of the scan.
 
-A line that names a scan and a stage also goes to `<scan>/logs/<stage>_<timestamp>-<host>-<pid>.jsonl`: one file
-a process, because appending from several machines to one file is not safe on network storage.
+A line that names a scan and a stage also goes to `<scan>/logs/<stage>_<timestamp>-<host>-<pid>.jsonl`. Each process
+has its own file, because appending from several machines to one file is not safe on network storage.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ class ScanLogFiles:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._path = cache(self._make_path)
-        # The last one written to stays open: most lines go where the one before went.
+        # The last file stays open, because most lines go to the same file as the line before.
         self._open: tuple[Path, int] | None = None
         self._lock = threading.Lock()
 
     def __call__(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
-        """Write the line; pass it on unchanged. A log that cannot be written never stops a page."""
+        """Write the event and return it unchanged. An error of the log never stops a page."""
         if "scan_id" in event and "stage" in event:
             line = {**event, "message": event["event"], "worker": process_name()}
             del line["event"]
             with suppress(OSError, InputError, StorageError):
-                # Another share that has a scan of that id must not get the lines of this one.
+                # Another share with a scan of that id must not get the lines.
                 library_at(self._root).check()
                 path = self._path(event["scan_id"], event["stage"], os.getpid())
                 self._append(path, json.dumps(line, default=str).encode() + b"\n")
         return event
 
     def close(self) -> None:
-        """Close the file that is open. The next line opens one."""
+        """Close the open file. The next line opens it again."""
         with self._lock:
             if self._open is not None:
                 os.close(self._open[1])
@@ -76,10 +76,10 @@ class ScanLogFiles:
         self._open = path, open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def _make_path(self, scan_id: str, stage: str, pid: int) -> Path:
-        """Where the lines of a process about a stage go, looked up once.
+        """Return the file of a process for a stage.
 
         Raises:
-            InputError: there is no such scan or stage: a message may be forged, and a log quotes it.
+            InputError: the scan or stage does not exist: the event may quote a forged message.
         """
         scan = ScanFolder(self._root, scan_id)
         if not stage.isidentifier() or not scan.metadata_path.is_file():
@@ -89,14 +89,14 @@ class ScanLogFiles:
 
 
 def note_for_scan(root: Path, scan_id: str, stage: str, message: str, **fields: Any) -> None:
-    """Write one line into a scan's log, from a process that logs nothing else. Never fails.
+    """Write one line to a scan's log, from a process that logs nothing else. Never fails.
 
     Args:
         root: the storage root.
-        scan_id: the scan that it is about.
-        stage: likewise.
+        scan_id: id of the scan.
+        stage: name of the stage.
         message: what happened.
-        fields: whatever else is to be known.
+        fields: more fields of the line.
     """
     files = ScanLogFiles(root)
     stamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
@@ -117,12 +117,12 @@ def configure_logs(
     """Set up structlog and the standard library's logging for this process.
 
     Args:
-        level: minimum level of what is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`.
-        root: storage root for the JSON lines beside the scans; None writes none.
-        console_level: minimum level of the lines on stderr, as a number; default the same.
-        file: where these lines go instead of stderr.
-        log_format: how they are written.
-        colors: whether they are in colour; default: where stderr is a terminal.
+        level: minimum log level: `DEBUG`, `INFO`, `WARNING` or `ERROR`.
+        root: storage root for the JSON lines in the scans' folders; None: write none.
+        console_level: minimum level of the lines on stderr, as a number; default: the same.
+        file: file for these lines, instead of stderr.
+        log_format: format of these lines.
+        colors: whether to use colours; default: if stderr is a terminal.
 
     Raises:
         SettingsError: the file cannot be opened.
@@ -137,18 +137,18 @@ def configure_logs(
     colors = colors and file is None and log_format == "text"
     renderer = make_renderer(log_format, colors=colors)
     take_over(shown, renderer, file)
-    # Its report that a task was received says what the line of the page says better.
+    # Celery's lines about received and finished tasks repeat the lines of the pages.
     logging.getLogger("celery.worker.strategy").setLevel(max(shown, logging.WARNING))
     logging.getLogger("celery.app.trace").setLevel(max(shown, logging.WARNING))
     structlog.configure(
         processors=[
-            # What a line is about, where the code that logs it does not know: a client of a model knows no page.
+            # Scan, stage and page of a line, if the code that logs it does not have them, like a client of a model.
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *([] if root is None else [_from_level(number, ScanLogFiles(root))]),
             OnlyFrom(shown),
-            # At a terminal the renderer does that itself.
+            # With colours the renderer does that itself.
             *([] if colors else [structlog.processors.format_exc_info]),
             renderer,
         ],

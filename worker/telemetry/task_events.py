@@ -1,8 +1,8 @@
-"""What Flower is told about page tasks.
+"""Task events for Flower that follow the outcome of the page.
 
-A page task never fails for Celery: it says what became of the page, and its message is done with. So Flower would
-show a page that was given up, and one that is tried again, as a success. The events are therefore sent by what
-became of the page; what Celery does with the message stays as it is.
+For Celery a page task never fails: it returns the outcome of the page, and its message is acknowledged. Flower
+would show a page in quarantine, or a page that is tried again, as a success. So the event is chosen by the outcome,
+while Celery handles the message as usual.
 """
 
 from typing import Any
@@ -18,14 +18,14 @@ _GIVEN_UP = frozenset({Outcome.QUARANTINED.value, REFUSED})
 
 
 def shown(result: str) -> tuple[str, dict[str, str]]:
-    """The event that tells of a page task's end, and what it carries besides that end.
+    """Return type and fields of the event at the end of a page task.
 
     Args:
-        result: as `worker.tasks.process` returns it, `OUTCOME` or `OUTCOME: why`, the way Celery's events quote it.
+        result: what `worker.tasks.process` returned, `OUTCOME` or `OUTCOME: why`, as Celery's events quote it.
 
     Returns:
-        `task-succeeded` for a page that is complete, `task-failed` for one that was given up, and `task-retried`
-        for one that is neither: another message brings it again. Flower searches `result`, and not `exception`.
+        `task-succeeded` for a complete page, `task-failed` for a page in quarantine or a refused message, and
+        `task-retried` for the rest, which another message brings again. Flower searches `result`, not `exception`.
     """
     text = _unquoted(result)
     outcome = text.partition(":")[0]
@@ -35,27 +35,27 @@ def shown(result: str) -> tuple[str, dict[str, str]]:
 
 
 def _unquoted(text: str) -> str:
-    """Celery quotes a string as Python does, apart from backslashes."""
+    """Undo Celery's quotes, which are Python's apart from backslashes."""
     if len(text) > 1 and text[0] == text[-1] == "'":
         return text[1:-1].replace("\\'", "'")
     return text
 
 
 class PageRequest(Request):  # type: ignore[misc]  # Celery publishes no types
-    """A message under way in a worker's main process; Celery makes one for each page task."""
+    """A message in a worker's main process; Celery makes one for each page task."""
 
     def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002  # the name is Celery's
-        """Send an event about the task, if anybody wants them."""
-        # That this worker lives is sent all the time, and so the dispatcher is on. No groups stand for all of them.
+        """Send an event about the task, if task events are on."""
+        # The dispatcher is always on, because it sends heartbeats. An empty set of groups means all groups.
         if self._eventer and (not self._eventer.groups or "task" in self._eventer.groups):
-            type, fields = self._told(type, fields)  # noqa: A001  # the same
+            type, fields = self._by_outcome(type, fields)  # noqa: A001  # the same
             super().send_event(type, **fields)
 
-    def _told(self, kind: str, fields: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        """An event as it is told instead of Celery's."""
+    def _by_outcome(self, kind: str, fields: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Return the event to send in the place of Celery's."""
         if kind == "task-succeeded":
             kind, about_page = shown(str(fields["result"]))
-            # Whoever began to look in the middle of the page has not been told which it is.
+            # A Flower that was started in the middle of the page did not get the event that names it.
             return kind, {**fields, **about_page, "name": self.name, "kwargs": self.kwargsrepr}
         if kind == "task-rejected" and fields.get("requeue") and self.time_start:
             # Celery would show it as started, for ever.

@@ -1,1 +1,1 @@
-"""What a worker tells Prometheus. Off by default: then nothing is counted, and no library for it is loaded."""
+"""Prometheus metrics of a worker. Off by default: then nothing is counted, and no library for it is loaded."""

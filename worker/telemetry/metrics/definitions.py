@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What kind of figure it is, as Prometheus calls it."""
+    """Type of a metric in Prometheus."""
 
     COUNTER = "counter"
     HISTOGRAM = "histogram"
@@ -21,13 +21,13 @@ class Definition:
     """One metric.
 
     Attributes:
-        name: as it is scraped; a histogram is scraped as `_bucket`, `_sum` and `_count` of it.
+        name: name at the scrape; a histogram is scraped as `_bucket`, `_sum` and `_count` of it.
         kind: counter, histogram or gauge.
         meaning: one sentence, with the unit.
         labels: names of its labels.
-        values: of labels other than `stage`: those that are shown from the start, at zero.
+        values: values of labels other than `stage` that are shown from the start, at 0.
         buckets: upper bounds of a histogram's buckets.
-        shared: whether it speaks of the whole deployment, so that all workers say the same: take `max`, not `sum`.
+        shared: whether all workers report the same, because it is about the deployment: take `max`, not `sum`.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Definition:
     shared: bool = False
 
     def series(self) -> set[str]:
-        """The names under which Prometheus keeps it."""
+        """Return the names of its series in Prometheus."""
         if self.kind is Kind.HISTOGRAM:
             return {f"{self.name}_{part}" for part in ("bucket", "sum", "count")}
         return {self.name}
@@ -67,7 +67,7 @@ PAGE_SECONDS = Definition(
 CLAIMS = Definition(
     "leafmark_claims_total",
     Kind.COUNTER,
-    "Claims on pages: taken; held by somebody else; lost while the page was worked on, its result dropped.",
+    "Claims on pages: taken; held by another worker; lost while the page was processed, its result dropped.",
     ("stage", "event"),
     {"event": ("taken", "held", "lost")},
 )

@@ -1,7 +1,7 @@
-"""What happens in a worker, told to whoever counts it. By default that is nobody.
+"""The interface through which the parts of a worker report events for metrics. By default nothing is counted.
 
-The parts of a worker say `metrics().page(...)` and know nothing of Prometheus. The worker's main process chooses
-who counts before it forks; pool and reconciler inherit that.
+They call `metrics().page(...)` and do not import Prometheus' library. The worker's main process sets the
+implementation before it forks; pool and reconciler inherit it.
 """
 
 import time
@@ -13,28 +13,28 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from checkpointing.money import Money
 
-FakeDeployment = TypeVar("FakeDeployment")
+Context = TypeVar("Context")
 More = ParamSpec("More")
-Became = TypeVar("Became", bound=StrEnum)
+Outcome = TypeVar("Outcome", bound=StrEnum)
 
 
 class Metrics:
-    """Counts nothing: the interface, and what is in force unless a port was set.
+    """The interface, and the implementation that counts nothing, which is used unless a port is set.
 
     Attributes:
-        folder: where the figures of this worker's processes come together; None where nothing is counted.
+        folder: folder of the counts of this worker's processes; None if nothing is counted.
     """
 
     folder: Path | None = None
 
     def page(self, stage: str, outcome: str, seconds: float) -> None:
-        """A message was worked off, in so many seconds."""
+        """A message was processed, in so many seconds."""
 
     def claim(self, stage: str, event: str) -> None:
-        """A claim was `taken`, was `held` by somebody else, or was `lost` with its result."""
+        """A claim was `taken`, was `held` by another worker, or was `lost` with its result."""
 
     def quarantined(self, stage: str, kind: str) -> None:
-        """A page was given up."""
+        """A page was put in quarantine."""
 
     def spent(self, stage: str, cost: Money) -> None:
         """An answer is in the ledger, and cost this much."""
@@ -43,7 +43,7 @@ class Metrics:
         """An inbox was merged, which settled so many pages."""
 
     def healed(self, stage: str, enqueued: int, adopted: int) -> None:
-        """The reconciler saw to lost pages."""
+        """The reconciler enqueued or adopted lost pages."""
 
     def begin_at_zero(self, stages: list[str]) -> None:
         """Show counters before their first event."""
@@ -53,13 +53,13 @@ _in_force = Metrics()
 
 
 def metrics() -> Metrics:
-    """Who counts in this process."""
+    """Return the implementation of this process."""
     return _in_force
 
 
 def use(counting: Metrics) -> None:
-    """Let somebody count, in this process and those that it forks from now on."""
-    global _in_force  # noqa: PLW0603  # one a process, as its logs; forked children inherit it
+    """Set the implementation of this process and of those that it forks from now on."""
+    global _in_force  # noqa: PLW0603  # one per process, and forked children inherit it
     _in_force = counting
 
 
@@ -72,14 +72,14 @@ Message = TypeVar("Message", bound=_OfStage)
 
 
 def counted(
-    process: Callable[Concatenate[FakeDeployment, Message, More], Became],
-) -> Callable[Concatenate[FakeDeployment, Message, More], Became]:
-    """Count what a function makes of messages. One that raises has made nothing of it."""
+    process: Callable[Concatenate[Context, Message, More], Outcome],
+) -> Callable[Concatenate[Context, Message, More], Outcome]:
+    """Count the outcomes of a function that processes messages. A call that raises is not counted."""
 
     @wraps(process)
-    def counting(fake: FakeDeployment, message: Message, /, *more: More.args, **named: More.kwargs) -> Became:
+    def counting(context: Context, message: Message, /, *more: More.args, **named: More.kwargs) -> Outcome:
         started = time.monotonic()
-        outcome = process(fake, message, *more, **named)
+        outcome = process(context, message, *more, **named)
         _in_force.page(message.stage, outcome.value, time.monotonic() - started)
         return outcome
 

@@ -1,4 +1,4 @@
-"""What is scraped: the figures of all processes of a worker, and those of the deployment."""
+"""The page that Prometheus scrapes: counts of all processes of a worker, and gauges of the deployment."""
 
 from pathlib import Path
 
@@ -7,15 +7,15 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from worker.config.settings import Settings
 from worker.deployment import Deployment
-from worker.telemetry.metrics.readings import Readings, impatient
+from worker.telemetry.metrics.readings import Readings, connect_with_short_timeouts
 
 
 def make_registry(folder: Path, deployment: Deployment) -> CollectorRegistry:
-    """Everything that a worker shows.
+    """Return all metrics of a worker.
 
     Args:
-        folder: of the worker's figures.
-        deployment: of the deployment, with an impatient client of the broker.
+        folder: folder of the worker's counts.
+        deployment: the deployment, with a client that has short timeouts.
     """
     registry = CollectorRegistry(auto_describe=False)
     MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]  # half typed
@@ -24,10 +24,10 @@ def make_registry(folder: Path, deployment: Deployment) -> CollectorRegistry:
 
 
 def listen(settings: Settings, folder: Path) -> None:
-    """Answer scrapes from now on, in threads of this process.
+    """Serve metrics from now on, in threads of this process.
 
     Raises:
-        OSError: the port is taken, or there is no such address.
+        OSError: the port is taken, or this machine does not have the address.
     """
-    registry = make_registry(folder, Deployment(settings, None, impatient(settings)))
+    registry = make_registry(folder, Deployment(settings, None, connect_with_short_timeouts(settings)))
     start_http_server(settings.metrics_port or 0, settings.metrics_host, registry)

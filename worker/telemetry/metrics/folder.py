@@ -1,7 +1,7 @@
-"""The folder in which the processes of one worker keep their figures: a temp folder of this machine, never shared.
+"""The folder for the counts of one worker's processes: a temporary folder of this machine, never on shared storage.
 
-It is held by a lock that every process of the worker inherits, and that goes with the last of them: so a later
-worker can tell what a killed one left behind, and removes it.
+Every process of the worker inherits a lock on it, which ends with the last of them. So a later worker recognises
+and removes the folder of a killed one.
 """
 
 import fcntl
@@ -15,15 +15,15 @@ from pathlib import Path
 
 _PREFIX = "leafmark-metrics-"
 _LOCK = "lock"
-# Somebody else's that is just being made has no lock yet.
+# The folder of a worker that is just starting has no lock yet.
 _YOUNG_SECONDS = 60.0
 
 
 class MetricsFolder:
-    """A new one, held by this process and those that it forks.
+    """A new folder, locked by this process and by those that it forks.
 
     Raises:
-        OSError: there is no room or no right to make one.
+        OSError: it cannot be created.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class MetricsFolder:
         fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def remove(self) -> None:
-        """Remove it, if this process has made it. Once is enough."""
+        """Remove the folder, if this process created it. Safe to repeat."""
         if os.getpid() == self._maker:
             remove(self.path)
 

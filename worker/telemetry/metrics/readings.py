@@ -1,6 +1,6 @@
-"""What the whole deployment stands at, read from Redis when somebody scrapes: never older than the scrape.
+"""Gauges of the whole deployment, read from Redis at each scrape.
 
-A broker that is away costs these gauges and no others; what the worker has counted is scraped all the same.
+If the broker is away, these gauges are missing, but the worker's counts are scraped as usual.
 """
 
 import platform
@@ -26,14 +26,14 @@ from worker.stages.registry import STAGES
 from worker.telemetry.metrics import definitions as defined
 from worker.telemetry.metrics.definitions import Definition
 
-# Prometheus gives up after 10 s by default, and would lose the counters too.
-_PATIENCE_SECONDS = 2.0
+# By default Prometheus gives up after 10 s, and would lose the counters too.
+_TIMEOUT_SECONDS = 2.0
 
 
-def impatient(settings: Settings) -> Redis:
-    """A client of the broker that would rather say nothing than keep a scrape waiting."""
+def connect_with_short_timeouts(settings: Settings) -> Redis:
+    """Return a client of the broker that fails early instead of delaying a scrape."""
     options = socket_options(settings.redis_url)
-    seconds = {name: _PATIENCE_SECONDS for name in options if name.endswith("timeout")}
+    seconds = {name: _TIMEOUT_SECONDS for name in options if name.endswith("timeout")}
     client: Redis = Redis.from_url(
         settings.redis_url, **options | seconds, **tls_options(settings.redis_url), retry=Retry(NoBackoff(), 0)
     )
@@ -41,17 +41,17 @@ def impatient(settings: Settings) -> Redis:
 
 
 class Readings(Collector):
-    """Gauges of one deployment, and what this worker is.
+    """Gauges of one deployment, and the version of this worker.
 
     Args:
-        deployment: of the deployment, with an impatient client.
+        deployment: the deployment, with a client that has short timeouts.
     """
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
 
     def collect(self) -> Iterator[Any]:
-        """Read everything there is to read just now."""
+        """Read all gauges."""
         found: list[Any] = []
         up = 1
         try:
@@ -72,7 +72,7 @@ class Readings(Collector):
     def _queues(self) -> Iterator[Any]:
         redis, keys = self._deployment.queues.redis, self._deployment.queues.keys
         turns = {stage: cast("list[bytes]", redis.lrange(keys.turns(stage), 0, -1)) for stage in STAGES}
-        # A scan stands there once; twice would count it twice.
+        # A scan that is in the list twice must not count twice.
         names = (f"{name.decode(errors='replace')}/{stage}" for stage in STAGES for name in sorted({*turns[stage]}))
         known = list(_refs(names))
         lengths = self._together("ZCARD", [keys.waiting(ref) for ref in known])
@@ -87,7 +87,7 @@ class Readings(Collector):
             for scan_id in sorted(
                 {ref.scan_id for ref in self._deployment.store.open_stages.all() if ref.stage in STAGES}
             ):
-                # One whose budget cannot be read must not hide the others'.
+                # A budget that cannot be read must not hide the budgets of other scans.
                 with suppress(OSError, LeafmarkError):
                     budget = self._deployment.calls.budget(scan_id)
                     reading = None if budget is None else self._deployment.calls.meter(scan_id).read()
@@ -98,7 +98,7 @@ class Readings(Collector):
         yield _family(defined.BUDGET_LEFT, left)
 
     def _together(self, command: str, keys: list[str]) -> list[int]:
-        """One command for each key, in one round trip. A key of the wrong type, forged, counts as nothing."""
+        """Run a command on each key, in one round trip. A forged key of the wrong type counts as 0."""
         with self._deployment.queues.redis.pipeline(transaction=False) as pipeline:
             for key in keys:
                 pipeline.execute_command(command, key)  # type: ignore[no-untyped-call]  # half typed
@@ -117,7 +117,7 @@ def _refs(names: Iterable[str]) -> Iterator[StageRef]:
 
 
 def _by_stage(stages: Any, lengths: list[int]) -> dict[tuple[str, ...], float]:
-    """Sums, with a zero for every stage that has nothing."""
+    """Return the sum for each stage, 0 for stages without keys."""
     sums: dict[tuple[str, ...], float] = {(stage,): 0 for stage in STAGES}
     for stage, length in zip(stages, lengths, strict=True):
         sums[stage,] += length

@@ -1,9 +1,9 @@
-"""Counts for Prometheus, in files that all processes of a worker share: `prometheus_client`'s multiprocess mode.
+"""Counts for Prometheus, in one file per process of a worker: `prometheus_client`'s multiprocess mode.
 
-Three things are our own. A file is named by the place of its process in the pool and not by its pid: children are
-renewed all the time, and a file for each that ever was would fill the folder. The files are filled before they are
-mapped, because a full disk kills a process that writes to a mapped hole. And a fork waits until no thread is
-counting: the child would inherit a lock that nobody gives back.
+Three things differ from the library. A file is named by the place of its process in the pool and not by its pid,
+because pool processes are replaced all the time and their files would fill the folder. The files are filled with
+zeros before they are mapped, because a full disk kills a process that writes to a hole of a mapped file. And a fork
+waits until no thread is counting, because the child would inherit a lock that is never released.
 """
 
 import itertools
@@ -24,20 +24,20 @@ from worker.telemetry.metrics import definitions as defined
 from worker.telemetry.metrics.definitions import Definition, Kind
 from worker.telemetry.metrics.events import Metrics
 
-# A process writes less than half of that; a file that grows would grow by a hole.
+# A process writes less than half of that. A file that grows would grow by a hole.
 _FILE_BYTES = 1 << 17
-# Kinds of reasons are words in our code. Should one ever be made of data, it must not become a label.
-_MOST_KINDS = 50
+# Kinds of reasons are words in the code. If one is ever made of data, labels must not grow without end.
+_MAX_KINDS = 50
 _FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 log = structlog.get_logger("leafmark.metrics")
 
 
 class Recorder(Metrics):
-    """Counts. Where it cannot, it says so once and stops: no page waits for a figure.
+    """Counts events. If that fails, it logs one warning and stops counting, so that no page waits for a metric.
 
     Args:
-        folder: of this worker, on a local disk.
+        folder: folder of this worker, on a local disk.
 
     Raises:
         OSError: nothing can be written there.
@@ -52,8 +52,8 @@ class Recorder(Metrics):
         self._series: dict[tuple[str, ...], Any] = {}
         # The library reads this when it opens a file.
         os.environ[_FOLDER_VARIABLE] = str(folder)
-        # As the variable would have done, had it been set before the library was loaded: Flower's plug-in for the
-        # command line may have loaded it by now.
+        # The library reads the variable at import too, and Flower's plug-in for the command line may have imported
+        # it before it was set.
         values.ValueClass = values.MultiProcessValue(self._this_process)  # type: ignore[no-untyped-call]
         self._metrics = {each.name: _made(each) for each in defined.ALL if each.kind is not Kind.GAUGE}
         self._lock = threading.Lock()
@@ -62,38 +62,38 @@ class Recorder(Metrics):
         )
 
     def page(self, stage: str, outcome: str, seconds: float) -> None:
-        """A message was worked off; the seconds count for pages that were done."""
+        """Count a message; the seconds count if the page is complete."""
         self._count(lambda: self._of(defined.PAGES, stage, outcome).inc())
         if outcome == "complete":
             self._count(lambda: self._of(defined.PAGE_SECONDS, stage).observe(seconds))
 
     def claim(self, stage: str, event: str) -> None:
-        """As `Metrics.claim`."""
+        """Count an event of a claim."""
         self._count(lambda: self._of(defined.CLAIMS, stage, event).inc())
 
     def quarantined(self, stage: str, kind: str) -> None:
-        """As `Metrics.quarantined`; of many kinds the later ones are `other`."""
-        if len(self._kinds) < _MOST_KINDS:
+        """Count a page in quarantine. After 50 kinds of reasons, new ones count as `other`."""
+        if len(self._kinds) < _MAX_KINDS:
             self._kinds.add(kind)
         known = kind if kind in self._kinds else "other"
         self._count(lambda: self._of(defined.QUARANTINED, stage, known).inc())
 
     def spent(self, stage: str, cost: Money) -> None:
-        """As `Metrics.spent`."""
+        """Count the cost of an answer."""
         self._count(lambda: self._of(defined.SPEND, stage).inc(cost.usd))
 
     def committed(self, stage: str, seconds: float, pages: int) -> None:
-        """As `Metrics.committed`."""
+        """Count a commit."""
         self._count(lambda: self._of(defined.COMMIT_SECONDS, stage).observe(seconds))
         self._count(lambda: self._of(defined.COMMIT_PAGES, stage).observe(pages))
 
     def healed(self, stage: str, enqueued: int, adopted: int) -> None:
-        """As `Metrics.healed`."""
+        """Count lost pages that were enqueued again or adopted."""
         self._count(lambda: self._of(defined.HEALED, stage, "enqueued").inc(enqueued))
         self._count(lambda: self._of(defined.HEALED, stage, "adopted").inc(adopted))
 
     def begin_at_zero(self, stages: list[str]) -> None:
-        """Show counters before their first event: Prometheus sees no increase from nothing to one."""
+        """Show counters before their first event: Prometheus does not see an increase from nothing to 1."""
         for each in defined.ALL:
             closed = [stages if label == "stage" else each.values.get(label, ()) for label in each.labels]
             if each.kind is Kind.COUNTER:
@@ -101,7 +101,7 @@ class Recorder(Metrics):
                     self._count(partial(self._of, each, *labels))
 
     def _of(self, definition: Definition, *labels: str) -> Any:
-        """The series of some labels; kept, because the library takes its time to find it."""
+        """Return the series of some labels. It is cached because the library looks it up slowly."""
         key = (definition.name, *labels)
         if key not in self._series:
             self._series[key] = self._metrics[definition.name].labels(*labels)
@@ -118,14 +118,14 @@ class Recorder(Metrics):
             log.warning("metrics of this process stop", error=str(error))
 
     def _this_process(self) -> str:
-        """Names this process's files; at the first call in a process they are made."""
+        """Return the name of this process's files. The first call in a process creates them."""
         pid = os.getpid()
         if pid != self._pid:
             name = name_of_process()
             for kind in (Kind.COUNTER, Kind.HISTOGRAM):
                 path = self._path / f"{kind}_{name}.db"
                 if not path.exists():
-                    # Whoever scrapes just now sees none, or all of it.
+                    # Renamed when complete, so that a scrape sees no part of a file.
                     new = path.with_suffix(".new")
                     new.write_bytes(bytes(_FILE_BYTES))
                     new.replace(path)
@@ -134,7 +134,7 @@ class Recorder(Metrics):
 
 
 def name_of_process() -> str:
-    """What no other process of this worker is called at the same time: its successor is."""
+    """Return a name that no other live process of this worker has; the successor of this process gets it."""
     index = getattr(billiard.current_process(), "index", None)
     return multiprocessing.current_process().name if index is None else f"pool-{index}"
 

@@ -1,8 +1,7 @@
-"""Answers scrapes, in the reconciler's process.
+"""Serves metrics in the reconciler's process.
 
-There, and not in the worker's main process: that one forks pool children as long as it lives, and these would
-inherit the listening socket and keep the port after a kill. The reconciler has no children and ends with its
-worker.
+The worker's main process forks pool processes as long as it lives. They would inherit the listening socket and keep
+the port after a kill. The reconciler has no children and ends with its worker.
 """
 
 import os
@@ -26,11 +25,11 @@ log = structlog.get_logger("leafmark.metrics")
 
 @contextmanager
 def serving_metrics(settings: Settings, worker: int) -> Iterator[None]:
-    """Answer scrapes for the length of a `with` block, if this worker counts.
+    """Serve metrics for the length of a `with` block, if this worker counts.
 
     Args:
-        settings: say where.
-        worker: pid of the worker that this process belongs to; if it is gone at the end, its folder goes too.
+        settings: have host and port.
+        worker: pid of the worker that this process belongs to; if it is gone at the end, its folder is removed.
     """
     folder = metrics().folder
     if folder is None:
@@ -53,7 +52,7 @@ def _listen(settings: Settings, folder: Path) -> None:
         try:
             listen(settings, folder)
         except OSError as error:
-            # It was free when the worker started: in use for a moment, or somebody else's by now.
+            # It was free when the worker started. It is in use for a moment, or another program has it.
             if not waits:
                 log.warning("metrics wait for their port", port=settings.metrics_port, error=str(error))
             waits = True
