@@ -1,1 +1,54 @@
-"""The command line: ingest a scan, enqueue what remains, look at where it stands."""
+"""Ingest, enqueue and follow scanned books: the command line, and the public API for other programs.
+
+Public are the names below and those of `checkpointing`; docs/how-to/use-as-a-library.md shows their use. Other
+modules may change between versions.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from producer.library import connect, follow, ingest_book
+    from producer.planning.enqueue import enqueue, plan, requests_through
+    from producer.planning.request import Plan, Request
+    from producer.status.scan_status import ScanStatus, all_scans, scan_status
+
+__all__ = [
+    "Plan",
+    "Request",
+    "ScanStatus",
+    "all_scans",
+    "connect",
+    "enqueue",
+    "follow",
+    "ingest_book",
+    "plan",
+    "requests_through",
+    "scan_status",
+]
+
+# Imported at first use: a command loads only the modules that it needs.
+_MODULES = {
+    "Plan": "producer.planning.request",
+    "Request": "producer.planning.request",
+    "ScanStatus": "producer.status.scan_status",
+    "all_scans": "producer.status.scan_status",
+    "connect": "producer.library",
+    "enqueue": "producer.planning.enqueue",
+    "follow": "producer.library",
+    "ingest_book": "producer.library",
+    "plan": "producer.planning.enqueue",
+    "requests_through": "producer.planning.enqueue",
+    "scan_status": "producer.status.scan_status",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module (PEP 562).
+
+    Raises:
+        AttributeError: the package has no public name like this.
+    """
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)

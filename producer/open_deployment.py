@@ -1,4 +1,4 @@
-"""The deployment that a command works on."""
+"""Makes the deployment that a command or a program works on."""
 
 from producer.program import opened
 from worker.config.settings import Settings
@@ -7,15 +7,20 @@ from worker.pages.scan import ScanFolder, ScanMetadata
 from worker.telemetry import tracing
 
 
+def make_deployment(settings: Settings) -> Deployment:
+    """Return the deployment of the settings. Nothing is connected yet; the caller closes it."""
+    return Deployment(settings, take_in=_take_in)
+
+
 def open_deployment(settings: Settings) -> Deployment:
-    """Return the deployment that the settings describe. Nothing is connected yet; `opened` closes it."""
-    deployment = Deployment(settings, take_in=_take_in)
+    """Return the deployment of the settings for a command: the command line closes it at its end."""
+    deployment = make_deployment(settings)
     opened.callback(deployment.close)
     opened.callback(tracing.stop)
     return deployment
 
 
 def _take_in(scan: ScanFolder) -> ScanMetadata:
-    from producer.ingest.scanshelf_folder import take_in  # noqa: PLC0415  # it imports readers of sources, which few scans need
+    from producer.ingest.scanshelf_folder import take_in  # noqa: PLC0415  # it imports readers of sources
 
     return take_in(scan)

@@ -67,7 +67,7 @@ def test_damage_is_found_and_mended(fake: Deployment) -> None:
     done = fake.producer("verify", SCAN, expect=10, LEAFMARK_REDIS_URL=CLOSED_PORT)
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == [f"{SCAN}/work page {n}" for n in (3, 5, 7)]
     assert done.stderr == (
-        f"producer: {SCAN}: 3 differences found; `producer verify {SCAN} --repair` mends 3 of them\n"
+        f"producer: {SCAN}: 3 differences found; `producer verify {SCAN} --repair` repairs 3 of them\n"
     )
     form = json.loads(fake.producer("verify", SCAN, "--json", expect=10).stdout)
     assert [(each["page"], each["kind"]) for each in form["findings"]] == [
