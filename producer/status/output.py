@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import groupby
 
 from rich.text import Text
 
@@ -46,19 +47,15 @@ def status_lines(scans: Sequence[ScanStatus], width: int | None) -> list[Text]:
         for name, stage in scan.stages.items()
     ]
     heads = {head: head for head in _HEADS}
-    shown = _fitting([heads, *rows], width)
-    widths = {head: max(len(row[head]) for row in [heads, *rows]) for head in shown}
-    if width is None or _needed(widths) <= width:
+    widths = _fitting([heads, *rows], width)
+    if width is None or ("complete" in widths and _needed(widths) <= width):
         return [_line(row, widths) for row in [heads, *rows]]
-    # The scan ids leave too little room for the other columns: each gets a line of its own.
-    del widths["scan"]
-    lines: list[Text] = []
-    above = ""
-    for row in rows:
-        if row["scan"] != above:
-            above = row["scan"]
-            lines.append(Text(above))
-        lines.append(Text(_GAP) + _line(row, widths))
+    # No room for the complete pages beside the scan ids: each id gets a line of its own.
+    widths = _fitting([{head: row[head] for head in _HEADS[1:]} for row in [heads, *rows]], width - len(_GAP))
+    lines = [Text(_GAP) + _line(heads, widths)]
+    for scan_id, stages in groupby(rows, key=lambda row: row["scan"]):
+        lines.append(Text(scan_id))
+        lines += [Text(_GAP) + _line(row, widths) for row in stages]
     return lines
 
 
@@ -87,14 +84,14 @@ def _details(ref: StageRef, stage: StageStatus) -> list[str]:
     return [*lines, *(f"{ref}: {line}" for line in doubt_lines(stage.doubtful_pages))]
 
 
-def _fitting(rows: Sequence[dict[str, str]], width: int | None) -> list[str]:
-    """Return the columns that fit, and those that always stay."""
-    widths = {head: max(len(row[head]) for row in rows) for head in _HEADS}
+def _fitting(rows: Sequence[dict[str, str]], width: int | None) -> dict[str, int]:
+    """Return the widths of the columns that fit, and of those that always stay."""
+    widths = {head: max(len(row[head]) for row in rows) for head in rows[0]}
     for head in _OPTIONAL:
         if width is None or _needed(widths) <= width:
             break
         del widths[head]
-    return list(widths)
+    return widths
 
 
 def _needed(widths: dict[str, int]) -> int:

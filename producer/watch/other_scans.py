@@ -6,7 +6,7 @@ checkpoint without a known status there counts as `other`.
 
 import re
 from collections import Counter
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,8 +26,12 @@ _BY_URGENCY = [
 ]
 
 
-def count_other_scans(root: Path, shown: Container[str]) -> str:
+def count_other_scans(root: Path, shown: Collection[str]) -> str:
     """Return one line such as `12 other scans: 2 failed, 10 completed`; empty if all scans are shown.
+
+    Args:
+        root: the storage root.
+        shown: ids of the scans that are shown.
 
     Raises:
         StorageError: the storage root cannot be read.
@@ -36,7 +40,7 @@ def count_other_scans(root: Path, shown: Container[str]) -> str:
     if not counts:
         return ""
     by_status = ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in _BY_URGENCY if counts[name])
-    return f"{counted(counts.total(), 'other scan')}: {by_status}"
+    return f"{counted(counts.total(), 'other scan' if shown else 'scan')}: {by_status}"
 
 
 def _status(scan: ScanFolder) -> str:

@@ -51,3 +51,13 @@ def test_80_columns_show_what_matters_most(tmp_path: Path) -> None:
     heads = status_lines([scan(tmp_path, "moby-dick")], 80)[0].plain.split()
     assert heads[:4] == ["scan", "stage", "status", "complete"]
     assert "failed" in heads
+
+
+def test_40_columns_show_how_many_pages_are_complete(tmp_path: Path) -> None:
+    lines = [line.plain for line in status_lines([scan(tmp_path, "the-rabbit-hole")], 40)]
+    assert lines == [
+        "  stage       status       complete",
+        "the-rabbit-hole",
+        "  ocr         in_progress  37/1200",
+        "  correction  in_progress  37/1200",
+    ]
