@@ -1,4 +1,4 @@
-"""Chaos: real workers, a real server and real files, with everything going wrong at random; `make chaos`.
+"""Chaos: real workers, a real server and real files, with random faults; `make chaos`.
 
-Look first at `plan.py` (which faults, from the seed), `run.py` (the run) and `verdict.py` (what counts as wrong).
+`README.md` explains the verdict. Begin with `plan.py` (faults), `run.py` and `verdict.py` (violations).
 """

@@ -1,6 +1,6 @@
-"""`python -m chaos --seconds 60 --seed 1 --workers 4`: faults at random, then a verdict in one line of JSON.
+"""`python -m chaos --seconds 60 --seed 1 --workers 4`: random faults, then a verdict in one line of JSON.
 
-Exit code 0: nothing that must hold was violated. 1: something was; the history is kept. 130: interrupted.
+Exit code 0: no violation. 1: violations; the history is kept. 130: interrupted.
 """
 
 import argparse
@@ -25,11 +25,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
 def main() -> int:
-    """Run, judge, print, clean up.
-
-    Returns:
-        The exit code.
-    """
+    """Run, judge, print and clean up; return the exit code."""
     arguments = _arguments()
     enter_namespace([*_replay(arguments), *(["--keep"] if arguments.keep else [])])
     for number in _SIGNALS:
@@ -64,14 +60,19 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long faults come")
-    parser.add_argument("--seed", type=int, help="of the plan of faults; drawn when not given")
-    parser.add_argument("--workers", type=int, default=4, help="how many, prefork and threads by turns")
-    parser.add_argument("--mode", choices=sorted(_MODES), default=Mode.name, help="what the workers do")
-    parser.add_argument("--keep", action="store_true", help="keep the history whatever the verdict")
+    parser.add_argument("--seconds", type=float, default=60.0, help="seconds during which faults happen")
+    parser.add_argument("--seed", type=int, help="seed of the plan of faults; random by default")
+    parser.add_argument("--workers", type=int, default=4, help="number of workers, prefork and threads in turn")
+    parser.add_argument(
+        "--mode",
+        choices=sorted(_MODES),
+        default=Mode.name,
+        help="work: pages that only take time; llm: stages that ask a model",
+    )
+    parser.add_argument("--keep", action="store_true", help="keep the history even without a violation")
     arguments = parser.parse_args()
     if arguments.seconds <= 0 or arguments.workers < 1:
-        parser.error("it takes some seconds and at least one worker")
+        parser.error("--seconds must be above 0 and --workers at least 1")
     if arguments.seed is None:
         arguments.seed = secrets.randbelow(1_000_000)
     return arguments
@@ -97,7 +98,7 @@ def _report(result: Result, history: Path) -> int:
 
 
 def _tidy(folder: Path, history: Path, *, keep: bool) -> None:
-    """Delete what is not worth keeping, once nobody writes to it any more."""
+    """Delete what is not kept, once no process writes to it any more."""
     if not keep:
         shutil.rmtree(folder, ignore_errors=True)
         return

@@ -1,4 +1,4 @@
-"""Both sides' books of the LLM mode, side by side: the provider's bill and the ledgers of all stages."""
+"""What the LLM mode compares: the provider's bill and the ledgers of all stages."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,17 +17,17 @@ from worker.llm.raw_answer import parsed_object
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A call as a ledger has it.
+    """A call as it is recorded in a ledger.
 
     Attributes:
-        page: of which stage of which book: `book/stage` and the page.
-        attempt: names the call.
-        state: how it stands.
+        page: the stage of a book, `book/stage`, and the page.
+        attempt: the id of the call.
+        state: the state of the call.
         amount: its cost, or the maximum that it may cost.
-        question: hash of what was asked.
+        question: hash of the request.
         asked_at: seconds since the epoch, to the millisecond.
-        answered_at: likewise; None where there is no answer.
-        answer_id: the provider's name of the answer; empty where there is none.
+        answered_at: seconds since the epoch; None where there is no answer.
+        answer_id: the provider's id of the answer; empty where there is none.
     """
 
     page: Page
@@ -42,16 +42,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Accounts:
-    """All that the audit looks at.
+    """Everything that the audit compares.
 
     Attributes:
-        rows: of the bill, oldest first.
-        entries: of all ledgers.
-        attempts: the journal's.
-        faults: those that were.
-        scan_of_page: which book has a page to itself.
-        budgets_usd: of the books, by scan id.
-        totals_usd: what the checkpoint of a stage says that it has cost, by scan id and stage.
+        rows: the rows of the bill, oldest first.
+        entries: the calls in all ledgers.
+        attempts: those in the journal.
+        faults: those that happened.
+        scan_of_page: the book that a page number belongs to.
+        budgets_usd: the budgets of the books, by scan id.
+        totals_usd: the total cost in the checkpoint of a stage, by scan id and stage.
     """
 
     rows: Sequence[BillRow]
@@ -63,12 +63,12 @@ class Accounts:
     totals_usd: Mapping[tuple[str, str], Decimal]
 
     def page_of(self, row: BillRow) -> Page:
-        """Where a row of the bill belongs."""
+        """Return the page that a row of the bill is about."""
         return f"{self.scan_of_page[row.page]}/{row.stage}", row.page
 
     @cached_property
     def entry_of_answer(self) -> dict[str, Entry]:
-        """The calls that were answered, by the name that the provider gave the answer."""
+        """The calls that were answered, by the id of the answer."""
         return {entry.answer_id: entry for entry in self.entries if entry.answer_id}
 
     @cached_property
@@ -90,11 +90,11 @@ class Accounts:
 
 
 def read_entries(scan_dir: Path) -> Iterator[Entry]:
-    """The calls in all ledgers of a book.
+    """Yield the calls in all ledgers of a book.
 
     Raises:
         OSError: the storage failed.
-        ValueError: a call's file is damaged, which no fault of this mode does.
+        ValueError: the file of a call is damaged, which no fault of this mode causes.
     """
     for stage in ledger_stages(scan_dir):
         ledger = Ledger(scan_dir, stage)

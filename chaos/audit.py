@@ -1,4 +1,4 @@
-"""What each call on the bill was for, and whether both sides' books agree: pure functions over the accounts."""
+"""What each call on the bill was for, and whether bill and ledgers agree: pure functions over the accounts."""
 
 import math
 from collections import Counter, defaultdict
@@ -13,7 +13,7 @@ from checkpointing.money import Money
 from sample.provider import BillRow, Trouble
 
 _LOOK_TO_ASK_SECONDS = 1.0
-"""From a look into the ledger to the note of a call, in a process that was just resumed, on a busy machine."""
+"""Time from a look into the ledger to the record of a call, in a process that was just resumed."""
 _REFUSED = frozenset({Trouble.RATE_LIMITED, Trouble.SERVER_ERROR})
 
 
@@ -21,21 +21,21 @@ class Use(StrEnum):
     """What a call on the bill was for."""
 
     USED = "used"
-    """Its answer is the one that the page is made from, or will be."""
+    """The page is made from its answer, or will be."""
     PROVIDER = "spoilt by the provider"
-    """It was refused, cut off or answered wrongly, on purpose."""
+    """The provider refused it, cut it off or answered wrongly, on purpose."""
     KILL = "in flight at a kill"
-    """Whoever made it died before the answer was on disk."""
+    """The worker died before the answer was on disk."""
     LOST_CLAIM = "in flight as another took the page"
-    """Its answer was on its way, to a worker that a fault had cost its claim, while another asked as well."""
+    """A fault had cost the worker its claim, and another worker asked the same question meanwhile."""
     PAID_AGAIN = "paid again"
-    """An answer to the same question was in the ledger before the call was noted."""
+    """An answer to the same question was in the ledger before the call was recorded."""
     BEYOND = "beyond"
     """Nothing explains it."""
 
 
 def classify(accounts: Accounts) -> dict[str, Use]:
-    """What each call on the bill was for, by its id."""
+    """Return what each call on the bill was for, by its id."""
     kills = Counter(attempt.page for attempt in accounts.attempts if attempt.end is None)
     uses: dict[str, Use] = {}
     for row in accounts.rows:
@@ -52,7 +52,7 @@ def classify(accounts: Accounts) -> dict[str, Use]:
 
 
 def violations(accounts: Accounts) -> list[str]:
-    """All that is wrong with the books."""
+    """Return every difference between bill, ledgers, checkpoints and budgets."""
     checks: tuple[Callable[[Accounts], Iterator[str]], ...] = (
         calls_too_many,
         asked_again,
@@ -65,7 +65,7 @@ def violations(accounts: Accounts) -> list[str]:
 
 
 def calls_too_many(accounts: Accounts) -> Iterator[str]:
-    """Calls beyond those that pages need, that the provider spoilt, and that were in flight at a fault."""
+    """Yield calls that no page needs, and that neither the provider nor a fault explains."""
     uses = classify(accounts)
     for row in accounts.rows:
         if uses[row.id] is not Use.BEYOND:
@@ -73,24 +73,24 @@ def calls_too_many(accounts: Accounts) -> Iterator[str]:
         where = f"{_named(accounts.page_of(row))}: {row.id} (${row.billed_usd}, trouble: {row.trouble or 'none'})"
         entry = accounts.entry_of_answer.get(row.id)
         if entry is None:
-            yield f"{where} was answered, is in no ledger, and nobody died at it"
+            yield f"{where} was answered, is in no ledger, and no worker died during it"
         else:
             yield f"{where} is {entry.state} in the ledger, and nothing explains why it was made"
 
 
 def asked_again(accounts: Accounts) -> Iterator[str]:
-    """Calls, answered or not, whose answer had been paid for and was in the ledger."""
+    """Yield calls to which an answer, already paid for, was in the ledger."""
     for entry in accounts.entries:
         earlier = _answer_before(accounts, entry)
         if earlier is not None:
             yield (
-                f"{_named(entry.page)}: call {entry.attempt} was noted at {entry.asked_at:.3f}, and the answer "
+                f"{_named(entry.page)}: call {entry.attempt} was recorded at {entry.asked_at:.3f}, and the answer "
                 f"{earlier.answer_id} to the same question was in the ledger since {earlier.answered_at:.3f}"
             )
 
 
 def unknown_to_the_ledger(accounts: Accounts) -> Iterator[str]:
-    """Billed calls of which the ledger knows nothing, not even that they were about to be made."""
+    """Yield pages with billed calls that are in no ledger, not even as asked."""
     asked = Counter(entry.page for entry in accounts.entries if entry.state is State.ASKED)
     unanswered = Counter(
         accounts.page_of(row) for row in accounts.rows if row.billed_usd and row.id not in accounts.entry_of_answer
@@ -101,7 +101,7 @@ def unknown_to_the_ledger(accounts: Accounts) -> Iterator[str]:
 
 
 def wrong_costs(accounts: Accounts) -> Iterator[str]:
-    """Answers that the ledger has at another price than the bill, and answers that no bill has."""
+    """Yield answers with another cost or page than on the bill, and answers that are on no bill."""
     rows = {row.id: row for row in accounts.rows}
     for answer_id, entry in accounts.entry_of_answer.items():
         row, noted = rows.get(answer_id), entry.amount.exact_usd
@@ -114,13 +114,13 @@ def wrong_costs(accounts: Accounts) -> Iterator[str]:
 
 
 def over_budget(accounts: Accounts) -> Iterator[str]:
-    """Books that were billed more than their budgets."""
+    """Yield books that were billed more than their budgets."""
     for scan_id, over in overshoots(accounts).items():
         yield f"{scan_id} has a budget of ${accounts.budgets_usd[scan_id]} and was billed ${over} more"
 
 
 def overshoots(accounts: Accounts) -> dict[str, Decimal]:
-    """What books were billed beyond their budgets, in USD, where they were."""
+    """Return what was billed beyond the budget, in USD, for each book where it was."""
     billed: dict[str, Decimal] = defaultdict(Decimal)
     for row in accounts.rows:
         billed[accounts.scan_of_page[row.page]] += row.billed_usd
@@ -129,7 +129,7 @@ def overshoots(accounts: Accounts) -> dict[str, Decimal]:
 
 
 def wrong_totals(accounts: Accounts) -> Iterator[str]:
-    """Checkpoints that say something else than the ledger about what a stage has cost."""
+    """Yield stages whose checkpoint has another total than the ledger."""
     for (scan_id, stage), total in accounts.totals_usd.items():
         spent = _spent_usd(accounts.entries, f"{scan_id}/{stage}")
         if spent != total:
@@ -152,7 +152,7 @@ def _use_of_answer(accounts: Accounts, row: BillRow, entry: Entry) -> Use:
 
 
 def _answer_before(accounts: Accounts, entry: Entry) -> Entry | None:
-    """An answer to the same question that was there to be used when a call was noted."""
+    """Return an answer to the same question that could be used when a call was recorded."""
     for earlier in accounts.usable[entry.page]:
         at = earlier.answered_at
         if earlier.question != entry.question or at is None or at >= entry.asked_at:
@@ -163,7 +163,7 @@ def _answer_before(accounts: Accounts, entry: Entry) -> Entry | None:
 
 
 def _looked_before(accounts: Accounts, entry: Entry, answered_at: float) -> bool:
-    """Whether who made a call was paused between its look and the note, so that it could not know of an answer."""
+    """Return whether the worker was paused between its look and its record, so that it could not see an answer."""
     pids = {
         attempt.pid
         for attempt in accounts.attempts_at[entry.page]
@@ -180,7 +180,7 @@ def _looked_before(accounts: Accounts, entry: Entry, answered_at: float) -> bool
 
 
 def _were_two(attempts: Sequence[Attempt]) -> bool:
-    """Whether two attempts at a page were under way at once."""
+    """Return whether two attempts at a page were under way at once."""
     in_order = sorted(attempts, key=lambda attempt: attempt.begin)
     return any(
         later.begin < (earlier.end or math.inf)

@@ -1,4 +1,4 @@
-"""Books whose OCR is done: pages of the sample's words with a reader's errors, as the OCR stage leaves them."""
+"""Books whose OCR is done: words of the sample book with misread letters, as the OCR stage writes them."""
 
 import random
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ _WORDS = tuple(word for chapter in CHAPTERS for paragraph in chapter.paragraphs 
 
 
 def write_book(root: Path, scan_id: str, first: int, last: int, seed: int) -> None:
-    """Make a folder a scan that was ingested and read, from one page to another.
+    """Write a scan that was ingested and whose pages from `first` to `last` were read.
 
     Raises:
         OSError: the storage has no room for it.
@@ -57,7 +57,7 @@ def _write_pdf(path: Path, pages: int) -> None:
     document = pypdfium2.PdfDocument.new()
     for _ in range(pages):
         document.new_page(_PAGE_POINTS, _PAGE_POINTS).close()
-    # In memory first: where the storage has no room, an OSError says so.
+    # In memory first, so that a full disk raises OSError and not an error of the PDF library.
     written = BytesIO()
     document.save(written)
     path.write_bytes(written.getvalue())

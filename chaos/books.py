@@ -1,7 +1,6 @@
 """The scans of the LLM mode: books that go through three stages, some with a budget that is too small for them.
 
-Each has its pages to itself: a number stands for a page of one book alone, so that a row of the bill, which names a
-page and no book, can be told where it belongs.
+No two books share a page number, so that a row of the bill, which names a page and no book, belongs to one book.
 """
 
 import json
@@ -24,26 +23,26 @@ from worker.stages.structure import StructureStage
 
 _STAGES: tuple[type[CorrectionStage | FixStage | StructureStage], ...] = (CorrectionStage, FixStage, StructureStage)
 STAGES = tuple(stage.name for stage in _STAGES)
-# Of a book that has more pages than were asked for, a stage is never done wholly.
+# A stage of a book that has more pages than were asked for ends as partial.
 _ENDS = frozenset({"completed", "partial"})
 _TIGHT_ENDS = frozenset({"paused", "in_progress"})
-# The calls of which nobody knows what became count as the most they may be, and are many by the end of a long run.
+# Calls without an answer count as the maximum they may cost, and are many by the end of a long run.
 _AMPLE_USD = Decimal(1000)
-# Of the first books some. A page costs some 0.0007 USD, and 0.0025 are reserved for a call at the least.
+# Budgets that are too small, by number of the book. A page costs some 0.0007 USD; at least 0.0025 are reserved.
 _TIGHT_USD = {2: Decimal("0.008"), 3: Decimal("0.015"), 5: Decimal("0.004")}
 
 
 class Book(Scan):
-    """One book and who looks at it; what can be damaged of it is its last stage.
+    """One book and the readers of its stages; only its last stage is damaged.
 
     Args:
         root: the storage root.
-        scan_id: names it.
-        first: its first page.
-        pages: how many it has.
-        budget_usd: for all of it.
-        tight: that is too small.
-        log: of the run.
+        scan_id: id of the book.
+        first: number of its first page.
+        pages: number of pages.
+        budget_usd: budget for the whole book.
+        tight: whether that is too small.
+        log: log of the run.
     """
 
     def __init__(
@@ -75,7 +74,7 @@ class Book(Scan):
     @property
     def is_done(self) -> bool:
         if self.is_damaged:
-            # It is put together from all its pages, and cannot be until somebody has the damaged ones checked.
+            # The last step needs all pages, and cannot run before a producer has checked the damaged ones.
             return True
         if not (self.tight and self.is_paused):
             return self.status == "completed"
@@ -107,11 +106,11 @@ class Book(Scan):
             if self.tight:
                 owed &= complete
         if self.tight and all(checkpoint["status"] != "paused" for checkpoint in checkpoints):
-            found.append(f"{self.scan_id} is not paused, and its budget is too small for it")
+            found.append(f"{self.scan_id} is not paused, although its budget is too small")
         return found
 
     def totals_usd(self) -> dict[str, Decimal]:
-        """What each checkpoint says that its stage has cost, in USD."""
+        """Return the total cost in each checkpoint, in USD, by stage."""
         totals = {}
         for stage, path in zip(STAGES, self._checkpoint_paths(), strict=True):
             if path.exists():
@@ -148,7 +147,7 @@ def _look_at(
 
 
 def _matches(schema: type[PageOutput], page: int, raw: bytes) -> bool:
-    """Whether a stage accepts these bytes for a page."""
+    """Return whether a stage accepts these bytes for a page."""
     try:
         return schema.model_validate_json(raw).page_number == page
     except ValidationError:

@@ -1,4 +1,4 @@
-"""Does what the plan says. The second half of a fault, where it has one, comes by itself when its time is over."""
+"""Carry out the plan. A fault that lasts is ended when its time is over."""
 
 import math
 import time
@@ -19,7 +19,7 @@ Act = Callable[[Fault, FaultRecord], None]
 
 
 class Faults:
-    """Does what the plan says, and keeps the record."""
+    """Carries out the plan and records the faults."""
 
     def __init__(self, targets: Targets, plan: Iterable[Fault], log: Log) -> None:
         self.records: list[FaultRecord] = []
@@ -31,17 +31,17 @@ class Faults:
         self._parts = [part(targets, self._timetable) for part in PARTS]
 
     def start(self) -> None:
-        """The plan's clock starts."""
+        """Start the clock of the plan."""
         self._started = time.monotonic()
 
     def tend(self) -> None:
-        """Do what is due. To be called often."""
+        """Carry out the faults that are due. To be called often."""
         self._timetable.tend()
         while self._plan and self._plan[-1].at <= time.monotonic() - self._started:
             self._commit(self._plan.pop())
 
     def end(self) -> None:
-        """No fault any more: whatever is half done is ended now."""
+        """End all faults, also those that are under way."""
         self._plan.clear()
         self._timetable.finish()
         self._targets.proxy.behave()
@@ -49,7 +49,7 @@ class Faults:
         self._targets.server.start(empty=False)
 
     def by_kind(self) -> dict[str, int]:
-        """How many of each kind met something."""
+        """Return how many faults of each kind hit something."""
         return dict(sorted(Counter(record.kind for record in self.records if record.met).items()))
 
     def _commit(self, fault: Fault) -> None:

@@ -1,4 +1,4 @@
-"""The workers, with a supervisor that starts anew who died."""
+"""The workers, and their restart when they die."""
 
 import os
 import random
@@ -17,14 +17,14 @@ from chaos.mode import Mode
 
 _RESTART_SECONDS = 0.7
 _POOLS = ("prefork", "threads")
-# Of the longest, claims have to be renewed.
+# The longest need renewed claims.
 _PAGE_SECONDS = (0.05, 0.1, 0.1, 0.3, 1.0, 2.0, 4.0)
 _SLOW_STOP_SECONDS = 45.0
 _REPOSITORY = Path(__file__).parents[1]
 
 
 class Worker:
-    """One place in the fleet; the process in it changes."""
+    """One place in the fleet; its process changes with every restart."""
 
     def __init__(self, number: int, mode: Mode) -> None:
         self.number = number
@@ -60,21 +60,21 @@ class Worker:
         return self.process.pid
 
     def child_pids(self) -> list[int]:
-        """The processes of its pool; none for a pool of threads."""
+        """Return the processes of its pool; none for a pool of threads."""
         with suppress(psutil.Error):
             return [child.pid for child in psutil.Process(self.main_pid()).children(recursive=True)]
         return []
 
 
 class Fleet:
-    """Keeps so many workers alive.
+    """Keeps a number of workers alive.
 
     Args:
-        count: how many.
-        mode: what they do; its seed decides how long pages take with whom.
-        environment: theirs; names the journal.
-        log_folder: for their output.
-        log: of the run.
+        count: number of workers.
+        mode: what they do; its seed decides how long a page takes in which worker.
+        environment: their environment; names the journal.
+        log_folder: folder for their output.
+        log: log of the run.
     """
 
     def __init__(self, count: int, mode: Mode, environment: Mapping[str, str], log_folder: Path, log: Log) -> None:
@@ -88,13 +88,13 @@ class Fleet:
         self._keeps_up = True
 
     def tend(self) -> None:
-        """Start who is missing, and go on with a rolling restart. To be called often."""
+        """Start missing workers, and go on with a rolling restart. To be called often."""
         for worker in self.workers:
             if worker.alive:
                 worker.is_ready = worker.is_ready or self._says_ready(worker)
-                self._see_to_slow_stop(worker)
+                self._kill_if_slow_to_stop(worker)
             elif worker.process is not None:
-                self._bury(worker)
+                self._note_end(worker)
             elif self._keeps_up and time.monotonic() >= worker.start_at:
                 self._start(worker)
         if self._roll and all(worker.is_ready and worker.stopping_since is None for worker in self.workers):
@@ -104,22 +104,22 @@ class Fleet:
         return [worker for worker in self.workers if worker.alive]
 
     def busy(self, pids: Sequence[int]) -> list[int]:
-        """Those of the processes that have a page in hand."""
+        """Return those of the processes that have a page in hand."""
         found = busy_pids(self._journal, pids)
         return [pid for pid in pids if pid in found]
 
     def stop_one(self, worker: Worker) -> None:
-        """SIGTERM: it finishes what it has in hand."""
+        """Send SIGTERM: the worker finishes the page in hand."""
         if worker.alive and worker.stopping_since is None:
             worker.stopping_since = time.monotonic()
             os.kill(worker.main_pid(), signal.SIGTERM)
 
     def roll(self) -> None:
-        """Stop one after the other, each when the one before is back."""
+        """Begin a rolling restart: each worker is stopped when the one before is back."""
         self._roll = list(self.workers)
 
     def stop(self, timeout: float) -> None:
-        """Stop all in order; kill who takes too long."""
+        """Stop all workers; kill those that take too long."""
         self._keeps_up = False
         self._roll = []
         for worker in self.workers:
@@ -156,13 +156,13 @@ class Fleet:
             output.seek(worker.log_size_at_start)
             return b" ready." in output.read()
 
-    def _bury(self, worker: Worker) -> None:
+    def _note_end(self, worker: Worker) -> None:
         assert worker.process is not None
         self._log.write("worker ended", worker=worker.number, pid=worker.main_pid(), code=worker.process.returncode)
         worker.process, worker.stopping_since, worker.is_ready = None, None, False
         worker.start_at = time.monotonic() + _RESTART_SECONDS
 
-    def _see_to_slow_stop(self, worker: Worker) -> None:
+    def _kill_if_slow_to_stop(self, worker: Worker) -> None:
         if worker.stopping_since is not None and time.monotonic() - worker.stopping_since > _SLOW_STOP_SECONDS:
             self.slow_stops += 1
             self._log.write("worker does not stop", worker=worker.number, pid=worker.main_pid())

@@ -1,4 +1,4 @@
-"""What happened: every attempt, every version of an output, every fault. What a verdict is made of."""
+"""What happened in a run: every attempt, every version of an output, every fault."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ Page = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A worker's run of the stage on a page; `end` is None where the worker never came to the end."""
+    """A run of the stage on a page; `end` is None where the process did not reach the end."""
 
     page: Page
     pid: int
@@ -27,13 +27,13 @@ class Attempt:
 
 @dataclass(slots=True)
 class Version:
-    """One version of an output file, as seen by who looked at it all the while.
+    """One version of an output file, as the observer saw it.
 
     Attributes:
-        since: when it was put in its place, by the file system's clock (the file's ctime).
-        last_seen: the last look that found it.
-        gone_by: the first look that found it no more; None while it is there.
-        valid: it is what the stage writes for that page.
+        since: when the file was renamed to its place, by its ctime.
+        last_seen: time of the last look that found it.
+        gone_by: time of the first look that did not find it; None while it is there.
+        valid: whether it is what the stage writes for that page.
     """
 
     page: Page
@@ -45,7 +45,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Disappearance:
-    """A page that one read of the checkpoint named complete and a later one did not."""
+    """A page that was complete in one read of the checkpoint and not in a later one."""
 
     page: Page
     last_complete: float
@@ -54,13 +54,13 @@ class Disappearance:
 
 @dataclass(slots=True)
 class FaultRecord:
-    """A fault as it really was.
+    """A fault as it happened.
 
     Attributes:
-        until: when it was over; equal to `time` for one that lasts no time.
-        pids: the processes it met.
-        pages: the pages it met.
-        met: it found something to meet.
+        until: when it was over; equal to `time` for a momentary fault.
+        pids: the processes that it hit.
+        pages: the pages that it hit.
+        met: whether it found something to hit.
     """
 
     kind: str
@@ -74,7 +74,7 @@ class FaultRecord:
 
 @dataclass
 class History:
-    """All that the verdict looks at."""
+    """Everything that the verdict is made from."""
 
     attempts: list[Attempt] = field(default_factory=list)
     versions: list[Version] = field(default_factory=list)
@@ -98,13 +98,13 @@ class Log:
 
 
 def read_attempts(journal: Path) -> list[Attempt]:
-    """The attempts in the journal of tests/support/workload.py, in order of their beginning."""
+    """Return the attempts in the journal of tests/support/workload.py, in order of their beginning."""
     lines = [json.loads(line) for path in journal.glob("*.jsonl") for line in path.read_text().splitlines()]
     return sorted(_pair(lines), key=lambda attempt: attempt.begin)
 
 
 def busy_pids(journal: Path, pids: Iterable[int]) -> set[int]:
-    """Those of the processes that have a page in hand just now, by the ends of their journals."""
+    """Return those of the processes that have a page in hand, by the ends of their journals."""
     return {pid for pid in pids if any(attempt.end is None for attempt in _last_attempts(journal / f"{pid}.jsonl"))}
 
 
@@ -113,13 +113,13 @@ def _last_attempts(path: Path) -> list[Attempt]:
         raw = path.read_bytes()[-_LAST_BYTES:]
     except FileNotFoundError:
         return []
-    # What the cut has made half a line, and an end without its beginning, speak of nothing that lasts.
+    # The cut may leave half a line, or an end without its beginning; neither is a page in hand.
     lines = [json.loads(line) for line in raw.splitlines() if line.startswith(b"{")]
     return list(_pair(lines))
 
 
 def _pair(lines: Iterable[dict[str, Any]]) -> Iterable[Attempt]:
-    """Join each begin with the end that follows it in the same process, if there is one."""
+    """Yield attempts: each begin with the end that follows it in the same process, if there is one."""
     of_page: dict[tuple[int, Page], list[dict[str, Any]]] = defaultdict(list)
     for line in lines:
         of_page[line["pid"], (line["scan_id"], line["page"])].append(line)

@@ -1,4 +1,4 @@
-"""From what was recorded to the line that is printed."""
+"""Turn the recorded history into the line that is printed."""
 
 import shutil
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ LOGS = "logs"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What was asked for on the command line."""
+    """The options of the command line."""
 
     seed: int
     seconds: float
@@ -26,7 +26,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a run; `figures` is the line that is printed."""
+    """The result of a run; `figures` is the line that is printed."""
 
     figures: dict[str, Any]
     violations: list[str]
@@ -37,9 +37,9 @@ class Rest:
     """How the system came to rest.
 
     Attributes:
-        alone: seconds after the last fault, with nobody's help.
-        checked: seconds after somebody had the damaged files checked.
-        wrong: what was wrong about it.
+        alone: seconds from the last fault, without help.
+        checked: seconds from the check of damaged files.
+        wrong: violations found while waiting.
     """
 
     alone: float
@@ -48,13 +48,13 @@ class Rest:
 
 
 def judge(order: Order, targets: Targets, faults: Faults, mode: Mode, rest: Rest) -> Result:
-    """Look at everything that was recorded.
+    """Judge everything that was recorded.
 
     Args:
-        order: what was asked for.
-        targets: with the system at rest.
-        faults: those that were.
-        mode: what the run was about; its history folder takes the checkpoints when something is wrong.
+        order: the options of the run.
+        targets: the system, at rest.
+        faults: those that happened.
+        mode: the mode of the run; its history folder gets the checkpoints if there are violations.
         rest: how the system came to rest.
     """
     scans, history_folder = targets.scans.all, mode.history_folder
@@ -70,7 +70,7 @@ def judge(order: Order, targets: Targets, faults: Faults, mode: Mode, rest: Rest
     again = verdict.processed_again(history)
     torn = [each for reader, _ in looks for each in reader.torn]
     regressed = [each for reader, _ in looks for each in reader.regressed] + verdict.regressions(history)
-    audit = mode.reckon(scans, history)
+    audit = mode.audit(scans, history)
     overlapping = len(verdict.overlaps(history))
     violations = [
         *rest.wrong,
@@ -80,7 +80,7 @@ def judge(order: Order, targets: Targets, faults: Faults, mode: Mode, rest: Rest
         *regressed,
         *verdict.vanished(history),
         *verdict.unexplained_overlaps(history),
-        *targets.producers.unforeseen,
+        *targets.producers.unexpected,
         *audit.violations,
         *verdict.died_of_errors((history_folder / LOGS).glob("worker-*.log")),
     ]

@@ -1,8 +1,8 @@
-"""The LLM mode: pages go through the stages that ask a model, and the provider's bill says what that really cost.
+"""The LLM mode: pages go through the stages that ask a model, and the provider's bill shows what that really cost.
 
-Left out are the faults that make it impossible to say which call was one too many: damage to the outputs and the
-checkpoints of correction and fix, since a page that is made from another text is asked about anew, rightly; and a
-flipped bit in an output of structure, which its schema need not notice.
+Faults that would justify more calls are left out: damage to outputs and checkpoints of correction and fix, since a
+page that is made from another text is rightly asked about again; and a flipped bit in an output of structure, which
+its schema need not notice.
 """
 
 import subprocess
@@ -39,9 +39,9 @@ class LlmMode(Mode):
     application: ClassVar[str] = "chaos.asking"
     queues: ClassVar[tuple[str, ...]] = STAGES
     concurrency: ClassVar[Mapping[str, int]] = {"prefork": 2, "threads": 16}
-    # Wrong answers use up attempts; so many in a row no page meets.
+    # Wrong answers use up attempts; no page gets so many in a row.
     max_attempts: ClassVar[int] = 100
-    # A page whose budget is held by calls of which nobody knows waits a minute for them, and keeps its worker.
+    # A page whose budget is held by calls without an answer waits a minute for them, and keeps its worker.
     rest_cap_seconds: ClassVar[float] = 120.0
     probe_cap_seconds: ClassVar[float] = 90.0
 
@@ -71,7 +71,7 @@ class LlmMode(Mode):
     def scans(self, root: Path, observer: Observer, producers: Producers, log: Log) -> Books:
         return Books(root, self.seed, observer, producers, log)
 
-    def reckon(self, scans: Sequence[Scan], history: History) -> Audit:
+    def audit(self, scans: Sequence[Scan], history: History) -> Audit:
         books = [scan for scan in scans if isinstance(scan, Book)]
         accounts = self._accounts(books, history)
         rows = accounts.rows

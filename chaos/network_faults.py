@@ -1,4 +1,4 @@
-"""Faults of the server and of the network before it."""
+"""Faults of the server and of the network in front of it."""
 
 import signal
 from typing import Literal, cast

@@ -1,4 +1,4 @@
-"""Who looks all the while: at every checkpoint, for torn and regressed reads, and at every output's versions."""
+"""Watch every checkpoint for torn and regressed reads, and every output for its versions, during the whole run."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from typing import Any
 from chaos.history import Disappearance, Log, Page, Version
 
 _LOOK_EVERY_SECONDS = 0.03
-# Outputs are many, and a version's ctime says when it came: they need no closer look.
+# There are many outputs, and the ctime of a version tells its time: seldom looks are enough.
 _OUTPUTS_EVERY_LOOKS = 4
 
 Valid = Callable[[int, bytes], bool]
@@ -22,9 +22,9 @@ class CheckpointReader:
     """Reads one checkpoint again and again, and counts what no reader may ever see.
 
     Args:
-        path: of the checkpoint.
+        path: path of the checkpoint.
         log: of the run.
-        name: of the scan in the history; by default that of its folder.
+        name: name of the scan in the history; by default that of its folder.
     """
 
     def __init__(self, path: Path, log: Log, name: str = "") -> None:
@@ -46,14 +46,14 @@ class CheckpointReader:
 
     @contextmanager
     def damaging(self) -> Iterator[None]:
-        """For the length of a `with` block the file is damaged on purpose; from then on until it is whole again."""
+        """Damage the file on purpose in a `with` block; bad reads are excused until the file is whole again."""
         with self._lock:
             self._damaged = True
             self._log.write("damaging checkpoint", scan_id=self._scan_id)
             yield
 
     def look(self) -> None:
-        """Read it once."""
+        """Read the checkpoint once."""
         with self._lock:
             at = time.time()
             try:
@@ -71,7 +71,7 @@ class CheckpointReader:
 
     @property
     def settled(self) -> int:
-        """How many pages are complete or quarantined, at the last look."""
+        """The number of pages that are complete or quarantined, at the last look."""
         return len(self._complete) + len(self.checkpoint.get("failed_pages", ()))
 
     def _take(self, raw: bytes) -> None:
@@ -82,7 +82,7 @@ class CheckpointReader:
                 self._note(self.torn, f"a torn read of {len(raw)} bytes")
             return
         revision, cost = checkpoint["revision"], checkpoint["metadata"]["total_cost_usd"]
-        # What is rebuilt from the outputs counts its revisions anew, and may not know what it cost.
+        # A checkpoint that was rebuilt begins its revisions again, and may have lost its cost.
         if not self._damaged and (revision < self._revision or cost < self._cost):
             was = f"revision {self._revision}, {self._cost} USD"
             self._note(self.regressed, f"revision {revision}, {cost} USD after {was}")
@@ -100,13 +100,13 @@ class CheckpointReader:
 
 
 class OutputWatcher:
-    """Keeps the versions of every output of one scan.
+    """Records the versions of every output of one scan.
 
     Args:
-        folder: of the outputs.
-        valid: whether bytes are what the stage writes for a page.
+        folder: folder of the outputs.
+        valid: returns whether bytes are what the stage writes for a page.
         log: of the run.
-        name: of the scan in the history; by default that of its folder.
+        name: name of the scan in the history; by default that of its folder.
     """
 
     def __init__(self, folder: Path, valid: Valid, log: Log, name: str = "") -> None:
@@ -118,11 +118,11 @@ class OutputWatcher:
         self.versions: list[Version] = []
 
     def valid_pages(self) -> list[int]:
-        """The pages whose output was valid at the last look, in order."""
+        """Return the pages whose output was valid at the last look, in order."""
         return sorted(page for page, (_, version) in tuple(self._current.items()) if version.valid)
 
     def look(self) -> None:
-        """See what is there."""
+        """Look at every output once."""
         at = time.time()
         found: set[int] = set()
         with suppress(FileNotFoundError), os.scandir(self.folder) as entries:
@@ -147,7 +147,7 @@ class OutputWatcher:
         except FileNotFoundError:
             return False
         if (again.st_ino, again.st_ctime_ns) != key:
-            return page in self._current  # It changes at this moment; the next look sees to it.
+            return page in self._current  # The file is just being replaced; the next look finds the new version.
         if known is not None:
             self._end(page)
         name: Page = (self.scan_id, page)
@@ -164,11 +164,11 @@ class OutputWatcher:
 
 
 Look = tuple[CheckpointReader, OutputWatcher]
-"""Who looks at one stage of one scan."""
+"""The readers of one stage of one scan."""
 
 
 class Observer:
-    """Looks at all scans that it was told of, in a thread of its own."""
+    """Looks at all scans that it watches, in its own thread."""
 
     def __init__(self) -> None:
         self._looks: list[Look] = []
@@ -180,7 +180,7 @@ class Observer:
         self._thread.start()
 
     def stop(self) -> None:
-        """End, after one last look at everything."""
+        """Stop after one last look at everything."""
         self._stopping.set()
         self._thread.join(10)
         self._look(outputs=True)
@@ -197,7 +197,7 @@ class Observer:
             while not self._stopping.wait(_LOOK_EVERY_SECONDS):
                 self._look(outputs=looks % _OUTPUTS_EVERY_LOOKS == 0)
                 looks += 1
-        except Exception as error:  # noqa: BLE001  # whatever it is, the run must hear of it: it saw nothing since
+        except Exception as error:  # noqa: BLE001  # the run raises it: nothing was observed since
             self.error = error
 
     def _look(self, *, outputs: bool) -> None:

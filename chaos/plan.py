@@ -1,14 +1,14 @@
-"""Which fault comes when: drawn before the run from one seed, so that the seed gives the same plan again.
+"""The plan of faults: drawn before the run from one seed, so that the seed gives the same plan again.
 
-The faults come like cards from a deck that is shuffled anew when it is empty: also a short run meets every kind.
-What a fault meets is drawn as a fraction, because who will be alive by then is not known.
+Faults are drawn like cards from a deck that is shuffled again when it is empty, so that kinds come evenly. What a
+fault hits is drawn as a fraction, because it is not known which processes will be alive by then.
 """
 
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-# Means. Workers take seconds to be back, and a fault is to meet pages in progress.
+# Means. Workers take seconds to restart, and a fault should hit pages in progress.
 MISHAP_GAP_SECONDS = 1.0
 CALM_SECONDS = 5.0
 OVERLAPPING_OUTAGES = 0.15
@@ -19,11 +19,11 @@ class Fault:
     """One fault of the plan.
 
     Attributes:
-        at: seconds after the start.
-        kind: which; the name of a method of one of the `PARTS` in `faults.py`, with dashes.
-        variant: how.
-        seconds: how long it lasts, or how long until its second half.
-        pick: from 0 to 1, which of those whom it may meet.
+        at: seconds from the start.
+        kind: the name of a method of one of the `PARTS` in `faults.py`, with dashes.
+        variant: the form of the fault.
+        seconds: how long it lasts, or how long until it takes effect.
+        pick: from 0 to 1, which of the possible targets it hits.
     """
 
     at: float
@@ -41,7 +41,7 @@ class _Card:
 
 
 # Claims last 9 s and the coordinator's lock 5 s: some pauses are shorter than both, some between them, some long
-# enough for the page to be lost, found and done by somebody else.
+# enough for the page to be lost, found and done by another worker.
 _MISHAPS = (
     _Card("kill-worker", "main"),
     _Card("kill-worker", "group"),
@@ -82,9 +82,9 @@ _OUTAGES = (
 
 
 def make_plan(seed: int, seconds: float) -> list[Fault]:
-    """The faults of a run, in order of time.
+    """Return the faults of a run, in order of time.
 
-    Mishaps come at any time. Outages stop all work, so they mostly come one at a time and leave a while to work in.
+    Mishaps come at any time. Outages stop all work, so they mostly come one at a time, with pauses in between.
     """
     rng = random.Random(f"plan {seed}")
     faults = [*_mishaps(rng, seconds), *_outages(rng, seconds)]
@@ -92,7 +92,7 @@ def make_plan(seed: int, seconds: float) -> list[Fault]:
 
 
 def kinds() -> list[str]:
-    """Every kind there is."""
+    """Return every kind of fault."""
     return sorted({card.kind for card in (*_MISHAPS, *_OUTAGES)})
 
 

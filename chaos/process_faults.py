@@ -1,4 +1,4 @@
-"""Faults of workers and producers, and what people do at the wrong moment."""
+"""Faults of workers and producers, and commands at the wrong moment."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Ending processes for sure: each that a run starts carries the run's token in its environment."""
+"""End every process of a run: each carries the token of the run in its environment."""
 
 import os
 import secrets
@@ -15,14 +15,14 @@ _MODULE = "chaos.processes"
 
 
 def mark() -> str:
-    """Have every process that is started from now on carry a token, which is returned."""
+    """Set a token that every process started from now on inherits, and return it."""
     token = secrets.token_hex(8)
     os.environ[TOKEN_VARIABLE] = token
     return token
 
 
 def marked(token: str) -> Iterator[psutil.Process]:
-    """The processes that carry the token, except this one and its warden."""
+    """Yield the processes that carry the token, except this one and its warden."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             is_ours = process.environ().get(TOKEN_VARIABLE) == token
@@ -31,11 +31,7 @@ def marked(token: str) -> Iterator[psutil.Process]:
 
 
 def end_all(token: str) -> int:
-    """Kill every process that carries the token, until there is none.
-
-    Returns:
-        How many there were.
-    """
+    """Kill every process that carries the token, until there is none; return their number."""
     ended = 0
     while found := [process for process in marked(token) if process.status() != psutil.STATUS_ZOMBIE]:
         for process in found:
@@ -47,7 +43,7 @@ def end_all(token: str) -> int:
 
 
 class Warden:
-    """A process that outlives this one for a moment, and ends what this one could not: it may be killed itself."""
+    """A process that outlives this one, and ends the others if this one is killed."""
 
     def __init__(self, token: str) -> None:
         self._process = subprocess.Popen(
@@ -55,12 +51,12 @@ class Warden:
         )
 
     def dismiss(self) -> None:
-        """End everything, and the warden."""
+        """End all processes of the run, and the warden."""
         self._process.communicate()
 
 
 def main() -> None:
-    """Wait for the end of who started us, by the pipe that it holds; then end what carries the token."""
+    """Wait until the parent ends and closes the pipe; then end every process that carries the token."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sys.stdin.read()

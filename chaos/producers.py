@@ -1,4 +1,4 @@
-"""The people at the command line: they enqueue scans, and repeat the command when it fails, as it says."""
+"""Producers: they enqueue scans, and repeat the command when it fails, as its message asks."""
 
 import subprocess
 import sys
@@ -10,11 +10,11 @@ from chaos.history import Log
 
 _REPOSITORY = Path(__file__).parents[1]
 _REPEAT_SECONDS = 1.5
-_UNFORESEEN = 1
+_UNEXPECTED = 1
 
 
 class Producer:
-    """One `producer enqueue` that runs."""
+    """A running `producer enqueue`."""
 
     def __init__(self, scan_id: str, process: subprocess.Popen[str], log: Path) -> None:
         self.scan_id = scan_id
@@ -24,18 +24,18 @@ class Producer:
 
 
 class Producers:
-    """Starts producers, and sees to it that every scan that needs it is enqueued once without an error.
+    """Starts producers until every scan that needs it was enqueued once without an error.
 
     Args:
         application: module of the command line.
-        environment: theirs.
-        log_folder: for their output.
-        log: of the run.
+        environment: their environment.
+        log_folder: folder for their output.
+        log: log of the run.
     """
 
     def __init__(self, application: str, environment: Mapping[str, str], log_folder: Path, log: Log) -> None:
         self.running: list[Producer] = []
-        self.unforeseen: list[str] = []
+        self.unexpected: list[str] = []
         self._command = [sys.executable, "-m", application, "enqueue"]
         self._arguments: dict[str, list[str]] = {}
         self._environment = environment
@@ -47,19 +47,19 @@ class Producers:
 
     @property
     def open_needs(self) -> set[str]:
-        """The scans that are not enqueued since they needed it."""
+        """The scans that still need to be enqueued."""
         return set(self._needed_since)
 
     def introduce(self, scan_id: str, arguments: list[str]) -> None:
-        """Say what the command is told about a scan beside its name."""
+        """Set the arguments of the command for a scan."""
         self._arguments[scan_id] = arguments
 
     def need(self, scan_id: str) -> None:
-        """From now on somebody has to enqueue this scan."""
+        """Require that this scan is enqueued from now on."""
         self._needed_since[scan_id] = time.time()
 
     def start(self, scan_id: str) -> Producer:
-        """Enqueue a scan."""
+        """Start a producer that enqueues a scan."""
         self._count += 1
         path = self._log_folder / f"producer-{self._count}.log"
         with path.open("wb") as output:
@@ -79,7 +79,7 @@ class Producers:
         return producer
 
     def satisfy(self) -> None:
-        """Start, or repeat after a moment, what is needed. To be called often."""
+        """Start producers that are needed, or repeat them after a pause. To be called often."""
         busy = {producer.scan_id for producer in self.running}
         for scan_id in self.open_needs - busy:
             if time.monotonic() >= self._repeat_at.get(scan_id, 0):
@@ -87,13 +87,15 @@ class Producers:
                 self.start(scan_id)
 
     def tend(self) -> None:
-        """See who has ended, and how. To be called often."""
+        """Handle producers that have ended. To be called often."""
         for producer in [each for each in self.running if each.process.poll() is not None]:
             self.running.remove(producer)
             code = producer.process.returncode
             self._log.write("producer ended", scan_id=producer.scan_id, pid=producer.process.pid, code=code)
             if code == 0 and producer.started >= self._needed_since.get(producer.scan_id, 0):
                 self._needed_since.pop(producer.scan_id, None)
-            if code == _UNFORESEEN:
+            if code == _UNEXPECTED:
                 last_line = producer.log.read_text(errors="replace").strip().rpartition("\n")[2]
-                self.unforeseen.append(f"a producer met what nobody foresaw ({producer.log.name}): {last_line}")
+                self.unexpected.append(
+                    f"a producer ended with an unexpected error ({producer.log.name}): {last_line}"
+                )

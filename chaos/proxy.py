@@ -1,7 +1,7 @@
-"""A TCP proxy between clients and server that misbehaves as it is told.
+"""A TCP proxy between clients and server that misbehaves on request.
 
-A reply that is lost takes its connection with it: TCP drops no bytes in the middle of a stream. Either the
-connection is reset at once, or it goes silent and the client has to find out by itself.
+A lost reply ends its connection, because TCP drops no bytes in the middle of a stream: either the connection is
+reset at once, or it goes silent and the client has to notice.
 """
 
 import asyncio
@@ -36,11 +36,11 @@ class _Connection:
 
 
 class FaultProxy:
-    """Listens on a loopback port of its own and passes on what comes, in a thread of its own.
+    """Listens on its own loopback port and forwards data, in its own thread.
 
     Args:
-        upstream_port: of the server, on loopback.
-        seed: decides which replies get lost.
+        upstream_port: port of the server, on loopback.
+        seed: decides which replies are lost.
     """
 
     def __init__(self, upstream_port: int, seed: int) -> None:
@@ -59,7 +59,7 @@ class FaultProxy:
         """Listen.
 
         Raises:
-            OSError: no port is to be had.
+            OSError: there is no free port.
         """
         self._thread.start()
         self._do(self._pass.set)
@@ -80,32 +80,32 @@ class FaultProxy:
         self._loop.close()
 
     def behave(self) -> None:
-        """No fault any more."""
+        """End all faults."""
         self.lose_replies(None)
         self.delay_replies(0)
         self._do(self._pass.set)
         self.accept()
 
     def lose_replies(self, loss: Loss | None) -> None:
-        """Let one reply in five get lost; None for no more of that."""
+        """Lose one reply in five; None ends that."""
         self._loss = loss
 
     def delay_replies(self, seconds: float) -> None:
-        """Hold every piece of a reply back for so long."""
+        """Delay every piece of a reply by this many seconds."""
         self._delay = seconds
 
     def hold(self) -> None:
-        """Be a black hole: connections stay open, are accepted even, and nothing comes through either way."""
+        """Become a black hole: connections stay open and are accepted, and nothing passes in either direction."""
         self._do(self._pass.clear)
 
     def release(self, *, cut: bool) -> None:
-        """Stop being a black hole; what was on its way arrives, or is lost with all connections."""
+        """Stop being a black hole; data on its way arrives, or is lost with all connections."""
         if cut:
             self.cut()
         self._do(self._pass.set)
 
     def cut(self, share: float = 1.0) -> None:
-        """Reset connections, each with this chance."""
+        """Reset each connection with this probability."""
 
         def cut() -> None:
             for connection in [each for each in self._connections if self._rng.random() < share]:
@@ -114,13 +114,13 @@ class FaultProxy:
         self._do(cut)
 
     def refuse(self) -> None:
-        """Take no more connections; those that are there stay."""
+        """Accept no more connections; existing ones stay."""
         if self._server is not None:
             server, self._server = self._server, None
             self._do(server.close)
 
     def accept(self) -> None:
-        """Take connections again.
+        """Accept connections again.
 
         Raises:
             OSError: the port is taken.
@@ -131,7 +131,7 @@ class FaultProxy:
         self._server = asyncio.run_coroutine_threadsafe(making, self._loop).result(10)
 
     def _do(self, act: Callable[[], object]) -> None:
-        """Do it in the proxy's thread, and wait until it is done."""
+        """Call a function in the proxy's thread, and wait for its end."""
         done = threading.Event()
 
         def both() -> None:
@@ -189,7 +189,7 @@ class FaultProxy:
 
 
 async def _end_all_others() -> None:
-    """End every task but this one, and let what they held be closed."""
+    """End every other task, and let their sockets be closed."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()

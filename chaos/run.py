@@ -1,4 +1,4 @@
-"""A run: everything is started, faults come, then they stop and the system has to come to rest by itself."""
+"""A run: start everything, cause faults, stop them, and wait for the system to come to rest by itself."""
 
 import os
 import sys
@@ -30,12 +30,12 @@ _DISK_MEBIBYTES_A_SECOND = 0.5
 
 
 class Run:
-    """One run in a folder of its own.
+    """One run in its own folder.
 
     Args:
-        order: what was asked for.
-        folder: `history/` in it is worth keeping, the rest is not.
-        mode: what it is about.
+        order: the options of the run.
+        folder: folder of the run; only `history/` in it is kept.
+        mode: what the workers do.
     """
 
     def __init__(self, order: Order, folder: Path, mode: type[Mode]) -> None:
@@ -51,23 +51,23 @@ class Run:
         self._mode = mode(self.history_folder, order.seed)
 
     def run(self) -> Result:
-        """Do it all.
+        """Carry out the run.
 
         Raises:
-            Exception: the harness itself failed. What it started may be left: the caller ends it.
+            Exception: the harness itself failed. Its processes may still run: the caller ends them.
         """
         with closing(self._log), self._targets() as targets:
             faults = Faults(targets, self._mode.plan(self._order.seconds), self._log)
-            self._make_trouble(targets, faults)
-            rest = self._let_alone(targets, faults)
-            rest.wrong.extend(self._find_the_deaf(targets, faults))
+            self._cause_faults(targets, faults)
+            rest = self._wait_for_rest(targets, faults)
+            rest.wrong.extend(self._find_idle_workers(targets, faults))
             targets.fleet.stop(_STOP_SECONDS)
             targets.scans.observer.stop()
             return judge(self._order, targets, faults, self._mode, rest)
 
     @contextmanager
     def _targets(self) -> Iterator[Targets]:
-        """Everything there is, started; without the fleet, which `tend()` starts."""
+        """Start everything but the workers, which `tend()` starts."""
         seconds, seed, mode = self._order.seconds, self._order.seed, self._mode
         with ExitStack() as stack:
             root = self._folder / "scans"
@@ -93,23 +93,23 @@ class Run:
             scans = mode.scans(root, observer, producers, self._log)
             yield Targets(server, proxy, fleet, producers, disk, scans)
 
-    def _make_trouble(self, targets: Targets, faults: Faults) -> None:
-        """Faults from the first finished page on, until the time is over."""
+    def _cause_faults(self, targets: Targets, faults: Faults) -> None:
+        """Cause faults from the first attempt on, until the time is over."""
         targets.scans.add_first()
         begun = self._tend_until(
             targets, faults, lambda: any(self._journal.iterdir()), _FIRST_PAGE_SECONDS, "starting", add=True
         )
         if not begun:
-            raise AssertionError("no worker has begun a page, before any fault came")
+            raise AssertionError("no worker has begun a page before the first fault")
         faults.start()
         self._tend_until(targets, faults, lambda: False, self._order.seconds, "faults", add=True)
         faults.end()
         self._log.write("faults end")
 
-    def _let_alone(self, targets: Targets, faults: Faults) -> Rest:
-        """From here on nobody helps, but who repeats a command because it told them to.
+    def _wait_for_rest(self, targets: Targets, faults: Faults) -> Rest:
+        """Wait until the system is at rest without help, other than repeating a command that failed.
 
-        Only when all is at rest does somebody have the damaged files checked: that would heal whatever else is ill.
+        Damaged files are checked only then, because a resume would also repair other damage.
         """
         alone, unrest = self._rest(targets, faults, "left alone")
         targets.scans.need_checks_of_damaged()
@@ -120,7 +120,7 @@ class Run:
         """Wait until nothing is left to do.
 
         Returns:
-            How many seconds that took, and what is wrong about it.
+            The seconds that this took, and the violations.
         """
         started, cap = time.monotonic(), self._mode.rest_cap_seconds
         producers, scans = targets.producers, targets.scans
@@ -134,21 +134,21 @@ class Run:
         self._log.write("rest", rests=rests, seconds=seconds, left=left)
         return seconds, [] if rests else [f"{when}, not at rest after {cap:g} s: {', '.join(left)}"]
 
-    def _find_the_deaf(self, targets: Targets, faults: Faults) -> list[str]:
-        """With everything well again, every worker must take pages."""
+    def _find_idle_workers(self, targets: Targets, faults: Faults) -> list[str]:
+        """Return a violation for every worker that takes no page although the faults are over."""
         deadline = time.monotonic() + self._mode.probe_cap_seconds
-        unheard = {worker.number for worker in targets.fleet.workers}
+        idle = {worker.number for worker in targets.fleet.workers}
         since = time.time()
-        while unheard and time.monotonic() < deadline:
+        while idle and time.monotonic() < deadline:
             scan = targets.scans.add(len(targets.fleet.workers) * _PROBE_PAGES_A_WORKER)
-            assert scan is not None, "the disk is full with no fault left"
+            assert scan is not None, "the disk is full although the faults are over"
             left = deadline - time.monotonic()
             self._tend_until(targets, faults, lambda: not targets.scans.unfinished(), left, "probing", add=False)
             begun = {attempt.pid for attempt in read_attempts(self._journal) if attempt.begin > since}
             for worker in targets.fleet.alive():
                 if begun & {worker.main_pid(), *worker.child_pids()}:
-                    unheard.discard(worker.number)
-        return [f"worker {number} is deaf: it takes no pages, with everything well" for number in sorted(unheard)]
+                    idle.discard(worker.number)
+        return [f"worker {number} takes no pages although the faults are over" for number in sorted(idle)]
 
     def _tend_until(
         self,
@@ -189,7 +189,7 @@ class Run:
 
 
 def _environment_of_ours() -> dict[str, str]:
-    """Without the settings of whoever started this."""
+    """Return the environment without Leafmark settings of the user."""
     foreign = [name for name in os.environ if name.startswith(("LEAFMARK_", "WORK_")) and name != TOKEN_VARIABLE]
-    # Nor does a config file of theirs say anything.
+    # The user's config file is not read either.
     return {name: value for name, value in os.environ.items() if name not in foreign} | {"LEAFMARK_CONFIG": ""}

@@ -1,4 +1,4 @@
-"""The scans of a run: made as others finish, watched while they are young, and looked at once more at the end."""
+"""The scans of a run: added as others finish, watched while they are new, and checked once more at the end."""
 
 import hashlib
 import json
@@ -18,18 +18,18 @@ from tests.support.fake_deployment import SOURCE_SHA256, write_scan
 OUTPUT_BYTES = 1500
 _TEXT = ("leafmark " * 10_000)[:OUTPUT_BYTES]
 _MOST_OPEN = 6
-# A scan that is complete is still damaged and watched for so long.
+# How long a complete scan is still damaged and watched.
 _KEEP_WATCHING_SECONDS = 20.0
 
 
 class Scan:
-    """One scan and who looks at it.
+    """One scan and its readers.
 
     Args:
         root: the storage root.
-        scan_id: names it.
-        pages: how many it has.
-        looks: who looks at its stages, in their order. The last one is that which faults damage.
+        scan_id: id of the scan.
+        pages: number of pages.
+        looks: the readers of its stages, in their order. Faults damage the last stage.
     """
 
     def __init__(self, root: Path, scan_id: str, pages: int, looks: list[Look]) -> None:
@@ -43,7 +43,7 @@ class Scan:
 
     @property
     def arguments(self) -> list[str]:
-        """What `producer enqueue` is told beside the scan's name."""
+        """The arguments of `producer enqueue` after the scan id."""
         return ["--stage", "work"]
 
     @property
@@ -60,14 +60,14 @@ class Scan:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing is left to do; that it should not have failed is for the verdict to say."""
+        """Whether nothing is left to do. A failed stage counts here; the verdict reports it."""
         return self.status in {"completed", "failed"} and self.remaining == 0
 
     def output_path(self, page: int) -> Path:
         return output_path(self.watcher.folder, page)
 
     def faults_at_rest(self) -> list[str]:
-        """What is wrong with it now that it should be complete."""
+        """Return what is wrong with a scan that should be complete."""
         try:
             checkpoint = json.loads(self.checkpoint_path.read_bytes())
         except (OSError, ValueError) as error:
@@ -82,9 +82,9 @@ class Scans:
     Args:
         root: the storage root.
         seed: decides how long they are.
-        observer: looks at them.
+        observer: watches them.
         producers: enqueue them.
-        log: of the run.
+        log: log of the run.
     """
 
     first_pages: ClassVar[tuple[int, ...]] = (240, 30, 12)
@@ -107,7 +107,7 @@ class Scans:
             self.add(pages)
 
     def add(self, pages: int) -> Scan | None:
-        """Make a scan and have it enqueued; None where the storage has no room for it."""
+        """Add a scan and have it enqueued; return None where the storage has no room for it."""
         self.made += 1
         scan = self._make(f"book-{self.made}", pages)
         try:
@@ -132,7 +132,7 @@ class Scans:
         write_scan(self.root, scan.scan_id, scan.pages)
 
     def tend(self, *, add: bool) -> None:
-        """Note which are done, stop looking at the old ones, and see to it that there is work."""
+        """Note which scans are done, stop watching old ones, and add scans so that there is work."""
         for scan in tuple(self.live):
             if not scan.is_done or scan.is_damaged:
                 scan.done_at = None
@@ -150,7 +150,7 @@ class Scans:
             self.add(self._rng.randint(*self.short_pages))
 
     def need_checks_of_damaged(self) -> None:
-        """Have everything that was damaged enqueued, as somebody must who damaged it."""
+        """Have every damaged scan enqueued: only a resume looks at complete pages again."""
         for scan in self.live:
             if scan.is_damaged:
                 self.check_again(scan)
@@ -168,7 +168,7 @@ def output_path(folder: Path, page: int) -> Path:
 
 
 def sound_outputs(folder: Path, pages: Iterable[int], valid: Valid) -> dict[int, str]:
-    """The sha256 of every valid output in a folder, by page."""
+    """Return the sha256 of every valid output in a folder, by page."""
     sound = {}
     for page in pages:
         path = output_path(folder, page)
@@ -179,19 +179,19 @@ def sound_outputs(folder: Path, pages: Iterable[int], valid: Valid) -> dict[int,
 
 
 def work_output(page: int) -> dict[str, object]:
-    """What the stage of tests/support/workload.py writes for a page, as parsed JSON."""
+    """Return what the stage of tests/support/workload.py writes for a page, as parsed JSON."""
     source = hashlib.sha256(f"{SOURCE_SHA256}#{page}".encode()).hexdigest()
     made_from = {"inputs": {"source": source}, "stage_version": "1", "recipe": ""}
     return {"page_number": page, "made_from": made_from, "text": _TEXT}
 
 
 def is_work_output(page: int, raw: bytes) -> bool:
-    """Whether these bytes are what the stage of tests/support/workload.py writes for a page."""
+    """Return whether these bytes are what the stage of tests/support/workload.py writes for a page."""
     return has_the_schema(page, raw) and json.loads(raw) == work_output(page)
 
 
 def has_the_schema(page: int, raw: bytes) -> bool:
-    """Whether the stage accepts these bytes for a page; a flipped bit in the text does not show to it."""
+    """Return whether the stage accepts these bytes for a page; it does not notice a flipped bit in the text."""
     try:
         data = json.loads(raw)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The server that is killed: an embedded broker, started again with its data or without."""
+"""The Redis server of a run: an embedded broker that is killed and started again, with its data or without."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ _FLUSH_TIMEOUT_SECONDS = 1.0
 
 
 class Server:
-    """A real server that persists in a folder; talked to directly, past the proxy."""
+    """A real server that persists in a folder; reached directly, not through the proxy."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
@@ -40,11 +40,7 @@ class Server:
         return self._pid
 
     def flush(self) -> bool:
-        """Empty it.
-
-        Returns:
-            Whether it was; one that is paused or down just now is passed over.
-        """
+        """Empty the server; return whether that worked. It does not while the server is paused or down."""
         with (
             Redis(port=self.port, socket_timeout=_FLUSH_TIMEOUT_SECONDS) as client,
             suppress(RedisError),
@@ -54,13 +50,13 @@ class Server:
         return False
 
     def kill(self) -> None:
-        """`kill -9` it."""
+        """Kill the server with SIGKILL."""
         pid, self._pid = self._pid, 0
         if pid:
             os.kill(pid, signal.SIGKILL)
 
     def start(self, *, empty: bool) -> None:
-        """Start it again on its port, with its data or without.
+        """Start the server again on its port, with its data or without.
 
         Raises:
             ValkeyServerError: it does not start.
@@ -78,16 +74,16 @@ class Server:
             except ValkeyServerError:
                 if not tries_left:
                     raise
-                time.sleep(0.5)  # A port that is just being let go.
+                time.sleep(0.5)  # The port may not be free yet.
         self._remember_pid()
 
     def signal(self, number: int) -> None:
-        """Send it a signal, if it runs."""
+        """Send a signal to the server, if it runs."""
         if self._pid:
             os.kill(self._pid, number)
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the server."""
         with suppress(OSError):
             self.signal(signal.SIGCONT)
         self._broker.stop()

@@ -1,4 +1,4 @@
-"""The storage that fills up and rots: a small file system of its own where that can be mounted, and damage."""
+"""A small file system that can be filled, where one can be mounted, and damage to files."""
 
 import errno
 import os
@@ -16,9 +16,9 @@ _MIB = 1024 * 1024
 
 
 def enter_namespace(arguments: Sequence[str]) -> None:
-    """Start this program over where it can mount: what is mounted there goes away with its last process.
+    """Run this program again in a namespace where it can mount; the mounts go away with its last process.
 
-    Returns only where that cannot be had, or is so already.
+    Returns only where there is no such namespace, or the program is already in one.
     """
     if os.environ.get(_NAMESPACE_VARIABLE) or shutil.which("unshare") is None:
         return
@@ -30,7 +30,7 @@ def enter_namespace(arguments: Sequence[str]) -> None:
 
 
 class SmallDisk:
-    """A file system in memory of so many MiB, mounted on a folder; a plain folder where that is not possible."""
+    """A file system in memory, mounted on a folder; a plain folder where that is not possible."""
 
     def __init__(self, folder: Path, mebibytes: int) -> None:
         folder.mkdir()
@@ -42,7 +42,7 @@ class SmallDisk:
         self._ballast = folder / ".ballast"
 
     def fill(self) -> None:
-        """Leave no room."""
+        """Fill the disk."""
         with self._ballast.open("ab") as file, suppress(OSError):
             free = os.statvfs(self._folder)
             os.posix_fallocate(file.fileno(), 0, max(1, free.f_bavail * free.f_frsize))
@@ -55,11 +55,11 @@ class SmallDisk:
                     raise
 
     def free(self) -> None:
-        """Give the room back."""
+        """Free the disk again."""
         self._ballast.unlink(missing_ok=True)
 
     def unmount(self) -> None:
-        """Give it back for good, so that its folder can be deleted."""
+        """Unmount it, so that its folder can be deleted."""
         if self.is_small:
             unmount = ["umount", "--lazy", str(self._folder)]
             subprocess.run(unmount, capture_output=True, check=False)
@@ -69,7 +69,7 @@ def damage(path: Path, how: str, rng: random.Random) -> None:
     """Damage a file in its place, as a bad disk or a careless person does.
 
     Raises:
-        OSError: it is not there any more.
+        OSError: the file is gone.
     """
     if how == "delete":
         path.unlink()
@@ -89,14 +89,14 @@ def damage(path: Path, how: str, rng: random.Random) -> None:
         elif how == "overwrite":
             file.write(b"\x00" * (size // 2 + 1))
         else:
-            raise ValueError(f"no such damage: {how}")
+            raise ValueError(f"unknown damage {how!r}")
 
 
 def swap(one: Path, other: Path) -> None:
     """Exchange the contents of two files, in their places.
 
     Raises:
-        OSError: one is not there any more.
+        OSError: one of them is gone.
     """
     first, second = one.read_bytes(), other.read_bytes()
     for path, content in ((one, second), (other, first)):

@@ -1,4 +1,4 @@
-"""Faults of the storage: no room, and files that are not what was written."""
+"""Faults of the storage: a full disk and damaged files."""
 
 import random
 from contextlib import suppress
@@ -33,7 +33,7 @@ class StorageFaults:
         scan = rng.choice(candidates)
         pages = rng.sample(scan.watcher.valid_pages(), 2)
         scan.is_damaged = True
-        with suppress(OSError):  # A worker may have replaced it, or a producer set it aside, at this very moment.
+        with suppress(OSError):  # A worker may have replaced it, or a producer set it aside.
             if fault.variant == "swap":
                 swap(*map(scan.output_path, pages))
             else:

@@ -1,4 +1,4 @@
-"""What faults can meet, and how the plan's fraction becomes one of them."""
+"""What faults can hit, and how the fraction in the plan selects a target."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -27,7 +27,7 @@ class Targets:
 
 
 def preferably(busy: list[T], everyone: list[T], fault: Fault) -> list[T]:
-    """Who has a page in hand has more to lose; one time in three whoever it is: idle ones, reconcilers."""
+    """Return the busy processes in two of three cases, because a fault is worse for them; else all."""
     return busy if busy and int(fault.pick * 999) % 3 else everyone
 
 

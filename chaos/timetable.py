@@ -1,4 +1,4 @@
-"""What is to be done later, and is done at the latest when everything is to be well again."""
+"""Actions that are due later, and at the latest when the faults end."""
 
 import heapq
 import itertools
@@ -10,7 +10,7 @@ from chaos.history import FaultRecord, Log
 
 
 class Timetable:
-    """Acts at their times, in the thread that calls `tend()`."""
+    """Calls actions at their time, in the thread that calls `tend()`."""
 
     def __init__(self, log: Log) -> None:
         self._acts: list[tuple[float, int, Callable[[], object]]] = []
@@ -18,7 +18,7 @@ class Timetable:
         self._log = log
 
     def over_after(self, record: FaultRecord, seconds: float, undo: Callable[[], object]) -> None:
-        """A fault lasts so long, and ends with `undo`."""
+        """End a fault with `undo` after this many seconds."""
         record.until = math.inf
 
         def end() -> None:
@@ -32,11 +32,11 @@ class Timetable:
         heapq.heappush(self._acts, (time.monotonic() + seconds, next(self._order), act))
 
     def tend(self) -> None:
-        """Do what is due."""
+        """Call the actions that are due."""
         while self._acts and self._acts[0][0] <= time.monotonic():
             heapq.heappop(self._acts)[2]()
 
     def finish(self) -> None:
-        """Do all that is left, in its order, without waiting for its time."""
+        """Call all remaining actions in their order, without waiting for their time."""
         while self._acts:
             heapq.heappop(self._acts)[2]()

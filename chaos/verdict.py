@@ -1,4 +1,4 @@
-"""The verdict over a history: pure functions, so that tests can show them a fabricated crime."""
+"""The verdict on a history: pure functions, which tests call with fabricated violations."""
 
 import re
 from collections import defaultdict
@@ -8,12 +8,12 @@ from typing import Any
 
 from chaos.history import Attempt, FaultRecord, History, Page, Version
 
-# Between a worker's look for an output and the first line of the stage. Short, but the machine may be busy.
+# Longest time between a worker's look for an output and the first line of the stage, on a busy machine.
 LOOK_TO_BEGIN_SECONDS = 1.0
 CLAIM_SECONDS = 9.0
 _DAMAGE_SLACK_SECONDS = 0.3
 # A reconciler that was killed has a negative exit code.
-_STEWARD_DEATH = re.compile(r"reconciler died.*exit_code=(-?\d+)")
+_RECONCILER_DEATH = re.compile(r"reconciler died.*exit_code=(-?\d+)")
 # What may end a claim before its time, or keep its holder from renewing it.
 _ENDS_CLAIMS = {
     "pause-worker",
@@ -30,9 +30,9 @@ _ENDS_CLAIMS = {
 
 
 def processed_again(history: History) -> list[str]:
-    """Attempts that began on a page whose valid output had been in place for longer than a look takes.
+    """Return attempts that began on a page whose valid output had been in place for longer than a look takes.
 
-    A process that was paused after its look may not know of it, and is excused.
+    A process that was paused after its look is excused.
     """
     of_page = _versions_by_page(history.versions)
     found = []
@@ -48,7 +48,7 @@ def processed_again(history: History) -> list[str]:
 
 
 def overlaps(history: History) -> list[tuple[Attempt, Attempt]]:
-    """Pairs of attempts at one page at the same time; the earlier first."""
+    """Return pairs of attempts at one page at the same time, the earlier one first."""
     deaths = {pid: fault.time for fault in history.faults if fault.kind.startswith("kill-") for pid in fault.pids}
     of_page: dict[Page, list[Attempt]] = defaultdict(list)
     for attempt in sorted(history.attempts, key=lambda each: each.begin):
@@ -63,7 +63,7 @@ def overlaps(history: History) -> list[tuple[Attempt, Attempt]]:
 
 
 def unexplained_overlaps(history: History) -> list[str]:
-    """Overlapping attempts without a fault that may have cost the earlier one its claim."""
+    """Return overlapping attempts without a fault that may have ended the claim of the earlier one."""
     return [
         f"{_named(later.page)} was begun by {later.pid} at {later.begin:.3f} while {earlier.pid} had it since "
         f"{earlier.begin:.3f}, and no fault took its claim"
@@ -76,11 +76,11 @@ def unexplained_overlaps(history: History) -> list[str]:
 
 
 def regressions(history: History) -> list[str]:
-    """Pages that fell out of a checkpoint although their valid output was there all the while."""
+    """Return pages that vanished from a checkpoint although their valid output was there all the time."""
     of_page = _versions_by_page(history.versions)
     return [
         f"{_named(lost.page)} was complete in the checkpoint at {lost.last_complete:.3f} and was not at "
-        f"{lost.seen:.3f}, with its valid output in place all the while"
+        f"{lost.seen:.3f}, with its valid output in place all the time"
         for lost in history.disappearances
         if any(
             version.valid and version.since < lost.last_complete and version.last_seen >= lost.seen
@@ -90,7 +90,7 @@ def regressions(history: History) -> list[str]:
 
 
 def vanished(history: History) -> list[str]:
-    """Valid outputs that went away, or became invalid, though nobody damaged them."""
+    """Return valid outputs that vanished, or became invalid, although no fault had damaged them."""
     damages: dict[Page, list[FaultRecord]] = defaultdict(list)
     for fault in history.faults:
         for page in fault.pages:
@@ -98,7 +98,7 @@ def vanished(history: History) -> list[str]:
     of_page = _versions_by_page(history.versions)
     return [
         f"the valid output of {_named(version.page)} was there at {version.last_seen:.3f} and gone by "
-        f"{version.gone_by:.3f}, and nobody had damaged it"
+        f"{version.gone_by:.3f}, and no fault had damaged it"
         for version in history.versions
         if version.valid
         and version.gone_by is not None
@@ -115,14 +115,14 @@ def unsettled(
     *,
     ends: Collection[str] = ("completed",),
 ) -> list[str]:
-    """What is wrong with a scan at rest.
+    """Return what is wrong with a scan at rest.
 
     Args:
-        checkpoint: as it stands on disk.
+        checkpoint: the checkpoint on disk.
         sound: the sha256 of every valid output, by page.
-        scan_id: which scan.
-        pages: those of it that were asked for.
-        ends: how the stage may stand if nothing is wrong with the pages.
+        scan_id: id of the scan.
+        pages: the pages that were asked for.
+        ends: the statuses that are right if nothing is wrong with the pages.
     """
     records = checkpoint.get("pages", {})
     complete = set(checkpoint.get("completed_pages", ()))
@@ -132,7 +132,9 @@ def unsettled(
         name = _named((scan_id, page))
         if page in quarantined:
             failed = quarantined[page]
-            found.append(f"{name} is quarantined ({failed['kind']}: {failed['message']}), only faults met it")
+            found.append(
+                f"{name} is quarantined ({failed['kind']}: {failed['message']}), although only faults hit it"
+            )
         elif page not in complete:
             found.append(f"{name} is lost: neither complete nor quarantined")
         elif page not in sound:
@@ -140,12 +142,12 @@ def unsettled(
         elif records.get(str(page), {}).get("sha256") != sound[page]:
             found.append(f"{name} is lost: its output is not the one that the checkpoint records")
     if not found and checkpoint.get("status") not in ends:
-        found.append(f"{scan_id}: every page is as it should be and its status is {checkpoint.get('status')}")
+        found.append(f"{scan_id}: every page is as it should be, but its status is {checkpoint.get('status')}")
     return found
 
 
 def died_of_errors(logs: Iterable[Path]) -> list[str]:
-    """Threads and reconcilers of workers that ended with an error: the worker goes on and nobody sees it."""
+    """Return threads and reconcilers of workers that ended with an error while the worker ran on."""
     return [
         f"{path.name}: {line} {error}".rstrip()
         for path in sorted(logs)
@@ -154,12 +156,12 @@ def died_of_errors(logs: Iterable[Path]) -> list[str]:
 
 
 def _deaths(lines: list[str]) -> Iterator[tuple[str, str]]:
-    """Each first line of such a report, with the line that names the error: the first that is not indented."""
+    """Yield the first line of each traceback with its last line, the first one that is not indented."""
     for number, line in enumerate(lines):
         if line.startswith("Exception in thread"):
             report = (each for each in lines[number + 2 :] if not each.startswith(" "))
             yield line, next(report, "")
-        elif (death := _STEWARD_DEATH.search(line)) and int(death[1]) > 0:
+        elif (death := _RECONCILER_DEATH.search(line)) and int(death[1]) > 0:
             yield line, ""
 
 
@@ -185,7 +187,7 @@ def _was_paused(attempt: Attempt, since: float, faults: Iterable[FaultRecord]) -
 
 
 def _end(attempt: Attempt, deaths: Mapping[int, float]) -> float:
-    """When an attempt was over. One that nobody saw end, and whose death nobody saw, is taken to be short."""
+    """Return when an attempt was over. Without an end or a recorded death it counts as short."""
     if attempt.end is not None:
         return attempt.end
     return max(attempt.begin, deaths.get(attempt.pid, attempt.begin))

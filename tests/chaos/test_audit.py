@@ -80,11 +80,11 @@ def test_a_call_that_had_to_be_made_is_explained(accounts: Accounts, use: Use) -
     assert not violations(accounts)
 
 
-def test_an_answer_that_nobody_has_and_nobody_died_at_is_found() -> None:
+def test_an_answer_in_no_ledger_without_a_death_is_found() -> None:
     accounts = books([row("a")], [asked()], [Attempt(PAGE, 7, 9.0, 12.0)])
     assert classify(accounts) == {"a": Use.BEYOND}
     (found,) = violations(accounts)
-    assert "is in no ledger, and nobody died at it" in found
+    assert "is in no ledger, and no worker died during it" in found
 
 
 def test_one_death_explains_one_call() -> None:
@@ -107,7 +107,7 @@ def test_a_question_whose_answer_was_there_is_paid_again() -> None:
 def test_a_question_is_asked_again_also_where_no_answer_comes() -> None:
     accounts = books([row("a"), row("b", trouble=Trouble.DROPPED)], [answered("a"), asked(11.5)])
     (found,) = violations(accounts)
-    assert "was noted at 11.500" in found
+    assert "was recorded at 11.500" in found
 
 
 def test_a_rejected_answer_may_be_asked_for_again() -> None:

@@ -85,7 +85,7 @@ def test_a_book_with_an_ample_budget_must_not_pause(tmp_path: Path, log: Log) ->
 def test_a_book_with_too_small_a_budget_must_pause(tmp_path: Path, log: Log) -> None:
     made = book(tmp_path, log, tight=True)
     write_checkpoints(made, dict.fromkeys(STAGES, "in_progress"), {stage: [] for stage in STAGES})
-    assert "book is not paused, and its budget is too small for it" in made.faults_at_rest()
+    assert "book is not paused, although its budget is too small" in made.faults_at_rest()
 
 
 def test_no_bit_is_flipped_where_no_schema_need_notice(tmp_path: Path) -> None:
