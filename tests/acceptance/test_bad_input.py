@@ -93,8 +93,8 @@ def test_a_title_is_shown_word_for_word(deployment: Deployment, source: Path) ->
     ("arguments", "code", "words"),
     [
         (["enqueue", "moby-dik"], 4, "there is no scan 'moby-dik'"),
-        (["enqueue", "moby-dick", "--stage", "polish"], 4, "there is no stage 'polish'; there is: ocr"),
-        (["enqueue", "moby-dick", "--start-page", "6"], 4, "the book has the pages 1 to 5"),
+        (["enqueue", "moby-dick", "--stage", "polish"], 4, "there is no stage 'polish'; stages: ocr"),
+        (["enqueue", "moby-dick", "--start-page", "6"], 4, "which has the pages 1 to 5"),
         (
             ["enqueue", "moby-dick", "--start-page", "4", "--end-page", "2"],
             2,
@@ -157,7 +157,7 @@ def test_a_broker_that_is_down_is_said_with_the_ways_out_and_status_works_withou
 def test_a_setting_that_is_wrong(book: Deployment) -> None:
     line = refused(book, "status", code=7, LEAFMARK_DPI="12", LEAFMARK_OCR_ENGINE="magic")
     assert "LEAFMARK_DPI='12': Input should be greater than or equal to 72" in line
-    assert "LEAFMARK_OCR_ENGINE='magic': Input should be 'rapidocr' or 'tesseract'" in line
+    assert "LEAFMARK_OCR_ENGINE='magic': there is no OCR engine 'magic'; choose rapidocr or tesseract" in line
 
 
 def test_debug_shows_the_traceback_and_keeps_the_exit_code(book: Deployment) -> None:

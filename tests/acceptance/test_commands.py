@@ -48,7 +48,9 @@ def files_of_stage(fake: Deployment) -> list[Files]:
 
 
 def test_damage_is_found_and_mended(fake: Deployment) -> None:
-    assert fake.producer("verify", SCAN).stdout == f"{SCAN}: the source is in order, no stage has begun\n"
+    assert (
+        fake.producer("verify", SCAN).stdout == f"{SCAN}: the source has no differences, and no stage has begun\n"
+    )
     fake.producer("enqueue", SCAN, "--stage", "work")
     worker = start(fake, WORK_SECONDS="0.02")
     # In mid-book, with completions on their way: nothing of that is a difference.
@@ -97,7 +99,7 @@ def test_a_stage_is_reset_and_done_anew(fake: Deployment) -> None:
     fake.wait_for_status(SCAN, Status.COMPLETED)
     before = files_of_stage(fake)
     unasked = fake.producer("reset", SCAN, "--stage", "work", expect=2)
-    assert unasked.stderr.startswith("producer: reset asks first")
+    assert unasked.stderr.startswith("producer: reset asks for confirmation")
     assert "--yes" in unasked.stderr
     assert len(unasked.stderr.splitlines()) == 1
     down = fake.producer("reset", SCAN, "--stage", "work", "--yes", expect=6, LEAFMARK_REDIS_URL=CLOSED_PORT)
@@ -151,9 +153,7 @@ def test_pages_are_tried_again_by_the_reason_they_were_given_up_for(fake: Deploy
     worker = start(fake, WORK_TROUBLE='{"3": "error", "5": "error"}', LEAFMARK_MAX_ATTEMPTS="1")
     fake.wait_for_status(SCAN, Status.FAILED)
     unknown = fake.producer("retry", SCAN, "--stage", "work", "--reason", "timeout", expect=4)
-    assert unknown.stderr == (
-        "producer: no page is in quarantine for 'timeout'; the reasons there are: error (2)\n"
-    )
+    assert unknown.stderr == ("producer: no page is in quarantine for 'timeout'; existing reasons: error (2)\n")
     none = fake.producer("retry", SCAN, "--stage", "work", "--reason", "error", "--pages", "1-2")
     assert "nothing to do" in none.stdout
     worker.terminate()
@@ -169,9 +169,9 @@ def test_pages_are_tried_again_by_the_reason_they_were_given_up_for(fake: Deploy
     ("arguments", "code", "words"),
     [
         (["verify", "slip"], 4, "did you mean 'slips'?"),
-        (["verify", SCAN, "--stage", "polish"], 4, "there is no stage 'polish'; there is: ocr"),
+        (["verify", SCAN, "--stage", "polish"], 4, "there is no stage 'polish'; stages: ocr"),
         (["reset", "../slips", "--stage", "work", "--yes"], 3, "is not a scan id"),
-        (["reset", SCAN, "--stage", "polish", "--yes"], 4, "there is no stage 'polish'; there is: ocr"),
+        (["reset", SCAN, "--stage", "polish", "--yes"], 4, "there is no stage 'polish'; stages: ocr"),
     ],
 )
 def test_what_does_not_exist(fake: Deployment, arguments: list[str], code: int, words: str) -> None:

@@ -94,6 +94,7 @@ class Environment:
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     made = Environment(tmp_path_factory.mktemp("plugin"))
     write_image_folder(made.packages.parents[3] / "book", [small_page(1), small_page(2)])
+    (made.packages.parents[3] / "scans").mkdir()
     return made
 
 
