@@ -119,7 +119,9 @@ def measure(pages: int) -> dict[str, float]:
     batches = [small[first : first + _SMALL_BATCH] for first in range(0, len(small), _SMALL_BATCH)]
     commits = [_commit_seconds(parts, batch) for batch in batches]
     large = _commit_seconds(parts, left)
-    look = cpu_seconds_of(lambda: PageRecovery(parts).heal(StageRef(_SCAN, _STAGE)))
+    look = cpu_seconds_of(
+        lambda: PageRecovery(parts.store, parts.queues, parts.calls).heal(StageRef(_SCAN, _STAGE))
+    )
     # Before the book is in memory a second time.
     peak = peak_bytes(os.getpid())
     anew = Deployment(settings, make_app(settings)).store.checkpoint_file(StageRef(_SCAN, _STAGE))
@@ -194,9 +196,9 @@ def _tell_of(parts: Deployment, another: Deployment, count: int) -> None:
     report(f"keys in Redis, {where}", parts.queues.redis.dbsize() / count, "keys a book", "none", None)
     report(f"memory of Redis, {where}", memory / count, "bytes a book", "none", None)
     bare = max(_bare_read_seconds(parts.store.root), 1e-6)
-    status = cpu_seconds_of(lambda: all_scans(parts))
+    status = cpu_seconds_of(lambda: all_scans(parts.store))
     report(f"producer status, {where}", status, "CPU s", f"reading the same files: {bare:.2f} s", status / bare)
-    reconciler = Reconciler(parts)
+    reconciler = Reconciler(parts.store, parts.queues, parts.calls)
     with ServerLoad(parts.queues.redis) as load:
         report(f"one look of a reconciler, {where}", cpu_seconds_of(reconciler.heal), "CPU s", "none", None)
     report(f"CPU of Redis for that, {where}", load.cpu_seconds, "CPU s", "none", None)

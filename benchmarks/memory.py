@@ -107,7 +107,7 @@ def record_of(page: int) -> PageRecord:
 
 def _look(parts: Deployment) -> None:
     # A healer of its own each time finds nothing lost, and changes nothing: it would have to see it twice.
-    healer = PageRecovery(parts)
+    healer = PageRecovery(parts.store, parts.queues, parts.calls)
     parts.queues.redis.delete(parts.queues.keys.heal(StageRef(_SCAN, _STAGE)))
     healer.heal(StageRef(_SCAN, _STAGE))
 

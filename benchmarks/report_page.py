@@ -39,7 +39,7 @@ def run(page_count: int = 500, rounds: int = 7) -> None:
         _fill(book)
         note("Making the report ...")
         started = time.perf_counter()
-        collected = collect(book.parts, SCAN)
+        collected = collect(book.parts.store, SCAN)
         made = render(collected)
         making = time.perf_counter() - started
         ours, bare = folder / "report.html", folder / "bare.html"

@@ -65,7 +65,7 @@ def _leafmark(_count: int) -> None:
             pipeline.zadd(index, {tag: time.time()}).hset(unacked, tag, json.dumps([raw.decode(), "", STAGE]))
             pipeline.execute()
         scan_id, page = named_in(raw)
-        process_page(parts, PageMessage(scan_id=scan_id, stage=STAGE, page=page))
+        process_page(parts.store, parts.queues, parts.calls, PageMessage(scan_id=scan_id, stage=STAGE, page=page))
         with redis.pipeline() as pipeline:
             pipeline.zrem(index, tag).hdel(unacked, tag)
             pipeline.execute()
@@ -96,7 +96,7 @@ def _take(queue: str, do: Callable[[Redis, bytes], None]) -> None:
 def _reconciler(count: int) -> None:
     parts = Deployment(load_settings(), app)
     # Stewards go by the name of their process, and these share one: each tells what all of them take.
-    Reconciler(parts, {STAGE: count * SLOTS_A_STEWARD}).run(_stopping.wait)
+    Reconciler(parts.store, parts.queues, parts.calls, {STAGE: count * SLOTS_A_STEWARD}).run(_stopping.wait)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from producer.planning.request import Plan
 from producer.watch.stage_reader import CheckpointReader
 from worker.config.settings import load_settings, settings_class
 from worker.deployment import Deployment
+from worker.storage.book_store import BookStore
 
 
 @contextmanager
@@ -37,7 +38,7 @@ def connect(**settings: Any) -> Iterator[Deployment]:
 
 
 def ingest_book(
-    deployment: Deployment,
+    store: BookStore,
     source: Path,
     *,
     scan_id: str | None = None,
@@ -47,7 +48,7 @@ def ingest_book(
     """Copy a book into the storage root, unless it is there already, and return its scan id.
 
     Args:
-        deployment: the deployment.
+        store: the books.
         source: a PDF, a page image, or a folder of page images.
         scan_id: id for a new scan; None for one made from the name of the source.
         title: of a new scan; None for the name of the source.
@@ -57,21 +58,21 @@ def ingest_book(
         InputError: the source cannot be used, or the id is invalid or taken.
         StorageError: the storage root cannot be written.
     """
-    root = deployment.store.root
+    root = store.root
     return ingest(source, root, scan_id=scan_id, title=title, password=password).metadata.scan_id
 
 
-def follow(deployment: Deployment, plan: Plan, poll_seconds: float = 1.0) -> Iterator[Checkpoint]:
+def follow(store: BookStore, plan: Plan, poll_seconds: float = 1.0) -> Iterator[Checkpoint]:
     """Yield the checkpoint of a plan now and after each change, until its pages are complete or in quarantine.
 
     Ends early if the stage is paused or cancelled. Reads the checkpoint file only, so it does not need Redis.
 
     Args:
-        deployment: the deployment.
+        store: the books.
         plan: what `enqueue` returned.
         poll_seconds: how often the file is looked at.
     """
-    reader = CheckpointReader(deployment.store.checkpoint_file(plan.ref))
+    reader = CheckpointReader(store.checkpoint_file(plan.ref))
     wanted = frozenset(plan.wanted)
     while True:
         checkpoint = None

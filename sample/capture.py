@@ -107,7 +107,7 @@ def _deployment(folder: Path) -> Iterator[Deployment]:
         try:
             there = settings.model_copy(update={"redis_url": supervisor.redis_url})
             deployment = Deployment(there, make_app(there))
-            for request in requests_through(deployment, Request(_BOOK, "ocr"), "correction"):
+            for request in requests_through(deployment.store, Request(_BOOK, "ocr"), "correction"):
                 enqueue(deployment, request)
             yield deployment
             deployment.close()
@@ -125,7 +125,7 @@ def _book(folder: Path) -> Path:
 
 def _snapshot_under_way(deployment: Deployment) -> Snapshot:
     deadline = time.monotonic() + _MOST_SECONDS
-    with Collector(deployment, stages_under_way(deployment)) as collector:
+    with Collector(deployment, stages_under_way(deployment.store)) as collector:
         while time.monotonic() < deadline:
             snapshot = collector.snapshot()
             if _shows_everything(snapshot):

@@ -49,7 +49,8 @@ def process(task: Any, /, **arguments: object) -> str:
         return _refuse("; ".join(faults))
     reasons: list[str] = []
     try:
-        outcome = process_page(deployment(), message, reasons.append)
+        parts = deployment()
+        outcome = process_page(parts.store, parts.queues, parts.calls, message, reasons.append)
     except (UnknownNameError, InputError) as error:
         return _refuse(str(error))
     except StorageError as error:

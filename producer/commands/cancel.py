@@ -62,8 +62,8 @@ def cancel_command(
     finally:
         # Some stages may be cancelled before another one fails.
         if as_json and (complete or cancelled):
-            print_json(cancelled_json(scan_id, cancelled, stages_under_way(deployment, scan_id)))
-    others = stages_under_way(deployment, scan_id) if cancelled and stage is not None else []
+            print_json(cancelled_json(scan_id, cancelled, stages_under_way(deployment.store, scan_id)))
+    others = stages_under_way(deployment.store, scan_id) if cancelled and stage is not None else []
     if others:
         notes.print(f"Still under way: {', '.join(others)}; `producer cancel {scan_id}` cancels all stages")
     elif cancelled and stage is None:

@@ -50,7 +50,7 @@ def doctor_command(
     opened.callback(deployment.close)
     counts = {Level.PROBLEM, Level.WARNING} if strict else {Level.PROBLEM}
     checks: list[Check] = []
-    for check in examine(deployment, app, origins_in_force(), areas, strict=strict):
+    for check in examine(deployment.store, deployment.queues, app, origins_in_force(), areas, strict=strict):
         checks.append(check)
         if not as_json and (not quiet or check.level in counts):
             results.print(Text(check.line(), style=_STYLES[check.level] if check.level is not Level.OK else ""))

@@ -83,11 +83,11 @@ def enqueue_command(
         refresh_stale=refresh_stale,
         accept_stale=accept_stale,
     )
-    requests = requests_through(deployment, first, through)
+    requests = requests_through(deployment.store, first, through)
     if dry_run:
-        show_plans(deployment, requests, as_json=as_json)
+        show_plans(deployment.store, deployment.queues, requests, as_json=as_json)
         return
-    set_budget(deployment, scan_id, budget)
+    set_budget(deployment.store, scan_id, budget)
     plans = enqueue_all(deployment, requests, as_json=as_json)
     if wait:
         wait_for(deployment, plans, allow_doubtful=allow_doubtful)

@@ -69,7 +69,7 @@ def logs_command(
     stages = [stage] if stage is not None else list(STAGES)
 
     def is_done() -> bool:
-        return until_done and nothing_is_left(deployment, scan_id, stages)
+        return until_done and nothing_is_left(deployment.store, scan_id, stages)
 
     ended = False
     try:

@@ -39,7 +39,7 @@ def report_command(
     from producer.report.collect import collect
     from producer.report.render import render
 
-    report = collect(deployment, check_scan_id(scan_id), images=not no_images, counting=counting_on(notes))
+    report = collect(deployment.store, check_scan_id(scan_id), images=not no_images, counting=counting_on(notes))
     write_report(target, render(report))
     if as_json:
         print_json({"scan_id": scan_id, "report": str(target), "pages": len(report.pages)})

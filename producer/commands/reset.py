@@ -42,7 +42,7 @@ def reset_command(
 
     deployment = open_deployment(load_settings())
     ref = StageRef(check_scan_id(scan_id), stage)
-    there = look(deployment, ref)
+    there = look(deployment.store, ref)
     kept = deployment.store.outputs(ref).path / SET_ASIDE
     if there is None:
         if as_json:
@@ -52,7 +52,7 @@ def reset_command(
         return
     if not yes:
         _ask(there)
-    done = reset(deployment, ref, counting_on(notes))
+    done = reset(deployment.store, deployment.queues, ref, counting_on(notes))
     if as_json:
         print_json(reset_json(done, kept))
         return

@@ -48,8 +48,8 @@ def retry_command(
     deployment = open_deployment(load_settings())
     total_pages = deployment.store.metadata(check_scan_id(scan_id)).total_pages
     check_pages(named or frozenset(), total_pages)
-    stages = [stage] if stage is not None else begun_stages(deployment, scan_id) or list(STAGES)[:1]
-    plans = [plan(deployment, Request(scan_id, name)) for name in stages]
+    stages = [stage] if stage is not None else begun_stages(deployment.store, scan_id) or list(STAGES)[:1]
+    plans = [plan(deployment.store, Request(scan_id, name)) for name in stages]
     _check_reason(reason, (failed for made in plans for failed in made.quarantined))
     requests = []
     for made in plans:

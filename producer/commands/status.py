@@ -29,11 +29,11 @@ def status_command(
     deployment = open_deployment(load_settings())
     if scan_id is None:
         broken: list[LeafmarkError] = []
-        scans = all_scans(deployment, broken.append)
+        scans = all_scans(deployment.store, broken.append)
         for error in broken:
             notes.print(f"producer: {error}")
     else:
-        scans = [scan_status(deployment, check_scan_id(scan_id), with_calls=True)]
+        scans = [scan_status(deployment.store, check_scan_id(scan_id), with_calls=True)]
     if as_json:
         forms = [scan.as_json() for scan in scans]
         print_json(forms if scan_id is None else forms[0])

@@ -39,7 +39,7 @@ def verify_command(
     """
     deployment = open_deployment(load_settings())
     only = None if pages is None else parse_pages(pages)
-    found = verify(deployment, check_scan_id(scan_id), stage, counting_on(notes), only)
+    found = verify(deployment.store, check_scan_id(scan_id), stage, counting_on(notes), only)
     if not as_json:
         for finding in found.findings:
             results.print(finding.line(scan_id))
@@ -51,7 +51,7 @@ def verify_command(
             if made := repair(deployment, scan_id, report, only):
                 print_plan(notes, made)
                 plans.append(made)
-    left = verify_again(deployment, found, counting_on(notes)) if plans else found
+    left = verify_again(deployment.store, found, counting_on(notes)) if plans else found
     if as_json:
         print_json(verify_json(found, left, plans, repair=mend))
     else:

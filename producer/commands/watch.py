@@ -17,7 +17,7 @@ from producer.watch.output import plain_line
 from producer.watch.plain_output import snapshot_lines
 from producer.watch.screen import view_on, watch
 from worker.config.settings import load_settings
-from worker.deployment import Deployment
+from worker.storage.book_store import BookStore
 
 
 def watch_command(
@@ -45,7 +45,7 @@ def watch_command(
     if as_json and not once:
         raise CommandLineError("--json works only with --once", hint="add --once")
     deployment = open_deployment(load_settings())
-    collector = Collector(deployment, _stages(deployment, scan_id), with_other_scans=scan_id is None)
+    collector = Collector(deployment, _stages(deployment.store, scan_id), with_other_scans=scan_id is None)
     if as_json:
         print_json(collector.collect_once().as_json())
         return
@@ -64,7 +64,7 @@ def watch_command(
         results.print(plain_line(stage))
 
 
-def _stages(deployment: Deployment, scan_id: str | None) -> StageSelection:
+def _stages(store: BookStore, scan_id: str | None) -> StageSelection:
     """Return the selection of stages to watch.
 
     Raises:
@@ -72,7 +72,7 @@ def _stages(deployment: Deployment, scan_id: str | None) -> StageSelection:
         StorageError: the storage root is not a library.
     """
     if scan_id is None:
-        deployment.store.library.check()
-        return stages_under_way(deployment)
-    deployment.store.metadata(check_scan_id(scan_id))
-    return stages_of_scan(deployment, scan_id)
+        store.library.check()
+        return stages_under_way(store)
+    store.metadata(check_scan_id(scan_id))
+    return stages_of_scan(store, scan_id)

@@ -15,7 +15,8 @@ from producer.doctor.redis_keys import examine_keys
 from producer.doctor.storage import can_be_made, examine_storage
 from producer.doctor.workers import examine_workers
 from worker.config.setting_sources import Origins, Source
-from worker.deployment import Deployment
+from worker.queue.client import QueueClient
+from worker.storage.book_store import BookStore
 
 _MISSING = {
     Area.STORAGE: "`producer run` and `producer ingest` make it",
@@ -25,7 +26,13 @@ _MISSING = {
 
 
 def examine(
-    deployment: Deployment, app: Any, origins: Origins, only: Collection[Area] = (), *, strict: bool = False
+    store: BookStore,
+    queues: QueueClient,
+    app: Any,
+    origins: Origins,
+    only: Collection[Area] = (),
+    *,
+    strict: bool = False,
 ) -> Iterator[Check]:
     """Look at everything, or at some areas only. Nothing is mended; probe files are deleted again.
 
@@ -33,7 +40,8 @@ def examine(
     note: `producer run` needs none of it.
 
     Args:
-        deployment: the deployment.
+        store: the books.
+        queues: the broker.
         app: its Celery application.
         origins: where the settings come from.
         only: the areas to look at; none: all of them.
@@ -41,30 +49,30 @@ def examine(
     """
     areas: dict[Area, Callable[[], Iterator[Check]]] = {
         Area.SETTINGS: partial(examine_settings, origins),
-        Area.STORAGE: partial(examine_storage, deployment.store.root),
-        Area.LEFTOVERS: partial(examine_leftovers, deployment),
-        Area.REDIS: partial(_examine_redis, deployment),
-        Area.WORKERS: partial(examine_workers, deployment, app),
-        Area.ENGINES: partial(examine_engines, deployment.settings),
-        Area.MODELS: partial(examine_models, deployment.settings),
+        Area.STORAGE: partial(examine_storage, store.root),
+        Area.LEFTOVERS: partial(examine_leftovers, store),
+        Area.REDIS: partial(_examine_redis, store, queues),
+        Area.WORKERS: partial(examine_workers, store, queues, app),
+        Area.ENGINES: partial(examine_engines, store.settings),
+        Area.MODELS: partial(examine_models, store.settings),
     }
-    optional = () if strict else tuple(_optional_areas(deployment, origins))
+    optional = () if strict else tuple(_optional_areas(store, origins))
     for area, look in areas.items():
         if not only or area in only:
             yield from _as_notes(look()) if area in optional else look()
 
 
-def _optional_areas(deployment: Deployment, origins: Origins) -> Iterator[Area]:
+def _optional_areas(store: BookStore, origins: Origins) -> Iterator[Area]:
     """The areas in which something may be missing: a person has neither set them nor enqueued a page."""
-    if origins.of("storage_root").source is Source.DEFAULT and can_be_made(deployment.store.root):
+    if origins.of("storage_root").source is Source.DEFAULT and can_be_made(store.root):
         yield Area.STORAGE
-    if origins.of("redis_url").source is Source.DEFAULT and not _pages_are_asked_for(deployment):
+    if origins.of("redis_url").source is Source.DEFAULT and not _pages_are_asked_for(store):
         yield from (Area.REDIS, Area.WORKERS)
 
 
-def _pages_are_asked_for(deployment: Deployment) -> bool:
+def _pages_are_asked_for(store: BookStore) -> bool:
     try:
-        return bool(deployment.store.open_stages.all())
+        return bool(store.open_stages.all())
     except OSError:
         # The storage is in trouble, which its own area tells. Here nothing may be taken for unneeded.
         return True
@@ -75,11 +83,11 @@ def _as_notes(checks: Iterable[Check]) -> Iterator[Check]:
         yield replace(check, level=Level.NOTE, then=_MISSING[check.area]) if check.level is Level.PROBLEM else check
 
 
-def _examine_redis(deployment: Deployment) -> Iterator[Check]:
+def _examine_redis(store: BookStore, queues: QueueClient) -> Iterator[Check]:
     """The server, and then what Leafmark keeps there, if the server answers."""
     answers = False
-    for check in examine_broker(deployment.settings):
+    for check in examine_broker(store.settings):
         answers = answers or (check.name == "answers" and check.level is not Level.PROBLEM)
         yield check
     if answers:
-        yield from examine_keys(deployment)
+        yield from examine_keys(store, queues)

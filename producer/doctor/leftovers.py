@@ -9,9 +9,9 @@ from checkpointing.plurals import counted
 from checkpointing.storage_errors import storage_error
 from producer.doctor.check import Area, Check, Reporter
 from producer.output_dir import leftovers
-from worker.deployment import Deployment
 from worker.pages.scan import list_scans
 from worker.stages.registry import STAGES
+from worker.storage.book_store import BookStore
 from worker.storage.open_stages import OWN_FOLDER
 
 _MOST_SECONDS = 10.0
@@ -19,38 +19,36 @@ _CHECKPOINTS = "checkpoints"
 _report = Reporter(Area.LEFTOVERS)
 
 
-def examine_leftovers(deployment: Deployment, most_seconds: float = _MOST_SECONDS) -> Iterator[Check]:
+def examine_leftovers(store: BookStore, most_seconds: float = _MOST_SECONDS) -> Iterator[Check]:
     """Look through the scans for what nobody needs any more; for a long list of them not to its end.
 
     Args:
-        deployment: the deployment.
+        store: the books.
         most_seconds: after so long it says how far it came.
     """
     try:
-        yield from _look_through(deployment, list_scans(deployment.store.root), most_seconds)
+        yield from _look_through(store, list_scans(store.root), most_seconds)
     except (OSError, StorageError) as error:
-        words = error if isinstance(error, StorageError) else storage_error(error, deployment.store.root)
+        words = error if isinstance(error, StorageError) else storage_error(error, store.root)
         yield _report.problem("scans", str(words), "mend the storage first")
 
 
-def _look_through(deployment: Deployment, scans: Sequence[str], most_seconds: float) -> Iterator[Check]:
+def _look_through(store: BookStore, scans: Sequence[str], most_seconds: float) -> Iterator[Check]:
     deadline = time.monotonic() + most_seconds
-    orphans: set[Path] = leftovers(deployment.store.root / OWN_FOLDER, "") | leftovers(
-        deployment.store.root / OWN_FOLDER / "open", ""
-    )
-    orphans |= leftovers(deployment.store.root / OWN_FOLDER / "trouble", "")
+    orphans: set[Path] = leftovers(store.root / OWN_FOLDER, "") | leftovers(store.root / OWN_FOLDER / "open", "")
+    orphans |= leftovers(store.root / OWN_FOLDER / "trouble", "")
     unusable: list[Path] = []
     looked = 0
     for scan_id in scans:
         if time.monotonic() > deadline:
             break
         looked += 1
-        scan = deployment.store.scan(scan_id).path
+        scan = store.scan(scan_id).path
         orphans |= leftovers(scan / _CHECKPOINTS, "")
         unusable += (scan / _CHECKPOINTS).glob("*.unusable-*")
         for stage in STAGES:
-            orphans |= leftovers(scan / deployment.store.stages.get(stage).output_dir)
-    yield from _about_orphans(orphans, deployment.store.root)
+            orphans |= leftovers(scan / store.stages.get(stage).output_dir)
+    yield from _about_orphans(orphans, store.root)
     yield from _about_unusable(unusable)
     if looked < len(scans):
         yield _report.ok(

@@ -7,8 +7,9 @@ from redis.exceptions import RedisError
 from checkpointing.errors import LeafmarkError, in_one_line
 from checkpointing.key_types import find_wrong_types
 from producer.doctor.check import Area, Check, Reporter
-from worker.deployment import Deployment
+from worker.queue.client import QueueClient
 from worker.stages.registry import STAGES
+from worker.storage.book_store import BookStore
 from worker.storage.root_owner import DeploymentRecord, find_at_work, in_use, is_deployment_of
 
 # A commit comes within a second of its completions, or within ten times as long as the last one took.
@@ -17,12 +18,12 @@ _MOST_NAMED = 5
 _report = Reporter(Area.REDIS)
 
 
-def examine_keys(deployment: Deployment) -> Iterator[Check]:
+def examine_keys(store: BookStore, queues: QueueClient) -> Iterator[Check]:
     """Look at Leafmark's keys. Changes nothing. Nothing is reported where Redis does not answer."""
     try:
-        yield from _check_types(deployment)
-        yield from _check_inboxes(deployment)
-        yield from _check_deployment(deployment)
+        yield from _check_types(store, queues)
+        yield from _check_inboxes(store, queues)
+        yield from _check_deployment(store, queues)
     except (RedisError, OSError, LeafmarkError) as error:
         yield _report.warning(
             "keys",
@@ -31,15 +32,15 @@ def examine_keys(deployment: Deployment) -> Iterator[Check]:
         )
 
 
-def _check_types(deployment: Deployment) -> Iterator[Check]:
-    keys = deployment.queues.keys
+def _check_types(store: BookStore, queues: QueueClient) -> Iterator[Check]:
+    keys = queues.keys
     types = keys.types_of_deployment()
     for stage in STAGES:
         types |= keys.types_of_queue(stage)
-    for ref in deployment.store.open_stages.all():
+    for ref in store.open_stages.all():
         types |= keys.types_of_stage(ref)
         types |= {keys.commit(ref): "string", keys.heal(ref): "string"}
-    wrong = find_wrong_types(deployment.queues.redis, types)
+    wrong = find_wrong_types(queues.redis, types)
     if not wrong:
         yield _report.ok("key_types", "its keys are of the types that Leafmark gives them")
         return
@@ -53,30 +54,28 @@ def _check_types(deployment: Deployment) -> Iterator[Check]:
     )
 
 
-def _check_deployment(deployment: Deployment) -> Iterator[Check]:
+def _check_deployment(store: BookStore, queues: QueueClient) -> Iterator[Check]:
     """Whether the workers that are at work on the storage root are those of this Redis."""
 
     def is_ours(record: DeploymentRecord) -> bool:
-        return is_deployment_of(deployment.queues.redis, deployment.queues.keys.deployment, record)
+        return is_deployment_of(queues.redis, queues.keys.deployment, record)
 
-    at_work = find_at_work(deployment.store.root, is_ours)
+    at_work = find_at_work(store.root, is_ours)
     if at_work is None or is_ours(at_work):
         yield _report.ok("deployment", "no workers of another Redis are at work on the storage root")
     else:
-        what, _, then = in_use(deployment.store.root, at_work).partition("; ")
+        what, _, then = in_use(store.root, at_work).partition("; ")
         yield _report.problem("deployment", what, then)
 
 
-def _check_inboxes(deployment: Deployment) -> Iterator[Check]:
-    seconds, micros = deployment.queues.redis.time()
+def _check_inboxes(store: BookStore, queues: QueueClient) -> Iterator[Check]:
+    seconds, micros = queues.redis.time()
     now_ms = seconds * 1000 + micros // 1000
     late = []
-    for ref in deployment.store.open_stages.all():
-        if ref.stage not in STAGES or find_wrong_types(
-            deployment.queues.redis, {deployment.queues.keys.inbox(ref): "stream"}
-        ):
+    for ref in store.open_stages.all():
+        if ref.stage not in STAGES or find_wrong_types(queues.redis, {queues.keys.inbox(ref): "stream"}):
             continue
-        inbox = deployment.queues.inbox(ref)
+        inbox = queues.inbox(ref)
         oldest = inbox.oldest_ms()
         if oldest is not None and now_ms - oldest > MOST_INBOX_SECONDS * 1000:
             late.append((ref, len(inbox), (now_ms - oldest) // 1000))

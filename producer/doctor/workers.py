@@ -11,10 +11,11 @@ from checkpointing.plurals import counted
 from checkpointing.storage_errors import storage_error
 from producer.doctor.asking import Answer, ask_workers, token_file
 from producer.doctor.check import Area, Check, Reporter
-from worker.deployment import Deployment
 from worker.preflight import check_broker
 from worker.queue.broker_errors import broker_errors
+from worker.queue.client import QueueClient
 from worker.stages.registry import STAGES, find_stage
+from worker.storage.book_store import BookStore
 from worker.worker_info import Introduction, introduction
 
 _CLOCK_SECONDS = 2.0
@@ -22,65 +23,65 @@ _START = "producer worker"
 _report = Reporter(Area.WORKERS)
 
 
-def examine_workers(deployment: Deployment, app: Any) -> Iterator[Check]:
+def examine_workers(store: BookStore, queues: QueueClient, app: Any) -> Iterator[Check]:
     """Ask the workers, and look what waits for them."""
     try:
-        check_broker(deployment.settings)
-        beating, waiting = beats(deployment), waiting_pages(deployment)
-        with token_file(deployment.store.root) as token:
+        check_broker(store.settings)
+        beating, waiting = beats(queues), waiting_pages(store, queues)
+        with token_file(store.root) as token:
             answers = ask_workers(app, token)
     except broker_errors(BrokerError):
         yield _report.problem("asked", "nobody can be asked while Redis is away", "see to Redis first")
         return
     except (OSError, StorageError) as error:
-        words = error if isinstance(error, StorageError) else storage_error(error, deployment.store.root)
+        words = error if isinstance(error, StorageError) else storage_error(error, store.root)
         yield _report.problem("asked", f"nobody can be asked: {words}", "see to the storage first")
         return
     yield from judge_workers(answers, len(beating), waiting)
     for answer in answers:
         if answer.said is not None:
-            ours = introduction(deployment.settings, answer.said.stages, 0, None)
+            ours = introduction(store.settings, answer.said.stages, 0, None)
             checks = judge_worker(answer.name, answer.said, ours, answer.ahead_seconds)
             # Without a file of ours nobody can tell; the area `storage` says why there is none.
             yield from (check for check in checks if token or check.name != "same_storage")
 
 
-def beats(deployment: Deployment) -> set[str]:
+def beats(queues: QueueClient) -> set[str]:
     """The workers that have said within the last seconds that they live, by the names of their reconcilers.
 
     Raises:
         RedisError: the broker failed.
     """
-    now, _ = deployment.queues.redis.time()
+    now, _ = queues.redis.time()
     found: set[str] = set()
     for stage in STAGES:
         # A key of another type is told by the area `redis`; here it must not hide the rest.
         with suppress(ResponseError):
             members = cast(
                 "list[bytes]",
-                deployment.queues.redis.zrangebyscore(deployment.queues.keys.slots(stage), now, "+inf"),
+                queues.redis.zrangebyscore(queues.keys.slots(stage), now, "+inf"),
             )
             found.update(member.decode(errors="replace").rpartition("=")[0] for member in members)
     return found
 
 
-def waiting_pages(deployment: Deployment) -> dict[str, int]:
+def waiting_pages(store: BookStore, queues: QueueClient) -> dict[str, int]:
     """How many pages wait for a worker, by stage.
 
     Raises:
         RedisError: the broker failed.
         OSError: the storage failed.
     """
-    waiting = {stage: _length(deployment, "LLEN", deployment.queues.keys.queue(stage)) for stage in STAGES}
-    for ref in deployment.store.open_stages.all():
+    waiting = {stage: _length(queues, "LLEN", queues.keys.queue(stage)) for stage in STAGES}
+    for ref in store.open_stages.all():
         if ref.stage in waiting:
-            waiting[ref.stage] += _length(deployment, "ZCARD", deployment.queues.keys.waiting(ref))
+            waiting[ref.stage] += _length(queues, "ZCARD", queues.keys.waiting(ref))
     return {stage: pages for stage, pages in waiting.items() if pages}
 
 
-def _length(deployment: Deployment, command: str, key: str) -> int:
+def _length(queues: QueueClient, command: str, key: str) -> int:
     with suppress(ResponseError):
-        return int(deployment.queues.redis.execute_command(command, key))  # type: ignore[no-untyped-call]  # half typed
+        return int(queues.redis.execute_command(command, key))  # type: ignore[no-untyped-call]  # half typed
     return 0
 
 

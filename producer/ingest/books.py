@@ -17,11 +17,12 @@ from producer.ingest.source_check import FoundSource, examine
 from worker.pages.book_profile import NO_PROFILE, BookProfile
 from worker.pages.scan import is_scan_folder, list_scans
 from worker.pages.sources.pdfium import PasswordMissingError
+from worker.storage.book_store import BookStore
 from worker.storage.root_marker import NotALibraryError
 from worker.text.suggestions import closest
 
 if TYPE_CHECKING:
-    from worker.deployment import Deployment
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +56,22 @@ def check_names(sources: Sequence[object], scan_id: str | None, title: str | Non
         check_scan_id(scan_id)
 
 
-def look_at_scan_or_source(deployment: Deployment, given: str, password: str | None) -> Book:
+def look_at_scan_or_source(store: BookStore, given: str, password: str | None) -> Book:
     """Look at what is named; a scan of that very id goes before a file of that name. Writes nothing.
 
     Raises:
         InputError: it is neither a scan nor a source that can be used.
         UnknownNameError: the scan's record is gone.
     """
-    name = _name_in(deployment.store.root, given)
+    name = _name_in(store.root, given)
     if name is not None:
-        return Book(deployment.store.root / name, deployment.store.metadata(name).scan_id)
+        return Book(store.root / name, store.metadata(name).scan_id)
     if os.sep not in given and not Path(given).exists():
-        close = closest(given, list_scans(deployment.store.root))
+        close = closest(given, list_scans(store.root))
         if close:
             raise InputError(f"{given} is no file here, and there is no such scan; did you mean {close!r}?")
         try:
-            deployment.store.library.check()
+            store.library.check()
         except NotALibraryError as error:
             raise InputError(f"there is no file {given} here, and {error}") from None
     return look_at_source(Path(given), password)

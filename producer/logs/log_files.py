@@ -17,7 +17,7 @@ from checkpointing.refs import StageRef
 from checkpointing.regular_files import open_regular_file
 from checkpointing.status import Status
 from producer.logs.log_lines import LineFilter, LogLine, parse_line
-from worker.deployment import Deployment
+from worker.storage.book_store import BookStore
 
 _POLL_SECONDS = 0.25
 
@@ -190,16 +190,16 @@ def follow_lines(
         time.sleep(_POLL_SECONDS)
 
 
-def nothing_is_left(deployment: Deployment, scan_id: str, stages: Sequence[str]) -> bool:
+def nothing_is_left(store: BookStore, scan_id: str, stages: Sequence[str]) -> bool:
     """Return whether no stage has work under way. A paused stage does not count: it waits for a person."""
-    return not any(_is_under_way(deployment, StageRef(scan_id, name)) for name in stages)
+    return not any(_is_under_way(store, StageRef(scan_id, name)) for name in stages)
 
 
-def _is_under_way(deployment: Deployment, ref: StageRef) -> bool:
-    if not deployment.store.open_stages.is_open(ref):
+def _is_under_way(store: BookStore, ref: StageRef) -> bool:
+    if not store.open_stages.is_open(ref):
         return False
     try:
-        checkpoint = deployment.store.checkpoint_file(ref).read()
+        checkpoint = store.checkpoint_file(ref).read()
     except (CheckpointError, OSError):
         # The file is being rebuilt, or the storage is unavailable for a moment.
         return True

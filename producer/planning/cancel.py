@@ -20,6 +20,7 @@ from worker.preflight import check_broker
 from worker.queue.broker_errors import broker_errors
 from worker.stages.registry import STAGES
 from worker.storage import root_owner
+from worker.storage.book_store import BookStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def cancel(deployment: Deployment, ref: StageRef, *, now: bool = False) -> Cance
     queue = deployment.queues.queue(ref)
     try:
         with file.exclusive() as checkpoint:
-            if not _is_under_way(deployment, checkpoint):
+            if not _is_under_way(deployment.store, checkpoint):
                 return None
             running = sorted(queue.held(range(1, total_pages + 1)))
             dropped = len(set(checkpoint.pending()).difference(running))
@@ -102,7 +103,7 @@ def cancel_all(
     cancelled: list[str] = []
     errors: list[LeafmarkError] = []
     for stage in reversed(STAGES):
-        if not _has_begun(deployment, StageRef(scan_id, stage)):
+        if not _has_begun(deployment.store, StageRef(scan_id, stage)):
             continue
         try:
             done = cancel(deployment, StageRef(scan_id, stage), now=now)
@@ -124,9 +125,9 @@ def cancel_all(
     return len(cancelled)
 
 
-def stages_under_way(deployment: Deployment, scan_id: str) -> list[str]:
+def stages_under_way(store: BookStore, scan_id: str) -> list[str]:
     """Return the stages of a scan that are under way."""
-    return [ref.stage for ref in deployment.store.open_stages.all() if ref.scan_id == scan_id]
+    return [ref.stage for ref in store.open_stages.all() if ref.scan_id == scan_id]
 
 
 def cancelled_json(scan_id: str, cancelled: dict[str, Cancelled], still_open: list[str]) -> dict[str, Any]:
@@ -149,10 +150,10 @@ def cancelled_json(scan_id: str, cancelled: dict[str, Cancelled], still_open: li
     return {"scan_id": scan_id, "cancelled": stages, "still_under_way": still_open}
 
 
-def _has_begun(deployment: Deployment, ref: StageRef) -> bool:
-    return deployment.store.open_stages.is_open(ref) or deployment.store.checkpoint_file(ref).path.exists()
+def _has_begun(store: BookStore, ref: StageRef) -> bool:
+    return store.open_stages.is_open(ref) or store.checkpoint_file(ref).path.exists()
 
 
-def _is_under_way(deployment: Deployment, checkpoint: Checkpoint) -> bool:
-    is_open = deployment.store.open_stages.is_open(checkpoint.ref)
+def _is_under_way(store: BookStore, checkpoint: Checkpoint) -> bool:
+    is_open = store.open_stages.is_open(checkpoint.ref)
     return is_open or bool(checkpoint.pending())

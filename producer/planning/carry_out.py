@@ -11,6 +11,8 @@ from producer.program import INTERRUPTED
 from producer.terminal.console import notes, print_json, results
 from producer.terminal.progress import counting_on
 from worker.deployment import Deployment
+from worker.queue.client import QueueClient
+from worker.storage.book_store import BookStore
 
 
 def enqueue_all(deployment: Deployment, requests: list[Request], *, as_json: bool) -> list[Plan]:
@@ -21,7 +23,7 @@ def enqueue_all(deployment: Deployment, requests: list[Request], *, as_json: boo
         typer.Exit: Ctrl-C; what was enqueued until then stays enqueued.
     """
     # Of all stages before the first page of the first one, so that no stage fails on a missing key hours later.
-    check_preconditions(deployment, requests)
+    check_preconditions(deployment.store, deployment.queues, requests)
     try:
         plans = [enqueue(deployment, request, counting_on(notes)) for request in requests]
     except KeyboardInterrupt:
@@ -37,15 +39,15 @@ def enqueue_all(deployment: Deployment, requests: list[Request], *, as_json: boo
     return plans
 
 
-def show_plans(deployment: Deployment, requests: list[Request], *, as_json: bool) -> None:
+def show_plans(store: BookStore, queues: QueueClient, requests: list[Request], *, as_json: bool) -> None:
     """Print what requests would do and cost, and what blocks them. Changes nothing.
 
     Raises:
         LeafmarkError: the first of the errors that block them.
     """
-    plans = plan_all(deployment, requests)
-    forecasts = _forecasts(deployment, plans)
-    blocked = list(blockers(deployment, requests))
+    plans = plan_all(store, requests)
+    forecasts = _forecasts(store, plans)
+    blocked = list(blockers(store, queues, requests))
     for made in plans:
         print_plan(notes, made)
     if as_json:
@@ -61,7 +63,7 @@ def show_plans(deployment: Deployment, requests: list[Request], *, as_json: bool
         raise blocked[0]
 
 
-def _forecasts(deployment: Deployment, plans: list[Plan]) -> dict[str, Forecast]:
+def _forecasts(store: BookStore, plans: list[Plan]) -> dict[str, Forecast]:
     """Return the expected costs of the stages that call a model, by stage."""
-    made = {each.stage: forecast(deployment, each.ref, each.remaining) for each in plans}
+    made = {each.stage: forecast(store, each.ref, each.remaining) for each in plans}
     return {stage: found for stage, found in made.items() if found is not None}

@@ -31,10 +31,10 @@ from checkpointing.refs import StageRef
 from checkpointing.storage_errors import storage_error
 from worker.billing.estimate import likely_tokens
 from worker.config.settings import ENV_PREFIX
-from worker.deployment import Deployment
 from worker.llm.reply import CostSource, Usage
 from worker.pages.scan import list_scans
 from worker.stages.base import CostShape
+from worker.storage.book_store import BookStore
 
 # Fewer pages than these are no history: front matter is unlike the rest of a book.
 _LEAST_PAGES = 10
@@ -88,7 +88,7 @@ class _Page(NamedTuple):
 _FREE = _Page(Decimal(0), 0)
 
 
-def forecast(deployment: Deployment, ref: StageRef, pages: Sequence[int]) -> Forecast | None:
+def forecast(store: BookStore, ref: StageRef, pages: Sequence[int]) -> Forecast | None:
     """What a stage will likely cost for pages of a scan; None for a stage that asks no model.
 
     Raises:
@@ -96,18 +96,18 @@ def forecast(deployment: Deployment, ref: StageRef, pages: Sequence[int]) -> For
         InputError: the id names no scan.
         StorageError: the scan cannot be read.
     """
-    if not deployment.store.stages.get(ref.stage).uses_model:
+    if not store.stages.get(ref.stage).uses_model:
         return None
-    model = deployment.settings.model(ref.stage)
-    seen = _history(deployment, ref, model, _MOST_PAGES_OF_SCAN)
+    model = store.settings.model(ref.stage)
+    seen = _history(store, ref, model, _MOST_PAGES_OF_SCAN)
     if len(seen) >= _LEAST_PAGES:
         return _make(ref.stage, len(pages), seen, f"from {counted(len(seen), 'page')} of this scan")
-    histories = _library(deployment, ref, model)
+    histories = _library(store, ref, model)
     seen = [page for history in histories for page in history]
     if len(seen) >= _LEAST_PAGES:
         scans = "1 other scan" if len(histories) == 1 else f"{len(histories)} scans"
         return _make(ref.stage, len(pages), seen, f"from {counted(len(seen), 'page')} of {scans} in this library")
-    return _from_tokens(deployment, ref, model, pages)
+    return _from_tokens(store, ref, model, pages)
 
 
 def describe(made: Forecast) -> list[str]:
@@ -138,18 +138,18 @@ class _History(Ledger):
         )
 
 
-def _history(deployment: Deployment, ref: StageRef, model: str, most_pages: int) -> list[_Page]:
+def _history(store: BookStore, ref: StageRef, model: str, most_pages: int) -> list[_Page]:
     """What settled pages of a scan took with a model, those that needed no call included.
 
     Raises:
         StorageError: the scan cannot be read.
     """
-    scan_dir = deployment.store.scan(ref.scan_id).path
+    scan_dir = store.scan(ref.scan_id).path
     ledger = _History(scan_dir, ref.stage)
     try:
         if ref.stage not in ledger_stages(scan_dir):
             return []
-        checkpoint, _unusable = deployment.store.checkpoint_file(ref).read_or_salvage()
+        checkpoint, _unusable = store.checkpoint_file(ref).read_or_salvage()
         costs = {page: record.cost_usd for page, record in checkpoint.pages.items()}
         costs.update(dict.fromkeys(checkpoint.quarantined()))
         return _pages_of(ledger, model, costs, most_pages)
@@ -176,21 +176,21 @@ def _pages_of(ledger: _History, model: str, costs: dict[int, float | None], most
     return found + [_FREE] * round(free * len(found) / (len(found) + others))
 
 
-def _library(deployment: Deployment, ref: StageRef, model: str) -> list[list[_Page]]:
+def _library(store: BookStore, ref: StageRef, model: str) -> list[list[_Page]]:
     """What pages of other scans took, of each scan that has such pages; those worked on last come first.
 
     Raises:
         StorageError: the storage root cannot be read.
     """
     changed: dict[str, int] = {}
-    for other in list_scans(deployment.store.root):
-        when = _changed_at(deployment.store.ledger(StageRef(other, ref.stage)).path)
+    for other in list_scans(store.root):
+        when = _changed_at(store.ledger(StageRef(other, ref.stage)).path)
         if other != ref.scan_id and when is not None:
             changed[other] = when
     histories = []
     for other in heapq.nlargest(_MOST_OTHER_SCANS, changed, key=changed.__getitem__):
         try:
-            histories.append(_history(deployment, StageRef(other, ref.stage), model, _MOST_PAGES_OF_OTHER))
+            histories.append(_history(store, StageRef(other, ref.stage), model, _MOST_PAGES_OF_OTHER))
         except StorageError:
             # A forecast for one book does not fail on another that is damaged.
             continue
@@ -205,17 +205,17 @@ def _changed_at(path: Path) -> int | None:
         return None
 
 
-def _from_tokens(deployment: Deployment, ref: StageRef, model: str, pages: Sequence[int]) -> Forecast:
+def _from_tokens(store: BookStore, ref: StageRef, model: str, pages: Sequence[int]) -> Forecast:
     """A forecast from what there is to read and what the model costs.
 
     Raises:
         StorageError: outputs cannot be read.
     """
-    shape = deployment.store.stages.get(ref.stage).cost_shape
-    tokens = _tokens_of_texts(deployment, ref, pages)
+    shape = store.stages.get(ref.stage).cost_shape
+    tokens = _tokens_of_texts(store, ref, pages)
     usages = [_usage_of(text, shape) for text in tokens or _TYPICAL_PAGES]
     asked = [float(shape.asked) if usage.tokens_in else 0 for usage in usages]
-    prices = deployment.settings.price_book()
+    prices = store.settings.price_book()
     if not model or not prices.knows(model):
         unset = f"{ENV_PREFIX}{ref.stage.upper()}_MODEL is not set"
         basis = f"no price is known for {model}" if model else unset
@@ -235,14 +235,14 @@ def _usage_of(text: int, shape: CostShape) -> Usage:
     return Usage(tokens_in=around + math.ceil(text * shape.texts_in), tokens_out=math.ceil(text * shape.out))
 
 
-def _tokens_of_texts(deployment: Deployment, ref: StageRef, pages: Sequence[int]) -> list[int]:
+def _tokens_of_texts(store: BookStore, ref: StageRef, pages: Sequence[int]) -> list[int]:
     """Tokens of the text that an earlier stage made of some of the pages; the latest such stage with any.
 
     Raises:
         StorageError: outputs cannot be read.
     """
-    for name in reversed(deployment.store.stages.get(ref.stage).depends_on):
-        outputs = deployment.store.outputs(StageRef(ref.scan_id, name))
+    for name in reversed(store.stages.get(ref.stage).depends_on):
+        outputs = store.outputs(StageRef(ref.scan_id, name))
         tokens = []
         try:
             for page in _evenly(sorted(outputs.pages().intersection(pages)), _MOST_TEXTS):

@@ -30,12 +30,14 @@ from worker.pipeline.coordinators import make_coordinator
 from worker.pipeline.provenance import made_from_of
 from worker.pipeline.stage_flow import UPSTREAM, given_up, ready, through
 from worker.queue.broker_errors import broker_errors
+from worker.queue.client import QueueClient
 from worker.stages.correction import CorrectionStage
+from worker.storage.book_store import BookStore
 from worker.telemetry import tracing
 from worker.telemetry.logs import note_for_scan
 
 
-def requests_through(deployment: Deployment, first: Request, last_stage: str | None) -> list[Request]:
+def requests_through(store: BookStore, first: Request, last_stage: str | None) -> list[Request]:
     """A request for a stage, and the same for those that it leads to, up to the last one.
 
     Raises:
@@ -43,11 +45,11 @@ def requests_through(deployment: Deployment, first: Request, last_stage: str | N
     """
     if last_stage is None:
         return [first]
-    names = through(deployment, first.stage, last_stage)
+    names = through(store, first.stage, last_stage)
     return [first, *(replace(first, stage=name, run=same_run(first.run)) for name in names[1:])]
 
 
-def plan_all(deployment: Deployment, requests: list[Request]) -> list[Plan]:
+def plan_all(store: BookStore, requests: list[Request]) -> list[Plan]:
     """What `enqueue` would do for requests one after the other, in pipeline order. Changes nothing.
 
     Raises:
@@ -56,17 +58,17 @@ def plan_all(deployment: Deployment, requests: list[Request]) -> list[Plan]:
     again: dict[str, AbstractSet[int]] = {}
     plans = []
     for request in requests:
-        made = plan(deployment, request, again)
+        made = plan(store, request, again)
         again[request.stage] = set(made.remaining)
         plans.append(made)
     return plans
 
 
-def plan(deployment: Deployment, request: Request, again: Mapping[str, AbstractSet[int]] | None = None) -> Plan:
+def plan(store: BookStore, request: Request, again: Mapping[str, AbstractSet[int]] | None = None) -> Plan:
     """What `enqueue` would do. Reads files only and changes nothing.
 
     Args:
-        deployment: the deployment.
+        store: the books.
         request: what is wanted.
         again: pages that earlier stages would do before, by stage.
 
@@ -74,9 +76,9 @@ def plan(deployment: Deployment, request: Request, again: Mapping[str, AbstractS
         UnknownNameError: no such scan, stage or page.
         StorageError: the storage cannot be read.
     """
-    metadata, wanted = look_up(deployment, request)
-    outputs = deployment.store.outputs(request.ref)
-    file = deployment.store.checkpoint_file(request.ref)
+    metadata, wanted = look_up(store, request)
+    outputs = store.outputs(request.ref)
+    file = store.checkpoint_file(request.ref)
     try:
         checkpoint, set_aside = file.read_or_salvage()
     except OSError as error:
@@ -86,7 +88,7 @@ def plan(deployment: Deployment, request: Request, again: Mapping[str, AbstractS
     checkpoint.release(request.release)
     findings = bring_in_line(checkpoint, outputs, metadata.total_pages, change_nothing=True)
     records = _records_by_outputs(findings, outputs) if request.resume else {}
-    stale = _stale_among(deployment, request, wanted, records, again or {})
+    stale = _stale_among(store, request, wanted, records, again or {})
     return _describe(request, wanted, checkpoint, findings, set_aside, stale)
 
 
@@ -112,11 +114,11 @@ def enqueue(deployment: Deployment, request: Request, counting: Counting = uncou
         made = _enqueue(deployment, replace(request, run=tracing.run_of(span) or request.run), counting)
         span.set_attributes(tracing.named(remaining=len(made.remaining), enqueued=len(made.enqueued)))
     if made.remaining:
-        _note(deployment, made, request.run)
+        _note(deployment.store, made, request.run)
     return made
 
 
-def _note(deployment: Deployment, made: Plan, run: str) -> None:
+def _note(store: BookStore, made: Plan, run: str) -> None:
     """Begin the scan's log of this run."""
     pages = {
         "remaining": len(made.remaining),
@@ -124,17 +126,17 @@ def _note(deployment: Deployment, made: Plan, run: str) -> None:
         "waiting": len(made.waiting),
         "complete": made.completed,
     }
-    note_for_scan(deployment.store.root, made.scan_id, made.stage, "enqueued", run=trace_id_of(run), **pages)
+    note_for_scan(store.root, made.scan_id, made.stage, "enqueued", run=trace_id_of(run), **pages)
 
 
 def _enqueue(deployment: Deployment, request: Request, counting: Counting) -> Plan:
-    metadata, wanted = look_up(deployment, request)
-    check_preconditions(deployment, [request])
+    metadata, wanted = look_up(deployment.store, request)
+    check_preconditions(deployment.store, deployment.queues, [request])
     file = deployment.store.checkpoint_file(request.ref)
     file.remove_orphans()
     try:
         with file.exclusive() as checkpoint:
-            made = _open_stage(deployment, request, wanted, checkpoint, metadata)
+            made = _open_stage(deployment.store, deployment.queues, request, wanted, checkpoint, metadata)
     except broker_errors() as error:
         raise BrokerError(f"Redis failed before anything was enqueued ({error}); repeat the command") from error
     except OSError as error:
@@ -143,10 +145,10 @@ def _enqueue(deployment: Deployment, request: Request, counting: Counting) -> Pl
     try:
         queue.forget_attempts(request.release | made.requeued.keys() | made.anew)
         queue.raise_attempts(made.attempts)
-        recount(deployment, request.ref)
+        recount(deployment.store, deployment.calls, request.ref)
         queue.name_run(request.run if made.remaining else "")
         # Only now that the stage is open: whoever commits an earlier one feeds it from here on.
-        begin = sorted(ready(deployment, request.ref, set(made.remaining)))
+        begin = sorted(ready(deployment.store, request.ref, set(made.remaining)))
         made.waiting.extend(sorted(set(made.remaining).difference(begin)))
         with counting(f"{request.scan_id}/{request.stage}: pages enqueued", len(begin)) as step:
             for page in queue.put(begin):
@@ -161,28 +163,33 @@ def _enqueue(deployment: Deployment, request: Request, counting: Counting) -> Pl
 
 
 def _open_stage(
-    deployment: Deployment, request: Request, wanted: list[int], checkpoint: Checkpoint, metadata: ScanMetadata
+    store: BookStore,
+    queues: QueueClient,
+    request: Request,
+    wanted: list[int],
+    checkpoint: Checkpoint,
+    metadata: ScanMetadata,
 ) -> Plan:
     """Bring the checkpoint in line, note what is wanted, save. With the checkpoint held exclusively."""
-    file = deployment.store.checkpoint_file(request.ref)
-    outputs = deployment.store.outputs(request.ref)
-    coordinator = make_coordinator(deployment.store, deployment.queues, request.ref)
+    file = store.checkpoint_file(request.ref)
+    outputs = store.outputs(request.ref)
+    coordinator = make_coordinator(store, queues, request.ref)
     aside = file.take_set_aside()
     # Before the comparison: an output that a waiting completion names must not look like a stranger.
     merged = coordinator.merge_into(checkpoint)
     outputs.remove_orphans()
-    _take_in_reviews(deployment, metadata, outputs)
+    _take_in_reviews(store, metadata, outputs)
     if not request.resume:
-        _do_again(deployment, checkpoint, outputs, wanted)
-    checkpoint.release(request.release | _no_longer_given_up(deployment, checkpoint))
+        _do_again(store, checkpoint, outputs, wanted)
+    checkpoint.release(request.release | _no_longer_given_up(store, checkpoint))
     findings = bring_in_line(checkpoint, outputs, metadata.total_pages)
-    count_books(deployment, checkpoint, findings)
+    count_books(store, checkpoint, findings)
     # An output that was there and is gone is no failure of the page.
     for page in findings.faults:
         checkpoint.attempts.pop(page, None)
-    stale = _stale_among(deployment, request, wanted, checkpoint.pages, {})
+    stale = _stale_among(store, request, wanted, checkpoint.pages, {})
     if request.refresh_stale:
-        _do_again(deployment, checkpoint, outputs, list(stale.pages))
+        _do_again(store, checkpoint, outputs, list(stale.pages))
     if request.accept_stale:
         for page, why in stale.pages.items():
             checkpoint.pages[page] = replace(checkpoint.pages[page], made_from=why.current)
@@ -191,20 +198,20 @@ def _open_stage(
     if checkpoint.pending():
         checkpoint.begin()
         checkpoint.run = request.run
-        deployment.store.open_stages.add(request.ref, checkpoint.requested)
+        store.open_stages.add(request.ref, checkpoint.requested)
     else:
         checkpoint.settle()
     if checkpoint.status is Status.COMPLETED:
-        assemble(deployment.store.stages.get(request.stage), outputs, checkpoint)
+        assemble(store.stages.get(request.stage), outputs, checkpoint)
     file.save(checkpoint)
     if merged:
         coordinator.inbox.remove(merged)
     return _describe(request, wanted, checkpoint, findings, aside.name if aside else None, stale)
 
 
-def _take_in_reviews(deployment: Deployment, metadata: ScanMetadata, outputs: OutputFolder) -> None:
+def _take_in_reviews(store: BookStore, metadata: ScanMetadata, outputs: OutputFolder) -> None:
     """Pages that another program had corrected and put aside for a person count with its other corrections."""
-    scan = deployment.store.scan(metadata.scan_id)
+    scan = store.scan(metadata.scan_id)
     if outputs.path.name != CorrectionStage.output_dir or not scan.is_taken_over(metadata):
         return
     from producer.ingest.scanshelf_folder import take_in_reviews  # noqa: PLC0415  # few scans need it
@@ -212,12 +219,12 @@ def _take_in_reviews(deployment: Deployment, metadata: ScanMetadata, outputs: Ou
     take_in_reviews(scan, metadata.total_pages)
 
 
-def _do_again(deployment: Deployment, checkpoint: Checkpoint, outputs: OutputFolder, pages: list[int]) -> None:
+def _do_again(store: BookStore, checkpoint: Checkpoint, outputs: OutputFolder, pages: list[int]) -> None:
     """Have pages done again, whatever there is of them."""
     checkpoint.forget(set(pages))
     # Out of the way with the outputs: a resume must not take them for the new ones.
     set_all_aside(outputs, sorted(outputs.pages().intersection(pages)))
-    retire_answers(deployment, checkpoint.ref, pages)
+    retire_answers(store, checkpoint.ref, pages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,15 +236,15 @@ class _Stale:
 
 
 def _stale_among(
-    deployment: Deployment,
+    store: BookStore,
     request: Request,
     wanted: list[int],
     records: Mapping[int, PageRecord],
     again: Mapping[str, AbstractSet[int]],
 ) -> _Stale:
     complete = {page: records[page] for page in wanted if page in records}
-    stale = find_stale(deployment, request.ref, complete, again)
-    named = name_recipes(deployment, request.ref, stale)
+    stale = find_stale(store, request.ref, complete, again)
+    named = name_recipes(store, request.ref, stale)
     return _Stale(named, cost_of_refresh(complete, stale))
 
 
@@ -249,12 +256,12 @@ def _records_by_outputs(findings: Findings, outputs: OutputFolder) -> dict[int, 
     return {**findings.records, **said}
 
 
-def _no_longer_given_up(deployment: Deployment, checkpoint: Checkpoint) -> set[int]:
+def _no_longer_given_up(store: BookStore, checkpoint: Checkpoint) -> set[int]:
     """Quarantined pages whose earlier stage had given them up, and has taken them on again."""
     pages = {failed.page for failed in checkpoint.failed_pages if failed.kind == UPSTREAM}
     if not pages:
         return pages
-    return pages - given_up(deployment, checkpoint.ref, pages).keys()
+    return pages - given_up(store, checkpoint.ref, pages).keys()
 
 
 def _describe(

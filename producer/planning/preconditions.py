@@ -9,32 +9,34 @@ from checkpointing.plurals import counted
 from producer.page_ranges import show_pages
 from producer.planning.request import Request
 from producer.planning.spending import check_model_and_price
-from worker.deployment import Deployment
 from worker.pages.scan import ScanMetadata
 from worker.pipeline.stage_flow import unasked
 from worker.preflight import check_broker
+from worker.queue.client import QueueClient
 from worker.storage import root_owner
+from worker.storage.book_store import BookStore
 
 
-def look_up(deployment: Deployment, request: Request) -> tuple[ScanMetadata, list[int]]:
+def look_up(store: BookStore, request: Request) -> tuple[ScanMetadata, list[int]]:
     """Return the metadata of a request's scan and its pages, in order.
 
     Raises:
         UnknownNameError: no such scan, stage or page.
         StorageError: the storage cannot be read.
     """
-    deployment.store.stages.get(request.stage)
-    metadata = deployment.store.metadata(request.scan_id)
+    store.stages.get(request.stage)
+    metadata = store.metadata(request.scan_id)
     return metadata, request.pages(metadata.total_pages)
 
 
 def blockers(
-    deployment: Deployment, requests: Sequence[Request], *, broker: bool = True
+    store: BookStore, queues: QueueClient, requests: Sequence[Request], *, broker: bool = True
 ) -> Iterator[LeafmarkError]:
     """Yield the errors that keep requests from being enqueued, in the order of the checks. Changes nothing.
 
     Args:
-        deployment: the deployment.
+        store: the books.
+        queues: the broker.
         requests: in pipeline order: a later one may wait for the pages of an earlier one.
         broker: whether Redis has to answer.
 
@@ -44,25 +46,27 @@ def blockers(
     """
     for request in requests:
         yield from _raised(
-            partial(check_model_and_price, deployment, request.stage, allow_unpriced=request.allow_unpriced)
+            partial(check_model_and_price, store.settings, request.stage, allow_unpriced=request.allow_unpriced)
         )
     if broker:
-        yield from _raised(partial(_check_broker, deployment))
+        yield from _raised(partial(_check_broker, store, queues))
     asked: dict[tuple[str, str], set[int]] = {}
     for request in requests:
-        metadata, wanted = look_up(deployment, request)
-        yield from _raised(partial(_check_writable, deployment, metadata.scan_id))
-        yield from _without_sources(deployment, request, wanted, asked)
+        metadata, wanted = look_up(store, request)
+        yield from _raised(partial(_check_writable, store, metadata.scan_id))
+        yield from _without_sources(store, request, wanted, asked)
         asked.setdefault((request.scan_id, request.stage), set()).update(wanted)
 
 
-def check_preconditions(deployment: Deployment, requests: Sequence[Request], *, broker: bool = True) -> None:
+def check_preconditions(
+    store: BookStore, queues: QueueClient, requests: Sequence[Request], *, broker: bool = True
+) -> None:
     """Check that requests can be enqueued.
 
     Raises:
         LeafmarkError: the first of `blockers`.
     """
-    for error in blockers(deployment, requests, broker=broker):
+    for error in blockers(store, queues, requests, broker=broker):
         raise error
 
 
@@ -73,22 +77,22 @@ def _raised(check: Callable[[], object]) -> Iterator[LeafmarkError]:
         yield error
 
 
-def _check_broker(deployment: Deployment) -> None:
-    check_broker(deployment.settings)
-    root_owner.refuse_another(deployment.store.root, deployment.queues.redis, deployment.queues.keys.deployment)
+def _check_broker(store: BookStore, queues: QueueClient) -> None:
+    check_broker(store.settings)
+    root_owner.refuse_another(store.root, queues.redis, queues.keys.deployment)
 
 
-def _check_writable(deployment: Deployment, scan_id: str) -> None:
-    path = deployment.store.scan(scan_id).path
+def _check_writable(store: BookStore, scan_id: str) -> None:
+    path = store.scan(scan_id).path
     if not os.access(path, os.W_OK):
         raise StorageError(f"{path} is not writable", hint="check its owner and how the storage is mounted")
 
 
 def _without_sources(
-    deployment: Deployment, request: Request, wanted: list[int], asked: Mapping[tuple[str, str], set[int]]
+    store: BookStore, request: Request, wanted: list[int], asked: Mapping[tuple[str, str], set[int]]
 ) -> Iterator[LeafmarkError]:
     """Yield an error for each earlier stage that lacks some of these pages and has not been asked for them."""
-    for name, pages in unasked(deployment, request.ref, set(wanted)).items():
+    for name, pages in unasked(store, request.ref, set(wanted)).items():
         missing = sorted(pages - asked.get((request.scan_id, name), set()))
         if missing:
             both = f"producer enqueue {request.scan_id} --stage {name} --through {request.stage}"

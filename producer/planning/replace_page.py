@@ -33,8 +33,10 @@ from producer.planning.stale import find_stale
 from worker.pages.scan import ReplacedPage, ScanFolder, ScanMetadata, SourceFile
 from worker.pages.sources.open import open_file
 from worker.pages.sources.pdfium import save_decrypted
+from worker.queue.client import QueueClient
 from worker.stages.registry import STAGES
 from worker.storage import root_owner
+from worker.storage.book_store import BookStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,7 +118,7 @@ def replace_page(
     scan = deployment.store.scan(scan_id)
     try:
         incoming = _look_at(deployment.store.stages.settings_for(metadata), path, place, password)
-        _check_idle(deployment, scan_id, page)
+        _check_idle(deployment.store, deployment.queues, scan_id, page)
         with metadata_lock(scan):
             # Read under the lock: another replacement may have changed it.
             record, old_name, already = _plan(scan.read_metadata(), page, incoming)
@@ -124,7 +126,9 @@ def replace_page(
                 _carry_out(scan, record, old_name, incoming)
             if not dry_run:
                 _remove_old_name(scan, record.before)
-            stages = list(_again(deployment, scan_id, page, sure=not already, dry_run=dry_run))
+            stages = list(
+                _again(deployment.store, deployment.queues, scan_id, page, sure=not already, dry_run=dry_run)
+            )
     except OSError as error:
         raise storage_error(error, scan.path) from error
     return Replaced(scan_id, page, record.file.name, record.before, already, stages)
@@ -186,7 +190,7 @@ def _check_readable(settings: Settings, incoming: _Incoming) -> None:
         raise InputError(f"the new page cannot be used: {why}; give another scan of it") from error
 
 
-def _check_idle(deployment: Deployment, scan_id: str, page: int) -> None:
+def _check_idle(store: BookStore, queues: QueueClient, scan_id: str, page: int) -> None:
     """Check that no worker has the page in hand, where Redis can tell.
 
     One that takes it after this look sees, before it saves, that the page is made from another picture.
@@ -195,10 +199,10 @@ def _check_idle(deployment: Deployment, scan_id: str, page: int) -> None:
         CheckpointError: one has.
         InUseError: workers of another deployment are at work, and this Redis does not know what they have in hand.
     """
-    root_owner.refuse_another(deployment.store.root, deployment.queues.redis, deployment.queues.keys.deployment)
+    root_owner.refuse_another(store.root, queues.redis, queues.keys.deployment)
     for stage in STAGES:
         try:
-            held = deployment.queues.queue(StageRef(scan_id, stage)).held([page])
+            held = queues.queue(StageRef(scan_id, stage)).held([page])
         except RedisError:
             return
         if held:
@@ -311,11 +315,14 @@ def _remove_old_name(scan: ScanFolder, kept: str) -> None:
             sync_folder(old.parent)
 
 
-def _again(deployment: Deployment, scan_id: str, page: int, *, sure: bool, dry_run: bool) -> Iterator[StageAgain]:
+def _again(
+    store: BookStore, queues: QueueClient, scan_id: str, page: int, *, sure: bool, dry_run: bool
+) -> Iterator[StageAgain]:
     """Have each stage forget the page, unless it has done it since.
 
     Args:
-        deployment: the deployment.
+        store: the books.
+        queues: the broker.
         scan_id: which book.
         page: which page.
         sure: whether no stage can have done it since: the metadata was changed a moment ago.
@@ -324,15 +331,15 @@ def _again(deployment: Deployment, scan_id: str, page: int, *, sure: bool, dry_r
     forgotten: set[str] = set()
     for name in STAGES:
         outputs, file = (
-            deployment.store.outputs(StageRef(scan_id, name)),
-            deployment.store.checkpoint_file(StageRef(scan_id, name)),
+            store.outputs(StageRef(scan_id, name)),
+            store.checkpoint_file(StageRef(scan_id, name)),
         )
         if not file.path.exists() and not outputs.path_of(page).exists():
             continue
         checkpoint, _ = file.read_or_salvage()
         stood = _stood(checkpoint, page, has_output=outputs.path_of(page).exists())
-        depends = forgotten.intersection(deployment.store.stages.get(name).depends_on)
-        if stood is None or not (sure or depends or _is_old(deployment, checkpoint, page)):
+        depends = forgotten.intersection(store.stages.get(name).depends_on)
+        if stood is None or not (sure or depends or _is_old(store, checkpoint, page)):
             continue
         forgotten.add(name)
         if not dry_run:
@@ -342,8 +349,8 @@ def _again(deployment: Deployment, scan_id: str, page: int, *, sure: bool, dry_r
                 current.set_back(page)
                 file.save(current)
             with contextlib.suppress(RedisError):
-                deployment.queues.queue(StageRef(scan_id, name)).forget_attempts([page])
-        spent = deployment.store.spent_on(StageRef(scan_id, name), page) or Money()
+                queues.queue(StageRef(scan_id, name)).forget_attempts([page])
+        spent = store.spent_on(StageRef(scan_id, name), page) or Money()
         yield StageAgain(name, stood, spent.usd)
 
 
@@ -357,14 +364,14 @@ def _stood(
     return "saved" if has_output else None
 
 
-def _is_old(deployment: Deployment, checkpoint: Checkpoint, page: int) -> bool:
+def _is_old(store: BookStore, checkpoint: Checkpoint, page: int) -> bool:
     """Whether what a stage has of the page is made from what was there before, or does not say."""
     scan_id, stage = checkpoint.scan_id, checkpoint.stage
     record = checkpoint.pages.get(page)
     if record is None:
-        replaced = deployment.store.metadata(scan_id).source.replacements[page]
+        replaced = store.metadata(scan_id).source.replacements[page]
         return any(
             failed.page == page and failed.failed_at < replaced.replaced_at for failed in checkpoint.failed_pages
         )
-    stale = find_stale(deployment, StageRef(scan_id, stage), {page: record})
+    stale = find_stale(store, StageRef(scan_id, stage), {page: record})
     return not record.made_from or (page in stale and bool(stale[page].inputs))

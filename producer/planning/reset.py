@@ -17,11 +17,12 @@ from producer.output_dir import set_all_aside
 from producer.page_ranges import show_pages
 from producer.planning.spending import retire_answers
 from producer.terminal.progress import Counting, uncounted
-from worker.deployment import Deployment
 from worker.pipeline.coordinators import make_coordinator
 from worker.preflight import check_broker
 from worker.queue.broker_errors import broker_errors
+from worker.queue.client import QueueClient
 from worker.storage import root_owner
+from worker.storage.book_store import BookStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def reset_json(done: Reset, kept: Path) -> dict[str, Any]:
     }
 
 
-def look(deployment: Deployment, ref: StageRef) -> Reset | None:
+def look(store: BookStore, ref: StageRef) -> Reset | None:
     """Return what a reset would affect; None for a stage that has not begun. Reads files only.
 
     Raises:
@@ -69,20 +70,20 @@ def look(deployment: Deployment, ref: StageRef) -> Reset | None:
         InputError: the scan's metadata is broken.
         StorageError: the storage cannot be read.
     """
-    deployment.store.stages.get(ref.stage)
-    deployment.store.metadata(ref.scan_id)
-    file = deployment.store.checkpoint_file(ref)
+    store.stages.get(ref.stage)
+    store.metadata(ref.scan_id)
+    file = store.checkpoint_file(ref)
     try:
         checkpoint, unusable = file.read_or_salvage()
-        outputs = len(deployment.store.outputs(ref).pages())
+        outputs = len(store.outputs(ref).pages())
     except OSError as error:
         raise storage_error(error, file.path) from error
-    if not outputs and not unusable and _is_blank(checkpoint) and not deployment.store.open_stages.is_open(ref):
+    if not outputs and not unusable and _is_blank(checkpoint) and not store.open_stages.is_open(ref):
         return None
     return Reset(ref.scan_id, ref.stage, len(checkpoint.pages), outputs, checkpoint.total_cost_usd)
 
 
-def reset(deployment: Deployment, ref: StageRef, counting: Counting = uncounted) -> Reset:
+def reset(store: BookStore, queues: QueueClient, ref: StageRef, counting: Counting = uncounted) -> Reset:
     """Reset a stage: no page is complete, in quarantine or requested. Outputs are set aside, the cost is kept.
 
     The checkpoint is saved last, so after a crash the same call finishes the reset.
@@ -98,21 +99,21 @@ def reset(deployment: Deployment, ref: StageRef, counting: Counting = uncounted)
         InUseError: the workers on this storage root belong to another deployment and would continue.
         CheckpointError: workers have pages in hand, or another process holds the checkpoint.
     """
-    total_pages = deployment.store.metadata(ref.scan_id).total_pages
-    check_broker(deployment.settings)
-    root_owner.refuse_another(deployment.store.root, deployment.queues.redis, deployment.queues.keys.deployment)
-    file, outputs = deployment.store.checkpoint_file(ref), deployment.store.outputs(ref)
+    total_pages = store.metadata(ref.scan_id).total_pages
+    check_broker(store.settings)
+    root_owner.refuse_another(store.root, queues.redis, queues.keys.deployment)
+    file, outputs = store.checkpoint_file(ref), store.outputs(ref)
     try:
-        _check_idle(deployment, ref, total_pages)
+        _check_idle(queues, ref, total_pages)
         with file.exclusive() as checkpoint:
-            _merge(deployment, file, checkpoint)
-            _stop(deployment, checkpoint, total_pages)
+            _merge(store, queues, file, checkpoint)
+            _stop(store, queues, checkpoint, total_pages)
             there = outputs.pages()
             forgotten = Reset(ref.scan_id, ref.stage, len(checkpoint.pages), len(there), checkpoint.total_cost_usd)
             with counting(f"{ref}: outputs set aside", len(there)) as step:
                 if there:
                     set_all_aside(outputs, sorted(there), step)
-            retire_answers(deployment, ref, range(1, total_pages + 1))
+            retire_answers(store, ref, range(1, total_pages + 1))
             checkpoint.start_over()
             file.save(checkpoint)
     except broker_errors() as error:
@@ -122,32 +123,32 @@ def reset(deployment: Deployment, ref: StageRef, counting: Counting = uncounted)
     return forgotten
 
 
-def _merge(deployment: Deployment, file: CheckpointFile, checkpoint: Checkpoint) -> None:
+def _merge(store: BookStore, queues: QueueClient, file: CheckpointFile, checkpoint: Checkpoint) -> None:
     """Merge all waiting completions: their cost stays recorded, and none of them arrives after the reset."""
-    coordinator = make_coordinator(deployment.store, deployment.queues, checkpoint.ref)
+    coordinator = make_coordinator(store, queues, checkpoint.ref)
     while merged := coordinator.merge_into(checkpoint):
         file.save(checkpoint)
         coordinator.inbox.remove(merged)
 
 
-def _stop(deployment: Deployment, checkpoint: Checkpoint, total_pages: int) -> None:
+def _stop(store: BookStore, queues: QueueClient, checkpoint: Checkpoint, total_pages: int) -> None:
     """Take the waiting pages out of the queue, and keep reconcilers from putting them back.
 
     Raises:
         CheckpointError: a worker took one meanwhile. A reconciler then puts back the waiting pages.
     """
     ref = checkpoint.ref
-    deployment.store.open_stages.remove(ref)
-    deployment.queues.queue(ref).close()
+    store.open_stages.remove(ref)
+    queues.queue(ref).close()
     try:
-        _check_idle(deployment, ref, total_pages)
+        _check_idle(queues, ref, total_pages)
     except CheckpointError:
-        deployment.store.open_stages.add(ref, checkpoint.requested)
+        store.open_stages.add(ref, checkpoint.requested)
         raise
 
 
-def _check_idle(deployment: Deployment, ref: StageRef, total_pages: int) -> None:
-    held = sorted(deployment.queues.queue(ref).held(list(range(1, total_pages + 1))))
+def _check_idle(queues: QueueClient, ref: StageRef, total_pages: int) -> None:
+    held = sorted(queues.queue(ref).held(list(range(1, total_pages + 1))))
     if held:
         raise CheckpointError(
             f"{ref}: workers have pages in hand ({show_pages(held)})",

@@ -10,18 +10,19 @@ from checkpointing.errors import SettingsError
 from checkpointing.refs import StageRef
 from checkpointing.resume import Findings
 from checkpointing.storage_errors import storage_error
-from worker.deployment import Deployment
+from worker.billing.model_calls import ModelCalls
+from worker.config.settings import Settings
 from worker.pipeline.provenance import made_from_of
 from worker.preflight import check_models
+from worker.storage.book_store import BookStore
 
 
-def check_model_and_price(deployment: Deployment, stage: str, *, allow_unpriced: bool = False) -> None:
+def check_model_and_price(settings: Settings, stage: str, *, allow_unpriced: bool = False) -> None:
     """Check that the model of a stage is configured and that its price is known.
 
     Raises:
         SettingsError: a variable is not set, or no price is known.
     """
-    settings = deployment.settings
     check_models(settings, [stage])
     model = settings.model(stage)
     if model and not allow_unpriced and not settings.price_book().knows(model):
@@ -32,7 +33,7 @@ def check_model_and_price(deployment: Deployment, stage: str, *, allow_unpriced:
         )
 
 
-def set_budget(deployment: Deployment, scan_id: str, budget_usd: Decimal | float | None) -> None:
+def set_budget(store: BookStore, scan_id: str, budget_usd: Decimal | float | None) -> None:
     """Set the maximum cost of a scan over all stages and runs, in USD; None keeps the present one.
 
     Raises:
@@ -41,25 +42,25 @@ def set_budget(deployment: Deployment, scan_id: str, budget_usd: Decimal | float
     """
     if budget_usd is None:
         return
-    deployment.store.metadata(scan_id)
-    scan_dir = deployment.store.scan(scan_id).path
+    store.metadata(scan_id)
+    scan_dir = store.scan(scan_id).path
     try:
         write_budget(scan_dir, Decimal(str(budget_usd)))
     except OSError as error:
         raise storage_error(error, scan_dir) from error
 
 
-def count_books(deployment: Deployment, checkpoint: Checkpoint, findings: Findings) -> None:
+def count_books(store: BookStore, checkpoint: Checkpoint, findings: Findings) -> None:
     """Set the costs in a checkpoint by the ledger, and complete the records of adopted pages from their outputs.
 
     Raises:
         OSError: the storage failed.
     """
     ref = checkpoint.ref
-    outputs = deployment.store.outputs(ref)
-    pays = deployment.store.stages.get(ref.stage).uses_model
+    outputs = store.outputs(ref)
+    pays = store.stages.get(ref.stage).uses_model
     if pays:
-        checkpoint.note_ledger(deployment.store.ledger(ref).sums().spent)
+        checkpoint.note_ledger(store.ledger(ref).sums().spent)
     for page in findings.adopted:
         checkpoint.pages[page] = replace(
             checkpoint.pages[page],
@@ -68,24 +69,24 @@ def count_books(deployment: Deployment, checkpoint: Checkpoint, findings: Findin
         )
 
 
-def retire_answers(deployment: Deployment, ref: StageRef, pages: Iterable[int]) -> None:
+def retire_answers(store: BookStore, ref: StageRef, pages: Iterable[int]) -> None:
     """Have the model asked again about pages that are processed again; what was paid stays counted.
 
     Raises:
         OSError: the storage failed.
     """
-    if deployment.store.stages.get(ref.stage).uses_model:
-        deployment.store.ledger(ref).retire(pages)
+    if store.stages.get(ref.stage).uses_model:
+        store.ledger(ref).retire(pages)
 
 
-def recount(deployment: Deployment, ref: StageRef) -> None:
+def recount(store: BookStore, calls: ModelCalls, ref: StageRef) -> None:
     """Count the ledgers of a scan into its meter again, with the calls in flight.
 
     Raises:
         OSError: the storage failed.
         RedisError: the broker failed.
     """
-    if not deployment.store.stages.get(ref.stage).uses_model:
+    if not store.stages.get(ref.stage).uses_model:
         return
-    deployment.calls.meter(ref.scan_id).empty()
-    deployment.calls.refill(ref.scan_id)
+    calls.meter(ref.scan_id).empty()
+    calls.refill(ref.scan_id)

@@ -17,10 +17,10 @@ from checkpointing.money import add_usd
 from checkpointing.outputs import OutputFolder
 from checkpointing.page_records import PageRecord
 from checkpointing.refs import StageRef
-from worker.deployment import Deployment
 from worker.pages.scan import ScanMetadata
 from worker.pipeline.provenance import describe, source_sha256
 from worker.stages.base import MadeFrom, Stage
+from worker.storage.book_store import BookStore
 
 _NONE_AGAIN: Mapping[str, AbstractSet[int]] = {}
 
@@ -52,7 +52,7 @@ class Why:
 
 
 def find_stale(
-    deployment: Deployment,
+    store: BookStore,
     ref: StageRef,
     records: Mapping[int, PageRecord],
     again: Mapping[str, AbstractSet[int]] = _NONE_AGAIN,
@@ -64,7 +64,7 @@ def find_stale(
     works, because its engine is not installed or its model is not set, only what its pages are made from counts.
 
     Args:
-        deployment: the deployment.
+        store: the books.
         ref: which stage of which scan.
         records: of the complete pages in question.
         again: pages that earlier stages are about to do again, by stage.
@@ -76,12 +76,12 @@ def find_stale(
     told = {page: record.made_from for page, record in records.items() if record.made_from}
     if not told:
         return {}
-    maker = deployment.store.stages.get(ref.stage)
-    method = _method(deployment, ref)
+    maker = store.stages.get(ref.stage)
+    method = _method(store, ref)
     blank = method or MadeFrom(inputs={}, stage_version=maker.version, recipe="")
     parts = "the model or the instructions" if maker.uses_model else "the engine or the stage"
     found: dict[int, Why] = {}
-    for page, inputs in sorted(_inputs(deployment, ref.scan_id, maker, told.keys(), again).items()):
+    for page, inputs in sorted(_inputs(store, ref.scan_id, maker, told.keys(), again).items()):
         was_from, _, was_how = told[page].partition(".")
         now_from, _, now_how = blank.model_copy(update={"inputs": inputs}).digest().partition(".")
         how = was_how if method is None else now_how
@@ -97,17 +97,17 @@ def find_stale(
     return found
 
 
-def name_recipes(deployment: Deployment, ref: StageRef, stale: Mapping[int, Why]) -> dict[int, Why]:
+def name_recipes(store: BookStore, ref: StageRef, stale: Mapping[int, Why]) -> dict[int, Why]:
     """The same reasons, with the old and the new way in words. Reads one output for each old way.
 
     Raises:
         OSError: the storage failed.
     """
     samples = {why.recipe: page for page, why in stale.items() if why.recipe}
-    now = _method(deployment, ref) if samples else None
+    now = _method(store, ref) if samples else None
     if now is None:
         return dict(stale)
-    outputs = deployment.store.outputs(ref)
+    outputs = store.outputs(ref)
     earlier = {recipe: _made_by(outputs, page, recipe) for recipe, page in samples.items()}
     differences = {recipe: _difference(was, now) for recipe, was in earlier.items() if was is not None}
     return {
@@ -121,20 +121,20 @@ def cost_of_refresh(records: Mapping[int, PageRecord], stale: Mapping[int, Why])
     return add_usd(*(records[page].cost_usd or 0.0 for page in stale))
 
 
-def _method(deployment: Deployment, ref: StageRef) -> MadeFrom | None:
+def _method(store: BookStore, ref: StageRef) -> MadeFrom | None:
     """How a stage would make a page of a scan now; None where that cannot be said here."""
-    model = deployment.settings.model(ref.stage)
-    if deployment.store.stages.get(ref.stage).uses_model and not model:
+    model = store.settings.model(ref.stage)
+    if store.stages.get(ref.stage).uses_model and not model:
         return None
-    metadata = deployment.store.metadata(ref.scan_id)
+    metadata = store.metadata(ref.scan_id)
     try:
-        return describe(deployment.store.stages.get_for(metadata, ref.stage), {}, model, metadata.profile)
+        return describe(store.stages.get_for(metadata, ref.stage), {}, model, metadata.profile)
     except SettingsError:
         return None
 
 
 def _inputs(
-    deployment: Deployment,
+    store: BookStore,
     scan_id: str,
     stage: Stage,
     pages: AbstractSet[int],
@@ -142,10 +142,10 @@ def _inputs(
 ) -> dict[int, dict[str, str]]:
     """Hashes of what pages would be made from now; without the pages of which that is not known."""
     if not stage.depends_on:
-        hashes = enumerate(_source_hashes(deployment.store.metadata(scan_id)), start=1)
+        hashes = enumerate(_source_hashes(store.metadata(scan_id)), start=1)
         return {page: {"source": sha256} for page, sha256 in hashes if page in pages}
     upstream = {
-        name: _output_hashes(deployment, StageRef(scan_id, name), again.get(name, frozenset()))
+        name: _output_hashes(store, StageRef(scan_id, name), again.get(name, frozenset()))
         for name in stage.depends_on
     }
     known = set(pages).intersection(*upstream.values())
@@ -165,10 +165,10 @@ def _source_hashes(metadata: ScanMetadata) -> Iterator[str]:
             yield source_sha256(metadata, page) if page in replaced else source_sha256(alone, place)
 
 
-def _output_hashes(deployment: Deployment, ref: StageRef, again: AbstractSet[int]) -> dict[int, str]:
+def _output_hashes(store: BookStore, ref: StageRef, again: AbstractSet[int]) -> dict[int, str]:
     """Of the outputs that an earlier stage has complete; none where its checkpoint cannot be used."""
     try:
-        complete = deployment.store.checkpoint_file(ref).read().pages
+        complete = store.checkpoint_file(ref).read().pages
     except CheckpointError:
         return {}
     return {

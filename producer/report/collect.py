@@ -19,21 +19,19 @@ from producer.status.begun_stages import count_as_enqueue_would
 from producer.status.checkpoint_snapshot import CheckpointSnapshot, take_snapshot
 from producer.status.doubtful_pages import doubt_lines
 from producer.terminal.progress import Counting, uncounted
-from worker.deployment import Deployment
 from worker.pages.scan import ScanMetadata
 from worker.stages.base import Stage
 from worker.stages.chapters import BookStructure
 from worker.stages.registry import STAGES
 from worker.stages.structure import StructureStage
+from worker.storage.book_store import BookStore
 
 
-def collect(
-    deployment: Deployment, scan_id: str, *, images: bool = True, counting: Counting = uncounted
-) -> BookReport:
+def collect(store: BookStore, scan_id: str, *, images: bool = True, counting: Counting = uncounted) -> BookReport:
     """Return the report of a scan.
 
     Args:
-        deployment: the deployment.
+        store: the books.
         scan_id: of the scan.
         images: whether to render the pages.
         counting: shows the progress.
@@ -43,39 +41,37 @@ def collect(
         InputError: its metadata is broken.
         StorageError: the storage cannot be read.
     """
-    metadata = deployment.store.metadata(scan_id)
+    metadata = store.metadata(scan_id)
     made_at = now()
     try:
-        begun, stages = _stages(deployment, metadata)
+        begun, stages = _stages(store, metadata)
         pages = _pages(metadata, begun, stages, counting)
-        structure, problem = _structure(deployment, scan_id)
+        structure, problem = _structure(store, scan_id)
     except OSError as error:
-        raise storage_error(error, deployment.store.scan(scan_id).path) from error
+        raise storage_error(error, store.scan(scan_id).path) from error
     report = BookReport(metadata, stages, pages, structure, problem, made_at)
     if not images or not report.with_views:
         return report
     from producer.report.pictures import pictures_of  # noqa: PLC0415  # slow to import, needed for pictures only
 
     with counting(f"{scan_id}: pages rendered", len(pages)) as step:
-        pictures = pictures_of(deployment, metadata, [page.number for page in pages], step)
+        pictures = pictures_of(store, metadata, [page.number for page in pages], step)
     return BookReport(metadata, stages, pages, structure, problem, made_at, pictures)
 
 
-def _stages(
-    deployment: Deployment, metadata: ScanMetadata
-) -> tuple[tuple[BegunStage, ...], tuple[StageReport, ...]]:
+def _stages(store: BookStore, metadata: ScanMetadata) -> tuple[tuple[BegunStage, ...], tuple[StageReport, ...]]:
     begun: list[BegunStage] = []
     reports: list[StageReport] = []
     for name in STAGES:
         ref = StageRef(metadata.scan_id, name)
-        file, outputs = deployment.store.checkpoint_file(ref), deployment.store.outputs(ref)
+        file, outputs = store.checkpoint_file(ref), store.outputs(ref)
         pages = outputs.pages()
         if not pages and not file.path.exists():
             continue
         snapshot = take_snapshot(file)
         if snapshot.unusable is None and not file.is_of_this_version():
             count_as_enqueue_would(snapshot.checkpoint, outputs, metadata.total_pages)
-        stage = deployment.store.stages.get(name)
+        stage = store.stages.get(name)
         begun.append(
             BegunStage(
                 stage=stage,
@@ -86,7 +82,7 @@ def _stages(
                 quarantined=frozenset(snapshot.checkpoint.quarantined()),
             )
         )
-        reports.append(_stage_report(stage, snapshot, deployment.store.ledger(ref), metadata.total_pages))
+        reports.append(_stage_report(stage, snapshot, store.ledger(ref), metadata.total_pages))
     return tuple(begun), tuple(reports)
 
 
@@ -158,9 +154,9 @@ def _pages(
     return tuple(found)
 
 
-def _structure(deployment: Deployment, scan_id: str) -> tuple[BookStructure | None, str | None]:
+def _structure(store: BookStore, scan_id: str) -> tuple[BookStructure | None, str | None]:
     """Return the assembled chapters and page numbers, or why they cannot be shown."""
-    path = deployment.store.scan(scan_id).output_dir(StructureStage.output_dir) / StructureStage.assembled_name
+    path = store.scan(scan_id).output_dir(StructureStage.output_dir) / StructureStage.assembled_name
     try:
         content = json.loads(read_regular(path))
         fields = {name: content.get(name) for name in BookStructure.model_fields}

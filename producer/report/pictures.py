@@ -17,10 +17,10 @@ from producer.report.limits import (
     share,
 )
 from producer.report.model import Pictures
-from worker.deployment import Deployment
 from worker.pages.scan import ScanMetadata
 from worker.pages.sources.base import PageSource
 from worker.pages.sources.open import open_source
+from worker.storage.book_store import BookStore
 
 # Width in pixels and WebP quality, best first; the first step within the limit is taken.
 _PICTURE_STEPS = ((1000, 55), (1000, 40), (860, 32), (720, 25), (620, 18), (560, 8), (500, 8), (420, 8), (320, 8))
@@ -33,23 +33,23 @@ _SMALL_SHARE = 0.6
 
 
 def pictures_of(
-    deployment: Deployment, metadata: ScanMetadata, pages: Iterable[int], step: Callable[[], object]
+    store: BookStore, metadata: ScanMetadata, pages: Iterable[int], step: Callable[[], object]
 ) -> dict[int, Pictures]:
     """Return the pictures of pages of a scan, or the reason for each page that cannot be rendered.
 
     Args:
-        deployment: the deployment.
+        store: the books.
         metadata: of the scan.
         pages: numbers of the pages, from 1.
         step: called after each page.
     """
-    settings = deployment.store.stages.settings_for(metadata)
+    settings = store.stages.settings_for(metadata)
     maker = _PictureMaker(metadata.total_pages)
     found: dict[int, Pictures] = {}
     source: PageSource | None = None
     try:
         source = open_source(
-            deployment.store.scan(metadata.scan_id),
+            store.scan(metadata.scan_id),
             metadata,
             dpi=min(settings.dpi, RENDER_DPI),
             max_pixels=settings.max_pixels,

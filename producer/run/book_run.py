@@ -102,7 +102,7 @@ class BookRun:
             LeafmarkError: a book, an option or a setting cannot be used, or the workers failed.
         """
         self._prepare(sources)
-        plans = [plan(self._deployment, request) for request in self._requests]
+        plans = [plan(self._deployment.store, request) for request in self._requests]
         if all(made.status is Status.COMPLETED and not made.remaining for made in plans):
             return self._report_nothing_to_do(plans)
         with only_run(self.settings.root):
@@ -113,7 +113,7 @@ class BookRun:
         if self._wanted.as_json:
             print_json(run_json(ended, seconds))
         else:
-            print_summary(self._deployment, self._requests, ended, seconds)
+            print_summary(self._deployment.store, self._requests, ended, seconds)
         return [each.checkpoint for each in ended]
 
     def progress(self) -> str:
@@ -129,20 +129,20 @@ class BookRun:
         wanted, deployment = self._wanted, self._deployment
         deployment.store.stages.get(wanted.stage)
         through = wanted.through
-        stages = [wanted.stage] if through is None else stage_flow.through(deployment, wanted.stage, through)
+        stages = [wanted.stage] if through is None else stage_flow.through(deployment.store, wanted.stage, through)
         for name in stages:
-            check_model_and_price(deployment, name, allow_unpriced=wanted.allow_unpriced)
-        books = [look_at_scan_or_source(deployment, source, wanted.password) for source in sources]
+            check_model_and_price(deployment.settings, name, allow_unpriced=wanted.allow_unpriced)
+        books = [look_at_scan_or_source(deployment.store, source, wanted.password) for source in sources]
         for book in books:
             self._check_new(book)
         self.scan_ids = self._ingest(books)
         self.recorded |= {"scan_id", "title"} | self._recorded_profile_options()
         for scan_id in self.scan_ids:
             first = Request(scan_id, wanted.stage, only=wanted.only, allow_unpriced=wanted.allow_unpriced)
-            self._requests += requests_through(deployment, first, through)
-            set_budget(deployment, scan_id, wanted.budget_usd)
+            self._requests += requests_through(deployment.store, first, through)
+            set_budget(deployment.store, scan_id, wanted.budget_usd)
         self.recorded.add("budget")
-        check_preconditions(deployment, self._requests, broker=False)
+        check_preconditions(deployment.store, deployment.queues, self._requests, broker=False)
 
     def _check_new(self, book: Book) -> None:
         """Check what is wanted of a book that is not ingested yet, before anything is stored.

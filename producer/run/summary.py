@@ -12,7 +12,7 @@ from producer.planning.request import Request
 from producer.status.call_costs import overrun_line, overruns_of, unanswered_line, unanswered_of
 from producer.status.doubtful_pages import doubt_lines
 from producer.terminal.console import results
-from worker.deployment import Deployment
+from worker.storage.book_store import BookStore
 from worker.text.control_characters import clean_text
 
 _EXCERPT_LINES = 4
@@ -34,17 +34,15 @@ class Ended:
     pages_before: int
 
 
-def print_summary(
-    deployment: Deployment, requests: Sequence[Request], stages: Sequence[Ended], seconds: float
-) -> None:
+def print_summary(store: BookStore, requests: Sequence[Request], stages: Sequence[Ended], seconds: float) -> None:
     """Print what a run achieved, and which calls cost more than expected or were not answered."""
     for line in summary_lines(stages, seconds):
         results.print(line)
     for request in requests:
-        overruns = overruns_of(deployment, request.ref)
+        overruns = overruns_of(store, request.ref)
         if overruns.calls:
             results.print(overrun_line(request.ref, overruns))
-        unanswered = unanswered_of(deployment, request.ref)
+        unanswered = unanswered_of(store, request.ref)
         if unanswered.usd:
             results.print(unanswered_line(request.ref, unanswered))
 

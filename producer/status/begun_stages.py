@@ -9,25 +9,25 @@ from checkpointing.outputs import OutputFolder
 from checkpointing.refs import StageRef
 from checkpointing.resume import bring_in_line
 from checkpointing.status import Status
-from worker.deployment import Deployment
 from worker.stages.base import PageOutput
 from worker.stages.registry import STAGES
+from worker.storage.book_store import BookStore
 
 
-def begun_stages(deployment: Deployment, scan_id: str) -> list[str]:
+def begun_stages(store: BookStore, scan_id: str) -> list[str]:
     """Return the stages that have a checkpoint or outputs, in pipeline order."""
     return [
         name
         for name in STAGES
         if (
-            deployment.store.checkpoint_file(StageRef(scan_id, name)).path.exists()
-            or deployment.store.outputs(StageRef(scan_id, name)).path.exists()
+            store.checkpoint_file(StageRef(scan_id, name)).path.exists()
+            or store.outputs(StageRef(scan_id, name)).path.exists()
         )
-        and not is_of_another_program(deployment, StageRef(scan_id, name))
+        and not is_of_another_program(store, StageRef(scan_id, name))
     ]
 
 
-def is_of_another_program(deployment: Deployment, ref: StageRef) -> bool:
+def is_of_another_program(store: BookStore, ref: StageRef) -> bool:
     """Return whether a stage's folder holds outputs of another program in a form that Leafmark does not read.
 
     An example is the `structured/` of Scanshelf before the stage has begun; `verify` reports nothing about it.
@@ -35,13 +35,11 @@ def is_of_another_program(deployment: Deployment, ref: StageRef) -> bool:
     Raises:
         OSError: the storage failed.
     """
-    schema = deployment.store.stages.get(ref.stage).schema
+    schema = store.stages.get(ref.stage).schema
     reads_older_form = any("from_older_form" in vars(each) for each in schema.__mro__ if each is not PageOutput)
-    if reads_older_form or not deployment.store.scan(ref.scan_id).is_taken_over(
-        deployment.store.metadata(ref.scan_id)
-    ):
+    if reads_older_form or not store.scan(ref.scan_id).is_taken_over(store.metadata(ref.scan_id)):
         return False
-    outputs, file = deployment.store.outputs(ref), deployment.store.checkpoint_file(ref)
+    outputs, file = store.outputs(ref), store.checkpoint_file(ref)
     with contextlib.suppress(CheckpointError):
         return not file.is_of_this_version() and not any(outputs.check(page).valid for page in outputs.pages())
     return False

@@ -7,7 +7,7 @@ from checkpointing.money import Money, dollars
 from checkpointing.plurals import counted
 from checkpointing.refs import StageRef
 from checkpointing.storage_errors import storage_error
-from worker.deployment import Deployment
+from worker.storage.book_store import BookStore
 
 
 class CallCosts(NamedTuple):
@@ -17,13 +17,13 @@ class CallCosts(NamedTuple):
     usd: float
 
 
-def overruns_of(deployment: Deployment, ref: StageRef) -> CallCosts:
+def overruns_of(store: BookStore, ref: StageRef) -> CallCosts:
     """Return the calls that cost more than was reserved for them, and the excess.
 
     Raises:
         StorageError: the storage cannot be read.
     """
-    scan_dir = deployment.store.scan(ref.scan_id).path
+    scan_dir = store.scan(ref.scan_id).path
     try:
         excess = [call.excess for call in read_overruns(scan_dir, ref.stage) if call.excess]
     except OSError as error:
@@ -31,13 +31,13 @@ def overruns_of(deployment: Deployment, ref: StageRef) -> CallCosts:
     return CallCosts(len(excess), Money.total(excess).usd)
 
 
-def unanswered_of(deployment: Deployment, ref: StageRef) -> CallCosts:
+def unanswered_of(store: BookStore, ref: StageRef) -> CallCosts:
     """Return the calls without an answer, under way or lost, and their maximum cost. Reads the ledger only.
 
     Raises:
         StorageError: the storage cannot be read.
     """
-    ledger = deployment.store.ledger(ref)
+    ledger = store.ledger(ref)
     try:
         calls = ledger.sums().open
     except OSError as error:

@@ -15,9 +15,9 @@ from checkpointing.storage_errors import storage_error
 from producer.status.begun_stages import count_as_enqueue_would
 from producer.status.call_costs import overruns_of, unanswered_of
 from producer.status.rate import recent_rate
-from worker.deployment import Deployment
 from worker.pages.scan import ScanMetadata, incomplete_folders, list_scans
 from worker.stages.registry import STAGES
+from worker.storage.book_store import BookStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +83,11 @@ class ScanStatus:
         }
 
 
-def scan_status(deployment: Deployment, scan_id: str, *, with_calls: bool = False) -> ScanStatus:
+def scan_status(store: BookStore, scan_id: str, *, with_calls: bool = False) -> ScanStatus:
     """Return the status of a scan.
 
     Args:
-        deployment: the deployment.
+        store: the books.
         scan_id: of the scan.
         with_calls: whether to count calls without an answer, which reads a folder for each page.
 
@@ -95,61 +95,61 @@ def scan_status(deployment: Deployment, scan_id: str, *, with_calls: bool = Fals
         UnknownNameError: there is no such scan.
         StorageError: the storage cannot be read.
     """
-    metadata = deployment.store.metadata(scan_id)
+    metadata = store.metadata(scan_id)
     begun = [
         name
         for name in STAGES
-        if deployment.store.checkpoint_file(StageRef(scan_id, name)).path.exists()
-        or deployment.store.outputs(StageRef(scan_id, name)).pages()
+        if store.checkpoint_file(StageRef(scan_id, name)).path.exists()
+        or store.outputs(StageRef(scan_id, name)).pages()
     ]
     shown = begun or [next(iter(STAGES))]
-    stages = {name: _stage_status(deployment, metadata, name) for name in shown}
+    stages = {name: _stage_status(store, metadata, name) for name in shown}
     if with_calls:
-        stages = {name: _with_calls(deployment, scan_id, name, stage) for name, stage in stages.items()}
+        stages = {name: _with_calls(store, scan_id, name, stage) for name, stage in stages.items()}
     return ScanStatus(metadata, stages)
 
 
-def all_scans(deployment: Deployment, on_broken: Callable[[LeafmarkError], object] = id) -> list[ScanStatus]:
+def all_scans(store: BookStore, on_broken: Callable[[LeafmarkError], object] = id) -> list[ScanStatus]:
     """Return the status of every scan under the storage root, by id.
 
     Args:
-        deployment: the deployment.
+        store: the books.
         on_broken: called with the error for each scan that is left out, such as broken metadata.
 
     Raises:
         StorageError: the storage cannot be read, or is not a library.
     """
-    deployment.store.library.check()
-    for folder, missing in incomplete_folders(deployment.store.root):
+    store.library.check()
+    for folder, missing in incomplete_folders(store.root):
         on_broken(InputError(f"{folder} is not a scan yet: {missing}"))
     found = []
-    for scan_id in list_scans(deployment.store.root):
+    for scan_id in list_scans(store.root):
         try:
-            found.append(scan_status(deployment, scan_id))
+            found.append(scan_status(store, scan_id))
         except (InputError, UnknownNameError) as error:
             on_broken(error)
     return found
 
 
-def what_it_waits_for(deployment: Deployment, stage: str) -> str:
+def what_it_waits_for(store: BookStore, stage: str) -> str:
     """Return why the model of a stage does not answer; empty if nothing is wrong. Reads one small file."""
-    trouble = deployment.store.outage_notes.of(stage)
+    trouble = store.outage_notes.of(stage)
     # The text quotes a server, and any machine of the deployment may have written the file.
     return "" if trouble is None else in_one_line(trouble.words())
 
 
-def _with_calls(deployment: Deployment, scan_id: str, name: str, stage: StageStatus) -> StageStatus:
-    unanswered = unanswered_of(deployment, StageRef(scan_id, name))
+def _with_calls(store: BookStore, scan_id: str, name: str, stage: StageStatus) -> StageStatus:
+    unanswered = unanswered_of(store, StageRef(scan_id, name))
     return replace(stage, unanswered_calls=unanswered.calls, unanswered_usd=unanswered.usd)
 
 
-def _stage_status(deployment: Deployment, metadata: ScanMetadata, stage: str) -> StageStatus:
+def _stage_status(store: BookStore, metadata: ScanMetadata, stage: str) -> StageStatus:
     ref = StageRef(metadata.scan_id, stage)
-    file = deployment.store.checkpoint_file(ref)
+    file = store.checkpoint_file(ref)
     try:
         checkpoint = file.read()
         if not file.is_of_this_version():
-            count_as_enqueue_would(checkpoint, deployment.store.outputs(ref), metadata.total_pages)
+            count_as_enqueue_would(checkpoint, store.outputs(ref), metadata.total_pages)
     except CheckpointError as error:
         return StageStatus(
             "unreadable", metadata.total_pages, 0, metadata.total_pages, 0, [], 0.0, error=str(error)
@@ -157,7 +157,7 @@ def _stage_status(deployment: Deployment, metadata: ScanMetadata, stage: str) ->
     except OSError as error:
         raise storage_error(error, file.path) from error
     total = checkpoint.total_pages or metadata.total_pages
-    overruns = overruns_of(deployment, ref)
+    overruns = overruns_of(store, ref)
     running = checkpoint.status is Status.IN_PROGRESS
     rate = recent_rate(checkpoint) if running else None
     return StageStatus(
@@ -171,7 +171,7 @@ def _stage_status(deployment: Deployment, metadata: ScanMetadata, stage: str) ->
         pages_per_second=round(rate, 3) if rate else None,
         eta_seconds=round(len(checkpoint.pending()) / rate, 1) if rate else None,
         error=checkpoint.error,
-        waits=what_it_waits_for(deployment, stage) or None if running else None,
+        waits=what_it_waits_for(store, stage) or None if running else None,
         started_at=checkpoint.started_at,
         updated_at=checkpoint.updated_at if checkpoint.revision else None,
         completed_at=checkpoint.completed_at,

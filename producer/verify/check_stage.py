@@ -24,7 +24,7 @@ from producer.status.checkpoint_snapshot import kept_still, take_snapshot, versi
 from producer.terminal.progress import Counting, Step, uncounted
 from producer.verify.contradictions import contradictions
 from producer.verify.findings import DAMAGED, Finding, Kind
-from worker.deployment import Deployment
+from worker.storage.book_store import BookStore
 
 # How long a coordinator may take to merge what is on storage already, its pause included.
 MERGE_SECONDS = 15.0
@@ -54,7 +54,7 @@ class StageReport:
 
 
 def check_stage(
-    deployment: Deployment,
+    store: BookStore,
     ref: StageRef,
     total_pages: int,
     counting: Counting = uncounted,
@@ -63,7 +63,7 @@ def check_stage(
     """Compare a stage's checkpoint with its outputs, and these with what they would be made from now.
 
     Args:
-        deployment: the deployment.
+        store: the books.
         ref: which stage of which scan.
         total_pages: of the book.
         counting: shows how far it is.
@@ -73,39 +73,36 @@ def check_stage(
         UnknownNameError: there is no such stage.
         StorageError: the storage cannot be read.
     """
-    outputs = deployment.store.outputs(ref)
+    outputs = store.outputs(ref)
     try:
-        check = _StageCheck(outputs, deployment.store.checkpoint_file(ref), total_pages, only)
-        check.foreign = _foreign(deployment, ref)
-        check.expects = _before_takeover(deployment, ref)
+        check = _StageCheck(outputs, store.checkpoint_file(ref), total_pages, only)
+        check.foreign = _foreign(store, ref)
+        check.expects = _before_takeover(store, ref)
         report = check.run(counting)
         records = check.records_without(report.findings)
-        stale = find_stale(deployment, ref, records)
+        stale = find_stale(store, ref, records)
         return replace(
             report,
-            stale=name_recipes(deployment, ref, stale),
+            stale=name_recipes(store, ref, stale),
             refresh_cost_usd=cost_of_refresh(records, stale),
         )
     except OSError as error:
         raise storage_error(error, outputs.path) from error
 
 
-def _foreign(deployment: Deployment, ref: StageRef) -> list[str]:
+def _foreign(store: BookStore, ref: StageRef) -> list[str]:
     """Names in a stage's folder that nobody can account for; another program's own files stay where they are."""
-    if deployment.store.scan(ref.scan_id).is_taken_over(deployment.store.metadata(ref.scan_id)):
+    if store.scan(ref.scan_id).is_taken_over(store.metadata(ref.scan_id)):
         return []
-    maker = deployment.store.stages.get(ref.stage)
-    return foreign_names(deployment.store.outputs(ref), maker.assembled_name or None)
+    maker = store.stages.get(ref.stage)
+    return foreign_names(store.outputs(ref), maker.assembled_name or None)
 
 
-def _before_takeover(deployment: Deployment, ref: StageRef) -> frozenset[Kind]:
+def _before_takeover(store: BookStore, ref: StageRef) -> frozenset[Kind]:
     """What is as it should be in a book of another program until the stage is enqueued for the first time."""
-    file = deployment.store.checkpoint_file(ref)
+    file = store.checkpoint_file(ref)
     with contextlib.suppress(CheckpointError):
-        if (
-            deployment.store.scan(ref.scan_id).is_taken_over(deployment.store.metadata(ref.scan_id))
-            and not file.is_of_this_version()
-        ):
+        if store.scan(ref.scan_id).is_taken_over(store.metadata(ref.scan_id)) and not file.is_of_this_version():
             return _NOT_NAMED_YET
     return frozenset()
 

@@ -16,9 +16,9 @@ from producer.status.begun_stages import begun_stages
 from producer.terminal.progress import Counting, uncounted
 from producer.verify.check_stage import StageReport, check_stage
 from producer.verify.findings import Finding, Kind
-from worker.deployment import Deployment
 from worker.pages.scan import ScanFolder, ScanMetadata, SourceFile
 from worker.pages.sources.images import inspect_image
+from worker.storage.book_store import BookStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Report:
 
 
 def verify(
-    deployment: Deployment,
+    store: BookStore,
     scan_id: str,
     stage: str | None = None,
     counting: Counting = uncounted,
@@ -67,7 +67,7 @@ def verify(
     """Look at a scan.
 
     Args:
-        deployment: the deployment.
+        store: the books.
         scan_id: which scan.
         stage: which stage of it; None for all that have begun.
         counting: shows how far it is.
@@ -78,24 +78,24 @@ def verify(
         InputError: the scan's metadata is broken.
         StorageError: the storage cannot be read.
     """
-    metadata = deployment.store.metadata(scan_id)
-    stages = begun_stages(deployment, scan_id) if stage is None else [stage]
+    metadata = store.metadata(scan_id)
+    stages = begun_stages(store, scan_id) if stage is None else [stage]
     for name in stages:
-        deployment.store.stages.get(name)
+        store.stages.get(name)
     check_pages(only or frozenset(), metadata.total_pages)
     return Report(
         metadata,
-        list(_check_source(deployment.store.scan(scan_id), metadata, counting)),
-        [check_stage(deployment, StageRef(scan_id, name), metadata.total_pages, counting, only) for name in stages],
+        list(_check_source(store.scan(scan_id), metadata, counting)),
+        [check_stage(store, StageRef(scan_id, name), metadata.total_pages, counting, only) for name in stages],
         only,
     )
 
 
-def verify_again(deployment: Deployment, report: Report, counting: Counting = uncounted) -> Report:
+def verify_again(store: BookStore, report: Report, counting: Counting = uncounted) -> Report:
     """Look at the stages of a report anew, after a repair. The source is as it was: nothing mends that."""
     scan_id, total_pages = report.metadata.scan_id, report.metadata.total_pages
     stages = [
-        check_stage(deployment, StageRef(scan_id, each.stage), total_pages, counting, report.only)
+        check_stage(store, StageRef(scan_id, each.stage), total_pages, counting, report.only)
         for each in report.stages
     ]
     return replace(report, stages=stages)

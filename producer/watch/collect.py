@@ -21,6 +21,7 @@ from producer.watch.stage_reader import StageReader
 from producer.watch.workers import ask_workers, claimed_pages
 from worker.deployment import Deployment
 from worker.stages.registry import STAGES
+from worker.storage.book_store import BookStore
 
 MAX_STAGES = 24
 """Number of stages shown; the checkpoint of each is read and kept in memory."""
@@ -38,24 +39,24 @@ StageSelection = Callable[[], list[StageRef]]
 """Returns the stages to show. Called for each snapshot, because stages begin and end in the meantime."""
 
 
-def stages_of_scan(deployment: Deployment, scan_id: str) -> StageSelection:
+def stages_of_scan(store: BookStore, scan_id: str) -> StageSelection:
     """Select the stages of a scan that have begun, in pipeline order; the first stage before any has."""
 
     def select() -> list[StageRef]:
-        begun = [name for name in STAGES if deployment.store.scan(scan_id).checkpoint_path(name).exists()]
+        begun = [name for name in STAGES if store.scan(scan_id).checkpoint_path(name).exists()]
         return [StageRef(scan_id, name) for name in begun or [next(iter(STAGES))]]
 
     return select
 
 
-def stages_under_way(deployment: Deployment) -> StageSelection:
+def stages_under_way(store: BookStore) -> StageSelection:
     """Select all stages under way and, up to `MAX_STAGES`, those that have ended since they were selected."""
     seen: dict[StageRef, None] = {}
 
     def select() -> list[StageRef]:
         order = list(STAGES)
         current = sorted(
-            (ref for ref in deployment.store.open_stages.all() if ref.stage in order),
+            (ref for ref in store.open_stages.all() if ref.stage in order),
             key=lambda ref: (ref.scan_id, order.index(ref.stage)),
         )
         seen.update(dict.fromkeys(current))
@@ -88,7 +89,9 @@ class Collector:
         self._stages: dict[StageRef, StageSnapshot] = {}
         no_claims: dict[StageRef, frozenset[int]] = {}
         no_costs: dict[StageRef, float] = {}
-        self._workers = Poller(lambda: ask_workers(deployment), _WORKERS_SECONDS, Workers())
+        self._workers = Poller(
+            lambda: ask_workers(deployment.queues, deployment.workers), _WORKERS_SECONDS, Workers()
+        )
         self._claims = Poller(self._read_claims, _CLAIMS_SECONDS, no_claims)
         self._expected = Poller(self._read_expected, _EXPECTED_SECONDS, no_costs)
         self._other_scans = Poller(self._read_other_scans if with_other_scans else str, _OTHER_SCANS_SECONDS, "")
@@ -152,7 +155,7 @@ class Collector:
 
     def _reader(self, ref: StageRef) -> StageReader:
         if ref not in self._readers:
-            self._readers[ref] = StageReader(self._deployment, ref)
+            self._readers[ref] = StageReader(self._deployment.store, ref)
         return self._readers[ref]
 
     def _redis_problem(self) -> str:
@@ -164,7 +167,7 @@ class Collector:
     def _read_claims(self) -> dict[StageRef, frozenset[int]]:
         # Also of a stage that is paused, where workers finish the pages in flight.
         pending = [ref for ref, stage in list(self._stages.items()) if stage.waiting or stage.in_flight]
-        return claimed_pages(self._deployment, pending, self._workers.latest.tasks)
+        return claimed_pages(self._deployment.queues, pending, self._workers.latest.tasks)
 
     def _read_expected(self) -> dict[StageRef, float]:
         states = {
@@ -172,17 +175,17 @@ class Collector:
             for ref, stage in list(self._stages.items())
             if stage.under_way and self._deployment.store.stages.get(stage.stage).uses_model
         }
-        return expected_usd_per_page(self._deployment, states)
+        return expected_usd_per_page(self._deployment.store, states)
 
     def _read_other_scans(self) -> str:
         return count_other_scans(self._deployment.store.root, {ref.scan_id for ref in list(self._stages)})
 
 
-def expected_usd_per_page(deployment: Deployment, states: Mapping[StageRef, bytes]) -> dict[StageRef, float]:
+def expected_usd_per_page(store: BookStore, states: Mapping[StageRef, bytes]) -> dict[StageRef, float]:
     """Return the expected cost in USD of each page still to come, for each stage that has an estimate.
 
     Args:
-        deployment: the deployment. Its settings name the models.
+        store: the books.
         states: a `PageState` for each page of each stage.
     """
     from producer.planning.cost_estimate import forecast  # noqa: PLC0415  # only stages that ask a model need it
@@ -193,7 +196,7 @@ def expected_usd_per_page(deployment: Deployment, states: Mapping[StageRef, byte
         left = [page for page, state in enumerate(pages, start=1) if state in to_come]
         # A ledger that cannot be read leaves its stage without an estimate, and no other one.
         with suppress(LeafmarkError, OSError):
-            estimate = forecast(deployment, ref, left) if left else None
+            estimate = forecast(store, ref, left) if left else None
             if estimate is not None and estimate.expected_usd is not None:
                 found[ref] = estimate.expected_usd / len(left)
     return found

@@ -23,6 +23,7 @@ from producer.watch.screen import DRAW_SECONDS, Screen, View, has_screen
 from producer.watch.stage_reader import CheckpointReader
 from worker.deployment import Deployment
 from worker.queue.broker_errors import broker_errors
+from worker.storage.book_store import BookStore
 
 _POLL_SECONDS = 0.2
 _WORKER_CHECK_SECONDS = 10.0
@@ -117,34 +118,36 @@ def view_of_plans(
     """
     if not has_screen(console):
         yield CheckpointLines(
-            console, lambda: _waits(deployment, plans), lambda stage: _unanswered_calls(deployment, stage)
+            console,
+            lambda: _waits(deployment.store, plans),
+            lambda stage: _unanswered_calls(deployment.store, stage),
         )
         return
     with Collector(deployment, stages_of_plans(plans)) as collector, Screen.beside(console, hint) as screen:
         yield PlansOnScreen(collector, screen)
 
 
-def _unanswered_calls(deployment: Deployment, checkpoint: Checkpoint) -> int:
+def _unanswered_calls(store: BookStore, checkpoint: Checkpoint) -> int:
     """Return how many calls of a stage have no answer; 0 if the storage cannot be read."""
     with suppress(StorageError):
-        return unanswered_of(deployment, checkpoint.ref).calls
+        return unanswered_of(store, checkpoint.ref).calls
     return 0
 
 
-def _waits(deployment: Deployment, plans: list[Plan]) -> dict[str, str]:
+def _waits(store: BookStore, plans: list[Plan]) -> dict[str, str]:
     """Return what the stages that still have pages wait for, by `SCAN_ID/STAGE`."""
     found = {}
     for plan in plans:
-        reason = what_it_waits_for(deployment, plan.stage)
-        if reason and _has_pages_left(deployment, plan):
+        reason = what_it_waits_for(store, plan.stage)
+        if reason and _has_pages_left(store, plan):
             found[f"{plan.scan_id}/{plan.stage}"] = reason
     return found
 
 
-def _has_pages_left(deployment: Deployment, plan: Plan) -> bool:
+def _has_pages_left(store: BookStore, plan: Plan) -> bool:
     """Return whether pages of a stage are still pending; also if its checkpoint cannot be read at the moment."""
     with suppress(CheckpointError, OSError):
-        return bool(deployment.store.checkpoint_file(StageRef(plan.scan_id, plan.stage)).read().pending())
+        return bool(store.checkpoint_file(StageRef(plan.scan_id, plan.stage)).read().pending())
     return True
 
 

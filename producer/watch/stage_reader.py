@@ -16,7 +16,7 @@ from producer.status.doubtful_pages import doubt_lines
 from producer.status.rate import latest_moments, rate_of
 from producer.status.scan_status import what_it_waits_for
 from producer.watch.snapshot import PageState, StageSnapshot, page_states, with_in_flight
-from worker.deployment import Deployment
+from worker.storage.book_store import BookStore
 
 # The checkpoint of a book of 100,000 pages takes a second to parse, and is saved every few seconds.
 _PAUSE_FACTOR = 9
@@ -80,11 +80,11 @@ class StageReader:
         ref: the stage.
     """
 
-    def __init__(self, deployment: Deployment, ref: StageRef) -> None:
-        self._deployment = deployment
+    def __init__(self, store: BookStore, ref: StageRef) -> None:
+        self._store = store
         self._ref = ref
         # One reader for the whole time: the deployment caches few checkpoints and might parse this one again.
-        self._reader = CheckpointReader(deployment.store.checkpoint_file(ref))
+        self._reader = CheckpointReader(store.checkpoint_file(ref))
         self._version: _Version | None = None
         self._is_fed = False
         self._begun: datetime | None = None
@@ -123,7 +123,7 @@ class StageReader:
     def _poll_model(self) -> str:
         if time.monotonic() >= self._poll_model_at:
             self._poll_model_at = time.monotonic() + _MODEL_POLL_SECONDS
-            self._waits_for = what_it_waits_for(self._deployment, self._ref.stage)
+            self._waits_for = what_it_waits_for(self._store, self._ref.stage)
         return self._waits_for
 
     def _rate(self) -> float | None:
@@ -172,12 +172,12 @@ class StageReader:
 
     def _unreadable(self, error: CheckpointError) -> _Version:
         # The reconciler of a stage under way rebuilds the file.
-        under_way = self._deployment.store.open_stages.is_open(StageRef(self._ref.scan_id, self._ref.stage))
+        under_way = self._store.open_stages.is_open(StageRef(self._ref.scan_id, self._ref.stage))
         return _Version(replace(self._not_started(), status="unreadable", error=str(error), under_way=under_way))
 
     def _title_and_pages(self) -> tuple[str, int]:
         """Return title and page count from the metadata; a scan with broken metadata is shown without them."""
         with suppress(LeafmarkError):
-            metadata = self._deployment.store.metadata(self._ref.scan_id)
+            metadata = self._store.metadata(self._ref.scan_id)
             return metadata.title, metadata.total_pages
         return "", 0

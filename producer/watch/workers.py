@@ -12,18 +12,19 @@ from pydantic import ValidationError
 
 from checkpointing.refs import StageRef
 from producer.watch.snapshot import Task, Worker, Workers
-from worker.deployment import Deployment
+from worker.queue.client import QueueClient
 from worker.queue.messages import PageMessage
+from worker.queue.worker_control import WorkerControl
 from worker.stages.registry import STAGES
 
 
 def claimed_pages(
-    deployment: Deployment, stages: Iterable[StageRef], reported: Iterable[Task] = ()
+    queues: QueueClient, stages: Iterable[StageRef], reported: Iterable[Task] = ()
 ) -> dict[StageRef, frozenset[int]]:
     """Return the pages that have a claim.
 
     Args:
-        deployment: the deployment.
+        queues: the broker.
         stages: the stages to ask about.
         reported: tasks that the workers report; after Redis was flushed only they name the pages to ask about.
 
@@ -33,13 +34,13 @@ def claimed_pages(
     tasks = list(reported)
     found: dict[StageRef, frozenset[int]] = {}
     for ref in stages:
-        queue = deployment.queues.queue(ref)
+        queue = queues.queue(ref)
         named = {task.page for task in tasks if task.ref == ref}
         found[ref] = frozenset(queue.held(queue.attempts().keys() | named))
     return found
 
 
-def ask_workers(deployment: Deployment) -> Workers:
+def ask_workers(queues: QueueClient, workers: WorkerControl) -> Workers:
     """Return the workers with their tasks. Takes about a second.
 
     Raises:
@@ -47,8 +48,8 @@ def ask_workers(deployment: Deployment) -> Workers:
     """
     slots: dict[str, int] = {}
     for stage in STAGES:
-        slots |= deployment.queues.dispatch(stage).alive()
-    answers = sorted(deployment.workers.active(), key=lambda answer: answer[0])
+        slots |= queues.dispatch(stage).alive()
+    answers = sorted(workers.active(), key=lambda answer: answer[0])
     answering = tuple(Worker(name, _tasks(tasks)) for name, tasks in answers)
     return Workers(answering, max(len(slots), len(answering)), sum(slots.values()), asked=True)
 

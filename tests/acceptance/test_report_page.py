@@ -29,7 +29,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     book.complete("fix", corrected)
     book.complete("structure", book.structured())
     path = folder / "report.html"
-    write_report(path, render(collect(book.parts, SCAN)))
+    write_report(path, render(collect(book.parts.store, SCAN)))
     return path.as_uri()
 
 

@@ -116,7 +116,7 @@ class Resume(Scene):
         assert self.check_invariants()
         look = self._look()
         assert len(look.queues.inbox(REF)) == 0
-        now_left = plan(look, Request(SCAN, STAGE))
+        now_left = plan(look.store, Request(SCAN, STAGE))
         assert (now_left.remaining, now_left.total_cost_usd) == (_LEFT, 0.08)
         assert self._enqueued() == _LEFT
         assert [path for path in self.temp_files() if ".leafmark" not in path.parts] == []

@@ -50,7 +50,9 @@ def test_the_documented_stage_is_registered_enqueued_and_run(
     assert enqueue(parts, Request("book", "ocr")).completed == 1
     made = enqueue(parts, Request("book", "wordcount"))
     assert made.enqueued == [1]
-    outcome = process_page(parts, PageMessage(scan_id="book", stage="wordcount", page=1))
+    outcome = process_page(
+        parts.store, parts.queues, parts.calls, PageMessage(scan_id="book", stage="wordcount", page=1)
+    )
     assert outcome is Outcome.COMPLETE
     commit = make_coordinator(parts.store, parts.queues, StageRef("book", "wordcount")).commit()
     assert commit is not None

@@ -11,7 +11,7 @@ from redis import Redis
 
 from checkpointing.page_records import FailedPage
 from producer.run.embedded_broker import EmbeddedBroker
-from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, page_parts
 from tests.support.stages import Gate
 from tests.support.waiting import wait_until
 from worker.pipeline.process_page import Outcome, process_page
@@ -137,7 +137,10 @@ def test_a_page_that_takes_longer_than_its_lease_stays_with_its_worker(fake: Fak
     claim = fake.parts.queues.keys.claim(REF, 1)
     fake.redis.pexpire(claim, 600)
     wait_until(lambda: fake.redis.pttl(claim) > 800, 5, "a renewal")
-    assert process_page(fake.another_process(), PageMessage(scan_id=SCAN, stage=STAGE, page=1)) is Outcome.HELD
+    assert (
+        process_page(*page_parts(fake.another_process()), PageMessage(scan_id=SCAN, stage=STAGE, page=1))
+        is Outcome.HELD
+    )
     gate.go.set()
     worker.join(10)
     assert outcomes == [Outcome.COMPLETE]

@@ -30,7 +30,7 @@ def test_the_view_goes_on_without_a_server_and_finds_it_again(
         parts = Deployment(fake.settings, fake.app)
         with (
             parts.queues.claims.take(REF, 2),
-            Collector(parts, stages_of_scan(parts, SCAN)) as collector,
+            Collector(parts, stages_of_scan(parts.store, SCAN)) as collector,
         ):
             until(collector, lambda scene: scene.stages[0].in_flight == (2,) and scene.workers.asked)
             broker.stop()

@@ -51,7 +51,7 @@ class Process:
         redis = ShakyRedis(server=server)
         redis.points = points
         self.parts = Deployment(settings, _app(), redis)
-        self.reconciler = Reconciler(self.parts)
+        self.reconciler = Reconciler(self.parts.store, self.parts.queues, self.parts.calls)
         self.coordinator = make_coordinator(self.parts.store, self.parts.queues, REF)
 
 

@@ -59,7 +59,12 @@ class Work(SimulatedSystem):
         self.duplicate(who, act)
 
     def _process(self, who: int, page: int) -> Outcome:
-        return process_page(self.processes[who].parts, PageMessage(scan_id=SCAN, stage=STAGE, page=page))
+        return process_page(
+            self.processes[who].parts.store,
+            self.processes[who].parts.queues,
+            self.processes[who].parts.calls,
+            PageMessage(scan_id=SCAN, stage=STAGE, page=page),
+        )
 
     def _with_act(self, perform: Callable[[int], Stamp], work: Callable[[], Outcome]) -> Outcome:
         before = self._stage.act

@@ -142,7 +142,7 @@ def test_forged_names_of_inboxes_lead_nowhere_and_keep_no_genuine_one_waiting(fa
         fake.redis.xadd(stream, _completion())  # type: ignore[arg-type]  # its dict is invariant
     fake.hand_over(fake.completion(3))
     fake.redis.delete(fake.parts.queues.keys.commit(REF))
-    Reconciler(fake.parts).commit_inboxes()
+    Reconciler(fake.parts.store, fake.parts.queues, fake.parts.calls).commit_inboxes()
     assert fake.checkpoint().completed_pages == [1, 3]
     assert {name for name in fake.files().keys() - files if "page_0003" not in name} == set()
 
@@ -153,7 +153,7 @@ def test_forged_names_of_inboxes_are_dropped_in_the_end(
     for name in NAMES:
         fake.redis.sadd(fake.parts.queues.keys.inboxes, name)
     monkeypatch.setattr("worker.reconciler.reconciler.FORGET_SECONDS", 0.0)
-    reconciler = Reconciler(fake.parts)
+    reconciler = Reconciler(fake.parts.store, fake.parts.queues, fake.parts.calls)
     reconciler.commit_inboxes()
     reconciler.commit_inboxes()
     assert fake.redis.smembers(fake.parts.queues.keys.inboxes) == set()

@@ -97,7 +97,7 @@ def test_a_key_of_the_wrong_type_stops_its_stage_only_while_it_is_there(fake: Fa
 
 def _look(fake: FakeDeployment) -> None:
     """Look after everything as a reconciler's loop does; anything else that is raised would end its process."""
-    reconciler = Reconciler(fake.parts, {STAGE: 2})
+    reconciler = Reconciler(fake.parts.store, fake.parts.queues, fake.parts.calls, {STAGE: 2})
     for _ in range(LOOKS):
         with suppress(OSError, LeafmarkError, RedisError):
             reconciler.commit_inboxes()

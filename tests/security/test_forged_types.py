@@ -130,7 +130,7 @@ def test_a_book_completes_whatever_its_keys_are_forged_to_in_the_middle(fake: Fa
 
     forged: list[bool] = []
     fake.stage.act = forge_in_the_middle
-    reconciler = Reconciler(fake.parts, {STAGE: 2})
+    reconciler = Reconciler(fake.parts.store, fake.parts.queues, fake.parts.calls, {STAGE: 2})
     rounds = 0
     while fake.open_stages.all():
         rounds += 1

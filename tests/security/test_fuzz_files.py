@@ -83,7 +83,7 @@ class Bench:
             assert code == 0 or len(said.splitlines()) >= 1, f"{command} ended with {code} and no word"
 
     def reconciler_goes_on(self) -> None:
-        reconciler = Reconciler(self.fake.parts)
+        reconciler = Reconciler(self.fake.parts.store, self.fake.parts.queues, self.fake.parts.calls)
         for _ in range(2):
             reconciler.commit_inboxes()
             reconciler.heal()

@@ -20,15 +20,18 @@ from checkpointing.page_records import FailedPage
 from checkpointing.refs import StageRef
 from tests.support.stages import StampStage, stamp
 from worker.app import make_app
+from worker.billing.model_calls import ModelCalls
 from worker.config.settings import Settings, settings_class
 from worker.deployment import Deployment
 from worker.pages.scan import ScanFolder, ScanMetadata, ScanSource, SourceFile
 from worker.pipeline.coordinators import make_coordinator
 from worker.pipeline.process_page import Outcome, process_page
+from worker.queue.client import QueueClient
 from worker.queue.messages import PageMessage
 from worker.queue.page_queue import PageQueue
 from worker.reconciler.reconciler import Reconciler
 from worker.stages.registry import STAGES
+from worker.storage.book_store import BookStore
 from worker.storage.open_stages import OpenStages
 from worker.storage.root_marker import library_at
 
@@ -74,6 +77,11 @@ def write_scan(root: Path, scan_id: str, pages: int) -> ScanFolder:
     return scan
 
 
+def page_parts(parts: Deployment) -> tuple[BookStore, QueueClient, ModelCalls]:
+    """The parts that work on pages, as `process_page` and the reconciler take them."""
+    return parts.store, parts.queues, parts.calls
+
+
 @dataclass
 class FakeDeployment:
     """What a test needs at hand.
@@ -97,7 +105,12 @@ class FakeDeployment:
         return Deployment(self.settings, self.app, self.redis)
 
     def process(self, page: int, scan_id: str = SCAN, stage: str = STAGE) -> Outcome:
-        return process_page(self.parts, PageMessage(scan_id=scan_id, stage=stage, page=page))
+        return process_page(
+            self.parts.store,
+            self.parts.queues,
+            self.parts.calls,
+            PageMessage(scan_id=scan_id, stage=stage, page=page),
+        )
 
     def process_next(self) -> Outcome:
         """Do the page of the oldest message in the queue."""
@@ -237,7 +250,7 @@ def take_commands(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch, *module
 @contextmanager
 def reconciler_at_work(parts: Deployment) -> Iterator[Reconciler]:
     """A reconciler for the length of a `with` block, in a thread; in a worker it is a process."""
-    reconciler = Reconciler(parts, {STAGE: 2})
+    reconciler = Reconciler(parts.store, parts.queues, parts.calls, {STAGE: 2})
     stopping = threading.Event()
     thread = threading.Thread(target=reconciler.run, args=(stopping.wait,))
     thread.start()

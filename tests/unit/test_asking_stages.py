@@ -95,7 +95,9 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: Provider) ->
 
 
 def process(fake: FakeDeployment) -> Outcome:
-    return process_page(fake.parts, PageMessage(scan_id=SCAN, stage=NAME, page=1))
+    return process_page(
+        fake.parts.store, fake.parts.queues, fake.parts.calls, PageMessage(scan_id=SCAN, stage=NAME, page=1)
+    )
 
 
 def paused_for(fake: FakeDeployment) -> str:
@@ -132,12 +134,12 @@ def test_an_empty_model_is_refused_in_the_one_place_that_makes_calls(
 
 def test_a_producer_refuses_a_stage_whose_model_is_not_set(fake: FakeDeployment) -> None:
     with pytest.raises(SettingsError, match="LEAFMARK_SUMMARY_MODEL"):
-        check_model_and_price(fake.parts, NAME)
+        check_model_and_price(fake.parts.settings, NAME)
 
 
 @pytest.mark.usefixtures("_named_model")
 def test_the_environment_names_the_model_of_a_plugin(fake: FakeDeployment, provider: Provider) -> None:
-    check_model_and_price(fake.parts, NAME)
+    check_model_and_price(fake.parts.settings, NAME)
     assert missing_settings(NAME, fake.settings) == []
     assert process(fake) is Outcome.COMPLETE
     assert provider.calls == 1

@@ -100,7 +100,7 @@ def test_a_page_in_hand_that_fails_is_not_tried_again(fake: FakeDeployment) -> N
 def test_the_reconciler_brings_nothing_back(fake: FakeDeployment) -> None:
     enqueue(fake.parts, Request(SCAN, STAGE))
     cancel(fake.parts, REF)
-    healer = PageRecovery(fake.parts)
+    healer = PageRecovery(fake.parts.store, fake.parts.queues, fake.parts.calls)
     for _ in range(3):
         healer.heal(REF)
     assert fake.waiting_pages() == []
@@ -139,7 +139,7 @@ def test_without_a_stage_all_that_are_under_way_are_cancelled_the_last_one_first
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(STAGES, COPY, CopyStage())
-    for request in requests_through(fake.parts, Request(SCAN, STAGE), COPY):
+    for request in requests_through(fake.parts.store, Request(SCAN, STAGE), COPY):
         enqueue(fake.parts, request)
     fake.process_next()
     fake.commit()
@@ -156,7 +156,7 @@ def test_nothing_flows_into_a_stage_while_all_are_cancelled(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(STAGES, COPY, CopyStage())
-    for request in requests_through(fake.parts, Request(SCAN, STAGE), COPY):
+    for request in requests_through(fake.parts.store, Request(SCAN, STAGE), COPY):
         enqueue(fake.parts, request)
     for _ in range(3):
         fake.process_next()
@@ -168,7 +168,7 @@ def test_nothing_flows_into_a_stage_while_all_are_cancelled(
             list(queue.put([1]))
 
     cancel_all(fake.parts, SCAN, commit_then_feed_late)
-    assert flow.feed(fake.parts, REF, [1, 2, 3]) == {}
+    assert flow.feed(fake.parts.store, fake.parts.queues, REF, [1, 2, 3]) == {}
     assert queue.carried() == set()
     assert fake.open_stages.all() == []
 
@@ -177,7 +177,7 @@ def test_a_stage_that_cannot_be_cancelled_keeps_no_other_from_it(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(STAGES, COPY, CopyStage())
-    for request in requests_through(fake.parts, Request(SCAN, STAGE), COPY):
+    for request in requests_through(fake.parts.store, Request(SCAN, STAGE), COPY):
         enqueue(fake.parts, request)
     copies = fake.parts.store.checkpoint_file(StageRef(SCAN, COPY))
     monkeypatch.setattr(copies, "save", full)

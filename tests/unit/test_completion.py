@@ -90,7 +90,7 @@ def test_zsh_is_offered_the_same(words: str, offered: str) -> None:
 def test_a_misspelt_scan_is_recognised_where_a_source_may_stand_too(root: Path) -> None:
     parts = open_deployment(Settings(storage_root=root))
     with pytest.raises(InputError, match=r"movy-dick is no file here, and .* did you mean 'moby-dick'"):
-        look_at_scan_or_source(parts, "movy-dick", None)
+        look_at_scan_or_source(parts.store, "movy-dick", None)
 
 
 def test_a_misspelt_stage_is_recognised() -> None:

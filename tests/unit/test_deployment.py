@@ -76,7 +76,7 @@ def enqueues(parts: Deployment) -> None:
 
 
 def repairs(parts: Deployment) -> None:
-    repair(parts, SCAN, verify(parts, SCAN).stages[0])
+    repair(parts, SCAN, verify(parts.store, SCAN).stages[0])
 
 
 def replaces(parts: Deployment) -> None:
@@ -90,7 +90,7 @@ def replaces(parts: Deployment) -> None:
     [
         enqueues,
         lambda parts: cancel(parts, REF),
-        lambda parts: reset(parts, REF),
+        lambda parts: reset(parts.store, parts.queues, REF),
         repairs,
         replaces,
     ],

@@ -35,13 +35,13 @@ def levels(parts: Deployment, origins: Origins, *, strict: bool = False) -> dict
     """The worst of each area."""
     order = list(Level)
     found: dict[Area, Level] = {}
-    for check in examine(parts, make_app(parts.settings), origins, AREAS, strict=strict):
+    for check in examine(parts.store, parts.queues, make_app(parts.settings), origins, AREAS, strict=strict):
         found[check.area] = max(found.get(check.area, Level.OK), check.level, key=order.index)
     return found
 
 
 def checks(parts: Deployment) -> list[Check]:
-    return list(examine(parts, make_app(parts.settings), NOTHING_SET, AREAS))
+    return list(examine(parts.store, parts.queues, make_app(parts.settings), NOTHING_SET, AREAS))
 
 
 def test_a_machine_where_nothing_was_set_has_notes_and_no_problem(parts: Deployment) -> None:

@@ -22,7 +22,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
 
 
 def check(fake: FakeDeployment, name: str) -> Check:
-    found = [each for each in examine_keys(fake.parts) if each.name == name]
+    found = [each for each in examine_keys(fake.parts.store, fake.parts.queues) if each.name == name]
     assert len(found) == 1
     return found[0]
 
@@ -36,7 +36,7 @@ def hand_over_long_ago(fake: FakeDeployment, seconds: float) -> None:
 def test_keys_of_their_types_are_fine(fake: FakeDeployment) -> None:
     list(fake.queue.put(range(1, 6)))
     fake.parts.queues.dispatch(STAGE).beat("here:1", 2)
-    assert [each.level for each in examine_keys(fake.parts)] == [Level.OK] * 3
+    assert [each.level for each in examine_keys(fake.parts.store, fake.parts.queues)] == [Level.OK] * 3
 
 
 @pytest.mark.parametrize("name", ["inboxes", "turns", "attempts", "commit", "unacked"])
@@ -54,7 +54,7 @@ def test_a_key_of_another_type_is_a_problem_that_names_it(fake: FakeDeployment, 
     assert found.level is Level.PROBLEM
     assert f"{key} is a stream and not a" in found.what
     assert "LEAFMARK_KEY_PREFIX" in found.then
-    assert waiting_pages(fake.parts) == {}, "the other areas go on"
+    assert waiting_pages(fake.parts.store, fake.parts.queues) == {}, "the other areas go on"
 
 
 def test_an_inbox_that_is_committed_in_time_is_fine(fake: FakeDeployment) -> None:

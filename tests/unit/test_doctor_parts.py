@@ -189,17 +189,17 @@ def test_the_storages_clock_is_held_against_ours(stamp: float, level: Level) -> 
 def test_leftovers_are_found_and_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = make_fake(tmp_path / "scans", monkeypatch)
     scan = fake.write_scan()
-    assert levels(examine_leftovers(fake.parts)) == {"scans": OK}
+    assert levels(examine_leftovers(fake.parts.store)) == {"scans": OK}
     (scan.path / "checkpoints").mkdir()
     (scan.path / "checkpoints" / "ocr.json.unusable-20260101T000000Z-abc").touch()
     (scan.path / fake.stage.output_dir).mkdir()
     temp = scan.path / fake.stage.output_dir / "page_0001.json.tmp.0123"
     temp.touch()
-    found = list(examine_leftovers(fake.parts))
+    found = list(examine_leftovers(fake.parts.store))
     assert levels(found) == {"orphans": WARNING, "unusable_checkpoints": WARNING}
     assert str(temp.relative_to(fake.root)) in found[0].what
     assert temp.exists()
-    assert levels(examine_leftovers(fake.parts, -1))["scans"] is OK
+    assert levels(examine_leftovers(fake.parts.store, -1))["scans"] is OK
 
 
 INFO: dict[str, Any] = {
@@ -344,7 +344,7 @@ def test_scans_that_may_not_be_looked_at_are_a_problem(tmp_path: Path, monkeypat
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "listdir", denied)
-    assert levels(examine_leftovers(fake.parts)) == {"scans": PROBLEM}
+    assert levels(examine_leftovers(fake.parts.store)) == {"scans": PROBLEM}
 
 
 def test_a_line_is_one_line_without_commands_for_a_terminal() -> None:

@@ -145,17 +145,17 @@ def test_answers_are_read_and_clocks_compared() -> None:
 def test_what_waits_and_who_lives_is_read_from_the_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = make_fake(tmp_path / "scans", monkeypatch)
     fake.write_scan(pages=50)
-    assert (beats(fake.parts), waiting_pages(fake.parts)) == (set(), {})
+    assert (beats(fake.parts.queues), waiting_pages(fake.parts.store, fake.parts.queues)) == (set(), {})
     fake.ask_for((1, 50), total_pages=50)
     for _ in fake.queue.put(range(1, 51)):
         pass
     fake.parts.queues.dispatch(STAGE).beat("host:7", 2)
-    assert beats(fake.parts) == {"host:7"}
-    assert waiting_pages(fake.parts) == {STAGE: 50}
+    assert beats(fake.parts.queues) == {"host:7"}
+    assert waiting_pages(fake.parts.store, fake.parts.queues) == {STAGE: 50}
     assert fake.open_stages.is_open(REF)
 
 
 def test_with_redis_away_nobody_can_be_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = make_fake(tmp_path / "scans", monkeypatch, redis_url="redis://127.0.0.1:1/0")
-    (found,) = examine_workers(fake.parts, FakeApp())
+    (found,) = examine_workers(fake.parts.store, fake.parts.queues, FakeApp())
     assert (found.name, found.level) == ("asked", PROBLEM)

@@ -79,7 +79,7 @@ def test_an_output_that_nobody_handed_over_is_adopted_with_its_doubts(doubting: 
     doubting.ask_for((1, 2))
     for page in (1, 2):
         doubting.parts.store.outputs(REF).save(page, doubtful_stamp(page))
-    healer = PageRecovery(doubting.parts)
+    healer = PageRecovery(doubting.parts.store, doubting.parts.queues, doubting.parts.calls)
     healer.heal(REF)
 
     assert healer.heal(REF).adopted == [1, 2]
@@ -265,14 +265,14 @@ def test_the_summary_of_a_run_names_the_doubtful_pages(ended: FakeDeployment) ->
 
 
 def test_the_live_view_names_the_doubtful_pages_with_what_is_in_trouble(ended: FakeDeployment) -> None:
-    facts = StageReader(ended.parts, StageRef(SCAN, STAGE)).snapshot((), None)
+    facts = StageReader(ended.parts.store, StageRef(SCAN, STAGE)).snapshot((), None)
 
     assert facts.summary == "5 of 5 pages complete, 3 doubtful"
     assert "3 pages read with low confidence: 1, 3, 5" in problems(facts)
 
 
 def test_a_report_says_which_pages_are_doubtful_and_why(ended: FakeDeployment) -> None:
-    html = render(collect(ended.parts, SCAN, images=False))
+    html = render(collect(ended.parts.store, SCAN, images=False))
 
     assert f"{STAGE}: 3 pages read with low confidence: 1, 3, 5" in html
     assert html.count("mean confidence 0.58") >= 3

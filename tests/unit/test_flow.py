@@ -47,14 +47,14 @@ def copies(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> CopyStage:
 
 
 def open_both(fake: FakeDeployment) -> None:
-    for request in requests_through(fake.parts, Request(SCAN, STAGE), COPY):
+    for request in requests_through(fake.parts.store, Request(SCAN, STAGE), COPY):
         enqueue(fake.parts, request)
 
 
 def commit(fake: FakeDeployment, stage: str = STAGE) -> None:
     """As a reconciler does, whoever committed a moment ago."""
     fake.redis.delete(fake.parts.queues.keys.commit(StageRef(SCAN, stage)))
-    Reconciler(fake.parts).commit_inboxes()
+    Reconciler(fake.parts.store, fake.parts.queues, fake.parts.calls).commit_inboxes()
 
 
 def queued(fake: FakeDeployment) -> set[int]:
@@ -67,7 +67,7 @@ def checkpoint(parts: Deployment, stage: str = COPY) -> tuple[Status, list[int],
 
 
 def heal_twice(fake: FakeDeployment) -> None:
-    healer = PageRecovery(fake.parts)
+    healer = PageRecovery(fake.parts.store, fake.parts.queues, fake.parts.calls)
     for _ in range(2):
         healer.heal(StageRef(SCAN, COPY))
 
@@ -75,7 +75,7 @@ def heal_twice(fake: FakeDeployment) -> None:
 @pytest.mark.usefixtures("copies")
 def test_nothing_begins_before_what_it_is_made_from(fake: FakeDeployment) -> None:
     first, second = (
-        enqueue(fake.parts, request) for request in requests_through(fake.parts, Request(SCAN, STAGE), COPY)
+        enqueue(fake.parts, request) for request in requests_through(fake.parts.store, Request(SCAN, STAGE), COPY)
     )
     assert first.enqueued == [1, 2, 3, 4, 5]
     assert (second.enqueued, second.waiting) == ([], [1, 2, 3, 4, 5])
@@ -114,7 +114,7 @@ def test_what_was_not_fed_is_found_by_the_healer(fake: FakeDeployment) -> None:
 
 @pytest.mark.usefixtures("copies")
 def test_neighbours_that_nobody_asked_for_are_not_waited_for(fake: FakeDeployment) -> None:
-    for request in requests_through(fake.parts, Request(SCAN, STAGE, 1, 2), COPY):
+    for request in requests_through(fake.parts.store, Request(SCAN, STAGE, 1, 2), COPY):
         enqueue(fake.parts, request)
     for page in (1, 2):
         fake.process(page)
@@ -271,7 +271,7 @@ def test_what_adopted_and_failed_pages_have_cost_keeps_its_decimals(
     for page in (1, 2):
         pay(fake, page, Decimal("0.4"))
     fake.completion(1)
-    healer = PageRecovery(fake.parts)
+    healer = PageRecovery(fake.parts.store, fake.parts.queues, fake.parts.calls)
     healer.heal(REF)
     assert healer.heal(REF).adopted == [1]
     fake.hand_over(FailedPage(page=2, kind="loop", message="again and again", ledger_micro=0))
@@ -285,7 +285,7 @@ def test_a_pause_stops_the_stage_and_enqueue_goes_on(fake: FakeDeployment) -> No
     fake.hand_over(Pause(page=2, reason="the budget is reached"))
     fake.commit()
     assert (fake.checkpoint().status, fake.checkpoint().error) == (Status.PAUSED, "the budget is reached")
-    PageRecovery(fake.parts).heal(REF)
+    PageRecovery(fake.parts.store, fake.parts.queues, fake.parts.calls).heal(REF)
     assert fake.waiting_pages() == []
     assert fake.open_stages.all() == []
     again = enqueue(fake.parts, Request(SCAN, STAGE))
@@ -322,12 +322,12 @@ def test_a_pause_that_comes_after_the_last_page_changes_nothing(fake: FakeDeploy
 
 @pytest.mark.usefixtures("copies")
 def test_the_way_through_the_stages(fake: FakeDeployment) -> None:
-    assert flow.through(fake.parts, STAGE, COPY) == [STAGE, COPY]
-    assert flow.through(fake.parts, COPY, COPY) == [COPY]
+    assert flow.through(fake.parts.store, STAGE, COPY) == [STAGE, COPY]
+    assert flow.through(fake.parts.store, COPY, COPY) == [COPY]
     with pytest.raises(UnknownNameError):
-        flow.through(fake.parts, COPY, STAGE)
+        flow.through(fake.parts.store, COPY, STAGE)
     with pytest.raises(UnknownNameError):
-        flow.through(fake.parts, STAGE, "nonsense")
+        flow.through(fake.parts.store, STAGE, "nonsense")
 
 
 def test_a_stage_that_raises_for_want_of_anything_else_has_failed(fake: FakeDeployment) -> None:

@@ -130,7 +130,7 @@ class Library:
         return Library(self.root, open_deployment(self.root, **settings))
 
     def forecast(self, pages: int = 100, scan_id: str = SCAN, stage: str = ASKING) -> Forecast:
-        made = forecast(self.parts, StageRef(scan_id, stage), range(1, pages + 1))
+        made = forecast(self.parts.store, StageRef(scan_id, stage), range(1, pages + 1))
         assert made is not None
         return made
 
@@ -149,7 +149,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
 
 def test_a_stage_that_asks_no_model_has_no_forecast(library: Library) -> None:
     library.scan(SCAN)
-    assert forecast(library.parts, REF, [1, 2]) is None
+    assert forecast(library.parts.store, REF, [1, 2]) is None
 
 
 def test_a_scan_with_a_history_is_forecast_from_it(library: Library) -> None:

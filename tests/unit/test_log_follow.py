@@ -143,11 +143,11 @@ def test_lines_and_files_that_come_are_shown(
 
 def test_until_done_ends_with_the_stage(fake: FakeDeployment) -> None:
     fake.ask_for((1, 1))
-    assert not nothing_is_left(fake.another_process(), SCAN, [STAGE])
-    assert nothing_is_left(fake.another_process(), SCAN, [])
+    assert not nothing_is_left(fake.another_process().store, SCAN, [STAGE])
+    assert nothing_is_left(fake.another_process().store, SCAN, [])
     fake.process(1)
     fake.commit()
-    assert nothing_is_left(fake.another_process(), SCAN, [STAGE])
+    assert nothing_is_left(fake.another_process().store, SCAN, [STAGE])
     note(fake, "all done")
     assert "all done" in logs("--stage", STAGE, "--until-done")[-1]
 
@@ -159,9 +159,9 @@ def test_a_stage_that_is_paused_or_called_off_has_nothing_under_way(fake: FakeDe
         assert checkpoint.pause("no money")
         file.save(checkpoint)
     assert checkpoint.status is Status.PAUSED
-    assert nothing_is_left(fake.another_process(), SCAN, [STAGE])
+    assert nothing_is_left(fake.another_process().store, SCAN, [STAGE])
     fake.open_stages.remove(REF)
-    assert nothing_is_left(fake.another_process(), SCAN, [STAGE])
+    assert nothing_is_left(fake.another_process().store, SCAN, [STAGE])
 
 
 def test_ctrl_c_ends_it_with_130(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,7 +86,7 @@ def test_a_commit_is_timed_and_its_pages_counted(counted: Counted) -> None:
     fake = counted.fake
     fake.hand_over(fake.completion(1), fake.completion(2), FailedPage(page=3, kind="torn", message="torn"))
     assert counted.of_stage("leafmark_inbox_entries") == 3
-    Reconciler(fake.parts).commit_inboxes()
+    Reconciler(fake.parts.store, fake.parts.queues, fake.parts.calls).commit_inboxes()
     assert counted.of_stage("leafmark_commit_pages_sum") == 3
     assert counted.of_stage("leafmark_commit_pages_count") == 1
     assert counted.of_stage("leafmark_commit_seconds_count") == 1
@@ -97,7 +97,7 @@ def test_what_the_reconciler_enqueues_again_and_what_it_adopts_is_counted(counte
     fake = counted.fake
     fake.ask_for((1, 3))
     fake.completion(3)
-    reconciler = Reconciler(fake.parts)
+    reconciler = Reconciler(fake.parts.store, fake.parts.queues, fake.parts.calls)
     reconciler.heal()
     reconciler.heal()
     assert counted.of_stage("leafmark_healed_pages_total", action="enqueued") == 2
@@ -120,7 +120,7 @@ def test_a_page_that_an_earlier_stage_gave_up_is_counted_when_its_own_stage_does
     fake = counted.fake
     fake.ask_for((1, 2))
     monkeypatch.setattr("worker.reconciler.recovery.given_up", lambda *_: {2: "ocr"})
-    reconciler = Reconciler(fake.parts)
+    reconciler = Reconciler(fake.parts.store, fake.parts.queues, fake.parts.calls)
     reconciler.heal()
     reconciler.heal()
     assert counted.of_stage("leafmark_quarantined_pages_total", kind="upstream") == 1

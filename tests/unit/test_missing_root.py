@@ -61,12 +61,12 @@ def test_the_doctor_tells_that_there_is_no_library_and_writes_nothing(root: Path
 def test_run_with_a_scan_that_is_on_a_share_tells_that_the_share_is_away(root: Path) -> None:
     parts = Deployment(Settings(storage_root=root), None)
     with pytest.raises(InputError, match=r"there is no file a-book here, and .*mount it"):
-        look_at_scan_or_source(parts, SCAN, None)
+        look_at_scan_or_source(parts.store, SCAN, None)
 
 
 def test_an_empty_library_has_no_scans(tmp_path: Path) -> None:
     library_at(tmp_path).make()
-    assert all_scans(Deployment(Settings(storage_root=tmp_path), None)) == []
+    assert all_scans(Deployment(Settings(storage_root=tmp_path), None).store) == []
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_status_names_a_folder_that_is_not_a_scan_yet_and_what_is_missing(
     (fake.root / "something-else").mkdir()
     broken: list[Exception] = []
     fake.write_scan()
-    assert [scan.metadata.scan_id for scan in all_scans(fake.parts, broken.append)] == [SCAN]
+    assert [scan.metadata.scan_id for scan in all_scans(fake.parts.store, broken.append)] == [SCAN]
     (error,) = broken
     with pytest.raises(InputError, match=f"moby is not a scan yet: {words}"):
         raise error

@@ -77,7 +77,7 @@ def without(files: Files, *names: str) -> Files:
 
 def test_status_takes_it_in_and_changes_nothing_that_was_there(parts: Deployment, folder: Path) -> None:
     before = files_under(folder)
-    status = scan_status(parts, BOOK)
+    status = scan_status(parts.store, BOOK)
     assert (status.metadata.title, status.metadata.total_pages) == ("The Accidental President", PAGES)
     assert status.stages["correction"].total_cost_usd == pytest.approx(9.7)
     assert status.stages["ocr"].total_cost_usd == pytest.approx(0.066)
@@ -86,8 +86,8 @@ def test_status_takes_it_in_and_changes_nothing_that_was_there(parts: Deployment
     assert json.loads((folder / "metadata.json").read_bytes()) == METADATA
 
     record = (folder / "leafmark.json").stat()
-    assert scan_status(parts, BOOK).metadata == status.metadata
-    assert [each.metadata for each in all_scans(parts)] == [status.metadata]
+    assert scan_status(parts.store, BOOK).metadata == status.metadata
+    assert [each.metadata for each in all_scans(parts.store)] == [status.metadata]
     assert (folder / "leafmark.json").stat() == record
     # A worker, which takes nothing in, reads the record.
     assert ScanFolder(parts.store.root, BOOK).read_metadata() == status.metadata
@@ -128,12 +128,12 @@ def test_a_corrected_page_that_does_not_count_is_kept(parts: Deployment, folder:
 def test_pages_complete_without_a_checkpoint_are_adopted(parts: Deployment, folder: Path) -> None:
     for path in (folder / "checkpoints").iterdir():
         path.unlink()
-    assert plan(parts, Request(BOOK, "ocr")).remaining == [3, 4]
+    assert plan(parts.store, Request(BOOK, "ocr")).remaining == [3, 4]
 
 
 def test_verify_finds_the_source_in_order_and_names_the_broken_page(parts: Deployment) -> None:
     enqueue(parts, Request(BOOK, "ocr"))
-    report = verify(parts, BOOK, "ocr")
+    report = verify(parts.store, BOOK, "ocr")
     assert report.source == []
     assert report.stale == []
 
@@ -201,7 +201,7 @@ def test_a_folder_without_a_source_says_what_to_do(parts: Deployment, folder: Pa
 
 def test_a_folder_without_metadata_is_a_scan_if_it_has_checkpoints(parts: Deployment, folder: Path) -> None:
     (folder / "metadata.json").unlink()
-    assert [each.metadata.title for each in all_scans(parts)] == [BOOK]
+    assert [each.metadata.title for each in all_scans(parts.store)] == [BOOK]
     assert json.loads((folder / "metadata.json").read_bytes())["scan_id"] == BOOK
     assert not (folder / "leafmark.json").exists()
 
@@ -213,7 +213,7 @@ def test_storage_that_cannot_be_written_can_be_looked_at(
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr("producer.ingest.scanshelf_folder.write_durably", refuse)
-    assert scan_status(parts, BOOK).metadata.total_pages == PAGES
+    assert scan_status(parts.store, BOOK).metadata.total_pages == PAGES
     assert not (folder / "leafmark.json").exists()
 
 

@@ -53,7 +53,7 @@ def test_a_dry_run_changes_nothing_and_says_what_the_real_one_does(
         path.write_bytes(path.read_bytes()[:-30])
     request = Request(SCAN, STAGE, 1, 4, resume=resume)
     before = (fake.files(), fake.redis_keys())
-    said = plan(fake.parts, request)
+    said = plan(fake.parts.store, request)
     assert (fake.files(), fake.redis_keys()) == before
     assert said.enqueued == []
     assert _comparable(enqueue(fake.parts, request)) == _comparable(said)

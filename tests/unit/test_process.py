@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from checkpointing.inbox import Inbox
 from checkpointing.messages import Completion
 from checkpointing.page_records import FailedPage
-from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, page_parts
 from tests.support.stages import Stamp, stamp
 from worker.llm.errors import ClaimLostError
 from worker.pipeline.process_page import Outcome, process_page
@@ -116,7 +116,7 @@ def test_a_result_is_dropped_when_somebody_else_finished_the_page_meanwhile(fake
     def paused(page: int) -> Stamp:
         fake.redis.delete(claim_of(fake, page))
         fake.stage.act = lambda page: stamp(page, "by the other")
-        other = process_page(fake.another_process(), PageMessage(scan_id=SCAN, stage=STAGE, page=page))
+        other = process_page(*page_parts(fake.another_process()), PageMessage(scan_id=SCAN, stage=STAGE, page=page))
         assert other is Outcome.COMPLETE
         return stamp(page, "by the sleeper")
 
@@ -183,9 +183,9 @@ def test_a_broker_that_is_away_is_said_to_the_caller(fake: FakeDeployment, monke
 
 def test_two_workers_with_the_same_message_do_the_page_once(fake: FakeDeployment) -> None:
     def meet_the_other(page: int) -> Stamp:
-        assert process_page(fake.another_process(), PageMessage(scan_id=SCAN, stage=STAGE, page=page)) is (
-            Outcome.HELD
-        )
+        assert process_page(
+            *page_parts(fake.another_process()), PageMessage(scan_id=SCAN, stage=STAGE, page=page)
+        ) is (Outcome.HELD)
         return stamp(page)
 
     fake.stage.act = meet_the_other

@@ -179,7 +179,9 @@ def test_pages_are_rendered_at_the_resolution_of_the_profile(fake: FakeDeploymen
     for scan_id, profile in (("fine", BookProfile(dpi=600)), ("plain", NO_PROFILE)):
         ingest(pdf(tmp_path / "one.pdf"), fake.root, scan_id=scan_id, profile=profile)
     sizes = {
-        scan_id: ScanInputs(fake.parts, StageRef(scan_id, STAGE), 2, lambda: True).image(2).image.size
+        scan_id: ScanInputs(fake.parts.store, fake.parts.calls, StageRef(scan_id, STAGE), 2, lambda: True)
+        .image(2)
+        .image.size
         for scan_id in ("fine", "plain")
     }
     assert sizes == {"fine": (600, 1200), "plain": (300, 600)}

@@ -12,7 +12,15 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from checkpointing.page_records import FailedPage
 from checkpointing.refs import StageRef
-from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, reconciler_at_work
+from tests.support.fake_deployment import (
+    REF,
+    SCAN,
+    STAGE,
+    FakeDeployment,
+    make_fake,
+    page_parts,
+    reconciler_at_work,
+)
 from tests.support.killed import KilledError
 from tests.support.waiting import wait_until
 from worker.deployment import Deployment
@@ -99,7 +107,7 @@ def test_an_inbox_stays_listed_whatever_command_its_reconciler_dies_at(fake: Fak
         fake.redis.sadd(inboxes, f"{SCAN}/{STAGE}")
         redis = DyingRedis(connection_pool=fake.redis.connection_pool)
         redis.die_after(commands, lambda: fake.hand_over(fake.completion(1)))
-        reconciler = Reconciler(Deployment(fake.settings, fake.app, redis))
+        reconciler = Reconciler(*page_parts(Deployment(fake.settings, fake.app, redis)))
         try:
             reconciler.commit_inboxes()
         except KilledError:
@@ -223,7 +231,7 @@ def test_a_scan_that_somebody_deleted_is_dropped_after_a_while_and_does_not_come
     fake.ask_for((1, 5))
     fake.hand_over(FailedPage(page=1, kind="torn", message="torn"))
     shutil.rmtree(fake.root / SCAN)
-    reconciler = Reconciler(fake.parts)
+    reconciler = Reconciler(fake.parts.store, fake.parts.queues, fake.parts.calls)
     reconciler.heal()
     reconciler.commit_inboxes()
     assert fake.open_stages.all() == [REF]  # It may be a trick of a network file system's cache.
@@ -243,7 +251,7 @@ def test_a_scan_that_was_missing_for_a_moment_twice_is_not_dropped(
     fake.ask_for((1, 5))
     metadata = fake.root / SCAN / "metadata.json"
     away = metadata.with_suffix(".away")
-    reconciler = Reconciler(fake.parts)
+    reconciler = Reconciler(fake.parts.store, fake.parts.queues, fake.parts.calls)
     for source, target in ((metadata, away), (away, metadata), (metadata, away)):
         source.rename(target)
         reconciler.heal()
@@ -255,7 +263,7 @@ def test_an_idle_reconciler_asks_the_server_one_thing_a_look(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every worker of a fleet looks ten times a second."""
-    reconciler = Reconciler(fake.parts)
+    reconciler = Reconciler(fake.parts.store, fake.parts.queues, fake.parts.calls)
     asked: list[str] = []
     execute = fake.redis.execute_command
 
@@ -279,7 +287,7 @@ class _Busy:
         monkeypatch.setattr("worker.reconciler.reconciler.time.monotonic", lambda: self.clock)
         monkeypatch.setattr(fake.parts.queues.dispatch(STAGE), "beat", lambda *_: self.beats.append(self.clock))
         monkeypatch.setattr("worker.reconciler.reconciler.PageRecovery.heal", self._look)
-        self.reconciler = Reconciler(fake.parts, {STAGE: 2})
+        self.reconciler = Reconciler(fake.parts.store, fake.parts.queues, fake.parts.calls, {STAGE: 2})
 
     def run(self, seconds: float) -> None:
         until = self.clock + seconds

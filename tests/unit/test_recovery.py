@@ -11,7 +11,7 @@ from checkpointing.money import Money
 from checkpointing.page_records import FailedPage
 from checkpointing.refs import StageRef
 from checkpointing.status import Status
-from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, page_parts
 from worker.billing.meter import Count, Reading
 from worker.reconciler.recovery import PageRecovery, Recovered
 
@@ -27,7 +27,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
 
 @pytest.fixture
 def healer(fake: FakeDeployment) -> PageRecovery:
-    return PageRecovery(fake.parts)
+    return PageRecovery(fake.parts.store, fake.parts.queues, fake.parts.calls)
 
 
 def a_call(page: int) -> Call:
@@ -149,7 +149,7 @@ def test_a_page_whose_message_vanished_comes_back_while_the_queue_goes_on(fake: 
         fake.redis.rpop(fake.parts.queues.keys.queue(STAGE))
         assert fake.process(page, scan_id="long-book").value == "complete"
     fake.commit("long-book")
-    healer = PageRecovery(fake.parts)
+    healer = PageRecovery(fake.parts.store, fake.parts.queues, fake.parts.calls)
     assert healer.heal(StageRef("long-book", STAGE)).enqueued == []
     assert healer.heal(StageRef("long-book", STAGE)).enqueued == [1]
 
@@ -240,7 +240,7 @@ def test_one_healer_is_elected_and_the_next_follows_when_it_is_gone(
     fake: FakeDeployment, healer: PageRecovery
 ) -> None:
     fake.ask_for((1, 2))
-    other = PageRecovery(fake.another_process())
+    other = PageRecovery(*page_parts(fake.another_process()))
     heal(healer)
     assert heal(other, times=3) == Recovered()
     assert heal(healer).enqueued == [1, 2]

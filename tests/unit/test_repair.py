@@ -66,10 +66,10 @@ def forget(fake: FakeDeployment, *pages: int) -> None:
 
 def insist_on_mended(fake: FakeDeployment, *done_again: int) -> None:
     """After a repair: clean at once, these pages and no others wait, and the book can be finished."""
-    assert verify(fake.another_process(), SCAN).findings == []
+    assert verify(fake.another_process().store, SCAN).findings == []
     assert sorted(fake.waiting_pages()) == sorted(done_again)
     work(fake)
-    assert verify(fake.another_process(), SCAN).findings == []
+    assert verify(fake.another_process().store, SCAN).findings == []
     assert fake.checkpoint().pending() == []
     assert fake.checkpoint().status is Status.PARTIAL
 
@@ -129,7 +129,7 @@ def test_a_damaged_output_that_nobody_asked_for_is_set_aside_and_not_done(fake: 
 def test_a_page_that_was_done_since_the_check_is_left_alone(fake: FakeDeployment) -> None:
     forget(fake, 4)
     fake.output_path(4).write_bytes(b"{}")
-    (report,) = verify(fake.another_process(), SCAN).stages
+    (report,) = verify(fake.another_process().store, SCAN).stages
     assert [each.kind for each in report.findings] == [Kind.STRAY]
     fake.ask_for((4, 4))
     fake.complete(4)
@@ -194,7 +194,7 @@ def test_a_damaged_output_counts_as_asked_for_where_nobody_knows_any_more(fake: 
 )
 def test_a_contradiction_is_put_right(fake: FakeDeployment, change: Callable[[dict[str, Any]], object]) -> None:
     edit(fake, change)
-    assert {each.kind for each in verify(fake.another_process(), SCAN).findings} == {Kind.CONTRADICTION}
+    assert {each.kind for each in verify(fake.another_process().store, SCAN).findings} == {Kind.CONTRADICTION}
     verify_command(SCAN, mend=True)
     assert fake.checkpoint().total_cost_usd == 0.4
     insist_on_mended(fake)
@@ -256,7 +256,7 @@ def test_a_source_that_is_damaged_is_only_reported(
 def test_pages_that_were_asked_for_and_got_lost_are_enqueued_again(fake: FakeDeployment) -> None:
     """A repair that was killed after it saved the checkpoint leaves this: nothing differs, and nothing waits."""
     fake.ask_for((5, 5))
-    assert verify(fake.another_process(), SCAN).findings == []
+    assert verify(fake.another_process().store, SCAN).findings == []
     verify_command(SCAN, mend=True)
     assert fake.waiting_pages() == [5]
 

@@ -27,7 +27,7 @@ from producer.planning.replace_page import replace_page
 from producer.planning.request import Request
 from producer.verify.findings import Kind
 from producer.verify.verify_scan import verify
-from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, take_commands
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, page_parts, take_commands
 from tests.support.killed import KilledError, kill_at
 from tests.support.stages import CopyStage, stamp
 from worker.pages.scan import ScanFolder
@@ -132,11 +132,11 @@ def test_a_quarantined_page_is_done_again_with_new_attempts_and_nothing_else_is(
 
 def test_verify_is_content_at_each_stage_of_the_way(fake: FakeDeployment, tmp_path: Path) -> None:
     replace_page(fake.another_process(), SCAN, 2, given(tmp_path))
-    found = verify(fake.another_process(), SCAN)
+    found = verify(fake.another_process().store, SCAN)
     assert (found.findings, found.stale) == ([], [])
 
     finish(fake)
-    found = verify(fake.another_process(), SCAN)
+    found = verify(fake.another_process().store, SCAN)
     assert (found.findings, found.stale) == ([], [])
 
 
@@ -261,7 +261,7 @@ def test_a_page_can_be_replaced_again_and_each_picture_is_kept(fake: FakeDeploym
     assert greys(fake) == [10, 150, 30]
     assert second.kept == first.stored
     assert (ScanFolder(fake.root, SCAN).source_dir / first.stored).is_file()
-    assert verify(fake.another_process(), SCAN).findings == []
+    assert verify(fake.another_process().store, SCAN).findings == []
 
 
 @pytest.mark.parametrize("name", ["several.pdf", "several.tif"])
@@ -352,7 +352,7 @@ def test_a_worker_that_read_the_old_picture_drops_its_result(
         fake.parts.store.checkpoint_file(REF).save(checkpoint)
     fake.stage.act = replaced_meanwhile
 
-    outcome = process_page(fake.another_process(), PageMessage(scan_id=SCAN, stage=STAGE, page=2))
+    outcome = process_page(*page_parts(fake.another_process()), PageMessage(scan_id=SCAN, stage=STAGE, page=2))
 
     assert outcome is Outcome.WAITS
     assert fake.entries() == []
@@ -372,14 +372,14 @@ def test_killed_at_any_step_the_page_is_the_old_or_the_new_one_and_the_same_comm
             command = partial(replace_page, fake.another_process(), SCAN, 3, new)
             killed = kill_at(step, patched, command, steps)
             assert greys(fake) in ([10, 20, 30], [10, 20, 200])
-            assert {each.kind for each in verify(fake.another_process(), SCAN).findings} <= {
+            assert {each.kind for each in verify(fake.another_process().store, SCAN).findings} <= {
                 Kind.MISSING,
                 Kind.LEFTOVER,
             }
             replace_page(fake.another_process(), SCAN, 3, new)
             assert greys(fake) == [10, 20, 200]
             assert fake.checkpoint().completed_pages == [1]
-            assert verify(fake.another_process(), SCAN).findings == []
+            assert verify(fake.another_process().store, SCAN).findings == []
         if not killed:
             assert step >= 5, "the steps are not the ones any more"
             return
@@ -394,7 +394,7 @@ def test_a_page_that_was_done_from_the_new_picture_survives_a_repeat_after_a_cra
         with pytest.raises(KilledError):
             replace_page(folder_fake.another_process(), SCAN, 3, given(tmp_path))
     # As `verify` and `enqueue` show it then.
-    assert [each.page for each in verify(folder_fake.another_process(), SCAN).stale] == [3]
+    assert [each.page for each in verify(folder_fake.another_process().store, SCAN).stale] == [3]
 
     done = replace_page(folder_fake.another_process(), SCAN, 3, given(tmp_path))
 
@@ -432,12 +432,12 @@ def test_a_picture_that_somebody_put_in_place_by_hand_can_be_taken_as_the_new_on
 ) -> None:
     by_hand = ScanFolder(folder_fake.root, SCAN).source_dir / "leaf 2.png"
     page_image(180).save(by_hand)
-    assert verify(folder_fake.another_process(), SCAN).findings != []
+    assert verify(folder_fake.another_process().store, SCAN).findings != []
 
     replace_page(folder_fake.another_process(), SCAN, 2, by_hand)
 
     assert greys(folder_fake) == [10, 180, 30]
-    assert verify(folder_fake.another_process(), SCAN).findings == []
+    assert verify(folder_fake.another_process().store, SCAN).findings == []
 
 
 def test_a_stage_that_is_under_way_is_asked_for_the_page_as_before() -> None:

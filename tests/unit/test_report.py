@@ -74,7 +74,7 @@ class Parsed(HTMLParser):
 
 
 def made(book: ReportBook, *, images: bool = False) -> BookReport:
-    return collect(book.parts, SCAN, images=images)
+    return collect(book.parts.store, SCAN, images=images)
 
 
 def shown(book: ReportBook) -> Parsed:
@@ -279,7 +279,7 @@ def test_a_page_that_cannot_be_rendered_says_so(book: ReportBook) -> None:
 
 def test_a_source_that_is_gone_leaves_the_rest(tmp_path: Path) -> None:
     write_scan(tmp_path / "scans", SCAN, 3)
-    report = collect(offline_deployment(tmp_path / "scans"), SCAN)
+    report = collect(offline_deployment(tmp_path / "scans").store, SCAN)
     assert [each.thumbnail for each in report.pictures.values()] == [None] * 3
     assert "cannot be shown" in Parsed(render(report)).text
 
@@ -289,7 +289,7 @@ def test_a_very_long_book_gets_the_grid_alone(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("producer.report.collect.MAX_VIEWS", 3)
     monkeypatch.setattr("producer.report.collect.MAX_TILES", 4)
     write_scan(tmp_path / "scans", SCAN, 6)
-    report = collect(offline_deployment(tmp_path / "scans"), SCAN)
+    report = collect(offline_deployment(tmp_path / "scans").store, SCAN)
     page = Parsed(render(report))
     assert len(report.pages) == 4
     assert not page.all("article")
@@ -341,7 +341,7 @@ def test_the_bars_add_up_to_what_was_paid(complete: ReportBook) -> None:
 
 def test_a_scan_that_is_not_there_is_an_error(book: ReportBook) -> None:
     with pytest.raises(UnknownNameError):
-        collect(book.parts, "another-book")
+        collect(book.parts.store, "another-book")
 
 
 def test_it_says_when_it_was_made(book: ReportBook) -> None:

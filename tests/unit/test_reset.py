@@ -89,7 +89,7 @@ def test_it_can_begin_anew(fake: FakeDeployment) -> None:
 
 def test_what_is_left_has_no_differences(fake: FakeDeployment) -> None:
     reset_command(SCAN, STAGE, yes=True)
-    assert verify(fake.another_process(), SCAN, STAGE).stages[0].findings == []
+    assert verify(fake.another_process().store, SCAN, STAGE).stages[0].findings == []
 
 
 def test_a_stage_that_has_not_begun_is_left_alone(fake: FakeDeployment, capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,8 +154,9 @@ def test_a_page_that_is_begun_at_the_last_moment_stops_it_and_the_others_are_hea
         return {4} if len(looks) == 2 else held(queue, pages)
 
     monkeypatch.setattr(PageQueue, "held", look_twice)
+    another = fake.another_process()
     with pytest.raises(CheckpointError, match="pages in hand"):
-        reset(fake.another_process(), REF)
+        reset(another.store, another.queues, REF)
     assert fake.open_stages.all() == [REF]
     assert fake.checkpoint().pending() == [4, 5]
     assert fake.checkpoint().completed_pages == [1, 2]
@@ -201,9 +202,9 @@ def test_a_checkpoint_that_is_gone_leaves_the_outputs_to_be_set_aside(fake: Fake
 
 def test_what_does_not_exist_is_refused(fake: FakeDeployment) -> None:
     with pytest.raises(UnknownNameError, match="there is no stage 'no_such_stage'"):
-        look(fake.parts, StageRef(SCAN, "no_such_stage"))
+        look(fake.parts.store, StageRef(SCAN, "no_such_stage"))
     with pytest.raises(UnknownNameError, match="did you mean 'a-book'"):
-        look(fake.parts, StageRef("a-bok", STAGE))
+        look(fake.parts.store, StageRef("a-bok", STAGE))
 
 
 def test_killed_at_any_step_the_same_command_again_does_the_rest(

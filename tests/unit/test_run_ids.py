@@ -137,13 +137,13 @@ def test_a_stage_that_is_fed_names_its_own_request_of_the_same_run(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(STAGES, CopyStage.name, CopyStage())
-    first, second = requests_through(fake.parts, Request(SCAN, STAGE), CopyStage.name)
+    first, second = requests_through(fake.parts.store, Request(SCAN, STAGE), CopyStage.name)
     for request in (first, second):
         enqueue(fake.parts, request)
     fake.redis.delete(fake.parts.queues.keys.run(StageRef(SCAN, CopyStage.name)))
     for _ in range(5):
         fake.process_next()
-    Reconciler(fake.parts).commit_inboxes()
+    Reconciler(fake.parts.store, fake.parts.queues, fake.parts.calls).commit_inboxes()
     assert named_by_messages(fake, CopyStage.name) == [second.run] * 5
     assert trace_id_of(second.run) == trace_id_of(first.run)
 
@@ -152,7 +152,7 @@ def test_after_a_flush_the_healed_pages_name_the_run_they_were_of(fake: FakeDepl
     enqueue(fake.parts, ALL)
     run = fake.checkpoint().run
     fake.redis.flushdb()
-    healer = PageRecovery(fake.parts)
+    healer = PageRecovery(fake.parts.store, fake.parts.queues, fake.parts.calls)
     for _ in range(2):
         healer.heal(REF)
     assert named_by_messages(fake) == [run] * 5
@@ -160,7 +160,7 @@ def test_after_a_flush_the_healed_pages_name_the_run_they_were_of(fake: FakeDepl
 
 def test_a_checkpoint_of_an_older_version_names_no_run_and_is_healed(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
-    healer = PageRecovery(fake.parts)
+    healer = PageRecovery(fake.parts.store, fake.parts.queues, fake.parts.calls)
     for _ in range(2):
         healer.heal(REF)
     assert named_by_messages(fake) == [None] * 5
@@ -174,13 +174,13 @@ def test_what_ended_or_was_called_off_or_reset_names_no_run_any_more(fake: FakeD
     assert (fake.redis.exists(key), fake.checkpoint().run) == (0, "")
     enqueue(fake.parts, Request(SCAN, STAGE))
     assert fake.redis.exists(key)
-    reset(fake.parts, REF)
+    reset(fake.parts.store, fake.parts.queues, REF)
     assert (fake.redis.exists(key), fake.checkpoint().run) == (0, "")
     enqueue(fake.parts, Request(SCAN, STAGE))
     for _ in range(5):
         fake.process_next()
     fake.commit()
-    assert PageRecovery(fake.parts).heal(REF).ended
+    assert PageRecovery(fake.parts.store, fake.parts.queues, fake.parts.calls).heal(REF).ended
     assert fake.lasting_keys() == set()
 
 
@@ -243,7 +243,12 @@ def test_every_line_of_a_page_names_the_run_also_those_of_code_that_knows_no_pag
         return stamp(page)
 
     fake.stage.act = ask
-    process_page(fake.parts, PageMessage(scan_id=SCAN, stage=STAGE, page=1, run=RUN))
+    process_page(
+        fake.parts.store,
+        fake.parts.queues,
+        fake.parts.calls,
+        PageMessage(scan_id=SCAN, stage=STAGE, page=1, run=RUN),
+    )
     fake.process(2)
     said = [(line["page"], line["message"], line.get("run")) for line in lines(fake)]
     assert said == [
@@ -259,15 +264,25 @@ def test_every_line_of_a_page_names_the_run_also_those_of_code_that_knows_no_pag
 def test_the_commit_names_the_runs_of_its_batch(fake: FakeDeployment) -> None:
     fake.hand_over(fake.completion(3))
     for page in (1, 2):
-        process_page(fake.parts, PageMessage(scan_id=SCAN, stage=STAGE, page=page, run=RUN))
+        process_page(
+            fake.parts.store,
+            fake.parts.queues,
+            fake.parts.calls,
+            PageMessage(scan_id=SCAN, stage=STAGE, page=page, run=RUN),
+        )
     with capture_logs() as logged:
-        Reconciler(fake.parts).commit_inboxes()
+        Reconciler(fake.parts.store, fake.parts.queues, fake.parts.calls).commit_inboxes()
     (line,) = [each for each in logged if each["event"] == "checkpoint committed"]
     assert (line["completed"], line["runs"]) == (3, [TRACE])
 
 
 def test_an_entry_of_the_inbox_is_one_that_older_coordinators_read(fake: FakeDeployment) -> None:
-    process_page(fake.parts, PageMessage(scan_id=SCAN, stage=STAGE, page=1, run=RUN))
+    process_page(
+        fake.parts.store,
+        fake.parts.queues,
+        fake.parts.calls,
+        PageMessage(scan_id=SCAN, stage=STAGE, page=1, run=RUN),
+    )
     ((_, fields),) = fake.redis.xrange(fake.parts.queues.keys.inbox(REF))  # type: ignore[misc]  # async?
     assert fields[b"run"] == RUN.encode()
     # Older ones look for this field, and forbid what they do not know within it.

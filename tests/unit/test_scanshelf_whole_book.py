@@ -75,7 +75,7 @@ def doubled(page: int) -> dict[str, Any]:
 
 
 def test_the_report_shows_its_pages_as_complete_and_with_their_text(parts: Deployment) -> None:
-    report = collect(parts, BOOK, images=False)
+    report = collect(parts.store, BOOK, images=False)
 
     assert report.problems == ()
     states = {page.number: page.states for page in report.pages}
@@ -90,7 +90,7 @@ def test_the_report_counts_what_enqueue_counts(parts: Deployment, folder: Path) 
     write_json(folder / "checkpoints" / "ocr.json", checkpoint(BOOK, "ocr", [], PAGES))
     write_page(folder, "corrected", doubled(2))
 
-    report = collect(parts, BOOK, images=False)
+    report = collect(parts.store, BOOK, images=False)
 
     assert [(stage.name, stage.completed, stage.doubtful) for stage in report.stages] == [
         ("ocr", 3, 0),
@@ -103,7 +103,7 @@ def test_verify_has_nothing_against_the_files_that_scanshelf_keeps_beside(parts:
     enqueue(parts, Request(BOOK, "ocr"))
     enqueue(parts, Request(BOOK, "correction"))
 
-    report = verify(parts, BOOK)
+    report = verify(parts.store, BOOK)
 
     assert [each.stage for each in report.stages] == ["ocr", "correction"]
     assert report.findings == []
@@ -115,13 +115,13 @@ def test_verify_has_nothing_against_a_book_that_nothing_was_enqueued_of_yet(
     (folder / "checkpoints" / "correction.json").unlink()
     write_json(folder / "checkpoints" / "ocr.json", checkpoint(BOOK, "ocr", [1], PAGES))
 
-    assert verify(parts, BOOK).findings == []
+    assert verify(parts.store, BOOK).findings == []
 
 
 def test_verify_still_names_a_torn_page_of_such_a_book(parts: Deployment, folder: Path) -> None:
     (folder / "ocr" / "page_0003.json").write_text("{ torn")
 
-    assert [(each.kind, each.page) for each in verify(parts, BOOK).findings] == [(Kind.UNREADABLE, 3)]
+    assert [(each.kind, each.page) for each in verify(parts.store, BOOK).findings] == [(Kind.UNREADABLE, 3)]
 
 
 def test_verify_has_nothing_against_pages_of_its_structure_in_a_form_that_does_not_count(
@@ -133,8 +133,8 @@ def test_verify_has_nothing_against_pages_of_its_structure_in_a_form_that_does_n
         checkpoint(BOOK, "correction", [1, 2, 3, 4], PAGES) | {"stage": "structure", "status": "completed"},
     )
 
-    assert [each for each in verify(parts, BOOK).findings if each.stage == "structure"] == []
-    assert scan_status(parts, BOOK).stages["structure"].completed == 0
+    assert [each for each in verify(parts.store, BOOK).findings if each.stage == "structure"] == []
+    assert scan_status(parts.store, BOOK).stages["structure"].completed == 0
 
 
 def test_in_a_book_of_leafmarks_own_a_foreign_file_is_still_a_difference(parts: Deployment, folder: Path) -> None:
@@ -146,7 +146,7 @@ def test_in_a_book_of_leafmarks_own_a_foreign_file_is_still_a_difference(parts: 
     for kept in (folder / "checkpoints").glob("*.version-1.0"):
         kept.unlink()
 
-    kinds = {each.kind for each in verify(parts, BOOK).findings}
+    kinds = {each.kind for each in verify(parts.store, BOOK).findings}
 
     assert kinds == {Kind.FOREIGN}
 
@@ -210,10 +210,10 @@ def test_status_counts_what_enqueue_counts(parts: Deployment, folder: Path, stag
         if named is not None:
             write_json(path, checkpoint(BOOK, stage, named, PAGES))
         before = files_under(folder)
-        status = scan_status(parts, BOOK).stages[stage]
+        status = scan_status(parts.store, BOOK).stages[stage]
 
         assert status.pages_per_second is None
-        assert status.completed == plan(parts, Request(BOOK, stage)).completed > 0
+        assert status.completed == plan(parts.store, Request(BOOK, stage)).completed > 0
         assert without_record(files_under(folder)) == without_record(before)
         write_json(path, {})
 
@@ -231,7 +231,7 @@ def test_words_that_a_correction_doubled_mark_the_page_for_a_review_and_as_doubt
     page = parts.store.outputs(StageRef(BOOK, "correction")).load(2)
     assert page["reasons"] == ["doubled words in r2: 'not not', 'was was'"]
     assert [region["id"] for region in page["regions"] if region["needs_review"]] == ["r2"]
-    status = scan_status(parts, BOOK).stages["correction"]
+    status = scan_status(parts.store, BOOK).stages["correction"]
     assert (status.doubtful, status.completed) == (1, 2)
 
 

@@ -22,7 +22,7 @@ from producer.verify import check_stage
 from producer.verify.findings import Kind
 from producer.verify.verify_scan import verify
 from producer.watch.other_scans import count_other_scans
-from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, page_parts
 from worker.pages.sources.images import ImageSource, inspect_image
 from worker.pages.sources.pdfium import inspect_pdf
 from worker.reconciler.reconciler import Reconciler
@@ -56,13 +56,13 @@ def make_fifo(path: Path) -> Path:
 
 def statuses(fake: FakeDeployment) -> dict[str, str]:
     """By scan, as `producer status` shows it; a scan that cannot be shown is left out."""
-    found = all_scans(fake.another_process(), on_broken=bool)
+    found = all_scans(fake.another_process().store, on_broken=bool)
     return {scan.metadata.scan_id: scan.stages[STAGE].status for scan in found}
 
 
 def assert_other_book_goes_on(fake: FakeDeployment) -> None:
     fake.hand_over(fake.completion(1, scan_id=OTHER), scan_id=OTHER)
-    reconciler = Reconciler(fake.another_process(), {STAGE: 2})
+    reconciler = Reconciler(*page_parts(fake.another_process()), {STAGE: 2})
     reconciler.commit_inboxes()
     reconciler.heal()
     assert sorted(fake.checkpoint(OTHER).pages) == [1]
@@ -74,7 +74,7 @@ def test_a_checkpoint_that_is_a_fifo_is_unreadable_and_is_rebuilt_from_the_outpu
     make_fifo(file.path)
     assert statuses(fake)[SCAN] == "unreadable"
     assert Kind.CHECKPOINT_UNUSABLE in {
-        finding.kind for finding in verify(fake.another_process(), SCAN, STAGE).findings
+        finding.kind for finding in verify(fake.another_process().store, SCAN, STAGE).findings
     }
     assert count_other_scans(fake.root, {OTHER}) == "1 other scan: 1 not started"
     with pytest.raises(CheckpointError, match="not a regular file"):
@@ -83,12 +83,12 @@ def test_a_checkpoint_that_is_a_fifo_is_unreadable_and_is_rebuilt_from_the_outpu
     with file.exclusive() as rebuilt:
         assert sorted(rebuilt.pages) == [1, 2, 3]
     assert file.path.is_file()
-    assert scan_status(fake.another_process(), SCAN).stages[STAGE].completed == 3
+    assert scan_status(fake.another_process().store, SCAN).stages[STAGE].completed == 3
 
 
 def test_an_output_that_is_a_fifo_does_not_count_and_is_done_again(fake: FakeDeployment) -> None:
     make_fifo(fake.output_path(2))
-    findings = verify(fake.another_process(), SCAN, STAGE).findings
+    findings = verify(fake.another_process().store, SCAN, STAGE).findings
     assert (Kind.UNREADABLE, 2) in [(finding.kind, finding.page) for finding in findings]
     make_fifo(fake.output_path(4))
     fake.complete(4)
@@ -104,7 +104,7 @@ def test_a_lock_that_is_a_fifo_stops_its_own_stage_only(fake: FakeDeployment) ->
         pass
     make_fifo(fake.output_path(2))
     with pytest.raises(StorageError, match=rf"{STAGE}\.lock: it is not a regular file .* move it away"):
-        verify(fake.another_process(), SCAN, STAGE)
+        verify(fake.another_process().store, SCAN, STAGE)
     fake.hand_over(fake.completion(5))
     assert_other_book_goes_on(fake)
     lock.unlink()
@@ -120,7 +120,7 @@ def test_a_book_whose_metadata_is_not_a_file_is_reported_and_not_left_out(
     broken.mkdir()
     make(broken / "metadata.json")
     said: list[str] = []
-    found = all_scans(fake.another_process(), on_broken=lambda error: said.append(str(error)))
+    found = all_scans(fake.another_process().store, on_broken=lambda error: said.append(str(error)))
     assert sorted(scan.metadata.scan_id for scan in found) == sorted([SCAN, OTHER])
     [reason] = said
     assert "broken-book/metadata.json is not a regular file; restore it from a backup" in reason
@@ -165,7 +165,7 @@ def test_a_source_file_that_is_a_fifo_is_trouble_of_the_storage(tmp_path: Path) 
 def test_a_source_that_is_a_fifo_is_said_by_verify(fake: FakeDeployment) -> None:
     scan = fake.parts.store.scan(SCAN)
     make_fifo(scan.source_dir / fake.parts.store.metadata(SCAN).source.files[0].name)
-    [finding] = verify(fake.another_process(), SCAN, STAGE).source
+    [finding] = verify(fake.another_process().store, SCAN, STAGE).source
     assert "is not a regular file" in finding.problem
 
 

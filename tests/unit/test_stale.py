@@ -143,7 +143,7 @@ def records(fake: FakeDeployment, stage: str = LATER) -> Mapping[int, PageRecord
 
 def reasons(fake: FakeDeployment, stage: str = LATER) -> dict[int, str]:
     """What is stale, as a process sees it that comes new to it."""
-    found = find_stale(fake.another_process(), StageRef(SCAN, stage), records(fake, stage))
+    found = find_stale(fake.another_process().store, StageRef(SCAN, stage), records(fake, stage))
     return {page: why.words() for page, why in found.items()}
 
 
@@ -260,7 +260,7 @@ def test_both_reasons_are_told_of_one_page(fake: FakeDeployment, later: LaterSta
 def test_a_plan_names_the_old_model_and_the_new_one(
     fake: FakeDeployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = plan(parts_with(fake, correction_model="large"), ALL)
+    made = plan(parts_with(fake, correction_model="large").store, ALL)
     (line,) = said(made, capsys)
     assert line == (
         "5 pages are stale: the model or the instructions changed from 'first instructions; model tiny' to "
@@ -272,7 +272,7 @@ def test_a_plan_names_the_old_model_and_the_new_one(
 
 def test_another_version_of_the_stage_is_named(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LaterStage, "version", "2")
-    made = plan(fake.another_process(), ALL)
+    made = plan(fake.another_process().store, ALL)
     assert {why.words() for why in made.stale.values()} == {
         "the model or the instructions changed from version 1 to version 2"
     }
@@ -284,7 +284,7 @@ def test_an_output_that_says_something_else_than_the_checkpoint_is_not_quoted(
     later.recipe = "second instructions"
     enqueue(fake.another_process(), Request(SCAN, LATER, accept_stale=True))
     later.recipe = "third instructions"
-    made = plan(fake.another_process(), ALL)
+    made = plan(fake.another_process().store, ALL)
     assert {why.words() for why in made.stale.values()} == {"the model or the instructions changed"}
 
 
@@ -292,9 +292,11 @@ def test_without_a_model_only_what_pages_are_made_from_is_compared(fake: FakeDep
     redo_earlier(fake, 3)
     later.recipe = "second instructions"
     parts = parts_with(fake, correction_model="")
-    found = find_stale(parts, StageRef(SCAN, LATER), records(fake))
+    found = find_stale(parts.store, StageRef(SCAN, LATER), records(fake))
     assert {page: why.words() for page, why in found.items()} == {3: ITS_OCR}
-    assert {page: why.words() for page, why in verify(parts, SCAN, LATER).stages[0].stale.items()} == {3: ITS_OCR}
+    assert {page: why.words() for page, why in verify(parts.store, SCAN, LATER).stages[0].stale.items()} == {
+        3: ITS_OCR
+    }
 
 
 def test_without_the_engine_only_what_pages_are_made_from_is_compared(
@@ -317,7 +319,7 @@ def test_stale_pages_count_as_complete_until_somebody_decides(
     fake: FakeDeployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     redo_earlier(fake, 2, 4, 5)
-    for made in (plan(fake.another_process(), ALL), enqueue(fake.another_process(), ALL)):
+    for made in (plan(fake.another_process().store, ALL), enqueue(fake.another_process(), ALL)):
         assert (made.skipped, made.remaining, made.enqueued) == (5, [], [])
         assert made.stale_are is StaleAre.SHOWN
         (line,) = said(made, capsys)
@@ -333,7 +335,7 @@ def test_stale_pages_count_as_complete_until_somebody_decides(
 def test_only_pages_of_the_range_are_told_of(fake: FakeDeployment) -> None:
     redo_earlier(fake, 2, 4)
     request = Request(SCAN, LATER, 3, 5, refresh_stale=True)
-    assert plan(fake.another_process(), request).stale.keys() == {4}
+    assert plan(fake.another_process().store, request).stale.keys() == {4}
     assert enqueue(fake.another_process(), request).enqueued == [4]
     assert reasons(fake) == {2: ITS_OCR}
 
@@ -349,7 +351,7 @@ def test_a_refresh_does_the_stale_pages_again_and_no_others(
     retired.clear()
     outputs = fake.parts.store.outputs(StageRef(SCAN, LATER))
     request = Request(SCAN, LATER, refresh_stale=True)
-    would = plan(fake.another_process(), request)
+    would = plan(fake.another_process().store, request)
     made = enqueue(fake.another_process(), request)
     for each in (would, made):
         assert (each.remaining, each.completed, each.skipped) == ([2, 4], 3, 3)
@@ -376,7 +378,7 @@ def test_stale_pages_that_are_accepted_are_not_shown_again(
     redo_earlier(fake, 2, 4)
     before = fake.parts.store.outputs(StageRef(SCAN, LATER)).path_of(2).read_bytes()
     request = Request(SCAN, LATER, accept_stale=True)
-    assert plan(fake.another_process(), request).stale.keys() == {2, 4}
+    assert plan(fake.another_process().store, request).stale.keys() == {2, 4}
     assert reasons(fake).keys() == {2, 4}, "a dry run accepts nothing"
     made = enqueue(fake.another_process(), request)
     assert made.remaining == []
@@ -398,7 +400,7 @@ def test_what_was_accepted_is_stale_again_after_the_next_change(fake: FakeDeploy
 def test_what_is_accepted_without_the_model_keeps_how_it_was_made(fake: FakeDeployment) -> None:
     redo_earlier(fake, 2)
     was = records(fake)[2].made_from
-    (why,) = find_stale(parts_with(fake, correction_model=""), StageRef(SCAN, LATER), records(fake)).values()
+    (why,) = find_stale(parts_with(fake, correction_model="").store, StageRef(SCAN, LATER), records(fake)).values()
     assert why.current != was
     assert why.current.partition(".")[2] == was.partition(".")[2]
 
@@ -406,7 +408,7 @@ def test_what_is_accepted_without_the_model_keeps_how_it_was_made(fake: FakeDepl
 def test_doing_everything_again_leaves_nothing_stale(fake: FakeDeployment) -> None:
     redo_earlier(fake, 2)
     request = Request(SCAN, LATER, resume=False)
-    assert plan(fake.another_process(), request).stale == {}
+    assert plan(fake.another_process().store, request).stale == {}
     assert enqueue(fake.another_process(), request).stale == {}
 
 
@@ -420,7 +422,7 @@ def test_a_dry_run_sees_outputs_that_the_checkpoint_does_not_name(fake: FakeDepl
     with form_of(fake, LATER) as form:
         form["completed_pages"].remove(2)
         form["pages"].pop("2")
-    would = plan(fake.another_process(), ALL)
+    would = plan(fake.another_process().store, ALL)
     assert would.stale.keys() == enqueue(fake.another_process(), ALL).stale.keys() == {2}
 
 
@@ -433,8 +435,8 @@ def test_a_refresh_through_several_stages_judges_each_by_what_is_complete_before
     with form_of(fake, STAGE) as form:
         form["pages"]["4"]["made_from"] = form["pages"]["5"]["made_from"] = ""
     first = Request(SCAN, STAGE, refresh_stale=True)
-    requests = requests_through(fake.parts, first, LATER)
-    would = plan_all(fake.another_process(), requests)
+    requests = requests_through(fake.parts.store, first, LATER)
+    would = plan_all(fake.another_process().store, requests)
     assert [each.remaining for each in would] == [[1, 2, 3], [4, 5]]
     parts = fake.another_process()
     assert [enqueue(parts, request).remaining for request in requests] == [[1, 2, 3], [4, 5]]
@@ -461,7 +463,7 @@ def test_verify_shows_stale_pages_and_is_content(fake: FakeDeployment, capsys: p
 def test_a_repair_leaves_stale_pages_alone(fake: FakeDeployment) -> None:
     redo_earlier(fake, 2, 4)
     fake.parts.store.outputs(StageRef(SCAN, LATER)).path_of(4).unlink()
-    (report,) = verify(fake.another_process(), SCAN, LATER).stages
+    (report,) = verify(fake.another_process().store, SCAN, LATER).stages
     assert [finding.kind for finding in report.findings] == [Kind.MISSING]
     assert report.stale.keys() == {2}, "what is damaged is done again anyway"
     made = repair(fake.another_process(), SCAN, report)
@@ -472,7 +474,7 @@ def test_a_repair_leaves_stale_pages_alone(fake: FakeDeployment) -> None:
 
 def test_a_repair_has_nothing_to_do_about_stale_pages(fake: FakeDeployment) -> None:
     redo_earlier(fake, 2)
-    (report,) = verify(fake.another_process(), SCAN, LATER).stages
+    (report,) = verify(fake.another_process().store, SCAN, LATER).stages
     assert repair(fake.another_process(), SCAN, report) is None
 
 
@@ -491,7 +493,7 @@ def test_the_price_of_little_is_not_rounded_to_nothing(
 ) -> None:
     set_costs(fake, 0.000_4)
     redo_earlier(fake, 2)
-    (line,) = said(plan(fake.another_process(), ALL), capsys)
+    (line,) = said(plan(fake.another_process().store, ALL), capsys)
     assert "so far" in line
 
 
@@ -515,6 +517,6 @@ def test_twenty_thousand_pages_are_judged_without_reading_an_output(
 
     monkeypatch.setattr(OutputFolder, "_read", fail)
     begun = time.process_time()
-    found = find_stale(fake.another_process(), StageRef(SCAN, stage), dict.fromkeys(pages, sample))
+    found = find_stale(fake.another_process().store, StageRef(SCAN, stage), dict.fromkeys(pages, sample))
     assert len(found) == len(pages)
     assert time.process_time() - begun < 3.0, "hundreds of milliseconds, on a machine that has little else to do"

@@ -37,7 +37,7 @@ def without_redis(fake: FakeDeployment) -> Deployment:
 
 
 def test_before_anything_has_begun_the_first_stage_is_shown_as_not_started(without_redis: Deployment) -> None:
-    form = scan_status(without_redis, SCAN).as_json()
+    form = scan_status(without_redis.store, SCAN).as_json()
     assert (form["scan_id"], form["title"], form["total_pages"]) == (SCAN, "A Book", 5)
     (stage,) = form["stages"].values()
     assert list(form["stages"]) == ["ocr"]
@@ -57,7 +57,7 @@ def test_the_form_says_what_is_done_what_is_left_and_what_it_cost(
     fake.complete(1, 3, cost_usd=0.25)
     fake.hand_over(TORN)
     fake.commit()
-    stage = scan_status(without_redis, SCAN).as_json()["stages"][STAGE]
+    stage = scan_status(without_redis.store, SCAN).as_json()["stages"][STAGE]
     assert (
         stage.items()
         >= {
@@ -77,8 +77,8 @@ def test_the_form_says_what_is_done_what_is_left_and_what_it_cost(
 def test_looking_changes_nothing(fake: FakeDeployment) -> None:
     fake.complete(1)
     before = (fake.files(), fake.redis_keys())
-    scan_status(fake.parts, SCAN)
-    all_scans(fake.parts)
+    scan_status(fake.parts.store, SCAN)
+    all_scans(fake.parts.store)
     assert (fake.files(), fake.redis_keys()) == before
 
 
@@ -88,7 +88,7 @@ def test_a_checkpoint_that_cannot_be_used_is_shown_as_such_with_the_way_out(
 ) -> None:
     fake.complete(1)
     fake.parts.store.checkpoint_file(REF).path.write_bytes(content)
-    stage = scan_status(fake.parts, SCAN).stages[STAGE]
+    stage = scan_status(fake.parts.store, SCAN).stages[STAGE]
     assert stage.status == "unreadable"
     assert stage.error is not None
     assert "producer enqueue a-book --stage stamp" in stage.error
@@ -97,26 +97,26 @@ def test_a_checkpoint_that_cannot_be_used_is_shown_as_such_with_the_way_out(
 def test_a_checkpoint_that_cannot_be_read_is_a_storage_error(fake: FakeDeployment) -> None:
     fake.parts.store.checkpoint_file(REF).path.mkdir(parents=True)
     with pytest.raises(StorageError):
-        scan_status(fake.parts, SCAN)
+        scan_status(fake.parts.store, SCAN)
 
 
 def test_all_scans_are_shown_by_id(fake: FakeDeployment) -> None:
     fake.write_scan("atlas", pages=2)
-    assert [scan.metadata.scan_id for scan in all_scans(fake.parts)] == [SCAN, "atlas"]
+    assert [scan.metadata.scan_id for scan in all_scans(fake.parts.store)] == [SCAN, "atlas"]
 
 
 @pytest.mark.parametrize("name", ["broken", "a..b"])
 def test_one_folder_that_is_no_proper_scan_does_not_hide_the_others(fake: FakeDeployment, name: str) -> None:
     (fake.root / name).mkdir()
     (fake.root / name / "metadata.json").write_text("{ torn")
-    assert SCAN in [scan.metadata.scan_id for scan in all_scans(fake.parts)]
+    assert SCAN in [scan.metadata.scan_id for scan in all_scans(fake.parts.store)]
 
 
 def test_a_scan_that_is_not_there_is_an_error_with_a_guess(fake: FakeDeployment) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'a-book'"):
-        scan_status(fake.parts, "abook")
+        scan_status(fake.parts.store, "abook")
     with pytest.raises(InputError, match="is not a scan id"):
-        scan_status(fake.parts, "../a-book")
+        scan_status(fake.parts.store, "../a-book")
 
 
 def _with_pages_done(*seconds_ago: float) -> Checkpoint:
@@ -160,7 +160,7 @@ def test_the_time_to_go_is_that_of_the_pages_asked_for(fake: FakeDeployment) -> 
     with file.exclusive() as checkpoint:
         checkpoint.pages = _with_pages_done(20, 10).pages
         file.save(checkpoint)
-    stage = scan_status(fake.parts, SCAN).stages[STAGE]
+    stage = scan_status(fake.parts.store, SCAN).stages[STAGE]
     assert stage.pages_per_second == pytest.approx(0.05, rel=0.1)
     assert stage.eta_seconds == pytest.approx(40, rel=0.1)
 
@@ -168,14 +168,14 @@ def test_the_time_to_go_is_that_of_the_pages_asked_for(fake: FakeDeployment) -> 
 def test_a_stage_that_rests_has_no_rate(fake: FakeDeployment) -> None:
     fake.ask_for((1, 2))
     fake.complete(1, 2)
-    stage = scan_status(fake.parts, SCAN).stages[STAGE]
+    stage = scan_status(fake.parts.store, SCAN).stages[STAGE]
     assert (stage.status, stage.pages_per_second, stage.eta_seconds) == ("partial", None, None)
 
 
 def test_times_in_json_are_in_iso_8601_with_their_zone(fake: FakeDeployment) -> None:
     fake.ask_for((1, 2))
     fake.complete(1)
-    form = scan_status(fake.parts, SCAN).as_json()["stages"][STAGE]
+    form = scan_status(fake.parts.store, SCAN).as_json()["stages"][STAGE]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", form["updated_at"])
     assert json.dumps(form)
 
@@ -198,7 +198,7 @@ def test_calls_without_an_answer_are_counted_and_shown_with_the_most_they_may_co
                 most_micro=most,
             )
         )
-    status = scan_status(without_redis, SCAN, with_calls=True)
+    status = scan_status(without_redis.store, SCAN, with_calls=True)
     assert (status.stages[STAGE].unanswered_calls, status.stages[STAGE].unanswered_usd) == (2, 0.012)
     assert any(
         line.startswith("a-book/stamp: 2 calls have no answer and may have cost up to $0.012 more")
@@ -210,7 +210,7 @@ def test_calls_without_an_answer_are_not_counted_for_a_whole_library(
     fake: FakeDeployment, without_redis: Deployment
 ) -> None:
     fake.ask_for((1, 5))
-    (scan,) = all_scans(without_redis)
+    (scan,) = all_scans(without_redis.store)
     assert scan.stages[STAGE].unanswered_calls is None
 
 
@@ -233,7 +233,7 @@ def test_calls_dearer_than_their_reservations_are_counted_and_shown(
             ),
         )
     fake.ask_for((1, 5))
-    (stage,) = scan_status(without_redis, SCAN).stages.values()
+    (stage,) = scan_status(without_redis.store, SCAN).stages.values()
     assert (stage.dearer_calls, stage.dearer_usd) == (2, 0.098001)
-    (line,) = detail_lines([scan_status(without_redis, SCAN)])
+    (line,) = detail_lines([scan_status(without_redis.store, SCAN)])
     assert line.startswith("a-book/stamp: 2 calls cost $0.098 more than was reserved")

@@ -81,8 +81,11 @@ def page_message(fake: FakeDeployment, page: int) -> PageMessage:
 def test_from_enqueue_to_commit_it_is_one_trace(fake: FakeDeployment, traces: Traces) -> None:
     request = Request(SCAN, STAGE)
     enqueue(fake.parts, request)
-    assert process_page(fake.parts, page_message(fake, 2)) is Outcome.COMPLETE
-    Reconciler(fake.parts).commit_inboxes()
+    assert (
+        process_page(fake.parts.store, fake.parts.queues, fake.parts.calls, page_message(fake, 2))
+        is Outcome.COMPLETE
+    )
+    Reconciler(fake.parts.store, fake.parts.queues, fake.parts.calls).commit_inboxes()
 
     begun, page, commit = (traces.one(name) for name in ("enqueue", "page", "commit"))
     assert {trace_of(span) for span in (begun, page, commit)} == {trace_id_of(request.run)}

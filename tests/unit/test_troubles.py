@@ -150,7 +150,7 @@ def test_a_root_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 
 def test_the_reconciler_tells_of_the_models_of_its_stages_and_takes_it_back(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
-    reconciler = Reconciler(fake.parts, {STAGE: 2})
+    reconciler = Reconciler(fake.parts.store, fake.parts.queues, fake.parts.calls, {STAGE: 2})
     breaker = fake.parts.calls.breaker("a-model")
     for call in range(3):
         breaker.failed(str(call), SAID)
@@ -163,7 +163,7 @@ def test_the_reconciler_tells_of_the_models_of_its_stages_and_takes_it_back(fake
 
 def test_a_flushed_broker_takes_it_back_until_it_fails_again(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
-    reconciler = Reconciler(fake.parts, {STAGE: 2})
+    reconciler = Reconciler(fake.parts.store, fake.parts.queues, fake.parts.calls, {STAGE: 2})
     for _ in range(2):
         for call in range(3):
             fake.parts.calls.breaker("a-model").failed(str(call), SAID)
@@ -175,13 +175,13 @@ def test_a_flushed_broker_takes_it_back_until_it_fails_again(fake: FakeDeploymen
 
 
 def _waits(fake: FakeDeployment) -> str:
-    return scan_status(fake.another_process(), SCAN).as_json()["stages"][STAGE]["waits"] or ""
+    return scan_status(fake.another_process().store, SCAN).as_json()["stages"][STAGE]["waits"] or ""
 
 
 def test_status_says_what_a_stage_waits_for_and_nothing_of_one_that_has_ended(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
     fake.parts.store.outage_notes.tell(STAGE, "127.0.0.1", "a-model", silence())
-    (line,) = detail_lines([scan_status(fake.another_process(), SCAN)])
+    (line,) = detail_lines([scan_status(fake.another_process().store, SCAN)])
     assert line.startswith(f"a-book/stamp waits: {SAID}, 12 times since ")
     fake.complete(1, 2, 3, 4, 5)
     assert _waits(fake) == ""
@@ -196,7 +196,7 @@ def test_control_characters_of_a_server_reach_no_terminal(fake: FakeDeployment) 
 def test_the_view_says_what_a_stage_waits_for(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
     fake.parts.store.outage_notes.tell(STAGE, "127.0.0.1", "a-model", silence())
-    facts = StageReader(fake.parts, StageRef(SCAN, STAGE)).snapshot(None, None)
+    facts = StageReader(fake.parts.store, StageRef(SCAN, STAGE)).snapshot(None, None)
     assert facts.waits_for.startswith(SAID)
     assert any(line.startswith(f"  waits: {SAID}") for line in snapshot_lines(Snapshot(stages=(facts,))))
 

@@ -117,7 +117,7 @@ def test_pages_wait_and_nothing_is_written_or_paid_while_the_root_is_away(
     for page in range(2, PAGES + 1):
         with pytest.raises(StorageError, match=r"mount|another library"):
             fake.process(page)
-    reconciler = Reconciler(fake.parts, {STAGE: 2})
+    reconciler = Reconciler(fake.parts.store, fake.parts.queues, fake.parts.calls, {STAGE: 2})
     for _ in range(3):
         with pytest.raises(StorageError, match=r"mount|another library"):
             reconciler.commit_inboxes()

@@ -52,13 +52,13 @@ def give_source(fake: FakeDeployment) -> None:
 def found(fake: FakeDeployment, stage: str | None = None) -> list[tuple[Kind, int | None]]:
     """What is found, which must not change a thing."""
     before = (fake.files(), fake.redis_keys())
-    findings = verify(fake.another_process(), SCAN, stage).findings
+    findings = verify(fake.another_process().store, SCAN, stage).findings
     assert (fake.files(), fake.redis_keys()) == before
     return [(finding.kind, finding.page) for finding in findings]
 
 
 def problems(fake: FakeDeployment) -> list[str]:
-    return [finding.problem for finding in verify(fake.another_process(), SCAN).findings]
+    return [finding.problem for finding in verify(fake.another_process().store, SCAN).findings]
 
 
 def edit(fake: FakeDeployment, change: Callable[[dict[str, Any]], object]) -> None:
@@ -72,7 +72,7 @@ def edit(fake: FakeDeployment, change: Callable[[dict[str, Any]], object]) -> No
 def test_a_complete_book_is_clean(fake: FakeDeployment) -> None:
     assert fake.checkpoint().status is Status.COMPLETED
     assert found(fake) == []
-    assert [(each.stage, each.pages_checked) for each in verify(fake.another_process(), SCAN).stages] == [
+    assert [(each.stage, each.pages_checked) for each in verify(fake.another_process().store, SCAN).stages] == [
         (STAGE, 5)
     ]
 
@@ -237,7 +237,7 @@ def test_a_temp_file_that_its_writer_has_not_locked_yet_is_no_leftover(
     temp = fake.output_path(1).with_name("page_0001.json.tmp.0123456789abcdef")
     temp.touch()
     meanwhile(monkeypatch, 3, temp.unlink)
-    assert verify(fake.another_process(), SCAN).findings == []
+    assert verify(fake.another_process().store, SCAN).findings == []
 
 
 def test_outputs_that_were_set_aside_are_no_difference(fake: FakeDeployment) -> None:
@@ -253,7 +253,7 @@ def test_a_source_file_that_is_gone_or_another(fake: FakeDeployment) -> None:
     assert "is not the file that was ingested" in problems(fake)[0]
     source.unlink()
     assert problems(fake) == [f"{source} is missing"]
-    assert verify(fake.another_process(), SCAN).findings[0].stage is None
+    assert verify(fake.another_process().store, SCAN).findings[0].stage is None
 
 
 def test_pages_in_quarantine_and_pages_not_asked_for_are_no_differences(
@@ -270,9 +270,9 @@ def test_pages_in_quarantine_and_pages_not_asked_for_are_no_differences(
 
 def test_what_does_not_exist_is_refused(fake: FakeDeployment) -> None:
     with pytest.raises(UnknownNameError, match="there is no stage 'no_such_stage'"):
-        verify(fake.another_process(), SCAN, "no_such_stage")
+        verify(fake.another_process().store, SCAN, "no_such_stage")
     with pytest.raises(UnknownNameError, match="did you mean 'a-book'"):
-        verify(fake.parts, "a-bok")
+        verify(fake.parts.store, "a-bok")
 
 
 def test_a_storage_that_cannot_be_read_is_said(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,7 +281,7 @@ def test_a_storage_that_cannot_be_read_is_said(fake: FakeDeployment, monkeypatch
 
     monkeypatch.setattr(OutputFolder, "pages", fail)
     with pytest.raises(StorageError, match="input/output error"):
-        verify(fake.another_process(), SCAN)
+        verify(fake.another_process().store, SCAN)
 
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, page: int, act: Callable[[], object]) -> None:
@@ -307,7 +307,7 @@ def test_pages_that_complete_while_it_looks_are_no_differences(
     fresh.complete(1)
     fresh.hand_over(fresh.completion(2), fresh.completion(3))
     meanwhile(monkeypatch, 1, fresh.commit)
-    assert verify(fresh.parts, SCAN).findings == []
+    assert verify(fresh.parts.store, SCAN).findings == []
 
 
 def test_a_page_that_is_done_again_while_it_looks_is_no_difference(
@@ -322,7 +322,7 @@ def test_a_page_that_is_done_again_while_it_looks_is_no_difference(
             fake.parts.store.checkpoint_file(REF).save(checkpoint)
 
     meanwhile(monkeypatch, 5, do_it_again)
-    assert verify(fake.another_process(), SCAN).findings == []
+    assert verify(fake.another_process().store, SCAN).findings == []
 
 
 def test_an_output_that_waits_to_be_merged_is_given_the_time_for_that(
@@ -341,7 +341,7 @@ def test_an_output_that_waits_to_be_merged_is_given_the_time_for_that(
 
     monkeypatch.setattr(check_stage._StageCheck, "_unmerged", unmerged)
     reports: list[Any] = []
-    looking = threading.Thread(target=lambda: reports.append(verify(fresh.parts, SCAN)))
+    looking = threading.Thread(target=lambda: reports.append(verify(fresh.parts.store, SCAN)))
     looking.start()
     wait_until(waits.is_set, 10, "verify to wait")
     fresh.commit()
@@ -377,7 +377,7 @@ def test_whoever_moves_outputs_under_the_lock_is_waited_for(
     producer.start()
     assert moved.wait(HANG_SECONDS)
     meanwhile(monkeypatch, 5, looked.set)
-    assert verify(fake.another_process(), SCAN).findings == []
+    assert verify(fake.another_process().store, SCAN).findings == []
     producer.join(10)
 
 
@@ -438,7 +438,7 @@ def test_a_tiff_with_more_pages_than_were_counted_is_a_difference(fake: FakeDepl
     for pages, expected in [(5, []), (3, []), (1, ["of which 1 was counted"]), (2, ["of which 2 were counted"])]:
         form["source"] = {"kind": "images", "name": "book", "files": [file | {"pages": pages}]}
         scan.metadata_path.write_text(json.dumps(form | {"total_pages": pages}))
-        found = [finding.problem for finding in verify(fake.another_process(), SCAN, STAGE).source]
+        found = [finding.problem for finding in verify(fake.another_process().store, SCAN, STAGE).source]
         assert len(found) == len(expected)
         assert all(words in problem for words, problem in zip(expected, found, strict=True))
 
@@ -446,8 +446,8 @@ def test_a_tiff_with_more_pages_than_were_counted_is_a_difference(fake: FakeDepl
 def test_only_the_named_pages_are_looked_at(fake: FakeDeployment) -> None:
     for page in (2, 4):
         fake.output_path(page).unlink()
-    report = verify(fake.another_process(), SCAN, only=frozenset({1, 2}))
+    report = verify(fake.another_process().store, SCAN, only=frozenset({1, 2}))
     assert [(finding.kind, finding.page) for finding in report.findings] == [(Kind.MISSING, 2)]
     assert report.stages[0].pages_checked == 2
     with pytest.raises(UnknownNameError, match="no page 6"):
-        verify(fake.another_process(), SCAN, only=frozenset({6}))
+        verify(fake.another_process().store, SCAN, only=frozenset({6}))

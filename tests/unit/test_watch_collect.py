@@ -55,7 +55,7 @@ def task_info(page: object, scan_id: str = SCAN, **changes: object) -> dict[str,
 
 
 def watched(fake: FakeDeployment) -> Collector:
-    return Collector(fake.another_process(), stages_under_way(fake.parts), with_other_scans=True)
+    return Collector(fake.another_process(), stages_under_way(fake.parts.store), with_other_scans=True)
 
 
 def once_known(collector: Collector, holds: Callable[[Snapshot], object]) -> Snapshot:
@@ -151,7 +151,7 @@ def test_a_server_that_says_nothing_keeps_nobody_waiting(
 def test_a_real_server_that_is_away_is_told(fake: FakeDeployment, active: list[tuple[str, Any]]) -> None:
     fake.ask_for((1, 5))
     nowhere = Deployment(fake.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}), fake.app)
-    scene = Collector(nowhere, stages_of_scan(nowhere, SCAN)).collect_once()
+    scene = Collector(nowhere, stages_of_scan(nowhere.store, SCAN)).collect_once()
     assert "refused" in scene.redis_problem
     assert not active
     assert [stage.stage for stage in scene.stages] == [STAGE]
@@ -164,7 +164,7 @@ def test_what_workers_say_is_not_trusted(fake: FakeDeployment, active: list[tupl
     fake.parts.queues.dispatch(STAGE).beat("here:7", 2)
     fake.parts.queues.dispatch(STAGE).beat("here:8", 3)
     fake.parts.queues.dispatch(STAGE).beat("here:9", 1)
-    found = ask_workers(fake.parts)
+    found = ask_workers(fake.parts.queues, fake.parts.workers)
     assert [worker.name for worker in found.answering] == ["a@here", "b@here"]
     assert [(task.page, task.since) for task in found.tasks] == [(4, 0.0), (1, 100.0), (2, 200.0)]
     assert (found.alive, found.slots) == (3, 6)
@@ -174,7 +174,7 @@ def test_workers_that_beat_no_more_are_not_alive(fake: FakeDeployment, active: l
     assert not active
     fake.parts.queues.dispatch(STAGE).beat("here:7", 2)
     fake.redis.zadd(fake.parts.queues.keys.slots(STAGE), {"here:7=2": 1})
-    assert ask_workers(fake.parts) == Workers(asked=True)
+    assert ask_workers(fake.parts.queues, fake.parts.workers) == Workers(asked=True)
 
 
 def test_after_a_flush_the_workers_know_what_is_in_hand(fake: FakeDeployment) -> None:
@@ -184,9 +184,9 @@ def test_after_a_flush_the_workers_know_what_is_in_hand(fake: FakeDeployment) ->
         fake.redis.flushall()
         claim.renew()
         key = REF
-        assert claimed_pages(fake.parts, [key]) == {key: frozenset()}
+        assert claimed_pages(fake.parts.queues, [key]) == {key: frozenset()}
         said = [Task(StageRef(SCAN, STAGE), 3), Task(StageRef(SCAN, STAGE), 4), Task(StageRef("another", STAGE), 3)]
-        assert claimed_pages(fake.parts, [key], said) == {key: frozenset({3})}
+        assert claimed_pages(fake.parts.queues, [key], said) == {key: frozenset({3})}
 
 
 def test_a_checkpoint_that_cannot_be_used_is_told_and_one_that_is_being_rebuilt_is_not(
@@ -235,7 +235,7 @@ def test_a_great_many_stages_are_counted_and_not_read(fake: FakeDeployment) -> N
 
 
 def test_a_scan_that_has_not_begun_shows_its_first_stage(fake: FakeDeployment) -> None:
-    (stage,) = Collector(fake.parts, stages_of_scan(fake.parts, SCAN)).snapshot().stages
+    (stage,) = Collector(fake.parts, stages_of_scan(fake.parts.store, SCAN)).snapshot().stages
     assert (stage.stage, stage.status, stage.states, stage.under_way) == (
         "ocr",
         "not_started",
@@ -315,7 +315,7 @@ def test_the_money_to_come_is_that_of_the_forecast_for_the_pages_left(
         StageRef(SCAN, STAGE): states("#.>X-."),
         StageRef("done", STAGE): states("##"),
     }
-    assert expected_usd_per_page(fake.parts, pages) == {StageRef(SCAN, STAGE): 0.5}
+    assert expected_usd_per_page(fake.parts.store, pages) == {StageRef(SCAN, STAGE): 0.5}
     assert asked == [[2, 3, 6]]
 
 

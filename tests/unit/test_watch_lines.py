@@ -138,7 +138,7 @@ def test_who_waits_sees_the_view_on_a_terminal_and_lines_in_a_log(
 ) -> None:
     fake.ask_for((1, 5))
     fake.complete(1)
-    plans = [plan(fake.parts, Request(SCAN, STAGE))]
+    plans = [plan(fake.parts.store, Request(SCAN, STAGE))]
     checkpoint = fake.checkpoint()
     log = Console(file=io.StringIO(), width=120)
     with view_of_plans(fake.parts, plans, log, "a hint") as lines:

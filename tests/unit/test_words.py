@@ -134,7 +134,7 @@ def scan_with_trouble(fake: FakeDeployment) -> ScanStatus:
     fake.complete(1, 3, cost_usd=0.125)
     fake.hand_over(TORN)
     fake.commit()
-    return scan_status(fake.parts, SCAN)
+    return scan_status(fake.parts.store, SCAN)
 
 
 def test_the_table_shows_a_stage_a_row_without_any_markup(

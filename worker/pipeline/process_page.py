@@ -33,16 +33,18 @@ from checkpointing.outputs import OutputFolder
 from checkpointing.page_records import Doubt, FailedPage
 from checkpointing.refs import StageRef
 from checkpointing.run_ids import trace_id_of
-from worker.deployment import Deployment
+from worker.billing.model_calls import ModelCalls
 from worker.llm.errors import AnswerRefusedError, ClaimLostError, ProviderError
 from worker.pipeline.provenance import made_from_of
 from worker.pipeline.stage_flow import UPSTREAM, ready
 from worker.pipeline.stage_inputs import ScanInputs
 from worker.queue.claims import Claim
+from worker.queue.client import QueueClient
 from worker.queue.messages import PageMessage
 from worker.stages.base import MadeFrom, PageOutput
+from worker.storage.book_store import BookStore
 from worker.telemetry import tracing
-from worker.telemetry.metrics.events import counted, metrics
+from worker.telemetry.metrics.events import metrics
 from worker.text.control_characters import clean_model
 
 log = structlog.get_logger("leafmark.page")
@@ -80,14 +82,19 @@ def _tell_nobody(_why: str) -> None:
     """For those who do not ask why."""
 
 
-@counted
 def process_page(
-    deployment: Deployment, message: PageMessage, tell: Callable[[str], None] = _tell_nobody
+    store: BookStore,
+    queues: QueueClient,
+    calls: ModelCalls,
+    message: PageMessage,
+    tell: Callable[[str], None] = _tell_nobody,
 ) -> Outcome:
     """Do one page, unless it is done or somebody is at it.
 
     Args:
-        deployment: the parts of this worker.
+        store: the books.
+        queues: the broker.
+        calls: the models.
         message: which page.
         tell: is told, for people, why the page has not become complete.
 
@@ -97,8 +104,17 @@ def process_page(
         StorageError: the storage cannot be read; the reconciler enqueues the page again.
         RedisError: the broker failed; the reconciler enqueues the page again.
     """
-    deployment.store.stages.get(message.stage)
-    total_pages = deployment.store.metadata(message.scan_id).total_pages
+    started = time.monotonic()
+    outcome = _process(store, queues, calls, message, tell)
+    metrics().page(message.stage, outcome.value, time.monotonic() - started)
+    return outcome
+
+
+def _process(
+    store: BookStore, queues: QueueClient, calls: ModelCalls, message: PageMessage, tell: Callable[[str], None]
+) -> Outcome:
+    store.stages.get(message.stage)
+    total_pages = store.metadata(message.scan_id).total_pages
     if message.page > total_pages:
         raise UnknownNameError(f"there is no page {message.page}: {message.scan_id} has {total_pages} pages")
     about: dict[str, Any] = {"scan_id": message.scan_id, "stage": message.stage, "page": message.page}
@@ -106,14 +122,14 @@ def process_page(
     with (
         bound_contextvars(**about, **({"run": trace_id_of(run)} if run else {})),
         tracing.span("page", parent=run, **about) as span,
-        deployment.queues.claims.take(message.ref, message.page) as claim,
+        queues.claims.take(message.ref, message.page) as claim,
     ):
         metrics().claim(message.stage, "held" if claim is None else "taken")
         if claim is None:
             tell("somebody else has this page")
             span.set_attributes(tracing.named(outcome=Outcome.HELD.value))
             return Outcome.HELD
-        outcome = _Attempt(deployment, message, claim, tell).run()
+        outcome = _Attempt(store, queues, calls, message, claim, tell).run()
         span.set_attributes(tracing.named(outcome=outcome.value, attempt=claim.attempt))
         return outcome
 
@@ -122,16 +138,24 @@ class _Attempt:
     """One attempt at one page, with the claim in hand."""
 
     def __init__(
-        self, deployment: Deployment, message: PageMessage, claim: Claim, tell: Callable[[str], None]
+        self,
+        store: BookStore,
+        queues: QueueClient,
+        calls: ModelCalls,
+        message: PageMessage,
+        claim: Claim,
+        tell: Callable[[str], None],
     ) -> None:
-        self._deployment = deployment
+        self._store = store
+        self._queues = queues
+        self._calls = calls
         self._tell = tell
         self._message = message
         self._page = message.page
         self._claim = claim
-        self._stage = deployment.store.stages.get(message.stage)
-        self._soft_seconds = deployment.settings.soft_seconds(message.stage)
-        self._outputs: OutputFolder = deployment.store.outputs(message.ref)
+        self._stage = store.stages.get(message.stage)
+        self._soft_seconds = store.settings.soft_seconds(message.stage)
+        self._outputs: OutputFolder = store.outputs(message.ref)
         self._log = log.bind(scan_id=message.scan_id, stage=message.stage, page=message.page)
 
     def run(self) -> Outcome:
@@ -164,7 +188,7 @@ class _Attempt:
         return Outcome.ALREADY_COMPLETE
 
     def _work(self) -> Outcome:
-        limit = self._deployment.settings.max_attempts
+        limit = self._store.settings.max_attempts
         if self._claim.attempt > limit:
             raise _GiveUpError("crashed", f"its worker died, hung or was stopped at each of {limit} attempts")
         started = time.monotonic()
@@ -180,17 +204,17 @@ class _Attempt:
             return self._drop(str(error))
         except PageError as error:
             # On a share that is gone every picture is missing.
-            self._deployment.store.library.check()
+            self._store.library.check()
             raise _GiveUpError(error.kind, str(error)) from error
         except (OSError, StorageError, RedisError, ProviderError, StagePausedError, SettingsError, _NotReadyError):
             raise
         except PageOutputError as error:
-            self._deployment.store.library.check()
-            if not ready(self._deployment, self._message.ref, {self._page}):
+            self._store.library.check()
+            if not ready(self._store, self._message.ref, {self._page}):
                 raise _NotReadyError(str(error)) from error
             return self._try_again(UPSTREAM, str(error))
         except Exception as error:  # noqa: BLE001  # whatever a stage raises is that page's trouble, not ours
-            self._deployment.store.library.check()
+            self._store.library.check()
             return self._try_again(*self._kind_and_message(error))
         seconds = round(time.monotonic() - started, 3)
         self._hand_over(self._completion(sha256, made_from.digest(), output.doubtful, seconds))
@@ -219,7 +243,7 @@ class _Attempt:
 
     def _inputs(self) -> ScanInputs:
         message = self._message
-        return ScanInputs(self._deployment, message.ref, self._page, self._claim.is_ours)
+        return ScanInputs(self._store, self._calls, message.ref, self._page, self._claim.is_ours)
 
     def _note_completion(self, seconds: float, doubtful: tuple[Doubt, ...]) -> None:
         self._log.info("page complete", seconds=seconds, attempt=self._claim.attempt)
@@ -241,26 +265,26 @@ class _Attempt:
             case SoftTimeLimitExceeded():
                 return "timeout", f"it took more than {self._soft_seconds} s"
             case MemoryError():
-                return "memory", f"it took more than {self._deployment.settings.page_megabytes} MB"
+                return "memory", f"it took more than {self._store.settings.page_megabytes} MB"
             case _:
                 return "error", f"{type(error).__name__}: {error}"
 
     def _try_again(self, kind: str, message: str) -> Outcome:
-        if self._claim.attempt >= self._deployment.settings.max_attempts:
+        if self._claim.attempt >= self._store.settings.max_attempts:
             raise _GiveUpError(kind, message)
         self._log.warning("attempt failed", error=message, kind=kind, attempt=self._claim.attempt)
         self._tell(f"{kind}, attempt {self._claim.attempt}: {message}")
         self._claim.release()
         scan_id, stage = self._message.scan_id, self._message.stage
         # A stage that was cancelled meanwhile wants it no more. If the broker fails, the reconciler enqueues it.
-        if self._deployment.store.open_stages.is_open(StageRef(scan_id, stage)):
+        if self._store.open_stages.is_open(StageRef(scan_id, stage)):
             with suppress(RedisError):
-                self._deployment.queues.queue(StageRef(scan_id, stage)).put_again(self._page)
+                self._queues.queue(StageRef(scan_id, stage)).put_again(self._page)
         return Outcome.TRY_AGAIN
 
     def _quarantine(self, reason: _GiveUpError) -> Outcome:
         # A page that never got to its attempt was not tried once more.
-        attempts = min(self._claim.attempt, self._deployment.settings.max_attempts)
+        attempts = min(self._claim.attempt, self._store.settings.max_attempts)
         failed = FailedPage(
             page=self._page,
             kind=reason.kind,
@@ -305,8 +329,8 @@ class _Attempt:
         )
 
     def _spent(self) -> Money | None:
-        return self._deployment.store.spent_on(self._message.ref, self._page)
+        return self._store.spent_on(self._message.ref, self._page)
 
     def _hand_over(self, entry: Entry) -> None:
-        inbox = self._deployment.queues.inbox(self._message.ref)
+        inbox = self._queues.inbox(self._message.ref)
         self._claim.hand_over(entry, inbox, self._message.run or "")

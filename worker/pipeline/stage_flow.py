@@ -11,57 +11,58 @@ from collections.abc import Set as AbstractSet
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import UnknownNameError
 from checkpointing.refs import StageRef
-from worker.deployment import Deployment
+from worker.queue.client import QueueClient
 from worker.stages.registry import STAGES
+from worker.storage.book_store import BookStore
 
 UPSTREAM = "upstream"
 """Kind of the failure of a page whose earlier stage has given it up."""
 
 
-def ready(deployment: Deployment, ref: StageRef, pages: AbstractSet[int]) -> set[int]:
+def ready(store: BookStore, ref: StageRef, pages: AbstractSet[int]) -> set[int]:
     """Those of the pages that a stage can begin with.
 
     Raises:
         CheckpointError, OSError: a checkpoint cannot be read.
     """
-    stage = deployment.store.stages.get(ref.stage)
+    stage = store.stages.get(ref.stage)
     found = set(pages)
     for name in stage.depends_on:
-        upstream = deployment.store.checkpoint_file(StageRef(ref.scan_id, name)).read()
+        upstream = store.checkpoint_file(StageRef(ref.scan_id, name)).read()
         found &= upstream.pages.keys()
         found -= _beside(upstream.pending(), stage.context_pages)
     return found
 
 
-def given_up(deployment: Deployment, ref: StageRef, pages: AbstractSet[int]) -> dict[int, str]:
+def given_up(store: BookStore, ref: StageRef, pages: AbstractSet[int]) -> dict[int, str]:
     """Those of the pages that an earlier stage has in quarantine, with its name.
 
     Raises:
         CheckpointError, OSError: a checkpoint cannot be read.
     """
     found: dict[int, str] = {}
-    for name in deployment.store.stages.get(ref.stage).depends_on:
-        upstream = deployment.store.checkpoint_file(StageRef(ref.scan_id, name)).read()
+    for name in store.stages.get(ref.stage).depends_on:
+        upstream = store.checkpoint_file(StageRef(ref.scan_id, name)).read()
         found |= dict.fromkeys(pages & upstream.quarantined(), name)
     return found
 
 
-def unasked(deployment: Deployment, ref: StageRef, pages: AbstractSet[int]) -> dict[str, set[int]]:
+def unasked(store: BookStore, ref: StageRef, pages: AbstractSet[int]) -> dict[str, set[int]]:
     """Pages that would wait for ever, by the stage they wait for: it has not done them and nobody has asked it to.
 
     Raises:
         CheckpointError, OSError: a checkpoint cannot be read.
     """
     found: dict[str, set[int]] = {}
-    for name in deployment.store.stages.get(ref.stage).depends_on:
-        upstream = deployment.store.checkpoint_file(StageRef(ref.scan_id, name)).read()
+    for name in store.stages.get(ref.stage).depends_on:
+        upstream = store.checkpoint_file(StageRef(ref.scan_id, name)).read()
         missing = pages - upstream.pages.keys() - upstream.quarantined() - set(upstream.pending())
         if missing:
             found[name] = missing
     return found
 
 
-def feed(deployment: Deployment, ref: StageRef, settled: Iterable[int]) -> dict[str, int]:
+def feed(store: BookStore, queues: QueueClient, ref: StageRef, settled: Iterable[int]) -> dict[str, int]:
     """Enqueue what has become ready in later stages, now that a stage has settled some pages.
 
     Returns:
@@ -73,15 +74,15 @@ def feed(deployment: Deployment, ref: StageRef, settled: Iterable[int]) -> dict[
     """
     fed: dict[str, int] = {}
     pages = list(settled)
-    for name in later_stages(deployment, ref.stage):
-        if not pages or not deployment.store.open_stages.is_open(StageRef(ref.scan_id, name)):
+    for name in later_stages(store, ref.stage):
+        if not pages or not store.open_stages.is_open(StageRef(ref.scan_id, name)):
             continue
-        checkpoint: Checkpoint = deployment.store.checkpoint_file(StageRef(ref.scan_id, name)).read()
-        near = _beside(pages, deployment.store.stages.get(name).context_pages)
-        candidates = ready(deployment, StageRef(ref.scan_id, name), near.intersection(checkpoint.pending()))
+        checkpoint: Checkpoint = store.checkpoint_file(StageRef(ref.scan_id, name)).read()
+        near = _beside(pages, store.stages.get(name).context_pages)
+        candidates = ready(store, StageRef(ref.scan_id, name), near.intersection(checkpoint.pending()))
         if not candidates:
             continue
-        queue = deployment.queues.queue(StageRef(ref.scan_id, name))
+        queue = queues.queue(StageRef(ref.scan_id, name))
         queue.name_run(checkpoint.run)
         put = len(list(queue.put(sorted(candidates))))
         if put:
@@ -89,12 +90,12 @@ def feed(deployment: Deployment, ref: StageRef, settled: Iterable[int]) -> dict[
     return fed
 
 
-def later_stages(deployment: Deployment, stage_name: str) -> list[str]:
+def later_stages(store: BookStore, stage_name: str) -> list[str]:
     """The stages that read a stage's outputs, in pipeline order."""
-    return [name for name in STAGES if stage_name in deployment.store.stages.get(name).depends_on]
+    return [name for name in STAGES if stage_name in store.stages.get(name).depends_on]
 
 
-def through(deployment: Deployment, first: str, last: str) -> list[str]:
+def through(store: BookStore, first: str, last: str) -> list[str]:
     """The stages of a pipeline from one to another that it leads to, both included, in the order they run.
 
     Raises:
@@ -103,11 +104,11 @@ def through(deployment: Deployment, first: str, last: str) -> list[str]:
     wanted = {last}
     for name in reversed(STAGES):
         if name in wanted:
-            wanted.update(deployment.store.stages.get(name).depends_on)
+            wanted.update(store.stages.get(name).depends_on)
     names = [name for name in STAGES if name in wanted]
-    deployment.store.stages.get(first)
+    store.stages.get(first)
     if first not in names:
-        deployment.store.stages.get(last)
+        store.stages.get(last)
         raise UnknownNameError(f"the stage {first!r} does not lead to {last!r}")
     return names[names.index(first) :]
 

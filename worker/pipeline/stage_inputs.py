@@ -6,13 +6,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from checkpointing.refs import StageRef
-from worker.deployment import Deployment
+from worker.billing.model_calls import ModelCalls
 from worker.llm.prompt import Prompt
 from worker.llm.reply import Reply
 from worker.pages.sources.base import PageImage
 from worker.pages.sources.open import open_source
 from worker.pipeline.provenance import describe, source_sha256
 from worker.stages.base import MadeFrom
+from worker.storage.book_store import BookStore
 
 Answer = TypeVar("Answer", bound=BaseModel)
 Made = TypeVar("Made")
@@ -38,14 +39,17 @@ class ScanInputs:
         SettingsError: the profile names an engine that there is not.
     """
 
-    def __init__(self, deployment: Deployment, ref: StageRef, page: int, still_ours: Callable[[], bool]) -> None:
+    def __init__(
+        self, store: BookStore, calls: ModelCalls, ref: StageRef, page: int, still_ours: Callable[[], bool]
+    ) -> None:
         self.scan_id = ref.scan_id
         self._still_ours = still_ours
-        self._deployment = deployment
+        self._store = store
+        self._calls = calls
         self._page = page
-        self._scan = deployment.store.scan(ref.scan_id)
-        self._metadata = deployment.store.metadata(ref.scan_id)
-        self.stage = deployment.store.stages.get_for(self._metadata, ref.stage)
+        self._scan = store.scan(ref.scan_id)
+        self._metadata = store.metadata(ref.scan_id)
+        self.stage = store.stages.get_for(self._metadata, ref.stage)
 
     @property
     def total_pages(self) -> int:
@@ -59,7 +63,7 @@ class ScanInputs:
             PageError: the page cannot be rendered, and never will be.
             StorageError: the source cannot be read just now.
         """
-        settings = self._deployment.store.stages.settings_for(self._metadata)
+        settings = self._store.stages.settings_for(self._metadata)
         source = open_source(self._scan, self._metadata, dpi=settings.dpi, max_pixels=settings.max_pixels)
         try:
             return source.page(page)
@@ -72,7 +76,7 @@ class ScanInputs:
         Raises:
             PageOutputError: it has none.
         """
-        return self._deployment.store.outputs(StageRef(self.scan_id, stage)).load(page)
+        return self._store.outputs(StageRef(self.scan_id, stage)).load(page)
 
     def ask(self, prompt: Prompt[Answer], accept: Callable[[Reply[Answer]], Made]) -> Made:
         """Ask the stage's model, once: an answer that was paid for earlier is used.
@@ -87,7 +91,7 @@ class ScanInputs:
             ProviderError: the provider is away or limits us: the page waits.
             ProviderRefusesError, BudgetReachedError: the stage waits for a person.
         """
-        calls = self._deployment.calls.paid_calls(StageRef(self.scan_id, self.stage.name))
+        calls = self._calls.paid_calls(StageRef(self.scan_id, self.stage.name))
         return calls.ask(self._page, prompt, accept, self._still_ours)
 
     def made_from(self) -> MadeFrom:
@@ -101,8 +105,6 @@ class ScanInputs:
         if not stage.depends_on:
             inputs = {"source": source_sha256(self._metadata, self._page)}
         else:
-            folders = (
-                (name, self._deployment.store.outputs(StageRef(self.scan_id, name))) for name in stage.depends_on
-            )
+            folders = ((name, self._store.outputs(StageRef(self.scan_id, name))) for name in stage.depends_on)
             inputs = {name: outputs.sha256(self._page) for name, outputs in folders}
-        return describe(stage, inputs, self._deployment.settings.model(stage.name), self._metadata.profile)
+        return describe(stage, inputs, self._store.settings.model(stage.name), self._metadata.profile)

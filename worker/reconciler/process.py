@@ -90,7 +90,9 @@ def _serve(
     tracing.start(settings, "reconciler")
     with serving_metrics(settings, worker):
         try:
-            Reconciler(Deployment(settings, app), serves, membership, joins=True).run(wait)
+            deployment = Deployment(settings, app)
+            parts = deployment.store, deployment.queues, deployment.calls
+            Reconciler(*parts, serves, membership, joins=True).run(wait)
         except InUseError as error:
             log.error("the worker stops", error=str(error))
             os.kill(worker, signal.SIGTERM)

@@ -17,12 +17,14 @@ from checkpointing.identity import process_name
 from checkpointing.key_types import drop_wrong_types
 from checkpointing.refs import StageRef
 from checkpointing.run_ids import trace_id_of
-from worker.deployment import Deployment
+from worker.billing.model_calls import ModelCalls
 from worker.pipeline.coordinators import make_coordinator
 from worker.pipeline.stage_flow import feed
 from worker.preflight import without_password
+from worker.queue.client import QueueClient
 from worker.reconciler.recovery import PageRecovery
 from worker.stages.registry import STAGES
+from worker.storage.book_store import BookStore
 from worker.storage.root_marker import NotALibraryError
 from worker.storage.root_owner import BEAT_SECONDS, Membership, join
 from worker.telemetry import tracing
@@ -52,21 +54,25 @@ class Reconciler:
 
     def __init__(
         self,
-        deployment: Deployment,
+        store: BookStore,
+        queues: QueueClient,
+        calls: ModelCalls,
         serves: Mapping[str, int] | None = None,
         membership: Membership | None = None,
         *,
         joins: bool = False,
     ) -> None:
         self._joins = joins
-        self._deployment = deployment
+        self._store = store
+        self._queues = queues
+        self._calls = calls
         self._membership = membership
         if membership is not None:
             # The connections of the process that forked this one are not for two.
-            membership.use(deployment.queues.redis)
+            membership.use(queues.redis)
         self._show_life_at = 0.0
         self._serves = serves or {}
-        self._healer = PageRecovery(deployment)
+        self._healer = PageRecovery(store, queues, calls)
         self._beat_at = self._heal_at = 0.0
         self._to_look_after: list[StageRef] = []
         self._missing_since: dict[str, float] = {}
@@ -103,7 +109,7 @@ class Reconciler:
         Raises:
             OSError, LeafmarkError, RedisError: as the coordinator.
         """
-        redis, index = self._deployment.queues.redis, self._deployment.queues.keys.inboxes
+        redis, index = self._queues.redis, self._queues.keys.inboxes
         try:
             names = cast("set[bytes]", redis.smembers(index))
         except ResponseError:
@@ -113,7 +119,7 @@ class Reconciler:
             return True
         if names:
             # Otherwise each would say so, ten times a second.
-            self._deployment.store.library.check()
+            self._store.library.check()
         for name in names:
             inbox = name.decode(errors="replace")
             with self._one_does_not_stop_the_others(inbox):
@@ -132,16 +138,16 @@ class Reconciler:
             OSError, LeafmarkError, RedisError: storage or broker failed.
         """
         self._beat()
-        for ref in self._deployment.store.open_stages.all():
+        for ref in self._store.open_stages.all():
             self._look_after(ref)
 
     def _drop_unusable_keys(self) -> list[str]:
         """Delete what is not of its type among the keys that all scans share."""
-        keys = self._deployment.queues.keys
+        keys = self._queues.keys
         types = keys.types_of_deployment()
         for stage in STAGES:
             types |= keys.types_of_queue(stage)
-        dropped = drop_wrong_types(self._deployment.queues.redis, types)
+        dropped = drop_wrong_types(self._queues.redis, types)
         if dropped:
             log.warning("keys of a wrong type deleted", keys=dropped)
         return dropped
@@ -150,17 +156,16 @@ class Reconciler:
         self._drop_unusable_keys()
         for stage, slots in self._serves.items():
             with self._one_does_not_stop_the_others(f"/{stage}"):
-                self._deployment.queues.dispatch(stage).beat(process_name(), slots)
+                self._queues.dispatch(stage).beat(process_name(), slots)
                 self._tell_of_model(stage)
 
     def _tell_of_model(self, stage: str) -> None:
         """Leave word on storage of a model that does not answer, for those who read files only."""
-        deployment = self._deployment
-        model = deployment.settings.model(stage)
+        settings = self._store.settings
+        model = settings.model(stage)
         if model:
-            deployment.store.outage_notes.tell(
-                stage, deployment.settings.provider, model, deployment.calls.breaker(model).silence()
-            )
+            silence = self._calls.breaker(model).silence()
+            self._store.outage_notes.tell(stage, settings.provider, model, silence)
 
     def _look_after(self, ref: StageRef) -> None:
         with self._one_does_not_stop_the_others(str(ref)):
@@ -168,12 +173,12 @@ class Reconciler:
                 self._heal(ref)
             except (UnknownNameError, InputError) as error:
                 if self._is_gone(str(ref), error):
-                    self._deployment.store.open_stages.remove(ref)
+                    self._store.open_stages.remove(ref)
 
     def _commit(self, ref: StageRef) -> None:
-        self._deployment.store.metadata(ref.scan_id)
+        self._store.metadata(ref.scan_id)
         self._missing_since.pop(str(ref), None)
-        coordinator = make_coordinator(self._deployment.store, self._deployment.queues, ref)
+        coordinator = make_coordinator(self._store, self._queues, ref)
         commit = coordinator.commit()
         if commit is not None:
             log.info(
@@ -202,7 +207,7 @@ class Reconciler:
             coordinator.inbox.unlist_if_empty()
 
     def _feed_later_stages(self, ref: StageRef, settled: list[int]) -> None:
-        fed = feed(self._deployment, ref, settled)
+        fed = feed(self._store, self._queues, ref, settled)
         if fed:
             log.info("pages flow on", scan_id=ref.scan_id, stage=ref.stage, **fed)
 
@@ -249,7 +254,7 @@ class Reconciler:
 
     def _beat_when_due(self) -> None:
         if time.monotonic() >= self._beat_at:
-            self._beat_at = time.monotonic() + min(self._deployment.settings.heal_seconds, _MOST_BEAT_SECONDS)
+            self._beat_at = time.monotonic() + min(self._store.settings.heal_seconds, _MOST_BEAT_SECONDS)
             self._beat()
 
     def _show_life_when_due(self) -> None:
@@ -258,16 +263,14 @@ class Reconciler:
             return
         self._show_life_at = time.monotonic() + BEAT_SECONDS
         try:
-            self._deployment.store.library.check_to_write()
+            self._store.library.check_to_write()
         except NotALibraryError:
             # Whatever is asked for says so.
             return
         if self._membership is None:
-            deployment = self._deployment
-            broker = without_password(deployment.settings.redis_url)
-            self._membership = join(
-                deployment.store.root, deployment.queues.redis, deployment.queues.keys.deployment, broker
-            )
+            broker = without_password(self._store.settings.redis_url)
+            queues = self._queues
+            self._membership = join(self._store.root, queues.redis, queues.keys.deployment, broker)
         self._membership.beat()
 
     def _heal_when_due(self) -> None:
@@ -275,14 +278,14 @@ class Reconciler:
         started = time.monotonic()
         if started < self._heal_at:
             return
-        self._to_look_after = self._to_look_after or self._deployment.store.open_stages.all()
+        self._to_look_after = self._to_look_after or self._store.open_stages.all()
         while self._to_look_after and time.monotonic() - started < _SLICE_SECONDS:
             ref = self._to_look_after.pop()
             # It may be long since they were listed.
-            if self._deployment.store.open_stages.is_open(ref):
+            if self._store.open_stages.is_open(ref):
                 self._look_after(ref)
         # Looking after very long books, or very many, takes a tenth of one core, and no more.
         pause = _PAUSE_FACTOR * (time.monotonic() - started)
         if not self._to_look_after:
-            pause = max(pause, self._deployment.settings.heal_seconds)
+            pause = max(pause, self._store.settings.heal_seconds)
         self._heal_at = time.monotonic() + pause

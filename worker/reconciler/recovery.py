@@ -20,9 +20,11 @@ from checkpointing.money import whole_micro
 from checkpointing.page_records import FailedPage
 from checkpointing.refs import StageRef
 from checkpointing.status import Status
-from worker.deployment import Deployment
+from worker.billing.model_calls import ModelCalls
 from worker.pipeline.provenance import made_from_of
 from worker.pipeline.stage_flow import UPSTREAM, given_up, ready
+from worker.queue.client import QueueClient
+from worker.storage.book_store import BookStore
 from worker.telemetry.metrics.events import metrics
 
 _KEEP_LOCK_INTERVALS = 5
@@ -64,8 +66,10 @@ class _Look:
 class PageRecovery:
     """Looks after the open stages; one healer a stage at a time, elected by a Redis lock that it renews."""
 
-    def __init__(self, deployment: Deployment) -> None:
-        self._deployment = deployment
+    def __init__(self, store: BookStore, queues: QueueClient, calls: ModelCalls) -> None:
+        self._store = store
+        self._queues = queues
+        self._calls = calls
         self._token = new_token()
         self._looked_at: dict[StageRef, tuple[float, float]] = {}
         self._seen_before: dict[StageRef, _Look] = {}
@@ -79,12 +83,12 @@ class PageRecovery:
             CheckpointError: the checkpoint is held.
             RedisError: the broker failed.
         """
-        self._deployment.store.stages.get(ref.stage)
-        self._deployment.store.metadata(ref.scan_id)
+        self._store.stages.get(ref.stage)
+        self._store.metadata(ref.scan_id)
         if not self._elected(ref):
             self._seen_before.pop(ref, None)
             return Recovered()
-        queue, inbox = self._deployment.queues.queue(ref), self._deployment.queues.inbox(ref)
+        queue, inbox = self._queues.queue(ref), self._queues.inbox(ref)
         dropped = queue.drop_unusable_keys()
         if dropped:
             log.warning("keys of a wrong type deleted", scan_id=ref.scan_id, stage=ref.stage, keys=dropped)
@@ -96,7 +100,7 @@ class PageRecovery:
             return self._end(ref)
         self._give_up(ref, pending)
         # The others wait for an earlier stage.
-        pending = ready(self._deployment, ref, pending)
+        pending = ready(self._store, ref, pending)
         queue.ensure_turn()
         begun = queue.attempts()
         # In this order: a page on its way from queue to claim to inbox is met at least once.
@@ -114,7 +118,7 @@ class PageRecovery:
         queue.raise_attempts({page: attempts[page] for page in lost & attempts.keys()})
         queue.forget_dispatched(lost)
         if lost:
-            self._deployment.calls.take_back_planned(ref, lost)
+            self._calls.take_back_planned(ref, lost)
             # A flushed server has forgotten that too.
             queue.name_run(checkpoint.run)
         # Those of a dead worker waited long enough; those of a flushed server are a whole book.
@@ -125,14 +129,14 @@ class PageRecovery:
         """Note in the checkpoint the attempts that came to nothing, so that a flush does not forget them."""
         if all(checkpoint.attempts.get(page, 0) >= count for page, count in begun.items()):
             return checkpoint.attempts
-        file = self._deployment.store.checkpoint_file(checkpoint.ref)
+        file = self._store.checkpoint_file(checkpoint.ref)
         with file.exclusive() as current:
             if current.note_attempts(begun):
                 file.save(current)
             return current.attempts
 
     def _elected(self, ref: StageRef) -> bool:
-        election = Election(self._deployment.queues.redis, self._deployment.queues.keys.heal(ref))
+        election = Election(self._queues.redis, self._queues.keys.heal(ref))
         return election.win(self._token, self._seconds_to_the_next_look(ref))
 
     def _seconds_to_the_next_look(self, ref: StageRef) -> float:
@@ -145,11 +149,11 @@ class PageRecovery:
         looked_at, round_before = self._looked_at.get(ref, (now, 0.0))
         this_round = now - looked_at
         self._looked_at[ref] = now, this_round
-        usual = self._deployment.settings.heal_seconds * _KEEP_LOCK_INTERVALS
+        usual = self._store.settings.heal_seconds * _KEEP_LOCK_INTERVALS
         return max(usual, min(_KEEP_LOCK_ROUNDS * min(this_round, round_before), _MOST_KEEP_SECONDS))
 
     def _read(self, ref: StageRef) -> Checkpoint:
-        file = self._deployment.store.checkpoint_file(ref)
+        file = self._store.checkpoint_file(ref)
         try:
             return file.read()
         except CheckpointError:
@@ -157,7 +161,7 @@ class PageRecovery:
                 return rebuilt
 
     def _end(self, ref: StageRef) -> Recovered:
-        file = self._deployment.store.checkpoint_file(ref)
+        file = self._store.checkpoint_file(ref)
         with file.exclusive() as checkpoint:
             unasked = not checkpoint.pending() and not checkpoint.requested
             if unasked and checkpoint.status is not Status.CANCELLED:
@@ -168,33 +172,32 @@ class PageRecovery:
                 return Recovered()
             before = checkpoint.status
             checkpoint.settle()
-            counted = checkpoint.note_ledger(self._deployment.store.ledger(ref).sums().spent)
+            counted = checkpoint.note_ledger(self._store.ledger(ref).sums().spent)
             if checkpoint.status is not before or counted:
                 file.save(checkpoint)
             # Under the file's lock, which a producer holds when it opens a stage.
-            self._deployment.queues.queue(ref).close()
-            self._deployment.store.open_stages.remove(ref)
+            self._queues.queue(ref).close()
+            self._store.open_stages.remove(ref)
         for remembered in (self._looked_at, self._seen_before):
             remembered.pop(ref, None)
         return Recovered(ended=True)
 
     def _recover_request(self, checkpoint: Checkpoint) -> None:
         """A checkpoint that was destroyed and rebuilt from the outputs may not know any more what was asked for."""
-        deployment, scan_id = self._deployment, checkpoint.scan_id
-        checkpoint.total_pages = deployment.store.metadata(scan_id).total_pages
-        for first, last in deployment.store.open_stages.requested(StageRef(scan_id, checkpoint.stage)):
+        checkpoint.total_pages = self._store.metadata(checkpoint.scan_id).total_pages
+        for first, last in self._store.open_stages.requested(checkpoint.ref):
             checkpoint.request(first, last)
         if checkpoint.pending():
             checkpoint.begin()
 
     def _give_up(self, ref: StageRef, pending: set[int]) -> None:
         """Quarantine the pages that an earlier stage has given up: they would wait for ever."""
-        found = given_up(self._deployment, ref, pending)
+        found = given_up(self._store, ref, pending)
         if not found:
             return
-        inbox = self._deployment.queues.inbox(ref)
+        inbox = self._queues.inbox(ref)
         waiting = inbox.pages()
-        with self._deployment.queues.redis.pipeline(transaction=True) as pipeline:
+        with self._queues.redis.pipeline(transaction=True) as pipeline:
             for page in sorted(found.keys() - waiting):
                 message = (
                     f"{found[page]} has given this page up; `producer retry {ref.scan_id} --stage {found[page]}`"
@@ -206,17 +209,17 @@ class PageRecovery:
 
     def _adopt(self, ref: StageRef, pages: set[int]) -> list[int]:
         """Hand over, in the name of whoever did them, the pages that have a valid output."""
-        outputs = self._deployment.store.outputs(ref)
-        inbox = self._deployment.queues.inbox(ref)
+        outputs = self._store.outputs(ref)
+        inbox = self._queues.inbox(ref)
         adopted: list[int] = []
         if not pages:
             return adopted
         outputs.sync()
-        with self._deployment.queues.redis.pipeline(transaction=True) as pipeline:
+        with self._queues.redis.pipeline(transaction=True) as pipeline:
             for verdict in (outputs.check(page) for page in sorted(pages & outputs.pages())):
                 if verdict.sha256 is None or not verdict.valid:
                     continue
-                spent = self._deployment.store.spent_on(ref, verdict.page)
+                spent = self._store.spent_on(ref, verdict.page)
                 completion = Completion(
                     page=verdict.page,
                     sha256=verdict.sha256,

@@ -30,6 +30,7 @@ class BookStore:
         take_in: makes a scan of a folder that another program left; by default that is an error.
 
     Attributes:
+        settings: of the deployment.
         library: checks that the storage root is the right one.
         open_stages: the stages that have work under way.
         outage_notes: which models do not answer.
@@ -43,6 +44,7 @@ class BookStore:
     ) -> None:
         self.root = root
         self.stages = stages
+        self.settings = stages.settings
         self.library = library_at(root)
         self.open_stages = OpenStages(root, self.library.check_to_write)
         self.outage_notes = OutageNotes(root, self.library.check_to_write)

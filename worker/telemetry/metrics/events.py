@@ -4,18 +4,9 @@ They call `metrics().page(...)` and do not import Prometheus' library. The worke
 implementation before it forks; pool and reconciler inherit it.
 """
 
-import time
-from collections.abc import Callable
-from enum import StrEnum
-from functools import wraps
 from pathlib import Path
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from checkpointing.money import Money
-
-Context = TypeVar("Context")
-More = ParamSpec("More")
-Outcome = TypeVar("Outcome", bound=StrEnum)
 
 
 class Metrics:
@@ -61,26 +52,3 @@ def use(counting: Metrics) -> None:
     """Set the implementation of this process and of those that it forks from now on."""
     global _in_force  # noqa: PLW0603  # one per process, and forked children inherit it
     _in_force = counting
-
-
-class _OfStage(Protocol):
-    @property
-    def stage(self) -> str: ...
-
-
-Message = TypeVar("Message", bound=_OfStage)
-
-
-def counted(
-    process: Callable[Concatenate[Context, Message, More], Outcome],
-) -> Callable[Concatenate[Context, Message, More], Outcome]:
-    """Count the outcomes of a function that processes messages. A call that raises is not counted."""
-
-    @wraps(process)
-    def counting(context: Context, message: Message, /, *more: More.args, **named: More.kwargs) -> Outcome:
-        started = time.monotonic()
-        outcome = process(context, message, *more, **named)
-        _in_force.page(message.stage, outcome.value, time.monotonic() - started)
-        return outcome
-
-    return counting
