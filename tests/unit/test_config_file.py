@@ -188,7 +188,7 @@ def test_a_relative_storage_root_is_beside_the_file_wherever_one_stands(
         ("dpi = 150\ndppi = 150", ["line 2", "no setting 'dppi'", "did you mean 'dpi'"]),
         ('\nLEAFMARK_OCR_LANG = "deu"', ["line 2", "no setting 'LEAFMARK_OCR_LANG'", "did you mean 'ocr_lang'"]),
         ("[leafmark]\ndpi = 1", ["line 1", "no setting 'leafmark'", "producer config"]),
-        ("[stage_seconds]\nocr = 1\ndpi = 150", ["line 3", "'dpi' stands in the table [stage_seconds]"]),
+        ("[stage_seconds]\nocr = 1\ndpi = 150", ["line 3", "'dpi' is in the table [stage_seconds]"]),
         ("# a\ndpi = 1", ["line 2", "dpi=1", "greater than or equal to 72"]),
         ("[stage_seconds]\nocr = 0", ["line 1", "stage_seconds.ocr=0", "greater than or equal to 1"]),
         ("stage_seconds = 5", ["stage_seconds=5", "valid dictionary"]),
@@ -221,7 +221,7 @@ def test_a_file_that_is_not_text_or_cannot_be_read_is_named(monkeypatch: pytest.
     assert "cannot be read (Permission denied)" in refused()
 
 
-@pytest.mark.parametrize(("name", "what"), [("missing.toml", "is not there"), ("", "is not a file")])
+@pytest.mark.parametrize(("name", "what"), [("missing.toml", "does not exist"), ("", "is a folder")])
 def test_a_named_file_that_is_none_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, what: str
 ) -> None:
@@ -250,7 +250,7 @@ def test_a_strangers_file_in_the_current_folder_is_not_taken(monkeypatch: pytest
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
     if owner == 0:
         os.chown(path, 12345, -1)
-    assert f"belongs to somebody else; if you trust it, say so: {CONFIG_VARIABLE}={path}" in refused()
+    assert f"belongs to another user; if you trust it, set {CONFIG_VARIABLE}={path}" in refused()
     monkeypatch.setenv(CONFIG_VARIABLE, str(path))
     assert load_settings().dpi == 150
 
@@ -275,7 +275,7 @@ def test_a_secret_that_others_may_read_is_warned_of(
     load_settings()
     out, err = capsys.readouterr()
     assert out == ""
-    assert (f"others may read it; make it yours alone: chmod 600 {path}" in err) is warned
+    assert (f"other users may read it; run: chmod 600 {path}" in err) is warned
     assert err.count("\n") == warned
 
 

@@ -1,7 +1,7 @@
-"""The address of Redis: which forms and options it may have, checked once, when the settings are loaded.
+"""The URL of Redis: its allowed forms and options, checked when the settings are loaded.
 
-redis-py hands options that it does not know to its connections, where they fail with a TypeError at the first
-command, and takes any text for true. Here a name or value that is wrong is refused before anything connects.
+redis-py passes unknown options to its connections, where they fail with a TypeError at the first command, and reads
+any text as true. Here a wrong name or value is rejected before anything connects.
 """
 
 import difflib
@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 _SECRETS = frozenset({"username", "password", "ssl_password"})
-# As redis-py reads them: it takes every other text for true.
+# redis-py reads every other text as true.
 _Flag = Annotated[str | None, Field(pattern=r"^(?i:true|false|yes|no|1|0)$", description="true or false")]
 _Seconds = Annotated[float | None, Field(gt=0, allow_inf_nan=False, description="a number of seconds above 0")]
 _Text = Annotated[str, Field(min_length=1)]
@@ -23,7 +23,7 @@ _PERCENT = "special characters in its password must be percent-encoded ('/' is %
 
 
 class _Options(BaseModel):
-    """What every kind of connection takes. The descriptions end the sentence "it should be"."""
+    """Options of every kind of connection. The descriptions end the sentence "it should be"."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -65,10 +65,10 @@ _BY_SCHEME: dict[str, type[_Options]] = {"redis": _TcpOptions, "rediss": _TlsOpt
 
 
 def check_redis_url(url: str) -> str:
-    """Return an address of Redis as it is, if everything in it can be used.
+    """Return a URL of Redis unchanged, if all parts of it are valid.
 
     Raises:
-        ValueError: something cannot; says what and what it should be, in one line without passwords.
+        ValueError: a part is not valid; names it and what it should be, in one line without passwords.
     """
     parts = _split(url)
     options = _check_options(parts.scheme, parts.query)
@@ -82,7 +82,7 @@ def check_redis_url(url: str) -> str:
 
 
 def socket_options_of(url: str) -> dict[str, Any]:
-    """Return the options of an address that concern sockets, for clients that do not read them from it."""
+    """Return the socket options of a URL, for clients that do not read them from the URL."""
     given = _check_options(urlsplit(url).scheme, urlsplit(url).query)
     named = {"socket_timeout", "socket_connect_timeout", "health_check_interval"}
     return given.model_dump(include=named & given.model_fields_set)
@@ -94,12 +94,12 @@ def _split(url: str) -> SplitResult:
         raise ValueError("it does not begin with redis://, rediss:// or unix://")
     try:
         parts = urlsplit(url)
-        # Checked only when it is read.
+        # Python checks the port only when it is read.
         _ = parts.port
     except ValueError:
-        raise ValueError(f"its host or port cannot be read; {_PERCENT}") from None
+        raise ValueError(f"its host or port is not valid; {_PERCENT}") from None
     if parts.fragment:
-        raise ValueError(f"there is a '#' in it; {_PERCENT}")
+        raise ValueError(f"it contains a '#'; {_PERCENT}")
     return parts
 
 
@@ -119,8 +119,8 @@ def _check_options(scheme: str, query: str) -> _Options:
         if fault["type"] == "extra_forbidden":
             raise ValueError(_about_unknown(scheme, name)) from None
         what = _BY_SCHEME[scheme].model_fields[name].description or fault["msg"]
-        said = "" if name in _SECRETS else f" is {fault['input']!r}, and"
-        raise ValueError(f"its option {name!r}{said} should be {what}") from None
+        given = "" if name in _SECRETS else f" is {fault['input']!r}, and"
+        raise ValueError(f"its option {name!r}{given} should be {what}") from None
 
 
 def _about_unknown(scheme: str, name: str) -> str:
@@ -129,38 +129,38 @@ def _about_unknown(scheme: str, name: str) -> str:
         return f"its option {name!r} is for {others} and not for {scheme}://"
     known = list(_BY_SCHEME[scheme].model_fields)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    meant = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
-    return f"there is no option {name!r}; {meant}"
+    meant = f"did you mean {close[0]!r}?" if close else f"options: {', '.join(known)}"
+    return f"it has an unknown option {name!r}; {meant}"
 
 
 def _check_socket(parts: SplitResult) -> None:
     if parts.hostname:
-        raise ValueError("the path of its socket is not absolute; it should be as in unix:///run/redis.sock?db=0")
+        raise ValueError("the path of its socket is not absolute; write it as in unix:///run/redis.sock?db=0")
     if parts.path in {"", "/"}:
-        raise ValueError("it names no socket; it should be as in unix:///run/redis.sock?db=0")
+        raise ValueError("it has no path of a socket; write it as in unix:///run/redis.sock?db=0")
 
 
 def _check_database(parts: SplitResult, *, named: bool) -> None:
     database = unquote(parts.path).strip("/")
-    # Not quoted: it may be the rest of a password.
+    # Not quoted in the message: it may be the rest of a password.
     if database and not (database.isascii() and database.isdigit()):
         raise ValueError(
-            f"what follows the host is not the number of a database, as in redis://host:6379/0; {_PERCENT}"
+            f"the part after the host is not the number of a database, as in redis://host:6379/0; {_PERCENT}"
         )
     if database and named:
-        raise ValueError("the number of its database is given twice: after the host, and as option 'db'")
+        raise ValueError("the number of its database is given twice: after the host, and as the option 'db'")
 
 
 def _check_tls(options: _TlsOptions) -> None:
-    """Try the files: a connection would find out only when it is made."""
+    """Load the files of TLS: a connection would fail only when it is opened."""
     if options.ssl_keyfile and not options.ssl_certfile:
-        raise ValueError("its option 'ssl_keyfile' needs 'ssl_certfile' beside it")
+        raise ValueError("its option 'ssl_keyfile' needs the option 'ssl_certfile'")
     for name in ("ssl_keyfile", "ssl_certfile", "ssl_ca_certs"):
         path = getattr(options, name)
         if path is not None and not Path(path).is_file():
-            raise ValueError(f"the file of its option {name!r} is not there: {path}")
+            raise ValueError(f"the file of its option {name!r} does not exist: {path}")
     if options.ssl_ca_path is not None and not Path(options.ssl_ca_path).is_dir():
-        raise ValueError(f"the folder of its option 'ssl_ca_path' is not there: {options.ssl_ca_path}")
+        raise ValueError(f"the folder of its option 'ssl_ca_path' does not exist: {options.ssl_ca_path}")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if options.ssl_ca_certs:
         with _using("ssl_ca_certs"):
@@ -172,7 +172,7 @@ def _check_tls(options: _TlsOptions) -> None:
         with _using("ssl_ciphers"):
             context.set_ciphers(options.ssl_ciphers)
     if options.ssl_certfile:
-        # An empty password, where none is given: otherwise OpenSSL would ask for one on the terminal.
+        # Without a password, even an empty one, OpenSSL would ask for it on the terminal.
         password = options.ssl_password or ""
         with _using("ssl_certfile"):
             context.load_cert_chain(options.ssl_certfile, options.ssl_keyfile, password)

@@ -1,4 +1,4 @@
-"""Where each setting in force came from: the environment, the config file, or nowhere: its default."""
+"""The source of each setting in force: the environment, a config file, or its default."""
 
 import os
 import re
@@ -15,9 +15,9 @@ from worker.config.config_file import CONFIG_VARIABLE, ConfigFile, read_config_f
 MASK = "***"
 _SECRET = "llm_api_key"  # noqa: S105  # the name of a setting, not a key
 _URLS = frozenset({"redis_url", "llm_base_url"})
-# An option of an address: its name, and its value where it has one.
+# An option of a URL: its name, and its value if it has one.
 _OPTION = re.compile(r"(?<=[?&;#])([^=&;#?@]+)(?:=([^&;#]*))?")
-# Options that are no secret. Any other may be a key or a password, whatever its name.
+# Options that are not secret. Any other option may be a key or a password.
 _HARMLESS = frozenset(
     {
         "api-version",
@@ -43,10 +43,10 @@ _HARMLESS = frozenset(
 
 
 class Source(StrEnum):
-    """Who said what a setting is."""
+    """A kind of place that a value comes from."""
 
     OPTION = "option"
-    """Of the command line, which puts it into the environment of its own process."""
+    """The command line, which sets the variable in its own process."""
     ENVIRONMENT = "environment"
     FILE = "file"
     DEFAULT = "default"
@@ -54,10 +54,10 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where one setting came from.
+    """Where one setting comes from.
 
     Attributes:
-        source: who said it.
+        source: the kind of place.
         place: the variable, or file and line; empty for a default.
     """
 
@@ -70,9 +70,9 @@ class Origins:
     """Where the settings of this process come from.
 
     Attributes:
-        variables: the environment variables that are set, as they are spelt, by the setting's name.
-        files: the config files that were read; the first that sets something decides.
-        prefix: starts every variable.
+        variables: the environment variables that are set, in their own spelling, by the setting's name.
+        files: the config files that were read; the first that has a setting decides.
+        prefix: of all variables.
     """
 
     variables: Mapping[str, str]
@@ -80,7 +80,7 @@ class Origins:
     prefix: str
 
     def of(self, name: str) -> Origin:
-        """Where a setting came from."""
+        """Return where a setting comes from."""
         if name in self.variables:
             return Origin(Source.ENVIRONMENT, self.variables[name])
         for file in self.files:
@@ -89,12 +89,12 @@ class Origins:
         return Origin(Source.DEFAULT)
 
     def warnings(self) -> Iterator[str]:
-        """What works, and has to be known all the same: settings that are ignored, secrets that others may read."""
+        """Yield a line for each ignored setting, and for each secret that others may read."""
         yield from self.ignored()
         yield from self.open_secrets()
 
     def ignored(self) -> Iterator[str]:
-        """A line for each file with settings that it may not make."""
+        """Yield a line for each file with settings that it cannot set."""
         for file in self.files:
             if file.ignored:
                 are = "is" if len(file.ignored) == 1 else "are"
@@ -106,40 +106,40 @@ class Origins:
                 )
 
     def open_secrets(self) -> Iterator[str]:
-        """A line for each file that holds a secret and that others may read."""
+        """Yield a line for each file with a secret that others may read."""
         for file in self.files:
             secrets = [name for name, value in file.values.items() if masked(name, value) != str(value)]
             if secrets and file.readable_by_others():
                 yield (
-                    f"{file.path} holds a secret ({', '.join(secrets)}) and others may read it; "
-                    f"make it yours alone: chmod 600 {shlex.quote(str(file.path))}"
+                    f"{file.path} contains a secret ({', '.join(secrets)}), and other users may read it; "
+                    f"run: chmod 600 {shlex.quote(str(file.path))}"
                 )
 
     def strays(self) -> list[str]:
-        """Variables that look like settings of ours and are none, sorted."""
+        """Return the variables that begin like settings and are none, sorted."""
         known = {*(variable.lower() for variable in self.variables.values()), CONFIG_VARIABLE.lower()}
         ours = (variable for variable in os.environ if variable.lower().startswith(self.prefix.lower()))
         return sorted(variable for variable in ours if variable.lower() not in known)
 
 
 def find_origins(prefix: str, known: Collection[str]) -> Origins:
-    """Look where the settings come from.
+    """Find where the settings come from.
 
     Args:
-        prefix: starts every variable.
+        prefix: of all variables.
         known: the names of all settings.
 
     Raises:
         SettingsError: there is a config file that cannot be used.
     """
-    # As pydantic-settings does, which takes no notice of capitals.
+    # pydantic-settings ignores case, too.
     lowered = {variable.lower(): variable for variable in os.environ}
     variables = {name: lowered[key] for name in known if (key := f"{prefix}{name}".lower()) in lowered}
     return Origins(variables, read_config_files(known), prefix)
 
 
 def masked(name: str, value: object) -> str:
-    """A setting's value, fit to be shown: a key is one secret, and an address may hold one."""
+    """Return a setting's value without secrets: the API key is one, and a URL may contain some."""
     text = str(value)
     if name == _SECRET:
         return MASK if text else ""
@@ -147,12 +147,12 @@ def masked(name: str, value: object) -> str:
 
 
 def _without_secrets(url: str) -> str:
-    """An address with password and keys left out, wherever they stand; what is no address shows as little."""
+    """Return a URL without passwords and keys; also of a text that is not a URL."""
     scheme, separator, rest = _OPTION.sub(_masked_option, url).partition("://")
     user, at, where = rest.rpartition("@")
     name, colon, _ = user.partition(":")
     if at and not colon and scheme in {"http", "https"}:
-        # A server of models has no users: what stands alone before its name is a key.
+        # A server of models has no users: a text before its host is a key.
         name = MASK
     password = f":{MASK}" if colon else ""
     return f"{scheme}{separator}{name}{password}{at}{where}"
@@ -162,12 +162,12 @@ def _masked_option(found: re.Match[str]) -> str:
     name, value = found[1], found[2]
     if unquote(name).casefold() in _HARMLESS:
         return found[0]
-    # One without a value may be a key itself.
+    # An option without a value may be a key itself.
     return MASK if value is None else f"{name}={MASK}"
 
 
 def describe_faults(faults: Sequence[ErrorDetails], origins: Origins) -> str:
-    """What is wrong with settings, in one line: each with its value, where it stands and what is allowed."""
+    """Return what is wrong with settings, in one line: each with its place, its value and what is allowed."""
     return "; ".join(_describe(fault, origins) for fault in faults)
 
 
@@ -182,6 +182,6 @@ def _describe(fault: ErrorDetails, origins: Origins) -> str:
 
 
 def _shown_input(name: str, given: object) -> str:
-    # A wrong address cannot be taken apart to leave out its password.
+    # An invalid URL cannot be parsed to leave out its password.
     hides = name == _SECRET or (name in _URLS and ("@" in str(given) or masked(name, given) != str(given)))
     return "" if hides or name == "llm_base_url" else f"={given!r}"

@@ -1,4 +1,4 @@
-"""A setting's value as text, fit to be shown: what the environment would say, without secrets."""
+"""The value of a setting as text, as the environment would have it, without secrets."""
 
 from pydantic import SecretStr
 
@@ -8,7 +8,7 @@ from worker.config.settings import Settings
 
 
 def shown_value(settings: Settings, name: str) -> str:
-    """A setting's value as the environment would say it, with secrets masked; empty for none."""
+    """Return a setting's value as the environment would have it, with secrets masked; empty for none."""
     value = getattr(settings, name)
     match value:
         case _ if name == "storage_root":
