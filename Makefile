@@ -38,7 +38,7 @@ export PYTHONDONTWRITEBYTECODE :=
 CHECKS := $(addprefix check-,types tests docs style words imports compose)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-llm run test test-matrix lint docs bench chaos clean
+.PHONY: help demo demo-llm run test test-matrix lint docs generate bench chaos clean
 .PHONY: $(CHECKS)
 
 help:
@@ -50,6 +50,7 @@ help:
 	@echo "                      the same with another Python, in an environment of its own"
 	@echo "make test-matrix      the same with each of Python 3.11, 3.12 and 3.13 that is on PATH; or PYTHONS='...'"
 	@echo "make docs             the documentation as a site, in build/site"
+	@echo "make generate         write the files that are made from the code again: reference pages, schemas, queues"
 	@echo "make bench            the figures of docs/explanation/performance.md, measured here"
 	@echo "make chaos SECONDS=60 SEED=1 WORKERS=4"
 	@echo "                      faults at random on real workers, and a verdict; without SEED another plan each time"
@@ -106,6 +107,9 @@ check-compose:
 docs: $(DEV_STAMP)
 	@$(BUILD_SITE)
 	@echo "The documentation is in build/site/index.html; to read it with its search: $(BIN)/python -m mkdocs serve"
+
+generate: $(DEV_STAMP)
+	@for each in pages schemas metrics_table deploy_files; do $(BIN)/python -m docs_tools.$$each || exit 1; done
 
 bench: $(DEV_STAMP)
 	$(BIN)/python -m benchmarks
