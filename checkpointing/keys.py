@@ -1,6 +1,6 @@
 """The Redis keys of the checkpointing library: name, type and lifetime. No other module spells one of them.
 
-None of the keys is the truth: losing all of them loses no page and no dollar. A key of another type is deleted
+No key of Leafmark is the truth: losing all of them loses no page and no dollar. A key of another type is deleted
 (`checkpointing.key_types`).
 
 | key                       | type   | lives            | holds                                             |
@@ -10,7 +10,7 @@ None of the keys is the truth: losing all of them loses no page and no dollar. A
 | `commit:<scan>/<stage>`   | string | lock, then pause | token of the coordinator that writes              |
 | `attempts:<scan>/<stage>` | hash   | until complete   | page -> attempts begun                            |
 
-The keys of the other rooms are in `keys.py` of `worker/queue/`, `worker/billing/` and `worker/llm/`.
+The modules `keys` of `worker.queue`, `worker.billing` and `worker.llm` have their own keys; `worker.keys` has all.
 """
 
 from dataclasses import dataclass

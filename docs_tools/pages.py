@@ -12,12 +12,16 @@ from pydantic import BaseModel
 from typer.cli import get_docs_for_click
 from typer.main import get_command
 
-from checkpointing import keys
+from checkpointing import keys as checkpoint_keys
 from checkpointing.errors import EXIT_CODES
 from docs_tools.schemas import FORMATS, FileFormat, schema_of
 from producer.cli import app
+from worker import keys as deployment_keys
+from worker.billing import keys as billing_keys
 from worker.config.settings import ENV_PREFIX, Settings
+from worker.llm import keys as model_keys
 from worker.ocr.engines.registry import ENGINES
+from worker.queue import keys as queue_keys
 from worker.stages.registry import STAGES
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -31,8 +35,31 @@ def generated_pages() -> dict[str, str]:
         "reference/stages.md": _stages(),
         "reference/exit-codes.md": _exit_codes(),
         "reference/file-formats.md": _file_formats(),
-        "reference/redis-keys.md": f"# Redis keys\n\n{keys.__doc__}",
+        "reference/redis-keys.md": _redis_keys(),
     }
+
+
+_KEYS = {
+    "Checkpoints": checkpoint_keys,
+    "Page queue": queue_keys,
+    "Billing": billing_keys,
+    "Calls to models": model_keys,
+    "Others": deployment_keys,
+}
+
+
+_ABOUT_KEYS = """\
+All keys start with `LEAFMARK_KEY_PREFIX`, which is `leafmark:` by default. No key is the truth: losing all of them
+loses no page and no dollar. A key of another type is deleted.
+"""
+
+
+def _redis_keys() -> str:
+    parts = ["# Redis keys", _ABOUT_KEYS.rstrip()]
+    for title, module in _KEYS.items():
+        rows = [line for line in str(module.__doc__).splitlines() if line.startswith("|")]
+        parts += [f"## {title}", "\n".join(rows)]
+    return "\n\n".join(parts) + "\n"
 
 
 def write_pages(folder: Path = DOCS) -> None:

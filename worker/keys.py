@@ -1,4 +1,4 @@
-"""All Redis keys of a deployment: those of the rooms, and the two below, which belong to none.
+"""All Redis keys of a deployment: those of its parts, and the two below, which all parts share.
 
 | key                   | type   | lives                | holds                                        |
 |-----------------------|--------|----------------------|----------------------------------------------|
