@@ -11,8 +11,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from benchmarks.report import note, report, seconds_of
 from checkpointing.atomic import write_durably
-from worker.pipeline.process_page import Outcome
-from worker.queue.messages import PageMessage
+from worker.queue.messages import Outcome, PageMessage
 from worker.stages.registry import STAGES
 from worker.telemetry.metrics.events import Metrics, metrics, use
 from worker.telemetry.metrics.recorder import Recorder

@@ -11,9 +11,9 @@ import worker.before_fork  # noqa: F401
 from checkpointing.errors import InputError, StorageError, UnknownNameError, in_one_line
 from worker.celery import app, settings
 from worker.deployment import Deployment
-from worker.pipeline.process_page import Outcome, process_page
+from worker.pipeline.process_page import process_page
 from worker.queue.dispatch import PAGE_TASK
-from worker.queue.messages import REFUSED, PageMessage
+from worker.queue.messages import REFUSED, Outcome, PageMessage
 
 _BACK_OFF_SECONDS = 1.0
 

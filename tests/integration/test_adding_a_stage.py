@@ -17,8 +17,8 @@ from worker.app import make_app
 from worker.config.settings import settings_class
 from worker.deployment import Deployment
 from worker.pipeline.coordinators import make_coordinator
-from worker.pipeline.process_page import Outcome, process_page
-from worker.queue.messages import PageMessage
+from worker.pipeline.process_page import process_page
+from worker.queue.messages import Outcome, PageMessage
 from worker.stages.registry import STAGES, register
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "leafmark-wordcount" / "leafmark_wordcount.py"

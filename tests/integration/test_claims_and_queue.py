@@ -14,10 +14,10 @@ from producer.run.embedded_broker import EmbeddedBroker
 from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, page_parts
 from tests.support.stages import Gate
 from tests.support.waiting import wait_until
-from worker.pipeline.process_page import Outcome, process_page
+from worker.pipeline.process_page import process_page
 from worker.queue.dispatch import PAGE_TASK
 from worker.queue.message_filter import admit
-from worker.queue.messages import PageMessage
+from worker.queue.messages import Outcome, PageMessage
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from tests.model.clock import Clock
 from tests.model.judge import Judge
 from tests.model.steps import Step
-from worker.pipeline.process_page import Outcome
+from worker.queue.messages import Outcome
 
 
 class Runs:

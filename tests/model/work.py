@@ -10,8 +10,8 @@ from tests.model.steps import Action, Killed, Step, Trouble
 from tests.support.fake_deployment import SCAN, STAGE, named_in
 from tests.support.stages import Stamp, stamp
 from worker.keys import Keys
-from worker.pipeline.process_page import Outcome, process_page
-from worker.queue.messages import PageMessage
+from worker.pipeline.process_page import process_page
+from worker.queue.messages import Outcome, PageMessage
 
 
 class Work(SimulatedSystem):

@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry, values
 
 from tests.support.fake_deployment import STAGE, FakeDeployment, make_fake
+from worker.reconciler.gauges import make_gauges
 from worker.telemetry.metrics.events import Metrics, use
 from worker.telemetry.metrics.exposition import make_registry
 from worker.telemetry.metrics.recorder import Recorder
@@ -18,7 +19,7 @@ class Counted:
 
     def __init__(self, fake: FakeDeployment, folder: Path) -> None:
         self.fake = fake
-        self.registry: CollectorRegistry = make_registry(folder, fake.parts)
+        self.registry: CollectorRegistry = make_registry(folder, make_gauges(fake.settings, fake.redis))
 
     def value(self, name: str, **labels: str) -> float | None:
         """A series; None where there is none."""

@@ -25,9 +25,9 @@ from worker.config.settings import Settings, settings_class
 from worker.deployment import Deployment
 from worker.pages.scan import ScanFolder, ScanMetadata, ScanSource, SourceFile
 from worker.pipeline.coordinators import make_coordinator
-from worker.pipeline.process_page import Outcome, process_page
+from worker.pipeline.process_page import process_page
 from worker.queue.client import QueueClient
-from worker.queue.messages import PageMessage
+from worker.queue.messages import Outcome, PageMessage
 from worker.queue.page_queue import PageQueue
 from worker.reconciler.reconciler import Reconciler
 from worker.stages.registry import STAGES

@@ -19,9 +19,9 @@ from tests.support.fake_deployment import SCAN, FakeDeployment, make_fake
 from worker.config.settings import Settings
 from worker.llm.errors import ProviderRefusesError
 from worker.llm.prompt import Prompt
-from worker.pipeline.process_page import Outcome, process_page
+from worker.pipeline.process_page import process_page
 from worker.plugins import Options
-from worker.queue.messages import PageMessage
+from worker.queue.messages import Outcome, PageMessage
 from worker.stages.base import PageOutput, Stage, StageInputs
 from worker.stages.model_stage import model_inputs
 from worker.stages.registry import STAGES, missing_settings, uses_model

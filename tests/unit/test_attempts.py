@@ -12,7 +12,7 @@ from checkpointing.outputs import OutputFolder
 from checkpointing.page_records import FailedPage
 from tests.support.fake_deployment import REF, FakeDeployment, make_fake
 from tests.support.stages import Act, Empty, Stamp, raising, stamp
-from worker.pipeline.process_page import Outcome
+from worker.queue.messages import Outcome
 from worker.queue.page_queue import PageQueue
 
 

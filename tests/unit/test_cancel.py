@@ -15,7 +15,7 @@ from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make
 from tests.support.stages import CopyStage, Stamp, raising, stamp
 from tests.support.waiting import wait_until
 from worker.pipeline import stage_flow as flow
-from worker.pipeline.process_page import Outcome
+from worker.queue.messages import Outcome
 from worker.queue.page_queue import PageQueue
 from worker.reconciler.recovery import PageRecovery
 from worker.stages.registry import STAGES

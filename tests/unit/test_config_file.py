@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from checkpointing.errors import SettingsError
-from worker.billing.prices import Price
 from worker.config.config_file import CONFIG_VARIABLE, FILE_NAME, LOCAL_SETTINGS, read_config_files
 from worker.config.setting_sources import Origin, Source, find_origins, masked
 from worker.config.settings import ENV_PREFIX, Settings, load_settings
+from worker.llm.prices import Price
 
 
 @pytest.fixture(autouse=True)

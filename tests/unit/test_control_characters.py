@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from producer.run.summary import _body_texts
 from tests.support.fake_deployment import REF, FakeDeployment, make_fake
 from tests.support.stages import Stamp, stamp
-from worker.pipeline.process_page import Outcome
+from worker.queue.messages import Outcome
 from worker.text.control_characters import clean_model, clean_text
 
 NASTY = "a\x00b\x1b[31mc\x7fd\x9be\u202ef\u2066g"

@@ -25,7 +25,7 @@ from producer.watch.output import problems
 from producer.watch.stage_reader import StageReader
 from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, take_commands
 from tests.support.stages import Stamp, stamp
-from worker.pipeline.process_page import Outcome
+from worker.queue.messages import Outcome
 from worker.reconciler.recovery import PageRecovery
 
 LOW = Doubt(kind="low_confidence", message="mean confidence 0.58")

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from checkpointing.money import Money
 from worker.billing.estimate import likely_tokens, likely_tokens_of, most_cost, most_tokens_in
-from worker.billing.prices import PriceBook, parse_prices
+from worker.llm.prices import PriceBook, parse_prices
 from worker.llm.prompt import Picture, Prompt
 from worker.llm.reply import Usage
 

@@ -20,7 +20,7 @@ from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make
 from tests.support.stages import CopyStage, Stamp, raising, stamp
 from worker.deployment import Deployment
 from worker.pipeline import stage_flow as flow
-from worker.pipeline.process_page import Outcome
+from worker.queue.messages import Outcome
 from worker.reconciler.reconciler import Reconciler
 from worker.reconciler.recovery import PageRecovery
 from worker.stages.registry import STAGES

@@ -16,7 +16,7 @@ from tests.support.counted import Counted, counting
 from tests.support.fake_deployment import REF, SCAN, STAGE, write_scan
 from tests.support.stages import Stamp, stamp
 from worker.billing.meter import Count
-from worker.pipeline.process_page import Outcome
+from worker.queue.messages import Outcome
 from worker.reconciler.reconciler import Reconciler
 from worker.stages.registry import STAGES
 from worker.telemetry.metrics.definitions import ALL, CLAIMS, HEALED, PAGES, Kind

@@ -16,7 +16,7 @@ from checkpointing.money import Money
 from tests.support.counted import Counted, counting
 from tests.support.fake_deployment import STAGE
 from worker.config.settings import Settings
-from worker.pipeline.process_page import Outcome
+from worker.queue.messages import Outcome
 from worker.telemetry.metrics import start
 from worker.telemetry.metrics.events import metrics
 from worker.telemetry.metrics.folder import MetricsFolder, remove_left_behind
@@ -90,7 +90,7 @@ from worker.telemetry.metrics.events import Metrics, metrics
 from worker.telemetry.metrics.server import serving_metrics
 from worker.telemetry.metrics.start import start_metrics
 start_metrics(worker.celery.settings)
-with serving_metrics(worker.celery.settings, 0):
+with serving_metrics(worker.celery.settings, 0, None):
     pass
 assert type(metrics()) is Metrics
 print([name for name in sys.modules if name.startswith("prometheus_client")])

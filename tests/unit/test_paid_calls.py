@@ -27,7 +27,6 @@ from worker.billing.meter import Meter, Reading, Reserved
 from worker.billing.meter_refill import refill
 from worker.billing.model_endpoint import ModelEndpoint, Waiting
 from worker.billing.paid_calls import PaidCalls
-from worker.billing.prices import Price, PriceBook
 from worker.billing.seen_answers import SeenAnswers
 from worker.billing.stage_account import PageQuestion, StageAccount
 from worker.llm.backoff import Backoff
@@ -43,6 +42,7 @@ from worker.llm.errors import (
     ProviderRefusesError,
 )
 from worker.llm.local_servers import CallSlots
+from worker.llm.prices import Price, PriceBook
 from worker.llm.prompt import Prompt
 from worker.llm.rate_limits import RateLimits
 from worker.llm.raw_answer import RawAnswer

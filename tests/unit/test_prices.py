@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.billing.prices import Price, PriceBook, parse_prices
+from worker.llm.prices import Price, PriceBook, parse_prices
 from worker.llm.reply import CostSource, Usage
 
 OPENAI = "https://api.openai.com/v1"

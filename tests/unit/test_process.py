@@ -12,9 +12,9 @@ from checkpointing.page_records import FailedPage
 from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, page_parts
 from tests.support.stages import Stamp, stamp
 from worker.llm.errors import ClaimLostError
-from worker.pipeline.process_page import Outcome, process_page
+from worker.pipeline.process_page import process_page
 from worker.queue.claims import Claims
-from worker.queue.messages import PageMessage
+from worker.queue.messages import Outcome, PageMessage
 
 
 @pytest.fixture

@@ -22,9 +22,9 @@ from worker.config.settings import ENV_PREFIX, Settings
 from worker.deployment import Deployment
 from worker.pages.book_profile import NO_PROFILE, BookProfile
 from worker.pages.scan import ScanFolder, ScanMetadata
-from worker.pipeline.process_page import Outcome
 from worker.pipeline.provenance import describe
 from worker.pipeline.stage_inputs import ScanInputs
+from worker.queue.messages import Outcome
 from worker.stages.registry import STAGES
 
 FULL = BookProfile(dpi=400, lang="deu+frk", engine="tesseract")

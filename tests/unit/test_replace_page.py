@@ -33,8 +33,8 @@ from tests.support.stages import CopyStage, stamp
 from worker.pages.scan import ScanFolder
 from worker.pages.sources.open import open_source
 from worker.pipeline.coordinators import make_coordinator
-from worker.pipeline.process_page import Outcome, process_page
-from worker.queue.messages import PageMessage
+from worker.pipeline.process_page import process_page
+from worker.queue.messages import Outcome, PageMessage
 from worker.queue.page_queue import PageQueue
 from worker.stages.registry import STAGES
 from worker.storage.book_store import BookStore

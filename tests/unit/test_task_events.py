@@ -9,8 +9,8 @@ from celery.events import EventDispatcher
 from celery.utils.saferepr import saferepr
 from celery.worker.strategy import default
 
-from worker.pipeline.process_page import Outcome
 from worker.queue.message_filter import admit
+from worker.queue.messages import Outcome
 from worker.tasks import process
 from worker.telemetry.task_events import PageRequest, shown
 

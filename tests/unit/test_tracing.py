@@ -25,8 +25,8 @@ from tests.support.stages import raising
 from tests.support.waiting import HANG_SECONDS
 from worker.billing.call_spans import record_call
 from worker.config.settings import Settings
-from worker.pipeline.process_page import Outcome, process_page
-from worker.queue.messages import PageMessage
+from worker.pipeline.process_page import process_page
+from worker.queue.messages import Outcome, PageMessage
 from worker.reconciler.reconciler import Reconciler
 from worker.telemetry import tracing
 from worker.telemetry.tracing_sdk import instrument_celery, make_provider

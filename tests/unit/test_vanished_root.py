@@ -18,8 +18,8 @@ from tests.support.llm_deployment import MODEL
 from tests.support.stages import Stamp, StampStage, stamp
 from tests.support.waiting import wait_until
 from worker.llm.prompt import Prompt
-from worker.pipeline.process_page import Outcome
 from worker.plugins import Options
+from worker.queue.messages import Outcome
 from worker.reconciler.reconciler import Reconciler
 from worker.storage.root_marker import Library
 

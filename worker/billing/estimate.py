@@ -15,7 +15,7 @@ import unicodedata
 from typing import Literal
 
 from checkpointing.money import Money
-from worker.billing.prices import PriceBook
+from worker.llm.prices import PriceBook
 from worker.llm.prompt import Answer, Picture, Prompt
 from worker.llm.reply import Usage
 from worker.llm.schemas import schema_text

@@ -16,13 +16,13 @@ from checkpointing.ledger_entry import Call
 from checkpointing.plurals import counted
 from worker.billing.estimate import likely_tokens_of
 from worker.billing.learned_costs import LearnedCosts
-from worker.billing.prices import PriceBook
 from worker.billing.seen_answers import SeenAnswers
 from worker.llm.backoff import Backoff, Cooldown
 from worker.llm.circuit_breaker import Breaker, Failures
 from worker.llm.client import ModelClient
 from worker.llm.errors import CallFailedError, ProviderError, ProviderRefusesError
 from worker.llm.local_servers import CallSlots
+from worker.llm.prices import PriceBook
 from worker.llm.prompt import Prompt
 from worker.llm.rate_limits import RateLimits
 

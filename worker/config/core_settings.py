@@ -8,9 +8,9 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from checkpointing.manager import DEFAULT_STORAGE_ROOT
-from worker.billing.prices import Price, parse_prices, prices_of_table
 from worker.config.config_file import ConfigFileSource
 from worker.config.redis_url import check_redis_url
+from worker.llm.prices import Price, parse_prices, prices_of_table
 from worker.pages.book_profile import MAXIMUM_DPI, MINIMUM_DPI
 from worker.pages.sources.base import DEFAULT_DPI, DEFAULT_MAX_PIXELS
 

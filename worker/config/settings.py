@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from checkpointing.errors import SettingsError
-from worker.billing.prices import PriceBook
 from worker.config.core_settings import ENV_PREFIX, CoreSettings
 from worker.config.setting_sources import describe_faults, find_origins
 from worker.llm.local_servers import is_local
+from worker.llm.prices import PriceBook
 from worker.ocr.engines.registry import ENGINES, takes_language
 from worker.pages.book_profile import BookProfile
 from worker.plugins import Options

@@ -2,9 +2,9 @@
 
 from pydantic import SecretStr
 
-from worker.billing.prices import Price
 from worker.config.setting_sources import MASK, masked
 from worker.config.settings import Settings
+from worker.llm.prices import Price
 
 
 def shown_value(settings: Settings, name: str) -> str:

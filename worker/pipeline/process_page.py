@@ -8,7 +8,6 @@ with its reason, put back in the queue, or left for the reconciler.
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from enum import StrEnum
 from typing import Any
 
 import structlog
@@ -40,7 +39,7 @@ from worker.pipeline.stage_flow import UPSTREAM, ready
 from worker.pipeline.stage_inputs import ScanInputs
 from worker.queue.claims import Claim
 from worker.queue.client import QueueClient
-from worker.queue.messages import PageMessage
+from worker.queue.messages import Outcome, PageMessage
 from worker.stages.base import MadeFrom, PageOutput
 from worker.storage.book_store import BookStore
 from worker.telemetry import tracing
@@ -48,22 +47,6 @@ from worker.telemetry.metrics.events import metrics
 from worker.text.control_characters import clean_model
 
 log = structlog.get_logger("leafmark.page")
-
-
-class Outcome(StrEnum):
-    """What became of one message."""
-
-    COMPLETE = "complete"
-    ALREADY_COMPLETE = "already_complete"
-    HELD = "held"
-    """Somebody else has the page: this message was a duplicate."""
-    QUARANTINED = "quarantined"
-    TRY_AGAIN = "try_again"
-    WAITS = "waits"
-    """Storage, broker or provider are in trouble, or what the page is made from is being done again. It has lost no
-    attempt; the reconciler enqueues it again."""
-    PAUSED = "paused"
-    """The stage cannot go on until a person has done something. The page has lost no attempt."""
 
 
 class _GiveUpError(Exception):

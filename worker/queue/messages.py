@@ -1,5 +1,6 @@
 """The content of a page task: scan, stage and page, and the run that asked for it."""
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,6 +10,22 @@ from checkpointing.run_ids import Run
 
 # Result of a task whose message does not name an existing page.
 REFUSED = "refused"
+
+
+class Outcome(StrEnum):
+    """The result of processing one page message."""
+
+    COMPLETE = "complete"
+    ALREADY_COMPLETE = "already_complete"
+    HELD = "held"
+    """Another worker has the page: this message was a duplicate."""
+    QUARANTINED = "quarantined"
+    TRY_AGAIN = "try_again"
+    WAITS = "waits"
+    """The storage, the broker or the provider failed, or an input of the page is being made again. It has lost no
+    attempt; the reconciler enqueues it again."""
+    PAUSED = "paused"
+    """The stage cannot go on until a person acts. The page has lost no attempt."""
 
 
 class PageName(BaseModel):

@@ -73,6 +73,12 @@ class ReconcilerProcess:
             self._process = self._start()
 
 
+def _make_gauges(settings: Settings) -> Any:
+    from worker.reconciler.gauges import make_gauges  # noqa: PLC0415  # a worker that does not count loads no library
+
+    return make_gauges(settings)
+
+
 def _serve(
     settings: Settings, app: Any, serves: Mapping[str, int], membership: Membership | None, worker: int
 ) -> None:
@@ -88,7 +94,7 @@ def _serve(
         return stopping.wait(seconds) or os.getppid() != worker
 
     tracing.start(settings, "reconciler")
-    with serving_metrics(settings, worker):
+    with serving_metrics(settings, worker, _make_gauges):
         try:
             deployment = Deployment(settings, app)
             parts = deployment.store, deployment.queues, deployment.calls

@@ -9,8 +9,7 @@ from typing import Any
 
 from celery.worker.request import Request
 
-from worker.pipeline.process_page import Outcome
-from worker.queue.messages import REFUSED
+from worker.queue.messages import REFUSED, Outcome
 
 _DONE = frozenset({Outcome.COMPLETE.value, Outcome.ALREADY_COMPLETE.value})
 _CRASHED = "crashed: its process ended or was ended; the message goes back to the queue"

@@ -4,30 +4,28 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from worker.config.settings import Settings
-from worker.deployment import Deployment
-from worker.telemetry.metrics.readings import Readings, connect_with_short_timeouts
 
 
-def make_registry(folder: Path, deployment: Deployment) -> CollectorRegistry:
+def make_registry(folder: Path, gauges: Collector) -> CollectorRegistry:
     """Return all metrics of a worker.
 
     Args:
         folder: folder of the worker's counts.
-        deployment: the deployment, with a client that has short timeouts.
+        gauges: those of the deployment.
     """
     registry = CollectorRegistry(auto_describe=False)
     MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]  # half typed
-    registry.register(Readings(deployment))
+    registry.register(gauges)
     return registry
 
 
-def listen(settings: Settings, folder: Path) -> None:
+def listen(settings: Settings, registry: CollectorRegistry) -> None:
     """Serve metrics from now on, in threads of this process.
 
     Raises:
         OSError: the port is taken, or this machine does not have the address.
     """
-    registry = make_registry(folder, Deployment(settings, None, connect_with_short_timeouts(settings)))
     start_http_server(settings.metrics_port or 0, settings.metrics_host, registry)

@@ -4,7 +4,7 @@ If the broker is away, these gauges are missing, but the worker's counts are scr
 """
 
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from importlib.metadata import version
 from typing import Any, cast
@@ -19,10 +19,11 @@ from redis.retry import Retry
 from checkpointing.errors import InputError, LeafmarkError
 from checkpointing.refs import StageRef
 from worker.config.settings import Settings
-from worker.deployment import Deployment
 from worker.queue.broker import tls_options
+from worker.queue.client import QueueClient
 from worker.queue.connection import socket_options
 from worker.stages.registry import STAGES
+from worker.storage.book_store import BookStore
 from worker.telemetry.metrics import definitions as defined
 from worker.telemetry.metrics.definitions import Definition
 
@@ -44,11 +45,17 @@ class Readings(Collector):
     """Gauges of one deployment, and the version of this worker.
 
     Args:
-        deployment: the deployment, with a client that has short timeouts.
+        store: the books.
+        queues: the broker, through a client that has short timeouts.
+        budget_of: returns the budget of a scan and what it has spent, in USD; None where either is unknown.
     """
 
-    def __init__(self, deployment: Deployment) -> None:
-        self._deployment = deployment
+    def __init__(
+        self, store: BookStore, queues: QueueClient, budget_of: Callable[[str], tuple[float, float] | None]
+    ) -> None:
+        self._store = store
+        self._broker = queues
+        self._budget_of = budget_of
 
     def collect(self) -> Iterator[Any]:
         """Read all gauges."""
@@ -63,14 +70,14 @@ class Readings(Collector):
         yield _family(defined.BUILD, {(version("leafmark"), platform.python_version()): 1})
 
     def _inboxes(self) -> Any:
-        redis, keys = self._deployment.queues.redis, self._deployment.queues.keys
+        redis, keys = self._broker.redis, self._broker.keys
         names = [name.decode(errors="replace") for name in cast("set[bytes]", redis.smembers(keys.inboxes))]
         known = [ref for ref in _refs(sorted(names)) if ref.stage in STAGES]
         lengths = self._together("XLEN", [keys.inbox(ref) for ref in known])
         return _family(defined.INBOX, _by_stage((ref.stage for ref in known), lengths))
 
     def _queues(self) -> Iterator[Any]:
-        redis, keys = self._deployment.queues.redis, self._deployment.queues.keys
+        redis, keys = self._broker.redis, self._broker.keys
         turns = {stage: cast("list[bytes]", redis.lrange(keys.turns(stage), 0, -1)) for stage in STAGES}
         # A scan that is in the list twice must not count twice.
         names = (f"{name.decode(errors='replace')}/{stage}" for stage in STAGES for name in sorted({*turns[stage]}))
@@ -84,22 +91,20 @@ class Readings(Collector):
         budgets: dict[tuple[str, ...], float] = {}
         left: dict[tuple[str, ...], float] = {}
         with suppress(OSError, LeafmarkError):
-            for scan_id in sorted(
-                {ref.scan_id for ref in self._deployment.store.open_stages.all() if ref.stage in STAGES}
-            ):
+            for scan_id in sorted({ref.scan_id for ref in self._store.open_stages.all() if ref.stage in STAGES}):
                 # A budget that cannot be read must not hide the budgets of other scans.
                 with suppress(OSError, LeafmarkError):
-                    budget = self._deployment.calls.budget(scan_id)
-                    reading = None if budget is None else self._deployment.calls.meter(scan_id).read()
-                    if budget is not None and reading is not None:
-                        budgets[scan_id,] = float(budget)
-                        left[scan_id,] = float(budget) - reading.total.usd
+                    known = self._budget_of(scan_id)
+                    if known is not None:
+                        budget, spent = known
+                        budgets[scan_id,] = budget
+                        left[scan_id,] = budget - spent
         yield _family(defined.BUDGET, budgets)
         yield _family(defined.BUDGET_LEFT, left)
 
     def _together(self, command: str, keys: list[str]) -> list[int]:
         """Run a command on each key, in one round trip. A forged key of the wrong type counts as 0."""
-        with self._deployment.queues.redis.pipeline(transaction=False) as pipeline:
+        with self._broker.redis.pipeline(transaction=False) as pipeline:
             for key in keys:
                 pipeline.execute_command(command, key)  # type: ignore[no-untyped-call]  # half typed
             found = pipeline.execute(raise_on_error=False)
