@@ -8,10 +8,10 @@ _MESSAGE = re.compile(r"(\w+)->>(\w+): (.+)")
 
 
 def without_mermaid(markdown: str) -> str:
-    """The same page with each sequence diagram as a numbered list.
+    """Return a page with each sequence diagram as a numbered list.
 
     Raises:
-        ValueError: a diagram is of another kind, or has a line that is not understood.
+        ValueError: a diagram is of another kind, or a line of it cannot be parsed.
     """
     return _FENCE.sub(lambda fence: _steps(fence[1]), markdown)
 
@@ -19,7 +19,7 @@ def without_mermaid(markdown: str) -> str:
 def _steps(diagram: str) -> str:
     kind, *lines = diagram.strip().splitlines()
     if kind.strip() != "sequenceDiagram":
-        raise ValueError(f"only sequence diagrams can be shown on the site, not {kind!r}")
+        raise ValueError(f"the site shows only sequence diagrams, not {kind!r}")
     names: dict[str, str] = {}
     steps = []
     for line in filter(None, map(str.strip, lines)):
@@ -30,5 +30,5 @@ def _steps(diagram: str) -> str:
             who = f"**{sender}**" if sender == receiver else f"**{sender}** → **{receiver}**"
             steps.append(f"1. {who}: {message[3]}")
         else:
-            raise ValueError(f"a line of a sequence diagram that is not understood: {line!r}")
+            raise ValueError(f"cannot parse the line {line!r} of a sequence diagram")
     return "\n".join(steps) + "\n"

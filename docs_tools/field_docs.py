@@ -1,4 +1,4 @@
-"""What the code says of a model's fields and pydantic passes over: under `Attributes:`, or below the field."""
+"""Descriptions of a model's fields that pydantic ignores: under `Attributes:`, or in a string below the field."""
 
 import ast
 import inspect
@@ -22,10 +22,10 @@ def add_field_docs(schema: dict[str, Any], classes: dict[str, type]) -> None:
         model = classes.get(part.get("title", ""))
         if model is None or "properties" not in part:
             continue
-        told = {**_from_docstring(model), **_from_strings(model)}
+        found_docs = {**_from_docstring(model), **_from_strings(model)}
         for name, field in part["properties"].items():
-            if name in told:
-                field.setdefault("description", told[name][:1].upper() + told[name][1:])
+            if name in found_docs:
+                field.setdefault("description", found_docs[name][:1].upper() + found_docs[name][1:])
         part["description"] = _in_one_line((inspect.getdoc(model) or "").split("\n\n")[0])
 
 

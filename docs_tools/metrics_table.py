@@ -1,6 +1,6 @@
 """The tables in docs/reference/metrics.md, made from the definitions of the metrics and from the alert rules.
 
-`python -m docs_tools.metrics_table` writes them anew between their marks; a test insists that they are up to date.
+`python -m docs_tools.metrics_table` writes them between their marks; a test compares.
 """
 
 import re
@@ -16,14 +16,14 @@ RULES = PROJECT / "deploy" / "prometheus" / "alerts.yml"
 
 
 def metrics_table() -> str:
-    """A row a metric, in the order of the definitions."""
+    """Return the table of metrics, one row each, in the order of the definitions."""
     rows = ["| metric | kind | labels | meaning |", "|---|---|---|---|"]
     rows += [f"| `{each.name}` | {each.kind} | {_labels(each)} | {each.meaning} |" for each in ALL]
     return "\n".join(rows)
 
 
 def alerts_table() -> str:
-    """A row an alert, in the order of the rules."""
+    """Return the table of alerts, one row each, in the order of the rules."""
     rows = ["| alert | severity | after | when |", "|---|---|---|---|"]
     for group in YAML(typ="safe").load(RULES)["groups"]:
         for rule in group["rules"]:
@@ -33,7 +33,7 @@ def alerts_table() -> str:
 
 
 def in_the_page(text: str, table: str) -> str:
-    """What stands between the marks of a table.
+    """Return the text between the marks of a table.
 
     Raises:
         ValueError: a mark is missing.

@@ -1,6 +1,6 @@
 """The JSON Schemas of Leafmark's files, made from the models that read and write them.
 
-`python -m docs_tools.schemas` writes them to `docs/schemas/`; a test insists that they are up to date.
+`python -m docs_tools.schemas` writes them to `docs/schemas/`; a test compares.
 """
 
 import json
@@ -95,7 +95,7 @@ FORMATS = (
 
 
 def schema_of(form: FileFormat) -> dict[str, Any]:
-    """The schema of a kind of file, as it is written."""
+    """Return the schema of a kind of file, as it is written."""
     schema = form.model.model_json_schema(mode="serialization")
     add_field_docs(schema, _CLASSES)
     for name, meaning in form.added:
@@ -104,7 +104,7 @@ def schema_of(form: FileFormat) -> dict[str, Any]:
 
 
 def as_file(schema: dict[str, Any]) -> str:
-    """The content of a schema's file."""
+    """Return the content of a schema's file."""
     return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 
