@@ -7,7 +7,6 @@ claims every second, the workers every few seconds, expected costs and the other
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from types import TracebackType
 from typing import Any, Self
 
 from checkpointing.checkpoint import Checkpoint
@@ -106,9 +105,7 @@ class Collector:
             self._threads.enter_context(poller)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._threads.close()
 
     def collect_once(self) -> Snapshot:

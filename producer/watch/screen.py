@@ -2,7 +2,6 @@
 
 import os
 import time
-from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console
@@ -62,9 +61,7 @@ class Screen:
         self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._live.stop()
 
     def show(self, snapshot: Snapshot) -> None:
