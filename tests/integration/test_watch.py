@@ -32,16 +32,16 @@ def test_the_view_goes_on_without_a_server_and_finds_it_again(
             parts.queues.claims.take(REF, 2),
             Collector(parts, stages_of_scan(parts.store, SCAN)) as collector,
         ):
-            until(collector, lambda scene: scene.stages[0].in_flight == (2,) and scene.workers.asked)
+            until(collector, lambda snapshot: snapshot.stages[0].in_flight == (2,) and snapshot.workers.asked)
             broker.stop()
-            until(collector, lambda scene: scene.redis_problem and scene.stages[0].waiting == 5)
+            until(collector, lambda snapshot: snapshot.redis_problem and snapshot.stages[0].waiting == 5)
             broker.keep_alive()
             # The claim is taken again by whoever holds it.
-            until(collector, lambda scene: not scene.redis_problem and scene.stages[0].in_flight == (2,))
+            until(collector, lambda snapshot: not snapshot.redis_problem and snapshot.stages[0].in_flight == (2,))
         parts.close()
     finally:
         broker.stop()
 
 
 def until(collector: Collector, holds: Callable[[Snapshot], object]) -> None:
-    wait_until(lambda: holds(collector.snapshot()), 30, "such a scene")
+    wait_until(lambda: holds(collector.snapshot()), 30, "such a snapshot")

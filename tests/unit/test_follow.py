@@ -42,7 +42,7 @@ def file_of(fake: FakeDeployment) -> CheckpointFile:
     return fake.another_process().store.checkpoint_file(REF)
 
 
-def test_it_ends_when_every_page_of_the_range_is_complete_or_quarantined(fake: FakeDeployment) -> None:
+def test_following_ends_when_every_wanted_page_is_complete_or_quarantined(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
     steps: list[Callable[[], object]] = [
         lambda: fake.complete(1),
@@ -63,7 +63,7 @@ def test_it_ends_when_every_page_of_the_range_is_complete_or_quarantined(fake: F
     assert view.shown == sorted(view.shown)
 
 
-def test_what_is_settled_already_is_shown_once(fake: FakeDeployment) -> None:
+def test_a_settled_stage_is_shown_once(fake: FakeDeployment) -> None:
     fake.ask_for((1, 2))
     fake.complete(1, 2)
     view = Seen()
@@ -71,7 +71,7 @@ def test_what_is_settled_already_is_shown_once(fake: FakeDeployment) -> None:
     assert view.shown == [(2, 0)]
 
 
-def test_a_checkpoint_that_did_not_change_is_neither_shown_nor_read_again(
+def test_an_unchanged_checkpoint_is_neither_shown_nor_read_again(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A book of 100,000 pages takes a second to parse, and is polled several times a second."""
@@ -99,7 +99,7 @@ def test_a_checkpoint_that_did_not_change_is_neither_shown_nor_read_again(
     assert len(reads) == 2
 
 
-def test_a_checkpoint_that_is_away_or_being_rebuilt_is_waited_for(fake: FakeDeployment) -> None:
+def test_following_waits_for_a_checkpoint_that_is_missing_or_being_rebuilt(fake: FakeDeployment) -> None:
     fake.ask_for((1, 2))
     path = file_of(fake).path
     whole = path.read_bytes()
@@ -117,7 +117,7 @@ def test_a_checkpoint_that_is_away_or_being_rebuilt_is_waited_for(fake: FakeDepl
     assert follow(file_of(fake), {1, 2}, Seen(), step).completed_pages == [1, 2]
 
 
-def test_who_polls_can_end_the_waiting(fake: FakeDeployment) -> None:
+def test_an_exception_of_on_poll_ends_the_wait(fake: FakeDeployment) -> None:
     def give_up() -> None:
         raise KeyboardInterrupt
 
@@ -126,7 +126,7 @@ def test_who_polls_can_end_the_waiting(fake: FakeDeployment) -> None:
         follow(file_of(fake), {1, 2}, Seen(), give_up)
 
 
-def test_a_line_tells_pages_money_and_trouble(fake: FakeDeployment) -> None:
+def test_a_line_shows_pages_rate_cost_and_quarantined_pages(fake: FakeDeployment) -> None:
     console = Console(file=io.StringIO(), width=120, markup=False)
     fake.ask_for((1, 5))
     fake.complete(1, 3, cost_usd=0.125)
@@ -139,7 +139,7 @@ def test_a_line_tells_pages_money_and_trouble(fake: FakeDeployment) -> None:
     assert "pages/s  ETA 0:0" in text
 
 
-def test_a_log_gets_a_line_now_and_then_and_one_at_the_end(fake: FakeDeployment) -> None:
+def test_checkpoint_lines_print_at_intervals_and_at_the_end(fake: FakeDeployment) -> None:
     console = Console(file=io.StringIO(), width=120)
     fake.ask_for((1, 5))
     view = CheckpointLines(console)

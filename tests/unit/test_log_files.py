@@ -1,4 +1,4 @@
-"""The files of a log: merged by time, read while they are written, whatever else lies there."""
+"""Log files: merged by time, read while they are written, next to foreign files."""
 
 import errno
 import json
@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "logs"
 
 
-def test_where_there_is_no_folder_there_are_no_lines(folder: Path) -> None:
+def test_a_missing_folder_has_no_lines(folder: Path) -> None:
     files = LogFiles(folder)
     assert messages(files) == []
     write(folder, "ocr_1", raw(1, "came later"))
@@ -53,7 +53,7 @@ def test_files_of_several_machines_are_merged_by_time(folder: Path) -> None:
     assert files.problems(ended=True) == []
 
 
-def test_times_of_other_zones_are_compared_as_moments(folder: Path) -> None:
+def test_times_in_different_time_zones_are_merged_in_order(folder: Path) -> None:
     later = b'{"timestamp": "2026-11-24T13:00:01+01:00", "message": "second"}'
     write(folder, "ocr_a", later, raw(3, "fourth"))
     write(folder, "ocr_b", raw(0, "first"), raw(2, "third"))
@@ -66,7 +66,7 @@ def test_only_the_files_of_a_stage_are_read(folder: Path) -> None:
     assert messages(LogFiles(folder, "fix")) == ["of fix"]
 
 
-def test_files_that_were_last_written_before_are_left_alone(folder: Path) -> None:
+def test_files_last_written_before_since_are_not_read(folder: Path) -> None:
     old = write(folder, "ocr_old", raw(0, "old"))
     os.utime(old, (START.timestamp(), START.timestamp()))
     write(folder, "ocr_new", raw(0, "new"))
@@ -76,7 +76,7 @@ def test_files_that_were_last_written_before_are_left_alone(folder: Path) -> Non
     assert "written to again" in messages(files)
 
 
-def test_what_comes_is_found_once(folder: Path) -> None:
+def test_each_new_line_is_found_once(folder: Path) -> None:
     write(folder, "ocr_a", raw(0, "first"))
     files = LogFiles(folder)
     assert messages(files) == ["first"]
@@ -86,7 +86,7 @@ def test_what_comes_is_found_once(folder: Path) -> None:
     assert messages(files) == ["second, of a new process", "third"]
 
 
-def test_a_line_that_is_half_written_is_read_when_it_is_whole(folder: Path) -> None:
+def test_an_incomplete_line_is_read_once_it_is_complete(folder: Path) -> None:
     whole = raw(0, "whole é".encode().decode())
     write(folder, "ocr_a", whole[:20], end=b"")
     files = LogFiles(folder)
@@ -100,7 +100,7 @@ def test_a_line_that_is_half_written_is_read_when_it_is_whole(folder: Path) -> N
     assert files.problems(ended=True) == []
 
 
-def test_foreign_lines_are_passed_over_and_counted(folder: Path) -> None:
+def test_foreign_lines_are_skipped_and_counted(folder: Path) -> None:
     write(folder, "ocr_a", raw(0, "first"), b"{torn", b"\xff" * 100, raw(1, "second"))
     write(folder, "ocr_b", b"a note by hand")
     (folder / "README.txt").write_text("not a log")
@@ -109,14 +109,14 @@ def test_foreign_lines_are_passed_over_and_counted(folder: Path) -> None:
     assert files.problems(ended=True) == ["3 lines were skipped: incomplete, or not written by Leafmark"]
 
 
-def test_a_line_without_end_takes_no_memory_and_what_follows_is_read(folder: Path) -> None:
+def test_an_endless_line_is_skipped_without_using_memory(folder: Path) -> None:
     write(folder, "ocr_a", b"x" * 5_000_000, raw(1, "after it"))
     files = LogFiles(folder)
     assert messages(files) == ["after it"]
     assert files.problems(ended=True) == ["1 line was skipped: incomplete, or not written by Leafmark"]
 
 
-def test_a_file_that_was_emptied_is_read_anew(folder: Path) -> None:
+def test_a_truncated_file_is_read_again_from_its_beginning(folder: Path) -> None:
     path = write(folder, "ocr_a", raw(0, "first"), raw(1, "second"))
     files = LogFiles(folder)
     assert messages(files) == ["first", "second"]
@@ -126,7 +126,7 @@ def test_a_file_that_was_emptied_is_read_anew(folder: Path) -> None:
     assert messages(files) == ["third"]
 
 
-def test_a_file_that_goes_away_breaks_nothing(folder: Path) -> None:
+def test_a_deleted_file_is_ignored(folder: Path) -> None:
     path = write(folder, "ocr_a", raw(0, "first"))
     files = LogFiles(folder)
     path.unlink()
@@ -134,7 +134,7 @@ def test_a_file_that_goes_away_breaks_nothing(folder: Path) -> None:
     assert messages(files) == ["second"]
 
 
-def test_what_cannot_be_read_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_file_is_reported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(folder, "ocr_a", raw(0, "first"))
     path = write(folder, "ocr_b", raw(1, "second"))
     files = LogFiles(folder)
@@ -149,7 +149,7 @@ def test_what_cannot_be_read_is_said(folder: Path, monkeypatch: pytest.MonkeyPat
     assert files.problems(ended=True) == ["ocr_b.jsonl cannot be read: Permission denied"]
 
 
-def test_what_is_no_file_is_not_opened(folder: Path) -> None:
+def test_folders_and_special_files_are_not_opened(folder: Path) -> None:
     folder.mkdir()
     os.mkfifo(folder / "ocr_pipe.jsonl")
     (folder / "ocr_folder.jsonl").mkdir()

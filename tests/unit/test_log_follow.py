@@ -1,4 +1,4 @@
-"""`producer logs`: what it shows, when it ends, and how it goes on with what comes."""
+"""`producer logs`: which lines it shows, how it follows new ones, and when it ends."""
 
 import json
 import re
@@ -42,7 +42,7 @@ def logs(*arguments: str, expect: int = 0) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_lines_are_shown_in_their_order(fake: FakeDeployment) -> None:
+def test_lines_are_shown_in_order(fake: FakeDeployment) -> None:
     note(fake, "first", page=1, run=RUN)
     note(fake, "second", page=2)
     first, second = logs()
@@ -50,7 +50,7 @@ def test_lines_are_shown_in_their_order(fake: FakeDeployment) -> None:
     assert "second" in second
 
 
-def test_only_what_was_asked_for_is_shown(fake: FakeDeployment) -> None:
+def test_options_select_lines(fake: FakeDeployment) -> None:
     note(fake, "first", page=1, run=RUN)
     note(fake, "second", page=2, run=OTHER_RUN)
     note(fake, "commit", runs=[RUN, OTHER_RUN])
@@ -63,21 +63,21 @@ def test_only_what_was_asked_for_is_shown(fake: FakeDeployment) -> None:
     assert logs("--since", "2999-01-01") == []
 
 
-def test_as_json_the_lines_are_those_of_the_files(fake: FakeDeployment) -> None:
+def test_json_prints_the_lines_of_the_files(fake: FakeDeployment) -> None:
     note(fake, "first", page=1, error="x\ny")
     (path,) = (fake.root / SCAN / "logs").iterdir()
     assert logs("--json") == path.read_text().splitlines()
     assert json.loads(logs("--json")[0])["error"] == "x\ny"
 
 
-def test_where_nothing_was_logged_it_is_said(fake: FakeDeployment) -> None:
+def test_without_matching_lines_a_note_says_so(fake: FakeDeployment) -> None:
     done = CliRunner().invoke(app, ["logs", SCAN])
     assert (done.exit_code, done.stdout) == (0, "")
     assert done.stderr == f"{SCAN}: no matching lines in its logs\n"
     assert not (fake.root / SCAN / "logs").exists()
 
 
-def test_lines_that_are_none_are_counted_on_stderr(fake: FakeDeployment) -> None:
+def test_skipped_lines_are_counted_on_stderr(fake: FakeDeployment) -> None:
     note(fake, "first")
     (path,) = (fake.root / SCAN / "logs").iterdir()
     path.write_bytes(path.read_bytes() + b"\x1b[2J torn")
@@ -101,7 +101,7 @@ def test_lines_that_are_none_are_counted_on_stderr(fake: FakeDeployment) -> None
     ],
 )
 @pytest.mark.usefixtures("fake")
-def test_what_cannot_be_is_said(arguments: list[str], code: int, why: str) -> None:
+def test_an_invalid_option_is_an_error(arguments: list[str], code: int, why: str) -> None:
     failed = CliRunner().invoke(app, arguments).exception
     assert getattr(failed, "exit_code", None) == code
     assert why in str(failed)
@@ -121,7 +121,7 @@ def followed(fake: FakeDeployment) -> Iterator[tuple[list[str], threading.Event]
     thread.join(10)
 
 
-def test_lines_and_files_that_come_are_shown(
+def test_new_lines_and_new_files_are_shown(
     fake: FakeDeployment, followed: tuple[list[str], threading.Event]
 ) -> None:
     shown, done = followed
@@ -141,7 +141,7 @@ def test_lines_and_files_that_come_are_shown(
     wait_until(lambda: shown[-1] == "the last one", 10, "the line that was there at the end")
 
 
-def test_until_done_ends_with_the_stage(fake: FakeDeployment) -> None:
+def test_until_done_ends_when_the_stage_ends(fake: FakeDeployment) -> None:
     fake.ask_for((1, 1))
     assert not nothing_is_left(fake.another_process().store, SCAN, [STAGE])
     assert nothing_is_left(fake.another_process().store, SCAN, [])
@@ -152,7 +152,7 @@ def test_until_done_ends_with_the_stage(fake: FakeDeployment) -> None:
     assert "all done" in logs("--stage", STAGE, "--until-done")[-1]
 
 
-def test_a_stage_that_is_paused_or_called_off_has_nothing_under_way(fake: FakeDeployment) -> None:
+def test_a_paused_or_cancelled_stage_has_nothing_under_way(fake: FakeDeployment) -> None:
     fake.ask_for((1, 3))
     file = fake.parts.store.checkpoint_file(REF)
     with file.exclusive() as checkpoint:
@@ -164,7 +164,7 @@ def test_a_stage_that_is_paused_or_called_off_has_nothing_under_way(fake: FakeDe
     assert nothing_is_left(fake.another_process().store, SCAN, [STAGE])
 
 
-def test_ctrl_c_ends_it_with_130(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_ends_following_with_130(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
     note(fake, "first")
     sleep = time.sleep
 

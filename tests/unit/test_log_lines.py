@@ -1,4 +1,4 @@
-"""A line of a log: what it says, who wants it, and how it is shown, whatever stands in it."""
+"""Log lines: parsing, selection, and safe output."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -60,7 +60,7 @@ def line(**changes: Any) -> LogLine:
     return parsed
 
 
-def test_a_line_says_when_where_and_what() -> None:
+def test_a_line_is_parsed_into_its_fields() -> None:
     parsed = line()
     assert parsed.timestamp == NOON + timedelta(microseconds=123_456)
     assert (parsed.level, parsed.stage, parsed.page, parsed.message) == ("info", "ocr", 7, "page complete")
@@ -68,11 +68,11 @@ def test_a_line_says_when_where_and_what() -> None:
 
 
 @pytest.mark.parametrize("raw", FOREIGN, ids=lambda raw: repr(raw[:40]))
-def test_what_is_no_line_of_ours_is_none(raw: bytes) -> None:
+def test_a_foreign_line_is_not_parsed(raw: bytes) -> None:
     assert parse_line(raw) is None
 
 
-def test_a_line_is_shown_with_local_time_and_its_parts() -> None:
+def test_a_line_is_shown_with_local_time_and_its_fields() -> None:
     shown = as_line(line(error="bad luck", pages=[1, 2], empty=""))
     local = NOON.astimezone()
     assert shown == (
@@ -81,7 +81,7 @@ def test_a_line_is_shown_with_local_time_and_its_parts() -> None:
     )
 
 
-def test_a_line_about_no_page_shows_none() -> None:
+def test_a_line_without_a_page_shows_none() -> None:
     form = {name: value for name, value in GOOD.items() if name not in {"page", "run", "seconds"}}
     parsed = parse_line(json.dumps(form).encode())
     assert parsed is not None
@@ -101,7 +101,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
-def test_nothing_in_a_line_is_obeyed_by_a_terminal(text: str) -> None:
+def test_control_characters_of_a_line_are_escaped(text: str) -> None:
     for changes in ({"message": text}, {"level": text}, {"stage": text}, {text: "x"}, {"x": text}, {"x": [text]}):
         shown = as_line(line(**changes))
         assert shown.isprintable()
@@ -110,7 +110,7 @@ def test_nothing_in_a_line_is_obeyed_by_a_terminal(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
-def test_as_json_a_line_says_the_same_in_plain_ascii(text: str) -> None:
+def test_json_of_a_line_is_equal_and_ascii(text: str) -> None:
     text = text.encode(errors="replace").decode()
     raw = json.dumps(GOOD | {"message": text}, ensure_ascii=False).encode()
     parsed = parse_line(b"\t" + raw)
@@ -121,7 +121,7 @@ def test_as_json_a_line_says_the_same_in_plain_ascii(text: str) -> None:
     assert json.loads(shown) == GOOD | {"message": text}
 
 
-def test_as_json_a_line_of_ours_is_as_it_stood_in_the_file() -> None:
+def test_json_of_an_ascii_line_is_unchanged() -> None:
     raw = json.dumps(GOOD).encode()
     assert as_json_line(line()).encode() == raw
 
@@ -130,7 +130,7 @@ values = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | 
 
 
 @given(parts=st.dictionaries(st.text(), values, max_size=6), raw=st.binary(max_size=60))
-def test_any_line_is_shown_or_passed_over(parts: dict[str, Any], raw: bytes) -> None:
+def test_any_line_is_shown_or_skipped(parts: dict[str, Any], raw: bytes) -> None:
     for each in (raw, json.dumps(GOOD | parts).encode(), json.dumps(parts | GOOD).encode()):
         parsed = parse_line(each)
         if parsed is not None:
@@ -139,7 +139,7 @@ def test_any_line_is_shown_or_passed_over(parts: dict[str, Any], raw: bytes) -> 
 
 
 @pytest.mark.parametrize("year", [b"0001-01-01T00:00:00+14:00", b"9999-12-31T23:59:59-12:00", b"0001-01-01"])
-def test_the_first_and_last_moments_break_nothing(year: bytes) -> None:
+def test_extreme_dates_do_not_raise(year: bytes) -> None:
     parsed = parse_line(b'{"timestamp": "' + year + b'", "message": "x"}')
     if parsed is not None:
         assert as_line(parsed)
@@ -163,11 +163,11 @@ def test_the_first_and_last_moments_break_nothing(year: bytes) -> None:
         (LineFilter(since=NOON + timedelta(seconds=1)), False),
     ],
 )
-def test_who_wants_a_line(wanted: LineFilter, is_wanted: bool) -> None:
+def test_a_filter_selects_lines(wanted: LineFilter, is_wanted: bool) -> None:
     assert (line() in wanted) == is_wanted
 
 
-def test_a_commit_is_of_each_of_its_runs() -> None:
+def test_a_line_about_several_runs_belongs_to_each() -> None:
     commit = line(run=None, runs=["ffff" * 8, RUN, 7])
     assert commit in LineFilter(run="ffff")
     assert commit in LineFilter(run=RUN)
@@ -175,7 +175,7 @@ def test_a_commit_is_of_each_of_its_runs() -> None:
     assert line(run=7, runs="x") not in LineFilter(run="abcd")
 
 
-def test_a_level_that_nobody_knows_is_not_hidden() -> None:
+def test_a_line_of_an_unknown_level_is_shown() -> None:
     assert line(level="strange") in LineFilter(level="error")
 
 
@@ -190,18 +190,18 @@ def test_a_level_that_nobody_knows_is_not_hidden() -> None:
         ("2026-11-24T11:00:00", datetime(2026, 11, 24, 11).astimezone()),  # local time is meant
     ],
 )
-def test_since_when(text: str, moment: datetime) -> None:
+def test_since_accepts_durations_and_dates(text: str, moment: datetime) -> None:
     assert parse_since(text, NOON) == moment
 
 
 @pytest.mark.parametrize("text", ["", "soon", "10", "10 m", "-5m", "999999999d", "2026-13-01", "\x1b[2J"])
-def test_what_is_no_moment_is_said(text: str) -> None:
+def test_since_rejects_other_texts(text: str) -> None:
     with pytest.raises(CommandLineError, match="use a duration like") as caught:
         parse_since(text, NOON)
     assert str(caught.value).isprintable()
 
 
-def test_levels_and_runs_are_taken_in_any_case() -> None:
+def test_levels_and_runs_are_case_insensitive() -> None:
     assert parse_level("WARNING") == "warning"
     assert parse_run(RUN.upper()) == RUN
     for text in ("", "loud", "\x1b"):

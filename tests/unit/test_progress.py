@@ -1,4 +1,4 @@
-"""How far a count has come: a bar on a terminal, a line now and then elsewhere, nothing for what is quick."""
+"""Progress of a count: a bar on a terminal, lines at intervals elsewhere, nothing for a quick count."""
 
 import io
 
@@ -17,16 +17,16 @@ def counted(*, terminal: bool) -> str:
     return out.getvalue()
 
 
-def test_in_a_pipe_what_is_quick_leaves_no_trace() -> None:
+def test_a_quick_count_prints_nothing_in_a_pipe() -> None:
     assert counted(terminal=False) == ""
 
 
-def test_in_a_pipe_it_says_now_and_then_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_count_prints_lines_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_PLAIN_LINE_SECONDS", 0.0)
     assert counted(terminal=False).splitlines() == [f"pages checked: {done} of 3" for done in (1, 2, 3)]
 
 
-def test_on_a_terminal_there_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_count_shows_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(progress, "_BAR_SECONDS", 0.0)
     shown = counted(terminal=True)

@@ -1,4 +1,4 @@
-"""The report of a scan: what it says of a whole book, of one that has only begun, and of one that is damaged."""
+"""The report of a complete book, of one that has only begun, and of a damaged one."""
 
 import re
 import shutil
@@ -81,7 +81,7 @@ def shown(book: ReportBook) -> Parsed:
     return Parsed(render(made(book)))
 
 
-def test_a_whole_book_is_told_of_with_the_broker_down_and_nothing_is_changed(complete: ReportBook) -> None:
+def test_a_report_of_a_whole_book_needs_no_broker_and_changes_nothing(complete: ReportBook) -> None:
     before = files_under(complete.parts.store.root)
     report = made(complete, images=True)
     html = render(report)
@@ -101,7 +101,7 @@ def test_a_whole_book_is_told_of_with_the_broker_down_and_nothing_is_changed(com
     assert "put on <del>bis spectac1es.</del><ins>his spectacles.</ins>\nWhere" in html
 
 
-def test_of_each_page_it_knows_confidence_edits_cost_and_number(complete: ReportBook) -> None:
+def test_each_page_has_confidence_edits_cost_and_printed_number(complete: ReportBook) -> None:
     first, second, *_ = made(complete).pages
     assert (first.confidence, first.edits, first.cost_usd, first.printed) == (pytest.approx(0.95), 2, 0.0005, "11")
     assert (second.cost_usd, second.reasons) == (0.0014, ("The last line is hard to make out.",))
@@ -109,7 +109,7 @@ def test_of_each_page_it_knows_confidence_edits_cost_and_number(complete: Report
     assert [region.kind for region in first.regions] == ["heading", "body"]
 
 
-def test_confidence_is_that_of_the_letters(book: ReportBook) -> None:
+def test_confidence_of_a_page_is_weighted_by_letters(book: ReportBook) -> None:
     outputs = book.read()
     outputs[1]["regions"][0].update(confidence=0.1, text="ab")
     outputs[1]["regions"][1].update(confidence=0.9, text="a" * 78)
@@ -120,14 +120,14 @@ def test_confidence_is_that_of_the_letters(book: ReportBook) -> None:
     assert second.confidence == pytest.approx(0.95), "an image's figure is a share of ink"
 
 
-def test_before_anything_has_begun(book: ReportBook) -> None:
+def test_a_book_without_begun_stages(book: ReportBook) -> None:
     page = shown(book)
     assert "No stage has begun yet." in page.text
     assert "Not read yet." in page.text
     assert "Most expensive" not in page.text
 
 
-def test_a_book_that_was_only_read(book: ReportBook) -> None:
+def test_a_book_with_ocr_alone(book: ReportBook) -> None:
     outputs = book.read()
     del outputs[3]
     book.complete("ocr", outputs)
@@ -161,7 +161,7 @@ def test_pages_in_quarantine_are_listed_with_their_reasons(book: ReportBook) -> 
 @pytest.mark.parametrize(
     "content", [b"", b"{ torn", b"[]", b'{"page_number": 9}', b'{"page_number": 2, "regions": 7}']
 )
-def test_a_damaged_output_is_shown_as_such_and_what_is_whole_is_shown(complete: ReportBook, content: bytes) -> None:
+def test_a_damaged_output_is_marked_and_the_intact_ones_are_shown(complete: ReportBook, content: bytes) -> None:
     complete.output_path("fix", 2).write_bytes(content)
     report = made(complete)
     second = report.pages[1]
@@ -171,7 +171,7 @@ def test_a_damaged_output_is_shown_as_such_and_what_is_whole_is_shown(complete: 
     assert "Damaged outputs" in Parsed(render(report)).text
 
 
-def test_outputs_that_are_gone_or_cannot_be_read(complete: ReportBook) -> None:
+def test_missing_and_unreadable_outputs_are_damaged(complete: ReportBook) -> None:
     for stage in ("ocr", "correction"):
         complete.output_path(stage, 1).unlink()
     complete.output_path("fix", 1).unlink()
@@ -181,7 +181,7 @@ def test_outputs_that_are_gone_or_cannot_be_read(complete: ReportBook) -> None:
     assert first.regions == ()
 
 
-def test_what_was_changed_by_hand_is_shown_and_said_to_be_changed(complete: ReportBook) -> None:
+def test_an_output_edited_by_hand_is_shown_and_marked_as_changed(complete: ReportBook) -> None:
     path = complete.output_path("fix", 1)
     path.write_text(path.read_text().replace("HEAD 1", "HEAD MINE"))
     first = made(complete).pages[0]
@@ -191,7 +191,7 @@ def test_what_was_changed_by_hand_is_shown_and_said_to_be_changed(complete: Repo
 
 
 @pytest.mark.parametrize("content", [b"{ torn", b'{"version": "9.9"}'])
-def test_a_checkpoint_that_cannot_be_used_stops_nothing(complete: ReportBook, content: bytes) -> None:
+def test_an_unusable_checkpoint_does_not_stop_the_report(complete: ReportBook, content: bytes) -> None:
     complete.parts.store.checkpoint_file(StageRef(SCAN, "ocr")).path.write_bytes(content)
     report = made(complete)
     assert report.stages[0].status == "unreadable"
@@ -200,7 +200,7 @@ def test_a_checkpoint_that_cannot_be_used_stops_nothing(complete: ReportBook, co
 
 
 @pytest.mark.parametrize("content", [b"{ torn", b"[]", b"{}", b'{"chapters": 3}'])
-def test_chapters_that_cannot_be_read_are_said_to_be_damaged(complete: ReportBook, content: bytes) -> None:
+def test_unreadable_chapters_are_reported_as_damaged(complete: ReportBook, content: bytes) -> None:
     (complete.path / "structured" / "metadata.json").write_bytes(content)
     text = shown(complete).text
     assert "metadata.json of the structure stage is damaged" in text
@@ -233,7 +233,7 @@ def test_control_characters_of_older_outputs_do_not_reach_the_report(tmp_path: P
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", html)
 
 
-def test_a_report_fetches_nothing_and_its_policy_allows_what_is_in_it_alone(complete: ReportBook) -> None:
+def test_a_report_loads_nothing_and_its_policy_allows_only_its_own_content(complete: ReportBook) -> None:
     html = render(made(complete, images=True))
     page = Parsed(html)
     addresses = [
@@ -249,7 +249,7 @@ def test_a_report_fetches_nothing_and_its_policy_allows_what_is_in_it_alone(comp
     assert "unsafe" not in str(policy)
 
 
-def test_pictures_are_within_their_bounds(book: ReportBook) -> None:
+def test_pictures_are_within_their_limits(book: ReportBook) -> None:
     report = made(book, images=True)
     assert set(report.pictures) == {1, 2, 3, 4}
     for each in report.pictures.values():
@@ -260,7 +260,7 @@ def test_pictures_are_within_their_bounds(book: ReportBook) -> None:
     assert len({each.thumbnail for each in report.pictures.values()}) == 4
 
 
-def test_a_long_book_shares_the_room_for_pictures() -> None:
+def test_pages_of_a_long_book_share_the_limit_for_pictures() -> None:
     pages = limits.MAX_VIEWS
     together = pages * (
         limits.share(limits.PICTURE_BYTES, limits.ALL_PICTURE_BYTES, pages)
@@ -277,7 +277,7 @@ def test_a_page_that_cannot_be_rendered_says_so(book: ReportBook) -> None:
     assert "The page cannot be shown" in Parsed(render(report)).text
 
 
-def test_a_source_that_is_gone_leaves_the_rest(tmp_path: Path) -> None:
+def test_a_missing_source_leaves_a_report_without_pictures(tmp_path: Path) -> None:
     write_scan(tmp_path / "scans", SCAN, 3)
     report = collect(offline_deployment(tmp_path / "scans").store, SCAN)
     assert [each.thumbnail for each in report.pictures.values()] == [None] * 3
@@ -297,14 +297,14 @@ def test_a_very_long_book_gets_the_grid_alone(tmp_path: Path, monkeypatch: pytes
     assert "The first 4 of 6 pages." in page.text
 
 
-def test_a_text_without_end_is_cut(book: ReportBook) -> None:
+def test_a_very_long_text_is_cut(book: ReportBook) -> None:
     book.complete("ocr", book.read("word " * 40_000))
     report = made(book)
     assert sum(len(region.before) for region in report.pages[0].regions) <= 2 * limits.MAX_CHARACTERS
     assert "longer than what is shown" in Parsed(render(report)).text
 
 
-def test_money_is_that_of_the_ledger_also_where_the_checkpoint_has_not_heard(book: ReportBook) -> None:
+def test_costs_come_from_the_ledger_even_if_the_checkpoint_is_behind(book: ReportBook) -> None:
     book.complete("ocr", book.read())
     book.pay("correction", 1, 700)
     book.pay("correction", 1, 500)
@@ -316,7 +316,7 @@ def test_money_is_that_of_the_ledger_also_where_the_checkpoint_has_not_heard(boo
     assert "$0.0012" in shown(book).text
 
 
-def test_the_time_line_rises_to_the_pages_of_each_stage_and_cuts_breaks_out(book: ReportBook) -> None:
+def test_the_timeline_rises_to_the_pages_of_each_stage_without_long_breaks(book: ReportBook) -> None:
     book.complete("ocr", book.read(), seconds_each=3600)
     drawn = timeline(made(book).stages)
     assert drawn is not None
@@ -330,7 +330,7 @@ def test_the_time_line_rises_to_the_pages_of_each_stage_and_cuts_breaks_out(book
     assert timeline(()) is None
 
 
-def test_the_bars_add_up_to_what_was_paid(complete: ReportBook) -> None:
+def test_the_cost_bars_add_up_to_the_total_cost(complete: ReportBook) -> None:
     drawn = cost_bars(made(complete).stages, 4)
     assert drawn is not None
     assert (drawn.max_usd, drawn.pages_per_bar) == (0.0014, 1)
@@ -339,10 +339,10 @@ def test_the_bars_add_up_to_what_was_paid(complete: ReportBook) -> None:
     assert cost_bars((), 4) is None
 
 
-def test_a_scan_that_is_not_there_is_an_error(book: ReportBook) -> None:
+def test_an_unknown_scan_is_an_error(book: ReportBook) -> None:
     with pytest.raises(UnknownNameError):
         collect(book.parts.store, "another-book")
 
 
-def test_it_says_when_it_was_made(book: ReportBook) -> None:
+def test_a_report_records_when_it_was_made(book: ReportBook) -> None:
     assert datetime.now(UTC) - made(book).made_at < timedelta(minutes=1)

@@ -1,4 +1,4 @@
-"""The parts of a report that stand alone: what changed in a text, how hot a page is, where the file is put."""
+"""Parts of a report: text comparison, heat levels, and writing the file."""
 
 import errno
 import webbrowser
@@ -27,14 +27,14 @@ def without(change: Change, found: tuple[Mark, ...]) -> str:
 
 
 @given(TEXTS, TEXTS)
-def test_marks_are_the_one_text_and_the_other(before: str, after: str) -> None:
+def test_marks_contain_both_texts(before: str, after: str) -> None:
     found = marks_of(before, after)
     assert without(Change.IN, found).split() == before.split()
     assert without(Change.OUT, found) == after
     assert (before != after) or all(mark.change is Change.SAME for mark in found)
 
 
-def test_words_change_and_not_letters_and_the_rest_is_the_same() -> None:
+def test_marks_show_changed_words_instead_of_changed_letters() -> None:
     found = marks_of("the White Rabhit\nwith pink eyes", "the White Rabbit\nwith pink eyes")
     assert [(mark.change.value, mark.text) for mark in found] == [
         ("same", "the White "),
@@ -54,31 +54,31 @@ def test_long_texts_that_have_nothing_in_common_are_not_compared(monkeypatch: py
 @pytest.mark.parametrize(
     ("confidence", "level"), [(1.0, 0), (0.99, 0), (0.989, 1), (0.97, 1), (0.95, 2), (0.9, 3), (0.84, 4), (0.0, 4)]
 )
-def test_the_lower_the_confidence_the_hotter(confidence: float, level: int) -> None:
+def test_heat_level_of_a_confidence(confidence: float, level: int) -> None:
     assert charts.confidence_level(confidence) == level
 
 
 @pytest.mark.parametrize(("edits", "level"), [(0, 0), (1, 1), (2, 1), (3, 2), (5, 2), (6, 3), (10, 3), (11, 4)])
-def test_the_more_edits_the_hotter(edits: int, level: int) -> None:
+def test_heat_level_of_a_number_of_edits(edits: int, level: int) -> None:
     assert charts.edits_level(edits) == level
 
 
 @pytest.mark.parametrize(
     ("cost", "level"), [(0.0, 0), (0.0001, 1), (0.1, 1), (0.3, 2), (0.6, 3), (0.99, 4), (1.0, 4)]
 )
-def test_the_dearer_the_hotter(cost: float, level: int) -> None:
+def test_heat_level_of_a_cost(cost: float, level: int) -> None:
     assert charts.cost_level(cost, 1.0) == level
     assert charts.cost_level(0.0, 0.0) == 0
 
 
-def test_each_level_has_words() -> None:
+def test_each_heat_level_has_a_legend() -> None:
     found = charts.legends(0.4)
     assert {len(words) for words in found.values()} == {charts.HOTTEST + 1}
     assert found["edits"] == ("0", "1-2", "3-5", "6-10", "more than 10")
     assert found["cost"] == ("nothing", "below $0.10", "below $0.20", "below $0.30", "up to $0.40")
 
 
-def test_an_earlier_report_is_written_over_and_nothing_else_is(tmp_path: Path) -> None:
+def test_only_an_earlier_report_is_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "a.html"
     write_report(path, HTML)
     write_report(path, f"{HTML} again")
@@ -90,14 +90,14 @@ def test_an_earlier_report_is_written_over_and_nothing_else_is(tmp_path: Path) -
     assert mine.read_text() == "<!doctype html>my own"
 
 
-def test_where_it_cannot_be_written_is_said_before_the_work(tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_error_before_the_report_is_made(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no folder"):
         check_target(tmp_path / "nowhere" / "a.html")
     with pytest.raises(InputError, match="is a folder"):
         check_target(tmp_path)
 
 
-def test_a_folder_that_may_not_be_written_to_is_said_before_the_work(
+def test_a_folder_without_write_permission_is_an_error_before_the_report_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Root may write anywhere, so the system is made to say no.
@@ -106,7 +106,7 @@ def test_a_folder_that_may_not_be_written_to_is_said_before_the_work(
         check_target(tmp_path / "a.html")
 
 
-def test_a_full_disk_leaves_the_earlier_report_whole(tmp_path: Path, disk: Disk) -> None:
+def test_a_full_disk_leaves_the_earlier_report_unchanged(tmp_path: Path, disk: Disk) -> None:
     path = tmp_path / "a.html"
     write_report(path, HTML)
     disk.break_at(1, errno.ENOSPC)
@@ -116,7 +116,7 @@ def test_a_full_disk_leaves_the_earlier_report_whole(tmp_path: Path, disk: Disk)
     assert [each.name for each in tmp_path.iterdir()] == ["a.html"]
 
 
-def test_half_a_character_does_not_keep_the_rest_from_being_read(tmp_path: Path) -> None:
+def test_a_lone_surrogate_is_replaced(tmp_path: Path) -> None:
     write_report(tmp_path / "a.html", f"{HTML}\ud800 text")
     assert (tmp_path / "a.html").read_text() == f"{HTML}? text"
 
@@ -140,7 +140,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return int(ended.value.code or 0)
 
 
-def test_the_command_prints_where_the_report_is(
+def test_the_command_prints_the_path_of_the_report(
     command: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call(monkeypatch, SCAN) == 0
@@ -151,7 +151,7 @@ def test_the_command_prints_where_the_report_is(
     assert "data:image/webp" not in (command / "b.html").read_text()
 
 
-def test_it_is_opened_in_a_browser_or_said_that_there_is_none(
+def test_open_starts_a_browser_or_prints_that_there_is_none(
     command: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     opened: list[str] = []
@@ -169,7 +169,7 @@ def test_it_is_opened_in_a_browser_or_said_that_there_is_none(
         ((SCAN, "--output", "nowhere/a.html"), 3, "there is no folder nowhere"),
     ],
 )
-def test_a_bad_call_is_answered_in_one_line(
+def test_an_invalid_call_ends_with_one_line(
     command: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -1,4 +1,4 @@
-"""The lines of `producer status`: no boxes, and the scan id whole at every width."""
+"""The lines of `producer status` at every width."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,9 +23,7 @@ def scan(root: Path, scan_id: str) -> ScanStatus:
 
 @pytest.mark.parametrize("width", [None, 200, 120, 100, 80, 60, 40, 20])
 @pytest.mark.parametrize("scan_id", ["moby-dick", LONG_ID])
-def test_the_scan_id_is_whole_and_there_is_no_box_at_any_width(
-    tmp_path: Path, scan_id: str, width: int | None
-) -> None:
+def test_no_width_cuts_the_scan_id_or_draws_a_box(tmp_path: Path, scan_id: str, width: int | None) -> None:
     lines = [line.plain for line in status_lines([scan(tmp_path, scan_id), scan(tmp_path, "walden")], width)]
     words = [word for line in lines for word in line.split()]
     assert scan_id in words

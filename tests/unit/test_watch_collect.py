@@ -1,4 +1,4 @@
-"""What the view knows: from checkpoints, claims and what workers say; and what becomes of it without them."""
+"""Snapshots of checkpoints, claims and workers, and snapshots without Redis."""
 
 import threading
 from collections.abc import Callable
@@ -58,19 +58,21 @@ def watched(fake: FakeDeployment) -> Collector:
     return Collector(fake.another_process(), stages_under_way(fake.parts.store), with_other_scans=True)
 
 
-def once_known(collector: Collector, holds: Callable[[Snapshot], object]) -> Snapshot:
-    """The first scene of which that holds."""
+def wait_for_snapshot(collector: Collector, holds: Callable[[Snapshot], object]) -> Snapshot:
+    """The first snapshot of which that holds."""
     found: list[Snapshot] = []
 
     def known() -> bool:
         found[:] = [collector.snapshot()]
         return bool(holds(found[0]))
 
-    wait_until(known, 10, "such a scene")
+    wait_until(known, 10, "such a snapshot")
     return found[0]
 
 
-def test_a_scene_tells_all_of_a_stage_under_way(fake: FakeDeployment, active: list[tuple[str, Any]]) -> None:
+def test_a_snapshot_holds_pages_failure_cost_and_workers_of_a_stage_under_way(
+    fake: FakeDeployment, active: list[tuple[str, Any]]
+) -> None:
     fake.ask_for((1, 4))
     fake.complete(1, cost_usd=0.25)
     fake.hand_over(TORN)
@@ -78,18 +80,18 @@ def test_a_scene_tells_all_of_a_stage_under_way(fake: FakeDeployment, active: li
     write_scan(fake.root, "another", 3)
     active.append(("worker@here", [task_info(3)]))
     with fake.parts.queues.claims.take(REF, 3):
-        scene = watched(fake).collect_once()
-    (stage,) = scene.stages
+        snapshot = watched(fake).collect_once()
+    (stage,) = snapshot.stages
     assert stage.states == states("#X>.-")
     assert (stage.completed, stage.quarantined, stage.waiting, stage.in_flight) == (1, 1, 1, (3,))
     assert (stage.last_failure, stage.cost_usd, stage.title) == ("page 2: torn in two (torn)", 0.25, "A Book")
-    assert scene.workers.answering == (Worker("worker@here", (Task(StageRef(SCAN, STAGE), 3, 100.0),)),)
-    assert scene.other_scans == "1 other scan: 1 not started"
-    assert scene.under_way
-    assert not scene.redis_problem
+    assert snapshot.workers.answering == (Worker("worker@here", (Task(StageRef(SCAN, STAGE), 3, 100.0),)),)
+    assert snapshot.other_scans == "1 other scan: 1 not started"
+    assert snapshot.under_way
+    assert not snapshot.redis_problem
 
 
-def test_a_page_that_was_completed_meanwhile_is_not_in_flight(
+def test_a_claimed_page_that_is_complete_is_not_in_flight(
     fake: FakeDeployment, active: list[tuple[str, Any]]
 ) -> None:
     fake.ask_for((1, 4))
@@ -100,7 +102,7 @@ def test_a_page_that_was_completed_meanwhile_is_not_in_flight(
     assert (stage.in_flight, stage.waiting) == ((), 3)
 
 
-def test_without_redis_the_files_are_shown_and_it_comes_back(
+def test_checkpoints_are_shown_while_redis_is_down_and_claims_once_it_is_back(
     fake: FakeDeployment, active: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("producer.watch.collect._CLAIMS_SECONDS", 0.01)
@@ -117,20 +119,18 @@ def test_without_redis_the_files_are_shown_and_it_comes_back(
 
     monkeypatch.setattr("producer.watch.collect.claimed_pages", claims)
     with watched(fake) as collector:
-        once_known(collector, lambda scene: scene.workers.asked and scene.stages[0].in_flight == ())
+        wait_for_snapshot(collector, lambda snapshot: snapshot.workers.asked and snapshot.stages[0].in_flight == ())
         away.set()
-        down = once_known(collector, lambda scene: scene.redis_problem)
+        down = wait_for_snapshot(collector, lambda snapshot: snapshot.redis_problem)
         assert down.redis_problem == "Connection refused."
         assert (down.stages[0].completed, down.stages[0].in_flight) == (1, None)
         fake.complete(2)
-        once_known(collector, lambda scene: scene.stages[0].completed == 2)
+        wait_for_snapshot(collector, lambda snapshot: snapshot.stages[0].completed == 2)
         away.clear()
-        once_known(collector, lambda scene: not scene.redis_problem and scene.stages[0].in_flight == ())
+        wait_for_snapshot(collector, lambda found: not found.redis_problem and found.stages[0].in_flight == ())
 
 
-def test_a_server_that_says_nothing_keeps_nobody_waiting(
-    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_silent_redis_does_not_delay_the_snapshot(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
     fake.ask_for((1, 5))
     release = threading.Event()
 
@@ -142,22 +142,22 @@ def test_a_server_that_says_nothing_keeps_nobody_waiting(
     monkeypatch.setattr("producer.watch.collect.ask_workers", silent)
     monkeypatch.setattr("producer.watch.collect._STALE_SECONDS", 0.05)
     with watched(fake) as collector:
-        scene = once_known(collector, lambda scene: scene.redis_problem)
-        assert scene.redis_problem.startswith("no answer for ")
-        assert scene.stages[0].total_pages == 5
+        snapshot = wait_for_snapshot(collector, lambda snapshot: snapshot.redis_problem)
+        assert snapshot.redis_problem.startswith("no answer for ")
+        assert snapshot.stages[0].total_pages == 5
     release.set()
 
 
-def test_a_real_server_that_is_away_is_told(fake: FakeDeployment, active: list[tuple[str, Any]]) -> None:
+def test_a_refused_connection_to_redis_is_shown(fake: FakeDeployment, active: list[tuple[str, Any]]) -> None:
     fake.ask_for((1, 5))
     nowhere = Deployment(fake.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}), fake.app)
-    scene = Collector(nowhere, stages_of_scan(nowhere.store, SCAN)).collect_once()
-    assert "refused" in scene.redis_problem
+    snapshot = Collector(nowhere, stages_of_scan(nowhere.store, SCAN)).collect_once()
+    assert "refused" in snapshot.redis_problem
     assert not active
-    assert [stage.stage for stage in scene.stages] == [STAGE]
+    assert [stage.stage for stage in snapshot.stages] == [STAGE]
 
 
-def test_what_workers_say_is_not_trusted(fake: FakeDeployment, active: list[tuple[str, Any]]) -> None:
+def test_forged_answers_of_workers_are_ignored(fake: FakeDeployment, active: list[tuple[str, Any]]) -> None:
     forged = [task_info("3"), task_info(3, scan_id="../etc"), {"kwargs": "{'page': 1}"}, {}, "no task", None]
     later = task_info(2, time_start=200.0)
     active += [("b@here", [later, *forged, task_info(4, time_start=None), task_info(1)]), ("a@here", "nothing")]
@@ -170,14 +170,16 @@ def test_what_workers_say_is_not_trusted(fake: FakeDeployment, active: list[tupl
     assert (found.alive, found.slots) == (3, 6)
 
 
-def test_workers_that_beat_no_more_are_not_alive(fake: FakeDeployment, active: list[tuple[str, Any]]) -> None:
+def test_workers_without_a_recent_heartbeat_are_not_alive(
+    fake: FakeDeployment, active: list[tuple[str, Any]]
+) -> None:
     assert not active
     fake.parts.queues.dispatch(STAGE).beat("here:7", 2)
     fake.redis.zadd(fake.parts.queues.keys.slots(STAGE), {"here:7=2": 1})
     assert ask_workers(fake.parts.queues, fake.parts.workers) == Workers(asked=True)
 
 
-def test_after_a_flush_the_workers_know_what_is_in_hand(fake: FakeDeployment) -> None:
+def test_after_a_flush_claims_are_found_for_the_tasks_that_workers_report(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
     with fake.parts.queues.claims.take(REF, 3) as claim:
         assert claim is not None
@@ -189,7 +191,7 @@ def test_after_a_flush_the_workers_know_what_is_in_hand(fake: FakeDeployment) ->
         assert claimed_pages(fake.parts.queues, [key], said) == {key: frozenset({3})}
 
 
-def test_a_checkpoint_that_cannot_be_used_is_told_and_one_that_is_being_rebuilt_is_not(
+def test_an_unreadable_checkpoint_is_shown_only_without_an_earlier_version(
     fake: FakeDeployment,
 ) -> None:
     fake.ask_for((1, 5))
@@ -206,35 +208,35 @@ def test_a_checkpoint_that_cannot_be_used_is_told_and_one_that_is_being_rebuilt_
     assert collector.snapshot().stages[0].status == "in_progress"
 
 
-def test_scans_that_are_gone_or_broken_do_not_keep_the_others_from_being_shown(fake: FakeDeployment) -> None:
+def test_deleted_and_invalid_scans_do_not_hide_the_others(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
     fake.open_stages.add(StageRef("gone", STAGE))
     (fake.root / ".leafmark" / "open" / f"..%2F[red]@{STAGE}").touch()
-    scene = watched(fake).snapshot()
-    assert [stage.scan_id for stage in scene.stages if stage.under_way] == [SCAN]
-    assert scene.storage_problem == ""
+    snapshot = watched(fake).snapshot()
+    assert [stage.scan_id for stage in snapshot.stages if stage.under_way] == [SCAN]
+    assert snapshot.storage_problem == ""
 
 
-def test_a_stage_that_has_ended_stays_to_be_seen(fake: FakeDeployment) -> None:
+def test_a_stage_that_has_ended_stays_on_display(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
     collector = watched(fake)
     assert collector.snapshot().under_way
     fake.complete(1, 2, 3, 4, 5)
     fake.open_stages.remove(REF)
-    scene = collector.snapshot()
-    assert [(stage.scan_id, stage.status) for stage in scene.stages] == [(SCAN, "completed")]
-    assert not scene.under_way
+    snapshot = collector.snapshot()
+    assert [(stage.scan_id, stage.status) for stage in snapshot.stages] == [(SCAN, "completed")]
+    assert not snapshot.under_way
 
 
-def test_a_great_many_stages_are_counted_and_not_read(fake: FakeDeployment) -> None:
+def test_stages_above_the_maximum_are_counted_and_not_read(fake: FakeDeployment) -> None:
     for number in range(30):
         write_scan(fake.root, f"book-{number:02}", 2)
         fake.ask_for((1, 2), scan_id=f"book-{number:02}", total_pages=2)
-    scene = watched(fake).snapshot()
-    assert (len(scene.stages), scene.more_stages) == (MAX_STAGES, 6)
+    snapshot = watched(fake).snapshot()
+    assert (len(snapshot.stages), snapshot.more_stages) == (MAX_STAGES, 6)
 
 
-def test_a_scan_that_has_not_begun_shows_its_first_stage(fake: FakeDeployment) -> None:
+def test_a_scan_without_begun_stages_shows_its_first_stage(fake: FakeDeployment) -> None:
     (stage,) = Collector(fake.parts, stages_of_scan(fake.parts.store, SCAN)).snapshot().stages
     assert (stage.stage, stage.status, stage.states, stage.under_way) == (
         "ocr",
@@ -258,7 +260,7 @@ class Clock:
         return self.used
 
 
-def test_a_long_book_is_parsed_in_a_tenth_of_the_time(
+def test_a_slow_checkpoint_is_read_in_at_most_a_tenth_of_the_time(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
@@ -285,7 +287,7 @@ def test_a_long_book_is_parsed_in_a_tenth_of_the_time(
     assert reader.read_if_changed() is None
 
 
-def test_the_other_scans_are_counted_by_what_most_wants_to_be_known(fake: FakeDeployment) -> None:
+def test_other_scans_are_counted_by_their_most_urgent_status(fake: FakeDeployment) -> None:
     write_scan(fake.root, "fresh", 2)
     for name, status in (("bad", "failed"), ("good", "completed"), ("odd", "[red]")):
         scan = write_scan(fake.root, name, 2)
@@ -298,7 +300,7 @@ def test_the_other_scans_are_counted_by_what_most_wants_to_be_known(fake: FakeDe
     assert count_other_scans(fake.root, {SCAN, "fresh", "bad", "good", "odd"}) == ""
 
 
-def test_the_money_to_come_is_that_of_the_forecast_for_the_pages_left(
+def test_expected_cost_comes_from_the_estimate_for_the_remaining_pages(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[list[int]] = []

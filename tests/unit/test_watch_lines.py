@@ -1,4 +1,4 @@
-"""Who gets the live view and who gets plain lines, and what these say."""
+"""Which terminals get the live view and which get plain lines, and the text of these lines."""
 
 import io
 from collections.abc import Callable
@@ -61,17 +61,21 @@ def test_a_terminal_of_60_by_15_has_a_screen() -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [("TERM", "dumb"), ("NO_COLOR", "1"), ("CI", "true")])
-def test_dumb_terminals_no_color_and_ci_have_none(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_dumb_terminals_no_color_and_ci_have_no_screen(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
     monkeypatch.setenv(name, value)
     assert not has_screen(terminal())
 
 
-def test_a_pipe_has_none_also_where_colour_is_forced(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_has_no_screen_even_if_colour_is_forced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert not has_screen(terminal(file=io.StringIO()))
 
 
-def test_a_log_gets_a_line_now_and_then_and_one_at_each_change_of_status(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_snapshot_lines_print_every_ten_seconds_and_at_each_change_of_status(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     now = 0.0
     monkeypatch.setattr("producer.watch.plain_output.time", SimpleNamespace(monotonic=lambda: now))
     said: list[str] = []
@@ -89,20 +93,20 @@ def test_a_log_gets_a_line_now_and_then_and_one_at_each_change_of_status(monkeyp
     assert len(said) == 4
 
 
-def test_a_log_is_told_once_that_redis_is_away_and_once_that_it_is_back() -> None:
+def test_snapshot_lines_print_once_that_redis_is_down_and_once_that_it_is_back() -> None:
     said: list[str] = []
     lines = SnapshotLines(said.append)
     fine = Snapshot(workers=Workers(asked=True))
     down = replace(fine, redis_problem="no answer for 7 s")
-    for scene in (fine, down, replace(down, redis_problem="no answer for 8 s"), fine, fine):
-        lines.show(scene)
+    for snapshot in (fine, down, replace(down, redis_problem="no answer for 8 s"), fine, fine):
+        lines.show(snapshot)
     assert said == [
         "Redis does not answer (no answer for 7 s); pages in flight and workers are unknown",
         "Redis answers again",
     ]
 
 
-def test_all_of_it_once() -> None:
+def test_a_whole_snapshot_as_plain_lines() -> None:
     stage = stage_facts("##>.X-", last_failure="page 5: \x1b[31mtorn\x07 [red] (torn)", cost_usd=0.5)
     workers = Workers(
         (Worker("w@here", (Task(StageRef("a-book", "ocr"), 3, 90.0),)),), alive=1, slots=2, asked=True
@@ -119,7 +123,7 @@ def test_all_of_it_once() -> None:
     assert plain_line(stage_facts("..", pages_per_second=None)) == "a-book/ocr: 0 of 2 pages complete  $0.00"
 
 
-def test_the_screen_is_drawn_anew_in_whatever_size_there_is() -> None:
+def test_the_screen_is_redrawn_in_the_current_size_of_the_terminal() -> None:
     file = Tty()
     console = terminal(file=file)
     with Screen(console, "a hint") as screen:
@@ -133,7 +137,7 @@ def test_the_screen_is_drawn_anew_in_whatever_size_there_is() -> None:
     assert "\x1b[?1049l" in small
 
 
-def test_who_waits_sees_the_view_on_a_terminal_and_lines_in_a_log(
+def test_plans_are_shown_on_a_terminal_as_a_view_and_in_a_log_as_lines(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake.ask_for((1, 5))
@@ -149,8 +153,8 @@ def test_who_waits_sees_the_view_on_a_terminal_and_lines_in_a_log(
     shown: list[Snapshot] = []
 
     class Seen:
-        def show(self, scene: Snapshot) -> None:
-            shown.append(scene)
+        def show(self, snapshot: Snapshot) -> None:
+            shown.append(snapshot)
 
     collector = Collector(fake.another_process(), stages_of_plans(plans))
     live = PlansOnScreen(collector, Seen())
@@ -170,7 +174,7 @@ def run(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> Run:
     return lambda *arguments: CliRunner().invoke(app, ["watch", *arguments], catch_exceptions=False)
 
 
-def test_once_says_the_state_and_ends(fake: FakeDeployment, run: Run) -> None:
+def test_once_prints_the_state_and_ends(fake: FakeDeployment, run: Run) -> None:
     fake.ask_for((1, 5))
     fake.complete(1)
     done = run("--once")
@@ -196,12 +200,12 @@ def test_until_done_ends_when_nothing_is_under_way(
     assert "\x1b" not in done.stdout
 
 
-def test_a_scan_that_is_not_there_is_an_error(run: Run) -> None:
+def test_an_unknown_scan_is_an_error(run: Run) -> None:
     with pytest.raises(UnknownNameError, match="there is no scan 'no-such-book'"):
         run("no-such-book")
 
 
-def test_ctrl_c_ends_it_with_130_and_one_line(
+def test_ctrl_c_ends_the_view_with_130_and_one_line(
     fake: FakeDeployment, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake.ask_for((1, 5))

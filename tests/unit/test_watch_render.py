@@ -1,4 +1,4 @@
-"""The view as lines: it fits whatever terminal there is, and obeys nothing that somebody else wrote."""
+"""The view as lines: it fits every terminal, and text from outside has no effect on the terminal."""
 
 import io
 from dataclasses import replace
@@ -30,7 +30,7 @@ WORKERS = Workers(
 HOSTILE = "[red]no[/red] \x1b[31m\x1b]0;title\x07 \u202ereversed \r\n next\x00"
 
 
-def scene(*drawn: str, **changes: Any) -> Snapshot:
+def snapshot(*drawn: str, **changes: Any) -> Snapshot:
     names = ("ocr", "correction", "fix", "structure")
     stages = tuple(stage_facts(each, stage=name) for each, name in zip(drawn, names, strict=False))
     return replace(Snapshot(stages, workers=WORKERS, at=NOW), **changes)
@@ -44,7 +44,7 @@ def printed(shown: Snapshot, width: int = 100, height: int = 30, symbols: Symbol
     return text
 
 
-def test_it_tells_pages_speed_money_and_what_is_in_hand() -> None:
+def test_the_view_shows_pages_rate_cost_and_pages_in_flight() -> None:
     stage = stage_facts("##>.X-", expected_usd=1.25, cost_usd=0.5)
     text = printed(Snapshot((stage,), workers=WORKERS, at=NOW))
     assert "a-book  A Book  6 pages" in text
@@ -61,10 +61,10 @@ def test_it_tells_pages_speed_money_and_what_is_in_hand() -> None:
 
 @pytest.mark.parametrize("symbols", [ASCII, UNICODE])
 @pytest.mark.parametrize("size", [(60, 15), (60, 5), (100, 24), (200, 60), (12, 4), (1, 1)])
-def test_it_fits_every_terminal(size: tuple[int, int], symbols: Symbols) -> None:
+def test_the_view_fits_every_terminal(size: tuple[int, int], symbols: Symbols) -> None:
     width, height = size
     long = "#" * 300 + ">.X" * 50 + "." * 50_000
-    shown = scene(
+    shown = snapshot(
         long, long, "." * 12, "-" * 12, other_scans="7 other scans: 7 completed", storage_problem="x" * 300
     )
     lines = printed(shown, width, height, symbols).splitlines()
@@ -72,8 +72,8 @@ def test_it_fits_every_terminal(size: tuple[int, int], symbols: Symbols) -> None
     assert max(map(cell_len, lines)) <= width
 
 
-def test_at_60_by_15_everything_that_matters_is_there() -> None:
-    text = printed(scene("#" * 150 + ">>" + "." * 290 + "X" + "-" * 4), 60, 15)
+def test_at_60_by_15_nothing_important_is_missing() -> None:
+    text = printed(snapshot("#" * 150 + ">>" + "." * 290 + "X" + "-" * 4), 60, 15)
     assert "150/447 pages  0.50 pages/s  ETA 9:44" in text
     assert "=" in text
     assert "2 in flight: 151-152; 290 waiting; $0.00" in text
@@ -83,15 +83,15 @@ def test_at_60_by_15_everything_that_matters_is_there() -> None:
     assert HINT in text
 
 
-def test_what_has_no_room_is_counted() -> None:
-    shown = scene("..", "..", "..", "..")
+def test_stages_without_room_are_counted() -> None:
+    shown = snapshot("..", "..", "..", "..")
     text = printed(shown, 60, 5)
     assert "and 2 more stages; a taller terminal shows more" in text
     assert "Workers" in text
 
 
 @pytest.mark.parametrize("symbols", [ASCII, UNICODE])
-def test_nothing_that_somebody_else_wrote_is_obeyed(symbols: Symbols) -> None:
+def test_markup_and_control_characters_from_outside_have_no_effect(symbols: Symbols) -> None:
     stage = stage_facts(title=HOSTILE, last_failure=HOSTILE, error=HOSTILE, status="paused", under_way=False)
     workers = Workers((Worker(HOSTILE, (Task(StageRef("a-book", "ocr"), 3),)),), alive=1, asked=True)
     shown = Snapshot((stage,), workers=workers, storage_problem=HOSTILE, other_scans=HOSTILE)
@@ -102,7 +102,7 @@ def test_nothing_that_somebody_else_wrote_is_obeyed(symbols: Symbols) -> None:
 
 
 def test_colour_is_not_the_only_difference() -> None:
-    shown = scene("#" * 9 + ">.X-")
+    shown = snapshot("#" * 9 + ">.X-")
     bare = printed(shown, force_terminal=True, no_color=True, color_system=None)
     coloured = printed(shown, force_terminal=True, color_system="standard")
     assert "\x1b[32m" in coloured
@@ -112,37 +112,37 @@ def test_colour_is_not_the_only_difference() -> None:
     assert all(len(set(each)) == 5 for each in characters)
 
 
-def test_a_bar_says_how_much_without_colour() -> None:
-    assert "=" * 20 + "-" * 20 in printed(scene("##.."), 120)
-    assert "=-" in printed(scene("#" + "." * 9_999), 120)
-    assert "-" * 40 in printed(scene("...."), 120)
+def test_a_bar_is_readable_without_colour() -> None:
+    assert "=" * 20 + "-" * 20 in printed(snapshot("##.."), 120)
+    assert "=-" in printed(snapshot("#" + "." * 9_999), 120)
+    assert "-" * 40 in printed(snapshot("...."), 120)
 
 
-def test_a_cell_shows_the_worst_of_its_pages() -> None:
+def test_a_cell_shows_the_most_urgent_state_of_its_pages() -> None:
     assert scaled(states("####.#>.#X-#"), 6) == (states("##.>X-"), 2)
     assert scaled(states("##"), 6) == (states("##"), 1)
     assert scaled(b"", 6) == (b"", 1)
     one_hole = "#" * 50_000 + "." + "#" * 49_999
-    text = printed(scene(one_hole), 80, 20)
+    text = printed(snapshot(one_hole), 80, 20)
     assert "179 pages per cell" in text
     grid = [line.split()[1] for line in text.splitlines() if set(line.split()[-1]) <= {"#", "."}]
     assert sum(row.count(".") for row in grid) == 1
     assert len(grid) == 8
 
 
-def test_redis_being_away_takes_one_line_and_the_rest_stands() -> None:
-    text = printed(scene("##.X", redis_problem="Connection refused."))
+def test_without_redis_one_line_names_the_problem_and_the_pages_stay() -> None:
+    text = printed(snapshot("##.X", redis_problem="Connection refused."))
     assert "Redis does not answer (Connection refused.); pages in flight and workers are unknown" in text
     assert "2/4 pages" in text
     assert "ocr@here" not in text
 
 
-def test_who_waits_in_vain_is_told_how_to_start_a_worker() -> None:
-    assert "No worker answers. Start one: producer worker" in printed(scene("..", workers=Workers(asked=True)))
-    assert "No worker" not in printed(scene("..", workers=Workers()))
+def test_without_workers_the_view_shows_how_to_start_one() -> None:
+    assert "No worker answers. Start one: producer worker" in printed(snapshot("..", workers=Workers(asked=True)))
+    assert "No worker" not in printed(snapshot("..", workers=Workers()))
 
 
-def test_an_ended_stage_says_how_it_ended() -> None:
+def test_a_stage_that_has_ended_shows_its_status() -> None:
     done = stage_facts("####", status="completed", under_way=False)
     paused = stage_facts(
         "##..", stage="fix", status="paused", under_way=False, error="the budget of $1.00 is reached"
@@ -153,6 +153,6 @@ def test_an_ended_stage_says_how_it_ended() -> None:
     assert "pages/s" not in text
 
 
-def test_an_empty_view_says_so() -> None:
+def test_an_empty_view_says_that_nothing_is_under_way() -> None:
     assert "Nothing is under way." in printed(Snapshot())
     assert "3 other scans" in printed(Snapshot(other_scans="3 other scans: 3 completed"))
