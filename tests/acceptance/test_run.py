@@ -247,7 +247,7 @@ def test_a_damaged_page_is_quarantined_and_a_worker_of_its_stage_may_retry_it(
 
     done = deployment.producer("run", book, "--workers", "1", expect=8)
     assert "damaged/ocr: 2 of 3 pages complete, 1 quarantined" in done.stdout
-    assert "`producer status damaged` gives the reasons" in done.stderr.splitlines()[-1]
+    assert "`producer status damaged` shows the reasons" in done.stderr.splitlines()[-1]
     assert deployment.completed("damaged") == {1, 3}
     status = deployment.producer("status", "damaged").stdout
     assert re.search(r"page 2: .+ \(damaged_page, 1 attempt\)", status)

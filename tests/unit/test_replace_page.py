@@ -267,9 +267,9 @@ def test_a_page_can_be_replaced_again_and_each_picture_is_kept(fake: FakeDeploym
 @pytest.mark.parametrize("name", ["several.pdf", "several.tif"])
 def test_a_page_of_a_file_that_holds_several_is_named(fake: FakeDeployment, tmp_path: Path, name: str) -> None:
     several = given(tmp_path, name, 90, 120)
-    with pytest.raises(InputError, match=r"holds 2 pages; say with --from-page which of them it is"):
+    with pytest.raises(InputError, match=r"contains 2 pages; choose one of them with --from-page"):
         replace_page(fake.another_process(), SCAN, 2, several)
-    with pytest.raises(InputError, match=r"--from-page 3 is past the end of .*, which holds 2 pages"):
+    with pytest.raises(InputError, match=r"--from-page 3 is past the last page of .* \(2\)"):
         replace_page(fake.another_process(), SCAN, 2, several, place=3)
 
     replace_page(fake.another_process(), SCAN, 2, several, place=2)
@@ -284,8 +284,8 @@ def test_a_page_of_a_file_that_holds_several_is_named(fake: FakeDeployment, tmp_
         (2, "missing.png", InputError, "does not exist"),
         (2, "notes.txt", InputError, "neither a PDF nor a page image"),
         (2, "cut.png", InputError, "the new page cannot be used: .* truncated"),
-        (2, ".", InputError, "is a folder; give the file that holds the one page"),
-        (2, "same.png", InputError, "is the file that page 2 was ingested from; give a new scan"),
+        (2, ".", InputError, "is a folder; name the file with the new page"),
+        (2, "same.png", InputError, "page 2 was ingested from .*; name a new scan"),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_anything_changes(

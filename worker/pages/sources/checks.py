@@ -39,8 +39,8 @@ def check_decodable(width: int, height: int, max_pixels: int) -> None:
     if width * height > limit:
         raise PageError(
             "page_too_large",
-            f"page is {width} x {height} pixels, and at most {limit:,} in all are decoded; "
-            "set LEAFMARK_MAX_PIXELS higher or make the image smaller",
+            f"page is {width} x {height} pixels, and at most {limit:,} in all are decoded",
+            hint="set LEAFMARK_MAX_PIXELS higher or make the image smaller",
         )
 
 
@@ -63,7 +63,7 @@ def damaged_page(path: Path, reason: object, advice: str = SCAN_AGAIN) -> PageEr
     """
     check_readable(path)
     one_line = " ".join(str(reason).split()) or type(reason).__name__
-    return PageError("damaged_page", f"{path.name} cannot be decoded: {one_line}; {advice}")
+    return PageError("damaged_page", f"{path.name} cannot be decoded: {one_line}", hint=advice)
 
 
 def check_readable(path: Path) -> None:
