@@ -35,7 +35,7 @@ def hand_over_long_ago(fake: FakeDeployment, seconds: float) -> None:
 
 def test_keys_of_their_types_are_fine(fake: FakeDeployment) -> None:
     list(fake.queue.put(range(1, 6)))
-    fake.parts.queues.dispatch(STAGE).beat("here:1", 2)
+    fake.parts.queues.dispatch(STAGE).record_heartbeat("here:1", 2)
     assert [each.level for each in examine_keys(fake.parts.store, fake.parts.queues)] == [Level.OK] * 3
 
 

@@ -149,7 +149,7 @@ def test_what_waits_and_who_lives_is_read_from_the_broker(tmp_path: Path, monkey
     fake.ask_for((1, 50), total_pages=50)
     for _ in fake.queue.put(range(1, 51)):
         pass
-    fake.parts.queues.dispatch(STAGE).beat("host:7", 2)
+    fake.parts.queues.dispatch(STAGE).record_heartbeat("host:7", 2)
     assert beats(fake.parts.queues) == {"host:7"}
     assert waiting_pages(fake.parts.store, fake.parts.queues) == {STAGE: 50}
     assert fake.open_stages.is_open(REF)

@@ -306,7 +306,7 @@ def test_while_pages_wait_the_window_asks_for_more_pods_and_afterwards_for_fewer
     assert running >= 1, "from none it begins"
     while running * slots < 500:
         for number in range(running):
-            dispatch.beat(f"pod-{number}", slots)
+            dispatch.record_heartbeat(f"pod-{number}", slots)
         wanted = wanted_pods(fake, slots)
         assert wanted >= 2 * running
         running = wanted

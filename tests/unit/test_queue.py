@@ -74,10 +74,10 @@ def test_celerys_queue_holds_a_window_and_each_page_that_begins_moves_the_next_o
 def test_the_window_grows_with_the_workers_that_say_they_live(fake: FakeDeployment) -> None:
     put(fake.queue, *range(1, 201))
     dispatch = fake.parts.queues.dispatch(STAGE)
-    dispatch.beat("one", 32)
+    dispatch.record_heartbeat("one", 32)
     assert len(fake.messages()) == 2 * 32 + 8
-    dispatch.beat("two", 8)
-    dispatch.beat("one", 32)
+    dispatch.record_heartbeat("two", 8)
+    dispatch.record_heartbeat("one", 32)
     assert len(fake.messages()) == 2 * 40 + 8
 
 

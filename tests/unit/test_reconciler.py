@@ -285,7 +285,9 @@ class _Busy:
         self.looks: list[str] = []
         self._look_seconds = look_seconds
         monkeypatch.setattr("worker.reconciler.reconciler.time.monotonic", lambda: self.clock)
-        monkeypatch.setattr(fake.parts.queues.dispatch(STAGE), "beat", lambda *_: self.beats.append(self.clock))
+        monkeypatch.setattr(
+            fake.parts.queues.dispatch(STAGE), "record_heartbeat", lambda *_: self.beats.append(self.clock)
+        )
         monkeypatch.setattr("worker.reconciler.reconciler.PageRecovery.heal", self._look)
         self.reconciler = Reconciler(fake.parts.store, fake.parts.queues, fake.parts.calls, {STAGE: 2})
 

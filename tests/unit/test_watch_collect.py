@@ -161,9 +161,9 @@ def test_forged_answers_of_workers_are_ignored(fake: FakeDeployment, active: lis
     forged = [task_info("3"), task_info(3, scan_id="../etc"), {"kwargs": "{'page': 1}"}, {}, "no task", None]
     later = task_info(2, time_start=200.0)
     active += [("b@here", [later, *forged, task_info(4, time_start=None), task_info(1)]), ("a@here", "nothing")]
-    fake.parts.queues.dispatch(STAGE).beat("here:7", 2)
-    fake.parts.queues.dispatch(STAGE).beat("here:8", 3)
-    fake.parts.queues.dispatch(STAGE).beat("here:9", 1)
+    fake.parts.queues.dispatch(STAGE).record_heartbeat("here:7", 2)
+    fake.parts.queues.dispatch(STAGE).record_heartbeat("here:8", 3)
+    fake.parts.queues.dispatch(STAGE).record_heartbeat("here:9", 1)
     found = ask_workers(fake.parts.queues, fake.parts.workers)
     assert [worker.name for worker in found.answering] == ["a@here", "b@here"]
     assert [(task.page, task.since) for task in found.tasks] == [(4, 0.0), (1, 100.0), (2, 200.0)]
@@ -174,7 +174,7 @@ def test_workers_without_a_recent_heartbeat_are_not_alive(
     fake: FakeDeployment, active: list[tuple[str, Any]]
 ) -> None:
     assert not active
-    fake.parts.queues.dispatch(STAGE).beat("here:7", 2)
+    fake.parts.queues.dispatch(STAGE).record_heartbeat("here:7", 2)
     fake.redis.zadd(fake.parts.queues.keys.slots(STAGE), {"here:7=2": 1})
     assert ask_workers(fake.parts.queues, fake.parts.workers) == Workers(asked=True)
 

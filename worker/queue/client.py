@@ -37,7 +37,7 @@ class QueueClient:
         self.keys = keys
         self._settings = settings
         self._given_redis = redis
-        # Made once each: they hold their scripts.
+        # Made once each: both are needed for every page.
         self.dispatch = cache(self._make_dispatch)
         self.inbox = lru_cache(_CACHED_INBOXES)(self._make_inbox)
 

@@ -46,7 +46,7 @@ class Dispatch:
         """Return the values of `queue` in dispatch.lua, for one call of a script that includes it."""
         return {**self._values, "nonce": new_token()}
 
-    def feed(self) -> None:
+    def fill_window(self) -> None:
         """Fill the window.
 
         Raises:
@@ -54,7 +54,7 @@ class Dispatch:
         """
         _FILL_WINDOW(self._redis, **self.values())
 
-    def beat(self, worker: str, slots: int) -> None:
+    def record_heartbeat(self, worker: str, slots: int) -> None:
         """Record that a worker is alive, and fill the window.
 
         Args:

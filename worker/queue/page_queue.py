@@ -161,7 +161,7 @@ class PageQueue:
         self._redis.lrem(self._turns, 0, self._scan_id)
         for _, raw in self._listed():
             self._redis.lrem(self._messages, 0, raw)
-        self._dispatch.feed()
+        self._dispatch.fill_window()
 
     def _values(self) -> dict[str, str]:
         return {

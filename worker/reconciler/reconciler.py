@@ -156,7 +156,7 @@ class Reconciler:
         self._drop_unusable_keys()
         for stage, slots in self._serves.items():
             with self._one_does_not_stop_the_others(f"/{stage}"):
-                self._queues.dispatch(stage).beat(process_name(), slots)
+                self._queues.dispatch(stage).record_heartbeat(process_name(), slots)
                 self._tell_of_model(stage)
 
     def _tell_of_model(self, stage: str) -> None:
