@@ -100,9 +100,10 @@ def check_success(checkpoints: list[Checkpoint], *, allow_doubtful: bool = False
                 f"{checkpoint.scan_id}/{checkpoint.stage}: {checkpoint.error}",
                 hint=f"`producer status {checkpoint.scan_id}` shows the reasons",
             )
-    doubts = [
-        f"{each.scan_id}/{each.stage}: {line}" for each in checkpoints for line in doubt_lines(each.doubtful_pages)
-    ]
-    if doubts and not allow_doubtful:
-        report = f"producer report {checkpoints[0].scan_id}"
+    doubtful = [checkpoint for checkpoint in checkpoints if checkpoint.doubtful_pages]
+    if doubtful and not allow_doubtful:
+        doubts = [
+            f"{each.scan_id}/{each.stage}: {line}" for each in doubtful for line in doubt_lines(each.doubtful_pages)
+        ]
+        report = f"producer report {doubtful[0].scan_id}"
         raise DoubtfulPagesError("; ".join(doubts), hint=f"`{report}` shows these pages beside their text")

@@ -20,6 +20,7 @@ from producer.planning.request import Request
 from producer.report.collect import collect
 from producer.report.render import render
 from producer.run.summary import Ended, summary_lines
+from producer.run.waiting import check_success
 from producer.status.doubtful_pages import doubt_lines
 from producer.watch.output import problems
 from producer.watch.stage_reader import StageReader
@@ -287,3 +288,17 @@ def test_the_lines_of_doubtful_pages_are_one_for_each_reason_with_right_plurals(
         "1 page with vertical text lines: 7",
         "1 page in doubt (new kind): 9",
     ]
+
+
+def test_the_error_about_doubtful_pages_names_the_reports_of_the_books_that_have_them(
+    doubting: FakeDeployment,
+) -> None:
+    doubting.ask_for((1, 1))
+    doubting.process(1)
+    doubting.commit()
+    doubtful = doubting.checkpoint()
+    certain = doubtful.model_copy(update={"scan_id": "another-book", "doubtful_pages": []})
+
+    with pytest.raises(DoubtfulPagesError, match=rf"`producer report {SCAN}` shows these pages"):
+        check_success([certain, doubtful])
+
