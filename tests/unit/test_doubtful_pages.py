@@ -301,4 +301,3 @@ def test_the_error_about_doubtful_pages_names_the_reports_of_the_books_that_have
 
     with pytest.raises(DoubtfulPagesError, match=rf"`producer report {SCAN}` shows these pages"):
         check_success([certain, doubtful])
-
