@@ -88,7 +88,7 @@ def test_a_model_missing_from_disk_is_a_settings_error_and_is_not_downloaded(
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.setattr(rapid, "_carried_model", lambda task: tmp_path / f"{task}.onnx")
+    monkeypatch.setattr(rapid, "_model_file", lambda task: tmp_path / f"{task}.onnx")
 
     with pytest.raises(SettingsError, match=r"det\.onnx.*pip install --force-reinstall"):
         rapid.RapidOcr().load()

@@ -9,17 +9,20 @@ from pydantic import ValidationError
 
 from checkpointing.errors import PageError, SettingsError
 from worker.ocr.boxes import Box
-from worker.ocr.engines.base import OcrLine
+from worker.ocr.engines.base import Engine, OcrLine
 from worker.pages.sources.base import PageImage
 from worker.stages.base import Stage
 from worker.stages.ocr import OcrPage, OcrStage
 
 
-class ListEngine:
+class ListEngine(Engine):
     name = "list"
+    package = "none"
+    languages = "none"
     version = "list 1"
 
     def __init__(self, lines: list[OcrLine]) -> None:
+        super().__init__(None)
         self.lines = lines
         self.loads = 0
 

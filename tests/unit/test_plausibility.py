@@ -6,6 +6,8 @@ from PIL import Image
 from tests.unit.test_ocr_stage import ListEngine, OnePage
 from worker.ocr.boxes import Box
 from worker.ocr.engines.base import OcrLine
+from worker.ocr.engines.rapid import RapidOcr
+from worker.ocr.engines.registry import ENGINES
 from worker.ocr.plausibility import doubts_about
 from worker.stages.ocr import OcrStage
 
@@ -19,7 +21,7 @@ def lines(
 
 
 def kinds(found: list[OcrLine], engine: str = "rapidocr") -> list[str]:
-    return [doubt.kind for doubt in doubts_about(found, engine)]
+    return [doubt.kind for doubt in doubts_about(found, ENGINES[engine].minimum_confidence)]
 
 
 @pytest.mark.parametrize("confidence", [1.0, 0.95, 0.85])
@@ -32,7 +34,7 @@ def test_a_page_without_text_is_not_in_doubt() -> None:
 
 
 def test_a_page_read_with_low_confidence_says_how_low_and_over_how_many_characters() -> None:
-    [doubt] = doubts_about(lines(10, confidence=0.61), "rapidocr")
+    [doubt] = doubts_about(lines(10, confidence=0.61), RapidOcr.minimum_confidence)
 
     assert doubt.kind == "low_confidence"
     assert doubt.message == f"low confidence: 0.61 on average over {10 * len(TEXT)} characters"

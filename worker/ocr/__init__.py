@@ -1,1 +1,4 @@
-"""Reading a page image: OCR engines, the layout of what they found, and whether the reading is plausible."""
+"""Reading a page image: OCR engines, the layout of the lines that they find, and checks that the text is plausible.
+
+It imports neither the settings nor the stages.
+"""

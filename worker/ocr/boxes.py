@@ -15,13 +15,13 @@ class Box(NamedTuple):
 
     @classmethod
     def from_corners(cls, left: float, top: float, right: float, bottom: float) -> Self:
-        """The box between two corners, rounded to whole pixels."""
+        """Return the box between two corners, rounded to whole pixels."""
         x, y = round(left), round(top)
         return cls(x, y, round(right) - x, round(bottom) - y)
 
     @classmethod
     def around(cls, boxes: Iterable["Box"]) -> Self:
-        """The smallest box that holds all of `boxes`, of which there must be one or more."""
+        """Return the smallest box that contains all of `boxes`, which must not be empty."""
         held = list(boxes)
         return cls.from_corners(
             min(box.x for box in held),
@@ -51,7 +51,7 @@ class Box(NamedTuple):
         return self.y + self.height / 2
 
     def clamped(self, width: int, height: int) -> "Box":
-        """The part inside a page of that size; its width or height is 0 or less where nothing is inside."""
+        """Return the part inside a page of that size; its width or height is 0 or less if nothing is inside."""
         return Box.from_corners(max(self.x, 0), max(self.y, 0), min(self.right, width), min(self.bottom, height))
 
 
@@ -61,7 +61,7 @@ class Picture:
 
     Attributes:
         bbox: upright box around it, in pixels of the page image.
-        fill: share of the box that is inked, from 0 to 1.
+        fill: share of dark pixels in the box, from 0 to 1.
     """
 
     bbox: Box

@@ -1,8 +1,8 @@
-"""Whether the reading of a page is plausible, by what every engine gives: boxes, texts and confidences of lines.
+"""Checks that the text of a page is plausible, by what every engine gives: boxes, texts and confidences of lines.
 
-No language model and no dictionary: a page is in doubt only where its reading cannot be right in any language. The
-thresholds lie between what pages that are read well gave and what turned pages and unknown scripts gave; the
-figures are in docs/explanation/doubtful-pages.md.
+They use no language model and no dictionary: a page is doubtful only if its text cannot be right in any language.
+The thresholds were measured on pages that were read well, on turned pages and on unknown scripts; the figures are
+in docs/explanation/doubtful-pages.md.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,36 +14,32 @@ LOW_CONFIDENCE = "low_confidence"
 UPRIGHT_LINES = "upright_lines"
 UNREAD_INK = "unread_ink"
 
-_LEAST_CONFIDENCE = 0.78
-"""Mean over the characters of a page. Pages that are read well give 0.85 or more, upside-down ones 0.72 or less."""
-_LEAST_CONFIDENCE_OF = {"tesseract": 0.5}
-"""Of engines that measure otherwise. Tesseract gives 0.59 or more where it reads, 0.45 or less where it guesses."""
 _FEWEST_CHARACTERS = 8
-"""With fewer, specks on a plate that were taken for letters would decide."""
+"""With fewer characters, specks on a plate that were read as letters would decide."""
 _FEWEST_CHARACTERS_OF_A_LINE = 3
 """A page number or a lone letter is taller than wide on any page."""
 _SHORTEST_LINE = 4.0
-"""In line heights; what is shorter may be a mark, a numeral or a part of a picture."""
+"""In line heights; a shorter line may be a mark, a numeral or a part of a picture."""
 _FEWEST_CHARACTERS_A_HEIGHT = 0.5
-"""Print has 1.4 or more, Chinese 1, for each stretch that is as long as the line is high."""
+"""Characters for each stretch as long as the line is high: print has at least 1.4, Chinese 1."""
 _FEWEST_UNREAD_LINES = 3
 
 
-def doubts_about(lines: Sequence[OcrLine], engine: str) -> tuple[Doubt, ...]:
-    """Return why the reading of a page is implausible; empty where it is not.
+def doubts_about(lines: Sequence[OcrLine], minimum_confidence: float) -> tuple[Doubt, ...]:
+    """Return why the text of a page is implausible; empty if it is plausible.
 
     Args:
-        lines: as the engine found them, those in which it read nothing included.
-        engine: its name.
+        lines: of the engine, including those without text.
+        minimum_confidence: mean confidence over all characters, below which the engine guesses.
     """
-    return tuple(_doubts(lines, _LEAST_CONFIDENCE_OF.get(engine, _LEAST_CONFIDENCE)))
+    return tuple(_doubts(lines, minimum_confidence))
 
 
-def _doubts(lines: Sequence[OcrLine], least_confidence: float) -> Iterator[Doubt]:
+def _doubts(lines: Sequence[OcrLine], minimum_confidence: float) -> Iterator[Doubt]:
     read = [line for line in lines if line.text]
     characters = _length(read)
     confidence = sum(line.confidence * len(line.text) for line in read) / characters if characters else 1.0
-    if characters >= _FEWEST_CHARACTERS and confidence < least_confidence:
+    if characters >= _FEWEST_CHARACTERS and confidence < minimum_confidence:
         yield Doubt(
             kind=LOW_CONFIDENCE,
             message=f"low confidence: {confidence:.2f} on average over {characters} characters",
@@ -69,7 +65,7 @@ def _length(lines: Sequence[OcrLine]) -> int:
 
 
 def _heights(line: OcrLine) -> float:
-    """How long a line is, in its own heights, whichever way it runs."""
+    """Return the length of a line in its own heights, in whichever direction it runs."""
     return max(line.bbox.width, line.bbox.height) / max(1, min(line.bbox.width, line.bbox.height))
 
 

@@ -164,7 +164,7 @@ class OcrStage(Stage):
             engine_version=self._engine.version,
             dpi=scan.dpi,
             seconds=round(seconds, 3),
-            doubtful=(*doubts_about(found, self._engine.name), *_doubts_about_size(scan)),
+            doubtful=(*doubts_about(found, self._engine.minimum_confidence), *_doubts_about_size(scan)),
         )
 
 

@@ -1,7 +1,7 @@
-"""What an OCR engine is: a page image in, lines of text with their places out.
+"""The base class of OCR engines: a page image in, lines of text with their boxes out.
 
-An engine is cheap to make and heavy to load. Once loaded it may be used from several threads. It never
-fetches anything: what it needs is installed beforehand, or `load` says what is missing.
+An engine is cheap to make and heavy to load. Once loaded, several threads can use it. It downloads nothing: `load`
+raises an error that names what is not installed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from worker.ocr.boxes import Box
 from worker.plugins import Options
 
 if TYPE_CHECKING:
-    # Commands that look at no picture do without it.
+    # Commands that need no image do not import it.
     from PIL.Image import Image
 
 
@@ -23,8 +23,8 @@ class OcrLine:
     """A line of text, or a piece of one, as an engine read it.
 
     Attributes:
-        text: as printed, hyphens at line ends included; empty for a line of print in which the engine could read
-            nothing, because it knows no such script or is not sure enough.
+        text: as printed, with hyphens at line ends; empty for a line of print whose script the engine does not
+            know, or of which it is not sure enough.
         confidence: the engine's own, from 0 to 1.
         bbox: upright box around it, in pixels of the page image.
     """
@@ -51,6 +51,9 @@ class Engine(ABC):
     """What it computes on."""
     takes_language: ClassVar[bool] = True
     """Whether the setting `ocr_lang` has an effect."""
+    minimum_confidence: ClassVar[float] = 0.78
+    """Mean confidence over the characters of a page, below which the page is doubtful. With RapidOCR, pages that
+    are read well have 0.85 or more, upside-down pages 0.72 or less."""
     Options: ClassVar[type[Options]] = Options
     """Settings of its own. The name of each begins with the name of the engine."""
 

@@ -1,4 +1,4 @@
-"""RapidOCR on onnxruntime: the default engine. Its models come inside its wheel, and no others are used.
+"""RapidOCR on onnxruntime: the default engine. Its wheel contains its models, and no others are used.
 
 The parameters were chosen by measuring, with one thread, a page of 1600 x 1963 pixels (a novel, 29 lines):
 
@@ -27,7 +27,7 @@ _REINSTALL = "reinstall it with: pip install --force-reinstall rapidocr onnxrunt
 _LONGEST_SIDE_TO_FIND_TEXT = 1280
 _NEVER_SHRINK = 1_000_000
 _LEAST_SCORE = 0.5
-"""Of a line that counts as read; RapidOCR's own default."""
+"""Minimum score of a line whose text is used; RapidOCR's own default."""
 _NOTHING_READ = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -49,30 +49,30 @@ class RapidOcr(Engine):
 
     @property
     def version(self) -> str:
-        """Versions of RapidOCR and onnxruntime, and the names of both models."""
-        models = ", ".join(_carried_model(task).stem for task in ("det", "rec"))
+        """The versions of RapidOCR and onnxruntime, and the names of both models."""
+        models = ", ".join(_model_file(task).stem for task in ("det", "rec"))
         return f"rapidocr {version('rapidocr')}, onnxruntime {version('onnxruntime')}, {models}"
 
     def load(self) -> None:
-        """Load both models and prove them on a word; RapidOCR alone would put that off until the first page.
+        """Load both models and try them on a word; RapidOCR itself would load them at the first page.
 
         Raises:
             SettingsError: the installation is broken or a model is missing.
         """
         with self._loading:
             if self._reader is None:
-                self._reader = _proven_reader(_carried_model("det"), _carried_model("rec"))
+                self._reader = _tried_reader(_model_file("det"), _model_file("rec"))
 
     def recognise(self, image: Image.Image) -> list[OcrLine]:
-        """Read a page; an empty list where nothing on it looks like text."""
+        """Return the lines of a page; an empty list for a page without text."""
         self.load()
         return _read(self._reader, image)
 
 
-def _carried_model(task: str) -> Path:
-    """The model for `det` (finding text) or `rec` (reading it) that the wheel lists among its own files.
+def _model_file(task: str) -> Path:
+    """Return the model for `det` (finding text) or `rec` (reading it) among the files of the wheel.
 
-    A path given outright keeps RapidOCR from downloading a model that is missing or altered.
+    With a path RapidOCR does not download a model that is missing or altered.
     """
     try:
         models = [file for file in files("rapidocr") or () if file.match(f"models/*_{task}_*.onnx")]
@@ -83,7 +83,7 @@ def _carried_model(task: str) -> Path:
     return Path(str(models[0].locate()))
 
 
-def _proven_reader(detector: Path, recogniser: Path) -> Any:
+def _tried_reader(detector: Path, recogniser: Path) -> Any:
     try:
         reader = _make_reader(detector, recogniser)
         lines = _read(reader, _sample_word())
@@ -95,14 +95,14 @@ def _proven_reader(detector: Path, recogniser: Path) -> Any:
 
 
 def _make_reader(detector: Path, recogniser: Path) -> Any:
-    import cv2  # noqa: PLC0415 - these take a second to import; only a worker that does OCR pays it
+    import cv2  # noqa: PLC0415  # these take a second to import, which only a worker needs
     from rapidocr import RapidOCR  # noqa: PLC0415 - the same
 
     cv2.setNumThreads(1)
     reader = RapidOCR(
         params={
-            "Global.text_score": 0.0,  # lines that are not read are kept, without their text
-            "Global.log_level": "critical",  # else it warns of every blank page, past our own log
+            "Global.text_score": 0.0,  # lines that cannot be read are kept, without text
+            "Global.log_level": "critical",  # otherwise it warns of every blank page, not through our log
             "Global.use_cls": False,
             "Global.max_side_len": _NEVER_SHRINK,
             "Det.model_path": str(detector),
@@ -118,9 +118,9 @@ def _make_reader(detector: Path, recogniser: Path) -> Any:
 
 
 def _keeping_unread_lines(reader: Any) -> Any:
-    """Have a reader keep the lines that it found and could read nothing in; RapidOCR drops them without a word.
+    """Make a reader keep the lines that it found and could not read, which RapidOCR drops.
 
-    Of a page in a script that the model does not know nothing would be left: it would look blank.
+    Otherwise a page in a script that the model does not know would look blank.
     """
     finish = reader.build_final_output
 
@@ -138,7 +138,7 @@ def _read(reader: Any, image: Image.Image) -> list[OcrLine]:
 
     blue_green_red = np.asarray(image.convert("RGB"))[:, :, ::-1]
     found = reader(np.ascontiguousarray(blue_green_red))
-    if found.boxes is None or found.txts is None:  # RapidOCR's answer for a page without text
+    if found.boxes is None or found.txts is None:  # so for a page without text
         return []
     return [
         OcrLine(_read_text(text, score), min(float(score), 1.0), _upright(corners))
@@ -147,12 +147,12 @@ def _read(reader: Any, image: Image.Image) -> list[OcrLine]:
 
 
 def _read_text(text: str, score: float) -> str:
-    """The text of a line; empty where the engine is not sure enough of it."""
+    """Return the text of a line; empty if the engine is not sure enough of it."""
     return "" if score < _LEAST_SCORE or text == _NOTHING_READ else text.strip()
 
 
 def _upright(corners: Any) -> Box:
-    """The upright box around a line's four corners, an array of shape (4, 2) in x, y."""
+    """Return the upright box around a line's four corners, an array of shape (4, 2) in x, y."""
     left, top = corners.min(axis=0)
     right, bottom = corners.max(axis=0)
     return Box.from_corners(left, top, right, bottom)

@@ -1,1 +1,1 @@
-"""From lines of text with their places to regions in reading order."""
+"""Layout: arranges lines of text and pictures into regions in reading order. It imports only `worker.ocr`."""

@@ -1,9 +1,9 @@
-"""Splitting what stands on a page into columns, in the order in which they are read.
+"""Splits the lines and pictures of a page into columns, in reading order.
 
 A recursive cut in the manner of the X-Y cut (G. Nagy and S. Seth, "Hierarchical representation of optically
-scanned documents", ICPR 1984), with one difference: the cut goes along the longest gutter, a vertical band
-that nothing crosses over some height with matter at both sides, and what lies above and below the gutter
-is cut in its turn. So a heading over two columns ends the gutter instead of hiding it.
+scanned documents", ICPR 1984), with one difference: the cut goes along the longest gutter, a vertical band that
+nothing crosses over some height with content on both sides, and the parts above and below the gutter are cut in
+their turn. So a heading over two columns ends the gutter instead of hiding it.
 """
 
 from collections.abc import Sequence
@@ -14,19 +14,19 @@ from typing import Protocol, TypeVar
 from worker.ocr.boxes import Box
 
 _GUTTER = 0.3
-"""Least width of a gutter, in line heights."""
+"""Minimum width of a gutter, in line heights."""
 _SHORTEST_GUTTER = 2.5
-"""Least height over which both sides of a gutter stand beside each other, in line heights."""
+"""Minimum height over which both sides of a gutter have content, in line heights."""
 _NARROWEST_COLUMN = 5.0
-"""In line heights; narrower are page numbers in a table of contents, verse numbers, initials."""
+"""Minimum width of a column, in line heights; page and verse numbers and initials are narrower."""
 
 
 class Placed(Protocol):
-    """Anything with a place on the page."""
+    """An item with a place on the page."""
 
     @property
     def bbox(self) -> Box:
-        """Where it is, in pixels."""
+        """Its box, in pixels."""
         ...
 
 
@@ -42,14 +42,14 @@ class _Gutter:
 
 
 def split_columns(items: Sequence[PlacedT], line_height: float) -> list[list[PlacedT]]:
-    """Group items into columns: left before right, what spans the columns where it stands between them.
+    """Group items into columns: left before right, and items that span the columns in their place.
 
     Args:
         items: lines of text and pictures.
         line_height: of ordinary text, in pixels.
 
     Returns:
-        The columns in reading order; within each the items stand in the order of their middles, downwards.
+        The columns in reading order; the items of each in the order of their middles, downwards.
     """
     gutter = _longest_gutter(items, line_height)
     if gutter is None:
@@ -71,7 +71,7 @@ def _side(box: Box, gutter: _Gutter) -> str:
 def _longest_gutter(items: Sequence[Placed], line_height: float) -> _Gutter | None:
     boxes = [item.bbox for item in items]
     width = _GUTTER * line_height
-    # Right edges nearer to each other than a gutter is wide end in the same gutter: the rightmost stands for all.
+    # Right edges nearer to each other than a gutter is wide end at the same gutter: the rightmost one is enough.
     edges = {int(box.right / width): box.right for box in sorted(boxes, key=lambda box: box.right)}
     best, longest = None, _SHORTEST_GUTTER * line_height
     for edge in edges.values():
@@ -86,14 +86,14 @@ def _longest_gutter(items: Sequence[Placed], line_height: float) -> _Gutter | No
 
 
 def _free_stretches(boxes: list[Box], left: float, right: float) -> list[tuple[float, float]]:
-    """Top and bottom of each stretch between two boxes that lie across the band from left to right."""
+    """Return top and bottom of each stretch between two boxes that cross the band from left to right."""
     across = sorted(box.centre_y for box in boxes if box.x < right and box.right > left)
     bounds = [float("-inf"), *across, float("inf")]
     return list(pairwise(bounds))
 
 
 def _height_side_by_side(boxes: list[Box], gutter: _Gutter, line_height: float) -> float:
-    """Over what height wide enough columns stand at both sides of a gutter, in pixels; 0 for none."""
+    """Return the height with wide enough columns on both sides of a gutter, in pixels; 0 for none."""
     inside = [box for box in boxes if gutter.top < box.centre_y < gutter.bottom]
     left = [box for box in inside if box.right <= gutter.left]
     right = [box for box in inside if box.right > gutter.left]

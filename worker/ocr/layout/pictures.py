@@ -1,7 +1,7 @@
-"""Finding the pictures on a page: large inked areas in which no text was read.
+"""Finds the pictures on a page: large dark areas in which no text was read.
 
-The page is looked at through a coarse grid, so that specks, paper tone and single unread lines of text vanish
-and the work is some hundredths of the engine's.
+The page is averaged over a coarse grid, so that specks, paper tone and single unread lines of text vanish, and so
+that it costs a few hundredths of what the engine does.
 """
 
 from collections.abc import Iterable
@@ -15,18 +15,18 @@ from worker.ocr.boxes import Box, Picture
 Mask = NDArray[np.uint8]
 
 _SAMPLES_ALONG_SIDE = 600
-"""The page is averaged down to about so many pixels along its longer side: thin pen strokes still show."""
+"""Pixels along the longer side after averaging: thin pen strokes still show."""
 _SAMPLES_PER_CELL = 6
 _INK = 0.70
-"""Darker than this share of the paper's brightness is ink; stains and show-through are lighter."""
+"""Maximum brightness of ink as a share of the paper's; stains and show-through are lighter."""
 _INKED_SHARE = 0.08
-"""A cell with this share of its samples inked is part of something printed."""
+"""Minimum share of dark samples in a cell that is part of something printed."""
 _SMALLEST_AREA = 0.03
-"""Share of the page that a picture's box covers at the least."""
+"""Minimum area of a picture's box as a share of the page."""
 _SMALLEST_SIDE = 0.06
-"""Share of the page's shorter side; keeps out rules and the dark edges of a scan."""
+"""Minimum side of a picture as a share of the page's shorter side; rules and dark edges of a scan are narrower."""
 _SMALLEST_FILL = 0.3
-"""Share of its box that is inked; keeps out frames around the page."""
+"""Minimum share of dark cells in a picture's box; frames around the page have less."""
 
 
 def find_pictures(page: Image, text: Iterable[Box]) -> list[Picture]:
@@ -59,7 +59,7 @@ def _samples(page: Image) -> Mask:
 
 
 def _inked_cells(samples: Mask) -> Mask:
-    """1 for each grid cell that carries ink, 0 for paper; the last, partial row and column are filled up."""
+    """Return 1 for each grid cell with ink and 0 for paper; the last, partial row and column are padded."""
     paper = float(np.percentile(samples, 90))
     ink = samples < paper * _INK
     spare = [(0, -length % _SAMPLES_PER_CELL) for length in ink.shape]
@@ -71,8 +71,8 @@ def _inked_cells(samples: Mask) -> Mask:
 
 
 def _components(cells: Mask) -> list[tuple[int, int, int, int, int]]:
-    """Left, top, width, height and inked area of each connected shape, in cells; gaps of one cell are bridged."""
-    import cv2  # noqa: PLC0415  # comes with rapidocr, and takes its time; only a worker that does OCR pays it
+    """Return left, top, width, height and dark area of each connected shape, in cells; bridge gaps of one cell."""
+    import cv2  # noqa: PLC0415  # comes with rapidocr and is slow to import; only a worker needs it
 
     bridged = cv2.morphologyEx(cells, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     _, _, statistics, _ = cv2.connectedComponentsWithStats(bridged, connectivity=8)

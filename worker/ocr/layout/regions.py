@@ -1,7 +1,7 @@
-"""From lines of text with their places to typed regions, in the order in which a page is read.
+"""Arranges lines of text and pictures into typed regions, in reading order.
 
-Lengths are measured in ordinary line heights, so that resolution does not matter. Columns are cut into
-paragraphs at wide gaps and at indents. Words keep the hyphens that the page prints at line ends.
+Lengths are measured in ordinary line heights, so that resolution does not matter. Columns are divided into
+paragraphs at wide gaps and at indents. Words keep their hyphens at line ends.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,29 +14,29 @@ from worker.ocr.layout.columns import split_columns
 from worker.ocr.layout.rows import Measures, joined, measure, rows_of
 
 _MARGIN = 0.10
-"""Share of the page's height, at the top and at the bottom, in which headers and footers stand."""
+"""Share of the page's height, at the top and at the bottom, that can contain a header or a footer."""
 _LONGEST_HEADER = 70
-"""Characters of a running head with its page number."""
+"""Maximum number of characters of a running head with its page number."""
 _TALLEST_HEADER = 1.8
-"""In line heights; taller is a title."""
+"""Maximum height of a header in line heights; a taller one is a title."""
 _SET_APART = 1.4
-"""How far a header or a new paragraph keeps off the text, in ordinary distances from line to line."""
+"""Minimum distance of a header or a new paragraph from the text, in ordinary distances from line to line."""
 _INDENT = 0.7
-"""Of a paragraph's first line, in line heights; less is skew or a curled page."""
+"""Minimum indent of a paragraph's first line, in line heights; less is skew or a curled page."""
 _DEEPEST_INDENT = 3.0
-"""In line heights; deeper is verse, whose lines all end short."""
+"""Maximum indent in line heights; deeper is verse, whose lines all end short."""
 _ENDS_SHORT = 2.0
-"""Of the column's right edge, in line heights: the last line of a paragraph."""
+"""Minimum distance from the column's right edge, in line heights, of the last line of a paragraph."""
 _CAPTION_DISTANCE = 2.5
-"""At most, between a caption and its picture, in line heights."""
+"""Maximum distance between a caption and its picture, in line heights."""
 _LONGEST_CAPTION = 200
-"""Characters."""
+"""Maximum number of characters of a caption."""
 _OFF_CENTRE = 0.2
-"""Of a caption under its picture, at most, as a share of the picture's width."""
+"""Maximum distance of the middle of a caption from that of its picture, as a share of the picture's width."""
 
 
 class RegionType(StrEnum):
-    """What a region is on its page."""
+    """The type of a region on its page."""
 
     HEADER = "header"
     BODY = "body"
@@ -47,14 +47,14 @@ class RegionType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A part of a page that is read as one.
+    """A part of a page: a paragraph, a running head, a picture.
 
     Attributes:
-        type: what it is.
+        type: of the region.
         bbox: upright box around it, in pixels of the page image.
         text: its lines, joined by a line feed; empty for a picture.
-        confidence: from 0 to 1; the mean of the engine's over all characters, and for a picture the share of
-            its box that is inked.
+        confidence: from 0 to 1; the engine's mean over all characters, and for a picture the share of dark cells in
+            its box.
     """
 
     type: RegionType
@@ -67,7 +67,7 @@ def arrange(lines: Sequence[OcrLine], pictures: Sequence[Picture], size: tuple[i
     """Group lines and pictures into regions, in reading order.
 
     Args:
-        lines: as an engine found them, in any order; what lies off the page is cut away.
+        lines: of an engine, in any order; parts outside the page are cut off.
         pictures: from `find_pictures`.
         size: width and height of the page, in pixels.
     """
@@ -91,7 +91,7 @@ def arrange(lines: Sequence[OcrLine], pictures: Sequence[Picture], size: tuple[i
 def _without_margins(
     lines: Sequence[OcrLine], page_height: int, measures: Measures
 ) -> tuple[list[OcrLine], list[OcrLine], list[OcrLine]]:
-    """Header, text and footer; header and footer are one joined row or none."""
+    """Return header, text and footer; header and footer are one joined row or none."""
     rows = rows_of(lines)
     header, footer = [], []
     if rows and joined(rows[0]).bbox.centre_y < _MARGIN * page_height and _stands_apart(rows, 0, measures):
@@ -135,7 +135,7 @@ def _paragraphs(lines: Sequence[OcrLine], measures: Measures) -> Iterator[Region
         before = paragraph[-1].bbox
         step = row.bbox.x - before.x
         gap = row.bbox.centre_y - before.centre_y > _SET_APART * measures.line_distance
-        # In dialogue a paragraph may be one line: the next begins as far in, after a line that ends short.
+        # In dialogue a paragraph may have one line: the next one has the same indent, after a line that ends short.
         another = indented and len(paragraph) == 1 and abs(step) <= indent and before.right < full_line
         if gap or step > indent or another:
             yield _text_region(RegionType.BODY, paragraph)
@@ -151,7 +151,7 @@ def _text_region(kind: RegionType, rows: Sequence[OcrLine]) -> Region:
 
 
 def _with_caption(regions: list[Region], picture: Box, measures: Measures) -> list[Region]:
-    """The same regions, the nearest short text below the picture, or else above it, made its caption."""
+    """Return the regions, with the nearest short text below the picture, or else above it, as its caption."""
     near = [region for region in regions if _may_be_caption(region, picture, measures)]
     if not near:
         return regions
@@ -171,5 +171,5 @@ def _may_be_caption(region: Region, picture: Box, measures: Measures) -> bool:
 
 
 def _gap(one: Box, other: Box) -> int:
-    """Clear height between two boxes, in pixels; negative where they overlap."""
+    """Return the free height between two boxes, in pixels; negative if they overlap."""
     return max(one.y - other.bottom, other.y - one.bottom)

@@ -1,4 +1,4 @@
-"""Lines of print: which pieces stand on the same baseline, and how high and how far apart lines are."""
+"""Lines of print: joins the pieces on one baseline, and measures the height and the distance of lines."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from worker.ocr.boxes import Box
 from worker.ocr.engines.base import OcrLine
 
 _SAME_ROW = 0.5
-"""How far the middles of two pieces of a row differ at most, as a share of the lower one's height."""
+"""Maximum distance of the middles of two pieces of a row, as a share of the height of the lower one."""
 _LEADING = 1.2
-"""Distance between lines in line heights, where a page is too short to show its own."""
+"""Distance between lines in line heights, for a page with too few lines to measure it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What is ordinary on a page: medians, in pixels.
+    """The ordinary measures of a page: medians, in pixels.
 
     Attributes:
         line_height: of the box of a line.
@@ -27,7 +27,7 @@ class Measures:
 
 
 def measure(boxes: Sequence[Box]) -> Measures:
-    """Measure the lines of a page; both figures are at least 1 pixel."""
+    """Return the measures of a page; both are at least 1 pixel."""
     line_height = max(1.0, median(box.height for box in boxes)) if boxes else 1.0
     distances = []
     for box in boxes:
@@ -42,7 +42,7 @@ def measure(boxes: Sequence[Box]) -> Measures:
 
 
 def rows_of(lines: Sequence[OcrLine]) -> list[list[OcrLine]]:
-    """Group pieces that stand on the same baseline: rows downwards, the pieces of each left to right."""
+    """Group the pieces on one baseline: rows downwards, the pieces of each from left to right."""
     rows: list[list[OcrLine]] = []
     for line in sorted(lines, key=lambda line: line.bbox.centre_y):
         if rows and _on_one_baseline(rows[-1][-1].bbox, line.bbox):
@@ -53,7 +53,7 @@ def rows_of(lines: Sequence[OcrLine]) -> list[list[OcrLine]]:
 
 
 def joined(row: Sequence[OcrLine]) -> OcrLine:
-    """A row as one line: a space between its pieces, its confidence the mean over all characters."""
+    """Return a row as one line: a space between its pieces, and the mean confidence over all characters."""
     characters = sum(len(piece.text) for piece in row)
     return OcrLine(
         " ".join(piece.text for piece in row),
