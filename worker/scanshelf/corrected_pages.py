@@ -1,7 +1,7 @@
-"""Pages that Scanshelf had corrected by a model, read as outputs of our correction stage: they were paid for.
+"""Reads pages that Scanshelf corrected with a model as outputs of the correction stage, since they were paid for.
 
-It wrote each correction into its region with a mark behind it, `the[CORRECTED:1]`, and listed what had stood there
-in an error catalog. From both are made the text as it was read, the text as it is now, and the edits between them.
+Scanshelf wrote each correction into its region, followed by a mark, `the[CORRECTED:1]`, and listed the original
+words in an error catalog. Both give the text that was read, the corrected text, and the edits between them.
 """
 
 import re
@@ -13,7 +13,7 @@ from worker.text.doubled_words import doubled_words
 from worker.text.edits import UNANNOUNCED_CONFIDENCE, EditKind
 
 LEAST_CONFIDENCE = 0.8
-"""Of Scanshelf's verification; below it, it set the page aside for a person."""
+"""Minimum confidence of Scanshelf's verification; below it, the page needs a review."""
 
 DOUBLED_WORDS = "doubled_words"
 
@@ -23,7 +23,7 @@ _KINDS = {kind.value for kind in EditKind}
 
 
 class _Error(NamedTuple):
-    """An entry of the error catalog: the words as they were read, and what was wrong with them."""
+    """An entry of the error catalog: the words that were read, the kind of the error, and the confidence."""
 
     words: str
     kind: str
@@ -31,25 +31,25 @@ class _Error(NamedTuple):
 
 
 def is_corrected_page(data: Any) -> bool:
-    """Whether parsed JSON has the form of a page that Scanshelf corrected; it need not be valid."""
+    """Return whether parsed JSON has the form of a page that Scanshelf corrected, valid or not."""
     return isinstance(data, dict) and isinstance(data.get("llm_processing"), dict)
 
 
 def corrected_page(data: dict[str, Any]) -> dict[str, Any]:
-    """A page that Scanshelf corrected, in the form of `CorrectedPage`.
+    """Return a page that Scanshelf corrected, in the form of `CorrectedPage`.
 
     Raises:
-        ValueError: it is not valid by their form, or its correction had failed.
+        ValueError: it is not a valid page of Scanshelf, or its correction failed.
     """
     page, done = Page.model_validate(data), data["llm_processing"]
     catalog = _mapping(done.get("error_catalog"))
     if catalog.get("error_message"):
-        raise ValueError("Scanshelf could not correct it")
+        raise ValueError("Scanshelf failed to correct the page")
     skipped = done.get("skipped") is True
     if not skipped and not done.get("model"):
         raise ValueError("llm_processing names no model")
     asked = [region for region in page.regions if region.type in _REVISED]
-    said = list(_reasons(done)) if asked and not skipped else []
+    reasons = list(_reasons(done)) if asked and not skipped else []
     doubled: dict[str, str] = {}
     errors = dict(_errors(catalog.get("errors")))
     regions, edits = [], []
@@ -65,7 +65,7 @@ def corrected_page(data: dict[str, Any]) -> dict[str, Any]:
                 **modern,
                 "text": "" if is_image else text,
                 "original_text": "" if is_image else original,
-                "needs_review": region_id(region.id) in doubled or (bool(said) and region.type in _REVISED),
+                "needs_review": region_id(region.id) in doubled or (bool(reasons) and region.type in _REVISED),
             }
         )
         edits.extend(found)
@@ -73,8 +73,8 @@ def corrected_page(data: dict[str, Any]) -> dict[str, Any]:
         "page_number": page.page_number,
         "regions": regions,
         "edits": edits,
-        "needs_review": bool(said or doubled),
-        "reasons": [*said, *(f"doubled words in {region}: {words}" for region, words in doubled.items())],
+        "needs_review": bool(reasons or doubled),
+        "reasons": [*reasons, *(f"doubled words in {region}: {words}" for region, words in doubled.items())],
         "skipped": skipped,
         "llm": None,
         "doubtful": [{"kind": DOUBLED_WORDS, "message": f"doubled words: {', '.join(doubled.values())}"}]
@@ -114,13 +114,13 @@ def _share(confidence: Any) -> float:
 
 
 def _unmarked(region: Region, errors: Mapping[str, _Error]) -> tuple[str, str, list[dict[str, Any]]]:
-    """The text as it is now, the text as it was read, and the edits between them that can be told."""
+    """Return the corrected text, the text that was read, and the edits between them that are listed."""
     text, original, edits, start = "", "", [], 0
     for mark in _MARK.finditer(region.text):
         piece, start = region.text[start : mark.start()], mark.end()
         text += piece
         error = errors.get(mark[1] or "")
-        # Scanshelf took as many words before the mark as it had found wrong.
+        # Scanshelf replaced as many words before the mark as the catalog has.
         corrected = _last_words(piece, len(error.words.split())) if error else ""
         if error is None or not corrected or corrected == error.words:
             original += piece
@@ -145,7 +145,7 @@ def _last_words(text: str, count: int) -> str:
 
 
 def _reasons(done: Mapping[str, Any]) -> Iterable[str]:
-    """Why a page needs a review: its verification had doubts, and no fix came after."""
+    """Yield why a page needs a review: its verification was unsure, and no fix followed."""
     fixes = _mapping(done.get("agent4_fixes"))
     if fixes and not fixes.get("error"):
         return
@@ -154,4 +154,4 @@ def _reasons(done: Mapping[str, Any]) -> Iterable[str]:
     doubtful = isinstance(score, int | float) and score < LEAST_CONFIDENCE
     if verification.get("needs_human_review") is True or doubtful:
         said = verification.get("review_reason")
-        yield said.strip() if isinstance(said, str) and said.strip() else "Scanshelf's verification had doubts"
+        yield said.strip() if isinstance(said, str) and said.strip() else "Scanshelf's verification was unsure"

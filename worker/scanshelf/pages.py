@@ -1,9 +1,8 @@
-"""Pages as Scanshelf wrote them, read as outputs of ours: work that was done, and paid for, is not done again.
+"""Reads pages that Scanshelf wrote as outputs of the OCR stage, so that they are not done again.
 
-It is the system that Leafmark takes over from. Its pages have the same regions, and lack what Leafmark notes
-beside: who read the page, how long that took, what it was made from. The files stay as they are; every reader gets
-them in the form of today (`checkpointing.outputs.OutputSchema.modern`). A page that is not valid by their form
-either is not complete: it is done again.
+Scanshelf's pages have the same regions, and lack the engine, the time it took and what the page was made from. The
+files stay unchanged; each reader gets them in the form of today (`checkpointing.outputs.OutputSchema.modern`). A
+page that is not valid in its own form either is not complete, and is done again.
 """
 
 from datetime import datetime
@@ -14,10 +13,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeIn
 ENGINE = "tesseract"
 ENGINE_VERSION = "as run by Scanshelf"
 
-# Its later versions know more kinds of text than the five that a region of ours may be.
+# Later versions of Scanshelf have more types of regions than Leafmark.
 _TYPES = {"footnote": "body", "page_number": "footer"}
 _UNKNOWN_CONFIDENCE = 0.0
-"""Scanshelf measured none for pictures, and nothing asks for theirs."""
+"""Scanshelf measured none for pictures; nothing reads this value."""
 
 Box = tuple[NonNegativeInt, NonNegativeInt, PositiveInt, PositiveInt]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -25,7 +24,7 @@ LocalTime = Annotated[datetime, AfterValidator(lambda time: time if time.tzinfo 
 
 
 class _Form(BaseModel):
-    """Its versions add fields to one another's pages; those are in the file and of no use here."""
+    """Fields that a version of Scanshelf added are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -47,7 +46,7 @@ class Region(_Form):
         return self
 
     def modern(self, order: int) -> dict[str, Any]:
-        """As a region of `OcrRegion`."""
+        """Return the region in the form of `OcrRegion`."""
         return {
             "id": region_id(self.id),
             "type": _TYPES.get(self.type, self.type),
@@ -77,7 +76,7 @@ class Page(_AnyPage):
 
     @property
     def in_reading_order(self) -> list[Region]:
-        """Its regions."""
+        """The regions in reading order."""
         return sorted(self.regions, key=lambda region: region.reading_order)
 
 
@@ -90,7 +89,7 @@ class Paragraph(_Form):
 
 
 class Block(_Form):
-    """Paragraphs that the engine took together."""
+    """Paragraphs that the engine grouped."""
 
     paragraphs: tuple[Paragraph, ...]
 
@@ -102,14 +101,14 @@ class Picture(_Form):
 
 
 class BlocksPage(_AnyPage):
-    """A page as later versions read it: in blocks, with its pictures apart, and no types of text."""
+    """A page of later versions: blocks without types, and the pictures apart."""
 
     blocks: tuple[Block, ...]
     images: tuple[Picture, ...] = ()
 
     @property
     def in_reading_order(self) -> list[Region]:
-        """Its paragraphs, as the engine gave them, and its pictures."""
+        """The paragraphs in the order of the engine, and then the pictures."""
         paragraphs = [paragraph for block in self.blocks for paragraph in block.paragraphs]
         read = [
             Region(
@@ -130,14 +129,14 @@ class BlocksPage(_AnyPage):
 
 
 def region_id(theirs: int | str) -> str:
-    """The id of a region: they counted regions, and later named them as we do."""
+    """Return the id of a region: Scanshelf numbered regions, and later named them as Leafmark does."""
     return f"r{theirs}" if isinstance(theirs, int) else theirs
 
 
 def is_read_page(data: Any) -> bool:
-    """Whether parsed JSON has the form of a page that Scanshelf read; it need not be valid.
+    """Return whether parsed JSON has the form of a page that Scanshelf read, valid or not.
 
-    No page of ours is without `engine`, and none of theirs has it.
+    Every page of Leafmark has `engine`, and no page of Scanshelf has it.
     """
     if not isinstance(data, dict) or not {"regions", "blocks"} & data.keys():
         return False
@@ -145,10 +144,10 @@ def is_read_page(data: Any) -> bool:
 
 
 def read_page(data: dict[str, Any]) -> dict[str, Any]:
-    """A page that Scanshelf read, in the form of `OcrPage`.
+    """Return a page that Scanshelf read, in the form of `OcrPage`.
 
     Raises:
-        ValueError: it is not valid by their form.
+        ValueError: it is not a valid page of Scanshelf.
     """
     page = BlocksPage.model_validate(data) if "blocks" in data else Page.model_validate(data)
     regions = page.in_reading_order

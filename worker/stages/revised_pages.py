@@ -35,8 +35,9 @@ change: the words as they were given, the same words as corrected, what was wron
 `spacing`, `hyphenation`, `artifact` or `typo`), and how sure you are, from 0 to 1."""
 
 
+# Its words are part of the question to the model (tests/unit/test_questions.py).
 class AnsweredRegion(BaseModel):
-    """A region in the answer of a model."""
+    """A region as a model answers for it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -99,7 +100,7 @@ class RevisedPage(PageOutput):
             raise ValueError("a page needs a review exactly when it has reasons, and a region that needs a review")
         for edit in self.edits:
             region = regions.get(edit.region)
-            if region is None or not edit.is_borne_out(region.original_text, region.text):
+            if region is None or not edit.is_in(region.original_text, region.text):
                 raise ValueError(f"the texts of {edit.region} do not contain its edit")
         return self
 

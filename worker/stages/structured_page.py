@@ -12,8 +12,9 @@ from worker.text.fields import Name, Text
 HIGHEST_LEVEL, LOWEST_LEVEL = 1, 6
 
 
+# Its words are part of the question to the model (tests/unit/test_questions.py).
 class BlockType(StrEnum):
-    """The type of a region in the book."""
+    """What a region is in the book."""
 
     TITLE = "title"
     HEADING = "heading"

@@ -1,9 +1,9 @@
-"""Texts without characters that a terminal, a browser or an editor would obey instead of showing.
+"""Removes characters that a terminal, a browser or an editor would execute instead of showing.
 
-A scan, a PDF or a model may put them there, and nothing printed in a book is one of them. Taken out are the control
-characters of ASCII and Latin-1 (C0 and C1) and those that reorder the text around them (bidirectional embeddings,
-overrides and isolates). New lines and tabs stay, other line breaks become new lines. The marks that texts in
-Arabic, Hebrew, Persian or Indic scripts need (U+200C to U+200F) stay as well.
+A scan, a PDF or a model can contain them, and a book cannot print them. Removed are the control characters of ASCII
+and Latin-1 (C0 and C1) and those that reorder the text around them (bidirectional embeddings, overrides and
+isolates). New lines and tabs stay, other line breaks become new lines. The marks that texts in Arabic, Hebrew,
+Persian or Indic scripts need (U+200C to U+200F) stay.
 """
 
 import json
@@ -19,7 +19,7 @@ _CONTROLS = [*map(chr, (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F)
 _TABLE = str.maketrans(
     {char: "\n" if char in _BREAKS else "" for char in {*_CONTROLS, *_BREAKS} if char not in "\n\t"}
 )
-# The same in a JSON text, where those of C0 are escaped. It may find one where there is only a backslash.
+# The same in a JSON text, where those of C0 are escaped. It also matches some texts with backslashes.
 _IN_JSON = re.compile(r"\\u00(?:[01][0-9a-f]|7f|[89][0-9a-f])|\\[bfr]|[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
@@ -29,10 +29,10 @@ def clean_text(text: str) -> str:
 
 
 def clean_model(model: Model) -> Model:
-    """Return a model with control characters taken out of all its texts.
+    """Return a model without control characters in any of its texts.
 
     Raises:
-        ValidationError: without them it is not valid.
+        ValidationError: it is not valid without them.
     """
     raw = model.model_dump_json()
     if not _IN_JSON.search(raw):

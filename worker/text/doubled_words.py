@@ -1,4 +1,4 @@
-"""Words that a text has twice in a row: "could not not go". Some a book means to repeat: "had had"."""
+"""Finds words that a text has twice in a row by mistake: "could not not go"; books repeat some: "had had"."""
 
 import re
 
@@ -13,7 +13,7 @@ _RIGHT_IN = {
     "it": "piano poco quasi",
 }
 _RIGHT = frozenset(word for words in _RIGHT_IN.values() for word in words.split())
-"""Said twice on purpose, or where two clauses meet: "what it is is", "gave her her book"."""
+"""Words that are repeated on purpose, or where two clauses meet: "what it is is", "gave her her book"."""
 _APOSTROPHES = "'\N{RIGHT SINGLE QUOTATION MARK}"
 _TWICE = re.compile(
     rf"(?<![\w{_APOSTROPHES}-])([^\W\d_]{{2,}}(?:[{_APOSTROPHES}][^\W\d_]+)?)\s+\1(?![\w{_APOSTROPHES}-])",
@@ -22,10 +22,10 @@ _TWICE = re.compile(
 
 
 def doubled_words(text: str) -> tuple[str, ...]:
-    """Return the words that stand twice in a row, as they stand, in order and once each.
+    """Return the words that a text has twice in a row, in order and once each.
 
-    What a book may well repeat is left out: words of a short list, words with capitals ("Walla Walla", "Hurrah
-    Hurrah"), words that are followed by a mark before they come again, single letters and numbers.
+    Words that a book may repeat are left out: words of a short list, words with capitals ("Walla Walla", "Hurrah
+    Hurrah"), words with a mark between them, single letters and numbers.
     """
     found = (match for match in _TWICE.finditer(text) if _is_wrong(match))
     return tuple(dict.fromkeys(" ".join(match[0].split()) for match in found))

@@ -1,7 +1,7 @@
-"""Edits: what a model says that it changed in a text, held against what did change.
+"""Edits: the changes of a text that a model lists, compared with the changes that it made.
 
-A model's list is believed as far as the two texts bear it out. A change that it left out is found by comparing the
-texts, so that every change is listed whatever the model says.
+A listed edit is kept if the two texts contain it. Changes that are not listed are found by comparing the texts, so
+that every change is an edit.
 """
 
 import re
@@ -15,9 +15,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from worker.text.fields import Name, Share
 
 UNANNOUNCED_CONFIDENCE = 0.5
-"""Of a change that the model made and did not list: it may be right or wrong, nobody says."""
+"""The confidence of a change that the model made and did not list."""
 
 
+# Its words are part of the question to the model (tests/unit/test_questions.py).
 class EditKind(StrEnum):
     """What was wrong."""
 
@@ -30,10 +31,11 @@ class EditKind(StrEnum):
 
 def _share(value: float) -> float:
     if not 0 <= value <= 1:
-        raise ValueError("a confidence is from 0 to 1")
+        raise ValueError("the confidence must be from 0 to 1")
     return value
 
 
+# Its words are part of the question to the model (tests/unit/test_questions.py).
 class AnsweredEdit(BaseModel):
     """An edit as a model lists it."""
 
@@ -42,7 +44,7 @@ class AnsweredEdit(BaseModel):
     original: str = Field(description="Words as they were given.")
     corrected: str = Field(description="The same words as corrected; empty where they were taken out.")
     kind: EditKind
-    # Not every server understands bounds in a schema, so they are checked beside it.
+    # Not every server understands limits in a schema, so the validator checks them.
     confidence: Annotated[float, AfterValidator(_share)] = Field(description="From 0 to 1.")
 
 
@@ -52,27 +54,25 @@ class Edit(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     region: Name = Field(description="Id of the region.")
-    original: str = Field(description="Found in what the engine read; empty for what was put in.")
-    corrected: str = Field(description="Found in the text as it is now; empty for what was taken out.")
+    original: str = Field(description="Words in the text that the engine read; empty for an insertion.")
+    corrected: str = Field(description="Words in the corrected text; empty for a deletion.")
     kind: EditKind
-    confidence: Share = Field(
-        description="The model's own; 0.5 for a change that it did not list, of which nobody is sure."
-    )
+    confidence: Share = Field(description="Confidence of the model; 0.5 for a change that it did not list.")
 
-    def is_borne_out(self, original: str, text: str) -> bool:
-        """Whether two texts, before and after, show this edit."""
+    def is_in(self, original: str, text: str) -> bool:
+        """Return whether two texts, before and after, contain this edit."""
         changes = self.original != self.corrected and original != text
         return changes and self.original in original and self.corrected in text
 
 
 def edits_of(region: str, original: str, text: str, listed: Iterable[AnsweredEdit | Edit]) -> list[Edit]:
-    """The edits that made one text of another: the listed ones that the texts bear out, and those not listed.
+    """Return the edits between two texts: the listed ones that the texts contain, and those that are not listed.
 
     Args:
         region: id of the region whose text it is.
         original: the text before.
         text: the text after.
-        listed: as the model, or an earlier one, listed them.
+        listed: by this model or an earlier one.
     """
     claimed = [
         Edit(
@@ -84,13 +84,13 @@ def edits_of(region: str, original: str, text: str, listed: Iterable[AnsweredEdi
         )
         for edit in listed
     ]
-    kept = [edit for edit in dict.fromkeys(claimed) if edit.is_borne_out(original, text)]
+    kept = [edit for edit in dict.fromkeys(claimed) if edit.is_in(original, text)]
     found = _differences(region, original, text)
     return kept + [edit for edit in found if not _explain(kept, edit)]
 
 
 def _explain(listed: Iterable[Edit], found: Edit) -> bool:
-    """Whether edits that were listed speak of a change that was found, one of them or several together."""
+    """Return whether one or several listed edits together are a change that was found."""
     replayed = found.original
     for edit in listed:
         if found.original in edit.original and found.corrected in edit.corrected:
@@ -112,12 +112,12 @@ def _differences(region: str, original: str, text: str) -> Iterator[Edit]:
 
 
 def _words(text: str) -> list[str]:
-    """Words with the white after them; joined they are the text again."""
+    """Return the words with the white space after them; joined they are the text."""
     return re.findall(r"\S+\s*|\s+", text)
 
 
 def _without_common_end(original: str, corrected: str) -> tuple[str, str]:
-    """Two stretches of text without the white that both end in."""
+    """Return two texts without the white space that both end in."""
     while original and corrected and original[-1] == corrected[-1] and original[-1].isspace():
         original, corrected = original[:-1], corrected[:-1]
     return original, corrected

@@ -1,7 +1,7 @@
-"""What a misspelt name was meant to be: suggested only where a slip of the fingers explains the difference.
+"""Suggests the name that was meant by a misspelt one, only where a typing error explains the difference.
 
-A suggestion that is merely similar sends people to the wrong book. So at most one edit in four letters counts, and
-names whose digits differ are different names: `volume-2` is no misspelling of `volume-3`.
+A merely similar name would lead to the wrong book. So at most one edit in four letters is allowed, and names whose
+digits differ are different names: `volume-2` is not a misspelling of `volume-3`.
 """
 
 import re
@@ -13,11 +13,11 @@ _SHORTEST_BEGINNING = 3
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that was probably meant; None where none is close, or several are as close.
+    """Return the known name that was probably meant; None if none is close, or several are equally close.
 
     Args:
-        name: as it was typed; upper and lower case are the same.
-        known: the names that there are.
+        name: as it was typed; case does not matter.
+        known: the existing names.
     """
     typed = name.casefold()
     candidates = sorted({other for other in known if _digits(other) == _digits(name)})
@@ -27,7 +27,7 @@ def closest(name: str, known: Iterable[str]) -> str | None:
     if fewest <= most:
         found = [other for other, distance in distances.items() if distance == fewest]
     else:
-        # A name that was not typed to its end.
+        # The beginning of a name.
         begins = typed if len(typed) >= _SHORTEST_BEGINNING else None
         found = [other for other in candidates if begins and other.casefold().startswith(begins)]
     return found[0] if len(found) == 1 else None
@@ -38,7 +38,7 @@ def _digits(name: str) -> list[str]:
 
 
 def _edits(one: str, other: str, most: int) -> int:
-    """Count letters left out, put in, replaced, or exchanged with a neighbour; beyond `most` any larger number."""
+    """Return how many letters are missing, added, replaced or exchanged; any larger number if more than `most`."""
     if abs(len(one) - len(other)) > most or len(set(one) ^ set(other)) > 2 * most:
         return most + 1
     before: list[int] = []
