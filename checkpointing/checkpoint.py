@@ -18,7 +18,7 @@ from checkpointing.fields import MAX_PAGES, Moment, PageRange, encodable, now
 from checkpointing.money import Money, add_usd
 from checkpointing.page_ranges import pages_in, with_range, without_page
 from checkpointing.page_records import Doubt, DoubtfulPage, FailedPage, PageRecord
-from checkpointing.plurals import counted
+from checkpointing.plurals import page_counts
 from checkpointing.refs import StageRef
 from checkpointing.run_ids import run_in
 from checkpointing.status import Status
@@ -337,9 +337,7 @@ class Checkpoint(BaseModel):
 
     def summary(self) -> str:
         """Return the state for people: `443 of 447 pages complete, 12 doubtful, 4 quarantined`."""
-        words = f"{len(self.pages)} of {counted(self.total_pages, 'page')} complete"
-        doubtful = f", {len(self.doubtful_pages)} doubtful" if self.doubtful_pages else ""
-        return f"{words}{doubtful}" + (f", {len(self.failed_pages)} quarantined" if self.failed_pages else "")
+        return page_counts(len(self.pages), self.total_pages, len(self.doubtful_pages), len(self.failed_pages))
 
     def start_over(self) -> None:
         """Forget what is complete and what failed. The cost stays in the total."""

@@ -10,3 +10,12 @@ def counted(number: int, noun: str, plural: str = "") -> str:
         plural: of the noun; its singular with an `s` when absent.
     """
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def page_counts(completed: int, total: int, doubtful: int, quarantined: int) -> str:
+    """Return the state of a stage in words: `443 of 447 pages complete, 12 doubtful, 4 quarantined`."""
+    parts = [f"{completed} of {counted(total, 'page')} complete"]
+    parts += [
+        f"{number} {state}" for number, state in ((doubtful, "doubtful"), (quarantined, "quarantined")) if number
+    ]
+    return ", ".join(parts)

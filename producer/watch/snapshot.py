@@ -6,7 +6,7 @@ from enum import IntEnum
 from typing import Any
 
 from checkpointing.checkpoint import Checkpoint
-from checkpointing.plurals import counted
+from checkpointing.plurals import page_counts
 from checkpointing.refs import StageRef
 
 
@@ -78,9 +78,7 @@ class StageSnapshot:
     @property
     def summary(self) -> str:
         """`443 of 447 pages complete, 12 doubtful, 4 quarantined`."""
-        words = f"{self.completed} of {counted(self.total_pages, 'page')} complete"
-        doubtful = f", {self.doubtful} doubtful" if self.doubtful else ""
-        return f"{words}{doubtful}" + (f", {self.quarantined} quarantined" if self.quarantined else "")
+        return page_counts(self.completed, self.total_pages, self.doubtful, self.quarantined)
 
     def as_json(self) -> dict[str, Any]:
         """Return the form that `producer watch --once --json` prints."""
