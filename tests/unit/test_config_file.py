@@ -193,7 +193,7 @@ def test_a_relative_storage_root_is_beside_the_file_wherever_one_stands(
         ("[stage_seconds]\nocr = 0", ["line 1", "stage_seconds.ocr=0", "greater than or equal to 1"]),
         ("stage_seconds = 5", ["stage_seconds=5", "valid dictionary"]),
         ("prices = 5", ["prices=5", "valid dictionary"]),
-        ('prices.m = "1"', ["line 1", "has not two prices or three"]),
+        ('prices.m = "1"', ["line 1", "does not have two or three prices"]),
         ("prices.m = {in = 1}", ["the price of m is neither"]),
         ("prices.m = {in = true, out = 1}", ["'True' in", "no number"]),
         ("storage_root = 5", ["storage_root=5", "it is not a path"]),

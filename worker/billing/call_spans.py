@@ -1,16 +1,16 @@
-"""What a trace shows of a paid call: which model, how many tokens, how much money. No key, and no word of it."""
+"""The trace span of a paid call: model, tokens and cost, without the key and the text."""
 
 from checkpointing.ledger_entry import Call
 from worker.telemetry import tracing
 
 
 def record_call(call: Call, seconds: float, error: Exception | None = None) -> None:
-    """Record a call that has just come to its end. Does nothing while nothing is traced.
+    """Record a call that has just ended. Does nothing while tracing is off.
 
     Args:
-        call: as the ledger has it; with its tokens and cost where it was answered.
+        call: the record of the ledger; with tokens and cost where it was answered.
         seconds: how long it took.
-        error: why there is no answer. Its name is recorded, and not what it says, which may quote a server.
+        error: why there is no answer. Only its type is recorded: its message may quote a server.
     """
     usage = call.usage or {}
     tracing.record(

@@ -1,13 +1,13 @@
-"""What a call may take and cost before it is made: the most it can be, and what it will likely be.
+"""Tokens and cost of a call before it is made: the upper bound, and the likely amount.
 
-**The most.** A token of text stands for at least one byte of it: models cut text into byte-level BPE tokens, or
-into pieces that fall back to single bytes. Some normalise it first, and may lengthen it so. What servers add to
-the messages (roles, a template, instructions of their own) is covered by an allowance. The schema counts twice,
-because a server spells it in its own way.
+**Upper bound.** A token of text stands for at least one byte: models cut text into byte-level BPE tokens, or into
+pieces that fall back to single bytes. Some normalise the text first, which may lengthen it. An allowance covers
+what servers add to the messages (roles, a template, instructions of their own). The schema counts twice, because a
+server spells it in its own way.
 
-**Pictures** take what the greediest of known models would: one token for each patch of 16 x 16 pixels with one more
-for each row of them (Pixtral), and no less than gpt-4o-mini takes for the largest picture, 2833 tokens and 5667 for
-each of at most eight tiles. A model that sees less is estimated too high, never too low.
+**Pictures** count as for the most expensive known model: one token for each patch of 16 x 16 pixels and one more
+for each row of patches (Pixtral), and at least what gpt-4o-mini takes for the largest picture, 2833 tokens and 5667
+for each of at most eight tiles. For other models the estimate is too high, never too low.
 """
 
 import math
@@ -26,15 +26,15 @@ _FORMS: tuple[Literal["NFC", "NFKC"], ...] = ("NFC", "NFKC")
 _AROUND = 512
 # A patch of the finest grid that a model lays over a picture, in pixels.
 _PATCH = 16
-_LEAST_OF_PICTURE = 2833 + 8 * 5667
+_MIN_TOKENS_OF_PICTURE = 2833 + 8 * 5667
 # A picture takes about so many pixels a token with common models.
 _LIKELY_PIXELS_A_TOKEN = 750
 
 
 def most_tokens_in(prompt: Prompt[Answer]) -> int:
-    """The most tokens that a question can be, its picture, its schema and what servers add included."""
-    text = _most_tokens(prompt.system) + _most_tokens(prompt.user) + 2 * _most_tokens(schema_text(prompt.answer))
-    return text + _most_tokens_of_picture(prompt.picture) + _AROUND
+    """Return the maximum tokens of a question, including its picture, its schema and what servers add."""
+    text = _max_tokens(prompt.system) + _max_tokens(prompt.user) + 2 * _max_tokens(schema_text(prompt.answer))
+    return text + _max_tokens_of_picture(prompt.picture) + _AROUND
 
 
 def most_cost(prompt: Prompt[Answer], model: str, prices: PriceBook) -> Money:
@@ -57,12 +57,12 @@ def basis_of(prompt: Prompt[Answer], most: Money) -> int:
 
 
 def likely_tokens(text: str) -> int:
-    """About how many tokens a text is: a quarter of its bytes."""
+    """Return about how many tokens a text has: a quarter of its bytes."""
     return math.ceil(len(_encoded(text)) / _BYTES_A_TOKEN)
 
 
 def likely_tokens_of(prompt: Prompt[Answer]) -> int:
-    """About how many tokens a question is, and its answer, taken to be as long as the user's part of it."""
+    """Return about how many tokens a question and its answer have; the answer counts like the user's part."""
     picture = prompt.picture
     seen = 0 if picture is None else math.ceil(picture.width * picture.height / _LIKELY_PIXELS_A_TOKEN)
     answered = min(prompt.most_tokens, likely_tokens(prompt.user))
@@ -75,17 +75,17 @@ def likely_tokens_of(prompt: Prompt[Answer]) -> int:
     )
 
 
-def _most_tokens(text: str) -> int:
+def _max_tokens(text: str) -> int:
     return max(len(_encoded(text)), *(len(_encoded(unicodedata.normalize(form, text))) for form in _FORMS))
 
 
-def _most_tokens_of_picture(picture: Picture | None) -> int:
+def _max_tokens_of_picture(picture: Picture | None) -> int:
     if picture is None:
         return 0
     columns, rows = math.ceil(picture.width / _PATCH), math.ceil(picture.height / _PATCH)
-    return max((columns + 1) * rows, _LEAST_OF_PICTURE)
+    return max((columns + 1) * rows, _MIN_TOKENS_OF_PICTURE)
 
 
 def _encoded(text: str) -> bytes:
-    # A lone half of a surrogate pair is no Unicode, and no reason to fail here.
+    # Half a surrogate pair is invalid, but no reason to fail here.
     return text.encode(errors="surrogatepass")

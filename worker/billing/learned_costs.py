@@ -1,8 +1,8 @@
-"""What calls of a model have really cost, where that was more than was reserved for them; for all workers at once.
+"""Larger reservations for models whose calls cost more than was reserved for them, shared by all workers.
 
-A reservation rests on the price that is known for the model. Where a call costs more than was reserved for it, that
-price is wrong: from then on each call reserves so much more, in the same step in Redis for all workers. What was
-learned belongs to the price that was known at the time: once the user sets another one it counts no more.
+A reservation is computed from the known price of the model. A call that costs more than its reservation proves that
+price wrong: from then on each call of the model reserves more, on all workers at once, through Redis. What was
+learned belongs to the price that was known at the time: it no longer counts once the user sets another price.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from checkpointing.ledger_entry import Call
 from checkpointing.lua import Script
 from checkpointing.money import Money
 
-# The next call may differ more from its estimate than the one that told us.
+# The next call may differ more from its estimate than this one did.
 _MARGIN = 2
 _FACTOR_UNIT = 1_000_000
 

@@ -1,57 +1,58 @@
 """The meter of one scan: what it has spent and what is reserved for calls under way, in Redis, for all machines.
 
-The ledgers on disk are the truth; the meter is what they add up to, kept where all workers can add to it in one
-step. It is what keeps the bill within the budget, provided that everybody does it in this order:
+The ledgers on disk are the truth; the meter is their sum, kept where all workers can add to it in one step. It
+keeps the bill within the budget if every worker follows this order:
 
-1. The call is noted on disk as planned, with a new attempt id and the most that it may cost.
-2. `reserve`. Only `GRANTED` allows the call to go on. `EMPTY`: the plan is taken back, `refill`, and planned anew.
-   Otherwise the plan is first taken back on disk, and then `cancel`led. A caller that has to wait plans its call
-   anew, under a new id.
-3. The note on disk is renamed from planned to asked, durably. That fails when the plan was taken back; then the
-   reservation is cancelled, and the call is planned anew. Anyone may take back a planned note: a fill does so with
-   all of them, the next worker of a page with those of that page, the reconciler with those of lost pages.
-4. The call. One whose outcome is not known stays on disk as asked, and only the worker that made it may take it
-   back, when it cannot have been billed: first on disk, and then in the meter.
-5. The answer is on disk, and then `settle` says what it cost. Saying it again does no harm: the worker that
-   uses the answer later does so.
+1. The call is recorded on disk as planned, with a new attempt id and the maximum that it may cost. 2. `reserve`.
+Only `GRANTED` lets the call go on. After `EMPTY` the plan is taken back, the meter `refill`ed, and the
+   call planned again. Otherwise the plan is first taken back on disk, and then `cancel`led. A call that has to wait
+   is planned again, under a new id.
+3. The file on disk is renamed from planned to asked, durably. That fails if the plan was taken back; then the
+   reservation is cancelled, and the call is planned again. Any process may take back a planned call: a fill takes
+   back all of them, the next worker of a page those of that page, the reconciler those of lost pages.
+4. The call is made. One whose end is not known stays on disk as asked, and only the worker that made it may take it
+   back, if it cannot have been billed: first on disk, and then in the meter.
+5. The answer is recorded on disk, and then `settle` replaces the reservation by the cost. That is safe to repeat: a
+   worker that uses the answer later does so.
 
-**Why the bill never passes the budget.** A call is granted if all that is spent, all that is reserved and the most
-that it may cost are within the budget together; and whatever is asked was granted, and is in the meter, reserved or
-spent, for as long as that meter stands: only the worker itself takes its reservation back, or the one that has
-taken back its plan, and then it is not asked. What is left to show is that it still is after Redis has forgotten.
+**Why the bill never passes the budget.** A call is granted if the sum of everything spent, everything reserved and
+the maximum of this call is within the budget. And whatever is asked was granted, and is in the meter, reserved or
+spent, as long as that meter exists: only the worker itself takes its reservation back, or the process that has
+taken back its plan, and then the call is not made. It remains to show that this also holds after Redis lost its
+data.
 
 **Flush.** An empty meter grants nothing until it is filled from the disk. Of the calls granted before the flush,
-those that were asked by the time that the disk is read are counted: with their cost, or with the most it may be.
-Those still planned are taken back, and never asked under that grant: the file system decides whether the rename to
-asked or the removal comes first. Two fills do not add up: the first one wins.
+those that are asked by the time the disk is read are counted: with their cost, or with their maximum. Those still
+planned are taken back, and never made under that grant: the file system decides whether the rename to asked or the
+removal comes first. Two fills do not add up: the first one wins.
 
-**A fill from a stale reading.** Somebody may read the disk, be overtaken by a fill, a call that is noted and
-granted, and a second flush; his sums lack that call. So the sums are only taken with a token, which the empty meter
-gave out *before* the disk was read. The token goes with a flush and with a fill. While it stands, nothing was
-granted since it was given; so what was granted is on disk for longer than that, and every reading with this token
-has seen it as asked, or taken it back. A reader whose token has gone may take back plans that a later meter has
-granted: these are planned anew.
+**A fill from an outdated reading.** A process may read the disk and be overtaken by a fill, by a call that is
+recorded and granted, and by a second flush; its sums lack that call. So a fill needs a token, which the empty meter
+gave out *before* the disk was read. The token is lost with a flush and with a fill. While it is valid, nothing was
+granted since it was given; so everything that was granted has been on disk for longer, and every reading with this
+token has seen it as asked, or taken it back. A reader whose token is lost may take back plans that a later meter
+has granted: these calls are planned again.
 
-**Settled while somebody reads.** He may have read it as asked already. The empty meter notes what it cost, and
-the fill takes that instead: else the reservation would stand for ever, which costs nobody anything but room in
-the budget. Settled before anybody began to read: the disk says so. Settled after the fill: replaced, if it was
-read as asked; else it was read as answered, is counted, and nothing changes.
+**Settled during a reading.** The reader may have read the call as asked already. The empty meter records the cost,
+and the fill uses it instead: otherwise the reservation would stay for ever, which costs nothing but room in the
+budget. Settled before any reading began: the disk has the cost. Settled after the fill: the reservation is replaced
+if the call was read as asked; if it was read as answered, it is counted, and nothing changes.
 
-**A server that comes back with an older state** (its last second not yet on its disk, or a replica that lagged)
-has a meter that looks filled and lacks calls. So the meter names the server process that it was filled in
-(`run_id`); under any other it counts as empty. A server that does not tell is refused.
+**A server that returns with an older state** (its last second not yet on its disk, or a replica that lagged) has a
+meter that looks filled and lacks calls. So the meter names the server process in which it was filled (`run_id`);
+under any other it counts as empty. A server that does not report its `run_id` is refused.
 
 **A forged meter**, of another type or with amounts that are not amounts, is emptied, which is as safe as a flush.
 
-**Killed workers and lost replies.** A worker that dies leaves its call on disk and in the meter, as reserved: too
-much perhaps, never too little. What it had only planned goes with the next recount, at the latest before a stage is
-paused for want of room. A command that is said again because its reply was lost changes nothing. One that
-arrives again later still, after the next ones, can at worst count a call twice, until the next recount (`empty`).
+**Killed workers and lost replies.** A worker that dies leaves its call on disk and in the meter, as reserved:
+perhaps too much, never too little. What it had only planned is removed by the next recount, at the latest before a
+stage is paused for lack of room. A command that is repeated because its reply was lost changes nothing. One that
+arrives again even later, after the next commands, can at worst count a call twice, until the next recount
+(`empty`).
 
-What this takes for granted: a call costs no more than was reserved for it, and where one does, only those in flight
-at that moment do (`worker/billing/learned_costs.py`); a reading of the disk sees whatever
-was durable before it began. A file system that shows folders as they were some time ago (NFS caches them) does
-not.
+Assumptions: a call costs no more than was reserved for it, and where one does, only those in flight at that moment
+do (`learned_costs.py`); a reading of the disk sees everything that was durable before it began. A file system that
+shows folders as they were some time ago (NFS caches them) does not.
 """
 
 import math
@@ -75,16 +76,16 @@ _MILLION = 1_000_000
 
 
 class Reserved(StrEnum):
-    """What the meter says to a call that is about to be made."""
+    """The reply of the meter to a reservation."""
 
     GRANTED = "granted"
-    """It may be made."""
+    """The call may be made."""
     WAIT = "wait"
-    """It would fit if the other calls under way came to nothing."""
+    """The call would fit if calls under way cost nothing."""
     REACHED = "reached"
-    """What is left of the budget is less than it may cost."""
+    """Less is left of the budget than the call may cost."""
     EMPTY = "empty"
-    """Redis has forgotten: `refill`, and ask again."""
+    """Redis has lost the meter: `refill`, and reserve again."""
 
 
 class Reading(NamedTuple):

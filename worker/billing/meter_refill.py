@@ -1,7 +1,7 @@
-"""Filling the meter of a scan from its ledgers: after a flush of Redis, and whenever it is to be counted anew.
+"""Fill the meter of a scan from its ledgers, after a flush of Redis and for a recount.
 
-Calls that were planned and not sent are taken back first. Those of dead workers would block the budget for good; a
-worker that lives plans its call anew.
+Calls that were planned and not sent are taken back first: those of dead workers would block the budget for ever,
+and a live worker plans its call again.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,26 +19,26 @@ from worker.billing.meter import Count, Meter
 
 
 def refill(scan_dir: Path, meter: Meter, learned: LearnedCosts, check: StorageCheck = no_check) -> bool:
-    """Count the ledgers of all stages of a scan, and tell the meter, unless it is filled.
+    """Count the ledgers of all stages of a scan into the meter, unless it is filled.
 
     Args:
         scan_dir: `<root>/<scan_id>`.
         meter: of the scan.
-        learned: takes, before the meter is filled, what the scans of this storage root have learned of prices.
-        check: called when the ledgers were read; raises where the storage is not the right one.
+        learned: receives, before the meter is filled, the cost overruns of all scans of this storage root.
+        check: called after the ledgers were read; raises where the storage is not the right one.
 
     Returns:
-        Whether it was this that filled it.
+        Whether this call filled it.
 
     Raises:
-        OSError, StorageError: the storage failed, or is not there: nobody knows what was spent, so nothing may be.
-        RedisError: the broker failed.
+        OSError, StorageError: the storage failed or is missing: what was spent is not known, so no call may be
+        made. RedisError: the broker failed.
     """
     return meter.refill(partial(_count, scan_dir, learned, check))
 
 
 def take_back_planned(ledger: Ledger, meter: Meter, pages: Iterable[int]) -> None:
-    """Take back the calls for some pages that were planned and not sent, and what was reserved for them.
+    """Take back the planned calls for some pages, and their reservations.
 
     Raises:
         OSError: the storage failed.
@@ -52,7 +52,7 @@ def take_back_planned(ledger: Ledger, meter: Meter, pages: Iterable[int]) -> Non
 def _count(scan_dir: Path, learned: LearnedCosts, check: StorageCheck) -> Count:
     learned.take(_all_overruns(scan_dir.parent))
     sums = [Ledger(scan_dir, stage).sums(take_back_planned=True) for stage in ledger_stages(scan_dir)]
-    # A folder that is not there looks like one without ledgers, and everything paid would be forgotten.
+    # A missing folder looks like one without ledgers, and everything that was paid would be forgotten.
     check()
     if not scan_dir.is_dir():
         raise StorageError(
@@ -63,7 +63,7 @@ def _count(scan_dir: Path, learned: LearnedCosts, check: StorageCheck) -> Count:
 
 
 def _all_overruns(root: Path) -> Iterator[CostOverrun]:
-    """What the scans of a storage root have noted; those that cannot be read are left out."""
+    """Return the cost overruns of all scans of a storage root, except those that cannot be read."""
     for folder in root.glob(f"*/{LEDGER_FOLDER}/"):
         with suppress(OSError):
             for stage in ledger_stages(folder.parent):

@@ -1,9 +1,9 @@
-"""Which question each answer belonged to, so that an answer which comes a second time is not booked a second time.
+"""The question that each answer belonged to, so that a repeated answer is not booked twice.
 
-A gateway with a cache may send an answer again, and, where the cache is set up wrongly, to another question. The
-same answer has the same id and the same words: the id alone will not do, since some servers (Ollama) draw it from a
-thousand numbers. Kept in Redis, for a week after the last answer of a scan. A flush forgets it: then a repeated
-answer is booked as if it had been paid for, which is too much and never too little.
+A gateway with a cache may send an answer again, and, if the cache is misconfigured, for another question. A
+repeated answer has the same id and the same text: the id alone is not enough, because some servers (Ollama) draw it
+from a thousand numbers. The record is in Redis, for a week after the last answer of a scan. After a flush a
+repeated answer is booked as if it had been paid for, which is too much and never too little.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ _RECORD: Script[int] = Script("worker.billing.record_answer")
 
 
 class SeenAnswers:
-    """The answers of all scans.
+    """The recorded answers of all scans.
 
     Args:
         redis: client of the broker.
@@ -35,7 +35,7 @@ class SeenAnswers:
         self._prefix = prefix
 
     def is_repeated(self, scan_id: str, question: str, body: str) -> bool:
-        """Note an answer, and return whether it was the answer to another question before.
+        """Record an answer, and return whether it was the answer to another question before.
 
         Args:
             scan_id: the book.
@@ -59,13 +59,13 @@ class SeenAnswers:
 
 
 def was_paid_before(calls: Iterable[Call], body: str) -> bool:
-    """Return whether an answer is among those that were paid for already."""
+    """Return whether an answer is among those that were paid for."""
     name = name_of(body)
     return bool(name) and any(name_of(call.answer) == name for call in calls)
 
 
 def name_of(body: str) -> str:
-    """Return what tells an answer from all others, as hexadecimal digits; empty where it has no id or no words."""
+    """Return a hash that identifies an answer; empty where it has no id or no text."""
     parsed = parsed_object(body)
     answer_id, choices = parsed.get("id"), parsed.get("choices")
     if not isinstance(answer_id, str) or not answer_id or not choices:

@@ -1,10 +1,9 @@
-"""Finding the one answer in what a model wrote: the object that matches the schema, wherever it stands.
+"""Find the answer in what a model wrote: the one object that matches the schema, wherever it is.
 
-What surrounds it is let pass, because no word of the answer is lost by it: a ```json fence, prose, the model's
-reasoning between tags, a field that was not asked for, line ends inside a text that are not escaped, a comma after
-the last element, JSON that is encoded twice. Servers also put an answer where it does not belong: into the
-reasoning, or into the arguments of a tool. Two different answers are ambiguous and refused; reasoning may hold
-drafts, and is looked into only where nothing else was written.
+Deviations that lose no text of the answer are accepted: a ```json fence, prose around the object, reasoning between
+tags, an extra field, unescaped line ends inside a text, a comma after the last element, JSON that is encoded twice.
+Servers also put an answer into the reasoning, or into the arguments of a tool. Two different answers are ambiguous
+and refused. Reasoning may contain drafts, and is searched only where nothing else was written.
 """
 
 import json
@@ -19,25 +18,26 @@ from checkpointing.errors import in_one_line
 from worker.llm.errors import AnswerRefusedError
 from worker.llm.prompt import Answer
 
-_ERRORS_TOLD = 3
-# Objects that are looked at in a text, and characters of it. A page's answer is one object of some thousand.
-_MOST_OBJECTS = 200
-_LONGEST_TEXT = 4_000_000
+_SHOWN_ERRORS = 3
+# Maximum objects and characters that are searched. The answer for a page is one object of a few thousand
+# characters.
+_MAX_OBJECTS = 200
+_MAX_LENGTH = 4_000_000
 # How models mark their reasoning: DeepSeek, Qwen and others; Magistral; Kimi; Seed; some write an attribute.
 _NAMES = r"(?:seed:)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|analysis|scratchpad)"
 _CLOSE = rf"</\s*{_NAMES}\s*>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<\|channel\|>final<\|message\|>"
 _CLOSING = re.compile(_CLOSE, re.IGNORECASE)
-# A tag that a whole answer begins with, whatever it is called.
+# Any tag at the start of an answer.
 _FIRST_TAG = re.compile(r"\s*<([A-Za-z][\w:-]{0,40})>")
 _FENCE = re.compile(r"\s*```[a-z]*\s*|\s*```\s*")
-# Line ends and tabs may stand in a text as they are; other control characters have no business there.
+# Unescaped line ends and tabs are accepted in a text; other control characters are not.
 _OTHER_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _DECODER = json.JSONDecoder(strict=False)
 _STRING_OR_LAST_COMMA = re.compile(r'(?P<string>"(?:[^"\\]|\\.)*+")|,(?=\s*+[}\]])', re.DOTALL)
 
 
 def texts_of(message: Mapping[str, object]) -> list[str]:
-    """What a model wrote: the message, and the arguments of tools; its reasoning where it wrote nothing else."""
+    """Return what a model wrote: message and arguments of tools, or its reasoning where it wrote nothing else."""
     calls = message.get("tool_calls")
     functions = [_dict(_dict(call).get("function")) for call in calls] if isinstance(calls, list) else []
     functions.append(_dict(message.get("function_call")))
@@ -47,15 +47,15 @@ def texts_of(message: Mapping[str, object]) -> list[str]:
 
 
 def complete_answer(texts: Sequence[str], schema: type[Answer], reason: str) -> Answer:
-    """An answer that is complete although the model ran into its limit, or the provider broke off.
+    """Return an answer that is complete although the model reached its limit, or the provider broke off.
 
     Args:
         texts: what the model wrote; only the first can be the answer.
-        schema: that it must match.
+        schema: the schema of the answer.
         reason: `length` or `error`.
 
     Raises:
-        AnswerRefusedError: it is incomplete.
+        AnswerRefusedError: the answer is incomplete.
     """
     text = _without_reasoning(texts[0]) if texts else ""
     found = list(_objects(text))
@@ -67,17 +67,17 @@ def complete_answer(texts: Sequence[str], schema: type[Answer], reason: str) -> 
 
 
 def validated(texts: Sequence[str], schema: type[Answer]) -> Answer:
-    """The answer among what a model wrote.
+    """Return the answer in what a model wrote.
 
     Args:
-        texts: what it wrote; not empty.
-        schema: that it must match.
+        texts: what the model wrote; not empty.
+        schema: the schema of the answer.
 
     Raises:
-        AnswerRefusedError: there is none, or more than one.
+        AnswerRefusedError: there is no answer, or more than one.
     """
     for text in texts:
-        # Nearly all answers are nothing but the object.
+        # Nearly all answers are only the object.
         with suppress(ValueError, RecursionError):
             return schema.model_validate_json(text)
     found, problems = _answers(texts, schema)
@@ -93,7 +93,7 @@ def validated(texts: Sequence[str], schema: type[Answer]) -> Answer:
 
 
 def _answers(texts: Iterable[str], schema: type[Answer]) -> tuple[list[Answer], list[AnswerRefusedError]]:
-    """The different objects in texts that match a schema, and why the others do not."""
+    """Return the different objects in texts that match a schema, and why the others do not."""
     found: list[Answer] = []
     problems: list[AnswerRefusedError] = []
     for candidate in (candidate for text in texts for candidate in _objects(_without_reasoning(text))):
@@ -108,15 +108,15 @@ def _answers(texts: Iterable[str], schema: type[Answer]) -> tuple[list[Answer], 
 
 
 def _repaired(text: str) -> str:
-    """A text without two faults that models' JSON has: encoded twice, and a comma after the last element."""
+    """Return a text without two faults of models' JSON: double encoding, and a comma after the last element."""
     with suppress(ValueError, RecursionError):
         if isinstance(inner := json.loads(text, strict=False), str):
             text = inner
-    return _STRING_OR_LAST_COMMA.sub(lambda match: match["string"] or "", text[:_LONGEST_TEXT])
+    return _STRING_OR_LAST_COMMA.sub(lambda match: match["string"] or "", text[:_MAX_LENGTH])
 
 
 class _Candidate(NamedTuple):
-    """A JSON object in a text, and where it stands."""
+    """A JSON object in a text, and its position."""
 
     value: dict[str, Any]
     start: int
@@ -128,7 +128,7 @@ def _written(places: Iterable[object]) -> list[str]:
 
 
 def _text(content: object) -> str:
-    """The words of a message, which some servers send in parts, or as the object that they stand for."""
+    """Return the text of a message, which some servers send in parts, or as the parsed object."""
     if isinstance(content, str):
         return content
     if isinstance(content, dict):
@@ -140,15 +140,15 @@ def _text_of_part(part: object) -> str:
     if isinstance(part, str):
         return part
     text = _dict(part).get("text")
-    # Assistants' parts have the text one level deeper; a model's reasoning is a part of its own.
+    # Parts of the assistants API have the text one level deeper; reasoning is a separate part.
     text = _dict(text).get("value", text)
     return text if isinstance(text, str) and _dict(part).get("type") not in {"thinking", "reasoning"} else ""
 
 
 def _without_reasoning(text: str) -> str:
-    """What follows the reasoning in a text; all of it where it has no end, or nothing follows."""
-    text = text[:_LONGEST_TEXT]
-    # Some open the reasoning in the prompt, so that only its end is in the answer.
+    """Return the text after the reasoning; the whole text where the reasoning has no end, or no object follows."""
+    text = text[:_MAX_LENGTH]
+    # Some models get the opening tag in the prompt, so that only the closing tag is in the answer.
     ends = [match.end() for match in _CLOSING.finditer(text)]
     if (tag := _FIRST_TAG.match(text)) and (place := text.find(f"</{tag[1]}>")) >= 0:
         ends.append(place + len(tag[1]) + len("</>"))
@@ -157,9 +157,9 @@ def _without_reasoning(text: str) -> str:
 
 
 def _objects(text: str) -> Iterator[_Candidate]:
-    """The JSON objects in a text that stand in no other, in order."""
+    """Return the outermost JSON objects in a text, in order."""
     place = 0
-    for _ in range(_MOST_OBJECTS):
+    for _ in range(_MAX_OBJECTS):
         start = text.find("{", place)
         if start < 0:
             return
@@ -173,16 +173,16 @@ def _objects(text: str) -> Iterator[_Candidate]:
 
 
 def _matching(value: dict[str, Any], schema: type[Answer]) -> Answer:
-    """What an object says in the terms of a schema; fields that were not asked for are passed over.
+    """Return an object as an instance of a schema, without fields that the schema does not have.
 
     Raises:
-        AnswerRefusedError: it does not match.
+        AnswerRefusedError: the object does not match.
     """
     try:
         return _validated(value, schema)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)
-        # Some put the answer below its name: {"correction": {...}}.
+        # Some models put the answer below its name: {"correction": {...}}.
         below = [inner for inner in value.values() if isinstance(inner, dict)]
         if len(below) == 1 and not schema.model_fields.keys() & value.keys():
             with suppress(ValueError, RecursionError):
@@ -195,11 +195,11 @@ def _matching(value: dict[str, Any], schema: type[Answer]) -> Answer:
 
 
 def _validated(value: dict[str, Any], schema: type[Answer]) -> Answer:
-    """An object as the schema has it, without the fields that the schema does not know.
+    """Return an object as an instance of a schema, without fields that the schema does not have.
 
     Raises:
-        ValidationError: it does not match.
-        ValueError, RecursionError: it cannot be written as JSON again.
+        ValidationError: the object does not match.
+        ValueError, RecursionError: the object cannot be serialised as JSON.
     """
     try:
         return schema.model_validate_json(json.dumps(value))
@@ -215,7 +215,7 @@ def _validated(value: dict[str, Any], schema: type[Answer]) -> Answer:
 
 def _remove(value: Any, place: Sequence[int | str]) -> None:
     *way, last = place
-    # A place that goes by the branch of a union is not one in the object; what is left there is refused.
+    # A location that names the branch of a union is not one in the object; the field stays, and is refused.
     with suppress(KeyError, IndexError, TypeError):
         for step in way:
             value = value[step]
@@ -227,12 +227,12 @@ def _why_none(texts: Sequence[str]) -> str:
 
 
 def _in_words(problems: Sequence[Mapping[str, Any]]) -> str:
-    """The first problems, without what they were found in: that may be a page long."""
+    """Return the first problems, without their input, which may be a page long."""
     told = "; ".join(
         ": ".join(filter(None, (".".join(map(str, problem["loc"])), problem["msg"])))
-        for problem in problems[:_ERRORS_TOLD]
+        for problem in problems[:_SHOWN_ERRORS]
     )
-    more = len(problems) - _ERRORS_TOLD
+    more = len(problems) - _SHOWN_ERRORS
     return in_one_line(told if more <= 0 else f"{told}; and {more} more")
 
 

@@ -1,11 +1,11 @@
 """A circuit breaker for one model of one provider, shared by all workers of a deployment.
 
-After a handful of calls in a row that came to nothing, whichever workers made them, the model is left alone for a
-while. Then one call is let through as a trial: an answer ends the matter at once for all workers, a failure doubles
-the pause. So the number of calls that may be billed for nothing does not grow with the number of workers.
+After a few failed calls in a row, over all workers, the breaker opens: no call is made during a pause. Then one
+call is let through as a trial: an answer closes the breaker at once for all workers, a failure doubles the pause.
+So the number of calls that may be billed without an answer does not grow with the number of workers.
 
-All of it is one hash in Redis. A flush forgets it: the next handful of failures opens the breaker again. A key of
-another type in its place is deleted.
+The state is one hash in Redis. After a flush the next few failures open the breaker again. A key of another type in
+its place is deleted.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from redis import Redis
 from checkpointing.lua import Script
 
 CALLS_IN_A_ROW = 5
-"""How many calls must come to nothing, without an answer between them, before the model is left alone."""
+"""Failed calls in a row, without an answer between them, that open the breaker."""
 FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 300.0
-"""The longest pause where each trial may be billed."""
+"""Maximum pause where a trial may be billed."""
 LONGEST_FREE_PAUSE_SECONDS = 30.0
-"""The longest pause where a trial costs nothing, as when the server is not there."""
+"""Maximum pause where a trial costs nothing, as when the server cannot be reached."""
 _FORGET_SECONDS = 86_400
 
 _READ_PAUSE: Script[int] = Script("worker.llm.read_pause")
@@ -32,12 +32,12 @@ _READ: Script[tuple[int, int, int, int, bytes] | None] = Script("worker.llm.read
 
 
 class Failures(NamedTuple):
-    """How a model stands after a call that came to nothing.
+    """The failures of a model after a failed call.
 
     Attributes:
-        in_a_row: calls that came to nothing since the last answer, over all workers.
-        opens: how often the breaker was opened since.
-        all_foreign: whether all of these were answered by something that is hardly the API.
+        in_a_row: failed calls since the last answer, over all workers.
+        opens: how often the breaker has opened since.
+        all_foreign: whether all of the responses hardly came from the API.
     """
 
     in_a_row: int
@@ -47,14 +47,14 @@ class Failures(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """Calls that came to nothing, with no answer since.
+    """Failed calls since the last answer.
 
     Attributes:
-        count: how many there were.
-        since: when the first of them came to nothing, in seconds since the epoch, by the broker's clock.
-        last: when the last did.
-        seconds: how long ago the first was.
-        said: why the last came to nothing.
+        count: number of failed calls.
+        since: time of the first failure, in seconds since the epoch, by the broker's clock.
+        last: time of the last failure.
+        seconds: age of the first failure.
+        said: reason of the last failure.
     """
 
     count: int
@@ -70,9 +70,9 @@ class Breaker:
     Args:
         redis: client of the broker.
         key: of the breaker.
-        trial_seconds: how long a trial keeps others away; after that, its worker may be dead, another one is made.
+        trial_seconds: how long a trial blocks other calls; after that its worker may be dead, and another is made.
         first_pause_seconds: the first pause.
-        calls_in_a_row: how many failures open it.
+        calls_in_a_row: number of failures that open the breaker.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Breaker:
         self._calls_in_a_row = calls_in_a_row
 
     def left_seconds(self) -> float:
-        """How long the model is still left alone; 0 where a call may be tried. Takes nothing.
+        """Return how long no call may be made; 0 where one may. Changes nothing.
 
         Raises:
             RedisError: the broker failed; no call must be made.
@@ -98,13 +98,13 @@ class Breaker:
         return _READ_PAUSE(self._redis, key=self._key) / 1000
 
     def enter(self, token: str) -> bool:
-        """Ask for a call to be let through, just before it is made.
+        """Ask whether a call may be made, just before it is.
 
         Args:
-            token: names the call.
+            token: unique name of the call.
 
         Returns:
-            Whether it may be made. Afterwards one of `failed`, `answered` and `leave` is due.
+            Whether it may be made. Then `failed`, `answered` or `leave` must be called.
 
         Raises:
             RedisError: the broker failed; the call must not be made.
@@ -112,7 +112,7 @@ class Breaker:
         return bool(_ENTER(self._redis, key=self._key, token=token, trial_ms=self._trial_milliseconds))
 
     def leave(self, token: str) -> None:
-        """Tell that a call that was let through was not made, or that nothing is known of its end.
+        """Record that a call that was let through was not made, or that its end is not known.
 
         Raises:
             RedisError: the broker failed; a trial is forgotten after its time.
@@ -129,15 +129,15 @@ class Breaker:
         may_have_been_billed: bool = True,
         retry_after_seconds: float | None = None,
     ) -> Failures:
-        """Tell that a call came to nothing.
+        """Record a failed call.
 
         Args:
-            token: names the call.
-            said: why, for people.
-            is_foreign: whether what answered is hardly the API.
-            is_outage: whether this speaks for leaving the model alone; a rate limit has pauses of its own.
+            token: unique name of the call.
+            said: the reason, for people.
+            is_foreign: whether the response hardly came from the API.
+            is_outage: whether the failure counts for opening the breaker; a rate limit has its own pauses.
             may_have_been_billed: whether the next trial may cost something.
-            retry_after_seconds: how long the provider asks to be left alone.
+            retry_after_seconds: the pause that the provider asks for.
 
         Raises:
             RedisError: the broker failed.
@@ -161,7 +161,7 @@ class Breaker:
         return Failures(in_a_row, opens, bool(foreign))
 
     def answered(self) -> None:
-        """Tell that the provider answered: whatever was wrong is over.
+        """Record an answer: it closes the breaker.
 
         Raises:
             RedisError: the broker failed.
@@ -169,7 +169,7 @@ class Breaker:
         self._redis.delete(self._key)
 
     def silence(self) -> Silence | None:
-        """The calls that came to nothing since the last answer; None where there are none.
+        """Return the failed calls since the last answer; None where there are none.
 
         Raises:
             RedisError: the broker failed.

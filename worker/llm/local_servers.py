@@ -1,8 +1,8 @@
-"""Servers of one's own: which they are, and how many calls they are asked for at once.
+"""Local model servers: how they are recognised, and how many calls are made to one at once.
 
-A model on one's own machine may write two tokens a second, and answer one call after the other. So a call may take
-long there, and only a few are made at once: those that wait in the server's queue would run out of time. Where
-answers come quickly, as from a graphics card that serves many at once, the number grows.
+A model on a local machine may write two tokens per second, and answer calls one after the other. So a call may take
+long, and only a few are made at once: those that wait in the queue of the server would time out. Where answers come
+quickly, as from a graphics card that serves many at once, the number grows.
 """
 
 import ipaddress
@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 QUICK_SECONDS = 30.0
-"""An answer within this is quick: the server may take more calls at once."""
+"""An answer within this time lets the server get more calls at once."""
 _FIRST_CALLS = 2
-# Names that no public server has; those without a dot are of containers and of machines in the same network.
+# Suffixes that no public server has; names without a dot belong to containers and machines in the same network.
 _LOCAL_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home", ".home.arpa", ".svc")
 
 
 def is_local(host: str) -> bool:
-    """Whether a host is this machine, or one in the same private network, by its name or address alone."""
+    """Return whether a host is this machine or in the same private network, by its name or address alone."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -32,7 +32,7 @@ class CallSlots:
     """How many calls of one model this process makes at once; each thread takes a slot for its call.
 
     Args:
-        is_bounded: whether there is a bound at all.
+        is_bounded: whether the number is limited at all.
     """
 
     def __init__(self, *, is_bounded: bool) -> None:
@@ -42,7 +42,7 @@ class CallSlots:
 
     @contextmanager
     def taken(self, give_up_after_seconds: float) -> Iterator[bool]:
-        """Take a slot for the length of a `with` block.
+        """Take a slot for the duration of a `with` block.
 
         Returns:
             Whether one became free in time; if not, none is taken.
@@ -58,12 +58,12 @@ class CallSlots:
                 self._changed.notify_all()
 
     def note_answer(self, seconds: float) -> None:
-        """Learn from an answer, which took so long."""
+        """Allow one more call at once after a quick answer."""
         with self._changed:
             self._most += seconds < QUICK_SECONDS
 
     def note_timeout(self) -> None:
-        """Learn from a call that ran out of time: the server has more to do than it can."""
+        """Halve the number of calls at once after a timeout: the server is overloaded."""
         with self._changed:
             if self._most < math.inf:
                 self._most = max(1, self._most // 2)

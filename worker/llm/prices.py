@@ -1,8 +1,7 @@
-"""What models cost, and who says so.
+"""What models cost, and the source of each price.
 
-The first of these that knows: the provider, with its answer; the user, in LEAFMARK_PRICES; the price list of
-`genai-prices`, as it was bundled with the installed version. Nothing is fetched, so that the same call costs the
-same on every machine.
+The first source that has a price counts: the provider, with its answer; the user, in LEAFMARK_PRICES; the price
+list of `genai-prices` in the installed version. Nothing is fetched, so that a call costs the same on every machine.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
     from genai_prices.types import PriceCalculation
 
 _MILLION = Decimal(1_000_000)
-# Dearer than any model there is; a price beyond it is a slip of the finger.
-_MOST_USD_PER_MILLION = Decimal(100_000)
+# More than any model costs; a higher price is a typing error.
+_MAX_USD_PER_MILLION = Decimal(100_000)
 _IN_OUT, _IN_OUT_CACHED = 2, 3
 
 
@@ -28,9 +27,9 @@ class Price:
     """What a model costs, in USD per million tokens.
 
     Attributes:
-        usd_per_million_in: of the question.
-        usd_per_million_out: of the answer; tokens of reasoning are among these.
-        usd_per_million_cached: of those tokens of the question that the provider remembered; None: like the others.
+        usd_per_million_in: for the question.
+        usd_per_million_out: for the answer, which includes reasoning.
+        usd_per_million_cached: for tokens of the question from the provider's cache; None: as the others.
     """
 
     usd_per_million_in: Decimal
@@ -38,7 +37,7 @@ class Price:
     usd_per_million_cached: Decimal | None = None
 
     def of(self, usage: Usage) -> Decimal:
-        """What a call costs, in USD, not rounded."""
+        """Return what a call costs, in USD, not rounded."""
         cached = min(usage.tokens_cached, usage.tokens_in)
         per_cached = self.usd_per_million_in if self.usd_per_million_cached is None else self.usd_per_million_cached
         total = (
@@ -50,14 +49,14 @@ class Price:
 
 
 def parse_prices(text: str) -> dict[str, Price]:
-    """Prices by model, from `my-model=0.15/0.60, other=1/2/0.1`: in/out or in/out/cached, USD per million tokens.
+    """Return prices by model from `my-model=0.15/0.60, other=1/2/0.1`: USD per million tokens in/out[/cached].
 
     Raises:
-        ValueError: it is written in another way; says what is wrong where.
+        ValueError: the text has another form; the message names what and where.
     """
     prices: dict[str, Price] = {}
     for part in filter(None, map(str.strip, text.split(","))):
-        # The names of models may have slashes and colons, and nothing keeps them from having an equals sign.
+        # Names of models have slashes and colons, and may have an equals sign.
         model, _, amounts = (piece.strip() for piece in part.rpartition("="))
         if not model:
             raise ValueError(f"{part!r} is not of the form model=in/out or model=in/out/cached")
@@ -68,10 +67,10 @@ def parse_prices(text: str) -> dict[str, Price]:
 
 
 def prices_of_table(table: Mapping[str, object]) -> dict[str, Price]:
-    """Prices by model, from a table of a config file: each `"0.15/0.60"` or `{in = 0.15, out = 0.6, cached = 0.1}`.
+    """Return prices by model from a config table: each `"0.15/0.60"` or `{in = 0.15, out = 0.6, cached = 0.1}`.
 
     Raises:
-        ValueError: one is written in another way; says what is wrong where.
+        ValueError: a price has another form; the message names what and where.
     """
     return {model: _price_of_entry(model, entry) for model, entry in table.items()}
 
@@ -90,7 +89,7 @@ def _price_of_entry(model: str, entry: object) -> Price:
 
 def _parse_price(part: str, amounts: list[str]) -> Price:
     if len(amounts) not in {_IN_OUT, _IN_OUT_CACHED}:
-        raise ValueError(f"{part!r} has not two prices or three: model=in/out or model=in/out/cached")
+        raise ValueError(f"{part!r} does not have two or three prices: model=in/out or model=in/out/cached")
     return Price(*(_parse_amount(part, amount) for amount in amounts))
 
 
@@ -98,20 +97,20 @@ def _parse_amount(part: str, amount: str) -> Decimal:
     try:
         parsed = Decimal(amount.strip())
     except InvalidOperation:
-        raise ValueError(f"{amount.strip()!r} in {part!r} is no number") from None
-    if not parsed.is_finite() or not 0 <= parsed <= _MOST_USD_PER_MILLION:
+        raise ValueError(f"{amount.strip()!r} in {part!r} is not a number") from None
+    if not parsed.is_finite() or not 0 <= parsed <= _MAX_USD_PER_MILLION:
         raise ValueError(
-            f"{amount.strip()} in {part!r} is not between 0 and {_MOST_USD_PER_MILLION} USD per million tokens"
+            f"{amount.strip()} in {part!r} is not between 0 and {_MAX_USD_PER_MILLION} USD per million tokens"
         )
     return parsed
 
 
 class PriceBook:
-    """Says what a call has cost, and what one will.
+    """Prices of calls, before and after they are made.
 
     Args:
         set_prices: the user's, by the exact name of the model.
-        base_url: of the server; the same model may cost more at another.
+        base_url: address of the server; the price of a model depends on it.
     """
 
     def __init__(self, set_prices: Mapping[str, Price], base_url: str) -> None:
@@ -119,12 +118,12 @@ class PriceBook:
         self._base_url = base_url
 
     def cost(self, model: str, usage: Usage, reported: Decimal | None) -> tuple[Decimal, CostSource]:
-        """What a call has cost, in USD, not rounded, and who says so.
+        """Return what a call cost, in USD, not rounded, and the source of that price.
 
         Args:
-            model: that was asked.
-            usage: its tokens.
-            reported: what the provider says that it cost, in USD; None where it says nothing.
+            model: name of the model.
+            usage: tokens of the call.
+            reported: the cost that the provider reports, in USD; None where it reports none.
         """
         if (believed := self.believed(model, reported)) is not None:
             return believed, CostSource.PROVIDER
@@ -135,25 +134,25 @@ class PriceBook:
         return Decimal(0), CostSource.UNPRICED
 
     def believed(self, model: str, reported: Decimal | None) -> Decimal | None:
-        """What a provider says that a call cost, in USD; None where it says nothing, or cannot know.
+        """Return the cost that a provider reports, in USD; None where it reports none or one to be ignored.
 
         A gateway that does not know a model reports 0 for it. Where the user has set a price, that price counts.
         """
         return None if reported == 0 and model in self._set_prices else reported
 
     def price(self, model: str, usage: Usage) -> Decimal:
-        """What a call with so many tokens costs, in USD, not rounded; 0 for a model whose price nobody knows."""
+        """Return what a call with these tokens costs, in USD, not rounded; 0 for a model without a known price."""
         if (price := self._set_prices.get(model)) is not None:
             return price.of(usage)
         listed = self._listed(model, usage)
         return Decimal(0) if listed is None else listed.total_price
 
     def knows(self, model: str) -> bool:
-        """Whether the user or the list has a price for a model."""
+        """Return whether the user or the list has a price for a model."""
         return model in self._set_prices or self._listed(model, Usage()) is not None
 
     def describe(self, model: str) -> str:
-        """A model's price for people: `$0.15 in, $0.60 out a million tokens, genai-prices 0.2.3`."""
+        """Return a model's price for people: `$0.15 in, $0.60 out a million tokens, genai-prices 0.2.3`."""
         if (price := self._set_prices.get(model)) is not None:
             return f"{_in_words(price)}, set by LEAFMARK_PRICES"
         if (listed := self._listed(model, Usage())) is None:
@@ -162,8 +161,8 @@ class PriceBook:
         return f"{_in_words(each)}, {_list_in_words()}"
 
     def _listed(self, model: str, usage: Usage) -> "PriceCalculation | None":
-        """What the list says for this server, else for the model's maker, else for OpenRouter's name of it."""
-        # The list takes a fifth of a second to load, which commands that ask no model need not spend.
+        """Return the list's price for this server, else for the model's maker, else for OpenRouter's name of it."""
+        # Loading the list takes 0.2 s, which commands that call no model need not spend.
         from genai_prices import Usage as ListedUsage  # noqa: PLC0415
         from genai_prices import calc_price  # noqa: PLC0415
 
@@ -191,7 +190,7 @@ def _list_in_words() -> str:
 
 
 def _base(listed: "PriceCalculation", key: str) -> Decimal:
-    """The listed price of short questions, in USD per million tokens; some models have others for long ones."""
+    """Return the listed price in USD per million tokens; of models with tiers, that of short questions."""
     from genai_prices.types import TieredPrices  # noqa: PLC0415  # see above
 
     price = getattr(listed.model_price, key)
@@ -209,6 +208,6 @@ def _in_words(price: Price) -> str:
 
 
 def _dollars(usd: Decimal) -> str:
-    """`$0.60`, and as many places more as it takes."""
+    """Return `$0.60`, with more places where needed."""
     places = max(2, -int(usd.normalize().as_tuple().exponent))
     return f"${usd:.{places}f}"

@@ -1,4 +1,4 @@
-"""What a stage asks a language model, whoever provides it."""
+"""The question that a stage asks a language model, independent of the provider."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ Answer = TypeVar("Answer", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A page image that goes along with the words.
+    """A page image that is sent with the text.
 
     Attributes:
         media_type: `image/jpeg` or `image/png`.
@@ -34,13 +34,13 @@ class Prompt(Generic[Answer]):
     """One question to a model.
 
     Attributes:
-        system: what the model is to do; the same for every page of a stage.
-        user: what it is to do it with; this page.
-        answer: the pydantic model that the answer must match. Every field required, nothing extra: strict servers
-            insist on that.
-        most_tokens: the longest answer, in tokens; what a call may cost is bounded by it.
-        picture: goes along, for models that see.
-        temperature: how freely it answers; 0 for as little as can be.
+        system: the instructions; the same for every page of a stage.
+        user: the data of this page.
+        answer: the pydantic model that the answer must match. Every field is required and nothing extra allowed, as
+            strict servers demand.
+        most_tokens: maximum tokens of the answer; it limits what a call may cost.
+        picture: the page image, for models that take pictures.
+        temperature: randomness of the answer; 0 for the minimum.
     """
 
     system: str
@@ -51,13 +51,13 @@ class Prompt(Generic[Answer]):
     temperature: float = 0.0
 
     def sha256(self, model: str) -> str:
-        """Of the whole question to that model: equal hashes are the same question."""
+        """Return the hash of the whole question to that model: equal hashes are the same question."""
         picture = hashlib.sha256(self.picture.data).hexdigest() if self.picture else None
         asked = {"user": self.user, "picture": picture, "most_tokens": self.most_tokens}
         return _sha256({**self._recipe(model), **asked})
 
     def recipe_sha256(self, model: str) -> str:
-        """Of what is the same for every page: model, instructions, schema, parameters."""
+        """Return the hash of what is the same for every page: model, instructions, schema, parameters."""
         return _sha256(self._recipe(model))
 
     def _recipe(self, model: str) -> dict[str, object]:

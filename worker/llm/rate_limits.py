@@ -1,13 +1,13 @@
-"""How many calls and tokens a minute a model is asked for, over all machines.
+"""Limits of calls and tokens per minute and model, over all machines.
 
-Counted in Redis by `limits`, with the connections of our own client: its address, password, TLS and timeouts. Its
-sliding window is two counters and the time Redis has left for them, so it costs the same for a million tokens as
-for one, and no machine's clock comes into it. It lets through what a provider's own bucket does: all at once
-after a quiet minute, then as much as flows in.
+`limits` counts them in Redis, through the connections of Leafmark's own client: its address, password, TLS and
+timeouts. Its sliding window is two counters and their time to live in Redis, so it costs the same for a million
+tokens as for one, and does not depend on a machine's clock. Like the bucket of a provider it lets through a burst
+after a quiet minute, and then a steady flow.
 
-Nobody holds anything while waiting. A call takes from both limits when both have room; the one that has room for
-fewer calls like this is asked first, and whoever loses a race for it has taken nothing. One who loses the other
-has taken from the first in vain: it counts against us for a minute, and lets nothing more through.
+A call that waits holds nothing. It takes from both limits when both have room, first from the one with room for
+fewer such calls: if it loses a race there, it has taken nothing. If it loses the race for the other limit, what it
+took from the first counts for a minute: too few calls are made then, never too many.
 """
 
 import random
@@ -22,12 +22,12 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 _WINDOW_SECONDS = 60.0
-_LEAST_PAUSE_SECONDS = 0.05
-# `limits` keeps its counters for two windows; whatever would stay longer was forged, and would count for ever.
-_MOST_KEPT_SECONDS = 3 * _WINDOW_SECONDS
-# What PTTL answers for a key that never runs out.
-_NO_END = -1
-# Of a pause, added at random: those who wait for the same moment must not all come at once.
+_MIN_PAUSE_SECONDS = 0.05
+# `limits` keeps its counters for two windows; one that would stay longer was forged, and would count for ever.
+_MAX_KEPT_SECONDS = 3 * _WINDOW_SECONDS
+# What PTTL returns for a key that never expires.
+_NO_EXPIRY = -1
+# Share of a pause that is added at random, so that calls that wait for the same moment do not all come at once.
 _JITTER = 0.25
 
 
@@ -40,14 +40,14 @@ class _Demand:
 
 
 class RateLimits:
-    """The limits of calls and tokens a minute, of each model apart.
+    """The limits of calls and tokens per minute, for each model.
 
     Args:
         redis: client of the broker; its connections are shared.
         prefix: starts the keys.
-        requests_per_minute: most calls of one model; None for no limit.
-        tokens_per_minute: most tokens of one model, in and out; None for no limit.
-        clock: seconds that pass, from any start.
+        requests_per_minute: maximum calls of one model; None for no limit.
+        tokens_per_minute: maximum tokens of one model, in and out; None for no limit.
+        clock: returns seconds, from any start.
     """
 
     def __init__(
@@ -76,18 +76,18 @@ class RateLimits:
     ) -> bool:
         """Wait until a call fits into both limits, and count it.
 
-        A call of more tokens than a minute may have counts as a whole minute's, and so goes alone: else it would
-        wait for ever.
+        A call with more tokens than the limit counts as a whole minute and goes alone: otherwise it would wait for
+        ever.
 
         Args:
             provider: host of the server.
-            model: that is asked.
-            tokens: that the call will take, about, in and out.
-            give_up_after_seconds: how long to wait at the most.
-            wait: waits so many seconds; whatever it raises ends the waiting.
+            model: name of the model.
+            tokens: estimated tokens of the call, in and out.
+            give_up_after_seconds: maximum wait.
+            wait: waits this many seconds; an exception of it ends the wait.
 
         Returns:
-            Whether the call may be made. If not, nothing of it is counted, but for a race as told above.
+            Whether the call may be made. If not, nothing is counted, except after the race described above.
 
         Raises:
             RedisError: the broker failed; the call must not be made.
@@ -109,23 +109,23 @@ class RateLimits:
         return demands
 
     def _forget_unusable(self, demands: list[_Demand], names: tuple[str, str]) -> None:
-        """Forget counters that are not counters, or that would never run out."""
+        """Delete counters that are not counters, or that would never expire."""
         for demand in demands:
             try:
                 self._limiter.get_window_stats(demand.limit, *names)
-                usable = self._runs_out(demand, names)
+                usable = self._expires(demand, names)
             except (ResponseError, ValueError):
                 usable = False
             if not usable:
                 self._limiter.clear(demand.limit, *names)
 
-    def _runs_out(self, demand: _Demand, names: tuple[str, str]) -> bool:
+    def _expires(self, demand: _Demand, names: tuple[str, str]) -> bool:
         counter = self._storage.prefixed_key(f"{{{demand.limit.key_for(*names)}}}")
         left = int(self._redis.pttl(counter))
-        return left != _NO_END and left <= _MOST_KEPT_SECONDS * 1000
+        return left != _NO_EXPIRY and left <= _MAX_KEPT_SECONDS * 1000
 
     def _take(self, demands: list[_Demand], names: tuple[str, str]) -> float | None:
-        """Count a call in all limits, or say in how many seconds at the earliest to try again."""
+        """Count a call in all limits, or return the minimum seconds before the next try."""
         calls_left: list[tuple[float, _Demand]] = []
         pause = 0.0
         for demand in demands:
@@ -134,13 +134,13 @@ class RateLimits:
             if lacking > 0:
                 # No more than a whole window's share flows back in that time, and nothing before the reset.
                 flows_back = _WINDOW_SECONDS * lacking / demand.limit.amount
-                pause = max(pause, _LEAST_PAUSE_SECONDS, flows_back, reset_at - time.time())
+                pause = max(pause, _MIN_PAUSE_SECONDS, flows_back, reset_at - time.time())
             calls_left.append((left / max(demand.cost, 1), demand))
         if pause:
             return pause
         for _, demand in sorted(calls_left, key=lambda each: each[0]):
             if not self._limiter.hit(demand.limit, *names, cost=demand.cost):
-                return _LEAST_PAUSE_SECONDS
+                return _MIN_PAUSE_SECONDS
         return None
 
 

@@ -1,6 +1,6 @@
-"""An answer as it came over the wire: what it cost, and whether it is one. Nothing that a server sends is trusted.
+"""A response of a server: whether it is an answer, and what it cost. Nothing that a server sends is trusted.
 
-Which words of it are the answer is found in `worker/llm/answer_text.py`.
+`answer_text.py` finds the answer in its text.
 """
 
 import json
@@ -15,13 +15,13 @@ from worker.llm.errors import AnswerRefusedError
 from worker.llm.prompt import Answer
 from worker.llm.reply import Usage
 
-# More than any call takes or costs: a server that says so is mistaken.
-_MOST_TOKENS = 1_000_000_000
-_MOST_USD = 1_000_000.0
-# Digits of no number that is within these.
-_MOST_DIGITS = 20
+# More than any call takes or costs: a server that reports more is wrong.
+_MAX_TOKENS = 1_000_000_000
+_MAX_USD = 1_000_000.0
+# No number within these limits has more digits.
+_MAX_DIGITS = 20
 _AMOUNT = re.compile(r"\d{1,20}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
-_LEAST_ERROR_STATUS, _MOST_ERROR_STATUS = 400, 599
+_MIN_ERROR_STATUS, _MAX_ERROR_STATUS = 400, 599
 # How servers spell the tokens of a question and of an answer: OpenAI's chat completions and most others; OpenAI's
 # responses and Anthropic; Ollama's own API; Gemini.
 _TOKENS_IN = ("prompt_tokens", "input_tokens", "prompt_eval_count", "promptTokenCount")
@@ -36,11 +36,11 @@ class RawAnswer:
     """The response to one call.
 
     Attributes:
-        body: as text.
-        status: of HTTP.
-        content_type: as the server names it, rightly or wrongly.
-        seconds: from the question to the last byte of the answer.
-        response_id: the provider's name for the call; empty where it gives none.
+        body: the text of the response.
+        status: HTTP status.
+        content_type: as the server names it, which may be wrong.
+        seconds: time from the question to the last byte of the answer.
+        response_id: the provider's id of the call; empty where there is none.
     """
 
     body: str = field(repr=False)
@@ -51,7 +51,7 @@ class RawAnswer:
 
 
 def usage_of(raw: RawAnswer) -> Usage | None:
-    """The tokens that a call took; None where the server does not tell, or tells what cannot be."""
+    """Return the tokens of a call; None where the server reports none, or impossible ones."""
     parsed = parsed_object(raw.body)
     # Ollama's own API has them beside the answer.
     usage = _dict(parsed.get("usage")) or parsed
@@ -59,7 +59,7 @@ def usage_of(raw: RawAnswer) -> Usage | None:
     total = _first_count(usage, _TOKENS_TOTAL)
     if tokens_in is None or (answered is None and total is None):
         return None
-    # Some leave the tokens of reasoning out of those of the answer, and have them in the total only.
+    # Some servers count reasoning in the total only.
     tokens_out = max(answered or 0, (total or 0) - tokens_in)
     reasoning = _first_count(_first_dict(usage, _DETAILS_OUT), ("reasoning_tokens",)) or 0
     cached = _first_count(_first_dict(usage, _DETAILS_IN), ("cached_tokens",)) or 0
@@ -72,23 +72,23 @@ def usage_of(raw: RawAnswer) -> Usage | None:
 
 
 def reported_cost(raw: RawAnswer) -> Decimal | None:
-    """What a call cost as the provider says, in USD; None where it does not say, or says what cannot be."""
+    """Return the cost that the provider reports, in USD; None where it reports none, or an impossible one."""
     usage = _dict(parsed_object(raw.body).get("usage"))
     # OpenRouter and LiteLLM have a number; Perplexity a sum and its parts; DeepInfra another name.
     found = usage.get("cost", usage.get("estimated_cost"))
     cost = _usd(found.get("total_cost") if isinstance(found, dict) else found)
     if cost is None or usage.get("is_byok") is not True:
         return cost
-    # With a key of one's own at the provider behind OpenRouter, `cost` is OpenRouter's fee only.
+    # With the user's own key for the provider behind OpenRouter, `cost` is only OpenRouter's fee.
     return cost + (_usd(_dict(usage.get("cost_details")).get("upstream_inference_cost")) or Decimal(0))
 
 
 def answer_of(raw: RawAnswer, schema: type[Answer]) -> Answer:
-    """What the model answered.
+    """Return the answer of the model.
 
     Raises:
-        AnswerRefusedError: it is no such answer, and why: `schema`, `truncated`, `refusal` or `empty`. Nothing else
-            is ever raised.
+        AnswerRefusedError: there is no valid answer; its kind is `schema`, `truncated`, `refusal` or `empty`.
+            Nothing else is ever raised.
     """
     choice = _first_choice(parsed_object(raw.body))
     if choice is None:
@@ -110,11 +110,11 @@ def answer_of(raw: RawAnswer, schema: type[Answer]) -> Answer:
 
 
 def holds_answer(raw: RawAnswer) -> bool:
-    """Whether a model answered at all, rightly or wrongly; not where the provider says that it failed instead."""
+    """Return whether a model answered, rightly or wrongly; False where the provider reports a failure instead."""
     parsed = parsed_object(raw.body)
     choice = _first_choice(parsed)
     if choice is None:
-        # Whole and damaged, a model wrote it all the same, and would again.
+        # Damaged JSON with choices was written by a model, which would write it again.
         body = raw.body.strip()
         return not parsed and body.startswith("{") and body.endswith("}") and '"choices"' in body
     failed = choice.get("error") or choice.get("finish_reason") == "error" or parsed.get("error")
@@ -122,33 +122,33 @@ def holds_answer(raw: RawAnswer) -> bool:
 
 
 def holds_words(raw: RawAnswer) -> bool:
-    """Whether there are words of a model, whole or not."""
+    """Return whether there is text of a model, complete or not."""
     choice = _first_choice(parsed_object(raw.body))
     return bool(texts_of(_dict((choice or {}).get("message")))) or holds_answer(raw)
 
 
 def was_paid_for(raw: RawAnswer) -> bool:
-    """Whether the provider says that a call cost something, or that a model wrote something."""
+    """Return whether the provider reports a cost, or tokens of an answer."""
     usage = usage_of(raw)
     return bool(reported_cost(raw)) or (usage is not None and usage.tokens_out > 0)
 
 
 def error_of(raw: RawAnswer) -> object:
-    """The error that a response has instead of an answer; None where it has none."""
+    """Return the error in a response without an answer; None where it has none."""
     parsed = parsed_object(raw.body)
     choice = _first_choice(parsed) or {}
-    # The provider of a provider may have failed without saying how.
+    # The provider behind a gateway may have failed without an error.
     return parsed.get("error") or choice.get("error") or ("the provider broke off" if choice else None)
 
 
 def status_of(error: object) -> int | None:
-    """The status of HTTP that an error names as its code; None where it names none."""
+    """Return the HTTP status that an error names as its code; None where it names none."""
     code = _count(_dict(error).get("code"))
-    return code if code is not None and _LEAST_ERROR_STATUS <= code <= _MOST_ERROR_STATUS else None
+    return code if code is not None and _MIN_ERROR_STATUS <= code <= _MAX_ERROR_STATUS else None
 
 
 def parsed_object(body: str) -> dict[str, object]:
-    """The JSON object that a body is; an empty one where it is none."""
+    """Return the JSON object in a body; an empty one where there is none."""
     try:
         return _dict(json.loads(body))
     except (ValueError, RecursionError):
@@ -173,22 +173,22 @@ def _first_count(found: Mapping[str, object], names: tuple[str, ...]) -> int | N
 
 
 def _count(value: object) -> int | None:
-    """A number of tokens, also as `1000.0` or as digits in quotes; None where it is not one, or cannot be."""
+    """Return a number of tokens, also from `1000.0` or digits in quotes; None for anything else."""
     # True and False are numbers to Python.
     if isinstance(value, bool):
         return None
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= _MOST_DIGITS:
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= _MAX_DIGITS:
         value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return value if isinstance(value, int) and 0 <= value <= _MOST_TOKENS else None
+    return value if isinstance(value, int) and 0 <= value <= _MAX_TOKENS else None
 
 
 def _usd(value: object) -> Decimal | None:
-    """An amount, also as a number in quotes; None where it is not one, or cannot be."""
+    """Return an amount in USD, also from a number in quotes; None for anything else."""
     if isinstance(value, str) and _AMOUNT.fullmatch(value.strip()):
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     # The text of a float is the number that was sent.
-    return Decimal(str(value)) if 0 <= value <= _MOST_USD else None
+    return Decimal(str(value)) if 0 <= value <= _MAX_USD else None

@@ -1,4 +1,4 @@
-"""What came back from a language model, and what is kept of it beside a page's output."""
+"""The answer of a language model, and what an output records about it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ from checkpointing.fields import Sha256, Usd
 
 
 class CostSource(StrEnum):
-    """Who says what a call has cost."""
+    """The source of the cost of a call."""
 
     PROVIDER = "provider"
     """The provider, with the answer (OpenRouter's `usage.cost`)."""
@@ -19,13 +19,13 @@ class CostSource(StrEnum):
     LISTED = "genai-prices"
     """The price list of `genai-prices`."""
     ESTIMATED = "estimated"
-    """Nobody: the provider did not tell how many tokens it took. What was reserved for the call stands for it."""
+    """None: the provider did not report tokens. The reservation of the call stands for its cost."""
     UNPRICED = "unpriced"
-    """Nobody: no price is known, and the user has allowed that. Counted as 0."""
+    """None: no price is known, and the user has allowed that. Counted as 0."""
 
 
 class Usage(BaseModel):
-    """Tokens of one call. Those cached are among those in, those of reasoning among those out."""
+    """Tokens of one call. Cached tokens are included in `tokens_in`, reasoning in `tokens_out`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -36,19 +36,19 @@ class Usage(BaseModel):
 
 
 class LlmRecord(BaseModel):
-    """What an output says about the model behind it."""
+    """What an output records about the model behind it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    provider: str = Field(description="Host of the server that was asked.")
+    provider: str = Field(description="Host of the server.")
     model: str
-    recipe_sha256: Sha256 = Field(description="Of model, instructions, schema and parameters.")
-    request_sha256: Sha256 = Field(description="Of the whole question; the ledger's entry has the same.")
+    recipe_sha256: Sha256 = Field(description="Hash of model, instructions, schema and parameters.")
+    request_sha256: Sha256 = Field(description="Hash of the whole question, as in the entry of the ledger.")
     usage: Usage
-    cost_usd: Usd = Field(description="Of the call that gave this answer.")
+    cost_usd: Usd = Field(description="Cost of the call that gave this answer.")
     cost_source: CostSource
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    attempts: PositiveInt = Field(description="Answers that were paid for, for this page, this one included.")
+    attempts: PositiveInt = Field(description="Answers that were paid for, for this page, including this one.")
 
 
 Answer = TypeVar("Answer", bound=BaseModel)

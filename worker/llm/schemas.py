@@ -1,4 +1,4 @@
-"""The schema of an answer in the forms that servers take it. Made once for each: to make one takes milliseconds."""
+"""The schema of an answer in the forms that servers accept. Each is made once, because that takes milliseconds."""
 
 import json
 from functools import cache
@@ -12,29 +12,29 @@ if TYPE_CHECKING:
 
 @cache
 def schema_text(answer: type[BaseModel]) -> str:
-    """A JSON schema, as text."""
+    """Return the JSON schema of an answer, as text."""
     return json.dumps(answer.model_json_schema(), ensure_ascii=False)
 
 
 @cache
 def schema_name(answer: type[BaseModel]) -> str:
-    """What it is called: its title, in small letters."""
+    """Return the name of a schema: its title in lower case."""
     return str(json.loads(schema_text(answer)).get("title", answer.__name__)).lower()
 
 
 @cache
 def object_format(answer: type[BaseModel]) -> "ResponseFormatJSONObject":
-    """As `response_format`, for servers that know `json_object` with a schema. Not to be changed."""
+    """Return the `response_format` for servers that know `json_object` with a schema. It must not be changed."""
     beside = {"schema": strict_format(answer)["json_schema"]["schema"]}
-    # The key is no part of OpenAI's form.
+    # The key is not part of OpenAI's type.
     return cast("ResponseFormatJSONObject", {"type": "json_object", **beside})
 
 
 @cache
 def strict_format(answer: type[BaseModel]) -> "ResponseFormatJSONSchema":
-    """As `response_format`, for servers that keep to a schema. Not to be changed."""
-    # The library's own way to a schema as strict servers want it: all required, nothing extra, `$ref`s alone.
-    from openai import pydantic_function_tool  # noqa: PLC0415  # slow to import; the producer asks nobody
+    """Return the `response_format` for servers that enforce a schema. It must not be changed."""
+    # The library makes the schema that strict servers want: all fields required, nothing extra, bare `$ref`s.
+    from openai import pydantic_function_tool  # noqa: PLC0415  # slow to import; the producer calls no model
 
     schema = pydantic_function_tool(answer)["function"]["parameters"]
     return {
