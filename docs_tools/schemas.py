@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from checkpointing import ledger, models
+from checkpointing import checkpoint, fields, ledger_entry, page_records
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.ledger_entry import Call
 from docs_tools.field_docs import add_field_docs
@@ -48,8 +48,10 @@ class FileFormat:
 
 
 _MODULES = (
-    ledger,
-    models,
+    ledger_entry,
+    checkpoint,
+    fields,
+    page_records,
     scan,
     profile,
     base,

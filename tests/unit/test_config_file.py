@@ -195,7 +195,7 @@ def test_a_relative_storage_root_is_beside_the_file_wherever_one_stands(
         ("prices = 5", ["prices=5", "valid dictionary"]),
         ('prices.m = "1"', ["line 1", "does not have two or three prices"]),
         ("prices.m = {in = 1}", ["the price of m is neither"]),
-        ("prices.m = {in = true, out = 1}", ["'True' in", "no number"]),
+        ("prices.m = {in = true, out = 1}", ["'True' in", "not a number"]),
         ("storage_root = 5", ["storage_root=5", "it is not a path"]),
         ('storage_root = ""', ["storage_root=''", "give the path of a folder"]),
         ("dpi = = 150", ["is not TOML", "line 1", CONFIG_VARIABLE]),
