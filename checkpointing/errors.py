@@ -6,26 +6,6 @@ command that fails with the error.
 
 from decimal import Decimal
 
-EXIT_CODES = {
-    0: "done; or nothing to do",
-    1: "an error nobody foresaw: please report it with the output of `--debug`",
-    2: "the command line is wrong, or a question was not answered with yes",
-    3: "the input cannot be used: no such file, not a PDF, encrypted, empty, a bad scan id",
-    4: "there is no such scan, stage or page",
-    5: "the storage is missing, read-only, full or failing",
-    6: "Redis cannot be reached",
-    7: "a setting is wrong, or what it asks for is not installed",
-    8: "the stage ended with pages in quarantine",
-    9: "the checkpoint is held by another process, or cannot be read; or pages are in hand that must not be",
-    10: "`producer verify` found differences",
-    11: "a stage is paused: its budget is reached, a provider refuses or an engine is missing; it says what to do",
-    12: "`producer doctor` found problems",
-    13: "every page is complete, and the reading of some is doubtful; 0 with `--allow-doubtful`",
-    14: "the storage root is in use by the workers of another deployment; the line names their Redis",
-    130: "interrupted; nothing is lost, repeat the command to go on",
-}
-"""What each exit code of the commands and workers means. docs/reference/exit-codes.md is made of this."""
-
 
 class LeafmarkError(Exception):
     """The base class of all errors; never raised itself.

@@ -13,9 +13,9 @@ from typer.cli import get_docs_for_click
 from typer.main import get_command
 
 from checkpointing import keys as checkpoint_keys
-from checkpointing.errors import EXIT_CODES
 from docs_tools.schemas import FORMATS, FileFormat, schema_of
 from producer.cli import app
+from producer.program import EXIT_CODES
 from worker import keys as deployment_keys
 from worker.billing import keys as billing_keys
 from worker.config.settings import ENV_PREFIX, Settings

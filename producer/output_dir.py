@@ -1,4 +1,4 @@
-"""An output folder as a whole: what lies in it besides the outputs, and clearing it."""
+"""The contents of an output folder besides its outputs, and setting outputs aside."""
 
 import fcntl
 import os
@@ -10,23 +10,23 @@ from checkpointing.outputs import OutputFolder
 from producer.terminal.progress import Step
 
 SET_ASIDE = "set_aside"
-"""Where `OutputFolder.set_aside` moves outputs to, inside their folder."""
+"""Subfolder of an output folder that `OutputFolder.set_aside` moves outputs to."""
 _TEMP_MARK = ".tmp"
 _TEMP_OF_PAGE = "page_"
 
 
 def leftovers(folder: Path, prefix: str = _TEMP_OF_PAGE) -> set[Path]:
-    """The temp files whose writer is gone: those that `checkpointing.atomic.remove_orphans` would delete."""
+    """Return the temporary files without a writer, which `checkpointing.atomic.remove_orphans` would delete."""
     temps = (name for name in _names(folder) if name.startswith(prefix) and _TEMP_MARK in name)
     return {folder / name for name in temps if not _has_writer(folder / name)}
 
 
 def foreign_names(outputs: OutputFolder, assembled: str | None = None) -> list[str]:
-    """What Leafmark did not put there, sorted.
+    """Return the names that Leafmark did not create, sorted.
 
     Args:
         outputs: the folder.
-        assembled: name of the one file that the stage makes of all its pages; None where it makes none.
+        assembled: name of the file that the stage makes of all its pages; None if it makes none.
     """
     ours = {outputs.path_of(page).name for page in outputs.pages()}
     if assembled is not None:
@@ -41,10 +41,10 @@ def foreign_names(outputs: OutputFolder, assembled: str | None = None) -> list[s
 
 
 def set_all_aside(outputs: OutputFolder, pages: Sequence[int], step: Step = bool) -> None:
-    """Move outputs out of the way as `OutputFolder.set_aside` does, made durable once for all of them.
+    """Set outputs aside as `OutputFolder.set_aside` does, with one sync for all of them.
 
     Raises:
-        OSError: the storage failed; some may be moved.
+        OSError: the storage failed; some outputs may have been moved.
     """
     if not pages:
         return
@@ -65,7 +65,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _has_writer(temp: Path) -> bool:
-    """Whether somebody holds the lock that a writer holds for as long as it lives; also when it is gone by now."""
+    """Return whether a writer holds the lock of its file; True also if the file is gone."""
     try:
         fd = os.open(temp, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:

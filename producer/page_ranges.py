@@ -1,4 +1,4 @@
-"""Page lists as people write them: `3,7-9`."""
+"""Lists of pages in the form `3,7-9`."""
 
 import re
 
@@ -8,22 +8,22 @@ _PART = re.compile(r"([1-9]\d{0,5})(?:-([1-9]\d{0,5}))?")
 
 
 def parse_pages(text: str) -> frozenset[int]:
-    """Return the pages that a list names.
+    """Return the pages of a list.
 
     Raises:
-        CommandLineError: it is not such a list.
+        CommandLineError: the text is not a list of pages.
     """
     pages: set[int] = set()
     for part in text.split(","):
         match = _PART.fullmatch(part.strip())
         if match is None or int(match[2] or match[1]) < int(match[1]):
-            raise CommandLineError(f"{text!r} is not a list of pages; write it like 3,7-9")
+            raise CommandLineError(f"{text!r} is not a list of pages", hint="write it like 3,7-9")
         pages.update(range(int(match[1]), int(match[2] or match[1]) + 1))
     return frozenset(pages)
 
 
 def show_pages(pages: list[int], most: int = 8) -> str:
-    """A sorted list of pages in short: `3, 7-9 and 120 more`."""
+    """Return a sorted list of pages in short: `3, 7-9 and 120 more`."""
     found = runs(pages)
     shown = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in found[:most])
     rest = sum(last - first + 1 for first, last in found[most:])
@@ -31,7 +31,7 @@ def show_pages(pages: list[int], most: int = 8) -> str:
 
 
 def runs(pages: list[int]) -> list[tuple[int, int]]:
-    """The runs of a sorted list of pages, as first and last page, both included."""
+    """Return the runs of a sorted list of pages, each as first and last page, both inclusive."""
     found: list[tuple[int, int]] = []
     for page in pages:
         if found and page == found[-1][1] + 1:

@@ -1,4 +1,4 @@
-"""Settings given on the command line (`producer --set`), and all in force with their origins."""
+"""Settings from the command line (`producer --set`), and all settings with their sources, for `producer config`."""
 
 import os
 from collections.abc import Iterator
@@ -22,9 +22,9 @@ class InForce:
     """One setting.
 
     Attributes:
-        name: as the config file has it.
-        value: in force, as the environment would say it; secrets are masked.
-        origin: who said so.
+        name: as in the config file.
+        value: as in an environment variable; secrets are masked.
+        origin: where the value comes from.
     """
 
     name: str
@@ -32,7 +32,7 @@ class InForce:
     origin: Origin
 
     def as_json(self) -> dict[str, str]:
-        """One entry of what `producer config --json` prints."""
+        """Return one entry of what `producer config --json` prints."""
         return {
             "name": self.name,
             "variable": f"{ENV_PREFIX}{self.name.upper()}",
@@ -43,25 +43,25 @@ class InForce:
 
 
 def set_by_option(pair: str) -> None:
-    """Take a setting from the command line: it goes before all others, here and in the processes started from here.
+    """Take a setting from the command line. It takes precedence here and in the processes started from here.
 
     Args:
-        pair: `dpi=400`. The value is not looked at: whoever loads the settings does that.
+        pair: such as `dpi=400`. The value is checked when the settings are loaded.
 
     Raises:
-        ValueError: it names no setting; says what may have been meant. The value, maybe a secret, is not quoted.
+        ValueError: there is no such setting. The message does not quote the value, which may be a secret.
     """
-    said, equals, value = pair.partition("=")
-    name = said.strip().lower().removeprefix(ENV_PREFIX.lower())
+    given, equals, value = pair.partition("=")
+    name = given.strip().lower().removeprefix(ENV_PREFIX.lower())
     if not equals:
-        raise ValueError("a setting is given as NAME=VALUE, such as dpi=400")
+        raise ValueError("a setting is written as NAME=VALUE, such as dpi=400")
     known = settings_class().model_fields
     if name not in known:
         close = closest(name, known)
-        meant = f"did you mean {close!r}?" if close else "`producer config` lists those that there are"
-        raise ValueError(f"there is no setting {said.strip()!r}; {meant}")
+        meant = f"did you mean {close!r}?" if close else "`producer config` lists all settings"
+        raise ValueError(f"there is no setting {given.strip()!r}; {meant}")
     variable = f"{ENV_PREFIX}{name.upper()}"
-    # However the environment spells it.
+    # Names in the environment are compared without case.
     for other in [other for other in os.environ if other.upper() == variable]:
         del os.environ[other]
     os.environ[variable] = value
@@ -74,23 +74,23 @@ def set_by_options() -> list[str]:
 
 
 def origins_in_force() -> Origins:
-    """Where the settings of this process come from.
+    """Return where the settings of this process come from.
 
     Raises:
-        SettingsError: there is a config file that cannot be used.
+        SettingsError: a config file cannot be used.
     """
     return find_origins(ENV_PREFIX, settings_class().model_fields)
 
 
 def in_force(settings: Settings, origins: Origins) -> Iterator[InForce]:
-    """Every setting, in the order of the reference."""
+    """Yield all settings, in the order of the reference."""
     for name in type(settings).model_fields:
         origin = Origin(Source.OPTION, "--set") if name in _by_option else origins.of(name)
         yield InForce(name, shown_value(settings, name), origin)
 
 
 def config_json(settings: Settings, origins: Origins) -> dict[str, Any]:
-    """The form that `producer config --json` prints."""
+    """Return the form that `producer config --json` prints."""
     return {
         "file": str(origins.files[0].path) if origins.files else None,
         "files": [{"path": str(file.path), "ignored": list(file.ignored)} for file in origins.files],
@@ -99,7 +99,7 @@ def config_json(settings: Settings, origins: Origins) -> dict[str, Any]:
 
 
 def config_table(settings: Settings, origins: Origins) -> Table:
-    """The same for people."""
+    """Return the table that `producer config` prints."""
     table = Table(box=None, pad_edge=False)
     for column in ("setting", "value", "from"):
         table.add_column(column, overflow="fold")
@@ -111,5 +111,5 @@ def config_table(settings: Settings, origins: Origins) -> Table:
 
 
 def file_lines(origins: Origins) -> list[str]:
-    """Which config files count, in words; the first that sets something decides."""
+    """Return a line for each config file in use, in order of precedence."""
     return [f"Config file: {file.path}" for file in origins.files] or ["No config file."]

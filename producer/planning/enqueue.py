@@ -1,7 +1,7 @@
-"""Enqueue: bring the checkpoint in line with the outputs, then put in the queue what is left to do.
+"""Plan and enqueue: bring the checkpoint in line with the outputs, then put the remaining pages into the queue.
 
-This is the whole of resume. It can be run at any time, by several people at once, as often as one likes: a page
-that is complete is left alone, one that a worker holds or a queue carries is not put in again.
+This is resume. It is safe to run at any time and several times at once: complete pages are skipped, and pages
+that a worker holds or that are in the queue are not enqueued twice.
 """
 
 from collections.abc import Mapping
@@ -38,10 +38,10 @@ from worker.telemetry.logs import note_for_scan
 
 
 def requests_through(store: BookStore, first: Request, last_stage: str | None) -> list[Request]:
-    """A request for a stage, and the same for those that it leads to, up to the last one.
+    """Return the request, and the same request for each later stage up to the last one.
 
     Raises:
-        UnknownNameError: there is no such stage, or no way to it.
+        UnknownNameError: there is no such stage, or it does not depend on the first one.
     """
     if last_stage is None:
         return [first]
@@ -50,7 +50,7 @@ def requests_through(store: BookStore, first: Request, last_stage: str | None) -
 
 
 def plan_all(store: BookStore, requests: list[Request]) -> list[Plan]:
-    """What `enqueue` would do for requests one after the other, in pipeline order. Changes nothing.
+    """Return what `enqueue` would do for requests in pipeline order. Changes nothing.
 
     Raises:
         UnknownNameError, StorageError: as `plan`.
@@ -65,12 +65,12 @@ def plan_all(store: BookStore, requests: list[Request]) -> list[Plan]:
 
 
 def plan(store: BookStore, request: Request, again: Mapping[str, AbstractSet[int]] | None = None) -> Plan:
-    """What `enqueue` would do. Reads files only and changes nothing.
+    """Return what `enqueue` would do. Reads files only and changes nothing.
 
     Args:
         store: the books.
-        request: what is wanted.
-        again: pages that earlier stages would do before, by stage.
+        request: the pages in question.
+        again: pages that earlier stages would process again first, by stage.
 
     Raises:
         UnknownNameError: no such scan, stage or page.
@@ -97,17 +97,17 @@ def enqueue(deployment: Deployment, request: Request, counting: Counting = uncou
 
     Args:
         deployment: the deployment.
-        request: what is wanted.
-        counting: shows how many pages have gone into the queue.
+        request: the pages in question.
+        counting: shows the number of pages enqueued so far.
 
     Raises:
         UnknownNameError: no such scan, stage or page.
         StorageError: the storage failed; nothing was enqueued.
-        BrokerError: Redis failed; pages that were enqueued stay so, and saying it again does the rest.
-        InUseError: the workers at work are those of another deployment.
-        CheckpointError: somebody else holds the checkpoint.
-        SettingsError: the stage asks a model, and a setting for that is missing.
-        InputError: it would wait for ever for an earlier stage.
+        BrokerError: Redis failed; pages enqueued so far stay enqueued, and a repeated call enqueues the rest.
+        InUseError: the workers on this storage root belong to another deployment.
+        CheckpointError: another process holds the checkpoint.
+        SettingsError: the stage calls a model, and a setting for that is missing.
+        InputError: an earlier stage has not been requested for these pages.
     """
     tracing.start(deployment.settings, "producer")
     with tracing.span("enqueue", identity=request.run, scan_id=request.scan_id, stage=request.stage) as span:
@@ -119,7 +119,7 @@ def enqueue(deployment: Deployment, request: Request, counting: Counting = uncou
 
 
 def _note(store: BookStore, made: Plan, run: str) -> None:
-    """Begin the scan's log of this run."""
+    """Write the first line of this run to the log of the scan."""
     pages = {
         "remaining": len(made.remaining),
         "enqueued": len(made.enqueued),
@@ -138,7 +138,9 @@ def _enqueue(deployment: Deployment, request: Request, counting: Counting) -> Pl
         with file.exclusive() as checkpoint:
             made = _open_stage(deployment.store, deployment.queues, request, wanted, checkpoint, metadata)
     except broker_errors() as error:
-        raise BrokerError(f"Redis failed before anything was enqueued ({error}); repeat the command") from error
+        raise BrokerError(
+            f"Redis failed before anything was enqueued ({error})", hint="repeat the command"
+        ) from error
     except OSError as error:
         raise storage_error(error, file.path) from error
     queue = deployment.queues.queue(request.ref)
@@ -147,7 +149,7 @@ def _enqueue(deployment: Deployment, request: Request, counting: Counting) -> Pl
         queue.raise_attempts(made.attempts)
         recount(deployment.store, deployment.calls, request.ref)
         queue.name_run(request.run if made.remaining else "")
-        # Only now that the stage is open: whoever commits an earlier one feeds it from here on.
+        # After the stage was opened: from then on, commits of the earlier stage feed it.
         begin = sorted(ready(deployment.store, request.ref, set(made.remaining)))
         made.waiting.extend(sorted(set(made.remaining).difference(begin)))
         with counting(f"{request.scan_id}/{request.stage}: pages enqueued", len(begin)) as step:
@@ -156,8 +158,8 @@ def _enqueue(deployment: Deployment, request: Request, counting: Counting) -> Pl
                 step()
     except broker_errors() as error:
         raise BrokerError(
-            f"Redis failed after {len(made.enqueued)} of {len(made.remaining)} pages were enqueued ({error}); "
-            "start it again and repeat the command: it goes on from here"
+            f"Redis failed after {len(made.enqueued)} of {len(made.remaining)} pages were enqueued ({error})",
+            hint="start Redis and repeat the command, which enqueues the rest",
         ) from error
     return made
 
@@ -170,12 +172,12 @@ def _open_stage(
     checkpoint: Checkpoint,
     metadata: ScanMetadata,
 ) -> Plan:
-    """Bring the checkpoint in line, note what is wanted, save. With the checkpoint held exclusively."""
+    """Bring the checkpoint in line, record the request, and save. The caller holds the checkpoint."""
     file = store.checkpoint_file(request.ref)
     outputs = store.outputs(request.ref)
     coordinator = make_coordinator(store, queues, request.ref)
     aside = file.take_set_aside()
-    # Before the comparison: an output that a waiting completion names must not look like a stranger.
+    # Before the comparison, so that an output of a waiting completion is not taken for a foreign one.
     merged = coordinator.merge_into(checkpoint)
     outputs.remove_orphans()
     _take_in_reviews(store, metadata, outputs)
@@ -184,7 +186,7 @@ def _open_stage(
     checkpoint.release(request.release | _no_longer_given_up(store, checkpoint))
     findings = bring_in_line(checkpoint, outputs, metadata.total_pages)
     count_books(store, checkpoint, findings)
-    # An output that was there and is gone is no failure of the page.
+    # A missing output is not a failure of the page.
     for page in findings.faults:
         checkpoint.attempts.pop(page, None)
     stale = _stale_among(store, request, wanted, checkpoint.pages, {})
@@ -210,7 +212,7 @@ def _open_stage(
 
 
 def _take_in_reviews(store: BookStore, metadata: ScanMetadata, outputs: OutputFolder) -> None:
-    """Pages that another program had corrected and put aside for a person count with its other corrections."""
+    """Adopt the pages that another program had corrected and kept for review."""
     scan = store.scan(metadata.scan_id)
     if outputs.path.name != CorrectionStage.output_dir or not scan.is_taken_over(metadata):
         return
@@ -220,16 +222,16 @@ def _take_in_reviews(store: BookStore, metadata: ScanMetadata, outputs: OutputFo
 
 
 def _do_again(store: BookStore, checkpoint: Checkpoint, outputs: OutputFolder, pages: list[int]) -> None:
-    """Have pages done again, whatever there is of them."""
+    """Have pages processed again, whatever their state."""
     checkpoint.forget(set(pages))
-    # Out of the way with the outputs: a resume must not take them for the new ones.
+    # Set the outputs aside, so that a resume does not adopt them.
     set_all_aside(outputs, sorted(outputs.pages().intersection(pages)))
     retire_answers(store, checkpoint.ref, pages)
 
 
 @dataclass(frozen=True, slots=True)
 class _Stale:
-    """Wanted pages that are stale, with why, and what they have cost in USD."""
+    """Wanted pages that are stale, with the reasons, and their cost so far in USD."""
 
     pages: dict[int, Why]
     cost_usd: float
@@ -249,7 +251,7 @@ def _stale_among(
 
 
 def _records_by_outputs(findings: Findings, outputs: OutputFolder) -> dict[int, PageRecord]:
-    """The evidence for complete pages; that for adopted ones with what they say of themselves."""
+    """Return the records of complete pages, with the inputs that adopted outputs record."""
     said = {
         page: replace(findings.records[page], made_from=made_from_of(outputs, page)) for page in findings.adopted
     }
@@ -257,7 +259,7 @@ def _records_by_outputs(findings: Findings, outputs: OutputFolder) -> dict[int, 
 
 
 def _no_longer_given_up(store: BookStore, checkpoint: Checkpoint) -> set[int]:
-    """Quarantined pages whose earlier stage had given them up, and has taken them on again."""
+    """Return the pages quarantined because of an earlier stage that has released them since."""
     pages = {failed.page for failed in checkpoint.failed_pages if failed.kind == UPSTREAM}
     if not pages:
         return pages

@@ -81,6 +81,9 @@ class Request:
         if self.release or self.only:
             return check_pages(self.release or self.only, total_pages)
         end = total_pages if self.end_page is None else self.end_page
+        for option, page in (("--start-page", self.start_page), ("--end-page", end)):
+            if page > total_pages:
+                raise UnknownNameError(f"`{option} {page}` is past the last page ({total_pages})")
         check_page_range(total_pages, self.start_page, end)
         return list(range(self.start_page, end + 1))
 

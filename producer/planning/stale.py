@@ -1,10 +1,10 @@
-"""Which complete pages are stale: made from something that has changed since, or in a way that has.
+"""Find stale pages: complete pages whose inputs or method (engine, model, instructions) have changed.
 
-Each record in a checkpoint has two digests, of what the page's output was made from and of how. Here they are made
-anew, from the checkpoints of the earlier stages and the metadata of the scan, and compared; no output is read. How
-a page would be made now is told by the book's profile and the settings of the process that asks; where those of the
-workers differ, pages show as stale that a worker would make again just as they are. Nothing is done about a stale
-page by itself.
+Each record in a checkpoint has two digests, of the inputs of the page and of the method. They are computed again
+from the checkpoints of the earlier stages and the metadata of the scan, and compared; no output is read. The
+present method comes from the book's profile and the settings of this process: if the settings of the workers
+differ, pages may show as stale that a worker would make the same way again. Stale pages are only reported;
+`enqueue` decides about them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,13 +27,13 @@ _NONE_AGAIN: Mapping[str, AbstractSet[int]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """Why a complete page is stale. Pages with equal reasons can be told of together.
+    """Why a complete page is stale. Equal for pages with the same reasons, so that they can be listed together.
 
     Attributes:
-        inputs: names of what it is made from, where that changed: earlier stages, or `source`.
-        method: that the way it is made changed, in words; empty where it did not.
-        recipe: digest of the way it was made, likewise.
-        current: what its record says once it is not stale any more.
+        inputs: names of its inputs (earlier stages, or `source`) if they changed; else empty.
+        method: the change of the method, in words; empty if it did not change.
+        recipe: digest of the earlier method; empty if it did not change.
+        current: the digests of the present inputs and method, which `--accept-stale` records.
     """
 
     inputs: tuple[str, ...]
@@ -42,7 +42,7 @@ class Why:
     current: str = field(compare=False)
 
     def words(self, whose: str = "its") -> str:
-        """The reason for a person.
+        """Return the reasons in words.
 
         Args:
             whose: `its` for one page, `their` for several.
@@ -57,17 +57,17 @@ def find_stale(
     records: Mapping[int, PageRecord],
     again: Mapping[str, AbstractSet[int]] = _NONE_AGAIN,
 ) -> dict[int, Why]:
-    """The stale ones among complete pages. Reads checkpoints and metadata, no outputs.
+    """Return the stale pages among complete ones. Reads checkpoints and metadata, no outputs.
 
-    A record that does not say what its page was made from is never stale. Nor is a page, for now, that an earlier
-    stage has not complete: what it would be made from is not known yet. Where it cannot be said here how the stage
-    works, because its engine is not installed or its model is not set, only what its pages are made from counts.
+    A page without recorded digests is never stale, nor is a page that an earlier stage is about to complete again.
+    If the present method is unknown here, because the engine is not installed or the model is not set, only the
+    inputs are compared.
 
     Args:
         store: the books.
         ref: which stage of which scan.
         records: of the complete pages in question.
-        again: pages that earlier stages are about to do again, by stage.
+        again: pages that earlier stages are about to process again, by stage.
 
     Raises:
         UnknownNameError: there is no such scan or stage.
@@ -98,7 +98,7 @@ def find_stale(
 
 
 def name_recipes(store: BookStore, ref: StageRef, stale: Mapping[int, Why]) -> dict[int, Why]:
-    """The same reasons, with the old and the new way in words. Reads one output for each old way.
+    """Return the reasons with the old and the new method in words. Reads one output for each old method.
 
     Raises:
         OSError: the storage failed.
@@ -117,12 +117,12 @@ def name_recipes(store: BookStore, ref: StageRef, stale: Mapping[int, Why]) -> d
 
 
 def cost_of_refresh(records: Mapping[int, PageRecord], stale: Mapping[int, Why]) -> float:
-    """What stale pages have cost by their records, in USD; a page whose cost nobody knows counts as nothing."""
+    """Return the recorded cost of stale pages, in USD; a page of unknown cost counts as 0."""
     return add_usd(*(records[page].cost_usd or 0.0 for page in stale))
 
 
 def _method(store: BookStore, ref: StageRef) -> MadeFrom | None:
-    """How a stage would make a page of a scan now; None where that cannot be said here."""
+    """Return the present method of a stage; None if it is unknown here."""
     model = store.settings.model(ref.stage)
     if store.stages.get(ref.stage).uses_model and not model:
         return None
@@ -140,7 +140,7 @@ def _inputs(
     pages: AbstractSet[int],
     again: Mapping[str, AbstractSet[int]],
 ) -> dict[int, dict[str, str]]:
-    """Hashes of what pages would be made from now; without the pages of which that is not known."""
+    """Return the hashes of the present inputs by page, without pages whose inputs are not complete."""
     if not stage.depends_on:
         hashes = enumerate(_source_hashes(store.metadata(scan_id)), start=1)
         return {page: {"source": sha256} for page, sha256 in hashes if page in pages}
@@ -153,8 +153,8 @@ def _inputs(
 
 
 def _source_hashes(metadata: ScanMetadata) -> Iterator[str]:
-    """Of what each page is rendered from, in order."""
-    # File by file: to look for the file of each of 20,000 images among all of them would take many seconds.
+    """Yield the hash of the source of each page, in order."""
+    # File by file: searching the file of each of 20,000 images among all files would take many seconds.
     replaced = metadata.source.replacements
     page = 0
     for file in metadata.source.files:
@@ -166,7 +166,7 @@ def _source_hashes(metadata: ScanMetadata) -> Iterator[str]:
 
 
 def _output_hashes(store: BookStore, ref: StageRef, again: AbstractSet[int]) -> dict[int, str]:
-    """Of the outputs that an earlier stage has complete; none where its checkpoint cannot be used."""
+    """Return the hashes of the complete outputs of an earlier stage; none if its checkpoint cannot be used."""
     try:
         complete = store.checkpoint_file(ref).read().pages
     except CheckpointError:
@@ -177,7 +177,7 @@ def _output_hashes(store: BookStore, ref: StageRef, again: AbstractSet[int]) -> 
 
 
 def _made_by(outputs: OutputFolder, page: int, recipe: str) -> MadeFrom | None:
-    """What an output says of how it was made; None where it says nothing, or something else than the checkpoint."""
+    """Return the method recorded in an output; None if it has none, or another than the checkpoint."""
     with suppress(PageOutputError, ValueError):
         said = MadeFrom.model_validate(outputs.load(page).get("made_from"))
         if said.digest().endswith(f".{recipe}"):

@@ -94,7 +94,7 @@ def test_a_title_is_shown_word_for_word(deployment: Deployment, source: Path) ->
     [
         (["enqueue", "moby-dik"], 4, "there is no scan 'moby-dik'"),
         (["enqueue", "moby-dick", "--stage", "polish"], 4, "there is no stage 'polish'; stages: ocr"),
-        (["enqueue", "moby-dick", "--start-page", "6"], 4, "which has the pages 1 to 5"),
+        (["enqueue", "moby-dick", "--start-page", "6"], 4, "`--start-page 6` is past the last page (5)"),
         (
             ["enqueue", "moby-dick", "--start-page", "4", "--end-page", "2"],
             2,

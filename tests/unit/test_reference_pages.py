@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from checkpointing import errors
-from checkpointing.errors import EXIT_CODES, LeafmarkError
+from checkpointing.errors import LeafmarkError
 from docs_tools.pages import DOCS, generated_pages, settings_table, write_pages
+from producer.program import EXIT_CODES
 
 DONE, USAGE, INTERRUPTED = 0, 2, 130
 
