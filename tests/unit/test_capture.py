@@ -10,12 +10,12 @@ from producer.watch.render import render
 from producer.watch.snapshot import Snapshot
 from producer.watch.symbols import UNICODE
 from sample.capture import self_contained_svg
-from tests.support.watch_facts import stage_facts
+from tests.support.stage_snapshots import stage_snapshot
 
 
 def test_the_picture_names_no_host_but_the_one_that_is_svgs_name() -> None:
     console = Console(file=io.StringIO(), record=True, width=80, force_terminal=True, color_system="truecolor")
-    console.print(render(Snapshot((stage_facts("##>.X-", title="<b>&"),)), 80, 20, UNICODE))
+    console.print(render(Snapshot((stage_snapshot("##>.X-", title="<b>&"),)), 80, 20, UNICODE))
     picture = self_contained_svg(console, "producer watch")
     assert set(re.findall(r"\w+://[^\"') ]+", picture)) == {"http://www.w3.org/2000/svg"}
     assert "@font-face" not in picture

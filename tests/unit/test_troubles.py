@@ -23,7 +23,7 @@ from producer.watch.plain_output import CheckpointLines, SnapshotLines, snapshot
 from producer.watch.snapshot import Snapshot
 from producer.watch.stage_reader import StageReader
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
-from tests.support.watch_facts import stage_facts
+from tests.support.stage_snapshots import stage_snapshot
 from worker.config.settings import Settings
 from worker.llm.circuit_breaker import Silence
 from worker.reconciler.reconciler import Reconciler
@@ -196,9 +196,9 @@ def test_control_characters_of_a_server_reach_no_terminal(fake: FakeDeployment) 
 def test_the_view_says_what_a_stage_waits_for(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
     fake.parts.store.outage_notes.tell(STAGE, "127.0.0.1", "a-model", silence())
-    facts = StageReader(fake.parts.store, StageRef(SCAN, STAGE)).snapshot(None, None)
-    assert facts.waits_for.startswith(SAID)
-    assert any(line.startswith(f"  waits: {SAID}") for line in snapshot_lines(Snapshot(stages=(facts,))))
+    stage = StageReader(fake.parts.store, StageRef(SCAN, STAGE)).snapshot(None, None)
+    assert stage.waits_for.startswith(SAID)
+    assert any(line.startswith(f"  waits: {SAID}") for line in snapshot_lines(Snapshot(stages=(stage,))))
 
 
 def test_a_run_says_what_a_stage_waits_for_and_nothing_of_one_that_has_ended(fake: FakeDeployment) -> None:
@@ -219,10 +219,10 @@ def test_a_run_says_what_a_stage_waits_for_and_nothing_of_one_that_has_ended(fak
 def test_plain_lines_of_watch_say_it_at_once_and_when_it_is_over() -> None:
     said: list[str] = []
     lines = SnapshotLines(said.append)
-    lines.show(Snapshot(stages=(stage_facts(),)))
+    lines.show(Snapshot(stages=(stage_snapshot(),)))
     for _ in range(3):
-        lines.show(Snapshot(stages=(stage_facts(waits_for=f"{SAID}, 12 times"),)))
-    lines.show(Snapshot(stages=(stage_facts(),)))
+        lines.show(Snapshot(stages=(stage_snapshot(waits_for=f"{SAID}, 12 times"),)))
+    lines.show(Snapshot(stages=(stage_snapshot(),)))
     assert said[1:3] == [f"a-book/ocr waits: {SAID}, 12 times", "a-book/ocr: the model answers again"]
     assert sum("waits" in line for line in said) == 1
 

@@ -25,8 +25,8 @@ from producer.watch.snapshot import Snapshot, Task, Worker, Workers
 from producer.watch.stage_reader import CheckpointReader
 from producer.watch.workers import ask_workers, claimed_pages
 from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, write_scan
+from tests.support.stage_snapshots import states
 from tests.support.waiting import HANG_SECONDS, wait_until
-from tests.support.watch_facts import states
 from worker.deployment import Deployment
 from worker.queue.worker_control import WorkerControl
 

@@ -26,7 +26,7 @@ from producer.watch.plain_output import SnapshotLines, snapshot_lines
 from producer.watch.screen import Screen, has_screen
 from producer.watch.snapshot import Snapshot, Task, Worker, Workers
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, take_commands
-from tests.support.watch_facts import stage_facts
+from tests.support.stage_snapshots import stage_snapshot
 from worker.queue.worker_control import WorkerControl
 
 
@@ -81,15 +81,15 @@ def test_snapshot_lines_print_every_ten_seconds_and_at_each_change_of_status(
     said: list[str] = []
     lines = SnapshotLines(said.append)
     for completed in range(1, 22):
-        lines.show(Snapshot((stage_facts("#" * completed + "." * (22 - completed)),)))
+        lines.show(Snapshot((stage_snapshot("#" * completed + "." * (22 - completed)),)))
         now += 1
     assert [line.partition(" pages")[0] for line in said] == [
         f"a-book/ocr: {completed} of 22" for completed in (1, 11, 21)
     ]
-    lines.show(Snapshot((stage_facts("#" * 22, status="completed", under_way=False),)))
+    lines.show(Snapshot((stage_snapshot("#" * 22, status="completed", under_way=False),)))
     assert said[3:] == ["a-book/ocr: 22 of 22 pages complete  completed  $0.00"]
     now += 100
-    lines.show(Snapshot((stage_facts("#" * 22, status="completed", under_way=False),)))
+    lines.show(Snapshot((stage_snapshot("#" * 22, status="completed", under_way=False),)))
     assert len(said) == 4
 
 
@@ -107,7 +107,7 @@ def test_snapshot_lines_print_once_that_redis_is_down_and_once_that_it_is_back()
 
 
 def test_a_whole_snapshot_as_plain_lines() -> None:
-    stage = stage_facts("##>.X-", last_failure="page 5: \x1b[31mtorn\x07 [red] (torn)", cost_usd=0.5)
+    stage = stage_snapshot("##>.X-", last_failure="page 5: \x1b[31mtorn\x07 [red] (torn)", cost_usd=0.5)
     workers = Workers(
         (Worker("w@here", (Task(StageRef("a-book", "ocr"), 3, 90.0),)),), alive=1, slots=2, asked=True
     )
@@ -120,7 +120,7 @@ def test_a_whole_snapshot_as_plain_lines() -> None:
         "Workers  1 alive, up to 2 pages at once",
         "  w@here  a-book/ocr: page 3 for 10 s",
     ]
-    assert plain_line(stage_facts("..", pages_per_second=None)) == "a-book/ocr: 0 of 2 pages complete  $0.00"
+    assert plain_line(stage_snapshot("..", pages_per_second=None)) == "a-book/ocr: 0 of 2 pages complete  $0.00"
 
 
 def test_the_screen_is_redrawn_in_the_current_size_of_the_terminal() -> None:
@@ -129,7 +129,7 @@ def test_the_screen_is_redrawn_in_the_current_size_of_the_terminal() -> None:
     with Screen(console, "a hint") as screen:
         for size in ((100, 30), (60, 15)):
             console.size = ConsoleDimensions(*size)
-            screen.show(Snapshot((stage_facts("#" * 500 + "." * 500),)))
+            screen.show(Snapshot((stage_snapshot("#" * 500 + "." * 500),)))
     large, small = file.getvalue().split("\x1b[H")[-2:]
     assert (large.count("\n"), small.count("\n")) == (29, 14)
     assert "a hint" in small

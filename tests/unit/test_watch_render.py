@@ -12,7 +12,7 @@ from checkpointing.refs import StageRef
 from producer.watch.render import render
 from producer.watch.snapshot import Snapshot, Task, Worker, Workers, scaled
 from producer.watch.symbols import ASCII, UNICODE, Symbols
-from tests.support.watch_facts import stage_facts, states
+from tests.support.stage_snapshots import stage_snapshot, states
 
 NOW = 1_000_000.0
 HINT = "Ctrl-C closes this view; the workers keep running."
@@ -32,7 +32,7 @@ HOSTILE = "[red]no[/red] \x1b[31m\x1b]0;title\x07 \u202ereversed \r\n next\x00"
 
 def snapshot(*drawn: str, **changes: Any) -> Snapshot:
     names = ("ocr", "correction", "fix", "structure")
-    stages = tuple(stage_facts(each, stage=name) for each, name in zip(drawn, names, strict=False))
+    stages = tuple(stage_snapshot(each, stage=name) for each, name in zip(drawn, names, strict=False))
     return replace(Snapshot(stages, workers=WORKERS, at=NOW), **changes)
 
 
@@ -45,7 +45,7 @@ def printed(shown: Snapshot, width: int = 100, height: int = 30, symbols: Symbol
 
 
 def test_the_view_shows_pages_rate_cost_and_pages_in_flight() -> None:
-    stage = stage_facts("##>.X-", expected_usd=1.25, cost_usd=0.5)
+    stage = stage_snapshot("##>.X-", expected_usd=1.25, cost_usd=0.5)
     text = printed(Snapshot((stage,), workers=WORKERS, at=NOW))
     assert "a-book  A Book  6 pages" in text
     assert "2/6 pages  0.50 pages/s  ETA 0:04  $0.50 of about $1.25" in text
@@ -92,7 +92,7 @@ def test_stages_without_room_are_counted() -> None:
 
 @pytest.mark.parametrize("symbols", [ASCII, UNICODE])
 def test_markup_and_control_characters_from_outside_have_no_effect(symbols: Symbols) -> None:
-    stage = stage_facts(title=HOSTILE, last_failure=HOSTILE, error=HOSTILE, status="paused", under_way=False)
+    stage = stage_snapshot(title=HOSTILE, last_failure=HOSTILE, error=HOSTILE, status="paused", under_way=False)
     workers = Workers((Worker(HOSTILE, (Task(StageRef("a-book", "ocr"), 3),)),), alive=1, asked=True)
     shown = Snapshot((stage,), workers=workers, storage_problem=HOSTILE, other_scans=HOSTILE)
     for trouble in ("", HOSTILE):
@@ -143,8 +143,8 @@ def test_without_workers_the_view_shows_how_to_start_one() -> None:
 
 
 def test_a_stage_that_has_ended_shows_its_status() -> None:
-    done = stage_facts("####", status="completed", under_way=False)
-    paused = stage_facts(
+    done = stage_snapshot("####", status="completed", under_way=False)
+    paused = stage_snapshot(
         "##..", stage="fix", status="paused", under_way=False, error="the budget of $1.00 is reached"
     )
     text = printed(Snapshot((done, paused), workers=WORKERS, at=NOW))

@@ -1,4 +1,4 @@
-"""Facts for tests of the view: a stage as it may stand, changed where a test wants it otherwise."""
+"""Make stage snapshots for tests of the view, from drawings of their pages."""
 
 from typing import Any
 
@@ -14,12 +14,12 @@ PER_CHARACTER = {
 
 
 def states(drawn: str) -> bytes:
-    """Page states as the ASCII grid draws them."""
+    """Return the page states that a drawing with the ASCII symbols shows."""
     return bytes(PER_CHARACTER[character] for character in drawn)
 
 
-def stage_facts(drawn: str = "##>.X-", **changes: Any) -> StageSnapshot:
-    """A stage whose pages stand as drawn; the counts are those of the drawing."""
+def stage_snapshot(drawn: str = "##>.X-", **changes: Any) -> StageSnapshot:
+    """Return a stage under way whose pages and counts are those of a drawing, with some fields changed."""
     pages = states(drawn)
     usual: dict[str, Any] = {
         "scan_id": "a-book",
