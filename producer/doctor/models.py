@@ -1,4 +1,4 @@
-"""The stages that ask a language model: is all set that they need, and is their price known. No call is made."""
+"""The stages that ask a language model: whether their settings are complete, and whether a price is known."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ _report = Reporter(Area.MODELS)
 
 
 def examine_models(settings: Settings) -> Iterator[Check]:
-    """Look at the settings of every stage that asks a model."""
+    """Check the settings of every stage that asks a model; make no call."""
     asking = [stage for stage in STAGES if uses_model(stage)]
     set_up = [stage for stage in asking if settings.model(stage)]
     if not set_up and not settings.llm_base_url and not settings.llm_api_key.get_secret_value():
@@ -32,6 +32,6 @@ def _judge_price(settings: Settings, stage: str) -> Check:
         return _report.ok("price", f"{stage} asks {model}: {book.describe(model)}")
     return _report.warning(
         "price",
-        f"{stage} asks {model}, and nobody knows what that costs",
+        f"{stage} asks {model}, whose price is not known",
         f"set LEAFMARK_PRICES='{model}=IN/OUT' in USD per million tokens (0/0 for a server of your own)",
     )

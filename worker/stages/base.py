@@ -102,7 +102,7 @@ class StageInputs(Protocol):
 
 
 MODEL_THREADS = 64
-"""Calls of a model that one worker has in flight at once, unless it is told otherwise."""
+"""Default number of calls of a model that one worker has in flight at once."""
 
 
 @dataclass(frozen=True, slots=True)
