@@ -1,1 +1,4 @@
-"""The commands, a file each. Every one is a few lines over functions that can be imported."""
+"""The commands, one file each: they parse options, call one function of another room and print the result.
+
+Every room may be imported here; only `producer.cli` imports this package.
+"""

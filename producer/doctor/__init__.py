@@ -1,1 +1,4 @@
-"""`producer doctor`: looks whether storage, Redis, workers and settings are as they should be. It mends nothing."""
+"""Check storage, Redis, workers and settings for `producer doctor`. It repairs nothing.
+
+It imports no other room of `producer`; only `commands` imports this package.
+"""

@@ -1,1 +1,4 @@
-"""`producer run`: an embedded broker and workers on one machine, started for one run and ended with it."""
+"""Run a book on one machine for `producer run`: an embedded broker and workers, ended with the command.
+
+It may import `planning`, `watch`, `status`, `ingest` and `terminal`; only `commands` imports this package.
+"""

@@ -1,1 +1,5 @@
-"""Paying for a call once: prices, estimates, reservations against budgets, ledger entries around each call."""
+"""Pay for a call of a model once: estimate, reserve against the budget, book the answer, settle.
+
+`model_calls` makes the parts of a deployment. It may import `llm` and `telemetry`; `pipeline`, `reconciler` and
+`deployment` import it.
+"""

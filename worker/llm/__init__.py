@@ -1,1 +1,4 @@
-"""Language models: what is asked, what it costs, and who may ask. Knows no stage."""
+"""Ask language models: requests, answers, prices, retries, rate limits, pauses after failures.
+
+It knows no stage and imports nothing else of `worker`; `billing`, `config` and `stages` import it.
+"""
