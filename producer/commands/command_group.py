@@ -1,4 +1,4 @@
-"""The commands as Typer sees them: each module is imported when its command is used, not to list or complete it.
+"""The group of commands for Typer: a module is imported when its command is used, but not to list or complete it.
 
 A wrong command line ends with one line on stderr and exit code 2.
 """
@@ -19,21 +19,21 @@ from producer.commands.shell_scripts import with_shell
 from worker.text.suggestions import closest
 
 MARKUP: Literal["markdown"] = "markdown"
-# Typer raises it, and exports only the errors that are made of it.
+# Typer raises it, but exports only its subclasses.
 _UsageError: Any = typer.BadParameter.__bases__[0]
 
 
 def help_markup() -> Literal["markdown"] | None:
-    """Return how help is laid out: in boxes on a terminal, as plain text in a pipe and under `NO_COLOR`."""
+    """Return the layout of help: boxes on a terminal, plain text in a pipe or with `NO_COLOR`."""
     return MARKUP if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else None
 
 
 class Listed(NamedTuple):
-    """A command as it is listed, without being imported.
+    """What the list of commands needs of a command that is not imported.
 
     Attributes:
         summary: the first line of the function's docstring.
-        module: in `producer.commands`; empty where it has the name of the command.
+        module: in `producer.commands`; empty if it is named like the command.
         context: settings of the command's context.
     """
 
@@ -43,7 +43,7 @@ class Listed(NamedTuple):
 
 
 class LazyGroup(TyperGroup):
-    """Imports a command when it is run, or when its own options are shown or completed.
+    """Imports a command when it runs, or when its own options are shown or completed.
 
     The command `replace-page` is the function `replace_page_command` in `producer.commands.replace_page`.
     """
@@ -60,7 +60,7 @@ class LazyGroup(TyperGroup):
         return list(self.listed)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002  # click passes it
-        """Return the command of that name; None where there is none."""
+        """Return the command of that name; None if there is none."""
         if cmd_name not in self.listed:
             return None
         if self._lists:
@@ -74,10 +74,10 @@ class LazyGroup(TyperGroup):
         return super().parse_args(ctx, with_shell(args))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the command that the arguments begin with.
+        """Return the command named by the first argument.
 
         Raises:
-            UsageError: there is none of that name; suggests the one that was meant.
+            UsageError: there is no such command; the message suggests a similar one.
         """
         name = args[0]
         if name not in self.listed and not name.startswith("-") and not ctx.resilient_parsing:
@@ -104,7 +104,7 @@ class LazyGroup(TyperGroup):
         windows_expand_args: bool = True,
         **extra: Any,
     ) -> Any:
-        """Run a command line, and say in one line what is wrong with it."""
+        """Run a command line; print one line if it is wrong."""
         try:
             code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         except _UsageError as error:
@@ -133,7 +133,7 @@ def _load(name: str, listed: Listed) -> Any:
 
 
 def _give_up(error: Any) -> NoReturn:
-    """End with what is wrong with the command line; with the help where it says nothing at all."""
+    """Print what is wrong with the command line, or the help for an empty one, and exit."""
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()
     else:

@@ -1,6 +1,6 @@
-"""What the shell is offered on Tab: scan ids and stages. Never fails, never prints: a shell shows no error well.
+"""The names that shells complete on Tab. The functions never fail and never print, as that would garble the prompt.
 
-Each kind of name imports what it needs by itself: a shell waits for this at every Tab.
+Each function imports what it needs, because the user waits for the imports at every Tab.
 """
 
 import itertools

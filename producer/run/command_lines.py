@@ -1,4 +1,4 @@
-"""The command lines that a command prints for its user to paste: how to go on, how to watch again."""
+"""The command lines that a command prints for the user to paste: to continue, or to watch again."""
 
 import os
 import shlex
@@ -17,12 +17,12 @@ _FIRST_STAGE = "ocr"
 
 
 def command_again(context: typer.Context, arguments: Sequence[str], drop: Collection[str] = ()) -> str:
-    """Return a command line that does the same again, quoted for a shell.
+    """Return a command line that continues the command, quoted for a shell.
 
     Args:
-        context: of the command, with the options that it was given.
-        arguments: of the command, in place of those that it was given.
-        drop: names of options that are not needed any more.
+        context: of the command, with its options.
+        arguments: replace the arguments of the command.
+        drop: names of options to leave out.
     """
     options: list[str] = []
     for parameter in context.command.params:
@@ -30,7 +30,7 @@ def command_again(context: typer.Context, arguments: Sequence[str], drop: Collec
         is_option = parameter.param_type_name == "option"
         if is_option and parameter.name not in drop and source is not None and source.name == "COMMANDLINE":
             options += _option(parameter.opts, context.params[parameter.name or ""])
-    # Behind `--`, where one could be taken for an option.
+    # After `--` if an argument could be taken for an option.
     protected = any(argument.startswith("-") for argument in arguments)
     words = [*options, "--", *arguments] if protected else [*arguments, *options]
     settings = (context.parent.params.get("settings") if context.parent else None) or []
@@ -57,7 +57,7 @@ def watch_again(plans: Sequence[Plan], *, allow_doubtful: bool) -> str:
 
 
 def _line(settings: dict[str, str], words: Sequence[str]) -> str:
-    """The command line; on a second line what it leaves out, for secrets are not shown."""
+    """Return the command line, with a second line that names omitted secrets."""
     secret = [name for name, value in settings.items() if masked(_plain(name), value) != value]
     pairs = [f"{name}={value}" for name, value in settings.items() if name not in secret]
     shown = [word for pair in pairs for word in ("--set", pair)]

@@ -16,9 +16,8 @@ from checkpointing.atomic import make_folder
 from checkpointing.fields import now
 from checkpointing.regular_files import NotRegularFileError, read_regular
 
-# Anywhere in here, so that servers that start at the same moment do not all try the same port. Below the ports
-# that a system gives to clients (Linux: from 32768): a client that keeps calling a dead server there may in the
-# end connect to itself, and then the server cannot come back.
+# A random port of these, so that servers that start at the same moment rarely collide. Below the ephemeral ports of
+# clients (Linux: from 32768): a client that retries a dead server there may connect to itself, and block its port.
 _PORTS = range(20_000, 32_000)
 _END_SECONDS = 5.0
 _PORT_OF_SERVER = re.compile(rb"^port (\d{1,5})$", re.MULTILINE)
@@ -30,7 +29,7 @@ class EmbeddedBroker:
     """A Valkey server that persists in a folder.
 
     Args:
-        folder: for its append-only file and its log.
+        folder: of its append-only file and its log.
 
     Raises:
         ValkeyServerError: it does not start.
@@ -43,33 +42,33 @@ class EmbeddedBroker:
 
     @property
     def url(self) -> str:
-        """What to set LEAFMARK_REDIS_URL to."""
+        """The value for LEAFMARK_REDIS_URL."""
         return f"redis://127.0.0.1:{self._port}/0"
 
     def keep_alive(self) -> None:
-        """Start it again, on the same port and with its data, if it died.
+        """If it died, start it again on the same port with its data.
 
         Raises:
-            ValkeyServerError: it does not start any more.
+            ValkeyServerError: it does not start.
         """
         if not self._server.is_running():
             self._server.terminate()
             self._server = _start_server(self._folder, self._port)
 
     def flush(self) -> None:
-        """Empty it."""
+        """Delete all keys."""
         with Redis.from_url(self.url) as client:
             client.flushall()
 
     def stop(self) -> None:
-        """End it; in order, if it still answers."""
+        """Stop it; kill it if it does not answer."""
         if self._server.is_running():
             self._server.stop()
         self._server.terminate()
 
 
 def end_server(port: int, folder: Path) -> None:
-    """End the Valkey server on a port of this machine, if it persists in this folder or in a temporary one of ours.
+    """End the Valkey server on a local port, if its folder is this one or a temporary one of Leafmark.
 
     Raises:
         RedisError: it does not answer, or does not end.
@@ -77,19 +76,19 @@ def end_server(port: int, folder: Path) -> None:
     with Redis(port=port, socket_timeout=_END_SECONDS, socket_connect_timeout=_END_SECONDS) as client:
         there = Path(client.config_get("dir")["dir"])
         if there == folder.resolve() or there.name.startswith(_TEMPORARY):
-            # All that matters is in the checkpoints.
+            # The checkpoints have everything that must be kept.
             client.shutdown(nosave=True)
 
 
 @contextlib.contextmanager
 def embedded_broker(folder: Path) -> Iterator[EmbeddedBroker]:
-    """A broker for the length of a `with` block.
+    """Give a broker for the length of a `with` block.
 
-    Where the server could not read the folder's path in its configuration file, which has spaces or quotes in it, a
-    temporary folder takes its place.
+    If the path of the folder has spaces or quotes, which the server cannot read in its configuration file, a
+    temporary folder is used.
 
-    What an earlier run left in it is dropped: its deliveries speak of workers that are gone, and all that matters
-    is in the checkpoints. Data that the server refuses to load is set aside.
+    Data of an earlier run is deleted: its messages belong to workers that are gone, and the checkpoints have all
+    that must be kept. Data that the server refuses to load is set aside.
 
     Raises:
         ValkeyServerError: the server does not start.
@@ -125,7 +124,7 @@ def _broker_in(folder: Path) -> Iterator[EmbeddedBroker]:
 
 
 def _end_leftover(folder: Path) -> None:
-    """End the server of a run of which nothing else is left: it would go on writing into the same files."""
+    """End the server that a killed run left behind: it would write into the same files."""
     with contextlib.suppress(FileNotFoundError, NotRegularFileError, RedisError, KeyError):
         found = _PORT_OF_SERVER.search(read_regular(folder / "valkey.conf"))
         if found is not None:
@@ -133,7 +132,7 @@ def _end_leftover(folder: Path) -> None:
 
 
 def _has_special_files(folder: Path) -> bool:
-    """Whether there is a FIFO or a device in a folder: the server would wait for it without end."""
+    """Return whether a folder contains a FIFO or a device, on which the server would block forever."""
     return any(not entry.is_file() and not entry.is_dir() for entry in folder.rglob("*"))
 
 
@@ -148,6 +147,6 @@ def _start_server(folder: Path, port: int) -> ValkeyServer:
     with Redis(port=port) as client:
         if client.config_get("dir")["dir"] == str(folder.resolve()):
             return server
-    # Somebody else's server took the port first and answered in its place: emptying it would harm theirs.
+    # Another server took the port first and answered: it must not be emptied.
     server.terminate()
     raise ValkeyServerStartupError(f"port {port} was taken by another server meanwhile")

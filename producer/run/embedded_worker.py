@@ -1,4 +1,4 @@
-"""A worker of `producer run`: Celery's own, which ends by itself when the process that started it is gone.
+"""A worker of `producer run`: a Celery worker that ends by itself when the supervisor is gone.
 
 Its standard input is a pipe that `producer.run.supervisor` never writes to. End of file there means that the
 supervisor was killed with -9, because otherwise it stops its workers first. The worker then finishes the pages in
@@ -33,12 +33,12 @@ _CHILD_SECONDS = 5.0
 
 
 def main() -> int:
-    """Run Celery's command line with the arguments of this process after the lock; returns the exit code."""
+    """Run Celery's command line with the arguments after the lock; return the exit code."""
     lock = int(sys.argv.pop(1))
     orphaned = threading.Event()
     try:
-        # Celery's own handler, which finishes the pages in hand, comes later. Within the `try`: where the run was
-        # killed before this began, the signal comes while the thread starts.
+        # Celery installs its own handler, which finishes the pages in hand, later. Inside the `try`, because the
+        # signal may arrive while the thread starts, if the run was killed before.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         threading.Thread(target=_end_when_orphaned, args=(orphaned,), name="parent-watch", daemon=True).start()
         return safe_celery.main()
@@ -51,7 +51,7 @@ def main() -> int:
 
 def _end_when_orphaned(orphaned: threading.Event) -> None:
     while os.read(sys.stdin.fileno(), 1):
-        """Nothing is written there."""
+        """The supervisor writes nothing."""
     orphaned.set()
     sys.stderr.write(
         "leafmark worker: the `producer run` that started it was killed; it finishes the pages in hand and ends\n"
@@ -64,7 +64,7 @@ def _end_when_orphaned(orphaned: threading.Event) -> None:
 
 
 def _end_children() -> None:
-    """End the processes that a worker leaves behind which was stopped while it started: they hold the lock too."""
+    """End the child processes of a worker that was stopped while it started: they hold the lock too."""
     children = [*multiprocessing.active_children(), *billiard.active_children()]
     for child in children:
         child.terminate()
@@ -73,7 +73,7 @@ def _end_children() -> None:
 
 
 def _end_broker_unless_used() -> None:
-    """End the broker once no other worker of the run holds the lock; otherwise that one will."""
+    """End the broker if no other worker of the run holds the lock; otherwise that worker ends it."""
     with suppress(OSError, LeafmarkError), file_lock(supervisor_lock(load_settings(warn=bool).root), 0.0):
         _end_broker()
 

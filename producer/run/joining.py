@@ -1,4 +1,4 @@
-"""Whether `producer run` uses the workers that are at work on the storage root already."""
+"""Decides whether `producer run` uses the workers that already use the storage root."""
 
 from pathlib import Path
 
@@ -15,13 +15,13 @@ from worker.storage.root_owner import find_at_work, in_use, is_deployment_of
 
 
 def joins_deployment(settings: Settings) -> bool:
-    """Whether a run uses the workers of the configured deployment, because these are at work on the storage root.
+    """Return whether the workers of the configured deployment use the storage root already.
 
-    The workers of an earlier run that was killed finish their pages first; that is waited for.
+    Waits until the workers of an earlier run that was killed have finished their pages.
 
     Raises:
-        InUseError: the workers of another deployment are at work there.
-        CheckpointError: those of an earlier run do not come to an end.
+        InUseError: the workers of another deployment use the storage root.
+        CheckpointError: the workers of an earlier run do not end.
         OSError: the storage failed.
     """
     root = settings.root

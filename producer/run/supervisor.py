@@ -1,12 +1,12 @@
-"""Everything that `producer run` needs behind the scenes: an embedded broker and its workers, as one process.
+"""The process that `producer run` starts: it runs the embedded broker and the workers, and restarts them.
 
-It lives exactly as long as whoever started it: its standard input is a pipe that nobody writes to, and when the
-other end closes, because the starter is done or was killed, everything here is stopped. So nothing is orphaned.
-Its workers have such a pipe too, and end by themselves if this process is killed (`producer.run.embedded_worker`).
+It ends with its parent: its standard input is a pipe, and when the other end closes, because the parent ended or
+was killed, it stops broker and workers. Its workers have such a pipe too, and end by themselves if this process
+is killed (`producer.run.embedded_worker`).
 
-`python -m producer.run.supervisor ROOT WORKERS [STAGE ...]` prints the broker's URL on stdout once the workers are
-started, and then the process group of each: whoever sees it killed with -9 can end those. The stages named ask
-a model, which is waiting and no work: they get a worker of their own, with many threads.
+`python -m producer.run.supervisor ROOT WORKERS [STAGE ...]` prints the broker's URL on stdout once the workers
+are started, and then the process group of each, so that the parent can end these if the supervisor is killed with
+-9. The named stages call a model; as they mostly wait, they get a worker of their own with many threads.
 """
 
 import contextlib
@@ -31,24 +31,24 @@ from worker.storage.open_stages import OWN_FOLDER
 
 _POLL_SECONDS = 0.5
 _MOST_RESTARTS = 5
-# A worker that is asked to stop finishes the page in hand first.
+# A stopping worker finishes the page in hand first.
 GRACE_SECONDS = 25.0
-# A server on one's own machine takes a few calls at once; the pages of the others would only seem to be in hand.
+# A model server on this machine answers a few calls at once; more pages would wait with their claims held.
 _LOCAL_ASKING_THREADS = 8
 
 
 def worker_log(root: Path) -> Path:
-    """Where the workers' console lines go."""
+    """Return the log file of the workers' console output."""
     return root / OWN_FOLDER / "worker.log"
 
 
 def broker_folder(root: Path) -> Path:
-    """Where the embedded broker keeps its files."""
+    """Return the folder of the embedded broker's files."""
     return root / OWN_FOLDER / "valkey"
 
 
 def supervisor_lock(root: Path) -> Path:
-    """The file whose lock is held while the processes of a run live."""
+    """Return the file whose lock is held while the processes of a run live."""
     return root / OWN_FOLDER / "backstage.lock"
 
 
@@ -57,9 +57,9 @@ class Worker:
 
     Args:
         redis_url: the broker.
-        lock: descriptor of the lock that it is to hold as long as it lives.
-        options: say what it serves, and how many pages at once.
-        log: file that its console lines are appended to.
+        lock: descriptor of the lock that it holds as long as it lives.
+        options: of Celery: its queues, and how many pages at once.
+        log: file for its console output.
     """
 
     def __init__(self, redis_url: str, lock: int, options: Sequence[str], log: IO[bytes]) -> None:
@@ -71,7 +71,7 @@ class Worker:
         self._process = self._start()
 
     def keep_alive(self) -> bool:
-        """Start it again if it died; False when it dies again and again."""
+        """Start it again if it died; return False if it keeps dying."""
         if self._process.poll() is None:
             return True
         self._end_group()
@@ -84,15 +84,15 @@ class Worker:
 
     def announce(self) -> None:
         """Print its process group."""
-        _tell(self._process.pid)
+        _write_line(self._process.pid)
 
     @property
     def exit_code(self) -> int:
-        """What it ended with; a death by signal counts as 1."""
+        """Its exit code; 1 after a death by signal."""
         return max(self._process.returncode or 0, 1)
 
     def stop(self) -> None:
-        """Let it finish the pages in hand, then see that nothing of it is left."""
+        """Let it finish the pages in hand, then kill what is left of it."""
         if self._process.poll() is None:
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -104,7 +104,7 @@ class Worker:
         command = python_command("producer.run.embedded_worker", str(self._lock), *celery)
         return subprocess.Popen(
             [*command, *self._options],
-            # Closed by the end of this process, however it ends.
+            # Closed when this process ends, also by a kill.
             stdin=subprocess.PIPE,
             pass_fds=[self._lock],
             stdout=self._log,
@@ -114,7 +114,7 @@ class Worker:
         )
 
     def _refused_to_start(self) -> bool:
-        """Its own checks ended it (see `worker.preflight`): trying again gives the same."""
+        """Return whether its own checks ended it (`worker.preflight`), so that a restart gives the same."""
         return self._process.returncode > 1
 
     def _end_group(self) -> None:
@@ -128,14 +128,14 @@ class Worker:
 def serve(root: Path, processes: int, asking: Sequence[str] = ()) -> int:
     """Run broker and workers until standard input closes or SIGTERM comes.
 
-    It begins once those of an earlier run are gone: where that was killed with -9 they finish their pages yet.
+    Waits until the workers of an earlier run are gone: after a kill -9 they finish their pages first.
 
     Returns:
-        The exit code: 0 when asked to stop, otherwise that of the worker that could not be kept alive.
+        The exit code: 0 after a stop, otherwise that of the worker that could not be kept alive.
     """
     from producer.run.embedded_broker import embedded_broker  # noqa: PLC0415  # slow to import; only this process needs it
 
-    # What is wrong with settings the workers say.
+    # The workers report wrong settings.
     provider = load_settings(warn=bool).provider
     threads = _LOCAL_ASKING_THREADS if is_local(provider) else MODEL_THREADS
 
@@ -151,8 +151,8 @@ def serve(root: Path, processes: int, asking: Sequence[str] = ()) -> int:
             workers.extend(
                 Worker(broker.url, lock, options, log) for options in _worker_options(processes, asking, threads)
             )
-            # Once there is a worker, the broker is ended even where this process and its parent are killed.
-            _tell(broker.url)
+            # From the first worker on, the broker is ended even if this process and its parent are killed.
+            _write_line(broker.url)
             for worker in workers:
                 worker.announce()
             while not select.select([sys.stdin, stopping], [], [], _POLL_SECONDS)[0]:
@@ -167,7 +167,7 @@ def serve(root: Path, processes: int, asking: Sequence[str] = ()) -> int:
 
 
 def _worker_options(processes: int, asking: Sequence[str], threads: int = MODEL_THREADS) -> list[list[str]]:
-    """The options of each worker: one for what computes, and one for what waits for a model."""
+    """Return the options of each worker: one for stages that compute, and one for stages that call a model."""
     others = [name for name in STAGES if not uses_model(name)]
     computing = ["--hostname=computing@%h", "--concurrency", str(processes)]
     if not asking:
@@ -176,14 +176,14 @@ def _worker_options(processes: int, asking: Sequence[str], threads: int = MODEL_
     return [[*computing, "-Q", ",".join(others)], [*waiting, "-Q", ",".join(asking)]]
 
 
-def _tell(line: object) -> None:
-    """Write a line to whoever started us, who may be gone."""
+def _write_line(line: object) -> None:
+    """Write a line to the parent, which may be gone."""
     with contextlib.suppress(BrokenPipeError):
         os.write(sys.stdout.fileno(), f"{line}\n".encode())
 
 
 def main(root: Path, processes: int, asking: Sequence[str]) -> int:
-    """Serve as `serve` does, and say in one line why not where the storage fails.
+    """Run `serve`; if the storage fails, print one line with the reason.
 
     Returns:
         The exit code.
@@ -191,10 +191,10 @@ def main(root: Path, processes: int, asking: Sequence[str]) -> int:
     try:
         return serve(root, processes, asking)
     except OSError as error:
-        said = storage_error(error, root)
-        # As a worker begins the line that says why it ended: `producer run` shows it.
-        sys.stderr.write(f"leafmark worker: {said}\n")
-        return said.exit_code
+        failure = storage_error(error, root)
+        # With the prefix of a worker's last line, which `producer run` shows.
+        sys.stderr.write(f"leafmark worker: {failure}\n")
+        return failure.exit_code
 
 
 if __name__ == "__main__":
