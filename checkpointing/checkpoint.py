@@ -264,11 +264,7 @@ class Checkpoint(BaseModel):
         A count only grows, until its page is settled.
         """
         settled = self.pages.keys() | self.quarantined()
-        news = {
-            page: count
-            for page, count in begun.items()
-            if page not in settled and count > self.attempts.get(page, 0)
-        }
+        news = {page: n for page, n in begun.items() if page not in settled and n > self.attempts.get(page, 0)}
         self.attempts = {**self.attempts, **news}
         return bool(news)
 

@@ -1,12 +1,12 @@
 """One call in a ledger: its record, and the name of its file, which holds state and amount.
 
-| state      | the call                                                    | the amount            |
-|------------|-------------------------------------------------------------|-----------------------|
+| state      | the call                                                    | the amount              |
+|------------|-------------------------------------------------------------|-------------------------|
 | `planned`  | waits for room in the budget; it was not sent               | the maximum it may cost |
 | `asked`    | is being made, or never got an answer                       | the maximum it may cost |
-| `answered` | was answered; the answer can be used                        | its cost              |
-| `rejected` | was answered, and the answer was unusable                   | its cost              |
-| `old`      | was answered, and the page is to be done again all the same | its cost              |
+| `answered` | was answered; the answer can be used                        | its cost                |
+| `rejected` | was answered, and the answer was unusable                   | its cost                |
+| `old`      | was answered, and the page is to be done again all the same | its cost                |
 """
 
 import re
