@@ -10,7 +10,8 @@ import pypdfium2
 from checkpointing.fields import now
 from sample.text import CHAPTERS
 from worker.ocr.layout.regions import RegionType
-from worker.pages.scan import ScanFolder, ScanMetadata, ScanSource, SourceFile
+from worker.pages.metadata import ScanMetadata, ScanSource, SourceFile
+from worker.pages.scan import ScanFolder
 from worker.stages.ocr import Dimensions, OcrPage, OcrRegion
 
 _HASH = "a" * 64

@@ -17,7 +17,7 @@ from docs_tools.field_docs import add_field_docs
 from worker.llm import reply
 from worker.pages import book_profile as profile
 from worker.pages import scan
-from worker.pages.scan import ScanMetadata
+from worker.pages.metadata import ScanMetadata
 from worker.stages import base, chapters, correction, fix, ocr, structured_page
 from worker.stages import revised_pages as regions
 from worker.stages.chapters import BookStructure

@@ -3,7 +3,8 @@
 from producer.program import opened
 from worker.config.settings import Settings
 from worker.deployment import Deployment
-from worker.pages.scan import ScanFolder, ScanMetadata
+from worker.pages.metadata import ScanMetadata
+from worker.pages.scan import ScanFolder
 from worker.telemetry import tracing
 
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from worker.config.settings import Settings
-    from worker.pages.scan import ScanFolder, ScanMetadata
+    from worker.pages.metadata import ScanMetadata
+    from worker.pages.scan import ScanFolder
 
 
 class Deployment:

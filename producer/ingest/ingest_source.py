@@ -26,16 +26,9 @@ from producer.ingest.file_hash import sha256_of
 from producer.ingest.scanshelf_folder import take_in
 from producer.ingest.source_check import FoundFile, FoundSource, examine, identity
 from worker.pages.book_profile import NO_PROFILE, BookProfile
-from worker.pages.scan import (
-    ForeignScanError,
-    ScanFolder,
-    ScanMetadata,
-    ScanSource,
-    SourceFile,
-    is_scan_folder,
-    older_scan_id,
-    suggest_scan_id,
-)
+from worker.pages.metadata import ScanMetadata, ScanSource, SourceFile
+from worker.pages.scan import ForeignScanError, ScanFolder, is_scan_folder
+from worker.pages.scan_ids import older_scan_id, suggest_scan_id
 from worker.pages.sources.formats import bare_name
 from worker.pages.sources.pdfium import PdfFacts, inspect_pdf, save_decrypted
 from worker.storage.open_stages import OWN_FOLDER

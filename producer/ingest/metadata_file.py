@@ -7,7 +7,8 @@ from typing import Any
 from checkpointing.atomic import remove_orphans, write_durably
 from checkpointing.locks import file_lock
 from checkpointing.regular_files import read_regular
-from worker.pages.scan import ScanFolder, ScanMetadata
+from worker.pages.metadata import ScanMetadata
+from worker.pages.scan import ScanFolder
 
 _LOCK_SECONDS = 30.0
 

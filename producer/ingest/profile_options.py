@@ -6,7 +6,8 @@ from producer.setting_options import set_by_option
 from producer.terminal.console import notes
 from worker.config.settings import Settings, load_settings
 from worker.pages.book_profile import BookProfile
-from worker.pages.scan import ScanFolder, ScanMetadata
+from worker.pages.metadata import ScanMetadata
+from worker.pages.scan import ScanFolder
 
 OPTIONS = {"dpi": "dpi", "lang": "ocr_lang", "engine": "ocr_engine"}
 """The options, as fields of a profile, and the settings that they are checked by."""

@@ -17,7 +17,8 @@ from producer.ingest.file_hash import sha256_of
 from producer.ingest.metadata_file import read_form, write_form
 from producer.ingest.source_check import examine
 from worker.config.settings import Settings
-from worker.pages.scan import ReplacedPage, ScanFolder, ScanMetadata, SourceFile
+from worker.pages.metadata import ReplacedPage, ScanMetadata, SourceFile
+from worker.pages.scan import ScanFolder
 from worker.pages.sources.open import open_file
 from worker.pages.sources.pdfium import save_decrypted
 

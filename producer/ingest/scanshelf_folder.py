@@ -22,7 +22,8 @@ from checkpointing.storage_errors import storage_error
 from producer.ingest.file_hash import sha256_of
 from producer.ingest.source_check import FoundFile, examine, found_image, identity, natural_key
 from producer.output_dir import SET_ASIDE
-from worker.pages.scan import RECORD_BESIDE, ScanFolder, ScanMetadata, ScanSource, SourceFile
+from worker.pages.metadata import ScanMetadata, ScanSource, SourceFile
+from worker.pages.scan import RECORD_BESIDE, ScanFolder
 from worker.pages.sources.formats import is_pdf_name
 from worker.stages.correction import CorrectedPage, CorrectionStage
 

@@ -24,7 +24,7 @@ from producer.planning.spending import count_books, recount, retire_answers
 from producer.planning.stale import Why, cost_of_refresh, find_stale, name_recipes
 from producer.terminal.progress import Counting, uncounted
 from worker.deployment import Deployment
-from worker.pages.scan import ScanMetadata
+from worker.pages.metadata import ScanMetadata
 from worker.pipeline.assembly import assemble
 from worker.pipeline.coordinators import make_coordinator
 from worker.pipeline.provenance import made_from_of

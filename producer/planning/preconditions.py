@@ -9,7 +9,7 @@ from checkpointing.plurals import counted
 from producer.page_ranges import show_pages
 from producer.planning.request import Request
 from producer.planning.spending import check_model_and_price
-from worker.pages.scan import ScanMetadata
+from worker.pages.metadata import ScanMetadata
 from worker.pipeline.stage_flow import unasked
 from worker.preflight import check_broker
 from worker.queue.client import QueueClient

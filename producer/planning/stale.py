@@ -17,7 +17,7 @@ from checkpointing.money import add_usd
 from checkpointing.outputs import OutputFolder
 from checkpointing.page_records import PageRecord
 from checkpointing.refs import StageRef
-from worker.pages.scan import ScanMetadata
+from worker.pages.metadata import ScanMetadata
 from worker.pipeline.provenance import describe, source_sha256
 from worker.stages.base import MadeFrom, Stage
 from worker.storage.book_store import BookStore

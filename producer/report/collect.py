@@ -19,7 +19,7 @@ from producer.status.begun_stages import count_as_enqueue_would
 from producer.status.checkpoint_snapshot import CheckpointSnapshot, take_snapshot
 from producer.status.doubtful_pages import doubt_lines
 from producer.terminal.progress import Counting, uncounted
-from worker.pages.scan import ScanMetadata
+from worker.pages.metadata import ScanMetadata
 from worker.stages.base import Stage
 from worker.stages.chapters import BookStructure
 from worker.stages.registry import STAGES

@@ -8,7 +8,7 @@ from enum import StrEnum
 from checkpointing.page_records import FailedPage
 from producer.report.limits import MAX_VIEWS
 from producer.report.text_diff import Mark
-from worker.pages.scan import ScanMetadata
+from worker.pages.metadata import ScanMetadata
 from worker.stages.chapters import BookStructure
 from worker.text.edits import Edit
 

@@ -17,7 +17,7 @@ from producer.report.limits import (
     share,
 )
 from producer.report.model import Pictures
-from worker.pages.scan import ScanMetadata
+from worker.pages.metadata import ScanMetadata
 from worker.pages.sources.base import PageSource
 from worker.pages.sources.open import open_source
 from worker.storage.book_store import BookStore

@@ -15,7 +15,8 @@ from checkpointing.storage_errors import storage_error
 from producer.status.begun_stages import count_as_enqueue_would
 from producer.status.call_costs import overruns_of, unanswered_of
 from producer.status.rate import recent_rate
-from worker.pages.scan import ScanMetadata, incomplete_folders, list_scans
+from worker.pages.metadata import ScanMetadata
+from worker.pages.scan import incomplete_folders, list_scans
 from worker.stages.registry import STAGES
 from worker.storage.book_store import BookStore
 

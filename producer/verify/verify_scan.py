@@ -16,7 +16,8 @@ from producer.status.begun_stages import begun_stages
 from producer.terminal.progress import Counting, uncounted
 from producer.verify.check_stage import StageReport, check_stage
 from producer.verify.findings import Finding, Kind
-from worker.pages.scan import ScanFolder, ScanMetadata, SourceFile
+from worker.pages.metadata import ScanMetadata, SourceFile
+from worker.pages.scan import ScanFolder
 from worker.pages.sources.images import inspect_image
 from worker.storage.book_store import BookStore
 

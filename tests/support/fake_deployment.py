@@ -23,7 +23,8 @@ from worker.app import make_app
 from worker.billing.model_calls import ModelCalls
 from worker.config.settings import Settings, settings_class
 from worker.deployment import Deployment
-from worker.pages.scan import ScanFolder, ScanMetadata, ScanSource, SourceFile
+from worker.pages.metadata import ScanMetadata, ScanSource, SourceFile
+from worker.pages.scan import ScanFolder
 from worker.pipeline.coordinators import make_coordinator
 from worker.pipeline.process_page import process_page
 from worker.queue.client import QueueClient

@@ -21,7 +21,8 @@ from tests.support.stages import StampStage, raising, stamp
 from worker.config.settings import ENV_PREFIX, Settings
 from worker.deployment import Deployment
 from worker.pages.book_profile import NO_PROFILE, BookProfile
-from worker.pages.scan import ScanFolder, ScanMetadata
+from worker.pages.metadata import ScanMetadata
+from worker.pages.scan import ScanFolder
 from worker.pipeline.provenance import describe
 from worker.pipeline.stage_inputs import ScanInputs
 from worker.queue.messages import Outcome

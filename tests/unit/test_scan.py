@@ -10,14 +10,9 @@ from pydantic import ValidationError
 from checkpointing.errors import InputError, StorageError, UnknownNameError
 from checkpointing.refs import check_scan_id
 from worker.pages import scan as scan_module
-from worker.pages.scan import (
-    ScanFolder,
-    ScanMetadata,
-    ScanSource,
-    SourceFile,
-    list_scans,
-    suggest_scan_id,
-)
+from worker.pages.metadata import ScanMetadata, ScanSource, SourceFile
+from worker.pages.scan import ScanFolder, list_scans
+from worker.pages.scan_ids import suggest_scan_id
 
 HASH = "0" * 64
 

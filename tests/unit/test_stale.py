@@ -28,7 +28,7 @@ from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make
 from tests.support.stages import Stamp, StampStage, register_last, stamp
 from worker.config.settings import Settings
 from worker.deployment import Deployment
-from worker.pages.scan import SourceFile
+from worker.pages.metadata import SourceFile
 from worker.pipeline.coordinators import make_coordinator
 from worker.pipeline.provenance import source_sha256
 from worker.stages.base import PageOutput, Stage, StageInputs

@@ -3,7 +3,7 @@
 from functools import cache, lru_cache
 
 from worker.config.settings import Settings
-from worker.pages.scan import ScanMetadata
+from worker.pages.metadata import ScanMetadata
 from worker.stages.base import Stage
 from worker.stages.registry import make_stage
 

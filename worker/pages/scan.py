@@ -1,4 +1,4 @@
-"""A scan: its id, its folder, and the metadata written when it is ingested.
+"""A scan: its folder, and the list of all scans under a storage root.
 
     <root>/<scan_id>/metadata.json            what the scan is; its presence makes the folder a scan
     <root>/<scan_id>/leafmark.json            the same, where another program wrote metadata.json
@@ -8,204 +8,34 @@
     <root>/<scan_id>/logs/
 
 After ingest only `producer.ingest.metadata_file` changes the metadata, under a lock, and replaces the file in one
-step: a reader needs no lock, and sees the old or the new file. Whoever keeps what it has read compares the file's
-stat.
+step: a reader needs no lock, and sees the old or the new file. A reader that caches the
+metadata compares the file's stat.
 """
 
 import json
-import re
-import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
 
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PositiveInt,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import ValidationError
 
 from checkpointing.errors import InputError, UnknownNameError
-from checkpointing.fields import PageNumber, Sha256
-from checkpointing.plurals import counted
-from checkpointing.refs import MAX_SCAN_ID_LENGTH, check_scan_id, is_scan_id
+from checkpointing.refs import check_scan_id, is_scan_id
 from checkpointing.regular_files import NotRegularFileError, read_regular
 from checkpointing.storage_errors import storage_error
-from worker.pages.book_profile import NO_PROFILE, BookProfile, says_nothing
-from worker.pages.sources.formats import bare_name
+from worker.pages.metadata import ScanMetadata
 from worker.text.suggestions import closest
 
 RECORD_BESIDE = "leafmark.json"
-"""Our record of a scan whose `metadata.json` is another program's, which stays as it is."""
-
-# A plain name: metadata.json may be edited by hand, and must not lead out of source/.
-_FileName = Annotated[str, StringConstraints(pattern=r"^[^./\x00][^/\x00]*$")]
-
-
-def suggest_scan_id(source_name: str) -> str:
-    """Return an id made from the name of a file or folder: `My Book (1888).pdf` gives `my-book-1888`.
-
-    Other letters are transliterated (`Война и мир` gives `voyna-i-mir`); a name with nothing left gives `scan`.
-    """
-    return _slug(_transliterated(bare_name(source_name)))
-
-
-def older_scan_id(source_name: str) -> str:
-    """Return the id that earlier versions made from a name: whatever is not Latin was dropped."""
-    return _slug(unicodedata.normalize("NFKD", bare_name(source_name)).encode("ascii", "ignore").decode())
-
-
-def _slug(plain: str) -> str:
-    slug = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
-    return slug[:MAX_SCAN_ID_LENGTH].rstrip("-") or "scan"
-
-
-def _transliterated(text: str) -> str:
-    """The text in ASCII. Signs that are a syllable or a word each stand apart."""
-    if text.isascii():
-        return text
-    from anyascii import anyascii  # noqa: PLC0415  # its tables are for names that need them
-
-    # Letters with accents as one character each: some systems store names with the accent after the letter.
-    plain = unicodedata.normalize("NFC", text)
-    return "".join(char if char.isascii() else _in_ascii(char, anyascii(char)) for char in plain)
-
-
-def _in_ascii(char: str, letters: str) -> str:
-    category = unicodedata.category(char)
-    if category == "Lo" and letters[:1].isupper():
-        return f" {letters} "
-    # The mark of a soft or a glottal sound does not end a word; an apostrophe does.
-    return letters.replace("'", "") if category.startswith("L") else letters
+"""Leafmark's metadata of a scan whose `metadata.json` belongs to another program and stays as it is."""
 
 
 class ForeignScanError(InputError):
     """A folder that another program made: it can be taken in as a scan (`producer.ingest.scanshelf_folder`)."""
 
 
-class _Record(BaseModel):
-    """Read-only; fields that a newer version adds are passed over."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class SourceFile(_Record):
-    """One file in `source/`.
-
-    Attributes:
-        name: as stored.
-        pages: how many it holds; more than one for a PDF or a multi-page TIFF.
-        sha256: of the stored bytes.
-    """
-
-    name: _FileName
-    pages: PositiveInt
-    sha256: Sha256
-
-
-class ReplacedPage(_Record):
-    """A page that was scanned anew after the ingest, and what it replaces.
-
-    Attributes:
-        page: which page of the book.
-        kind: of the file that it is in now.
-        file: that it is in now.
-        place: which page of that file it is.
-        original: name of the file that was given.
-        replaced_at: when.
-        before: name of the file in `source/` in which the page as it was is kept.
-        before_sha256: of that file.
-        before_place: which page of that file it was.
-    """
-
-    page: PageNumber
-    kind: Literal["pdf", "images"]
-    file: SourceFile
-    place: PositiveInt
-    original: str
-    replaced_at: AwareDatetime
-    before: _FileName
-    before_sha256: Sha256
-    before_place: PositiveInt
-
-
-class ScanSource(_Record):
-    """Where the pages of a scan come from.
-
-    Attributes:
-        kind: a PDF, or page images.
-        name: of the file or folder that was ingested.
-        files: in page order, as they were ingested.
-        replaced: pages that were scanned anew, the latest last: of several for one page that one counts.
-    """
-
-    kind: Literal["pdf", "images"]
-    name: str
-    files: tuple[SourceFile, ...] = Field(min_length=1)
-    replaced: tuple[ReplacedPage, ...] = ()
-
-    def ingested(self, page: int) -> tuple[SourceFile, int]:
-        """Return the ingested file that a page is in, and its place there, from 1.
-
-        Raises:
-            ValueError: there is no such page.
-        """
-        before = 0
-        for file in self.files:
-            if page <= before + file.pages:
-                return file, page - before
-            before += file.pages
-        raise ValueError(f"there is no page {page}")
-
-    @property
-    def replacements(self) -> dict[int, ReplacedPage]:
-        """What counts of the pages that were scanned anew, by page."""
-        return {each.page: each for each in self.replaced}
-
-
-class ScanMetadata(_Record):
-    """The content of `metadata.json`.
-
-    Attributes:
-        scan_id: names the scan and its folder.
-        title: for people; never empty.
-        total_pages: of the whole book.
-        source: the files the pages are in.
-        sha256: tells whether two sources are the same. For a PDF it is the hash of the file that was
-            ingested, before any decryption. For images it is the hash over the files' hashes in page order:
-            the same pictures in the same order are the same book, whatever the files are called.
-        created_at: when the scan was ingested.
-        taken_over: whether another program made the folder; its files stay beside.
-        profile: how the book is read, in place of the settings of the workers; left out where it says nothing.
-    """
-
-    scan_id: str
-    title: str = Field(min_length=1)
-    total_pages: PageNumber
-    source: ScanSource
-    sha256: Sha256
-    created_at: AwareDatetime
-    taken_over: bool = False
-    profile: BookProfile = Field(default=NO_PROFILE, exclude_if=says_nothing)
-
-    @model_validator(mode="after")
-    def _pages_add_up(self) -> Self:
-        in_files = sum(file.pages for file in self.source.files)
-        if in_files != self.total_pages:
-            raise ValueError(f"total_pages is {self.total_pages}, but the files hold {counted(in_files, 'page')}")
-        if any(each.page > in_files or each.place > each.file.pages for each in self.source.replaced):
-            raise ValueError("a page that was replaced is not in the book, or not in its file")
-        return self
-
-
 @dataclass(frozen=True, slots=True)
 class ScanFolder:
-    """Where everything of one scan is.
+    """The paths of one scan.
 
     Attributes:
         root: the storage root that all scans are in.
@@ -261,11 +91,11 @@ class ScanFolder:
         return self.path / name
 
     def read_metadata(self) -> ScanMetadata:
-        """What the scan is.
+        """Return the metadata of the scan.
 
         Raises:
             UnknownNameError: there is no such scan.
-            ForeignScanError: another program made it, and nobody has taken it in yet.
+            ForeignScanError: another program made it, and it has not been taken in yet.
             InputError: `metadata.json` is broken, or belongs to another scan.
             StorageError: it cannot be read just now.
         """
@@ -313,7 +143,7 @@ class ScanFolder:
 
 
 def is_scan_folder(path: Path) -> bool:
-    """Whether a folder holds a scan: one of ours, or one that another program left with its checkpoints."""
+    """Return whether a folder holds a scan: Leafmark's, or one that another program left with its checkpoints."""
     # Whatever stands there: a book whose metadata cannot be read is reported, and not left out.
     return (path / "metadata.json").exists() or ((path / "checkpoints").is_dir() and (path / "source").is_dir())
 
@@ -323,7 +153,7 @@ _OF_A_BOOK = ("checkpoints", "source", "ocr", "corrected", "structured")
 
 
 def incomplete_folders(root: Path) -> list[tuple[Path, str]]:
-    """The folders under a storage root that belong to a book and are not a scan, each with what is missing.
+    """Return the folders under a storage root that belong to a book and are not a scan, with what each lacks.
 
     Raises:
         StorageError: the root cannot be read.
@@ -356,7 +186,7 @@ def _is_foreign(content: bytes) -> bool:
 
 
 def list_scans(root: Path) -> list[str]:
-    """The ids of all scans under a storage root, sorted; none where the root is missing.
+    """Return the ids of all scans under a storage root, sorted; none where the root is missing.
 
     Raises:
         StorageError: the root cannot be read.

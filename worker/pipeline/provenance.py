@@ -6,7 +6,7 @@ from contextlib import suppress
 from checkpointing.errors import PageOutputError
 from checkpointing.outputs import OutputFolder
 from worker.pages.book_profile import NO_PROFILE, BookProfile
-from worker.pages.scan import ScanMetadata
+from worker.pages.metadata import ScanMetadata
 from worker.stages.base import MadeFrom, Stage
 
 

@@ -11,7 +11,8 @@ from checkpointing.output_schema import OutputSchema
 from checkpointing.outputs import OutputFolder
 from checkpointing.refs import StageRef
 from worker.config.configured_stages import ConfiguredStages
-from worker.pages.scan import ForeignScanError, ScanFolder, ScanMetadata
+from worker.pages.metadata import ScanMetadata
+from worker.pages.scan import ForeignScanError, ScanFolder
 from worker.storage.open_stages import OpenStages
 from worker.storage.outage_notes import OutageNotes
 from worker.storage.root_marker import library_at

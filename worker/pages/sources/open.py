@@ -3,7 +3,8 @@
 from functools import partial
 from pathlib import Path
 
-from worker.pages.scan import ScanFolder, ScanMetadata, ScanSource
+from worker.pages.metadata import ScanMetadata, ScanSource
+from worker.pages.scan import ScanFolder
 from worker.pages.sources.base import DEFAULT_DPI, DEFAULT_MAX_PIXELS, PageSource
 from worker.pages.sources.images import ImageSource
 from worker.pages.sources.parts import PdfParts, open_pdf

@@ -1,0 +1,127 @@
+"""The metadata of a scan: the content of `metadata.json`, written when it is ingested."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, model_validator
+
+from checkpointing.fields import PageNumber, Sha256
+from checkpointing.plurals import counted
+from worker.pages.book_profile import NO_PROFILE, BookProfile, says_nothing
+
+# A plain name: metadata.json may be edited by hand, and must not lead out of source/.
+_FileName = Annotated[str, StringConstraints(pattern=r"^[^./\x00][^/\x00]*$")]
+
+
+class _Record(BaseModel):
+    """A read-only model; fields that a newer version adds are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class SourceFile(_Record):
+    """One file in `source/`.
+
+    Attributes:
+        name: as stored.
+        pages: how many it holds; more than one for a PDF or a multi-page TIFF.
+        sha256: of the stored bytes.
+    """
+
+    name: _FileName
+    pages: PositiveInt
+    sha256: Sha256
+
+
+class ReplacedPage(_Record):
+    """A page that was scanned again after the ingest, and what it replaces.
+
+    Attributes:
+        page: which page of the book.
+        kind: of the file that it is in now.
+        file: that it is in now.
+        place: which page of that file it is.
+        original: name of the file that was given.
+        replaced_at: when.
+        before: name of the file in `source/` in which the page as it was is kept.
+        before_sha256: of that file.
+        before_place: which page of that file it was.
+    """
+
+    page: PageNumber
+    kind: Literal["pdf", "images"]
+    file: SourceFile
+    place: PositiveInt
+    original: str
+    replaced_at: AwareDatetime
+    before: _FileName
+    before_sha256: Sha256
+    before_place: PositiveInt
+
+
+class ScanSource(_Record):
+    """Where the pages of a scan come from.
+
+    Attributes:
+        kind: a PDF, or page images.
+        name: of the file or folder that was ingested.
+        files: in page order, as they were ingested.
+        replaced: pages that were scanned again, the latest last: of several for one page the last one counts.
+    """
+
+    kind: Literal["pdf", "images"]
+    name: str
+    files: tuple[SourceFile, ...] = Field(min_length=1)
+    replaced: tuple[ReplacedPage, ...] = ()
+
+    def ingested(self, page: int) -> tuple[SourceFile, int]:
+        """Return the ingested file that a page is in, and its place there, from 1.
+
+        Raises:
+            ValueError: there is no such page.
+        """
+        before = 0
+        for file in self.files:
+            if page <= before + file.pages:
+                return file, page - before
+            before += file.pages
+        raise ValueError(f"there is no page {page}")
+
+    @property
+    def replacements(self) -> dict[int, ReplacedPage]:
+        """The latest replacement of each page that was scanned again, by page."""
+        return {each.page: each for each in self.replaced}
+
+
+class ScanMetadata(_Record):
+    """The content of `metadata.json`.
+
+    Attributes:
+        scan_id: names the scan and its folder.
+        title: for people; never empty.
+        total_pages: of the whole book.
+        source: the files the pages are in.
+        sha256: tells whether two sources are the same. For a PDF it is the hash of the file that was
+            ingested, before any decryption. For images it is the hash over the files' hashes in page order:
+            the same pictures in the same order are the same book, whatever the files are called.
+        created_at: when the scan was ingested.
+        taken_over: whether another program made the folder; its files stay beside.
+        profile: how the book is read, in place of the settings of the workers; left out where it says nothing.
+    """
+
+    scan_id: str
+    title: str = Field(min_length=1)
+    total_pages: PageNumber
+    source: ScanSource
+    sha256: Sha256
+    created_at: AwareDatetime
+    taken_over: bool = False
+    profile: BookProfile = Field(default=NO_PROFILE, exclude_if=says_nothing)
+
+    @model_validator(mode="after")
+    def _pages_add_up(self) -> Self:
+        in_files = sum(file.pages for file in self.source.files)
+        if in_files != self.total_pages:
+            raise ValueError(f"total_pages is {self.total_pages}, but the files hold {counted(in_files, 'page')}")
+        if any(each.page > in_files or each.place > each.file.pages for each in self.source.replaced):
+            raise ValueError("a page that was replaced is not in the book, or not in its file")
+        return self
