@@ -1,4 +1,4 @@
-"""How one page is done: claim, look, run, save, hand over.
+"""Process one page: claim it, check for an output, run the stage, save, hand over.
 
 The order is what makes it safe. Nothing is done without the claim; a page whose output is valid already is only
 handed over; the output is on disk before anyone hears of it; and what cannot be finished is either quarantined
@@ -58,7 +58,7 @@ class _GiveUpError(Exception):
 
 
 class _NotReadyError(Exception):
-    """What this page is made from is being done again."""
+    """An input of this page is being made again."""
 
 
 def _tell_nobody(_why: str) -> None:
@@ -72,18 +72,18 @@ def process_page(
     message: PageMessage,
     tell: Callable[[str], None] = _tell_nobody,
 ) -> Outcome:
-    """Do one page, unless it is done or somebody is at it.
+    """Process one page, unless it is complete or another worker holds it.
 
     Args:
         store: the books.
         queues: the broker.
         calls: the models.
         message: which page.
-        tell: is told, for people, why the page has not become complete.
+        tell: called with the reason, in words, where the page has not become complete.
 
     Raises:
         UnknownNameError: there is no such stage, scan or page. Nothing was touched.
-        InputError: the scan's metadata is broken; likewise.
+        InputError: the scan's metadata is broken. Nothing was touched.
         StorageError: the storage cannot be read; the reconciler enqueues the page again.
         RedisError: the broker failed; the reconciler enqueues the page again.
     """
@@ -162,7 +162,7 @@ class _Attempt:
         verdict = self._outputs.check(self._page)
         if verdict.sha256 is None or not verdict.valid:
             return None
-        # Whoever saved it may have died before its name was on disk.
+        # The worker that saved it may have died before its name was on disk.
         self._outputs.sync()
         self._claim.uncount_attempt()
         made_from = made_from_of(self._outputs, self._page)
@@ -179,7 +179,7 @@ class _Attempt:
             output, made_from = self._make()
             if not self._claim.is_ours():
                 return self._drop("claim lost, result dropped")
-            # A claim that ran out may have been somebody's, who finished and gave it back.
+            # After this claim ran out, another worker may have taken it, finished the page and given it back.
             if (finished := self._hand_over_what_is_there()) is not None:
                 return finished
             sha256 = self._outputs.save(self._page, output)
@@ -205,7 +205,7 @@ class _Attempt:
         return Outcome.COMPLETE
 
     def _make(self) -> tuple[PageOutput, MadeFrom]:
-        """The page's output, with what it was made from.
+        """Return the page's output, with what it was made from.
 
         Raises:
             _NotReadyError: that was replaced meanwhile: neither the output nor an error is about what is there now.

@@ -11,7 +11,7 @@ from worker.stages.base import MadeFrom, Stage
 
 
 def source_sha256(metadata: ScanMetadata, page: int) -> str:
-    """Of what a page is rendered from: the file in `source/`, and the place in it."""
+    """Return a hash of what a page is rendered from: the file in `source/` and the place in it."""
     replacement = metadata.source.replacements.get(page)
     if replacement is not None:
         return _place_sha256(replacement.file.sha256, replacement.place)
@@ -24,7 +24,7 @@ def _place_sha256(file_sha256: str, place: int) -> str:
 
 
 def describe(stage: Stage, inputs: dict[str, str], model: str = "", profile: BookProfile = NO_PROFILE) -> MadeFrom:
-    """What an output of a stage is made from.
+    """Return what an output of a stage is made from.
 
     Args:
         stage: whose output.
@@ -39,7 +39,7 @@ def describe(stage: Stage, inputs: dict[str, str], model: str = "", profile: Boo
 
 
 def made_from_of(outputs: OutputFolder, page: int) -> str:
-    """The digest of what a page's output says that it was made from; empty where it does not say.
+    """Return the digest of what a page's output was made from; empty where the output does not name it.
 
     Raises:
         OSError: the storage failed.

@@ -1,4 +1,4 @@
-"""How pages flow from stage to stage: which of them are ready, and who puts them in the queue.
+"""Pass pages on from stage to stage: find those that are ready and put them in the queue.
 
 A page is ready for a stage when every stage that this one depends on has it complete, and has none of its
 neighbours under way that this one reads as well. That is read off the checkpoints, so a crash anywhere loses
@@ -20,7 +20,7 @@ UPSTREAM = "upstream"
 
 
 def ready(store: BookStore, ref: StageRef, pages: AbstractSet[int]) -> set[int]:
-    """Those of the pages that a stage can begin with.
+    """Return those of the pages that a stage can begin with.
 
     Raises:
         CheckpointError, OSError: a checkpoint cannot be read.
@@ -35,7 +35,7 @@ def ready(store: BookStore, ref: StageRef, pages: AbstractSet[int]) -> set[int]:
 
 
 def given_up(store: BookStore, ref: StageRef, pages: AbstractSet[int]) -> dict[int, str]:
-    """Those of the pages that an earlier stage has in quarantine, with its name.
+    """Return those of the pages that an earlier stage has in quarantine, with its name.
 
     Raises:
         CheckpointError, OSError: a checkpoint cannot be read.
@@ -48,7 +48,7 @@ def given_up(store: BookStore, ref: StageRef, pages: AbstractSet[int]) -> dict[i
 
 
 def unasked(store: BookStore, ref: StageRef, pages: AbstractSet[int]) -> dict[str, set[int]]:
-    """Pages that would wait for ever, by the stage they wait for: it has not done them and nobody has asked it to.
+    """Return pages that would wait for ever, by the stage they wait for, which was not asked to do them.
 
     Raises:
         CheckpointError, OSError: a checkpoint cannot be read.
@@ -91,12 +91,12 @@ def feed(store: BookStore, queues: QueueClient, ref: StageRef, settled: Iterable
 
 
 def later_stages(store: BookStore, stage_name: str) -> list[str]:
-    """The stages that read a stage's outputs, in pipeline order."""
+    """Return the stages that read a stage's outputs, in pipeline order."""
     return [name for name in STAGES if stage_name in store.stages.get(name).depends_on]
 
 
 def through(store: BookStore, first: str, last: str) -> list[str]:
-    """The stages of a pipeline from one to another that it leads to, both included, in the order they run.
+    """Return the stages of a pipeline from one to a later one, both included, in the order they run.
 
     Raises:
         UnknownNameError: there is no such stage, or no way from the one to the other.
@@ -114,5 +114,5 @@ def through(store: BookStore, first: str, last: str) -> list[str]:
 
 
 def _beside(pages: Iterable[int], context: int) -> set[int]:
-    """The pages and their neighbours."""
+    """Return the pages and their neighbours."""
     return {page + offset for page in pages for offset in range(-context, context + 1)}

@@ -53,11 +53,11 @@ class ScanInputs:
 
     @property
     def total_pages(self) -> int:
-        """How many pages the book has."""
+        """Return the number of pages of the book."""
         return self._metadata.total_pages
 
     def image(self, page: int) -> PageImage:
-        """The page as a picture.
+        """Return the page as a picture.
 
         Raises:
             PageError: the page cannot be rendered, and never will be.
@@ -71,7 +71,7 @@ class ScanInputs:
             source.close()
 
     def output(self, stage: str, page: int) -> dict[str, Any]:
-        """The valid output of an earlier stage.
+        """Return the valid output of an earlier stage.
 
         Raises:
             PageOutputError: it has none.
@@ -95,7 +95,7 @@ class ScanInputs:
         return calls.ask(self._page, prompt, accept, self._still_ours)
 
     def made_from(self) -> MadeFrom:
-        """What the page's output will be made from.
+        """Return what the page's output will be made from.
 
         Raises:
             PageOutputError: an earlier stage has no valid output for the page.

@@ -101,7 +101,7 @@ class Reconciler:
         self._commit_the_rest()
 
     def commit_inboxes(self) -> bool:
-        """Merge what waits in any inbox that nobody else is merging.
+        """Merge what waits in each inbox that no other process is merging.
 
         Returns:
             Whether any inbox may still hold something.
@@ -115,7 +115,7 @@ class Reconciler:
         except ResponseError:
             if not self._drop_unusable_keys():
                 raise
-            # Whatever stood there is listed again by whoever hands over, and by `heal`.
+            # The inboxes are listed again by the next hand-over, and by `heal`.
             return True
         if names:
             # Otherwise each would say so, ten times a second.

@@ -37,7 +37,7 @@ log = structlog.get_logger("leafmark.reconciler")
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What a look at one stage led to.
+    """The result of a look at one stage.
 
     Attributes:
         adopted: pages with a valid output that no completion had named.
@@ -55,8 +55,8 @@ class _Look:
     """Pages that a look found.
 
     Attributes:
-        lost: nobody holds them, no queue carries them, no inbox speaks of them.
-        ended: they were begun, and nobody holds them.
+        lost: no worker holds them, no queue carries them, no inbox names them.
+        ended: they were begun, and no worker holds them.
     """
 
     lost: set[int] = field(default_factory=set)
@@ -64,7 +64,7 @@ class _Look:
 
 
 class PageRecovery:
-    """Looks after the open stages; one healer a stage at a time, elected by a Redis lock that it renews."""
+    """Recovers lost pages of open stages. One process per stage is elected by a Redis lock that it renews."""
 
     def __init__(self, store: BookStore, queues: QueueClient, calls: ModelCalls) -> None:
         self._store = store
@@ -208,7 +208,7 @@ class PageRecovery:
             metrics().quarantined(ref.stage, UPSTREAM)
 
     def _adopt(self, ref: StageRef, pages: set[int]) -> list[int]:
-        """Hand over, in the name of whoever did them, the pages that have a valid output."""
+        """Hand over the pages that have a valid output, for the workers that made them."""
         outputs = self._store.outputs(ref)
         inbox = self._queues.inbox(ref)
         adopted: list[int] = []

@@ -1,4 +1,4 @@
-"""Which stages of which scans have work under way: one small file each, on shared storage.
+"""The stages that have work under way: one small file for each, on shared storage.
 
 Kept on storage and not in Redis, so that a flushed Redis can be healed without anyone's help; and in one folder,
 so that finding them does not mean looking into a hundred thousand scans. Each holds the page ranges that were asked
@@ -45,14 +45,14 @@ class OpenStages:
         write_durably(self._path(ref), _RANGES.dump_json(list(requested)), _RANGES.validate_json)
 
     def requested(self, ref: StageRef) -> list[PageRange]:
-        """The page ranges that were asked for; none where the file is gone or cannot be read."""
+        """Return the page ranges that were asked for; none where the file is gone or cannot be read."""
         try:
             return _RANGES.validate_json(read_regular(self._path(ref)))
         except (OSError, ValidationError):
             return []
 
     def is_open(self, ref: StageRef) -> bool:
-        """Whether work is under way."""
+        """Return whether work is under way."""
         return self._path(ref).exists()
 
     def remove(self, ref: StageRef) -> None:

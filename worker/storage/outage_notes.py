@@ -1,4 +1,4 @@
-"""What people are told of a model that does not answer: one small file for each stage, on shared storage.
+"""Notes about models that do not answer: one small file for each stage, on shared storage.
 
 `producer status` reads files only, and the breaker, which knows, is in Redis. So each reconciler copies what the
 breaker says of the models of its stages into `.leafmark/trouble/<stage>.json`, and removes the file when the model
@@ -105,18 +105,18 @@ class OutageNotes:
         if self._is_written(stage, trouble):
             return
         self._check()
-        # Never the root itself: where a share is not mounted there is nobody to tell.
+        # Never make the root itself: it is missing where a share is not mounted.
         self._folder.mkdir(exist_ok=True)
         remove_orphans(self._folder)
         write_durably(path, trouble.model_dump_json().encode(), Trouble.model_validate_json)
 
     def of(self, stage: str) -> Trouble | None:
-        """What keeps a stage's model from answering; None where nothing does, or nothing is known."""
+        """Return what keeps a stage's model from answering; None where nothing does, or nothing is known."""
         trouble = self._read(stage)
         return trouble if trouble is not None and abs(now() - trouble.seen_at) < _OLD else None
 
     def _is_written(self, stage: str, trouble: Trouble) -> bool:
-        """Whether this, or nearly this, was written a moment ago, here or on another machine."""
+        """Return whether this, or nearly this, was written a moment ago, here or on another machine."""
         written = self._read(stage)
         if written is None:
             return False

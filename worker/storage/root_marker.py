@@ -28,7 +28,7 @@ _Identity = tuple[int, int, int]
 
 
 class Marker(BaseModel):
-    """What the marker of a library says.
+    """The content of the marker of a library.
 
     Attributes:
         library_id: tells this library from every other one.
@@ -84,7 +84,7 @@ class Library:
             raise storage_error(error, self._root) from error
 
     def check_to_write(self) -> None:
-        """As `check`. Called before anything is written below the root.
+        """Check as `check` does, before anything is written below the root.
 
         Raises:
             NotALibraryError: there is none, or another one.
@@ -172,5 +172,5 @@ class Library:
 
 @cache
 def library_at(root: Path) -> Library:
-    """The library of a storage root: one for the whole process, and for the processes that it forks."""
+    """Return the library of a storage root: one for the whole process, and for the processes that it forks."""
     return Library(root)

@@ -39,7 +39,7 @@ _RECORD_SECONDS = 5.0
 
 
 class DeploymentRecord(BaseModel):
-    """What a storage root says of the deployment that works on it.
+    """The record in a storage root of the deployment that works on it.
 
     Attributes:
         deployment_id: of the deployment; Redis holds the same one.
@@ -105,7 +105,7 @@ class Membership:
             self._redis.set(self._key, self.deployment_id)
 
     def _is_unchanged(self, record: DeploymentRecord | None) -> bool:
-        """Whether no worker has beaten since this one looked last."""
+        """Return whether no worker has beaten since this one looked last."""
         self._check_ours(record)
         if record is None or record.beat == self._seen:
             return True
@@ -165,7 +165,7 @@ def find_at_work(
     is_ours: Callable[[DeploymentRecord], bool] = lambda _record: False,
     wait: Callable[[float], object] = time.sleep,
 ) -> DeploymentRecord | None:
-    """The deployment whose workers are at work on a storage root; None where none is.
+    """Return the deployment whose workers are at work on a storage root; None where none is.
 
     Args:
         root: the storage root.
@@ -218,7 +218,7 @@ def refuse_another(root: Path, redis: Redis, key: str, wait: Callable[[float], o
 
 
 def in_use(root: Path, at_work: DeploymentRecord) -> str:
-    """What is wrong where another deployment is at work, and what to do."""
+    """Return the message for a storage root that another deployment works on."""
     return (
         f"{root} is in use by the workers of another deployment ({at_work.broker}); set LEAFMARK_REDIS_URL and "
         "LEAFMARK_KEY_PREFIX as they have them, stop them first, or use another LEAFMARK_STORAGE_ROOT"
@@ -226,7 +226,7 @@ def in_use(root: Path, at_work: DeploymentRecord) -> str:
 
 
 def is_deployment_of(redis: Redis, key: str, record: DeploymentRecord) -> bool:
-    """Whether a Redis is that of a deployment.
+    """Return whether a Redis is that of a deployment.
 
     Raises:
         RedisError: the broker failed.
@@ -235,7 +235,7 @@ def is_deployment_of(redis: Redis, key: str, record: DeploymentRecord) -> bool:
 
 
 def read_record(root: Path) -> DeploymentRecord | None:
-    """What a storage root says of the deployment at work; None where it says nothing that can be read.
+    """Return the record of the deployment at work; None where there is none that can be read.
 
     Raises:
         OSError: the storage failed.
@@ -256,7 +256,7 @@ def _write(root: Path, deployment_id: str, broker: str) -> DeploymentRecord:
 
 
 def _is_held(root: Path) -> bool:
-    """Whether any worker that joined lives, as far as the lock tells."""
+    """Return whether any worker that joined lives, as far as the lock shows."""
     with contextlib.suppress(FileNotFoundError):
         held = os.open(_path(root, "deployment.alive"), os.O_RDWR)
         try:
