@@ -16,7 +16,7 @@ from checkpointing.ledger_entry import Call
 from docs_tools.field_docs import add_field_docs
 from worker.llm import reply
 from worker.pages import book_profile as profile
-from worker.pages import scan
+from worker.pages import metadata
 from worker.pages.metadata import ScanMetadata
 from worker.stages import base, chapters, correction, fix, ocr, structured_page
 from worker.stages import revised_pages as regions
@@ -52,7 +52,7 @@ _MODULES = (
     checkpoint,
     fields,
     page_records,
-    scan,
+    metadata,
     profile,
     base,
     chapters,
