@@ -199,10 +199,11 @@ def _tell_of(parts: Deployment, another: Deployment, count: int) -> None:
     status = cpu_seconds_of(lambda: all_scans(parts.store))
     report(f"producer status, {where}", status, "CPU s", f"reading the same files: {bare:.2f} s", status / bare)
     reconciler = Reconciler(parts.store, parts.queues, parts.calls)
+    other = Reconciler(another.store, another.queues, another.calls)
     with ServerLoad(parts.queues.redis) as load:
         report(f"one look of a reconciler, {where}", cpu_seconds_of(reconciler.heal), "CPU s", "none", None)
     report(f"CPU of Redis for that, {where}", load.cpu_seconds, "CPU s", "none", None)
-    report(f"one look of another, {where}", cpu_seconds_of(Reconciler(another).heal), "CPU s", "none", None)
+    report(f"one look of another, {where}", cpu_seconds_of(other.heal), "CPU s", "none", None)
 
 
 def _used_memory(parts: Deployment) -> int:

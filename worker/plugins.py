@@ -44,6 +44,7 @@ class Registry(MutableMapping[str, type[Kind] | Kind], Generic[Kind]):
         check: raises PluginError for a class that breaks a rule; called with the class and the names before it.
 
     Attributes:
+        built_in: names of the built-in classes; docs_tools documents these.
         plugins: the package and the version that each plug-in in use comes from, by its name.
         broken: a line about each plug-in that cannot be used, by its name.
     """
@@ -52,6 +53,7 @@ class Registry(MutableMapping[str, type[Kind] | Kind], Generic[Kind]):
         self, group: str, built_in: dict[str, str], check: Callable[[type[Kind] | Kind, list[str]], None]
     ) -> None:
         self.group = group
+        self.built_in = tuple(built_in)
         self.plugins: dict[str, str] = {}
         self.broken: dict[str, str] = {}
         self._entries: dict[str, type[Kind] | Kind | str] = dict(built_in)

@@ -121,7 +121,7 @@ def test_a_corrected_page_that_does_not_count_is_kept(parts: Deployment, folder:
     written = write_page(folder, "corrected", failed).read_bytes()
     enqueue(parts, Request(BOOK, "ocr"))
     made = enqueue(parts, Request(BOOK, "correction"))
-    assert made.requeued[2].detail.endswith("Scanshelf could not correct it")
+    assert made.requeued[2].detail.endswith("Scanshelf failed to correct the page")
     assert (folder / "corrected" / "set_aside" / "page_0002.json").read_bytes() == written
 
 

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from checkpointing.errors import UnknownNameError
 from tests.support.stages import Stamp, StampStage
+from tests.support.work_stage import WorkStage
 from worker import plugins
 from worker.config.config_file import read_config_files
 from worker.config.settings import Settings, load_settings, settings_class
@@ -43,7 +44,9 @@ def _registries_of_the_test(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setattr(plugins, "_all_entry_points", entry_points)
     for registry in (STAGES, ENGINES):
-        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+        # Other test modules register the stage `work` when they are imported.
+        shipped = {name: entry for name, entry in registry._entries.items() if name != WorkStage.name}
+        monkeypatch.setattr(registry, "_entries", shipped)
         monkeypatch.setattr(registry, "_loaded", False)
         monkeypatch.setattr(registry, "broken", {})
         monkeypatch.setattr(registry, "plugins", {})
