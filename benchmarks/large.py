@@ -105,7 +105,7 @@ def _tell_long(pages: int, found: dict[str, float]) -> None:
         f"json.loads: {found['loads']:.2f} s",
         found["read"] / found["loads"],
     )
-    report(f"one look of the healer {where}", found["look"], "CPU s", "none", None)
+    report(f"one look of the recovery {where}", found["look"], "CPU s", "none", None)
     report(f"peak memory {where}", found["peak"] / _MIB, "MiB", "none", None)
 
 
@@ -120,7 +120,7 @@ def measure(pages: int) -> dict[str, float]:
     commits = [_commit_seconds(parts, batch) for batch in batches]
     large = _commit_seconds(parts, left)
     look = cpu_seconds_of(
-        lambda: PageRecovery(parts.store, parts.queues, parts.calls).heal(StageRef(_SCAN, _STAGE))
+        lambda: PageRecovery(parts.store, parts.queues, parts.calls).recover(StageRef(_SCAN, _STAGE))
     )
     # Before the book is in memory a second time.
     peak = peak_bytes(os.getpid())
@@ -201,9 +201,9 @@ def _tell_of(parts: Deployment, another: Deployment, count: int) -> None:
     reconciler = Reconciler(parts.store, parts.queues, parts.calls)
     other = Reconciler(another.store, another.queues, another.calls)
     with ServerLoad(parts.queues.redis) as load:
-        report(f"one look of a reconciler, {where}", cpu_seconds_of(reconciler.heal), "CPU s", "none", None)
+        report(f"one look of a reconciler, {where}", cpu_seconds_of(reconciler.recover), "CPU s", "none", None)
     report(f"CPU of Redis for that, {where}", load.cpu_seconds, "CPU s", "none", None)
-    report(f"one look of another, {where}", cpu_seconds_of(other.heal), "CPU s", "none", None)
+    report(f"one look of another, {where}", cpu_seconds_of(other.recover), "CPU s", "none", None)
 
 
 def _used_memory(parts: Deployment) -> int:

@@ -2,7 +2,7 @@
 
 The memory is that of a real worker's largest process, its reconciler, which commits and recovers: from its start in
 the last hundredth of a book to the book's end. The seconds are those of single commits and single looks of the
-healer over the same book, in this process.
+recovery over the same book, in this process.
 """
 
 import os
@@ -65,7 +65,7 @@ def run(page_count: int = 100_000, rounds: int = 5) -> None:
     report(f"peak memory of the coordinator {where}", peak / _MIB, "MiB", "none; under 300 MiB is the target", None)
     report(f"checkpoint bytes a page {where}", size / page_count, "bytes", "none", None)
     report(f"one commit {where}", statistics.median(commits), "s", "none", None)
-    report(f"one look of the healer {where}", statistics.median(looks), "s", "none", None)
+    report(f"one look of the recovery {where}", statistics.median(looks), "s", "none", None)
     name = f"the same, when somebody else has committed, {where}"
     report(name, statistics.median(first_looks), "s", "none", None)
 
@@ -106,10 +106,10 @@ def record_of(page: int) -> PageRecord:
 
 
 def _look(parts: Deployment) -> None:
-    # A healer of its own each time finds nothing lost, and changes nothing: it would have to see it twice.
-    healer = PageRecovery(parts.store, parts.queues, parts.calls)
+    # A recovery of its own each time finds nothing lost, and changes nothing: it would have to see it twice.
+    recovery = PageRecovery(parts.store, parts.queues, parts.calls)
     parts.queues.redis.delete(parts.queues.keys.heal(StageRef(_SCAN, _STAGE)))
-    healer.heal(StageRef(_SCAN, _STAGE))
+    recovery.recover(StageRef(_SCAN, _STAGE))
 
 
 def _commit_seconds(parts: Deployment, pages: list[int]) -> float:

@@ -1,9 +1,9 @@
 """How many workers one Redis and one coordinator serve: simulated workers, that sleep instead of reading a page.
 
-Everything else is real: messages, claims, saves, hand-overs, reconcilers that commit and heal, and the server. The
-yardstick is as many threads that pop a page's number from a list of the same server, sleep as long and save the
-same bytes. What counts is the CPU that the server needs for a page: on a machine with few cores the pages a second
-without any sleep are bounded by the simulated workers, not by what they talk to.
+Everything else is real: messages, claims, saves, hand-overs, reconcilers that commit and recover pages, and the
+server. The yardstick is as many threads that pop a page's number from a list of the same server, sleep as long and
+save the same bytes. What counts is the CPU that the server needs for a page: on a machine with few cores the pages
+a second without any sleep are bounded by the simulated workers, not by what they talk to.
 """
 
 import json

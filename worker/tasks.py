@@ -26,21 +26,21 @@ def deployment() -> Deployment:
     return Deployment(settings, app)
 
 
-# What tells Flower is named and not imported: a pool process and a producer have no use for it.
+# Named and not imported: pool processes and producers do not need it.
 _REQUEST = "worker.telemetry.task_events:PageRequest"
 
 
 @app.task(name=PAGE_TASK, bind=True, Request=_REQUEST)  # type: ignore[untyped-decorator]  # Celery publishes no types
 def process(task: Any, /, **arguments: object) -> str:
-    """Do one page of one stage of one scan.
+    """Process one page of one stage of one scan.
 
     Args:
-        task: Celery's; the run stands among the headers of its message.
+        task: the Celery task; the id of the run is in the headers of its message.
         arguments: `scan_id`, `stage` and `page`, as in `PageMessage`.
 
     Returns:
-        What became of it, for whoever watches: an `Outcome` or `refused`, and where the page has not become
-        complete, why, after a colon. `worker.telemetry.task_events` tells Flower by that.
+        The result for Flower: an `Outcome` or `refused`; and if the page did not become complete, the reason, after
+        a colon. `worker.telemetry.task_events` reads it.
     """
     try:
         message = PageMessage.model_validate({"run": task.request.get("traceparent"), **arguments})
@@ -58,7 +58,7 @@ def process(task: Any, /, **arguments: object) -> str:
         reasons.append(str(error))
         outcome = Outcome.WAITS
     if outcome is Outcome.WAITS:
-        # The next page would fare no better just now, and its work would be lost as well.
+        # The next page would fail in the same way, and its work would be lost.
         time.sleep(_BACK_OFF_SECONDS)
     return ": ".join([outcome.value, *map(in_one_line, reasons)])
 

@@ -148,7 +148,7 @@ def test_the_workers_are_there_and_what_they_gave_up_is_counted(flower: str, pag
     expect(row).to_contain_text("w0@")
     expect(row).to_contain_text("Online")
     expect(page.locator("#workers-online")).to_have_text("1")
-    # A page whose process died may be given up by two messages: its own, and that of the healer.
+    # A page whose process died may be given up by two messages: its own, and that of the recovery.
     expect(page.locator("#workers-failed")).to_have_text(re.compile("^[23]$"))
     expect(page.locator("#workers-succeeded")).to_have_text(str(PAGES - 2 + 2))
     keep_screenshot(page, "flower-workers")

@@ -97,7 +97,7 @@ class Resume(Scene):
         assert [path.read_text() for path in places if path.exists()] == [EDITED.model_dump_json()]
         if changed:
             assert not places[0].exists()
-            assert look.store.open_stages.all() == [REF], "nobody would heal it"
+            assert look.store.open_stages.all() == [REF], "the reconciler would not recover it"
         else:
             assert self._enqueued() == []
         return changed

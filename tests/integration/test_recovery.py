@@ -51,7 +51,7 @@ def test_several_reconcilers_enqueue_each_lost_page_once(fake: FakeDeployment) -
     fake.ask_for((1, 5))
     with reconcilers(fake, fake, fake):
         wait_for_queue(fake, 1, 2, 3, 4, 5)
-        wait_until(lambda: fake.redis.pttl(fake.parts.queues.keys.heal(REF)) > 0, 5, "a healer")
+        wait_until(lambda: fake.redis.pttl(fake.parts.queues.keys.heal(REF)) > 0, 5, "a recovery")
     assert fake.waiting_pages() == [1, 2, 3, 4, 5]
 
 

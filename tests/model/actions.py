@@ -40,7 +40,7 @@ _NUISANCES: dict[str, dict[str, Strategy]] = {
 _DEEDS: dict[str, dict[str, Strategy]] = {
     "commit": {"who": _who, "lock_is_free": st.just(True) | st.booleans()},
     "tend_inboxes": {"who": _who},
-    "heal": {"who": _who},
+    "recover": {"who": _who},
     "enqueue": {
         "who": _who,
         "pages": st.just((1, PAGES)) | st.tuples(_page, _page),

@@ -150,7 +150,7 @@ class Judge:
         self.insist(not after.pages.keys() & set(after.failed), "a page is complete and in quarantine")
         self.insist(len(after.failed) == len(set(after.failed)), "a page is in quarantine twice")
         self.insist(after.total_pages in {0, self._total_pages}, f"the book has {after.total_pages} pages")
-        if step.verb in {"commit", "heal", "enqueue"} and after.status != self.state.status:
+        if step.verb in {"commit", "recover", "enqueue"} and after.status != self.state.status:
             ended = not after.pending()
             self.insist(ended or after.status == "in_progress", f"{after.status} with pages pending")
             whole = len(after.pages) == self._total_pages

@@ -38,8 +38,8 @@ class World(Work, FaultActions):
     def tend_inboxes(self, who: int, trouble: Trouble | None = None) -> None:
         self._step(Step("commit", trouble), self.processes[who].reconciler.commit_inboxes, who)
 
-    def heal(self, who: int, trouble: Trouble | None = None) -> None:
-        self._step(Step("heal", trouble), self.processes[who].reconciler.heal, who)
+    def recover(self, who: int, trouble: Trouble | None = None) -> None:
+        self._step(Step("recover", trouble), self.processes[who].reconciler.recover, who)
 
     def enqueue(
         self, who: int, pages: tuple[int, int], resume: bool, release: bool, trouble: Trouble | None = None
@@ -164,7 +164,7 @@ class World(Work, FaultActions):
             self.clock.sleep(2 * LEASE_SECONDS)
             self.tend_inboxes(who)
             for each in range(PROCESSES):
-                self.heal(each)
+                self.recover(each)
             left = self.redis.xlen(Keys(self.settings.key_prefix).inbox(REF))
             if not (
                 left

@@ -101,7 +101,7 @@ def _look(fake: FakeDeployment) -> None:
     for _ in range(LOOKS):
         with suppress(OSError, LeafmarkError, RedisError):
             reconciler.commit_inboxes()
-            reconciler.heal()
+            reconciler.recover()
 
 
 def _listed_scans(fake: FakeDeployment) -> set[str]:

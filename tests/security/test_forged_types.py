@@ -137,7 +137,7 @@ def test_a_book_completes_whatever_its_keys_are_forged_to_in_the_middle(fake: Fa
         assert rounds <= MOST_ROUNDS, f"{fake.checkpoint().summary()}; {fake.checkpoint(OTHER).summary()}"
         _work_off_the_queue(fake)
         reconciler.commit_inboxes()
-        reconciler.heal()
+        reconciler.recover()
     assert forged
     for scan_id in (SCAN, OTHER):
         checkpoint = fake.checkpoint(scan_id)

@@ -86,7 +86,7 @@ class Bench:
         reconciler = Reconciler(self.fake.parts.store, self.fake.parts.queues, self.fake.parts.calls)
         for _ in range(2):
             reconciler.commit_inboxes()
-            reconciler.heal()
+            reconciler.recover()
 
 
 def _exit_code(run: Callable[[], None]) -> int:

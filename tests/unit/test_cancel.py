@@ -100,9 +100,9 @@ def test_a_page_in_hand_that_fails_is_not_tried_again(fake: FakeDeployment) -> N
 def test_the_reconciler_brings_nothing_back(fake: FakeDeployment) -> None:
     enqueue(fake.parts, Request(SCAN, STAGE))
     cancel(fake.parts, REF)
-    healer = PageRecovery(fake.parts.store, fake.parts.queues, fake.parts.calls)
+    recovery = PageRecovery(fake.parts.store, fake.parts.queues, fake.parts.calls)
     for _ in range(3):
-        healer.heal(REF)
+        recovery.recover(REF)
     assert fake.waiting_pages() == []
     assert fake.checkpoint().status is Status.CANCELLED
 

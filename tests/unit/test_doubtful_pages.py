@@ -80,10 +80,10 @@ def test_an_output_that_nobody_handed_over_is_adopted_with_its_doubts(doubting: 
     doubting.ask_for((1, 2))
     for page in (1, 2):
         doubting.parts.store.outputs(REF).save(page, doubtful_stamp(page))
-    healer = PageRecovery(doubting.parts.store, doubting.parts.queues, doubting.parts.calls)
-    healer.heal(REF)
+    recovery = PageRecovery(doubting.parts.store, doubting.parts.queues, doubting.parts.calls)
+    recovery.recover(REF)
 
-    assert healer.heal(REF).adopted == [1, 2]
+    assert recovery.recover(REF).adopted == [1, 2]
     doubting.commit()
 
     assert marked(doubting.checkpoint()) == {1: (LOW,)}

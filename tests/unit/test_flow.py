@@ -67,9 +67,9 @@ def checkpoint(parts: Deployment, stage: str = COPY) -> tuple[Status, list[int],
 
 
 def heal_twice(fake: FakeDeployment) -> None:
-    healer = PageRecovery(fake.parts.store, fake.parts.queues, fake.parts.calls)
+    recovery = PageRecovery(fake.parts.store, fake.parts.queues, fake.parts.calls)
     for _ in range(2):
-        healer.heal(StageRef(SCAN, COPY))
+        recovery.recover(StageRef(SCAN, COPY))
 
 
 @pytest.mark.usefixtures("copies")
@@ -102,7 +102,7 @@ def test_a_page_follows_when_it_and_its_neighbours_are_complete(fake: FakeDeploy
 
 
 @pytest.mark.usefixtures("copies")
-def test_what_was_not_fed_is_found_by_the_healer(fake: FakeDeployment) -> None:
+def test_what_was_not_fed_is_found_by_the_recovery(fake: FakeDeployment) -> None:
     open_both(fake)
     for page in (1, 2, 3):
         fake.process(page)
@@ -271,9 +271,9 @@ def test_what_adopted_and_failed_pages_have_cost_keeps_its_decimals(
     for page in (1, 2):
         pay(fake, page, Decimal("0.4"))
     fake.completion(1)
-    healer = PageRecovery(fake.parts.store, fake.parts.queues, fake.parts.calls)
-    healer.heal(REF)
-    assert healer.heal(REF).adopted == [1]
+    recovery = PageRecovery(fake.parts.store, fake.parts.queues, fake.parts.calls)
+    recovery.recover(REF)
+    assert recovery.recover(REF).adopted == [1]
     fake.hand_over(FailedPage(page=2, kind="loop", message="again and again", ledger_micro=0))
     fake.commit()
     assert fake.checkpoint().total_cost_usd == 0.0000008
@@ -285,7 +285,7 @@ def test_a_pause_stops_the_stage_and_enqueue_goes_on(fake: FakeDeployment) -> No
     fake.hand_over(Pause(page=2, reason="the budget is reached"))
     fake.commit()
     assert (fake.checkpoint().status, fake.checkpoint().error) == (Status.PAUSED, "the budget is reached")
-    PageRecovery(fake.parts.store, fake.parts.queues, fake.parts.calls).heal(REF)
+    PageRecovery(fake.parts.store, fake.parts.queues, fake.parts.calls).recover(REF)
     assert fake.waiting_pages() == []
     assert fake.open_stages.all() == []
     again = enqueue(fake.parts, Request(SCAN, STAGE))

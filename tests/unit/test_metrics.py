@@ -98,8 +98,8 @@ def test_what_the_reconciler_enqueues_again_and_what_it_adopts_is_counted(counte
     fake.ask_for((1, 3))
     fake.completion(3)
     reconciler = Reconciler(fake.parts.store, fake.parts.queues, fake.parts.calls)
-    reconciler.heal()
-    reconciler.heal()
+    reconciler.recover()
+    reconciler.recover()
     assert counted.of_stage("leafmark_healed_pages_total", action="enqueued") == 2
     assert counted.of_stage("leafmark_healed_pages_total", action="adopted") == 1
     assert counted.of_stage("leafmark_pages_in_window") == 2
@@ -121,8 +121,8 @@ def test_a_page_that_an_earlier_stage_gave_up_is_counted_when_its_own_stage_does
     fake.ask_for((1, 2))
     monkeypatch.setattr("worker.reconciler.recovery.given_up", lambda *_: {2: "ocr"})
     reconciler = Reconciler(fake.parts.store, fake.parts.queues, fake.parts.calls)
-    reconciler.heal()
-    reconciler.heal()
+    reconciler.recover()
+    reconciler.recover()
     assert counted.of_stage("leafmark_quarantined_pages_total", kind="upstream") == 1
 
 

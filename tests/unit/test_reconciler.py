@@ -232,11 +232,11 @@ def test_a_scan_that_somebody_deleted_is_dropped_after_a_while_and_does_not_come
     fake.hand_over(FailedPage(page=1, kind="torn", message="torn"))
     shutil.rmtree(fake.root / SCAN)
     reconciler = Reconciler(fake.parts.store, fake.parts.queues, fake.parts.calls)
-    reconciler.heal()
+    reconciler.recover()
     reconciler.commit_inboxes()
     assert fake.open_stages.all() == [REF]  # It may be a trick of a network file system's cache.
     monkeypatch.setattr("worker.reconciler.reconciler.FORGET_SECONDS", 0)
-    reconciler.heal()
+    reconciler.recover()
     reconciler.commit_inboxes()
     assert fake.open_stages.all() == []
     assert fake.redis.scard(fake.parts.queues.keys.inboxes) == 0
@@ -254,7 +254,7 @@ def test_a_scan_that_was_missing_for_a_moment_twice_is_not_dropped(
     reconciler = Reconciler(fake.parts.store, fake.parts.queues, fake.parts.calls)
     for source, target in ((metadata, away), (away, metadata), (metadata, away)):
         source.rename(target)
-        reconciler.heal()
+        reconciler.recover()
         clock[0] += 1000
     assert fake.open_stages.all() == [REF]
 
@@ -288,7 +288,7 @@ class _Busy:
         monkeypatch.setattr(
             fake.parts.queues.dispatch(STAGE), "record_heartbeat", lambda *_: self.beats.append(self.clock)
         )
-        monkeypatch.setattr("worker.reconciler.reconciler.PageRecovery.heal", self._look)
+        monkeypatch.setattr("worker.reconciler.reconciler.PageRecovery.recover", self._look)
         self.reconciler = Reconciler(fake.parts.store, fake.parts.queues, fake.parts.calls, {STAGE: 2})
 
     def run(self, seconds: float) -> None:

@@ -152,17 +152,17 @@ def test_after_a_flush_the_healed_pages_name_the_run_they_were_of(fake: FakeDepl
     enqueue(fake.parts, ALL)
     run = fake.checkpoint().run
     fake.redis.flushdb()
-    healer = PageRecovery(fake.parts.store, fake.parts.queues, fake.parts.calls)
+    recovery = PageRecovery(fake.parts.store, fake.parts.queues, fake.parts.calls)
     for _ in range(2):
-        healer.heal(REF)
+        recovery.recover(REF)
     assert named_by_messages(fake) == [run] * 5
 
 
 def test_a_checkpoint_of_an_older_version_names_no_run_and_is_healed(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
-    healer = PageRecovery(fake.parts.store, fake.parts.queues, fake.parts.calls)
+    recovery = PageRecovery(fake.parts.store, fake.parts.queues, fake.parts.calls)
     for _ in range(2):
-        healer.heal(REF)
+        recovery.recover(REF)
     assert named_by_messages(fake) == [None] * 5
 
 
@@ -180,7 +180,7 @@ def test_what_ended_or_was_called_off_or_reset_names_no_run_any_more(fake: FakeD
     for _ in range(5):
         fake.process_next()
     fake.commit()
-    assert PageRecovery(fake.parts.store, fake.parts.queues, fake.parts.calls).heal(REF).ended
+    assert PageRecovery(fake.parts.store, fake.parts.queues, fake.parts.calls).recover(REF).ended
     assert fake.lasting_keys() == set()
 
 

@@ -64,7 +64,7 @@ def assert_other_book_goes_on(fake: FakeDeployment) -> None:
     fake.hand_over(fake.completion(1, scan_id=OTHER), scan_id=OTHER)
     reconciler = Reconciler(*page_parts(fake.another_process()), {STAGE: 2})
     reconciler.commit_inboxes()
-    reconciler.heal()
+    reconciler.recover()
     assert sorted(fake.checkpoint(OTHER).pages) == [1]
     assert statuses(fake)[OTHER] == "in_progress"
 

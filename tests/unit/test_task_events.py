@@ -86,7 +86,7 @@ def end(request: Any, returned: str) -> None:
         ('try_again: error, attempt 1: ValueError: it\'s "odd"', "task-retried"),
         ("waits: the storage is away", "task-retried"),
         ("paused: the budget of 5.00 USD is reached", "task-retried"),
-        ("held: somebody else has this page", "task-retried"),
+        ("held: another worker holds this page", "task-retried"),
         ("quarantined: timeout, attempts 3: it took more than 600 s", "task-failed"),
         ("refused: there is no scan 'x'", "task-failed"),
     ],

@@ -56,7 +56,7 @@ def silence(count: int = 12, seconds: float = 60.0, said: str = SAID) -> Silence
 
 
 def told(root: Path, found: Silence | None) -> Trouble | None:
-    OutageNotes(root).tell("correction", "127.0.0.1", "a-model", found)
+    OutageNotes(root).update("correction", "127.0.0.1", "a-model", found)
     return OutageNotes(root).of("correction")
 
 
@@ -154,10 +154,10 @@ def test_the_reconciler_tells_of_the_models_of_its_stages_and_takes_it_back(fake
     breaker = fake.parts.calls.breaker("a-model")
     for call in range(3):
         breaker.failed(str(call), SAID)
-    reconciler.heal()
+    reconciler.recover()
     assert _waits(fake).startswith(f"{SAID}, 3 times since ")
     breaker.answered()
-    reconciler.heal()
+    reconciler.recover()
     assert _waits(fake) == ""
 
 
@@ -167,10 +167,10 @@ def test_a_flushed_broker_takes_it_back_until_it_fails_again(fake: FakeDeploymen
     for _ in range(2):
         for call in range(3):
             fake.parts.calls.breaker("a-model").failed(str(call), SAID)
-        reconciler.heal()
+        reconciler.recover()
         assert _waits(fake)
         fake.redis.flushall()
-        reconciler.heal()
+        reconciler.recover()
         assert not _waits(fake)
 
 
@@ -180,7 +180,7 @@ def _waits(fake: FakeDeployment) -> str:
 
 def test_status_says_what_a_stage_waits_for_and_nothing_of_one_that_has_ended(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
-    fake.parts.store.outage_notes.tell(STAGE, "127.0.0.1", "a-model", silence())
+    fake.parts.store.outage_notes.update(STAGE, "127.0.0.1", "a-model", silence())
     (line,) = detail_lines([scan_status(fake.another_process().store, SCAN)])
     assert line.startswith(f"a-book/stamp waits: {SAID}, 12 times since ")
     fake.complete(1, 2, 3, 4, 5)
@@ -189,13 +189,13 @@ def test_status_says_what_a_stage_waits_for_and_nothing_of_one_that_has_ended(fa
 
 def test_control_characters_of_a_server_reach_no_terminal(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
-    fake.parts.store.outage_notes.tell(STAGE, "127.0.0.1", "a-model", silence(said="\x1b[2J\nsays \x07 500"))
+    fake.parts.store.outage_notes.update(STAGE, "127.0.0.1", "a-model", silence(said="\x1b[2J\nsays \x07 500"))
     assert _waits(fake).startswith("[2J says 500, 12 times")
 
 
 def test_the_view_says_what_a_stage_waits_for(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
-    fake.parts.store.outage_notes.tell(STAGE, "127.0.0.1", "a-model", silence())
+    fake.parts.store.outage_notes.update(STAGE, "127.0.0.1", "a-model", silence())
     stage = StageReader(fake.parts.store, StageRef(SCAN, STAGE)).snapshot(None, None)
     assert stage.waits_for.startswith(SAID)
     assert any(line.startswith(f"  waits: {SAID}") for line in snapshot_lines(Snapshot(stages=(stage,))))
@@ -204,7 +204,7 @@ def test_the_view_says_what_a_stage_waits_for(fake: FakeDeployment) -> None:
 def test_a_run_says_what_a_stage_waits_for_and_nothing_of_one_that_has_ended(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
     plan = cast("Plan", SimpleNamespace(scan_id=SCAN, stage=STAGE))
-    fake.parts.store.outage_notes.tell(STAGE, "127.0.0.1", "a-model", silence())
+    fake.parts.store.outage_notes.update(STAGE, "127.0.0.1", "a-model", silence())
     console = Console(file=io.StringIO(), width=200)
     with view_of_plans(fake.parts, [plan], console, "") as view:
         view.tick()

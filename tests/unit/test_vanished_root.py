@@ -121,7 +121,7 @@ def test_pages_wait_and_nothing_is_written_or_paid_while_the_root_is_away(
     for _ in range(3):
         with pytest.raises(StorageError, match=r"mount|another library"):
             reconciler.commit_inboxes()
-        reconciler.heal()
+        reconciler.recover()
     assert _names(fake.root) == before
     assert len(provider.bill().rows) == paid
     assert fake.queue.attempts().keys() <= {1}

@@ -1,8 +1,8 @@
 """Process one page: claim it, check for an output, run the stage, save, hand over.
 
-The order is what makes it safe. Nothing is done without the claim; a page whose output is valid already is only
-handed over; the output is on disk before anyone hears of it; and what cannot be finished is either quarantined
-with its reason, put back in the queue, or left for the reconciler.
+The order makes it safe. Nothing happens without the claim. A page that has a valid output is only handed over. The
+output is on disk before its completion is handed over. A page that cannot be finished is quarantined with its
+reason, put back in the queue, or left to the reconciler.
 """
 
 import time
@@ -50,7 +50,7 @@ log = structlog.get_logger("leafmark.page")
 
 
 class _GiveUpError(Exception):
-    """This page goes to quarantine."""
+    """The page is to be quarantined."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -58,11 +58,11 @@ class _GiveUpError(Exception):
 
 
 class _NotReadyError(Exception):
-    """An input of this page is being made again."""
+    """An input of the page is being made again."""
 
 
-def _tell_nobody(_why: str) -> None:
-    """For those who do not ask why."""
+def _ignore(_reason: str) -> None:
+    """Ignore the reason."""
 
 
 def process_page(
@@ -70,7 +70,7 @@ def process_page(
     queues: QueueClient,
     calls: ModelCalls,
     message: PageMessage,
-    tell: Callable[[str], None] = _tell_nobody,
+    report: Callable[[str], None] = _ignore,
 ) -> Outcome:
     """Process one page, unless it is complete or another worker holds it.
 
@@ -79,7 +79,7 @@ def process_page(
         queues: the broker.
         calls: the models.
         message: which page.
-        tell: called with the reason, in words, where the page has not become complete.
+        report: called with the reason if the page did not become complete.
 
     Raises:
         UnknownNameError: there is no such stage, scan or page. Nothing was touched.
@@ -88,13 +88,13 @@ def process_page(
         RedisError: the broker failed; the reconciler enqueues the page again.
     """
     started = time.monotonic()
-    outcome = _process(store, queues, calls, message, tell)
+    outcome = _process(store, queues, calls, message, report)
     metrics().page(message.stage, outcome.value, time.monotonic() - started)
     return outcome
 
 
 def _process(
-    store: BookStore, queues: QueueClient, calls: ModelCalls, message: PageMessage, tell: Callable[[str], None]
+    store: BookStore, queues: QueueClient, calls: ModelCalls, message: PageMessage, report: Callable[[str], None]
 ) -> Outcome:
     store.stages.get(message.stage)
     total_pages = store.metadata(message.scan_id).total_pages
@@ -109,10 +109,10 @@ def _process(
     ):
         metrics().claim(message.stage, "held" if claim is None else "taken")
         if claim is None:
-            tell("somebody else has this page")
+            report("another worker holds this page")
             span.set_attributes(tracing.named(outcome=Outcome.HELD.value))
             return Outcome.HELD
-        outcome = _Attempt(store, queues, calls, message, claim, tell).run()
+        outcome = _Attempt(store, queues, calls, message, claim, report).run()
         span.set_attributes(tracing.named(outcome=outcome.value, attempt=claim.attempt))
         return outcome
 
@@ -127,12 +127,12 @@ class _Attempt:
         calls: ModelCalls,
         message: PageMessage,
         claim: Claim,
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
         self._store = store
         self._queues = queues
         self._calls = calls
-        self._tell = tell
+        self._report = report
         self._message = message
         self._page = message.page
         self._claim = claim
@@ -149,20 +149,20 @@ class _Attempt:
         except StagePausedError as reason:
             return self._pause(reason)
         except SettingsError as error:
-            # What the profile of the book names is not installed: no attempt here would succeed.
+            # The engine or language of the book is not installed here: no attempt on this worker would succeed.
             return self._pause(StagePausedError(f"a worker lacks what this book needs: {error}"))
         except (OSError, StorageError, RedisError, ProviderError, _NotReadyError) as error:
             with suppress(RedisError):
                 self._claim.uncount_attempt()
             self._log.warning("waits", error=str(error))
-            self._tell(str(error))
+            self._report(str(error))
             return Outcome.WAITS
 
     def _hand_over_what_is_there(self) -> Outcome | None:
         verdict = self._outputs.check(self._page)
         if verdict.sha256 is None or not verdict.valid:
             return None
-        # The worker that saved it may have died before its name was on disk.
+        # The worker that saved the file may have died before the directory entry was on disk.
         self._outputs.sync()
         self._claim.uncount_attempt()
         made_from = made_from_of(self._outputs, self._page)
@@ -179,14 +179,14 @@ class _Attempt:
             output, made_from = self._make()
             if not self._claim.is_ours():
                 return self._drop("claim lost, result dropped")
-            # After this claim ran out, another worker may have taken it, finished the page and given it back.
+            # After this claim ran out, another worker may have claimed the page, completed it and released it.
             if (finished := self._hand_over_what_is_there()) is not None:
                 return finished
             sha256 = self._outputs.save(self._page, output)
         except ClaimLostError as error:
             return self._drop(str(error))
         except PageError as error:
-            # On a share that is gone every picture is missing.
+            # If the share is not mounted, every image seems to be missing.
             self._store.library.check()
             raise _GiveUpError(error.kind, str(error)) from error
         except (OSError, StorageError, RedisError, ProviderError, StagePausedError, SettingsError, _NotReadyError):
@@ -196,7 +196,7 @@ class _Attempt:
             if not ready(self._store, self._message.ref, {self._page}):
                 raise _NotReadyError(str(error)) from error
             return self._try_again(UPSTREAM, str(error))
-        except Exception as error:  # noqa: BLE001  # whatever a stage raises is that page's trouble, not ours
+        except Exception as error:  # noqa: BLE001  # an error of a stage fails that page, not the worker
             self._store.library.check()
             return self._try_again(*self._kind_and_message(error))
         seconds = round(time.monotonic() - started, 3)
@@ -205,10 +205,10 @@ class _Attempt:
         return Outcome.COMPLETE
 
     def _make(self) -> tuple[PageOutput, MadeFrom]:
-        """Return the page's output, with what it was made from.
+        """Return the page's output, with the inputs it was made from.
 
         Raises:
-            _NotReadyError: that was replaced meanwhile: neither the output nor an error is about what is there now.
+            _NotReadyError: an input was replaced meanwhile, so neither the output nor an error applies any more.
         """
         inputs = self._inputs()
         made_from = inputs.made_from()
@@ -222,7 +222,7 @@ class _Attempt:
 
     def _check_unchanged(self, made_from: MadeFrom) -> None:
         if self._inputs().made_from().inputs != made_from.inputs:
-            raise _NotReadyError("what the page is made from was replaced meanwhile")
+            raise _NotReadyError("an input of the page was replaced meanwhile")
 
     def _inputs(self) -> ScanInputs:
         message = self._message
@@ -234,14 +234,14 @@ class _Attempt:
             self._log.warning("page doubtful", kind=doubt.kind, reason=doubt.message)
 
     def _drop(self, why: str) -> Outcome:
-        """Leave the page to the worker that has it by now."""
+        """Leave the page to the worker that holds it now."""
         self._log.warning(why)
         metrics().claim(self._stage.name, "lost")
-        self._tell(why)
+        self._report(why)
         return Outcome.HELD
 
     def _kind_and_message(self, error: Exception) -> tuple[str, str]:
-        """Why an attempt came to nothing."""
+        """Return the kind and the message of a failed attempt."""
         match error:
             case AnswerRefusedError():
                 return error.kind, str(error)
@@ -256,17 +256,17 @@ class _Attempt:
         if self._claim.attempt >= self._store.settings.max_attempts:
             raise _GiveUpError(kind, message)
         self._log.warning("attempt failed", error=message, kind=kind, attempt=self._claim.attempt)
-        self._tell(f"{kind}, attempt {self._claim.attempt}: {message}")
+        self._report(f"{kind}, attempt {self._claim.attempt}: {message}")
         self._claim.release()
         scan_id, stage = self._message.scan_id, self._message.stage
-        # A stage that was cancelled meanwhile wants it no more. If the broker fails, the reconciler enqueues it.
+        # Not if the stage was cancelled meanwhile. If the broker fails, the reconciler enqueues the page.
         if self._store.open_stages.is_open(StageRef(scan_id, stage)):
             with suppress(RedisError):
                 self._queues.queue(StageRef(scan_id, stage)).put_again(self._page)
         return Outcome.TRY_AGAIN
 
     def _quarantine(self, reason: _GiveUpError) -> Outcome:
-        # A page that never got to its attempt was not tried once more.
+        # An attempt over the limit was counted, but not made.
         attempts = min(self._claim.attempt, self._store.settings.max_attempts)
         failed = FailedPage(
             page=self._page,
@@ -279,7 +279,7 @@ class _Attempt:
         self._hand_over(failed)
         metrics().quarantined(self._stage.name, failed.kind)
         self._log.error("page quarantined", error=failed.message, kind=reason.kind, attempts=attempts)
-        self._tell(f"{reason.kind}, attempts {attempts}: {failed.message}")
+        self._report(f"{reason.kind}, attempts {attempts}: {failed.message}")
         return Outcome.QUARANTINED
 
     def _pause(self, reason: StagePausedError) -> Outcome:
@@ -289,14 +289,14 @@ class _Attempt:
             Pause(page=self._page, reason=str(reason), worker=process_name(), budget_usd=reason.budget_usd)
         )
         self._log.error("stage paused", error=str(reason))
-        self._tell(str(reason))
+        self._report(str(reason))
         return Outcome.PAUSED
 
     def _completion(
         self, sha256: str, made_from: str, doubtful: tuple[Doubt, ...], seconds: float | None = None
     ) -> Completion:
         spent = self._spent()
-        # A page of a stage that pays for nothing has cost nothing; of one done by somebody else we do not know.
+        # A page of a stage without paid calls costs nothing; the cost of an adopted output is unknown.
         unpaid = None if seconds is None else 0.0
         return Completion(
             page=self._page,

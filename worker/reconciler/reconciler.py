@@ -1,7 +1,7 @@
-"""The reconciler: commits inboxes, keeps the queue's window filled, and heals what was lost.
+"""The reconciler: commits inboxes, keeps the queue's window filled, and recovers lost pages.
 
-Every worker has one, in a process of its own (`worker.reconciler.process`); Redis locks elect which of them acts,
-so that any worker can die and another goes on.
+Every worker has one, in a process of its own (`worker.reconciler.process`). Redis locks elect the one that acts, so
+that another takes over when a worker dies.
 """
 
 import time
@@ -36,20 +36,23 @@ _BACK_OFF_SECONDS = 1.0
 _LAST_COMMIT_SECONDS = 5.0
 _PAUSE_FACTOR = 9
 _SLICE_SECONDS = 0.5
-# A worker that has not been heard of for fifteen counts as gone (`worker.queue.dispatch`).
-_MOST_BEAT_SECONDS = 5.0
-_TROUBLE = (OSError, LeafmarkError, RedisError)
+# A worker without a heartbeat for fifteen seconds counts as gone (`worker.queue.dispatch`).
+_MAX_BEAT_SECONDS = 5.0
+_TRANSIENT_ERRORS = (OSError, LeafmarkError, RedisError)
 
 log = structlog.get_logger("leafmark.reconciler")
 
 
 class Reconciler:
-    """Commits and heals.
+    """Commits completions and recovers lost pages.
 
     Args:
-        deployment: of the deployment.
-        serves: how many pages this worker takes at once, for each stage that it serves.
-        membership: of this worker in the deployment at work; None where the storage root was not a library yet.
+        store: the books.
+        queues: the broker.
+        calls: the models.
+        serves: maximum number of pages that this worker processes at once, for each stage that it serves.
+        membership: of this worker in the deployment that owns the storage root; None if the root has no marker yet.
+        joins: whether to join the deployment once the storage root has a marker.
     """
 
     def __init__(
@@ -68,20 +71,20 @@ class Reconciler:
         self._calls = calls
         self._membership = membership
         if membership is not None:
-            # The connections of the process that forked this one are not for two.
+            # Two processes cannot share the connections of the one that forked.
             membership.use(queues.redis)
-        self._show_life_at = 0.0
+        self._beat_root_at = 0.0
         self._serves = serves or {}
-        self._healer = PageRecovery(store, queues, calls)
-        self._beat_at = self._heal_at = 0.0
-        self._to_look_after: list[StageRef] = []
+        self._recovery = PageRecovery(store, queues, calls)
+        self._beat_at = self._recover_at = 0.0
+        self._stages_to_recover: list[StageRef] = []
         self._missing_since: dict[str, float] = {}
 
     def run(self, wait: Callable[[float], bool]) -> None:
-        """Work until told to stop, then commit what waits in the inboxes.
+        """Commit and recover until `wait` returns True, then commit what is left in the inboxes.
 
         Args:
-            wait: waits so many seconds; True when it is time to stop.
+            wait: waits for a number of seconds; returns True when it is time to stop.
 
         Raises:
             InUseError: another deployment is at work on the storage root; the worker must stop.
@@ -90,24 +93,24 @@ class Reconciler:
             try:
                 self.commit_inboxes()
                 self._beat_when_due()
-                self._heal_when_due()
-                self._show_life_when_due()
+                self._recover_when_due()
+                self._beat_root_when_due()
             except InUseError:
                 raise
-            except _TROUBLE as error:
+            except _TRANSIENT_ERRORS as error:
                 log.warning("reconciler waits", error=str(error))
                 if wait(_BACK_OFF_SECONDS):
                     break
         self._commit_the_rest()
 
     def commit_inboxes(self) -> bool:
-        """Merge what waits in each inbox that no other process is merging.
+        """Merge the entries of each inbox that no other process is merging.
 
         Returns:
-            Whether any inbox may still hold something.
+            Whether any inbox may still have entries.
 
         Raises:
-            OSError, LeafmarkError, RedisError: as the coordinator.
+            OSError, LeafmarkError, RedisError: storage or broker failed.
         """
         redis, index = self._queues.redis, self._queues.keys.inboxes
         try:
@@ -115,34 +118,34 @@ class Reconciler:
         except ResponseError:
             if not self._drop_unusable_keys():
                 raise
-            # The inboxes are listed again by the next hand-over, and by `heal`.
+            # The inboxes are listed again by the next hand-over, and by `recover`.
             return True
         if names:
-            # Otherwise each would say so, ten times a second.
+            # Otherwise each inbox would log the same error, ten times a second.
             self._store.library.check()
         for name in names:
             inbox = name.decode(errors="replace")
-            with self._one_does_not_stop_the_others(inbox):
+            with self._isolated(inbox):
                 try:
                     self._commit(StageRef.parse(inbox))
                 except (UnknownNameError, InputError) as error:
                     if self._is_gone(inbox, error):
                         redis.srem(index, name)
-        # A fleet's reconcilers are idle most of the time, and one question each look is enough of a load.
+        # Most reconcilers are idle most of the time: an idle one sends a single command.
         return bool(names) and bool(redis.scard(index))
 
-    def heal(self) -> None:
-        """Say that this worker lives, and look after every open stage.
+    def recover(self) -> None:
+        """Record the heartbeat of this worker, and recover the lost pages of every open stage.
 
         Raises:
             OSError, LeafmarkError, RedisError: storage or broker failed.
         """
         self._beat()
         for ref in self._store.open_stages.all():
-            self._look_after(ref)
+            self._recover_stage(ref)
 
     def _drop_unusable_keys(self) -> list[str]:
-        """Delete what is not of its type among the keys that all scans share."""
+        """Delete those keys shared by all scans that have a wrong type."""
         keys = self._queues.keys
         types = keys.types_of_deployment()
         for stage in STAGES:
@@ -155,22 +158,22 @@ class Reconciler:
     def _beat(self) -> None:
         self._drop_unusable_keys()
         for stage, slots in self._serves.items():
-            with self._one_does_not_stop_the_others(f"/{stage}"):
+            with self._isolated(f"/{stage}"):
                 self._queues.dispatch(stage).record_heartbeat(process_name(), slots)
-                self._tell_of_model(stage)
+                self._update_outage_note(stage)
 
-    def _tell_of_model(self, stage: str) -> None:
-        """Leave word on storage of a model that does not answer, for those who read files only."""
+    def _update_outage_note(self, stage: str) -> None:
+        """Write to storage whether the model answers, for commands that only read files."""
         settings = self._store.settings
         model = settings.model(stage)
         if model:
             silence = self._calls.breaker(model).silence()
-            self._store.outage_notes.tell(stage, settings.provider, model, silence)
+            self._store.outage_notes.update(stage, settings.provider, model, silence)
 
-    def _look_after(self, ref: StageRef) -> None:
-        with self._one_does_not_stop_the_others(str(ref)):
+    def _recover_stage(self, ref: StageRef) -> None:
+        with self._isolated(str(ref)):
             try:
-                self._heal(ref)
+                self._recover(ref)
             except (UnknownNameError, InputError) as error:
                 if self._is_gone(str(ref), error):
                     self._store.open_stages.remove(ref)
@@ -211,17 +214,17 @@ class Reconciler:
         if fed:
             log.info("pages flow on", scan_id=ref.scan_id, stage=ref.stage, **fed)
 
-    def _heal(self, ref: StageRef) -> None:
-        healed = self._healer.heal(ref)
+    def _recover(self, ref: StageRef) -> None:
+        recovered = self._recovery.recover(ref)
         self._missing_since.pop(str(ref), None)
-        if healed.adopted or healed.enqueued:
-            metrics().healed(ref.stage, len(healed.enqueued), len(healed.adopted))
+        if recovered.adopted or recovered.enqueued:
+            metrics().recovered(ref.stage, len(recovered.enqueued), len(recovered.adopted))
             log.warning(
                 "lost pages healed",
                 scan_id=ref.scan_id,
                 stage=ref.stage,
-                adopted=healed.adopted,
-                enqueued=healed.enqueued,
+                adopted=recovered.adopted,
+                enqueued=recovered.enqueued,
             )
 
     def _is_gone(self, name: str, error: LeafmarkError) -> bool:
@@ -234,7 +237,7 @@ class Reconciler:
         return True
 
     @contextmanager
-    def _one_does_not_stop_the_others(self, name: str) -> Iterator[None]:
+    def _isolated(self, name: str) -> Iterator[None]:
         """Log an error about one stage: a folder that cannot be written or a forged key holds up no other stage.
 
         Args:
@@ -248,24 +251,24 @@ class Reconciler:
 
     def _commit_the_rest(self) -> None:
         deadline = time.monotonic() + _LAST_COMMIT_SECONDS
-        with suppress(*_TROUBLE):
+        with suppress(*_TRANSIENT_ERRORS):
             while self.commit_inboxes() and time.monotonic() < deadline:
                 time.sleep(TICK_SECONDS)
 
     def _beat_when_due(self) -> None:
         if time.monotonic() >= self._beat_at:
-            self._beat_at = time.monotonic() + min(self._store.settings.heal_seconds, _MOST_BEAT_SECONDS)
+            self._beat_at = time.monotonic() + min(self._store.settings.heal_seconds, _MAX_BEAT_SECONDS)
             self._beat()
 
-    def _show_life_when_due(self) -> None:
-        """Let the storage root know that this deployment is at work there."""
-        if time.monotonic() < self._show_life_at or not (self._joins or self._membership):
+    def _beat_root_when_due(self) -> None:
+        """Record on the storage root that this deployment is working there."""
+        if time.monotonic() < self._beat_root_at or not (self._joins or self._membership):
             return
-        self._show_life_at = time.monotonic() + BEAT_SECONDS
+        self._beat_root_at = time.monotonic() + BEAT_SECONDS
         try:
             self._store.library.check_to_write()
         except NotALibraryError:
-            # Whatever is asked for says so.
+            # Commands and workers report that when they need the root.
             return
         if self._membership is None:
             broker = without_password(self._store.settings.redis_url)
@@ -273,19 +276,19 @@ class Reconciler:
             self._membership = join(self._store.root, queues.redis, queues.keys.deployment, broker)
         self._membership.beat()
 
-    def _heal_when_due(self) -> None:
-        """Look after a few of the open stages; between them there are commits, and word that this worker lives."""
+    def _recover_when_due(self) -> None:
+        """Recover a few of the open stages: commits and heartbeats come in between."""
         started = time.monotonic()
-        if started < self._heal_at:
+        if started < self._recover_at:
             return
-        self._to_look_after = self._to_look_after or self._store.open_stages.all()
-        while self._to_look_after and time.monotonic() - started < _SLICE_SECONDS:
-            ref = self._to_look_after.pop()
-            # It may be long since they were listed.
+        self._stages_to_recover = self._stages_to_recover or self._store.open_stages.all()
+        while self._stages_to_recover and time.monotonic() - started < _SLICE_SECONDS:
+            ref = self._stages_to_recover.pop()
+            # The stage may have ended since it was listed.
             if self._store.open_stages.is_open(ref):
-                self._look_after(ref)
-        # Looking after very long books, or very many, takes a tenth of one core, and no more.
+                self._recover_stage(ref)
+        # Recovery takes at most a tenth of one core, however long the books are.
         pause = _PAUSE_FACTOR * (time.monotonic() - started)
-        if not self._to_look_after:
+        if not self._stages_to_recover:
             pause = max(pause, self._store.settings.heal_seconds)
-        self._heal_at = time.monotonic() + pause
+        self._recover_at = time.monotonic() + pause

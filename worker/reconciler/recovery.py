@@ -1,9 +1,9 @@
-"""Healing: finding pages that got lost on the way, and putting them back in the queue.
+"""Recovery: find pages that were lost on the way, and put them back in the queue.
 
-A page gets lost when its worker dies, when Redis is flushed, or when a message vanishes between the server's pop
-and the client's bookkeeping (celery #4354), which no setting of Celery's answers. What is lost shows itself: it
-was asked for, is not settled, nobody holds it, no queue carries it, and no inbox speaks of it. Seen so twice in
-a row, it is enqueued again. That is generous, and may be: a duplicate finds the page claimed or complete.
+A page is lost when its worker dies, when Redis is flushed, or when a message vanishes between the server's pop and
+the client's bookkeeping (celery #4354), which no setting of Celery prevents. A lost page was requested and is not
+settled; no worker holds it, no queue carries it and no inbox names it. A page that is lost at two looks in a
+row is enqueued again. A page enqueued twice does no harm: the second worker finds it claimed or complete.
 """
 
 import time
@@ -29,7 +29,7 @@ from worker.telemetry.metrics.events import metrics
 
 _KEEP_LOCK_INTERVALS = 5
 _KEEP_LOCK_ROUNDS = 2
-_MOST_KEEP_SECONDS = 600.0
+_MAX_KEEP_SECONDS = 600.0
 _FEW = 16
 
 log = structlog.get_logger("leafmark.reconciler")
@@ -74,7 +74,7 @@ class PageRecovery:
         self._looked_at: dict[StageRef, tuple[float, float]] = {}
         self._seen_before: dict[StageRef, _Look] = {}
 
-    def heal(self, ref: StageRef) -> Recovered:
+    def recover(self, ref: StageRef) -> Recovered:
         """Look at one open stage.
 
         Raises:
@@ -99,11 +99,11 @@ class PageRecovery:
         if not pending or checkpoint.status is Status.PAUSED:
             return self._end(ref)
         self._give_up(ref, pending)
-        # The others wait for an earlier stage.
+        # The remaining pages wait for an earlier stage.
         pending = ready(self._store, ref, pending)
         queue.ensure_turn()
         begun = queue.attempts()
-        # In this order: a page on its way from queue to claim to inbox is met at least once.
+        # In this order, a page that moves from queue to claim to inbox meanwhile is seen at least once.
         carried = queue.carried()
         seen = queue.held((pending - carried) | begun.keys()) | inbox.pages()
         before = self._seen_before.get(ref, _Look())
@@ -119,14 +119,14 @@ class PageRecovery:
         queue.forget_dispatched(lost)
         if lost:
             self._calls.take_back_planned(ref, lost)
-            # A flushed server has forgotten that too.
+            # A flushed server has lost the id of the run too.
             queue.name_run(checkpoint.run)
-        # Those of a dead worker waited long enough; those of a flushed server are a whole book.
+        # A few pages of a dead worker go first; after a flush it is a whole book, which waits its turn.
         put = queue.put_first if len(lost) <= _FEW else queue.put
         return Recovered(adopted, list(put(sorted(lost))))
 
     def _keep_attempts(self, checkpoint: Checkpoint, begun: dict[int, int]) -> dict[int, int]:
-        """Note in the checkpoint the attempts that came to nothing, so that a flush does not forget them."""
+        """Save the attempts that ended without a result in the checkpoint, so that they survive a flush."""
         if all(checkpoint.attempts.get(page, 0) >= count for page, count in begun.items()):
             return checkpoint.attempts
         file = self._store.checkpoint_file(checkpoint.ref)
@@ -140,17 +140,17 @@ class PageRecovery:
         return election.win(self._token, self._seconds_to_the_next_look(ref))
 
     def _seconds_to_the_next_look(self, ref: StageRef) -> float:
-        """How long to stay elected. Where many stages are open it takes minutes to come round.
+        """Return how long to stay elected. With many open stages, a round over all of them takes minutes.
 
-        The last two rounds must have been as long: one alone may have been a pause of this process, and a healer
-        that dies after that must not keep the others away.
+        Both of the last two rounds count: one long round may have been a pause of this process, and if this process
+        then dies, the others must not be locked out for long.
         """
         now = time.monotonic()
         looked_at, round_before = self._looked_at.get(ref, (now, 0.0))
         this_round = now - looked_at
         self._looked_at[ref] = now, this_round
         usual = self._store.settings.heal_seconds * _KEEP_LOCK_INTERVALS
-        return max(usual, min(_KEEP_LOCK_ROUNDS * min(this_round, round_before), _MOST_KEEP_SECONDS))
+        return max(usual, min(_KEEP_LOCK_ROUNDS * min(this_round, round_before), _MAX_KEEP_SECONDS))
 
     def _read(self, ref: StageRef) -> Checkpoint:
         file = self._store.checkpoint_file(ref)
@@ -167,7 +167,7 @@ class PageRecovery:
             if unasked and checkpoint.status is not Status.CANCELLED:
                 self._recover_request(checkpoint)
                 file.save(checkpoint)
-            # A producer asked for more meanwhile, or the request was recovered.
+            # A producer has requested more pages meanwhile, or the request was recovered.
             if checkpoint.pending() and checkpoint.status is not Status.PAUSED:
                 return Recovered()
             before = checkpoint.status
@@ -175,7 +175,7 @@ class PageRecovery:
             counted = checkpoint.note_ledger(self._store.ledger(ref).sums().spent)
             if checkpoint.status is not before or counted:
                 file.save(checkpoint)
-            # Under the file's lock, which a producer holds when it opens a stage.
+            # Under the lock of the file, which a producer holds while it opens a stage.
             self._queues.queue(ref).close()
             self._store.open_stages.remove(ref)
         for remembered in (self._looked_at, self._seen_before):
@@ -183,7 +183,7 @@ class PageRecovery:
         return Recovered(ended=True)
 
     def _recover_request(self, checkpoint: Checkpoint) -> None:
-        """A checkpoint that was destroyed and rebuilt from the outputs may not know any more what was asked for."""
+        """Restore the requested pages of a checkpoint that was rebuilt from the outputs."""
         checkpoint.total_pages = self._store.metadata(checkpoint.scan_id).total_pages
         for first, last in self._store.open_stages.requested(checkpoint.ref):
             checkpoint.request(first, last)
@@ -191,7 +191,7 @@ class PageRecovery:
             checkpoint.begin()
 
     def _give_up(self, ref: StageRef, pending: set[int]) -> None:
-        """Quarantine the pages that an earlier stage has given up: they would wait for ever."""
+        """Quarantine the pages that an earlier stage has quarantined: they would wait forever."""
         found = given_up(self._store, ref, pending)
         if not found:
             return

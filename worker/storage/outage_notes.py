@@ -21,7 +21,7 @@ from worker.storage.open_stages import OWN_FOLDER
 if TYPE_CHECKING:
     from worker.llm.circuit_breaker import Silence
 
-# One failure among many answers is nothing to tell; a model that is silent for so long is.
+# One failure among many answers is not reported; a model that is silent for this long is.
 _LEAST_COUNT = 3
 _LEAST_SECONDS = 5.0
 _REWRITE_SECONDS = 5.0
@@ -67,21 +67,21 @@ class OutageNotes:
 
     Args:
         root: the storage root.
-        check: called before anything is written; raises where the storage is not the right one.
+        check: called before anything is written; raises if the storage root is not the right one.
     """
 
     def __init__(self, root: Path, check: StorageCheck = no_check) -> None:
         self._check = check
         self._folder = root / OWN_FOLDER / "trouble"
 
-    def tell(self, stage: str, provider: str, model: str, silence: "Silence | None") -> None:
-        """Write what is known of a stage's model, if it is worth telling and not written yet; else remove it.
+    def update(self, stage: str, provider: str, model: str, silence: "Silence | None") -> None:
+        """Write a note about the model of a stage that does not answer, or remove it if the model answers.
 
         Args:
             stage: name of the stage.
             provider: host of the server.
             model: that is asked.
-            silence: what the breaker says; None where the model answers.
+            silence: state of the circuit breaker; None if the model answers.
 
         Raises:
             OSError: the storage failed.
@@ -105,18 +105,18 @@ class OutageNotes:
         if self._is_written(stage, trouble):
             return
         self._check()
-        # Never make the root itself: it is missing where a share is not mounted.
+        # The root itself is never made: if it is missing, a share is not mounted.
         self._folder.mkdir(exist_ok=True)
         remove_orphans(self._folder)
         write_durably(path, trouble.model_dump_json().encode(), Trouble.model_validate_json)
 
     def of(self, stage: str) -> Trouble | None:
-        """Return what keeps a stage's model from answering; None where nothing does, or nothing is known."""
+        """Return the outage of the model of a stage; None if there is none."""
         trouble = self._read(stage)
         return trouble if trouble is not None and abs(now() - trouble.seen_at) < _OLD else None
 
     def _is_written(self, stage: str, trouble: Trouble) -> bool:
-        """Return whether this, or nearly this, was written a moment ago, here or on another machine."""
+        """Return whether nearly the same note was written a moment ago, here or on another machine."""
         written = self._read(stage)
         if written is None:
             return False

@@ -33,7 +33,7 @@ class Metrics:
     def committed(self, stage: str, seconds: float, pages: int) -> None:
         """An inbox was merged, which settled so many pages."""
 
-    def healed(self, stage: str, enqueued: int, adopted: int) -> None:
+    def recovered(self, stage: str, enqueued: int, adopted: int) -> None:
         """The reconciler enqueued or adopted lost pages."""
 
     def begin_at_zero(self, stages: list[str]) -> None:

@@ -87,7 +87,7 @@ class Recorder(Metrics):
         self._count(lambda: self._of(defined.COMMIT_SECONDS, stage).observe(seconds))
         self._count(lambda: self._of(defined.COMMIT_PAGES, stage).observe(pages))
 
-    def healed(self, stage: str, enqueued: int, adopted: int) -> None:
+    def recovered(self, stage: str, enqueued: int, adopted: int) -> None:
         """Count lost pages that were enqueued again or adopted."""
         self._count(lambda: self._of(defined.HEALED, stage, "enqueued").inc(enqueued))
         self._count(lambda: self._of(defined.HEALED, stage, "adopted").inc(adopted))
