@@ -21,14 +21,14 @@ _PASSED_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True}
 # In the order of the help.
 COMMANDS = {
     "run": Listed("Process books on this machine. Broker and workers are included; run it again to resume."),
-    "ingest": Listed("Copy scanned books into the storage root and print their scan ids."),
+    "ingest": Listed("Copy scanned books into the storage root. Prints their scan ids."),
     "enqueue": Listed(
         "Enqueue the pages that still need work. Safe to repeat: only the remaining pages are enqueued."
     ),
     "status": Listed("Show the progress of scans. Reads files only; works while Redis is down."),
-    "logs": Listed("Show the log lines of a scan from all machines, in order of time. Works while Redis is down."),
-    "watch": Listed("Show live progress of scans: pages, speed, cost, workers and missing pages."),
-    "report": Listed("Write a scan's HTML report: pages, edits, costs and chapters in one file."),
+    "logs": Listed("Show the log lines of a scan from all machines. In order of time; works while Redis is down."),
+    "watch": Listed("Show live progress of scans. Pages, speed, cost, workers and missing pages."),
+    "report": Listed("Write a scan's report as one HTML file. It has pages, edits, costs and chapters."),
     "retry": Listed("Give quarantined pages new attempts."),
     "replace-page": Listed(
         "Replace one page with a new scan of it. The old file is kept; `producer enqueue` processes the page again."
@@ -36,11 +36,9 @@ COMMANDS = {
     "cancel": Listed(
         "Cancel the work on a scan. Complete pages are kept; `producer enqueue` continues from there."
     ),
-    "verify": Listed(
-        "Check source files, outputs and checkpoints of a scan, like `fsck`. Works while Redis is down."
-    ),
+    "verify": Listed("Check source, outputs and checkpoints of a scan. Like `fsck`; works while Redis is down."),
     "reset": Listed(
-        "Reset a stage to the state before its first page, after confirmation. Outputs and recorded cost are kept."
+        "Reset a stage to the state before its first page. Asks for confirmation; keeps outputs and recorded cost."
     ),
     "worker": Listed(
         "Start a worker. The options are those of `celery -A worker worker`; safe to start in any folder.",
@@ -53,7 +51,7 @@ COMMANDS = {
         _PASSED_THROUGH,
     ),
     "doctor": Listed(
-        "Check storage, Redis, workers, models and settings, and print how to fix problems. Changes nothing."
+        "Check storage, Redis, workers, models and settings. Prints how to fix problems; changes nothing."
     ),
     "config": Listed("Show each setting and where its value comes from. Works without Redis and storage."),
 }

@@ -32,7 +32,7 @@ def doctor_command(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only what changes the exit code.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check storage, Redis, workers, models and settings, and print how to fix problems. Changes nothing.
+    """Check storage, Redis, workers, models and settings. Prints how to fix problems; changes nothing.
 
     Each line is a check: ok, note, warning or problem, and what to do. The exit code is 12 if there are problems.
     Each worker reports its version and settings, and whether it sees a file that this command has just written.

@@ -32,7 +32,7 @@ def ingest_command(
     engine: Engine = None,
     as_json: AsJson = False,
 ) -> None:
-    """Copy scanned books into the storage root and print their scan ids.
+    """Copy scanned books into the storage root. Prints their scan ids.
 
     --dpi, --lang and --engine are recorded in the profile of the book and take precedence over the settings of the
     workers. For a book that was ingested before, they change its profile, and complete pages may become stale.

@@ -48,7 +48,7 @@ def logs_command(
         bool, typer.Option("--json", help="Print the lines as JSON, one object for each line.")
     ] = False,
 ) -> None:
-    """Show the log lines of a scan from all machines, in order of time. Works while Redis is down.
+    """Show the log lines of a scan from all machines. In order of time; works while Redis is down.
 
     The lines are written by workers, reconcilers and producers. Torn and foreign lines are skipped and counted.
 

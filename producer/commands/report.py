@@ -25,7 +25,7 @@ def report_command(
     no_images: Annotated[bool, typer.Option("--no-images", help="Leave out the page images.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a scan's HTML report: pages, edits, costs and chapters in one file.
+    """Write a scan's report as one HTML file. It has pages, edits, costs and chapters.
 
     The file needs no other files and no network. Works while Redis is down. Prints the path of the file.
 

@@ -31,7 +31,7 @@ def reset_command(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Reset a stage to the state before its first page, after confirmation. Outputs and recorded cost are kept.
+    """Reset a stage to the state before its first page. Asks for confirmation; keeps outputs and recorded cost.
 
     The outputs are moved to a folder `set_aside`. Refused while workers have pages of the stage in hand. Needs
     Redis, to take its waiting pages out of the queue.

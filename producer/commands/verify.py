@@ -25,7 +25,7 @@ def verify_command(
     mend: Annotated[bool, typer.Option("--repair", help="Repair what can be repaired. Needs Redis.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check source files, outputs and checkpoints of a scan, like `fsck`. Works while Redis is down.
+    """Check source, outputs and checkpoints of a scan. Like `fsck`; works while Redis is down.
 
     --repair brings checkpoints in line with the outputs, and enqueues damaged pages to be processed again. It
     deletes only the temporary files of crashed writers, and leaves files alone that Leafmark did not write.

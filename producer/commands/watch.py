@@ -33,7 +33,7 @@ def watch_command(
     once: Annotated[bool, typer.Option("--once", help="Print the present state as plain lines, and exit.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --once: print the state as JSON.")] = False,
 ) -> None:
-    """Show live progress of scans: pages, speed, cost, workers and missing pages.
+    """Show live progress of scans. Pages, speed, cost, workers and missing pages.
 
     Ctrl-C closes the view; the workers keep running. In a pipe, in CI, on a dumb terminal or with NO_COLOR it
     prints plain lines. Complete pages are read from files; Redis and the workers provide the rest.

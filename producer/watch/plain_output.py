@@ -171,6 +171,4 @@ class CheckpointLines:
             *rate_and_eta(rate, len(checkpoint.pending()) / rate if rate else None),
             dollars(checkpoint.total_cost_usd),
         ]
-        if checkpoint.failed_pages:
-            parts.append(f"{len(checkpoint.failed_pages)} quarantined")
         self._console.print(f"{'  '.join(parts)}{more}")

@@ -80,7 +80,7 @@ def test_the_first_tab_of_a_new_zsh_completes(terminal: Terminal, program: str) 
 
 def test_descriptions_keep_their_apostrophes(terminal: Terminal) -> None:
     terminal.type_in("producer re\t")
-    assert "Write a scan's HTML report" in terminal.read_until("HTML report")
+    assert "Write a scan's report" in terminal.read_until("HTML file")
 
 
 def _environment(home: Path) -> dict[str, str]:
