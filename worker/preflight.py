@@ -1,6 +1,6 @@
-"""What a worker checks before it takes its first page, so that it fails at once and says why.
+"""Check storage, broker, models and engines before a worker takes its first page, so that it fails early.
 
-`python -m worker.preflight ocr` makes the same checks by hand.
+`python -m worker.preflight ocr` loads what a stage needs, in a process of its own.
 """
 
 import secrets
@@ -33,15 +33,15 @@ _WAYS_OUT = (
 
 
 def check_storage(settings: Settings) -> str:
-    """Insist that the storage root is there, can be written and can be locked.
+    """Check that the storage root exists, can be written and can be locked.
 
-    Where it is not a library yet nothing is written: it may be the mount point of a share that is not mounted.
+    If it is not a library yet, nothing is written: it may be the mount point of a share that is not mounted.
 
     Returns:
-        Why the worker has to wait, in words; empty where it need not.
+        The reason why the worker has to wait; empty if it can start.
 
     Raises:
-        StorageError: it is not.
+        StorageError: the storage root is missing, read-only or cannot be locked.
     """
     root = settings.root
     if not root.is_dir():
@@ -66,10 +66,10 @@ def check_storage(settings: Settings) -> str:
 
 
 def check_models(settings: Settings, stages: Iterable[str]) -> None:
-    """Insist that stages that ask a model know which, where and as whom.
+    """Check that the settings of each stage that asks a model are there: the model, its address and the key.
 
     Raises:
-        SettingsError: a variable is not set; names it.
+        SettingsError: a variable is not set; the message names it.
     """
     for stage in stages:
         missing = missing_settings(stage, settings)
@@ -78,17 +78,17 @@ def check_models(settings: Settings, stages: Iterable[str]) -> None:
 
 
 def check_broker(settings: Settings) -> None:
-    """Insist that Redis answers.
+    """Check that Redis answers.
 
     Raises:
-        BrokerError: it does not; says what to do.
-        SettingsError: its address cannot be used, though `worker.config.redis_url` found nothing wrong with it.
+        BrokerError: Redis does not answer; the message names what to do.
+        SettingsError: the address cannot be used, although it passed the checks of `worker.config.redis_url`.
     """
     try:
         with connect(settings, retry_timeouts=False) as redis:
             redis.ping()
     except (TypeError, ValueError) as error:
-        # The error is not quoted: it may show a piece of the password.
+        # The text of the error is left out: it may contain a part of the password.
         raise SettingsError(
             f"LEAFMARK_REDIS_URL: {without_password(settings.redis_url)} cannot be used as an address "
             f"({type(error).__name__}); name host, port and database, as in redis://host:6379/0"
@@ -98,10 +98,10 @@ def check_broker(settings: Settings) -> None:
 
 
 def clear_keys(settings: Settings) -> None:
-    """Delete keys of a wrong type that all stages share: with one of Celery's own forged no worker would start.
+    """Delete shared keys of a wrong type: no worker can start if one of Celery's own keys has a wrong type.
 
     Raises:
-        BrokerError: Redis does not answer any more.
+        BrokerError: Redis stopped answering.
     """
     types = Keys(settings.key_prefix).types_of_deployment()
     for stage in STAGES:
@@ -114,11 +114,11 @@ def clear_keys(settings: Settings) -> None:
 
 
 def join_deployment(settings: Settings) -> Membership | None:
-    """Make this worker one of the deployment at work on the storage root; None where that is not a library yet.
+    """Join this worker to the deployment that owns the storage root; return None if that is not a library yet.
 
     Raises:
-        InUseError: the workers of another deployment are at work there.
-        BrokerError: Redis does not answer any more.
+        InUseError: the workers of another deployment use the storage root.
+        BrokerError: Redis stopped answering.
         StorageError: the storage failed.
     """
     broker = without_password(settings.redis_url)
@@ -139,30 +139,30 @@ def join_deployment(settings: Settings) -> Membership | None:
 def _describe(error: Exception, address: str) -> str:
     if isinstance(error, AuthenticationError):
         return (
-            f"Redis at {address} does not let us in ({error}); put its user and password into LEAFMARK_REDIS_URL, "
+            f"Redis at {address} refuses the login ({error}); put its user and password into LEAFMARK_REDIS_URL, "
             "as in redis://user:password@host:6379/0, with special characters percent-encoded"
         )
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return (
-            f"the certificate of Redis at {address} cannot be trusted ({error}); it must name that host, and a CA "
-            "of your own is named in LEAFMARK_REDIS_URL: rediss://host:6379/0?ssl_ca_certs=/path/to/ca.pem"
+            f"the certificate of Redis at {address} cannot be trusted ({error}); it must name that host; to trust "
+            "a private CA, set LEAFMARK_REDIS_URL=rediss://host:6379/0?ssl_ca_certs=/path/to/ca.pem"
         )
     return f"Redis does not answer at {address} ({error}); {_WAYS_OUT}"
 
 
 def without_password(url: str) -> str:
-    """A broker's address, fit to be shown: the password may stand before the host or among the options."""
+    """Return a broker's address without its user, password and options, which may contain a password too."""
     scheme, separator, rest = url.partition("?")[0].partition("://")
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
 def check_engines(stages: Iterable[str]) -> None:
-    """Insist that what the stages need can be loaded.
+    """Check that the engines of the stages can be loaded.
 
-    In a process of its own: a pool that forks later must not inherit an engine's threads and memory.
+    They are loaded in a separate process: a pool that forks later must not inherit their threads and memory.
 
     Raises:
-        LeafmarkError: it cannot.
+        LeafmarkError: an engine cannot be loaded.
     """
     command = python_command("worker.preflight", *stages)
     result = subprocess.run(command, capture_output=True, text=True, check=False, env=child_environment())
@@ -175,7 +175,7 @@ def check_engines(stages: Iterable[str]) -> None:
 
 
 def main(stages: list[str]) -> int:
-    """Load what the named stages need.
+    """Load the engines that the named stages need.
 
     Returns:
         The exit code.

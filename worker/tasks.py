@@ -1,4 +1,4 @@
-"""The one task: a page. Thin, because what it does is in `process.py` and can be tested without Celery."""
+"""The Celery task that processes a page; `worker.pipeline.process_page` does the work, without Celery."""
 
 import time
 from functools import cache
@@ -22,7 +22,7 @@ log = structlog.get_logger("leafmark.task")
 
 @cache
 def deployment() -> Deployment:
-    """The parts of this worker, made when first needed: in the process that uses them."""
+    """Return the parts of this worker. They are made at the first call, in the process that uses them."""
     return Deployment(settings, app)
 
 

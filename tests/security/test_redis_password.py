@@ -92,7 +92,7 @@ def test_a_wrong_password_ends_command_and_worker_with_one_line(locked_out: Depl
         assert ended.returncode == 6
         assert ended.stdout == ""
         (line,) = ended.stderr.splitlines()
-        assert "does not let us in" in line
+        assert "refuses the login" in line
         assert "redis://user:password@host:6379/0" in line
         _shows_no_password(line)
     assert site.run("status", SCAN).returncode == 0
@@ -103,7 +103,7 @@ def test_no_password_and_an_unknown_user_are_refused_likewise(
     tmp_path: Path, guarded: EmbeddedBroker, url: str
 ) -> None:
     port = guarded.url.rpartition(":")[2].removesuffix("/0")
-    with pytest.raises(BrokerError, match="does not let us in"):
+    with pytest.raises(BrokerError, match="refuses the login"):
         check_broker(Settings(storage_root=tmp_path, redis_url=url.format(port=port)))
 
 

@@ -1,4 +1,4 @@
-"""Booking an answer: its cost and its text are durable in the ledger before the answer is used."""
+"""Settle a call: save its answer and its cost in the ledger before the answer is used."""
 
 from contextlib import suppress
 
@@ -26,24 +26,24 @@ log = structlog.get_logger("leafmark.llm")
 
 
 class Settlement:
-    """Books the answers of one stage of one scan.
+    """Records the answers of one stage of one scan and their costs.
 
     Args:
-        account: of the stage.
+        account: the account of the stage.
     """
 
     def __init__(self, account: StageAccount) -> None:
         self._account = account
 
     def book(self, call: Call, raw: RawAnswer, question: PageQuestion) -> Call:
-        """Record an answer and its cost, before anything is made of it.
+        """Record an answer and its cost, before the answer is used.
 
         Returns:
             The call with its answer.
 
         Raises:
-            PriceWrongError: the call cost more than it can by the known price, and this stage has not reported that
-                before. The answer is recorded all the same.
+            PriceWrongError: the call cost more than the known price allows, and this stage has not reported that
+                before. The answer is recorded nevertheless.
             OSError, StorageError: the storage failed for too long; the call stays recorded as asked.
         """
         usage = usage_of(raw)
@@ -68,27 +68,27 @@ class Settlement:
         return answered
 
     def answers_another_question(self, call: Call, raw: RawAnswer) -> bool:
-        """Return whether an answer belonged to another question before; False where the broker cannot tell."""
+        """Return whether an answer was given to another question before; False if the broker does not answer."""
         account = self._account
         with suppress(RedisError):
             return account.endpoint.seen.is_repeated(account.scan_id, call.request_sha256, raw.body)
         return False
 
     def _cost(self, call: Call, raw: RawAnswer, usage: Usage | None) -> tuple[Money, CostSource]:
-        """Return what an answer cost, and who reports that."""
+        """Return what an answer cost, and the source of the amount."""
         prices, model = self._account.endpoint.prices, self._account.endpoint.model
         reported = prices.believed(model, reported_cost(raw))
         if self._was_paid_before(call, raw):
-            # The same id: it is the same call again, which is billed once.
+            # An answer with the same id is the same call, which the provider bills once.
             return Money(), CostSource.PROVIDER
         if usage is None and reported is None:
-            # Probably billed, but the amount is not known: the reservation stands for it.
+            # The provider probably billed it, but the amount is unknown: count what was reserved.
             return call.most, CostSource.ESTIMATED
         amount, source = prices.cost(model, usage or Usage(), reported)
         return Money.from_usd(amount), source
 
     def _was_paid_before(self, call: Call, raw: RawAnswer) -> bool:
-        """Return whether the same answer was paid for, for this page; False where storage cannot tell."""
+        """Return whether this page has already paid for the same answer; False if the storage cannot be read."""
         with suppress(OSError):
             return was_paid_before(self._account.ledger.answered(call.page), raw.body)
         return False
@@ -112,7 +112,7 @@ class Settlement:
         """Report a call that cost more than was reserved, or than the known price allows, to all workers at once.
 
         Returns:
-            The record of it, None for any other call; and whether a person has to be told of it.
+            The record of it, None for any other call; and whether a person has to correct the price.
         """
         account = self._account
         is_known = account.endpoint.prices.knows(call.model)
@@ -120,7 +120,7 @@ class Settlement:
         if cost <= call.most and not is_news:
             return None, False
         overrun = overrun_of(call, cost, estimate)
-        # Where the broker fails, the workers learn it from disk with the next refill of the meter.
+        # If the broker fails, the workers read it from storage with the next refill of the meter.
         with suppress(RedisError):
             account.endpoint.learned.take([overrun])
         log.error(
@@ -133,7 +133,7 @@ class Settlement:
         return overrun, is_news
 
     def _is_news(self, cost: Money, estimate: Estimate) -> bool:
-        """Return whether the stage has not reported this price, or it is further off than the workers know."""
+        """Return whether the stage has not reported this price yet, or the cost exceeds what workers reserve."""
         account = self._account
         with suppress(OSError):
             recorded = read_overruns(account.scan_dir, account.stage)

@@ -1,7 +1,7 @@
-"""The last step of a stage that makes one more file of all its pages, once each of them is complete.
+"""Assemble the outputs of a stage into one file, when all pages are complete.
 
-It runs before the checkpoint says `completed`, under its lock, and needs no model. The file notes which outputs it
-was made of, so it is made again when one of them has changed, and only then.
+It runs under the lock of the checkpoint, before its status becomes `completed`, and asks no model. The file records
+which outputs it was made of, and is made again only if one of them has changed.
 """
 
 import hashlib
@@ -19,10 +19,10 @@ _MADE_OF = "made_of_sha256"
 
 
 def assemble(stage: Stage, outputs: OutputFolder, checkpoint: Checkpoint) -> set[int]:
-    """Make the file of a stage whose pages are all complete, unless it is there already.
+    """Write the assembled file of a stage whose pages are all complete, unless it is up to date.
 
     Returns:
-        Pages whose output has gone since it was checked; then nothing was made.
+        Pages whose output is no longer valid; if there are any, no file was written.
 
     Raises:
         OSError: the storage failed.
@@ -37,7 +37,7 @@ def assemble(stage: Stage, outputs: OutputFolder, checkpoint: Checkpoint) -> set
         if found.get(_MADE_OF) == made_of:
             return set()
         if _MADE_OF not in found:
-            # Another program's, as Scanshelf wrote one: kept.
+            # Keep the file of another program: Scanshelf writes one of the same name.
             path.replace(path.with_name(f"{path.name}.before-leafmark"))
     gone = {page for page, _ in pages if not outputs.check(page).valid}
     if gone:

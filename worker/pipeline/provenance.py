@@ -1,4 +1,4 @@
-"""What an output is made from, and how: noted with it, and compared later with what there is by then."""
+"""Describe what an output is made from, and how; recorded in the output, and compared later to find stale pages."""
 
 import hashlib
 from contextlib import suppress
@@ -11,7 +11,7 @@ from worker.stages.base import MadeFrom, Stage
 
 
 def source_sha256(metadata: ScanMetadata, page: int) -> str:
-    """Return a hash of what a page is rendered from: the file in `source/` and the place in it."""
+    """Return a hash of what a page is rendered from: a file in `source/` and the place of the page in it."""
     replacement = metadata.source.replacements.get(page)
     if replacement is not None:
         return _place_sha256(replacement.file.sha256, replacement.place)
@@ -27,11 +27,11 @@ def describe(stage: Stage, inputs: dict[str, str], model: str = "", profile: Boo
     """Return what an output of a stage is made from.
 
     Args:
-        stage: whose output.
+        stage: the stage that makes the output.
         inputs: hashes of what it reads, by the stage they come from, or `source`.
-        model: that it asks; empty for a stage that asks none.
-        profile: of the book. The resolution that it says is part of the recipe of a stage that reads the source;
-            those of later stages change with what they are made from. The resolution of the settings never was.
+        model: the model that it asks; empty for a stage that asks none.
+        profile: the profile of the book. Its resolution is part of the recipe of a stage that reads the source;
+            later stages notice a change by their inputs. The resolution of the settings is not part of any recipe.
     """
     dpi = "" if profile.dpi is None or stage.depends_on else f"{profile.dpi} dpi"
     recipe = "; ".join(part for part in (stage.recipe, dpi, model and f"model {model}") if part)
@@ -39,7 +39,7 @@ def describe(stage: Stage, inputs: dict[str, str], model: str = "", profile: Boo
 
 
 def made_from_of(outputs: OutputFolder, page: int) -> str:
-    """Return the digest of what a page's output was made from; empty where the output does not name it.
+    """Return the digest of what a page's output was made from; empty if the output has no record of it.
 
     Raises:
         OSError: the storage failed.

@@ -1,8 +1,8 @@
-"""Pass pages on from stage to stage: find those that are ready and put them in the queue.
+"""Pass pages on from stage to stage: find the pages that are ready, and enqueue them.
 
-A page is ready for a stage when every stage that this one depends on has it complete, and has none of its
-neighbours under way that this one reads as well. That is read off the checkpoints, so a crash anywhere loses
-nothing: whoever commits a stage feeds those that depend on it, and the reconciler's healing finds what was not fed.
+A page is ready for a stage when it is complete in all stages that this stage depends on, and none of the
+neighbours that this stage reads is pending there. Checkpoints alone decide that, so a crash loses nothing: the
+coordinator that commits a stage enqueues the ready pages of later stages, and recovery finds those that it missed.
 """
 
 from collections.abc import Iterable
@@ -16,11 +16,11 @@ from worker.stages.registry import STAGES
 from worker.storage.book_store import BookStore
 
 UPSTREAM = "upstream"
-"""Kind of the failure of a page whose earlier stage has given it up."""
+"""Kind of failure of a page that an earlier stage has quarantined."""
 
 
 def ready(store: BookStore, ref: StageRef, pages: AbstractSet[int]) -> set[int]:
-    """Return those of the pages that a stage can begin with.
+    """Return those of the pages that are ready for a stage.
 
     Raises:
         CheckpointError, OSError: a checkpoint cannot be read.
@@ -35,7 +35,7 @@ def ready(store: BookStore, ref: StageRef, pages: AbstractSet[int]) -> set[int]:
 
 
 def given_up(store: BookStore, ref: StageRef, pages: AbstractSet[int]) -> dict[int, str]:
-    """Return those of the pages that an earlier stage has in quarantine, with its name.
+    """Return those of the pages that an earlier stage has quarantined, with the name of that stage.
 
     Raises:
         CheckpointError, OSError: a checkpoint cannot be read.
@@ -48,7 +48,7 @@ def given_up(store: BookStore, ref: StageRef, pages: AbstractSet[int]) -> dict[i
 
 
 def unasked(store: BookStore, ref: StageRef, pages: AbstractSet[int]) -> dict[str, set[int]]:
-    """Return pages that would wait for ever, by the stage they wait for, which was not asked to do them.
+    """Return the pages that would wait forever, by the earlier stage in which they were never requested.
 
     Raises:
         CheckpointError, OSError: a checkpoint cannot be read.
@@ -63,14 +63,14 @@ def unasked(store: BookStore, ref: StageRef, pages: AbstractSet[int]) -> dict[st
 
 
 def feed(store: BookStore, queues: QueueClient, ref: StageRef, settled: Iterable[int]) -> dict[str, int]:
-    """Enqueue what has become ready in later stages, now that a stage has settled some pages.
+    """Enqueue the pages of later stages that became ready when a stage settled some pages.
 
     Returns:
-        How many pages went into the queue, by stage.
+        Number of enqueued pages, by stage.
 
     Raises:
         CheckpointError, OSError: a checkpoint cannot be read.
-        RedisError: the broker failed; the reconciler will see to it.
+        RedisError: the broker failed; recovery enqueues the pages later.
     """
     fed: dict[str, int] = {}
     pages = list(settled)
@@ -99,7 +99,7 @@ def through(store: BookStore, first: str, last: str) -> list[str]:
     """Return the stages of a pipeline from one to a later one, both included, in the order they run.
 
     Raises:
-        UnknownNameError: there is no such stage, or no way from the one to the other.
+        UnknownNameError: there is no such stage, or the last stage does not depend on the first.
     """
     wanted = {last}
     for name in reversed(STAGES):

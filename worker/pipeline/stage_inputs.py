@@ -1,4 +1,4 @@
-"""What a stage is given: page images from the scan's source, outputs of earlier stages, answers of a model."""
+"""Give a stage its inputs: page images from the scan's source, outputs of earlier stages, answers of a model."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -20,23 +20,23 @@ Made = TypeVar("Made")
 
 
 class ScanInputs:
-    """What a stage may ask for about one page and its neighbours.
+    """The inputs of a stage for one page and its neighbours.
 
-    A source is opened for each page and closed again: that costs next to nothing beside the page, and no worker
-    keeps files open on the shared storage.
+    The source is opened and closed for each page: that takes little time compared with the page, and a worker keeps
+    no files open on the shared storage.
 
     Args:
-        deployment: the parts of this worker.
-        scan_id: the book.
-        stage_name: name of the stage that works on the page.
-        page: the page, from 1.
-        still_ours: tells whether this worker still holds the claim on the page: without it no call is paid for.
+        store: the books.
+        calls: the models.
+        ref: the scan, and the stage that processes the page.
+        page: number of the page, from 1.
+        still_ours: returns whether this worker still holds the claim on the page; without it no call is paid for.
 
     Attributes:
-        stage: the stage, as the profile of the book has it.
+        stage: the stage, with the profile of the book.
 
     Raises:
-        SettingsError: the profile names an engine that there is not.
+        SettingsError: the profile names an engine that does not exist.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class ScanInputs:
         return self._metadata.total_pages
 
     def image(self, page: int) -> PageImage:
-        """Return the page as a picture.
+        """Return the image of a page.
 
         Raises:
-            PageError: the page cannot be rendered, and never will be.
-            StorageError: the source cannot be read just now.
+            PageError: the page cannot be rendered; another attempt would fail too.
+            StorageError: the source cannot be read at the moment.
         """
         settings = self._store.stages.settings_for(self._metadata)
         source = open_source(self._scan, self._metadata, dpi=settings.dpi, max_pixels=settings.max_pixels)
@@ -74,21 +74,21 @@ class ScanInputs:
         """Return the valid output of an earlier stage.
 
         Raises:
-            PageOutputError: it has none.
+            PageOutputError: the page has no valid output there.
         """
         return self._store.outputs(StageRef(self.scan_id, stage)).load(page)
 
     def ask(self, prompt: Prompt[Answer], accept: Callable[[Reply[Answer]], Made]) -> Made:
-        """Ask the stage's model, once: an answer that was paid for earlier is used.
+        """Ask the model of the stage, or use an answer that was paid for earlier.
 
         Args:
             prompt: the question.
-            accept: makes something of the answer, or refuses it.
+            accept: converts the answer into a result; raises if the answer cannot be used.
 
         Raises:
-            AnswerRefusedError: the answer makes no sense. It stays paid for.
-            ClaimLostError: another worker has the page by now.
-            ProviderError: the provider is away or limits us: the page waits.
+            AnswerRefusedError: the answer cannot be used. It has been paid for.
+            ClaimLostError: another worker holds the page by now.
+            ProviderError: the provider does not answer, or limits the rate of calls: the page waits.
             ProviderRefusesError, BudgetReachedError: the stage waits for a person.
         """
         calls = self._calls.paid_calls(StageRef(self.scan_id, self.stage.name))

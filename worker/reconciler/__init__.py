@@ -1,4 +1,4 @@
-"""The loop beside each worker: it commits completions, refills the queue and recovers lost pages.
+"""The process beside each worker that commits completions, refills the queue and recovers lost pages.
 
-It may import every room; only `worker.celery` starts it.
+It may import every other package of `worker`; only `worker.celery` starts it.
 """

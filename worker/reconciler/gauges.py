@@ -1,4 +1,4 @@
-"""The gauges of a deployment, made from its parts for the metrics that its workers serve."""
+"""The gauges that the workers of a deployment serve with their metrics."""
 
 from prometheus_client.registry import Collector
 from redis import Redis
@@ -12,7 +12,7 @@ def make_gauges(settings: Settings, redis: Redis | None = None) -> Collector:
     """Return the gauges of a deployment.
 
     Args:
-        settings: of the deployment.
+        settings: settings of the deployment.
         redis: client to use; by default one that gives up early, so that it does not delay a scrape.
     """
     deployment = Deployment(settings, None, redis or connect_with_short_timeouts(settings))

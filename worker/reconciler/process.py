@@ -1,7 +1,7 @@
-"""The process that the reconciler lives in: one a worker, forked by it, started again when it dies.
+"""Run the reconciler of a worker in a separate process, forked by the worker and restarted if it dies.
 
-A process of its own, because in the worker's main process each commit would hold up the messages: Python runs one
-thread at a time. It ends with the worker, however that ends.
+The process is separate because Python runs one thread at a time: in the worker's main process, each commit would
+delay its messages. It ends with the worker, even if the worker is killed.
 """
 
 import multiprocessing
@@ -28,13 +28,13 @@ log = structlog.get_logger("leafmark.reconciler")
 
 
 class ReconcilerProcess:
-    """Keeps a reconciler alive until told to stop.
+    """Keeps a reconciler running until `stop` is called.
 
     Args:
-        settings: of the deployment.
+        settings: settings of the deployment.
         app: the Celery application.
-        serves: how many pages this worker takes at once, for each stage that it serves.
-        membership: of this worker in the deployment at work; None where it has not joined yet.
+        serves: maximum number of pages that this worker processes at once, for each stage that it serves.
+        membership: of this worker in the deployment that owns the storage root; None if it has not joined yet.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class ReconcilerProcess:
         self._keeper.start()
 
     def stop(self) -> None:
-        """End it, once it has committed what waits in the inboxes."""
+        """Stop the reconciler after it has committed the entries in the inboxes."""
         self._stopping.set()
         if self._process.is_alive():
             self._process.terminate()
@@ -57,7 +57,7 @@ class ReconcilerProcess:
         self._keeper.join()
 
     def _start(self) -> Any:
-        # A daemon may have no children and is ended with its parent: both as they should be.
+        # A daemon cannot have children, and multiprocessing terminates it when the worker exits.
         process = multiprocessing.get_context("fork").Process(
             target=_serve, args=(*self._arguments, os.getpid()), name="reconciler", daemon=True
         )
@@ -65,7 +65,7 @@ class ReconcilerProcess:
         return process
 
     def _keep_alive(self) -> None:
-        # Looks now and then instead of waiting for its end: under gevent that would hold up everything else.
+        # Poll instead of joining the process: under gevent, `join` would block all greenlets.
         while not self._stopping.wait(_LOOK_SECONDS):
             if self._process.is_alive():
                 continue
@@ -74,7 +74,7 @@ class ReconcilerProcess:
 
 
 def _make_gauges(settings: Settings) -> Any:
-    from worker.reconciler.gauges import make_gauges  # noqa: PLC0415  # a worker that does not count loads no library
+    from worker.reconciler.gauges import make_gauges  # noqa: PLC0415  # a worker without metrics does not load the library
 
     return make_gauges(settings)
 
@@ -82,10 +82,10 @@ def _make_gauges(settings: Settings) -> Any:
 def _serve(
     settings: Settings, app: Any, serves: Mapping[str, int], membership: Membership | None, worker: int
 ) -> None:
-    """The reconciler's process: from here to its end."""
+    """Run the reconciler in its process, until the worker stops it or ends."""
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    # Ctrl-C reaches the whole group; the worker finishes its pages first, and then ends us.
+    # Ctrl-C reaches the whole process group. The worker finishes its pages first, then stops this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGQUIT, signal.SIG_IGN)

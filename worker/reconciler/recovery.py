@@ -2,8 +2,8 @@
 
 A page is lost when its worker dies, when Redis is flushed, or when a message vanishes between the server's pop and
 the client's bookkeeping (celery #4354), which no setting of Celery prevents. A lost page was requested and is not
-settled; no worker holds it, no queue carries it and no inbox names it. A page that is lost at two looks in a
-row is enqueued again. A page enqueued twice does no harm: the second worker finds it claimed or complete.
+settled; no worker holds it, no queue carries it and no inbox names it. A page that is lost at two checks in a row
+is enqueued again. A page enqueued twice does no harm: the second worker finds it claimed or complete.
 """
 
 import time
@@ -37,7 +37,7 @@ log = structlog.get_logger("leafmark.reconciler")
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """The result of a look at one stage.
+    """The result of a check of one stage.
 
     Attributes:
         adopted: pages with a valid output that no completion had named.
@@ -52,7 +52,7 @@ class Recovered:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """Pages that a look found.
+    """Pages that a check found.
 
     Attributes:
         lost: no worker holds them, no queue carries them, no inbox names them.
@@ -75,7 +75,7 @@ class PageRecovery:
         self._seen_before: dict[StageRef, _Look] = {}
 
     def recover(self, ref: StageRef) -> Recovered:
-        """Look at one open stage.
+        """Check one open stage, and recover its lost pages.
 
         Raises:
             UnknownNameError, InputError: there is no such stage or scan any more.
@@ -199,9 +199,8 @@ class PageRecovery:
         waiting = inbox.pages()
         with self._queues.redis.pipeline(transaction=True) as pipeline:
             for page in sorted(found.keys() - waiting):
-                message = (
-                    f"{found[page]} has given this page up; `producer retry {ref.scan_id} --stage {found[page]}`"
-                )
+                retry = f"producer retry {ref.scan_id} --stage {found[page]}"
+                message = f"{found[page]} has quarantined this page; run `{retry}`"
                 inbox.put(FailedPage(page=page, kind=UPSTREAM, message=message, worker="reconciler"), pipeline)
             pipeline.execute()
         for _ in found.keys() - waiting:

@@ -1,7 +1,7 @@
-"""The correction stage: a model corrects what the OCR engine misread, and nothing else.
+"""The correction stage: a model corrects only what the OCR engine misread.
 
-It gets the page as text, with the end of the page before and the beginning of the page after, because sentences run
-on from page to page. A page without text to correct is a valid result that costs nothing.
+The model gets the text of the page, with the end of the previous page and the beginning of the next, because
+sentences continue across pages. A page without text to correct is a valid result that costs nothing.
 """
 
 from collections.abc import Iterable
@@ -76,7 +76,7 @@ class CorrectionStage(Stage):
 
     @property
     def cost_shape(self) -> CostShape:
-        """The answer repeats the page; with vision the image is part of the question."""
+        """The size of a call: the answer repeats the page; with vision the question contains the image."""
         return CostShape(picture=self.options.correction_vision)
 
     @property
@@ -86,14 +86,14 @@ class CorrectionStage(Stage):
 
     @property
     def recipe(self) -> str:
-        """The hash of its instructions, and whether the model gets the image."""
+        """The hash of the instructions, and whether the model gets the image."""
         return recipe_of(self.name, self.version, _SYSTEM, *(["vision"] if self._vision else []))
 
     def run(self, page: int, inputs: StageInputs) -> CorrectedPage:
         """Correct one page, numbered from 1.
 
         Raises:
-            PageOutputError: the page has not been read.
+            PageOutputError: the page has no OCR output.
             AnswerRefusedError: the model's answer cannot be used.
         """
         asking = model_inputs(inputs)

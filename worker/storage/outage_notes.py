@@ -1,8 +1,8 @@
-"""Notes about models that do not answer: one small file for each stage, on shared storage.
+"""Record models that do not answer: one small file for each stage, on shared storage.
 
-`producer status` reads files only, and the breaker, which knows, is in Redis. So each reconciler copies what the
-breaker says of the models of its stages into `.leafmark/trouble/<stage>.json`, and removes the file when the model
-answers again. A file that nothing refreshes is old, and not believed.
+`producer status` reads only files, and the state of the circuit breaker is in Redis. So each reconciler copies the
+state for the models of its stages to `.leafmark/trouble/<stage>.json`, and removes the file when the model answers
+again. A file that has not been refreshed for three minutes is ignored.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -34,13 +34,13 @@ class Trouble(BaseModel):
     """A model that does not answer.
 
     Attributes:
-        provider: host of the server that is asked.
-        model: that is asked.
-        said: why the last call came to nothing.
-        count: how many calls came to nothing since the last answer.
-        since: when the first of them did.
-        last: when the last did.
-        seen_at: when this was last known to be so.
+        provider: host of the server.
+        model: name of the model.
+        said: why the last call failed.
+        count: number of failed calls since the last answer.
+        since: time of the first of them.
+        last: time of the last of them.
+        seen_at: when the state was last read from the circuit breaker.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -54,9 +54,9 @@ class Trouble(BaseModel):
     seen_at: AwareDatetime
 
     def words(self) -> str:
-        """`127.0.0.1 says 500: ..., 12 times since 19:23`, in the time of this machine.
+        """Return a summary: `127.0.0.1 says 500: ..., 12 times since 19:23`, in the local time zone.
 
-        The last time is told as well where it was a while ago: a call that takes long may be under way since.
+        If the last failure is more than 90 seconds old, its time is included: a slow call may be in progress since.
         """
         words = f"{self.said}, {counted(self.count, 'time')} since {_clock(self.since)}"
         return words if self.seen_at - self.last < _A_WHILE else f"{words}, last at {_clock(self.last)}"
@@ -80,7 +80,7 @@ class OutageNotes:
         Args:
             stage: name of the stage.
             provider: host of the server.
-            model: that is asked.
+            model: name of the model.
             silence: state of the circuit breaker; None if the model answers.
 
         Raises:
@@ -105,7 +105,7 @@ class OutageNotes:
         if self._is_written(stage, trouble):
             return
         self._check()
-        # The root itself is never made: if it is missing, a share is not mounted.
+        # Never create the root itself: if it is missing, a share is not mounted.
         self._folder.mkdir(exist_ok=True)
         remove_orphans(self._folder)
         write_durably(path, trouble.model_dump_json().encode(), Trouble.model_validate_json)
@@ -116,7 +116,7 @@ class OutageNotes:
         return trouble if trouble is not None and abs(now() - trouble.seen_at) < _OLD else None
 
     def _is_written(self, stage: str, trouble: Trouble) -> bool:
-        """Return whether nearly the same note was written a moment ago, here or on another machine."""
+        """Return whether a note like this one was written recently, by this machine or another."""
         written = self._read(stage)
         if written is None:
             return False
@@ -135,6 +135,6 @@ class OutageNotes:
 
 
 def _clock(moment: datetime) -> str:
-    """A moment in the time of this machine, with its day where that is not today."""
+    """Return a time in the local time zone, with the date if it is not today."""
     there = moment.astimezone()
     return f"{there:%H:%M}" if there.date() == now().astimezone().date() else f"{there:%Y-%m-%d %H:%M}"

@@ -1,4 +1,4 @@
-"""Finds words that a text has twice in a row by mistake: "could not not go"; books repeat some: "had had"."""
+"""Find words that are repeated by mistake ("could not not go"), but not those repeated on purpose ("had had")."""
 
 import re
 
@@ -22,10 +22,10 @@ _TWICE = re.compile(
 
 
 def doubled_words(text: str) -> tuple[str, ...]:
-    """Return the words that a text has twice in a row, in order and once each.
+    """Return the words that occur twice in a row in a text, in their order, each once.
 
-    Words that a book may repeat are left out: words of a short list, words with capitals ("Walla Walla", "Hurrah
-    Hurrah"), words with a mark between them, single letters and numbers.
+    Words that a book may repeat are left out: the words of a short list, capitalized words ("Walla Walla", "Hurrah
+    Hurrah"), words with punctuation between them, single letters and numbers.
     """
     found = (match for match in _TWICE.finditer(text) if _is_wrong(match))
     return tuple(dict.fromkeys(" ".join(match[0].split()) for match in found))
