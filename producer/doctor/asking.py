@@ -1,4 +1,4 @@
-"""Asking the workers who they are: one question to all of them at once, and whoever answers in time is there."""
+"""Ask all workers at once for their version, settings and clock, and collect the answers that arrive in time."""
 
 import secrets
 import time
@@ -22,13 +22,14 @@ ANSWER_SECONDS = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one worker said.
+    """The answer of one worker.
 
     Attributes:
-        name: of the worker, as Celery has it.
-        said: its introduction; None where it does not understand the question.
-        trouble: then, what it said instead.
-        ahead_seconds: how far its clock is ahead of ours at the least; 0 where it may agree.
+        name: the name of the worker in Celery.
+        said: its introduction; None if its answer is not one, as that of an older version.
+        trouble: what it answered, if `said` is None.
+        ahead_seconds: minimum difference between its clock and the clock of this machine; 0 if they may agree,
+            negative if it is behind.
     """
 
     name: str
@@ -39,7 +40,7 @@ class Answer:
 
 @dataclass(slots=True)
 class _Listener:
-    """Takes the answers as they come, and notes when: the clock of each is compared with that."""
+    """Collect the answers, and compare the clock in each one with the time at which it arrived."""
 
     asked_at: float
     answers: list[Answer] = field(default_factory=list)
@@ -51,11 +52,11 @@ class _Listener:
 
 
 def ask_workers(app: Any, token: str, seconds: float = ANSWER_SECONDS) -> list[Answer]:
-    """What each worker says that answers in time, by name.
+    """Return the answers of the workers that answer in time, sorted by name.
 
     Args:
         app: the Celery application.
-        token: of the file that they are to look for.
+        token: names the file that the workers look for in their storage.
         seconds: how long to wait for answers.
 
     Raises:
@@ -70,9 +71,9 @@ def ask_workers(app: Any, token: str, seconds: float = ANSWER_SECONDS) -> list[A
 
 @contextmanager
 def token_file(root: Path) -> Iterator[str]:
-    """A small file in the storage that a worker can look for, for the length of a `with` block.
+    """Create a small file in the storage for the length of a `with` block, for workers to look for.
 
-    Yields its token; where the storage root is not a library yet nothing is written, and the token is empty.
+    Yields its token. If the storage root is not a library yet, nothing is written and the token is empty.
 
     Raises:
         OSError: the storage failed.

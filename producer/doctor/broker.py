@@ -1,4 +1,4 @@
-"""Redis: does it answer, does it keep what it holds, does it have room, is it closed to strangers."""
+"""Check Redis: response time, version, clock, persistence, memory and password. Changes nothing in it."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ _PINGS = 5
 _SLOW_MS = 20.0
 _CLOCK_SECONDS = 2.0
 _FULL, _ALMOST_FULL = 0.95, 0.8
-# The first that has LPOS, which the queue uses.
+# The first version with LPOS, which the queue uses.
 _OLDEST = (6, 0, 6)
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _report = Reporter(Area.REDIS)
@@ -29,12 +29,12 @@ _report = Reporter(Area.REDIS)
 
 @dataclass(frozen=True, slots=True)
 class BrokerFacts:
-    """What a server says of itself.
+    """What a server reports about itself.
 
     Attributes:
-        info: as `INFO` has it; empty where it may not be asked.
-        ping_ms: how long it takes to answer.
-        ahead_seconds: how far its clock is ahead of ours.
+        info: the reply to `INFO`; empty if the user may not call it.
+        ping_ms: median response time, in milliseconds.
+        ahead_seconds: how far its clock is ahead of the clock of this machine; negative if it is behind.
     """
 
     info: Mapping[str, Any]
@@ -43,7 +43,7 @@ class BrokerFacts:
 
 
 def examine_broker(settings: Settings) -> Iterator[Check]:
-    """Look at the broker. Changes nothing in it."""
+    """Check the broker. Changes nothing in it."""
     try:
         check_broker(settings)
         with connect(settings, retry_timeouts=False) as client:
@@ -53,17 +53,19 @@ def examine_broker(settings: Settings) -> Iterator[Check]:
         yield _report.problem("answers", what, then)
         return
     except (RedisError, OSError) as error:
-        yield _report.problem("answers", f"Redis broke off ({in_one_line(str(error))})", "look into its log")
+        yield _report.problem(
+            "answers", f"a call to Redis failed ({in_one_line(str(error))})", "check the log of Redis"
+        )
         return
     yield from judge_broker(facts)
     yield from check_password(settings.redis_url)
 
 
 def ask_broker(client: Redis) -> BrokerFacts:
-    """Ask a server about itself.
+    """Return what a server reports about itself.
 
     Raises:
-        RedisError: it failed.
+        RedisError: the server failed.
     """
     pings = []
     for _ in range(_PINGS):
@@ -81,27 +83,27 @@ def ask_broker(client: Redis) -> BrokerFacts:
 
 
 def judge_broker(facts: BrokerFacts) -> Iterator[Check]:
-    """What is to be said of what a server says."""
+    """Yield the checks of what a server reports about itself."""
     name = "valkey" if "valkey_version" in facts.info else "redis"
     version = str(facts.info.get("valkey_version") or facts.info.get("redis_version") or "")
     what = (
         f"{name} {version}, answers in {facts.ping_ms:.1f} ms" if version else f"answers in {facts.ping_ms:.1f} ms"
     )
     if version and _numbers(version) < _OLDEST:
-        yield _report.problem("answers", what, f"take {'.'.join(map(str, _OLDEST))} or later")
+        yield _report.problem("answers", what, f"install version {'.'.join(map(str, _OLDEST))} or later")
     elif facts.ping_ms > _SLOW_MS:
-        yield _report.warning("answers", what, "every page takes a dozen answers; move it closer to the workers")
+        yield _report.warning("answers", what, "every page needs a dozen calls; move Redis closer to the workers")
     else:
         yield _report.ok("answers", what)
     if abs(facts.ahead_seconds) > _CLOCK_SECONDS:
         way = "ahead of" if facts.ahead_seconds > 0 else "behind"
-        how_far = f"its clock is {abs(facts.ahead_seconds):.0f} s {way} ours"
-        yield _report.warning("clock", how_far, "let both machines follow a time server")
+        how_far = f"its clock is {abs(facts.ahead_seconds):.0f} s {way} the clock of this machine"
+        yield _report.warning("clock", how_far, "synchronize the clocks of both machines with NTP")
     else:
-        yield _report.ok("clock", "its clock agrees with ours")
+        yield _report.ok("clock", "its clock agrees with the clock of this machine")
     if not facts.info:
         yield _report.warning(
-            "info", "it does not let us ask for INFO", "allow it, for persistence and memory to be seen"
+            "info", "the command INFO is not allowed", "allow it, so that persistence and memory can be checked"
         )
         return
     yield from _judge_kind(facts.info)
@@ -110,44 +112,48 @@ def judge_broker(facts: BrokerFacts) -> Iterator[Check]:
 
 
 def check_password(redis_url: str) -> Iterator[Check]:
-    """Whether whoever reaches the server needs a password."""
+    """Check that a server on another machine requires a password."""
     url = str(celery_settings(redis_url)["broker_url"])
     if redis_url.startswith("unix:"):
-        yield _report.ok("password", "a Unix socket: its file's mode says who may")
+        yield _report.ok("password", "a Unix socket: access is controlled by the mode of its file")
     elif (urlsplit(url).hostname or "localhost") in _LOOPBACK:
-        yield _report.ok("password", "it is on this machine")
+        yield _report.ok("password", "Redis is on this machine")
     elif urlsplit(url).password:
-        yield _report.ok("password", "it is on another machine, with a password")
+        yield _report.ok("password", "Redis is on another machine, with a password")
     else:
         yield _report.warning(
             "password",
-            "it is on another machine and needs no password of us",
-            "set `requirepass` there and the password in LEAFMARK_REDIS_URL, unless its network is closed",
+            "Redis is on another machine, and LEAFMARK_REDIS_URL has no password",
+            "set `requirepass` there and the password in LEAFMARK_REDIS_URL, unless its network is private",
         )
 
 
 def _judge_kind(info: Mapping[str, Any]) -> Iterator[Check]:
     if info.get("role") in {"slave", "replica"}:
         yield _report.problem(
-            "role", "it is a replica, which takes no writes", "set LEAFMARK_REDIS_URL to its primary"
+            "role", "Redis is a replica, which refuses writes", "set LEAFMARK_REDIS_URL to its primary"
         )
     if info.get("cluster_enabled"):
-        yield _report.problem("cluster", "it is a cluster, which Leafmark cannot use", "take a single server")
+        yield _report.problem(
+            "cluster", "Redis is a cluster, which Leafmark does not support", "use a single server"
+        )
     if info.get("loading"):
-        yield _report.warning("loading", "it is loading its data", "wait until it has")
+        yield _report.warning("loading", "Redis is loading its data", "wait until it has finished")
 
 
 def _judge_persistence(info: Mapping[str, Any]) -> Iterator[Check]:
     if not info.get("aof_enabled"):
         yield _report.warning(
             "persistence",
-            "it keeps no append-only file: after a restart what waited is enqueued again, which takes a while",
+            "the append-only file is off: after a restart waiting pages are enqueued again, which takes time",
             "set `appendonly yes`",
         )
     elif info.get("aof_last_write_status", "ok") != "ok":
-        yield _report.problem("persistence", "it cannot write its append-only file", "look at its disk and its log")
+        yield _report.problem(
+            "persistence", "Redis cannot write its append-only file", "check its disk and its log"
+        )
     else:
-        yield _report.ok("persistence", "it keeps an append-only file")
+        yield _report.ok("persistence", "the append-only file is on")
 
 
 def _judge_memory(info: Mapping[str, Any]) -> Iterator[Check]:
@@ -158,16 +164,16 @@ def _judge_memory(info: Mapping[str, Any]) -> Iterator[Check]:
     )
     if policy and policy != "noeviction":
         yield _report.problem(
-            "eviction", f"maxmemory-policy is {policy}: it may throw the queue away", "set it to noeviction"
+            "eviction", f"maxmemory-policy is {policy}: Redis may evict the queue", "set it to noeviction"
         )
     else:
-        yield _report.ok("eviction", "nothing is evicted")
+        yield _report.ok("eviction", "no key is evicted")
     share = used / most if most else 0.0
-    what = f"{used / 1e6:.0f} MB used" + (f" of {most / 1e6:.0f} MB" if most else ", without a bound")
+    what = f"{used / 1e6:.0f} MB used" + (f" of {most / 1e6:.0f} MB" if most else ", without a limit")
     if share > _FULL:
-        yield _report.problem("memory", what, "raise `maxmemory`, or nothing is enqueued any more")
+        yield _report.problem("memory", what, "raise `maxmemory`; when it is reached, no page can be enqueued")
     elif share > _ALMOST_FULL:
-        yield _report.warning("memory", what, "raise `maxmemory` before it is full")
+        yield _report.warning("memory", what, "raise `maxmemory` before it is reached")
     else:
         yield _report.ok("memory", what)
 

@@ -1,4 +1,4 @@
-"""The whole examination: one area after the other, so that trouble in one explains that in the next."""
+"""Run the checks of all areas, in an order in which a problem in one area explains those in the next."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
@@ -19,8 +19,8 @@ from worker.queue.client import QueueClient
 from worker.storage.book_store import BookStore
 
 _MISSING = {
-    Area.STORAGE: "`producer run` and `producer ingest` make it",
-    Area.REDIS: "`producer run` brings its own; `producer enqueue` and `producer worker` need one",
+    Area.STORAGE: "`producer run` and `producer ingest` create it",
+    Area.REDIS: "`producer run` starts its own; `producer enqueue` and `producer worker` need one",
     Area.WORKERS: "`producer run` starts its own",
 }
 
@@ -34,18 +34,18 @@ def examine(
     *,
     strict: bool = False,
 ) -> Iterator[Check]:
-    """Look at everything, or at some areas only. Nothing is mended; probe files are deleted again.
+    """Check all areas, or some of them. Nothing is repaired; probe files are deleted again.
 
-    On a machine where neither Redis nor the storage root was set and no page waits, what is missing of them is a
-    note: `producer run` needs none of it.
+    If neither Redis nor the storage root is configured and no page waits, a missing one is a note, not a problem:
+    `producer run` needs neither.
 
     Args:
-        store: the books.
-        queues: the broker.
-        app: its Celery application.
-        origins: where the settings come from.
-        only: the areas to look at; none: all of them.
-        strict: whether this is to be a deployment, whatever is set and waits: nothing is a note then.
+        store: the book store.
+        queues: the client of the broker.
+        app: the Celery application.
+        origins: the source of each setting.
+        only: the areas to check; all if empty.
+        strict: report every missing part as a problem, even if nothing is configured and no page waits.
     """
     areas: dict[Area, Callable[[], Iterator[Check]]] = {
         Area.SETTINGS: partial(examine_settings, origins),
@@ -63,7 +63,7 @@ def examine(
 
 
 def _optional_areas(store: BookStore, origins: Origins) -> Iterator[Area]:
-    """The areas in which something may be missing: a person has neither set them nor enqueued a page."""
+    """Yield the areas that may be missing: they are not configured, and no page waits."""
     if origins.of("storage_root").source is Source.DEFAULT and can_be_made(store.root):
         yield Area.STORAGE
     if origins.of("redis_url").source is Source.DEFAULT and not _pages_are_asked_for(store):
@@ -74,7 +74,7 @@ def _pages_are_asked_for(store: BookStore) -> bool:
     try:
         return bool(store.open_stages.all())
     except OSError:
-        # The storage is in trouble, which its own area tells. Here nothing may be taken for unneeded.
+        # The area `storage` reports the failure. Pages may wait, so Redis and the workers count as needed.
         return True
 
 
@@ -84,7 +84,7 @@ def _as_notes(checks: Iterable[Check]) -> Iterator[Check]:
 
 
 def _examine_redis(store: BookStore, queues: QueueClient) -> Iterator[Check]:
-    """The server, and then what Leafmark keeps there, if the server answers."""
+    """Check the server, and if it answers, the keys that Leafmark has there."""
     answers = False
     for check in examine_broker(store.settings):
         answers = answers or (check.name == "answers" and check.level is not Level.PROBLEM)

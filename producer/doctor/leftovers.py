@@ -1,4 +1,4 @@
-"""What crashes have left in the storage: temp files without a writer, checkpoints that could not be used."""
+"""Find what crashes left in the storage: temp files without a writer, and unusable checkpoints."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -20,17 +20,17 @@ _report = Reporter(Area.LEFTOVERS)
 
 
 def examine_leftovers(store: BookStore, most_seconds: float = _MOST_SECONDS) -> Iterator[Check]:
-    """Look through the scans for what nobody needs any more; for a long list of them not to its end.
+    """Check the scans for files that are not needed any more.
 
     Args:
-        store: the books.
-        most_seconds: after so long it says how far it came.
+        store: the book store.
+        most_seconds: time limit, in seconds; the check then ends and reports how many scans it has checked.
     """
     try:
         yield from _look_through(store, list_scans(store.root), most_seconds)
     except (OSError, StorageError) as error:
         words = error if isinstance(error, StorageError) else storage_error(error, store.root)
-        yield _report.problem("scans", str(words), "mend the storage first")
+        yield _report.problem("scans", str(words), "repair the storage first")
 
 
 def _look_through(store: BookStore, scans: Sequence[str], most_seconds: float) -> Iterator[Check]:
@@ -53,10 +53,10 @@ def _look_through(store: BookStore, scans: Sequence[str], most_seconds: float) -
     if looked < len(scans):
         yield _report.ok(
             "scans",
-            f"looked at {looked} of {counted(len(scans), 'scan')} in {most_seconds:g} s, and not at the rest",
+            f"checked {looked} of {counted(len(scans), 'scan')} in {most_seconds:g} s, and not the rest",
         )
     elif not orphans and not unusable:
-        yield _report.ok("scans", f"nothing is left over in {counted(len(scans), 'scan')}")
+        yield _report.ok("scans", f"no leftover files in {counted(len(scans), 'scan')}")
 
 
 def _about_orphans(orphans: set[Path], root: Path) -> Iterator[Check]:
@@ -64,8 +64,8 @@ def _about_orphans(orphans: set[Path], root: Path) -> Iterator[Check]:
         first = min(orphans)
         yield _report.warning(
             "orphans",
-            f"{counted(len(orphans), 'temp file')} of writers that crashed, such as {first.relative_to(root)}",
-            "they do no harm; `producer verify SCAN_ID --repair` deletes those of a scan",
+            f"crashed processes left {counted(len(orphans), 'temp file')}, such as {first.relative_to(root)}",
+            "they are harmless; `producer verify SCAN_ID --repair` deletes those of a scan",
         )
 
 
@@ -75,6 +75,7 @@ def _about_unusable(unusable: list[Path]) -> Iterator[Check]:
         scan_id = last.parents[1].name
         yield _report.warning(
             "unusable_checkpoints",
-            f"{len(unusable)} checkpoints were set aside as unusable, the last one of {scan_id}: {last.name}",
-            "they were rebuilt; find out what damaged them, and delete these",
+            f"{counted(len(unusable), 'checkpoint was', 'checkpoints were')} set aside as unusable, "
+            f"the last one of {scan_id}: {last.name}",
+            "each was rebuilt; find out what damaged it, and delete the unusable file",
         )

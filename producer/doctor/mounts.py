@@ -1,6 +1,6 @@
-"""Which file system the storage is on, and whether it keeps what Leafmark relies on across machines.
+"""Check that the file system of the storage guarantees what Leafmark relies on across machines.
 
-That is: a rename replaces a file in one step, `fsync` means it, and `flock` is seen by every machine.
+That is: a rename is atomic, `fsync` is durable, and all machines see a `flock`.
 """
 
 import re
@@ -13,7 +13,7 @@ from producer.doctor.check import Area, Check, Reporter
 MOUNT_TABLE = Path("/proc/self/mountinfo")
 _LONG_CACHE_SECONDS = 120
 _LOCAL_LOCKS = ("nolock", "local_lock=all", "local_lock=flock")
-# Those that hold files of another machine, or of none, under a name of this one.
+# File systems on which rename and `flock` hold between machines, and those on which they may not.
 _SHARED = frozenset({"nfs", "nfs4", "ceph", "fuse.ceph", "lustre", "gpfs", "beegfs", "glusterfs", "fuse.glusterfs"})
 _SAMBA = frozenset({"cifs", "smb3", "smbfs", "9p", "virtiofs", "vboxsf", "fuse.vmhgfs-fuse"})
 _report = Reporter(Area.STORAGE)
@@ -25,8 +25,8 @@ class Mount:
 
     Attributes:
         point: where it is mounted.
-        kind: `ext4`, `nfs4`, `fuse.sshfs`.
-        options: how, those of the mount and those of the file system.
+        kind: its type: `ext4`, `nfs4`, `fuse.sshfs`.
+        options: the options of the mount and of the file system.
     """
 
     point: Path
@@ -34,22 +34,22 @@ class Mount:
     options: frozenset[str]
 
     def seconds(self, name: str) -> int | None:
-        """The value of an option such as `acregmax=60`; None where it is not there."""
+        """Return the value of an option such as `acregmax=60`, or None if it is not set."""
         found = (option.partition("=")[2] for option in self.options if option.startswith(f"{name}="))
         return next((int(value) for value in found if value.isdigit()), None)
 
 
 def mount_of(path: Path, table: str) -> Mount | None:
-    """The file system that a path is on; None where the table does not say.
+    """Return the mount that a path is on, or None if the table has none.
 
     Args:
-        path: absolute, without links.
-        table: as `/proc/self/mountinfo` has it.
+        path: an absolute path without symbolic links.
+        table: the content of `/proc/self/mountinfo`.
     """
     found = None
     for line in table.splitlines():
         mount = _read(line)
-        # A later line of the same place lies over the earlier one.
+        # A later mount on the same mount point hides the earlier one.
         if mount and path.is_relative_to(mount.point):
             deeper = found is None or len(mount.point.parts) >= len(found.point.parts)
             found = mount if deeper else found
@@ -57,9 +57,9 @@ def mount_of(path: Path, table: str) -> Mount | None:
 
 
 def check_mount(mount: Mount | None) -> Iterator[Check]:
-    """What is to be said of a file system as the storage of several machines."""
+    """Check a file system as the storage of several machines."""
     if mount is None:
-        yield _report.ok("file_system", "the system does not say which file system this is")
+        yield _report.ok("file_system", "the type of the file system is unknown")
     elif mount.kind in {"nfs", "nfs4"}:
         yield from _check_nfs(mount)
     elif mount.kind in _SHARED:
@@ -68,16 +68,18 @@ def check_mount(mount: Mount | None) -> Iterator[Check]:
         yield _report.warning(
             "file_system",
             f"{mount.kind} at {mount.point}: `flock` and rename may not hold between machines",
-            "use it from one machine only, or take NFS 4 or CephFS",
+            "use it from one machine only, or use NFS 4 or CephFS",
         )
     elif mount.kind in {"tmpfs", "ramfs"}:
         yield _report.warning(
-            "file_system", f"{mount.kind} at {mount.point}: gone when the machine restarts", "use a disk"
+            "file_system",
+            f"{mount.kind} at {mount.point}: its content is lost when the machine restarts",
+            "use a disk",
         )
     elif mount.kind == "overlay":
         yield _report.warning(
             "file_system",
-            "this is inside a container's own file system: no other container sees it, and it goes with this one",
+            "the storage root is in a container's own file system, which is not shared and is deleted with it",
             "mount a volume at LEAFMARK_STORAGE_ROOT",
         )
     else:
@@ -91,29 +93,29 @@ def _check_nfs(mount: Mount) -> Iterator[Check]:
         fine = False
         yield _report.problem(
             "nfs_locks",
-            f"{mount.kind} at {mount.point} is mounted with {local[0]}: other machines do not see our locks",
+            f"{mount.kind} at {mount.point} is mounted with {local[0]}: other machines do not see locks",
             "mount it without that option",
         )
     if "soft" in mount.options or "softerr" in mount.options:
         fine = False
         yield _report.warning(
             "nfs_soft",
-            f"{mount.kind} at {mount.point} is mounted soft: a slow server makes writes fail",
-            "mount it hard, the default",
+            f"{mount.kind} at {mount.point} is mounted soft: writes fail if the server is slow",
+            "mount it hard, which is the default",
         )
     longest = max((mount.seconds(name) or 0 for name in ("acregmax", "acdirmax", "actimeo")), default=0)
     if longest > _LONG_CACHE_SECONDS:
         fine = False
         yield _report.warning(
             "nfs_cache",
-            f"{mount.kind} at {mount.point} may show a file as it was {longest} s ago",
+            f"{mount.kind} at {mount.point} may show the content that a file had {longest} s ago",
             "mount it with a shorter actimeo, such as the default",
         )
     if mount.kind == "nfs" and not any(option.startswith("vers=4") for option in mount.options):
         fine = False
         yield _report.warning(
             "nfs_version",
-            f"{mount.point} is NFS 3: a lock outlives a machine that crashes with it",
+            f"{mount.point} is NFS 3: if a machine crashes, the locks that it held stay locked",
             "mount it with vers=4.1 or later",
         )
     if fine:
@@ -121,7 +123,7 @@ def _check_nfs(mount: Mount) -> Iterator[Check]:
 
 
 def _read(line: str) -> Mount | None:
-    """A line of the table: `36 35 98:0 / /mnt rw,noatime shared:1 - ext3 /dev/sda1 rw,errors=continue`."""
+    """Parse a line of the table: `36 35 98:0 / /mnt rw,noatime shared:1 - ext3 /dev/sda1 rw,errors=continue`."""
     before, separator, after = line.partition(" - ")
     fields, last = before.split(), after.split()
     if not separator or len(fields) < 6 or len(last) < 3:  # noqa: PLR2004  # see the example

@@ -1,4 +1,4 @@
-"""The settings here: who said what, and what was meant to be a setting and is none."""
+"""Check the settings of this process: the source of each, and variables that look like settings but are not."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ _report = Reporter(Area.SETTINGS)
 
 
 def examine_settings(origins: Origins) -> Iterator[Check]:
-    """Look at where the settings come from. That their values are allowed has been seen by whoever loaded them."""
+    """Check the sources of the settings. Their values were validated when they were loaded."""
     known = settings_class().model_fields
     by_source = {source: [name for name in known if origins.of(name).source is source] for source in Source}
     files = ", ".join(str(file.path) for file in origins.files)
@@ -28,8 +28,12 @@ def examine_settings(origins: Origins) -> Iterator[Check]:
             what, _, then = line.partition("; ")
             yield _report.warning(name, what, then)
     for shadowing in shadowing_files(Path.cwd()):
-        what = f"{shadowing} has the name of a package of Leafmark, and Celery looks in the current folder first"
-        yield _report.warning("shadowed", what, "use `producer worker` and `producer flower`, or another folder")
+        what = (
+            f"{shadowing} has the name of a package of Leafmark, and Celery imports from the current folder first"
+        )
+        yield _report.warning(
+            "shadowed", what, "use `producer worker` and `producer flower`, or change to another folder"
+        )
     for registry in (STAGES, ENGINES):
         for name, package in registry.plugins.items():
             yield _report.ok("plugin", f"plug-in {name} from {package}")
@@ -37,5 +41,5 @@ def examine_settings(origins: Origins) -> Iterator[Check]:
             yield _report.warning("plugin", line, "update or uninstall that package")
     for variable in origins.strays():
         close = closest(variable, [f"{origins.prefix}{name.upper()}" for name in known])
-        then = f"did you mean {close}?" if close else "`producer config` lists those that there are"
-        yield _report.warning("stray", f"{variable} is set in the environment and is no setting", then)
+        then = f"did you mean {close}?" if close else "`producer config` lists the settings"
+        yield _report.warning("stray", f"{variable} is set in the environment, but is not a setting", then)

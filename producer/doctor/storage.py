@@ -1,4 +1,4 @@
-"""The storage: is it there, can it be written, does it lock, is there room, does its clock agree with ours."""
+"""Check the storage: that it exists, durable writes, locks, free space and its clock."""
 
 import os
 import secrets
@@ -23,7 +23,7 @@ _FEW_FILES, _NO_FILES = 20_000, 500
 _SLOW_SECONDS = 0.5
 _CLOCK_SECONDS = 2.0
 _LOCK_SECONDS = 10.0
-# Run in a process of its own; exit code 1: somebody holds the lock.
+# Run in a process of its own; exit code 1: another process holds the lock.
 _TAKE_LOCK = """
 import fcntl, sys
 with open(sys.argv[1], "r+b") as file:
@@ -37,12 +37,12 @@ _report = Reporter(Area.STORAGE)
 
 
 def examine_storage(root: Path) -> Iterator[Check]:
-    """Look at the storage root. Writes probe files into its own folder there, and deletes them."""
+    """Check the storage root. Writes probe files into its own folder there, and deletes them."""
     try:
         yield from _examine(root)
     except OSError as error:
-        said = str(storage_error(error, root))
-        yield _report.problem("writes", said, "run the doctor again when that is mended")
+        problem = str(storage_error(error, root))
+        yield _report.problem("writes", problem, "repair that, and run `producer doctor` again")
 
 
 def _examine(root: Path) -> Iterator[Check]:
@@ -51,14 +51,14 @@ def _examine(root: Path) -> Iterator[Check]:
             "root", f"{root} is not a folder", "create it or mount it, or set LEAFMARK_STORAGE_ROOT"
         )
         return
-    yield _report.ok("root", f"{root} is there")
+    yield _report.ok("root", f"{root} is a folder")
     if MOUNT_TABLE.is_file():
         yield from check_mount(mount_of(root.resolve(), MOUNT_TABLE.read_text(encoding="utf-8", errors="replace")))
     yield from check_room(root)
     try:
         library_at(root).check()
     except NotALibraryError as error:
-        # Nothing is written there: it may be the bare mount point of a share.
+        # Nothing is written: it may be the empty mount point of a share that is not mounted.
         what, _, then = str(error).partition("; ")
         yield _report.warning("library", what, then)
         return
@@ -73,7 +73,7 @@ def _examine(root: Path) -> Iterator[Check]:
 
 
 def can_be_made(root: Path) -> bool:
-    """Whether a storage root is not there and the first command that saves a page can make it."""
+    """Return whether a storage root does not exist and the first command that saves a page can create it."""
     if root.exists() or root.is_symlink():
         return False
     above = next(folder for folder in root.absolute().parents if folder.exists())
@@ -81,20 +81,20 @@ def can_be_made(root: Path) -> bool:
 
 
 def check_room(root: Path) -> Iterator[Check]:
-    """How much room is left, and for how many files."""
+    """Check how much space is free, and how many files can still be created."""
     found = os.statvfs(root)
     space, files = found.f_bavail * found.f_frsize, found.f_favail
     what = f"{_bytes(space)} free"
     if space < _NO_BYTES:
-        yield _report.problem("free_space", what, "free some space; pages wait where there is none")
+        yield _report.problem("free_space", what, "free some space; pages wait until there is some")
     elif space < _LITTLE_BYTES:
         yield _report.warning("free_space", what, "free some space before it runs out")
     else:
         yield _report.ok("free_space", what)
-    # Some file systems make inodes as they need them, and count none.
+    # Some file systems create inodes when they need them, and report 0.
     if not found.f_files:
         return
-    what = f"room for {files:,} more files"
+    what = f"{files:,} more files can be created"
     if files < _NO_FILES:
         yield _report.problem("free_files", what, "delete what is not needed; every page is a file")
     elif files < _FEW_FILES:
@@ -104,41 +104,42 @@ def check_room(root: Path) -> Iterator[Check]:
 
 
 def _check_writes(probe: Path) -> Iterator[Check]:
-    """Save durably, over a file that is there, as every page and checkpoint is."""
+    """Check that a file can be replaced durably: every page and checkpoint is saved in this way."""
     write_durably(probe, b"old", bytes)
     before, started = time.time(), time.monotonic()
     write_durably(probe, b"new", bytes)
     seconds, after = time.monotonic() - started, time.time()
     if probe.read_bytes() != b"new":
         yield _report.problem(
-            "replaces", "a file that was replaced shows what it held before", "this file system cannot be used"
+            "replaces", "a file that was replaced still has its old content", "use another file system"
         )
         return
     what = f"a file is saved durably in {seconds * 1000:.0f} ms (written, synced, renamed, folder synced)"
     if seconds > _SLOW_SECONDS:
-        yield _report.warning("writes", what, "every page waits for two of these; look for what slows the storage")
+        yield _report.warning("writes", what, "every page waits for two of these; find out what slows the storage")
     else:
         yield _report.ok("writes", what)
     yield check_clock(probe.stat().st_mtime, before, after)
 
 
 def check_clock(stamp: float, before: float, after: float) -> Check:
-    """Whether the storage's clock agrees with ours.
+    """Check that the storage's clock agrees with the clock of this machine.
 
     Args:
-        stamp: that it put on a file, in seconds since 1970.
-        before: our time just before that.
-        after: our time just after that.
+        stamp: modification time that the storage gave a file, in seconds since 1970.
+        before: time on this machine just before that.
+        after: time on this machine just after that.
     """
     ahead = stamp - after if stamp > after else min(0.0, stamp - before)
     if abs(ahead) <= _CLOCK_SECONDS:
-        return _report.ok("clock", "its clock agrees with ours")
+        return _report.ok("clock", "its clock agrees with the clock of this machine")
     way = "ahead of" if ahead > 0 else "behind"
-    return _report.warning("clock", f"its clock is {abs(ahead):.0f} s {way} ours", "let both follow a time server")
+    what = f"its clock is {abs(ahead):.0f} s {way} the clock of this machine"
+    return _report.warning("clock", what, "synchronize both clocks with NTP")
 
 
 def _check_locks(probe: Path) -> Check:
-    """A second process must see that a lock is held, and when it is not any more."""
+    """Check that a second process cannot take a lock while it is held, and can take it afterwards."""
     try:
         with file_lock(probe, _LOCK_SECONDS):
             while_held = _second_process(probe)
@@ -146,8 +147,8 @@ def _check_locks(probe: Path) -> Check:
     except (CheckpointError, subprocess.TimeoutExpired) as error:
         return _report.problem("locks", f"locks do not work ({error})", "mount the storage so that `flock` works")
     if while_held == _HELD and after == 0:
-        return _report.ok("locks", "a lock is seen by a second process")
-    how = "gets a lock that is held" if while_held != _HELD else "cannot get a lock that is free"
+        return _report.ok("locks", "a second process sees a lock")
+    how = "can take a lock that is held" if while_held != _HELD else "cannot take a lock that is free"
     return _report.problem("locks", f"a second process {how}", "mount the storage so that `flock` works")
 
 

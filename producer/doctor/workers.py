@@ -1,4 +1,4 @@
-"""The workers: who is there, are they of our version, do they see our storage, is every stage with pages served."""
+"""Check the workers: that they answer, have the same version, settings and storage, and serve every stage."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -24,30 +24,32 @@ _report = Reporter(Area.WORKERS)
 
 
 def examine_workers(store: BookStore, queues: QueueClient, app: Any) -> Iterator[Check]:
-    """Ask the workers, and look what waits for them."""
+    """Check the workers, and the pages that wait for them."""
     try:
         check_broker(store.settings)
         beating, waiting = beats(queues), waiting_pages(store, queues)
         with token_file(store.root) as token:
             answers = ask_workers(app, token)
     except broker_errors(BrokerError):
-        yield _report.problem("asked", "nobody can be asked while Redis is away", "see to Redis first")
+        yield _report.problem(
+            "asked", "the workers cannot be asked while Redis is unavailable", "repair Redis first"
+        )
         return
     except (OSError, StorageError) as error:
         words = error if isinstance(error, StorageError) else storage_error(error, store.root)
-        yield _report.problem("asked", f"nobody can be asked: {words}", "see to the storage first")
+        yield _report.problem("asked", f"the workers cannot be asked: {words}", "repair the storage first")
         return
     yield from judge_workers(answers, len(beating), waiting)
     for answer in answers:
         if answer.said is not None:
             ours = introduction(store.settings, answer.said.stages, 0, None)
             checks = judge_worker(answer.name, answer.said, ours, answer.ahead_seconds)
-            # Without a file of ours nobody can tell; the area `storage` says why there is none.
+            # Without a token file the storage of a worker cannot be compared; the area `storage` reports why.
             yield from (check for check in checks if token or check.name != "same_storage")
 
 
 def beats(queues: QueueClient) -> set[str]:
-    """The workers that have said within the last seconds that they live, by the names of their reconcilers.
+    """Return the names of the reconcilers that have sent a heartbeat within the last seconds, one per worker.
 
     Raises:
         RedisError: the broker failed.
@@ -55,7 +57,7 @@ def beats(queues: QueueClient) -> set[str]:
     now, _ = queues.redis.time()
     found: set[str] = set()
     for stage in STAGES:
-        # A key of another type is told by the area `redis`; here it must not hide the rest.
+        # The area `redis` reports a key of the wrong type; here it must not hide the other stages.
         with suppress(ResponseError):
             members = cast(
                 "list[bytes]",
@@ -66,7 +68,7 @@ def beats(queues: QueueClient) -> set[str]:
 
 
 def waiting_pages(store: BookStore, queues: QueueClient) -> dict[str, int]:
-    """How many pages wait for a worker, by stage.
+    """Return the number of pages that wait for a worker, by stage.
 
     Raises:
         RedisError: the broker failed.
@@ -86,31 +88,34 @@ def _length(queues: QueueClient, command: str, key: str) -> int:
 
 
 def judge_workers(answers: Sequence[Answer], beating: int, waiting: Mapping[str, int]) -> Iterator[Check]:
-    """What is to be said of all workers together.
+    """Check all workers together.
 
     Args:
-        answers: of those that answered.
-        beating: how many have said of late that they live.
-        waiting: pages that wait, by stage.
+        answers: the answers of the workers.
+        beating: number of workers with a recent heartbeat.
+        waiting: number of waiting pages, by stage.
     """
     if not answers:
-        what = "nobody works" if not beating else "nobody works, though somebody did seconds ago"
+        what = "no worker answers"
+        if beating:
+            what += f", although {counted(beating, 'worker was', 'workers were')} alive seconds ago"
         then = f"start one: {_START}"
         yield _report.problem("alive", what, then) if waiting else _report.warning("alive", what, then)
     else:
-        yield _report.ok("alive", f"{len(answers)} answer: {', '.join(answer.name for answer in answers)}")
+        names = ", ".join(answer.name for answer in answers)
+        yield _report.ok("alive", f"{counted(len(answers), 'worker answers', 'workers answer')}: {names}")
         if beating > len(answers):
             yield _report.warning(
                 "silent",
-                f"{beating} were there seconds ago and {len(answers)} answer",
-                "one was stopped just now, or hangs: look at its log",
+                f"{beating} workers were alive seconds ago, and {counted(len(answers), 'answers', 'answer')}",
+                "a worker was stopped just now, or hangs: check its log",
             )
     for answer in answers:
         if answer.said is None:
             yield _report.warning(
                 "version",
-                f"{answer.name} does not say what it is ({answer.trouble})",
-                "it is older than this command: install the same version there, and restart it",
+                f"{answer.name} does not report its version ({answer.trouble})",
+                "its version is older: install the same version there, and restart it",
             )
     served = {stage for answer in answers if answer.said for stage in answer.said.stages}
     for stage, pages in waiting.items():
@@ -122,48 +127,50 @@ def judge_workers(answers: Sequence[Answer], beating: int, waiting: Mapping[str,
             )
     if answers and not waiting.keys() - served:
         yield _report.ok(
-            "served", f"served: {', '.join(stage for stage in STAGES if stage in served) or 'nothing'}"
+            "served", f"served: {', '.join(stage for stage in STAGES if stage in served) or 'no stage'}"
         )
 
 
 def judge_worker(name: str, said: Introduction, ours: Introduction, ahead_seconds: float) -> Iterator[Check]:
-    """What is to be said of one worker.
+    """Check one worker.
 
     Args:
-        name: as Celery has it.
+        name: its name in Celery.
         said: its introduction.
-        ours: what a worker of its kind would say with our settings here.
-        ahead_seconds: how far its clock is ahead of ours, at the least.
+        ours: the introduction that a worker for the same stages would have with the settings of this process.
+        ahead_seconds: minimum difference between its clock and the clock of this machine.
     """
     engine = f", {said.engine}" if said.engine else ""
     what = (
         f"{name}: leafmark {said.version}, Python {said.python}{engine}, "
-        f"{counted(said.slots, 'page')} at once of {', '.join(said.stages) or 'nothing'}"
+        f"{counted(said.slots, 'page')} at once of {', '.join(said.stages) or 'no stage'}"
     )
     if said.version != ours.version:
         yield _report.warning(
-            "version", what, f"we are leafmark {ours.version}: install the same there, restart it"
+            "version", what, f"here it is leafmark {ours.version}: install the same version there, and restart it"
         )
     else:
         yield _report.ok("version", what)
     if said.engine != ours.engine:
         yield _report.warning(
-            "engine", f"{name} has {said.engine}, here is {ours.engine}", "install the same, or pages show as stale"
+            "engine",
+            f"{name} has {said.engine}, here it is {ours.engine}",
+            "install the same version, or pages count as stale",
         )
     if said.sees_token:
-        yield _report.ok("same_storage", f"{name} sees our storage")
+        yield _report.ok("same_storage", f"{name} has the same storage")
     else:
         yield _report.problem(
             "same_storage",
-            f"{name} does not see a file that was written here just now; its storage root is {said.root}",
+            f"{name} does not see a file that was just written here; its storage root is {said.root}",
             f"mount the same folder there as here ({ours.root})",
         )
     if abs(ahead_seconds) > _CLOCK_SECONDS:
         way = "ahead of" if ahead_seconds > 0 else "behind"
         yield _report.warning(
             "clock",
-            f"the clock of {name} is {abs(ahead_seconds):.0f} s {way} ours",
-            "let both machines follow a time server",
+            f"the clock of {name} is {abs(ahead_seconds):.0f} s {way} the clock of this machine",
+            "synchronize the clocks of both machines with NTP",
         )
     for setting, value in ours.settings.items():
         theirs = said.settings.get(setting, value)
@@ -171,7 +178,7 @@ def judge_worker(name: str, said: Introduction, ours: Introduction, ahead_second
             yield _report.warning(
                 "settings",
                 f"{name} has {setting} = {in_one_line(theirs) or 'none'}, here it is {value or 'none'}",
-                "set the same on every machine, or pages come out differently",
+                "set the same value on every machine, or their outputs differ",
             )
 
 

@@ -1,7 +1,7 @@
-"""Comparing one stage's checkpoint with its outputs, file by file. Reads only; works with Redis down.
+"""Compare one stage's checkpoint with its outputs, file by file. Read-only; works with Redis down.
 
-Work may be under way meanwhile. So whatever looks wrong is looked at again, by the checkpoint as it then is and
-while nobody changes it; and an output that waits to be merged into the checkpoint is given the time for that.
+Workers may be processing the stage meanwhile. So each difference is checked a second time, under the lock of the
+checkpoint, and an output that is not in the checkpoint yet gets time to be merged.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from producer.verify.contradictions import contradictions
 from producer.verify.findings import DAMAGED, Finding, Kind
 from worker.storage.book_store import BookStore
 
-# How long a coordinator may take to merge what is on storage already, its pause included.
+# How long a coordinator may take to merge outputs that are on storage already, its pause included.
 MERGE_SECONDS = 15.0
 _POLL_SECONDS = 0.1
 _NOT_NAMED_YET = frozenset({Kind.UNNAMED, Kind.NO_HASH, Kind.CHECKPOINT_MISSING})
@@ -34,15 +34,15 @@ _NOT_NAMED_YET = frozenset({Kind.UNNAMED, Kind.NO_HASH, Kind.CHECKPOINT_MISSING}
 
 @dataclass(frozen=True, slots=True)
 class StageReport:
-    """What a look at one stage found.
+    """The result of checking one stage.
 
     Attributes:
-        stage: which one.
-        pages_checked: how many pages have an output or are complete by the checkpoint.
-        findings: the differences; none for a stage that is in order.
-        pending: the pages that were asked for and are still to be done.
-        stale: complete pages that are in order and not made from what is there now, with why.
-        refresh_cost_usd: what these have cost, in USD, as far as is known.
+        stage: name of the stage.
+        pages_checked: number of pages that have an output or are marked complete.
+        findings: the differences; empty if there are none.
+        pending: requested pages that are not complete yet.
+        stale: complete pages without a difference whose inputs have changed, each with the reason.
+        refresh_cost_usd: known cost of the stale pages, in USD.
     """
 
     stage: str
@@ -60,17 +60,17 @@ def check_stage(
     counting: Counting = uncounted,
     only: frozenset[int] | None = None,
 ) -> StageReport:
-    """Compare a stage's checkpoint with its outputs, and these with what they would be made from now.
+    """Compare a stage's checkpoint with its outputs, and the inputs of its outputs with those of today.
 
     Args:
-        store: the books.
-        ref: which stage of which scan.
-        total_pages: of the book.
-        counting: shows how far it is.
-        only: look at no other pages than these, and at what concerns no single page; None for all.
+        store: the book store.
+        ref: the stage to check.
+        total_pages: number of pages of the book.
+        counting: shows the progress.
+        only: check only these pages, and what does not belong to a single page; None for all.
 
     Raises:
-        UnknownNameError: there is no such stage.
+        UnknownNameError: the stage does not exist.
         StorageError: the storage cannot be read.
     """
     outputs = store.outputs(ref)
@@ -91,7 +91,7 @@ def check_stage(
 
 
 def _foreign(store: BookStore, ref: StageRef) -> list[str]:
-    """Names in a stage's folder that nobody can account for; another program's own files stay where they are."""
+    """Return the names of files that Leafmark did not make; none in a book that another program began."""
     if store.scan(ref.scan_id).is_taken_over(store.metadata(ref.scan_id)):
         return []
     maker = store.stages.get(ref.stage)
@@ -99,7 +99,7 @@ def _foreign(store: BookStore, ref: StageRef) -> list[str]:
 
 
 def _before_takeover(store: BookStore, ref: StageRef) -> frozenset[Kind]:
-    """What is as it should be in a book of another program until the stage is enqueued for the first time."""
+    """Return the kinds that do not count as differences in another program's book before its first `enqueue`."""
     file = store.checkpoint_file(ref)
     with contextlib.suppress(CheckpointError):
         if store.scan(ref.scan_id).is_taken_over(store.metadata(ref.scan_id)) and not file.is_of_this_version():
@@ -120,7 +120,7 @@ class _StageCheck:
         self._take_snapshot()
         self._present = outputs.pages()
         if not self._now.usable:
-            # Somebody may be rebuilding it, or have begun the stage after the first look.
+            # Another process may be rebuilding it, or may have begun the stage since the snapshot.
             with kept_still(file):
                 self._take_snapshot()
 
@@ -137,7 +137,7 @@ class _StageCheck:
         return StageReport(self._file.stage, len(pages), differences, self._pending)
 
     def records_without(self, findings: Iterable[Finding]) -> dict[int, PageRecord]:
-        """The evidence for the complete pages that are not damaged."""
+        """Return the records of the complete pages that are not damaged."""
         damaged = {finding.page for finding in findings if finding.kind in DAMAGED}
         records = self._now.checkpoint.pages.items()
         return {page: record for page, record in records if page not in damaged and self._is_wanted(page)}
@@ -173,49 +173,49 @@ class _StageCheck:
         return found
 
     def _unmerged(self, found: dict[int, Finding]) -> list[int]:
-        """The pages whose output may wait to be merged: those of a stage on which workers may be at work."""
+        """Return the pages whose output may wait to be merged: only in a stage that workers may be processing."""
         if self._now.checkpoint.status not in {Status.IN_PROGRESS, Status.CANCELLED}:
             return []
         return [page for page, each in found.items() if each.kind is Kind.UNNAMED]
 
     def _difference(self, page: int) -> tuple[Kind, str] | None:
-        """What is wrong with one page, if anything."""
+        """Return the difference of one page, or None."""
         record = self._now.checkpoint.pages.get(page)
         if record is None:
             return self._of_unnamed(self._outputs.check(page))
         is_current = record.schema_version == self._outputs.schema.version
         if is_current and record.sha256 and self._outputs.holds(page, record.sha256):
-            # Nearly every page is the one that was accepted, and needs no closer look.
+            # The fast path: nearly every output is the one that was accepted.
             return None
         return self._of_complete(self._outputs.check(page, record), record)
 
     def _of_complete(self, verdict: Verdict, record: PageRecord) -> tuple[Kind, str] | None:
         if verdict.problem is Problem.MISSING:
-            return Kind.MISSING, "it is complete by the checkpoint, and there is no output"
+            return Kind.MISSING, "marked complete, but its output file is missing"
         if verdict.problem is not None:
-            return Kind(verdict.problem.value), f"its output does not count: {verdict.detail}"
+            return Kind(verdict.problem.value), f"its output is not valid: {verdict.detail}"
         if record.sha256 is None:
-            return Kind.NO_HASH, "the checkpoint has no hash of its output"
+            return Kind.NO_HASH, "its output has no hash in the checkpoint"
         version = self._outputs.schema.version
         if record.schema_version != version:
             return (
                 Kind.OLDER_SCHEMA,
-                f"its output was checked by schema {record.schema_version}, now it is {version}",
+                f"its output was validated against schema {record.schema_version}, the current one is {version}",
             )
         return None
 
     def _of_unnamed(self, verdict: Verdict) -> tuple[Kind, str] | None:
-        """What is wrong with the output of a page that is not complete by the checkpoint."""
+        """Return the difference of a page that is not marked complete, or None."""
         problem, asked_for = verdict.problem, verdict.page in self._pending
         if problem is Problem.MISSING:
             return None
         if problem is None:
-            words = "there is a valid output, and the checkpoint does not name the page complete"
+            words = "its output file is valid, but the page is not marked complete"
             return (Kind.UNNAMED, words) if self._now.usable else None
-        words = f"its output does not count: {verdict.detail}"
+        words = f"its output is not valid: {verdict.detail}"
         if not self._now.usable and (asked_for or not self._now.checkpoint.requested):
             return Kind(problem.value), words
-        # What was asked for is going to be done, and then replaces it.
+        # A requested page is going to be processed, which replaces the output.
         return None if asked_for else (Kind.STRAY, words)
 
     def _of_checkpoint(self) -> Iterator[Finding]:
@@ -225,19 +225,19 @@ class _StageCheck:
         elif self._now.unusable is not None:
             yield self._finding(Kind.CHECKPOINT_UNUSABLE, self._now.unusable)
         elif self._present:
-            there = counted(len(self._present), "output is", "outputs are")
-            words = f"{there} there, and no checkpoint {self._file.path}"
+            outputs = counted(len(self._present), "output file")
+            words = f"{outputs} found, but the checkpoint {self._file.path} is missing"
             yield self._finding(Kind.CHECKPOINT_MISSING, words)
 
     def _of_folder(self, temps: set[Path]) -> Iterator[Finding]:
         for page in sorted(page for page in self._present if page > self._total_pages):
-            words = f"there is an output, and the book has {counted(self._total_pages, 'page')}"
+            words = f"its output file exists, but the book has only {counted(self._total_pages, 'page')}"
             yield self._finding(Kind.BEYOND_BOOK, words, page)
-        # Looked at twice, because a temp file exists for a moment before its writer has locked it.
+        # Listed twice, because a temp file exists for a moment before its writer locks it.
         for path in sorted(temps & self._leftovers()):
-            yield self._finding(Kind.LEFTOVER, f"a crash left the unfinished file {path}")
+            yield self._finding(Kind.LEFTOVER, f"a crash left the temp file {path}")
         for name in self.foreign:
-            yield self._finding(Kind.FOREIGN, f"{self._outputs.path / name} is not a file of Leafmark")
+            yield self._finding(Kind.FOREIGN, f"{self._outputs.path / name} was not made by Leafmark")
 
     def _leftovers(self) -> set[Path]:
         return leftovers(self._outputs.path) | leftovers(self._file.path.parent, self._file.path.name)

@@ -1,4 +1,4 @@
-"""What `producer verify` prints."""
+"""Format the results of `producer verify`, as lines and as JSON."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from producer.verify.verify_scan import Report
 
 
 def result_lines(found: Report, left: Report, plans: list[Plan]) -> list[str]:
-    """Return the result of a check and of the repair after it. Stale pages, which are no differences, come last."""
+    """Return the lines about a check and the repair after it. Stale pages come last: they are not differences."""
     scan_id = found.metadata.scan_id
     if not found.stages and not found.source:
         return [f"{scan_id}: the source has no differences, and no stage has begun"]
@@ -20,8 +20,8 @@ def result_lines(found: Report, left: Report, plans: list[Plan]) -> list[str]:
     ]
     still = set(left.findings)
     for plan in plans:
-        mended = sum(each.stage == plan.stage and each not in still for each in found.findings)
-        lines.append(f"{scan_id}/{plan.stage}: {counted(mended, 'difference')} repaired, {enqueued_words(plan)}")
+        repaired = sum(each.stage == plan.stage and each not in still for each in found.findings)
+        lines.append(f"{scan_id}/{plan.stage}: {counted(repaired, 'difference')} repaired, {enqueued_words(plan)}")
     if plans:
         lines += [f"not repaired: {finding.line(scan_id)}" for finding in left.findings]
     for stage in left.stages:
@@ -33,7 +33,7 @@ def result_lines(found: Report, left: Report, plans: list[Plan]) -> list[str]:
 
 
 def verify_json(found: Report, left: Report, plans: list[Plan], *, repair: bool) -> dict[str, Any]:
-    """Return the form that `producer verify --json` prints, with what was repaired apart from what is left."""
+    """Return the object that `producer verify --json` prints, with repaired and remaining differences apart."""
     still = set(left.findings)
     return {
         "scan_id": found.metadata.scan_id,

@@ -1,6 +1,6 @@
-"""Verify: a check like `fsck` of a scan's source, outputs and checkpoints. Reads files only; works with Redis down.
+"""Check a scan's source, outputs and checkpoints, like `fsck`. Reads files only; works with Redis down.
 
-`producer.verify.repair` mends what this finds.
+`producer.verify.repair` repairs the differences.
 """
 
 from collections.abc import Iterator
@@ -24,13 +24,13 @@ from worker.storage.book_store import BookStore
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a look at one scan found.
+    """The result of checking one scan.
 
     Attributes:
-        metadata: of the scan.
+        metadata: the metadata of the scan.
         source: differences between the source files and what was ingested.
-        stages: the stages looked at.
-        only: the pages that were looked at; None for all.
+        stages: the result of each stage that was checked.
+        only: the pages that were checked; None for all.
     """
 
     metadata: ScanMetadata
@@ -45,7 +45,7 @@ class Report:
 
     @property
     def stale(self) -> list[Finding]:
-        """The pages that are in order, and not made from what is there now. A repair leaves them alone."""
+        """Complete pages whose inputs have changed since. A repair does not change them."""
         return [
             Finding(Kind.STALE, stage.stage, why.words(), page)
             for stage in self.stages
@@ -54,7 +54,7 @@ class Report:
 
     @property
     def refresh_cost_usd(self) -> float:
-        """What the stale pages have cost, in USD, as far as is known."""
+        """Known cost of the stale pages, in USD."""
         return add_usd(*(stage.refresh_cost_usd for stage in self.stages))
 
 
@@ -65,18 +65,18 @@ def verify(
     counting: Counting = uncounted,
     only: frozenset[int] | None = None,
 ) -> Report:
-    """Look at a scan.
+    """Check a scan.
 
     Args:
-        store: the books.
-        scan_id: which scan.
-        stage: which stage of it; None for all that have begun.
-        counting: shows how far it is.
-        only: look at no other pages than these; None for all.
+        store: the book store.
+        scan_id: the scan to check.
+        stage: the stage to check; None for all that have begun.
+        counting: shows the progress.
+        only: check only these pages; None for all.
 
     Raises:
-        UnknownNameError: there is no such scan, stage or page.
-        InputError: the scan's metadata is broken.
+        UnknownNameError: the scan, the stage or a page does not exist.
+        InputError: the scan's metadata is not valid.
         StorageError: the storage cannot be read.
     """
     metadata = store.metadata(scan_id)
@@ -93,7 +93,7 @@ def verify(
 
 
 def verify_again(store: BookStore, report: Report, counting: Counting = uncounted) -> Report:
-    """Look at the stages of a report anew, after a repair. The source is as it was: nothing mends that."""
+    """Check the stages of a report again after a repair, but not the source, which no repair changes."""
     scan_id, total_pages = report.metadata.scan_id, report.metadata.total_pages
     stages = [
         check_stage(store, StageRef(scan_id, each.stage), total_pages, counting, report.only)
@@ -113,7 +113,7 @@ def _check_source(scan: ScanFolder, metadata: ScanMetadata, counting: Counting) 
 
 
 def _files_in_use(metadata: ScanMetadata) -> list[SourceFile]:
-    """The files that pages are read from; none of which each page was replaced by a new scan."""
+    """Return the files that pages are read from, without those whose pages have all been replaced."""
     replaced = metadata.source.replacements
     files, first = [], 1
     for file in metadata.source.files:
@@ -124,14 +124,14 @@ def _files_in_use(metadata: ScanMetadata) -> list[SourceFile]:
 
 
 def _uncounted_pages(scan: ScanFolder, metadata: ScanMetadata, file: SourceFile) -> str | None:
-    """Earlier versions counted one page for a TIFF of which some frame could not be read."""
+    """Return the problem of a TIFF that an earlier version counted as one page because a frame was unreadable."""
     if metadata.source.kind != "images" or file not in metadata.source.files:
         return None
     pages = inspect_image(scan.source_dir / file.name).pages
     if pages <= file.pages:
         return None
     return (
-        f"holds {counted(pages, 'page')}, of which {counted(file.pages, 'was', 'were')} counted at its ingest; "
+        f"has {counted(pages, 'page')}, of which {counted(file.pages, 'was', 'were')} counted at its ingest; "
         "ingest it again under another id (--scan-id)"
     )
 

@@ -60,7 +60,7 @@ def test_the_doctor_finds_workers_and_whether_they_see_the_same_folder(
     workers[1].send_signal(signal.SIGTERM)
     exit_code_of(workers[1])
     healthy = doctor(workload, "--only", AREAS)
-    assert (healthy["problems"], of(healthy, "alive")[0]["what"].partition("@")[0]) == (0, "1 answer: w0")
+    assert (healthy["problems"], of(healthy, "alive")[0]["what"].partition("@")[0]) == (0, "1 worker answers: w0")
 
     workers[0].send_signal(signal.SIGTERM)
     exit_code_of(workers[0])
@@ -68,6 +68,6 @@ def test_the_doctor_finds_workers_and_whether_they_see_the_same_folder(
     workload.producer("enqueue", "a-book", "--stage", "work")
     shown = workload.producer("doctor", "--only", "redis,workers", "--quiet", expect=12)
     (line,) = shown.stdout.splitlines()
-    assert line.startswith("problem  workers: nobody works")
+    assert line.startswith("problem  workers: no worker answers")
     assert line.endswith("start one: producer worker")
     assert shown.stderr == "producer: 1 problem and 0 warnings; each line says what to do\n"

@@ -169,10 +169,10 @@ def test_a_checkpoint_that_is_gone(fake: FakeDeployment) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda form: form.update(total_pages=7), "the checkpoint says 7 pages, metadata.json says 5"),
+        (lambda form: form.update(total_pages=7), "the checkpoint has 7 pages, metadata.json has 5"),
         (
             lambda form: form["failed_pages"].append(TORN.model_dump(mode="json")),
-            "complete and in quarantine at once: page 2",
+            "both complete and in quarantine: page 2",
         ),
         (
             lambda form: form["failed_pages"].append({**TORN.model_dump(mode="json"), "page": 8}),
@@ -182,12 +182,15 @@ def test_a_checkpoint_that_is_gone(fake: FakeDeployment) -> None:
             lambda form: (form["completed_pages"].append(8), form["pages"].update({"8": form["pages"]["1"]})),
             "complete, but not in the book: page 8",
         ),
-        (lambda form: form.update(requested=[[1, 10_000]]), "asked for, but not in the book: pages 1 to 10000"),
-        (lambda form: form["metadata"].update(total_cost_usd=0.3), "its pages cost $0.500000 together"),
-        (lambda form: form["progress"].update(completed=4), "progress.completed says 4, there are 5"),
+        (lambda form: form.update(requested=[[1, 10_000]]), "requested, but not in the book: pages 1 to 10000"),
+        (
+            lambda form: form["metadata"].update(total_cost_usd=0.3),
+            "the sum of the costs of its pages is $0.500000",
+        ),
+        (lambda form: form["progress"].update(completed=4), "progress.completed is 4, but must be 5"),
         (
             lambda form: form["pages"].update({"99": {}}),
-            "1 record of completion is of pages that completed_pages does not name",
+            "1 entry of pages is not in completed_pages",
         ),
         (
             lambda form: (form["completed_pages"].remove(4), form["pages"].pop("4")),
@@ -389,9 +392,11 @@ def test_each_difference_is_a_line_with_its_remedy_and_the_exit_code_says_so(
     with pytest.raises(DifferencesError, match=r"^a-book: 2 differences found; .*--repair` repairs 1 of them$"):
         verify_command(SCAN)
     gone, foreign = capsys.readouterr().out.splitlines()
-    assert gone.startswith(f"{SCAN}/{STAGE} page 4: it is complete by the checkpoint, and there is no output")
-    assert gone.endswith("(--repair does the page again)")
-    assert foreign.endswith("notes.txt is not a file of Leafmark (--repair leaves it; move it away by hand)")
+    assert gone.startswith(f"{SCAN}/{STAGE} page 4: marked complete, but its output file is missing")
+    assert gone.endswith("(--repair processes the page again)")
+    assert foreign.endswith(
+        "notes.txt was not made by Leafmark (--repair does not change it; move it away by hand)"
+    )
     assert DifferencesError.exit_code == 10
 
 
