@@ -219,7 +219,7 @@ def test_a_pdf_that_counts_fewer_pages_than_it_lists_is_refused(
     if pages is not None:
         assert inspect_pdf(path).pages == pages
         return
-    with pytest.raises(InputError, match=r"book\.pdf lists 3 pages and counts 2, so that not all can be read"):
+    with pytest.raises(InputError, match=r"book\.pdf lists 3 pages but declares 2, so some of them cannot be read"):
         inspect_pdf(path)
 
 

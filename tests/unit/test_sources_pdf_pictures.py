@@ -112,7 +112,7 @@ def test_an_empty_page_of_a_file_that_is_cut_off_is_damaged_and_not_blank(path: 
     whole = picture_pdf(picture_object(GREY_JPEG, jpeg_of(drawn()))).replace(LIBRARY_LINE, b" " * len(LIBRARY_LINE))
     cut = whole[: whole.index(b"6 0 obj")] + b"trailer\n<</Size 7/Root 1 0 R>>\n"
     assert damage_of(path, whole) == ""
-    assert "nothing is on it, and the file is cut off or damaged" in damage_of(path, cut)
+    assert "the page is empty and the file is cut off or damaged" in damage_of(path, cut)
     assert damage_of(path, page_pdf((300, 400), b"", b"null")) == "", "a page that is blank in a whole file"
 
 

@@ -1,7 +1,7 @@
-"""How one book is read: what `metadata.json` says of it beyond the settings of the workers.
+"""The profile of a book: its own resolution, language and OCR engine, stored in `metadata.json`.
 
-A profile goes before the settings of the worker that reads the book, on every machine. It is part of what the pages
-of the book are made from (`worker.pipeline.provenance`): pages that were read by another profile are stale.
+A profile overrides the settings of the worker that reads the book, on every machine. It is one of the inputs of a
+page (`worker.pipeline.provenance`): pages that were read with another profile are stale.
 """
 
 import re
@@ -11,20 +11,21 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 MINIMUM_DPI = 72
 MAXIMUM_DPI = 1200
-# Names of Tesseract's data files, in folders or not: letters, digits and `_`, with single `.` or `-` between them.
+# Names of Tesseract's data files, with or without folders: letters, digits and `_`, single `.` or `-` between them.
 _WORDS = r"[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*"
 _LANGUAGE = rf"{_WORDS}(/{_WORDS})*"
 
 
 def check_language(lang: str) -> str:
-    """Return the text, if it names data files of Tesseract, joined by `+`.
+    """Return the text if it consists of names of Tesseract's data files, joined by `+`.
 
     Raises:
-        ValueError: it does not; a path out of the folder of the data is not such a name.
+        ValueError: it does not, or a name is a path out of the data folder.
     """
     if re.fullmatch(rf"{_LANGUAGE}(\+{_LANGUAGE})*", lang) is None:
         raise ValueError(
-            "give the names of Tesseract's data files, joined by '+', like eng, deu+eng, frak2021 or script/Fraktur"
+            "not a Tesseract language; give the names of Tesseract's data files, joined by '+', "
+            "like eng, deu+eng, frak2021 or script/Fraktur"
         )
     return lang
 
@@ -34,13 +35,13 @@ def _is_none(value: object) -> bool:
 
 
 class BookProfile(BaseModel):
-    """How a book is read. What it does not say is as the worker that reads a page is set.
+    """How a book is read. For a field that is not set, the setting of the worker that reads the page applies.
 
     Attributes:
         dpi: minimum resolution at which pages of a PDF are rendered, in dots per inch.
         lang: language for Tesseract, as `LEAFMARK_OCR_LANG` names it: `eng`, `deu+eng`.
-        engine: OCR engine, as `LEAFMARK_OCR_ENGINE` names it. One that this version does not have is kept: the page
-            tells what is missing when it is read.
+        engine: OCR engine, as `LEAFMARK_OCR_ENGINE` names it. An engine that this version does not have is
+            accepted: when a page is to be read, the stage is paused with a reason that names the missing engine.
     """
 
     # Fields that a newer version adds are ignored.
@@ -54,11 +55,11 @@ class BookProfile(BaseModel):
 
     @property
     def is_empty(self) -> bool:
-        """Whether it says nothing."""
+        """Whether no field is set."""
         return (self.dpi, self.lang, self.engine) == (None, None, None)
 
     def words(self) -> str:
-        """The profile for a person: `400 dpi, language deu, engine tesseract`; empty where it says nothing."""
+        """Return the profile as text: `400 dpi, language deu, engine tesseract`; empty if no field is set."""
         parts = (
             self.dpi and f"{self.dpi} dpi",
             self.lang and f"language {self.lang}",
@@ -67,7 +68,7 @@ class BookProfile(BaseModel):
         return ", ".join(part for part in parts if part)
 
     def changed_by(self, other: "BookProfile") -> "BookProfile":
-        """Return this profile with what another one says in its place."""
+        """Return this profile with the fields that another profile sets replaced by those."""
         return self.model_copy(update=other.model_dump())
 
 
@@ -75,5 +76,5 @@ NO_PROFILE = BookProfile()
 
 
 def says_nothing(profile: BookProfile) -> bool:
-    """Return whether a profile is left out of the metadata: a book without one has the form of earlier versions."""
+    """Return whether to omit a profile from the metadata, which then has the format of earlier versions."""
     return profile.is_empty

@@ -1,8 +1,8 @@
-"""Pages that are image files, decoded one at a time in bounded memory.
+"""Decode pages that are image files, one at a time in bounded memory.
 
-Only the formats named here are opened, whatever a file is called: Pillow knows many more, some of which run
-other programs. Its own guard against huge images warns or raises by a limit of the whole process; it is
-switched off on import, because here the size in the header is checked before anything is decoded.
+Only the formats in `_FORMATS` are opened, regardless of a file's name: Pillow supports many more, some of which run
+other programs. Importing this module switches off Pillow's own limit on image size, which applies to the whole
+process; the size in the header is checked here before anything is decoded.
 """
 
 import contextlib
@@ -52,10 +52,10 @@ _JPEG_START = b"\xff\xd8"
 _UNCOMPRESSED = 1
 _SEPARATE_PLANES = 2
 _MOST_BYTES_IN_MEMORY = 256_000_000
-# Frames of a TIFF that are tried, until one opens, before the whole file is taken for unreadable.
+# Maximum number of frames of a TIFF to try: if none of them opens, the whole file counts as unreadable.
 _MOST_TRIED = 100
 
-# A scanner writes what it did; below and above, the figure is a default that nobody measured.
+# Scanners record resolutions in this range; a value outside of it is a default of the program that wrote the file.
 _PLAUSIBLE_DPI = (30.0, 1200.0)
 
 _UPRIGHT = {
@@ -71,14 +71,14 @@ _UPRIGHT = {
 
 
 class ImageSource:
-    """Image files in page order; a TIFF gives as many pages as `inspect_image` counts.
+    """Image files in page order; a TIFF has as many pages as `inspect_image` counts.
 
-    No file is kept open: a page's file is opened when the page is asked for.
+    No file is kept open: the file of a page is opened when the page is requested.
 
     Args:
-        files: each with the number of pages it holds.
-        max_pixels: a page with more pixels (width x height) is made smaller. A JPEG or JPEG 2000 is decoded
-            at a reduced size to begin with; others are refused above four times this.
+        files: each with its number of pages.
+        max_pixels: a page with more pixels (width x height) is reduced. A JPEG or JPEG 2000 is decoded at a
+            reduced size; a page in another format is rejected if it has more than four times as many.
     """
 
     def __init__(self, files: Iterable[tuple[Path, int]], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
@@ -87,18 +87,18 @@ class ImageSource:
 
     @property
     def total_pages(self) -> int:
-        """How many pages the files hold."""
+        """Number of pages in all files."""
         return len(self._pages)
 
     def page(self, number: int) -> PageImage:
         """Decode one page, numbered from 1.
 
-        Needs about 12 bytes for each pixel of a page within the bound, and never much more than 40 bytes for
-        each of `max_pixels`.
+        Needs about 12 bytes of memory per pixel for a page of at most `max_pixels`, and for a larger one not much
+        more than 40 bytes times `max_pixels`.
 
         Raises:
-            PageError: `damaged_page`: it cannot be decoded; `page_too_large`: not in bounded memory.
-            StorageError: the file cannot be read just now.
+            PageError: `damaged_page`: it cannot be decoded; `page_too_large`: it does not fit the memory limit.
+            StorageError: the file cannot be read at the moment.
             UnknownNameError: there is no such page.
         """
         check_page_number(number, self.total_pages)
@@ -112,22 +112,22 @@ class ImageSource:
                 if file.seek(0, os.SEEK_END) == 0:
                     raise damaged_page(path, "the file is empty") from error
                 raise damaged_page(path, _place(index, pages) + _UNKNOWN, _CONVERT) from error
-            except Exception as error:  # a decoder raises whatever broken bytes make it trip over
+            except Exception as error:  # damaged data make a decoder raise any type of exception
                 raise damaged_page(path, _place(index, pages) + _in_words(error)) from error
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing: no file is kept open."""
 
 
 class ImageFacts(NamedTuple):
-    """What is known of an image file without decoding it.
+    """Properties of an image file that are known without decoding it.
 
     Attributes:
-        pages: how many it counts as, at least 1. Of a TIFF each frame that is not a thumbnail or a mask, whether it
-            can be decoded or not, and one more for all that follows a break in the chain of frames. Of any other
-            format one: the first picture of an animation is the page.
-        opens: whether anything in it opens as an image. Where nothing does, each page will be quarantined.
-        broken: where and why the chain of frames breaks; empty where it does not.
+        pages: number of pages, at least 1. In a TIFF each frame that is not a thumbnail or a mask is a page, even
+            if it cannot be decoded, and everything after a break in the chain of frames is one more. A file of
+            any other format is one page: of an animation, the first picture.
+        opens: whether anything in the file opens as an image. If not, each of its pages will be quarantined.
+        broken: where and why the chain of frames breaks; empty if it is complete.
     """
 
     pages: int
@@ -136,7 +136,7 @@ class ImageFacts(NamedTuple):
 
 
 def inspect_image(path: Path) -> ImageFacts:
-    """Open an image file just to see how many pages it holds. One that is damaged holds one at the least.
+    """Open an image file to count its pages. A damaged file counts as at least one page.
 
     Raises:
         StorageError: it cannot be read.
@@ -158,7 +158,7 @@ def _opens(file: BinaryIO) -> bool:
         file.seek(0)
         with Image.open(file, formats=_FORMATS):
             return True
-    except Exception:  # noqa: BLE001  # a decoder raises whatever broken bytes make it trip over
+    except Exception:  # noqa: BLE001  # damaged data make a decoder raise any type of exception
         return False
 
 
@@ -175,10 +175,10 @@ def _decode_page(file: BinaryIO, index: int, pages: int, max_pixels: int) -> Pag
     """Decode a page of an image file.
 
     Args:
-        file: of an image.
-        index: of the page within it, from 0.
-        pages: how many were counted when it was ingested.
-        max_pixels: as of `ImageSource`.
+        file: the image file.
+        index: of the page within the file, from 0.
+        pages: number of pages counted when the file was ingested.
+        max_pixels: see `ImageSource`.
 
     Raises:
         PageError: `page_too_large`.
@@ -193,7 +193,7 @@ def _decode_page(file: BinaryIO, index: int, pages: int, max_pixels: int) -> Pag
     try:
         return _decode(begin_with(file, frame), max_pixels)
     except OSError:
-        # libtiff opens a file at its first frame, whichever it is to read, and that one may be damaged.
+        # libtiff always opens a file at its first frame, even to read another one, and the first may be damaged.
         if frame is tiff.frames[0] or file.seek(0, os.SEEK_END) > _MOST_BYTES_IN_MEMORY:
             raise
         return _decode(BytesIO(begin_with(file, frame).read()), max_pixels)
@@ -216,7 +216,7 @@ def _decode(file: BinaryIO, max_pixels: int) -> PageImage:
         page = _upright(_shrink(to_rgb_or_grey(image), max_pixels), image)
         if page is image:
             page = image.copy()
-    # The page is upright now: whoever reads its EXIF again must not turn it a second time.
+    # The page is upright now: code that reads its EXIF data again must not turn it a second time.
     page.info.clear()
     if dpi is not None:
         dpi *= math.sqrt(page.width * page.height / scanned_pixels)
@@ -224,7 +224,7 @@ def _decode(file: BinaryIO, max_pixels: int) -> PageImage:
 
 
 def _decode_whole(file: BinaryIO, max_pixels: int) -> PageImage:
-    """Decode a file of one page. Pillow refuses a JPEG that lacks only its end marker; here it is whole."""
+    """Decode a file of one page. Unlike Pillow, accept a JPEG that lacks only its end marker."""
     file.seek(0)
     try:
         return _decode(file, max_pixels)
@@ -240,13 +240,13 @@ def _decode_whole(file: BinaryIO, max_pixels: int) -> PageImage:
 
 
 def _check_strips(image: Image.Image) -> None:
-    """Refuse a TIFF that does not tell where all of its picture is: Pillow would leave that part black.
+    """Reject a TIFF that lacks the offsets of some strips or tiles: Pillow would leave those parts black.
 
     Raises:
         ValueError: strips or tiles are missing.
     """
     if not isinstance(image, TiffImageFile) or image.tag_v2.get(COMPRESSION, _UNCOMPRESSED) != _UNCOMPRESSED:
-        # libtiff looks itself.
+        # libtiff checks this itself.
         return
     tags = image.tag_v2
     if TILEOFFSETS in tags:
@@ -262,7 +262,7 @@ def _check_strips(image: Image.Image) -> None:
 
 
 def _bound_decoding(image: Image.Image, max_pixels: int) -> None:
-    """Have a large image decoded at a reduced size where its format can; refuse it where that is not enough.
+    """Make Pillow decode a large image at a reduced size if its format allows; reject it if it is still too large.
 
     Raises:
         PageError: `page_too_large`.
@@ -271,11 +271,11 @@ def _bound_decoding(image: Image.Image, max_pixels: int) -> None:
     if width * height <= max_pixels:
         return
     if isinstance(image, JpegImageFile) and "progressive" not in image.info:
-        # A progressive JPEG is left out: its decoder holds the whole page at full size, reduced or not.
+        # Not for a progressive JPEG: its decoder holds the whole page at full size even to reduce it.
         image.draft(None, _size_within(width, height, max_pixels))
         width, height = image.size
     elif isinstance(image, Jpeg2KImageFile):
-        # Its decoder needs 12 bytes a pixel besides the result, so it goes below the bound at once.
+        # The decoder needs 12 bytes per pixel besides the result, so the reduced size must be below the limit.
         halvings = math.ceil(math.log(width * height / max_pixels, 4))
         image.reduce = halvings
         width, height = width >> halvings, height >> halvings
@@ -283,7 +283,7 @@ def _bound_decoding(image: Image.Image, max_pixels: int) -> None:
 
 
 def _upright(page: Image.Image, scanned: Image.Image) -> Image.Image:
-    """The page turned as EXIF says. Broken EXIF is no reason to give up a page whose picture is sound."""
+    """Return the page turned by its EXIF orientation. Broken EXIF data are ignored: the picture may be intact."""
     orientation = None
     with contextlib.suppress(Exception):
         orientation = scanned.getexif().get(ExifTags.Base.Orientation)
@@ -299,13 +299,13 @@ def _shrink(page: Image.Image, max_pixels: int) -> Image.Image:
 
 
 def _size_within(width: int, height: int, max_pixels: int) -> tuple[int, int]:
-    """The largest size of the same shape that has at most `max_pixels`."""
+    """Return the largest size with the same aspect ratio and at most `max_pixels` pixels."""
     factor = math.sqrt(max_pixels / (width * height))
     return max(1, int(width * factor)), max(1, int(height * factor))
 
 
 def _plausible_dpi(image: Image.Image) -> float | None:
-    """The resolution that the file claims: the geometric mean of both directions, which survives a turn."""
+    """Return the resolution in the file: the geometric mean of both directions, which rotation does not change."""
     try:
         across, down = (float(value) for value in image.info["dpi"])
     except (KeyError, TypeError, ValueError, ZeroDivisionError):

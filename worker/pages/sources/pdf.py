@@ -1,4 +1,4 @@
-"""Pages of a PDF, rendered one at a time, under the lock that pdfium needs."""
+"""Render the pages of a PDF one at a time, under `pdfium_lock`."""
 
 import math
 from pathlib import Path
@@ -14,30 +14,30 @@ from worker.pages.sources.pdfium import open_document, pdfium_lock
 
 _POINTS_PER_INCH = 72
 _POSTCARD_POINTS = 420.0
-# Ten-point type is 14 pixels high then: with less, nothing is read.
+# At this resolution ten-point type is 14 pixels high; OCR engines cannot read smaller type.
 _COARSE_DPI = 100
 _PREVIEW_PIXELS = 2_000_000
-# Of a page: damaged pictures that cover so much of it may hold text. Smaller ones are seals and ornaments.
+# Minimum share of a page at which damaged pictures may hold text. Smaller ones are seals and ornaments.
 _GOOD_PART = 0.05
 
 
 class PdfSource:
-    """A PDF, opened. A page is rendered when it is asked for, in RGB, with its /Rotate applied.
+    """An open PDF. A page is rendered when it is requested, in RGB, with its /Rotate applied.
 
-    Annotations and form fields are not drawn: they are what readers put on the pages later, and a highlight
-    or a note's icon hides the print that is to be read.
+    Annotations and form fields are not drawn: readers added them later, and a highlight or the icon of a note
+    hides the print that is to be read.
 
     Args:
         path: the file; not encrypted.
-        dpi: resolution to render at, in dots per inch. A page whose pictures are finer is rendered at their
-            resolution, and one without pictures that is smaller than a postcard as large as one.
+        dpi: resolution to render at, in dots per inch. A page with pictures of a higher resolution is rendered at
+            theirs. A page without pictures that is smaller than a postcard is enlarged to the size of one.
         max_pixels: a page that would have more pixels (width x height) is rendered at a lower resolution.
-        preview: pages are to be looked at and not read: what can be drawn of a damaged one is drawn, and pictures
-            raise the resolution up to 2,000,000 pixels only.
+        preview: render pages for display instead of OCR: a damaged page is drawn as far as possible, and pictures
+            raise the resolution to at most 2,000,000 pixels.
 
     Raises:
         InputError: it is not a PDF, or has no pages.
-        StorageError: the file cannot be read just now.
+        StorageError: the file cannot be read at the moment.
     """
 
     def __init__(
@@ -58,17 +58,17 @@ class PdfSource:
 
     @property
     def total_pages(self) -> int:
-        """How many pages it has."""
+        """Number of pages."""
         return self._total_pages
 
     def page(self, number: int) -> PageImage:
-        """Render one page, numbered from 1; needs about 8 bytes a pixel while it does.
+        """Render one page, numbered from 1. Needs about 8 bytes of memory per pixel.
 
         Raises:
-            PageError: `damaged_page`: the page, or the picture that is on it, cannot be decoded;
-                `page_too_large`: not in bounded memory.
-            StorageError: the file cannot be read just now.
-            UnknownNameError: it has no such page.
+            PageError: `damaged_page`: the page, or a picture on it, cannot be decoded;
+                `page_too_large`: it cannot be rendered within the memory limit.
+            StorageError: the file cannot be read at the moment.
+            UnknownNameError: the PDF has no such page.
         """
         check_page_number(number, self._total_pages)
         try:
@@ -78,7 +78,7 @@ class PdfSource:
             raise damaged_page(self._path, f"page {number}: {error}") from error
 
     def close(self) -> None:
-        """Give back the file handle."""
+        """Close the file."""
         with pdfium_lock:
             self._document.close()
 
@@ -87,7 +87,7 @@ class PdfSource:
         try:
             pictures = list(pictures_on(page))
             for picture in pictures:
-                # pdfium decodes a picture whole, however small the page is drawn.
+                # pdfium decodes a picture at full size, even if the page is rendered smaller.
                 check_decodable(picture.width, picture.height, self._max_pixels)
             width, height = page.get_size()
             fineness = fineness_of(pictures)
@@ -95,8 +95,8 @@ class PdfSource:
                 fineness = fitting_scale(width, height, fineness, _PREVIEW_PIXELS)
             wanted = max(fineness, self._dpi / _POINTS_PER_INCH)
             if not fineness and FPDFPage_CountObjects(page) > 0:
-                # Type and lines alone. So small a box comes from a program that takes a unit for something else
-                # than a point, or gives the size by /UserUnit, which pdfium does not tell.
+                # Only type and lines. A page this small comes from a program that does not use points as its unit,
+                # or that gives the size by /UserUnit, which pdfium does not expose.
                 wanted *= max(1.0, _POSTCARD_POINTS / max(width, height))
             scale = fitting_scale(width, height, wanted, self._max_pixels)
             bitmap = page.render(scale=scale, draw_annots=False, may_draw_forms=False)
@@ -106,7 +106,7 @@ class PdfSource:
                 check_whole(pictures, 0.0)
                 if not self._preview and self._may_be_lost(page):
                     raise pypdfium2.PdfiumError(
-                        "nothing is on it, and the file is cut off or damaged: it may be lost"
+                        "the page is empty and the file is cut off or damaged: its content may be lost"
                     )
             elif not self._preview:
                 check_whole(pictures, _GOOD_PART)
@@ -122,15 +122,15 @@ class PdfSource:
         return PageImage(image, dpi=dpi, doubt=doubt)
 
     def _may_be_lost(self, page: pypdfium2.PdfPage) -> bool:
-        """Whether a page on which nothing is drawn may have lost it: pdfium leaves out what it does not find.
+        """Return whether an empty page may have lost its content: pdfium omits objects that it does not find.
 
-        It had to search the file for its objects where the table of them is missing, as at the end of a file that
-        is cut off.
+        If the cross-reference table is missing, as in a file that is cut off, pdfium searches the file for objects
+        and may miss some.
         """
         return FPDFPage_CountObjects(page) == 0 and not FPDF_DocumentHasValidCrossReferenceTable(self._document)
 
     def _page_with_an_area(self, index: int) -> pypdfium2.PdfPage:
-        """Load a page, by its MediaBox where its CropBox leaves nothing of it, as other programs do.
+        """Load a page. If its CropBox has no area, use its MediaBox instead, as other programs do.
 
         Raises:
             PdfiumError: it cannot be loaded, or its MediaBox has no area.
@@ -148,7 +148,7 @@ class PdfSource:
 
 
 def fitting_scale(width: float, height: float, wanted: float, max_pixels: int) -> float:
-    """The scale to render at: the wanted one, or the largest that surely stays within `max_pixels`.
+    """Return the scale to render at: the wanted one, or the largest that is certain to stay within `max_pixels`.
 
     A page of width x height points comes out with ceil(width * s) x ceil(height * s) pixels, which is at most
     (width * s + 1)(height * s + 1). The largest s that keeps this within `max_pixels` is the positive root of
@@ -156,7 +156,7 @@ def fitting_scale(width: float, height: float, wanted: float, max_pixels: int) -
 
     Args:
         width: of the page, in points (1/72 inch).
-        height: likewise.
+        height: of the page, in points.
         wanted: pixels per point.
         max_pixels: at least 4.
 

@@ -1,6 +1,6 @@
-"""The pictures on a page of a PDF: how much of it each one covers, how fine it is, and whether it decodes whole.
+"""Inspect the pictures on a page of a PDF: their share of the page, their resolution, and whether they are damaged.
 
-The caller holds `pdfium_lock`, and the page stays open.
+The caller holds `pdfium_lock` and keeps the page open.
 """
 
 import math
@@ -32,7 +32,7 @@ from worker.pages.sources.streams import fax_is_whole, jbig2_is_whole, jpeg_is_w
 _JPEG = {"DCTDecode", "DCT"}
 _FAX = {"CCITTFaxDecode", "CCF"}
 _JBIG2 = "JBIG2Decode"
-# pdfium draws these whole or not at all.
+# pdfium draws these completely or not at all.
 _ALL_OR_NOTHING = {"JPXDecode"}
 _ONE = {
     FPDF_COLORSPACE_DEVICEGRAY,
@@ -41,19 +41,19 @@ _ONE = {
     FPDF_COLORSPACE_INDEXED,
 }
 _THREE = {FPDF_COLORSPACE_DEVICERGB, FPDF_COLORSPACE_CALRGB, FPDF_COLORSPACE_LAB}
-# Of grey: that of print on paper is larger.
+# Minimum difference of grey levels, from 0 to 255; print on paper has more contrast.
 _CONTRAST = 128
-# Of a page: what its resolution is chosen by.
+# Minimum share of a page of the pictures that determine its resolution.
 _GOOD_PART = 0.25
-# Of a page: pictures that cover so much of it are a scan of it.
+# Minimum share of a page of the pictures that make it a scan.
 _A_SCAN = 0.8
-# Of the least share: pictures that are smaller are not looked at.
+# Fraction of `least_share`: smaller pictures are not checked.
 _LITTLE = 0.02
-# Bits a pixel, of four inks.
+# Bits per pixel with four inks.
 _ONE_BIT_AN_INK = 4
-# Pictures of the same resolution, within so much, are pieces of one.
+# Pictures whose resolutions differ by at most this fraction are pieces of one picture.
 _SAME_FINENESS = 0.005
-# So many rows may be missing at the end of a picture, and so much may follow it.
+# Fraction of a picture's data that may be missing at its end, or that may follow it.
 _TOLERATED = 0.02
 
 
@@ -62,11 +62,11 @@ class Picture:
     """A picture on a page.
 
     Attributes:
-        shown: pdfium's object.
+        shown: the object of pdfium.
         width: in pixels.
         height: in pixels.
-        share: of the page that it covers, from 0 to 1.
-        fineness: pixels per point, in the direction that has more of them; 0 where it has no extent.
+        share: part of the page that the picture covers, from 0 to 1.
+        fineness: pixels per point, in the direction with more pixels; 0 if the picture has no extent.
     """
 
     shown: pypdfium2.PdfImage
@@ -77,10 +77,10 @@ class Picture:
 
 
 def pictures_on(page: pypdfium2.PdfPage) -> Iterator[Picture]:
-    """The pictures on a page, inside form XObjects too, and inline ones.
+    """Yield the pictures on a page, including inline pictures and those inside form XObjects.
 
     Raises:
-        PdfiumError: the page cannot be looked through.
+        PdfiumError: the objects of the page cannot be read.
     """
     left, bottom, right, top = page.get_bbox()
     area = (right - left) * (top - bottom)
@@ -102,7 +102,7 @@ def pictures_on(page: pypdfium2.PdfPage) -> Iterator[Picture]:
 
 
 def fineness_of(pictures: Sequence[Picture]) -> float:
-    """Pixels per point that a good part of the page has at the least, in its pictures; 0 for a page without any."""
+    """Return the minimum pixels per point of the finest pictures that cover `_GOOD_PART` of the page; else 0."""
     covered = 0.0
     for picture in sorted(pictures, key=lambda each: each.fineness, reverse=True):
         covered += picture.share
@@ -112,29 +112,30 @@ def fineness_of(pictures: Sequence[Picture]) -> float:
 
 
 def is_shown_in_full(pictures: Sequence[Picture], scale: float) -> bool:
-    """Whether a page is a scan, rendered at its resolution: more pixels would not show more of it.
+    """Return whether a page is a scan rendered at its full resolution: more pixels would not show more detail.
 
-    Programs that take a pixel for a point make pages of 70 x 100 inches of it.
+    Programs that treat a pixel as a point turn a scan into a page of 70 x 100 inches.
 
     Args:
         pictures: on the page.
-        scale: that it is rendered at, in pixels per point.
+        scale: that the page is rendered at, in pixels per point.
     """
     return sum(picture.share for picture in pictures) >= _A_SCAN and scale >= fineness_of(pictures) > 0
 
 
 def check_whole(pictures: Sequence[Picture], least_share: float) -> None:
-    """Tell a page from one whose picture is broken: pdfium draws nothing for it, or a part, and says nothing.
+    """Check that the pictures on a page are not damaged.
 
-    Without this the page would count as done, without the text that is on the picture.
+    pdfium draws a damaged picture partly or not at all, and reports no error: without this check the page would
+    count as complete, without the text on the picture.
 
     Args:
         pictures: on a page.
-        least_share: of the page; where all that do not decode whole cover less, they are a matter of decoration,
-            unless they are pieces (strips, tiles) of a picture that covers most of the page.
+        least_share: minimum part of the page. Damaged pictures that cover less in total count as decoration, unless
+            they are pieces (strips, tiles) of a picture that covers most of the page.
 
     Raises:
-        PdfiumError: pictures that do not decode whole cover that much; says how much and what is wrong.
+        PdfiumError: damaged pictures cover at least that part; the message has their share and the damage.
     """
     covered, reason = 0.0, ""
     for picture in pictures:
@@ -151,9 +152,9 @@ def check_whole(pictures: Sequence[Picture], least_share: float) -> None:
 
 
 def _share_of_all_pieces(picture: Picture, pictures: Sequence[Picture]) -> float:
-    """How much of the page all pictures of the same resolution cover, which are pieces of one scan.
+    """Return the share of the page of all pictures with the same resolution, which are pieces of one scan.
 
-    A strip of a few rows is small by itself, and holds a line of text all the same.
+    A strip of a few rows is small, but can hold a line of text.
     """
     return sum(
         other.share
@@ -163,13 +164,13 @@ def _share_of_all_pieces(picture: Picture, pictures: Sequence[Picture]) -> float
 
 
 def why_not_whole(picture: Picture) -> str:
-    """What keeps a picture from being decoded whole; empty where nothing does."""
+    """Return why a picture cannot be decoded completely; empty if it can."""
     bitmap = FPDFImageObj_GetBitmap(picture.shown)
     if not bitmap:
         return "it cannot be decoded" if _draws_nothing(picture.shown) else ""
     filters = picture.shown.get_filters()
     last = filters[-1] if filters else ""
-    # Its memory is given back where the last reference to it ends: within the caller's hold of the lock.
+    # Its memory is freed with the last reference to it, while the caller still holds the lock.
     drawn = pypdfium2.PdfBitmap.from_raw(bitmap)
     if last not in _ALL_OR_NOTHING and not _is_whole(last, drawn, picture):
         return "its data are cut off"
@@ -177,10 +178,10 @@ def why_not_whole(picture: Picture) -> str:
 
 
 def _is_hidden(shown: pypdfium2.PdfImage, drawn: pypdfium2.PdfBitmap) -> bool:
-    """Whether the mask of a picture lets nothing of it be seen, though there is something to see.
+    """Return whether the mask of a picture hides all of it although the picture is not blank.
 
-    pdfium takes a soft mask that it cannot decode for one that hides everything, and does not tell which pictures
-    have one. The picture of a layer in which nothing is to be seen (a blank page) is of about one colour.
+    pdfium treats a soft mask that it cannot decode as one that hides everything, and does not expose which pictures
+    have one. The picture of a blank layer has about one colour.
     """
     bitmap = FPDFImageObj_GetRenderedBitmap(shown.pdf, shown.page, shown)
     if not bitmap:
@@ -205,7 +206,7 @@ def _is_whole(last: str, drawn: pypdfium2.PdfBitmap, picture: Picture) -> bool:
 
 
 def _draws_nothing(shown: pypdfium2.PdfImage) -> bool:
-    """Whether pdfium really leaves a picture out that it cannot decode by itself."""
+    """Return whether pdfium draws nothing for a picture that it has no bitmap of."""
     bitmap = FPDFImageObj_GetRenderedBitmap(shown.pdf, shown.page, shown)
     if not bitmap:
         return True
@@ -214,7 +215,7 @@ def _draws_nothing(shown: pypdfium2.PdfImage) -> bool:
 
 
 def _has_all_rows(found: int, drawn: pypdfium2.PdfBitmap, picture: Picture) -> bool:
-    """Whether so many bytes are all rows of a picture that is not compressed any more, or more than these."""
+    """Return whether the number of bytes found is enough for all rows of a decompressed picture."""
     metadata = picture.shown.get_metadata()
     colours = metadata.colorspace
     usual, fewer, more = _bits_of_a_pixel(colours, metadata.bits_per_pixel)
@@ -223,24 +224,26 @@ def _has_all_rows(found: int, drawn: pypdfium2.PdfBitmap, picture: Picture) -> b
         sizes = [whole, *(_bytes_of(picture, bits) for bits in more)]
         if any(abs(found - size) <= size * _TOLERATED for size in sizes):
             return True
-        # All rows, and something after them; or some of the rows of more bits, and pdfium fills up the others.
+        # All rows with extra data after them, or some of the rows at more bits per pixel; pdfium fills up the rest.
         white = colours in {FPDF_COLORSPACE_DEVICECMYK, FPDF_COLORSPACE_ICCBASED}
         return not any(_ends_filled_up(drawn, found / size, white) for size in sizes if found < size)
     for bits in fewer:
         size = _bytes_of(picture, bits)
         if abs(found - size) <= size * _TOLERATED:
-            # All rows of few bits, or some of the rows of more. One bit an ink is usual, and then white is paper.
+            # All rows at few bits per pixel, or some rows at more. One bit per ink is usual; white is paper then.
             white = colours == FPDF_COLORSPACE_DEVICECMYK and bits > _ONE_BIT_AN_INK
             return not (_has_more_levels(drawn, colours, bits) or _ends_filled_up(drawn, found / whole, white))
     return False
 
 
 def _bits_of_a_pixel(colours: int, drawn_bits: int) -> tuple[int, set[int], set[int]]:
-    """How many bits a pixel usually has in the data, which fewer, and which more are possible: pdfium tells none.
+    """Return the usual number of bits per pixel in the data, and the possible lower and higher ones.
+
+    pdfium does not expose the actual number.
 
     Args:
         colours: pdfium's number of the colour space.
-        drawn_bits: of a pixel as pdfium draws it.
+        drawn_bits: bits per pixel as pdfium draws the picture.
     """
     if drawn_bits == 1:
         return 1, set(), set()
@@ -260,7 +263,7 @@ def _bytes_of(picture: Picture, bits: int) -> int:
 
 
 def _has_more_levels(drawn: pypdfium2.PdfBitmap, colours: int, bits: int) -> bool:
-    """Whether a picture has more shades than so many bits a pixel can give: its data are of more bits, then."""
+    """Return whether a picture has more shades than this many bits per pixel allow: its data have more bits."""
     if colours in _ONE:
         most = 2**bits
     elif colours == FPDF_COLORSPACE_DEVICERGB:
@@ -273,14 +276,14 @@ def _has_more_levels(drawn: pypdfium2.PdfBitmap, colours: int, bits: int) -> boo
 
 
 def _ends_filled_up(drawn: pypdfium2.PdfBitmap, share: float, white: bool) -> bool:
-    """Whether a picture is black below a share of its rows; or white, where that is what zeros mean."""
+    """Return whether a picture is black below a share of its rows, or white if zeros can mean white."""
     image: Image = drawn.to_pil().convert("L")
     below = image.crop((0, math.ceil(image.height * share), *image.size)).getextrema()
     return below == (0, 0) or (white and below == (255, 255))
 
 
 def _data(shown: pypdfium2.PdfImage) -> bytes:
-    """The data of a picture without the filters that are not of pictures (Flate, LZW, RunLength, ASCII)."""
+    """Return the data of a picture, with general-purpose filters (Flate, LZW, RunLength, ASCII) undone."""
     size = FPDFImageObj_GetImageDataDecoded(shown, None, 0)
     buffer = (c_char * size)()
     FPDFImageObj_GetImageDataDecoded(shown, buffer, c_ulong(size))
@@ -288,7 +291,7 @@ def _data(shown: pypdfium2.PdfImage) -> bytes:
 
 
 def _matrix_on_page(shown: pypdfium2.PdfObject) -> pypdfium2.PdfMatrix:
-    """From the unit square of a picture to the page, through the forms that it is in."""
+    """Return the matrix from the unit square of a picture to the page, through the forms that contain it."""
     matrix, container = shown.get_matrix(), shown.container
     while container is not None:
         matrix = matrix.multiply(container.get_matrix())

@@ -1,7 +1,7 @@
-"""The tree of pages of a PDF, as far as it stands uncompressed in the file: how many pages does it list?
+"""Count the pages that the page tree of a PDF lists, as far as the tree is stored uncompressed in the file.
 
-pdfium believes the count that the root of the tree gives, and a page beyond it cannot be asked for: of a tree that
-counts too few, pages would be missing from the book without a word.
+pdfium trusts the count in the root of the tree, and refuses to load a page beyond it. If that count is too low,
+pages would be missing from the book without an error.
 """
 
 import mmap
@@ -15,14 +15,14 @@ _REFERENCE = re.compile(rb"(\d+)\s+\d+\s+R")
 _OBJECT = re.compile(rb"(\d{1,10})\s+\d{1,5}\s+obj\b")
 _PAGES = re.compile(rb"/Type\s*/Pages\b")
 _PARENT = re.compile(rb"/Parent\b")
-# How far the object of a node reaches before and after its list of children, at the most.
+# Maximum distance from a node's list of children to the start and the end of its object.
 _NEAR_BYTES = 4096
 
 
 def least_pages(path: Path) -> int:
-    """How many pages the tree lists at the least; 0 where the file does not show its root.
+    """Return a lower bound for the number of pages that the tree lists; 0 if its root is not found.
 
-    Of an object that was written anew, as programs do that append to a file, the last version counts.
+    A program that appends to a PDF writes a changed object a second time; the last version of an object counts.
 
     Raises:
         OSError: the file cannot be read.
@@ -44,7 +44,7 @@ def least_pages(path: Path) -> int:
 
 
 def _leaves(children: dict[bytes, list[bytes]], root: bytes) -> int:
-    """The pages below a node. A child that is not a known node is a page; each node is looked at once."""
+    """Count the pages below a node. A child that is not a known node is a page; each node is visited once."""
     found, seen, waiting = 0, {root}, [root]
     while waiting:
         for child in children[waiting.pop()]:

@@ -1,7 +1,7 @@
-"""Opening PDF files with pdfium, and what can be said of one without rendering it.
+"""Open, inspect and decrypt PDF files with pdfium, without rendering them.
 
-pdfium must not be called from two threads at once, not even for two documents: every call, the closing of its
-objects included, happens under `pdfium_lock`. Threads with a source each are safe, and take turns.
+pdfium must not be called from two threads at once, not even for two documents. Every call, including those that
+close its objects, is made under `pdfium_lock`. Threads that each have their own source are safe, and take turns.
 """
 
 import os
@@ -28,11 +28,11 @@ pdfium_lock = threading.Lock()
 
 
 class PdfFacts(NamedTuple):
-    """What is known of a PDF without rendering it.
+    """Properties of a PDF that are known without rendering it.
 
     Attributes:
-        pages: how many, at least 1.
-        needs_password: it opens only with one. A PDF that merely forbids printing does not.
+        pages: number of pages, at least 1.
+        needs_password: whether it opens only with a password. A PDF that merely forbids printing opens without one.
     """
 
     pages: int
@@ -44,7 +44,7 @@ class PasswordMissingError(InputError):
 
 
 def open_document(path: Path, password: str | None) -> pypdfium2.PdfDocument:
-    """Open a PDF; the caller holds `pdfium_lock` and closes it.
+    """Open a PDF. The caller holds `pdfium_lock` and closes the document.
 
     Raises:
         InputError: it is not a PDF, has no pages, or is encrypted and the password is missing or wrong.
@@ -62,11 +62,11 @@ def open_document(path: Path, password: str | None) -> pypdfium2.PdfDocument:
 
 
 def inspect_pdf(path: Path, password: str | None = None) -> PdfFacts:
-    """Open a PDF just to see whether it can be used.
+    """Open a PDF to check that it can be ingested, and return its properties.
 
     Raises:
-        InputError: it is not a PDF, has no pages, counts fewer than it lists, or is encrypted and the password is
-            missing or wrong.
+        InputError: it is not a PDF, has no pages, declares fewer pages than it lists, or is encrypted and the
+            password is missing or wrong.
         StorageError: the file cannot be read.
     """
     with pdfium_lock:
@@ -82,7 +82,7 @@ def inspect_pdf(path: Path, password: str | None = None) -> PdfFacts:
         raise storage_error(error, path) from error
     if listed > facts.pages:
         raise InputError(
-            f"{path} lists {listed} pages and counts {facts.pages}, so that not all can be read; "
+            f"{path} lists {listed} pages but declares {facts.pages}, so some of them cannot be read; "
             "repair it with another tool (`qpdf`, `mutool clean`)"
         )
     return facts
@@ -92,8 +92,8 @@ def save_decrypted(source: Path, target: Path, password: str) -> None:
     """Write a copy of an encrypted PDF that opens without a password. The pages stay as they are.
 
     Raises:
-        InputError: it cannot be opened, or not be decrypted.
-        OSError: the copy cannot be written; what was written of it is left.
+        InputError: it cannot be opened or decrypted.
+        OSError: the copy cannot be written; the incomplete file is left in place.
     """
     with pdfium_lock, target.open("xb") as file:
         document = open_document(source, password)
@@ -110,7 +110,7 @@ def save_decrypted(source: Path, target: Path, password: str) -> None:
 
 
 class _Writer:
-    """Keeps an error of `write` for later: pdfium calls it from C, where an exception would be lost."""
+    """A file that stores an error of `write`: pdfium calls it from C, where an exception would be lost."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -133,13 +133,13 @@ def _needs_password(path: Path) -> bool:
 
 
 def _load(path: Path, password: str | None) -> tuple[Any, int]:
-    """The raw handle, false when there is none, and pdfium's error code, which has a meaning only then.
+    """Return the raw handle, false if the PDF did not load, and pdfium's error code, valid only in that case.
 
-    pypdfium2 would take a document without pages for one that did not load, and show the error of an earlier
-    file; so the raw call is made here.
+    pypdfium2 treats a document without pages as one that did not load, and reports the error of an earlier file.
+    This function makes the raw call instead.
     """
     try:
-        # pdfium has one error for every file it cannot read; the system says what is wrong.
+        # pdfium has one error code for all files that it cannot read; the operating system's error has the reason.
         open_regular_file(path).close()
     except OSError as error:
         raise storage_error(error, path) from error

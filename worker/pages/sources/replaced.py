@@ -1,4 +1,4 @@
-"""A source of which some pages were scanned anew: these are in files of their own."""
+"""A source with replaced pages: pages that were scanned again are read from files of their own."""
 
 from collections.abc import Callable, Mapping
 
@@ -9,12 +9,15 @@ OpenSource = Callable[[], PageSource]
 
 
 class WithReplacements:
-    """The pages of a source, some of them from elsewhere. The rest is opened when a page of it is asked for.
+    """The pages of a source, some of them replaced by pages of other files.
+
+    The original source is opened when the first page of it is requested.
 
     Args:
         total_pages: of the book.
-        rest: opens the source as it was ingested.
-        replaced: by page, what opens the file that it is in now, and its place in that file, from 1.
+        rest: opens the source as it was ingested, for all other pages.
+        replaced: by page number, a function that opens the file with the new page, and the page's number in that
+            file, from 1.
     """
 
     def __init__(self, total_pages: int, rest: OpenSource, replaced: Mapping[int, tuple[OpenSource, int]]) -> None:
@@ -25,7 +28,7 @@ class WithReplacements:
 
     @property
     def total_pages(self) -> int:
-        """How many pages the book has."""
+        """Number of pages of the book."""
         return self._total_pages
 
     def page(self, number: int) -> PageImage:
@@ -33,8 +36,8 @@ class WithReplacements:
 
         Raises:
             PageError: this page is damaged or too large.
-            InputError: its file no longer opens, or is another one.
-            StorageError: its file cannot be read just now.
+            InputError: its file no longer opens, or its content has changed.
+            StorageError: its file cannot be read at the moment.
             UnknownNameError: there is no such page.
         """
         check_page_number(number, self._total_pages)
@@ -50,6 +53,6 @@ class WithReplacements:
             source.close()
 
     def close(self) -> None:
-        """Give back the file handles."""
+        """Close the open files."""
         if self._rest is not None:
             self._rest.close()

@@ -1,8 +1,8 @@
-"""Finding the frames of a TIFF by its directories alone, so that a damaged frame hides no other.
+"""Find the frames of a TIFF by its directories alone, so that a damaged frame does not hide the others.
 
-A TIFF is a chain of directories (TIFF 6.0; BigTIFF), one a frame, each with the place of the next. Pillow walks it
-by decoding the tags of every frame, and gives up at the first one that it does not support. Here a directory is
-read for its place, its size and its kind only: whether a frame can be decoded is found out when its page is read.
+A TIFF is a chain of directories (TIFF 6.0; BigTIFF), one per frame, each with the offset of the next. Pillow
+follows it by decoding the tags of every frame, and stops at the first one that it does not support. This module
+reads only the offset, size and kind of each directory; a frame that cannot be decoded fails when its page is read.
 """
 
 import io
@@ -13,11 +13,11 @@ from typing import BinaryIO, cast
 _NEW_SUBFILE_TYPE, _OLD_SUBFILE_TYPE, _WIDTH, _LENGTH = 254, 255, 256, 257
 _REDUCED, _MASK = 0b001, 0b100
 _OLD_REDUCED = 2
-# Some programs write the first of them in the other byte order.
+# Some programs write the version of a classic TIFF in the wrong byte order.
 _CLASSIC, _BIG = (42, 42 << 8), 43
 _HEADER_BYTES = 16
 _SHORT, _LONG, _LONG8 = 3, 4, 16
-# Tags stand in order, so those that matter here are among the first ones.
+# Tags are sorted by number, so the ones that are needed here are among the first.
 _MOST_ENTRIES = 64
 _MOST_FRAMES = 100_000
 
@@ -28,11 +28,11 @@ class Frame:
 
     Attributes:
         offset: of the directory, in bytes.
-        width: in pixels; 0 where the directory does not say.
-        height: the same.
-        reduced: the directory calls it a smaller version of another frame.
-        mask: it says which parts of another frame are transparent.
-        empty: the directory has no entries. TIFF 6.0 wants one at the least: these are zeros where data were lost.
+        width: in pixels; 0 if the directory does not contain it.
+        height: in pixels; 0 if the directory does not contain it.
+        reduced: the directory marks the frame as a smaller version of another one.
+        mask: the frame is a transparency mask of another one.
+        empty: the directory has no entries. TIFF 6.0 requires at least one: these are zeros in place of lost data.
     """
 
     offset: int
@@ -45,11 +45,11 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Tiff:
-    """What the directories of a TIFF say.
+    """The directories of a TIFF.
 
     Attributes:
         frames: every directory of the chain, in order.
-        broken: why the chain ends before its end; empty where it is whole.
+        broken: why the chain ends early; empty if it is complete.
     """
 
     frames: tuple[Frame, ...]
@@ -57,28 +57,28 @@ class Tiff:
 
     @property
     def pages(self) -> tuple[Frame, ...]:
-        """The frames that are pages: not masks, and not smaller versions of a frame that is one."""
+        """The frames that are pages: neither masks nor smaller versions of a page."""
         whole = [frame for frame in self.frames if not frame.reduced and not frame.mask]
         if not whole:
-            # Where the chain is broken, what they belong to is behind the break.
+            # If the chain is broken, the frames that these belong to come after the break.
             return () if self.broken else self.frames
         return tuple(frame for frame in self.frames if not _is_aside(frame, whole))
 
     @property
     def total_pages(self) -> int:
-        """How many pages the file counts as; what follows a break in the chain counts as one."""
+        """Number of pages in the file; everything after a break in the chain counts as one page."""
         return len(self.pages) + bool(self.broken)
 
     def frame_of(self, index: int, total_pages: int) -> Frame:
-        """The frame that is a page of the file.
+        """Return the frame of a page.
 
         Args:
             index: of the page within the file, from 0.
-            total_pages: that were counted when the file was ingested. Earlier versions counted every frame,
-                thumbnails too, and one for a chain that breaks: the pages of such a book keep their numbers.
+            total_pages: number of pages counted when the file was ingested. Earlier versions counted every frame,
+                including thumbnails, and one page for a broken chain: the pages of such a book keep their numbers.
 
         Raises:
-            ValueError: the page is behind a break in the chain, or the file does not have it; says so.
+            ValueError: the page comes after a break in the chain, or the file has no such page.
         """
         frames = self.pages if total_pages == self.total_pages else self.frames
         if index < len(frames):
@@ -87,9 +87,9 @@ class Tiff:
 
 
 def walk_tiff(file: BinaryIO) -> Tiff | None:
-    """Follow the chain of directories; None for a file that is not a TIFF.
+    """Follow the chain of directories and return them; None for a file that is not a TIFF.
 
-    Reads a few hundred bytes a frame, and follows at most 100,000 of them.
+    Reads a few hundred bytes per frame, and at most 100,000 frames.
 
     Raises:
         OSError: the file cannot be read.
@@ -122,15 +122,15 @@ def walk_tiff(file: BinaryIO) -> Tiff | None:
 
 
 def begin_with(file: BinaryIO, frame: Frame) -> BinaryIO:
-    """The same TIFF as if its chain of directories began with another frame.
+    """Return a view of the TIFF whose chain of directories begins with the given frame.
 
-    So Pillow decodes that frame alone, whatever the others are. The file must stay open.
+    Pillow then decodes that frame regardless of the frames before it. The file must stay open.
     """
     return cast("BinaryIO", _TiffAt(file, frame))
 
 
 class _TiffAt(io.RawIOBase):
-    """A file with another header than on storage."""
+    """A file whose header is replaced by one that points to a given frame."""
 
     def __init__(self, file: BinaryIO, frame: Frame) -> None:
         self._file = file
@@ -141,15 +141,15 @@ class _TiffAt(io.RawIOBase):
         file.seek(0)
 
     def readable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Return bytes of the file; those of its header with the place of the frame."""
+        """Return bytes of the file; in its header, with the offset of the frame."""
         start = self._file.tell()
         data = self._file.read(-1 if size is None else size)
         if start >= len(self._header):
@@ -157,25 +157,25 @@ class _TiffAt(io.RawIOBase):
         return (self._header[start:] + data[len(self._header) - start :])[: len(data)]
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Go to a place."""
+        """Move to an offset and return the new position."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """Return the place."""
+        """Return the position."""
         return self._file.tell()
 
     def fileno(self) -> int:
-        """Return the descriptor of the file: libtiff reads through it, at the place that Pillow tells."""
+        """Return the descriptor of the file: libtiff reads from it, at the offset that Pillow passes."""
         return self._file.fileno()
 
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """How numbers stand in a file.
+    """How numbers are stored in a file.
 
     Attributes:
-        order: `<` or `>`, as `struct` has it.
-        big: 64-bit offsets, as BigTIFF has them.
+        order: byte order, `<` or `>` as in `struct`.
+        big: whether offsets have 64 bits, as in BigTIFF.
         first: offset of the first directory.
     """
 
@@ -196,13 +196,13 @@ class _Form:
         return None
 
     def header_with(self, header: bytes, first: int) -> bytes:
-        """The header with another first directory."""
+        """Return the header with another first directory."""
         if self.big:
             return header[:8] + struct.pack(f"{self.order}Q", first)
         return header[:4] + struct.pack(f"{self.order}I", first) + header[8:]
 
     def read_directory(self, file: BinaryIO, offset: int, end: int) -> tuple[Frame, int] | None:
-        """A directory and the offset of the next one; None where it does not lie in the file.
+        """Return a directory and the offset of the next one; None if it is outside the file.
 
         Args:
             file: the TIFF.
@@ -225,7 +225,7 @@ class _Form:
         return _frame(offset, tags, empty=count == 0), following
 
     def _number(self, entries: bytes, at: int) -> tuple[int, int] | None:
-        """The tag and the value of an entry that holds one whole number."""
+        """Return the tag and the value of an entry that holds one whole number; None for any other entry."""
         tag, kind = struct.unpack_from(f"{self.order}HH", entries, at)
         place = at + (12 if self.big else 8)
         form = {_SHORT: "H", _LONG: "I", _LONG8: "Q" if self.big else None}.get(kind)
@@ -245,9 +245,9 @@ def _frame(offset: int, tags: dict[int, int], *, empty: bool) -> Frame:
 
 
 def _is_aside(frame: Frame, whole: list[Frame]) -> bool:
-    """Whether a frame belongs to another one and is not a page.
+    """Return whether a frame belongs to another one and is not a page.
 
-    Some programs call every page but the first a reduced one: only a frame that is smaller than a whole one is.
+    Some programs mark every page except the first as reduced; only a frame smaller than a full one is reduced.
     """
     return frame.mask or (
         frame.reduced
