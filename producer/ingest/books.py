@@ -1,4 +1,4 @@
-"""The books that a command line names: scans by their ids, new books by their paths, looked at before all else."""
+"""Find and check the books that a command line names: scans by their ids, new books by their paths."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Book:
     """A book that a command line names.
 
     Attributes:
-        path: of the source; of the scan's folder where it is one.
-        scan_id: of a scan that is there already; None for a source.
-        found: what is in the source; None for a scan, and for a folder of another program's.
-        password: of the source, where it needs one.
+        path: path of the source, or of the scan's folder.
+        scan_id: id of an existing scan; None for a source.
+        found: content of the source; None for a scan, and for a scan folder that another program made.
+        password: password of the source, if it needs one.
     """
 
     path: Path
@@ -43,25 +43,27 @@ class Book:
 
 
 def check_names(sources: Sequence[object], scan_id: str | None, title: str | None) -> None:
-    """Check that what names one book is not given to several.
+    """Check that `--scan-id` and `--title` are used with one source only, and that the id is valid.
 
     Raises:
-        CommandLineError: it is.
-        InputError: the id is none.
+        CommandLineError: there are several sources.
+        InputError: the id is not valid.
     """
     given = "--scan-id" if scan_id is not None else "--title" if title is not None else ""
     if given and len(sources) > 1:
-        raise CommandLineError(f"{given} names one book, and here are {len(sources)}; ingest that one by itself")
+        raise CommandLineError(f"{given} applies to one book, not to {len(sources)}; ingest that book by itself")
     if scan_id is not None:
         check_scan_id(scan_id)
 
 
 def look_at_scan_or_source(store: BookStore, given: str, password: str | None) -> Book:
-    """Look at what is named; a scan of that very id goes before a file of that name. Writes nothing.
+    """Return the scan or the source that the user named. Writes nothing.
+
+    A scan with that id takes precedence over a file of that name.
 
     Raises:
-        InputError: it is neither a scan nor a source that can be used.
-        UnknownNameError: the scan's record is gone.
+        InputError: the name is neither that of a scan nor that of a usable source.
+        UnknownNameError: the metadata of the scan are missing.
     """
     name = _name_in(store.root, given)
     if name is not None:
@@ -69,19 +71,19 @@ def look_at_scan_or_source(store: BookStore, given: str, password: str | None) -
     if os.sep not in given and not Path(given).exists():
         close = closest(given, list_scans(store.root))
         if close:
-            raise InputError(f"{given} is no file here, and there is no such scan; did you mean {close!r}?")
+            raise InputError(f"{given} is neither a file nor a scan; did you mean {close!r}?")
         try:
             store.library.check()
         except NotALibraryError as error:
-            raise InputError(f"there is no file {given} here, and {error}") from None
+            raise InputError(f"there is no file {given}, and {error}") from None
     return look_at_source(Path(given), password)
 
 
 def look_at_source(path: Path, password: str | None) -> Book:
-    """Look at a source. Asks for the password of an encrypted PDF where there is a terminal to ask on.
+    """Inspect a source. If a PDF is encrypted and standard input is a terminal, ask for its password.
 
     Raises:
-        InputError: it cannot be used.
+        InputError: the source cannot be used.
     """
     if (path / "source").is_dir() and is_scan_folder(path):
         return Book(path)
@@ -101,11 +103,11 @@ def take_in_book(
     title: str | None = None,
     profile: BookProfile = NO_PROFILE,
 ) -> Ingested:
-    """Ingest a source that was looked at. The profile is that of a new book: one that is there keeps its own.
+    """Ingest an inspected source. The profile applies to a new book only: an existing book keeps its own.
 
     Raises:
-        InputError: it cannot be used, or the id is taken.
-        StorageError: the root cannot be written.
+        InputError: the source cannot be used, or the id is taken.
+        StorageError: the storage root cannot be written.
     """
     return ingest(
         book.path,
@@ -119,21 +121,21 @@ def take_in_book(
 
 
 def given_password(option: str | None) -> str | None:
-    """Return the password that the option gives; `-` reads a line from standard input.
+    """Return the password from the option; `-` reads a line from standard input.
 
     Raises:
-        CommandLineError: there is no such line.
+        CommandLineError: standard input has no such line.
     """
     if option != "-":
         return option
     line = sys.stdin.readline()
     if not line.strip("\r\n"):
-        raise CommandLineError("--password - reads a line from standard input, and there is none")
+        raise CommandLineError("--password - found no password on standard input; write it there on one line")
     return line.rstrip("\r\n")
 
 
 def _name_in(root: Path, source: str) -> str | None:
-    """The id of the scan that a source names, by its id or as the folder that it is; None for a new book."""
+    """Return the id of the scan that a source names by its id or its folder; None for a new book."""
     path = root / source if os.sep not in source else Path(source)
     in_root = path.resolve().parent == root.resolve()
     return path.resolve().name if in_root and is_scan_folder(path) else None

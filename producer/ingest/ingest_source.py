@@ -1,8 +1,8 @@
-"""Ingest: a PDF or a folder of page images becomes a scan.
+"""Ingest a PDF or a folder of page images as a scan.
 
-The scan is built in a hidden folder of the storage root, made durable, and then renamed to its name in one
-step: whoever is killed whenever, a scan is there whole or not at all. A staging folder that a crash left
-behind is removed by a later ingest, once nobody has added to it for a day.
+The scan is built in a hidden folder of the storage root, synced to disk, and then renamed to its final name in one
+step: if the process is killed at any time, the scan exists completely or not at all. A later ingest removes a
+staging folder that a crash left behind, if it has not changed for a day.
 """
 
 import contextlib
@@ -41,16 +41,16 @@ _TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What came of it.
+    """The result of an ingest.
 
     Attributes:
         metadata: of the scan, as stored.
-        created: false when this source was already ingested under this id, and nothing was done.
-        ignored_files: entries of the folder that are no page images.
-        unreadable_files: page images that do not open; their pages will fail.
-        decrypted: the PDF needed its password, and was stored without protection.
-        broken_files: TIFFs of which not every frame can be found, each with where and why; what is missing counts
-            as one page, which will fail.
+        created: False if this source was already ingested under this id, and nothing was done.
+        ignored_files: number of entries of the folder that are not page images.
+        unreadable_files: number of page images that do not open; their pages will fail.
+        decrypted: whether the PDF needed its password and was stored without protection.
+        broken_files: TIFFs whose chain of frames is broken, each with where and why; everything after the break
+            counts as one page, which will fail.
     """
 
     metadata: ScanMetadata
@@ -71,23 +71,23 @@ def ingest(
     found: FoundSource | None = None,
     profile: BookProfile = NO_PROFILE,
 ) -> Ingested:
-    """Copy a source into the storage root as a new scan. Harmless when it is there already.
+    """Copy a source into the storage root as a new scan. Safe to repeat: an existing scan is not changed.
 
-    A PDF that needs a password is stored decrypted, so that no worker needs the password and it is written
-    nowhere. Otherwise files are stored as they are, damaged pages included.
+    A PDF that needs a password is stored decrypted, so that no worker needs the password and no file contains it.
+    All other files are stored unchanged, including damaged pages.
 
     Args:
-        source: a PDF, a folder of page images (its subfolders are left out), or one page image. May be a link;
+        source: a PDF, a folder of page images (its subfolders are ignored), or one page image. May be a link;
             pages in a folder must be regular files inside it.
-        root: the storage root; created where it is missing.
-        scan_id: the name of the new scan; made from the source's name when absent.
-        title: for people; the source's name when absent or blank. That of a scan which is there stays.
+        root: the storage root; created if it is missing.
+        scan_id: the id of the new scan; made from the source's name by default.
+        title: title of the book; the source's name if missing or blank. An existing scan keeps its own.
         password: of an encrypted PDF.
-        found: what is in the source, where the caller has looked already.
-        profile: how the book is to be read; that of a scan which is there stays.
+        found: content of the source, if the caller has inspected it already.
+        profile: how the book is to be read; an existing scan keeps its own.
 
     Raises:
-        InputError: the source cannot be used, or the id is bad or taken by something else.
+        InputError: the source cannot be used, or the id is not valid or taken by another source.
         StorageError: the root cannot be written.
     """
     source = source.resolve() if source.name in {"", ".."} else source.absolute()
@@ -117,7 +117,7 @@ def ingest(
 
 
 def _id_for(found: FoundSource, root: Path) -> str:
-    """The id made from the source's name; that of an earlier version where the scan has it already."""
+    """Return the id made from the source's name, or the id of an earlier version if the scan exists under it."""
     older = ScanFolder(root, older_scan_id(found.name))
     if older.scan_id != suggest_scan_id(found.name) and older.metadata_path.is_file():
         try:
@@ -131,7 +131,7 @@ def _id_for(found: FoundSource, root: Path) -> str:
 
 
 def _already_there(folder: Path, root: Path) -> Ingested:
-    """A folder that is a scan, of ours or of another program's: it is one in the storage root, or nowhere."""
+    """Return the scan that a folder is, made by Leafmark or by another program. It must be in the storage root."""
     if folder.parent.resolve() != root.resolve():
         raise InputError(
             f"{folder} is the folder of a scan; move it into {root}, "
@@ -159,14 +159,14 @@ def _create(
         except OSError as error:
             if error.errno not in _TAKEN:
                 raise
-            # Somebody else was ingesting under the same id, and was quicker.
+            # Another process ingested a source under the same id in the meantime.
             return _same_scan(scan, found, metadata.sha256), False
         sync_folder(scan.root)
         return metadata, True
 
 
 def _same_scan(scan: ScanFolder, found: FoundSource, sha256: str) -> ScanMetadata:
-    """The metadata of the scan that has the id already, if it is of the same source."""
+    """Return the metadata of the scan that has the id already, if it was made from the same source."""
     if not is_scan_folder(scan.path):
         raise InputError(
             f"{scan.path} exists and is not a Leafmark scan (no metadata.json in it); "
@@ -180,13 +180,13 @@ def _same_scan(scan: ScanFolder, found: FoundSource, sha256: str) -> ScanMetadat
         )
         raise InputError(
             f"the scan id '{scan.scan_id}' is taken by '{metadata.title}' (from '{metadata.source.name}', "
-            f"{there}), and '{found.name}' ({pages}) has another content; choose another id with --scan-id"
+            f"{there}), and '{found.name}' ({pages}) has different content; choose another id with --scan-id"
         )
     return metadata
 
 
 def _is_beside(scan: ScanFolder, sha256: str) -> bool:
-    """Whether it is the PDF that Scanshelf kept beside the images that it made of its pages."""
+    """Return whether the hash is that of the PDF that Scanshelf kept beside the images of its pages."""
     return any(sha256_of(path) == sha256 for path in scan.source_dir.glob("*.pdf"))
 
 
@@ -204,7 +204,7 @@ def _staging(root: Path) -> Iterator[Path]:
 
 
 def _remove_abandoned(area: Path) -> None:
-    """Best effort: another user's leftovers may not be ours to delete."""
+    """Remove abandoned staging folders. Ignores errors: the folders may belong to another user."""
     for folder in area.glob("ingest-*"):
         with contextlib.suppress(OSError):
             if time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS:
@@ -214,12 +214,12 @@ def _remove_abandoned(area: Path) -> None:
 def _build(
     staged: ScanFolder, found: FoundSource, title: str, password: str | None, profile: BookProfile
 ) -> ScanMetadata:
-    """Write the whole scan, durably, into the staging folder."""
+    """Write the complete scan into the staging folder and sync it to disk."""
     make_folder(staged.source_dir, within=staged.root)
     files: list[SourceFile] = []
     hashes: list[str] = []
     for file in found.files:
-        os.utime(staged.root)  # still alive: keeps a slow copy from being taken for abandoned
+        os.utime(staged.root)  # so that another ingest does not remove a slow copy as abandoned
         name = _stored_name(found, file)
         stored = staged.source_dir / name
         original_hash = _store(file, stored, password if found.needs_password else None)
@@ -242,16 +242,16 @@ def _build(
 
 
 def _stored_name(found: FoundSource, file: FoundFile) -> str:
-    """The file's own name; a PDF whose name could trip up a reader becomes `book.pdf`."""
+    """Return the file's own name, or `book.pdf` for a PDF whose name other programs may not handle."""
     name = file.path.name
     return name if found.kind == "images" or (name.isprintable() and name[0] not in ".-") else "book.pdf"
 
 
 def _store(file: FoundFile, stored: Path, password: str | None) -> str | None:
-    """Copy a file, decrypting it where a password is given.
+    """Copy a file, and decrypt it if a password is given.
 
     Returns:
-        The hash of the original, or None where it is that of the stored file.
+        The hash of the original, or None if the stored file has the same.
     """
     if password is None:
         with open_regular_file(file.path) as original, stored.open("xb") as copy:

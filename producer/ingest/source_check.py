@@ -1,4 +1,4 @@
-"""What is in a source that somebody wants to ingest, looked at before anything is written."""
+"""Inspect a source that the user wants to ingest, before anything is written."""
 
 import hashlib
 import os
@@ -30,11 +30,12 @@ class FoundFile:
     """A file that holds pages.
 
     Attributes:
-        path: where it is now.
-        pages: how many it holds; at least 1 for an image that cannot be opened, so that its pages are quarantined
+        path: current path of the file.
+        pages: number of pages; at least 1 for an image that cannot be opened, so that its pages are quarantined
             later instead of missing from the book.
-        readable: it opened.
-        broken: where and why its list of frames breaks, so that what follows counts as one page; else empty.
+        readable: whether the file opened.
+        broken: where and why the chain of frames of a TIFF breaks, so that everything after it counts as one page;
+            empty if it is complete.
     """
 
     path: Path
@@ -49,10 +50,10 @@ class FoundSource:
 
     Attributes:
         kind: which of the two.
-        name: of the file or folder, on one line and without what UTF-8 cannot hold.
+        name: name of the file or folder, on one line and without characters that UTF-8 cannot encode.
         files: in page order; a single one for a PDF.
-        ignored_files: entries of the folder that are no page images.
-        needs_password: the PDF is to be stored decrypted.
+        ignored_files: number of entries of the folder that are not page images.
+        needs_password: whether the PDF has to be stored decrypted.
     """
 
     kind: Literal["pdf", "images"]
@@ -63,14 +64,14 @@ class FoundSource:
 
 
 def examine(path: Path, password: str | None = None) -> FoundSource:
-    """Look at a PDF, a folder of page images, or a single page image.
+    """Inspect a PDF, a folder of page images, or a single page image.
 
-    The path itself may be a symbolic link. Of a folder, only regular files that are inside it are taken: a page
-    that is a link out of the folder, a FIFO or a device refuses the whole source, because a book that lacks that
-    page would not be the book.
+    The path itself may be a symbolic link. A page in a folder must be a regular file inside it: if a page is a link
+    out of the folder, a FIFO or a device, the whole source is rejected, because the book would be incomplete
+    without that page.
 
     Raises:
-        InputError: it holds no pages, or cannot be read; the message says which and what to do.
+        InputError: the source has no pages or cannot be read; the message has the reason and what to do.
     """
     try:
         if path.is_dir():
@@ -88,23 +89,23 @@ def examine(path: Path, password: str | None = None) -> FoundSource:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except StorageError as error:
-        # What cannot be read here is the user's file, not the storage.
+        # The unreadable file is the user's, not one in the storage root.
         raise InputError(f"cannot read {error}") from error
     raise InputError(f"{path} is neither a PDF nor a page image ({IMAGE_FORMATS}); rename it if it is one")
 
 
 def identity(kind: Literal["pdf", "images"], file_hashes: list[str]) -> str:
-    """What tells whether two sources are the same; see `ScanMetadata.sha256`."""
+    """Return the hash that identifies a source; see `ScanMetadata.sha256`."""
     if kind == "pdf" and len(file_hashes) == 1:
         return file_hashes[0]
     return hashlib.sha256("\n".join(file_hashes).encode()).hexdigest()
 
 
 def natural_key(name: str) -> tuple[list[str | int], str]:
-    """Sorts file names as people number pages: `page2.png` before `page10.png`, whatever the case.
+    """Return a sort key that orders file names by their numbers, ignoring case: `page2.png` before `page10.png`.
 
-    The name itself decides between names that count as equal (`page1`, `page01`), so that the order never
-    depends on the file system.
+    Names with equal numbers (`page1`, `page01`) are ordered by the name itself, so that the order never depends on
+    the file system.
     """
     parts = re.split(r"(\d+)", PurePath(name).stem.casefold())
     return [int(part) if part.isdecimal() else part for part in parts], name
@@ -112,40 +113,40 @@ def natural_key(name: str) -> tuple[list[str | int], str]:
 
 def _examine_folder(folder: Path) -> FoundSource:
     entries = list(folder.iterdir())
-    # A dangling link with the name of a page is a page that is lost, not a file to pass over.
+    # A dangling link with the name of a page is a lost page, and must not be ignored.
     pages = [entry for entry in entries if is_image_name(entry.name) and not entry.is_dir()]
     pdfs = sorted(entry.name for entry in entries if is_pdf_name(entry.name) and entry.is_file())
     if pdfs:
         raise InputError(_pdfs_among(folder, pdfs, len(pages)))
     if not pages:
-        raise InputError(f"{folder} holds no page images; looked for {IMAGE_FORMATS}")
+        raise InputError(f"{folder} contains no page images; supported formats are {IMAGE_FORMATS}")
     pages.sort(key=lambda page: natural_key(page.name))
     check_inside(folder, pages)
     return _image_source(folder, pages, ignored_files=len(entries) - len(pages))
 
 
 def _pdfs_among(folder: Path, pdfs: list[str], pages: int) -> str:
-    """Say which books a folder with PDFs may be: it is not guessed."""
+    """Return the error for a folder with PDFs: the user has to choose which of its files is the book."""
     named = [shlex.quote(str(folder / name)) for name in pdfs]
     these = " ".join(named) if len(pdfs) <= _MOST_NAMED else f"{shlex.quote(str(folder))}/*.pdf"
     there = counted(len(pdfs), "PDF")
     if pages:
         images = counted(pages, "page image")
         return (
-            f"{folder} holds {there} and {images}, and one book is either; name what is to be ingested: {these}, "
-            f"or a folder with the images alone"
+            f"{folder} contains {there} and {images}, but a book is one or the other; name what to ingest: "
+            f"{these}, or a folder that contains only the images"
         )
     each = "name it" if len(pdfs) == 1 else "each is a book; name them"
-    return f"{folder} holds {there} and no page images; {each}: {these}"
+    return f"{folder} contains {there} and no page images; {each}: {these}"
 
 
 def check_inside(folder: Path, pages: Sequence[Path]) -> None:
     """Check that every page is a regular file inside a folder, before any of them is opened.
 
-    A symbolic link counts as what it leads to: one to a regular file inside the folder is taken.
+    Symbolic links are followed: a link to a regular file inside the folder is accepted.
 
     Raises:
-        InputError: some are not; names them.
+        InputError: some pages are not; the message names them.
     """
     inside = Path(os.path.realpath(folder))
     refused = [f"{page.name} is {what}" for page in pages if (what := _not_inside(page, inside))]
@@ -155,12 +156,12 @@ def check_inside(folder: Path, pages: Sequence[Path]) -> None:
         raise InputError(
             f"{folder}: only regular files inside the folder are copied, and "
             f"{named}{f'; and {more} more' if more > 0 else ''}. "
-            "Put the pages themselves there, or move these away"
+            "Replace them by the pages themselves, or remove them from the folder"
         )
 
 
 def _not_inside(page: Path, inside: Path) -> str:
-    """What a page is where it is not a regular file inside the folder; else nothing."""
+    """Return what a page is instead of a regular file inside the folder; empty if it is one."""
     target = Path(os.path.realpath(page))
     if not page.is_file():
         return "a link to nothing" if page.is_symlink() and not page.exists() else _kind_of(page)
@@ -168,7 +169,7 @@ def _not_inside(page: Path, inside: Path) -> str:
 
 
 def _kind_of(path: Path) -> str:
-    """What a path leads to that is not a regular file, in words."""
+    """Describe what a path leads to, if it is not a regular file."""
     what = next((words for is_kind, words in _KINDS if is_kind(path.stat().st_mode)), "something else")
     return f"a link to {what}" if path.is_symlink() else what
 
@@ -176,18 +177,18 @@ def _kind_of(path: Path) -> str:
 def _image_source(path: Path, pages: list[Path], *, ignored_files: int) -> FoundSource:
     for page in pages:
         if not page.name.isprintable():
-            raise InputError(f"the name {page.name!r} in {path} has unusable characters; rename the file")
+            raise InputError(f"the name {page.name!r} in {path} has unprintable characters; rename the file")
     files = tuple(found_image(page) for page in pages)
     if not any(file.readable for file in files):
-        raise InputError(f"{path}: no page image can be opened; check that the files are whole")
+        raise InputError(f"{path}: no page image can be opened; check that the files are not damaged")
     return FoundSource("images", in_one_line(path.name), files, ignored_files)
 
 
 def found_image(path: Path) -> FoundFile:
-    """Look at an image file.
+    """Inspect an image file.
 
     Raises:
-        StorageError: it cannot be read.
+        StorageError: the file cannot be read.
     """
     facts = inspect_image(path)
     return FoundFile(path, facts.pages, facts.opens, facts.broken)

@@ -1,16 +1,16 @@
-"""What a stage that asks a model will cost, told before anything is paid.
+"""Estimate the cost of a stage that calls a model, before any call is made.
 
-Three sources, the first that can say something:
+The estimate uses the first of these three sources that has enough data:
 
-1. this scan: what its pages have cost with the present model, by the ledger of the stage;
-2. this library: the same of other scans, those that were worked on last;
-3. token counts: the text that the pages were made into so far, or a typical page, at the price of the model.
+1. this scan: the cost of its pages with the current model, from the ledger of the stage;
+2. this library: the same from other scans, the most recently changed ones;
+3. token counts: the text of the pages from an earlier stage, or a typical page, at the price of the model.
 
-Answers that were rejected and calls that were never answered are part of a page's history, and pages that needed
-no call are in it with nothing. So the expected cost is the mean of a page times the pages: the median would tell a
-stage that asks about few pages to be free. Median and 90th percentile of a page stand beside it.
+The history of a page includes rejected answers and calls without an answer; a page that needed no call counts as
+$0. The expected cost is the mean cost of a page times the number of pages: by the median, a stage that calls the
+model for few pages would seem free. The median and the 90th percentile of a page are reported too.
 
-Only files are read. How many pages and how many scans are opened has a bound, however large book and library are.
+Only files are read, and the number of pages and scans that are opened is limited for any size of book and library.
 """
 
 import heapq
@@ -36,32 +36,32 @@ from worker.pages.scan import list_scans
 from worker.stages.base import CostShape
 from worker.storage.book_store import BookStore
 
-# Fewer pages than these are no history: front matter is unlike the rest of a book.
+# Minimum number of pages for an estimate from history: front matter is unlike the rest of a book.
 _LEAST_PAGES = 10
-# What is looked at, spread evenly over a book.
+# Limits of what is read; pages are spread evenly over a book.
 _MOST_PAGES_OF_SCAN = 500
 _MOST_OTHER_SCANS = 20
 _MOST_PAGES_OF_OTHER = 50
 _MOST_TEXTS = 50
-# Tokens of 400 words of six bytes; two pages in ten have half as much again.
+# Tokens of 400 words of six bytes; two pages in ten have 50% more.
 _TYPICAL_PAGES = (600,) * 8 + (900,) * 2
-# A page as a picture takes about so many tokens with common models.
+# Approximate number of tokens of a page image with common models.
 _TOKENS_OF_PICTURE = 1500
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a stage will likely cost for some pages.
+    """The estimated cost of a stage for some pages. All costs are None if no price is known.
 
     Attributes:
         stage: name of the stage.
-        pages: how many.
-        calls: of the model, about; retries and rejected answers are in it where there is a history.
-        expected_usd: for all pages, in USD; None where no price is known.
-        high_usd: were every page as dear as the 90th percentile, in USD, and no less than expected; likewise None.
-        median_usd: of a page, in USD; likewise None.
-        p90_usd: the 90th percentile of a page, in USD; likewise None.
-        basis: what it was made from, in words.
+        pages: number of pages.
+        calls: estimated number of model calls; includes retries and rejected answers if there is a history.
+        expected_usd: expected cost of all pages, in USD.
+        high_usd: cost of all pages at the 90th percentile of a page, in USD; never below `expected_usd`.
+        median_usd: median cost of a page, in USD.
+        p90_usd: 90th percentile of the cost of a page, in USD.
+        basis: description of the data that the estimate is made from.
     """
 
     stage: str
@@ -74,12 +74,12 @@ class Forecast:
     basis: str
 
     def as_json(self) -> dict[str, Any]:
-        """The form that `producer enqueue --dry-run --json` prints."""
+        """Return the JSON object that `producer enqueue --dry-run --json` prints."""
         return asdict(self)
 
 
 class _Page(NamedTuple):
-    """What one page took: cost in USD, None where no price is known, and calls."""
+    """The cost of one page in USD, None if no price is known, and its number of calls."""
 
     usd: Decimal | None
     calls: float
@@ -89,11 +89,11 @@ _FREE = _Page(Decimal(0), 0)
 
 
 def forecast(store: BookStore, ref: StageRef, pages: Sequence[int]) -> Forecast | None:
-    """What a stage will likely cost for pages of a scan; None for a stage that asks no model.
+    """Estimate the cost of a stage for pages of a scan; return None for a stage that calls no model.
 
     Raises:
         UnknownNameError: there is no such stage.
-        InputError: the id names no scan.
+        InputError: there is no scan with this id.
         StorageError: the scan cannot be read.
     """
     if not store.stages.get(ref.stage).uses_model:
@@ -111,7 +111,7 @@ def forecast(store: BookStore, ref: StageRef, pages: Sequence[int]) -> Forecast 
 
 
 def describe(made: Forecast) -> list[str]:
-    """A forecast for people, a line for the whole and, where there is a price, one for a page."""
+    """Return an estimate as text: a line for all pages and, if a price is known, a line for one page."""
     start = f"{made.stage}: {counted(made.pages, 'page')}, about {counted(made.calls, 'call')}"
     expected, high = made.expected_usd, made.high_usd
     median, p90 = made.median_usd, made.p90_usd
@@ -124,14 +124,14 @@ def describe(made: Forecast) -> list[str]:
 
 
 class _History(Ledger):
-    """A ledger that tells, too, whether it was this model that the calls for a page were made to."""
+    """A ledger that can also report whether all calls for a page were made to one model."""
 
     def lines_now(self, page: int) -> list[Line]:
-        """The calls for a page, without those that an earlier run of it made."""
+        """Return the calls for a page, without those of an earlier run of the page."""
         return [line for line in self.lines(page) if line.state is not State.OLD]
 
     def speak_of(self, model: str, lines: Iterable[Line]) -> bool:
-        """Whether there are answers among the calls, all of that model, and all at a price."""
+        """Return whether the calls include answers, and all answers are of that model and have a price."""
         answers = [self._read(line) for line in lines if line.state is not State.ASKED]
         return bool(answers) and all(
             call is not None and call.model == model and call.cost_source != CostSource.UNPRICED for call in answers
@@ -139,7 +139,7 @@ class _History(Ledger):
 
 
 def _history(store: BookStore, ref: StageRef, model: str, most_pages: int) -> list[_Page]:
-    """What settled pages of a scan took with a model, those that needed no call included.
+    """Return the costs of settled pages of a scan with a model, including pages that needed no call.
 
     Raises:
         StorageError: the scan cannot be read.
@@ -158,7 +158,7 @@ def _history(store: BookStore, ref: StageRef, model: str, most_pages: int) -> li
 
 
 def _pages_of(ledger: _History, model: str, costs: dict[int, float | None], most_pages: int) -> list[_Page]:
-    """What settled pages took; `costs` is what the checkpoint says of each, in USD."""
+    """Return the costs of settled pages; `costs` has the cost of each in the checkpoint, in USD."""
     found: list[_Page] = []
     free = others = 0
     for page in _evenly(sorted(costs), most_pages):
@@ -172,12 +172,12 @@ def _pages_of(ledger: _History, model: str, costs: dict[int, float | None], most
             others += 1
     if not found:
         return []
-    # Nobody knows which model a page without a call was spared: each model has its share of them.
+    # The ledger does not have the model of a page without calls: these pages are divided among all models.
     return found + [_FREE] * round(free * len(found) / (len(found) + others))
 
 
 def _library(store: BookStore, ref: StageRef, model: str) -> list[list[_Page]]:
-    """What pages of other scans took, of each scan that has such pages; those worked on last come first.
+    """Return the costs of pages of other scans, one list per scan with such pages, most recently changed first.
 
     Raises:
         StorageError: the storage root cannot be read.
@@ -192,13 +192,13 @@ def _library(store: BookStore, ref: StageRef, model: str) -> list[list[_Page]]:
         try:
             histories.append(_history(store, StageRef(other, ref.stage), model, _MOST_PAGES_OF_OTHER))
         except StorageError:
-            # A forecast for one book does not fail on another that is damaged.
+            # A damaged book must not make the estimate for another one fail.
             continue
     return [history for history in histories if history]
 
 
 def _changed_at(path: Path) -> int | None:
-    """When something was last added to a folder, in nanoseconds; None where it cannot be looked at."""
+    """Return the modification time of a folder in nanoseconds; None if it cannot be read."""
     try:
         return path.stat().st_mtime_ns
     except OSError:
@@ -206,7 +206,7 @@ def _changed_at(path: Path) -> int | None:
 
 
 def _from_tokens(store: BookStore, ref: StageRef, model: str, pages: Sequence[int]) -> Forecast:
-    """A forecast from what there is to read and what the model costs.
+    """Estimate from the text of the pages and the price of the model.
 
     Raises:
         StorageError: outputs cannot be read.
@@ -220,7 +220,7 @@ def _from_tokens(store: BookStore, ref: StageRef, model: str, pages: Sequence[in
         unset = f"{ENV_PREFIX}{ref.stage.upper()}_MODEL is not set"
         basis = f"no price is known for {model}" if model else unset
         return _make(ref.stage, len(pages), [_Page(None, calls) for calls in asked], basis)
-    # Over the pages asked about and those not, a page costs its share.
+    # Mean over all pages: `shape.asked` is the fraction of pages with text that need a call.
     costs = [prices.price(model, usage) * shape.asked for usage in usages]
     counted = "token counts" if tokens else "a typical page of 400 words"
     seen = list(map(_Page, costs, asked))
@@ -228,7 +228,7 @@ def _from_tokens(store: BookStore, ref: StageRef, model: str, pages: Sequence[in
 
 
 def _usage_of(text: int, shape: CostShape) -> Usage:
-    """The tokens of a call about a page with so many tokens of text; none for a page without: nobody asks."""
+    """Return the tokens of a call for a page with this many tokens of text. An empty page needs no call: 0."""
     if not text:
         return Usage()
     around = shape.tokens_around + (_TOKENS_OF_PICTURE if shape.picture else 0)
@@ -236,7 +236,7 @@ def _usage_of(text: int, shape: CostShape) -> Usage:
 
 
 def _tokens_of_texts(store: BookStore, ref: StageRef, pages: Sequence[int]) -> list[int]:
-    """Tokens of the text that an earlier stage made of some of the pages; the latest such stage with any.
+    """Return the token counts of some of the pages, from the latest earlier stage that has outputs.
 
     Raises:
         StorageError: outputs cannot be read.
@@ -258,7 +258,7 @@ def _tokens_of_texts(store: BookStore, ref: StageRef, pages: Sequence[int]) -> l
 
 
 def _texts(part: object) -> Iterator[str]:
-    """Whatever an output calls `text`, at any depth."""
+    """Yield the `text` fields of an output, at any depth."""
     if isinstance(part, dict):
         for key, value in part.items():
             if key == "text" and isinstance(value, str):
@@ -271,7 +271,7 @@ def _texts(part: object) -> Iterator[str]:
 
 
 def _make(stage: str, pages: int, seen: Sequence[_Page], basis: str) -> Forecast:
-    """A forecast for so many pages that are like those seen."""
+    """Return an estimate for a number of pages from the pages seen."""
     calls = math.ceil(round(pages * statistics.fmean(page.calls for page in seen), 6))
     costs = sorted(page.usd for page in seen if page.usd is not None)
     if not costs:
@@ -291,12 +291,12 @@ def _make(stage: str, pages: int, seen: Sequence[_Page], basis: str) -> Forecast
 
 
 def _p90(ordered: Sequence[Decimal]) -> Decimal:
-    """The least amount that nine of ten do not exceed."""
+    """Return the 90th percentile (nearest rank) of amounts in ascending order."""
     return ordered[math.ceil(len(ordered) * 9 / 10) - 1]
 
 
 def _evenly(ordered: Sequence[int], most: int) -> list[int]:
-    """All of them, or so many of them, spread evenly."""
+    """Return all numbers, or at most `most` of them, spread evenly."""
     if len(ordered) <= most:
         return list(ordered)
     return [ordered[index * len(ordered) // most] for index in range(most)]

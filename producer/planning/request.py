@@ -1,4 +1,4 @@
-"""Request: which pages of a stage are to be processed. Plan: what of that is complete and what remains."""
+"""The request for pages of a stage, and the plan: which of these pages are complete and which remain."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Request:
         scan_id: the book.
         stage: the stage.
         start_page: first page.
-        end_page: last page, inclusive; None for the last of the book.
+        end_page: last page, inclusive; None for the last page of the book.
         only: single pages instead of a range.
-        resume: False processes complete pages again too.
+        resume: False to process complete pages again.
         release: pages to take out of quarantine, instead of a range; their attempts are counted from zero.
         allow_unpriced: whether a model without a known price may be used; its calls count as $0.
-        refresh_stale: process the stale pages again, and pay for them again.
-        accept_stale: count the stale pages as made from the present inputs.
-        run: id of the log lines and spans of this work.
+        refresh_stale: whether to process the stale pages again, and to pay for them again.
+        accept_stale: whether to count the stale pages as made from the current inputs.
+        run: run id in the log lines and spans of this work.
 
     Raises:
         CommandLineError: options contradict each other, or the range ends before it begins.
@@ -69,11 +69,11 @@ class Request:
 
     @property
     def ref(self) -> StageRef:
-        """The stage and scan that the request is about."""
+        """The stage and its scan."""
         return StageRef(self.scan_id, self.stage)
 
     def pages(self, total_pages: int) -> list[int]:
-        """Return its pages, in order.
+        """Return the requested pages, in order.
 
         Raises:
             UnknownNameError: one of them is not in the book.
@@ -110,7 +110,7 @@ class StaleAre(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is complete and what remains, for one request.
+    """Which pages of a request are complete and which remain.
 
     Attributes:
         total_pages: of the book.
@@ -118,19 +118,18 @@ class Plan:
         completed: complete pages in the whole book.
         skipped: number of wanted pages that are complete.
         remaining: wanted pages that need work.
-        enqueued: remaining pages that were put into the queue now. The others are in hand or queued already, or
-            wait for an earlier stage.
+        enqueued: remaining pages that were added to the queue now. The others are being processed, are queued
+            already, or wait for an earlier stage.
         waiting: remaining pages that wait for an earlier stage.
-        requeued: wanted pages with an invalid output, and what is wrong with it.
+        requeued: wanted pages with an invalid output, and what is wrong with the output.
         quarantined: wanted pages in quarantine, which are not enqueued.
         cost_saved_usd: cost of the complete pages, which is not paid again.
         total_cost_usd: cost of the stage over all runs.
         status: of the stage, afterwards.
         doubtful: complete pages whose text is implausible, with the reasons.
-        anew: remaining pages whose attempts are counted from zero.
-        set_aside: name of an unusable checkpoint file that was replaced; None without one.
+        set_aside: name of an unusable checkpoint file that was replaced; None if there was none.
         attempts: attempts used so far, by remaining page.
-        stale: wanted complete pages that are not made from the present inputs, with the reasons.
+        stale: wanted complete pages that are not made from the current inputs, with the reasons.
         stale_are: what happens to the stale pages.
         refresh_cost_usd: known cost of the stale pages, in USD: about the cost of processing them again.
     """
@@ -156,6 +155,7 @@ class Plan:
     waiting: list[int] = field(default_factory=list)
     doubtful: list[DoubtfulPage] = field(default_factory=list)
     anew: frozenset[int] = frozenset()
+    """Remaining pages whose attempts are counted from zero again."""
 
     @property
     def ref(self) -> StageRef:

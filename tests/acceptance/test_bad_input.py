@@ -58,7 +58,7 @@ def test_a_source_that_is_not_what_its_name_says(deployment: Deployment, tmp_pat
 
 def test_an_empty_folder(deployment: Deployment, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    assert "holds no page images" in refused(deployment, "ingest", tmp_path / "empty", code=3)
+    assert "contains no page images" in refused(deployment, "ingest", tmp_path / "empty", code=3)
 
 
 @pytest.mark.parametrize("scan_id", ["../up", "two words", "x" * 300, ""])

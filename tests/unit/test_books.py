@@ -131,7 +131,7 @@ def test_a_folder_with_pdfs_and_images_is_not_guessed(root: Path, tmp_path: Path
     image(folder / "page2.png")
     code, _, err = invoke("ingest", folder)
     assert code == InputError.exit_code
-    assert "holds 1 PDF and 2 page images" in err
+    assert "contains 1 PDF and 2 page images" in err
     assert f"{folder}/book.pdf" in err
     assert list_scans(root) == []
 
@@ -140,7 +140,7 @@ def test_a_folder_of_pdfs_is_offered_as_many_books(tmp_path: Path) -> None:
     folder = tmp_path / "shelf of books"
     for name in ("one.pdf", "two.pdf"):
         pdf(folder / name)
-    with pytest.raises(InputError, match="holds 2 PDFs and no page images; each is a book") as caught:
+    with pytest.raises(InputError, match="contains 2 PDFs and no page images; each is a book") as caught:
         look_at_source(folder, None)
     assert f"'{folder}/one.pdf' '{folder}/two.pdf'" in str(caught.value)
 
@@ -149,7 +149,7 @@ def test_a_password_is_read_from_standard_input(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("sys.stdin", io.StringIO("open sesame \r\nmore\n"))
     assert given_password("-") == "open sesame "
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
-    with pytest.raises(CommandLineError, match="there is none"):
+    with pytest.raises(CommandLineError, match="found no password on standard input"):
         given_password("-")
     assert given_password("--") == "--"
     assert given_password(None) is None

@@ -89,7 +89,7 @@ def test_zsh_is_offered_the_same(words: str, offered: str) -> None:
 
 def test_a_misspelt_scan_is_recognised_where_a_source_may_stand_too(root: Path) -> None:
     parts = open_deployment(Settings(storage_root=root))
-    with pytest.raises(InputError, match=r"movy-dick is no file here, and .* did you mean 'moby-dick'"):
+    with pytest.raises(InputError, match=r"movy-dick is neither a file nor a scan; did you mean 'moby-dick'"):
         look_at_scan_or_source(parts.store, "movy-dick", None)
 
 

@@ -165,7 +165,7 @@ def test_another_book_of_the_same_name_is_told_by_what_differs(tmp_path: Path, r
     with pytest.raises(InputError) as caught:
         ingest(make_pdf(tmp_path / "other" / "book.pdf", (5,)), root)
     assert "is taken by 'Moby-Dick' (from 'book.pdf', 2 pages, ingested 2" in str(caught.value)
-    assert "and 'book.pdf' (1 page) has another content" in str(caught.value)
+    assert "and 'book.pdf' (1 page) has different content" in str(caught.value)
 
 
 def test_a_scan_that_an_earlier_version_named_is_found_again(tmp_path: Path, root: Path) -> None:
@@ -271,7 +271,7 @@ def test_bad_input_is_one_clear_line_and_leaves_nothing(tmp_path: Path, root: Pa
         "missing.pdf": "does not exist",
         "text.pdf": "is not a PDF",
         "book.docx": "is neither a PDF nor a page image",
-        "empty": "looked for PNG, JPEG, TIFF, JPEG 2000 or WebP",
+        "empty": "supported formats are PNG, JPEG, TIFF, JPEG 2000 or WebP",
         "broken": "no page image can be opened",
         "lost": "page1.png is a link to nothing",
     }
@@ -431,7 +431,9 @@ def test_ingest_refuses_a_folder_with_a_page_that_is_not_a_regular_file_inside_i
 def test_ingest_names_a_few_of_many_pages_that_it_refuses(tmp_path: Path, root: Path) -> None:
     for number in range(1, 9):
         os.mkfifo(tmp_path / f"page{number}.png")
-    with pytest.raises(InputError, match=r"page5\.png is a FIFO; and 3 more\. Put the pages themselves there"):
+    with pytest.raises(
+        InputError, match=r"page5\.png is a FIFO; and 3 more\. Replace them by the pages themselves"
+    ):
         ingest(tmp_path, root)
 
 

@@ -60,7 +60,7 @@ def test_the_doctor_tells_that_there_is_no_library_and_writes_nothing(root: Path
 
 def test_run_with_a_scan_that_is_on_a_share_tells_that_the_share_is_away(root: Path) -> None:
     parts = Deployment(Settings(storage_root=root), None)
-    with pytest.raises(InputError, match=r"there is no file a-book here, and .*mount it"):
+    with pytest.raises(InputError, match=r"there is no file a-book, and .*mount it"):
         look_at_scan_or_source(parts.store, SCAN, None)
 
 
