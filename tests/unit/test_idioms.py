@@ -31,7 +31,7 @@ REJECTED = [
     "Such a stage is passed over.",
     "The profile goes before the settings of the workers.",
     "It prints a row a metric.",
-    "The recovery finds lost pages.",
+    "The healer finds lost pages.",
 ]
 GOOD = [
     "There is no scan with this id; list them with the status command.",
