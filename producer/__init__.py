@@ -4,8 +4,9 @@ Public are the names below and those of `checkpointing`; docs/how-to/use-as-a-li
 modules may change between versions.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from checkpointing.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from producer.library import connect, follow, ingest_book
@@ -27,28 +28,19 @@ __all__ = [
     "scan_status",
 ]
 
-# Imported at first use: a command loads only the modules that it needs.
-_MODULES = {
-    "Plan": "producer.planning.request",
-    "Request": "producer.planning.request",
-    "ScanStatus": "producer.status.scan_status",
-    "all_scans": "producer.status.scan_status",
-    "connect": "producer.library",
-    "enqueue": "producer.planning.enqueue",
-    "follow": "producer.library",
-    "ingest_book": "producer.library",
-    "plan": "producer.planning.enqueue",
-    "requests_through": "producer.planning.enqueue",
-    "scan_status": "producer.status.scan_status",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name from its module (PEP 562).
-
-    Raises:
-        AttributeError: the package has no public name like this.
-    """
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Plan": "producer.planning.request",
+        "Request": "producer.planning.request",
+        "ScanStatus": "producer.status.scan_status",
+        "all_scans": "producer.status.scan_status",
+        "connect": "producer.library",
+        "enqueue": "producer.planning.enqueue",
+        "follow": "producer.library",
+        "ingest_book": "producer.library",
+        "plan": "producer.planning.enqueue",
+        "requests_through": "producer.planning.enqueue",
+        "scan_status": "producer.status.scan_status",
+    },
+)
