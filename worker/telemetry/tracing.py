@@ -4,6 +4,7 @@ Only the API of OpenTelemetry is imported here. While tracing is off, which is t
 `LEAFMARK_TRACING=true` loads the SDK (`worker.telemetry.tracing_sdk`), which sends the spans.
 """
 
+import atexit
 import os
 import threading
 import time
@@ -45,6 +46,8 @@ class _State:
 
     provider: Any = None
     pid = 0
+    stopping = threading.Event()
+    last_spans = threading.Thread()
 
 
 def check(settings: Settings) -> None:
@@ -71,20 +74,30 @@ def start(settings: Settings, part: str) -> None:
         return
     check(settings)
     use(import_module("worker.telemetry.tracing_sdk").start(part))
+    # Pool processes do not run this; Celery's signal stops them.
+    atexit.register(stop)
 
 
 def use(provider: Any) -> None:
     """Make the spans of this process with a tracer provider of the SDK."""
     _State.provider, _State.pid = provider, os.getpid()
+    _State.stopping = stopping = threading.Event()
+
+    def send_last_spans() -> None:
+        stopping.wait()
+        provider.shutdown()
+
+    # It waits from the beginning: from Python 3.12 on no thread can be started while the process ends.
+    _State.last_spans = threading.Thread(target=send_last_spans, name="last-spans", daemon=True)
+    _State.last_spans.start()
 
 
 def stop() -> None:
     """Send the last spans and stop tracing. A collector that is away delays this by a few seconds at most."""
     provider, _State.provider = _State.provider, None
     if provider is not None and _State.pid == os.getpid():
-        sending = threading.Thread(target=provider.shutdown, name="last-spans", daemon=True)
-        sending.start()
-        sending.join(STOP_SECONDS)
+        _State.stopping.set()
+        _State.last_spans.join(STOP_SECONDS)
 
 
 @contextmanager

@@ -3,9 +3,7 @@
 `worker.telemetry.tracing` imports this module if tracing is on.
 """
 
-import atexit
 import os
-import threading
 from typing import Any
 
 from opentelemetry import trace
@@ -18,11 +16,11 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 from checkpointing.identity import process_name
-from worker.telemetry.tracing import STOP_SECONDS, new_span_id, set_error
+from worker.telemetry.tracing import new_span_id, set_error
 
 
 def start(part: str) -> TracerProvider:
-    """Return a provider that sends the spans of this process until the process ends.
+    """Return a provider that sends the spans of this process.
 
     Args:
         part: the part of Leafmark that this process is; in a `worker` Celery's own spans surround those of pages.
@@ -31,7 +29,6 @@ def start(part: str) -> TracerProvider:
     provider = make_provider(part, BatchSpanProcessor(OTLPSpanExporter()))
     if part == "worker":
         instrument_celery(provider)
-    _stop_at_exit(provider)
     return provider
 
 
@@ -57,27 +54,6 @@ def instrument_celery(provider: TracerProvider) -> "_CeleryInstrumentor":
     # Without metrics: Leafmark has its own.
     instrumentor.instrument(tracer_provider=provider, meter_provider=NoOpMeterProvider())
     return instrumentor
-
-
-def _stop_at_exit(provider: TracerProvider) -> None:
-    """Send the last spans when this process ends. Pool processes do not run `atexit`; Celery's signal stops them.
-
-    From Python 3.12 on no thread can be started at that time, so the sending thread waits from the beginning.
-    """
-    exiting = threading.Event()
-
-    def send_last() -> None:
-        exiting.wait()
-        provider.shutdown()
-
-    sending = threading.Thread(target=send_last, name="last-spans", daemon=True)
-    sending.start()
-
-    def stop() -> None:
-        exiting.set()
-        sending.join(STOP_SECONDS)
-
-    atexit.register(stop)
 
 
 class _CeleryInstrumentor(CeleryInstrumentor):
