@@ -162,11 +162,10 @@ def _stages() -> str:
         f"| `{name}` | `{stage.output_dir}/` | {', '.join(f'`{each}`' for each in stage.depends_on)} "
         f"| {f'{stage.context_pages} on either side' if stage.context_pages else ''} "
         f"| {_names_of(stage.Options)} | {f'{stage.threads} threads' if stage.threads else 'one process a core'} |"
-        for name, stage in ((name, STAGES[name]) for name in STAGES.built_in)
+        for name, stage in STAGES.built_in()
     ]
     engines = [
-        f"| `{name}` | {each.languages} | `{each.package}` | {each.device} |"
-        for name, each in ((name, ENGINES[name]) for name in ENGINES.built_in)
+        f"| `{name}` | {each.languages} | `{each.package}` | {each.device} |" for name, each in ENGINES.built_in()
     ]
     return "\n".join(
         [

@@ -82,7 +82,7 @@ FORMATS = (
         FileFormat(
             name, each.schema, f"{each.output_dir}/page_0001.json", (each.schema.__doc__ or "").split("\n")[0]
         )
-        for name, each in ((name, STAGES[name]) for name in STAGES.built_in)
+        for name, each in STAGES.built_in()
     ),
     FileFormat(
         "structure-metadata", BookStructure, "structured/metadata.json", "The book as a whole.", added=(_MADE_OF,)

@@ -34,6 +34,22 @@ class PluginError(SettingsError):
     """A stage or an engine breaks a rule of the registry."""
 
 
+def check_option_names(kind: str, name: str, options: type[Options]) -> None:
+    """Check that the names of options begin with that of their stage or engine.
+
+    Args:
+        kind: `stage` or `engine`.
+        name: of the stage or engine.
+        options: its options.
+
+    Raises:
+        PluginError: one does not.
+    """
+    for option in options.model_fields:
+        if not option.startswith(f"{name}_"):
+            raise PluginError(f"the option {option!r} of the {kind} {name!r} must begin with '{name}_'")
+
+
 class Registry(MutableMapping[str, type[Kind] | Kind], Generic[Kind]):
     """Classes by name, in the order in which they were registered. Tests also register instances.
 
@@ -44,7 +60,6 @@ class Registry(MutableMapping[str, type[Kind] | Kind], Generic[Kind]):
         check: raises PluginError for a class that breaks a rule; called with the class and the names before it.
 
     Attributes:
-        built_in: names of the built-in classes; docs_tools documents these.
         plugins: the package and the version that each plug-in in use comes from, by its name.
         broken: a line about each plug-in that cannot be used, by its name.
     """
@@ -53,7 +68,7 @@ class Registry(MutableMapping[str, type[Kind] | Kind], Generic[Kind]):
         self, group: str, built_in: dict[str, str], check: Callable[[type[Kind] | Kind, list[str]], None]
     ) -> None:
         self.group = group
-        self.built_in = tuple(built_in)
+        self._built_in = tuple(built_in)
         self.plugins: dict[str, str] = {}
         self.broken: dict[str, str] = {}
         self._entries: dict[str, type[Kind] | Kind | str] = dict(built_in)
@@ -100,6 +115,10 @@ class Registry(MutableMapping[str, type[Kind] | Kind], Generic[Kind]):
     def added(self) -> Iterator[type[Kind] | Kind]:
         """Yield what is registered and has been imported: all plug-ins, and the built-in classes used so far."""
         yield from (entry for entry in self._entries.values() if not isinstance(entry, str))
+
+    def built_in(self) -> list[tuple[str, type[Kind] | Kind]]:
+        """Return the names and classes of Leafmark itself, for its documentation."""
+        return [(name, self[name]) for name in self._built_in]
 
     def all_names(self) -> list[str]:
         """Return the names of the registered classes and of plug-ins that are not loaded yet; imports nothing."""

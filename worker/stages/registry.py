@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from checkpointing.errors import UnknownNameError
-from worker.plugins import STAGES_GROUP, PluginError, Registry
+from worker.plugins import STAGES_GROUP, PluginError, Registry, check_option_names
 from worker.stages.base import PageOutput, Stage
 from worker.text.suggestions import closest
 
@@ -31,7 +31,7 @@ def check_stage(stage: type[Stage] | Stage, earlier: Sequence[str]) -> None:
     kind = stage if isinstance(stage, type) else type(stage)
     if not issubclass(kind, Stage):
         raise PluginError(f"{kind.__name__} is not a subclass of worker.stages.base.Stage")
-    name, options = getattr(kind, "name", ""), kind.Options.model_fields
+    name = getattr(kind, "name", "")
     if not _NAME.fullmatch(name):
         raise PluginError(
             f"the stage name {name!r} must be lower-case letters, digits and _, and begin with a letter"
@@ -41,10 +41,8 @@ def check_stage(stage: type[Stage] | Stage, earlier: Sequence[str]) -> None:
     if not issubclass(getattr(kind, "schema", object), PageOutput):
         raise PluginError(f"the stage {name!r} needs a `schema` that is a subclass of PageOutput")
     _check_order(kind, earlier)
-    for option in options:
-        if not option.startswith(f"{name}_"):
-            raise PluginError(f"the option {option!r} of the stage {name!r} must begin with '{name}_'")
-    if kind.uses_model and f"{name}_model" not in options:
+    check_option_names("stage", name, kind.Options)
+    if kind.uses_model and f"{name}_model" not in kind.Options.model_fields:
         raise PluginError(f"the stage {name!r} uses a model, so its Options need a field `{name}_model: str`")
 
 

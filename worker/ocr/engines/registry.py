@@ -5,7 +5,7 @@ from typing import Any
 
 from checkpointing.errors import SettingsError
 from worker.ocr.engines.base import Engine
-from worker.plugins import ENGINES_GROUP, PluginError, Registry
+from worker.plugins import ENGINES_GROUP, PluginError, Registry, check_option_names
 
 
 def check_rules(engine: type[Engine] | Engine, _earlier: Sequence[str]) -> None:
@@ -20,9 +20,7 @@ def check_rules(engine: type[Engine] | Engine, _earlier: Sequence[str]) -> None:
     for attribute in ("name", "package", "languages"):
         if not isinstance(getattr(kind, attribute, None), str):
             raise PluginError(f"the engine {kind.__name__} needs a text `{attribute}`")
-    for option in kind.Options.model_fields:
-        if not option.startswith(f"{kind.name}_"):
-            raise PluginError(f"the option {option!r} of the engine {kind.name!r} must begin with '{kind.name}_'")
+    check_option_names("engine", kind.name, kind.Options)
 
 
 ENGINES: Registry[Engine] = Registry(
