@@ -152,7 +152,7 @@ def _enqueue(deployment: Deployment, request: Request, counting: Counting) -> Pl
         # After the stage was opened: from then on, commits of the earlier stage feed it.
         begin = sorted(ready(deployment.store, request.ref, set(made.remaining)))
         made.waiting.extend(sorted(set(made.remaining).difference(begin)))
-        with counting(f"{request.scan_id}/{request.stage}: pages enqueued", len(begin)) as step:
+        with counting(f"{request.ref}: pages enqueued", len(begin)) as step:
             for page in queue.put(begin):
                 made.enqueued.append(page)
                 step()

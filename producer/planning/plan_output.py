@@ -42,7 +42,7 @@ def print_plan(console: Console, plan: Plan) -> None:
     if plan.quarantined:
         console.print(f"`producer retry {plan.scan_id} --stage {plan.stage}` gives quarantined pages new attempts.")
     for line in doubt_lines(plan.doubtful):
-        console.print(f"{plan.scan_id}/{plan.stage}: {line}")
+        console.print(f"{plan.ref}: {line}")
     if plan.stale:
         console.print(stale_line(plan.stale, plan.refresh_cost_usd, _STALE_THEN[plan.stale_are]))
     if plan.skipped and plan.remaining:
@@ -54,14 +54,14 @@ def plan_result(plan: Plan, *, dry_run: bool) -> str:
     """Return one line with the number of pages that were enqueued, or why none were."""
     if not plan.remaining and not plan.quarantined:
         pages = "the page is" if plan.skipped == 1 else f"all {plan.skipped} pages are"
-        return f"{plan.scan_id}/{plan.stage}: {pages} complete, nothing to do"
+        return f"{plan.ref}: {pages} complete, nothing to do"
     if not plan.remaining:
         quarantined = counted(len(plan.quarantined), "page is", "pages are")
-        return f"{plan.scan_id}/{plan.stage}: nothing to enqueue, {quarantined} in quarantine"
+        return f"{plan.ref}: nothing to enqueue, {quarantined} in quarantine"
     pages = show_pages(plan.remaining)
     if dry_run:
-        return f"{plan.scan_id}/{plan.stage}: would enqueue {counted(len(plan.remaining), 'page')} ({pages})"
-    return f"{plan.scan_id}/{plan.stage}: {enqueued_words(plan)}"
+        return f"{plan.ref}: would enqueue {counted(len(plan.remaining), 'page')} ({pages})"
+    return f"{plan.ref}: {enqueued_words(plan)}"
 
 
 def plan_json(plan: Plan, *, dry_run: bool) -> dict[str, Any]:

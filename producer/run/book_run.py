@@ -194,7 +194,7 @@ class BookRun:
         for made in plans:
             results.print(plan_result(made, dry_run=False))
             for line in doubt_lines(made.doubtful):
-                results.print(f"{made.scan_id}/{made.stage}: {line}")
+                results.print(f"{made.ref}: {line}")
         return checkpoints
 
     def _use_own_workers(self) -> tuple[list[Ended], float]:
@@ -233,9 +233,9 @@ class BookRun:
         plans = [enqueue(self._deployment, request) for request in self._requests]
         for made in plans:
             print_plan(notes, made)
-        before = {(made.scan_id, made.stage): made.completed for made in plans}
+        before = {made.ref: made.completed for made in plans}
         checkpoints = follow_plans(self._deployment, plans, on_poll, hint)
-        return [self._ended(each, before[each.scan_id, each.stage]) for each in checkpoints]
+        return [self._ended(each, before[each.ref]) for each in checkpoints]
 
     def _ended(self, checkpoint: Checkpoint, pages_before: int) -> Ended:
         return Ended(checkpoint, self._deployment.store.outputs(checkpoint.ref), pages_before)

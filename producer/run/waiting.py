@@ -46,7 +46,7 @@ def wait_for(deployment: Deployment, plans: list[Plan], *, allow_doubtful: bool 
         raise typer.Exit(INTERRUPTED) from None
     for checkpoint in checkpoints:
         for line in doubt_lines(checkpoint.doubtful_pages):
-            notes.print(f"{checkpoint.scan_id}/{checkpoint.stage}: {line}")
+            notes.print(f"{checkpoint.ref}: {line}")
     check_success(checkpoints, allow_doubtful=allow_doubtful)
 
 
@@ -93,17 +93,15 @@ def check_success(checkpoints: list[Checkpoint], *, allow_doubtful: bool = False
     """
     for checkpoint in checkpoints:
         if checkpoint.status is Status.PAUSED:
-            raise StagePausedError(f"{checkpoint.scan_id}/{checkpoint.stage} is paused: {checkpoint.error}")
+            raise StagePausedError(f"{checkpoint.ref} is paused: {checkpoint.error}")
     for checkpoint in checkpoints:
         if checkpoint.status is Status.FAILED:
             raise StageFailedError(
-                f"{checkpoint.scan_id}/{checkpoint.stage}: {checkpoint.error}",
+                f"{checkpoint.ref}: {checkpoint.error}",
                 hint=f"`producer status {checkpoint.scan_id}` shows the reasons",
             )
     doubtful = [checkpoint for checkpoint in checkpoints if checkpoint.doubtful_pages]
     if doubtful and not allow_doubtful:
-        doubts = [
-            f"{each.scan_id}/{each.stage}: {line}" for each in doubtful for line in doubt_lines(each.doubtful_pages)
-        ]
+        doubts = [f"{each.ref}: {line}" for each in doubtful for line in doubt_lines(each.doubtful_pages)]
         report = f"producer report {doubtful[0].scan_id}"
         raise DoubtfulPagesError("; ".join(doubts), hint=f"`{report}` shows these pages beside their text")

@@ -69,7 +69,7 @@ def stages_under_way(store: BookStore) -> StageSelection:
 
 def stages_of_plans(plans: list[Plan]) -> StageSelection:
     """Select the stages of some plans."""
-    return lambda: [StageRef(plan.scan_id, plan.stage) for plan in plans]
+    return lambda: [plan.ref for plan in plans]
 
 
 class Collector:

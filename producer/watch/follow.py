@@ -11,7 +11,6 @@ from rich.console import Console
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import BrokerError, CheckpointError, StorageError, in_one_line
 from checkpointing.file import CheckpointFile
-from checkpointing.refs import StageRef
 from checkpointing.status import Status
 from producer.planning.request import Plan
 from producer.status.call_costs import unanswered_of
@@ -140,14 +139,14 @@ def _waits(store: BookStore, plans: list[Plan]) -> dict[str, str]:
     for plan in plans:
         reason = what_it_waits_for(store, plan.stage)
         if reason and _has_pages_left(store, plan):
-            found[f"{plan.scan_id}/{plan.stage}"] = reason
+            found[str(plan.ref)] = reason
     return found
 
 
 def _has_pages_left(store: BookStore, plan: Plan) -> bool:
     """Return whether pages of a stage are still pending; also if its checkpoint cannot be read at the moment."""
     with suppress(CheckpointError, OSError):
-        return bool(store.checkpoint_file(StageRef(plan.scan_id, plan.stage)).read().pending())
+        return bool(store.checkpoint_file(plan.ref).read().pending())
     return True
 
 

@@ -67,5 +67,5 @@ def _task(info: Mapping[str, Any]) -> Task | None:
         message = PageMessage.model_validate(info.get("kwargs"))
     except ValidationError:
         return None
-    ref = StageRef(message.scan_id, message.stage)
+    ref = message.ref
     return Task(ref, message.page, float(since) if isinstance(since, int | float) else 0.0)

@@ -22,7 +22,7 @@ from producer.watch.follow import view_of_plans
 from producer.watch.plain_output import CheckpointLines, SnapshotLines, snapshot_lines
 from producer.watch.snapshot import Snapshot
 from producer.watch.stage_reader import StageReader
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stage_snapshots import stage_snapshot
 from worker.config.settings import Settings
 from worker.llm.circuit_breaker import Silence
@@ -121,7 +121,7 @@ def test_the_file_is_written_rarely(root: Path, monkeypatch: pytest.MonkeyPatch)
     assert len(writes) == 3, "so that it is not taken for old"
 
 
-def test_a_file_that_nobody_refreshes_is_not_believed(root: Path) -> None:
+def test_a_file_that_is_not_refreshed_is_not_believed(root: Path) -> None:
     told(root, silence())
     age(root, 1000)
     assert OutageNotes(root).of("correction") is None
@@ -135,7 +135,7 @@ def test_a_damaged_file_tells_nothing_and_is_written_anew(root: Path, content: b
     assert told(root, silence()) is not None
 
 
-def test_a_fifo_in_its_place_keeps_nobody_waiting(root: Path) -> None:
+def test_a_fifo_in_its_place_keeps_no_command_waiting(root: Path) -> None:
     (root / OWN_FOLDER / "trouble").mkdir()
     os.mkfifo(root / OWN_FOLDER / "trouble" / "correction.json")
     assert OutageNotes(root).of("correction") is None
@@ -203,7 +203,7 @@ def test_the_view_says_what_a_stage_waits_for(fake: FakeDeployment) -> None:
 
 def test_a_run_says_what_a_stage_waits_for_and_nothing_of_one_that_has_ended(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
-    plan = cast("Plan", SimpleNamespace(scan_id=SCAN, stage=STAGE))
+    plan = cast("Plan", SimpleNamespace(ref=REF, stage=STAGE))
     fake.parts.store.outage_notes.update(STAGE, "127.0.0.1", "a-model", silence())
     console = Console(file=io.StringIO(), width=200)
     with view_of_plans(fake.parts, [plan], console, "") as view:

@@ -30,7 +30,6 @@ from checkpointing.messages import Completion, Pause
 from checkpointing.money import Money, whole_micro
 from checkpointing.outputs import OutputFolder
 from checkpointing.page_records import Doubt, FailedPage
-from checkpointing.refs import StageRef
 from checkpointing.run_ids import trace_id_of
 from worker.billing.model_calls import ModelCalls
 from worker.llm.errors import AnswerRefusedError, ClaimLostError, ProviderError
@@ -258,11 +257,10 @@ class _Attempt:
         self._log.warning("attempt failed", error=message, kind=kind, attempt=self._claim.attempt)
         self._report(f"{kind}, attempt {self._claim.attempt}: {message}")
         self._claim.release()
-        scan_id, stage = self._message.scan_id, self._message.stage
         # Not if the stage was cancelled meanwhile. If the broker fails, the reconciler enqueues the page.
-        if self._store.open_stages.is_open(StageRef(scan_id, stage)):
+        if self._store.open_stages.is_open(self._message.ref):
             with suppress(RedisError):
-                self._queues.queue(StageRef(scan_id, stage)).put_again(self._page)
+                self._queues.queue(self._message.ref).put_again(self._page)
         return Outcome.TRY_AGAIN
 
     def _quarantine(self, reason: _GiveUpError) -> Outcome:
