@@ -130,7 +130,7 @@ def pages_in(rows: list[list[str]]) -> list[int]:
     return sorted(literal_eval(row[ARGUMENTS])["page"] for row in rows)
 
 
-def test_whoever_has_no_password_sees_nothing(flower: str, context: BrowserContext) -> None:
+def test_a_client_without_the_password_sees_nothing(flower: str, context: BrowserContext) -> None:
     browser = context.browser
     assert browser is not None
     with browser.new_context() as stranger:

@@ -19,6 +19,7 @@ from checkpointing import CheckpointManager, OutputSchema
 from checkpointing.file import CheckpointFile
 from checkpointing.outputs import OutputFolder
 from producer import setting_options as config
+from tests.support.fake_deployment import FakeDeployment, make_fake
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +32,14 @@ def _settings_of_options_are_forgotten() -> Iterator[None]:
         config._by_option.update(named)
         os.environ.clear()
         os.environ.update(before)
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    """A deployment with one scan, of which nothing has begun."""
+    made = make_fake(tmp_path / "scans", monkeypatch)
+    made.write_scan()
+    return made
 
 
 class Leaf(BaseModel):

@@ -150,7 +150,7 @@ def test_the_environment_names_the_model_of_a_plugin(fake: FakeDeployment, provi
 
 
 @pytest.mark.usefixtures("_named_model")
-def test_a_stage_that_says_it_asks_nobody_cannot_ask(
+def test_a_stage_that_declares_no_model_cannot_ask(
     fake: FakeDeployment, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(STAGES, NAME, QuietStage())

@@ -215,7 +215,7 @@ class TestChanging:
         with file.exclusive() as checkpoint:
             assert checkpoint.completed_pages == [7]
 
-    def test_whoever_waits_too_long_is_refused_even_within_one_process(self, book: Book) -> None:
+    def test_a_waiter_is_refused_after_its_time_even_within_one_process(self, book: Book) -> None:
         file = book.checkpoint_file()
         held, enough = threading.Event(), threading.Event()
 

@@ -99,7 +99,7 @@ def test_a_claim_is_renewed_for_as_long_as_the_work_goes_on(redis: Redis) -> Non
         assert redis.get(CLAIM) == claim.token.encode()
 
 
-def test_a_claim_that_somebody_else_has_by_now_is_lost_and_stays_theirs(redis: Redis) -> None:
+def test_a_claim_that_another_worker_has_by_now_is_lost_and_stays_there(redis: Redis) -> None:
     with claims(redis).take(StageRef("book", "ocr"), 7) as claim:
         assert claim is not None
         redis.set(CLAIM, "theirs", ex=60)

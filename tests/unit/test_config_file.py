@@ -323,7 +323,7 @@ def test_passwords_are_masked(name: str, value: Any, shown: str) -> None:
     assert masked(name, value) == shown
 
 
-def test_a_place_where_nobody_may_look_or_that_is_gone_holds_no_file(
+def test_a_place_that_cannot_be_read_or_is_gone_holds_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = tmp_path / "gone"

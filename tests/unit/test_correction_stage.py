@@ -256,6 +256,6 @@ def test_the_stage_is_what_the_machinery_takes_it_for() -> None:
     assert CorrectionStage(CorrectionOptions(correction_vision=True)).recipe == f"{stage.recipe}, vision"
 
 
-def test_inputs_that_can_ask_nobody_are_a_mistake() -> None:
+def test_inputs_without_a_model_are_a_mistake() -> None:
     with pytest.raises(TypeError, match="can ask one"):
         CorrectionStage().run(PAGE, object())  # type: ignore[arg-type]  # what is tried here

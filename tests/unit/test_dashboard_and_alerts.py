@@ -43,7 +43,7 @@ def test_the_panels_are_told_apart_and_do_not_cover_each_other() -> None:
     assert max(x for x, _ in cells) < 24
 
 
-def test_the_data_source_is_whoever_opens_it_chooses() -> None:
+def test_the_user_of_the_dashboard_chooses_the_data_source() -> None:
     kinds = {variable["name"]: variable["type"] for variable in DASHBOARD["templating"]["list"]}
     assert kinds["datasource"] == "datasource"
     sources = [each["datasource"] for panel in PANELS for each in (panel, *panel["targets"])]

@@ -26,7 +26,7 @@ def answer(*stages: str) -> Answer:
     return Answer(f"{'-'.join(stages)}@host", said(stages=list(stages)))
 
 
-def test_nobody_is_a_warning_and_with_pages_that_wait_a_problem() -> None:
+def test_no_worker_is_a_warning_and_with_waiting_pages_a_problem() -> None:
     assert levels(judge_workers([], 0, {})) == {"alive": WARNING}
     (found,) = judge_workers([], 0, {"ocr": 3})
     assert (found.level, found.what, found.then) == (PROBLEM, "no worker answers", "start one: producer worker")
@@ -41,7 +41,7 @@ def test_workers_that_serve_all_that_waits_are_fine() -> None:
     }
 
 
-def test_pages_that_nobody_serves_are_a_problem() -> None:
+def test_pages_that_no_worker_serves_are_a_problem() -> None:
     found = list(judge_workers([answer("ocr")], 1, {"ocr": 3, "fix": 7}))
     assert found[-1].level is PROBLEM
     assert found[-1].what == "7 pages wait for fix, which no worker serves"
@@ -155,7 +155,7 @@ def test_what_waits_and_who_lives_is_read_from_the_broker(tmp_path: Path, monkey
     assert fake.open_stages.is_open(REF)
 
 
-def test_with_redis_away_nobody_can_be_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_redis_away_no_worker_can_be_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = make_fake(tmp_path / "scans", monkeypatch, redis_url="redis://127.0.0.1:1/0")
     (found,) = examine_workers(fake.parts.store, fake.parts.queues, FakeApp())
     assert (found.name, found.level) == ("asked", PROBLEM)

@@ -76,7 +76,7 @@ def test_the_output_of_a_page_without_doubts_has_the_form_that_older_versions_re
     assert "doubtful" not in json.loads(doubting.output_path(2).read_bytes())
 
 
-def test_an_output_that_nobody_handed_over_is_adopted_with_its_doubts(doubting: FakeDeployment) -> None:
+def test_an_output_that_was_not_handed_over_is_adopted_with_its_doubts(doubting: FakeDeployment) -> None:
     doubting.ask_for((1, 2))
     for page in (1, 2):
         doubting.parts.store.outputs(REF).save(page, doubtful_stamp(page))

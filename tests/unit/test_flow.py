@@ -8,7 +8,6 @@ import pytest
 
 from checkpointing.budget import write_budget
 from checkpointing.errors import InputError, UnknownNameError
-from checkpointing.ledger_entry import Call, new_attempt
 from checkpointing.messages import Pause
 from checkpointing.money import Money
 from checkpointing.page_records import FailedPage
@@ -16,6 +15,7 @@ from checkpointing.refs import StageRef
 from checkpointing.status import Status
 from producer.planning.enqueue import enqueue, requests_through
 from producer.planning.request import Request
+from tests.support.calls import a_call
 from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import CopyStage, Stamp, raising, stamp
 from worker.deployment import Deployment
@@ -113,7 +113,7 @@ def test_what_was_not_fed_is_found_by_the_recovery(fake: FakeDeployment) -> None
 
 
 @pytest.mark.usefixtures("copies")
-def test_neighbours_that_nobody_asked_for_are_not_waited_for(fake: FakeDeployment) -> None:
+def test_neighbours_that_were_not_requested_are_not_waited_for(fake: FakeDeployment) -> None:
     for request in requests_through(fake.parts.store, Request(SCAN, STAGE, 1, 2), COPY):
         enqueue(fake.parts, request)
     for page in (1, 2):
@@ -228,16 +228,7 @@ def test_outputs_say_what_they_were_made_from(fake: FakeDeployment, copies: Copy
 def pay(fake: FakeDeployment, page: int, micro: Decimal) -> None:
     """Note an answer about a page that cost so many micro-dollars."""
     ledger = fake.parts.store.ledger(REF)
-    call = Call(
-        attempt=new_attempt(),
-        scan_id=SCAN,
-        stage=STAGE,
-        page=page,
-        provider="127.0.0.1",
-        model="a-model",
-        request_sha256="a" * 64,
-        most_micro=900,
-    )
+    call = a_call(REF, page)
     ledger.ask(call)
     ledger.answer(call.model_copy(update={"cost_micro": micro}))
 
@@ -302,7 +293,7 @@ def test_a_pause_for_a_budget_that_was_enlarged_meanwhile_changes_nothing(fake: 
         assert fake.checkpoint().status is status
 
 
-def test_a_pause_for_a_budget_that_nobody_can_read_stands(fake: FakeDeployment) -> None:
+def test_a_pause_for_a_budget_that_cannot_be_read_stands(fake: FakeDeployment) -> None:
     enqueue(fake.parts, Request(SCAN, STAGE))
     write_budget(fake.root / SCAN, Decimal("2.00"))
     (fake.root / SCAN / "ledger" / "budget.json").write_text("{")

@@ -12,11 +12,12 @@ from checkpointing.errors import StorageError
 from checkpointing.fields import now
 from checkpointing.file import CheckpointFile
 from checkpointing.ledger import Ledger
-from checkpointing.ledger_entry import Call, new_attempt
+from checkpointing.ledger_entry import Call
 from checkpointing.money import Money
 from checkpointing.page_records import FailedPage, PageRecord
 from checkpointing.refs import StageRef
 from producer.planning.cost_estimate import Forecast, describe, forecast
+from tests.support.calls import a_call
 from tests.support.fake_deployment import REF, SCAN, STAGE, make_fake, write_scan
 from tests.support.stages import StampStage, register_last, stamp
 from worker.config.settings import Settings
@@ -51,16 +52,7 @@ class FixStage(CorrectionStage):
 
 def ask(ledger: Ledger, page: int, most: int, model: str = MODEL) -> Call:
     """Note a call about a page that may cost so many micro-dollars."""
-    call = Call(
-        attempt=new_attempt(),
-        scan_id=ledger.path.parent.parent.name,
-        stage=ASKING,
-        page=page,
-        provider="127.0.0.1",
-        model=model,
-        request_sha256="a" * 64,
-        most_micro=most,
-    )
+    call = a_call(StageRef(ledger.path.parent.parent.name, ASKING), page, most, model=model)
     ledger.ask(call)
     return call
 

@@ -119,7 +119,7 @@ class TestTheInbox:
         setup.inbox.remove([first, third])
         assert setup.inbox.pages() == {2}
 
-    def test_that_nobody_used_is_empty(self, setup: CoordinatorSetup) -> None:
+    def test_an_unused_inbox_is_empty(self, setup: CoordinatorSetup) -> None:
         assert len(setup.inbox) == 0
         assert setup.inbox.pages() == set()
         assert setup.inbox.read(10).ids == []

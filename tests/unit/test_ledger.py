@@ -9,24 +9,17 @@ import pytest
 from checkpointing.ledger import Ledger, ledger_stages
 from checkpointing.ledger_entry import Call, State, new_attempt
 from checkpointing.money import Money
+from checkpointing.refs import StageRef
+from tests.support import calls
+from tests.support.calls import QUESTION
 
 micro = Money.from_micro
 
-QUESTION = "a" * 64
 ANOTHER = "b" * 64
 
 
 def a_call(page: int = 7, question: str = QUESTION, most: int = 900) -> Call:
-    return Call(
-        attempt=new_attempt(),
-        scan_id="a-book",
-        stage="correction",
-        page=page,
-        provider="127.0.0.1",
-        model="a-model",
-        request_sha256=question,
-        most_micro=most,
-    )
+    return calls.a_call(StageRef("a-book", "correction"), page, most, question=question)
 
 
 def answered(call: Call, cost: Decimal | int, answer: str = "{}") -> Call:

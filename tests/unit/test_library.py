@@ -108,9 +108,7 @@ def test_an_older_root_in_its_place_is_not_taken_for_it(root: Path, library: Lib
     assert everything_in(root) == before
 
 
-def test_a_marker_that_somebody_deletes_is_made_again_where_the_folder_is_the_same(
-    root: Path, library: Library
-) -> None:
+def test_a_deleted_marker_is_made_again_if_the_folder_is_the_same(root: Path, library: Library) -> None:
     write_scan(root, SCAN, 1)
     library.check()
     marker = library.marker_path.read_bytes()

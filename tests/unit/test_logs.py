@@ -12,17 +12,10 @@ import structlog
 
 from checkpointing.errors import SettingsError
 from checkpointing.identity import process_name
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, write_scan
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, write_scan
 from tests.support.stages import raising
 from worker.storage.root_marker import Library
 from worker.telemetry.logs import ScanLogFiles, configure_logs
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    made = make_fake(tmp_path / "scans", monkeypatch)
-    made.write_scan()
-    return made
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ def test_a_message_of_something_that_does_not_exist_is_refused_and_leaves_nothin
 
 
 @pytest.mark.parametrize("unknown", UNKNOWN, ids=repr)
-def test_whoever_processes_without_celery_is_told_what_does_not_exist(
+def test_processing_without_celery_reports_what_does_not_exist(
     fake: FakeDeployment, unknown: dict[str, Any]
 ) -> None:
     with pytest.raises((UnknownNameError, InputError)) as caught:

@@ -161,7 +161,7 @@ def test_amounts_finer_than_a_micro_dollar_add_up(meter: Meter) -> None:
     assert meter.reserve("b", micro(1), micro(12)) is Reserved.GRANTED
 
 
-def test_fractions_are_counted_by_a_fill_and_while_somebody_reads(redis: Redis) -> None:
+def test_fractions_are_counted_by_a_fill_and_during_its_reading(redis: Redis) -> None:
     meter = Meter(redis, KEY)
 
     def read_the_disk() -> Count:
@@ -239,7 +239,7 @@ def test_a_fill_from_a_reading_that_is_older_than_the_last_flush_is_refused(mete
     assert meter.reserve("b", micro(90), micro(100)) is Reserved.WAIT
 
 
-def test_what_is_settled_or_cancelled_while_somebody_reads_leaves_no_reservation(redis: Redis) -> None:
+def test_what_is_settled_or_cancelled_during_the_reading_leaves_no_reservation(redis: Redis) -> None:
     meter = Meter(redis, KEY)
 
     def read_the_disk() -> Count:
@@ -254,7 +254,7 @@ def test_what_is_settled_or_cancelled_while_somebody_reads_leaves_no_reservation
     assert set(redis.hkeys(KEY)) == {b"server", b"spent", b"r:c"}
 
 
-def test_what_is_settled_in_an_empty_meter_that_nobody_fills_is_left_to_the_disk(redis: Redis) -> None:
+def test_what_is_settled_in_an_empty_meter_without_a_fill_is_left_to_the_disk(redis: Redis) -> None:
     Meter(redis, KEY).settle("a", micro(5))
     assert not redis.exists(KEY)
 

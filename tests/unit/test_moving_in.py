@@ -93,7 +93,7 @@ def test_status_takes_it_in_and_changes_nothing_that_was_there(parts: Deployment
     assert ScanFolder(parts.store.root, BOOK).read_metadata() == status.metadata
 
 
-def test_nobody_but_a_producer_takes_it_in(folder: Path) -> None:
+def test_only_a_producer_takes_it_in(folder: Path) -> None:
     with pytest.raises(ForeignScanError, match="`producer status accidental-president` takes it in"):
         ScanFolder(folder.parent, BOOK).read_metadata()
     assert not (folder / "leafmark.json").exists()

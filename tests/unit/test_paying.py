@@ -34,7 +34,7 @@ def test_what_is_missing_is_named(make: Make, missing: str) -> None:
         check_model_and_price(fake.parts.settings, "correction")
 
 
-def test_a_stage_that_asks_nobody_needs_nothing(make: Make) -> None:
+def test_a_stage_without_a_model_needs_nothing(make: Make) -> None:
     check_model_and_price(make().parts.settings, "ocr")
 
 

@@ -101,7 +101,7 @@ def test_the_list_knows_models_by_server_and_by_name(base_url: str, model: str) 
     assert book.cost(model, usage, None) == (Decimal("0.7125"), CostSource.LISTED)
 
 
-def test_a_model_that_nobody_has_a_price_for_counts_as_nothing() -> None:
+def test_a_model_without_a_known_price_counts_as_nothing() -> None:
     book = PriceBook({}, OWN)
     assert not book.knows("nonesuch-7b")
     assert book.cost("nonesuch-7b", Usage(tokens_in=MILLION), None) == (Decimal(0), CostSource.UNPRICED)

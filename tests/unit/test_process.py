@@ -1,7 +1,5 @@
 """One page, from its message to its completion."""
 
-from pathlib import Path
-
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
@@ -9,19 +7,12 @@ from redis.exceptions import RedisError
 from checkpointing.inbox import Inbox
 from checkpointing.messages import Completion
 from checkpointing.page_records import FailedPage
-from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, page_parts
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, page_parts
 from tests.support.stages import Stamp, stamp
 from worker.llm.errors import ClaimLostError
 from worker.pipeline.process_page import process_page
 from worker.queue.claims import Claims
 from worker.queue.messages import Outcome, PageMessage
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    made = make_fake(tmp_path / "scans", monkeypatch)
-    made.write_scan()
-    return made
 
 
 def claim_of(fake: FakeDeployment, page: int) -> str:
@@ -83,7 +74,7 @@ def test_a_page_with_an_output_that_does_not_count_is_done(fake: FakeDeployment,
     assert Stamp.model_validate_json(fake.output_path(3).read_bytes()).text == stamp(3).text
 
 
-def test_a_page_that_somebody_holds_is_left_to_them(fake: FakeDeployment) -> None:
+def test_a_page_that_another_worker_holds_is_left_to_it(fake: FakeDeployment) -> None:
     fake.redis.set(claim_of(fake, 1), "somebody", ex=60)
     assert fake.process(1) is Outcome.HELD
     assert fake.stage.runs == []
@@ -92,7 +83,7 @@ def test_a_page_that_somebody_holds_is_left_to_them(fake: FakeDeployment) -> Non
     assert fake.redis.get(claim_of(fake, 1)) == b"somebody"
 
 
-def test_a_result_is_dropped_when_somebody_else_has_the_page_by_then(
+def test_a_result_is_dropped_when_another_worker_has_the_page_by_then(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [1000.0]
@@ -110,7 +101,7 @@ def test_a_result_is_dropped_when_somebody_else_has_the_page_by_then(
     assert fake.redis.get(claim_of(fake, 1)) == b"somebody"
 
 
-def test_a_result_is_dropped_when_somebody_else_finished_the_page_meanwhile(fake: FakeDeployment) -> None:
+def test_a_result_is_dropped_when_another_worker_finished_the_page_meanwhile(fake: FakeDeployment) -> None:
     """A worker that is paused past its lease wakes up to a page that is complete, and whose claim is free."""
 
     def paused(page: int) -> Stamp:

@@ -45,7 +45,7 @@ def test_none_or_all_misbehave_at_the_ends_of_the_scale() -> None:
     assert {only.trouble_of(each, 1) for each in HASHES} == {Trouble.PROSE}
 
 
-def test_whoever_is_rate_limited_waits_no_or_one_second() -> None:
+def test_a_rate_limited_caller_waits_no_or_one_second() -> None:
     assert {Behaviour().retry_after_seconds(each, 1) for each in HASHES} == {0, 1}
 
 

@@ -47,7 +47,7 @@ def test_a_page_that_is_given_twice_at_once_goes_in_once(fake: FakeDeployment) -
     assert put(fake.queue, 1, 1, 1) == [1]
 
 
-def test_a_page_that_somebody_works_on_does_not_go_in(fake: FakeDeployment) -> None:
+def test_a_page_that_a_worker_works_on_does_not_go_in(fake: FakeDeployment) -> None:
     with fake.parts.queues.claims.take(REF, 2):
         assert put(fake.queue, 1, 2, 3) == [1, 3]
     assert put(fake.queue, 2) == [2]

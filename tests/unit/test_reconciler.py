@@ -225,7 +225,7 @@ def test_entries_of_a_scan_that_does_not_exist_make_no_folder(fake: FakeDeployme
     assert not (fake.root / "nowhere").exists()
 
 
-def test_a_scan_that_somebody_deleted_is_dropped_after_a_while_and_does_not_come_back(
+def test_a_deleted_scan_is_dropped_after_a_while_and_does_not_come_back(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake.ask_for((1, 5))

@@ -1,17 +1,15 @@
 """Healing: pages that got lost come back, and nothing else does."""
 
-from pathlib import Path
-
 import pytest
 
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.file import CheckpointFile
-from checkpointing.ledger_entry import Call, new_attempt
 from checkpointing.money import Money
 from checkpointing.page_records import FailedPage
 from checkpointing.refs import StageRef
 from checkpointing.status import Status
-from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, page_parts
+from tests.support.calls import a_call
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, page_parts
 from worker.billing.meter import Count, Reading
 from worker.reconciler.recovery import PageRecovery, Recovered
 
@@ -19,28 +17,8 @@ micro = Money.from_micro
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    made = make_fake(tmp_path / "scans", monkeypatch)
-    made.write_scan()
-    return made
-
-
-@pytest.fixture
 def recovery(fake: FakeDeployment) -> PageRecovery:
     return PageRecovery(fake.parts.store, fake.parts.queues, fake.parts.calls)
-
-
-def a_call(page: int) -> Call:
-    return Call(
-        attempt=new_attempt(),
-        scan_id=SCAN,
-        stage=STAGE,
-        page=page,
-        provider="127.0.0.1",
-        model="a-model",
-        request_sha256="a" * 64,
-        most_micro=900,
-    )
 
 
 def recover(recovery: PageRecovery, times: int = 1) -> Recovered:
@@ -67,7 +45,7 @@ def test_a_lost_page_gives_back_what_its_dead_worker_had_reserved_and_not_sent(
     fake.ask_for((1, 2))
     ledger, meter = fake.parts.store.ledger(REF), fake.parts.calls.meter(SCAN)
     meter.refill(lambda: Count(micro(0), {}))
-    calls = {page: a_call(page) for page in (1, 2)}
+    calls = {page: a_call(REF, page) for page in (1, 2)}
     for call in calls.values():
         ledger.plan(call)
         meter.reserve(call.attempt, micro(call.most_micro), None)
@@ -95,7 +73,7 @@ def test_pages_that_are_queued_held_or_in_the_inbox_are_not_lost(
         assert recover(recovery, times=2).enqueued == [5]
 
 
-def test_pages_that_nobody_asked_for_are_left_alone(fake: FakeDeployment, recovery: PageRecovery) -> None:
+def test_pages_that_were_not_requested_are_left_alone(fake: FakeDeployment, recovery: PageRecovery) -> None:
     fake.ask_for((2, 3), (5, 5))
     assert recover(recovery, times=2).enqueued == [2, 3, 5]
 

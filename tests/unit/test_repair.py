@@ -118,7 +118,7 @@ def test_a_valid_output_that_was_not_named_is_adopted(fake: FakeDeployment) -> N
     insist_on_mended(fake)
 
 
-def test_a_damaged_output_that_nobody_asked_for_is_set_aside_and_not_done(fake: FakeDeployment) -> None:
+def test_a_damaged_output_that_was_not_requested_is_set_aside_and_not_done(fake: FakeDeployment) -> None:
     forget(fake, 4)
     fake.output_path(4).write_bytes(b"{}")
     verify_command(SCAN, mend=True)
@@ -170,7 +170,7 @@ def test_a_checkpoint_that_is_gone_or_unusable_is_rebuilt(fake: FakeDeployment, 
     insist_on_mended(fake, 3)
 
 
-def test_a_damaged_output_counts_as_asked_for_where_nobody_knows_any_more(fake: FakeDeployment) -> None:
+def test_a_damaged_output_counts_as_requested_if_the_requests_are_lost(fake: FakeDeployment) -> None:
     fake.parts.store.checkpoint_file(REF).path.write_bytes(b"{")
     fake.open_stages.remove(REF)
     fake.output_path(3).write_bytes(b"")

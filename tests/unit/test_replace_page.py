@@ -427,7 +427,7 @@ def test_a_process_that_has_the_metadata_in_memory_sees_the_change(
     assert [each.page for each in long_lived.store.metadata(SCAN).source.replaced] == [2]
 
 
-def test_a_picture_that_somebody_put_in_place_by_hand_can_be_taken_as_the_new_one(
+def test_a_picture_that_was_put_in_place_by_hand_can_be_taken_as_the_new_one(
     folder_fake: FakeDeployment,
 ) -> None:
     by_hand = ScanFolder(folder_fake.root, SCAN).source_dir / "leaf 2.png"

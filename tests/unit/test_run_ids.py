@@ -185,9 +185,7 @@ def test_what_ended_or_was_called_off_or_reset_names_no_run_any_more(fake: FakeD
 
 
 @pytest.mark.parametrize("forged", [each for each in FORGED if isinstance(each, str)], ids=ascii)
-def test_a_run_that_somebody_forged_in_redis_keeps_no_page_from_being_done(
-    fake: FakeDeployment, forged: str
-) -> None:
+def test_a_forged_run_in_redis_keeps_no_page_from_being_done(fake: FakeDeployment, forged: str) -> None:
     fake.redis.set(fake.parts.queues.keys.run(REF), forged)
     list(fake.queue.put([1]))
     assert named_by_messages(fake) == [None]

@@ -12,7 +12,7 @@ from checkpointing.ledger_entry import Call, new_attempt
 from checkpointing.money import Money
 from checkpointing.page_records import FailedPage
 from docs_tools.schemas import FORMATS, SCHEMAS, as_file, schema_of
-from tests.support.fake_deployment import REF, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, FakeDeployment
 
 EXAMPLES = SCHEMAS.parent / "examples"
 
@@ -20,13 +20,6 @@ EXAMPLES = SCHEMAS.parent / "examples"
 def insist_on(name: str, data: Any) -> None:
     schema = json.loads((SCHEMAS / f"{name}.json").read_bytes())
     Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(data)
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    made = make_fake(tmp_path / "scans", monkeypatch)
-    made.write_scan()
-    return made
 
 
 @pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)

@@ -174,7 +174,7 @@ def test_a_page_that_was_redone_with_the_same_result_makes_nothing_stale(fake: F
     assert reasons(fake) == {}
 
 
-def test_while_the_earlier_stage_is_at_a_page_nobody_knows_yet(fake: FakeDeployment) -> None:
+def test_while_the_earlier_stage_is_at_a_page_its_staleness_is_unknown(fake: FakeDeployment) -> None:
     enqueue(fake.parts, Request(SCAN, STAGE, 2, 3, resume=False))
     assert reasons(fake) == {}
 
@@ -315,7 +315,7 @@ def test_records_that_say_nothing_of_it_are_never_stale(fake: FakeDeployment, la
     assert reasons(fake) == {}
 
 
-def test_stale_pages_count_as_complete_until_somebody_decides(
+def test_stale_pages_count_as_complete_until_the_user_decides(
     fake: FakeDeployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     redo_earlier(fake, 2, 4, 5)

@@ -4,7 +4,6 @@ import json
 import re
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -17,17 +16,10 @@ from checkpointing.page_records import FailedPage, PageRecord
 from producer.status.output import detail_lines
 from producer.status.rate import recent_rate
 from producer.status.scan_status import all_scans, scan_status
-from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment
 from worker.deployment import Deployment
 
 TORN = FailedPage(page=2, kind="torn", message="torn in two", attempts=1)
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    made = make_fake(tmp_path / "scans", monkeypatch)
-    made.write_scan()
-    return made
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ def test_a_valid_output_that_the_checkpoint_does_not_name(fake: FakeDeployment) 
     assert (Kind.UNNAMED, 4) in found(fake)
 
 
-def test_a_damaged_output_that_nobody_asked_for(fake: FakeDeployment) -> None:
+def test_a_damaged_output_that_was_not_requested(fake: FakeDeployment) -> None:
     with fake.parts.store.checkpoint_file(REF).exclusive() as checkpoint:
         checkpoint.forget({4})
         checkpoint.requested = [(1, 3), (5, 5)]
@@ -352,7 +352,7 @@ def test_an_output_that_waits_to_be_merged_is_given_the_time_for_that(
     assert reports[0].findings == []
 
 
-def test_an_output_that_nobody_merges_is_a_difference_in_the_end(fake: FakeDeployment) -> None:
+def test_an_output_that_is_never_merged_is_a_difference_in_the_end(fake: FakeDeployment) -> None:
     with fake.parts.store.checkpoint_file(REF).exclusive() as checkpoint:
         checkpoint.forget({4})
         checkpoint.begin()
@@ -360,7 +360,7 @@ def test_an_output_that_nobody_merges_is_a_difference_in_the_end(fake: FakeDeplo
     assert found(fake) == [(Kind.UNNAMED, 4)]
 
 
-def test_whoever_moves_outputs_under_the_lock_is_waited_for(
+def test_verify_waits_while_outputs_are_moved_under_the_lock(
     fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A producer that does page 4 again has moved its output, and has not saved the checkpoint yet."""

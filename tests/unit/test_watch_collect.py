@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,20 +23,13 @@ from producer.watch.poller import Poller
 from producer.watch.snapshot import Snapshot, Task, Worker, Workers
 from producer.watch.stage_reader import CheckpointReader
 from producer.watch.workers import ask_workers, claimed_pages
-from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, write_scan
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, write_scan
 from tests.support.stage_snapshots import states
 from tests.support.waiting import HANG_SECONDS, wait_until
 from worker.deployment import Deployment
 from worker.queue.worker_control import WorkerControl
 
 TORN = FailedPage(page=2, kind="torn", message="torn in two")
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    made = make_fake(tmp_path / "scans", monkeypatch)
-    made.write_scan()
-    return made
 
 
 @pytest.fixture

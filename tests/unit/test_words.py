@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,17 +16,10 @@ from producer.run.waiting import check_success
 from producer.status.output import detail_lines, status_lines
 from producer.status.scan_status import ScanStatus, scan_status
 from producer.terminal.console import notes, print_json, results
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment
 
 Said = Callable[[Plan], list[str]]
 TORN = FailedPage(page=2, kind="torn", message="torn [in] two :100:", attempts=3)
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    made = make_fake(tmp_path / "scans", monkeypatch)
-    made.write_scan()
-    return made
 
 
 def a_plan(**changes: Any) -> Plan:
