@@ -3,20 +3,18 @@
 from decimal import Decimal
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from checkpointing.atomic import make_folder, write_durably
 from checkpointing.errors import StorageError
-from checkpointing.fields import now
+from checkpointing.fields import OpenModel, now
 from checkpointing.ledger import LEDGER_FOLDER
 from checkpointing.money import Dollars
 from checkpointing.regular_files import read_regular
 
 
-class Budget(BaseModel):
+class Budget(OpenModel):
     """The maximum that all stages of a scan may cost over all runs, in USD."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     budget_usd: Dollars
     set_at: str = ""

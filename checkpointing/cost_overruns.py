@@ -12,10 +12,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
+from pydantic import AwareDatetime, Field, NonNegativeInt, ValidationError
 
 from checkpointing.atomic import make_folder, write_durably
-from checkpointing.fields import PageNumber, now
+from checkpointing.fields import OpenModel, PageNumber, now
 from checkpointing.ledger import LEDGER_FOLDER
 from checkpointing.ledger_entry import AttemptId
 from checkpointing.money import Money
@@ -25,7 +25,7 @@ _FOLDER = "dearer"
 _SUFFIX = ".json"
 
 
-class CostOverrun(BaseModel):
+class CostOverrun(OpenModel):
     """A call that cost more than the known price allows.
 
     Attributes:
@@ -35,8 +35,6 @@ class CostOverrun(BaseModel):
         factor: what to reserve from now on, as a multiple of the reservation by that price; for a model without a
             price, in micro-dollars for each token that a call can take.
     """
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     version: str = "1"
     attempt: AttemptId

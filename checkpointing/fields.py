@@ -1,9 +1,9 @@
-"""Types of the fields that records in files and messages share, and the clock that stamps them."""
+"""What records in files and messages share: their base classes, types of fields, and the clock that stamps them."""
 
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from checkpointing.errors import in_one_line
 
@@ -16,6 +16,18 @@ PageRange = tuple[PageNumber, PageNumber]
 Usd = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Moment = Annotated[datetime, AfterValidator(lambda time: time if time.tzinfo else time.astimezone())]
 """A time with its zone. One without, as version 1.0 wrote them, is local time."""
+
+
+class ClosedModel(BaseModel):
+    """A record that cannot be changed; one with an unknown field is invalid."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OpenModel(BaseModel):
+    """A record that cannot be changed; fields of other versions are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 def now() -> datetime:

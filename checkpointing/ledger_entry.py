@@ -15,9 +15,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
+from pydantic import AwareDatetime, Field, NonNegativeFloat, NonNegativeInt
 
-from checkpointing.fields import PageNumber, Sha256, now
+from checkpointing.fields import OpenModel, PageNumber, Sha256, now
 from checkpointing.money import MicroDollars, Money, plain
 
 _NAME = re.compile(r"(?P<attempt>[0-9a-f]{16,64})\.(?P<state>[a-z]+)\.(?P<amount>\d{1,15}(?:\.\d{1,12})?)\.json")
@@ -35,7 +35,7 @@ class State(StrEnum):
     OLD = "old"
 
 
-class Call(BaseModel):
+class Call(OpenModel):
     """One call, as its file has it.
 
     Attributes:
@@ -47,8 +47,6 @@ class Call(BaseModel):
         answer: the body of the provider's response, unchanged.
         seconds: time until the answer.
     """
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     version: str = "1"
     attempt: AttemptId
@@ -63,7 +61,7 @@ class Call(BaseModel):
     answered_at: AwareDatetime | None = None
     cost_micro: MicroDollars | None = None
     cost_source: str = ""
-    usage: dict[str, NonNegativeInt] = {}
+    usage: dict[str, NonNegativeInt] = {}  # noqa: RUF012  # pydantic copies it
     seconds: NonNegativeFloat | None = None
     answer: str = ""
 

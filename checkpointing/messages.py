@@ -2,17 +2,15 @@
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
+from pydantic import AwareDatetime, Field, NonNegativeFloat, NonNegativeInt
 
-from checkpointing.fields import PageNumber, Sha256, Usd, Words, now
+from checkpointing.fields import ClosedModel, PageNumber, Sha256, Usd, Words, now
 from checkpointing.money import Dollars, Money
 from checkpointing.page_records import Doubts, PageRecord
 
 
-class Completion(BaseModel):
+class Completion(ClosedModel):
     """What a worker hands over once the output of a page is durable on shared storage."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     page: PageNumber
     sha256: Sha256
@@ -43,10 +41,8 @@ class Completion(BaseModel):
         return PageRecord(**self.model_dump(exclude={"page", "ledger_micro"}))
 
 
-class Pause(BaseModel):
+class Pause(ClosedModel):
     """What a worker hands over when a stage cannot go on until a person has acted."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     page: PageNumber
     reason: Words

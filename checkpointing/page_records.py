@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
+from pydantic import AwareDatetime, Field, NonNegativeFloat, NonNegativeInt
 
-from checkpointing.fields import PageNumber, Sha256, Usd, Words, now
+from checkpointing.fields import ClosedModel, OpenModel, PageNumber, Sha256, Usd, Words, now
 from checkpointing.money import add_usd
 
 
@@ -47,10 +47,8 @@ def cost_of(records: Iterable[PageRecord], total_usd: float) -> float:
     return max(known, total_usd) if None in costs else known
 
 
-class Doubt(BaseModel):
+class Doubt(OpenModel):
     """Why the reading of a complete page is implausible."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")] = Field(
         description="Stable name of the reason: `low_confidence`."
@@ -61,19 +59,15 @@ class Doubt(BaseModel):
 Doubts = Annotated[tuple[Doubt, ...], Field(max_length=16)]
 
 
-class DoubtfulPage(BaseModel):
+class DoubtfulPage(OpenModel):
     """A complete page that a person should check, because its reading is implausible. It is not a failure."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     page: PageNumber
     reasons: Annotated[tuple[Doubt, ...], Field(min_length=1, max_length=16)]
 
 
-class FailedPage(BaseModel):
+class FailedPage(ClosedModel):
     """A page in quarantine: given up, with the reason; the other pages go on."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     page: PageNumber
     kind: Words

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from celery.worker.control import Panel
-from pydantic import BaseModel, ConfigDict
 
+from checkpointing.fields import OpenModel
 from checkpointing.regular_files import read_regular
 from worker.config.settings import Settings
 from worker.config.shown_settings import shown_value
@@ -28,7 +28,7 @@ _FOR_OCR = ("ocr_engine", "ocr_lang", "dpi", "max_pixels")
 _FOR_ASKING = ("llm_base_url", "prices", "budget_usd")
 
 
-class Introduction(BaseModel):
+class Introduction(OpenModel):
     """What a worker says of itself.
 
     Attributes:
@@ -42,8 +42,6 @@ class Introduction(BaseModel):
         sees_token: whether the file that it was asked for is in that root, with the right content.
         settings: those that matter for its stages, as text, without secrets.
     """
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     version: str
     python: str

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
+from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt
 
-from checkpointing.fields import Sha256, Usd
+from checkpointing.fields import ClosedModel, Sha256, Usd
 
 
 class CostSource(StrEnum):
@@ -24,10 +24,8 @@ class CostSource(StrEnum):
     """None: no price is known, and the user has allowed that. Counted as 0."""
 
 
-class Usage(BaseModel):
+class Usage(ClosedModel):
     """Tokens of one call. Cached tokens are included in `tokens_in`, reasoning in `tokens_out`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     tokens_in: NonNegativeInt = 0
     tokens_out: NonNegativeInt = 0
@@ -35,10 +33,8 @@ class Usage(BaseModel):
     tokens_cached: NonNegativeInt = 0
 
 
-class LlmRecord(BaseModel):
+class LlmRecord(ClosedModel):
     """What an output records about the model behind it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     provider: str = Field(description="Host of the server.")
     model: str

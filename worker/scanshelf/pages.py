@@ -5,10 +5,12 @@ files stay unchanged; each reader gets them in the form of today (`checkpointing
 page that is not valid in its own form either is not complete, and is done again.
 """
 
-from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from checkpointing.fields import Moment, OpenModel
+from worker.text.fields import Share
 
 ENGINE = "tesseract"
 ENGINE_VERSION = "as run by Scanshelf"
@@ -19,17 +21,9 @@ _UNKNOWN_CONFIDENCE = 0.0
 """Scanshelf measured none for pictures; nothing reads this value."""
 
 Box = tuple[NonNegativeInt, NonNegativeInt, PositiveInt, PositiveInt]
-Share = Annotated[float, Field(ge=0, le=1)]
-LocalTime = Annotated[datetime, AfterValidator(lambda time: time if time.tzinfo else time.astimezone())]
 
 
-class _Form(BaseModel):
-    """Fields that a version of Scanshelf added are ignored."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class Region(_Form):
+class Region(OpenModel):
     """A region; an image has neither text nor confidence."""
 
     id: int | str
@@ -57,10 +51,10 @@ class Region(_Form):
         }
 
 
-class _AnyPage(_Form):
+class _AnyPage(OpenModel):
     page_number: PositiveInt
     page_dimensions: dict[str, int]
-    ocr_timestamp: LocalTime | None = None
+    ocr_timestamp: Moment | None = None
 
 
 class Page(_AnyPage):
@@ -80,7 +74,7 @@ class Page(_AnyPage):
         return sorted(self.regions, key=lambda region: region.reading_order)
 
 
-class Paragraph(_Form):
+class Paragraph(OpenModel):
     """A paragraph of a block."""
 
     bbox: Box
@@ -88,13 +82,13 @@ class Paragraph(_Form):
     avg_confidence: Share
 
 
-class Block(_Form):
+class Block(OpenModel):
     """Paragraphs that the engine grouped."""
 
     paragraphs: tuple[Paragraph, ...]
 
 
-class Picture(_Form):
+class Picture(OpenModel):
     """A picture on a page."""
 
     bbox: Box

@@ -13,18 +13,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, Field, PositiveInt
 
-from checkpointing.fields import Sha256
+from checkpointing.fields import ClosedModel, Sha256
 from checkpointing.page_records import Doubt, Doubts
 from worker.pages.sources.base import PageImage
 from worker.plugins import Options
 
 
-class MadeFrom(BaseModel):
+class MadeFrom(ClosedModel):
     """What an output was made from, and how. An output that would be made differently today is stale."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     inputs: dict[str, Sha256] = Field(
         description="Hashes of what it was made from: the page's output of each stage it depends on, or `source`."
@@ -46,10 +44,8 @@ def _is_empty(doubts: tuple[Doubt, ...]) -> bool:
     return not doubts
 
 
-class PageOutput(BaseModel):
+class PageOutput(ClosedModel):
     """The base of each stage's schema: which page it is, and what it was made from."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     page_number: PositiveInt
     made_from: MadeFrom | None = Field(default=None, description="Added when the output is saved.")

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
+from checkpointing.fields import ClosedModel
 from worker.stages.structured_page import BlockType, Heading, StructuredPage
 
 LOWEST_CHAPTER = 2
@@ -32,10 +33,8 @@ _DIVISION = (
 _LABEL = re.compile(rf"(?:{_DIVISION}\s+{_NUMBER}|{_DIVISION}|[ivxlcdm]+|\d+)\s*[.:]?", re.IGNORECASE)
 
 
-class Chapter(BaseModel):
+class Chapter(ClosedModel):
     """A chapter, or a part that holds chapters. Pages are those of the scan, numbered from 1, unless printed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     title: str
     level: int = Field(description="1; 2 for one within the chapter of level 1 before it.")
@@ -45,10 +44,8 @@ class Chapter(BaseModel):
     printed_end: str | None
 
 
-class BookStructure(BaseModel):
+class BookStructure(ClosedModel):
     """A book as a whole."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     total_pages: NonNegativeInt
     chapters: tuple[Chapter, ...]

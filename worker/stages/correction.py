@@ -51,7 +51,7 @@ text seems to be missing, and say why in `reasons`, one short sentence each. Oth
 class CorrectionAnswer(RevisionAnswer):
     """What the model answers."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, title="correction")
+    model_config = ConfigDict(title="correction")
 
 
 class CorrectedPage(RevisedPage):

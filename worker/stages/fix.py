@@ -41,7 +41,7 @@ out what is printed, and say why in `reasons`, one short sentence each. Otherwis
 class FixAnswer(RevisionAnswer):
     """What the model answers."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, title="fix")
+    model_config = ConfigDict(title="fix")
 
 
 class FixedPage(RevisedPage):

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, cast
 
 from pydantic import (
     AwareDatetime,
-    BaseModel,
-    ConfigDict,
     Field,
     NonNegativeInt,
     PositiveInt,
@@ -19,6 +17,7 @@ from pydantic import (
 )
 
 from checkpointing.errors import PageError
+from checkpointing.fields import ClosedModel
 from checkpointing.page_records import Doubt
 from worker.ocr.engines import registry
 from worker.ocr.engines.base import Engine
@@ -39,19 +38,15 @@ _LEAST_CONTRAST = 64
 UNREADABLE_SIZE = "unreadable_size"
 
 
-class Dimensions(BaseModel):
+class Dimensions(ClosedModel):
     """The size of the page image, in pixels."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     width: PositiveInt
     height: PositiveInt
 
 
-class OcrRegion(BaseModel):
+class OcrRegion(ClosedModel):
     """A part of a page: a paragraph, a heading, a picture."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: Name = Field(description="Id of the region within its page.")
     type: RegionType

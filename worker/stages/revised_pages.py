@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
+from checkpointing.fields import ClosedModel
 from worker.llm.reply import LlmRecord
 from worker.ocr.layout.regions import RegionType
 from worker.stages.answer_checks import check_answer, check_notes
@@ -36,30 +37,24 @@ change: the words as they were given, the same words as corrected, what was wron
 
 
 # Its words are part of the question to the model (tests/unit/test_questions.py).
-class AnsweredRegion(BaseModel):
+class AnsweredRegion(ClosedModel):
     """A region as a model answers for it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: str
     text: Text
     edits: tuple[AnsweredEdit, ...]
 
 
-class RevisionAnswer(BaseModel):
+class RevisionAnswer(ClosedModel):
     """The answer of a model about a page."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     regions: tuple[AnsweredRegion, ...]
     needs_review: bool
     reasons: tuple[str, ...]
 
 
-class RevisedRegion(BaseModel):
+class RevisedRegion(ClosedModel):
     """A region with its corrected text and the text that the engine read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: Name
     type: RegionType

@@ -3,8 +3,9 @@
 from enum import StrEnum
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from checkpointing.fields import ClosedModel
 from worker.llm.reply import LlmRecord
 from worker.stages.base import PageOutput
 from worker.text.fields import Name, Text
@@ -30,29 +31,23 @@ class BlockType(StrEnum):
     OTHER = "other"
 
 
-class Block(BaseModel):
+class Block(ClosedModel):
     """A region and its type."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     region: Name = Field(description="Id of the region.")
     type: BlockType
 
 
-class Heading(BaseModel):
+class Heading(ClosedModel):
     """A heading of a part, chapter or section."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     region: Name = Field(description="Id of the region with the heading.")
     text: Name = Field(description="As printed, on one line.")
     level: int = Field(ge=HIGHEST_LEVEL, le=LOWEST_LEVEL, description="1 for a part or chapter of the book.")
 
 
-class StructuredRegion(BaseModel):
+class StructuredRegion(ClosedModel):
     """The text of a region."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: Name
     text: Text

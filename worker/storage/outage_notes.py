@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic import AwareDatetime, PositiveInt, ValidationError
 
 from checkpointing.atomic import remove_orphans, write_durably
-from checkpointing.fields import now
+from checkpointing.fields import OpenModel, now
 from checkpointing.plurals import counted
 from checkpointing.regular_files import read_regular
 from checkpointing.storage_errors import StorageCheck, no_check
@@ -30,7 +30,7 @@ _OLD = timedelta(seconds=180)
 _A_WHILE = timedelta(seconds=90)
 
 
-class Trouble(BaseModel):
+class Trouble(OpenModel):
     """A model that does not answer.
 
     Attributes:
@@ -42,8 +42,6 @@ class Trouble(BaseModel):
         last: time of the last of them.
         seen_at: when the state was last read from the circuit breaker.
     """
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     provider: str
     model: str

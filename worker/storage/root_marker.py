@@ -11,11 +11,11 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, Field, ValidationError
 
 from checkpointing.atomic import make_folder, write_durably
 from checkpointing.errors import StorageError
-from checkpointing.fields import now
+from checkpointing.fields import OpenModel, now
 from checkpointing.locks import file_lock
 from checkpointing.regular_files import read_regular
 from checkpointing.storage_errors import storage_error
@@ -27,15 +27,13 @@ _LOCK_SECONDS = 10.0
 _Identity = tuple[int, int, int]
 
 
-class Marker(BaseModel):
+class Marker(OpenModel):
     """The content of the marker of a library.
 
     Attributes:
         library_id: tells this library from every other one.
         created_at: when the marker was made.
     """
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     version: str = "1"
     library_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]

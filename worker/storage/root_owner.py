@@ -17,13 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, cast
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, Field, ValidationError
 from redis import Redis
 from redis.exceptions import RedisError
 
 from checkpointing.atomic import write_durably
 from checkpointing.errors import InUseError
-from checkpointing.fields import now
+from checkpointing.fields import OpenModel, now
 from checkpointing.key_types import drop_wrong_types
 from checkpointing.locks import file_lock
 from checkpointing.regular_files import NotRegularFileError, read_regular
@@ -38,7 +38,7 @@ _JOIN_SECONDS = 60.0
 _RECORD_SECONDS = 5.0
 
 
-class DeploymentRecord(BaseModel):
+class DeploymentRecord(OpenModel):
     """The record in a storage root of the deployment that works on it.
 
     Attributes:
@@ -48,8 +48,6 @@ class DeploymentRecord(BaseModel):
         beat: another one with every beat.
         beat_at: when that was, for people.
     """
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     version: str = "1"
     deployment_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]

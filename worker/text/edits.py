@@ -10,8 +10,9 @@ from difflib import SequenceMatcher
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
+from checkpointing.fields import ClosedModel
 from worker.text.fields import Name, Share
 
 UNANNOUNCED_CONFIDENCE = 0.5
@@ -36,10 +37,8 @@ def _share(value: float) -> float:
 
 
 # Its words are part of the question to the model (tests/unit/test_questions.py).
-class AnsweredEdit(BaseModel):
+class AnsweredEdit(ClosedModel):
     """An edit as a model lists it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     original: str = Field(description="Words as they were given.")
     corrected: str = Field(description="The same words as corrected; empty where they were taken out.")
@@ -48,10 +47,8 @@ class AnsweredEdit(BaseModel):
     confidence: Annotated[float, AfterValidator(_share)] = Field(description="From 0 to 1.")
 
 
-class Edit(BaseModel):
+class Edit(ClosedModel):
     """One change to a region's text."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     region: Name = Field(description="Id of the region.")
     original: str = Field(description="Words in the text that the engine read; empty for an insertion.")
