@@ -16,7 +16,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
 
-PAGES = ("*.md", "docs/**/*.md", "chaos/*.md", "examples/**/*.md")
+PAGES = ("*.md", "docs/**/*.md", "benchmarks/*.md", "chaos/*.md", "examples/**/*.md", "tests/**/*.md")
 SOURCES = (
     "checkpointing/**/*.py",
     "worker/**/*.py",
