@@ -10,7 +10,7 @@ No key of Leafmark is the truth: losing all of them loses no page and no dollar.
 | `commit:<scan>/<stage>`   | string | lock, then pause | token of the coordinator that writes              |
 | `attempts:<scan>/<stage>` | hash   | until complete   | page -> attempts begun                            |
 
-The modules `keys` of `worker.queue`, `worker.billing` and `worker.llm` have their own keys; `worker.keys` has all.
+The modules `keys` of `worker.queue` and `worker.billing` have their own keys; `worker.keys` has all.
 """
 
 from dataclasses import dataclass

@@ -19,7 +19,6 @@ from producer.program import EXIT_CODES
 from worker import keys as deployment_keys
 from worker.billing import keys as billing_keys
 from worker.config.settings import ENV_PREFIX, Settings
-from worker.llm import keys as model_keys
 from worker.ocr.engines.registry import ENGINES
 from worker.queue import keys as queue_keys
 from worker.stages.registry import STAGES
@@ -42,8 +41,7 @@ def generated_pages() -> dict[str, str]:
 _KEYS = {
     "Checkpoints": checkpoint_keys,
     "Page queue": queue_keys,
-    "Billing": billing_keys,
-    "Calls to models": model_keys,
+    "Calls to models": billing_keys,
     "Others": deployment_keys,
 }
 

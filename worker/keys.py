@@ -8,11 +8,10 @@
 
 from checkpointing.refs import StageRef
 from worker.billing.keys import BillingKeys
-from worker.llm.keys import ModelKeys
 from worker.queue.keys import QueueKeys
 
 
-class Keys(QueueKeys, BillingKeys, ModelKeys):
+class Keys(QueueKeys, BillingKeys):
     """The keys of all rooms, for the parts of a deployment."""
 
     def heal(self, ref: StageRef) -> str:

@@ -8,11 +8,10 @@ from checkpointing.keys import CheckpointKeys, PrefixedKeys
 from checkpointing.refs import StageRef
 from worker.billing.keys import BillingKeys
 from worker.keys import Keys
-from worker.llm.keys import ModelKeys
 from worker.queue.keys import QueueKeys
 
 REF = StageRef("a-book", "ocr")
-ROOMS: list[type[PrefixedKeys]] = [CheckpointKeys, QueueKeys, BillingKeys, ModelKeys, Keys]
+ROOMS: list[type[PrefixedKeys]] = [CheckpointKeys, QueueKeys, BillingKeys, Keys]
 # Names on the server, which workers of other versions read.
 ON_THE_SERVER = {
     "inboxes": "leafmark:inboxes",
