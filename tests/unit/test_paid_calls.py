@@ -20,8 +20,7 @@ from checkpointing.ledger import Ledger
 from checkpointing.ledger_entry import Call, State
 from checkpointing.money import Money
 from sample.provider import Behaviour, Provider, Trouble, running_provider
-from worker.billing import learned_costs, paid_calls, settlement
-from worker.billing.budget_reservation import BudgetReservations
+from worker.billing import budget_reservation, learned_costs, paid_calls, settlement
 from worker.billing.learned_costs import Learned, LearnedCosts
 from worker.billing.meter import Meter, Reading, Reserved
 from worker.billing.meter_refill import refill
@@ -84,10 +83,10 @@ def sent_elsewhere(office: "PaidCallSetup") -> Call:
     """A call of another worker that is under way."""
     office.refill()
     account = office.account()
-    reservations = BudgetReservations(account)
     prompt = question(1)
-    call = reservations.plan(PageQuestion(1, prompt, "0" * 64, account.estimate(prompt), lambda: True))
-    reservations.ask_meter(call, None)
+    asked = PageQuestion(1, prompt, "0" * 64, account.estimate(prompt), lambda: True)
+    call = budget_reservation.plan(account, asked)
+    budget_reservation.ask_meter(account, call, None)
     assert office.ledger.mark_asked(call)
     return call
 

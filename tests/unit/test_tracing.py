@@ -23,7 +23,7 @@ from producer.planning.request import Request
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import raising
 from tests.support.waiting import HANG_SECONDS
-from worker.billing.call_spans import record_call
+from worker.billing.settlement import record_call
 from worker.config.settings import Settings
 from worker.pipeline.process_page import process_page
 from worker.queue.messages import Outcome, PageMessage

@@ -18,114 +18,104 @@ from worker.billing.stage_account import PageQuestion, StageAccount
 from worker.llm.errors import BudgetReachedError
 
 
-class BudgetReservations:
-    """Reserves room for the calls of one stage of one scan.
+def reserve(account: StageAccount, question: PageQuestion) -> Call:
+    """Plan a call, and reserve room in the budget for it; wait where calls under way may leave room.
 
-    Args:
-        account: of the stage.
+    Returns:
+        The planned call; or an answered one, where another worker has paid for the answer meanwhile.
+
+    Raises:
+        ClaimLostError: another worker has the page.
+        BudgetReachedError: the budget has no room.
+        OSError, StorageError, RedisError: storage or broker failed; nothing was spent.
     """
-
-    def __init__(self, account: StageAccount) -> None:
-        self._account = account
-
-    def reserve(self, question: PageQuestion) -> Call:
-        """Plan a call, and reserve room in the budget for it; wait where calls under way may leave room.
-
-        Returns:
-            The planned call; or an answered one, where another worker has paid for the answer meanwhile.
-
-        Raises:
-            ClaimLostError: another worker has the page.
-            BudgetReachedError: the budget has no room.
-            OSError, StorageError, RedisError: storage or broker failed; nothing was spent.
-        """
-        account = self._account
-        deadline = time.monotonic() + account.endpoint.waiting.turn_seconds
-        is_recounted = False
-        while True:
+    deadline = time.monotonic() + account.endpoint.waiting.turn_seconds
+    is_recounted = False
+    while True:
+        if (paid := account.check_again(question)) is not None:
+            return paid
+        budget = account.budget()
+        call = plan(account, question)
+        granted = ask_meter(account, call, budget)
+        if granted is Reserved.GRANTED:
+            return call
+        if granted is Reserved.EMPTY:
+            continue
+        # Before the wait: a call that only waits must not take room.
+        account.withdraw(call)
+        if granted is Reserved.WAIT and _has_room_before(account, deadline, call):
+            continue
+        if account.budget() != budget:
+            # Changed meanwhile: a pause would be for a budget that is no longer in force.
+            continue
+        if is_recounted:
+            # The last wait may have been a long one, too.
             if (paid := account.check_again(question)) is not None:
                 return paid
-            budget = account.budget()
-            call = self.plan(question)
-            granted = self.ask_meter(call, budget)
-            if granted is Reserved.GRANTED:
-                return call
-            if granted is Reserved.EMPTY:
-                continue
-            # Before the wait: a call that only waits must not take room.
-            account.withdraw(call)
-            if granted is Reserved.WAIT and self._has_room_before(deadline, call):
-                continue
-            if account.budget() != budget:
-                # Changed meanwhile: a pause would be for a budget that is no longer in force.
-                continue
-            if is_recounted:
-                # The last wait may have been a long one, too.
-                if (paid := account.check_again(question)) is not None:
-                    return paid
-                raise self._budget_reached(call, budget)
-            # Dead workers, and commands whose reply was lost, may have left too much in the meter.
-            account.meter.empty()
-            is_recounted = True
+            raise _budget_reached(account, call, budget)
+        # Dead workers, and commands whose reply was lost, may have left too much in the meter.
+        account.meter.empty()
+        is_recounted = True
 
-    def plan(self, question: PageQuestion) -> Call:
-        """Record a call as planned, with the maximum that it may cost; take earlier plans for the page back."""
-        account = self._account
-        # A worker that had this page before is dead, or is about to notice that it lost its claim.
-        take_back_planned(account.ledger, account.meter, [question.page])
-        call = Call(
-            attempt=new_attempt(),
-            scan_id=account.scan_id,
-            stage=account.stage,
-            page=question.page,
-            provider=account.endpoint.provider,
-            model=account.endpoint.model,
-            request_sha256=question.sha256,
-            most_micro=account.to_reserve(question.estimate).rounded_up,
-        )
-        account.ledger.plan(call)
-        return call
 
-    def ask_meter(self, call: Call, budget: Decimal | None) -> Reserved:
-        """Reserve the maximum that a planned call may cost, where the budget has room.
+def plan(account: StageAccount, question: PageQuestion) -> Call:
+    """Record a call as planned, with the maximum that it may cost; take earlier plans for the page back."""
+    # A worker that had this page before is dead, or is about to notice that it lost its claim.
+    take_back_planned(account.ledger, account.meter, [question.page])
+    call = Call(
+        attempt=new_attempt(),
+        scan_id=account.scan_id,
+        stage=account.stage,
+        page=question.page,
+        provider=account.endpoint.provider,
+        model=account.endpoint.model,
+        request_sha256=question.sha256,
+        most_micro=account.to_reserve(question.estimate).rounded_up,
+    )
+    account.ledger.plan(call)
+    return call
 
-        Returns:
-            The meter's answer. After `EMPTY` the meter is filled, and the call has to be planned again.
 
-        Raises:
-            RedisError: the meter cannot be read; nothing is spent.
-        """
-        account = self._account
-        limit = None if budget is None else Money.from_usd(budget)
-        try:
-            granted = account.meter.reserve(call.attempt, call.most, limit)
-            if granted is Reserved.EMPTY:
-                # The refill takes back all planned calls; a reservation must not outlive its plan.
-                account.ledger.withdraw(call)
-                account.refill()
-        except RedisError:
+def ask_meter(account: StageAccount, call: Call, budget: Decimal | None) -> Reserved:
+    """Reserve the maximum that a planned call may cost, where the budget has room.
+
+    Returns:
+        The meter's answer. After `EMPTY` the meter is filled, and the call has to be planned again.
+
+    Raises:
+        RedisError: the meter cannot be read; nothing is spent.
+    """
+    limit = None if budget is None else Money.from_usd(budget)
+    try:
+        granted = account.meter.reserve(call.attempt, call.most, limit)
+        if granted is Reserved.EMPTY:
+            # The refill takes back all planned calls; a reservation must not outlive its plan.
             account.ledger.withdraw(call)
-            raise
-        return granted
+            account.refill()
+    except RedisError:
+        account.ledger.withdraw(call)
+        raise
+    return granted
 
-    def _has_room_before(self, deadline: float, call: Call) -> bool:
-        """Wait until calls under way cost less than was reserved for them, or the budget was raised."""
-        account, wait = self._account, self._account.endpoint.waiting
-        while time.monotonic() < deadline:
-            wait.sleep(wait.poll_seconds)
-            reading, budget = account.meter.read(), account.budget()
-            if reading is None or budget is None or reading.total + call.most <= Money.from_usd(budget):
-                return True
-        return False
 
-    def _budget_reached(self, call: Call, budget: Decimal | None) -> BudgetReachedError:
-        account = self._account
-        reading = account.meter.read()
-        spent = "" if reading is None else f" {reading.spent} spent,"
-        reserved = "" if reading is None or not reading.reserved else f" {reading.reserved} reserved,"
-        return BudgetReachedError(
-            f"the budget of ${budget} is reached:{spent}{reserved} and the next page may cost "
-            f"{call.most}{account.endpoint.recent_failures()}",
-            budget,
-            hint=f"raise it with `producer enqueue {account.scan_id} --stage {account.stage} --budget USD`",
-        )
+def _has_room_before(account: StageAccount, deadline: float, call: Call) -> bool:
+    """Wait until calls under way cost less than was reserved for them, or the budget was raised."""
+    wait = account.endpoint.waiting
+    while time.monotonic() < deadline:
+        wait.sleep(wait.poll_seconds)
+        reading, budget = account.meter.read(), account.budget()
+        if reading is None or budget is None or reading.total + call.most <= Money.from_usd(budget):
+            return True
+    return False
+
+
+def _budget_reached(account: StageAccount, call: Call, budget: Decimal | None) -> BudgetReachedError:
+    reading = account.meter.read()
+    spent = "" if reading is None else f" {reading.spent} spent,"
+    reserved = "" if reading is None or not reading.reserved else f" {reading.reserved} reserved,"
+    return BudgetReachedError(
+        f"the budget of ${budget} is reached:{spent}{reserved} and the next page may cost "
+        f"{call.most}{account.endpoint.recent_failures()}",
+        budget,
+        hint=f"raise it with `producer enqueue {account.scan_id} --stage {account.stage} --budget USD`",
+    )

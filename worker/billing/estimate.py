@@ -43,19 +43,6 @@ def most_cost(prompt: Prompt[Answer], model: str, prices: PriceBook) -> Money:
     return Money.from_micro(Money.from_usd(prices.price(model, usage)).rounded_up)
 
 
-def basis_of(prompt: Prompt[Answer], most: Money) -> int:
-    """Return what the reservation for a call is a multiple of, once its model proved dearer than its known price.
-
-    Args:
-        prompt: the question.
-        most: the maximum that the call can cost by the known price.
-
-    Returns:
-        That in micro-dollars; for a model without a price, or with one of 0, the tokens that the call can take.
-    """
-    return most.rounded_up or most_tokens_in(prompt) + prompt.most_tokens
-
-
 def likely_tokens(text: str) -> int:
     """Return about how many tokens a text has: a quarter of its bytes."""
     return math.ceil(len(_encoded(text)) / _BYTES_A_TOKEN)

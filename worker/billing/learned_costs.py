@@ -59,12 +59,7 @@ class Learned(NamedTuple):
 
 
 class LearnedCosts:
-    """What was learned of all models, in Redis.
-
-    Args:
-        redis: client of the broker.
-        key: of the hash.
-    """
+    """What was learned of all models, in a hash in Redis."""
 
     def __init__(self, redis: Redis, key: str) -> None:
         self._redis = redis

@@ -1,15 +1,7 @@
-"""One question to a model, paid for once.
+"""One question to a model, paid for once, even when a worker is killed at any point.
 
-The order keeps the books right, even when a worker is killed at any point:
-
-1. An answer that is already in the ledger is used; no call is made.
-2. The call is planned in the ledger, and the maximum that it may cost is reserved in the meter
-   (`budget_reservation.py`).
-3. Claim and ledger are checked again, and the ledger records the call as asked, durably, before it goes out.
-4. The answer and its cost are in the ledger before the answer is used (`settlement.py`).
-
-A worker may be paused at any time, for hours. So claim and ledger are checked again after every wait, and last of
-all right before the call goes out.
+The order of the steps is what guarantees that (`docs/design.md`, "Money"). A worker may be paused at any time, for
+hours, so claim and ledger are checked again after every wait, and last of all right before the call goes out.
 """
 
 import time
@@ -17,22 +9,19 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import structlog
-from pydantic import BaseModel
 from redis.exceptions import RedisError
 
 from checkpointing.ledger_entry import Call
 from checkpointing.plurals import counted
-from worker.billing.budget_reservation import BudgetReservations
-from worker.billing.call_spans import record_call
-from worker.billing.settlement import Settlement
+from worker.billing.budget_reservation import reserve
+from worker.billing.settlement import answers_another_question, book, record_call
 from worker.billing.stage_account import PageQuestion, StageAccount
 from worker.llm.circuit_breaker import Failures
 from worker.llm.errors import AnswerRefusedError, CallFailedError, ClaimLostError, ProviderRefusesError
-from worker.llm.prompt import Prompt
+from worker.llm.prompt import Answer, Prompt
 from worker.llm.raw_answer import RawAnswer, answer_of, holds_words
 from worker.llm.reply import CostSource, LlmRecord, Reply, Usage
 
-Answer = TypeVar("Answer", bound=BaseModel)
 Made = TypeVar("Made")
 
 # How long the last check of claim and ledger holds before a call goes out.
@@ -42,17 +31,11 @@ log = structlog.get_logger("leafmark.llm")
 
 
 class PaidCalls:
-    """Asks a model on behalf of one stage of one scan.
-
-    Args:
-        account: of the stage.
-    """
+    """Asks a model on behalf of one stage of one scan."""
 
     def __init__(self, account: StageAccount) -> None:
         self._account = account
         self._endpoint = account.endpoint
-        self._reservations = BudgetReservations(account)
-        self._settlement = Settlement(account)
 
     def ask(
         self,
@@ -114,7 +97,7 @@ class PaidCalls:
         while True:
             with self._endpoint.slot():
                 self._endpoint.wait_for_turn(question.prompt)
-                reserved = self._reservations.reserve(question)
+                reserved = reserve(self._account, question)
                 call = reserved if reserved.is_answered else self._clear_to_send(reserved, question)
                 if call is None:
                     continue
@@ -215,7 +198,7 @@ class PaidCalls:
             # The worker is being stopped: the end of the call is not known.
             self._endpoint.leave(call)
             raise
-        if self._settlement.answers_another_question(call, raw):
+        if answers_another_question(self._account, call, raw):
             self._account.withdraw(call)
             raise CallFailedError(
                 f"{call.provider} repeated its answer to another question (id {raw.response_id}), so nothing "
@@ -224,13 +207,13 @@ class PaidCalls:
             )
         if not holds_words(raw):
             # Billed without an answer: the provider's failure, not the page's.
-            self._account.ledger.reject(self._settlement.book(call, raw, question))
+            self._account.ledger.reject(book(self._account, call, raw, question))
             quoted = self._endpoint.client.quoted_error(raw)
             message = f"{call.provider} billed a call and gave no answer"
             raise CallFailedError(f"{message}: {quoted}" if quoted else message, may_have_been_billed=True)
         self._endpoint.slots.note_answer(raw.seconds)
         self._endpoint.record_success()
-        return self._settlement.book(call, raw, question)
+        return book(self._account, call, raw, question)
 
 
 def _check_page_is_not_the_cause(

@@ -23,24 +23,14 @@ _RECORD: Script[int] = Script("worker.billing.record_answer")
 
 
 class SeenAnswers:
-    """The recorded answers of all scans.
-
-    Args:
-        redis: client of the broker.
-        prefix: starts the keys; the scan's id follows.
-    """
+    """The recorded answers of all scans, in Redis under `prefix` and the scan's id."""
 
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis = redis
         self._prefix = prefix
 
     def is_repeated(self, scan_id: str, question: str, body: str) -> bool:
-        """Record an answer, and return whether it was the answer to another question before.
-
-        Args:
-            scan_id: the book.
-            question: sha256 of the question.
-            body: of the response.
+        """Record the answer in a response to the question with this sha256; return whether it answered another one.
 
         Raises:
             RedisError: the broker failed.

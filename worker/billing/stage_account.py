@@ -9,7 +9,7 @@ from typing import Any
 from checkpointing.ledger import Ledger
 from checkpointing.ledger_entry import Call
 from checkpointing.money import Money
-from worker.billing.estimate import basis_of, most_cost
+from worker.billing.estimate import most_cost, most_tokens_in
 from worker.billing.learned_costs import Estimate
 from worker.billing.meter import Meter
 from worker.billing.model_endpoint import ModelEndpoint
@@ -41,12 +41,7 @@ class StageAccount:
     """Where the calls of one stage of one scan are booked.
 
     Attributes:
-        scan_id: the book.
-        stage: name of the stage.
-        endpoint: the model that the stage asks.
-        ledger: of the stage.
-        meter: of the scan.
-        refill: fills the meter from the ledgers of the scan.
+        refill: fills the meter of the scan from the ledgers of all stages.
         budget: returns what the scan may cost, in USD; None for no limit.
     """
 
@@ -67,7 +62,8 @@ class StageAccount:
         """Return the maximum that a call can cost by the known price."""
         prices, model = self.endpoint.prices, self.endpoint.model
         most = most_cost(prompt, model, prices)
-        return Estimate(prices.describe(model), most, basis_of(prompt, most))
+        basis = most.rounded_up or most_tokens_in(prompt) + prompt.most_tokens
+        return Estimate(prices.describe(model), most, basis)
 
     def to_reserve(self, estimate: Estimate) -> Money:
         """Return what to reserve for a call, by the known price and by what calls really cost."""
@@ -83,10 +79,7 @@ class StageAccount:
         return call
 
     def check_again(self, question: PageQuestion) -> Call | None:
-        """Check claim and ledger again, as is due after every wait.
-
-        Returns:
-            The call of another worker that has paid for the answer meanwhile; None where there is none.
+        """Return the call of another worker that has paid for the answer meanwhile. Due after every wait.
 
         Raises:
             ClaimLostError: another worker has the page.
