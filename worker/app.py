@@ -1,4 +1,7 @@
-"""Configure Celery. Each setting prevents a failure that occurred; `docs/design.md` describes them."""
+"""Configure Celery. Each setting prevents a failure that occurred.
+
+No task has an ETA or a countdown: Redis delivers such a message again after each visibility timeout.
+"""
 
 from celery import Celery
 from kombu import Queue
@@ -26,7 +29,8 @@ def make_app(settings: Settings) -> Celery:
         # Acknowledge a message when its page is safe; reserve no second page behind a slow one.
         task_acks_late=True,
         worker_prefetch_multiplier=1,
-        # The page of a process that died is enqueued again. Its attempt counts, so that it cannot loop forever.
+        # The page of a process that died is enqueued again; without this its message would be dropped. Its attempt
+        # was counted before, so that it cannot loop forever.
         task_reject_on_worker_lost=True,
         task_acks_on_timeout=False,
         # A short outage of Redis must not stop a paid call, which would then be paid for twice.

@@ -1,7 +1,8 @@
 """Repair the differences between checkpoint and outputs that `producer.verify.verify_scan` found.
 
 The work is done by resume (`producer.planning.enqueue`), for the pages that were requested before and for damaged
-complete pages. What resume does not repair is repaired here first. After a crash, repeat the command.
+complete pages. What resume does not repair is repaired here first. It needs Redis: the output of a completion that
+waits in the inbox would look like a foreign one. After a crash, repeat the command.
 """
 
 from checkpointing.checkpoint import Checkpoint
