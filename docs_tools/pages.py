@@ -3,6 +3,8 @@
 A test compares the written pages with the code.
 """
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,12 +40,7 @@ def generated_pages() -> dict[str, str]:
     }
 
 
-_KEYS = {
-    "Checkpoints": checkpoint_keys,
-    "Page queue": queue_keys,
-    "Calls to models": billing_keys,
-    "Others": deployment_keys,
-}
+_KEYS = (checkpoint_keys, queue_keys, billing_keys, deployment_keys)
 
 
 _ABOUT_KEYS = """\
@@ -53,11 +50,10 @@ loses no page and no dollar. A key of another type is deleted.
 
 
 def _redis_keys() -> str:
-    parts = ["# Redis keys", _ABOUT_KEYS.rstrip()]
-    for title, module in _KEYS.items():
-        rows = [line for line in str(module.__doc__).splitlines() if line.startswith("|")]
-        parts += [f"## {title}", "\n".join(rows)]
-    return "\n\n".join(parts) + "\n"
+    tables = [[line for line in str(each.__doc__).splitlines() if line.startswith("|")] for each in _KEYS]
+    rows = [re.sub(" +", " ", row) for _, _, *rows in tables for row in rows]
+    head = ["# Redis keys", "", _ABOUT_KEYS, "| key | type | lives | holds |", "|---|---|---|---|"]
+    return "\n".join([*head, *rows, ""])
 
 
 def write_pages(folder: Path = DOCS) -> None:
@@ -93,8 +89,8 @@ def _commands() -> str:
 _ABOUT_FORMATS = """\
 All files are in the folder of their scan, `<storage root>/<scan_id>/`, as JSON in UTF-8. The schemas are JSON
 Schema 2020-12. A program that reads these files should ignore fields that it does not know: later versions may
-add some. Leafmark also reads the files that Scanshelf wrote, which have [another
-form](../how-to/move-from-scanshelf.md).
+add some. Types such as *Doubt* that several files share are [at the end](#parts-of-several-files). Leafmark also
+reads the files that Scanshelf wrote, which have [another form](../how-to/move-from-scanshelf.md).
 """
 
 
@@ -129,24 +125,27 @@ def _exit_codes() -> str:
 
 
 def _file_formats() -> str:
-    parts = [
-        "# File formats",
-        _ABOUT_FORMATS,
-        *(part for form in FORMATS for part in _format(form)),
-    ]
-    return "\n\n".join(parts) + "\n"
+    schemas = [(form, schema_of(form)) for form in FORMATS]
+    times = Counter(part for _, schema in schemas for part in _parts(schema))
+    shared = [part for part, count in times.items() if count > 1]
+    formats = [section for form, schema in schemas for section in _format(form, schema, shared)]
+    head = ["# File formats", _ABOUT_FORMATS.rstrip()]
+    return "\n\n".join([*head, *formats, "## Parts of several files", *shared]) + "\n"
 
 
-def _format(form: FileFormat) -> Iterator[str]:
-    schema = schema_of(form)
-    parts = schema.get("$defs", {})
+def _format(form: FileFormat, schema: dict[str, Any], shared: list[str]) -> Iterator[str]:
     yield f"## {form.name}"
     yield f"{form.about} `{form.place}`. Schema: [{form.name}.json](../schemas/{form.name}.json)."
-    yield _fields(schema, parts)
+    yield _fields(schema, schema.get("$defs", {}))
+    yield from (part for part in _parts(schema) if part not in shared)
+
+
+def _parts(schema: dict[str, Any]) -> Iterator[str]:
+    """Yield the description of each object that a file consists of."""
+    parts = schema.get("$defs", {})
     for name, part in parts.items():
         if "properties" in part:
-            yield f"**{name}**: {_cell(part.get('description', ''))}"
-            yield _fields(part, parts)
+            yield f"**{name}**: {_cell(part.get('description', ''))}\n\n{_fields(part, parts)}"
 
 
 _ABOUT_STAGES = """\
