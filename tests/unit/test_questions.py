@@ -11,7 +11,7 @@ import json
 import pytest
 from pydantic import BaseModel
 
-from worker.llm.schemas import strict_format
+from worker.llm.request_form import strict_format
 from worker.stages import correction, fix, structure
 
 

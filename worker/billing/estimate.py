@@ -16,9 +16,8 @@ from typing import Literal
 
 from checkpointing.money import Money
 from worker.llm.prices import PriceBook
-from worker.llm.prompt import Answer, Picture, Prompt
+from worker.llm.prompt import Answer, Picture, Prompt, schema_text
 from worker.llm.reply import Usage
-from worker.llm.schemas import schema_text
 
 _BYTES_A_TOKEN = 4
 _FORMS: tuple[Literal["NFC", "NFKC"], ...] = ("NFC", "NFKC")

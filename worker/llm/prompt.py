@@ -3,13 +3,18 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cache
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
-from worker.llm.schemas import schema_text
-
 Answer = TypeVar("Answer", bound=BaseModel)
+
+
+@cache
+def schema_text(answer: type[BaseModel]) -> str:
+    """Return the JSON schema of an answer, as text. Making it takes milliseconds."""
+    return json.dumps(answer.model_json_schema(), ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)

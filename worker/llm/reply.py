@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic
 
-from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from checkpointing.fields import ClosedModel, Sha256, Usd
+from worker.llm.prompt import Answer
 
 
 class CostSource(StrEnum):
@@ -47,17 +48,9 @@ class LlmRecord(ClosedModel):
     attempts: PositiveInt = Field(description="Answers that were paid for, for this page, including this one.")
 
 
-Answer = TypeVar("Answer", bound=BaseModel)
-
-
 @dataclass(frozen=True, slots=True)
 class Reply(Generic[Answer]):
-    """An answer that matches the schema it was asked for.
-
-    Attributes:
-        answer: an instance of `Prompt.answer`.
-        llm: how it came about, for the output.
-    """
+    """An answer that matches the schema it was asked for, and how it came about, for the output."""
 
     answer: Answer
     llm: LlmRecord

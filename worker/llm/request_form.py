@@ -10,18 +10,22 @@
 """
 
 import base64
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, cast
 
-from worker.llm.prompt import Answer, Prompt
-from worker.llm.schemas import object_format, schema_name, schema_text, strict_format
+from pydantic import BaseModel
+
+from worker.llm.prompt import Answer, Prompt, schema_text
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionContentPartParam, ChatCompletionMessageParam
     from openai.types.chat.completion_create_params import ResponseFormat
+    from openai.types.shared_params import ResponseFormatJSONObject, ResponseFormatJSONSchema
 
 # Complaints about the schema in a `json_object`, and not about that type as such.
 _ABOUT_SCHEMA = re.compile(r"schema|object|extra|additional|unknown|unrecogni[sz]ed|unexpected|not permitted")
@@ -80,7 +84,7 @@ class RequestForm:
             case AnswerForm.SCHEMA:
                 return strict_format(prompt.answer)
             case AnswerForm.OBJECT_OF_SCHEMA:
-                return object_format(prompt.answer)
+                return _object_format(prompt.answer)
             case AnswerForm.OBJECT:
                 return {"type": "json_object"}
             case AnswerForm.PROMPT:
@@ -92,7 +96,7 @@ class RequestForm:
         if self.answer is not AnswerForm.SCHEMA:
             system = (
                 f"{system}\n\nAnswer with one JSON object and nothing else. It must match this JSON schema.\n"
-                f"Answer schema: {schema_name(prompt.answer)}\n{schema_text(prompt.answer)}"
+                f"Answer schema: {_schema_name(prompt.answer)}\n{schema_text(prompt.answer)}"
             )
         if prompt.picture is None:
             return [{"role": "system", "content": system}, {"role": "user", "content": prompt.user}]
@@ -103,3 +107,28 @@ class RequestForm:
             {"type": "image_url", "image_url": {"url": url}},
         ]
         return [{"role": "system", "content": system}, {"role": "user", "content": parts}]
+
+
+@cache
+def strict_format(answer: type[BaseModel]) -> "ResponseFormatJSONSchema":
+    """Return the `response_format` for servers that enforce a schema. It must not be changed."""
+    # The library makes the schema that strict servers want: all fields required, nothing extra, bare `$ref`s.
+    from openai import pydantic_function_tool  # noqa: PLC0415  # slow to import; the producer calls no model
+
+    schema = pydantic_function_tool(answer)["function"]["parameters"]
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": _schema_name(answer), "strict": True, "schema": schema},
+    }
+
+
+@cache
+def _object_format(answer: type[BaseModel]) -> "ResponseFormatJSONObject":
+    """Return the `response_format` for servers that know `json_object` with a schema. It must not be changed."""
+    beside = {"schema": strict_format(answer)["json_schema"]["schema"]}
+    # The key is not part of OpenAI's type.
+    return cast("ResponseFormatJSONObject", {"type": "json_object", **beside})
+
+
+def _schema_name(answer: type[BaseModel]) -> str:
+    return str(json.loads(schema_text(answer)).get("title", answer.__name__)).lower()
