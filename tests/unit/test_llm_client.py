@@ -121,7 +121,6 @@ def test_one_call_asks_for_the_schema_and_gives_back_the_answer_as_it_came(
     ]
     assert httpserver.log[0][0].headers["Authorization"] == f"Bearer {KEY}"
     assert raw.status == 200
-    assert raw.content_type == "application/json"
     assert raw.response_id == "chatcmpl-7"
     assert raw.seconds > 0
     assert json.loads(raw.body) == completion()
@@ -875,7 +874,6 @@ def test_a_right_answer_with_a_wrong_content_type_is_read(httpserver: HTTPServer
     body = "\ufeff \n" + json.dumps(completion('{"text": "café", "edits": [], "first": null}'), ensure_ascii=False)
     httpserver.expect_request(PATH).respond_with_data(body, content_type="text/html; charset=iso-8859-1")
     raw = client.send("a-model", PROMPT)
-    assert raw.content_type.startswith("text/html")
     assert answer_of(raw, Correction).text == "café"
 
 

@@ -59,26 +59,18 @@ class Learned(NamedTuple):
 
 
 class LearnedCosts:
-    """What was learned of all models, in a hash in Redis."""
+    """What was learned of all models, in a hash in Redis. Its methods raise RedisError if the broker fails."""
 
     def __init__(self, redis: Redis, key: str) -> None:
         self._redis = redis
         self._key = key
 
     def of(self, provider: str, model: str, price: str) -> Learned:
-        """Return what was learned of a model at a price.
-
-        Raises:
-            RedisError: the broker failed.
-        """
+        """Return what was learned of a model at a price."""
         return Learned(*_READ(self._redis, learned_costs=self._key, fields=[*_fields(provider, model, price)]))
 
     def take(self, overruns: Iterable[CostOverrun]) -> None:
-        """Raise what is reserved by what overruns tell. Safe to repeat.
-
-        Raises:
-            RedisError: the broker failed.
-        """
+        """Raise what is reserved by what overruns tell. Safe to repeat."""
         for overrun in overruns:
             factor, dearest = _fields(overrun.provider, overrun.model, overrun.price)
             millionths = math.ceil(overrun.factor * _FACTOR_UNIT)

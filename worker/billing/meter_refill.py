@@ -19,16 +19,10 @@ from worker.billing.meter import Count, Meter
 
 
 def refill(scan_dir: Path, meter: Meter, learned: LearnedCosts, check: StorageCheck = no_check) -> bool:
-    """Count the ledgers of all stages of a scan into the meter, unless it is filled.
+    """Count the ledgers of all stages of a scan into the meter, unless it is filled; return whether it was not.
 
-    Args:
-        scan_dir: `<root>/<scan_id>`.
-        meter: of the scan.
-        learned: receives, before the meter is filled, the cost overruns of all scans of this storage root.
-        check: called after the ledgers were read; raises where the storage is not the right one.
-
-    Returns:
-        Whether this call filled it.
+    The cost overruns of all scans of this storage root are learned before. After the ledgers were read, `check`
+    raises where the storage is not the right one.
 
     Raises:
         OSError, StorageError: the storage failed or is missing: what was spent is not known, so no call may be

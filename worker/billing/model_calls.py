@@ -32,13 +32,7 @@ _MAX_TRIAL_SECONDS = 180.0
 
 
 class ModelCalls:
-    """Asks models on behalf of scans, within their budgets.
-
-    Args:
-        settings: name the models and their server.
-        store: the books.
-        queues: gives the Redis that holds meters and breakers.
-    """
+    """Asks models on behalf of scans, within their budgets."""
 
     def __init__(self, settings: Settings, store: BookStore, queues: QueueClient) -> None:
         self._settings = settings

@@ -52,18 +52,7 @@ class ModelEndpoint:
     """What a process needs to call one model; the same for all scans.
 
     Attributes:
-        client: the HTTP client of the provider.
         provider: host of the provider, for the records.
-        model: name of the model.
-        prices: what a call costs.
-        limits: calls and tokens per minute, over all machines.
-        backoff: how often and when a failed call is repeated.
-        learned: what its calls cost beyond the known price.
-        seen: which question each answer belonged to.
-        breaker: keeps all workers from a model that does not answer.
-        cooldown: the pause that the provider asked for.
-        slots: how many calls this process makes at once.
-        waiting: how long a page waits.
     """
 
     client: ModelClient

@@ -123,9 +123,6 @@ class PaidCalls:
         Returns:
             The call, recorded as asked; or an answered one, which makes it needless; None where it has to be
             planned again.
-
-        Raises:
-            ClaimLostError: another worker has the page.
         """
         checked_at = time.monotonic()
         try:
@@ -151,9 +148,6 @@ class PaidCalls:
 
         Returns:
             The call; or an answered one, which makes it needless.
-
-        Raises:
-            ClaimLostError: another worker has the page.
         """
         try:
             paid = self._account.check_again(question)
@@ -171,13 +165,7 @@ class PaidCalls:
         self._account.withdraw(call)
 
     def _send(self, call: Call, question: PageQuestion) -> Call:
-        """Make a call that is recorded as asked, and record its end.
-
-        Raises:
-            CallFailedError: it got no answer.
-            PriceWrongError: it cost more than the known price allows.
-            AnswerRefusedError, ProviderRefusesError: the provider refuses it.
-        """
+        """Make a call that is recorded as asked, and record its end."""
         started = time.monotonic()
         try:
             raw = self._endpoint.client.send(self._endpoint.model, question.prompt)
@@ -222,9 +210,6 @@ def _check_page_is_not_the_cause(
     """Fail a page whose calls may have been billed while calls for other pages are answered.
 
     Without this the page would be asked about, and perhaps billed, without end.
-
-    Raises:
-        AnswerRefusedError: calls for other pages were answered between those for this page.
     """
     if error.may_have_been_billed and of_model is not None and of_model.in_a_row < failures:
         message = (

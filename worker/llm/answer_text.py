@@ -36,11 +36,16 @@ _DECODER = json.JSONDecoder(strict=False)
 _STRING_OR_LAST_COMMA = re.compile(r'(?P<string>"(?:[^"\\]|\\.)*+")|,(?=\s*+[}\]])', re.DOTALL)
 
 
+def as_dict(value: object) -> dict[str, Any]:
+    """Return a value if it is a JSON object; an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
 def texts_of(message: Mapping[str, object]) -> list[str]:
     """Return what a model wrote: message and arguments of tools, or its reasoning where it wrote nothing else."""
     calls = message.get("tool_calls")
-    functions = [_dict(_dict(call).get("function")) for call in calls] if isinstance(calls, list) else []
-    functions.append(_dict(message.get("function_call")))
+    functions = [as_dict(as_dict(call).get("function")) for call in calls] if isinstance(calls, list) else []
+    functions.append(as_dict(message.get("function_call")))
     places = (message.get("content"), *(function.get("arguments") for function in functions))
     reasoning = (message.get("reasoning_content"), message.get("reasoning"))
     return _written(places) or _written(reasoning)[:1]
@@ -49,10 +54,7 @@ def texts_of(message: Mapping[str, object]) -> list[str]:
 def complete_answer(texts: Sequence[str], schema: type[Answer], reason: str) -> Answer:
     """Return an answer that is complete although the model reached its limit, or the provider broke off.
 
-    Args:
-        texts: what the model wrote; only the first can be the answer.
-        schema: the schema of the answer.
-        reason: `length` or `error`.
+    Only the first text can be the answer. The reason is `length` or `error`.
 
     Raises:
         AnswerRefusedError: the answer is incomplete.
@@ -67,11 +69,7 @@ def complete_answer(texts: Sequence[str], schema: type[Answer], reason: str) -> 
 
 
 def validated(texts: Sequence[str], schema: type[Answer]) -> Answer:
-    """Return the answer in what a model wrote.
-
-    Args:
-        texts: what the model wrote; not empty.
-        schema: the schema of the answer.
+    """Return the answer in what a model wrote, which is not empty.
 
     Raises:
         AnswerRefusedError: there is no answer, or more than one.
@@ -89,7 +87,10 @@ def validated(texts: Sequence[str], schema: type[Answer]) -> Answer:
         )
     if found:
         return found[0]
-    raise problems[0] if problems else AnswerRefusedError("schema", f"the answer holds {_why_none(texts)}")
+    if problems:
+        raise problems[0]
+    what = "no whole JSON object" if any("{" in text for text in texts) else "no JSON object"
+    raise AnswerRefusedError("schema", f"the answer holds {what}")
 
 
 def _answers(texts: Iterable[str], schema: type[Answer]) -> tuple[list[Answer], list[AnswerRefusedError]]:
@@ -139,10 +140,10 @@ def _text(content: object) -> str:
 def _text_of_part(part: object) -> str:
     if isinstance(part, str):
         return part
-    text = _dict(part).get("text")
+    text = as_dict(part).get("text")
     # Parts of the assistants API have the text one level deeper; reasoning is a separate part.
-    text = _dict(text).get("value", text)
-    return text if isinstance(text, str) and _dict(part).get("type") not in {"thinking", "reasoning"} else ""
+    text = as_dict(text).get("value", text)
+    return text if isinstance(text, str) and as_dict(part).get("type") not in {"thinking", "reasoning"} else ""
 
 
 def _without_reasoning(text: str) -> str:
@@ -173,11 +174,7 @@ def _objects(text: str) -> Iterator[_Candidate]:
 
 
 def _matching(value: dict[str, Any], schema: type[Answer]) -> Answer:
-    """Return an object as an instance of a schema, without fields that the schema does not have.
-
-    Raises:
-        AnswerRefusedError: the object does not match.
-    """
+    """Return an object as an instance of a schema; raise AnswerRefusedError where it does not match."""
     try:
         return _validated(value, schema)
     except ValidationError as error:
@@ -222,10 +219,6 @@ def _remove(value: Any, place: Sequence[int | str]) -> None:
         del value[last]
 
 
-def _why_none(texts: Sequence[str]) -> str:
-    return "no whole JSON object" if any("{" in text for text in texts) else "no JSON object"
-
-
 def _in_words(problems: Sequence[Mapping[str, Any]]) -> str:
     """Return the first problems, without their input, which may be a page long."""
     told = "; ".join(
@@ -234,7 +227,3 @@ def _in_words(problems: Sequence[Mapping[str, Any]]) -> str:
     )
     more = len(problems) - _SHOWN_ERRORS
     return in_one_line(told if more <= 0 else f"{told}; and {more} more")
-
-
-def _dict(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

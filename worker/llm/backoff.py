@@ -5,17 +5,12 @@ Exponential backoff with full jitter, as in "Exponential Backoff And Jitter" (Ma
 calls failed together do not return together. A `Retry-After` of the provider takes precedence.
 """
 
-import random as random_numbers
 import time
 from dataclasses import dataclass, field
-from random import Random
+from random import Random, SystemRandom
 
 # Stop doubling here: any longer pause is above every cap, and the float would overflow.
 _MAX_DOUBLINGS = 60
-
-
-def _system_random() -> Random:
-    return random_numbers.SystemRandom()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +27,7 @@ class Backoff:
     max_retries: int
     base_seconds: float = 1.0
     max_seconds: float = 60.0
-    random: Random = field(default_factory=_system_random)
+    random: Random = field(default_factory=SystemRandom)
 
     def pause_before(self, failures: int, retry_after: float | None = None) -> float | None:
         """Return the seconds to wait before the call is repeated; None where it is not, and the page waits instead.

@@ -68,33 +68,23 @@ class Breaker:
     """The breaker of one model.
 
     Args:
-        redis: client of the broker.
-        key: of the breaker.
         trial_seconds: how long a trial blocks other calls; after that its worker may be dead, and another is made.
-        first_pause_seconds: the first pause.
-        calls_in_a_row: number of failures that open the breaker.
+
+    Raises:
+        RedisError: from every method: the broker failed, and no call must be made. A trial is forgotten after its
+            time.
     """
 
     def __init__(
-        self,
-        redis: Redis,
-        key: str,
-        trial_seconds: float,
-        first_pause_seconds: float = FIRST_PAUSE_SECONDS,
-        calls_in_a_row: int = CALLS_IN_A_ROW,
+        self, redis: Redis, key: str, trial_seconds: float, first_pause_seconds: float = FIRST_PAUSE_SECONDS
     ) -> None:
         self._redis = redis
         self._key = key
         self._trial_milliseconds = int(trial_seconds * 1000)
         self._first_pause_seconds = first_pause_seconds
-        self._calls_in_a_row = calls_in_a_row
 
     def left_seconds(self) -> float:
-        """Return how long no call may be made; 0 where one may. Changes nothing.
-
-        Raises:
-            RedisError: the broker failed; no call must be made.
-        """
+        """Return how long no call may be made; 0 where one may. Changes nothing."""
         return _READ_PAUSE(self._redis, key=self._key) / 1000
 
     def enter(self, token: str) -> bool:
@@ -105,18 +95,11 @@ class Breaker:
 
         Returns:
             Whether it may be made. Then `failed`, `answered` or `leave` must be called.
-
-        Raises:
-            RedisError: the broker failed; the call must not be made.
         """
         return bool(_ENTER(self._redis, key=self._key, token=token, trial_ms=self._trial_milliseconds))
 
     def leave(self, token: str) -> None:
-        """Record that a call that was let through was not made, or that its end is not known.
-
-        Raises:
-            RedisError: the broker failed; a trial is forgotten after its time.
-        """
+        """Record that a call that was let through was not made, or that its end is not known."""
         _LEAVE(self._redis, key=self._key, token=token)
 
     def failed(
@@ -138,9 +121,6 @@ class Breaker:
             is_outage: whether the failure counts for opening the breaker; a rate limit has its own pauses.
             may_have_been_billed: whether the next trial may cost something.
             retry_after_seconds: the pause that the provider asks for.
-
-        Raises:
-            RedisError: the broker failed.
         """
         longest = LONGEST_PAUSE_SECONDS if may_have_been_billed else LONGEST_FREE_PAUSE_SECONDS
         seconds = (self._first_pause_seconds, longest, min(retry_after_seconds or 0.0, _FORGET_SECONDS))
@@ -152,7 +132,7 @@ class Breaker:
             said=said,
             foreign=int(is_foreign),
             outage=int(is_outage),
-            calls_in_a_row=self._calls_in_a_row,
+            calls_in_a_row=CALLS_IN_A_ROW,
             first_pause_ms=first,
             longest_pause_ms=most,
             least_pause_ms=least,
@@ -161,19 +141,11 @@ class Breaker:
         return Failures(in_a_row, opens, bool(foreign))
 
     def answered(self) -> None:
-        """Record an answer: it closes the breaker.
-
-        Raises:
-            RedisError: the broker failed.
-        """
+        """Record an answer: it closes the breaker."""
         self._redis.delete(self._key)
 
     def silence(self) -> Silence | None:
-        """Return the failed calls since the last answer; None where there are none.
-
-        Raises:
-            RedisError: the broker failed.
-        """
+        """Return the failed calls since the last answer; None where there are none."""
         found = _READ(self._redis, key=self._key)
         if found is None:
             return None

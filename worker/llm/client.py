@@ -173,7 +173,6 @@ class ModelClient:
                 raw = RawAnswer(
                     body=body,
                     status=response.status_code,
-                    content_type=response.headers.get("content-type", ""),
                     seconds=time.monotonic() - started,
                     response_id=_response_id(body),
                 )

@@ -74,11 +74,7 @@ def message_of(body: str) -> str:
 
 
 def room_for_answer(words: str) -> int | None:
-    """Return how many tokens an answer may have, by the refusal of a longer one; None where it names no limit.
-
-    Args:
-        words: the server's error, in lower case.
-    """
+    """Return how many tokens an answer may have, by a refusal in lower case; None where it names no limit."""
     if (most := _MAX_COMPLETION.search(words)) is not None:
         return int(most[1])
     context, asked = _CONTEXT.search(words), _INPUT.search(words)

@@ -29,11 +29,7 @@ def is_local(host: str) -> bool:
 
 
 class CallSlots:
-    """How many calls of one model this process makes at once; each thread takes a slot for its call.
-
-    Args:
-        is_bounded: whether the number is limited at all.
-    """
+    """How many calls of one model this process makes at once, where that is bounded; a call takes a slot."""
 
     def __init__(self, *, is_bounded: bool) -> None:
         self._most: float = _FIRST_CALLS if is_bounded else math.inf

@@ -125,13 +125,8 @@ class PriceBook:
             usage: tokens of the call.
             reported: the cost that the provider reports, in USD; None where it reports none.
         """
-        if (believed := self.believed(model, reported)) is not None:
-            return believed, CostSource.PROVIDER
-        if (price := self._set_prices.get(model)) is not None:
-            return price.of(usage), CostSource.SET
-        if (listed := self._listed(model, usage)) is not None:
-            return listed.total_price, CostSource.LISTED
-        return Decimal(0), CostSource.UNPRICED
+        believed = self.believed(model, reported)
+        return self._priced(model, usage) if believed is None else (believed, CostSource.PROVIDER)
 
     def believed(self, model: str, reported: Decimal | None) -> Decimal | None:
         """Return the cost that a provider reports, in USD; None where it reports none or one to be ignored.
@@ -142,10 +137,7 @@ class PriceBook:
 
     def price(self, model: str, usage: Usage) -> Decimal:
         """Return what a call with these tokens costs, in USD, not rounded; 0 for a model without a known price."""
-        if (price := self._set_prices.get(model)) is not None:
-            return price.of(usage)
-        listed = self._listed(model, usage)
-        return Decimal(0) if listed is None else listed.total_price
+        return self._priced(model, usage)[0]
 
     def knows(self, model: str) -> bool:
         """Return whether the user or the list has a price for a model."""
@@ -159,6 +151,13 @@ class PriceBook:
             return "no price known"
         each = Price(_base(listed, "input_mtok"), _base(listed, "output_mtok"))
         return f"{_in_words(each)}, {_list_in_words()}"
+
+    def _priced(self, model: str, usage: Usage) -> tuple[Decimal, CostSource]:
+        if (price := self._set_prices.get(model)) is not None:
+            return price.of(usage), CostSource.SET
+        if (listed := self._listed(model, usage)) is not None:
+            return listed.total_price, CostSource.LISTED
+        return Decimal(0), CostSource.UNPRICED
 
     def _listed(self, model: str, usage: Usage) -> "PriceCalculation | None":
         """Return the list's price for this server, else for the model's maker, else for OpenRouter's name of it."""

@@ -43,8 +43,6 @@ class RateLimits:
     """The limits of calls and tokens per minute, for each model.
 
     Args:
-        redis: client of the broker; its connections are shared.
-        prefix: starts the keys.
         requests_per_minute: maximum calls of one model; None for no limit.
         tokens_per_minute: maximum tokens of one model, in and out; None for no limit.
         clock: returns seconds, from any start.
@@ -74,17 +72,10 @@ class RateLimits:
         give_up_after_seconds: float,
         wait: Callable[[float], object] = time.sleep,
     ) -> bool:
-        """Wait until a call fits into both limits, and count it.
+        """Wait until a call with about so many tokens, in and out, fits into both limits, and count it.
 
         A call with more tokens than the limit counts as a whole minute and goes alone: otherwise it would wait for
-        ever.
-
-        Args:
-            provider: host of the server.
-            model: name of the model.
-            tokens: estimated tokens of the call, in and out.
-            give_up_after_seconds: maximum wait.
-            wait: waits this many seconds; an exception of it ends the wait.
+        ever. An exception of `wait` ends the wait.
 
         Returns:
             Whether the call may be made. If not, nothing is counted, except after the race described above.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from checkpointing.errors import in_one_line
-from worker.llm.answer_text import complete_answer, texts_of, validated
+from worker.llm.answer_text import as_dict, complete_answer, texts_of, validated
 from worker.llm.errors import AnswerRefusedError
 from worker.llm.prompt import Answer
 from worker.llm.reply import Usage
@@ -36,16 +36,13 @@ class RawAnswer:
     """The response to one call.
 
     Attributes:
-        body: the text of the response.
         status: HTTP status.
-        content_type: as the server names it, which may be wrong.
         seconds: time from the question to the last byte of the answer.
         response_id: the provider's id of the call; empty where there is none.
     """
 
     body: str = field(repr=False)
     status: int = 200
-    content_type: str = ""
     seconds: float = 0.0
     response_id: str = ""
 
@@ -54,7 +51,7 @@ def usage_of(raw: RawAnswer) -> Usage | None:
     """Return the tokens of a call; None where the server reports none, or impossible ones."""
     parsed = parsed_object(raw.body)
     # Ollama's own API has them beside the answer.
-    usage = _dict(parsed.get("usage")) or parsed
+    usage = as_dict(parsed.get("usage")) or parsed
     tokens_in, answered = _first_count(usage, _TOKENS_IN), _first_count(usage, _TOKENS_OUT)
     total = _first_count(usage, _TOKENS_TOTAL)
     if tokens_in is None or (answered is None and total is None):
@@ -73,14 +70,14 @@ def usage_of(raw: RawAnswer) -> Usage | None:
 
 def reported_cost(raw: RawAnswer) -> Decimal | None:
     """Return the cost that the provider reports, in USD; None where it reports none, or an impossible one."""
-    usage = _dict(parsed_object(raw.body).get("usage"))
+    usage = as_dict(parsed_object(raw.body).get("usage"))
     # OpenRouter and LiteLLM have a number; Perplexity a sum and its parts; DeepInfra another name.
     found = usage.get("cost", usage.get("estimated_cost"))
     cost = _usd(found.get("total_cost") if isinstance(found, dict) else found)
     if cost is None or usage.get("is_byok") is not True:
         return cost
     # With the user's own key for the provider behind OpenRouter, `cost` is only OpenRouter's fee.
-    return cost + (_usd(_dict(usage.get("cost_details")).get("upstream_inference_cost")) or Decimal(0))
+    return cost + (_usd(as_dict(usage.get("cost_details")).get("upstream_inference_cost")) or Decimal(0))
 
 
 def answer_of(raw: RawAnswer, schema: type[Answer]) -> Answer:
@@ -93,7 +90,7 @@ def answer_of(raw: RawAnswer, schema: type[Answer]) -> Answer:
     choice = _first_choice(parsed_object(raw.body))
     if choice is None:
         raise AnswerRefusedError("empty", "the response holds no answer")
-    message = _dict(choice.get("message"))
+    message = as_dict(choice.get("message"))
     finished = choice.get("finish_reason")
     reason = in_one_line(finished, 40) if isinstance(finished, str) else "no reason given"
     refusal = message.get("refusal")
@@ -124,7 +121,7 @@ def holds_answer(raw: RawAnswer) -> bool:
 def holds_words(raw: RawAnswer) -> bool:
     """Return whether there is text of a model, complete or not."""
     choice = _first_choice(parsed_object(raw.body))
-    return bool(texts_of(_dict((choice or {}).get("message")))) or holds_answer(raw)
+    return bool(texts_of(as_dict((choice or {}).get("message")))) or holds_answer(raw)
 
 
 def was_paid_for(raw: RawAnswer) -> bool:
@@ -143,29 +140,25 @@ def error_of(raw: RawAnswer) -> object:
 
 def status_of(error: object) -> int | None:
     """Return the HTTP status that an error names as its code; None where it names none."""
-    code = _count(_dict(error).get("code"))
+    code = _count(as_dict(error).get("code"))
     return code if code is not None and _MIN_ERROR_STATUS <= code <= _MAX_ERROR_STATUS else None
 
 
 def parsed_object(body: str) -> dict[str, object]:
     """Return the JSON object in a body; an empty one where there is none."""
     try:
-        return _dict(json.loads(body))
+        return as_dict(json.loads(body))
     except (ValueError, RecursionError):
         return {}
 
 
 def _first_choice(parsed: Mapping[str, object]) -> dict[str, object] | None:
     choices = parsed.get("choices")
-    return _dict(choices[0]) if isinstance(choices, list) and choices else None
-
-
-def _dict(value: object) -> dict[str, object]:
-    return value if isinstance(value, dict) else {}
+    return as_dict(choices[0]) if isinstance(choices, list) and choices else None
 
 
 def _first_dict(found: Mapping[str, object], names: tuple[str, ...]) -> dict[str, object]:
-    return next((value for name in names if (value := _dict(found.get(name)))), {})
+    return next((value for name in names if (value := as_dict(found.get(name)))), {})
 
 
 def _first_count(found: Mapping[str, object], names: tuple[str, ...]) -> int | None:

@@ -6,6 +6,7 @@ Only an error that the API itself wrote says anything about the key, the model o
 import re
 from http import HTTPStatus
 
+from worker.llm.answer_text import as_dict
 from worker.llm.error_body import MAX_COMPLAINT_LENGTH, is_api_error, is_html, message_of
 from worker.llm.errors import CallFailedError, FormRefusedError, ProviderRefusesError, RequestRefusedError
 from worker.llm.raw_answer import parsed_object
@@ -53,12 +54,7 @@ _REDIRECTED = "it redirects to another address: correct LEAFMARK_LLM_BASE_URL"
 def refusal(model: str, status: int, body: str, said: str, retry_after: float | None = None) -> Exception:
     """Return the exception that an error of a provider means.
 
-    Args:
-        model: name of the model.
-        status: HTTP status.
-        body: body of the response.
-        said: the error for people, without the key.
-        retry_after: seconds that the provider asks to wait; None where it names none.
+    `said` is the error for people, without the key; `retry_after` the seconds that the provider asks to wait.
     """
     meaning = _meaning(model, status, body, said, retry_after)
     refuses_form = status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY} and not is_html(body)
@@ -71,12 +67,7 @@ def refusal(model: str, status: int, body: str, said: str, retry_after: float | 
 
 
 def no_answer(said: str, body: str) -> CallFailedError:
-    """Return the exception that a response with a good status and without an answer means.
-
-    Args:
-        said: the response for people, without the key.
-        body: body of the response.
-    """
+    """Return the exception that a response with a good status and without an answer means."""
     is_foreign = not is_api_error(body) or bool(_NO_SUCH_PATH.search(body.casefold()))
     hint = _CHECK_URL if is_foreign else ""
     return CallFailedError(said, hint=hint, may_have_been_billed=True, is_foreign=is_foreign)
@@ -156,6 +147,5 @@ def _hint(model: str, status: int, body: str) -> str | None:
 
 def _is_moderation(body: str) -> bool:
     """Return whether a provider refuses a question because of its content (OpenRouter's moderation)."""
-    error = parsed_object(body).get("error")
-    metadata = error.get("metadata") if isinstance(error, dict) else None
-    return isinstance(metadata, dict) and bool(metadata.get("reasons") or metadata.get("flagged_input"))
+    metadata = as_dict(as_dict(parsed_object(body).get("error")).get("metadata"))
+    return bool(metadata.get("reasons") or metadata.get("flagged_input"))
