@@ -24,10 +24,9 @@ from producer.ingest.ingest_source import ingest
 from producer.planning.enqueue import enqueue, requests_through
 from producer.planning.request import Request
 from producer.run.supervised_run import Supervisor
-from producer.run.waiting import VIEW_HINT
 from producer.watch.collect import Collector, stages_under_way
 from producer.watch.render import render
-from producer.watch.screen import DRAW_SECONDS
+from producer.watch.screen import DRAW_SECONDS, VIEW_HINT
 from producer.watch.snapshot import Snapshot
 from producer.watch.symbols import UNICODE
 from sample import pages, write_image_folder

@@ -10,12 +10,10 @@ from producer.commands import completion
 from producer.open_deployment import open_deployment
 from producer.program import INTERRUPTED
 from producer.run.interrupts import interruptible
-from producer.run.waiting import VIEW_HINT
 from producer.terminal.console import notes, print_json, results
 from producer.watch.collect import Collector, StageSelection, stages_of_scan, stages_under_way
-from producer.watch.output import plain_line
 from producer.watch.plain_output import snapshot_lines
-from producer.watch.screen import view_on, watch
+from producer.watch.screen import VIEW_HINT, view_on, watch
 from worker.config.settings import load_settings
 from worker.storage.book_store import BookStore
 
@@ -54,14 +52,12 @@ def watch_command(
             results.print(line)
         return
     try:
-        with interruptible(), collector, view_on(results, VIEW_HINT) as view:
-            last = watch(collector, view, until_done=until_done)
+        with interruptible(), collector, view_on(results, VIEW_HINT) as show:
+            watch(collector, show, until_done=until_done)
     except KeyboardInterrupt:
         again = "producer watch" + (f" {scan_id}" if scan_id else "")
         notes.print(f"Stopped watching; the workers keep running. To watch again: {again}")
         raise typer.Exit(INTERRUPTED) from None
-    for stage in last.stages:
-        results.print(plain_line(stage))
 
 
 def _stages(store: BookStore, scan_id: str | None) -> StageSelection:

@@ -24,11 +24,10 @@ from producer.run.interrupts import ParentWatch
 from producer.run.joining import joins_deployment
 from producer.run.summary import Ended, print_summary, run_json
 from producer.run.supervised_run import Supervisor, announce_broker, only_run
-from producer.run.waiting import VIEW_HINT, follow_plans
 from producer.status.doubtful_pages import doubt_lines
 from producer.terminal.console import notes, print_json, results
-from producer.watch.follow import MissingWorkerNotice
-from producer.watch.screen import has_screen
+from producer.watch.follow import follow_plans
+from producer.watch.screen import VIEW_HINT
 from worker.config.settings import Settings
 from worker.pages.book_profile import BookProfile
 from worker.pipeline import stage_flow
@@ -224,17 +223,15 @@ class BookRun:
         """Process the books with the workers that already use the storage root."""
         notes.print(f"Using the workers that already run on {self.settings.root}.")
         started = time.monotonic()
-        deployment = self._deployment
-        on_poll = bool if has_screen(notes) else MissingWorkerNotice(deployment.workers.count, notes).check
-        ended = self._enqueue_and_follow(on_poll, VIEW_HINT)
+        ended = self._enqueue_and_follow(bool, VIEW_HINT)
         return ended, time.monotonic() - started
 
-    def _enqueue_and_follow(self, on_poll: Callable[[], object], hint: str) -> list[Ended]:
+    def _enqueue_and_follow(self, check: Callable[[], object], hint: str) -> list[Ended]:
         plans = [enqueue(self._deployment, request) for request in self._requests]
         for made in plans:
             print_plan(notes, made)
         before = {made.ref: made.completed for made in plans}
-        checkpoints = follow_plans(self._deployment, plans, on_poll, hint)
+        checkpoints = follow_plans(self._deployment, plans, notes, hint, check)
         return [self._ended(each, before[each.ref]) for each in checkpoints]
 
     def _ended(self, checkpoint: Checkpoint, pages_before: int) -> Ended:

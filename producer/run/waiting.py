@@ -1,7 +1,5 @@
 """Waits until stages end, for `--wait` and `producer run`, and turns how they ended into an exit code."""
 
-from collections.abc import Callable
-
 import typer
 
 from checkpointing.checkpoint import Checkpoint
@@ -13,12 +11,9 @@ from producer.run.command_lines import watch_again
 from producer.run.interrupts import interruptible
 from producer.status.doubtful_pages import doubt_lines
 from producer.terminal.console import notes
-from producer.watch.follow import MissingWorkerNotice, follow, view_of_plans
-from producer.watch.plain_output import CheckpointLines
-from producer.watch.screen import has_screen
+from producer.watch.follow import follow_plans
+from producer.watch.screen import VIEW_HINT
 from worker.deployment import Deployment
-
-VIEW_HINT = "Ctrl-C closes this view; the workers keep running."
 
 
 def wait_for(deployment: Deployment, plans: list[Plan], *, allow_doubtful: bool = False) -> None:
@@ -37,9 +32,7 @@ def wait_for(deployment: Deployment, plans: list[Plan], *, allow_doubtful: bool 
     """
     try:
         with interruptible():
-            # The live view shows the workers; plain lines do not.
-            on_poll = bool if has_screen(notes) else MissingWorkerNotice(deployment.workers.count, notes).check
-            checkpoints = follow_plans(deployment, plans, on_poll, VIEW_HINT)
+            checkpoints = follow_plans(deployment, plans, notes, VIEW_HINT)
     except KeyboardInterrupt:
         again = watch_again(plans, allow_doubtful=allow_doubtful)
         notes.print(f"Stopped watching; the workers keep running. To watch again: {again}")
@@ -48,37 +41,6 @@ def wait_for(deployment: Deployment, plans: list[Plan], *, allow_doubtful: bool 
         for line in doubt_lines(checkpoint.doubtful_pages):
             notes.print(f"{checkpoint.ref}: {line}")
     check_success(checkpoints, allow_doubtful=allow_doubtful)
-
-
-def follow_plans(
-    deployment: Deployment, plans: list[Plan], on_poll: Callable[[], object], hint: str
-) -> list[Checkpoint]:
-    """Show progress, stage by stage, until the pages of each plan are complete or in quarantine, or it is paused.
-
-    Args:
-        deployment: the deployment.
-        plans: in pipeline order.
-        on_poll: called several times a second; may raise to end the wait.
-        hint: line of the live view that says what Ctrl-C does.
-
-    Returns:
-        The checkpoints at the end; without the stages of a book that come after a paused one.
-    """
-    checkpoints: list[Checkpoint] = []
-    paused: set[str] = set()
-    with view_of_plans(deployment, plans, notes, hint) as view:
-        for made in plans:
-            if made.scan_id in paused:
-                continue
-            file = deployment.store.checkpoint_file(made.ref)
-            checkpoints.append(follow(file, frozenset(made.wanted), view, on_poll))
-            if checkpoints[-1].status is Status.PAUSED:
-                paused.add(made.scan_id)
-    if not isinstance(view, CheckpointLines):
-        # The live view is gone; the last state stays on the terminal.
-        for checkpoint in checkpoints:
-            CheckpointLines(notes).show(checkpoint)
-    return checkpoints
 
 
 def check_success(checkpoints: list[Checkpoint], *, allow_doubtful: bool = False) -> None:

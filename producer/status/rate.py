@@ -12,16 +12,9 @@ _MAX_PAGES = 50
 _WINDOW_SECONDS = 600.0
 
 
-def recent_rate(checkpoint: Checkpoint, begun: datetime | None = None) -> float | None:
-    """Return the recent pages per second; None if there are too few pages.
-
-    Args:
-        checkpoint: of the stage.
-        begun: when the work in question began; by default when the stage was first started.
-    """
-    moments = latest_moments(checkpoint)
-    is_under_way = begun is not None and any(moment >= begun for moment in moments)
-    return rate_of(moments, begun if is_under_way else checkpoint.started_at)
+def recent_rate(checkpoint: Checkpoint) -> float | None:
+    """Return the recent pages per second of a stage; None if there are too few pages."""
+    return rate_of(latest_moments(checkpoint), checkpoint.started_at)
 
 
 def latest_moments(checkpoint: Checkpoint) -> tuple[datetime, ...]:

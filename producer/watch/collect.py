@@ -12,7 +12,6 @@ from typing import Any, Self
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import LeafmarkError
 from checkpointing.refs import StageRef
-from producer.planning.request import Plan
 from producer.watch.other_scans import count_other_scans
 from producer.watch.poller import Poller
 from producer.watch.snapshot import PageState, Snapshot, StageSnapshot, Workers
@@ -65,11 +64,6 @@ def stages_under_way(store: BookStore) -> StageSelection:
         return sorted([*current, *ended], key=lambda ref: (scans.index(ref.scan_id), order.index(ref.stage)))
 
     return select
-
-
-def stages_of_plans(plans: list[Plan]) -> StageSelection:
-    """Select the stages of some plans."""
-    return lambda: [plan.ref for plan in plans]
 
 
 class Collector:

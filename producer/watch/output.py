@@ -36,12 +36,6 @@ def printable(text: str) -> str:
     return f"{start}{in_one_line(text, most=_MAX_CHARACTERS)}{end}"
 
 
-def rate_and_eta(pages_per_second: float | None, eta_seconds: float | None) -> list[str]:
-    """Return rate and remaining time, each if it is known."""
-    rate = [f"{pages_per_second:.2f} pages/s"] if pages_per_second else []
-    return [*rate, f"ETA {clock(eta_seconds)}"] if eta_seconds else rate
-
-
 def in_flight_and_waiting(stage: StageSnapshot) -> str:
     """Return the pages in flight and the number of waiting pages; empty if there are none."""
     parts = []
@@ -78,7 +72,10 @@ def _status(stage: StageSnapshot) -> str:
 
 
 def _rate_and_eta(stage: StageSnapshot) -> list[str]:
-    return rate_and_eta(stage.pages_per_second, stage.eta_seconds) if stage.under_way else []
+    if not (stage.under_way and stage.pages_per_second):
+        return []
+    rate = f"{stage.pages_per_second:.2f} pages/s"
+    return [rate, f"ETA {clock(stage.eta_seconds)}"] if stage.eta_seconds else [rate]
 
 
 def _cost(stage: StageSnapshot) -> str:

@@ -2,28 +2,24 @@
 
 import os
 import time
-from typing import Protocol, Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Self
 
 from rich.console import Console
 from rich.live import Live
 
 from producer.watch.collect import Collector
-from producer.watch.plain_output import SnapshotLines
+from producer.watch.output import plain_line
+from producer.watch.plain_output import PlainLines
 from producer.watch.render import render
 from producer.watch.snapshot import Snapshot
 from producer.watch.symbols import ASCII, UNICODE
 
+VIEW_HINT = "Ctrl-C closes this view; the workers keep running."
 DRAW_SECONDS = 0.5
 # A smaller terminal gets plain lines.
 _MIN_COLUMNS, _MIN_LINES = 60, 15
-
-
-class View(Protocol):
-    """Shows snapshots."""
-
-    def show(self, snapshot: Snapshot) -> None:
-        """Show a snapshot."""
-        ...
 
 
 def has_screen(console: Console) -> bool:
@@ -42,20 +38,19 @@ class Screen:
     Args:
         console: of the terminal.
         hint: last line: what the user can do.
+
+    Attributes:
+        last: the last snapshot that was shown.
     """
 
     def __init__(self, console: Console, hint: str) -> None:
+        self.last = Snapshot()
         self._console = console
         self._hint = hint
         self._symbols = ASCII if console.options.ascii_only else UNICODE
         self._live = Live(
             console=console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
         )
-
-    @classmethod
-    def beside(cls, console: Console, hint: str) -> Self:
-        """Return a screen on the same terminal as a console that prints plain lines with soft wrapping."""
-        return cls(Console(stderr=console.stderr, highlight=False, markup=False, emoji=False), hint)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -66,29 +61,41 @@ class Screen:
 
     def show(self, snapshot: Snapshot) -> None:
         """Draw a snapshot in the current size of the terminal."""
+        self.last = snapshot
         width, height = self._console.size
         self._live.update(render(snapshot, width, height, self._symbols, self._hint), refresh=True)
 
 
-def view_on(console: Console, hint: str) -> Screen | SnapshotLines:
-    """Return the view for a console: a screen if it has one, else plain lines."""
-    return Screen.beside(console, hint) if has_screen(console) else SnapshotLines(console.print)
+@contextmanager
+def view_on(console: Console, hint: str) -> Iterator[Callable[[Snapshot], object]]:
+    """Give a function that shows a snapshot: on a screen if the console has one, else as plain lines.
+
+    Args:
+        console: prints lines with soft wrapping.
+        hint: last line of a screen: what the user can do.
+    """
+    if not has_screen(console):
+        yield PlainLines(console.print).show
+        return
+    # Soft wrapping does not suit a screen.
+    with Screen(Console(stderr=console.stderr, highlight=False, markup=False, emoji=False), hint) as screen:
+        yield screen.show
+    # The screen is gone; the last state stays on the terminal.
+    for stage in screen.last.stages:
+        console.print(plain_line(stage))
 
 
-def watch(collector: Collector, view: View, *, until_done: bool = False) -> Snapshot:
+def watch(collector: Collector, show: Callable[[Snapshot], object], *, until_done: bool = False) -> None:
     """Show snapshots repeatedly.
 
     Args:
         collector: makes the snapshots.
-        view: shows them.
+        show: shows a snapshot.
         until_done: end when nothing is under way any more; otherwise only an interrupt ends it.
-
-    Returns:
-        The last snapshot.
     """
     while True:
         snapshot = collector.snapshot()
-        view.show(snapshot)
+        show(snapshot)
         if until_done and not snapshot.under_way and not snapshot.storage_problem:
-            return snapshot
+            return
         time.sleep(DRAW_SECONDS)

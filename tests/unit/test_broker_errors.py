@@ -1,6 +1,5 @@
 """Errors of the broker: of either client, in every command, they are one line and exit code 6, or waited out."""
 
-import io
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,14 +7,10 @@ from typing import Any
 import pytest
 import redis.exceptions
 from kombu.exceptions import ConnectionLimitExceeded, InconsistencyError, OperationalError
-from rich.console import Console
 
 from checkpointing.errors import BrokerError, InputError
 from checkpointing.refs import StageRef
 from producer import cli
-from producer.watch import follow
-from producer.watch.follow import MissingWorkerNotice
-from producer.watch.output import NO_WORKER
 from tests.support.fake_deployment import FakeDeployment, make_fake
 from worker.queue.broker_errors import broker_calls, broker_errors
 
@@ -69,7 +64,7 @@ class FailingControl:
     """Celery's remote control, on a connection that fails."""
 
     def __init__(self, failure: Exception) -> None:
-        self.ping = self.broadcast = self.revoke = raising(failure)
+        self.broadcast = self.revoke = raising(failure)
 
 
 class FailingApp:
@@ -82,35 +77,11 @@ class FailingApp:
 def test_asking_the_workers_fails_with_one_error(fake: FakeDeployment, failure: Exception) -> None:
     fake.parts._app = FailingApp(failure)
     for ask in (
-        fake.parts.workers.count,
         fake.parts.workers.active,
         lambda: fake.parts.workers.stop_running(StageRef("a", "ocr")),
     ):
         with pytest.raises(BrokerError):
             ask()
-
-
-@failures
-def test_a_wait_goes_on_when_the_broker_fails_while_it_looks_for_workers(
-    monkeypatch: pytest.MonkeyPatch, failure: Exception
-) -> None:
-    now = [0.0]
-    monkeypatch.setattr(follow.time, "monotonic", lambda: now[0])  # type: ignore[attr-defined]
-    answers: list[Any] = [raising(failure), raising(failure), lambda: 0]
-    shown = io.StringIO()
-
-    def count_workers() -> int:
-        answer: int = answers.pop(0)()
-        return answer
-
-    watch = MissingWorkerNotice(count_workers, Console(file=shown, width=500))
-    for now[0] in (5.0, 11.0, 12.0, 22.0, 33.0, 44.0):
-        watch.check()
-    first, second = shown.getvalue().splitlines()
-    assert first.startswith("Redis does not answer (")
-    assert first.endswith("); the pages wait until it does.")
-    assert second == NO_WORKER
-    assert answers == []
 
 
 @pytest.mark.parametrize("failure", [each for each in FAILURES if not isinstance(each, OSError)], ids=repr)

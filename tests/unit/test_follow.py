@@ -1,17 +1,18 @@
 """Following a stage to its end, with progress for a person or a log."""
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.file import CheckpointFile
 from checkpointing.page_records import FailedPage
 from producer.watch.follow import follow
-from producer.watch.plain_output import CheckpointLines
+from producer.watch.output import plain_line
+from producer.watch.plain_output import PlainLines
+from producer.watch.snapshot import Snapshot
+from producer.watch.stage_reader import StageReader
 from tests.support.fake_deployment import REF, FakeDeployment, make_fake
 
 TORN = FailedPage(page=2, kind="torn", message="torn")
@@ -25,9 +26,6 @@ class Seen:
 
     def show(self, checkpoint: Checkpoint) -> None:
         self.shown.append((len(checkpoint.pages), len(checkpoint.failed_pages)))
-
-    def tick(self) -> None:
-        pass
 
 
 @pytest.fixture
@@ -56,7 +54,7 @@ def test_following_ends_when_every_wanted_page_is_complete_or_quarantined(fake: 
             steps.pop(0)()
 
     view = Seen()
-    checkpoint = follow(file_of(fake), {1, 2, 3}, view, step)
+    checkpoint = follow(file_of(fake), {1, 2, 3}, view.show, step)
     assert (checkpoint.completed_pages, checkpoint.quarantined()) == ([1, 3], {2})
     assert view.shown[0] == (0, 0)
     assert view.shown[-1] == (2, 1)
@@ -67,7 +65,7 @@ def test_a_settled_stage_is_shown_once(fake: FakeDeployment) -> None:
     fake.ask_for((1, 2))
     fake.complete(1, 2)
     view = Seen()
-    follow(file_of(fake), {1, 2}, view)
+    follow(file_of(fake), {1, 2}, view.show)
     assert view.shown == [(2, 0)]
 
 
@@ -94,7 +92,7 @@ def test_an_unchanged_checkpoint_is_neither_shown_nor_read_again(
             fake.complete(2)
 
     view = Seen()
-    follow(file, {1, 2}, view, step)
+    follow(file, {1, 2}, view.show, step)
     assert view.shown == [(1, 0), (2, 0)]
     assert len(reads) == 2
 
@@ -114,7 +112,7 @@ def test_following_waits_for_a_checkpoint_that_is_missing_or_being_rebuilt(fake:
         if steps:
             steps.pop(0)()
 
-    assert follow(file_of(fake), {1, 2}, Seen(), step).completed_pages == [1, 2]
+    assert follow(file_of(fake), {1, 2}, Seen().show, step).completed_pages == [1, 2]
 
 
 def test_an_exception_of_on_poll_ends_the_wait(fake: FakeDeployment) -> None:
@@ -123,30 +121,27 @@ def test_an_exception_of_on_poll_ends_the_wait(fake: FakeDeployment) -> None:
 
     fake.ask_for((1, 2))
     with pytest.raises(KeyboardInterrupt):
-        follow(file_of(fake), {1, 2}, Seen(), give_up)
+        follow(file_of(fake), {1, 2}, Seen().show, give_up)
 
 
 def test_a_line_shows_pages_rate_cost_and_quarantined_pages(fake: FakeDeployment) -> None:
-    console = Console(file=io.StringIO(), width=120, markup=False)
     fake.ask_for((1, 5))
     fake.complete(1, 3, cost_usd=0.125)
     fake.hand_over(TORN)
     fake.commit()
-    CheckpointLines(console).show(fake.checkpoint())
-    text = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
+    text = plain_line(StageReader(fake.another_process().store, REF).snapshot(None, None))
     assert text.startswith("a-book/stamp: 2 of 5 pages complete, 1 quarantined  ")
     assert "$0.25" in text
     assert "pages/s  ETA 0:0" in text
 
 
-def test_checkpoint_lines_print_at_intervals_and_at_the_end(fake: FakeDeployment) -> None:
-    console = Console(file=io.StringIO(), width=120)
+def test_plain_lines_print_at_intervals_and_at_the_end(fake: FakeDeployment) -> None:
+    lines: list[str] = []
     fake.ask_for((1, 5))
-    view = CheckpointLines(console)
+    view = PlainLines(lines.append)
     for page in range(1, 6):
         fake.complete(page)
-        view.show(fake.checkpoint())
-    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # as above
+        view.show(Snapshot((StageReader(fake.another_process().store, REF).snapshot(None, None),)))
     assert len(lines) == 2
     assert "1 of 5" in lines[0]
     assert "5 of 5" in lines[1]

@@ -14,7 +14,7 @@ from checkpointing.fields import now
 from checkpointing.ledger_entry import Call, new_attempt
 from checkpointing.page_records import FailedPage, PageRecord
 from producer.status.output import detail_lines
-from producer.status.rate import recent_rate
+from producer.status.rate import latest_moments, rate_of, recent_rate
 from producer.status.scan_status import all_scans, scan_status
 from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment
 from worker.deployment import Deployment
@@ -136,9 +136,9 @@ def test_too_few_pages_lately_make_no_rate(seconds_ago: tuple[float, ...]) -> No
 
 def test_the_time_before_the_first_page_counts_where_work_began_lately() -> None:
     begun = now() - timedelta(seconds=20)
-    assert recent_rate(_with_pages_done(0.5, 0.1), begun) == pytest.approx(0.1, rel=0.1)
-    assert recent_rate(_with_pages_done(300, 290, 10), begun) == pytest.approx(0.05, rel=0.1)
-    assert recent_rate(_with_pages_done(300, 290), begun) == pytest.approx(1 / 300, rel=0.05)
+    assert rate_of(latest_moments(_with_pages_done(0.5, 0.1)), begun) == pytest.approx(0.1, rel=0.1)
+    assert rate_of(latest_moments(_with_pages_done(300, 290, 10)), begun) == pytest.approx(0.05, rel=0.1)
+    assert rate_of(latest_moments(_with_pages_done(300, 290)), begun) == pytest.approx(1 / 300, rel=0.05)
 
 
 def test_clocks_that_are_apart_make_no_nonsense() -> None:

@@ -1,26 +1,21 @@
 """What people are told of a model that does not answer, from the breaker to the file to the line."""
 
-import io
 import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
+from typing import Any
 
 import pytest
-from rich.console import Console
 
 from checkpointing.fields import now
 from checkpointing.refs import StageRef
-from producer.planning.request import Plan
 from producer.status.output import detail_lines
 from producer.status.scan_status import scan_status
-from producer.watch import follow
-from producer.watch.follow import view_of_plans
-from producer.watch.plain_output import CheckpointLines, SnapshotLines, snapshot_lines
-from producer.watch.snapshot import Snapshot
+from producer.watch import plain_output
+from producer.watch.plain_output import PlainLines, snapshot_lines
+from producer.watch.snapshot import Snapshot, Workers
 from producer.watch.stage_reader import StageReader
 from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stage_snapshots import stage_snapshot
@@ -203,22 +198,23 @@ def test_the_view_says_what_a_stage_waits_for(fake: FakeDeployment) -> None:
 
 def test_a_run_says_what_a_stage_waits_for_and_nothing_of_one_that_has_ended(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
-    plan = cast("Plan", SimpleNamespace(ref=REF, stage=STAGE))
     fake.parts.store.outage_notes.update(STAGE, "127.0.0.1", "a-model", silence())
-    console = Console(file=io.StringIO(), width=200)
-    with view_of_plans(fake.parts, [plan], console, "") as view:
-        view.tick()
-    assert f"a-book/stamp waits: {SAID}" in console.file.getvalue()  # type: ignore[attr-defined]
+    said: list[str] = []
+    PlainLines(said.append).show(snapshot_of(fake))
+    assert any(line.startswith(f"a-book/stamp waits: {SAID}") for line in said)
     fake.complete(1, 2, 3, 4, 5)
-    console = Console(file=io.StringIO(), width=200)
-    with view_of_plans(fake.parts, [plan], console, "") as view:
-        view.tick()
-    assert console.file.getvalue() == ""  # type: ignore[attr-defined]
+    said.clear()
+    PlainLines(said.append).show(snapshot_of(fake))
+    assert said == ["a-book/stamp: 5 of 5 pages complete  completed  $0.00"]
+
+
+def snapshot_of(fake: FakeDeployment) -> Snapshot:
+    return Snapshot((StageReader(fake.another_process().store, REF).snapshot(None, None),))
 
 
 def test_plain_lines_of_watch_say_it_at_once_and_when_it_is_over() -> None:
     said: list[str] = []
-    lines = SnapshotLines(said.append)
+    lines = PlainLines(said.append)
     lines.show(Snapshot(stages=(stage_snapshot(),)))
     for _ in range(3):
         lines.show(Snapshot(stages=(stage_snapshot(waits_for=f"{SAID}, 12 times"),)))
@@ -230,7 +226,7 @@ def test_plain_lines_of_watch_say_it_at_once_and_when_it_is_over() -> None:
 def clock_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """A clock for plain lines that goes when it is told to."""
     moment = [1000.0]
-    monkeypatch.setattr(follow.time, "monotonic", lambda: moment[0])
+    monkeypatch.setattr(plain_output.time, "monotonic", lambda: moment[0])
 
     def pass_(seconds: float) -> None:
         moment[0] += seconds
@@ -239,43 +235,37 @@ def clock_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 
 def test_waiting_in_a_log_says_what_keeps_it_at_once_now_and_then_and_when_it_is_over(
-    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pass_ = clock_of(monkeypatch)
-    waits: dict[str, str] = {}
-    console = Console(file=io.StringIO(), width=200)
-    view = CheckpointLines(console, lambda: waits)
-    fake.ask_for((1, 5))
-    view.show(fake.checkpoint())
-    waits["a-book/stamp"] = f"{SAID}, 3 times since 19:23"
+    said: list[str] = []
+    view = PlainLines(said.append)
+    view.show(busy())
     for _ in range(40):
         pass_(1.0)
-        view.tick()
-    waits.clear()
+        view.show(busy(waits_for=f"{SAID}, 3 times since 19:23"))
     pass_(1.0)
-    view.tick()
-    _, *lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # the StringIO from above
-    assert lines == [
+    view.show(busy())
+    assert said[1:] == [
         # At once, and half a minute later.
-        *[f"a-book/stamp waits: {SAID}, 3 times since 19:23"] * 2,
-        "a-book/stamp: the model answers again",
+        *[f"a-book/ocr waits: {SAID}, 3 times since 19:23"] * 2,
+        "a-book/ocr: the model answers again",
     ]
 
 
-def test_waiting_for_a_slow_model_says_now_and_then_that_it_still_does(
-    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def busy(**changes: Any) -> Snapshot:
+    return Snapshot((stage_snapshot(**changes),), workers=Workers(alive=1, asked=True))
+
+
+def test_waiting_for_a_slow_model_says_now_and_then_that_it_still_does(monkeypatch: pytest.MonkeyPatch) -> None:
     pass_ = clock_of(monkeypatch)
-    console = Console(file=io.StringIO(), width=200)
-    unanswered_calls = iter([0, 1])
-    view = CheckpointLines(console, unanswered_calls=lambda _: next(unanswered_calls))
-    fake.ask_for((1, 5))
-    view.show(fake.checkpoint())
+    said: list[str] = []
+    view = PlainLines(said.append)
+    view.show(busy())
     for _ in range(150):
         pass_(1.0)
-        view.tick()
-    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # as above
-    assert [line.rpartition("  ")[2] for line in lines[1:]] == [
-        "no change for 1:00",
-        "no change for 2:00, 1 call waiting for an answer",
+        view.show(busy())
+    assert [line.split("  ")[-2:] for line in said[1:]] == [
+        ["1 in flight", "no change for 1:00"],
+        ["1 in flight", "no change for 2:00"],
     ]

@@ -16,13 +16,9 @@ from checkpointing.refs import StageRef
 from producer.cli import app
 from producer.planning.enqueue import plan
 from producer.planning.request import Request
-from producer.watch.collect import (
-    Collector,
-    stages_of_plans,
-)
-from producer.watch.follow import PlansOnScreen, view_of_plans
-from producer.watch.output import plain_line
-from producer.watch.plain_output import SnapshotLines, snapshot_lines
+from producer.watch.follow import follow_plans
+from producer.watch.output import NO_WORKER, plain_line
+from producer.watch.plain_output import PlainLines, snapshot_lines
 from producer.watch.screen import Screen, has_screen
 from producer.watch.snapshot import Snapshot, Task, Worker, Workers
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, take_commands
@@ -73,15 +69,16 @@ def test_a_pipe_has_no_screen_even_if_colour_is_forced(monkeypatch: pytest.Monke
     assert not has_screen(terminal(file=io.StringIO()))
 
 
-def test_snapshot_lines_print_every_ten_seconds_and_at_each_change_of_status(
+def test_plain_lines_print_every_ten_seconds_and_at_each_change_of_status(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 0.0
     monkeypatch.setattr("producer.watch.plain_output.time", SimpleNamespace(monotonic=lambda: now))
     said: list[str] = []
-    lines = SnapshotLines(said.append)
+    lines = PlainLines(said.append)
     for completed in range(1, 22):
-        lines.show(Snapshot((stage_snapshot("#" * completed + "." * (22 - completed)),)))
+        stage = stage_snapshot("#" * completed + "." * (22 - completed))
+        lines.show(Snapshot((stage,), workers=Workers(alive=1, asked=True)))
         now += 1
     assert [line.partition(" pages")[0] for line in said] == [
         f"a-book/ocr: {completed} of 22" for completed in (1, 11, 21)
@@ -93,9 +90,9 @@ def test_snapshot_lines_print_every_ten_seconds_and_at_each_change_of_status(
     assert len(said) == 4
 
 
-def test_snapshot_lines_print_once_that_redis_is_down_and_once_that_it_is_back() -> None:
+def test_plain_lines_print_once_that_redis_is_down_and_once_that_it_is_back() -> None:
     said: list[str] = []
-    lines = SnapshotLines(said.append)
+    lines = PlainLines(said.append)
     fine = Snapshot(workers=Workers(asked=True))
     down = replace(fine, redis_problem="no answer for 7 s")
     for snapshot in (fine, down, replace(down, redis_problem="no answer for 8 s"), fine, fine):
@@ -143,26 +140,48 @@ def test_plans_are_shown_on_a_terminal_as_a_view_and_in_a_log_as_lines(
     fake.ask_for((1, 5))
     fake.complete(1)
     plans = [plan(fake.parts.store, Request(SCAN, STAGE))]
-    checkpoint = fake.checkpoint()
+    left = [2, 3, 4, 5]
+    monkeypatch.setattr("producer.watch.follow.time", SimpleNamespace(sleep=lambda _: fake.complete(left.pop())))
     log = Console(file=io.StringIO(), width=120)
-    with view_of_plans(fake.parts, plans, log, "a hint") as lines:
-        lines.show(checkpoint)
-        lines.tick()
-    assert "a-book/stamp: 1 of 5 pages complete" in log.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+    (checkpoint,) = follow_plans(fake.another_process(), plans, log, "a hint")
+    assert checkpoint.completed_pages == [1, 2, 3, 4, 5]
+    first, last = log.file.getvalue().splitlines()  # type: ignore[attr-defined]  # a StringIO
+    assert first == "a-book/stamp: 1 of 5 pages complete  $0.00"
+    assert last == "a-book/stamp: 5 of 5 pages complete  completed  $0.00"
 
-    shown: list[Snapshot] = []
+    monkeypatch.setattr("producer.watch.screen.Console", lambda **_: console)
+    console = Console(file=Tty(), width=80, height=24, highlight=False)
+    follow_plans(fake.another_process(), plans, console, "a hint")
+    drawn, left_there = console.file.getvalue().split("\x1b[?1049l")  # type: ignore[attr-defined]  # a StringIO
+    assert "a hint" in drawn
+    assert left_there.strip().endswith("a-book/stamp: 5 of 5 pages complete  completed  $0.00")
 
-    class Seen:
-        def show(self, snapshot: Snapshot) -> None:
-            shown.append(snapshot)
 
-    collector = Collector(fake.another_process(), stages_of_plans(plans))
-    live = PlansOnScreen(collector, Seen())
-    monkeypatch.setattr("checkpointing.file.CheckpointFile.read", None)
-    live.show(checkpoint)
-    live.tick()
-    assert len(shown) == 1, "half a second has not passed"
-    assert shown[0].stages[0].completed == 1, "what was read already is not read again"
+def test_a_plan_that_is_followed_is_shown_however_many_others_there_are(
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("producer.watch.follow.MAX_STAGES", 1)
+    monkeypatch.setattr("producer.watch.collect.MAX_STAGES", 1)
+    fake.write_scan("atlas", pages=2)
+    plans = [plan(fake.parts.store, Request(scan, STAGE, only=frozenset())) for scan in (SCAN, "atlas")]
+    for each in plans:
+        each.wanted.clear()
+    log = Console(file=io.StringIO(), width=120)
+    follow_plans(fake.another_process(), plans, log, "a hint")
+    lines = log.file.getvalue().splitlines()  # type: ignore[attr-defined]  # a StringIO
+    assert [line.partition(":")[0] for line in lines] == ["a-book/stamp", "atlas/stamp"]
+
+
+def test_plain_lines_say_once_that_no_worker_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("producer.watch.plain_output.time", SimpleNamespace(monotonic=lambda: now))
+    said: list[str] = []
+    lines = PlainLines(said.append)
+    for alive in (0, 1, 0):
+        for _ in range(30):
+            lines.show(Snapshot((stage_snapshot(),), workers=Workers(alive=alive, asked=True)))
+            now += 1
+    assert [line for line in said if "worker" in line] == [NO_WORKER] * 2
 
 
 Run = Callable[..., Any]

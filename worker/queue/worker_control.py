@@ -26,23 +26,13 @@ class WorkerControl:
     def _app(self) -> Any:
         return self._make_app()
 
-    def count(self) -> int:
-        """Return how many workers answer within a second.
-
-        Raises:
-            BrokerError: the broker failed.
-        """
-        # A connection of its own: one that was cut in the pool would fail once more after Redis is back.
-        with broker_calls(), self._app.connection_for_write() as connection:
-            return len(self._app.control.ping(timeout=1.0, connection=connection))
-
     def active(self) -> list[tuple[str, list[dict[str, Any]]]]:
         """Return the name and the running tasks of each worker that answers within a second.
 
         Raises:
             BrokerError: the broker failed.
         """
-        # A connection of its own, as in `count`.
+        # A connection of its own: one that was cut in the pool would fail once more after Redis is back.
         with broker_calls(), self._app.connection_for_write() as connection:
             replies = self._app.control.broadcast("active", reply=True, timeout=1.0, connection=connection)
         return [answer for reply in replies or [] for answer in reply.items()]
