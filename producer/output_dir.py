@@ -22,12 +22,7 @@ def leftovers(folder: Path, prefix: str = _TEMP_OF_PAGE) -> set[Path]:
 
 
 def foreign_names(outputs: OutputFolder, assembled: str | None = None) -> list[str]:
-    """Return the names that Leafmark did not create, sorted.
-
-    Args:
-        outputs: the folder.
-        assembled: name of the file that the stage makes of all its pages; None if it makes none.
-    """
+    """Return the names that Leafmark did not create, sorted; `assembled` is the stage's file of all its pages."""
     ours = {outputs.path_of(page).name for page in outputs.pages()}
     if assembled is not None:
         ours |= {assembled, f"{assembled}.before-leafmark"}

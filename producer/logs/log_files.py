@@ -169,13 +169,8 @@ def follow_lines(
 ) -> None:
     """Show existing lines and new ones until the work is done.
 
-    Args:
-        files: the logs.
-        wanted: selects the lines.
-        show: shows a line.
-        is_done: called several times a second; once it returns true, lines are read one last time, because the line
-            about the end may have been written in between.
-        flush: called after each read.
+    Once `is_done` returns true, lines are read one last time, because the line about the end may have been written
+    in between.
 
     Raises:
         OSError: from `show_new`.

@@ -29,9 +29,7 @@ class LogLine:
     Attributes:
         timestamp: when it was written, in local time.
         level: one of `LEVELS`, or another text from the file.
-        stage: the stage that the line is about.
         page: the page that the line is about; None without one.
-        message: what happened.
         parts: the other fields, by name.
         raw: the bytes of the file.
     """
@@ -56,11 +54,9 @@ class LineFilter:
     """Which lines to show; None and empty values select all.
 
     Attributes:
-        stage: lines about this stage.
         pages: lines about these pages; empty for all lines, including those about no page.
         run: lines about the run whose trace id begins with this text.
         level: lines of this level and more severe ones.
-        since: lines written at or after this time.
     """
 
     stage: str | None = None
@@ -102,11 +98,7 @@ def parse_line(raw: bytes) -> LogLine | None:
 def as_line(line: LogLine, style: Callable[[str, str], str] = lambda text, _level: text) -> str:
     """Return a line for people: local time, level, stage, page, message, and the other fields as `name=value`.
 
-    Control characters are escaped: a terminal obeys nothing in the line.
-
-    Args:
-        line: the line.
-        style: adds the colour of a level to a text.
+    Control characters are escaped: a terminal obeys nothing in the line. `style` adds the colour of a level.
     """
     moment = line.timestamp
     level = f"{visible(line.level):<7}"

@@ -187,11 +187,7 @@ def cost_level(cost_usd: float, max_usd: float) -> int:
 
 
 def legends(max_usd: float) -> dict[str, tuple[str, ...]]:
-    """Return what the heat levels mean, from 0 to 4, by heat map.
-
-    Args:
-        max_usd: the highest cost of a page.
-    """
+    """Return what the heat levels mean, from 0 to 4, by heat map; `max_usd` is the highest cost of a page."""
     percents = [f"{100 * confidence:.0f} %" for confidence in MIN_CONFIDENCES]
     edits = [
         str(low) if low == high else f"{low}-{high}"

@@ -28,13 +28,7 @@ from worker.storage.book_store import BookStore
 
 
 def collect(store: BookStore, scan_id: str, *, images: bool = True, counting: Counting = uncounted) -> BookReport:
-    """Return the report of a scan.
-
-    Args:
-        store: the books.
-        scan_id: of the scan.
-        images: whether to render the pages.
-        counting: shows the progress.
+    """Return the report of a scan, with `images` also pictures of its pages.
 
     Raises:
         UnknownNameError: there is no such scan.

@@ -51,14 +51,7 @@ class _PageOutput:
 
 
 def page_report(begun: Sequence[BegunStage], page: int, cost_usd: float, *, with_text: bool) -> PageReport:
-    """Return one page of the report.
-
-    Args:
-        begun: the stages that have begun, in pipeline order.
-        page: number of the page, from 1.
-        cost_usd: its cost over all stages.
-        with_text: whether its text is shown.
-    """
+    """Return one page of the report; `cost_usd` is its cost over all stages, which are in pipeline order."""
     found = {each.stage.name: _read_output(each, page) for each in begun}
     _, read = _latest(found, OcrPage)
     reviser, revised = _latest(found, RevisedPage)

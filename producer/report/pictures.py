@@ -35,14 +35,7 @@ _SMALL_SHARE = 0.6
 def pictures_of(
     store: BookStore, metadata: ScanMetadata, pages: Iterable[int], step: Callable[[], object]
 ) -> dict[int, Pictures]:
-    """Return the pictures of pages of a scan, or the reason for each page that cannot be rendered.
-
-    Args:
-        store: the books.
-        metadata: of the scan.
-        pages: numbers of the pages, from 1.
-        step: called after each page.
-    """
+    """Return the pictures of pages of a scan, or the reason for each page that cannot be rendered."""
     settings = store.stages.settings_for(metadata)
     maker = _PictureMaker(metadata.total_pages)
     found: dict[int, Pictures] = {}

@@ -41,16 +41,13 @@ class RunOptions:
     """What the command line asks for.
 
     Attributes:
-        stage: the first stage.
         through: the last stage; None for the first one alone.
         only: single pages; none for all.
         budget_usd: maximum cost of each scan; None keeps the budget that a scan has.
         allow_unpriced: whether a model may be used whose price is unknown.
         scan_id: of a new book; None for one made from its name.
         title: of a new book; None for its name.
-        password: of an encrypted PDF.
         workers: how many pages are processed at once.
-        as_json: whether the result is printed as JSON.
     """
 
     stage: str
@@ -68,11 +65,6 @@ class RunOptions:
 class BookRun:
     """A run of several stages on several books.
 
-    Args:
-        settings: with the options of the command line.
-        profile: how new books are to be read.
-        wanted: the other options.
-
     Attributes:
         scan_ids: of the books, as soon as all are ingested.
         recorded: names of the options that need not be repeated to continue: the scans keep what they say, and a
@@ -89,13 +81,7 @@ class BookRun:
         self._requests: list[Request] = []
 
     def process(self, sources: list[str]) -> list[Checkpoint]:
-        """Process the books and print the result.
-
-        Args:
-            sources: files, folders or scan ids.
-
-        Returns:
-            The checkpoints at the end.
+        """Process books, given by files, folders or scan ids; print the result and return the last checkpoints.
 
         Raises:
             LeafmarkError: a book, an option or a setting cannot be used, or the workers failed.

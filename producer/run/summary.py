@@ -24,8 +24,6 @@ class Ended:
     """A stage at the end of a run.
 
     Attributes:
-        checkpoint: as it stands.
-        outputs: of the stage.
         pages_before: how many pages were complete when the run began.
     """
 
@@ -48,12 +46,7 @@ def print_summary(store: BookStore, requests: Sequence[Request], stages: Sequenc
 
 
 def summary_lines(stages: Sequence[Ended], seconds: float) -> list[str]:
-    """Return pages, doubtful pages, speed, cost, the output folders, and a few lines of text of the last stage.
-
-    Args:
-        stages: in pipeline order; at least one.
-        seconds: how long the run took.
-    """
+    """Return pages, doubtful pages, speed, cost, the output folders, and a few lines of text of the last stage."""
     done = _pages_done(stages)
     speed = f"{counted(done, 'page')} in {seconds:.1f} s ({done / seconds:.2f} pages/s)"
     cost = add_usd(*(stage.checkpoint.total_cost_usd for stage in stages))
@@ -67,12 +60,7 @@ def summary_lines(stages: Sequence[Ended], seconds: float) -> list[str]:
 
 
 def run_json(stages: Sequence[Ended], seconds: float) -> dict[str, Any]:
-    """Return the form that `producer run --json` prints.
-
-    Args:
-        stages: of all books, in the order they were asked for.
-        seconds: how long the run took.
-    """
+    """Return the form that `producer run --json` prints."""
     return {
         "stages": [_as_json(stage) for stage in stages],
         "pages_done": _pages_done(stages),
@@ -108,15 +96,11 @@ def _pages_done(stages: Sequence[Ended]) -> int:
 
 
 def _lines_of(stage: Ended) -> Iterator[str]:
-    label = f"{stage.checkpoint.scan_id}/{stage.checkpoint.stage}"
-    yield f"{label}: {_state(stage)}"
-    for line in doubt_lines(stage.checkpoint.doubtful_pages):
-        yield f"{label}: {line}"
-
-
-def _state(stage: Ended) -> str:
-    cost = stage.checkpoint.total_cost_usd
-    return f"{stage.checkpoint.summary()}, {dollars(cost)}" if cost else stage.checkpoint.summary()
+    checkpoint = stage.checkpoint
+    cost = f", {dollars(checkpoint.total_cost_usd)}" if checkpoint.total_cost_usd else ""
+    yield f"{checkpoint.ref}: {checkpoint.summary()}{cost}"
+    for line in doubt_lines(checkpoint.doubtful_pages):
+        yield f"{checkpoint.ref}: {line}"
 
 
 def _excerpt(checkpoint: Checkpoint, outputs: OutputFolder) -> list[str]:

@@ -17,12 +17,7 @@ from worker.deployment import Deployment
 
 
 def wait_for(deployment: Deployment, plans: list[Plan], *, allow_doubtful: bool = False) -> None:
-    """Show progress until the pages of plans are complete or in quarantine.
-
-    Args:
-        deployment: the deployment.
-        plans: in pipeline order.
-        allow_doubtful: whether doubtful pages are no error.
+    """Show progress until the pages of plans, in pipeline order, are complete or in quarantine.
 
     Raises:
         DoubtfulPagesError: complete pages are doubtful, and `allow_doubtful` is not set.

@@ -85,12 +85,7 @@ class ScanStatus:
 
 
 def scan_status(store: BookStore, scan_id: str, *, with_calls: bool = False) -> ScanStatus:
-    """Return the status of a scan.
-
-    Args:
-        store: the books.
-        scan_id: of the scan.
-        with_calls: whether to count calls without an answer, which reads a folder for each page.
+    """Return the status of a scan; `with_calls` counts calls without an answer, which reads a folder for each page.
 
     Raises:
         UnknownNameError: there is no such scan.
@@ -113,9 +108,7 @@ def scan_status(store: BookStore, scan_id: str, *, with_calls: bool = False) -> 
 def all_scans(store: BookStore, on_broken: Callable[[LeafmarkError], object] = id) -> list[ScanStatus]:
     """Return the status of every scan under the storage root, by id.
 
-    Args:
-        store: the books.
-        on_broken: called with the error for each scan that is left out, such as broken metadata.
+    `on_broken` is called with the error for each scan that is left out, for example because its metadata is broken.
 
     Raises:
         StorageError: the storage cannot be read, or is not a library.

@@ -67,13 +67,7 @@ def stages_under_way(store: BookStore) -> StageSelection:
 
 
 class Collector:
-    """Makes snapshots, for the length of a `with` block.
-
-    Args:
-        deployment: the deployment.
-        select: returns the stages to show.
-        with_other_scans: whether to count the scans that are not shown.
-    """
+    """Makes snapshots, for the length of a `with` block; `with_other_scans` also counts the scans not shown."""
 
     def __init__(self, deployment: Deployment, select: StageSelection, *, with_other_scans: bool = False) -> None:
         self._deployment = deployment
@@ -175,9 +169,7 @@ class Collector:
 def expected_usd_per_page(store: BookStore, states: Mapping[StageRef, bytes]) -> dict[StageRef, float]:
     """Return the expected cost in USD of each page still to come, for each stage that has an estimate.
 
-    Args:
-        store: the books.
-        states: a `PageState` for each page of each stage.
+    The states are a `PageState` byte for each page of each stage.
     """
     from producer.planning.cost_estimate import forecast  # noqa: PLC0415  # only stages that ask a model need it
 

@@ -29,10 +29,6 @@ _BY_URGENCY = [
 def count_other_scans(root: Path, shown: Collection[str]) -> str:
     """Return one line such as `12 other scans: 2 failed, 10 completed`; empty if all scans are shown.
 
-    Args:
-        root: the storage root.
-        shown: ids of the scans that are shown.
-
     Raises:
         StorageError: the storage root cannot be read.
     """

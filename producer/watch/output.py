@@ -137,12 +137,7 @@ def stage_title(stage: StageSnapshot, canvas: Canvas) -> Text:
 
 
 class ProgressLines:
-    """Makes one line of progress for each stage, with the bars aligned.
-
-    Args:
-        stages: all that are shown.
-        canvas: where they are shown.
-    """
+    """Makes one line of progress for each of the stages, with the bars aligned."""
 
     def __init__(self, stages: Sequence[StageSnapshot], canvas: Canvas) -> None:
         self._canvas = canvas
@@ -222,13 +217,7 @@ def _numbers(workers: Workers) -> str:
 
 
 def worker_line(worker: Worker, at: float, canvas: Canvas) -> Text:
-    """Return one line about a worker: its pages in flight, oldest first.
-
-    Args:
-        worker: the worker.
-        at: current time in seconds since the epoch.
-        canvas: where the line is shown.
-    """
+    """Return one line about a worker: its pages in flight at a time in seconds since the epoch, oldest first."""
     name_columns = min(_MAX_NAME_COLUMNS, max(canvas.width // 3, 1))
     name = Canvas(name_columns, canvas.symbols).line(worker.name).text.plain
     line = canvas.line(f"{_GAP}{name}", TITLE)

@@ -47,9 +47,6 @@ class PlainLines:
     """Prints a line about each stage when its status changes, and every few seconds while its pages change.
 
     If nothing is printed for a minute, as with a slow local model, the lines of all stages under way are repeated.
-
-    Args:
-        print_line: prints a line.
     """
 
     def __init__(self, print_line: Callable[[str], object]) -> None:

@@ -17,7 +17,7 @@ from producer.watch.output import (
     workers_line,
 )
 from producer.watch.snapshot import PageState, Snapshot, StageSnapshot, scaled
-from producer.watch.symbols import PROBLEM, SECONDARY, STATE_NAMES, STATE_STYLES, Symbols
+from producer.watch.symbols import PROBLEM, SECONDARY, STATE_STYLES, Symbols
 
 _INDENT = 2
 # Rows of whole tens are easier to count in.
@@ -27,14 +27,9 @@ _MAX_ROWS = 8
 
 
 def render(snapshot: Snapshot, width: int, height: int, symbols: Symbols, hint: str = "") -> Group:
-    """Return a snapshot as lines.
+    """Return a snapshot as lines for a terminal of `width` columns and `height` lines, with a hint as the last one.
 
-    Args:
-        snapshot: what is known.
-        width: columns of the terminal.
-        height: lines of the terminal; the least important lines are left out first.
-        symbols: the symbols that the terminal can show.
-        hint: last line: what the user can do.
+    The least important lines are left out first.
     """
     return Group(*_Page(snapshot, Canvas(width, symbols), height, hint).lines())
 
@@ -169,9 +164,10 @@ def _cells_per_row(stage: StageSnapshot, width: int) -> int:
 
 
 def _legend(canvas: Canvas) -> Text:
-    full_width = sum(len(f"x {name}  ") for name in STATE_NAMES.values())
+    names = {state: state.name.lower().replace("_", " ") for state in STATE_STYLES}
+    full_width = sum(len(f"x {name}  ") for name in names.values())
     gap = "  " if full_width <= canvas.width else " "
     line = canvas.line()
-    for state, name in STATE_NAMES.items():
+    for state, name in names.items():
         line.add_symbols(canvas.symbols.pages[state], STATE_STYLES[state]).add(f" {name}{gap}")
     return line.text

@@ -35,10 +35,6 @@ def has_screen(console: Console) -> bool:
 class Screen:
     """Shows snapshots on the alternate screen of a terminal, for the length of a `with` block.
 
-    Args:
-        console: of the terminal.
-        hint: last line: what the user can do.
-
     Attributes:
         last: the last snapshot that was shown.
     """
@@ -68,12 +64,7 @@ class Screen:
 
 @contextmanager
 def view_on(console: Console, hint: str) -> Iterator[Callable[[Snapshot], object]]:
-    """Give a function that shows a snapshot: on a screen if the console has one, else as plain lines.
-
-    Args:
-        console: prints lines with soft wrapping.
-        hint: last line of a screen: what the user can do.
-    """
+    """Give a function that shows a snapshot: on a screen with a hint, or else as plain lines."""
     if not has_screen(console):
         yield PlainLines(console.print).show
         return
@@ -86,13 +77,7 @@ def view_on(console: Console, hint: str) -> Iterator[Callable[[Snapshot], object
 
 
 def watch(collector: Collector, show: Callable[[Snapshot], object], *, until_done: bool = False) -> None:
-    """Show snapshots repeatedly.
-
-    Args:
-        collector: makes the snapshots.
-        show: shows a snapshot.
-        until_done: end when nothing is under way any more; otherwise only an interrupt ends it.
-    """
+    """Show snapshots until an interrupt, or with `until_done` until nothing is under way any more."""
     while True:
         snapshot = collector.snapshot()
         show(snapshot)

@@ -33,7 +33,6 @@ class StageSnapshot:
         cost_usd: over all runs.
         expected_usd: total cost once all requested pages are done; None if no estimate is possible.
         pages_per_second: recent rate; None before there is one.
-        error: why the stage failed or is paused.
         waits_for: why its model does not answer; empty if nothing is wrong.
         under_way: whether requested pages are still to come.
         doubtful: number of complete pages whose reading is implausible.
@@ -202,9 +201,7 @@ class Snapshot:
 def page_states(checkpoint: Checkpoint, total_pages: int) -> bytes:
     """Return the state of each page of a book as the checkpoint records it, with no page in flight.
 
-    Args:
-        checkpoint: of a stage.
-        total_pages: of the book; entries of the checkpoint for later pages are ignored.
+    Entries of the checkpoint for pages beyond the book are ignored.
     """
     states = bytearray([PageState.NOT_QUEUED]) * total_pages
     for first, last in checkpoint.requested:

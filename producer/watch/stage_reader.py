@@ -24,11 +24,7 @@ _MODEL_POLL_SECONDS = 1.0
 
 
 class CheckpointReader:
-    """Reads new versions of a checkpoint file, with pauses after slow reads.
-
-    Args:
-        file: the checkpoint. Nothing else is read.
-    """
+    """Reads new versions of a checkpoint file, and nothing else, with pauses after slow reads."""
 
     def __init__(self, file: CheckpointFile) -> None:
         self._file = file
@@ -73,12 +69,7 @@ class _Version:
 
 
 class StageReader:
-    """Makes snapshots of one stage.
-
-    Args:
-        deployment: the deployment.
-        ref: the stage.
-    """
+    """Makes snapshots of one stage."""
 
     def __init__(self, store: BookStore, ref: StageRef) -> None:
         self._store = store

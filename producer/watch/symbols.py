@@ -5,13 +5,7 @@ from dataclasses import dataclass
 
 from producer.watch.snapshot import PageState
 
-STATE_NAMES = {
-    PageState.COMPLETE: "complete",
-    PageState.IN_FLIGHT: "in flight",
-    PageState.WAITING: "waiting",
-    PageState.QUARANTINED: "quarantined",
-    PageState.NOT_QUEUED: "not queued",
-}
+# In the order of the legend.
 STATE_STYLES = {
     PageState.COMPLETE: "green",
     PageState.IN_FLIGHT: "bold cyan",

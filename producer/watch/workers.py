@@ -21,12 +21,9 @@ from worker.stages.registry import STAGES
 def claimed_pages(
     queues: QueueClient, stages: Iterable[StageRef], reported: Iterable[Task] = ()
 ) -> dict[StageRef, frozenset[int]]:
-    """Return the pages that have a claim.
+    """Return the pages of stages that have a claim.
 
-    Args:
-        queues: the broker.
-        stages: the stages to ask about.
-        reported: tasks that the workers report; after Redis was flushed only they name the pages to ask about.
+    After Redis was flushed, only the tasks that the workers report name the pages to ask about.
 
     Raises:
         RedisError: the broker failed.
