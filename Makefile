@@ -51,7 +51,7 @@ help:
 	@echo "make test-matrix      the same with each of Python 3.11, 3.12 and 3.13 that is on PATH; or PYTHONS='...'"
 	@echo "make docs             the documentation as a site, in build/site"
 	@echo "make generate         write the files that are made from the code again: reference pages, schemas, queues"
-	@echo "make bench            the figures of docs/explanation/performance.md, measured here"
+	@echo "make bench            the figures of docs/explanation/performance.md and benchmarks/README.md, measured here"
 	@echo "make chaos SECONDS=60 SEED=1 WORKERS=4"
 	@echo "                      faults at random on real workers, and a verdict; without SEED another plan each time"
 	@echo "make chaos MODE=llm   the same for the stages that ask a model, and the provider's bill is the judge"

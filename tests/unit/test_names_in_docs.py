@@ -10,7 +10,16 @@ PACKAGES = ("benchmarks", "chaos", "checkpointing", "docs_tools", "producer", "s
 TIERS = tuple(path.name for path in (PROJECT / "tests").iterdir() if path.is_dir())
 PAGES = [
     *(path for path in (PROJECT / "docs").rglob("*.md") if path.parent.name != "seed"),
-    *(PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "chaos/README.md", "tests/model/README.md")),
+    *(
+        PROJECT / name
+        for name in (
+            "README.md",
+            "CONTRIBUTING.md",
+            "benchmarks/README.md",
+            "chaos/README.md",
+            "tests/model/README.md",
+        )
+    ),
 ]
 
 

@@ -2,7 +2,7 @@
 
 They use no language model and no dictionary: a page is doubtful only if its text cannot be right in any language.
 The thresholds were measured on pages that were read well, on turned pages and on unknown scripts; the figures are
-in docs/explanation/doubtful-pages.md.
+in benchmarks/results/plausibility-2026-11-26.md.
 """
 
 from collections.abc import Iterator, Sequence
