@@ -69,9 +69,10 @@ def write_pages(folder: Path = DOCS) -> None:
 
 _ABOUT_COMMANDS = """\
 `make` installs the commands in `.venv/bin`; `leafmark` is a second name for `producer`. Results go to stdout,
-progress and logs to stderr, and the [exit code](exit-codes.md) says how a command ended. `producer worker` and
-`producer flower` accept the options of `celery worker` and `celery flower`.
+progress and logs to stderr, and the [exit code](exit-codes.md) says how a command ended. Every command has `--help`.
 """
+
+_HELP = "* `--help`: Show this message and exit.\n"
 
 
 def _commands() -> str:
@@ -83,6 +84,7 @@ def _commands() -> str:
     context = typer.Context(command, info_name="producer")
     markdown = get_docs_for_click(obj=command, ctx=context, name="producer", title="Commands")
     head, _, rest = markdown.partition("\n")
+    rest = rest.replace(f"**Options**:\n\n{_HELP}\n", "").replace(_HELP, "")
     return f"{head}\n\n{_ABOUT_COMMANDS}{rest.rstrip()}\n"
 
 
