@@ -30,17 +30,14 @@ class _Error(NamedTuple):
     confidence: float
 
 
-def is_corrected_page(data: Any) -> bool:
-    """Return whether parsed JSON has the form of a page that Scanshelf corrected, valid or not."""
-    return isinstance(data, dict) and isinstance(data.get("llm_processing"), dict)
-
-
-def corrected_page(data: dict[str, Any]) -> dict[str, Any]:
-    """Return a page that Scanshelf corrected, in the form of `CorrectedPage`.
+def corrected_page(data: Any) -> dict[str, Any] | None:
+    """Return a page that Scanshelf corrected, in the form of `CorrectedPage`; None for other JSON.
 
     Raises:
         ValueError: it is not a valid page of Scanshelf, or its correction failed.
     """
+    if not isinstance(data, dict) or not isinstance(data.get("llm_processing"), dict):
+        return None
     page, done = Page.model_validate(data), data["llm_processing"]
     catalog = _mapping(done.get("error_catalog"))
     if catalog.get("error_message"):
@@ -56,7 +53,7 @@ def corrected_page(data: dict[str, Any]) -> dict[str, Any]:
     for order, region in enumerate(page.in_reading_order, start=1):
         text, original, found = _unmarked(region, errors)
         if not skipped and region.type in _REVISED and (twice := doubled_words(text)):
-            doubled[region_id(region.id)] = _quoted(twice)
+            doubled[region_id(region.id)] = ", ".join(f"'{words}'" for words in twice)
         modern = region.modern(order)
         del modern["confidence"]
         is_image = region.type == "image"
@@ -83,29 +80,18 @@ def corrected_page(data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _quoted(words: Iterable[str]) -> str:
-    return ", ".join(f"'{each}'" for each in words)
-
-
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
 def _errors(listed: Any) -> Iterator[tuple[str, _Error]]:
-    for error in listed if isinstance(listed, list) else []:
-        said = _mapping(error)
+    for said in map(_mapping, listed if isinstance(listed, list) else []):
         number, words = said.get("error_id", said.get("id")), said.get("original_text", said.get("error_text"))
         if number is None or not isinstance(words, str) or not words.strip():
             continue
-        kind, confidence = said.get("error_type"), said.get("confidence")
-        yield (
-            str(number),
-            _Error(
-                words,
-                kind if kind in _KINDS else EditKind.TYPO.value,
-                _share(confidence),
-            ),
-        )
+        kind = said.get("error_type")
+        error = _Error(words, kind if kind in _KINDS else EditKind.TYPO.value, _share(said.get("confidence")))
+        yield str(number), error
 
 
 def _share(confidence: Any) -> float:

@@ -127,22 +127,17 @@ def region_id(theirs: int | str) -> str:
     return f"r{theirs}" if isinstance(theirs, int) else theirs
 
 
-def is_read_page(data: Any) -> bool:
-    """Return whether parsed JSON has the form of a page that Scanshelf read, valid or not.
-
-    Every page of Leafmark has `engine`, and no page of Scanshelf has it.
-    """
-    if not isinstance(data, dict) or not {"regions", "blocks"} & data.keys():
-        return False
-    return not {"engine", "llm_processing"} & data.keys()
-
-
-def read_page(data: dict[str, Any]) -> dict[str, Any]:
-    """Return a page that Scanshelf read, in the form of `OcrPage`.
+def read_page(data: Any) -> dict[str, Any] | None:
+    """Return a page that Scanshelf read, in the form of `OcrPage`; None for other JSON.
 
     Raises:
         ValueError: it is not a valid page of Scanshelf.
     """
+    # Every page of Leafmark has `engine`, and no page of Scanshelf has it.
+    if not isinstance(data, dict) or {"engine", "llm_processing"} & data.keys():
+        return None
+    if not {"regions", "blocks"} & data.keys():
+        return None
     page = BlocksPage.model_validate(data) if "blocks" in data else Page.model_validate(data)
     regions = page.in_reading_order
     return {

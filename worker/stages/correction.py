@@ -13,7 +13,7 @@ from checkpointing.errors import PageOutputError
 from worker.llm.prompt import Prompt
 from worker.llm.reply import Reply
 from worker.ocr.layout.regions import RegionType
-from worker.scanshelf import corrected_pages as scanshelf_corrected
+from worker.scanshelf.corrected_pages import corrected_page
 from worker.stages.base import CostShape, Stage, StageInputs
 from worker.stages.model_stage import ModelInputs, model_inputs, most_tokens, picture_of, recipe_of
 from worker.stages.ocr import OcrPage, OcrRegion, OcrStage
@@ -60,7 +60,7 @@ class CorrectedPage(RevisedPage):
     @classmethod
     def from_older_form(cls, data: Any) -> dict[str, Any] | None:
         """Return a page that Scanshelf corrected in the form of today; None for other data."""
-        return scanshelf_corrected.corrected_page(data) if scanshelf_corrected.is_corrected_page(data) else None
+        return corrected_page(data)
 
 
 class CorrectionStage(Stage):
@@ -80,14 +80,9 @@ class CorrectionStage(Stage):
         return CostShape(picture=self.options.correction_vision)
 
     @property
-    def _vision(self) -> bool:
-        """Whether the page's image is part of the question."""
-        return bool(self.options.correction_vision)
-
-    @property
     def recipe(self) -> str:
         """The hash of the instructions, and whether the model gets the image."""
-        return recipe_of(self.name, self.version, _SYSTEM, *(["vision"] if self._vision else []))
+        return recipe_of(self.name, self.version, _SYSTEM, *(["vision"] if self.options.correction_vision else []))
 
     def run(self, page: int, inputs: StageInputs) -> CorrectedPage:
         """Correct one page, numbered from 1.
@@ -104,11 +99,8 @@ class CorrectionStage(Stage):
             return CorrectedPage(
                 page_number=page, regions=regions, edits=(), needs_review=False, reasons=(), skipped=True, llm=None
             )
-
-        def accept(reply: Reply[CorrectionAnswer]) -> CorrectedPage:
-            return _corrected(read, regions, asked, reply)
-
-        return asking.ask(self._prompt(page, asking, asked), accept)
+        prompt = self._prompt(page, asking, asked)
+        return asking.ask(prompt, lambda reply: _corrected(read, regions, asked, reply))
 
     def _prompt(self, page: int, inputs: ModelInputs, asked: list[RevisedRegion]) -> Prompt[CorrectionAnswer]:
         before = _body(inputs, page - 1)[-CONTEXT_CHARACTERS:]
@@ -118,7 +110,7 @@ class CorrectionStage(Stage):
             user=question(page, asked, before=before, after=after),
             answer=CorrectionAnswer,
             most_tokens=most_tokens(region.text for region in asked),
-            picture=picture_of(inputs.image(page)) if self._vision else None,
+            picture=picture_of(inputs.image(page)) if self.options.correction_vision else None,
         )
 
 

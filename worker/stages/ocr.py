@@ -24,8 +24,7 @@ from worker.ocr.engines.base import Engine
 from worker.ocr.layout.regions import Region as FoundRegion
 from worker.ocr.layout.regions import RegionType, arrange
 from worker.ocr.plausibility import doubts_about
-from worker.pages.sources.base import PageImage
-from worker.scanshelf import pages as scanshelf
+from worker.scanshelf.pages import read_page as scanshelf_page
 from worker.stages.base import PageOutput, Stage, StageInputs
 from worker.stages.options import OcrOptions
 from worker.text.fields import Name, Share, Text
@@ -83,7 +82,7 @@ class OcrPage(PageOutput):
     @classmethod
     def from_older_form(cls, data: Any) -> dict[str, Any] | None:
         """Return a page that Scanshelf read in the form of today; None for other data."""
-        return scanshelf.read_page(data) if scanshelf.is_read_page(data) else None
+        return scanshelf_page(data)
 
     @model_validator(mode="after")
     def _regions_agree(self) -> Self:
@@ -149,6 +148,9 @@ class OcrStage(Stage):
             raise PageError("unreadable_page", f"no text found on the page: {scan.doubt}")
         pictures = find_pictures(scan.image, [line.bbox for line in lines])
         regions = _numbered(arrange(lines, pictures, scan.image.size))
+        doubts = doubts_about(found, self._engine.minimum_confidence)
+        if scan.doubt:
+            doubts = (*doubts, Doubt(kind=UNREADABLE_SIZE, message=scan.doubt))
         return OcrPage(
             page_number=page,
             page_dimensions=Dimensions(width=scan.image.width, height=scan.image.height),
@@ -159,12 +161,8 @@ class OcrStage(Stage):
             engine_version=self._engine.version,
             dpi=scan.dpi,
             seconds=round(seconds, 3),
-            doubtful=(*doubts_about(found, self._engine.minimum_confidence), *_doubts_about_size(scan)),
+            doubtful=doubts,
         )
-
-
-def _doubts_about_size(scan: PageImage) -> tuple[Doubt, ...]:
-    return (Doubt(kind=UNREADABLE_SIZE, message=scan.doubt),) if scan.doubt else ()
 
 
 def _is_empty(image: "Image") -> bool:
