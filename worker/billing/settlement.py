@@ -93,21 +93,15 @@ def _cost(account: StageAccount, call: Call, raw: RawAnswer, usage: Usage | None
     """Return what an answer cost, and the source of the amount."""
     prices, model = account.endpoint.prices, account.endpoint.model
     reported = prices.believed(model, reported_cost(raw))
-    if _was_paid_before(account, call, raw):
+    with suppress(OSError):
         # An answer with the same id is the same call, which the provider bills once.
-        return Money(), CostSource.PROVIDER
+        if was_paid_before(account.ledger.answered(call.page), raw.body):
+            return Money(), CostSource.PROVIDER
     if usage is None and reported is None:
         # The provider probably billed it, but the amount is unknown: count what was reserved.
         return call.most, CostSource.ESTIMATED
     amount, source = prices.cost(model, usage or Usage(), reported)
     return Money.from_usd(amount), source
-
-
-def _was_paid_before(account: StageAccount, call: Call, raw: RawAnswer) -> bool:
-    """Return whether this page has already paid for the same answer; False if the storage cannot be read."""
-    with suppress(OSError):
-        return was_paid_before(account.ledger.answered(call.page), raw.body)
-    return False
 
 
 def _save(account: StageAccount, call: Call, overrun: CostOverrun | None) -> None:

@@ -1,11 +1,7 @@
-"""A circuit breaker for one model of one provider, shared by all workers of a deployment.
+"""A circuit breaker for one model of one provider, shared by all workers of a deployment, in one hash in Redis.
 
-After a few failed calls in a row, over all workers, the breaker opens: no call is made during a pause. Then one
-call is let through as a trial: an answer closes the breaker at once for all workers, a failure doubles the pause.
-So the number of calls that may be billed without an answer does not grow with the number of workers.
-
-The state is one hash in Redis. After a flush the next few failures open the breaker again. A key of another type in
-its place is deleted.
+When it opens and closes is in `docs/reference/models.md`. With it, the number of calls that may be billed without
+an answer does not grow with the number of workers. After a flush the next few failures open the breaker again.
 """
 
 from dataclasses import dataclass

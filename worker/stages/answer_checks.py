@@ -2,7 +2,7 @@
 
 Each check looks for one way in which models are known to fail, and compares the answer with the text that the model
 was given: words that the book itself prints are allowed. The comparison is approximate, because the model may have
-corrected misread words. The constants below are the limits.
+corrected misread words. Every check raises AnswerRefusedError of the kind that its first line names.
 """
 
 import re
@@ -87,15 +87,7 @@ def check_answer(asked: Mapping[str, str], answered: Sequence[tuple[str, str]]) 
 
 
 def check_notes(page: str, notes: Collection[str]) -> None:
-    """Check that short texts beside the page's own, such as reasons and running heads, are short and no loops.
-
-    Args:
-        page: all text of the page.
-        notes: the short texts of the answer.
-
-    Raises:
-        AnswerRefusedError: kind `loop` or `length`.
-    """
+    """Check that texts beside the page's own, such as reasons and running heads, are short (`loop`, `length`)."""
     for note in notes:
         check_loop(page, note)
         if len(note) > LONGEST_NOTE:
@@ -103,11 +95,7 @@ def check_notes(page: str, notes: Collection[str]) -> None:
 
 
 def check_regions(asked: Collection[str], answered: Sequence[str]) -> None:
-    """Check that the answer has each region once, and no other region.
-
-    Raises:
-        AnswerRefusedError: kind `regions_lost`.
-    """
+    """Check that the answer has each region once, and no other region (`regions_lost`)."""
     counts = Counter(answered)
     lost = [region for region in asked if region not in counts]
     strange = [region for region in counts if region not in asked]
@@ -119,31 +107,19 @@ def check_regions(asked: Collection[str], answered: Sequence[str]) -> None:
 
 
 def check_blank(original: str, answered: str) -> None:
-    """Check that the answer has no text for an empty region.
-
-    Raises:
-        AnswerRefusedError: kind `text_on_blank`.
-    """
+    """Check that the answer has no text for an empty region (`text_on_blank`)."""
     if answered.strip() and not original.strip():
         raise AnswerRefusedError("text_on_blank", f"the region is empty, and the answer has {_quoted(answered)}")
 
 
 def check_refusal(original: str, answered: str) -> None:
-    """Check that the model does not decline, in words that the page does not have.
-
-    Raises:
-        AnswerRefusedError: kind `refusal`.
-    """
+    """Check that the model does not decline, in words that the page does not have (`refusal`)."""
     if (words := _new_words(_REFUSAL, original, answered)) is not None:
         raise AnswerRefusedError("refusal", f"the model declines: {_quoted(words)}")
 
 
 def check_commentary(original: str, answered: str) -> None:
-    """Check that the model adds no comment of its own to the text.
-
-    Raises:
-        AnswerRefusedError: kind `commentary`.
-    """
+    """Check that the model adds no comment of its own to the text (`commentary`)."""
     if _FENCE in answered and _ALMOST_FENCE not in original:
         raise AnswerRefusedError("commentary", "the answer is a fenced code block")
     if (words := _new_words(_COMMENTARY, original, answered)) is not None:
@@ -151,22 +127,14 @@ def check_commentary(original: str, answered: str) -> None:
 
 
 def check_loop(original: str, answered: str) -> None:
-    """Check that no phrase is repeated far more often than on the page.
-
-    Raises:
-        AnswerRefusedError: kind `loop`.
-    """
+    """Check that no phrase is repeated far more often than on the page (`loop`)."""
     phrase, length = _longest_repetition(answered)
     if length > LOOP_SLACK and length > LOOP_SLACK + LOOP_GROWTH * _most_repeated(original, len(phrase)):
         raise AnswerRefusedError("loop", f"a phrase is repeated over {length} characters: {_quoted(phrase)}")
 
 
 def check_length(original: str, answered: str) -> None:
-    """Check that a text keeps about its length.
-
-    Raises:
-        AnswerRefusedError: kind `length`.
-    """
+    """Check that a text keeps about its length (`length`)."""
     before, after = (len("".join(text.split())) for text in (original, answered))
     if not LEAST_SHRINK * before - LENGTH_SLACK <= after <= MOST_GROWTH * before + LENGTH_SLACK:
         raise AnswerRefusedError("length", f"a text of {before} characters became one of {after}")

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Protocol
 from pydantic import BaseModel, Field, PositiveInt
 
 from checkpointing.fields import ClosedModel, Sha256
-from checkpointing.page_records import Doubt, Doubts
+from checkpointing.page_records import Doubts
 from worker.pages.sources.base import PageImage
 from worker.plugins import Options
 
@@ -40,10 +40,6 @@ def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _is_empty(doubts: tuple[Doubt, ...]) -> bool:
-    return not doubts
-
-
 class PageOutput(ClosedModel):
     """The base of each stage's schema: which page it is, and what it was made from."""
 
@@ -52,7 +48,7 @@ class PageOutput(ClosedModel):
     # Left out if empty, so that older versions can read an ordinary page.
     doubtful: Doubts = Field(
         default=(),
-        exclude_if=_is_empty,
+        exclude_if=lambda doubts: not doubts,
         description="Why its text is implausible: the page is complete, and a person should check it.",
     )
 

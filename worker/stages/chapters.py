@@ -64,8 +64,7 @@ class _Opening:
     Attributes:
         words: label and title, or either.
         level: of the higher of the two.
-        page: with the heading.
-        at_top: whether no text of the chapter before is above it on that page.
+        at_top: whether no text of the chapter before is above it on its page.
     """
 
     words: tuple[str, ...]
@@ -85,11 +84,7 @@ class _Opening:
 
 
 def assemble(pages: Iterable[StructuredPage]) -> BookStructure:
-    """Return the structure of a book.
-
-    Args:
-        pages: all pages, in order.
-    """
+    """Return the structure of a book from all its pages, in order."""
     printed: dict[int, str | None] = {}
     openings: list[_Opening] = []
     within: dict[int, _Opening] = {}

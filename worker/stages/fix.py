@@ -96,11 +96,7 @@ class FixStage(Stage):
             most_tokens=most_tokens(region.text for region in asked),
             picture=picture_of(asking.image(page)),
         )
-
-        def accept(reply: Reply[FixAnswer]) -> FixedPage:
-            return _fixed(corrected, asked, reply)
-
-        return asking.ask(prompt, accept)
+        return asking.ask(prompt, lambda reply: _fixed(corrected, asked, reply))
 
 
 def _fixed(corrected: CorrectedPage, asked: list[RevisedRegion], reply: Reply[FixAnswer]) -> FixedPage:

@@ -5,14 +5,11 @@ from collections.abc import Callable, Iterable
 from io import BytesIO
 from typing import Protocol, TypeVar, runtime_checkable
 
-from pydantic import BaseModel
-
-from worker.llm.prompt import Picture, Prompt
+from worker.llm.prompt import Answer, Picture, Prompt
 from worker.llm.reply import Reply
 from worker.pages.sources.base import PageImage
 from worker.stages.base import StageInputs
 
-Answer = TypeVar("Answer", bound=BaseModel)
 Made = TypeVar("Made")
 
 LONGEST_SIDE = 1600

@@ -19,11 +19,7 @@ _TAKEN_FOLDERS = frozenset({"checkpoints", "ledger", "source"})
 
 
 def check_stage(stage: type[Stage] | Stage, earlier: Sequence[str]) -> None:
-    """Check that a stage keeps the rules.
-
-    Args:
-        stage: the class; or an instance, as tests register.
-        earlier: names of the stages that are registered before it.
+    """Check that a stage, which is a class or as in tests an instance, keeps the rules.
 
     Raises:
         PluginError: it breaks one; names the stage and the rule.
@@ -95,11 +91,7 @@ def find_stage(name: str) -> type[Stage] | Stage:
 
 
 def make_stage(name: str, settings: Any) -> Stage:
-    """Make the stage with that name. It loads nothing heavy yet.
-
-    Args:
-        name: of the stage.
-        settings: those in force; a stage reads the fields of its own `Options`.
+    """Make the stage with that name, which reads the fields of its own `Options`. It loads nothing heavy yet.
 
     Raises:
         UnknownNameError: there is no such stage, or its plug-in cannot be used.

@@ -101,13 +101,7 @@ class RevisedPage(PageOutput):
 
 
 def question(page: int, regions: Iterable[RevisedRegion], **beside: object) -> str:
-    """Return the question to a model, as JSON.
-
-    Args:
-        page: numbered from 1.
-        regions: to ask about.
-        beside: other fields of the question.
-    """
+    """Return the question to a model about regions of a page, with other fields beside them, as JSON."""
     asked = [{"id": region.id, "type": region.type, "text": region.text} for region in regions]
     return json.dumps({"page": page, **beside, "regions": asked}, ensure_ascii=False)
 
@@ -118,13 +112,7 @@ def revised(
     answer: RevisionAnswer,
     edits: Sequence[Edit] = (),
 ) -> tuple[tuple[RevisedRegion, ...], tuple[Edit, ...]]:
-    """Return the regions of a page with the texts of the answer, and all edits since OCR.
-
-    Args:
-        regions: all regions of the page.
-        asked: the regions that the model was asked about.
-        answer: its answer.
-        edits: of earlier stages.
+    """Return all regions of a page with the texts of the answer, and all edits since OCR.
 
     Raises:
         AnswerRefusedError: the answer cannot be used.

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 from checkpointing.fields import ClosedModel
 from worker.llm.errors import AnswerRefusedError
 from worker.llm.prompt import Prompt
-from worker.llm.reply import LlmRecord, Reply
+from worker.llm.reply import Reply
 from worker.ocr.layout.regions import RegionType
 from worker.stages.answer_checks import check_notes, check_regions
 from worker.stages.base import CostShape, Stage, StageInputs
@@ -117,28 +117,15 @@ class StructureStage(Stage):
             answer=StructureAnswer,
             most_tokens=most_tokens(region.text for region in fixed.regions),
         )
-
-        def accept(reply: Reply[StructureAnswer]) -> StructuredPage:
-            _check_answer(fixed, reply.answer)
-            return _structured(fixed, reply.answer, reply.llm)
-
-        return asking.ask(prompt, accept)
+        return asking.ask(prompt, lambda reply: _structured(fixed, reply))
 
     def assemble(self, pages: Iterable[dict[str, Any]]) -> BookStructure:
-        """Return the chapters of a book, without asking a model.
-
-        Args:
-            pages: the outputs of all pages, in order, as parsed JSON.
-        """
+        """Return the chapters of a book, without asking a model."""
         return assemble(map(StructuredPage.model_validate, pages))
 
 
 def _check_answer(fixed: FixedPage, answer: StructureAnswer) -> None:
-    """Check that an answer is about this page.
-
-    Raises:
-        AnswerRefusedError: a check failed; names it.
-    """
+    """Check that an answer is about this page; raise AnswerRefusedError where it is not."""
     texts = {region.id: region.text for region in fixed.regions}
     check_regions(texts, [block.region for block in answer.blocks])
     margins = (answer.printed_page_number, answer.running_head, answer.running_foot)
@@ -152,7 +139,9 @@ def _check_answer(fixed: FixedPage, answer: StructureAnswer) -> None:
             )
 
 
-def _structured(fixed: FixedPage, answer: StructureAnswer, llm: LlmRecord) -> StructuredPage:
+def _structured(fixed: FixedPage, reply: Reply[StructureAnswer]) -> StructuredPage:
+    answer = reply.answer
+    _check_answer(fixed, answer)
     places = {region.id: place for place, region in enumerate(fixed.regions)}
     headings = sorted(dict.fromkeys(answer.headings), key=lambda heading: places[heading.region])
     blocks = sorted(answer.blocks, key=lambda block: places[block.region])
@@ -168,7 +157,7 @@ def _structured(fixed: FixedPage, answer: StructureAnswer, llm: LlmRecord) -> St
         blocks=tuple(Block(region=block.region, type=block.type) for block in blocks),
         regions=_texts(fixed),
         skipped=False,
-        llm=llm,
+        llm=reply.llm,
     )
 
 

@@ -10,8 +10,6 @@ from worker.llm.reply import LlmRecord
 from worker.stages.base import PageOutput
 from worker.text.fields import Name, Text
 
-HIGHEST_LEVEL, LOWEST_LEVEL = 1, 6
-
 
 # Its words are part of the question to the model (tests/unit/test_questions.py).
 class BlockType(StrEnum):
@@ -43,7 +41,7 @@ class Heading(ClosedModel):
 
     region: Name = Field(description="Id of the region with the heading.")
     text: Name = Field(description="As printed, on one line.")
-    level: int = Field(ge=HIGHEST_LEVEL, le=LOWEST_LEVEL, description="1 for a part or chapter of the book.")
+    level: int = Field(ge=1, le=6, description="1 for a part or chapter of the book.")
 
 
 class StructuredRegion(ClosedModel):

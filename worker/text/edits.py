@@ -63,14 +63,7 @@ class Edit(ClosedModel):
 
 
 def edits_of(region: str, original: str, text: str, listed: Iterable[AnsweredEdit | Edit]) -> list[Edit]:
-    """Return the edits between two texts: the listed ones that the texts contain, and those that are not listed.
-
-    Args:
-        region: id of the region whose text it is.
-        original: the text before.
-        text: the text after.
-        listed: by this model or an earlier one.
-    """
+    """Return the edits between two texts of a region: the listed ones that they contain, and those not listed."""
     claimed = [
         Edit(
             region=region,

@@ -13,12 +13,7 @@ _SHORTEST_BEGINNING = 3
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that was probably meant; None if none is close, or several are equally close.
-
-    Args:
-        name: as it was typed; case does not matter.
-        known: the existing names.
-    """
+    """Return the known name that was probably meant; None if none is close, or several are equally close."""
     typed = name.casefold()
     candidates = sorted({other for other in known if _digits(other) == _digits(name)})
     most = min(_MOST_EDITS, max(1, len(typed) // _LETTERS_PER_EDIT))
