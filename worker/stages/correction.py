@@ -27,8 +27,8 @@ from worker.stages.revised_pages import (
     question,
     reasons_of,
     revised,
+    revised_page,
     unsure_of,
-    with_flags,
 )
 
 CONTEXT_CHARACTERS = 500
@@ -85,20 +85,13 @@ class CorrectionStage(Stage):
         return recipe_of(self.name, self.version, _SYSTEM, *(["vision"] if self.options.correction_vision else []))
 
     def run(self, page: int, inputs: StageInputs) -> CorrectedPage:
-        """Correct one page, numbered from 1.
-
-        Raises:
-            PageOutputError: the page has no OCR output.
-            AnswerRefusedError: the model's answer cannot be used.
-        """
+        """Correct one page, numbered from 1. Raises what its inputs raise."""
         asking = model_inputs(inputs)
         read = _read(asking, page)
         regions = tuple(map(_unrevised, read.regions))
         asked = [region for region in regions if region.type in REVISED_TYPES]
         if not asked:
-            return CorrectedPage(
-                page_number=page, regions=regions, edits=(), needs_review=False, reasons=(), skipped=True, llm=None
-            )
+            return revised_page(CorrectedPage, page, regions, ())
         prompt = self._prompt(page, asking, asked)
         return asking.ask(prompt, lambda reply: _corrected(read, regions, asked, reply))
 
@@ -160,12 +153,4 @@ def _corrected(
     )
     # The model's own reasons name no region, so they may be about any region of the question.
     flagged = asked_ids if said else unsure.keys() | hard.keys()
-    return CorrectedPage(
-        page_number=read.page_number,
-        regions=with_flags(texts, flagged),
-        edits=edits,
-        needs_review=bool(reasons),
-        reasons=reasons,
-        skipped=False,
-        llm=reply.llm,
-    )
+    return revised_page(CorrectedPage, read.page_number, texts, edits, reasons, flagged, reply.llm)

@@ -3,7 +3,6 @@
 Only doubtful regions are part of the question. A page without any is copied at no cost.
 """
 
-from collections.abc import Iterable
 from decimal import Decimal
 
 from pydantic import ConfigDict
@@ -22,7 +21,7 @@ from worker.stages.revised_pages import (
     question,
     reasons_of,
     revised,
-    with_flags,
+    revised_page,
 )
 
 _SYSTEM = f"""\
@@ -69,26 +68,12 @@ class FixStage(Stage):
         return recipe_of(self.name, self.version, _SYSTEM, "vision")
 
     def run(self, page: int, inputs: StageInputs) -> FixedPage:
-        """Correct the doubtful regions of one page, numbered from 1.
-
-        Raises:
-            PageError: the page cannot be rendered.
-            PageOutputError: the page has not been corrected.
-            AnswerRefusedError: the model's answer cannot be used.
-        """
+        """Correct the doubtful regions of one page, numbered from 1. Raises what its inputs raise."""
         asking = model_inputs(inputs)
         corrected = CorrectedPage.model_validate(asking.output(CorrectionStage.name, page))
         asked = [region for region in corrected.regions if region.needs_review]
         if not asked:
-            return FixedPage(
-                page_number=page,
-                regions=corrected.regions,
-                edits=corrected.edits,
-                needs_review=False,
-                reasons=(),
-                skipped=True,
-                llm=None,
-            )
+            return revised_page(FixedPage, page, corrected.regions, corrected.edits)
         prompt = Prompt(
             system=_SYSTEM,
             user=question(page, asked, reasons=corrected.reasons),
@@ -102,13 +87,5 @@ class FixStage(Stage):
 def _fixed(corrected: CorrectedPage, asked: list[RevisedRegion], reply: Reply[FixAnswer]) -> FixedPage:
     texts, edits = revised(corrected.regions, asked, reply.answer, corrected.edits)
     reasons = reasons_of(reply.answer)
-    flagged: Iterable[str] = (region.id for region in asked) if reasons else ()
-    return FixedPage(
-        page_number=corrected.page_number,
-        regions=with_flags(texts, flagged),
-        edits=edits,
-        needs_review=bool(reasons),
-        reasons=reasons,
-        skipped=False,
-        llm=reply.llm,
-    )
+    flagged = [region.id for region in asked] if reasons else []
+    return revised_page(FixedPage, corrected.page_number, texts, edits, reasons, flagged, reply.llm)

@@ -1,9 +1,9 @@
 """Revised pages, the common part of correction and fix: both answer with new texts and list the changes."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from statistics import fmean
-from typing import Self
+from typing import Self, TypeVar
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
@@ -100,6 +100,9 @@ class RevisedPage(PageOutput):
         return self
 
 
+Revised = TypeVar("Revised", bound=RevisedPage)
+
+
 def question(page: int, regions: Iterable[RevisedRegion], **beside: object) -> str:
     """Return the question to a model about regions of a page, with other fields beside them, as JSON."""
     asked = [{"id": region.id, "type": region.type, "text": region.text} for region in regions]
@@ -143,10 +146,25 @@ def unsure_of(edits: Iterable[Edit]) -> Mapping[str, float]:
     return {region: mean for region, mean in means.items() if mean < LEAST_CONFIDENCE}
 
 
-def with_flags(regions: Iterable[RevisedRegion], flagged: Iterable[str]) -> tuple[RevisedRegion, ...]:
-    """Return the regions; those with the given ids need a review, and the others do not."""
-    marked = set(flagged)
-    return tuple(region.model_copy(update={"needs_review": region.id in marked}) for region in regions)
+def revised_page(
+    kind: type[Revised],
+    page: int,
+    regions: Iterable[RevisedRegion],
+    edits: tuple[Edit, ...],
+    reasons: tuple[str, ...] = (),
+    flagged: Collection[str] = (),
+    llm: LlmRecord | None = None,
+) -> Revised:
+    """Return a page whose regions with the ids `flagged` need a review. Without a call of a model it is skipped."""
+    return kind(
+        page_number=page,
+        regions=tuple(region.model_copy(update={"needs_review": region.id in flagged}) for region in regions),
+        edits=edits,
+        needs_review=bool(reasons),
+        reasons=reasons,
+        skipped=llm is None,
+        llm=llm,
+    )
 
 
 def _with_text(region: RevisedRegion, answered: Mapping[str, AnsweredRegion]) -> RevisedRegion:
