@@ -81,9 +81,6 @@ def ask_meter(account: StageAccount, call: Call, budget: Decimal | None) -> Rese
 
     Returns:
         The meter's answer. After `EMPTY` the meter is filled, and the call has to be planned again.
-
-    Raises:
-        RedisError: the meter cannot be read; nothing is spent.
     """
     limit = None if budget is None else Money.from_usd(budget)
     try:

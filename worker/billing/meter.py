@@ -79,12 +79,9 @@ class Meter:
         self._key = key
 
     def reserve(self, attempt: str, most: Money, limit: Money | None) -> Reserved:
-        """Reserve room for a call that is planned on disk already. Safe to repeat with the same amount.
+        """Reserve the maximum cost of a call that is planned on disk already, within a limit if there is one.
 
-        Args:
-            attempt: unique name of the call; a new one for each try.
-            most: the maximum that the call may cost.
-            limit: the budget; None for no limit.
+        Safe to repeat with the same amount. Each try of a page has a new attempt.
         """
         budget = "" if limit is None else limit.rounded_down
         return Reserved(
@@ -94,9 +91,7 @@ class Meter:
     def settle(self, attempt: str, cost: Money) -> None:
         """Replace the reservation of a call by its cost. Its answer is on disk already. Safe to repeat.
 
-        Args:
-            attempt: unique name of the call.
-            cost: its cost; decimals beyond a millionth of a micro-dollar are rounded up.
+        Decimals beyond a millionth of a micro-dollar are rounded up.
         """
         whole, millionths = _in_two(cost)
         _SETTLE(self._redis, key=self._key, attempt=attempt, whole=whole, millionths=millionths)

@@ -25,19 +25,14 @@ def refill(scan_dir: Path, meter: Meter, learned: LearnedCosts, check: StorageCh
     raises where the storage is not the right one.
 
     Raises:
-        OSError, StorageError: the storage failed or is missing: what was spent is not known, so no call may be
-        made. RedisError: the broker failed.
+        OSError, StorageError, RedisError: storage or broker failed: what was spent is not known, so no call may be
+            made.
     """
     return meter.refill(partial(_count, scan_dir, learned, check))
 
 
 def take_back_planned(ledger: Ledger, meter: Meter, pages: Iterable[int]) -> None:
-    """Take back the planned calls for some pages, and their reservations.
-
-    Raises:
-        OSError: the storage failed.
-        RedisError: the broker failed; the reservations stand until the next recount.
-    """
+    """Take back the planned calls for some pages, and their reservations."""
     for page in pages:
         for attempt in ledger.take_back_planned(page):
             meter.cancel(attempt)

@@ -82,12 +82,7 @@ class ModelCalls:
         return Meter(self._queues.redis, self._queues.keys.meter(scan_id))
 
     def refill(self, scan_id: str) -> bool:
-        """Fill the meter of a scan from its ledgers, unless it is filled; return whether that was done here.
-
-        Raises:
-            OSError, StorageError: the storage failed, or is not there.
-            RedisError: the broker failed.
-        """
+        """Fill the meter of a scan from its ledgers, unless it is filled; return whether that was done here."""
         from worker.billing.meter_refill import refill
 
         store = self._store

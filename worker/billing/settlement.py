@@ -61,10 +61,7 @@ def book(account: StageAccount, call: Call, raw: RawAnswer, question: PageQuesti
 def record_call(call: Call, seconds: float, error: Exception | None = None) -> None:
     """Trace a call that has just ended, without the key and the text. Does nothing while tracing is off.
 
-    Args:
-        call: the record of the ledger; with tokens and cost where it was answered.
-        seconds: how long it took.
-        error: why there is no answer. Only its type is recorded: its message may quote a server.
+    Only the type of an error is recorded: its message may quote a server.
     """
     usage = call.usage or {}
     tracing.record(

@@ -23,7 +23,6 @@ class PageQuestion:
 
     Attributes:
         page: number of the page, from 1.
-        prompt: the question.
         sha256: of the question to that model; the ledger finds earlier answers by it.
         estimate: the maximum that the call can cost by the known price.
         still_ours: returns whether this worker still holds the claim on the page.

@@ -257,12 +257,7 @@ def _host_of(base_url: str) -> str:
 
 
 def _within(chunks: Iterable[bytes], deadline: float) -> Iterator[bytes]:
-    """Yield the chunks of a response, within the limits of time and size.
-
-    Raises:
-        _TimeLimitError: a chunk came after the deadline.
-        _SizeLimitError: the response is too long.
-    """
+    """Yield the chunks of a response, within the limits of time and size."""
     size = 0
     for chunk in chunks:
         size += len(chunk)

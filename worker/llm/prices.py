@@ -27,7 +27,6 @@ class Price:
     """What a model costs, in USD per million tokens.
 
     Attributes:
-        usd_per_million_in: for the question.
         usd_per_million_out: for the answer, which includes reasoning.
         usd_per_million_cached: for tokens of the question from the provider's cache; None: as the others.
     """
@@ -120,10 +119,7 @@ class PriceBook:
     def cost(self, model: str, usage: Usage, reported: Decimal | None) -> tuple[Decimal, CostSource]:
         """Return what a call cost, in USD, not rounded, and the source of that price.
 
-        Args:
-            model: name of the model.
-            usage: tokens of the call.
-            reported: the cost that the provider reports, in USD; None where it reports none.
+        `reported` is the cost that the provider reports, in USD; None where it reports none.
         """
         believed = self.believed(model, reported)
         return self._priced(model, usage) if believed is None else (believed, CostSource.PROVIDER)

@@ -102,19 +102,11 @@ def make_stage(name: str, settings: Any) -> Stage:
 
 
 def uses_model(name: str) -> bool:
-    """Return whether the stage with that name asks a language model.
-
-    Raises:
-        UnknownNameError: there is no such stage.
-    """
+    """Return whether the stage with that name, which must exist, asks a language model."""
     return find_stage(name).uses_model
 
 
 def missing_settings(name: str, settings: Any) -> list[str]:
-    """Return the variables that a stage still needs to ask its model; none for a stage that asks none.
-
-    Raises:
-        UnknownNameError: there is no such stage.
-    """
+    """Return the variables that an existing stage still needs to ask its model; none for one that asks none."""
     missing: list[str] = settings.missing_for(name) if uses_model(name) else []
     return missing

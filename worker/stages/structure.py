@@ -101,12 +101,7 @@ class StructureStage(Stage):
         return recipe_of(self.name, self.version, _SYSTEM)
 
     def run(self, page: int, inputs: StageInputs) -> StructuredPage:
-        """Describe one page, numbered from 1.
-
-        Raises:
-            PageOutputError: the page has no output of the fix stage.
-            AnswerRefusedError: the model's answer cannot be used.
-        """
+        """Describe one page, numbered from 1. Raises what its inputs raise."""
         asking = model_inputs(inputs)
         fixed = FixedPage.model_validate(asking.output(FixStage.name, page))
         if not any(region.text.strip() for region in fixed.regions):
