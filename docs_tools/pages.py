@@ -69,7 +69,8 @@ def write_pages(folder: Path = DOCS) -> None:
 
 _ABOUT_COMMANDS = """\
 `make` installs the commands in `.venv/bin`; `leafmark` is a second name for `producer`. Results go to stdout,
-progress and logs to stderr, and the [exit code](exit-codes.md) says how a command ended. Every command has `--help`.
+progress and logs to stderr, and the [exit code](exit-codes.md) says how a command ended. Every command has
+`--help`.
 """
 
 _HELP = "* `--help`: Show this message and exit.\n"
