@@ -17,13 +17,13 @@ from redis import Redis
 
 from checkpointing.budget import read_budget
 from checkpointing.checkpoint import Checkpoint
-from checkpointing.election import Election
 from checkpointing.errors import CheckpointError, StorageError
 from checkpointing.fields import MAX_PAGES
 from checkpointing.file import CheckpointFile
 from checkpointing.identity import new_token
 from checkpointing.inbox import Batch, Entry, Inbox
 from checkpointing.keys import CheckpointKeys
+from checkpointing.lease import Lease
 from checkpointing.ledger import Ledger
 from checkpointing.messages import Completion, Pause
 from checkpointing.money import Money
@@ -89,7 +89,7 @@ class Coordinator:
         total_pages: int = MAX_PAGES,
         finish: Callable[[Checkpoint], AbstractSet[int]] = _nothing_to_finish,
     ) -> None:
-        self._election = Election(redis, keys.commit(StageRef(file.scan_id, file.stage)))
+        self._lease = Lease(redis, keys.commit(StageRef(file.scan_id, file.stage)))
         self._file = file
         self._outputs = outputs
         self._total_pages = total_pages
@@ -108,7 +108,7 @@ class Coordinator:
             RedisError: the broker failed; what was merged may be merged again, which does no harm.
         """
         token = new_token()
-        if not self._election.win(token, LOCK_SECONDS):
+        if not self._lease.win(token, LOCK_SECONDS):
             return None
         started = time.monotonic()
         try:
@@ -125,7 +125,7 @@ class Coordinator:
             return commit
         finally:
             pause = max(MIN_PAUSE_SECONDS, PAUSE_FACTOR * (time.monotonic() - started))
-            self._election.keep_for(token, pause)
+            self._lease.keep_for(token, pause)
 
     def merge_into(self, checkpoint: Checkpoint) -> list[bytes]:
         """Merge the inbox into a checkpoint that the caller holds exclusively and saves.

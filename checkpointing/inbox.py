@@ -31,10 +31,8 @@ _DOUBTS: TypeAdapter[tuple[Doubt, ...]] = TypeAdapter(Doubts)
 _MAX_RUNS = 32
 
 _PUT: Script[None] = Script("checkpointing.put_entry")
-_HAND_OVER: Script[None] = Script("checkpointing.hand_over_entry")
 _REMOVE: Script[None] = Script("checkpointing.remove_entries")
-_UNLIST_IF_EMPTY: Script[None] = Script("checkpointing.unlist_if_empty")
-_LIST_IF_WAITING: Script[int] = Script("checkpointing.list_if_waiting")
+_UPDATE_LISTING: Script[int] = Script("checkpointing.update_listing")
 
 
 class Batch(NamedTuple):
@@ -54,7 +52,10 @@ class Batch(NamedTuple):
 
 
 class Inbox:
-    """The inbox of one stage of one scan: workers add entries, the coordinator reads and removes them."""
+    """The inbox of one stage of one scan: workers add entries, the coordinator reads and removes them.
+
+    Every method raises RedisError where the broker failed.
+    """
 
     def __init__(self, redis: Redis, keys: CheckpointKeys, ref: StageRef) -> None:
         self._redis = redis
@@ -65,16 +66,12 @@ class Inbox:
 
     def put(self, entry: Entry, pipeline: Pipeline) -> None:
         """Add an entry as part of a pipeline that the caller executes."""
-        _PUT(pipeline, **self._listing(), fields=_flat(_fields(entry)))
+        _PUT(pipeline, **self._listing(), claims=[], token="", fields=_flat(_fields(entry)))
 
     def hand_over(self, entry: Entry, claim_key: str, token: str, run: str = "") -> None:
-        """Add an entry with its run, and release the claim on its page, in one step.
-
-        Raises:
-            RedisError: the broker failed; both were done, or neither.
-        """
+        """Add an entry with its run, and release the claim on its page, in one step."""
         fields = _flat({**_fields(entry), _RUN: run.encode()})
-        _HAND_OVER(self._redis, **self._listing(), claim=claim_key, token=token, fields=fields)
+        _PUT(self._redis, **self._listing(), claims=[claim_key], token=token, fields=fields)
 
     def read(self, limit: int) -> Batch:
         """Return the oldest entries, `limit` at most; they stay in the inbox until removed."""
@@ -105,31 +102,12 @@ class Inbox:
         """Return the pages that have an entry in the inbox."""
         return {entry.page for entry in self.read(limit=1_000_000).entries if not isinstance(entry, Pause)}
 
-    def unlist_if_empty(self) -> None:
-        """Remove the inbox from the set of inboxes, unless it has entries.
-
-        Raises:
-            RedisError: the broker failed.
-        """
-        _UNLIST_IF_EMPTY(self._redis, **self._listing())
-
-    def list_if_waiting(self) -> bool:
-        """Add the inbox to the set of inboxes if it has entries.
-
-        Returns:
-            Whether it has entries and was not in the set.
-
-        Raises:
-            RedisError: the broker failed.
-        """
-        return bool(_LIST_IF_WAITING(self._redis, **self._listing()))
+    def update_listing(self) -> bool:
+        """Put the inbox on the set of inboxes if it has entries, else take it off; return whether it was put on."""
+        return bool(_UPDATE_LISTING(self._redis, **self._listing()))
 
     def oldest_ms(self) -> int | None:
-        """Return the time of the oldest entry, in milliseconds since 1970 by the server's clock; None if empty.
-
-        Raises:
-            RedisError: the broker failed.
-        """
+        """Return the time of the oldest entry, in milliseconds since 1970 by the server's clock; None if empty."""
         found = cast("list[tuple[bytes, object]]", self._redis.xrange(self._stream, count=1))
         return int(found[0][0].partition(b"-")[0]) if found else None
 

@@ -4,9 +4,11 @@ A script binds what it receives to names in its first lines, and only these line
 
     local claim = KEYS[1]
     local lease_ms = ARGV[1]
-    local pages = list_from(ARGV, 2)
+    local queue = cjson.decode(ARGV[2])
+    local pages = list_from(ARGV, 3)
 
-Python passes the values by these names, and a list for what `list_from` binds (the rest of KEYS or of ARGV).
+Python passes the values by these names: JSON for a table, a list for what `list_from` binds (the rest of KEYS or of
+ARGV).
 Functions that scripts share are in files of their own; `-- include: package.NAME` puts such a file into a script.
 """
 
@@ -25,7 +27,7 @@ Scalar = str | bytes | int
 Value = Scalar | list[Any]
 
 _INCLUDE = re.compile(r"^-- include: (\S+)\n", re.MULTILINE)
-_PARAMETER = re.compile(r"\b(\w+) = (?:tonumber\(|(list_from)\()?(KEYS|ARGV)\b")
+_PARAMETER = re.compile(r"\b(\w+) = (?:tonumber\(|cjson\.decode\(|(list_from)\()?(KEYS|ARGV)\b")
 
 
 class Script(Generic[Result]):

@@ -187,7 +187,7 @@ def test_a_broker_that_is_away_at_the_end_does_not_hide_how_the_work_went(
     taker = claims(redis)
     with taker.take(StageRef("book", "ocr"), 7) as claim:
         assert claim is not None
-        monkeypatch.setattr("worker.queue.claims._RELEASE", away)
+        monkeypatch.setattr("checkpointing.lease._KEEP_FOR", away)
     assert redis.exists(CLAIM), "it runs out by itself"
 
 
@@ -221,7 +221,7 @@ def _renew_in_child(taker: Claims, report: Path) -> None:
             renewed.append(claim.page)
             return True
 
-        taker.renew = renew  # type: ignore[method-assign]  # the child must not use its parent's connection
+        Claim.renew = renew  # type: ignore[method-assign]  # the child must not use its parent's connection
         with taker.take(StageRef("book", "ocr"), 8):
             wait_until(lambda: len(renewed) >= 3, 5, "renewals in the child")
         report.write_text(",".join(map(str, sorted(set(renewed)))))

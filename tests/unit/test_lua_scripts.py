@@ -52,7 +52,7 @@ def test_a_call_with_a_value_of_another_name_is_refused(redis: Redis) -> None:
 @pytest.mark.parametrize("fields", ["text", b"bytes", 7], ids=str)
 def test_one_value_in_the_place_of_a_list_is_refused(redis: Redis, fields: Any) -> None:
     with pytest.raises(TypeError, match="`fields` is a list"):
-        put_entry(redis, stream="a", inboxes="b", name="c", fields=fields)
+        put_entry(redis, stream="a", inboxes="b", claims=[], name="c", token="", fields=fields)
 
 
 def test_a_list_in_the_place_of_one_value_is_refused(redis: Redis) -> None:
@@ -75,7 +75,7 @@ def test_a_script_that_the_server_has_forgotten_is_loaded_again(redis: Redis) ->
 def test_a_script_on_a_pipeline_is_one_of_its_commands(redis: Redis) -> None:
     with redis.pipeline(transaction=True) as pipeline:
         for number in range(3):
-            put_entry(pipeline, stream="a", inboxes="b", name="c", fields=["number", number])
+            put_entry(pipeline, stream="a", inboxes="b", claims=[], name="c", token="", fields=["number", number])
         assert redis.exists("a") == 0
         pipeline.execute()
     assert redis.xlen("a") == 3

@@ -18,14 +18,13 @@ from redis.exceptions import RedisError
 
 from checkpointing.identity import new_token
 from checkpointing.inbox import Entry, Inbox
+from checkpointing.lease import Lease
 from checkpointing.lua import Script
 from checkpointing.refs import StageRef
 from worker.queue.dispatch import Dispatch
 from worker.queue.keys import QueueKeys
 
 _TAKE: Script[int] = Script("worker.queue.take_claim")
-_RENEW: Script[int] = Script("worker.queue.renew_claim")
-_RELEASE: Script[None] = Script("worker.queue.release_claim")
 _UNCOUNT: Script[None] = Script("worker.queue.uncount_attempt")
 
 
@@ -40,27 +39,28 @@ class Claim:
     Attributes:
         page: number of the page.
         attempt: number of this attempt at the page, from 1.
+
+    Raises:
+        RedisError: the broker failed; from every method except `release`.
     """
 
-    def __init__(self, claims: "Claims", key: str, attempts_key: str, page: int) -> None:
-        self.key = key
+    def __init__(self, redis: Redis, keys: QueueKeys, ref: StageRef, page: int, seconds: float) -> None:
+        self.key = keys.claim(ref, page)
         self.token = new_token()
         self.page = page
         self.attempt = 0
-        self._attempts_key = attempts_key
-        self._claims = claims
+        self.attempts_key = keys.attempts(ref)
+        self._redis = redis
+        self._lease = Lease(redis, self.key)
+        self._seconds = seconds
         # Held while renewing: a renewal that overtook the release would block the page for a whole lease.
         self._lock = threading.Lock()
         self._over = False
         self._confirmed_at = _clock()
 
     def is_ours(self) -> bool:
-        """Return whether this process still has the page, without asking Redis just after an answer.
-
-        Raises:
-            RedisError: the broker failed.
-        """
-        just_now = _clock() - self._confirmed_at < self._claims.interval
+        """Return whether this process still has the page, without asking Redis just after an answer."""
+        just_now = _clock() - self._confirmed_at < self._seconds / 3
         return (just_now and not self._over) or self.renew()
 
     def renew(self) -> bool:
@@ -68,45 +68,31 @@ class Claim:
 
         Returns:
             Whether this process has the page: not if it was released, or another worker has it.
-
-        Raises:
-            RedisError: the broker failed.
         """
         with self._lock:
             asked_at = _clock()
-            self._over = self._over or not self._claims.renew(self)
+            self._over = self._over or not self._lease.win(self.token, self._seconds)
             self._confirmed_at = asked_at
             return not self._over
 
     def uncount_attempt(self) -> None:
-        """Do not count this attempt, because it failed through no fault of the page.
-
-        Raises:
-            RedisError: the broker failed.
-        """
-        self._claims.uncount(self._attempts_key, self.page)
+        """Do not count this attempt, because it failed through no fault of the page."""
+        _UNCOUNT(self._redis, attempts=self.attempts_key, page=self.page)
 
     def hand_over(self, entry: Entry, inbox: Inbox, run: str = "") -> None:
-        """Add the result to the inbox and release the page, in one step.
-
-        Args:
-            entry: the result.
-            inbox: inbox of the stage.
-            run: id of the run that asked for the page.
-
-        Raises:
-            RedisError: the broker failed; the lease expires by itself.
-        """
+        """Add the result to the inbox, with the run that asked for the page, and release the page, in one step."""
         with self._lock:
             inbox.hand_over(entry, self.key, self.token, run)
             self._over = True
 
     def release(self) -> None:
-        """Release the page. Safe to repeat."""
+        """Release the page. Safe to repeat. If the broker is away, the lease expires by itself."""
         with self._lock:
-            if not self._over:
-                self._over = True
-                self._claims.release(self)
+            if self._over:
+                return
+            self._over = True
+            with suppress(RedisError):
+                self._lease.keep_for(self.token, 0)
 
 
 class Claims:
@@ -128,13 +114,12 @@ class Claims:
         dispatch: Callable[[str], Dispatch],
         max_seconds: Callable[[str], float],
     ) -> None:
-        self.redis = redis
-        self.interval = seconds / 3
+        self._redis = redis
         self._keys = keys
+        self._seconds = seconds
         self._dispatch = dispatch
         self._max_seconds = max_seconds
-        self._milliseconds = int(seconds * 1000)
-        self._renewer = _Renewer(self.interval)
+        self._renewer = _Renewer(seconds / 3)
 
     @contextmanager
     def take(self, ref: StageRef, page: int) -> Iterator[Claim | None]:
@@ -146,18 +131,17 @@ class Claims:
         Raises:
             RedisError: the broker failed.
         """
-        attempts = self._keys.attempts(ref)
-        claim = Claim(self, self._keys.claim(ref, page), attempts, page)
+        claim = Claim(self._redis, self._keys, ref, page, self._seconds)
         claim.attempt = _TAKE(
-            self.redis,
+            self._redis,
             claim=claim.key,
-            attempts=attempts,
+            attempts=claim.attempts_key,
             waiting=self._keys.waiting(ref),
             dispatched=self._keys.dispatched(ref),
             token=claim.token,
-            lease_ms=self._milliseconds,
+            lease_ms=int(self._seconds * 1000),
             page=page,
-            **self._dispatch(ref.stage).values(),
+            queue=self._dispatch(ref.stage).values(),
         )
         if not claim.attempt:
             yield None
@@ -167,19 +151,6 @@ class Claims:
                 yield claim
             finally:
                 claim.release()
-
-    def renew(self, claim: Claim) -> bool:
-        """Renew a lease in Redis; return False if another worker has it."""
-        return bool(_RENEW(self.redis, claim=claim.key, token=claim.token, lease_ms=self._milliseconds))
-
-    def uncount(self, attempts_key: str, page: int) -> None:
-        """Subtract an attempt in Redis."""
-        _UNCOUNT(self.redis, attempts=attempts_key, page=page)
-
-    def release(self, claim: Claim) -> None:
-        """Delete a lease in Redis. If the broker is away, the lease expires by itself."""
-        with suppress(RedisError):
-            _RELEASE(self.redis, claim=claim.key, token=claim.token)
 
 
 class _Renewer:

@@ -42,9 +42,9 @@ class Dispatch:
             "template": _template(stage),
         }
 
-    def values(self) -> dict[str, str]:
-        """Return the values of `queue` in dispatch.lua, for one call of a script that includes it."""
-        return {**self._values, "nonce": new_token()}
+    def values(self) -> str:
+        """Return `queue`, which dispatch.lua documents, in JSON, for one call of a script that includes it."""
+        return json.dumps({**self._values, "nonce": new_token()})
 
     def fill_window(self) -> None:
         """Fill the window.
@@ -52,7 +52,7 @@ class Dispatch:
         Raises:
             RedisError: the broker failed.
         """
-        _FILL_WINDOW(self._redis, **self.values())
+        _FILL_WINDOW(self._redis, queue=self.values())
 
     def record_heartbeat(self, worker: str, slots: int) -> None:
         """Record that a worker is alive, and fill the window.
@@ -65,7 +65,9 @@ class Dispatch:
             RedisError: the broker failed.
         """
         member = f"{worker}={slots}"
-        _RECORD_HEARTBEAT(self._redis, slots=self._slots, member=member, seconds=_ALIVE_SECONDS, **self.values())
+        _RECORD_HEARTBEAT(
+            self._redis, slots=self._slots, member=member, seconds=_ALIVE_SECONDS, queue=self.values()
+        )
 
     def alive(self) -> dict[str, int]:
         """Return the workers of the stage that sent a heartbeat in the last seconds, with their slots.

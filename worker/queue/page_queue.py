@@ -31,7 +31,6 @@ _MAX_ATTEMPTS = 9_999
 _FORGED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 _PUT: Script[list[int]] = Script("worker.queue.put_pages")
-_PUT_FIRST: Script[list[int]] = Script("worker.queue.put_pages_first")
 _ENSURE_TURN: Script[None] = Script("worker.queue.ensure_turn")
 _RAISE_ATTEMPTS: Script[None] = Script("worker.queue.raise_attempts")
 _FIND_HELD: Script[list[int]] = Script("worker.queue.find_held")
@@ -94,7 +93,7 @@ class PageQueue:
             RedisError: the broker failed; pages that were enqueued stay enqueued.
         """
         for batch in _batches(pages):
-            yield from _PUT(self._redis, **self._values(), added_turn=_LATER if later else 0, pages=batch)
+            yield from self._put(batch, _LATER if later else 0)
 
     def put_first(self, pages: Iterable[int]) -> list[int]:
         """Enqueue pages like `put`, but at the front of Celery's queue. For a few pages: the window is small.
@@ -102,7 +101,7 @@ class PageQueue:
         Raises:
             RedisError: the broker failed; pages that were enqueued stay enqueued.
         """
-        return sorted(_PUT_FIRST(self._redis, **self._values(), pages=sorted(pages, reverse=True)))
+        return sorted(self._put(sorted(pages, reverse=True), "front"))
 
     def put_again(self, page: int) -> None:
         """Enqueue a page whose claim this process has just released.
@@ -163,14 +162,17 @@ class PageQueue:
             self._redis.lrem(self._messages, 0, raw)
         self._dispatch.fill_window()
 
-    def _values(self) -> dict[str, str]:
-        return {
-            "waiting": self._waiting,
-            "dispatched": self._dispatched,
-            "scan": self._scan_id,
-            "claim_start": self._claim_start,
-            **self._dispatch.values(),
-        }
+    def _put(self, pages: list[int], place: int | str) -> list[int]:
+        return _PUT(
+            self._redis,
+            waiting=self._waiting,
+            dispatched=self._dispatched,
+            scan=self._scan_id,
+            claim_start=self._claim_start,
+            place=place,
+            queue=self._dispatch.values(),
+            pages=pages,
+        )
 
     def _listed(self) -> list[tuple[int, str]]:
         """Return the scan's pages in Celery's queue, with their messages. The queue is never long."""

@@ -207,7 +207,7 @@ class Reconciler:
             metrics().committed(ref.stage, commit.seconds, len(commit.completed) + len(commit.failed))
             self._feed_later_stages(ref, [*commit.completed, *commit.failed])
         else:
-            coordinator.inbox.unlist_if_empty()
+            coordinator.inbox.update_listing()
 
     def _feed_later_stages(self, ref: StageRef, settled: list[int]) -> None:
         fed = feed(self._store, self._queues, ref, settled)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import structlog
 
 from checkpointing.checkpoint import Checkpoint
-from checkpointing.election import Election
 from checkpointing.errors import CheckpointError
 from checkpointing.identity import new_token
+from checkpointing.lease import Lease
 from checkpointing.messages import Completion
 from checkpointing.money import whole_micro
 from checkpointing.page_records import FailedPage
@@ -92,7 +92,7 @@ class PageRecovery:
         dropped = queue.drop_unusable_keys()
         if dropped:
             log.warning("keys of a wrong type deleted", scan_id=ref.scan_id, stage=ref.stage, keys=dropped)
-        if inbox.list_if_waiting():
+        if inbox.update_listing():
             log.warning("inbox was not listed", scan_id=ref.scan_id, stage=ref.stage)
         checkpoint = self._read(ref)
         pending = set(checkpoint.pending())
@@ -136,8 +136,8 @@ class PageRecovery:
             return current.attempts
 
     def _elected(self, ref: StageRef) -> bool:
-        election = Election(self._queues.redis, self._queues.keys.heal(ref))
-        return election.win(self._token, self._seconds_to_the_next_look(ref))
+        lease = Lease(self._queues.redis, self._queues.keys.heal(ref))
+        return lease.win(self._token, self._seconds_to_the_next_look(ref))
 
     def _seconds_to_the_next_look(self, ref: StageRef) -> float:
         """Return how long to stay elected. With many open stages, a round over all of them takes minutes.

@@ -1,6 +1,6 @@
 -- Shared functions: move waiting pages of one stage into Celery's queue.
 --
--- A script that includes this file binds a table `queue`, with the values of `Dispatch.values` in Python:
+-- A script that includes this file takes a table `queue` in JSON, which `Dispatch.values` makes in Python:
 --   messages           list: Celery's queue of the stage
 --   turns              list: scans with waiting pages; the next one is last
 --   window             string: maximum number of messages in Celery's queue

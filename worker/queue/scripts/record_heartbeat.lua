@@ -2,24 +2,14 @@
 -- fill it.
 --
 -- KEYS  slots: sorted set of `<worker>=<slots>`, scored by the second until which the worker counts as alive
---       those of `queue`, see dispatch.lua
 -- ARGV  member: `<worker>=<slots>` of this worker
 --       seconds: how long it counts as alive
---       those of `queue`
+--       queue: see dispatch.lua
 -- include: worker.queue.dispatch
 local slots = KEYS[1]
 local member = ARGV[1]
 local seconds = tonumber(ARGV[2])
-local queue = {
-  messages = KEYS[2],
-  turns = KEYS[3],
-  window = KEYS[4],
-  waiting_keys = ARGV[3],
-  dispatched_keys = ARGV[4],
-  run_keys = ARGV[5],
-  template = ARGV[6],
-  nonce = ARGV[7],
-}
+local queue = cjson.decode(ARGV[3])
 
 -- A worker that claims to live for longer was forged.
 local MAX_ALIVE_SECONDS = 3600

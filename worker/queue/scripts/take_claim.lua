@@ -5,11 +5,10 @@
 --       attempts: hash of page -> attempts begun
 --       waiting: sorted set of the scan's pages that wait for their turn
 --       dispatched: set of the scan's pages in Celery's queue that have not begun
---       those of `queue`, see dispatch.lua
 -- ARGV  token: of this worker
 --       lease_ms: length of the claim
 --       page: its number
---       those of `queue`
+--       queue: see dispatch.lua
 -- Result: the number of the attempt, from 1; 0 if another worker has the page.
 -- include: worker.queue.attempts
 -- include: worker.queue.dispatch
@@ -20,16 +19,7 @@ local dispatched = KEYS[4]
 local token = ARGV[1]
 local lease_ms = ARGV[2]
 local page = ARGV[3]
-local queue = {
-  messages = KEYS[5],
-  turns = KEYS[6],
-  window = KEYS[7],
-  waiting_keys = ARGV[4],
-  dispatched_keys = ARGV[5],
-  run_keys = ARGV[6],
-  template = ARGV[7],
-  nonce = ARGV[8],
-}
+local queue = cjson.decode(ARGV[4])
 
 -- Everything that can fail comes before the first effect: an attempt that a failing script counted would stay
 -- counted.
