@@ -1,8 +1,5 @@
 """Durable writes: when one returns the file is whole and on disk; after a crash it is the old one or the new one.
 
-The steps, in the usual order of a crash-safe replacement (see `man 2 fsync`: the folder needs its own): write a new
-temp file in the same folder, fsync it, read it back and check it, rename it over the target, fsync the folder.
-
 A writer holds `flock` on its temp file for as long as it lives, so that a clean-up can tell an orphan of a crash
 from the file of a live writer, on this machine or another.
 """
@@ -86,16 +83,10 @@ def make_folder(folder: Path, within: Path | None = None) -> None:
 
 
 def remove_orphans(folder: Path, prefix: str = "") -> list[Path]:
-    """Delete the temp files that crashed writers left in a folder, except those whose writer lives.
+    """Delete the temp files that crashed writers left in a folder; return those that were deleted.
 
-    What cannot be deleted is left.
-
-    Args:
-        folder: the folder; may be missing.
-        prefix: only temp files of targets whose names start with this.
-
-    Returns:
-        The files deleted.
+    The file of a writer that lives, and what cannot be deleted, is left. The folder may be missing. With `prefix`,
+    only the temp files of targets whose names start with it are deleted.
     """
     return [temp for temp in _temp_files(folder, prefix) if _remove_if_orphan(temp)]
 

@@ -185,11 +185,7 @@ class Checkpoint(BaseModel):
     ) -> bool:
         """Mark a page complete; return whether that changed anything. Safe to repeat: its cost counts once.
 
-        Args:
-            page: the page.
-            record: the evidence.
-            doubts: why the reading is implausible; none where it is not.
-            counts: whether the cost is added to the total; False for a stage with a ledger.
+        Its cost is added to the total only if `counts`, which is False for a stage with a ledger.
         """
         known = self.pages.get(page)
         is_new = known is None or known.sha256 != record.sha256

@@ -1,11 +1,7 @@
 """The coordinator: one writer at a time merges what many workers hand over into the checkpoint.
 
-Two locks have two jobs. The lock in Redis elects: its holder commits, the other processes go on with their work. It
-is a lease, so it cannot protect: a holder that is paused until the lease has ended would overwrite its successor's
-checkpoint. `flock` beside the checkpoint protects. Entries are merged by union into what is on disk at that moment.
-
-After a commit that took *d* the lock is kept for 9 *d*, so that commits cost a tenth of one thread however long the
-book is. Batches grow instead.
+The lock in Redis elects and `flock` beside the checkpoint protects (see "Two locks with two jobs" in
+`docs/design.md`). Entries are merged by union into what is on disk at that moment.
 """
 
 import time
@@ -35,6 +31,7 @@ from checkpointing.status import Status
 BATCH_ENTRIES = 5000
 # How long a dead coordinator keeps the others waiting. A commit that takes longer is still protected by `flock`.
 LOCK_SECONDS = 5.0
+# Commits cost a tenth of one thread, however long the book is; batches grow instead.
 PAUSE_FACTOR = 9
 MIN_PAUSE_SECONDS = 0.05
 _FLOCK_TIMEOUT_SECONDS = 2.0
@@ -71,10 +68,6 @@ class Coordinator:
     """Merges the inbox of one stage of one scan into its checkpoint.
 
     Args:
-        redis: client of the broker.
-        keys: spells the keys.
-        file: the checkpoint.
-        outputs: outputs of the stage.
         total_pages: pages of the book, for a checkpoint that does not have the number.
         finish: called before a checkpoint with the status `completed` is saved. Returns pages whose output is gone:
             they are processed again, and the stage is not completed. If it fails, the commit fails.

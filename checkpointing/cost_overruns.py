@@ -30,7 +30,6 @@ class CostOverrun(OpenModel):
 
     Attributes:
         price: the known price of the model at that time, for people; another price makes the record obsolete.
-        reserved_micro: what was reserved for the call, in micro-dollars.
         cost_micro: its cost in micro-dollars, rounded up.
         factor: what to reserve from now on, as a multiple of the reservation by that price; for a model without a
             price, in micro-dollars for each token that a call can take.

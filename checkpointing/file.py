@@ -51,15 +51,12 @@ class _Seen(NamedTuple):
 
 
 class CheckpointFile:
-    """The file `<root>/<scan_id>/checkpoints/<stage>.json`.
+    """The file `<root>/<scan_id>/checkpoints/<stage>.json`. Every method raises OSError where the storage failed.
 
-    Safe for use from several threads; `flock` excludes other processes.
+    The file is then unchanged. Safe for use from several threads; `flock` excludes other processes.
 
     Args:
-        scan_dir: `<root>/<scan_id>`.
-        stage: name of the stage.
         outputs: the outputs of the stage; a checkpoint that cannot be used is rebuilt from them.
-        check: called before anything is written; raises where the storage is not the right one.
     """
 
     def __init__(self, scan_dir: Path, stage: str, outputs: OutputFolder, check: StorageCheck = no_check) -> None:
@@ -79,7 +76,6 @@ class CheckpointFile:
 
         Raises:
             CheckpointError: the file is corrupt, of a newer version, or of another book.
-            OSError: the storage failed.
         """
         seen = self._seen
         with contextlib.suppress(FileNotFoundError, NotRegularFileError):
@@ -90,20 +86,15 @@ class CheckpointFile:
     def is_of_this_version(self) -> bool:
         """Return whether there is a checkpoint of this version: an older one may lack outputs that count.
 
-        Raises:
-            CheckpointError, OSError: as `read`.
+        It raises what `read` raises.
         """
         self.read()
         return self._seen is not None and self._older is None
 
     def read_or_salvage(self) -> tuple[Checkpoint, str | None]:
-        """Return the checkpoint; of a file that cannot be used, what can still be read. Changes nothing.
+        """Return the checkpoint and None; of a file that cannot be used, what can still be read and its name.
 
-        Returns:
-            The checkpoint, and the name of the file where it cannot be used.
-
-        Raises:
-            OSError: the storage failed.
+        It changes nothing.
         """
         try:
             return self.read(), None
@@ -111,11 +102,7 @@ class CheckpointFile:
             return self._salvaged(self._raw()), self.path.name
 
     def signature(self) -> Signature:
-        """Return what identifies the version of the file, without reading all of it.
-
-        Raises:
-            OSError: there is no file, or the storage failed.
-        """
+        """Return what identifies the version of the file, without reading all of it."""
         with open_regular_file(self.path) as file:
             stat = os.fstat(file.fileno())
             return Signature(stat.st_ino, stat.st_size, stat.st_mtime_ns, file.read(_HEAD_BYTES))
@@ -124,15 +111,12 @@ class CheckpointFile:
     def exclusive(self, timeout: float = LOCK_TIMEOUT_SECONDS) -> Iterator[Checkpoint]:
         """Lock the checkpoint, to change it and `save()` it. A change that is not saved is lost.
 
-        A file that cannot be used is kept under a dated name, and the checkpoint is rebuilt from the outputs; its
-        cost is carried over where it can be read. `take_set_aside()` then returns the path of the old file.
-
-        Args:
-            timeout: seconds to wait for the process that holds the lock.
+        A process that holds the lock is waited for `timeout` seconds. A file that cannot be used is kept under a
+        dated name, and the checkpoint is rebuilt from the outputs; its cost is carried over where it can be read.
+        `take_set_aside()` then returns the path of the old file.
 
         Raises:
             CheckpointError: another process or thread held the lock for too long.
-            OSError: the storage failed; the file is unchanged.
         """
         with self._thread_locked(timeout):
             self._check()
@@ -146,7 +130,6 @@ class CheckpointFile:
 
         Raises:
             InvariantError: it contradicts itself, or its total cost is lower than the file's.
-            OSError: the storage failed; the file is unchanged.
         """
         checkpoint.check_invariants()
         if self._seen is not None and checkpoint.total_cost_usd < self._seen.checkpoint.total_cost_usd:

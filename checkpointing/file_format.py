@@ -28,13 +28,9 @@ class Parsed(NamedTuple):
 
 
 def parse(raw: bytes, scan_id: str, stage: str, output_dir: str) -> Parsed:
-    """Return the checkpoint in a file.
+    """Return the checkpoint in a file, which must belong to this scan and stage.
 
-    Args:
-        raw: the bytes of the file.
-        scan_id: the book that the file must belong to.
-        stage: the stage that the file must belong to.
-        output_dir: name of the folder of the stage's outputs, which older versions do not have.
+    Older versions do not have `output_dir`, the name of the folder of the outputs: it is filled in.
 
     Raises:
         UnusableFileError: the file cannot be used.

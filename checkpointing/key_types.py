@@ -16,14 +16,7 @@ _DROP: Script[list[bytes]] = Script("checkpointing.drop_wrong_types")
 
 
 def drop_wrong_types(redis: Redis, types: Mapping[str, str]) -> list[str]:
-    """Delete the keys that are not of their type, in one step.
-
-    Args:
-        redis: client of the broker.
-        types: the type of each key, as Redis names it: `list`, `zset`.
-
-    Returns:
-        The deleted keys.
+    """Delete the keys that are not of their type (as Redis names it: `list`, `zset`) in one step, and return them.
 
     Raises:
         RedisError: the broker failed.

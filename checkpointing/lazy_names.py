@@ -6,12 +6,7 @@ from typing import Any
 
 
 def lazy_names(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a package (PEP 562).
-
-    Args:
-        package: name of the package.
-        modules: the module of each public name.
-    """
+    """Return the `__getattr__` of a package (PEP 562), made of the module of each public name."""
 
     def get_name(name: str) -> Any:
         if name not in modules:

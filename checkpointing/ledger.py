@@ -1,13 +1,11 @@
 """The ledger of one stage of one scan: every call that was paid for, or may have been.
 
 `<scan>/ledger/<stage>/page_0007/` has one file per call, `<attempt>.<state>.<amount>.json` (`ledger_entry.py`). The
-name holds the state and the amount in micro-dollars, so that a sum needs only the names: a damaged file loses its
-text and no money.
+name holds the state and the amount in micro-dollars: a sum needs only the names, and a damaged file loses no money.
 
-`asked` is durable before the call is made, `answered` before the answer is used. Nothing is ever deleted except the
-record of a call that cannot have been billed. Any process may take back a `planned` call at any time: to send it,
-its worker renames the file to `asked`, which fails when the file is gone. So a call is either not sent, or recorded
-as one that may have been billed. Ledgers of older versions have no planned calls: their `asked` ones count as sent.
+Nothing is ever deleted except the record of a call that cannot have been billed. Any process may take back a
+`planned` call: to send it, its worker renames the file to `asked`, which fails when the file is gone. Ledgers of
+older versions have no planned calls: their `asked` ones count as sent.
 """
 
 import os
@@ -48,12 +46,9 @@ class Sums:
 
 
 class Ledger:
-    """The ledger of one stage of one scan. Every method raises OSError where the storage failed.
+    """The ledger of one stage of one scan, `<root>/<scan_id>/ledger/<stage>/`.
 
-    Args:
-        scan_dir: `<root>/<scan_id>`.
-        stage: name of the stage.
-        check: called before anything is written; raises where the storage is not the right one.
+    Every method raises OSError where the storage failed.
     """
 
     def __init__(self, scan_dir: Path, stage: str, check: StorageCheck = no_check) -> None:
@@ -74,8 +69,7 @@ class Ledger:
     def mark_asked(self, call: Call) -> bool:
         """Record durably that a planned call is made from now on, so that it may be billed.
 
-        Returns:
-            Whether it may be made. False where the plan was taken back meanwhile.
+        Return whether it may be made: not where the plan was taken back meanwhile.
 
         Raises:
             OSError: the storage failed; the call must not be made.
@@ -88,19 +82,14 @@ class Ledger:
         return True
 
     def ask(self, call: Call) -> None:
-        """Record durably that a call is made from now on, without a plan.
-
-        Raises:
-            OSError: the storage failed; the call must not be made.
-        """
+        """Record durably that a call is made from now on, without a plan."""
         self.plan(call)
         self.mark_asked(call)
 
     def take_back_planned(self, page: int) -> list[str]:
         """Take back the planned calls for a page: their workers find the files gone and do not send them.
 
-        Returns:
-            The attempts that were taken back. A call that its worker sent just now is not among them.
+        Return their attempts. A call that its worker sent just now is not among them.
         """
         taken: list[str] = []
         for line in self._listed(page):
@@ -136,10 +125,9 @@ class Ledger:
         sync_folder(self._folder(call.page))
 
     def retire(self, pages: Iterable[int]) -> None:
-        """Keep the answers of pages that are to be done again from being used again; their cost stays counted.
+        """Keep the answers of pages that are to be done again from being used again. Safe to repeat.
 
-        Raises:
-            OSError: the storage failed; safe to repeat.
+        Their cost stays counted.
         """
         for page in pages:
             usable = [line for line in self.lines(page) if line.state is State.ANSWERED]
@@ -194,11 +182,7 @@ class Ledger:
                 yield call
 
     def sums(self, *, take_back_planned: bool = False) -> Sums:
-        """Return what the ledger adds up to.
-
-        Args:
-            take_back_planned: whether planned calls are taken back first.
-        """
+        """Return what the ledger adds up to; with `take_back_planned`, after taking back the planned calls."""
         sums = Sums({}, {})
         for page in self.pages():
             for line in self._recounted(page) if take_back_planned else self.lines(page):

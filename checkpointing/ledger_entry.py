@@ -87,14 +87,7 @@ def new_attempt() -> str:
 
 
 class Line(NamedTuple):
-    """What the name of a call's file says.
-
-    Attributes:
-        page: the page that the call was for.
-        attempt: unique name of the call.
-        state: its state.
-        amount: its cost, or the maximum that it may cost.
-    """
+    """What the name of a call's file says."""
 
     page: int
     attempt: str

@@ -63,8 +63,6 @@ class _Lua:
 
     Attributes:
         registered: redis-py's part: `EVALSHA`, and `SCRIPT LOAD` where the server does not know the script.
-        keys: names of the keys, in their order.
-        arguments: names of the arguments, in their order.
         lists: those of both that stand for a list.
     """
 

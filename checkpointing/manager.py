@@ -32,7 +32,8 @@ class CheckpointManager:
     """Which pages of one stage of one scan are complete, and what they cost.
 
     The constructor cleans up after crashed writers. It rebuilds a checkpoint that is corrupt, of a newer version or
-    of another book from the outputs; the unusable file is kept under a dated name.
+    of another book from the outputs; the unusable file is kept under a dated name. The constructor and every method
+    raise OSError where the storage failed.
 
     Args:
         scan_id: the book: the name of its folder in the storage root.
@@ -42,9 +43,6 @@ class CheckpointManager:
         schema: what makes an output valid: a pydantic model, an object with `validate(data)`, or a callable
             that raises ValueError. Without one any non-empty JSON object is valid.
         schema_version: a new one makes resume validate old outputs again.
-
-    Raises:
-        OSError: the storage failed.
     """
 
     def __init__(
@@ -77,7 +75,6 @@ class CheckpointManager:
 
         Raises:
             CheckpointError: the file has become corrupt since this manager was made.
-            OSError: the storage failed.
         """
         return self.file.read().model_dump(mode="json")
 
@@ -102,7 +99,6 @@ class CheckpointManager:
 
         Raises:
             UnknownNameError: the range is not inside the book.
-            OSError: the storage failed.
         """
         end = total_pages if end_page is None else end_page
         check_page_range(total_pages, start_page, end)
@@ -127,7 +123,6 @@ class CheckpointManager:
         Raises:
             PageOutputError: the output is missing or invalid; nothing is marked.
             ValueError: the page is not numbered from 1, or the cost is not an amount in USD.
-            OSError: the storage failed.
         """
         cost = _checked_usd(cost_usd)
         if page < 1:
@@ -154,7 +149,6 @@ class CheckpointManager:
 
         Raises:
             ValueError: `total_cost_usd` is not an amount in USD.
-            OSError: the storage failed.
         """
         given = dict(metadata or {})
         total = _checked_usd(given.pop("total_cost_usd", 0.0))
@@ -165,21 +159,13 @@ class CheckpointManager:
             self.file.save(checkpoint)
 
     def mark_stage_failed(self, error: str) -> None:
-        """Mark the stage failed, with the reason. Completed pages stay complete.
-
-        Raises:
-            OSError: the storage failed.
-        """
+        """Mark the stage failed, with the reason. Completed pages stay complete."""
         with self.file.exclusive() as checkpoint:
             checkpoint.fail_stage(error)
             self.file.save(checkpoint)
 
     def reset(self) -> None:
-        """Forget what is complete. The accumulated cost is kept; outputs are not touched.
-
-        Raises:
-            OSError: the storage failed.
-        """
+        """Forget what is complete. The accumulated cost is kept; outputs are not touched."""
         with self.file.exclusive() as checkpoint:
             checkpoint.start_over()
             self.file.save(checkpoint)
@@ -190,11 +176,7 @@ class CheckpointManager:
         return cost_of(checkpoint.pages.values(), checkpoint.total_cost_usd)
 
     def flush(self) -> None:
-        """Write the checkpoint now, even if there is none yet. Every completion is on disk already.
-
-        Raises:
-            OSError: the storage failed.
-        """
+        """Write the checkpoint now, even if there is none yet. Every completion is on disk already."""
         with self.file.exclusive() as checkpoint:
             self.file.save(checkpoint)
 
@@ -207,11 +189,7 @@ class CheckpointManager:
 
 
 def _checked_usd(amount: float) -> float:
-    """Return the amount.
-
-    Raises:
-        ValueError: it is not an amount in USD.
-    """
+    """Return the amount; raise ValueError if it is not an amount in USD."""
     return TypeAdapter(Usd).validate_python(amount)
 
 

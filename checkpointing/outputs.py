@@ -45,7 +45,6 @@ class Verdict:
     """The result of checking one output.
 
     Attributes:
-        page: number of the page.
         sha256: of the bytes on storage; None where they could not be read.
         problem: None for a valid output.
         detail: the problem in words.
@@ -66,12 +65,10 @@ class Verdict:
 
 
 class OutputFolder:
-    """The folder with one JSON file per page.
+    """The folder with one JSON file per page. Every method raises OSError where the storage failed.
 
     Args:
         path: `<root>/<scan_id>/<output_dir>`; may be missing.
-        schema: what makes an output valid.
-        check: called before anything is written; raises where the storage is not the right one.
     """
 
     def __init__(self, path: Path, schema: OutputSchema, check: StorageCheck = no_check) -> None:
@@ -113,7 +110,6 @@ class OutputFolder:
 
         Raises:
             PageOutputError: the output is missing or invalid.
-            OSError: the storage failed.
         """
         data: dict[str, Any] = self.schema.modern(json.loads(self._valid(page)[1]))
         return data
@@ -123,16 +119,11 @@ class OutputFolder:
 
         Raises:
             PageOutputError: the output is missing or invalid.
-            OSError: the storage failed.
         """
         return self._valid(page)[0]
 
     def holds(self, page: int, sha256: str) -> bool:
-        """Return whether the output on storage has this hash.
-
-        Raises:
-            OSError: the storage failed.
-        """
+        """Return whether the output on storage has this hash."""
         try:
             return hashlib.sha256(self._read(page)).hexdigest() == sha256
         except OSError as error:
@@ -157,9 +148,6 @@ class OutputFolder:
         """Move an output to `set_aside/` in the same folder, so that the page counts as not done.
 
         The last copy is kept there, because a person may have edited it.
-
-        Raises:
-            OSError: the storage failed.
         """
         self._check()
         aside = self.path / _SET_ASIDE
@@ -172,11 +160,7 @@ class OutputFolder:
         sync_folder(self.path)
 
     def sync(self) -> None:
-        """Make renames in this folder durable: their writer may have died, or failed, before it did.
-
-        Raises:
-            OSError: the storage failed.
-        """
+        """Make renames in this folder durable: their writer may have died, or failed, before it did."""
         with contextlib.suppress(FileNotFoundError):
             sync_folder(self.path)
 

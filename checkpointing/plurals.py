@@ -2,13 +2,7 @@
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
-    """Return a number and its noun, in the singular for 1.
-
-    Args:
-        number: how many.
-        noun: in the singular.
-        plural: of the noun; its singular with an `s` when absent.
-    """
+    """Return a number and its noun, in the singular for 1. The plural has an `s` unless it is given."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 

@@ -44,7 +44,6 @@ class StageRef:
 
     Attributes:
         scan_id: the scan; its folder in the storage root has this name.
-        stage: name of the stage.
 
     Raises:
         InputError: the scan id could lead out of the storage root.

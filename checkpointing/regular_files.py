@@ -53,29 +53,17 @@ def open_regular(path: Path | str, flags: int = os.O_RDONLY, mode: int = 0o644) 
 
 
 def open_regular_file(path: Path | str) -> BufferedReader:
-    """Open a regular file for reading.
-
-    Raises:
-        OSError: as `open_regular`.
-    """
+    """Open a regular file for reading, with the errors of `open_regular`."""
     return os.fdopen(open_regular(path), "rb")
 
 
 def append_to_regular(path: Path | str) -> BufferedWriter:
-    """Open a regular file for appending, created where it is missing.
-
-    Raises:
-        OSError: as `open_regular`.
-    """
+    """Open a regular file for appending, created where it is missing, with the errors of `open_regular`."""
     return os.fdopen(open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab")
 
 
 def read_regular(path: Path | str) -> bytes:
-    """Return the content of a regular file.
-
-    Raises:
-        OSError: as `open_regular`, or the file cannot be read.
-    """
+    """Return the content of a regular file, with the errors of `open_regular`."""
     with open_regular_file(path) as file:
         return file.read()
 

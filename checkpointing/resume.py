@@ -14,7 +14,6 @@ class Findings:
     """The result of comparing a checkpoint with the outputs.
 
     Attributes:
-        total_pages: number of pages of the book.
         records: the evidence for each page that counts as complete.
         valid: complete pages whose output is valid.
         adopted: pages with a valid output that the checkpoint did not name.
@@ -38,16 +37,10 @@ class Findings:
 def bring_in_line(
     checkpoint: Checkpoint, outputs: OutputFolder, total_pages: int, *, change_nothing: bool = False
 ) -> Findings:
-    """Make the checkpoint name exactly the pages with valid outputs.
+    """Make the checkpoint name exactly the pages with valid outputs; with `change_nothing`, only compare.
 
     An output that changed since it was checked is set aside, so that its page is done again. So is an invalid
     output that was never checked: the program that wrote it, such as Scanshelf, may have paid for it.
-
-    Args:
-        checkpoint: changed in place, unless `change_nothing`.
-        outputs: the outputs of the stage.
-        total_pages: number of pages of the book.
-        change_nothing: only compare; change neither checkpoint nor files.
 
     Raises:
         OSError: the storage failed.

@@ -22,13 +22,7 @@ _RANGES = TypeAdapter(list[PageRange])
 
 
 def salvage(checkpoint: Checkpoint, raw: bytes, last: Checkpoint | None) -> None:
-    """Add to a new checkpoint what can still be read of a broken file.
-
-    Args:
-        checkpoint: the new one, changed in place.
-        raw: the bytes of the file.
-        last: the last state that this process has read; None where it has read none.
-    """
+    """Add to a new checkpoint what can still be read of a broken file and of the `last` state that was read."""
     _salvage_cost(checkpoint, raw, last)
     if not _names(checkpoint, raw):
         return

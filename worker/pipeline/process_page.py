@@ -1,8 +1,7 @@
 """Process one page: claim it, check for an output, run the stage, save, hand over.
 
-The order makes it safe. Nothing happens without the claim. A page that has a valid output is only handed over. The
-output is on disk before its completion is handed over. A page that cannot be finished is quarantined with its
-reason, put back in the queue, or left to the reconciler.
+The order makes it safe (see "How a page becomes complete" in `docs/design.md`). A page that cannot be finished is
+quarantined with its reason, put back in the queue, or left to the reconciler.
 """
 
 import time
@@ -73,12 +72,7 @@ def process_page(
 ) -> Outcome:
     """Process one page, unless it is complete or another worker holds it.
 
-    Args:
-        store: the books.
-        queues: the broker.
-        calls: the models.
-        message: which page.
-        report: called with the reason if the page did not become complete.
+    `report` is called with the reason if the page did not become complete.
 
     Raises:
         UnknownNameError: there is no such stage, scan or page. Nothing was touched.

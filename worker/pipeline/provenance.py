@@ -26,12 +26,9 @@ def _place_sha256(file_sha256: str, place: int) -> str:
 def describe(stage: Stage, inputs: dict[str, str], model: str = "", profile: BookProfile = NO_PROFILE) -> MadeFrom:
     """Return what an output of a stage is made from.
 
-    Args:
-        stage: the stage that makes the output.
-        inputs: hashes of what it reads, by the stage they come from, or `source`.
-        model: the model that it asks; empty for a stage that asks none.
-        profile: the profile of the book. Its resolution is part of the recipe of a stage that reads the source;
-            later stages notice a change by their inputs. The resolution of the settings is not part of any recipe.
+    `inputs` are hashes of what it reads, by the stage they come from, or `source`. The resolution of the profile is
+    part of the recipe of a stage that reads the source; later stages notice a change by their inputs. The
+    resolution of the settings is not part of any recipe.
     """
     dpi = "" if profile.dpi is None or stage.depends_on else f"{profile.dpi} dpi"
     recipe = "; ".join(part for part in (stage.recipe, dpi, model and f"model {model}") if part)

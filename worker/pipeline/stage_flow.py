@@ -3,6 +3,8 @@
 A page is ready for a stage when it is complete in all stages that this stage depends on, and none of the
 neighbours that this stage reads is pending there. Checkpoints alone decide that, so a crash loses nothing: the
 coordinator that commits a stage enqueues the ready pages of later stages, and recovery finds those that it missed.
+
+Functions that read checkpoints raise CheckpointError or OSError where one cannot be read.
 """
 
 from collections.abc import Iterable
@@ -20,11 +22,7 @@ UPSTREAM = "upstream"
 
 
 def ready(store: BookStore, ref: StageRef, pages: AbstractSet[int]) -> set[int]:
-    """Return those of the pages that are ready for a stage.
-
-    Raises:
-        CheckpointError, OSError: a checkpoint cannot be read.
-    """
+    """Return those of the pages that are ready for a stage."""
     stage = store.stages.get(ref.stage)
     found = set(pages)
     for name in stage.depends_on:
@@ -35,11 +33,7 @@ def ready(store: BookStore, ref: StageRef, pages: AbstractSet[int]) -> set[int]:
 
 
 def given_up(store: BookStore, ref: StageRef, pages: AbstractSet[int]) -> dict[int, str]:
-    """Return those of the pages that an earlier stage has quarantined, with the name of that stage.
-
-    Raises:
-        CheckpointError, OSError: a checkpoint cannot be read.
-    """
+    """Return those of the pages that an earlier stage has quarantined, with the name of that stage."""
     found: dict[int, str] = {}
     for name in store.stages.get(ref.stage).depends_on:
         upstream = store.checkpoint_file(StageRef(ref.scan_id, name)).read()
@@ -48,11 +42,7 @@ def given_up(store: BookStore, ref: StageRef, pages: AbstractSet[int]) -> dict[i
 
 
 def unasked(store: BookStore, ref: StageRef, pages: AbstractSet[int]) -> dict[str, set[int]]:
-    """Return the pages that would wait forever, by the earlier stage in which they were never requested.
-
-    Raises:
-        CheckpointError, OSError: a checkpoint cannot be read.
-    """
+    """Return the pages that would wait forever, by the earlier stage in which they were never requested."""
     found: dict[str, set[int]] = {}
     for name in store.stages.get(ref.stage).depends_on:
         upstream = store.checkpoint_file(StageRef(ref.scan_id, name)).read()
@@ -63,13 +53,9 @@ def unasked(store: BookStore, ref: StageRef, pages: AbstractSet[int]) -> dict[st
 
 
 def feed(store: BookStore, queues: QueueClient, ref: StageRef, settled: Iterable[int]) -> dict[str, int]:
-    """Enqueue the pages of later stages that became ready when a stage settled some pages.
-
-    Returns:
-        Number of enqueued pages, by stage.
+    """Enqueue the pages of later stages that became ready when a stage settled pages; return how many, by stage.
 
     Raises:
-        CheckpointError, OSError: a checkpoint cannot be read.
         RedisError: the broker failed; recovery enqueues the pages later.
     """
     fed: dict[str, int] = {}

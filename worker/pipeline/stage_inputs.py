@@ -26,10 +26,6 @@ class ScanInputs:
     no files open on the shared storage.
 
     Args:
-        store: the books.
-        calls: the models.
-        ref: the scan, and the stage that processes the page.
-        page: number of the page, from 1.
         still_ours: returns whether this worker still holds the claim on the page; without it no call is paid for.
 
     Attributes:
@@ -79,11 +75,9 @@ class ScanInputs:
         return self._store.outputs(StageRef(self.scan_id, stage)).load(page)
 
     def ask(self, prompt: Prompt[Answer], accept: Callable[[Reply[Answer]], Made]) -> Made:
-        """Ask the model of the stage, or use an answer that was paid for earlier.
+        """Ask the model of the stage, or use an answer that was paid for earlier; return what `accept` makes of it.
 
-        Args:
-            prompt: the question.
-            accept: converts the answer into a result; raises if the answer cannot be used.
+        `accept` raises if the answer cannot be used.
 
         Raises:
             AnswerRefusedError: the answer cannot be used. It has been paid for.

@@ -28,11 +28,7 @@ def forget_other_brokers() -> None:
 
 
 def refuse_other_broker() -> None:
-    """Check that Celery's command line has no `--broker`.
-
-    Raises:
-        SettingsError: it has.
-    """
+    """Raise SettingsError if Celery's command line has `--broker`."""
     if any(name in os.environ for name in _OTHER_BROKERS):
         raise SettingsError("Leafmark's workers do not take `--broker`; set LEAFMARK_REDIS_URL instead")
 

@@ -1,10 +1,8 @@
 """Claims: a short, renewed lease on one page, so that one worker at a time processes it.
 
-Taking a claim, counting the attempt, noting that the page has left the queue and moving the next page into the
-queue are one step in Redis. A thread renews the claims of its process while the work goes on, but no longer than a
-page may take, so that work that hangs where nothing can stop it loses its page. The thread starts in the process
-that does the work, because a forked pool process has none of its parent's threads. A claim that Redis forgot in a
-flush is taken again, unless another worker was faster: then it is lost, and the work must not be saved.
+A thread renews the claims of its process while the work goes on, but no longer than a page may take, so that work
+that hangs where nothing can stop it loses its page. A claim that Redis forgot in a flush is taken again, unless
+another worker was faster: then it is lost, and the work must not be saved.
 """
 
 import os
@@ -37,7 +35,6 @@ class Claim:
     """A lease on one page, held by this process.
 
     Attributes:
-        page: number of the page.
         attempt: number of this attempt at the page, from 1.
 
     Raises:
@@ -64,11 +61,7 @@ class Claim:
         return (just_now and not self._over) or self.renew()
 
     def renew(self) -> bool:
-        """Renew the lease.
-
-        Returns:
-            Whether this process has the page: not if it was released, or another worker has it.
-        """
+        """Renew the lease; return False if it was released, or another worker has the page."""
         with self._lock:
             asked_at = _clock()
             self._over = self._over or not self._lease.win(self.token, self._seconds)
@@ -99,8 +92,6 @@ class Claims:
     """Takes and renews the claims of this process.
 
     Args:
-        redis: client of the broker.
-        keys: spells the keys.
         seconds: length of the lease.
         dispatch: returns the dispatch of a stage.
         max_seconds: returns how long a page of a stage may be held.

@@ -25,13 +25,7 @@ _CACHED_INBOXES = 64
 
 
 class QueueClient:
-    """Queues, inboxes and claims of one deployment. Nothing is connected before the first command.
-
-    Args:
-        settings: of the deployment.
-        keys: name what is kept in Redis.
-        redis: client to use; by default one is made from the settings.
-    """
+    """Queues, inboxes and claims of one deployment. Nothing is connected before the first command."""
 
     def __init__(self, settings: Settings, keys: Keys, redis: Redis | None = None) -> None:
         self.keys = keys

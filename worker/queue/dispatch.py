@@ -1,12 +1,8 @@
 """Fair dispatch: moves waiting pages into Celery's queue, a few at a time and one from each scan in turn.
 
-Celery's queue is first in, first out. With whole books in it, a short book would wait for the end of the long one
-before it, and no page in it could be found, counted or removed. So it holds a *window* only: enough messages that
-no worker ever waits. A worker that claims a page moves the next one into the window, in the same step in Redis.
-
-A message is a template that the script fills with scan, page, id and run. The message filter of the workers turns
-it into a Celery message (`worker.queue.message_filter`). Publishing through kombu would cost a hundred times as
-much.
+Celery's queue holds a *window* only: enough messages that no worker ever waits (see "The queue" in
+`docs/design.md`). A message is a template that a script fills with scan, page, id and run, because publishing
+through kombu would cost a hundred times as much.
 """
 
 import json
@@ -25,10 +21,7 @@ _RECORD_HEARTBEAT: Script[None] = Script("worker.queue.record_heartbeat")
 class Dispatch:
     """Moves waiting pages of one stage into Celery's queue.
 
-    Args:
-        redis: client of the broker.
-        keys: spells the keys.
-        stage: name of the stage.
+    Every method raises RedisError where the broker failed.
     """
 
     def __init__(self, redis: Any, keys: QueueKeys, stage: str) -> None:
@@ -47,34 +40,18 @@ class Dispatch:
         return json.dumps({**self._values, "nonce": new_token()})
 
     def fill_window(self) -> None:
-        """Fill the window.
-
-        Raises:
-            RedisError: the broker failed.
-        """
+        """Fill the window."""
         _FILL_WINDOW(self._redis, queue=self.values())
 
     def record_heartbeat(self, worker: str, slots: int) -> None:
-        """Record that a worker is alive, and fill the window.
-
-        Args:
-            worker: name of the worker.
-            slots: how many pages it takes at once.
-
-        Raises:
-            RedisError: the broker failed.
-        """
+        """Record that a worker is alive that takes `slots` pages at once, and fill the window."""
         member = f"{worker}={slots}"
         _RECORD_HEARTBEAT(
             self._redis, slots=self._slots, member=member, seconds=_ALIVE_SECONDS, queue=self.values()
         )
 
     def alive(self) -> dict[str, int]:
-        """Return the workers of the stage that sent a heartbeat in the last seconds, with their slots.
-
-        Raises:
-            RedisError: the broker failed.
-        """
+        """Return the workers of the stage that sent a heartbeat in the last seconds, with their slots."""
         seconds, _ = self._redis.time()
         members = self._redis.zrangebyscore(self._slots, seconds, "+inf")
         named = (member.decode(errors="replace").rpartition("=") for member in members)

@@ -91,12 +91,7 @@ _NO_LIMITS: Limits = (None, None)
 
 
 def admit(raw: bytes, stage: str, limits: Limits = _NO_LIMITS) -> bytes:
-    """Return a new message for the page that a message from a stage's queue names.
-
-    Args:
-        raw: the message from the queue.
-        stage: the stage of that queue.
-        limits: time limits of this worker for pages of the stage.
+    """Return a new message, with the time limits, for the page that a message from a stage's queue names.
 
     Raises:
         RefusedError: the message does not name a page of the stage; with the reason.

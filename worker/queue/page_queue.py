@@ -39,11 +39,7 @@ _FIND_HELD: Script[list[int]] = Script("worker.queue.find_held")
 class PageQueue:
     """The pages of one stage of one scan in the queue.
 
-    Args:
-        redis: client of the broker.
-        keys: spells the keys.
-        ref: the stage and the scan.
-        dispatch: dispatch of the stage.
+    Every method raises RedisError where the broker failed; pages that were enqueued by then stay enqueued.
     """
 
     def __init__(self, redis: Redis, keys: QueueKeys, ref: StageRef, dispatch: Dispatch) -> None:
@@ -60,55 +56,28 @@ class PageQueue:
         self._claim_start = keys.claim_start(ref)
 
     def drop_unusable_keys(self) -> list[str]:
-        """Delete the keys of this stage that are not of their type. Recovery restores them as after a flush.
+        """Delete the keys of this stage that are not of their type, and return them.
 
-        Returns:
-            The deleted keys.
-
-        Raises:
-            RedisError: the broker failed.
+        Recovery restores them as after a flush.
         """
         return drop_wrong_types(self._redis, self._types)
 
     def name_run(self, run: str) -> None:
-        """Name the run in all messages from now on. An empty id changes nothing.
-
-        Raises:
-            RedisError: the broker failed.
-        """
+        """Name the run in all messages from now on. An empty id changes nothing."""
         if run:
             self._redis.set(self._run, run)
 
     def put(self, pages: Iterable[int], *, later: bool = False) -> Iterator[int]:
-        """Enqueue the pages that are in no queue and that no worker has claimed.
-
-        Args:
-            pages: numbers of the pages.
-            later: give them their turn after the scan's other pages.
-
-        Yields:
-            Each page that was enqueued.
-
-        Raises:
-            RedisError: the broker failed; pages that were enqueued stay enqueued.
-        """
+        """Enqueue the pages that are in no queue and that no worker has claimed, and yield each of them."""
         for batch in _batches(pages):
             yield from self._put(batch, _LATER if later else 0)
 
     def put_first(self, pages: Iterable[int]) -> list[int]:
-        """Enqueue pages like `put`, but at the front of Celery's queue. For a few pages: the window is small.
-
-        Raises:
-            RedisError: the broker failed; pages that were enqueued stay enqueued.
-        """
+        """Enqueue pages like `put`, but at the front of Celery's queue. For a few pages: the window is small."""
         return sorted(self._put(sorted(pages, reverse=True), "front"))
 
     def put_again(self, page: int) -> None:
-        """Enqueue a page whose claim this process has just released.
-
-        Raises:
-            RedisError: the broker failed; recovery will enqueue the page.
-        """
+        """Enqueue a page whose claim this process has just released, to come after the scan's other pages."""
         for _ in self.put([page], later=True):
             pass
 

@@ -13,10 +13,9 @@ if TYPE_CHECKING:
 
 
 class WorkerControl:
-    """Asks the workers of one deployment.
+    """Asks the workers of one deployment. Every method raises BrokerError where the broker failed.
 
-    Args:
-        make_app: returns the Celery application; called when it is first needed.
+    The Celery application is made when it is first needed.
     """
 
     def __init__(self, make_app: Callable[[], Any]) -> None:
@@ -27,22 +26,14 @@ class WorkerControl:
         return self._make_app()
 
     def active(self) -> list[tuple[str, list[dict[str, Any]]]]:
-        """Return the name and the running tasks of each worker that answers within a second.
-
-        Raises:
-            BrokerError: the broker failed.
-        """
+        """Return the name and the running tasks of each worker that answers within a second."""
         # A connection of its own: one that was cut in the pool would fail once more after Redis is back.
         with broker_calls(), self._app.connection_for_write() as connection:
             replies = self._app.control.broadcast("active", reply=True, timeout=1.0, connection=connection)
         return [answer for reply in replies or [] for answer in reply.items()]
 
     def stop_running(self, ref: StageRef) -> int:
-        """Stop the processes that work on pages of a stage, and return how many pages that were.
-
-        Raises:
-            BrokerError: the broker failed.
-        """
+        """Stop the processes that work on pages of a stage, and return how many pages that were."""
         wanted = (ref.scan_id, ref.stage)
         tasks = [
             task["id"]

@@ -31,8 +31,6 @@ class ReconcilerProcess:
     """Keeps a reconciler running until `stop` is called.
 
     Args:
-        settings: settings of the deployment.
-        app: the Celery application.
         serves: maximum number of pages that this worker processes at once, for each stage that it serves.
         membership: of this worker in the deployment that owns the storage root; None if it has not joined yet.
     """

@@ -47,9 +47,6 @@ class Reconciler:
     """Commits completions and recovers lost pages.
 
     Args:
-        store: the books.
-        queues: the broker.
-        calls: the models.
         serves: maximum number of pages that this worker processes at once, for each stage that it serves.
         membership: of this worker in the deployment that owns the storage root; None if the root has no marker yet.
         joins: whether to join the deployment once the storage root has a marker.
@@ -83,8 +80,7 @@ class Reconciler:
     def run(self, wait: Callable[[float], bool]) -> None:
         """Commit and recover until `wait` returns True, then commit what is left in the inboxes.
 
-        Args:
-            wait: waits for a number of seconds; returns True when it is time to stop.
+        `wait` waits for a number of seconds, and returns True when it is time to stop.
 
         Raises:
             InUseError: another deployment is at work on the storage root; the worker must stop.
@@ -104,10 +100,7 @@ class Reconciler:
         self._commit_the_rest()
 
     def commit_inboxes(self) -> bool:
-        """Merge the entries of each inbox that no other process is merging.
-
-        Returns:
-            Whether any inbox may still have entries.
+        """Merge the entries of each inbox that no other process is merging; return whether any may still have some.
 
         Raises:
             OSError, LeafmarkError, RedisError: storage or broker failed.
@@ -240,8 +233,7 @@ class Reconciler:
     def _isolated(self, name: str) -> Iterator[None]:
         """Log an error about one stage: a folder that cannot be written or a forged key holds up no other stage.
 
-        Args:
-            name: `<scan_id>/<stage>`; it may be forged.
+        The name, `<scan_id>/<stage>`, may be forged.
         """
         scan_id, _, stage = name.partition("/")
         try:

@@ -1,9 +1,8 @@
 """Recovery: find pages that were lost on the way, and put them back in the queue.
 
-A page is lost when its worker dies, when Redis is flushed, or when a message vanishes between the server's pop and
-the client's bookkeeping (celery #4354), which no setting of Celery prevents. A lost page was requested and is not
-settled; no worker holds it, no queue carries it and no inbox names it. A page that is lost at two checks in a row
-is enqueued again. A page enqueued twice does no harm: the second worker finds it claimed or complete.
+A page is lost when it was requested and is not settled, no worker holds it, no queue carries it and no inbox names
+it. One that is lost at two checks in a row is enqueued again. That does no harm: a second worker finds it claimed
+or complete.
 """
 
 import time

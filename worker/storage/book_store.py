@@ -26,15 +26,7 @@ class BookStore:
     """The files of all books of a deployment.
 
     Args:
-        root: the storage root.
-        stages: their schemas decide which outputs are valid.
         take_in: makes a scan of a folder that another program left; by default that is an error.
-
-    Attributes:
-        settings: of the deployment.
-        library: checks that the storage root is the right one.
-        open_stages: the stages that have work under way.
-        outage_notes: which models do not answer.
     """
 
     def __init__(

@@ -21,12 +21,7 @@ _RANGES = TypeAdapter(list[PageRange])
 
 
 class OpenStages:
-    """The list of open stages of one storage root.
-
-    Args:
-        root: the storage root.
-        check: called before anything is written; raises where the storage is not the right one.
-    """
+    """The list of open stages of one storage root. Every method raises OSError where the storage failed."""
 
     def __init__(self, root: Path, check: StorageCheck = no_check) -> None:
         self._root = root
@@ -34,11 +29,7 @@ class OpenStages:
         self._folder = root / OWN_FOLDER / "open"
 
     def add(self, ref: StageRef, requested: Sequence[PageRange] = ()) -> None:
-        """Note that work is under way on these pages. Before the first of them is enqueued.
-
-        Raises:
-            OSError: the storage failed.
-        """
+        """Note that work is under way on these pages. Before the first of them is enqueued."""
         self._check()
         make_folder(self._folder, within=self._root)
         remove_orphans(self._folder)
@@ -56,20 +47,12 @@ class OpenStages:
         return self._path(ref).exists()
 
     def remove(self, ref: StageRef) -> None:
-        """Note that nothing is left to do.
-
-        Raises:
-            OSError: the storage failed.
-        """
+        """Note that nothing is left to do."""
         self._check()
         self._path(ref).unlink(missing_ok=True)
 
     def all(self) -> list[StageRef]:
-        """Return the open stages, sorted.
-
-        Raises:
-            OSError: the storage failed.
-        """
+        """Return the open stages, sorted."""
         if not self._folder.is_dir():
             return []
         pairs = (path.name.rpartition("@") for path in self._folder.iterdir())

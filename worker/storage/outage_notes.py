@@ -34,8 +34,6 @@ class Trouble(OpenModel):
     """A model that does not answer.
 
     Attributes:
-        provider: host of the server.
-        model: name of the model.
         said: why the last call failed.
         count: number of failed calls since the last answer.
         since: time of the first of them.
@@ -61,12 +59,7 @@ class Trouble(OpenModel):
 
 
 class OutageNotes:
-    """The files of one storage root.
-
-    Args:
-        root: the storage root.
-        check: called before anything is written; raises if the storage root is not the right one.
-    """
+    """The files of one storage root."""
 
     def __init__(self, root: Path, check: StorageCheck = no_check) -> None:
         self._check = check
@@ -75,11 +68,7 @@ class OutageNotes:
     def update(self, stage: str, provider: str, model: str, silence: "Silence | None") -> None:
         """Write a note about the model of a stage that does not answer, or remove it if the model answers.
 
-        Args:
-            stage: name of the stage.
-            provider: host of the server.
-            model: name of the model.
-            silence: state of the circuit breaker; None if the model answers.
+        `silence` is None while the model answers.
 
         Raises:
             OSError: the storage failed.

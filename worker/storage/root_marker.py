@@ -28,12 +28,7 @@ _Identity = tuple[int, int, int]
 
 
 class Marker(OpenModel):
-    """The content of the marker of a library.
-
-    Attributes:
-        library_id: tells this library from every other one.
-        created_at: when the marker was made.
-    """
+    """The content of the marker of a library, whose id tells it from every other one."""
 
     version: str = "1"
     library_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -47,8 +42,8 @@ class NotALibraryError(StorageError):
 class Library:
     """The library of one storage root, as this process and the processes that it forks know it.
 
-    Args:
-        root: the storage root.
+    Every method raises NotALibraryError where there is none, or another one than this process has seen, and
+    StorageError where the storage cannot say.
     """
 
     def __init__(self, root: Path) -> None:
@@ -61,14 +56,8 @@ class Library:
     def check(self, *, to_write: bool = False) -> None:
         """Return if the library that this process works in is there. The first one that it sees is that one.
 
-        Costs one `stat` where nothing has changed.
-
-        Args:
-            to_write: whether something is to be written: then a root that an older version filled gets a marker.
-
-        Raises:
-            NotALibraryError: there is none, or another one.
-            StorageError: the storage cannot say.
+        Costs one `stat` where nothing has changed. Before something is written (`to_write`), a root that an older
+        version filled gets a marker.
         """
         try:
             identity = self._identity()
@@ -82,21 +71,11 @@ class Library:
             raise storage_error(error, self._root) from error
 
     def check_to_write(self) -> None:
-        """Check as `check` does, before anything is written below the root.
-
-        Raises:
-            NotALibraryError: there is none, or another one.
-            StorageError: the storage cannot say.
-        """
+        """Check as `check` does, before anything is written below the root."""
         self.check(to_write=True)
 
     def make(self) -> None:
-        """Make the storage root a library, and the root itself, where they are missing.
-
-        Raises:
-            NotALibraryError: another library is there than this process has seen.
-            StorageError: the storage failed.
-        """
+        """Make the storage root a library, and the root itself, where they are missing."""
         try:
             if self._identity() is None:
                 make_folder(self.marker_path.parent, within=Path(self._root.anchor))
@@ -131,11 +110,7 @@ class Library:
         self._root_identity = self._identity_of_root()
 
     def _look_without_marker(self, *, to_write: bool) -> None:
-        """Return where it is certain that the scans are those of this library, though its marker is missing.
-
-        Raises:
-            NotALibraryError: it is not.
-        """
+        """Return where it is certain that the scans are those of this library, though its marker is missing."""
         if self._root.exists() and not self._root.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "")
         if not self._root.is_dir():

@@ -1,10 +1,7 @@
 """The deployment that works on a storage root: one Redis, one key prefix, and the workers that use them.
 
-Two deployments on one root would each do, and pay for, the other's pages. So `.leafmark/deployment.json` names the
-one at work. Its workers hold a shared `flock` beside it for as long as they live, and their reconcilers change the
-file every few seconds: the beat. Redis holds the same id, and workers that live put it back after a flush, so a
-worker knows by Redis whether it belongs there. The place of a deployment whose workers are gone is taken at once
-where the lock tells so, and otherwise when the beat stays the same for a while: no other clock is trusted.
+Two deployments on one root would each do, and pay for, the other's pages; `docs/design.md` has the rules that keep
+them apart ("One deployment a storage root").
 """
 
 import contextlib
@@ -61,8 +58,6 @@ class Membership:
     """That of one worker in the deployment of a storage root. It ends with the process and those that it forked.
 
     Args:
-        root: the storage root.
-        redis: client of the deployment's broker.
         key: under which Redis holds the id of the deployment.
         record: as it was when the worker joined.
         held: descriptor of the lock that says that the worker lives.
@@ -127,12 +122,7 @@ def join(
 ) -> Membership:
     """Make this process a worker of the deployment of a storage root; of a new one where none is at work.
 
-    Args:
-        root: the storage root; a library.
-        redis: client of the broker.
-        key: under which Redis holds the id of the deployment.
-        broker: its address, without a password.
-        wait: waits so many seconds.
+    Redis holds the id of the deployment under `key`; `broker` is the address of Redis, without a password.
 
     Raises:
         InUseError: the workers of another deployment are at work there.
@@ -165,10 +155,7 @@ def find_at_work(
 ) -> DeploymentRecord | None:
     """Return the deployment whose workers are at work on a storage root; None where none is.
 
-    Args:
-        root: the storage root.
-        is_ours: whether it is that of the caller, which need not be watched.
-        wait: waits so many seconds.
+    That of the caller (`is_ours`) need not be watched.
 
     Raises:
         OSError: the storage failed.
@@ -191,12 +178,6 @@ def refuse_another(root: Path, redis: Redis, key: str, wait: Callable[[float], o
 
     What a command puts into Redis, or asks it, would be about none of their pages. Where Redis fails nothing is
     checked: the command fails by itself.
-
-    Args:
-        root: the storage root.
-        redis: client of the broker that the command uses.
-        key: under which Redis holds the id of the deployment.
-        wait: waits so many seconds.
 
     Raises:
         InUseError: they are.
