@@ -8,7 +8,7 @@ import contextlib
 import fcntl
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 _TEMP_MARK = ".tmp"
@@ -88,7 +88,12 @@ def remove_orphans(folder: Path, prefix: str = "") -> list[Path]:
     The file of a writer that lives, and what cannot be deleted, is left. The folder may be missing. With `prefix`,
     only the temp files of targets whose names start with it are deleted.
     """
-    return [temp for temp in _temp_files(folder, prefix) if _remove_if_orphan(temp)]
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    temps = (folder / name for name in names if name.startswith(prefix) and _TEMP_MARK in name)
+    return [temp for temp in temps if _remove_if_orphan(temp)]
 
 
 def _open_temp(path: Path) -> tuple[Path, int]:
@@ -112,14 +117,6 @@ def _write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
-
-
-def _temp_files(folder: Path, prefix: str) -> Iterator[Path]:
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return
-    yield from (folder / name for name in names if name.startswith(prefix) and _TEMP_MARK in name)
 
 
 def _remove_if_orphan(temp: Path) -> bool:

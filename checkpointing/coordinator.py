@@ -37,10 +37,6 @@ MIN_PAUSE_SECONDS = 0.05
 _FLOCK_TIMEOUT_SECONDS = 2.0
 
 
-def _nothing_to_finish(_checkpoint: Checkpoint) -> AbstractSet[int]:
-    return frozenset()
-
-
 @dataclass(frozen=True, slots=True)
 class Commit:
     """What one commit did.
@@ -80,7 +76,7 @@ class Coordinator:
         file: CheckpointFile,
         outputs: OutputFolder,
         total_pages: int = MAX_PAGES,
-        finish: Callable[[Checkpoint], AbstractSet[int]] = _nothing_to_finish,
+        finish: Callable[[Checkpoint], AbstractSet[int]] = lambda _checkpoint: frozenset(),
     ) -> None:
         self._lease = Lease(redis, keys.commit(StageRef(file.scan_id, file.stage)))
         self._file = file

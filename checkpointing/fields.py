@@ -41,9 +41,5 @@ def encodable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def _shown(text: str) -> str:
-    return in_one_line(encodable(text))
-
-
-Words = Annotated[str, AfterValidator(_shown)]
+Words = Annotated[str, AfterValidator(encodable), AfterValidator(in_one_line)]
 """A text for people: on one line, at a limited length, without control characters of a terminal."""

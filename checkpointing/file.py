@@ -244,12 +244,12 @@ class CheckpointFile:
     def _parse(self, raw: bytes) -> Checkpoint:
         self._older = None
         try:
-            parsed = parse(raw, self.scan_id, self.stage, self._outputs.path.name)
+            checkpoint, older_version = parse(raw, self.scan_id, self.stage, self._outputs.path.name)
         except UnusableFileError as error:
             raise self._unusable(str(error)) from None
-        if parsed.older_version is not None:
-            self._older = parsed.older_version, raw
-        return parsed.checkpoint
+        if older_version is not None:
+            self._older = older_version, raw
+        return checkpoint
 
     def _unusable(self, why: str) -> CheckpointError:
         return CheckpointError(

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -15,20 +15,8 @@ class UnusableFileError(Exception):
     """The file is corrupt, of an unknown version, or of another book. The message tells which."""
 
 
-class Parsed(NamedTuple):
-    """A checkpoint as it was read.
-
-    Attributes:
-        checkpoint: in the form of this version.
-        older_version: the version of the file; None for this version.
-    """
-
-    checkpoint: Checkpoint
-    older_version: str | None = None
-
-
-def parse(raw: bytes, scan_id: str, stage: str, output_dir: str) -> Parsed:
-    """Return the checkpoint in a file, which must belong to this scan and stage.
+def parse(raw: bytes, scan_id: str, stage: str, output_dir: str) -> tuple[Checkpoint, str | None]:
+    """Return the checkpoint in a file, which must belong to this scan and stage, and its version if it is older.
 
     Older versions do not have `output_dir`, the name of the folder of the outputs: it is filled in.
 
@@ -38,7 +26,7 @@ def parse(raw: bytes, scan_id: str, stage: str, output_dir: str) -> Parsed:
     with contextlib.suppress(ValidationError, RecursionError):
         checkpoint = Checkpoint.model_validate_json(raw)
         if (checkpoint.version, checkpoint.scan_id, checkpoint.stage) == (CHECKPOINT_VERSION, scan_id, stage):
-            return Parsed(checkpoint)
+            return checkpoint, None
     # Slower: an older version, or a file that cannot be used, with the reason.
     data = _json_object(raw)
     version = data.get("version")
@@ -54,7 +42,7 @@ def parse(raw: bytes, scan_id: str, stage: str, output_dir: str) -> Parsed:
         checkpoint = Checkpoint.model_validate_json(json.dumps(data) if is_older else raw)
     except (ValidationError, RecursionError):
         raise UnusableFileError("its fields do not match the format") from None
-    return Parsed(checkpoint, version if is_older else None)
+    return checkpoint, version if is_older else None
 
 
 def _json_object(raw: bytes) -> dict[str, Any]:

@@ -5,6 +5,7 @@ lost: the output that it names is on storage, and recovery adopts it from there.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, NamedTuple, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -142,11 +143,9 @@ def _fields(entry: Entry) -> dict[Any, Any]:
 def _parse(fields: dict[bytes, bytes]) -> Entry | None:
     for model, name in _FIELDS.items():
         if name in fields:
-            try:
-                entry: Entry = model.model_validate_json(fields[name])
-            except ValidationError:
-                return None
-            return _with_doubts(entry, fields.get(_DOUBTFUL))
+            with suppress(ValidationError):
+                return _with_doubts(model.model_validate_json(fields[name]), fields.get(_DOUBTFUL))
+            return None
     return None
 
 
@@ -154,7 +153,6 @@ def _with_doubts(entry: Entry, doubts: bytes | None) -> Entry:
     """Return the entry with its doubts; a completion whose doubts do not parse still counts."""
     if doubts is None or not isinstance(entry, Completion):
         return entry
-    try:
+    with suppress(ValidationError):
         return entry.model_copy(update={"doubtful": _DOUBTS.validate_json(doubts)})
-    except ValidationError:
-        return entry
+    return entry

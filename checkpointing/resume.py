@@ -60,7 +60,7 @@ def bring_in_line(
         findings.doubts[page] = verdict.doubtful
         if record is None:
             findings.adopted.add(page)
-            findings.records[page] = _adopted(verdict, outputs)
+            findings.records[page] = PageRecord(verdict.sha256, outputs.schema.version, completed_at=now())
         else:
             findings.valid.add(page)
             findings.records[page] = replace(record, sha256=verdict.sha256, schema_version=outputs.schema.version)
@@ -92,7 +92,3 @@ def _is_unchanged(page: int, record: PageRecord, outputs: OutputFolder) -> bool:
     if record.sha256 is None or record.schema_version != outputs.schema.version:
         return False
     return outputs.holds(page, record.sha256)
-
-
-def _adopted(verdict: Verdict, outputs: OutputFolder) -> PageRecord:
-    return PageRecord(sha256=verdict.sha256, schema_version=outputs.schema.version, completed_at=now())

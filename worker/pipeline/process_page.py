@@ -59,16 +59,12 @@ class _NotReadyError(Exception):
     """An input of the page is being made again."""
 
 
-def _ignore(_reason: str) -> None:
-    """Ignore the reason."""
-
-
 def process_page(
     store: BookStore,
     queues: QueueClient,
     calls: ModelCalls,
     message: PageMessage,
-    report: Callable[[str], None] = _ignore,
+    report: Callable[[str], None] = lambda _reason: None,
 ) -> Outcome:
     """Process one page, unless it is complete or another worker holds it.
 

@@ -7,7 +7,7 @@ coordinator that commits a stage enqueues the ready pages of later stages, and r
 Functions that read checkpoints raise CheckpointError or OSError where one cannot be read.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 
 from checkpointing.checkpoint import Checkpoint
@@ -25,8 +25,7 @@ def ready(store: BookStore, ref: StageRef, pages: AbstractSet[int]) -> set[int]:
     """Return those of the pages that are ready for a stage."""
     stage = store.stages.get(ref.stage)
     found = set(pages)
-    for name in stage.depends_on:
-        upstream = store.checkpoint_file(StageRef(ref.scan_id, name)).read()
+    for _, upstream in _upstream(store, ref):
         found &= upstream.pages.keys()
         found -= _beside(upstream.pending(), stage.context_pages)
     return found
@@ -35,8 +34,7 @@ def ready(store: BookStore, ref: StageRef, pages: AbstractSet[int]) -> set[int]:
 def given_up(store: BookStore, ref: StageRef, pages: AbstractSet[int]) -> dict[int, str]:
     """Return those of the pages that an earlier stage has quarantined, with the name of that stage."""
     found: dict[int, str] = {}
-    for name in store.stages.get(ref.stage).depends_on:
-        upstream = store.checkpoint_file(StageRef(ref.scan_id, name)).read()
+    for name, upstream in _upstream(store, ref):
         found |= dict.fromkeys(pages & upstream.quarantined(), name)
     return found
 
@@ -44,8 +42,7 @@ def given_up(store: BookStore, ref: StageRef, pages: AbstractSet[int]) -> dict[i
 def unasked(store: BookStore, ref: StageRef, pages: AbstractSet[int]) -> dict[str, set[int]]:
     """Return the pages that would wait forever, by the earlier stage in which they were never requested."""
     found: dict[str, set[int]] = {}
-    for name in store.stages.get(ref.stage).depends_on:
-        upstream = store.checkpoint_file(StageRef(ref.scan_id, name)).read()
+    for name, upstream in _upstream(store, ref):
         missing = pages - upstream.pages.keys() - upstream.quarantined() - set(upstream.pending())
         if missing:
             found[name] = missing
@@ -61,14 +58,15 @@ def feed(store: BookStore, queues: QueueClient, ref: StageRef, settled: Iterable
     fed: dict[str, int] = {}
     pages = list(settled)
     for name in later_stages(store, ref.stage):
-        if not pages or not store.open_stages.is_open(StageRef(ref.scan_id, name)):
+        later = StageRef(ref.scan_id, name)
+        if not pages or not store.open_stages.is_open(later):
             continue
-        checkpoint: Checkpoint = store.checkpoint_file(StageRef(ref.scan_id, name)).read()
+        checkpoint: Checkpoint = store.checkpoint_file(later).read()
         near = _beside(pages, store.stages.get(name).context_pages)
-        candidates = ready(store, StageRef(ref.scan_id, name), near.intersection(checkpoint.pending()))
+        candidates = ready(store, later, near.intersection(checkpoint.pending()))
         if not candidates:
             continue
-        queue = queues.queue(StageRef(ref.scan_id, name))
+        queue = queues.queue(later)
         queue.name_run(checkpoint.run)
         put = len(list(queue.put(sorted(candidates))))
         if put:
@@ -97,6 +95,12 @@ def through(store: BookStore, first: str, last: str) -> list[str]:
         store.stages.get(last)
         raise UnknownNameError(f"the stage {first!r} does not lead to {last!r}")
     return names[names.index(first) :]
+
+
+def _upstream(store: BookStore, ref: StageRef) -> Iterator[tuple[str, Checkpoint]]:
+    """Return the stages that a stage depends on, with their checkpoints."""
+    for name in store.stages.get(ref.stage).depends_on:
+        yield name, store.checkpoint_file(StageRef(ref.scan_id, name)).read()
 
 
 def _beside(pages: Iterable[int], context: int) -> set[int]:

@@ -9,6 +9,7 @@ import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import Any, cast
 
 from redis import Redis
@@ -67,10 +68,10 @@ class PageQueue:
         if run:
             self._redis.set(self._run, run)
 
-    def put(self, pages: Iterable[int], *, later: bool = False) -> Iterator[int]:
+    def put(self, pages: Iterable[int]) -> Iterator[int]:
         """Enqueue the pages that are in no queue and that no worker has claimed, and yield each of them."""
         for batch in _batches(pages):
-            yield from self._put(batch, _LATER if later else 0)
+            yield from self._put(batch, 0)
 
     def put_first(self, pages: Iterable[int]) -> list[int]:
         """Enqueue pages like `put`, but at the front of Celery's queue. For a few pages: the window is small."""
@@ -78,8 +79,7 @@ class PageQueue:
 
     def put_again(self, page: int) -> None:
         """Enqueue a page whose claim this process has just released, to come after the scan's other pages."""
-        for _ in self.put([page], later=True):
-            pass
+        self._put([page], _LATER)
 
     def carried(self) -> set[int]:
         """Return the pages that wait for their turn or are in Celery's queue."""
@@ -167,11 +167,6 @@ def _is_number(text: bytes) -> bool:
 
 
 def _batches(pages: Iterable[int]) -> Iterator[list[int]]:
-    batch: list[int] = []
-    for page in pages:
-        batch.append(page)
-        if len(batch) == _BATCH:
-            yield batch
-            batch = []
-    if batch:
+    remaining = iter(pages)
+    while batch := list(islice(remaining, _BATCH)):
         yield batch

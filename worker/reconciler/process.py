@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import structlog
+from redis import Redis
 
 from checkpointing.errors import InUseError
 from worker.config.settings import Settings
@@ -71,10 +72,19 @@ class ReconcilerProcess:
             self._process = self._start()
 
 
-def _make_gauges(settings: Settings) -> Any:
-    from worker.reconciler.gauges import make_gauges  # noqa: PLC0415  # a worker without metrics does not load the library
+def make_gauges(settings: Settings, redis: Redis | None = None) -> Any:
+    """Return the collector of a deployment's gauges. Its client of Redis gives up early, to delay no scrape."""
+    # A worker without metrics does not load the library.
+    from worker.telemetry.metrics.readings import Readings, connect_with_short_timeouts  # noqa: PLC0415
 
-    return make_gauges(settings)
+    deployment = Deployment(settings, None, redis or connect_with_short_timeouts(settings))
+
+    def budget_of(scan_id: str) -> tuple[float, float] | None:
+        budget = deployment.calls.budget(scan_id)
+        reading = None if budget is None else deployment.calls.meter(scan_id).read()
+        return None if budget is None or reading is None else (float(budget), reading.total.usd)
+
+    return Readings(deployment.store, deployment.queues, budget_of)
 
 
 def _serve(
@@ -92,7 +102,7 @@ def _serve(
         return stopping.wait(seconds) or os.getppid() != worker
 
     tracing.start(settings, "reconciler")
-    with serving_metrics(settings, worker, _make_gauges):
+    with serving_metrics(settings, worker, make_gauges):
         try:
             deployment = Deployment(settings, app)
             parts = deployment.store, deployment.queues, deployment.calls

@@ -7,7 +7,7 @@ that another takes over when a worker dies.
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import cast
+from typing import Any, cast
 
 import structlog
 from redis.exceptions import RedisError, ResponseError
@@ -176,36 +176,26 @@ class Reconciler:
         self._missing_since.pop(str(ref), None)
         coordinator = make_coordinator(self._store, self._queues, ref)
         commit = coordinator.commit()
-        if commit is not None:
-            log.info(
-                "checkpoint committed",
-                scan_id=ref.scan_id,
-                stage=ref.stage,
-                completed=len(commit.completed),
-                quarantined=len(commit.failed),
-                rejected=commit.rejected,
-                seconds=round(commit.seconds, 4),
-                summary=commit.summary,
-                runs=[trace_id_of(run) for run in commit.runs],
-            )
-            tracing.record(
-                "commit",
-                commit.seconds,
-                runs=commit.runs,
-                scan_id=ref.scan_id,
-                stage=ref.stage,
-                completed=len(commit.completed),
-                quarantined=len(commit.failed),
-            )
-            metrics().committed(ref.stage, commit.seconds, len(commit.completed) + len(commit.failed))
-            self._feed_later_stages(ref, [*commit.completed, *commit.failed])
-        else:
+        if commit is None:
             coordinator.inbox.update_listing()
-
-    def _feed_later_stages(self, ref: StageRef, settled: list[int]) -> None:
+            return
+        settled = [*commit.completed, *commit.failed]
+        about: dict[str, Any] = {"scan_id": ref.scan_id, "stage": ref.stage}
+        counts: dict[str, Any] = {"completed": len(commit.completed), "quarantined": len(commit.failed)}
+        log.info(
+            "checkpoint committed",
+            **about,
+            **counts,
+            rejected=commit.rejected,
+            seconds=round(commit.seconds, 4),
+            summary=commit.summary,
+            runs=[trace_id_of(run) for run in commit.runs],
+        )
+        tracing.record("commit", commit.seconds, runs=commit.runs, **about, **counts)
+        metrics().committed(ref.stage, commit.seconds, len(settled))
         fed = feed(self._store, self._queues, ref, settled)
         if fed:
-            log.info("pages flow on", scan_id=ref.scan_id, stage=ref.stage, **fed)
+            log.info("pages flow on", **about, **fed)
 
     def _recover(self, ref: StageRef) -> None:
         recovered = self._recovery.recover(ref)
