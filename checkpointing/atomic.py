@@ -15,12 +15,9 @@ _TEMP_MARK = ".tmp"
 
 
 def write_durably(path: Path, data: bytes, check: Callable[[bytes], object]) -> None:
-    """Replace the content of `path` by `data`, or leave it unchanged.
+    """Replace the content of `path` by `data`, or leave it unchanged. Its folder must exist.
 
-    Args:
-        path: the file to replace; its folder must exist.
-        data: the new content.
-        check: called with the bytes read back from disk; raises if they are wrong.
+    `check` is called with the bytes read back from disk, and raises if they are wrong.
 
     Raises:
         OSError: the storage failed; no temp file is left. The target is unchanged, or, where only the last step
@@ -60,10 +57,8 @@ def sync_folder(folder: Path) -> None:
 def make_folder(folder: Path, within: Path | None = None) -> None:
     """Create a folder, and those between it and `within`, durably, unless it exists.
 
-    Args:
-        folder: the folder to create.
-        within: the folder that must exist; default the parent. A worker that created the folders above a scan would
-            write into the bare mount point of a share that is not mounted.
+    `within`, by default the parent, must exist: a worker that created the folders above a scan would write into the
+    bare mount point of a share that is not mounted.
 
     Raises:
         OSError: the storage failed, `within` does not exist, or something else has that name.

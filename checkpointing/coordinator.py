@@ -87,10 +87,7 @@ class Coordinator:
         self.inbox = Inbox(redis, keys, StageRef(file.scan_id, file.stage))
 
     def commit(self) -> Commit | None:
-        """Merge the inbox, unless another coordinator is elected.
-
-        Returns:
-            What was done; None if the inbox is empty, or another process holds the lock or the file.
+        """Merge the inbox; return None if it is empty, or another process holds the lock or the file.
 
         Raises:
             OSError: the storage failed; the inbox keeps its entries.
@@ -119,8 +116,7 @@ class Coordinator:
     def merge_into(self, checkpoint: Checkpoint) -> list[bytes]:
         """Merge the inbox into a checkpoint that the caller holds exclusively and saves.
 
-        Returns:
-            The ids to remove from the inbox after the save.
+        Return the ids to remove from the inbox after the save.
         """
         batch = self.inbox.read(BATCH_ENTRIES)
         for entry in batch.entries:
@@ -155,11 +151,7 @@ class Coordinator:
             checkpoint.begin()
 
     def _apply(self, checkpoint: Checkpoint, entry: Entry) -> bool | None:
-        """Merge one entry.
-
-        Returns:
-            Whether it changed the checkpoint; None if storage has no output with its hash.
-        """
+        """Merge one entry; return whether that changed the checkpoint, None if no output there has its hash."""
         if entry.page > (checkpoint.total_pages or self._total_pages):
             return None
         if isinstance(entry, Pause):

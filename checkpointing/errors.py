@@ -8,12 +8,7 @@ from decimal import Decimal
 
 
 class LeafmarkError(Exception):
-    """The base class of all errors; never raised itself.
-
-    Args:
-        message: what is wrong, on one line.
-        hint: what to do about it; empty where the message is enough.
-    """
+    """The base class of all errors; never raised itself."""
 
     exit_code = 1
 

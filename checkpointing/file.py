@@ -54,9 +54,6 @@ class CheckpointFile:
     """The file `<root>/<scan_id>/checkpoints/<stage>.json`. Every method raises OSError where the storage failed.
 
     The file is then unchanged. Safe for use from several threads; `flock` excludes other processes.
-
-    Args:
-        outputs: the outputs of the stage; a checkpoint that cannot be used is rebuilt from them.
     """
 
     def __init__(self, scan_dir: Path, stage: str, outputs: OutputFolder, check: StorageCheck = no_check) -> None:

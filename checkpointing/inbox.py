@@ -85,11 +85,9 @@ class Inbox:
     def remove(self, ids: list[bytes], completed: Iterable[int] = ()) -> None:
         """Delete exactly these entries, and the stream with its last one.
 
-        Args:
-            ids: ids of the entries.
-            completed: pages that the checkpoint names complete by now; their attempts are forgotten. Attempts at a
-                quarantined page stay, or a second message would have it processed again; so do attempts at a page
-                whose completion was rejected.
+        The checkpoint names the `completed` pages by now, so their attempts are forgotten. Attempts at a page in
+        quarantine stay, or a second message would have it processed again; so do attempts at a page whose
+        completion was rejected.
         """
         _REMOVE(
             self._redis,

@@ -22,8 +22,7 @@ from checkpointing.refs import StageRef
 class PrefixedKeys:
     """What the keys of all rooms have in common. Each room adds its keys to the three tables of types.
 
-    Args:
-        prefix: starts every key, so that deployments can share a server.
+    The prefix starts every key, so that deployments can share a server.
     """
 
     prefix: str = "leafmark:"

@@ -13,12 +13,7 @@ _KEEP_FOR: Script[None] = Script("checkpointing.keep_lease_for")
 
 
 class Lease:
-    """The lease on one job. Every method raises RedisError where the broker failed.
-
-    Args:
-        redis: client of the broker.
-        key: key of the lease.
-    """
+    """The lease on one job. Every method raises RedisError where the broker failed."""
 
     def __init__(self, redis: Redis, key: str) -> None:
         self._redis = redis

@@ -194,11 +194,7 @@ def _checked_usd(amount: float) -> float:
 
 
 def check_page_range(total_pages: int, start_page: int, end_page: int) -> None:
-    """Check that a range lies inside the book.
-
-    Raises:
-        UnknownNameError: it does not.
-    """
+    """Raise UnknownNameError if a range does not lie inside the book."""
     if 1 <= start_page <= end_page <= total_pages:
         return
     raise UnknownNameError(

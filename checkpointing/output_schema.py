@@ -13,11 +13,7 @@ def _unchanged(data: Any) -> Any:
 
 
 def any_object(data: Any) -> None:
-    """Accept a non-empty JSON object: the schema of a stage that names none.
-
-    Raises:
-        ValueError: the data is anything else.
-    """
+    """Raise ValueError unless the data is a non-empty JSON object: the schema of a stage that names none."""
     if not isinstance(data, dict) or not data:
         raise ValueError("it is not a JSON object with any field")
 

@@ -65,10 +65,9 @@ class Verdict:
 
 
 class OutputFolder:
-    """The folder with one JSON file per page. Every method raises OSError where the storage failed.
+    """The folder `<root>/<scan_id>/<output_dir>` with one JSON file per page; it may be missing.
 
-    Args:
-        path: `<root>/<scan_id>/<output_dir>`; may be missing.
+    Every method raises OSError where the storage failed.
     """
 
     def __init__(self, path: Path, schema: OutputSchema, check: StorageCheck = no_check) -> None:
@@ -93,11 +92,7 @@ class OutputFolder:
         return {page for name, page in named if page > 0 and _name_of(page) == name}
 
     def check(self, page: int, record: PageRecord | None = None) -> Verdict:
-        """Check one output.
-
-        Args:
-            page: number of the page.
-            record: the evidence of the last check; bytes that differ from it are CHANGED.
+        """Check one output. Bytes that differ from those of the last check (`record`) are CHANGED.
 
         Raises:
             OSError: the storage failed. That is not a missing output: treating it as one would do the page, and pay

@@ -25,11 +25,7 @@ def is_scan_id(text: str) -> bool:
 
 
 def check_scan_id(text: str) -> str:
-    """Return the text if it is a scan id.
-
-    Raises:
-        InputError: it is not.
-    """
+    """Return the text if it is a scan id, else raise InputError."""
     if is_scan_id(text):
         return text
     raise InputError(

@@ -22,16 +22,10 @@ class NotRegularFileError(OSError):
         super().__init__(errno.ENXIO, "it is not a regular file", str(path))
 
 
-def open_regular(path: Path | str, flags: int = os.O_RDONLY, mode: int = 0o644) -> int:
-    """Open a regular file without ever blocking on another process.
+def open_regular(path: Path | str, flags: int = os.O_RDONLY) -> int:
+    """Open a regular file without ever blocking on another process; return its descriptor.
 
-    Args:
-        path: the file; a symbolic link is followed.
-        flags: as of `os.open`.
-        mode: of a file that is created.
-
-    Returns:
-        The descriptor, not inherited by child processes.
+    The flags are those of `os.open`. A symbolic link is followed. Child processes do not inherit the descriptor.
 
     Raises:
         NotRegularFileError: a FIFO, a device or a socket has that name.
@@ -39,7 +33,7 @@ def open_regular(path: Path | str, flags: int = os.O_RDONLY, mode: int = 0o644) 
         OSError: it cannot be opened.
     """
     try:
-        fd = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY, mode)
+        fd = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY, 0o644)
     except OSError as error:
         if error.errno in _SPECIAL:
             raise NotRegularFileError(path) from error

@@ -31,15 +31,10 @@ def no_check() -> None:
 
 
 def storage_error(exc: OSError, path: Path) -> StorageError:
-    """Return the error for a system call that failed on `path`.
+    """Return the error to raise, best with `from exc`, for a system call that failed on `path`.
 
-    Args:
-        exc: what the system call raised.
-        path: the file or folder. `exc.filename` is used only where a file that is not regular was refused: it is
-            often missing, and for a copy it names the source, which is not at fault.
-
-    Returns:
-        The error to raise, best with `from exc`.
+    `exc.filename` is used only where a file that is not regular was refused: it is often missing, and for a copy it
+    names the source, which is not at fault.
     """
     if isinstance(exc, NotRegularFileError):
         path = Path(exc.filename)

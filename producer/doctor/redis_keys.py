@@ -1,6 +1,7 @@
 """What Leafmark keeps in Redis: is each key of its type, and does every inbox get committed."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from redis.exceptions import RedisError
 
@@ -10,7 +11,7 @@ from producer.doctor.check import Area, Check, Reporter
 from worker.queue.client import QueueClient
 from worker.stages.registry import STAGES
 from worker.storage.book_store import BookStore
-from worker.storage.root_owner import DeploymentRecord, find_at_work, in_use, is_deployment_of
+from worker.storage.root_owner import find_at_work, in_use, is_deployment_of
 
 # A commit comes within a second of its completions, or within ten times as long as the last one took.
 MOST_INBOX_SECONDS = 60.0
@@ -56,10 +57,7 @@ def _check_types(store: BookStore, queues: QueueClient) -> Iterator[Check]:
 
 def _check_deployment(store: BookStore, queues: QueueClient) -> Iterator[Check]:
     """Whether the workers that are at work on the storage root are those of this Redis."""
-
-    def is_ours(record: DeploymentRecord) -> bool:
-        return is_deployment_of(queues.redis, queues.keys.deployment, record)
-
+    is_ours = partial(is_deployment_of, queues.redis, queues.keys.deployment)
     at_work = find_at_work(store.root, is_ours)
     if at_work is None or is_ours(at_work):
         yield _report.ok("deployment", "no workers of another Redis are at work on the storage root")

@@ -21,8 +21,7 @@ _MADE_OF = "made_of_sha256"
 def assemble(stage: Stage, outputs: OutputFolder, checkpoint: Checkpoint) -> set[int]:
     """Write the assembled file of a stage whose pages are all complete, unless it is up to date.
 
-    Returns:
-        Pages whose output is no longer valid; if there are any, no file was written.
+    Return the pages whose output is no longer valid; if there are any, no file was written.
 
     Raises:
         OSError: the storage failed.

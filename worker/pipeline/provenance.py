@@ -14,13 +14,10 @@ def source_sha256(metadata: ScanMetadata, page: int) -> str:
     """Return a hash of what a page is rendered from: a file in `source/` and the place of the page in it."""
     replacement = metadata.source.replacements.get(page)
     if replacement is not None:
-        return _place_sha256(replacement.file.sha256, replacement.place)
-    file, place = metadata.source.ingested(page)
-    return _place_sha256(file.sha256, place)
-
-
-def _place_sha256(file_sha256: str, place: int) -> str:
-    return hashlib.sha256(f"{file_sha256}#{place}".encode()).hexdigest()
+        file, place = replacement.file, replacement.place
+    else:
+        file, place = metadata.source.ingested(page)
+    return hashlib.sha256(f"{file.sha256}#{place}".encode()).hexdigest()
 
 
 def describe(stage: Stage, inputs: dict[str, str], model: str = "", profile: BookProfile = NO_PROFILE) -> MadeFrom:

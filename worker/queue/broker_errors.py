@@ -11,13 +11,10 @@ _CLIENTS = {"redis.exceptions": "RedisError", "kombu.exceptions": "KombuError", 
 
 
 def broker_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
-    """Return what the clients of the broker raise, for `except`.
+    """Return what the clients of the broker raise, and others, for `except`.
 
     Clients are not imported for this, because a client that was not imported cannot raise, and kombu's import is
-    slow.
-
-    Args:
-        others: more errors to catch: `OSError` if no storage is touched, because kombu passes on errors of sockets.
+    slow. `OSError` is to be caught too if no storage is touched, because kombu passes on errors of sockets.
     """
     loaded = {module: sys.modules.get(module) for module in _CLIENTS}
     ours = (getattr(module, _CLIENTS[name]) for name, module in loaded.items() if module is not None)

@@ -93,7 +93,6 @@ class Claims:
 
     Args:
         seconds: length of the lease.
-        dispatch: returns the dispatch of a stage.
         max_seconds: returns how long a page of a stage may be held.
     """
 
@@ -114,10 +113,7 @@ class Claims:
 
     @contextmanager
     def take(self, ref: StageRef, page: int) -> Iterator[Claim | None]:
-        """Claim a page for the length of a `with` block.
-
-        Yields:
-            The claim; None if another worker has the page.
+        """Claim a page for the length of a `with` block; yield None if another worker has it.
 
         Raises:
             RedisError: the broker failed.

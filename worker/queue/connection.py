@@ -29,9 +29,7 @@ def socket_options(redis_url: str) -> dict[str, Any]:
 def connect(settings: Settings, *, retry_timeouts: bool = True) -> Redis:
     """Return a client of Redis. Its first command connects.
 
-    Args:
-        settings: give the address.
-        retry_timeouts: whether to repeat a command that a server accepted and did not answer.
+    With `retry_timeouts`, a command that a server accepted and did not answer is repeated.
     """
     from redis import Redis
     from redis.backoff import ExponentialBackoff

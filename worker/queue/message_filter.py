@@ -24,24 +24,14 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from checkpointing.errors import in_one_line
 from checkpointing.run_ids import Run
 from worker.queue.dispatch import PAGE_TASK
-from worker.queue.messages import PageMessage, PageName
+from worker.queue.messages import FORGED, PageMessage, PageName
 from worker.stages.registry import STAGES
 
 # A message of Leafmark has about 200 bytes; one that Celery puts back has about 1,000.
 MAX_BYTES = 16_384
 _QUOTED_BYTES = 80
-# What a forged message can raise. Failures of the connection are not among them.
-_FORGED = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    ContentDisallowed,
-    DecodeError,
-    SerializerNotInstalled,
-)
+# Failures of the connection are not among them.
+_FORGED = (*FORGED, ContentDisallowed, DecodeError, SerializerNotInstalled)
 _PRIORITY_SEPARATOR = b"\x06\x16"
 
 log = structlog.get_logger("leafmark.gate")

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from checkpointing.refs import ScanId, StageName, StageRef
 from checkpointing.run_ids import Run
 
+# What a forged message can raise: every client of Redis can put one into the queue.
+FORGED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 # Result of a task whose message does not name an existing page.
 REFUSED = "refused"
 

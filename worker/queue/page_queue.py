@@ -20,6 +20,7 @@ from checkpointing.lua import Script
 from checkpointing.refs import StageRef
 from worker.queue.dispatch import Dispatch
 from worker.queue.keys import QueueKeys
+from worker.queue.messages import FORGED
 
 _BATCH = 1000
 # Added to the turn of a page that is tried again, so that it comes after all pages that were not tried yet.
@@ -28,8 +29,6 @@ _LATER = 10_000_000
 _MAX_DIGITS = len(str(MAX_PAGES))
 # More attempts were forged: `max_attempts` is 100 at most, and each duplicate of a message adds one.
 _MAX_ATTEMPTS = 9_999
-# What a forged message can raise: every client of Redis can put one into the queue.
-_FORGED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 _PUT: Script[list[int]] = Script("worker.queue.put_pages")
 _ENSURE_TURN: Script[None] = Script("worker.queue.ensure_turn")
@@ -152,7 +151,7 @@ class PageQueue:
 
 def _named_in(raw: bytes) -> tuple[str, int] | None:
     """Return the scan and the page that a message in Celery's queue names; None for a forged message."""
-    with suppress(*_FORGED):
+    with suppress(*FORGED):
         message = json.loads(raw)
         body = message["body"]
         if message["properties"].get("body_encoding") == "base64":

@@ -84,7 +84,8 @@ class PageRecovery:
         """
         self._store.stages.get(ref.stage)
         self._store.metadata(ref.scan_id)
-        if not self._elected(ref):
+        lease = Lease(self._queues.redis, self._queues.keys.heal(ref))
+        if not lease.win(self._token, self._seconds_to_the_next_look(ref)):
             self._seen_before.pop(ref, None)
             return Recovered()
         queue, inbox = self._queues.queue(ref), self._queues.inbox(ref)
@@ -133,10 +134,6 @@ class PageRecovery:
             if current.note_attempts(begun):
                 file.save(current)
             return current.attempts
-
-    def _elected(self, ref: StageRef) -> bool:
-        lease = Lease(self._queues.redis, self._queues.keys.heal(ref))
-        return lease.win(self._token, self._seconds_to_the_next_look(ref))
 
     def _seconds_to_the_next_look(self, ref: StageRef) -> float:
         """Return how long to stay elected. With many open stages, a round over all of them takes minutes.

@@ -1,7 +1,8 @@
 """The deployment that works on a storage root: one Redis, one key prefix, and the workers that use them.
 
-Two deployments on one root would each do, and pay for, the other's pages; `docs/design.md` has the rules that keep
-them apart ("One deployment a storage root").
+Two deployments on one root would each do, and pay for, the other's pages; "One deployment a storage root" in
+`docs/design.md` has the rules that keep them apart. Living workers put the id into Redis again after a flush, so a
+worker knows by Redis whether it belongs there.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -57,10 +59,7 @@ class DeploymentRecord(OpenModel):
 class Membership:
     """That of one worker in the deployment of a storage root. It ends with the process and those that it forked.
 
-    Args:
-        key: under which Redis holds the id of the deployment.
-        record: as it was when the worker joined.
-        held: descriptor of the lock that says that the worker lives.
+    The descriptor `held` is that of the lock that says that the worker lives.
     """
 
     def __init__(self, root: Path, redis: Redis, key: str, record: DeploymentRecord, held: int) -> None:
@@ -85,17 +84,14 @@ class Membership:
             RedisError: the broker failed.
         """
         # In this order: who sees a beat of this deployment finds its id in Redis.
-        self._put_id_into_redis(read_record(self._root))
+        self._check_ours(read_record(self._root))
+        if _id_in(self._redis, self._key) != self.deployment_id:
+            self._redis.set(self._key, self.deployment_id)
         if not self._is_unchanged(read_record(self._root)):
             return
         with file_lock(_path(self._root, "deployment.lock"), _RECORD_SECONDS):
             if self._is_unchanged(read_record(self._root)):
                 self._seen = _write(self._root, self.deployment_id, self._broker).beat
-
-    def _put_id_into_redis(self, record: DeploymentRecord | None) -> None:
-        self._check_ours(record)
-        if _id_in(self._redis, self._key) != self.deployment_id:
-            self._redis.set(self._key, self.deployment_id)
 
     def _is_unchanged(self, record: DeploymentRecord | None) -> bool:
         """Return whether no worker has beaten since this one looked last."""
@@ -132,7 +128,7 @@ def join(
     drop_wrong_types(redis, {key: "string"})
     # One at a time, so that workers that start together become one deployment.
     with file_lock(_path(root, "deployment.join"), _JOIN_SECONDS):
-        at_work = find_at_work(root, lambda record: record.deployment_id == _id_in(redis, key), wait)
+        at_work = find_at_work(root, partial(is_deployment_of, redis, key), wait)
         named = _id_in(redis, key)
         if at_work is not None and at_work.deployment_id != named:
             raise InUseError(in_use(root, at_work))
@@ -183,10 +179,7 @@ def refuse_another(root: Path, redis: Redis, key: str, wait: Callable[[float], o
         InUseError: they are.
         StorageError: the storage failed.
     """
-
-    def is_ours(record: DeploymentRecord) -> bool:
-        return is_deployment_of(redis, key, record)
-
+    is_ours = partial(is_deployment_of, redis, key)
     try:
         with contextlib.suppress(RedisError):
             at_work = find_at_work(root, is_ours, wait)
