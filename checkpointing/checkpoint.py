@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, computed_field, model_validator
+from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt, computed_field, model_validator
 
 from checkpointing.errors import InvariantError
 from checkpointing.fields import MAX_PAGES, Moment, PageRange, encodable, now
@@ -28,8 +28,6 @@ CHECKPOINT_VERSION = "2.0"
 
 class Checkpoint(BaseModel):
     """The checkpoint of one stage of one scan. Its methods keep its parts consistent."""
-
-    model_config = ConfigDict(extra="ignore", validate_assignment=False)
 
     version: str = CHECKPOINT_VERSION
     scan_id: str

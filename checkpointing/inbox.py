@@ -67,11 +67,11 @@ class Inbox:
 
     def put(self, entry: Entry, pipeline: Pipeline) -> None:
         """Add an entry as part of a pipeline that the caller executes."""
-        _PUT(pipeline, **self._listing(), claims=[], token="", fields=_flat(_fields(entry)))
+        _PUT(pipeline, **self._listing(), claims=[], token="", fields=_fields(entry))
 
     def hand_over(self, entry: Entry, claim_key: str, token: str, run: str = "") -> None:
         """Add an entry with its run, and release the claim on its page, in one step."""
-        fields = _flat({**_fields(entry), _RUN: run.encode()})
+        fields = [*_fields(entry), _RUN, run.encode()]
         _PUT(self._redis, **self._listing(), claims=[claim_key], token=token, fields=fields)
 
     def read(self, limit: int) -> Batch:
@@ -126,15 +126,11 @@ class Inbox:
             return []
 
 
-def _flat(fields: dict[Any, Any]) -> list[Any]:
-    return [part for pair in fields.items() for part in pair]
-
-
-def _fields(entry: Entry) -> dict[Any, Any]:
-    """Return fields and values of the stream entry."""
-    fields: dict[Any, Any] = {_FIELDS[type(entry)]: entry.model_dump_json()}
+def _fields(entry: Entry) -> list[Any]:
+    """Return fields and values of the stream entry, in turn."""
+    fields: list[Any] = [_FIELDS[type(entry)], entry.model_dump_json()]
     if isinstance(entry, Completion) and entry.doubtful:
-        fields[_DOUBTFUL] = _DOUBTS.dump_json(entry.doubtful)
+        fields += [_DOUBTFUL, _DOUBTS.dump_json(entry.doubtful)]
     return fields
 
 

@@ -1,6 +1,7 @@
 """Give a stage its inputs: page images from the scan's source, outputs of earlier stages, answers of a model."""
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -61,10 +62,8 @@ class ScanInputs:
         """
         settings = self._store.stages.settings_for(self._metadata)
         source = open_source(self._scan, self._metadata, dpi=settings.dpi, max_pixels=settings.max_pixels)
-        try:
+        with closing(source):
             return source.page(page)
-        finally:
-            source.close()
 
     def output(self, stage: str, page: int) -> dict[str, Any]:
         """Return the valid output of an earlier stage.

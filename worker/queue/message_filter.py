@@ -19,9 +19,10 @@ from typing import Annotated, Any, Literal
 import structlog
 from kombu.exceptions import ContentDisallowed, DecodeError, SerializerNotInstalled
 from kombu.transport import redis
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from checkpointing.errors import in_one_line
+from checkpointing.fields import OpenModel
 from checkpointing.run_ids import Run
 from worker.queue.dispatch import PAGE_TASK
 from worker.queue.messages import FORGED, PageMessage, PageName
@@ -37,10 +38,8 @@ _PRIORITY_SEPARATOR = b"\x06\x16"
 log = structlog.get_logger("leafmark.gate")
 
 
-class _Part(BaseModel):
+class _Part(OpenModel, strict=True):
     """A part of a message; fields without a name here are neither read nor passed on."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 
 
 class _Headers(_Part):

@@ -1,10 +1,8 @@
 """The content of a page task: scan, stage and page, and the run that asked for it."""
 
 from enum import StrEnum
-from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from checkpointing.fields import ClosedModel, PageNumber
 from checkpointing.refs import ScanId, StageName, StageRef
 from checkpointing.run_ids import Run
 
@@ -30,17 +28,15 @@ class Outcome(StrEnum):
     """The stage cannot go on until a person acts. The page has lost no attempt."""
 
 
-class PageName(BaseModel):
+class PageName(ClosedModel, strict=True):
     """One page of one stage of one scan. Everything else is read from storage.
 
     It may be forged, so each field is validated: a scan id cannot lead out of the storage root.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
     scan_id: ScanId
     stage: StageName
-    page: Annotated[int, Field(ge=1, le=9_999_999)]
+    page: PageNumber
 
     @property
     def ref(self) -> StageRef:
