@@ -20,7 +20,7 @@ from checkpointing.refs import StageRef
 
 @dataclass(frozen=True)
 class PrefixedKeys:
-    """What the keys of all rooms have in common. Each room adds its keys to the three tables of types.
+    """What the keys of all rooms have in common. Each room adds its keys to the tables of types.
 
     The prefix starts every key, so that deployments can share a server.
     """
@@ -32,10 +32,6 @@ class PrefixedKeys:
 
         Locks and claims are checked by the scripts that take them.
         """
-        return {}
-
-    def types_of_queue(self, _stage: str) -> dict[str, str]:
-        """Return the keys that all scans share in a stage, with their types."""
         return {}
 
     def types_of_deployment(self) -> dict[str, str]:

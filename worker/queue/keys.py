@@ -84,8 +84,8 @@ class QueueKeys(CheckpointKeys):
         return super().types_of_stage(ref) | own
 
     def types_of_queue(self, stage: str) -> dict[str, str]:
-        """Add turns, slots and window, and Celery's queue."""
-        return super().types_of_queue(stage) | {
+        """Return the keys that all scans share in a stage, with their types."""
+        return {
             self.turns(stage): "list",
             self.slots(stage): "zset",
             self.window(stage): "string",
