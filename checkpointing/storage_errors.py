@@ -1,7 +1,8 @@
 """Errors of failed system calls on the shared storage, with what to do about them."""
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from checkpointing.errors import StorageError
@@ -41,3 +42,16 @@ def storage_error(exc: OSError, path: Path) -> StorageError:
     other = (exc.strerror or str(exc) or type(exc).__name__, "")
     message, hint = _MESSAGES.get(exc.errno or 0, other)
     return StorageError(f"{path}: {message}", hint=hint)
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Raise `storage_error` for a system call that fails in a `with` block.
+
+    Raises:
+        StorageError: a system call failed.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, path) from error

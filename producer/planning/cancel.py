@@ -11,10 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import BrokerError, LeafmarkError
 from checkpointing.refs import StageRef
-from checkpointing.storage_errors import storage_error
+from checkpointing.storage_errors import storage_errors
 from worker.deployment import Deployment
 from worker.preflight import check_broker
 from worker.queue.broker_errors import broker_errors
@@ -43,11 +42,8 @@ class Cancelled:
 def cancel(deployment: Deployment, ref: StageRef, *, now: bool = False) -> Cancelled | None:
     """Cancel a stage. Returns None if nothing is under way.
 
-    Args:
-        deployment: the deployment.
-        ref: the stage and its scan.
-        now: end the processes of the pages in hand instead of letting them finish. Only prefork pools can do that;
-            other pools finish their pages.
+    `now` ends the processes of the pages in hand instead of letting them finish. Only prefork pools can do that;
+    other pools finish their pages.
 
     Raises:
         UnknownNameError: there is no such scan or stage.
@@ -64,8 +60,8 @@ def cancel(deployment: Deployment, ref: StageRef, *, now: bool = False) -> Cance
     file = deployment.store.checkpoint_file(ref)
     queue = deployment.queues.queue(ref)
     try:
-        with file.exclusive() as checkpoint:
-            if not _is_under_way(deployment.store, checkpoint):
+        with storage_errors(file.path), file.exclusive() as checkpoint:
+            if not (deployment.store.open_stages.is_open(ref) or checkpoint.pending()):
                 return None
             running = sorted(queue.held(range(1, total_pages + 1)))
             dropped = len(set(checkpoint.pending()).difference(running))
@@ -76,24 +72,15 @@ def cancel(deployment: Deployment, ref: StageRef, *, now: bool = False) -> Cance
         stopped = deployment.workers.stop_running(ref) if now and running else 0
     except broker_errors() as error:
         raise BrokerError(f"Redis failed ({error})", hint="repeat the command") from error
-    except OSError as error:
-        raise storage_error(error, file.path) from error
     return Cancelled(dropped, running, stopped, checkpoint.summary())
 
 
 def cancel_all(
     deployment: Deployment, scan_id: str, report: Callable[[str, Cancelled], object], *, now: bool = False
 ) -> int:
-    """Cancel every stage of a scan that is under way, the last one of the pipeline first.
+    """Cancel every stage of a scan that is under way, the last one of the pipeline first. Returns their number.
 
-    Args:
-        deployment: the deployment.
-        scan_id: the scan.
-        report: called with the name and the result of each stage as soon as it is cancelled.
-        now: as in `cancel`.
-
-    Returns:
-        The number of stages that were cancelled.
+    `report` is called with the name and the result of each stage as soon as it is cancelled.
 
     Raises:
         UnknownNameError, InputError, StorageError, BrokerError, CheckpointError: as `cancel`, for the first stage
@@ -103,10 +90,11 @@ def cancel_all(
     cancelled: list[str] = []
     errors: list[LeafmarkError] = []
     for stage in reversed(STAGES):
-        if not _has_begun(deployment.store, StageRef(scan_id, stage)):
+        ref = StageRef(scan_id, stage)
+        if not (deployment.store.open_stages.is_open(ref) or deployment.store.checkpoint_file(ref).path.exists()):
             continue
         try:
-            done = cancel(deployment, StageRef(scan_id, stage), now=now)
+            done = cancel(deployment, ref, now=now)
         except LeafmarkError as error:
             errors.append(error)
             continue
@@ -131,13 +119,7 @@ def stages_under_way(store: BookStore, scan_id: str) -> list[str]:
 
 
 def cancelled_json(scan_id: str, cancelled: dict[str, Cancelled], still_open: list[str]) -> dict[str, Any]:
-    """Return the form that `producer cancel --json` prints.
-
-    Args:
-        scan_id: the scan.
-        cancelled: by stage.
-        still_open: the stages that are still under way.
-    """
+    """Return the form that `producer cancel --json` prints."""
     stages = {
         stage: {
             "summary": done.summary,
@@ -148,12 +130,3 @@ def cancelled_json(scan_id: str, cancelled: dict[str, Cancelled], still_open: li
         for stage, done in cancelled.items()
     }
     return {"scan_id": scan_id, "cancelled": stages, "still_under_way": still_open}
-
-
-def _has_begun(store: BookStore, ref: StageRef) -> bool:
-    return store.open_stages.is_open(ref) or store.checkpoint_file(ref).path.exists()
-
-
-def _is_under_way(store: BookStore, checkpoint: Checkpoint) -> bool:
-    is_open = store.open_stages.is_open(checkpoint.ref)
-    return is_open or bool(checkpoint.pending())

@@ -17,6 +17,7 @@ import heapq
 import math
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -28,7 +29,7 @@ from checkpointing.ledger_entry import Line, State
 from checkpointing.money import Money, dollars
 from checkpointing.plurals import counted
 from checkpointing.refs import StageRef
-from checkpointing.storage_errors import storage_error
+from checkpointing.storage_errors import storage_errors
 from worker.billing.estimate import likely_tokens
 from worker.config.settings import ENV_PREFIX
 from worker.llm.reply import CostSource, Usage
@@ -37,12 +38,12 @@ from worker.stages.base import CostShape
 from worker.storage.book_store import BookStore
 
 # Minimum number of pages for an estimate from history: front matter is unlike the rest of a book.
-_LEAST_PAGES = 10
+_MIN_PAGES = 10
 # Limits of what is read; pages are spread evenly over a book.
-_MOST_PAGES_OF_SCAN = 500
-_MOST_OTHER_SCANS = 20
-_MOST_PAGES_OF_OTHER = 50
-_MOST_TEXTS = 50
+_MAX_PAGES_OF_SCAN = 500
+_MAX_OTHER_SCANS = 20
+_MAX_PAGES_OF_OTHER = 50
+_MAX_TEXTS = 50
 # Tokens of 400 words of six bytes; two pages in ten have 50% more.
 _TYPICAL_PAGES = (600,) * 8 + (900,) * 2
 # Approximate number of tokens of a page image with common models.
@@ -54,8 +55,6 @@ class Forecast:
     """The estimated cost of a stage for some pages. All costs are None if no price is known.
 
     Attributes:
-        stage: name of the stage.
-        pages: number of pages.
         calls: estimated number of model calls; includes retries and rejected answers if there is a history.
         expected_usd: expected cost of all pages, in USD.
         high_usd: cost of all pages at the 90th percentile of a page, in USD; never below `expected_usd`.
@@ -99,12 +98,12 @@ def forecast(store: BookStore, ref: StageRef, pages: Sequence[int]) -> Forecast 
     if not store.stages.get(ref.stage).uses_model:
         return None
     model = store.settings.model(ref.stage)
-    seen = _history(store, ref, model, _MOST_PAGES_OF_SCAN)
-    if len(seen) >= _LEAST_PAGES:
+    seen = _history(store, ref, model, _MAX_PAGES_OF_SCAN)
+    if len(seen) >= _MIN_PAGES:
         return _make(ref.stage, len(pages), seen, f"from {counted(len(seen), 'page')} of this scan")
     histories = _library(store, ref, model)
     seen = [page for history in histories for page in history]
-    if len(seen) >= _LEAST_PAGES:
+    if len(seen) >= _MIN_PAGES:
         scans = "1 other scan" if len(histories) == 1 else f"{len(histories)} scans"
         return _make(ref.stage, len(pages), seen, f"from {counted(len(seen), 'page')} of {scans} in this library")
     return _from_tokens(store, ref, model, pages)
@@ -138,30 +137,24 @@ class _History(Ledger):
         )
 
 
-def _history(store: BookStore, ref: StageRef, model: str, most_pages: int) -> list[_Page]:
-    """Return the costs of settled pages of a scan with a model, including pages that needed no call.
-
-    Raises:
-        StorageError: the scan cannot be read.
-    """
+def _history(store: BookStore, ref: StageRef, model: str, max_pages: int) -> list[_Page]:
+    """Return the costs of settled pages of a scan with a model, including pages that needed no call."""
     scan_dir = store.scan(ref.scan_id).path
     ledger = _History(scan_dir, ref.stage)
-    try:
+    with storage_errors(ledger.path):
         if ref.stage not in ledger_stages(scan_dir):
             return []
         checkpoint, _unusable = store.checkpoint_file(ref).read_or_salvage()
         costs = {page: record.cost_usd for page, record in checkpoint.pages.items()}
         costs.update(dict.fromkeys(checkpoint.quarantined()))
-        return _pages_of(ledger, model, costs, most_pages)
-    except OSError as error:
-        raise storage_error(error, ledger.path) from error
+        return _pages_of(ledger, model, costs, max_pages)
 
 
-def _pages_of(ledger: _History, model: str, costs: dict[int, float | None], most_pages: int) -> list[_Page]:
+def _pages_of(ledger: _History, model: str, costs: dict[int, float | None], max_pages: int) -> list[_Page]:
     """Return the costs of settled pages; `costs` has the cost of each in the checkpoint, in USD."""
     found: list[_Page] = []
     free = others = 0
-    for page in _evenly(sorted(costs), most_pages):
+    for page in _evenly(sorted(costs), max_pages):
         lines = ledger.lines_now(page)
         if not lines:
             free += costs[page] == 0
@@ -177,23 +170,17 @@ def _pages_of(ledger: _History, model: str, costs: dict[int, float | None], most
 
 
 def _library(store: BookStore, ref: StageRef, model: str) -> list[list[_Page]]:
-    """Return the costs of pages of other scans, one list per scan with such pages, most recently changed first.
-
-    Raises:
-        StorageError: the storage root cannot be read.
-    """
+    """Return the costs of pages of other scans, one list per scan with such pages, most recently changed first."""
     changed: dict[str, int] = {}
     for other in list_scans(store.root):
         when = _changed_at(store.ledger(StageRef(other, ref.stage)).path)
         if other != ref.scan_id and when is not None:
             changed[other] = when
     histories = []
-    for other in heapq.nlargest(_MOST_OTHER_SCANS, changed, key=changed.__getitem__):
-        try:
-            histories.append(_history(store, StageRef(other, ref.stage), model, _MOST_PAGES_OF_OTHER))
-        except StorageError:
-            # A damaged book must not make the estimate for another one fail.
-            continue
+    for other in heapq.nlargest(_MAX_OTHER_SCANS, changed, key=changed.__getitem__):
+        # A damaged book must not make the estimate for another one fail.
+        with suppress(StorageError):
+            histories.append(_history(store, StageRef(other, ref.stage), model, _MAX_PAGES_OF_OTHER))
     return [history for history in histories if history]
 
 
@@ -206,11 +193,7 @@ def _changed_at(path: Path) -> int | None:
 
 
 def _from_tokens(store: BookStore, ref: StageRef, model: str, pages: Sequence[int]) -> Forecast:
-    """Estimate from the text of the pages and the price of the model.
-
-    Raises:
-        StorageError: outputs cannot be read.
-    """
+    """Estimate from the text of the pages and the price of the model."""
     shape = store.stages.get(ref.stage).cost_shape
     tokens = _tokens_of_texts(store, ref, pages)
     usages = [_usage_of(text, shape) for text in tokens or _TYPICAL_PAGES]
@@ -236,22 +219,14 @@ def _usage_of(text: int, shape: CostShape) -> Usage:
 
 
 def _tokens_of_texts(store: BookStore, ref: StageRef, pages: Sequence[int]) -> list[int]:
-    """Return the token counts of some of the pages, from the latest earlier stage that has outputs.
-
-    Raises:
-        StorageError: outputs cannot be read.
-    """
+    """Return the token counts of some of the pages, from the latest earlier stage that has outputs."""
     for name in reversed(store.stages.get(ref.stage).depends_on):
         outputs = store.outputs(StageRef(ref.scan_id, name))
         tokens = []
-        try:
-            for page in _evenly(sorted(outputs.pages().intersection(pages)), _MOST_TEXTS):
-                try:
+        with storage_errors(outputs.path):
+            for page in _evenly(sorted(outputs.pages().intersection(pages)), _MAX_TEXTS):
+                with suppress(PageOutputError):
                     tokens.append(likely_tokens("\n".join(_texts(outputs.load(page)))))
-                except PageOutputError:
-                    continue
-        except OSError as error:
-            raise storage_error(error, outputs.path) from error
         if tokens:
             return tokens
     return []
@@ -277,7 +252,8 @@ def _make(stage: str, pages: int, seen: Sequence[_Page], basis: str) -> Forecast
     if not costs:
         return Forecast(stage, pages, calls, None, None, None, None, basis)
     expected = pages * sum(costs, Decimal(0)) / len(costs)
-    p90 = _p90(costs)
+    # By nearest rank.
+    p90 = costs[math.ceil(len(costs) * 9 / 10) - 1]
     return Forecast(
         stage=stage,
         pages=pages,
@@ -290,16 +266,10 @@ def _make(stage: str, pages: int, seen: Sequence[_Page], basis: str) -> Forecast
     )
 
 
-def _p90(ordered: Sequence[Decimal]) -> Decimal:
-    """Return the 90th percentile (nearest rank) of amounts in ascending order."""
-    return ordered[math.ceil(len(ordered) * 9 / 10) - 1]
-
-
 def _evenly(ordered: Sequence[int], most: int) -> list[int]:
     """Return all numbers, or at most `most` of them, spread evenly."""
-    if len(ordered) <= most:
-        return list(ordered)
-    return [ordered[index * len(ordered) // most] for index in range(most)]
+    count = min(len(ordered), most)
+    return [ordered[index * len(ordered) // count] for index in range(count)]
 
 
 def _to_float(amount: Decimal) -> float:

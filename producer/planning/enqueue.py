@@ -6,7 +6,7 @@ that a worker holds or that are in the queue are not enqueued twice.
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import BrokerError
@@ -15,13 +15,13 @@ from checkpointing.page_records import PageRecord, cost_of
 from checkpointing.resume import Findings, bring_in_line
 from checkpointing.run_ids import same_run, trace_id_of
 from checkpointing.status import Status
-from checkpointing.storage_errors import storage_error
+from checkpointing.storage_errors import storage_errors
 from producer.output_dir import set_all_aside
 from producer.page_ranges import runs
 from producer.planning.preconditions import check_preconditions, look_up
 from producer.planning.request import Plan, Request, StaleAre
 from producer.planning.spending import count_books, recount, retire_answers
-from producer.planning.stale import Why, cost_of_refresh, find_stale, name_recipes
+from producer.planning.stale import StalePages, explain_stale
 from producer.terminal.progress import Counting, uncounted
 from worker.deployment import Deployment
 from worker.pages.metadata import ScanMetadata
@@ -67,10 +67,7 @@ def plan_all(store: BookStore, requests: list[Request]) -> list[Plan]:
 def plan(store: BookStore, request: Request, again: Mapping[str, AbstractSet[int]] | None = None) -> Plan:
     """Return what `enqueue` would do. Reads files only and changes nothing.
 
-    Args:
-        store: the books.
-        request: the pages in question.
-        again: pages that earlier stages would process again first, by stage.
+    `again` has the pages that earlier stages would process again first, by stage.
 
     Raises:
         UnknownNameError: no such scan, stage or page.
@@ -79,10 +76,8 @@ def plan(store: BookStore, request: Request, again: Mapping[str, AbstractSet[int
     metadata, wanted = look_up(store, request)
     outputs = store.outputs(request.ref)
     file = store.checkpoint_file(request.ref)
-    try:
+    with storage_errors(file.path):
         checkpoint, set_aside = file.read_or_salvage()
-    except OSError as error:
-        raise storage_error(error, file.path) from error
     if not request.resume:
         checkpoint.forget(set(wanted))
     checkpoint.release(request.release)
@@ -94,11 +89,6 @@ def plan(store: BookStore, request: Request, again: Mapping[str, AbstractSet[int
 
 def enqueue(deployment: Deployment, request: Request, counting: Counting = uncounted) -> Plan:
     """Enqueue the pages of a request that still need work.
-
-    Args:
-        deployment: the deployment.
-        request: the pages in question.
-        counting: shows the number of pages enqueued so far.
 
     Raises:
         UnknownNameError: no such scan, stage or page.
@@ -114,19 +104,19 @@ def enqueue(deployment: Deployment, request: Request, counting: Counting = uncou
         made = _enqueue(deployment, replace(request, run=tracing.run_of(span) or request.run), counting)
         span.set_attributes(tracing.named(remaining=len(made.remaining), enqueued=len(made.enqueued)))
     if made.remaining:
-        _note(deployment.store, made, request.run)
+        # The first line of this run in the log of the scan.
+        note_for_scan(
+            deployment.store.root,
+            made.scan_id,
+            made.stage,
+            "enqueued",
+            run=trace_id_of(request.run),
+            remaining=len(made.remaining),
+            enqueued=len(made.enqueued),
+            waiting=len(made.waiting),
+            complete=made.completed,
+        )
     return made
-
-
-def _note(store: BookStore, made: Plan, run: str) -> None:
-    """Write the first line of this run to the log of the scan."""
-    pages = {
-        "remaining": len(made.remaining),
-        "enqueued": len(made.enqueued),
-        "waiting": len(made.waiting),
-        "complete": made.completed,
-    }
-    note_for_scan(store.root, made.scan_id, made.stage, "enqueued", run=trace_id_of(run), **pages)
 
 
 def _enqueue(deployment: Deployment, request: Request, counting: Counting) -> Plan:
@@ -135,18 +125,16 @@ def _enqueue(deployment: Deployment, request: Request, counting: Counting) -> Pl
     file = deployment.store.checkpoint_file(request.ref)
     file.remove_orphans()
     try:
-        with file.exclusive() as checkpoint:
+        with storage_errors(file.path), file.exclusive() as checkpoint:
             made = _open_stage(deployment.store, deployment.queues, request, wanted, checkpoint, metadata)
     except broker_errors() as error:
         raise BrokerError(
             f"Redis failed before anything was enqueued ({error})", hint="repeat the command"
         ) from error
-    except OSError as error:
-        raise storage_error(error, file.path) from error
     queue = deployment.queues.queue(request.ref)
     try:
-        queue.forget_attempts(request.release | made.requeued.keys() | made.anew)
-        queue.raise_attempts(made.attempts)
+        queue.forget_attempts(request.release | made.requeued.keys() | (checkpoint.anew & set(wanted)))
+        queue.raise_attempts(checkpoint.attempts)
         recount(deployment.store, deployment.calls, request.ref)
         queue.name_run(request.run if made.remaining else "")
         # After the stage was opened: from then on, commits of the earlier stage feed it.
@@ -229,25 +217,14 @@ def _do_again(store: BookStore, checkpoint: Checkpoint, outputs: OutputFolder, p
     retire_answers(store, checkpoint.ref, pages)
 
 
-@dataclass(frozen=True, slots=True)
-class _Stale:
-    """Wanted pages that are stale, with the reasons, and their cost so far in USD."""
-
-    pages: dict[int, Why]
-    cost_usd: float
-
-
 def _stale_among(
     store: BookStore,
     request: Request,
     wanted: list[int],
     records: Mapping[int, PageRecord],
     again: Mapping[str, AbstractSet[int]],
-) -> _Stale:
-    complete = {page: records[page] for page in wanted if page in records}
-    stale = find_stale(store, request.ref, complete, again)
-    named = name_recipes(store, request.ref, stale)
-    return _Stale(named, cost_of_refresh(complete, stale))
+) -> StalePages:
+    return explain_stale(store, request.ref, {page: records[page] for page in wanted if page in records}, again)
 
 
 def _records_by_outputs(findings: Findings, outputs: OutputFolder) -> dict[int, PageRecord]:
@@ -272,7 +249,7 @@ def _describe(
     checkpoint: Checkpoint,
     findings: Findings,
     set_aside: str | None,
-    stale: _Stale,
+    stale: StalePages,
 ) -> Plan:
     asked = set(wanted)
     complete = findings.complete if request.resume else findings.complete - asked
@@ -280,6 +257,7 @@ def _describe(
         complete = complete - stale.pages.keys()
     quarantined = (checkpoint.quarantined() - complete) & asked
     faults = findings.faults if request.resume else {}
+    stale_are = StaleAre.ACCEPTED if request.accept_stale else StaleAre.SHOWN
     return Plan(
         scan_id=request.scan_id,
         stage=request.stage,
@@ -294,16 +272,8 @@ def _describe(
         total_cost_usd=checkpoint.total_cost_usd,
         status=checkpoint.status,
         set_aside=set_aside,
-        attempts=dict(checkpoint.attempts),
         doubtful=[each for each in checkpoint.doubtful_pages if each.page in complete],
-        anew=checkpoint.anew & asked,
         stale=stale.pages,
-        stale_are=_what_becomes_of_stale(request),
+        stale_are=StaleAre.REFRESHED if request.refresh_stale else stale_are,
         refresh_cost_usd=stale.cost_usd,
     )
-
-
-def _what_becomes_of_stale(request: Request) -> StaleAre:
-    if request.refresh_stale:
-        return StaleAre.REFRESHED
-    return StaleAre.ACCEPTED if request.accept_stale else StaleAre.SHOWN

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from producer.planning.request import Plan
     from producer.planning.stale import Why
 
-_MOST_REASONS = 20
+_MAX_REASONS = 20
 _STALE_THEN = {
     StaleAre.SHOWN: "--refresh-stale processes them again, --accept-stale keeps them",
     StaleAre.REFRESHED: "they are processed again",
@@ -32,12 +32,12 @@ def print_plan(console: Console, plan: Plan) -> None:
     """Print which pages are skipped, which are processed again and why, and which are in quarantine."""
     if plan.set_aside:
         console.print(f"The checkpoint was unusable; it was set aside ({plan.set_aside}) and rebuilt.")
-    for page, verdict in list(plan.requeued.items())[:_MOST_REASONS]:
+    for page, verdict in list(plan.requeued.items())[:_MAX_REASONS]:
         console.print(f"Page {page} is processed again: {verdict.problem} ({verdict.detail})")
-    if len(plan.requeued) > _MOST_REASONS:
-        more = counted(len(plan.requeued) - _MOST_REASONS, "more page is", "more pages are")
+    if len(plan.requeued) > _MAX_REASONS:
+        more = counted(len(plan.requeued) - _MAX_REASONS, "more page is", "more pages are")
         console.print(f"... and {more} processed again")
-    for failed in plan.quarantined[:_MOST_REASONS]:
+    for failed in plan.quarantined[:_MAX_REASONS]:
         console.print(f"Page {failed.page} is in quarantine: {failed.message}")
     if plan.quarantined:
         console.print(f"`producer retry {plan.scan_id} --stage {plan.stage}` gives quarantined pages new attempts.")
@@ -103,11 +103,7 @@ def plans_json(
 ) -> dict[str, Any]:
     """Return the form of one stage; of several stages, a form with all of them under `stages`.
 
-    Args:
-        plans: one for each stage, in pipeline order.
-        dry_run: whether nothing was done.
-        forecasts: expected costs, by stage.
-        blocked: the errors that keep the plans of a dry run from being carried out.
+    `blocked` are the errors that keep the plans of a dry run from being carried out.
     """
     forms = [
         plan_json(each, dry_run=dry_run)

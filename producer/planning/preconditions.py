@@ -34,11 +34,8 @@ def blockers(
 ) -> Iterator[LeafmarkError]:
     """Yield the errors that keep requests from being enqueued, in the order of the checks. Changes nothing.
 
-    Args:
-        store: the books.
-        queues: the broker.
-        requests: in pipeline order: a later one may wait for the pages of an earlier one.
-        broker: whether Redis has to answer.
+    The requests are in pipeline order, as a later one may wait for the pages of an earlier one. `broker` says
+    whether Redis has to answer.
 
     Raises:
         UnknownNameError: no such scan, stage or page.

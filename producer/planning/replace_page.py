@@ -18,7 +18,7 @@ from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import CheckpointError, UnknownNameError
 from checkpointing.money import Money
 from checkpointing.refs import StageRef
-from checkpointing.storage_errors import storage_error
+from checkpointing.storage_errors import storage_errors
 from producer.ingest.metadata_file import metadata_lock
 from producer.ingest.replacement_file import examine_incoming, make_record, remove_old_name, store_replacement
 from producer.planning.stale import find_stale
@@ -79,14 +79,7 @@ def replace_page(
 ) -> Replaced:
     """Replace a page of a book, and have each stage process it again when it is enqueued next.
 
-    Args:
-        deployment: the deployment.
-        scan_id: the book.
-        page: the page, from 1.
-        path: the file with the new scan of the page.
-        place: page of that file; None if the file has only one.
-        password: of an encrypted PDF, which is stored decrypted.
-        dry_run: change nothing.
+    `place` is the page of the new file, and None if that has only one. An encrypted PDF is stored decrypted.
 
     Raises:
         UnknownNameError: there is no such scan or page.
@@ -100,7 +93,7 @@ def replace_page(
     if not 1 <= page <= total_pages:
         raise UnknownNameError(f"there is no page {page}: {scan_id} has the pages 1 to {total_pages}")
     scan = deployment.store.scan(scan_id)
-    try:
+    with storage_errors(scan.path):
         incoming = examine_incoming(deployment.store.stages.settings_for(metadata), path, place, password)
         _check_idle(deployment.store, deployment.queues, scan_id, page)
         with metadata_lock(scan):
@@ -113,8 +106,6 @@ def replace_page(
             stages = list(
                 _again(deployment.store, deployment.queues, scan_id, page, sure=not already, dry_run=dry_run)
             )
-    except OSError as error:
-        raise storage_error(error, scan.path) from error
     return Replaced(scan_id, page, record.file.name, record.before, already, stages)
 
 
@@ -122,10 +113,6 @@ def _check_idle(store: BookStore, queues: QueueClient, scan_id: str, page: int) 
     """Check that no worker has the page in hand, if Redis is up.
 
     A worker that takes the page later notices before it saves that the page has another source now.
-
-    Raises:
-        CheckpointError: a worker has the page in hand.
-        InUseError: the workers belong to another deployment, so this Redis does not know their pages.
     """
     root_owner.refuse_another(store.root, queues.redis, queues.keys.deployment)
     for stage in STAGES:
@@ -144,20 +131,12 @@ def _again(
 ) -> Iterator[StageAgain]:
     """Mark the page as not complete in each stage, unless the stage has processed it since the replacement.
 
-    Args:
-        store: the books.
-        queues: the broker.
-        scan_id: the book.
-        page: the page.
-        sure: whether no stage can have processed it since, because the metadata was changed just now.
-        dry_run: return the stages, and change nothing.
+    `sure` says that no stage can have processed it since, because the metadata was changed just now.
     """
     forgotten: set[str] = set()
     for name in STAGES:
-        outputs, file = (
-            store.outputs(StageRef(scan_id, name)),
-            store.checkpoint_file(StageRef(scan_id, name)),
-        )
+        ref = StageRef(scan_id, name)
+        outputs, file = store.outputs(ref), store.checkpoint_file(ref)
         if not file.path.exists() and not outputs.path_of(page).exists():
             continue
         checkpoint, _ = file.read_or_salvage()
@@ -173,8 +152,8 @@ def _again(
                 current.set_back(page)
                 file.save(current)
             with contextlib.suppress(RedisError):
-                queues.queue(StageRef(scan_id, name)).forget_attempts([page])
-        spent = store.spent_on(StageRef(scan_id, name), page) or Money()
+                queues.queue(ref).forget_attempts([page])
+        spent = store.spent_on(ref, page) or Money()
         yield StageAgain(name, stood, spent.usd)
 
 
@@ -190,12 +169,11 @@ def _stood(
 
 def _is_old(store: BookStore, checkpoint: Checkpoint, page: int) -> bool:
     """Return whether what a stage has of the page is made from the old source, or does not say from which."""
-    scan_id, stage = checkpoint.scan_id, checkpoint.stage
     record = checkpoint.pages.get(page)
     if record is None:
-        replaced = store.metadata(scan_id).source.replacements[page]
+        replaced = store.metadata(checkpoint.scan_id).source.replacements[page]
         return any(
             failed.page == page and failed.failed_at < replaced.replaced_at for failed in checkpoint.failed_pages
         )
-    stale = find_stale(store, StageRef(scan_id, stage), {page: record})
+    stale = find_stale(store, checkpoint.ref, {page: record})
     return not record.made_from or (page in stale and bool(stale[page].inputs))

@@ -24,9 +24,6 @@ class Request:
     """Which pages of a stage are to be processed, and how.
 
     Attributes:
-        scan_id: the book.
-        stage: the stage.
-        start_page: first page.
         end_page: last page, inclusive; None for the last page of the book.
         only: single pages instead of a range.
         resume: False to process complete pages again.
@@ -113,7 +110,6 @@ class Plan:
     """Which pages of a request are complete and which remain.
 
     Attributes:
-        total_pages: of the book.
         wanted: the pages of the request, in order.
         completed: complete pages in the whole book.
         skipped: number of wanted pages that are complete.
@@ -128,7 +124,6 @@ class Plan:
         status: of the stage, afterwards.
         doubtful: complete pages whose text is implausible, with the reasons.
         set_aside: name of an unusable checkpoint file that was replaced; None if there was none.
-        attempts: attempts used so far, by remaining page.
         stale: wanted complete pages that are not made from the current inputs, with the reasons.
         stale_are: what happens to the stale pages.
         refresh_cost_usd: known cost of the stale pages, in USD: about the cost of processing them again.
@@ -147,15 +142,12 @@ class Plan:
     total_cost_usd: float
     status: Status
     set_aside: str | None = None
-    attempts: dict[int, int] = field(default_factory=dict)
     stale: dict[int, Why] = field(default_factory=dict)
     stale_are: StaleAre = StaleAre.SHOWN
     refresh_cost_usd: float = 0.0
     enqueued: list[int] = field(default_factory=list)
     waiting: list[int] = field(default_factory=list)
     doubtful: list[DoubtfulPage] = field(default_factory=list)
-    anew: frozenset[int] = frozenset()
-    """Remaining pages whose attempts are counted from zero again."""
 
     @property
     def ref(self) -> StageRef:

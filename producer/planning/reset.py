@@ -12,7 +12,7 @@ from checkpointing.errors import BrokerError, CheckpointError
 from checkpointing.file import CheckpointFile
 from checkpointing.refs import StageRef
 from checkpointing.status import Status
-from checkpointing.storage_errors import storage_error
+from checkpointing.storage_errors import storage_errors
 from producer.output_dir import set_all_aside
 from producer.page_ranges import show_pages
 from producer.planning.spending import retire_answers
@@ -30,8 +30,6 @@ class Reset:
     """What a reset affects.
 
     Attributes:
-        scan_id: the scan.
-        stage: the stage.
         completed: number of complete pages.
         outputs: number of outputs, valid or not.
         total_cost_usd: cost of the stage, in USD; it stays recorded.
@@ -45,12 +43,7 @@ class Reset:
 
 
 def reset_json(done: Reset, kept: Path) -> dict[str, Any]:
-    """Return the form that `producer reset --json` prints.
-
-    Args:
-        done: what was reset.
-        kept: the folder of the outputs that were set aside.
-    """
+    """Return the form that `producer reset --json` prints; `kept` is the folder of the outputs."""
     return {
         "scan_id": done.scan_id,
         "stage": done.stage,
@@ -73,12 +66,12 @@ def look(store: BookStore, ref: StageRef) -> Reset | None:
     store.stages.get(ref.stage)
     store.metadata(ref.scan_id)
     file = store.checkpoint_file(ref)
-    try:
+    with storage_errors(file.path):
         checkpoint, unusable = file.read_or_salvage()
         outputs = len(store.outputs(ref).pages())
-    except OSError as error:
-        raise storage_error(error, file.path) from error
-    if not outputs and not unusable and _is_blank(checkpoint) and not store.open_stages.is_open(ref):
+    has_pages = checkpoint.pages or checkpoint.failed_pages or checkpoint.requested
+    is_blank = checkpoint.status is Status.NOT_STARTED and not has_pages
+    if is_blank and not outputs and not unusable and not store.open_stages.is_open(ref):
         return None
     return Reset(ref.scan_id, ref.stage, len(checkpoint.pages), outputs, checkpoint.total_cost_usd)
 
@@ -86,10 +79,7 @@ def look(store: BookStore, ref: StageRef) -> Reset | None:
 def reset(store: BookStore, queues: QueueClient, ref: StageRef, counting: Counting = uncounted) -> Reset:
     """Reset a stage: no page is complete, in quarantine or requested. Outputs are set aside, the cost is kept.
 
-    The checkpoint is saved last, so after a crash the same call finishes the reset.
-
-    Returns:
-        What was reset.
+    The checkpoint is saved last, so after a crash the same call finishes the reset. Returns what was reset.
 
     Raises:
         UnknownNameError: there is no such scan or stage.
@@ -105,7 +95,7 @@ def reset(store: BookStore, queues: QueueClient, ref: StageRef, counting: Counti
     file, outputs = store.checkpoint_file(ref), store.outputs(ref)
     try:
         _check_idle(queues, ref, total_pages)
-        with file.exclusive() as checkpoint:
+        with storage_errors(file.path), file.exclusive() as checkpoint:
             _merge(store, queues, file, checkpoint)
             _stop(store, queues, checkpoint, total_pages)
             there = outputs.pages()
@@ -118,8 +108,6 @@ def reset(store: BookStore, queues: QueueClient, ref: StageRef, counting: Counti
             file.save(checkpoint)
     except broker_errors() as error:
         raise BrokerError(f"Redis failed ({error})", hint="repeat the command") from error
-    except OSError as error:
-        raise storage_error(error, file.path) from error
     return forgotten
 
 
@@ -155,8 +143,3 @@ def _check_idle(queues: QueueClient, ref: StageRef, total_pages: int) -> None:
             hint=f"run `producer cancel {ref.scan_id} --stage {ref.stage}`, wait until they are finished (or add "
             "--now), then repeat",
         )
-
-
-def _is_blank(checkpoint: Checkpoint) -> bool:
-    parts = (checkpoint.pages, checkpoint.failed_pages, checkpoint.requested)
-    return checkpoint.status is Status.NOT_STARTED and not any(parts)

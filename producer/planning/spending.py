@@ -9,7 +9,7 @@ from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import SettingsError
 from checkpointing.refs import StageRef
 from checkpointing.resume import Findings
-from checkpointing.storage_errors import storage_error
+from checkpointing.storage_errors import storage_errors
 from worker.billing.model_calls import ModelCalls
 from worker.config.settings import Settings
 from worker.pipeline.provenance import made_from_of
@@ -44,10 +44,8 @@ def set_budget(store: BookStore, scan_id: str, budget_usd: Decimal | float | Non
         return
     store.metadata(scan_id)
     scan_dir = store.scan(scan_id).path
-    try:
+    with storage_errors(scan_dir):
         write_budget(scan_dir, Decimal(str(budget_usd)))
-    except OSError as error:
-        raise storage_error(error, scan_dir) from error
 
 
 def count_books(store: BookStore, checkpoint: Checkpoint, findings: Findings) -> None:

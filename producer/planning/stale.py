@@ -42,13 +42,17 @@ class Why:
     current: str = field(compare=False)
 
     def words(self, whose: str = "its") -> str:
-        """Return the reasons in words.
-
-        Args:
-            whose: `its` for one page, `their` for several.
-        """
+        """Return the reasons in words; `whose` is `its` for one page and `their` for several."""
         names = " or ".join(f"{whose} {name}" for name in self.inputs)
         return " and ".join(part for part in (names and f"{names} changed", self.method) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class StalePages:
+    """Stale pages with the reasons, and their recorded cost in USD; a page of unknown cost counts as 0."""
+
+    pages: dict[int, Why]
+    cost_usd: float
 
 
 def find_stale(
@@ -57,17 +61,11 @@ def find_stale(
     records: Mapping[int, PageRecord],
     again: Mapping[str, AbstractSet[int]] = _NONE_AGAIN,
 ) -> dict[int, Why]:
-    """Return the stale pages among complete ones. Reads checkpoints and metadata, no outputs.
+    """Return the stale pages among complete ones; `again` has the pages that earlier stages will process again.
 
-    A page without recorded digests is never stale, nor is a page that an earlier stage is about to complete again.
-    If the present method is unknown here, because the engine is not installed or the model is not set, only the
-    inputs are compared.
-
-    Args:
-        store: the books.
-        ref: which stage of which scan.
-        records: of the complete pages in question.
-        again: pages that earlier stages are about to process again, by stage.
+    Reads checkpoints and metadata, no outputs. A page without recorded digests is never stale, nor is a page that
+    an earlier stage is about to complete again. If the present method is unknown here, because the engine is not
+    installed or the model is not set, only the inputs are compared.
 
     Raises:
         UnknownNameError: there is no such scan or stage.
@@ -97,16 +95,29 @@ def find_stale(
     return found
 
 
-def name_recipes(store: BookStore, ref: StageRef, stale: Mapping[int, Why]) -> dict[int, Why]:
-    """Return the reasons with the old and the new method in words. Reads one output for each old method.
+def explain_stale(
+    store: BookStore,
+    ref: StageRef,
+    records: Mapping[int, PageRecord],
+    again: Mapping[str, AbstractSet[int]] = _NONE_AGAIN,
+) -> StalePages:
+    """Return the pages that `find_stale` finds, with the old and the new method in words, and their cost so far.
+
+    Reads one output for each old method.
 
     Raises:
+        UnknownNameError: there is no such scan or stage.
         OSError: the storage failed.
     """
+    stale = find_stale(store, ref, records, again)
+    return StalePages(_name_recipes(store, ref, stale), add_usd(*(records[page].cost_usd or 0.0 for page in stale)))
+
+
+def _name_recipes(store: BookStore, ref: StageRef, stale: dict[int, Why]) -> dict[int, Why]:
     samples = {why.recipe: page for page, why in stale.items() if why.recipe}
     now = _method(store, ref) if samples else None
     if now is None:
-        return dict(stale)
+        return stale
     outputs = store.outputs(ref)
     earlier = {recipe: _made_by(outputs, page, recipe) for recipe, page in samples.items()}
     differences = {recipe: _difference(was, now) for recipe, was in earlier.items() if was is not None}
@@ -114,11 +125,6 @@ def name_recipes(store: BookStore, ref: StageRef, stale: Mapping[int, Why]) -> d
         page: replace(why, method=f"{why.method} {differences[why.recipe]}") if why.recipe in differences else why
         for page, why in stale.items()
     }
-
-
-def cost_of_refresh(records: Mapping[int, PageRecord], stale: Mapping[int, Why]) -> float:
-    """Return the recorded cost of stale pages, in USD; a page of unknown cost counts as 0."""
-    return add_usd(*(records[page].cost_usd or 0.0 for page in stale))
 
 
 def _method(store: BookStore, ref: StageRef) -> MadeFrom | None:

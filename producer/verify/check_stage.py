@@ -17,9 +17,9 @@ from checkpointing.page_records import PageRecord
 from checkpointing.plurals import counted
 from checkpointing.refs import StageRef
 from checkpointing.status import Status
-from checkpointing.storage_errors import storage_error
+from checkpointing.storage_errors import storage_errors
 from producer.output_dir import foreign_names, leftovers
-from producer.planning.stale import Why, cost_of_refresh, find_stale, name_recipes
+from producer.planning.stale import Why, explain_stale
 from producer.status.checkpoint_snapshot import kept_still, take_snapshot, version_of
 from producer.terminal.progress import Counting, Step, uncounted
 from producer.verify.contradictions import contradictions
@@ -37,7 +37,6 @@ class StageReport:
     """The result of checking one stage.
 
     Attributes:
-        stage: name of the stage.
         pages_checked: number of pages that have an output or are marked complete.
         findings: the differences; empty if there are none.
         pending: requested pages that are not complete yet.
@@ -62,32 +61,20 @@ def check_stage(
 ) -> StageReport:
     """Compare a stage's checkpoint with its outputs, and the inputs of its outputs with those of today.
 
-    Args:
-        store: the book store.
-        ref: the stage to check.
-        total_pages: number of pages of the book.
-        counting: shows the progress.
-        only: check only these pages, and what does not belong to a single page; None for all.
+    `only` limits the check to these pages and to what does not belong to a single page.
 
     Raises:
         UnknownNameError: the stage does not exist.
         StorageError: the storage cannot be read.
     """
     outputs = store.outputs(ref)
-    try:
+    with storage_errors(outputs.path):
         check = _StageCheck(outputs, store.checkpoint_file(ref), total_pages, only)
         check.foreign = _foreign(store, ref)
         check.expects = _before_takeover(store, ref)
         report = check.run(counting)
-        records = check.records_without(report.findings)
-        stale = find_stale(store, ref, records)
-        return replace(
-            report,
-            stale=name_recipes(store, ref, stale),
-            refresh_cost_usd=cost_of_refresh(records, stale),
-        )
-    except OSError as error:
-        raise storage_error(error, outputs.path) from error
+        stale = explain_stale(store, ref, check.records_without(report.findings))
+        return replace(report, stale=stale.pages, refresh_cost_usd=stale.cost_usd)
 
 
 def _foreign(store: BookStore, ref: StageRef) -> list[str]:
