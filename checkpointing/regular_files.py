@@ -6,6 +6,7 @@ storage is opened here: the call never blocks, and refuses what is not a regular
 """
 
 import errno
+import hashlib
 import os
 import stat
 from io import BufferedReader, BufferedWriter
@@ -60,6 +61,16 @@ def read_regular(path: Path | str) -> bytes:
     """Return the content of a regular file, with the errors of `open_regular`."""
     with open_regular_file(path) as file:
         return file.read()
+
+
+def sha256_of(path: Path | str) -> str:
+    """Return the hash of the content of a regular file, in hexadecimal.
+
+    Raises:
+        OSError: as `open_regular`, or the file cannot be read.
+    """
+    with open_regular_file(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_regular(fd: int, path: Path | str) -> None:

@@ -1,14 +1,11 @@
 """Find and check the books that a command line names: scans by their ids, new books by their paths."""
 
-from __future__ import annotations
-
 import getpass
 import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from checkpointing.errors import CommandLineError, InputError
 from checkpointing.refs import check_scan_id
@@ -20,9 +17,6 @@ from worker.pages.sources.pdfium import PasswordMissingError
 from worker.storage.book_store import BookStore
 from worker.storage.root_marker import NotALibraryError
 from worker.text.suggestions import closest
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +45,9 @@ def check_names(sources: Sequence[object], scan_id: str | None, title: str | Non
     """
     given = "--scan-id" if scan_id is not None else "--title" if title is not None else ""
     if given and len(sources) > 1:
-        raise CommandLineError(f"{given} applies to one book, not to {len(sources)}; ingest that book by itself")
+        raise CommandLineError(
+            f"{given} applies to one book, not to {len(sources)}", hint="ingest that book by itself"
+        )
     if scan_id is not None:
         check_scan_id(scan_id)
 
@@ -71,7 +67,7 @@ def look_at_scan_or_source(store: BookStore, given: str, password: str | None) -
     if os.sep not in given and not Path(given).exists():
         close = closest(given, list_scans(store.root))
         if close:
-            raise InputError(f"{given} is neither a file nor a scan; did you mean {close!r}?")
+            raise InputError(f"{given} is neither a file nor a scan", hint=f"did you mean {close!r}?")
         try:
             store.library.check()
         except NotALibraryError as error:
@@ -110,13 +106,7 @@ def take_in_book(
         StorageError: the storage root cannot be written.
     """
     return ingest(
-        book.path,
-        root,
-        scan_id=scan_id,
-        title=title,
-        password=book.password,
-        found=book.found,
-        profile=profile,
+        book.path, root, scan_id=scan_id, title=title, password=book.password, found=book.found, profile=profile
     )
 
 
@@ -130,7 +120,9 @@ def given_password(option: str | None) -> str | None:
         return option
     line = sys.stdin.readline()
     if not line.strip("\r\n"):
-        raise CommandLineError("--password - found no password on standard input; write it there on one line")
+        raise CommandLineError(
+            "--password - found no password on standard input", hint="write it there on one line"
+        )
     return line.rstrip("\r\n")
 
 

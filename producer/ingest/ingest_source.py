@@ -20,9 +20,8 @@ from checkpointing.errors import InputError, LeafmarkError, in_one_line
 from checkpointing.fields import now
 from checkpointing.plurals import counted
 from checkpointing.refs import check_scan_id
-from checkpointing.regular_files import open_regular_file
-from checkpointing.storage_errors import storage_error
-from producer.ingest.file_hash import sha256_of
+from checkpointing.regular_files import open_regular_file, sha256_of
+from checkpointing.storage_errors import storage_errors
 from producer.ingest.scanshelf_folder import take_in
 from producer.ingest.source_check import FoundFile, FoundSource, examine, identity
 from worker.pages.book_profile import NO_PROFILE, BookProfile
@@ -35,7 +34,6 @@ from worker.storage.open_stages import OWN_FOLDER
 from worker.storage.root_marker import library_at
 
 _ABANDONED_SECONDS = 24 * 60 * 60
-_CHUNK_BYTES = 1 << 20
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}
 
 
@@ -98,14 +96,12 @@ def ingest(
     found = found or examine(source, password)
     scan = ScanFolder(root, scan_id or _id_for(found, root))
     title = in_one_line(title or "") or bare_name(found.name) or scan.scan_id
-    try:
+    with storage_errors(root):
         if os.path.lexists(scan.path):
             metadata = _same_scan(scan, found, identity(found.kind, [sha256_of(f.path) for f in found.files]))
             created = False
         else:
             metadata, created = _create(scan, found, title, password, profile)
-    except OSError as error:
-        raise storage_error(error, root) from error
     return Ingested(
         metadata=metadata,
         created=created,
@@ -134,8 +130,8 @@ def _already_there(folder: Path, root: Path) -> Ingested:
     """Return the scan that a folder is, made by Leafmark or by another program. It must be in the storage root."""
     if folder.parent.resolve() != root.resolve():
         raise InputError(
-            f"{folder} is the folder of a scan; move it into {root}, "
-            f"or set LEAFMARK_STORAGE_ROOT to {folder.parent}"
+            f"{folder} is the folder of a scan",
+            hint=f"move it into {root}, or set LEAFMARK_STORAGE_ROOT to {folder.parent}",
         )
     metadata = _known(ScanFolder(root, folder.name))
     return Ingested(metadata, created=False, ignored_files=0, unreadable_files=0, decrypted=False)
@@ -169,8 +165,8 @@ def _same_scan(scan: ScanFolder, found: FoundSource, sha256: str) -> ScanMetadat
     """Return the metadata of the scan that has the id already, if it was made from the same source."""
     if not is_scan_folder(scan.path):
         raise InputError(
-            f"{scan.path} exists and is not a Leafmark scan (no metadata.json in it); "
-            "choose another id with --scan-id"
+            f"{scan.path} exists and is not a Leafmark scan (no metadata.json in it)",
+            hint="choose another id with --scan-id",
         )
     metadata = _known(scan)
     if metadata.sha256 != sha256 and not _is_beside(scan, sha256):
@@ -180,7 +176,8 @@ def _same_scan(scan: ScanFolder, found: FoundSource, sha256: str) -> ScanMetadat
         )
         raise InputError(
             f"the scan id '{scan.scan_id}' is taken by '{metadata.title}' (from '{metadata.source.name}', "
-            f"{there}), and '{found.name}' ({pages}) has different content; choose another id with --scan-id"
+            f"{there}), and '{found.name}' ({pages}) has different content",
+            hint="choose another id with --scan-id",
         )
     return metadata
 
@@ -222,9 +219,11 @@ def _build(
         os.utime(staged.root)  # so that another ingest does not remove a slow copy as abandoned
         name = _stored_name(found, file)
         stored = staged.source_dir / name
-        original_hash = _store(file, stored, password if found.needs_password else None)
+        copy_source(file.path, stored, password if found.needs_password else None)
+        if found.needs_password and inspect_pdf(stored) != PdfFacts(file.pages, needs_password=False):
+            raise InputError(f"{file.path} lost pages when it was decrypted", hint="decrypt it with another tool")
         files.append(SourceFile(name=name, pages=file.pages, sha256=sha256_of(stored)))
-        hashes.append(original_hash or files[-1].sha256)
+        hashes.append(sha256_of(file.path) if found.needs_password else files[-1].sha256)
     sync_folder(staged.source_dir)
     metadata = ScanMetadata(
         scan_id=staged.scan_id,
@@ -236,7 +235,7 @@ def _build(
         profile=profile,
     )
     staged.metadata_path.write_text(metadata.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    _sync_file(staged.metadata_path)
+    sync_file(staged.metadata_path)
     sync_folder(staged.path)
     return metadata
 
@@ -247,24 +246,25 @@ def _stored_name(found: FoundSource, file: FoundFile) -> str:
     return name if found.kind == "images" or (name.isprintable() and name[0] not in ".-") else "book.pdf"
 
 
-def _store(file: FoundFile, stored: Path, password: str | None) -> str | None:
-    """Copy a file, and decrypt it if a password is given.
+def copy_source(path: Path, target: Path, password: str | None = None) -> None:
+    """Copy a file to a new one, decrypted if a password is given, and sync it to disk.
 
-    Returns:
-        The hash of the original, or None if the stored file has the same.
+    Raises:
+        OSError: the storage failed.
     """
     if password is None:
-        with open_regular_file(file.path) as original, stored.open("xb") as copy:
-            shutil.copyfileobj(original, copy, _CHUNK_BYTES)
-        _sync_file(stored)
-        return None
-    save_decrypted(file.path, stored, password)
-    if inspect_pdf(stored) != PdfFacts(file.pages, needs_password=False):
-        raise InputError(f"{file.path} lost pages when it was decrypted; decrypt it with another tool")
-    _sync_file(stored)
-    return sha256_of(file.path)
+        with open_regular_file(path) as original, target.open("xb") as copy:
+            shutil.copyfileobj(original, copy)
+    else:
+        save_decrypted(path, target, password)
+    sync_file(target)
 
 
-def _sync_file(path: Path) -> None:
+def sync_file(path: Path) -> None:
+    """Make the content of a file durable.
+
+    Raises:
+        OSError: the storage failed.
+    """
     with path.open("rb") as file:
         os.fsync(file.fileno())

@@ -1,6 +1,6 @@
 """The profile of a book as the options `--dpi`, `--lang` and `--engine` give it, and changes of it."""
 
-from checkpointing.storage_errors import storage_error
+from checkpointing.storage_errors import storage_errors
 from producer.ingest.metadata_file import metadata_lock, read_form, write_form
 from producer.setting_options import set_by_option
 from producer.terminal.console import notes
@@ -43,29 +43,19 @@ def change_profile(scan: ScanFolder, wanted: BookProfile) -> ScanMetadata:
         CheckpointError: another process holds the metadata.
         StorageError: the storage failed.
     """
-    try:
-        with metadata_lock(scan):
-            profile = scan.read_metadata().profile
-            changed = profile.changed_by(wanted)
-            if changed != profile:
-                form = read_form(scan)
-                # What a newer version has added to the profile stays.
-                form["profile"] = {**form.get("profile", {}), **changed.model_dump()}
-                write_form(scan, form)
-            return scan.read_metadata()
-    except OSError as error:
-        raise storage_error(error, scan.path) from error
+    with storage_errors(scan.path), metadata_lock(scan):
+        profile = scan.read_metadata().profile
+        changed = profile.changed_by(wanted)
+        if changed != profile:
+            form = read_form(scan)
+            # What a newer version has added to the profile stays.
+            form["profile"] = {**form.get("profile", {}), **changed.model_dump()}
+            write_form(scan, form)
+        return scan.read_metadata()
 
 
 def language_without_effect(scan_id: str, settings: Settings, profile: BookProfile, lang: str | None) -> str:
-    """Return one line where the language that an option gives has no effect for a scan; else nothing.
-
-    Args:
-        scan_id: the scan.
-        settings: with the options in their place.
-        profile: of the scan.
-        lang: the option; None where it was not given.
-    """
+    """Return one line where the language that an option gives has no effect for a scan; else nothing."""
     engine = profile.engine or settings.ocr_engine
     read_by = settings.model_copy(update={"ocr_engine": engine})
     if lang is None or not read_by.ignored_language:

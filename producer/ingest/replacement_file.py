@@ -12,17 +12,15 @@ from checkpointing.atomic import sync_folder
 from checkpointing.errors import InputError, PageError, in_one_line
 from checkpointing.fields import now
 from checkpointing.plurals import counted
-from checkpointing.regular_files import open_regular_file
-from producer.ingest.file_hash import sha256_of
+from checkpointing.regular_files import sha256_of
+from producer.ingest.ingest_source import copy_source, sync_file
 from producer.ingest.metadata_file import read_form, write_form
 from producer.ingest.source_check import examine
 from worker.config.settings import Settings
 from worker.pages.metadata import ReplacedPage, ScanMetadata, SourceFile
 from worker.pages.scan import ScanFolder
 from worker.pages.sources.open import open_file
-from worker.pages.sources.pdfium import save_decrypted
 
-_CHUNK_BYTES = 1 << 20
 _DIGITS_OF_HASH = 12
 _KEPT = re.compile(r"(?P<stem>.+)\.replaced-\d{8}T\d{6}Z(?P<suffix>\.[^.]+)")
 
@@ -32,8 +30,6 @@ class Incoming:
     """The file with the new scan of a page.
 
     Attributes:
-        path: of the file.
-        kind: of its contents.
         pages: number of its pages.
         place: which of them is the new page.
         sha256: of the file as given.
@@ -72,13 +68,12 @@ def examine_incoming(settings: Settings, path: Path, place: int | None, password
 
 def _check_readable(settings: Settings, incoming: Incoming) -> None:
     try:
-        source = open_file(
-            incoming.path, incoming.kind, incoming.pages, dpi=settings.dpi, max_pixels=settings.max_pixels
-        )
-        try:
+        with contextlib.closing(
+            open_file(
+                incoming.path, incoming.kind, incoming.pages, dpi=settings.dpi, max_pixels=settings.max_pixels
+            )
+        ) as source:
             source.page(incoming.place)
-        finally:
-            source.close()
     except PageError as error:
         raise InputError(f"the new page cannot be used: {error.message}", hint="name another scan of it") from error
 
@@ -148,13 +143,7 @@ def _store(incoming: Incoming, stored: Path) -> None:
     temp = stored.with_name(".replacement.tmp")
     temp.unlink(missing_ok=True)
     try:
-        if incoming.password is None:
-            with open_regular_file(incoming.path) as given, temp.open("xb") as copy:
-                shutil.copyfileobj(given, copy, _CHUNK_BYTES)
-        else:
-            save_decrypted(incoming.path, temp, incoming.password)
-        with temp.open("rb") as copy:
-            os.fsync(copy.fileno())
+        copy_source(incoming.path, temp, incoming.password)
         temp.replace(stored)
     finally:
         temp.unlink(missing_ok=True)
@@ -169,8 +158,7 @@ def _give_second_name(old: Path, kept: Path) -> None:
     except OSError:
         # Not every file system supports hard links.
         shutil.copyfile(old, kept)
-        with kept.open("rb") as copy:
-            os.fsync(copy.fileno())
+        sync_file(kept)
 
 
 def remove_old_name(scan: ScanFolder, kept: str) -> None:

@@ -17,9 +17,8 @@ from checkpointing.errors import InputError, in_one_line
 from checkpointing.fields import now
 from checkpointing.output_schema import OutputSchema
 from checkpointing.outputs import OutputFolder
-from checkpointing.regular_files import read_regular
-from checkpointing.storage_errors import storage_error
-from producer.ingest.file_hash import sha256_of
+from checkpointing.regular_files import read_regular, sha256_of
+from checkpointing.storage_errors import storage_errors
 from producer.ingest.source_check import FoundFile, examine, found_image, identity, natural_key
 from producer.output_dir import SET_ASIDE
 from worker.pages.metadata import ScanMetadata, ScanSource, SourceFile
@@ -34,21 +33,17 @@ _PAGE_IMAGE = re.compile(r"page_(\d{4,})\.png")
 def take_in(scan: ScanFolder) -> ScanMetadata:
     """What a folder is as a scan, by its `source/`; noted there, so that it is looked up once.
 
-    Where it cannot be noted because nothing can be written, it is said all the same: looking needs no more.
-
-    Args:
-        scan: a folder whose `metadata.json` is another program's, or is missing.
+    The `metadata.json` of the folder is another program's, or is missing. Where nothing can be written, the result
+    is returned all the same: looking needs no more.
 
     Raises:
-        InputError: `source/` holds no pages that can be used; says what to do.
+        InputError: `source/` holds no pages that can be used.
         StorageError: the storage cannot be read.
     """
-    try:
+    with storage_errors(scan.path):
         said = _said_by(scan)
         kind, found = _pages_of(scan.source_dir)
         hashes = [sha256_of(file.path) for file in found]
-    except OSError as error:
-        raise storage_error(error, scan.path) from error
     files = tuple(
         SourceFile(name=file.path.name, pages=file.pages, sha256=sha256)
         for file, sha256 in zip(found, hashes, strict=True)
@@ -113,21 +108,18 @@ def _pages_of(source: Path) -> tuple[Literal["pdf", "images"], Sequence[FoundFil
     Its later versions made an image of each page of its PDFs and read those; the earlier ones read the PDFs.
     """
     if not source.is_dir():
-        raise InputError(f"{source} is missing; put the book's PDF, or its page images, there")
+        raise InputError(f"{source} is missing", hint="put the book's PDF, or its page images, there")
     names = sorted((path.name for path in source.iterdir()), key=natural_key)
     images = {int(match[1]): source / name for name in names if (match := _PAGE_IMAGE.fullmatch(name))}
     pdfs = [source / name for name in names if is_pdf_name(name) and not name.startswith(".")]
     if images and sorted(images) == list(range(1, len(images) + 1)):
-        return "images", [_image(images[page]) for page in sorted(images)]
+        for path in images.values():
+            if path.exists() and not path.is_file():
+                raise InputError(f"{path} is not a regular file", hint="put the page's image there")
+        return "images", [found_image(images[page]) for page in sorted(images)]
     if pdfs:
         return "pdf", [examine(path).files[0] for path in pdfs]
     if images:
         missing = min(set(range(1, max(images))) - images.keys())
-        raise InputError(f"{source} has no page_{missing:04d}.png, and no PDF; put one of them there")
-    raise InputError(f"{source} holds neither a PDF nor images page_0001.png, ...; put the book's PDF there")
-
-
-def _image(path: Path) -> FoundFile:
-    if path.exists() and not path.is_file():
-        raise InputError(f"{path} is not a regular file; put the page's image there")
-    return found_image(path)
+        raise InputError(f"{source} has no page_{missing:04d}.png, and no PDF", hint="put one of them there")
+    raise InputError(f"{source} holds neither a PDF nor images page_0001.png, ...", hint="put the book's PDF there")

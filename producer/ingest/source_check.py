@@ -22,7 +22,7 @@ _KINDS = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
-_MOST_NAMED = 5
+_MAX_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +71,15 @@ def examine(path: Path, password: str | None = None) -> FoundSource:
     without that page.
 
     Raises:
-        InputError: the source has no pages or cannot be read; the message has the reason and what to do.
+        InputError: the source has no pages or cannot be read.
     """
     try:
         if path.is_dir():
             return _examine_folder(path)
         if not path.exists():
-            raise InputError(f"{path} does not exist; check the path")
+            raise InputError(f"{path} does not exist", hint="check the path")
         if not path.is_file():
-            raise InputError(f"{path} is {_kind_of(path)}; give a PDF, a page image or a folder")
+            raise InputError(f"{path} is {_kind_of(path)}", hint="give a PDF, a page image or a folder")
         if is_pdf_name(path.name):
             pages, needs_password = inspect_pdf(path, password)
             file = FoundFile(path, pages)
@@ -91,7 +91,7 @@ def examine(path: Path, password: str | None = None) -> FoundSource:
     except StorageError as error:
         # The unreadable file is the user's, not one in the storage root.
         raise InputError(f"cannot read {error}") from error
-    raise InputError(f"{path} is neither a PDF nor a page image ({IMAGE_FORMATS}); rename it if it is one")
+    raise InputError(f"{path} is neither a PDF nor a page image ({IMAGE_FORMATS})", hint="rename it if it is one")
 
 
 def identity(kind: Literal["pdf", "images"], file_hashes: list[str]) -> str:
@@ -117,27 +117,27 @@ def _examine_folder(folder: Path) -> FoundSource:
     pages = [entry for entry in entries if is_image_name(entry.name) and not entry.is_dir()]
     pdfs = sorted(entry.name for entry in entries if is_pdf_name(entry.name) and entry.is_file())
     if pdfs:
-        raise InputError(_pdfs_among(folder, pdfs, len(pages)))
+        raise _pdfs_among(folder, pdfs, len(pages))
     if not pages:
-        raise InputError(f"{folder} contains no page images; supported formats are {IMAGE_FORMATS}")
+        raise InputError(f"{folder} contains no page images", hint=f"supported formats are {IMAGE_FORMATS}")
     pages.sort(key=lambda page: natural_key(page.name))
     check_inside(folder, pages)
     return _image_source(folder, pages, ignored_files=len(entries) - len(pages))
 
 
-def _pdfs_among(folder: Path, pdfs: list[str], pages: int) -> str:
+def _pdfs_among(folder: Path, pdfs: list[str], pages: int) -> InputError:
     """Return the error for a folder with PDFs: the user has to choose which of its files is the book."""
     named = [shlex.quote(str(folder / name)) for name in pdfs]
-    these = " ".join(named) if len(pdfs) <= _MOST_NAMED else f"{shlex.quote(str(folder))}/*.pdf"
+    these = " ".join(named) if len(pdfs) <= _MAX_NAMED else f"{shlex.quote(str(folder))}/*.pdf"
     there = counted(len(pdfs), "PDF")
     if pages:
         images = counted(pages, "page image")
-        return (
-            f"{folder} contains {there} and {images}, but a book is one or the other; name what to ingest: "
-            f"{these}, or a folder that contains only the images"
+        return InputError(
+            f"{folder} contains {there} and {images}, but a book is one or the other",
+            hint=f"name what to ingest: {these}, or a folder that contains only the images",
         )
     each = "name it" if len(pdfs) == 1 else "each is a book; name them"
-    return f"{folder} contains {there} and no page images; {each}: {these}"
+    return InputError(f"{folder} contains {there} and no page images", hint=f"{each}: {these}")
 
 
 def check_inside(folder: Path, pages: Sequence[Path]) -> None:
@@ -151,8 +151,8 @@ def check_inside(folder: Path, pages: Sequence[Path]) -> None:
     inside = Path(os.path.realpath(folder))
     refused = [f"{page.name} is {what}" for page in pages if (what := _not_inside(page, inside))]
     if refused:
-        named = "; ".join(refused[:_MOST_NAMED])
-        more = len(refused) - _MOST_NAMED
+        named = "; ".join(refused[:_MAX_NAMED])
+        more = len(refused) - _MAX_NAMED
         raise InputError(
             f"{folder}: only regular files inside the folder are copied, and "
             f"{named}{f'; and {more} more' if more > 0 else ''}. "
@@ -177,10 +177,10 @@ def _kind_of(path: Path) -> str:
 def _image_source(path: Path, pages: list[Path], *, ignored_files: int) -> FoundSource:
     for page in pages:
         if not page.name.isprintable():
-            raise InputError(f"the name {page.name!r} in {path} has unprintable characters; rename the file")
+            raise InputError(f"the name {page.name!r} in {path} has unprintable characters", hint="rename the file")
     files = tuple(found_image(page) for page in pages)
     if not any(file.readable for file in files):
-        raise InputError(f"{path}: no page image can be opened; check that the files are not damaged")
+        raise InputError(f"{path}: no page image can be opened", hint="check that the files are not damaged")
     return FoundSource("images", in_one_line(path.name), files, ignored_files)
 
 

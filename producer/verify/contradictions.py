@@ -14,10 +14,7 @@ from producer.page_ranges import show_pages
 def contradictions(checkpoint: Checkpoint, raw: bytes, total_pages: int) -> Iterator[str]:
     """Yield each contradiction, in words.
 
-    Args:
-        checkpoint: the parsed checkpoint.
-        raw: the content of its file, which also has the counts that are computed for other programs.
-        total_pages: number of pages of the book in its metadata.
+    `raw` is the content of the checkpoint's file, which also has the counts that are computed for other programs.
     """
     if checkpoint.total_pages != total_pages:
         yield f"the checkpoint has {counted(checkpoint.total_pages, 'page')}, metadata.json has {total_pages}"

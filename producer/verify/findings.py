@@ -67,7 +67,6 @@ class Finding:
     """One difference between the files of a scan and its checkpoints.
 
     Attributes:
-        kind: the kind of difference.
         stage: name of the stage; None for the source of the scan.
         problem: the difference in words.
         page: number of the page; None if the difference is not in a single page.

@@ -10,7 +10,7 @@ from checkpointing.fields import PageRange
 from checkpointing.outputs import OutputFolder
 from checkpointing.refs import StageRef
 from checkpointing.status import Status
-from checkpointing.storage_errors import storage_error
+from checkpointing.storage_errors import storage_errors
 from producer.page_ranges import runs
 from producer.planning.enqueue import enqueue
 from producer.planning.request import Plan, Request
@@ -35,13 +35,8 @@ def repair(
 ) -> Plan | None:
     """Repair what was found in one stage, and enqueue the pages that need work.
 
-    Changes nothing without Redis: an output whose completion waits there would be taken for a foreign one.
-
-    Args:
-        deployment: the deployment.
-        scan_id: the scan.
-        report: what was found in the stage.
-        only: enqueue no other pages than these; None for all that need work.
+    Changes nothing without Redis: an output whose completion waits there would be taken for a foreign one. With
+    `only`, no other pages than these are enqueued.
 
     Returns:
         The plan that was enqueued; None if there was nothing to repair and nothing is left to do.
@@ -59,16 +54,13 @@ def repair(
     root_owner.refuse_another(deployment.store.root, deployment.queues.redis, deployment.queues.keys.deployment)
     file = deployment.store.checkpoint_file(ref)
     total_pages = deployment.store.metadata(scan_id).total_pages
-    try:
-        with file.exclusive() as checkpoint:
-            before = checkpoint.model_copy(update={"metadata": dict(checkpoint.metadata)})
-            _request(checkpoint, report, deployment.store.open_stages.requested(ref))
-            _make_consistent(checkpoint, total_pages)
-            _set_aside(deployment.store.outputs(ref), checkpoint, report)
-            if checkpoint != before:
-                file.save(checkpoint)
-    except OSError as error:
-        raise storage_error(error, file.path) from error
+    with storage_errors(file.path), file.exclusive() as checkpoint:
+        before = checkpoint.model_copy(update={"metadata": dict(checkpoint.metadata)})
+        _request(checkpoint, report, deployment.store.open_stages.requested(ref))
+        _make_consistent(checkpoint, total_pages)
+        _set_aside(deployment.store.outputs(ref), checkpoint, report)
+        if checkpoint != before:
+            file.save(checkpoint)
     wanted = frozenset(page for first, last in checkpoint.requested for page in range(first, last + 1))
     wanted = wanted if only is None else wanted & only
     return enqueue(deployment, _OnlyThese(scan_id, report.stage, only=wanted))

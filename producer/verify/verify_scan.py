@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from checkpointing.money import add_usd
 from checkpointing.plurals import counted
 from checkpointing.refs import StageRef
+from checkpointing.regular_files import sha256_of
 from checkpointing.storage_errors import storage_error
-from producer.ingest.file_hash import sha256_of
 from producer.planning.request import check_pages
 from producer.status.begun_stages import begun_stages
 from producer.terminal.progress import Counting, uncounted
@@ -27,7 +27,6 @@ class Report:
     """The result of checking one scan.
 
     Attributes:
-        metadata: the metadata of the scan.
         source: differences between the source files and what was ingested.
         stages: the result of each stage that was checked.
         only: the pages that were checked; None for all.
@@ -65,14 +64,7 @@ def verify(
     counting: Counting = uncounted,
     only: frozenset[int] | None = None,
 ) -> Report:
-    """Check a scan.
-
-    Args:
-        store: the book store.
-        scan_id: the scan to check.
-        stage: the stage to check; None for all that have begun.
-        counting: shows the progress.
-        only: check only these pages; None for all.
+    """Check a stage of a scan, or all that have begun; all pages, or only some.
 
     Raises:
         UnknownNameError: the scan, the stage or a page does not exist.
