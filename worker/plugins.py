@@ -35,12 +35,7 @@ class PluginError(SettingsError):
 
 
 def check_option_names(kind: str, name: str, options: type[Options]) -> None:
-    """Check that the names of options begin with that of their stage or engine.
-
-    Args:
-        kind: `stage` or `engine`.
-        name: of the stage or engine.
-        options: its options.
+    """Check that the names of options begin with that of their stage or engine (the kind).
 
     Raises:
         PluginError: one does not.

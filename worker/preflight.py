@@ -15,7 +15,7 @@ from checkpointing.atomic import make_folder, write_durably
 from checkpointing.errors import BrokerError, LeafmarkError, SettingsError, StorageError
 from checkpointing.key_types import drop_wrong_types
 from checkpointing.locks import file_lock
-from checkpointing.storage_errors import storage_error
+from checkpointing.storage_errors import storage_errors
 from worker.config.settings import Settings, load_settings
 from worker.keys import Keys
 from worker.launch.child_processes import child_environment, python_command
@@ -26,10 +26,6 @@ from worker.storage.root_marker import NotALibraryError, library_at
 from worker.storage.root_owner import Membership, join
 
 _LOCK_TIMEOUT_SECONDS = 5.0
-_WAYS_OUT = (
-    "start one (`redis-server --appendonly yes`, `docker compose up redis`), set LEAFMARK_REDIS_URL, "
-    "or use `producer run`, which brings its own"
-)
 
 
 def check_storage(settings: Settings) -> str:
@@ -46,7 +42,8 @@ def check_storage(settings: Settings) -> str:
     root = settings.root
     if not root.is_dir():
         raise StorageError(
-            f"the storage root {root} is not a folder; create it or mount it, or set LEAFMARK_STORAGE_ROOT"
+            f"the storage root {root} is not a folder",
+            hint="create it or mount it, or set LEAFMARK_STORAGE_ROOT",
         )
     try:
         library_at(root).check_to_write()
@@ -54,11 +51,10 @@ def check_storage(settings: Settings) -> str:
         return str(error)
     probe = root / OWN_FOLDER / f"probe-{secrets.token_hex(4)}"
     try:
-        make_folder(probe.parent)
-        with file_lock(probe, _LOCK_TIMEOUT_SECONDS):
-            write_durably(probe, b"probe", bytes)
-    except OSError as error:
-        raise storage_error(error, root) from error
+        with storage_errors(root):
+            make_folder(probe.parent)
+            with file_lock(probe, _LOCK_TIMEOUT_SECONDS):
+                write_durably(probe, b"probe", bytes)
     finally:
         with suppress(OSError):
             probe.unlink(missing_ok=True)
@@ -74,7 +70,7 @@ def check_models(settings: Settings, stages: Iterable[str]) -> None:
     for stage in stages:
         missing = missing_settings(stage, settings)
         if missing:
-            raise SettingsError(f"the stage {stage} asks a language model; set {' and '.join(missing)}")
+            raise SettingsError(f"the stage {stage} asks a language model", hint=f"set {' and '.join(missing)}")
 
 
 def check_broker(settings: Settings) -> None:
@@ -91,10 +87,11 @@ def check_broker(settings: Settings) -> None:
         # The text of the error is left out: it may contain a part of the password.
         raise SettingsError(
             f"LEAFMARK_REDIS_URL: {without_password(settings.redis_url)} cannot be used as an address "
-            f"({type(error).__name__}); name host, port and database, as in redis://host:6379/0"
+            f"({type(error).__name__})",
+            hint="name host, port and database, as in redis://host:6379/0",
         ) from None
     except (RedisError, OSError) as error:
-        raise BrokerError(_describe(error, without_password(settings.redis_url))) from None
+        raise _broker_error(error, settings.redis_url) from None
 
 
 def clear_keys(settings: Settings) -> None:
@@ -110,7 +107,7 @@ def clear_keys(settings: Settings) -> None:
         with connect(settings) as redis:
             drop_wrong_types(redis, types)
     except (RedisError, OSError) as error:
-        raise BrokerError(_describe(error, without_password(settings.redis_url))) from None
+        raise _broker_error(error, settings.redis_url) from None
 
 
 def join_deployment(settings: Settings) -> Membership | None:
@@ -122,32 +119,35 @@ def join_deployment(settings: Settings) -> Membership | None:
         StorageError: the storage failed.
     """
     broker = without_password(settings.redis_url)
-    redis = connect(settings)
     try:
-        library_at(settings.root).check()
-        return join(settings.root, redis, Keys(settings.key_prefix).deployment, broker)
+        with connect(settings) as redis, storage_errors(settings.root):
+            library_at(settings.root).check()
+            return join(settings.root, redis, Keys(settings.key_prefix).deployment, broker)
     except NotALibraryError:
         return None
-    except OSError as error:
-        raise storage_error(error, settings.root) from error
     except RedisError as error:
-        raise BrokerError(_describe(error, broker)) from None
-    finally:
-        redis.close()
+        raise _broker_error(error, settings.redis_url) from None
 
 
-def _describe(error: Exception, address: str) -> str:
+def _broker_error(error: Exception, redis_url: str) -> BrokerError:
+    address = without_password(redis_url)
     if isinstance(error, AuthenticationError):
-        return (
-            f"Redis at {address} refuses the login ({error}); put its user and password into LEAFMARK_REDIS_URL, "
-            "as in redis://user:password@host:6379/0, with special characters percent-encoded"
+        return BrokerError(
+            f"Redis at {address} refuses the login ({error})",
+            hint="put its user and password into LEAFMARK_REDIS_URL, as in redis://user:password@host:6379/0, with "
+            "special characters percent-encoded",
         )
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return (
-            f"the certificate of Redis at {address} cannot be trusted ({error}); it must name that host; to trust "
-            "a private CA, set LEAFMARK_REDIS_URL=rediss://host:6379/0?ssl_ca_certs=/path/to/ca.pem"
+        return BrokerError(
+            f"the certificate of Redis at {address} cannot be trusted ({error})",
+            hint="it must name that host; to trust a private CA, set "
+            "LEAFMARK_REDIS_URL=rediss://host:6379/0?ssl_ca_certs=/path/to/ca.pem",
         )
-    return f"Redis does not answer at {address} ({error}); {_WAYS_OUT}"
+    return BrokerError(
+        f"Redis does not answer at {address} ({error})",
+        hint="start one (`redis-server --appendonly yes`, `docker compose up redis`), set LEAFMARK_REDIS_URL, "
+        "or use `producer run`, which brings its own",
+    )
 
 
 def without_password(url: str) -> str:
@@ -175,11 +175,7 @@ def check_engines(stages: Iterable[str]) -> None:
 
 
 def main(stages: list[str]) -> int:
-    """Load the engines that the named stages need.
-
-    Returns:
-        The exit code.
-    """
+    """Load the engines that the named stages need; return the exit code."""
     try:
         settings = load_settings()
         for name in stages:

@@ -32,13 +32,10 @@ class Introduction(OpenModel):
     """What a worker says of itself.
 
     Attributes:
-        version: of Leafmark there.
-        python: its version there.
+        version: of Leafmark.
         engine: the OCR engine with its version; empty where the worker does no OCR.
-        stages: that it serves.
         slots: pages that it takes at once.
-        clock: seconds since 1970, there.
-        root: its storage root.
+        clock: seconds since 1970, by the clock of its machine.
         sees_token: whether the file that it was asked for is in that root, with the right content.
         settings: those that matter for its stages, as text, without secrets.
     """
@@ -67,13 +64,9 @@ def offer_introduction(settings: Settings) -> None:
 
 
 def introduction(settings: Settings, stages: list[str], slots: int, token: object) -> Introduction:
-    """What a worker with these settings says of itself.
+    """Return what a worker with these settings says of itself.
 
-    Args:
-        settings: its.
-        stages: that it serves.
-        slots: pages that it takes at once.
-        token: names the file to look for; anyone who reaches Redis can ask for anything.
+    The token names the file to look for; anyone who reaches Redis can ask for anything.
     """
     return Introduction(
         version=package_version("leafmark"),

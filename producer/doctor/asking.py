@@ -4,7 +4,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ class Answer:
     """The answer of one worker.
 
     Attributes:
-        name: the name of the worker in Celery.
         said: its introduction; None if its answer is not one, as that of an older version.
         trouble: what it answered, if `said` is None.
         ahead_seconds: minimum difference between its clock and the clock of this machine; 0 if they may agree,
@@ -38,35 +37,25 @@ class Answer:
     ahead_seconds: float = 0.0
 
 
-@dataclass(slots=True)
-class _Listener:
-    """Collect the answers, and compare the clock in each one with the time at which it arrived."""
-
-    asked_at: float
-    answers: list[Answer] = field(default_factory=list)
-
-    def __call__(self, reply: Any) -> None:
-        heard_at = time.time()
-        for name, form in reply.items() if isinstance(reply, dict) else ():
-            self.answers.append(_answer(in_one_line(str(name)), form, self.asked_at, heard_at))
-
-
 def ask_workers(app: Any, token: str, seconds: float = ANSWER_SECONDS) -> list[Answer]:
     """Return the answers of the workers that answer in time, sorted by name.
 
-    Args:
-        app: the Celery application.
-        token: names the file that the workers look for in their storage.
-        seconds: how long to wait for answers.
+    The token names the file that the workers look for in their storage.
 
     Raises:
         BrokerError: the broker failed.
     """
-    listener = _Listener(time.time())
-    asked = {"token": token}
+    answers: list[Answer] = []
+    asked_at = time.time()
+
+    def collect(reply: Any) -> None:
+        heard_at = time.time()
+        for name, form in reply.items() if isinstance(reply, dict) else ():
+            answers.append(_answer(in_one_line(str(name)), form, asked_at, heard_at))
+
     with broker_calls():
-        app.control.broadcast(INTRODUCE, arguments=asked, reply=True, timeout=seconds, callback=listener)
-    return sorted(listener.answers, key=lambda answer: answer.name)
+        app.control.broadcast(INTRODUCE, arguments={"token": token}, reply=True, timeout=seconds, callback=collect)
+    return sorted(answers, key=lambda answer: answer.name)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from checkpointing.errors import BrokerError, in_one_line
-from producer.doctor.check import Area, Check, Reporter
+from producer.doctor.check import Area, Check, Reporter, clock_difference
 from worker.config.settings import Settings
 from worker.preflight import check_broker
 from worker.queue.broker import celery_settings
@@ -19,7 +19,6 @@ from worker.queue.connection import connect
 
 _PINGS = 5
 _SLOW_MS = 20.0
-_CLOCK_SECONDS = 2.0
 _FULL, _ALMOST_FULL = 0.95, 0.8
 # The first version with LPOS, which the queue uses.
 _OLDEST = (6, 0, 6)
@@ -49,8 +48,7 @@ def examine_broker(settings: Settings) -> Iterator[Check]:
         with connect(settings, retry_timeouts=False) as client:
             facts = ask_broker(client)
     except BrokerError as error:
-        what, _, then = str(error).partition("; ")
-        yield _report.problem("answers", what, then)
+        yield _report.failed("answers", error)
         return
     except (RedisError, OSError) as error:
         yield _report.problem(
@@ -86,19 +84,17 @@ def judge_broker(facts: BrokerFacts) -> Iterator[Check]:
     """Yield the checks of what a server reports about itself."""
     name = "valkey" if "valkey_version" in facts.info else "redis"
     version = str(facts.info.get("valkey_version") or facts.info.get("redis_version") or "")
-    what = (
-        f"{name} {version}, answers in {facts.ping_ms:.1f} ms" if version else f"answers in {facts.ping_ms:.1f} ms"
-    )
+    what = f"{f'{name} {version}, ' if version else ''}answers in {facts.ping_ms:.1f} ms"
     if version and _numbers(version) < _OLDEST:
         yield _report.problem("answers", what, f"install version {'.'.join(map(str, _OLDEST))} or later")
     elif facts.ping_ms > _SLOW_MS:
         yield _report.warning("answers", what, "every page needs a dozen calls; move Redis closer to the workers")
     else:
         yield _report.ok("answers", what)
-    if abs(facts.ahead_seconds) > _CLOCK_SECONDS:
-        way = "ahead of" if facts.ahead_seconds > 0 else "behind"
-        how_far = f"its clock is {abs(facts.ahead_seconds):.0f} s {way} the clock of this machine"
-        yield _report.warning("clock", how_far, "synchronize the clocks of both machines with NTP")
+    if difference := clock_difference(facts.ahead_seconds):
+        yield _report.warning(
+            "clock", f"its clock is {difference}", "synchronize the clocks of both machines with NTP"
+        )
     else:
         yield _report.ok("clock", "its clock agrees with the clock of this machine")
     if not facts.info:

@@ -1,13 +1,14 @@
 """What the doctor says: one check, its result, and what to do."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from checkpointing.errors import in_one_line
+from checkpointing.errors import LeafmarkError, in_one_line
 
-_MOST_LETTERS = 1000
+_MAX_LETTERS = 1000
+_CLOCK_SECONDS = 2.0
 
 
 class Level(StrEnum):
@@ -39,10 +40,8 @@ class Check:
     """One thing that was looked at.
 
     Attributes:
-        area: where it belongs.
         name: of the check, for scripts: `free_space`.
-        level: how it is.
-        what: was found, in words.
+        what: what was found, in words.
         then: what to do about it; empty where nothing is to be done.
     """
 
@@ -55,17 +54,7 @@ class Check:
     def line(self) -> str:
         """All of it on one line, for people. What others say of themselves is data, and no terminal's command."""
         then = f"; {self.then}" if self.then else ""
-        return f"{self.level.value:8} {in_one_line(f'{self.area.value}: {self.what}{then}', most=_MOST_LETTERS)}"
-
-    def as_json(self) -> dict[str, str]:
-        """One entry of what `producer doctor --json` prints."""
-        return {
-            "area": self.area.value,
-            "name": self.name,
-            "level": self.level.value,
-            "what": self.what,
-            "then": self.then,
-        }
+        return f"{self.level.value:8} {in_one_line(f'{self.area.value}: {self.what}{then}', most=_MAX_LETTERS)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +75,10 @@ class Reporter:
         """It does not work."""
         return Check(self.area, name, Level.PROBLEM, what, then)
 
+    def failed(self, name: str, error: LeafmarkError) -> Check:
+        """It does not work, as an error says."""
+        return self.problem(name, error.message, error.hint)
+
 
 def checks_json(checks: Sequence[Check]) -> dict[str, Any]:
     """The form that `producer doctor --json` prints."""
@@ -93,10 +86,18 @@ def checks_json(checks: Sequence[Check]) -> dict[str, Any]:
         "problems": count(checks, Level.PROBLEM),
         "warnings": count(checks, Level.WARNING),
         "notes": count(checks, Level.NOTE),
-        "checks": [check.as_json() for check in checks],
+        "checks": [asdict(check) for check in checks],
     }
 
 
 def count(checks: Sequence[Check], level: Level) -> int:
     """How many checks came out so."""
     return sum(check.level is level for check in checks)
+
+
+def clock_difference(ahead_seconds: float) -> str:
+    """Return how far a clock is from that of this machine, in words; empty if they agree within 2 seconds."""
+    if abs(ahead_seconds) <= _CLOCK_SECONDS:
+        return ""
+    way = "ahead of" if ahead_seconds > 0 else "behind"
+    return f"{abs(ahead_seconds):.0f} s {way} the clock of this machine"

@@ -7,11 +7,10 @@ from typing import Any
 
 from producer.doctor.broker import examine_broker
 from producer.doctor.check import Area, Check, Level
-from producer.doctor.engines import examine_engines
 from producer.doctor.leftovers import examine_leftovers
-from producer.doctor.models import examine_models
 from producer.doctor.own_settings import examine_settings
 from producer.doctor.redis_keys import examine_keys
+from producer.doctor.stages import examine_engines, examine_models
 from producer.doctor.storage import can_be_made, examine_storage
 from producer.doctor.workers import examine_workers
 from worker.config.setting_sources import Origins, Source
@@ -37,15 +36,7 @@ def examine(
     """Check all areas, or some of them. Nothing is repaired; probe files are deleted again.
 
     If neither Redis nor the storage root is configured and no page waits, a missing one is a note, not a problem:
-    `producer run` needs neither.
-
-    Args:
-        store: the book store.
-        queues: the client of the broker.
-        app: the Celery application.
-        origins: the source of each setting.
-        only: the areas to check; all if empty.
-        strict: report every missing part as a problem, even if nothing is configured and no page waits.
+    `producer run` needs neither. With `strict` it is a problem.
     """
     areas: dict[Area, Callable[[], Iterator[Check]]] = {
         Area.SETTINGS: partial(examine_settings, origins),

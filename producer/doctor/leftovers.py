@@ -14,29 +14,25 @@ from worker.stages.registry import STAGES
 from worker.storage.book_store import BookStore
 from worker.storage.open_stages import OWN_FOLDER
 
-_MOST_SECONDS = 10.0
+_MAX_SECONDS = 10.0
 _CHECKPOINTS = "checkpoints"
 _report = Reporter(Area.LEFTOVERS)
 
 
-def examine_leftovers(store: BookStore, most_seconds: float = _MOST_SECONDS) -> Iterator[Check]:
-    """Check the scans for files that are not needed any more.
-
-    Args:
-        store: the book store.
-        most_seconds: time limit, in seconds; the check then ends and reports how many scans it has checked.
-    """
+def examine_leftovers(store: BookStore, max_seconds: float = _MAX_SECONDS) -> Iterator[Check]:
+    """Check the scans for files that are not needed any more; at the time limit, report how many were checked."""
     try:
-        yield from _look_through(store, list_scans(store.root), most_seconds)
+        yield from _look_through(store, list_scans(store.root), max_seconds)
     except (OSError, StorageError) as error:
         words = error if isinstance(error, StorageError) else storage_error(error, store.root)
         yield _report.problem("scans", str(words), "repair the storage first")
 
 
-def _look_through(store: BookStore, scans: Sequence[str], most_seconds: float) -> Iterator[Check]:
-    deadline = time.monotonic() + most_seconds
-    orphans: set[Path] = leftovers(store.root / OWN_FOLDER, "") | leftovers(store.root / OWN_FOLDER / "open", "")
-    orphans |= leftovers(store.root / OWN_FOLDER / "trouble", "")
+def _look_through(store: BookStore, scans: Sequence[str], max_seconds: float) -> Iterator[Check]:
+    deadline = time.monotonic() + max_seconds
+    orphans: set[Path] = set()
+    for folder in ("", "open", "trouble"):
+        orphans |= leftovers(store.root / OWN_FOLDER / folder, "")
     unusable: list[Path] = []
     looked = 0
     for scan_id in scans:
@@ -53,7 +49,7 @@ def _look_through(store: BookStore, scans: Sequence[str], most_seconds: float) -
     if looked < len(scans):
         yield _report.ok(
             "scans",
-            f"checked {looked} of {counted(len(scans), 'scan')} in {most_seconds:g} s, and not the rest",
+            f"checked {looked} of {counted(len(scans), 'scan')} in {max_seconds:g} s, and not the rest",
         )
     elif not orphans and not unusable:
         yield _report.ok("scans", f"no leftover files in {counted(len(scans), 'scan')}")

@@ -14,8 +14,8 @@ from worker.storage.book_store import BookStore
 from worker.storage.root_owner import find_at_work, in_use, is_deployment_of
 
 # A commit comes within a second of its completions, or within ten times as long as the last one took.
-MOST_INBOX_SECONDS = 60.0
-_MOST_NAMED = 5
+MAX_INBOX_SECONDS = 60.0
+_MAX_NAMED = 5
 _report = Reporter(Area.REDIS)
 
 
@@ -46,10 +46,10 @@ def _check_types(store: BookStore, queues: QueueClient) -> Iterator[Check]:
         yield _report.ok("key_types", "its keys are of the types that Leafmark gives them")
         return
     named = [f"{key} is a {kind} and not a {types[key]}" for key, kind in sorted(wrong.items())]
-    more = f", and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+    more = f", and {len(named) - _MAX_NAMED} more" if len(named) > _MAX_NAMED else ""
     yield _report.problem(
         "key_types",
-        f"{'; '.join(named[:_MOST_NAMED])}{more}",
+        f"{'; '.join(named[:_MAX_NAMED])}{more}",
         "a running worker deletes such keys within seconds and goes on; where they come back, another program "
         "writes there: give Leafmark a database of its own, or another LEAFMARK_KEY_PREFIX",
     )
@@ -62,8 +62,7 @@ def _check_deployment(store: BookStore, queues: QueueClient) -> Iterator[Check]:
     if at_work is None or is_ours(at_work):
         yield _report.ok("deployment", "no workers of another Redis are at work on the storage root")
     else:
-        what, _, then = in_use(store.root, at_work).partition("; ")
-        yield _report.problem("deployment", what, then)
+        yield _report.failed("deployment", in_use(store.root, at_work))
 
 
 def _check_inboxes(store: BookStore, queues: QueueClient) -> Iterator[Check]:
@@ -75,9 +74,9 @@ def _check_inboxes(store: BookStore, queues: QueueClient) -> Iterator[Check]:
             continue
         inbox = queues.inbox(ref)
         oldest = inbox.oldest_ms()
-        if oldest is not None and now_ms - oldest > MOST_INBOX_SECONDS * 1000:
+        if oldest is not None and now_ms - oldest > MAX_INBOX_SECONDS * 1000:
             late.append((ref, len(inbox), (now_ms - oldest) // 1000))
-    for ref, entries, waited in late[:_MOST_NAMED]:
+    for ref, entries, waited in late[:_MAX_NAMED]:
         results = "1 result waits" if entries == 1 else f"{entries} results wait"
         yield _report.problem(
             "inboxes",

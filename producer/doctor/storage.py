@@ -13,7 +13,7 @@ from checkpointing.atomic import make_folder, write_durably
 from checkpointing.errors import CheckpointError
 from checkpointing.locks import file_lock
 from checkpointing.storage_errors import storage_error
-from producer.doctor.check import Area, Check, Reporter
+from producer.doctor.check import Area, Check, Reporter, clock_difference
 from producer.doctor.mounts import MOUNT_TABLE, check_mount, mount_of
 from worker.storage.open_stages import OWN_FOLDER
 from worker.storage.root_marker import NotALibraryError, library_at
@@ -21,7 +21,6 @@ from worker.storage.root_marker import NotALibraryError, library_at
 _LITTLE_BYTES, _NO_BYTES = 2_000_000_000, 100_000_000
 _FEW_FILES, _NO_FILES = 20_000, 500
 _SLOW_SECONDS = 0.5
-_CLOCK_SECONDS = 2.0
 _LOCK_SECONDS = 10.0
 # Run in a process of its own; exit code 1: another process holds the lock.
 _TAKE_LOCK = """
@@ -59,8 +58,7 @@ def _examine(root: Path) -> Iterator[Check]:
         library_at(root).check()
     except NotALibraryError as error:
         # Nothing is written: it may be the empty mount point of a share that is not mounted.
-        what, _, then = str(error).partition("; ")
-        yield _report.warning("library", what, then)
+        yield _report.warning("library", error.message, error.hint)
         return
     probe = root / OWN_FOLDER / f"doctor-{secrets.token_hex(8)}"
     try:
@@ -131,11 +129,9 @@ def check_clock(stamp: float, before: float, after: float) -> Check:
         after: time on this machine just after that.
     """
     ahead = stamp - after if stamp > after else min(0.0, stamp - before)
-    if abs(ahead) <= _CLOCK_SECONDS:
-        return _report.ok("clock", "its clock agrees with the clock of this machine")
-    way = "ahead of" if ahead > 0 else "behind"
-    what = f"its clock is {abs(ahead):.0f} s {way} the clock of this machine"
-    return _report.warning("clock", what, "synchronize both clocks with NTP")
+    if difference := clock_difference(ahead):
+        return _report.warning("clock", f"its clock is {difference}", "synchronize both clocks with NTP")
+    return _report.ok("clock", "its clock agrees with the clock of this machine")
 
 
 def _check_locks(probe: Path) -> Check:

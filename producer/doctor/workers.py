@@ -10,7 +10,7 @@ from checkpointing.errors import BrokerError, StorageError, in_one_line
 from checkpointing.plurals import counted
 from checkpointing.storage_errors import storage_error
 from producer.doctor.asking import Answer, ask_workers, token_file
-from producer.doctor.check import Area, Check, Reporter
+from producer.doctor.check import Area, Check, Reporter, clock_difference
 from worker.preflight import check_broker
 from worker.queue.broker_errors import broker_errors
 from worker.queue.client import QueueClient
@@ -18,7 +18,6 @@ from worker.stages.registry import STAGES, find_stage
 from worker.storage.book_store import BookStore
 from worker.worker_info import Introduction, introduction
 
-_CLOCK_SECONDS = 2.0
 _START = "producer worker"
 _report = Reporter(Area.WORKERS)
 
@@ -59,10 +58,7 @@ def beats(queues: QueueClient) -> set[str]:
     for stage in STAGES:
         # The area `redis` reports a key of the wrong type; here it must not hide the other stages.
         with suppress(ResponseError):
-            members = cast(
-                "list[bytes]",
-                queues.redis.zrangebyscore(queues.keys.slots(stage), now, "+inf"),
-            )
+            members = cast("list[bytes]", queues.redis.zrangebyscore(queues.keys.slots(stage), now, "+inf"))
             found.update(member.decode(errors="replace").rpartition("=")[0] for member in members)
     return found
 
@@ -88,13 +84,7 @@ def _length(queues: QueueClient, command: str, key: str) -> int:
 
 
 def judge_workers(answers: Sequence[Answer], beating: int, waiting: Mapping[str, int]) -> Iterator[Check]:
-    """Check all workers together.
-
-    Args:
-        answers: the answers of the workers.
-        beating: number of workers with a recent heartbeat.
-        waiting: number of waiting pages, by stage.
-    """
+    """Check all workers together: their answers, those with a recent heartbeat, and the waiting pages by stage."""
     if not answers:
         what = "no worker answers"
         if beating:
@@ -134,11 +124,7 @@ def judge_workers(answers: Sequence[Answer], beating: int, waiting: Mapping[str,
 def judge_worker(name: str, said: Introduction, ours: Introduction, ahead_seconds: float) -> Iterator[Check]:
     """Check one worker.
 
-    Args:
-        name: its name in Celery.
-        said: its introduction.
-        ours: the introduction that a worker for the same stages would have with the settings of this process.
-        ahead_seconds: minimum difference between its clock and the clock of this machine.
+    `ours` is the introduction that a worker for the same stages would have with the settings of this process.
     """
     engine = f", {said.engine}" if said.engine else ""
     what = (
@@ -165,12 +151,9 @@ def judge_worker(name: str, said: Introduction, ours: Introduction, ahead_second
             f"{name} does not see a file that was just written here; its storage root is {said.root}",
             f"mount the same folder there as here ({ours.root})",
         )
-    if abs(ahead_seconds) > _CLOCK_SECONDS:
-        way = "ahead of" if ahead_seconds > 0 else "behind"
+    if difference := clock_difference(ahead_seconds):
         yield _report.warning(
-            "clock",
-            f"the clock of {name} is {abs(ahead_seconds):.0f} s {way} the clock of this machine",
-            "synchronize the clocks of both machines with NTP",
+            "clock", f"the clock of {name} is {difference}", "synchronize the clocks of both machines with NTP"
         )
     for setting, value in ours.settings.items():
         theirs = said.settings.get(setting, value)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from redis.exceptions import RedisError
 
-from checkpointing.errors import CheckpointError, InUseError
+from checkpointing.errors import CheckpointError
 from checkpointing.locks import file_lock
 from producer.run.supervisor import GRACE_SECONDS, supervisor_lock
 from producer.terminal.console import notes
@@ -35,7 +35,7 @@ def joins_deployment(settings: Settings) -> bool:
     except (RedisError, ValueError):
         ours = False
     if not ours:
-        raise InUseError(in_use(root, at_work))
+        raise in_use(root, at_work)
     return True
 
 

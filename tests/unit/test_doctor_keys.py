@@ -7,7 +7,7 @@ from fakeredis import FakeRedis
 
 from checkpointing.messages import Completion
 from producer.doctor.check import Check, Level
-from producer.doctor.redis_keys import MOST_INBOX_SECONDS, examine_keys
+from producer.doctor.redis_keys import MAX_INBOX_SECONDS, examine_keys
 from producer.doctor.workers import waiting_pages
 from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
 from worker.storage.root_owner import join, read_record
@@ -58,7 +58,7 @@ def test_a_key_of_another_type_is_a_problem_that_names_it(fake: FakeDeployment, 
 
 
 def test_an_inbox_that_is_committed_in_time_is_fine(fake: FakeDeployment) -> None:
-    hand_over_long_ago(fake, MOST_INBOX_SECONDS / 2)
+    hand_over_long_ago(fake, MAX_INBOX_SECONDS / 2)
     assert check(fake, "inboxes").level is Level.OK
 
 

@@ -15,11 +15,10 @@ from checkpointing.errors import CheckpointError, SettingsError
 from producer.doctor import broker, storage
 from producer.doctor.broker import BrokerFacts, check_password, judge_broker
 from producer.doctor.check import Area, Check, Level, Reporter
-from producer.doctor.engines import examine_engines
 from producer.doctor.leftovers import examine_leftovers
-from producer.doctor.models import examine_models
 from producer.doctor.mounts import Mount, check_mount, mount_of
 from producer.doctor.own_settings import examine_settings
+from producer.doctor.stages import examine_engines, examine_models
 from producer.doctor.storage import check_clock, check_room, examine_storage
 from tests.support.fake_deployment import make_fake
 from worker.config.setting_sources import find_origins

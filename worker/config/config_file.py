@@ -55,8 +55,6 @@ class ConfigFile:
     """A config file as it was read.
 
     Attributes:
-        path: of the file.
-        text: its content.
         values: its settings, by key; a relative `storage_root` begins at the folder of the file.
         ignored: its keys that it cannot set, because it is the file in the current folder.
     """
@@ -97,10 +95,7 @@ class ConfigFileSource(InitSettingsSource):
 
 
 def read_config_files(known: Collection[str]) -> list[ConfigFile]:
-    """Read the config files; the first that has a setting decides.
-
-    Args:
-        known: the names of all settings.
+    """Read the config files, whose keys must be known settings; the first file that has a setting decides.
 
     Raises:
         SettingsError: LEAFMARK_CONFIG names no file; the file in the current folder belongs to another user; a file
@@ -121,12 +116,7 @@ def read_config_files(known: Collection[str]) -> list[ConfigFile]:
 
 
 def read_config_file(path: Path, known: Collection[str], allowed: Collection[str] | None = None) -> ConfigFile:
-    """Read a config file and check that its keys are settings.
-
-    Args:
-        path: of the file.
-        known: the names of all settings.
-        allowed: the settings that this file can set; None: all.
+    """Read a config file and check that its keys are settings. What it sets is limited to `allowed`, if given.
 
     Raises:
         SettingsError: it cannot be read, is not TOML, or has a key that is not a setting; names file, key and line.
@@ -135,11 +125,11 @@ def read_config_file(path: Path, known: Collection[str], allowed: Collection[str
         text = path.read_text(encoding="utf-8")
         values = tomllib.loads(text)
     except OSError as error:
-        raise SettingsError(f"the config file {path} cannot be read ({error.strerror}); {_REMEDY}") from None
+        raise SettingsError(f"the config file {path} cannot be read ({error.strerror})", hint=_REMEDY) from None
     except UnicodeDecodeError as error:
-        raise SettingsError(f"the config file {path} is not UTF-8 (byte {error.start}); {_REMEDY}") from None
+        raise SettingsError(f"the config file {path} is not UTF-8 (byte {error.start})", hint=_REMEDY) from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SettingsError(f"the config file {path} is not TOML: {_reason(error)}; {_REMEDY}") from None
+        raise SettingsError(f"the config file {path} is not TOML: {_reason(error)}", hint=_REMEDY) from None
     _check_keys(ConfigFile(path, text, values), known)
     ignored = () if allowed is None else tuple(key for key in values if key not in allowed)
     root = values.get("storage_root")
@@ -170,7 +160,8 @@ def _named_file(named: str) -> Path:
     if not _is_file(path):
         what = "is a folder" if path.is_dir() else "does not exist"
         raise SettingsError(
-            f"the config file {path}, named by {CONFIG_VARIABLE}, {what}; correct the variable, or unset it"
+            f"the config file {path}, named by {CONFIG_VARIABLE}, {what}",
+            hint="correct the variable, or unset it",
         )
     return path
 
@@ -179,7 +170,8 @@ def _check_owner(path: Path) -> None:
     """Check that the file in the current folder is the user's or root's: another user could have put it there."""
     if path.stat().st_uid not in {os.geteuid(), 0}:
         raise SettingsError(
-            f"the config file {path} belongs to another user; if you trust it, set {CONFIG_VARIABLE}={path}"
+            f"the config file {path} belongs to another user",
+            hint=f"if you trust it, set {CONFIG_VARIABLE}={path}",
         )
 
 
@@ -190,12 +182,13 @@ def _check_keys(read: ConfigFile, known: Collection[str]) -> None:
             # Commands that do not need the plug-in go on without its settings.
             if key.startswith(broken):
                 continue
-            raise SettingsError(f"{read.place_of(key)}: there is no setting {key!r}; {_meant(key, known)}")
+            raise SettingsError(f"{read.place_of(key)}: there is no setting {key!r}", hint=_meant(key, known))
         # In TOML all lines after the head of a table belong to the table.
         strays = [inner for inner in value if inner in known] if isinstance(value, dict) else []
         if strays:
             raise SettingsError(
-                f"{read.place_of(strays[0])}: {strays[0]!r} is in the table [{key}]; move it above that line"
+                f"{read.place_of(strays[0])}: {strays[0]!r} is in the table [{key}]",
+                hint="move it above that line",
             )
 
 

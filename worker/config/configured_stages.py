@@ -12,15 +12,11 @@ _CACHED_ENGINES = 3
 
 
 class ConfiguredStages:
-    """Makes each stage once: a stage holds its engine.
-
-    Args:
-        settings: of the deployment.
-    """
+    """Makes each stage of a deployment once: a stage holds its engine."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.get = cache(self._make)
+        self.get = cache(lambda name: make_stage(name, settings))
         self._with_engine = lru_cache(_CACHED_ENGINES)(self._make_with_engine)
 
     def settings_for(self, metadata: ScanMetadata) -> Settings:
@@ -40,9 +36,6 @@ class ConfiguredStages:
         if stage.depends_on or (wanted.ocr_engine, wanted.ocr_lang) == (own.ocr_engine, own.ocr_lang):
             return stage
         return self._with_engine(name, wanted.ocr_engine, wanted.ocr_lang)
-
-    def _make(self, name: str) -> Stage:
-        return make_stage(name, self.settings)
 
     def _make_with_engine(self, name: str, engine: str, lang: str) -> Stage:
         return make_stage(name, self.settings.model_copy(update={"ocr_engine": engine, "ocr_lang": lang}))

@@ -20,7 +20,9 @@ ENV_PREFIX = "LEAFMARK_"
 class CoreSettings(BaseSettings):
     """Settings that belong to no single stage or engine. Their docstrings make docs/reference/settings.md."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", frozen=True, use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, extra="ignore", frozen=True, use_attribute_docstrings=True
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -77,12 +79,20 @@ class CoreSettings(BaseSettings):
     """Request limit per minute and model, over all machines; default no limit."""
     llm_tokens_per_minute: int | None = Field(None, ge=1)
     """Token limit per minute and model, over all machines; estimated before each call."""
-    prices: Annotated[dict[str, Price], NoDecode] = {}
-    """Prices of models in USD per million tokens, as in/out or in/out/cached: `my-model=0.15/0.60, other=1/2/0.1`."""
+    prices: Annotated[dict[str, Price], NoDecode] = Field(
+        {},
+        description="Prices of models in USD per million tokens, as in/out or in/out/cached: "
+        "`my-model=0.15/0.60, other=1/2/0.1`.",
+    )
     budget_usd: Decimal | None = Field(None, ge=0)
     """Maximum cost of each scan over all runs, in USD; `--budget` sets that of one scan."""
-    metrics_port: int | None = Field(None, ge=1, le=65_535)
-    """Port of a worker's metrics for Prometheus, a different one for each worker on a machine; default no metrics."""
+    metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65_535,
+        description="Port of a worker's metrics for Prometheus, a different one for each worker on a machine; "
+        "default no metrics.",
+    )
     metrics_host: str = Field("127.0.0.1", min_length=1)
     """Address on which metrics are served, without a password."""
     tracing: bool = False

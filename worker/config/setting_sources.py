@@ -54,12 +54,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where one setting comes from.
-
-    Attributes:
-        source: the kind of place.
-        place: the variable, or file and line; empty for a default.
-    """
+    """Where one setting comes from; the place is the variable, or file and line, and empty for a default."""
 
     source: Source
     place: str = ""
@@ -72,7 +67,6 @@ class Origins:
     Attributes:
         variables: the environment variables that are set, in their own spelling, by the setting's name.
         files: the config files that were read; the first that has a setting decides.
-        prefix: of all variables.
     """
 
     variables: Mapping[str, str]
@@ -123,11 +117,7 @@ class Origins:
 
 
 def find_origins(prefix: str, known: Collection[str]) -> Origins:
-    """Find where the settings come from.
-
-    Args:
-        prefix: of all variables.
-        known: the names of all settings.
+    """Find where the known settings come from; all variables have the prefix.
 
     Raises:
         SettingsError: there is a config file that cannot be used.

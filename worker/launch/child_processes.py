@@ -19,11 +19,7 @@ def python_command(module: str, *arguments: str) -> list[str]:
 
 
 def child_environment(**changes: str) -> dict[str, str]:
-    """Return the environment for a child: that of this process, safe for all Python processes below it.
-
-    Args:
-        changes: variables to set besides.
-    """
+    """Return the environment of this process with changes, safe for all Python processes below it."""
     return {**os.environ, **safe_path_variables(os.environ), **changes}
 
 

@@ -96,14 +96,15 @@ class Library:
             return Marker.model_validate_json(read_regular(self.marker_path))
         except ValidationError:
             raise NotALibraryError(
-                f"{self.marker_path} is damaged; restore it from a backup, or delete it and start the workers again"
+                f"{self.marker_path} is damaged",
+                hint="restore it from a backup, or delete it and start the workers again",
             ) from None
 
     def _accept(self, marker: Marker, identity: _Identity) -> None:
         if self._id is not None and marker.library_id != self._id:
             raise NotALibraryError(
-                f"{self._root} holds another library than the one that this process works in; mount the right one "
-                "there, or start this process again"
+                f"{self._root} holds another library than the one that this process works in",
+                hint="mount the right one there, or start this process again",
             )
         self._id = marker.library_id
         self._checked = identity
@@ -115,14 +116,15 @@ class Library:
             raise NotADirectoryError(errno.ENOTDIR, "")
         if not self._root.is_dir():
             raise NotALibraryError(
-                f"there is no folder {self._root}; mount it, or set LEAFMARK_STORAGE_ROOT; "
-                "`producer ingest SOURCE` makes a new one"
+                f"there is no folder {self._root}",
+                hint="mount it, or set LEAFMARK_STORAGE_ROOT; `producer ingest SOURCE` makes a new one",
             )
         is_same_folder = self._id is None or self._identity_of_root() == self._root_identity
         if not is_same_folder or not list_scans(self._root):
             raise NotALibraryError(
                 f"{self._root} is not a Leafmark library: it has neither {OWN_FOLDER}/{self.marker_path.name} nor "
-                "scans; mount it if it is a share; `producer ingest SOURCE` makes a new library there"
+                "scans",
+                hint="mount it if it is a share; `producer ingest SOURCE` makes a new library there",
             )
         if to_write:
             make_folder(self.marker_path.parent)

@@ -131,7 +131,7 @@ def join(
         at_work = find_at_work(root, partial(is_deployment_of, redis, key), wait)
         named = _id_in(redis, key)
         if at_work is not None and at_work.deployment_id != named:
-            raise InUseError(in_use(root, at_work))
+            raise in_use(root, at_work)
         held = os.open(_path(root, "deployment.alive"), os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(held, fcntl.LOCK_SH)
@@ -184,16 +184,17 @@ def refuse_another(root: Path, redis: Redis, key: str, wait: Callable[[float], o
         with contextlib.suppress(RedisError):
             at_work = find_at_work(root, is_ours, wait)
             if at_work is not None and not is_ours(at_work):
-                raise InUseError(in_use(root, at_work))
+                raise in_use(root, at_work)
     except OSError as error:
         raise storage_error(error, root) from error
 
 
-def in_use(root: Path, at_work: DeploymentRecord) -> str:
-    """Return the message for a storage root that another deployment works on."""
-    return (
-        f"{root} is in use by the workers of another deployment ({at_work.broker}); set LEAFMARK_REDIS_URL and "
-        "LEAFMARK_KEY_PREFIX as they have them, stop them first, or use another LEAFMARK_STORAGE_ROOT"
+def in_use(root: Path, at_work: DeploymentRecord) -> InUseError:
+    """Return the error for a storage root that another deployment works on."""
+    return InUseError(
+        f"{root} is in use by the workers of another deployment ({at_work.broker})",
+        hint="set LEAFMARK_REDIS_URL and LEAFMARK_KEY_PREFIX as they have them, stop them first, or use another "
+        "LEAFMARK_STORAGE_ROOT",
     )
 
 

@@ -22,9 +22,7 @@ _GIVEN = {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}
 def level_in_force(settings: Settings, level: str | int | None) -> int:
     """Return the minimum level of a worker's lines, as a number: `--loglevel`, or else LEAFMARK_LOG_LEVEL.
 
-    Args:
-        settings: settings of the deployment.
-        level: level from Celery, which passes its own default if none was given.
+    Celery passes its own default as the level if none was given.
     """
     context = click.get_current_context(silent=True)
     if level is not None and context is not None and context.get_parameter_source("loglevel") in _GIVEN:
@@ -35,14 +33,9 @@ def level_in_force(settings: Settings, level: str | int | None) -> int:
 def set_up_worker_logs(
     settings: Settings, level: int, logfile: Any, hostname: str | None = None, *, colors: bool | None = None
 ) -> None:
-    """Set up the logs of a worker, or of a process of its pool.
+    """Set up the logs of a worker, or of a process of its pool: on stderr, or in a file.
 
-    Args:
-        settings: settings of the deployment.
-        level: minimum level of the lines.
-        logfile: file for the lines; default: stderr.
-        hostname: name of the worker, for fields like `%n` in the name of the file; default: they are filled in.
-        colors: whether to use colours on a terminal.
+    With the name of the worker, fields like `%n` in the name of the file are filled in.
     """
     path = node_format(logfile, hostname) if logfile and hostname else logfile
     try:

@@ -48,11 +48,7 @@ def _as_json(_logger: Any, _method: str, event: EventDict) -> str:
 
 
 class Formatter(logging.Formatter):
-    """Formats the standard library's records.
-
-    Args:
-        renderer: renderer of Leafmark's own lines.
-    """
+    """Formats the standard library's records with the renderer of Leafmark's own lines."""
 
     def __init__(self, renderer: Processor) -> None:
         super().__init__()
@@ -87,21 +83,13 @@ class ConsoleLogger:
 
 
 class OnlyFrom:
-    """A structlog processor that passes on events of a level and above.
-
-    Args:
-        level: minimum level, as a number of the standard library.
-    """
+    """A structlog processor that passes on events of a level (a number of the standard library) and above."""
 
     def __init__(self, level: int) -> None:
         self._level = level
 
     def __call__(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
-        """Pass the event on.
-
-        Raises:
-            structlog.DropEvent: its level is lower.
-        """
+        """Pass the event on, or drop it if its level is lower."""
         if number_of(event) < self._level:
             raise structlog.DropEvent
         return event

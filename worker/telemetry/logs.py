@@ -29,11 +29,7 @@ if TYPE_CHECKING:
 
 
 class ScanLogFiles:
-    """A structlog processor that appends each line about a stage to that scan's log.
-
-    Args:
-        root: the storage root.
-    """
+    """A structlog processor that appends each line about a stage to that scan's log, below the storage root."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -57,23 +53,20 @@ class ScanLogFiles:
     def close(self) -> None:
         """Close the open file. The next line opens it again."""
         with self._lock:
-            if self._open is not None:
-                os.close(self._open[1])
-                self._open = None
+            self._close()
 
     def _append(self, path: Path, line: bytes) -> None:
         with self._lock:
             if self._open is None or self._open[0] != path:
-                self._reopen(path)
-            if self._open is not None:
-                os.write(self._open[1], line)
+                self._close()
+                path.parent.mkdir(exist_ok=True)
+                self._open = path, open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            os.write(self._open[1], line)
 
-    def _reopen(self, path: Path) -> None:
+    def _close(self) -> None:
         if self._open is not None:
             os.close(self._open[1])
             self._open = None
-        path.parent.mkdir(exist_ok=True)
-        self._open = path, open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def _make_path(self, scan_id: str, stage: str, pid: int) -> Path:
         """Return the file of a process for a stage.
@@ -89,15 +82,7 @@ class ScanLogFiles:
 
 
 def note_for_scan(root: Path, scan_id: str, stage: str, message: str, **fields: Any) -> None:
-    """Write one line to a scan's log, from a process that logs nothing else. Never fails.
-
-    Args:
-        root: the storage root.
-        scan_id: id of the scan.
-        stage: name of the stage.
-        message: what happened.
-        fields: more fields of the line.
-    """
+    """Write one line with these fields to a scan's log, from a process that logs nothing else. Never fails."""
     files = ScanLogFiles(root)
     stamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     event = {**fields, "scan_id": scan_id, "stage": stage, "level": "info", "event": message, "timestamp": stamp}

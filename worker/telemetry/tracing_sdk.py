@@ -20,11 +20,7 @@ from worker.telemetry.tracing import new_span_id, set_error
 
 
 def start(part: str) -> TracerProvider:
-    """Return a provider that sends the spans of this process.
-
-    Args:
-        part: the part of Leafmark that this process is; in a `worker` Celery's own spans surround those of pages.
-    """
+    """Return a provider that sends the spans of this process; in a `worker` Celery's own spans surround those."""
     # The environment has its timeouts, headers and address, the sampler and the sizes of batches.
     provider = make_provider(part, BatchSpanProcessor(OTLPSpanExporter()))
     if part == "worker":
@@ -33,12 +29,7 @@ def start(part: str) -> TracerProvider:
 
 
 def make_provider(part: str, processor: SpanProcessor) -> TracerProvider:
-    """Return a tracer provider.
-
-    Args:
-        part: the part of Leafmark; names `service.name`, unless the environment has another name.
-        processor: receives the spans.
-    """
+    """Return a tracer provider whose `service.name` is the part of Leafmark, unless the environment has another."""
     about = {"service.name": f"leafmark-{part}", "service.instance.id": process_name()}
     if "OTEL_SERVICE_NAME" in os.environ or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", ""):
         del about["service.name"]
