@@ -1,7 +1,7 @@
 """Makes the deployment that a command or a program works on."""
 
 from producer.program import opened
-from worker.config.settings import Settings
+from worker.config.settings import Settings, load_settings
 from worker.deployment import Deployment
 from worker.pages.metadata import ScanMetadata
 from worker.pages.scan import ScanFolder
@@ -13,9 +13,9 @@ def make_deployment(settings: Settings) -> Deployment:
     return Deployment(settings, take_in=_take_in)
 
 
-def open_deployment(settings: Settings) -> Deployment:
-    """Return the deployment of the settings for a command: the command line closes it at its end."""
-    deployment = make_deployment(settings)
+def open_deployment(settings: Settings | None = None) -> Deployment:
+    """Return the deployment of the settings, by default those in force: the command line closes it at its end."""
+    deployment = make_deployment(settings or load_settings())
     opened.callback(deployment.close)
     opened.callback(tracing.stop)
     return deployment

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from checkpointing.plurals import counted
-from checkpointing.refs import StageRef, check_scan_id
+from checkpointing.refs import StageRef
 from producer.commands import completion
 from producer.commands.options import AsJson, ScanId
 from producer.open_deployment import open_deployment
 from producer.page_ranges import show_pages
 from producer.terminal.console import notes, print_json, results
-from worker.config.settings import load_settings
 
 if TYPE_CHECKING:
     from producer.planning.cancel import Cancelled
@@ -40,8 +39,7 @@ def cancel_command(
     """
     from producer.planning.cancel import cancel, cancel_all, cancelled_json, stages_under_way
 
-    deployment = open_deployment(load_settings())
-    scan_id = check_scan_id(scan_id)
+    deployment = open_deployment()
     cancelled: dict[str, Cancelled] = {}
 
     def report(name: str, done: Cancelled) -> None:

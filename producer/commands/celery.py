@@ -44,8 +44,7 @@ def flower_command(context: typer.Context) -> None:
 def flower_defaults(arguments: Sequence[str]) -> list[str]:
     """Return the defaults for Flower: it listens on 127.0.0.1 and runs no file of the current folder.
 
-    Args:
-        arguments: of the command. They and environment variables with `FLOWER_` take precedence.
+    The arguments of the command and environment variables with `FLOWER_` take precedence.
     """
     defaults = {"address": "127.0.0.1", "conf": os.devnull}
     return [f"--{name}={value}" for name, value in defaults.items() if not _given(name, arguments)]

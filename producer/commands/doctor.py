@@ -56,15 +56,14 @@ def doctor_command(
             results.print(Text(check.line(), style=_STYLES[check.level] if check.level is not Level.OK else ""))
     if as_json:
         print_json(checks_json(checks))
-    _check_result(checks, strict=strict)
+    problems, warnings = count(checks, Level.PROBLEM), count(checks, Level.WARNING)
+    if problems or (strict and warnings):
+        raise DoctorError(
+            f"{counted(problems, 'problem')} and {counted(warnings, 'warning')}; each line says what to do"
+        )
 
 
 def _areas(only: str | None) -> list[Area]:
-    """Return the areas that were named.
-
-    Raises:
-        typer.BadParameter: one of them does not exist.
-    """
     names = [] if only is None else [name.strip() for name in only.split(",")]
     unknown = [name for name in names if name not in set(Area)]
     if unknown:
@@ -72,16 +71,3 @@ def _areas(only: str | None) -> list[Area]:
             f"there is no area {unknown[0]!r}; areas: {', '.join(Area)}", param_hint="'--only'"
         )
     return [Area(name) for name in names]
-
-
-def _check_result(checks: list[Check], *, strict: bool) -> None:
-    """Raise an error if there are problems.
-
-    Raises:
-        DoctorError: there are problems or, with `strict`, warnings.
-    """
-    problems, warnings = count(checks, Level.PROBLEM), count(checks, Level.WARNING)
-    if problems or (strict and warnings):
-        raise DoctorError(
-            f"{counted(problems, 'problem')} and {counted(warnings, 'warning')}; each line says what to do"
-        )

@@ -20,7 +20,6 @@ from producer.open_deployment import open_deployment
 from producer.page_ranges import parse_pages
 from producer.planning.request import Request
 from producer.run.waiting import wait_for
-from worker.config.settings import load_settings
 
 
 def enqueue_command(
@@ -71,7 +70,7 @@ def enqueue_command(
     from producer.planning.enqueue import requests_through
     from producer.planning.spending import set_budget
 
-    deployment = open_deployment(load_settings())
+    deployment = open_deployment()
     first = Request(
         check_scan_id(scan_id),
         stage,

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from checkpointing.errors import CommandLineError
-from checkpointing.refs import check_scan_id
 from producer.commands.options import AnyStage, Pages, ScanId
 from producer.logs.log_files import LogFiles, follow_lines, nothing_is_left, show_new
 from producer.logs.log_lines import LineFilter, LogLine, as_json_line, as_line, parse_level, parse_run, parse_since
@@ -18,7 +17,6 @@ from producer.planning.request import check_pages
 from producer.program import INTERRUPTED
 from producer.run.interrupts import interruptible
 from producer.terminal.console import notes
-from worker.config.settings import load_settings
 from worker.stages.registry import STAGES
 
 _COLOURS = {"warning": typer.colors.YELLOW, "error": typer.colors.RED, "critical": typer.colors.RED}
@@ -56,9 +54,9 @@ def logs_command(
 
     Example: `producer logs moby-dick --stage correction --level warning --follow`
     """
-    deployment = open_deployment(load_settings())
+    deployment = open_deployment()
     about = _about(pages, page)
-    total_pages = deployment.store.metadata(check_scan_id(scan_id)).total_pages
+    total_pages = deployment.store.metadata(scan_id).total_pages
     check_pages(about, total_pages)
     if stage is not None:
         deployment.store.stages.get(stage)
@@ -91,11 +89,7 @@ def logs_command(
 
 
 def _about(pages: str | None, page: int | None) -> frozenset[int]:
-    """Return the pages whose lines are shown; empty for all lines.
-
-    Raises:
-        CommandLineError: both --pages and --page were given.
-    """
+    """Return the pages whose lines are shown; empty for all lines."""
     if pages is not None and page is not None:
         raise CommandLineError("--pages and --page exclude each other", hint="use one of them")
     if pages is not None:

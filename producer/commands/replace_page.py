@@ -5,11 +5,9 @@ from typing import Annotated
 
 import typer
 
-from checkpointing.refs import check_scan_id
 from producer.commands.options import AsJson, Password, ScanId
 from producer.open_deployment import open_deployment
 from producer.terminal.console import notes, print_json, results
-from worker.config.settings import load_settings
 
 
 def replace_page_command(
@@ -40,10 +38,8 @@ def replace_page_command(
     from producer.planning.replaced_output import enqueue_command_line, replaced_json, result_lines
 
     password = given_password(password)
-    deployment = open_deployment(load_settings())
-    done = replace_page(
-        deployment, check_scan_id(scan_id), page, file, place=from_page, password=password, dry_run=dry_run
-    )
+    deployment = open_deployment()
+    done = replace_page(deployment, scan_id, page, file, place=from_page, password=password, dry_run=dry_run)
     if as_json:
         print_json(replaced_json(done, dry_run=dry_run))
         return

@@ -12,7 +12,6 @@ from producer.open_deployment import open_deployment
 from producer.report.write import check_target, write_report
 from producer.terminal.console import notes, print_json, results
 from producer.terminal.progress import counting_on
-from worker.config.settings import load_settings
 
 
 def report_command(
@@ -33,7 +32,7 @@ def report_command(
     """
     target = output or Path(f"{check_scan_id(scan_id)}-report.html")
     check_target(target)
-    deployment = open_deployment(load_settings())
+    deployment = open_deployment()
     deployment.store.metadata(scan_id)
     # Slow to import, and not needed if there is no such scan.
     from producer.report.collect import collect

@@ -10,14 +10,13 @@ import typer
 from checkpointing.errors import NotConfirmedError
 from checkpointing.money import dollars
 from checkpointing.plurals import counted
-from checkpointing.refs import StageRef, check_scan_id
+from checkpointing.refs import StageRef
 from producer.commands import completion
 from producer.commands.options import AsJson, ScanId
 from producer.open_deployment import open_deployment
 from producer.output_dir import SET_ASIDE
 from producer.terminal.console import notes, print_json, results
 from producer.terminal.progress import counting_on
-from worker.config.settings import load_settings
 
 if TYPE_CHECKING:
     from producer.planning.reset import Reset
@@ -40,8 +39,8 @@ def reset_command(
     """
     from producer.planning.reset import look, reset, reset_json
 
-    deployment = open_deployment(load_settings())
-    ref = StageRef(check_scan_id(scan_id), stage)
+    deployment = open_deployment()
+    ref = StageRef(scan_id, stage)
     there = look(deployment.store, ref)
     kept = deployment.store.outputs(ref).path / SET_ASIDE
     if there is None:
@@ -61,11 +60,6 @@ def reset_command(
 
 
 def _ask(there: Reset) -> None:
-    """Ask for confirmation.
-
-    Raises:
-        NotConfirmedError: the answer was not yes, or there is no terminal.
-    """
     if not sys.stdin.isatty():
         raise NotConfirmedError(
             "reset asks for confirmation, and there is no terminal", hint="add --yes to confirm"

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from checkpointing.errors import UnknownNameError
-from checkpointing.refs import check_scan_id
 from producer.commands.options import AllowDoubtful, AnyStage, AsJson, Pages, ScanId, Wait
 from producer.open_deployment import open_deployment
 from producer.page_ranges import parse_pages
@@ -19,7 +18,6 @@ from producer.planning.request import Request, check_pages
 from producer.run.waiting import wait_for
 from producer.status.begun_stages import begun_stages
 from producer.terminal.console import print_json, results
-from worker.config.settings import load_settings
 from worker.stages.registry import STAGES
 
 if TYPE_CHECKING:
@@ -45,8 +43,8 @@ def retry_command(
     from producer.planning.enqueue import plan
 
     named = None if pages is None else parse_pages(pages)
-    deployment = open_deployment(load_settings())
-    total_pages = deployment.store.metadata(check_scan_id(scan_id)).total_pages
+    deployment = open_deployment()
+    total_pages = deployment.store.metadata(scan_id).total_pages
     check_pages(named or frozenset(), total_pages)
     stages = [stage] if stage is not None else begun_stages(deployment.store, scan_id) or list(STAGES)[:1]
     plans = [plan(deployment.store, Request(scan_id, name)) for name in stages]
@@ -69,11 +67,7 @@ def retry_command(
 
 
 def _check_reason(reason: str | None, quarantined: Iterable[FailedPage]) -> None:
-    """Check that pages are in quarantine for a reason, if any are in quarantine at all.
-
-    Raises:
-        UnknownNameError: there are quarantined pages, but none for this reason.
-    """
+    """Check that pages are in quarantine for a reason, if any are in quarantine at all."""
     kinds = Counter(failed.kind for failed in quarantined)
     if reason is not None and kinds and reason not in kinds:
         there = ", ".join(f"{name} ({count})" for name, count in sorted(kinds.items()))

@@ -54,12 +54,7 @@ def with_shell(arguments: Sequence[str]) -> list[str]:
 
 
 def completion_script(shell: str, program: str) -> str:
-    """Return the script that completes the command lines of a program.
-
-    Args:
-        shell: one of `SHELLS`.
-        program: one of `PROGRAMS`.
-    """
+    """Return the script with which a shell completes the command lines of a program."""
     variable = f"_{program.upper()}_COMPLETE"
     if shell == "zsh":
         return _ZSH.replace("PROGRAM", program).replace("VARIABLE", variable)
@@ -100,11 +95,7 @@ def show_completion(context: typer.Context, value: str | None) -> None:
 
 
 def _checked(value: str) -> str:
-    """Return the name of a shell; for an empty value, that of the shell which started this command.
-
-    Raises:
-        typer.BadParameter: the shell is unknown or not supported.
-    """
+    """Return the name of a supported shell; for an empty value, that of the shell which started this command."""
     shell = value
     if not value:
         try:

@@ -12,7 +12,6 @@ from producer.open_deployment import open_deployment
 from producer.status.output import detail_lines, status_lines
 from producer.status.scan_status import all_scans, scan_status
 from producer.terminal.console import notes, print_json, results, terminal_width
-from worker.config.settings import load_settings
 
 
 def status_command(
@@ -26,7 +25,7 @@ def status_command(
 
     Example: `producer status moby-dick --json`
     """
-    deployment = open_deployment(load_settings())
+    deployment = open_deployment()
     if scan_id is None:
         broken: list[LeafmarkError] = []
         scans = all_scans(deployment.store, broken.append)

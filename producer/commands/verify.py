@@ -6,7 +6,6 @@ import typer
 
 from checkpointing.errors import DifferencesError
 from checkpointing.plurals import counted
-from checkpointing.refs import check_scan_id
 from producer.commands.options import AnyStage, AsJson, Pages, ScanId
 from producer.open_deployment import open_deployment
 from producer.page_ranges import parse_pages
@@ -15,7 +14,6 @@ from producer.terminal.console import notes, print_json, results
 from producer.terminal.progress import counting_on
 from producer.verify.verify_output import result_lines, verify_json
 from producer.verify.verify_scan import verify, verify_again
-from worker.config.settings import load_settings
 
 
 def verify_command(
@@ -37,9 +35,9 @@ def verify_command(
 
     Example: `producer verify moby-dick --stage ocr --pages 3,7-9`
     """
-    deployment = open_deployment(load_settings())
+    deployment = open_deployment()
     only = None if pages is None else parse_pages(pages)
-    found = verify(deployment.store, check_scan_id(scan_id), stage, counting_on(notes), only)
+    found = verify(deployment.store, scan_id, stage, counting_on(notes), only)
     if not as_json:
         for finding in found.findings:
             results.print(finding.line(scan_id))

@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from checkpointing.errors import CommandLineError
-from checkpointing.refs import check_scan_id
 from producer.commands import completion
 from producer.open_deployment import open_deployment
 from producer.program import INTERRUPTED
@@ -14,7 +13,6 @@ from producer.terminal.console import notes, print_json, results
 from producer.watch.collect import Collector, StageSelection, stages_of_scan, stages_under_way
 from producer.watch.plain_output import snapshot_lines
 from producer.watch.screen import VIEW_HINT, view_on, watch
-from worker.config.settings import load_settings
 from worker.storage.book_store import BookStore
 
 
@@ -42,7 +40,7 @@ def watch_command(
     """
     if as_json and not once:
         raise CommandLineError("--json works only with --once", hint="add --once")
-    deployment = open_deployment(load_settings())
+    deployment = open_deployment()
     collector = Collector(deployment, _stages(deployment.store, scan_id), with_other_scans=scan_id is None)
     if as_json:
         print_json(collector.collect_once().as_json())
@@ -61,14 +59,8 @@ def watch_command(
 
 
 def _stages(store: BookStore, scan_id: str | None) -> StageSelection:
-    """Return the selection of stages to watch.
-
-    Raises:
-        UnknownNameError: there is no such scan.
-        StorageError: the storage root is not a library.
-    """
     if scan_id is None:
         store.library.check()
         return stages_under_way(store)
-    store.metadata(check_scan_id(scan_id))
+    store.metadata(scan_id)
     return stages_of_scan(store, scan_id)

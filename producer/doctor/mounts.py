@@ -24,7 +24,6 @@ class Mount:
     """A mounted file system.
 
     Attributes:
-        point: where it is mounted.
         kind: its type: `ext4`, `nfs4`, `fuse.sshfs`.
         options: the options of the mount and of the file system.
     """
@@ -40,12 +39,7 @@ class Mount:
 
 
 def mount_of(path: Path, table: str) -> Mount | None:
-    """Return the mount that a path is on, or None if the table has none.
-
-    Args:
-        path: an absolute path without symbolic links.
-        table: the content of `/proc/self/mountinfo`.
-    """
+    """Return the mount that an absolute path without links is on, by the text of `/proc/self/mountinfo`."""
     found = None
     for line in table.splitlines():
         mount = _read(line)
@@ -61,7 +55,8 @@ def check_mount(mount: Mount | None) -> Iterator[Check]:
     if mount is None:
         yield _report.ok("file_system", "the type of the file system is unknown")
     elif mount.kind in {"nfs", "nfs4"}:
-        yield from _check_nfs(mount)
+        fine = _report.ok("file_system", f"{mount.kind} at {mount.point}, hard, locks shared between machines")
+        yield from list(_faults_of_nfs(mount)) or [fine]
     elif mount.kind in _SHARED:
         yield _report.ok("file_system", f"{mount.kind} at {mount.point}, shared between machines")
     elif mount.kind in _SAMBA or mount.kind.startswith("fuse"):
@@ -86,18 +81,15 @@ def check_mount(mount: Mount | None) -> Iterator[Check]:
         yield _report.ok("file_system", f"{mount.kind} at {mount.point}: for workers on this machine")
 
 
-def _check_nfs(mount: Mount) -> Iterator[Check]:
-    fine = True
+def _faults_of_nfs(mount: Mount) -> Iterator[Check]:
     local = sorted(mount.options.intersection(_LOCAL_LOCKS))
     if local:
-        fine = False
         yield _report.problem(
             "nfs_locks",
             f"{mount.kind} at {mount.point} is mounted with {local[0]}: other machines do not see locks",
             "mount it without that option",
         )
     if "soft" in mount.options or "softerr" in mount.options:
-        fine = False
         yield _report.warning(
             "nfs_soft",
             f"{mount.kind} at {mount.point} is mounted soft: writes fail if the server is slow",
@@ -105,21 +97,17 @@ def _check_nfs(mount: Mount) -> Iterator[Check]:
         )
     longest = max((mount.seconds(name) or 0 for name in ("acregmax", "acdirmax", "actimeo")), default=0)
     if longest > _LONG_CACHE_SECONDS:
-        fine = False
         yield _report.warning(
             "nfs_cache",
             f"{mount.kind} at {mount.point} may show the content that a file had {longest} s ago",
             "mount it with a shorter actimeo, such as the default",
         )
     if mount.kind == "nfs" and not any(option.startswith("vers=4") for option in mount.options):
-        fine = False
         yield _report.warning(
             "nfs_version",
             f"{mount.point} is NFS 3: if a machine crashes, the locks that it held stay locked",
             "mount it with vers=4.1 or later",
         )
-    if fine:
-        yield _report.ok("file_system", f"{mount.kind} at {mount.point}, hard, locks shared between machines")
 
 
 def _read(line: str) -> Mount | None:

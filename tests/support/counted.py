@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, values
 from tests.support.fake_deployment import STAGE, FakeDeployment, make_fake
 from worker.reconciler.process import make_gauges
 from worker.telemetry.metrics.events import Metrics, use
-from worker.telemetry.metrics.exposition import make_registry
+from worker.telemetry.metrics.readings import make_registry
 from worker.telemetry.metrics.recorder import Recorder
 
 

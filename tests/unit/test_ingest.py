@@ -313,7 +313,7 @@ def test_a_pdf_replaced_after_ingest_is_noticed(tmp_path: Path, root: Path) -> N
         open_source(ScanFolder(root, "book"), done.metadata)
 
 
-@pytest.mark.parametrize("step", ["copyfileobj", "_sync_file", "sync_folder"])
+@pytest.mark.parametrize("step", ["copyfileobj", "sync_file", "sync_folder"])
 @pytest.mark.parametrize("nth", [1, 2, 3])
 def test_a_full_disk_at_any_step_leaves_no_scan_and_no_leftovers(
     images: Path, root: Path, monkeypatch: pytest.MonkeyPatch, step: str, nth: int

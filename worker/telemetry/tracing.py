@@ -104,11 +104,8 @@ def stop() -> None:
 def span(name: str, *, identity: str = "", parent: str = "", **attributes: Value) -> Iterator[Span]:
     """Make a span that lasts as long as a `with` block.
 
-    Args:
-        name: name of the span.
-        identity: id of the run that begins with the span, which gets this very id.
-        parent: id of the run that the span is part of, unless it is inside another span of this process.
-        attributes: what is known at the beginning; `named` adds more.
+    `identity` is the id of the run that begins with the span, which gets this very id. `parent` is that of the run
+    that it is part of, unless it is inside another span of this process. `named` makes attributes known later.
     """
     if _State.provider is None:
         yield trace.INVALID_SPAN
@@ -134,14 +131,9 @@ def span(name: str, *, identity: str = "", parent: str = "", **attributes: Value
 def record(
     name: str, seconds: float, *, runs: Sequence[str] = (), error: Exception | None = None, **attributes: Value
 ) -> None:
-    """Make a span of work that has just ended.
+    """Make a span of work that has just ended and took so many seconds.
 
-    Args:
-        name: name of the span.
-        seconds: how long the work took.
-        runs: ids of the runs that it was for. Work for one run is part of it; work for several is linked to all.
-        error: why the work failed; only the name of its class is recorded.
-        attributes: what is known of it.
+    Work for one run is part of it; work for several is linked to all. Of an error only its class is recorded.
     """
     if _State.provider is None:
         return

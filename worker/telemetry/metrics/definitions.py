@@ -50,122 +50,71 @@ _PAGE_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60
 _COMMIT_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _COMMIT_PAGES = (0, 1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 5000)
 
-PAGES = Definition(
+
+def _counter(name: str, meaning: str, **values: tuple[str, ...]) -> Definition:
+    return Definition(name, Kind.COUNTER, meaning, ("stage", *values), values)
+
+
+def _histogram(name: str, meaning: str, buckets: tuple[float, ...]) -> Definition:
+    return Definition(name, Kind.HISTOGRAM, meaning, ("stage",), buckets=buckets)
+
+
+def _gauge(name: str, meaning: str, *labels: str, shared: bool = True) -> Definition:
+    return Definition(name, Kind.GAUGE, meaning, labels, shared=shared)
+
+
+PAGES = _counter(
     "leafmark_pages_total",
-    Kind.COUNTER,
     "Messages worked off, by what became of the page.",
-    ("stage", "outcome"),
-    {"outcome": ("complete", "already_complete", "held", "quarantined", "try_again", "waits", "paused")},
+    outcome=("complete", "already_complete", "held", "quarantined", "try_again", "waits", "paused"),
 )
-PAGE_SECONDS = Definition(
+PAGE_SECONDS = _histogram(
     "leafmark_page_seconds",
-    Kind.HISTOGRAM,
     "Seconds from the message to the completion, of pages that this worker did.",
-    ("stage",),
-    buckets=_PAGE_SECONDS,
+    _PAGE_SECONDS,
 )
-CLAIMS = Definition(
+CLAIMS = _counter(
     "leafmark_claims_total",
-    Kind.COUNTER,
     "Claims on pages: taken; held by another worker; lost while the page was processed, its result dropped.",
-    ("stage", "event"),
-    {"event": ("taken", "held", "lost")},
+    event=("taken", "held", "lost"),
 )
-QUARANTINED = Definition(
+QUARANTINED = _counter(
     "leafmark_quarantined_pages_total",
-    Kind.COUNTER,
     "Pages put in quarantine, by the kind of reason; stages have kinds of their own beside these.",
-    ("stage", "kind"),
-    {"kind": ("crashed", "error", "memory", "timeout", "upstream")},
+    kind=("crashed", "error", "memory", "timeout", "upstream"),
 )
-SPEND = Definition(
-    "leafmark_spend_usd_total",
-    Kind.COUNTER,
-    "USD spent on answers of models, those that were no use among them.",
-    ("stage",),
+SPEND = _counter("leafmark_spend_usd_total", "USD spent on answers of models, those that were no use among them.")
+COMMIT_SECONDS = _histogram(
+    "leafmark_commit_seconds", "Seconds that a commit of an inbox into its checkpoint took.", _COMMIT_SECONDS
 )
-COMMIT_SECONDS = Definition(
-    "leafmark_commit_seconds",
-    Kind.HISTOGRAM,
-    "Seconds that a commit of an inbox into its checkpoint took.",
-    ("stage",),
-    buckets=_COMMIT_SECONDS,
+COMMIT_PAGES = _histogram(
+    "leafmark_commit_pages", "Pages that a commit newly settled: complete or in quarantine.", _COMMIT_PAGES
 )
-COMMIT_PAGES = Definition(
-    "leafmark_commit_pages",
-    Kind.HISTOGRAM,
-    "Pages that a commit newly settled: complete or in quarantine.",
-    ("stage",),
-    buckets=_COMMIT_PAGES,
-)
-HEALED = Definition(
+HEALED = _counter(
     "leafmark_healed_pages_total",
-    Kind.COUNTER,
     "Lost pages that the reconciler enqueued again, or adopted because their output was there.",
-    ("stage", "action"),
-    {"action": ("enqueued", "adopted")},
+    action=("enqueued", "adopted"),
 )
-INBOX = Definition(
-    "leafmark_inbox_entries",
-    Kind.GAUGE,
-    "Completions and failures that wait to be committed.",
-    ("stage",),
-    shared=True,
-)
-WAITING = Definition(
-    "leafmark_pages_waiting",
-    Kind.GAUGE,
-    "Pages that wait for their turn to enter the queue's window.",
-    ("stage",),
-    shared=True,
-)
-WINDOW = Definition(
-    "leafmark_pages_in_window",
-    Kind.GAUGE,
-    "Messages in Celery's queue that no worker has taken.",
-    ("stage",),
-    shared=True,
-)
-BUDGET = Definition(
-    "leafmark_budget_usd",
-    Kind.GAUGE,
-    "Budget in USD of a scan that has one and has work under way.",
-    ("scan",),
-    shared=True,
-)
-BUDGET_LEFT = Definition(
+INBOX = _gauge("leafmark_inbox_entries", "Completions and failures that wait to be committed.", "stage")
+WAITING = _gauge("leafmark_pages_waiting", "Pages that wait for their turn to enter the queue's window.", "stage")
+WINDOW = _gauge("leafmark_pages_in_window", "Messages in Celery's queue that no worker has taken.", "stage")
+BUDGET = _gauge("leafmark_budget_usd", "Budget in USD of a scan that has one and has work under way.", "scan")
+BUDGET_LEFT = _gauge(
     "leafmark_budget_left_usd",
-    Kind.GAUGE,
     "What is left of it in USD: neither spent nor reserved for calls under way.",
-    ("scan",),
-    shared=True,
+    "scan",
 )
-BROKER_UP = Definition(
+BROKER_UP = _gauge(
     "leafmark_broker_up",
-    Kind.GAUGE,
     "1 when Redis answered this worker at the scrape, else 0, and the gauges above are missing.",
+    shared=False,
 )
-BUILD = Definition(
+BUILD = _gauge(
     "leafmark_build_info",
-    Kind.GAUGE,
     "1; the labels say which Leafmark and which Python this worker runs.",
-    ("version", "python"),
+    "version",
+    "python",
+    shared=False,
 )
 
-ALL = (
-    PAGES,
-    PAGE_SECONDS,
-    CLAIMS,
-    QUARANTINED,
-    SPEND,
-    COMMIT_SECONDS,
-    COMMIT_PAGES,
-    HEALED,
-    INBOX,
-    WAITING,
-    WINDOW,
-    BUDGET,
-    BUDGET_LEFT,
-    BROKER_UP,
-    BUILD,
-)
+ALL = tuple(each for each in globals().values() if isinstance(each, Definition))

@@ -7,9 +7,9 @@ and removes the folder of a killed one.
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,30 +35,20 @@ class MetricsFolder:
     def remove(self) -> None:
         """Remove the folder, if this process created it. Safe to repeat."""
         if os.getpid() == self._maker:
-            remove(self.path)
-
-
-def remove(path: Path) -> None:
-    """Remove the folder of a worker that has ended."""
-    shutil.rmtree(path, ignore_errors=True)
+            shutil.rmtree(self.path, ignore_errors=True)
 
 
 def remove_left_behind() -> None:
     """Remove the folders of workers that were killed, with all their processes."""
-    for path in _ours():
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with suppress(OSError):
-            if time.time() - path.stat().st_mtime < _YOUNG_SECONDS:
+            status = path.lstat()
+            is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
+            if not is_ours or time.time() - status.st_mtime < _YOUNG_SECONDS:
                 continue
             lock = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                remove(path)
+                shutil.rmtree(path, ignore_errors=True)
             finally:
                 os.close(lock)
-
-
-def _ours() -> Iterator[Path]:
-    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        with suppress(OSError):
-            if path.is_dir() and not path.is_symlink() and path.stat().st_uid == os.getuid():
-                yield path

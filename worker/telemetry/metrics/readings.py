@@ -1,15 +1,18 @@
-"""Gauges of the whole deployment, read from Redis at each scrape.
+"""What a worker shows at each scrape: the counts of its processes, and gauges of the deployment from Redis.
 
-If the broker is away, these gauges are missing, but the worker's counts are scraped as usual.
+If the broker is away, the gauges are missing, but the worker's counts are scraped as usual.
 """
 
 import platform
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, cast
 
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -31,6 +34,14 @@ from worker.telemetry.metrics.definitions import Definition
 _TIMEOUT_SECONDS = 2.0
 
 
+def make_registry(folder: Path, gauges: Collector) -> CollectorRegistry:
+    """Return all metrics of a worker: the counts in its folder, and the gauges of the deployment."""
+    registry = CollectorRegistry(auto_describe=False)
+    MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]  # half typed
+    registry.register(gauges)
+    return registry
+
+
 def connect_with_short_timeouts(settings: Settings) -> Redis:
     """Return a client of the broker that fails early instead of delaying a scrape."""
     options = socket_options(settings.redis_url)
@@ -44,10 +55,8 @@ def connect_with_short_timeouts(settings: Settings) -> Redis:
 class Readings(Collector):
     """Gauges of one deployment, and the version of this worker.
 
-    Args:
-        store: the books.
-        queues: the broker, through a client that has short timeouts.
-        budget_of: returns the budget of a scan and what it has spent, in USD; None where either is unknown.
+    The client of the broker has short timeouts. `budget_of` returns the budget of a scan and what it has spent, in
+    USD; None where either is unknown.
     """
 
     def __init__(

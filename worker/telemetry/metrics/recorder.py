@@ -36,9 +36,6 @@ log = structlog.get_logger("leafmark.metrics")
 class Recorder(Metrics):
     """Counts events. If that fails, it logs one warning and stops counting, so that no page waits for a metric.
 
-    Args:
-        folder: folder of this worker, on a local disk.
-
     Raises:
         OSError: nothing can be written there.
     """

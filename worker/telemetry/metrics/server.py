@@ -5,6 +5,7 @@ the port after a kill. The reconciler has no children and ends with its worker.
 """
 
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,6 @@ import structlog
 from worker.config.settings import Settings
 from worker.stages.registry import STAGES
 from worker.telemetry.metrics.events import metrics
-from worker.telemetry.metrics.folder import remove
 
 _AGAIN_SECONDS = 1.0
 
@@ -28,10 +28,8 @@ log = structlog.get_logger("leafmark.metrics")
 def serving_metrics(settings: Settings, worker: int, make_gauges: Callable[[Settings], Any]) -> Iterator[None]:
     """Serve metrics for the length of a `with` block, if this worker counts.
 
-    Args:
-        settings: have host and port.
-        worker: pid of the worker that this process belongs to; if it is gone at the end, its folder is removed.
-        make_gauges: returns the collector of the deployment's gauges.
+    `worker` is the pid of the worker that this process belongs to; if it is gone at the end, its folder is removed.
+    `make_gauges` returns the collector of the deployment's gauges.
     """
     folder = metrics().folder
     if folder is None:
@@ -45,17 +43,20 @@ def serving_metrics(settings: Settings, worker: int, make_gauges: Callable[[Sett
         yield
     finally:
         if os.getppid() != worker:
-            remove(folder)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _listen(settings: Settings, folder: Path, make_gauges: Callable[[Settings], Any]) -> None:
-    from worker.telemetry.metrics.exposition import listen, make_registry  # noqa: PLC0415  # a worker that does not count loads no library
+    # A worker that does not count loads no library.
+    from prometheus_client import start_http_server  # noqa: PLC0415
+
+    from worker.telemetry.metrics.readings import make_registry  # noqa: PLC0415
 
     registry = make_registry(folder, make_gauges(settings))
     waits = False
     while True:
         try:
-            listen(settings, registry)
+            start_http_server(settings.metrics_port or 0, settings.metrics_host, registry)
         except OSError as error:
             # It was free when the worker started. It is in use for a moment, or another program has it.
             if not waits:
