@@ -17,7 +17,6 @@ from checkpointing.errors import SettingsError, in_one_line
 
 STAGES_GROUP = "leafmark.stages"
 ENGINES_GROUP = "leafmark.engines"
-EXPORTERS_GROUP = "leafmark.exporters"
 
 Kind = TypeVar("Kind")
 

@@ -13,7 +13,6 @@ from click.core import ParameterSource
 
 from checkpointing.errors import SettingsError
 from worker.config.settings import Settings
-from worker.telemetry.console_log import ConsoleLogger
 from worker.telemetry.logs import configure_logs
 
 _GIVEN = {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}
@@ -67,7 +66,7 @@ def report_wait(settings: Settings, reason: str) -> None:
 
 
 def _report(settings: Settings, level: int, event: str, *, plain: str, **fields: Any) -> None:
-    has_file = isinstance(ConsoleLogger.handler, logging.FileHandler)
+    has_file = any(isinstance(handler, logging.FileHandler) for handler in logging.getLogger().handlers)
     if has_file or settings.log_format == "json":
         structlog.get_logger("leafmark.worker").log(level, event, **fields)
     if has_file or settings.log_format == "text":

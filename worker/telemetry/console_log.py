@@ -1,18 +1,16 @@
 """Log lines of a worker, Leafmark's own and those of libraries, in one format on stderr or in a file.
 
-structlog renders Leafmark's lines, and the standard library passes on the others. If log rotation moves or deletes
-the file, it is created again.
+If log rotation moves or deletes the file, it is created again.
 """
 
 import logging
 import sys
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Any, Literal
 
 import structlog
+from structlog.stdlib import ProcessorFormatter, add_logger_name
 from structlog.typing import EventDict, Processor
 
 from checkpointing.errors import SettingsError
@@ -20,22 +18,33 @@ from checkpointing.identity import process_name
 
 LogFormat = Literal["text", "json"]
 _FIRST = ("timestamp", "level", "event")
-_RENDERED = "leafmark_rendered"
 
 
-def make_renderer(log_format: LogFormat, *, colors: bool) -> Processor:
-    """Return the structlog processor that turns an event into a line.
+def make_formatter(log_format: LogFormat, *, colors: bool) -> logging.Formatter:
+    """Return the formatter of all lines.
 
     Args:
         log_format: `text`: structlog's console format on a terminal with colours, `name=value` elsewhere, which
             takes a tenth of the time; `json`: one object per line, with the fields of a scan's log.
         colors: whether the lines go to a terminal with colours.
     """
+    renderer: Processor = structlog.processors.LogfmtRenderer(key_order=list(_FIRST))
     if log_format == "json":
-        return _as_json
-    if colors:
-        return structlog.dev.ConsoleRenderer()
-    return structlog.processors.LogfmtRenderer(key_order=list(_FIRST))
+        renderer = _as_json
+    elif colors:
+        renderer = structlog.dev.ConsoleRenderer()
+    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+    format_error = structlog.processors.format_exc_info
+    return ProcessorFormatter(
+        foreign_pre_chain=[_stripped, add_logger_name, structlog.processors.add_log_level, stamp, format_error],
+        # With colours the renderer formats the errors of Leafmark's own lines.
+        processors=[ProcessorFormatter.remove_processors_meta, *([] if colors else [format_error]), renderer],
+    )
+
+
+def _stripped(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    event["event"] = event["event"].strip()
+    return event
 
 
 def _as_json(_logger: Any, _method: str, event: EventDict) -> str:
@@ -47,75 +56,17 @@ def _as_json(_logger: Any, _method: str, event: EventDict) -> str:
     return line if isinstance(line, str) else line.decode()
 
 
-class Formatter(logging.Formatter):
-    """Formats the standard library's records with the renderer of Leafmark's own lines."""
-
-    def __init__(self, renderer: Processor) -> None:
-        super().__init__()
-        self._renderer = renderer
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line of a record. Records from structlog are lines already."""
-        if getattr(record, _RENDERED, False):
-            return str(record.msg)
-        stamp = datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z")
-        event: dict[str, Any] = {
-            "timestamp": stamp,
-            "level": record.levelname.lower(),
-            "event": record.getMessage().strip(),
-            "logger": record.name,
-        }
-        if record.exc_info:
-            event["exception"] = self.formatException(record.exc_info)
-        return str(self._renderer(None, event["level"], event))
-
-
-class ConsoleLogger:
-    """Writes structlog's finished lines to the handler of this process, which may be replaced."""
-
-    handler: logging.Handler = logging.NullHandler()
-
-    def msg(self, line: str) -> None:
-        """Write a line."""
-        ConsoleLogger.handler.handle(logging.makeLogRecord({"msg": line, _RENDERED: True}))
-
-    debug = info = warning = error = critical = exception = msg
-
-
-class OnlyFrom:
-    """A structlog processor that passes on events of a level (a number of the standard library) and above."""
-
-    def __init__(self, level: int) -> None:
-        self._level = level
-
-    def __call__(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
-        """Pass the event on, or drop it if its level is lower."""
-        if number_of(event) < self._level:
-            raise structlog.DropEvent
-        return event
-
-
-def number_of(event: Mapping[str, Any]) -> int:
-    """Return the level of an event as a number of the standard library."""
-    return logging.getLevelNamesMapping().get(str(event.get("level", "")).upper(), logging.INFO)
-
-
-def take_over(level: int, renderer: Processor, file: Path | None) -> None:
+def take_over(level: int, formatter: logging.Formatter, file: Path | None) -> None:
     """Write everything that this process logs, from this level on, to stderr or to a file.
 
     Raises:
         SettingsError: the file cannot be opened.
     """
-    handler: logging.Handler
-    if file is None:
-        handler = logging.StreamHandler(sys.stderr)
-    else:
-        try:
-            handler = WatchedFileHandler(file, encoding="utf-8")
-        except OSError as error:
-            raise SettingsError(
-                f"the log file {file} cannot be opened ({error.strerror}); name another with --logfile"
-            ) from None
-    handler.setFormatter(Formatter(renderer))
+    try:
+        handler = logging.StreamHandler(sys.stderr) if file is None else WatchedFileHandler(file, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(
+            f"the log file {file} cannot be opened ({error.strerror})", hint="name another with --logfile"
+        ) from None
+    handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    ConsoleLogger.handler = handler

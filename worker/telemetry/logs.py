@@ -114,14 +114,13 @@ def configure_logs(
     """
     import structlog
 
-    from worker.telemetry.console_log import ConsoleLogger, OnlyFrom, make_renderer, take_over
+    from worker.telemetry.console_log import make_formatter, take_over
 
     number = logging.getLevelNamesMapping()[level]
     shown = number if console_level is None else console_level
     colors = sys.stderr.isatty() if colors is None else colors
     colors = colors and file is None and log_format == "text"
-    renderer = make_renderer(log_format, colors=colors)
-    take_over(shown, renderer, file)
+    take_over(shown, make_formatter(log_format, colors=colors), file)
     # Celery's lines about received and finished tasks repeat the lines of the pages.
     logging.getLogger("celery.worker.strategy").setLevel(max(shown, logging.WARNING))
     logging.getLogger("celery.app.trace").setLevel(max(shown, logging.WARNING))
@@ -132,22 +131,19 @@ def configure_logs(
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *([] if root is None else [_from_level(number, ScanLogFiles(root))]),
-            OnlyFrom(shown),
-            # With colours the renderer does that itself.
-            *([] if colors else [structlog.processors.format_exc_info]),
-            renderer,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(min(number, shown)),
-        logger_factory=lambda *_: ConsoleLogger(),
+        logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
 
 
 def _from_level(level: int, files: ScanLogFiles) -> Processor:
     """Write events of a level and above into the scans' logs, whatever level the console shows."""
-    from worker.telemetry.console_log import number_of
+    numbers = logging.getLevelNamesMapping()
 
     def write(logger: Any, method: str, event: EventDict) -> EventDict:
-        return files(logger, method, event) if number_of(event) >= level else event
+        return files(logger, method, event) if numbers[event["level"].upper()] >= level else event
 
     return write
