@@ -1,10 +1,6 @@
 """Cancel the work on a scan, one stage or all of them. Complete pages are kept; `enqueue` continues from there.
 
-The checkpoint is saved as cancelled first; then the queue is emptied, and then the stage leaves the list of open
-stages. After a crash in between, a reconciler finds the stage open and cancelled, and finishes the cancellation.
-
-The last stage of the pipeline is cancelled first, so that no page that an earlier stage completes meanwhile flows
-into a stage that costs money and is about to be cancelled.
+The checkpoint is saved first, so that a reconciler finishes the cancellation after a crash (`docs/design.md`).
 """
 
 from collections.abc import Callable

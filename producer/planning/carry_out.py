@@ -2,7 +2,7 @@
 
 import typer
 
-from producer.planning.cost_estimate import Forecast, describe, forecast
+from producer.planning.cost_estimate import describe, forecast
 from producer.planning.enqueue import enqueue, plan_all
 from producer.planning.plan_output import plan_result, plans_json, print_plan
 from producer.planning.preconditions import blockers, check_preconditions
@@ -46,7 +46,8 @@ def show_plans(store: BookStore, queues: QueueClient, requests: list[Request], *
         LeafmarkError: the first of the errors that block them.
     """
     plans = plan_all(store, requests)
-    forecasts = _forecasts(store, plans)
+    estimates = ((each.stage, forecast(store, each.ref, each.remaining)) for each in plans)
+    forecasts = {stage: made for stage, made in estimates if made is not None}
     blocked = list(blockers(store, queues, requests))
     for made in plans:
         print_plan(notes, made)
@@ -61,9 +62,3 @@ def show_plans(store: BookStore, queues: QueueClient, requests: list[Request], *
             results.print(f"  blocked: {error}")
     if blocked:
         raise blocked[0]
-
-
-def _forecasts(store: BookStore, plans: list[Plan]) -> dict[str, Forecast]:
-    """Return the expected costs of the stages that call a model, by stage."""
-    made = {each.stage: forecast(store, each.ref, each.remaining) for each in plans}
-    return {stage: found for stage, found in made.items() if found is not None}

@@ -6,11 +6,8 @@ The estimate uses the first of these three sources that has enough data:
 2. this library: the same from other scans, the most recently changed ones;
 3. token counts: the text of the pages from an earlier stage, or a typical page, at the price of the model.
 
-The history of a page includes rejected answers and calls without an answer; a page that needed no call counts as
-$0. The expected cost is the mean cost of a page times the number of pages: by the median, a stage that calls the
-model for few pages would seem free. The median and the 90th percentile of a page are reported too.
-
-Only files are read, and the number of pages and scans that are opened is limited for any size of book and library.
+The expected cost is the mean cost of a page times the number of pages: by the median, a stage that calls the model
+for few pages would seem free. Only files are read, a limited number for any size of book and library.
 """
 
 import heapq
@@ -138,7 +135,7 @@ class _History(Ledger):
 
 
 def _history(store: BookStore, ref: StageRef, model: str, max_pages: int) -> list[_Page]:
-    """Return the costs of settled pages of a scan with a model, including pages that needed no call."""
+    """Return the costs of settled pages of a scan with a model; a page that needed no call counts as $0."""
     scan_dir = store.scan(ref.scan_id).path
     ledger = _History(scan_dir, ref.stage)
     with storage_errors(ledger.path):

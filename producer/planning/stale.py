@@ -1,10 +1,7 @@
 """Find stale pages: complete pages whose inputs or method (engine, model, instructions) have changed.
 
-Each record in a checkpoint has two digests, of the inputs of the page and of the method. They are computed again
-from the checkpoints of the earlier stages and the metadata of the scan, and compared; no output is read. The
-present method comes from the book's profile and the settings of this process: if the settings of the workers
-differ, pages may show as stale that a worker would make the same way again. Stale pages are only reported;
-`enqueue` decides about them.
+The present method comes from the book's profile and the settings of this process: if the settings of the workers
+differ, pages may show as stale that a worker would make the same way again. `docs/design.md` has the digests.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,12 +1,7 @@
 """The config file `leafmark.toml`: settings in a file instead of the environment.
 
-If LEAFMARK_CONFIG is set, only the file that it names is read (empty: none). Otherwise two files are read if they
-exist: `leafmark.toml` in the current folder and `~/.config/leafmark/leafmark.toml`. The first overrides the second,
-and the environment overrides both.
-
-The file in the current folder may come from an archive that was unpacked there. It can therefore set only what
-`LOCAL_SETTINGS` names: how pages are read and how long that may take. Settings that send pages, keys or traces
-somewhere, open a port or can raise costs count only from the other places.
+`docs/reference/configuration.md` says which files are read. The one in the current folder may come from an archive
+that was unpacked there, so it can set only what `LOCAL_SETTINGS` names: how pages are read, and time limits.
 """
 
 import os
