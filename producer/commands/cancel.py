@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,7 +38,7 @@ def cancel_command(
 
     Example: `producer cancel moby-dick --now`
     """
-    from producer.planning.cancel import cancel, cancel_all, cancelled_json, stages_under_way
+    from producer.planning.cancel import cancel, cancel_all, stages_under_way
 
     deployment = open_deployment()
     cancelled: dict[str, Cancelled] = {}
@@ -47,7 +48,7 @@ def cancel_command(
         if not as_json:
             dropped = counted(done.dropped, "waiting page")
             results.print(f"{scan_id}/{name}: cancelled with {done.summary}; {dropped} dropped")
-        if done.running:
+        if done.running_pages:
             notes.print(_about_running(name, done, now=now))
 
     complete = False
@@ -60,7 +61,9 @@ def cancel_command(
     finally:
         # Some stages may be cancelled before another one fails.
         if as_json and (complete or cancelled):
-            print_json(cancelled_json(scan_id, cancelled, stages_under_way(deployment.store, scan_id)))
+            stages = {name: asdict(done) for name, done in cancelled.items()}
+            still_open = stages_under_way(deployment.store, scan_id)
+            print_json({"scan_id": scan_id, "cancelled": stages, "still_under_way": still_open})
     others = stages_under_way(deployment.store, scan_id) if cancelled and stage is not None else []
     if others:
         notes.print(f"Still under way: {', '.join(others)}; `producer cancel {scan_id}` cancels all stages")
@@ -71,8 +74,8 @@ def cancel_command(
 
 
 def _about_running(stage: str, done: Cancelled, *, now: bool) -> str:
-    were = counted(len(done.running), "page was", "pages were")
-    pages = f"{stage}: {were} in hand ({show_pages(done.running)})"
+    were = counted(len(done.running_pages), "page was", "pages were")
+    pages = f"{stage}: {were} in hand ({show_pages(done.running_pages)})"
     if not now:
         return f"{pages}; workers finish and count them."
     stopped = counted(done.stopped, "was stopped", "were stopped")

@@ -10,11 +10,11 @@ from contextlib import suppress
 
 from checkpointing.errors import LeafmarkError
 
-_MOST = 100
+_MAX_NAMES = 100
 
 
 def scan_ids(incomplete: str) -> list[str]:
-    """Ids of scans that begin so, sorted; of very many some."""
+    """Return ids of scans that begin so, sorted; only some of them if there are very many."""
     from worker.config.settings import load_settings
 
     found: list[str] = []
@@ -22,7 +22,7 @@ def scan_ids(incomplete: str) -> list[str]:
         root = load_settings(warn=bool).root
         # A look into each of a hundred thousand folders would take longer than anyone holds Tab for.
         with os.scandir(root) as entries:
-            found += itertools.islice(_scans_among(entries, incomplete), _MOST)
+            found += itertools.islice(_scans_among(entries, incomplete), _MAX_NAMES)
     return sorted(found)
 
 
@@ -34,7 +34,7 @@ def stages(incomplete: str) -> list[str]:
 
 
 def setting_names(incomplete: str) -> list[str]:
-    """Settings that begin so, with the equals sign."""
+    """Return the settings that begin so, with the equals sign."""
     from worker.config.settings import settings_class
 
     return [f"{name}=" for name in settings_class().model_fields if name.startswith(incomplete)]
@@ -48,7 +48,7 @@ def shells(incomplete: str) -> list[str]:
 
 
 def areas(incomplete: str) -> list[str]:
-    """What `producer doctor --only` takes: the last one of a list is being typed."""
+    """Return what `producer doctor --only` takes, with the last name of a list completed."""
     from producer.doctor.check import Area
 
     before, comma, last = incomplete.rpartition(",")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,7 +38,7 @@ def reset_command(
 
     Example: `producer reset moby-dick --stage ocr`
     """
-    from producer.planning.reset import look, reset, reset_json
+    from producer.planning.reset import look, reset
 
     deployment = open_deployment()
     ref = StageRef(scan_id, stage)
@@ -53,7 +54,8 @@ def reset_command(
         _ask(there)
     done = reset(deployment.store, deployment.queues, ref, counting_on(notes))
     if as_json:
-        print_json(reset_json(done, kept))
+        form = {"scan_id": scan_id, "stage": stage, "reset": True} | asdict(done) | {"set_aside": str(kept)}
+        print_json(form)
         return
     pages, outputs = counted(done.completed, "complete page"), counted(done.outputs, "output is", "outputs are")
     results.print(f"{ref}: {pages} reset, {outputs} kept in {kept}; {dollars(done.total_cost_usd)} stays recorded")

@@ -53,9 +53,9 @@ class Ingested:
 
     metadata: ScanMetadata
     created: bool
-    ignored_files: int
-    unreadable_files: int
-    decrypted: bool
+    ignored_files: int = 0
+    unreadable_files: int = 0
+    decrypted: bool = False
     broken_files: tuple[str, ...] = ()
 
 
@@ -133,8 +133,7 @@ def _already_there(folder: Path, root: Path) -> Ingested:
             f"{folder} is the folder of a scan",
             hint=f"move it into {root}, or set LEAFMARK_STORAGE_ROOT to {folder.parent}",
         )
-    metadata = _known(ScanFolder(root, folder.name))
-    return Ingested(metadata, created=False, ignored_files=0, unreadable_files=0, decrypted=False)
+    return Ingested(_known(ScanFolder(root, folder.name)), created=False)
 
 
 def _known(scan: ScanFolder) -> ScanMetadata:

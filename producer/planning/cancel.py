@@ -5,34 +5,32 @@ The checkpoint is saved first, so that a reconciler finishes the cancellation af
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from checkpointing.errors import BrokerError, LeafmarkError
 from checkpointing.refs import StageRef
 from checkpointing.storage_errors import storage_errors
+from producer.planning.preconditions import check_deployment
 from worker.deployment import Deployment
-from worker.preflight import check_broker
 from worker.queue.broker_errors import broker_errors
 from worker.stages.registry import STAGES
-from worker.storage import root_owner
 from worker.storage.book_store import BookStore
 
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """The result of a cancellation.
+    """The result of a cancellation, as `producer cancel --json` prints it.
 
     Attributes:
-        dropped: waiting pages that were removed from the queue.
-        running: pages that workers had in hand.
-        stopped: how many of them were stopped.
         summary: the progress of the stage, in words.
+        dropped: waiting pages that were removed from the queue.
+        running_pages: pages that workers had in hand.
+        stopped: how many of them were stopped.
     """
 
-    dropped: int
-    running: list[int]
-    stopped: int
     summary: str
+    dropped: int
+    running_pages: list[int]
+    stopped: int
 
 
 def cancel(deployment: Deployment, ref: StageRef, *, now: bool = False) -> Cancelled | None:
@@ -51,8 +49,7 @@ def cancel(deployment: Deployment, ref: StageRef, *, now: bool = False) -> Cance
     """
     deployment.store.stages.get(ref.stage)
     total_pages = deployment.store.metadata(ref.scan_id).total_pages
-    check_broker(deployment.settings)
-    root_owner.refuse_another(deployment.store.root, deployment.queues.redis, deployment.queues.keys.deployment)
+    check_deployment(deployment.store, deployment.queues)
     file = deployment.store.checkpoint_file(ref)
     queue = deployment.queues.queue(ref)
     try:
@@ -68,7 +65,7 @@ def cancel(deployment: Deployment, ref: StageRef, *, now: bool = False) -> Cance
         stopped = deployment.workers.stop_running(ref) if now and running else 0
     except broker_errors() as error:
         raise BrokerError(f"Redis failed ({error})", hint="repeat the command") from error
-    return Cancelled(dropped, running, stopped, checkpoint.summary())
+    return Cancelled(checkpoint.summary(), dropped, running, stopped)
 
 
 def cancel_all(
@@ -112,17 +109,3 @@ def cancel_all(
 def stages_under_way(store: BookStore, scan_id: str) -> list[str]:
     """Return the stages of a scan that are under way."""
     return [ref.stage for ref in store.open_stages.all() if ref.scan_id == scan_id]
-
-
-def cancelled_json(scan_id: str, cancelled: dict[str, Cancelled], still_open: list[str]) -> dict[str, Any]:
-    """Return the form that `producer cancel --json` prints."""
-    stages = {
-        stage: {
-            "summary": done.summary,
-            "dropped": done.dropped,
-            "running_pages": done.running,
-            "stopped": done.stopped,
-        }
-        for stage, done in cancelled.items()
-    }
-    return {"scan_id": scan_id, "cancelled": stages, "still_under_way": still_open}

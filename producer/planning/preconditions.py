@@ -46,7 +46,7 @@ def blockers(
             partial(check_model_and_price, store.settings, request.stage, allow_unpriced=request.allow_unpriced)
         )
     if broker:
-        yield from _raised(partial(_check_broker, store, queues))
+        yield from _raised(partial(check_deployment, store, queues))
     asked: dict[tuple[str, str], set[int]] = {}
     for request in requests:
         metadata, wanted = look_up(store, request)
@@ -74,7 +74,13 @@ def _raised(check: Callable[[], object]) -> Iterator[LeafmarkError]:
         yield error
 
 
-def _check_broker(store: BookStore, queues: QueueClient) -> None:
+def check_deployment(store: BookStore, queues: QueueClient) -> None:
+    """Check that Redis answers, and that no workers of another deployment use the storage root.
+
+    Raises:
+        BrokerError: Redis cannot be reached.
+        InUseError: the workers on this storage root belong to another deployment.
+    """
     check_broker(store.settings)
     root_owner.refuse_another(store.root, queues.redis, queues.keys.deployment)
 

@@ -1,5 +1,6 @@
 """What `producer replace-page` prints."""
 
+from dataclasses import asdict
 from typing import Any
 
 from checkpointing.money import add_usd, dollars
@@ -45,6 +46,6 @@ def replaced_json(done: Replaced, *, dry_run: bool) -> dict[str, Any]:
         "already": done.already,
         "stored": done.stored,
         "kept": done.kept,
-        "stages": [{"stage": each.stage, "was": each.was, "spent_usd": each.spent_usd} for each in done.stages],
+        "stages": [asdict(each) for each in done.stages],
         "spent_usd": add_usd(*(each.spent_usd for each in done.stages)),
     }

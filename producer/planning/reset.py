@@ -4,8 +4,6 @@ Refused while workers have pages in hand: their completions would bring the page
 """
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import BrokerError, CheckpointError
@@ -15,13 +13,12 @@ from checkpointing.status import Status
 from checkpointing.storage_errors import storage_errors
 from producer.output_dir import set_all_aside
 from producer.page_ranges import show_pages
+from producer.planning.preconditions import check_deployment
 from producer.planning.spending import retire_answers
 from producer.terminal.progress import Counting, uncounted
 from worker.pipeline.coordinators import make_coordinator
-from worker.preflight import check_broker
 from worker.queue.broker_errors import broker_errors
 from worker.queue.client import QueueClient
-from worker.storage import root_owner
 from worker.storage.book_store import BookStore
 
 
@@ -40,19 +37,6 @@ class Reset:
     completed: int
     outputs: int
     total_cost_usd: float
-
-
-def reset_json(done: Reset, kept: Path) -> dict[str, Any]:
-    """Return the form that `producer reset --json` prints; `kept` is the folder of the outputs."""
-    return {
-        "scan_id": done.scan_id,
-        "stage": done.stage,
-        "reset": True,
-        "completed": done.completed,
-        "outputs": done.outputs,
-        "total_cost_usd": done.total_cost_usd,
-        "set_aside": str(kept),
-    }
 
 
 def look(store: BookStore, ref: StageRef) -> Reset | None:
@@ -90,8 +74,7 @@ def reset(store: BookStore, queues: QueueClient, ref: StageRef, counting: Counti
         CheckpointError: workers have pages in hand, or another process holds the checkpoint.
     """
     total_pages = store.metadata(ref.scan_id).total_pages
-    check_broker(store.settings)
-    root_owner.refuse_another(store.root, queues.redis, queues.keys.deployment)
+    check_deployment(store, queues)
     file, outputs = store.checkpoint_file(ref), store.outputs(ref)
     try:
         _check_idle(queues, ref, total_pages)

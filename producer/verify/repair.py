@@ -13,13 +13,12 @@ from checkpointing.status import Status
 from checkpointing.storage_errors import storage_errors
 from producer.page_ranges import runs
 from producer.planning.enqueue import enqueue
+from producer.planning.preconditions import check_deployment
 from producer.planning.request import Plan, Request
 from producer.verify.check_stage import StageReport
 from producer.verify.contradictions import cost_of_pages
 from producer.verify.findings import DAMAGED, Kind
 from worker.deployment import Deployment
-from worker.preflight import check_broker
-from worker.storage import root_owner
 
 
 class _OnlyThese(Request):
@@ -50,8 +49,7 @@ def repair(
     if not report.pending and not any(finding.mendable for finding in report.findings):
         return None
     ref = StageRef(scan_id, report.stage)
-    check_broker(deployment.settings)
-    root_owner.refuse_another(deployment.store.root, deployment.queues.redis, deployment.queues.keys.deployment)
+    check_deployment(deployment.store, deployment.queues)
     file = deployment.store.checkpoint_file(ref)
     total_pages = deployment.store.metadata(scan_id).total_pages
     with storage_errors(file.path), file.exclusive() as checkpoint:

@@ -21,7 +21,7 @@ NOT_REPORTING = {"worker", "flower"}
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     """Of 5 pages 1 is complete, 2 is in quarantine, 3 to 5 wait in the queue."""
     made = make_fake(tmp_path / "scans", monkeypatch)
-    take_commands(made, monkeypatch, "planning.preconditions", "planning.cancel", "planning.reset")
+    take_commands(made, monkeypatch, "planning.preconditions")
     monkeypatch.setenv("LEAFMARK_STORAGE_ROOT", str(made.root))
     made.write_scan()
     made.ask_for((1, 2))

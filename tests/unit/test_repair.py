@@ -27,7 +27,7 @@ TORN = FailedPage(page=2, kind="torn", message="torn", attempts=3)
 def make(folder: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     """The pages 1 to 4 of 5 were asked for and are complete."""
     made = make_fake(folder, monkeypatch)
-    take_commands(made, monkeypatch, "planning.preconditions", "verify.repair")
+    take_commands(made, monkeypatch, "planning.preconditions")
     monkeypatch.setattr(check_stage, "MERGE_SECONDS", 0.0)
     give_source(made)
     made.ask_for((1, 4))

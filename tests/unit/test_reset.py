@@ -26,7 +26,7 @@ TORN = FailedPage(page=3, kind="torn", message="torn", attempts=3)
 def make(folder: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     """Of 5 pages 1 is complete, 2 waits to be merged, 3 is in quarantine, 4 and 5 wait in the queue."""
     made = make_fake(folder, monkeypatch)
-    take_commands(made, monkeypatch, "planning.preconditions", "planning.reset")
+    take_commands(made, monkeypatch, "planning.preconditions")
     made.write_scan()
     made.ask_for((1, 3))
     made.complete(1, cost_usd=0.25)
@@ -169,7 +169,7 @@ def test_without_redis_nothing_is_touched(fake: FakeDeployment, monkeypatch: pyt
 
     before = fake.files()
     with monkeypatch.context() as patched:
-        patched.setattr("producer.planning.reset.check_broker", down)
+        patched.setattr("producer.planning.preconditions.check_broker", down)
         with pytest.raises(BrokerError, match="down"):
             reset_command(SCAN, STAGE, yes=True)
 

@@ -422,7 +422,7 @@ def test_it_does_not_ask_redis(fake: FakeDeployment, monkeypatch: pytest.MonkeyP
     def down(_: object) -> None:
         raise BrokerError("down")
 
-    monkeypatch.setattr("producer.verify.repair.check_broker", down)
+    monkeypatch.setattr("producer.planning.preconditions.check_broker", down)
     fake.output_path(4).unlink()
     # This one would be set aside before anything is enqueued.
     fake.parts.store.outputs(REF).save(9, stamp(9))
