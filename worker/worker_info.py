@@ -55,7 +55,7 @@ def offer_introduction(settings: Settings) -> None:
     """Have this process's worker answer when it is asked who it is."""
 
     def introduce(state: Any, token: object = "", **_: object) -> dict[str, Any]:
-        """Who this worker is, what it serves, and whether it sees a file in the storage root."""
+        """Return who this worker is, what it serves, and whether it sees a file in the storage root."""
         stages = sorted(state.app.amqp.queues.consume_from)
         slots = int(getattr(state.consumer.controller, "concurrency", 0) or 0)
         return introduction(settings, stages, slots, token).model_dump()
@@ -82,7 +82,7 @@ def introduction(settings: Settings, stages: list[str], slots: int, token: objec
 
 
 def settings_that_matter(stages: list[str]) -> list[str]:
-    """The settings that should be the same on every machine that does these stages, and on the producer's."""
+    """Return the settings that should be the same on every machine with these stages, and on the producer's."""
     asking = [stage for stage in stages if uses_model(stage)]
     return [
         *_FOR_ALL,
@@ -94,7 +94,7 @@ def settings_that_matter(stages: list[str]) -> list[str]:
 
 
 def token_path(root: Path, token: str) -> Path:
-    """Where the file lies by which a worker tells that it sees the same storage."""
+    """Return the path of the file by which a worker tells that it sees the same storage."""
     return root / OWN_FOLDER / f"doctor-{token}"
 
 

@@ -5,17 +5,7 @@ from typing import Annotated
 import typer
 
 from checkpointing.refs import check_scan_id
-from producer.commands.options import (
-    AllowDoubtful,
-    AllowUnpriced,
-    AsJson,
-    Budget,
-    Pages,
-    ScanId,
-    Stage,
-    Through,
-    Wait,
-)
+from producer.commands import options
 from producer.open_deployment import open_deployment
 from producer.page_ranges import parse_pages
 from producer.planning.request import Request
@@ -23,10 +13,10 @@ from producer.run.waiting import wait_for
 
 
 def enqueue_command(
-    scan_id: ScanId,
-    stage: Stage = "ocr",
-    through: Through = None,
-    pages: Pages = None,
+    scan_id: options.ScanId,
+    stage: options.Stage = "ocr",
+    through: options.Through = None,
+    pages: options.Pages = None,
     start_page: Annotated[
         int, typer.Option(min=1, metavar="N", help="First page; for scripts, instead of --pages.")
     ] = 1,
@@ -50,11 +40,11 @@ def enqueue_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show pages, expected cost and what blocks them; change nothing.")
     ] = False,
-    budget: Budget = None,
-    allow_unpriced: AllowUnpriced = False,
-    as_json: AsJson = False,
-    wait: Wait = False,
-    allow_doubtful: AllowDoubtful = False,
+    budget: options.Budget = None,
+    allow_unpriced: options.AllowUnpriced = False,
+    as_json: options.AsJson = False,
+    wait: options.Wait = False,
+    allow_doubtful: options.AllowDoubtful = False,
 ) -> None:
     """Enqueue the pages that still need work. Safe to repeat: only the remaining pages are enqueued.
 

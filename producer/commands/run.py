@@ -5,22 +5,7 @@ from typing import Annotated
 
 import typer
 
-from producer.commands import completion
-from producer.commands.options import (
-    AllowDoubtful,
-    AllowUnpriced,
-    AsJson,
-    Budget,
-    Dpi,
-    Engine,
-    Lang,
-    NewScanId,
-    Pages,
-    Password,
-    Stage,
-    Through,
-    Title,
-)
+from producer.commands import completion, options
 from producer.ingest.books import check_names, given_password
 from producer.ingest.profile_options import settings_with
 from producer.page_ranges import parse_pages
@@ -46,19 +31,19 @@ def run_command(
     workers: Annotated[
         int, typer.Option(min=1, max=256, metavar="N", help="Number of pages processed at once.")
     ] = os.cpu_count() or 1,
-    stage: Stage = "ocr",
-    through: Through = None,
-    pages: Pages = None,
-    budget: Budget = None,
-    allow_unpriced: AllowUnpriced = False,
-    scan_id: NewScanId = None,
-    title: Title = None,
-    password: Password = None,
-    dpi: Dpi = None,
-    lang: Lang = None,
-    engine: Engine = None,
-    as_json: AsJson = False,
-    allow_doubtful: AllowDoubtful = False,
+    stage: options.Stage = "ocr",
+    through: options.Through = None,
+    pages: options.Pages = None,
+    budget: options.Budget = None,
+    allow_unpriced: options.AllowUnpriced = False,
+    scan_id: options.NewScanId = None,
+    title: options.Title = None,
+    password: options.Password = None,
+    dpi: options.Dpi = None,
+    lang: options.Lang = None,
+    engine: options.Engine = None,
+    as_json: options.AsJson = False,
+    allow_doubtful: options.AllowDoubtful = False,
 ) -> None:
     """Process books on this machine. Broker and workers are included; run it again to resume.
 

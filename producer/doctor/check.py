@@ -1,4 +1,4 @@
-"""What the doctor says: one check, its result, and what to do."""
+"""The checks of the doctor: what was found, how bad it is, and what to do."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,19 +12,19 @@ _CLOCK_SECONDS = 2.0
 
 
 class Level(StrEnum):
-    """How bad it is."""
+    """The result of a check."""
 
     OK = "ok"
     NOTE = "note"
-    """It is missing, and nothing that was set or enqueued here needs it."""
+    """Missing, and not needed by anything that was set or enqueued here."""
     WARNING = "warning"
-    """It works, and will not at all times or everywhere."""
+    """Works here and now, but may not always or everywhere."""
     PROBLEM = "problem"
-    """Pages do not get done, or could be lost sight of."""
+    """Pages are not processed, or their state could be lost."""
 
 
 class Area(StrEnum):
-    """What can be looked at by itself, with `--only`."""
+    """What `--only` can limit the checks to."""
 
     SETTINGS = "settings"
     STORAGE = "storage"
@@ -37,7 +37,7 @@ class Area(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at.
+    """One check and its result.
 
     Attributes:
         name: of the check, for scripts: `free_space`.
@@ -52,7 +52,7 @@ class Check:
     then: str = ""
 
     def line(self) -> str:
-        """All of it on one line, for people. What others say of themselves is data, and no terminal's command."""
+        """Return all of it on one line. Text from others is data, and must not control the terminal."""
         then = f"; {self.then}" if self.then else ""
         return f"{self.level.value:8} {in_one_line(f'{self.area.value}: {self.what}{then}', most=_MAX_LETTERS)}"
 
@@ -64,24 +64,24 @@ class Reporter:
     area: Area
 
     def ok(self, name: str, what: str) -> Check:
-        """It is as it should be."""
+        """Return a check that found no fault."""
         return Check(self.area, name, Level.OK, what)
 
     def warning(self, name: str, what: str, then: str) -> Check:
-        """It works, and yet."""
+        """Return a warning."""
         return Check(self.area, name, Level.WARNING, what, then)
 
     def problem(self, name: str, what: str, then: str) -> Check:
-        """It does not work."""
+        """Return a problem."""
         return Check(self.area, name, Level.PROBLEM, what, then)
 
     def failed(self, name: str, error: LeafmarkError) -> Check:
-        """It does not work, as an error says."""
+        """Return the problem that an error describes."""
         return self.problem(name, error.message, error.hint)
 
 
 def checks_json(checks: Sequence[Check]) -> dict[str, Any]:
-    """The form that `producer doctor --json` prints."""
+    """Return the form that `producer doctor --json` prints."""
     return {
         "problems": count(checks, Level.PROBLEM),
         "warnings": count(checks, Level.WARNING),
@@ -91,7 +91,7 @@ def checks_json(checks: Sequence[Check]) -> dict[str, Any]:
 
 
 def count(checks: Sequence[Check], level: Level) -> int:
-    """How many checks came out so."""
+    """Return the number of checks with this level."""
     return sum(check.level is level for check in checks)
 
 

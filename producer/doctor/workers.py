@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 from redis.exceptions import ResponseError
 
@@ -53,13 +53,11 @@ def beats(queues: QueueClient) -> set[str]:
     Raises:
         RedisError: the broker failed.
     """
-    now, _ = queues.redis.time()
     found: set[str] = set()
     for stage in STAGES:
         # The area `redis` reports a key of the wrong type; here it must not hide the other stages.
         with suppress(ResponseError):
-            members = cast("list[bytes]", queues.redis.zrangebyscore(queues.keys.slots(stage), now, "+inf"))
-            found.update(member.decode(errors="replace").rpartition("=")[0] for member in members)
+            found.update(queues.dispatch(stage).alive())
     return found
 
 

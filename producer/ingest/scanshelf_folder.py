@@ -1,4 +1,4 @@
-"""Moving in: a folder that Scanshelf left becomes a scan where it stands. Nothing in it is changed.
+"""Make a scan of a folder that Scanshelf left, where it is. Nothing in it is changed.
 
 Scanshelf keeps `source/`, one JSON file a page, and checkpoints where Leafmark does, but says in `metadata.json`
 nothing that Leafmark needs to know of the source. That is looked up here, and noted beside it in `leafmark.json`.
@@ -31,7 +31,7 @@ _PAGE_IMAGE = re.compile(r"page_(\d{4,})\.png")
 
 
 def take_in(scan: ScanFolder) -> ScanMetadata:
-    """What a folder is as a scan, by its `source/`; noted there, so that it is looked up once.
+    """Return what a folder is as a scan, by its `source/`; noted there, so that it is looked up once.
 
     The `metadata.json` of the folder is another program's, or is missing. Where nothing can be written, the result
     is returned all the same: looking needs no more.
@@ -94,7 +94,7 @@ def take_in_reviews(scan: ScanFolder, total_pages: int) -> list[int]:
 
 
 def _said_by(scan: ScanFolder) -> dict[str, Any]:
-    """What the other program's `metadata.json` says; nothing where there is none."""
+    """Return the content of the other program's `metadata.json`; empty if there is none."""
     try:
         data: dict[str, Any] = json.loads(read_regular(scan.metadata_path))
     except FileNotFoundError:
@@ -103,7 +103,7 @@ def _said_by(scan: ScanFolder) -> dict[str, Any]:
 
 
 def _pages_of(source: Path) -> tuple[Literal["pdf", "images"], Sequence[FoundFile]]:
-    """The files that hold the pages, in page order.
+    """Return the files that hold the pages, in page order.
 
     Its later versions made an image of each page of its PDFs and read those; the earlier ones read the PDFs.
     """

@@ -70,27 +70,19 @@ def check_stage(
     outputs = store.outputs(ref)
     with storage_errors(outputs.path):
         check = _StageCheck(outputs, store.checkpoint_file(ref), total_pages, only)
-        check.foreign = _foreign(store, ref)
-        check.expects = _before_takeover(store, ref)
+        if store.scan(ref.scan_id).is_taken_over(store.metadata(ref.scan_id)):
+            check.expects = _before_takeover(store.checkpoint_file(ref))
+        else:
+            check.foreign = foreign_names(outputs, store.stages.get(ref.stage).assembled_name or None)
         report = check.run(counting)
         stale = explain_stale(store, ref, check.records_without(report.findings))
         return replace(report, stale=stale.pages, refresh_cost_usd=stale.cost_usd)
 
 
-def _foreign(store: BookStore, ref: StageRef) -> list[str]:
-    """Return the names of files that Leafmark did not make; none in a book that another program began."""
-    if store.scan(ref.scan_id).is_taken_over(store.metadata(ref.scan_id)):
-        return []
-    maker = store.stages.get(ref.stage)
-    return foreign_names(store.outputs(ref), maker.assembled_name or None)
-
-
-def _before_takeover(store: BookStore, ref: StageRef) -> frozenset[Kind]:
+def _before_takeover(file: CheckpointFile) -> frozenset[Kind]:
     """Return the kinds that do not count as differences in another program's book before its first `enqueue`."""
-    file = store.checkpoint_file(ref)
     with contextlib.suppress(CheckpointError):
-        if store.scan(ref.scan_id).is_taken_over(store.metadata(ref.scan_id)) and not file.is_of_this_version():
-            return _NOT_NAMED_YET
+        return frozenset() if file.is_of_this_version() else _NOT_NAMED_YET
     return frozenset()
 
 
