@@ -116,10 +116,7 @@ def strict_format(answer: type[BaseModel]) -> "ResponseFormatJSONSchema":
     from openai import pydantic_function_tool  # noqa: PLC0415  # slow to import; the producer calls no model
 
     schema = pydantic_function_tool(answer)["function"]["parameters"]
-    return {
-        "type": "json_schema",
-        "json_schema": {"name": _schema_name(answer), "strict": True, "schema": schema},
-    }
+    return {"type": "json_schema", "json_schema": {"name": _schema_name(answer), "strict": True, "schema": schema}}
 
 
 @cache

@@ -164,10 +164,7 @@ def _without_text(fixed: FixedPage) -> StructuredPage:
         running_foot=None,
         headings=(),
         blocks=tuple(
-            Block(
-                region=region.id,
-                type=BlockType.IMAGE if region.type is RegionType.IMAGE else BlockType.OTHER,
-            )
+            Block(region=region.id, type=BlockType.IMAGE if region.type is RegionType.IMAGE else BlockType.OTHER)
             for region in fixed.regions
         ),
         regions=_texts(fixed),
