@@ -1,10 +1,8 @@
 """Calls that cost more than the known price allows: one small file each, beside the ledger of their stage.
 
-These are all calls that cost more than was reserved for them, and the first such call of a stage where enough was
-reserved.
-
-`<scan>/ledger/<stage>/dearer/<attempt>.json` is durable before the answer of its call is recorded. From these files
-the workers know, after a flush of Redis, that a price is wrong.
+`<scan>/ledger/<stage>/dearer/<attempt>.json` is durable before the answer is recorded, so that workers know after a
+flush of Redis that a price is wrong. Each call that cost more than was reserved for it has such a file, and so has
+the first one of a stage that the reservation covered.
 """
 
 import os

@@ -7,9 +7,8 @@ A script binds what it receives to names in its first lines, and only these line
     local queue = cjson.decode(ARGV[2])
     local pages = list_from(ARGV, 3)
 
-Python passes the values by these names: JSON for a table, a list for what `list_from` binds (the rest of KEYS or of
-ARGV).
-Functions that scripts share are in files of their own; `-- include: package.NAME` puts such a file into a script.
+Python passes the values by these names: JSON for a table, a list for what `list_from` binds (the rest of KEYS or
+ARGV). Functions that scripts share are in files of their own; `-- include: package.NAME` puts one into a script.
 """
 
 import re

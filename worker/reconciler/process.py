@@ -94,9 +94,8 @@ def _serve(
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     # Ctrl-C reaches the whole process group. The worker finishes its pages first, then stops this process.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGQUIT, signal.SIG_IGN)
+    for of_the_group in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(of_the_group, signal.SIG_IGN)
 
     def wait(seconds: float) -> bool:
         return stopping.wait(seconds) or os.getppid() != worker
