@@ -58,7 +58,7 @@ FLEETS: Sequence[Fleet] = (
     Fleet(8, 0.0, 250),
 )
 IDLE_STEWARDS: Sequence[int] = (16, 64)
-_MOST_THREADS = 64
+_MAX_THREADS = 64
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,8 @@ def _run(deployment: Deployment, role: str, fleet: Fleet, page_count: int) -> _M
     for scan_id in scans:
         write_scan(deployment.root, scan_id, each)
     deployment.environment["WORK_SECONDS"] = str(fleet.page_seconds)
-    for first in range(0, fleet.workers, _MOST_THREADS):
-        _start(deployment, role, min(_MOST_THREADS, fleet.workers - first))
+    for first in range(0, fleet.workers, _MAX_THREADS):
+        _start(deployment, role, min(_MAX_THREADS, fleet.workers - first))
     reconcilers = (
         [_start(deployment, "reconciler", max(1, fleet.workers // SLOTS_A_STEWARD))] if role == "leafmark" else []
     )

@@ -17,7 +17,7 @@ from tests.support.fake_deployment import SOURCE_SHA256, write_scan
 
 OUTPUT_BYTES = 1500
 _TEXT = ("leafmark " * 10_000)[:OUTPUT_BYTES]
-_MOST_OPEN = 6
+_MAX_OPEN = 6
 # How long a complete scan is still damaged and watched.
 _KEEP_WATCHING_SECONDS = 20.0
 
@@ -142,11 +142,7 @@ class Scans:
                 self.live.remove(scan)
                 self.observer.forget(scan.looks)
         unfinished = [scan for scan in self.live if not scan.is_done]
-        if (
-            add
-            and len(unfinished) < _MOST_OPEN
-            and sum(scan.remaining for scan in unfinished) < self.wanted_backlog
-        ):
+        if add and len(unfinished) < _MAX_OPEN and sum(scan.remaining for scan in unfinished) < self.wanted_backlog:
             self.add(self._rng.randint(*self.short_pages))
 
     def need_checks_of_damaged(self) -> None:

@@ -42,7 +42,7 @@ _PAGES = 40
 _DAMAGED_PAGE = 5
 _WORKERS = 2
 _COLUMNS, _LINES = 88, 20
-_MOST_SECONDS = 600.0
+_MAX_SECONDS = 600.0
 # Slow enough that several questions are on their way at any moment.
 _BEHAVIOUR = Behaviour(latency_seconds=6.0)
 _FOLDER = Path(__file__).parent.parent / "docs" / "captures"
@@ -123,14 +123,14 @@ def _book(folder: Path) -> Path:
 
 
 def _snapshot_under_way(deployment: Deployment) -> Snapshot:
-    deadline = time.monotonic() + _MOST_SECONDS
+    deadline = time.monotonic() + _MAX_SECONDS
     with Collector(deployment, stages_under_way(deployment.store)) as collector:
         while time.monotonic() < deadline:
             snapshot = collector.snapshot()
             if _shows_everything(snapshot):
                 return snapshot
             time.sleep(DRAW_SECONDS)
-    raise TimeoutError(f"the book was not well under way after {_MOST_SECONDS:g} s")
+    raise TimeoutError(f"the book was not well under way after {_MAX_SECONDS:g} s")
 
 
 def _shows_everything(snapshot: Snapshot) -> bool:

@@ -21,7 +21,7 @@ from sample.provider import Behaviour, running_provider
 from sample.with_provider import environment
 
 CAPTURE = Path("docs/captures/report.png")
-MOST_BYTES = 300_000
+MAX_BYTES = 300_000
 _PRODUCER = [sys.executable, "-m", "producer.cli"]
 _SCAN = "the-rabbit-hole"
 _TITLE = "Alice's Adventures in Wonderland"
@@ -95,8 +95,8 @@ def _keep(first: Image.Image, second: Image.Image) -> None:
     both.paste(second, (0, first.height + _GAP))
     CAPTURE.parent.mkdir(parents=True, exist_ok=True)
     both.quantize(_COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(CAPTURE, optimize=True)
-    if CAPTURE.stat().st_size > MOST_BYTES:
-        raise SystemExit(f"{CAPTURE} has {CAPTURE.stat().st_size} bytes, more than {MOST_BYTES}")
+    if CAPTURE.stat().st_size > MAX_BYTES:
+        raise SystemExit(f"{CAPTURE} has {CAPTURE.stat().st_size} bytes, more than {MAX_BYTES}")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from worker.stages.registry import STAGES, uses_model
 from worker.storage.open_stages import OWN_FOLDER
 
 _POLL_SECONDS = 0.5
-_MOST_RESTARTS = 5
+_MAX_RESTARTS = 5
 # A stopping worker finishes the page in hand first.
 GRACE_SECONDS = 25.0
 # A model server on this machine answers a few calls at once; more pages would wait with their claims held.
@@ -76,7 +76,7 @@ class Worker:
             return True
         self._end_group()
         self._restarts += 1
-        if self._restarts > _MOST_RESTARTS or self._refused_to_start():
+        if self._restarts > _MAX_RESTARTS or self._refused_to_start():
             return False
         self._process = self._start()
         self.announce()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-_LEAST_AGREEMENT = 0.3
+_MIN_AGREEMENT = 0.3
 """Share of its words that a text and a passage have in common, or else it comes from somewhere else."""
 _ALIKE = 0.5
 _ALIKE_AT_AN_END = 0.6
@@ -15,7 +15,7 @@ _ALIKE_AT_AN_END = 0.6
 _SHORT = 3
 """Characters of readings, such as `l` for `I`, that may have nothing in common with what is printed, if both sides
 are held in place."""
-_MOST_LOST = 3
+_MAX_LOST = 3
 """Words in a row that a reader may have lost; more were never on the page."""
 _FIRM = 2
 """Words in a row that agree, so that what is missing between two such runs was lost and not printed elsewhere."""
@@ -45,7 +45,7 @@ def align(words: Sequence[str], passage: Sequence[str]) -> list[Stretch]:
     """Cover all words of a text by stretches, in order."""
     matcher = SequenceMatcher(None, words, passage, autojunk=False)
     agreeing = sum(block.size for block in matcher.get_matching_blocks())
-    if agreeing < _LEAST_AGREEMENT * len(words):
+    if agreeing < _MIN_AGREEMENT * len(words):
         return [Stretch(0, len(words), tuple(words))]
     stretches: list[Stretch] = []
     for step in _steps(matcher):
@@ -77,7 +77,7 @@ def _steps(matcher: SequenceMatcher[str]) -> Iterator[_Step]:
 def _give_back(stretches: list[Stretch], step: _Step, passage: Sequence[str]) -> None:
     """Put lost words behind the word before them."""
     lost = tuple(passage[step.printed])
-    if len(lost) > _MOST_LOST or min(step.agree_before, step.agree_after) < _FIRM:
+    if len(lost) > _MAX_LOST or min(step.agree_before, step.agree_after) < _FIRM:
         return
     before = stretches.pop()
     last = before.end - 1

@@ -11,10 +11,10 @@ from sample.provider.request import AskedPage, Question, Schema
 from sample.provider.structure import Structure, outline
 from sample.provider.tokens import Usage, longest_answer, usage_of
 
-MOST_REPEATS = 300
+MAX_REPEATS = 300
 _ROOM_OF_A_REPEAT = 50
 """Bytes; about what five words take."""
-_LEAST_REPEATS = 20
+_MIN_REPEATS = 20
 _ANSWERS: Mapping[Schema, Callable[[AskedPage], Correction | Structure]] = {
     Schema.CORRECTION: correct,
     Schema.FIX: correct,
@@ -90,6 +90,6 @@ def _spoilt(answer: Correction | Structure, trouble: Trouble | None, most_tokens
 def _repeats(words: str, most_tokens: int | None) -> int:
     """How often a loop goes round; less often where the longest answer would cut it, which is another trouble."""
     if most_tokens is None:
-        return MOST_REPEATS
+        return MAX_REPEATS
     room = longest_answer(most_tokens) - len(words.encode())
-    return min(MOST_REPEATS, max(_LEAST_REPEATS, room // _ROOM_OF_A_REPEAT))
+    return min(MAX_REPEATS, max(_MIN_REPEATS, room // _ROOM_OF_A_REPEAT))

@@ -6,9 +6,9 @@ from functools import cache
 
 from sample.text import AUTHOR, CAPTION, CHAPTERS, PUBLISHER, RUNNING_TITLE, TITLE
 
-_MOST_PLACES = 20
+_MAX_PLACES = 20
 """Words that the book has more often say too little about where a text comes from."""
-_LEAST_SLACK = 2
+_MIN_SLACK = 2
 _WORDS_OF_SLACK = 16
 """For each of these words of a text one more may have been split, joined or lost."""
 
@@ -18,11 +18,11 @@ def find_passage(words: Sequence[str]) -> tuple[str, ...]:
 
     Each word votes for the distance between its place in the text and its places in the book.
     """
-    slack = _LEAST_SLACK + len(words) // _WORDS_OF_SLACK
+    slack = _MIN_SLACK + len(words) // _WORDS_OF_SLACK
     votes: Counter[int] = Counter()
     for position, word in enumerate(words):
         places = _places().get(word, ())
-        if len(places) <= _MOST_PLACES:
+        if len(places) <= _MAX_PLACES:
             votes.update(place - position for place in places)
     if not votes:
         return ()

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from sample.provider.service import Response, Service, error_response
 
 MODEL = "sample-model"
-_MOST_WAITING = 256
+_MAX_WAITING = 256
 _HOST = "127.0.0.1"
 
 
@@ -33,7 +33,7 @@ class ProviderServer(ThreadingHTTPServer):
     # Threads that are waited for when the server stops, instead of being left behind.
     daemon_threads = False
     # Connections that arrive at once; the usual 5 would turn clients away.
-    request_queue_size = _MOST_WAITING
+    request_queue_size = _MAX_WAITING
 
     def __init__(self, port: int, service: Service) -> None:
         self.service = service

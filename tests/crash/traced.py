@@ -22,7 +22,7 @@ from tests.crash.syscalls import ON_STORAGE, name_of, place_of_path
 Report = Callable[[Any], None]
 _WAIT_FOR_ANY_KIND = 0x4000_0000
 _SYSCALL_STOP = signal.SIGTRAP | 0x80
-_MOST_SECONDS = 300
+_MAX_SECONDS = 300
 _LONGEST_PATH = 4096
 
 
@@ -156,7 +156,7 @@ class Traced:
         if status >> 16:
             self._refuse_company()
         too_long = self._ended and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM
-        assert not too_long, f"the run took more than {_MOST_SECONDS} s"
+        assert not too_long, f"the run took more than {_MAX_SECONDS} s"
         self._signal = 0 if stop in {0, signal.SIGSTOP, _SYSCALL_STOP} else stop
 
     def _refuse_company(self) -> NoReturn:
@@ -244,7 +244,7 @@ def _be_traced(run: Callable[[Report], object], outlet: int) -> NoReturn:
         os.write(outlet, json.dumps(what).encode() + b"\n")
 
     try:
-        signal.alarm(_MOST_SECONDS)
+        signal.alarm(_MAX_SECONDS)
         _ask_to_be_traced()
         run(report)
     except BaseException:  # noqa: BLE001  # whatever it is, the test must hear of it

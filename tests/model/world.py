@@ -14,7 +14,7 @@ from tests.support.fake_deployment import REF, SCAN, STAGE
 from tests.support.stages import Stamp, StampStage, stamp
 from worker.keys import Keys
 
-_MOST_ROUNDS = 30
+_MAX_ROUNDS = 30
 
 
 class World(Work, FaultActions):
@@ -157,7 +157,7 @@ class World(Work, FaultActions):
 
     def _work_until_rest(self) -> None:
         parts = self.processes[0].parts
-        for turn in range(_MOST_ROUNDS):
+        for turn in range(_MAX_ROUNDS):
             who = turn % PROCESSES
             while self.redis.llen(Keys(self.settings.key_prefix).queue(STAGE)):
                 self.process_next(who, "fine", "once", ())
@@ -172,4 +172,4 @@ class World(Work, FaultActions):
                 or self.redis.llen(Keys(self.settings.key_prefix).queue(STAGE))
             ):
                 return
-        self.judge.complain(f"no rest after {_MOST_ROUNDS} rounds")
+        self.judge.complain(f"no rest after {_MAX_ROUNDS} rounds")

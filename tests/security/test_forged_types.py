@@ -20,7 +20,7 @@ from worker.reconciler.reconciler import Reconciler
 
 PAGES = 6
 OTHER = "b-book"
-MOST_ROUNDS = 60
+MAX_ROUNDS = 60
 # Claimed while the keys are forged, and not begun yet.
 IN_HAND, WAITING = 2, 5
 
@@ -134,7 +134,7 @@ def test_a_book_completes_whatever_its_keys_are_forged_to_in_the_middle(fake: Fa
     rounds = 0
     while fake.open_stages.all():
         rounds += 1
-        assert rounds <= MOST_ROUNDS, f"{fake.checkpoint().summary()}; {fake.checkpoint(OTHER).summary()}"
+        assert rounds <= MAX_ROUNDS, f"{fake.checkpoint().summary()}; {fake.checkpoint(OTHER).summary()}"
         _work_off_the_queue(fake)
         reconciler.commit_inboxes()
         reconciler.recover()

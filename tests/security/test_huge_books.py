@@ -14,7 +14,7 @@ from tests.support.waiting import HANG_SECONDS
 from worker.pages.scan import ScanFolder
 
 BEYOND_ALL = 10**12
-MOST_MEMORY = 3 << 29
+MAX_MEMORY = 3 << 29
 
 HEAD = {"version": "2.0", "scan_id": "a-book", "stage": "ocr", "output_dir": "ocr", "total_pages": 3}
 
@@ -25,7 +25,7 @@ def scan(tmp_path: Path) -> ScanFolder:
 
 
 def _run(scan: ScanFolder, broker: EmbeddedBroker, *arguments: str) -> Finished:
-    limited = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({MOST_MEMORY}, {MOST_MEMORY}))"
+    limited = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({MAX_MEMORY}, {MAX_MEMORY}))"
     command = [sys.executable, "-c", f"{limited}; from producer.cli import main; main()", *arguments]
     environment = {"LEAFMARK_STORAGE_ROOT": str(scan.root), "LEAFMARK_REDIS_URL": broker.url}
     return subprocess.run(

@@ -12,9 +12,9 @@ from collections.abc import Callable
 Progress = Callable[[], object]
 # For what cannot be watched: a command or a thread that takes so long hangs.
 HANG_SECONDS = 600.0
-_LEAST_SECONDS = 30.0
+_MIN_SECONDS = 30.0
 # What goes on changing and gets nowhere, such as a worker that logs the same error for ever.
-_MOST_TIMES = 5.0
+_MAX_TIMES = 5.0
 _PROGRESS_EVERY_SECONDS = 1.0
 
 
@@ -28,7 +28,7 @@ class Patience:
     """
 
     def __init__(self, seconds: float, progress: Progress | None = None) -> None:
-        self.seconds = max(seconds, _LEAST_SECONDS)
+        self.seconds = max(seconds, _MIN_SECONDS)
         self._progress = progress or (lambda: None)
         self._looked_at = self._asked_at = time.monotonic()
         self._seen: object = None
@@ -46,7 +46,7 @@ class Patience:
             seen = self._progress()
             if seen != self._seen:
                 self._seen, self._still = seen, 0.0
-        return self._still > self.seconds or self._in_all > _MOST_TIMES * self.seconds
+        return self._still > self.seconds or self._in_all > _MAX_TIMES * self.seconds
 
 
 def processes_a_core() -> float:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from worker.llm.errors import AnswerRefusedError
 from worker.stages import answer_checks as sense
 from worker.stages.answer_checks import (
-    LEAST_REPEATS,
     LOOP_SLACK,
+    MIN_REPEATS,
     check_answer,
     check_commentary,
     check_length,
@@ -172,7 +172,7 @@ def test_notes_do_not_run_wild(note: str, kind: str) -> None:
     after=st.text("xyz ", max_size=80),
 )
 def test_the_quick_look_misses_no_repetition(phrase: str, extra: int, before: str, after: str) -> None:
-    times = max(LEAST_REPEATS, LOOP_SLACK // len(phrase) + 2)
+    times = max(MIN_REPEATS, LOOP_SLACK // len(phrase) + 2)
     line = " ".join(f"{before}|{phrase * times}{(phrase * 31)[:extra]}|{after}".split()).casefold()
     if any(len(line) > period and _repeats(line, period) for period in range(1, 61)):
         assert sense._may_repeat(line)
@@ -182,4 +182,4 @@ def _repeats(line: str, period: int) -> bool:
     """Whether a phrase of that length is repeated often enough, over more than a loop may take."""
     same = "".join("=" if one == other else "|" for one, other in zip(line[period:], line, strict=False))
     longest = max(map(len, same.split("|"))) + period
-    return longest >= LEAST_REPEATS * period and longest > LOOP_SLACK
+    return longest >= MIN_REPEATS * period and longest > LOOP_SLACK

@@ -188,7 +188,7 @@ def test_fifty_thousand_frames_are_counted_within_seconds(path: Path) -> None:
 
 
 def test_a_chain_that_never_ends_is_not_followed_for_ever(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.pages.sources.tiff._MOST_FRAMES", 3)
+    monkeypatch.setattr("worker.pages.sources.tiff._MAX_FRAMES", 3)
     path.write_bytes(tiff_of([grey_frame(level) for level in LEVELS]))
     assert inspect_image(path) == ImageFacts(4, broken="it has more than 3 frames")
 

@@ -12,7 +12,7 @@ from worker.scanshelf.pages import Page, Region, region_id
 from worker.text.doubled_words import doubled_words
 from worker.text.edits import UNANNOUNCED_CONFIDENCE, EditKind
 
-LEAST_CONFIDENCE = 0.8
+MIN_CONFIDENCE = 0.8
 """Minimum confidence of Scanshelf's verification; below it, the page needs a review."""
 
 DOUBLED_WORDS = "doubled_words"
@@ -137,7 +137,7 @@ def _reasons(done: Mapping[str, Any]) -> Iterable[str]:
         return
     verification = _mapping(done.get("verification"))
     score = verification.get("confidence_score", 1.0)
-    doubtful = isinstance(score, int | float) and score < LEAST_CONFIDENCE
+    doubtful = isinstance(score, int | float) and score < MIN_CONFIDENCE
     if verification.get("needs_human_review") is True or doubtful:
         said = verification.get("review_reason")
         yield said.strip() if isinstance(said, str) and said.strip() else "Scanshelf's verification was unsure"

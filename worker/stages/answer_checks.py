@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
     _Places = NDArray[np.int64]
 
-MOST_GROWTH = 1.5
+MAX_GROWTH = 1.5
 """Maximum length of a corrected text as a multiple of the original, white space not counted."""
-LEAST_SHRINK = 0.5
+MIN_SHRINK = 0.5
 """Minimum length of a corrected text as a share of the original, white space not counted."""
 LENGTH_SLACK = 16
 """Characters by which any text may exceed both limits: in a short text few characters are a large share."""
-LEAST_REPEATS = 4
+MIN_REPEATS = 4
 """Minimum number of repetitions in a row that make a phrase a loop."""
 LOOP_SLACK = 48
 """Length of a repetition in characters that is always allowed: "ha ha ha", a row of stars."""
@@ -38,9 +38,9 @@ LONGEST_NOTE = 1000
 ALIKE = 0.7
 """Minimum similarity of words that count as the same words, misread; 1 for equal words."""
 
-# A phrase that is repeated at least LEAST_REPEATS times over more than LOOP_SLACK characters has at least 37
+# A phrase that is repeated at least MIN_REPEATS times over more than LOOP_SLACK characters has at least 37
 # characters that also stand one phrase earlier: 26 places from which 12 in a row do.
-_IN_A_ROW, _LEAST_ROW = 12, 20
+_IN_A_ROW, _MIN_ROW = 12, 20
 # Minimum lengths of a repetition: double letters are none; a part of a long phrase is one, if the rest is misread.
 _SHORTEST_RUN, _LONG_RUN = 3, 12
 _FENCE = "```"
@@ -136,7 +136,7 @@ def check_loop(original: str, answered: str) -> None:
 def check_length(original: str, answered: str) -> None:
     """Check that a text keeps about its length (`length`)."""
     before, after = (len("".join(text.split())) for text in (original, answered))
-    if not LEAST_SHRINK * before - LENGTH_SLACK <= after <= MOST_GROWTH * before + LENGTH_SLACK:
+    if not MIN_SHRINK * before - LENGTH_SLACK <= after <= MAX_GROWTH * before + LENGTH_SLACK:
         raise AnswerRefusedError("length", f"a text of {before} characters became one of {after}")
 
 
@@ -169,10 +169,10 @@ def _longest_repetition(text: str) -> tuple[str, int]:
     phrase, longest = "", 0
     if not _may_repeat(line):
         return phrase, longest
-    for period, starts, runs in _repetitions(line, LEAST_REPEATS):
+    for period, starts, runs in _repetitions(line, MIN_REPEATS):
         widest = int(runs.argmax())
         length = int(runs[widest]) + period
-        if length >= LEAST_REPEATS * period and length > longest:
+        if length >= MIN_REPEATS * period and length > longest:
             start = int(starts[widest])
             phrase, longest = line[start : start + period], length
     return phrase, longest
@@ -191,7 +191,7 @@ def _may_repeat(line: str) -> bool:
         distance = place - last.get(here, place)
         last[here] = place
         row = row + 1 if distance and distance == before else 0
-        if row >= _LEAST_ROW:
+        if row >= _MIN_ROW:
             return True
         before = distance
     return False

@@ -33,7 +33,7 @@ from worker.stages.revised_pages import (
 
 CONTEXT_CHARACTERS = 500
 """Characters of the body text of the page before, and of the page after, that the question contains."""
-LEAST_OCR_CONFIDENCE = 0.7
+MIN_OCR_CONFIDENCE = 0.7
 """Minimum OCR confidence of a region; below it, its correction is compared with the image by the fix stage."""
 
 _SYSTEM = f"""\
@@ -143,7 +143,7 @@ def _corrected(
     hard = {
         region.id: region.confidence
         for region in read.regions
-        if region.id in asked_ids and region.confidence < LEAST_OCR_CONFIDENCE
+        if region.id in asked_ids and region.confidence < MIN_OCR_CONFIDENCE
     }
     said = reasons_of(reply.answer)
     reasons = (

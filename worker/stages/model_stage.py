@@ -16,7 +16,7 @@ LONGEST_SIDE = 1600
 """Maximum side of an image in a question, in pixels: print is legible, and common models see no more."""
 _JPEG_QUALITY = 85
 # For what surrounds the texts in an answer, and for a model that reasons first.
-_LEAST_TOKENS = 1024
+_MIN_TOKENS = 1024
 # An answer repeats the text once and lists its edits. A token has at least one byte and usually four, so that two
 # tokens a byte leave room for a text of which every word was misread.
 _TOKENS_A_BYTE = 2
@@ -71,7 +71,7 @@ def picture_of(page: PageImage) -> Picture:
 
 def most_tokens(texts: Iterable[str]) -> int:
     """Return the maximum length of an answer about regions with these texts, in tokens, reasoning included."""
-    return _LEAST_TOKENS + sum(
+    return _MIN_TOKENS + sum(
         _TOKENS_A_REGION + _TOKENS_A_BYTE * len(text.encode(errors="surrogatepass")) for text in texts
     )
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     # Commands that only read outputs do not need it.
     from PIL.Image import Image
 
-_LEAST_CONTRAST = 64
+_MIN_CONTRAST = 64
 UNREADABLE_SIZE = "unreadable_size"
 
 
@@ -162,7 +162,7 @@ class OcrStage(Stage):
 def _is_empty(image: "Image") -> bool:
     """Return whether nothing on a page is much darker than its paper."""
     darkest, lightest = cast("tuple[int, int]", image.convert("L").getextrema())
-    return lightest - darkest < _LEAST_CONTRAST
+    return lightest - darkest < _MIN_CONTRAST
 
 
 def _numbered(regions: Iterable[FoundRegion]) -> tuple[OcrRegion, ...]:

@@ -17,7 +17,7 @@ from worker.text.fields import Name, Text
 
 REVISED_TYPES = frozenset({RegionType.BODY, RegionType.HEADER, RegionType.CAPTION})
 """Types of regions that a model is asked about: most footers are page numbers, and images have no text."""
-LEAST_CONFIDENCE = 0.6
+MIN_CONFIDENCE = 0.6
 """Minimum mean confidence of a region's edits; below it the region needs a review."""
 
 INSTRUCTIONS = """\
@@ -143,7 +143,7 @@ def unsure_of(edits: Iterable[Edit]) -> Mapping[str, float]:
     for edit in edits:
         by_region.setdefault(edit.region, []).append(edit.confidence)
     means = {region: fmean(confidences) for region, confidences in by_region.items()}
-    return {region: mean for region, mean in means.items() if mean < LEAST_CONFIDENCE}
+    return {region: mean for region, mean in means.items() if mean < MIN_CONFIDENCE}
 
 
 def revised_page(

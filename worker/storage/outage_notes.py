@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from worker.llm.circuit_breaker import Silence
 
 # One failure among many answers is not reported; a model that is silent for this long is.
-_LEAST_COUNT = 3
-_LEAST_SECONDS = 5.0
+_MIN_COUNT = 3
+_MIN_SECONDS = 5.0
 _REWRITE_SECONDS = 5.0
 _REFRESH_SECONDS = 60.0
 _OLD = timedelta(seconds=180)
@@ -77,7 +77,7 @@ class OutageNotes:
         if silence is None:
             path.unlink(missing_ok=True)
             return
-        if silence.count < _LEAST_COUNT and silence.seconds < _LEAST_SECONDS:
+        if silence.count < _MIN_COUNT and silence.seconds < _MIN_SECONDS:
             return
         moment = now()
         trouble = Trouble(

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 
 _LETTERS_PER_EDIT = 4
-_MOST_EDITS = 3
+_MAX_EDITS = 3
 _SHORTEST_BEGINNING = 3
 
 
@@ -16,7 +16,7 @@ def closest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that was probably meant; None if none is close, or several are equally close."""
     typed = name.casefold()
     candidates = sorted({other for other in known if _digits(other) == _digits(name)})
-    most = min(_MOST_EDITS, max(1, len(typed) // _LETTERS_PER_EDIT))
+    most = min(_MAX_EDITS, max(1, len(typed) // _LETTERS_PER_EDIT))
     distances = {other: _edits(typed, other.casefold(), most) for other in candidates}
     fewest = min(distances.values(), default=most + 1)
     if fewest <= most:

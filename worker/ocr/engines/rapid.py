@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _REINSTALL = "reinstall it with: pip install --force-reinstall rapidocr onnxruntime"
 _LONGEST_SIDE_TO_FIND_TEXT = 1280
 _NEVER_SHRINK = 1_000_000
-_LEAST_SCORE = 0.5
+_MIN_SCORE = 0.5
 """Minimum score of a line whose text is used; RapidOCR's own default."""
 _NOTHING_READ = "\N{REPLACEMENT CHARACTER}"
 
@@ -148,7 +148,7 @@ def _read(reader: Any, image: Image.Image) -> list[OcrLine]:
 
 def _read_text(text: str, score: float) -> str:
     """Return the text of a line; empty if the engine is not sure enough of it."""
-    return "" if score < _LEAST_SCORE or text == _NOTHING_READ else text.strip()
+    return "" if score < _MIN_SCORE or text == _NOTHING_READ else text.strip()
 
 
 def _upright(corners: Any) -> Box:

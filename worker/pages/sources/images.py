@@ -51,9 +51,9 @@ _CONVERT = "convert it to 8-bit grey or RGB, or scan it again, and use `producer
 _JPEG_START = b"\xff\xd8"
 _UNCOMPRESSED = 1
 _SEPARATE_PLANES = 2
-_MOST_BYTES_IN_MEMORY = 256_000_000
+_MAX_BYTES_IN_MEMORY = 256_000_000
 # Maximum number of frames of a TIFF to try: if none of them opens, the whole file counts as unreadable.
-_MOST_TRIED = 100
+_MAX_TRIED = 100
 
 # Scanners record resolutions in this range; a value outside of it is a default of the program that wrote the file.
 _PLAUSIBLE_DPI = (30.0, 1200.0)
@@ -146,7 +146,7 @@ def inspect_image(path: Path) -> ImageFacts:
             tiff = walk_tiff(file)
         except OSError as error:
             raise storage_error(error, path) from error
-        tried = [file] if tiff is None else (begin_with(file, frame) for frame in tiff.frames[:_MOST_TRIED])
+        tried = [file] if tiff is None else (begin_with(file, frame) for frame in tiff.frames[:_MAX_TRIED])
         opens = any(_opens(each) for each in tried)
     if not opens:
         check_readable(path)
@@ -194,7 +194,7 @@ def _decode_page(file: BinaryIO, index: int, pages: int, max_pixels: int) -> Pag
         return _decode(begin_with(file, frame), max_pixels)
     except OSError:
         # libtiff always opens a file at its first frame, even to read another one, and the first may be damaged.
-        if frame is tiff.frames[0] or file.seek(0, os.SEEK_END) > _MOST_BYTES_IN_MEMORY:
+        if frame is tiff.frames[0] or file.seek(0, os.SEEK_END) > _MAX_BYTES_IN_MEMORY:
             raise
         return _decode(BytesIO(begin_with(file, frame).read()), max_pixels)
 
@@ -230,7 +230,7 @@ def _decode_whole(file: BinaryIO, max_pixels: int) -> PageImage:
         return _decode(file, max_pixels)
     except OSError:
         file.seek(0)
-        if file.read(len(_JPEG_START)) != _JPEG_START or file.seek(0, os.SEEK_END) > _MOST_BYTES_IN_MEMORY:
+        if file.read(len(_JPEG_START)) != _JPEG_START or file.seek(0, os.SEEK_END) > _MAX_BYTES_IN_MEMORY:
             raise
         file.seek(0)
         data = file.read()

@@ -18,8 +18,8 @@ _CLASSIC, _BIG = (42, 42 << 8), 43
 _HEADER_BYTES = 16
 _SHORT, _LONG, _LONG8 = 3, 4, 16
 # Tags are sorted by number, so the ones that are needed here are among the first.
-_MOST_ENTRIES = 64
-_MOST_FRAMES = 100_000
+_MAX_ENTRIES = 64
+_MAX_FRAMES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +106,8 @@ def walk_tiff(file: BinaryIO) -> Tiff | None:
         after = f"after frame {len(frames)}" if frames else "before the first frame"
         if offset in seen:
             return Tiff(tuple(frames), f"the chain of frames turns back {after}")
-        if len(frames) == _MOST_FRAMES:
-            return Tiff(tuple(frames), f"it has more than {_MOST_FRAMES:,} frames")
+        if len(frames) == _MAX_FRAMES:
+            return Tiff(tuple(frames), f"it has more than {_MAX_FRAMES:,} frames")
         found = form.read_directory(file, offset, end)
         if found is None:
             return Tiff(tuple(frames), f"the chain of frames breaks off {after}: the file ends at byte {end:,}")
@@ -218,7 +218,7 @@ class _Form:
         after = offset + count_size + count * entry_size
         if after + next_size > end:
             return None
-        entries = file.read(min(count, _MOST_ENTRIES) * entry_size)
+        entries = file.read(min(count, _MAX_ENTRIES) * entry_size)
         tags = dict(filter(None, (self._number(entries, at) for at in range(0, len(entries), entry_size))))
         file.seek(after)
         [following] = struct.unpack(self.order + next_form, file.read(next_size))
