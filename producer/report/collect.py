@@ -11,7 +11,7 @@ from checkpointing.ledger_entry import State as CallState
 from checkpointing.money import Money, add_usd
 from checkpointing.refs import StageRef
 from checkpointing.regular_files import read_regular
-from checkpointing.storage_errors import storage_error
+from checkpointing.storage_errors import storage_error, storage_errors
 from producer.report.limits import MAX_TILES, MAX_VIEWS
 from producer.report.model import BookReport, Calls, PageReport, StageReport
 from producer.report.pages import BegunStage, page_report
@@ -37,12 +37,10 @@ def collect(store: BookStore, scan_id: str, *, images: bool = True, counting: Co
     """
     metadata = store.metadata(scan_id)
     made_at = now()
-    try:
+    with storage_errors(store.scan(scan_id).path):
         begun, stages = _stages(store, metadata)
         pages = _pages(metadata, begun, stages, counting)
         structure, problem = _structure(store, scan_id)
-    except OSError as error:
-        raise storage_error(error, store.scan(scan_id).path) from error
     report = BookReport(metadata, stages, pages, structure, problem, made_at)
     if not images or not report.with_views:
         return report

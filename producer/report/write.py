@@ -6,7 +6,7 @@ from pathlib import Path
 from checkpointing.atomic import write_durably
 from checkpointing.errors import InputError, StorageError
 from checkpointing.regular_files import NotRegularFileError, open_regular_file
-from checkpointing.storage_errors import storage_error
+from checkpointing.storage_errors import storage_error, storage_errors
 from producer.report.render import GENERATOR
 
 _HEAD_BYTES = 512
@@ -53,10 +53,8 @@ def write_report(path: Path, html: str) -> None:
     check_target(path)
     # Damaged data may contain a lone surrogate, which UTF-8 cannot encode.
     data = html.encode(errors="replace")
-    try:
+    with storage_errors(path):
         write_durably(path, data, lambda raw: _check_same(raw == data))
-    except OSError as error:
-        raise storage_error(error, path) from error
 
 
 def _check_same(same: bool) -> None:

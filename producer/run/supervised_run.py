@@ -14,7 +14,7 @@ from typing import BinaryIO
 from checkpointing.atomic import make_folder
 from checkpointing.errors import LeafmarkError, StorageError
 from checkpointing.regular_files import append_to_regular, open_regular
-from checkpointing.storage_errors import storage_error
+from checkpointing.storage_errors import storage_errors
 from producer.run.supervisor import GRACE_SECONDS, worker_log
 from worker.launch.child_processes import child_environment, python_command
 from worker.storage.open_stages import OWN_FOLDER
@@ -107,11 +107,9 @@ def only_run(root: Path) -> Iterator[None]:
         StorageError: the storage failed; or another run holds the lock: the message says how to use its workers.
     """
     path = root / OWN_FOLDER / "run.lock"
-    try:
+    with storage_errors(path):
         make_folder(path.parent)
         lock = open_regular(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
-    except OSError as error:
-        raise storage_error(error, path) from error
     with os.fdopen(lock, "a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -132,11 +130,9 @@ def announce_broker(root: Path, redis_url: str) -> None:
 
 
 def _opened_log(path: Path) -> BinaryIO:
-    try:
+    with storage_errors(path):
         make_folder(path.parent)
         return append_to_regular(path)
-    except OSError as error:
-        raise storage_error(error, path) from error
 
 
 def _kill_group(group: int) -> None:

@@ -6,7 +6,7 @@ from checkpointing.cost_overruns import read_overruns
 from checkpointing.money import Money, dollars
 from checkpointing.plurals import counted
 from checkpointing.refs import StageRef
-from checkpointing.storage_errors import storage_error
+from checkpointing.storage_errors import storage_errors
 from worker.storage.book_store import BookStore
 
 
@@ -24,10 +24,8 @@ def overruns_of(store: BookStore, ref: StageRef) -> CallCosts:
         StorageError: the storage cannot be read.
     """
     scan_dir = store.scan(ref.scan_id).path
-    try:
+    with storage_errors(scan_dir):
         excess = [call.excess for call in read_overruns(scan_dir, ref.stage) if call.excess]
-    except OSError as error:
-        raise storage_error(error, scan_dir) from error
     return CallCosts(len(excess), Money.total(excess).usd)
 
 
@@ -38,10 +36,8 @@ def unanswered_of(store: BookStore, ref: StageRef) -> CallCosts:
         StorageError: the storage cannot be read.
     """
     ledger = store.ledger(ref)
-    try:
+    with storage_errors(ledger.path):
         calls = ledger.sums().open
-    except OSError as error:
-        raise storage_error(error, ledger.path) from error
     return CallCosts(len(calls), Money.total(calls.values()).usd)
 
 
