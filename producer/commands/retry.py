@@ -16,7 +16,7 @@ from producer.page_ranges import parse_pages
 from producer.planning.plan_output import plans_json
 from producer.planning.request import Request, check_pages
 from producer.run.waiting import wait_for
-from producer.status.begun_stages import begun_stages
+from producer.status.begun_stages import stages_with_files
 from producer.terminal.console import print_json, results
 from worker.stages.registry import STAGES
 
@@ -46,7 +46,7 @@ def retry_command(
     deployment = open_deployment()
     total_pages = deployment.store.metadata(scan_id).total_pages
     check_pages(named or frozenset(), total_pages)
-    stages = [stage] if stage is not None else begun_stages(deployment.store, scan_id) or list(STAGES)[:1]
+    stages = [stage] if stage is not None else stages_with_files(deployment.store, scan_id) or list(STAGES)[:1]
     plans = [plan(deployment.store, Request(scan_id, name)) for name in stages]
     _check_reason(reason, (failed for made in plans for failed in made.quarantined))
     requests = []

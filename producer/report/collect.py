@@ -9,20 +9,18 @@ from checkpointing.fields import now
 from checkpointing.ledger import Ledger
 from checkpointing.ledger_entry import State as CallState
 from checkpointing.money import Money, add_usd
-from checkpointing.refs import StageRef
 from checkpointing.regular_files import read_regular
 from checkpointing.storage_errors import storage_error, storage_errors
 from producer.report.limits import MAX_TILES, MAX_VIEWS
 from producer.report.model import BookReport, Calls, PageReport, StageReport
 from producer.report.pages import BegunStage, page_report
-from producer.status.begun_stages import count_as_enqueue_would
+from producer.status.begun_stages import begun_stages, count_as_enqueue_would
 from producer.status.checkpoint_snapshot import CheckpointSnapshot, take_snapshot
 from producer.status.doubtful_pages import doubt_lines
 from producer.terminal.progress import Counting, uncounted
 from worker.pages.metadata import ScanMetadata
 from worker.stages.base import Stage
 from worker.stages.chapters import BookStructure
-from worker.stages.registry import STAGES
 from worker.stages.structure import StructureStage
 from worker.storage.book_store import BookStore
 
@@ -54,22 +52,18 @@ def collect(store: BookStore, scan_id: str, *, images: bool = True, counting: Co
 def _stages(store: BookStore, metadata: ScanMetadata) -> tuple[tuple[BegunStage, ...], tuple[StageReport, ...]]:
     begun: list[BegunStage] = []
     reports: list[StageReport] = []
-    for name in STAGES:
-        ref = StageRef(metadata.scan_id, name)
+    for ref in begun_stages(store, metadata.scan_id):
         file, outputs = store.checkpoint_file(ref), store.outputs(ref)
-        pages = outputs.pages()
-        if not pages and not file.path.exists():
-            continue
         snapshot = take_snapshot(file)
         if snapshot.unusable is None and not file.is_of_this_version():
             count_as_enqueue_would(snapshot.checkpoint, outputs, metadata.total_pages)
-        stage = store.stages.get(name)
+        stage = store.stages.get(ref.stage)
         begun.append(
             BegunStage(
                 stage=stage,
                 checkpoint=snapshot.checkpoint,
                 outputs=outputs,
-                pages=frozenset(pages),
+                pages=frozenset(outputs.pages()),
                 pending=snapshot.pending(metadata.total_pages),
                 quarantined=frozenset(snapshot.checkpoint.quarantined()),
             )

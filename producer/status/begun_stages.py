@@ -14,20 +14,24 @@ from worker.stages.registry import STAGES
 from worker.storage.book_store import BookStore
 
 
-def begun_stages(store: BookStore, scan_id: str) -> list[str]:
+def begun_stages(store: BookStore, scan_id: str) -> list[StageRef]:
     """Return the stages that have a checkpoint or outputs, in pipeline order."""
+    refs = [StageRef(scan_id, name) for name in STAGES]
+    return [ref for ref in refs if store.checkpoint_file(ref).path.exists() or store.outputs(ref).pages()]
+
+
+def stages_with_files(store: BookStore, scan_id: str) -> list[str]:
+    """Return the stages that have a checkpoint or a folder for outputs, which may be empty, in pipeline order."""
+    refs = [StageRef(scan_id, name) for name in STAGES]
     return [
-        name
-        for name in STAGES
-        if (
-            store.checkpoint_file(StageRef(scan_id, name)).path.exists()
-            or store.outputs(StageRef(scan_id, name)).path.exists()
-        )
-        and not is_of_another_program(store, StageRef(scan_id, name))
+        ref.stage
+        for ref in refs
+        if (store.checkpoint_file(ref).path.exists() or store.outputs(ref).path.exists())
+        and not _is_of_another_program(store, ref)
     ]
 
 
-def is_of_another_program(store: BookStore, ref: StageRef) -> bool:
+def _is_of_another_program(store: BookStore, ref: StageRef) -> bool:
     """Return whether a stage's folder holds outputs of another program in a form that Leafmark does not read.
 
     An example is the `structured/` of Scanshelf before the stage has begun; `verify` reports nothing about it.

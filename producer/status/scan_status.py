@@ -12,7 +12,7 @@ from checkpointing.page_records import DoubtfulPage
 from checkpointing.refs import StageRef
 from checkpointing.status import Status
 from checkpointing.storage_errors import storage_error
-from producer.status.begun_stages import count_as_enqueue_would
+from producer.status.begun_stages import begun_stages, count_as_enqueue_would
 from producer.status.call_costs import overruns_of, unanswered_of
 from producer.status.rate import recent_rate
 from worker.pages.metadata import ScanMetadata
@@ -92,16 +92,14 @@ def scan_status(store: BookStore, scan_id: str, *, with_calls: bool = False) -> 
         StorageError: the storage cannot be read.
     """
     metadata = store.metadata(scan_id)
-    begun = [
-        name
-        for name in STAGES
-        if store.checkpoint_file(StageRef(scan_id, name)).path.exists()
-        or store.outputs(StageRef(scan_id, name)).pages()
-    ]
-    shown = begun or [next(iter(STAGES))]
-    stages = {name: _stage_status(store, metadata, name) for name in shown}
+    refs = begun_stages(store, scan_id) or [StageRef(scan_id, next(iter(STAGES)))]
+    stages = {ref.stage: _stage_status(store, metadata, ref) for ref in refs}
     if with_calls:
-        stages = {name: _with_calls(store, scan_id, name, stage) for name, stage in stages.items()}
+        for ref in refs:
+            unanswered = unanswered_of(store, ref)
+            stages[ref.stage] = replace(
+                stages[ref.stage], unanswered_calls=unanswered.calls, unanswered_usd=unanswered.usd
+            )
     return ScanStatus(metadata, stages)
 
 
@@ -132,13 +130,7 @@ def what_it_waits_for(store: BookStore, stage: str) -> str:
     return "" if trouble is None else in_one_line(trouble.words())
 
 
-def _with_calls(store: BookStore, scan_id: str, name: str, stage: StageStatus) -> StageStatus:
-    unanswered = unanswered_of(store, StageRef(scan_id, name))
-    return replace(stage, unanswered_calls=unanswered.calls, unanswered_usd=unanswered.usd)
-
-
-def _stage_status(store: BookStore, metadata: ScanMetadata, stage: str) -> StageStatus:
-    ref = StageRef(metadata.scan_id, stage)
+def _stage_status(store: BookStore, metadata: ScanMetadata, ref: StageRef) -> StageStatus:
     file = store.checkpoint_file(ref)
     try:
         checkpoint = file.read()
@@ -165,7 +157,7 @@ def _stage_status(store: BookStore, metadata: ScanMetadata, stage: str) -> Stage
         pages_per_second=round(rate, 3) if rate else None,
         eta_seconds=round(len(checkpoint.pending()) / rate, 1) if rate else None,
         error=checkpoint.error,
-        waits=what_it_waits_for(store, stage) or None if running else None,
+        waits=what_it_waits_for(store, ref.stage) or None if running else None,
         started_at=checkpoint.started_at,
         updated_at=checkpoint.updated_at if checkpoint.revision else None,
         completed_at=checkpoint.completed_at,

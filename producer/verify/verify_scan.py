@@ -12,7 +12,7 @@ from checkpointing.refs import StageRef
 from checkpointing.regular_files import sha256_of
 from checkpointing.storage_errors import storage_error
 from producer.planning.request import check_pages
-from producer.status.begun_stages import begun_stages
+from producer.status.begun_stages import stages_with_files
 from producer.terminal.progress import Counting, uncounted
 from producer.verify.check_stage import StageReport, check_stage
 from producer.verify.findings import Finding, Kind
@@ -72,7 +72,7 @@ def verify(
         StorageError: the storage cannot be read.
     """
     metadata = store.metadata(scan_id)
-    stages = begun_stages(store, scan_id) if stage is None else [stage]
+    stages = stages_with_files(store, scan_id) if stage is None else [stage]
     for name in stages:
         store.stages.get(name)
     check_pages(only or frozenset(), metadata.total_pages)
