@@ -34,7 +34,7 @@ def file_lock(path: Path, timeout: float) -> Iterator[int]:
     fd = open_regular(path, os.O_RDWR | os.O_CREAT)
     _held.add(fd)
     try:
-        _acquire(fd, path, timeout)
+        acquire(fd, path, timeout)
         try:
             yield fd
         finally:
@@ -44,11 +44,17 @@ def file_lock(path: Path, timeout: float) -> Iterator[int]:
         os.close(fd)
 
 
-def _acquire(fd: int, path: Path, timeout: float) -> None:
+def acquire(fd: int, path: Path, timeout: float, operation: int = fcntl.LOCK_EX) -> None:
+    """Lock an open file, after waiting `timeout` seconds for it at most.
+
+    Raises:
+        CheckpointError: another holder kept it all that time.
+        OSError: the file system cannot lock.
+    """
     deadline = time.monotonic() + timeout
     while True:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, operation | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= deadline:
                 raise CheckpointError(

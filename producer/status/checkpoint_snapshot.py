@@ -3,17 +3,16 @@
 import contextlib
 import fcntl
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import CheckpointError
 from checkpointing.file import CheckpointFile, Signature
+from checkpointing.locks import acquire
 from checkpointing.regular_files import NotRegularFileError, open_regular, read_regular
 
 _LOCK_SECONDS = 15.0
-_POLL_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +88,8 @@ def kept_still(file: CheckpointFile) -> Iterator[None]:
         yield
         return
     try:
-        deadline = time.monotonic() + _LOCK_SECONDS
-        while not _shared(fd) and time.monotonic() < deadline:
-            time.sleep(_POLL_SECONDS)
+        with contextlib.suppress(CheckpointError):
+            acquire(fd, file.path, _LOCK_SECONDS, fcntl.LOCK_SH)
         yield
     finally:
         os.close(fd)
-
-
-def _shared(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
