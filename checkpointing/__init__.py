@@ -19,9 +19,9 @@ __all__ = ["Checkpoint", "CheckpointManager", "OutputSchema", "Status"]
 __getattr__ = lazy_names(
     __name__,
     {
-        "Checkpoint": "checkpointing.checkpoint",
-        "CheckpointManager": "checkpointing.manager",
-        "OutputSchema": "checkpointing.output_schema",
-        "Status": "checkpointing.status",
+        "checkpointing.checkpoint": ["Checkpoint"],
+        "checkpointing.manager": ["CheckpointManager"],
+        "checkpointing.output_schema": ["OutputSchema"],
+        "checkpointing.status": ["Status"],
     },
 )

@@ -31,16 +31,9 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "Plan": "producer.planning.request",
-        "Request": "producer.planning.request",
-        "ScanStatus": "producer.status.scan_status",
-        "all_scans": "producer.status.scan_status",
-        "connect": "producer.library",
-        "enqueue": "producer.planning.enqueue",
-        "follow": "producer.library",
-        "ingest_book": "producer.library",
-        "plan": "producer.planning.enqueue",
-        "requests_through": "producer.planning.enqueue",
-        "scan_status": "producer.status.scan_status",
+        "producer.library": ["connect", "follow", "ingest_book"],
+        "producer.planning.enqueue": ["enqueue", "plan", "requests_through"],
+        "producer.planning.request": ["Plan", "Request"],
+        "producer.status.scan_status": ["ScanStatus", "all_scans", "scan_status"],
     },
 )
