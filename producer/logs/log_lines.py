@@ -18,7 +18,6 @@ _AGO = re.compile(r"(\d{1,9})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _SHORT_RUN = 8
 _RUN = re.compile(r"[0-9a-f]{4,32}")
-_PLAIN = re.compile(r"[ -~]*")
 _NOT_PLAIN = re.compile(r"[^ -~]")
 
 
@@ -115,9 +114,8 @@ def as_line(line: LogLine, style: Callable[[str, str], str] = lambda text, _leve
 
 def as_json_line(line: LogLine) -> str:
     """Return a line for programs: the JSON of the file in ASCII, so that a terminal obeys nothing in it."""
-    text = line.raw.decode()
     # JSON allows other characters only in strings, where they can be escaped, and whitespace between tokens.
-    return text if _PLAIN.fullmatch(text) else _NOT_PLAIN.sub(_escaped, text)
+    return _NOT_PLAIN.sub(_escaped, line.raw.decode())
 
 
 def visible(text: str) -> str:
