@@ -25,9 +25,10 @@ from redis.exceptions import RedisError
 from checkpointing.errors import LeafmarkError
 from checkpointing.locks import file_lock
 from producer.run.embedded_broker import end_server
-from producer.run.supervisor import GRACE_SECONDS, broker_folder, supervisor_lock
+from producer.run.supervisor import GRACE_SECONDS, broker_folder, report_failure, supervisor_lock
 from worker.config.settings import load_settings
 from worker.launch import safe_celery
+from worker.telemetry.celery_logs import WorkerGivesUp
 
 _CHILD_SECONDS = 5.0
 
@@ -42,6 +43,9 @@ def main() -> int:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         threading.Thread(target=_end_when_orphaned, args=(orphaned,), name="parent-watch", daemon=True).start()
         return safe_celery.main()
+    except WorkerGivesUp as error:
+        report_failure(load_settings(warn=bool).root, error.reason)
+        raise
     finally:
         if orphaned.is_set():
             _end_children()

@@ -13,9 +13,9 @@ from typing import BinaryIO
 
 from checkpointing.atomic import make_folder
 from checkpointing.errors import LeafmarkError, StorageError
-from checkpointing.regular_files import append_to_regular, open_regular
+from checkpointing.regular_files import append_to_regular, open_regular, read_regular
 from checkpointing.storage_errors import storage_errors
-from producer.run.supervisor import GRACE_SECONDS, worker_log
+from producer.run.supervisor import GRACE_SECONDS, failure_file, worker_log
 from worker.launch.child_processes import child_environment, python_command
 from worker.storage.open_stages import OWN_FOLDER
 
@@ -38,7 +38,9 @@ class Supervisor:
 
     def __init__(self, root: Path, processes: int, asking: Sequence[str] = ()) -> None:
         self._log = worker_log(root)
+        self._failure_file = failure_file(root)
         with _opened_log(self._log) as log:
+            self._failure_file.unlink(missing_ok=True)
             self._process = subprocess.Popen(
                 python_command("producer.run.supervisor", str(root), str(processes), *asking),
                 stdin=subprocess.PIPE,
@@ -90,9 +92,10 @@ class Supervisor:
                 _kill_group(group)
 
     def _failure(self, code: int) -> LeafmarkError:
-        lines = self._log.read_text(errors="replace").splitlines()
-        own = [line for line in lines if line.startswith("leafmark worker: ")]
-        why = own[-1].removeprefix("leafmark worker: ") if own and code > 1 else f"see {self._log}"
+        why = f"see {self._log}"
+        if code > 0:
+            with contextlib.suppress(OSError):
+                why = read_regular(self._failure_file).decode(errors="replace")
         how = f"ended with exit code {code}" if code >= 0 else f"were killed by signal {-code}"
         error = LeafmarkError(f"the workers of this run {how}: {why}")
         error.exit_code = max(code, 1)

@@ -52,6 +52,17 @@ def supervisor_lock(root: Path) -> Path:
     return root / OWN_FOLDER / "backstage.lock"
 
 
+def failure_file(root: Path) -> Path:
+    """Return the file with the reason why broker or workers could not be started; missing if there is none."""
+    return root / OWN_FOLDER / "worker.failure"
+
+
+def report_failure(root: Path, reason: str) -> None:
+    """Write the reason into that file, for `producer run` to print, if the storage allows it."""
+    with contextlib.suppress(OSError):
+        failure_file(root).write_text(reason)
+
+
 class Worker:
     """A Celery worker with its pool, in a process group of its own.
 
@@ -192,7 +203,7 @@ def main(root: Path, processes: int, asking: Sequence[str]) -> int:
         return serve(root, processes, asking)
     except OSError as error:
         failure = storage_error(error, root)
-        # With the prefix of a worker's last line, which `producer run` shows.
+        report_failure(root, str(failure))
         sys.stderr.write(f"leafmark worker: {failure}\n")
         return failure.exit_code
 

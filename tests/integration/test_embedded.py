@@ -12,8 +12,10 @@ import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from checkpointing.errors import LeafmarkError
 from producer.run.embedded_broker import EmbeddedBroker, embedded_broker
-from tests.support.waiting import HANG_SECONDS
+from producer.run.supervised_run import Supervisor
+from tests.support.waiting import HANG_SECONDS, wait_until
 
 SERVERS_AT_ONCE = 4
 BROKER_THAT_WAITS = """
@@ -138,3 +140,13 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def test_a_worker_that_cannot_start_ends_the_run_with_its_reason_and_exit_code(tmp_path: Path) -> None:
+    supervisor = Supervisor(tmp_path, 1, ["correction"])
+    try:
+        with pytest.raises(LeafmarkError, match="exit code 7: the stage correction asks a language model") as ended:
+            wait_until(lambda: supervisor.redis_url and supervisor.check(), HANG_SECONDS, "the end of the run")
+        assert ended.value.exit_code == 7
+    finally:
+        supervisor.stop()

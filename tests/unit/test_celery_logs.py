@@ -10,7 +10,7 @@ import structlog
 from click.testing import CliRunner
 
 from worker.config.settings import Settings
-from worker.telemetry.celery_logs import give_up, level_in_force, report_wait, set_up_worker_logs
+from worker.telemetry.celery_logs import WorkerGivesUp, give_up, level_in_force, report_wait, set_up_worker_logs
 
 
 @pytest.fixture(autouse=True)
@@ -93,9 +93,9 @@ def test_a_worker_that_cannot_start_says_why_where_its_lines_go(
 ) -> None:
     settings = Settings(storage_root=tmp_path, log_format=log_format)  # type: ignore[arg-type]  # one of them
     set_up_worker_logs(settings, logging.INFO, f"{tmp_path}/{logfile}" if logfile else None)
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(WorkerGivesUp) as ended:
         give_up(settings, "no root", 5)
-    assert ended.value.code == 5
+    assert (ended.value.code, ended.value.reason) == (5, "no root")
     (line,) = capsys.readouterr().err.splitlines()
     assert on_stderr in line
     if in_file is not None:

@@ -18,6 +18,14 @@ from worker.telemetry.logs import configure_logs
 _GIVEN = {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}
 
 
+class WorkerGivesUp(SystemExit):
+    """Ends a worker that cannot start, with an exit code; `reason` is why, in one line."""
+
+    def __init__(self, reason: str, exit_code: int) -> None:
+        super().__init__(exit_code)
+        self.reason = reason
+
+
 def level_in_force(settings: Settings, level: str | int | None) -> int:
     """Return the minimum level of a worker's lines, as a number: `--loglevel`, or else LEAFMARK_LOG_LEVEL.
 
@@ -49,7 +57,7 @@ def set_up_worker_logs(
     except SettingsError as error:
         # Celery would log another error and run without logs.
         sys.stderr.write(f"leafmark worker: {error}\n")
-        sys.exit(error.exit_code)
+        raise WorkerGivesUp(str(error), error.exit_code) from error
     # Warnings of Celery about the user that it runs as, and of libraries.
     logging.captureWarnings(capture=True)
 
@@ -57,7 +65,7 @@ def set_up_worker_logs(
 def give_up(settings: Settings, reason: str, exit_code: int) -> NoReturn:
     """End a worker that cannot start, with one line: in its log file, if it has one, and on stderr."""
     _report(settings, logging.ERROR, "worker does not start", error=reason, exit_code=exit_code, plain=reason)
-    sys.exit(exit_code)
+    raise WorkerGivesUp(reason, exit_code)
 
 
 def report_wait(settings: Settings, reason: str) -> None:
