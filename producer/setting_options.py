@@ -19,13 +19,7 @@ _STYLES = {Source.OPTION: "magenta", Source.DEFAULT: "dim", Source.FILE: "cyan",
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """One setting.
-
-    Attributes:
-        name: as in the config file.
-        value: as in an environment variable; secrets are masked.
-        origin: where the value comes from.
-    """
+    """One setting; its value is as in an environment variable, and secrets are masked."""
 
     name: str
     value: str

@@ -108,11 +108,7 @@ def timeline(stages: Sequence[StageReport]) -> Timeline | None:
 
 
 class _TimeAxis:
-    """The x coordinate of each moment.
-
-    Args:
-        moments: all that are drawn, in order.
-    """
+    """The x coordinate of each moment that is drawn; they come in order."""
 
     def __init__(self, moments: Sequence[datetime]) -> None:
         gaps = [(before, after) for before, after in pairwise(moments) if after - before > _MIN_BREAK]

@@ -84,7 +84,6 @@ class RegionReport:
         confidence: of the OCR engine, 0 to 1; None if unknown, and for an image.
         before: its text as OCR read it.
         after: the corrected text with its changes; None if no stage has corrected it.
-        review: whether a person should review it.
     """
 
     kind: str
@@ -143,10 +142,8 @@ class Pictures:
     """Pictures of a page, each as a data URI.
 
     Attributes:
-        thumbnail: for the grid; None without one.
         picture: large enough to read beside the text; None if only the thumbnail is shown.
         width, height: of the rendered page in pixels; the page view has this aspect ratio.
-        problem: why there are no pictures.
     """
 
     thumbnail: str | None = None

@@ -71,11 +71,7 @@ def _page(maker: "_PictureMaker", source: PageSource, page: int) -> Pictures:
 
 
 class _PictureMaker:
-    """Makes the pictures of one book.
-
-    Args:
-        total_pages: the pages that share the limit.
-    """
+    """Makes the pictures of one book, whose pages share the limit."""
 
     def __init__(self, total_pages: int) -> None:
         self._picture = _Encoder(_PICTURE_STEPS, share(PICTURE_BYTES, ALL_PICTURE_BYTES, total_pages))
@@ -92,10 +88,6 @@ class _Encoder:
 
     Each page begins at the step of the page before, since pages of a book are alike, or one step better if that
     picture was small.
-
-    Args:
-        steps: width in pixels and quality, best first.
-        max_bytes: maximum size of a picture.
     """
 
     def __init__(self, steps: tuple[tuple[int, int], ...], max_bytes: int) -> None:

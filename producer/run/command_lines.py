@@ -17,12 +17,9 @@ _FIRST_STAGE = "ocr"
 
 
 def command_again(context: typer.Context, arguments: Sequence[str], drop: Collection[str] = ()) -> str:
-    """Return a command line that continues the command, quoted for a shell.
+    """Return a command line that continues a command with other arguments, quoted for a shell.
 
-    Args:
-        context: of the command, with its options.
-        arguments: replace the arguments of the command.
-        drop: names of options to leave out.
+    The options whose names are in `drop` are left out.
     """
     options: list[str] = []
     for parameter in context.command.params:
@@ -40,9 +37,7 @@ def command_again(context: typer.Context, arguments: Sequence[str], drop: Collec
 def watch_again(plans: Sequence[Plan], *, allow_doubtful: bool) -> str:
     """Return a command line that watches plans again until they are done, and changes nothing, quoted for a shell.
 
-    Args:
-        plans: in pipeline order, all of one scan.
-        allow_doubtful: whether doubtful pages end the wait with exit code 0.
+    The plans are all of one scan, in pipeline order.
     """
     first, last = plans[0], plans[-1]
     words = ["enqueue", first.scan_id]

@@ -26,10 +26,7 @@ _READABLE_PATH = re.compile(r"[^\s'\"]+")
 
 
 class EmbeddedBroker:
-    """A Valkey server that persists in a folder.
-
-    Args:
-        folder: of its append-only file and its log.
+    """A Valkey server that keeps its append-only file and its log in a folder.
 
     Raises:
         ValkeyServerError: it does not start.

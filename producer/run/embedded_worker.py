@@ -25,7 +25,7 @@ from redis.exceptions import RedisError
 from checkpointing.errors import LeafmarkError
 from checkpointing.locks import file_lock
 from producer.run.embedded_broker import end_server
-from producer.run.supervisor import GRACE_SECONDS, broker_folder, report_failure, supervisor_lock
+from producer.run.supervisor import BROKER_FOLDER, GRACE_SECONDS, SUPERVISOR_LOCK, report_failure
 from worker.config.settings import load_settings
 from worker.launch import safe_celery
 from worker.telemetry.celery_logs import WorkerGivesUp
@@ -78,14 +78,14 @@ def _end_children() -> None:
 
 def _end_broker_unless_used() -> None:
     """End the broker if no other worker of the run holds the lock; otherwise that worker ends it."""
-    with suppress(OSError, LeafmarkError), file_lock(supervisor_lock(load_settings(warn=bool).root), 0.0):
+    with suppress(OSError, LeafmarkError), file_lock(load_settings(warn=bool).root / SUPERVISOR_LOCK, 0.0):
         _end_broker()
 
 
 def _end_broker() -> None:
     settings = load_settings(warn=bool)
     with suppress(OSError, RedisError):
-        end_server(urlsplit(settings.redis_url).port or 0, broker_folder(settings.root))
+        end_server(urlsplit(settings.redis_url).port or 0, settings.root / BROKER_FOLDER)
 
 
 if __name__ == "__main__":

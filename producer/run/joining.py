@@ -6,7 +6,7 @@ from redis.exceptions import RedisError
 
 from checkpointing.errors import CheckpointError
 from checkpointing.locks import file_lock
-from producer.run.supervisor import GRACE_SECONDS, supervisor_lock
+from producer.run.supervisor import GRACE_SECONDS, SUPERVISOR_LOCK
 from producer.terminal.console import notes
 from worker.config.settings import Settings
 from worker.keys import Keys
@@ -40,7 +40,7 @@ def joins_deployment(settings: Settings) -> bool:
 
 
 def _wait_for_earlier_run(root: Path) -> None:
-    path = supervisor_lock(root)
+    path = root / SUPERVISOR_LOCK
     try:
         with file_lock(path, 0.0):
             return

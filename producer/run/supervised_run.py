@@ -15,10 +15,11 @@ from checkpointing.atomic import make_folder
 from checkpointing.errors import LeafmarkError, StorageError
 from checkpointing.regular_files import append_to_regular, open_regular, read_regular
 from checkpointing.storage_errors import storage_errors
-from producer.run.supervisor import GRACE_SECONDS, failure_file, worker_log
+from producer.run.supervisor import FAILURE_FILE, GRACE_SECONDS, WORKER_LOG
 from worker.launch.child_processes import child_environment, python_command
 from worker.storage.open_stages import OWN_FOLDER
 
+_RUN_LOCK = f"{OWN_FOLDER}/run.lock"
 _START_TIMEOUT_SECONDS = 60.0
 
 
@@ -37,8 +38,8 @@ class Supervisor:
     """
 
     def __init__(self, root: Path, processes: int, asking: Sequence[str] = ()) -> None:
-        self._log = worker_log(root)
-        self._failure_file = failure_file(root)
+        self._log = root / WORKER_LOG
+        self._failure_file = root / FAILURE_FILE
         with _opened_log(self._log) as log:
             self._failure_file.unlink(missing_ok=True)
             self._process = subprocess.Popen(
@@ -109,7 +110,7 @@ def only_run(root: Path) -> Iterator[None]:
     Raises:
         StorageError: the storage failed; or another run holds the lock: the message says how to use its workers.
     """
-    path = root / OWN_FOLDER / "run.lock"
+    path = root / _RUN_LOCK
     with storage_errors(path):
         make_folder(path.parent)
         lock = open_regular(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
@@ -129,7 +130,7 @@ def only_run(root: Path) -> Iterator[None]:
 
 def announce_broker(root: Path, redis_url: str) -> None:
     """Write the broker's URL into the lock file, where the next `producer run` finds it for its error message."""
-    (root / OWN_FOLDER / "run.lock").write_text(redis_url)
+    (root / _RUN_LOCK).write_text(redis_url)
 
 
 def _opened_log(path: Path) -> BinaryIO:

@@ -37,40 +37,28 @@ GRACE_SECONDS = 25.0
 _LOCAL_ASKING_THREADS = 8
 
 
-def worker_log(root: Path) -> Path:
-    """Return the log file of the workers' console output."""
-    return root / OWN_FOLDER / "worker.log"
-
-
-def broker_folder(root: Path) -> Path:
-    """Return the folder of the embedded broker's files."""
-    return root / OWN_FOLDER / "valkey"
-
-
-def supervisor_lock(root: Path) -> Path:
-    """Return the file whose lock is held while the processes of a run live."""
-    return root / OWN_FOLDER / "backstage.lock"
-
-
-def failure_file(root: Path) -> Path:
-    """Return the file with the reason why broker or workers could not be started; missing if there is none."""
-    return root / OWN_FOLDER / "worker.failure"
+# Below the storage root.
+WORKER_LOG = f"{OWN_FOLDER}/worker.log"
+"""Console output of the workers."""
+FAILURE_FILE = f"{OWN_FOLDER}/worker.failure"
+"""The reason why broker or workers cannot be started; missing if there is none."""
+BROKER_FOLDER = f"{OWN_FOLDER}/valkey"
+SUPERVISOR_LOCK = f"{OWN_FOLDER}/backstage.lock"
+"""Its lock is held while the processes of a run live."""
 
 
 def report_failure(root: Path, reason: str) -> None:
-    """Write the reason into that file, for `producer run` to print, if the storage allows it."""
+    """Write the reason into `FAILURE_FILE`, for `producer run` to print, if the storage allows it."""
     with contextlib.suppress(OSError):
-        failure_file(root).write_text(reason)
+        (root / FAILURE_FILE).write_text(reason)
 
 
 class Worker:
     """A Celery worker with its pool, in a process group of its own.
 
     Args:
-        redis_url: the broker.
         lock: descriptor of the lock that it holds as long as it lives.
         options: of Celery: its queues, and how many pages at once.
-        log: file for its console output.
     """
 
     def __init__(self, redis_url: str, lock: int, options: Sequence[str], log: IO[bytes]) -> None:
@@ -153,9 +141,9 @@ def serve(root: Path, processes: int, asking: Sequence[str] = ()) -> int:
     stopping, wake = os.pipe()
     signal.signal(signal.SIGTERM, lambda *_: os.write(wake, b"."))
     with (
-        file_lock(supervisor_lock(root), GRACE_SECONDS * 2) as lock,
-        embedded_broker(broker_folder(root)) as broker,
-        append_to_regular(worker_log(root)) as log,
+        file_lock(root / SUPERVISOR_LOCK, GRACE_SECONDS * 2) as lock,
+        embedded_broker(root / BROKER_FOLDER) as broker,
+        append_to_regular(root / WORKER_LOG) as log,
     ):
         workers: list[Worker] = []
         try:

@@ -15,19 +15,7 @@ from producer.status.doubtful_pages import doubt_lines
 from producer.status.scan_status import ScanStatus, StageStatus
 from producer.terminal.progress import clock
 
-_HEADS = (
-    "scan",
-    "stage",
-    "status",
-    "complete",
-    "remaining",
-    "failed",
-    "cost",
-    "rate",
-    "ETA",
-    "started",
-    "updated",
-)
+_HEADS = ("scan", "stage", "status", "complete", "remaining", "failed", "cost", "rate", "ETA", "started", "updated")
 # Columns that a narrow terminal leaves out, in this order; scan, stage and status always stay.
 _OPTIONAL = ("started", "updated", "remaining", "rate", "ETA", "cost", "failed", "complete")
 _GAP = "  "
@@ -35,12 +23,7 @@ _STYLES = {"completed": "green", "failed": "red", "unreadable": "red", "in_progr
 
 
 def status_lines(scans: Sequence[ScanStatus], width: int | None) -> list[Text]:
-    """Return a line of heads and one line for each stage.
-
-    Args:
-        scans: at least one.
-        width: columns of the terminal; None for a pipe, which has no width.
-    """
+    """Return a line of heads and one line for each stage, in the columns of a terminal; a pipe has no width."""
     rows = [
         dict(zip(_HEADS, (scan.metadata.scan_id, name, *_cells(stage)), strict=True))
         for scan in scans

@@ -25,12 +25,7 @@ def follow_plans(
 ) -> list[Checkpoint]:
     """Show progress, stage by stage, until the pages of each plan are complete or in quarantine, or it is paused.
 
-    Args:
-        deployment: the deployment.
-        plans: in pipeline order.
-        console: where to show the progress.
-        hint: line of the live view that says what Ctrl-C does.
-        check: called several times a second; may raise to end the wait.
+    The plans are in pipeline order. `check` is called several times a second; it may raise to end the wait.
 
     Returns:
         The checkpoints at the end; without the stages of a book that come after a paused one.
@@ -66,16 +61,10 @@ def follow(
     on_change: Callable[[Checkpoint], object],
     on_poll: Callable[[], object] = bool,
 ) -> Checkpoint:
-    """Wait until every wanted page is complete or in quarantine, or the stage is paused.
+    """Wait until every wanted page is complete or in quarantine, or the stage is paused; return its checkpoint.
 
-    Args:
-        file: the checkpoint to follow. Only this file is read, so following does not depend on Redis.
-        wanted: the pages to wait for.
-        on_change: called with each version of the checkpoint.
-        on_poll: called several times a second; may raise to end the wait.
-
-    Returns:
-        The last version of the checkpoint.
+    Only the file is read, so following does not depend on Redis. `on_poll` is called several times a second; it may
+    raise to end the wait.
     """
     reader = CheckpointReader(file)
     checkpoint = reader.read_if_changed() or file.read()

@@ -27,13 +27,7 @@ SECONDARY = "dim"
 
 @dataclass(frozen=True, slots=True)
 class Symbols:
-    """A set of symbols.
-
-    Attributes:
-        pages: one for each state of a page.
-        full, empty: of a progress bar.
-        ellipsis: marks a text that was cut.
-    """
+    """Symbols for the states of a page, the full and empty parts of a progress bar, and a text that was cut."""
 
     pages: Mapping[PageState, str]
     full: str

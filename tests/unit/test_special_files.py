@@ -244,6 +244,6 @@ def test_the_workers_of_a_run_whose_lock_is_a_fifo_end_with_one_line(
     make_fifo(tmp_path / OWN_FOLDER / "backstage.lock")
     assert supervisor.main(tmp_path, 1, []) == StorageError.exit_code
     said = capsys.readouterr().err
-    assert said == f"leafmark worker: {supervisor.failure_file(tmp_path).read_text()}\n"
+    assert said == f"leafmark worker: {(tmp_path / supervisor.FAILURE_FILE).read_text()}\n"
     assert "backstage.lock: it is not a regular file" in said
     assert said.count("\n") == 1
