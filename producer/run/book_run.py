@@ -209,10 +209,10 @@ class BookRun:
         """Process the books with the workers that already use the storage root."""
         notes.print(f"Using the workers that already run on {self.settings.root}.")
         started = time.monotonic()
-        ended = self._enqueue_and_follow(bool, VIEW_HINT)
+        ended = self._enqueue_and_follow(None, VIEW_HINT)
         return ended, time.monotonic() - started
 
-    def _enqueue_and_follow(self, check: Callable[[], object], hint: str) -> list[Ended]:
+    def _enqueue_and_follow(self, check: Callable[[], object] | None, hint: str) -> list[Ended]:
         plans = [enqueue(self._deployment, request) for request in self._requests]
         for made in plans:
             print_plan(notes, made)

@@ -21,11 +21,16 @@ _POLL_SECONDS = 0.25
 
 
 def follow_plans(
-    deployment: Deployment, plans: list[Plan], console: Console, hint: str, check: Callable[[], object] = bool
+    deployment: Deployment,
+    plans: list[Plan],
+    console: Console,
+    hint: str,
+    check: Callable[[], object] | None = None,
 ) -> list[Checkpoint]:
     """Show progress, stage by stage, until the pages of each plan are complete or in quarantine, or it is paused.
 
-    The plans are in pipeline order. `check` is called several times a second; it may raise to end the wait.
+    The plans are in pipeline order. `check` is called several times a second, if the caller has workers of its
+    own to watch over; it may raise to end the wait.
 
     Returns:
         The checkpoints at the end; without the stages of a book that come after a paused one.
@@ -33,14 +38,18 @@ def follow_plans(
     checkpoints: list[Checkpoint] = []
     paused: set[str] = set()
     shown = plans
-    with Collector(deployment, lambda: [plan.ref for plan in shown]) as collector, view_on(console, hint) as show:
+    with (
+        Collector(deployment, lambda: [plan.ref for plan in shown]) as collector,
+        view_on(console, hint, own_workers=check is not None) as show,
+    ):
 
         def on_change(checkpoint: Checkpoint) -> None:
             collector.feed(checkpoint)
             show(collector.snapshot())
 
         def on_poll() -> None:
-            check()
+            if check is not None:
+                check()
             show(collector.snapshot())
 
         for place, plan in enumerate(plans):

@@ -47,13 +47,15 @@ class PlainLines:
     """Prints a line about each stage when its status changes, and every few seconds while its pages change.
 
     If nothing is printed for a minute, as with a slow local model, the lines of all stages under way are repeated.
+    With `own_workers`, the caller starts workers and watches over them: that none answers is not printed.
     """
 
-    def __init__(self, print_line: Callable[[str], object]) -> None:
+    def __init__(self, print_line: Callable[[str], object], *, own_workers: bool = False) -> None:
         self._print_line = print_line
         self._printed: dict[StageRef, _Printed] = {}
         self._redis_problem = self._storage_problem = ""
         self._printed_at = time.monotonic()
+        self._own_workers = own_workers
         self._no_worker_at = self._printed_at + _NO_WORKER_SECONDS
 
     def show(self, snapshot: Snapshot) -> None:
@@ -98,7 +100,7 @@ class PlainLines:
         if snapshot.storage_problem and snapshot.storage_problem != self._storage_problem:
             self._print(printable(snapshot.storage_problem))
         self._redis_problem, self._storage_problem = snapshot.redis_problem, snapshot.storage_problem
-        if snapshot.workers.alive or snapshot.redis_problem or not snapshot.under_way:
+        if self._own_workers or snapshot.workers.alive or snapshot.redis_problem or not snapshot.under_way:
             self._no_worker_at = time.monotonic() + _NO_WORKER_SECONDS
         elif time.monotonic() >= self._no_worker_at:
             self._no_worker_at = math.inf

@@ -63,10 +63,10 @@ class Screen:
 
 
 @contextmanager
-def view_on(console: Console, hint: str) -> Iterator[Callable[[Snapshot], object]]:
+def view_on(console: Console, hint: str, *, own_workers: bool = False) -> Iterator[Callable[[Snapshot], object]]:
     """Give a function that shows a snapshot: on a screen with a hint, or else as plain lines."""
     if not has_screen(console):
-        yield PlainLines(console.print).show
+        yield PlainLines(console.print, own_workers=own_workers).show
         return
     # Soft wrapping does not suit a screen.
     with Screen(Console(stderr=console.stderr, highlight=False, markup=False, emoji=False), hint) as screen:

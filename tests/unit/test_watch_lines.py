@@ -184,6 +184,18 @@ def test_plain_lines_say_once_that_no_worker_answers(monkeypatch: pytest.MonkeyP
     assert [line for line in said if "worker" in line] == [NO_WORKER] * 2
 
 
+def test_plain_lines_of_a_run_say_nothing_of_workers_that_are_still_starting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("producer.watch.plain_output.time", SimpleNamespace(monotonic=lambda: now))
+    said: list[str] = []
+    lines = PlainLines(said.append, own_workers=True)
+    for now in (0.0, 30.0):
+        lines.show(Snapshot((stage_snapshot(),), workers=Workers(asked=True)))
+    assert len(said) == 1
+
+
 Run = Callable[..., Any]
 
 
