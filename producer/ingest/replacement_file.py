@@ -95,13 +95,10 @@ def make_record(metadata: ScanMetadata, page: int, incoming: Incoming) -> tuple[
     if in_force is not None and (in_force.file.name, in_force.place) == (name, incoming.place):
         return in_force, "", True
     at = now()
-    if in_force is not None:
-        old, old_place, alone = in_force.file, in_force.place, False
-    else:
-        old, old_place = metadata.source.ingested(page)
-        alone = old.pages == 1
-        if (old.sha256, old_place) == (incoming.sha256, incoming.place):
-            raise InputError(f"page {page} was ingested from {incoming.path} itself", hint="name a new scan")
+    _, old, old_place = metadata.source.place_of(page)
+    if in_force is None and (old.sha256, old_place) == (incoming.sha256, incoming.place):
+        raise InputError(f"page {page} was ingested from {incoming.path} itself", hint="name a new scan")
+    alone = in_force is None and old.pages == 1
     kept = PurePath(old.name)
     record = ReplacedPage(
         page=page,

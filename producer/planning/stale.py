@@ -4,7 +4,7 @@ The present method comes from the book's profile and the settings of this proces
 differ, pages may show as stale that a worker would make the same way again. `docs/design.md` has the digests.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,6 @@ from checkpointing.money import add_usd
 from checkpointing.outputs import OutputFolder
 from checkpointing.page_records import PageRecord
 from checkpointing.refs import StageRef
-from worker.pages.metadata import ScanMetadata
 from worker.pipeline.provenance import describe, source_sha256
 from worker.stages.base import MadeFrom, Stage
 from worker.storage.book_store import BookStore
@@ -145,27 +144,14 @@ def _inputs(
 ) -> dict[int, dict[str, str]]:
     """Return the hashes of the present inputs by page, without pages whose inputs are not complete."""
     if not stage.depends_on:
-        hashes = enumerate(_source_hashes(store.metadata(scan_id)), start=1)
-        return {page: {"source": sha256} for page, sha256 in hashes if page in pages}
+        places = enumerate(store.metadata(scan_id).source.places(), start=1)
+        return {page: {"source": source_sha256(place)} for page, place in places if page in pages}
     upstream = {
         name: _output_hashes(store, StageRef(scan_id, name), again.get(name, frozenset()))
         for name in stage.depends_on
     }
     known = set(pages).intersection(*upstream.values())
     return {page: {name: hashes[page] for name, hashes in upstream.items()} for page in known}
-
-
-def _source_hashes(metadata: ScanMetadata) -> Iterator[str]:
-    """Yield the hash of the source of each page, in order."""
-    # File by file: searching the file of each of 20,000 images among all files would take many seconds.
-    replaced = metadata.source.replacements
-    page = 0
-    for file in metadata.source.files:
-        source = metadata.source.model_copy(update={"files": (file,), "replaced": ()})
-        alone = metadata.model_copy(update={"source": source})
-        for place in range(1, file.pages + 1):
-            page += 1
-            yield source_sha256(metadata, page) if page in replaced else source_sha256(alone, place)
 
 
 def _output_hashes(store: BookStore, ref: StageRef, again: AbstractSet[int]) -> dict[int, str]:

@@ -239,7 +239,7 @@ def test_pages_of_several_files_are_told_apart_as_a_worker_tells_them(fake: Fake
     metadata = fake.parts.store.metadata(SCAN)
     changed = metadata.model_copy(update={"source": metadata.source.model_copy(update={"files": files})})
     fake.parts.store.scan(SCAN).metadata_path.write_text(changed.model_dump_json())
-    assert len({source_sha256(changed, page) for page in range(1, 6)}) == 5
+    assert len({source_sha256(place) for place in changed.source.places()}) == 5
     enqueue(fake.parts, Request(SCAN, STAGE, resume=False))
     work_on(fake, 1, 2, 3, 4, 5, stage=STAGE)
     assert reasons(fake, STAGE) == {}

@@ -7,7 +7,9 @@ page (`worker.pipeline.provenance`): pages that were read with another profile a
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
+
+from checkpointing.fields import OpenModel
 
 MINIMUM_DPI = 72
 MAXIMUM_DPI = 1200
@@ -34,7 +36,7 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
-class BookProfile(BaseModel):
+class BookProfile(OpenModel):
     """How a book is read. For a field that is not set, the setting of the worker that reads the page applies.
 
     Attributes:
@@ -43,9 +45,6 @@ class BookProfile(BaseModel):
         engine: OCR engine, as `LEAFMARK_OCR_ENGINE` names it. An engine that this version does not have is
             accepted: when a page is to be read, the stage is paused with a reason that names the missing engine.
     """
-
-    # Fields that a newer version adds are ignored.
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     dpi: Annotated[int, Field(ge=MINIMUM_DPI, le=MAXIMUM_DPI)] | None = Field(default=None, exclude_if=_is_none)
     lang: Annotated[str, AfterValidator(check_language)] | None = Field(default=None, exclude_if=_is_none)
@@ -73,8 +72,3 @@ class BookProfile(BaseModel):
 
 
 NO_PROFILE = BookProfile()
-
-
-def says_nothing(profile: BookProfile) -> bool:
-    """Return whether to omit a profile from the metadata, which then has the format of earlier versions."""
-    return profile.is_empty

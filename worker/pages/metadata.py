@@ -1,24 +1,19 @@
 """The metadata of a scan: the content of `metadata.json`, written when it is ingested."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, model_validator
+from pydantic import AwareDatetime, Field, PositiveInt, StringConstraints, model_validator
 
-from checkpointing.fields import PageNumber, Sha256
+from checkpointing.fields import OpenModel, PageNumber, Sha256
 from checkpointing.plurals import counted
-from worker.pages.book_profile import NO_PROFILE, BookProfile, says_nothing
+from worker.pages.book_profile import NO_PROFILE, BookProfile
 
 # A plain name: metadata.json may be edited by hand, and must not lead out of source/.
 _FileName = Annotated[str, StringConstraints(pattern=r"^[^./\x00][^/\x00]*$")]
 
 
-class _Record(BaseModel):
-    """A read-only model; fields that a newer version adds are ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class SourceFile(_Record):
+class SourceFile(OpenModel):
     """One file in `source/`.
 
     Attributes:
@@ -32,7 +27,7 @@ class SourceFile(_Record):
     sha256: Sha256
 
 
-class ReplacedPage(_Record):
+class ReplacedPage(OpenModel):
     """A page that was scanned again after the ingest, and what it replaces.
 
     Attributes:
@@ -58,7 +53,15 @@ class ReplacedPage(_Record):
     before_place: PositiveInt
 
 
-class ScanSource(_Record):
+class PagePlace(NamedTuple):
+    """The file that a page is in, and which page of that file it is, from 1."""
+
+    kind: Literal["pdf", "images"]
+    file: SourceFile
+    place: int
+
+
+class ScanSource(OpenModel):
     """Where the pages of a scan come from.
 
     Attributes:
@@ -73,17 +76,23 @@ class ScanSource(_Record):
     files: tuple[SourceFile, ...] = Field(min_length=1)
     replaced: tuple[ReplacedPage, ...] = ()
 
-    def ingested(self, page: int) -> tuple[SourceFile, int]:
-        """Return the ingested file that a page is in, and its place there, from 1.
+    def places(self) -> Iterator[PagePlace]:
+        """Yield where each page is now, in page order."""
+        replaced = self.replacements
+        places = ((file, place) for file in self.files for place in range(1, file.pages + 1))
+        for page, (file, place) in enumerate(places, start=1):
+            new = replaced.get(page)
+            yield PagePlace(new.kind, new.file, new.place) if new else PagePlace(self.kind, file, place)
+
+    def place_of(self, page: int) -> PagePlace:
+        """Return where a page is now. For many pages `places` is faster.
 
         Raises:
             ValueError: there is no such page.
         """
-        before = 0
-        for file in self.files:
-            if page <= before + file.pages:
-                return file, page - before
-            before += file.pages
+        for number, place in enumerate(self.places(), start=1):
+            if number == page:
+                return place
         raise ValueError(f"there is no page {page}")
 
     @property
@@ -92,7 +101,7 @@ class ScanSource(_Record):
         return {each.page: each for each in self.replaced}
 
 
-class ScanMetadata(_Record):
+class ScanMetadata(OpenModel):
     """The content of `metadata.json`.
 
     Attributes:
@@ -115,7 +124,7 @@ class ScanMetadata(_Record):
     sha256: Sha256
     created_at: AwareDatetime
     taken_over: bool = False
-    profile: BookProfile = Field(default=NO_PROFILE, exclude_if=says_nothing)
+    profile: BookProfile = Field(default=NO_PROFILE, exclude_if=lambda profile: profile.is_empty)
 
     @model_validator(mode="after")
     def _pages_add_up(self) -> Self:

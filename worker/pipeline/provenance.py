@@ -6,18 +6,13 @@ from contextlib import suppress
 from checkpointing.errors import PageOutputError
 from checkpointing.outputs import OutputFolder
 from worker.pages.book_profile import NO_PROFILE, BookProfile
-from worker.pages.metadata import ScanMetadata
+from worker.pages.metadata import PagePlace
 from worker.stages.base import MadeFrom, Stage
 
 
-def source_sha256(metadata: ScanMetadata, page: int) -> str:
+def source_sha256(place: PagePlace) -> str:
     """Return a hash of what a page is rendered from: a file in `source/` and the place of the page in it."""
-    replacement = metadata.source.replacements.get(page)
-    if replacement is not None:
-        file, place = replacement.file, replacement.place
-    else:
-        file, place = metadata.source.ingested(page)
-    return hashlib.sha256(f"{file.sha256}#{place}".encode()).hexdigest()
+    return hashlib.sha256(f"{place.file.sha256}#{place.place}".encode()).hexdigest()
 
 
 def describe(stage: Stage, inputs: dict[str, str], model: str = "", profile: BookProfile = NO_PROFILE) -> MadeFrom:

@@ -96,7 +96,7 @@ class ScanInputs:
         """
         stage = self.stage
         if not stage.depends_on:
-            inputs = {"source": source_sha256(self._metadata, self._page)}
+            inputs = {"source": source_sha256(self._metadata.source.place_of(self._page))}
         else:
             folders = ((name, self._store.outputs(StageRef(self.scan_id, name))) for name in stage.depends_on)
             inputs = {name: outputs.sha256(self._page) for name, outputs in folders}

@@ -3,12 +3,14 @@
 from functools import partial
 from pathlib import Path
 
+from checkpointing.errors import InputError
+from checkpointing.plurals import counted
 from worker.pages.metadata import ScanMetadata, ScanSource
 from worker.pages.scan import ScanFolder
-from worker.pages.sources.base import DEFAULT_DPI, DEFAULT_MAX_PIXELS, PageSource
+from worker.pages.sources.base import DEFAULT_DPI, DEFAULT_MAX_PIXELS, PageImage, PageSource
+from worker.pages.sources.checks import check_page_number
 from worker.pages.sources.images import ImageSource
-from worker.pages.sources.parts import PdfParts, open_pdf
-from worker.pages.sources.replaced import OpenSource, WithReplacements
+from worker.pages.sources.pdf import PdfSource
 
 
 def open_source(
@@ -19,53 +21,56 @@ def open_source(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     preview: bool = False,
 ) -> PageSource:
-    """The pages of a scan. Cheap for images, a few milliseconds for a PDF; worth keeping open.
+    """Open the pages of a scan. Cheap for images, a few milliseconds for a PDF; worth keeping open.
 
-    Args:
-        scan: where the scan is.
-        metadata: as read from it.
-        dpi: resolution that pages of a PDF are rendered at, in dots per inch. Images are as they are.
-        max_pixels: no page comes out with more pixels (width x height) than this.
-        preview: as of `PdfSource`.
+    `dpi`, `max_pixels` and `preview` are those of `PdfSource`; images have the resolution that they have.
 
     Raises:
         InputError: the stored PDF no longer opens, or is not the one that was ingested.
-        StorageError: the storage cannot be read just now.
+        StorageError: the storage cannot be read at the moment.
     """
-    rest = partial(_open_ingested, scan, metadata.source, dpi=dpi, max_pixels=max_pixels, preview=preview)
-    if not metadata.source.replaced:
-        return rest()
-    replaced: dict[int, tuple[OpenSource, int]] = {}
-    for page, new in metadata.source.replacements.items():
-        path = scan.source_dir / new.file.name
-        replaced[page] = (
-            partial(open_file, path, new.kind, new.file.pages, dpi=dpi, max_pixels=max_pixels, preview=preview),
-            new.place,
-        )
-    return WithReplacements(metadata.total_pages, rest, replaced)
+    source = metadata.source
+    open_one = partial(open_file, dpi=dpi, max_pixels=max_pixels, preview=preview)
+    if len(source.files) > 1 or source.replaced:
+        return _SeveralFiles(scan.source_dir, source, metadata.total_pages, open_one)
+    [file] = source.files
+    return open_one(scan.source_dir / file.name, source.kind, file.pages)
 
 
 def open_file(path: Path, kind: str, pages: int, *, dpi: int, max_pixels: int, preview: bool = False) -> PageSource:
-    """Open one file of pages; everything else is as in `open_source`.
-
-    Args:
-        path: the file.
-        kind: `pdf` or `images`.
-        pages: how many it holds.
-        dpi: resolution of pages of a PDF, in dots per inch.
-        max_pixels: of a page.
-        preview: as of `PdfSource`.
-    """
+    """Open one file of the kind `pdf` or `images`, with its pages as counted at ingest; see `open_source`."""
     if kind == "images":
         return ImageSource([(path, pages)], max_pixels=max_pixels)
-    return open_pdf(path, pages, dpi=dpi, max_pixels=max_pixels, preview=preview)
+    source = PdfSource(path, dpi=dpi, max_pixels=max_pixels, preview=preview)
+    if source.total_pages != pages:
+        source.close()
+        raise InputError(
+            f"{path} has {counted(source.total_pages, 'page')}, but had {pages} when it was ingested; "
+            "put the original file back"
+        )
+    return source
 
 
-def _open_ingested(scan: ScanFolder, source: ScanSource, *, dpi: int, max_pixels: int, preview: bool) -> PageSource:
-    files = [(scan.source_dir / file.name, file.pages) for file in source.files]
-    if source.kind == "images":
-        return ImageSource(files, max_pixels=max_pixels)
-    if len(files) > 1:
-        return PdfParts(files, dpi=dpi, max_pixels=max_pixels, preview=preview)
-    [(path, pages)] = files
-    return open_pdf(path, pages, dpi=dpi, max_pixels=max_pixels, preview=preview)
+class _SeveralFiles:
+    """The pages of a scan that are in several files. The file of the last page that was requested stays open."""
+
+    def __init__(self, folder: Path, source: ScanSource, total_pages: int, open_one: "partial[PageSource]") -> None:
+        self._folder = folder
+        self._source = source
+        self._open_one = open_one
+        self._open: tuple[Path, PageSource] | None = None
+        self.total_pages = total_pages
+
+    def page(self, number: int) -> PageImage:
+        check_page_number(number, self.total_pages)
+        kind, file, place = self._source.place_of(number)
+        path = self._folder / file.name
+        if self._open is None or self._open[0] != path:
+            self.close()
+            self._open = path, self._open_one(path, kind, file.pages)
+        return self._open[1].page(place)
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open[1].close()
+            self._open = None
