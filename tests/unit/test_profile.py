@@ -234,8 +234,11 @@ def test_a_change_of_the_profile_keeps_the_rest_of_the_metadata(fake: FakeDeploy
 
 @pytest.mark.usefixtures("_own_settings")
 def test_ingest_records_its_options_and_another_ingest_changes_only_those_given(tmp_path: Path) -> None:
+    # Written once: a PDF contains the second in which it was made.
+    source = str(pdf(tmp_path / "book.pdf"))
+
     def ingest_command(*options: str) -> dict[str, Any]:
-        done = CliRunner().invoke(app, ["ingest", str(pdf(tmp_path / "book.pdf")), "--json", *options])
+        done = CliRunner().invoke(app, ["ingest", source, "--json", *options])
         assert done.exit_code == 0, done.output
         form: dict[str, Any] = json.loads(done.stdout)
         return form
