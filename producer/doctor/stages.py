@@ -6,7 +6,7 @@ from checkpointing.errors import LeafmarkError
 from producer.doctor.check import Area, Check, Reporter
 from worker.config.settings import Settings
 from worker.launch.package_versions import package_version
-from worker.ocr.engines.registry import ENGINES
+from worker.ocr.engines.registry import ENGINES, make_engine
 from worker.preflight import check_engines
 from worker.stages.ocr import OcrStage
 from worker.stages.registry import STAGES, missing_settings, uses_model
@@ -33,7 +33,9 @@ def examine_engines(settings: Settings, load: Callable[[Sequence[str]], object] 
     else:
         engines = ", ".join(map(_describe, ENGINES))
         yield _engines.ok(
-            "loads", f"{settings.ocr_engine} loads, and OCR can be done on this machine; engines: {engines}"
+            "loads",
+            f"{settings.ocr_engine} loads, and OCR can be done on this machine "
+            f"({make_engine(settings).version}); engines: {engines}",
         )
 
 

@@ -6,7 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -14,8 +14,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from checkpointing.errors import SettingsError
 from worker.ocr.boxes import Box
-from worker.ocr.engines import rapid, tesseract
+from worker.ocr.engines import tesseract
 from worker.ocr.engines.base import Engine
+from worker.ocr.engines.rapid import engine as rapid
+from worker.ocr.engines.rapid import networks
+from worker.ocr.engines.rapid.recognition import ReadLine
 from worker.ocr.engines.registry import make_engine
 from worker.stages.options import OcrOptions
 
@@ -75,9 +78,56 @@ def test_rapidocr_finds_nothing_on_blank_paper_and_says_nothing(
 
 
 def test_rapidocr_names_its_models_in_its_version(rapidocr: Engine) -> None:
-    assert rapidocr.version.startswith(f"rapidocr {importlib.metadata.version('rapidocr')}, onnxruntime ")
+    runtime = networks.runtime()
+    assert rapidocr.version.startswith(f"rapidocr {importlib.metadata.version('rapidocr')}, ")
+    assert rapidocr.version.endswith(f", {runtime} {importlib.metadata.version(runtime)}")
     assert "_det_" in rapidocr.version
     assert "_rec_" in rapidocr.version
+
+
+def test_the_recipe_of_rapidocr_does_not_depend_on_what_runs_its_models(
+    rapidocr: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = rapidocr.recipe
+    monkeypatch.setattr(networks, "runtime", lambda: "numpy")
+
+    assert "numpy" in rapidocr.version
+    assert rapidocr.recipe == recipe
+
+
+@pytest.mark.parametrize(
+    ("has_avx_512", "is_installed", "expected"),
+    [(True, True, "openvino"), (True, False, "onnxruntime"), (False, True, "onnxruntime")],
+)
+def test_openvino_runs_the_models_where_it_is_installed_and_the_processor_has_avx_512(
+    monkeypatch: pytest.MonkeyPatch, has_avx_512: bool, is_installed: bool, expected: str
+) -> None:
+    monkeypatch.setattr(networks.cv2, "checkHardwareSupport", lambda _: has_avx_512)
+    monkeypatch.setattr(networks, "find_spec", lambda name: name if is_installed else None)
+
+    assert networks.runtime() == expected
+
+
+def test_rapidocr_reads_print_on_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openvino", reason="openvino is not installed: pip install 'leafmark[openvino]'")
+    monkeypatch.setattr(networks, "runtime", lambda: "openvino")
+    on_openvino = make_engine(OcrOptions())
+
+    assert_reads(on_openvino, printed())
+    assert "openvino " in on_openvino.version
+
+
+def test_rapidocr_reads_small_print_on_a_very_long_page(rapidocr: Engine) -> None:
+    """On a copy of 1280 pixels its letters would be two pixels high."""
+    page = Image.new("L", (700, 8000), 235)
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(28)
+    sentences = {top: f"The line at {top} pixels is read whole." for top in (40, 1600, 1640, 3220, 7900)}
+    for top, sentence in sentences.items():
+        pen.text((60, top), sentence, fill=30, font=font)
+
+    lines = sorted(rapidocr.recognise(page), key=lambda line: line.bbox.y)
+
+    assert [line.text for line in lines] == list(sentences.values())
 
 
 def test_a_model_missing_from_disk_is_a_settings_error_and_is_not_downloaded(
@@ -200,33 +250,16 @@ def test_an_unknown_engine_is_a_settings_error() -> None:
         make_engine(OcrOptions.model_construct(ocr_engine="abbyy"))
 
 
-class OneLineReader:
-    """RapidOCR, of which only its last step is of interest: it drops lines without text."""
-
-    def __init__(self, text: str, score: float) -> None:
-        self._read = SimpleNamespace(txts=(text,), scores=(score,))
-
-    def build_final_output(self, _image: Any, found: Any, _turned: Any, read: Any, *_others: Any) -> Any:
-        keeps = bool(read.txts[0].strip())
-        return (
-            SimpleNamespace(boxes=found, txts=read.txts, scores=read.scores)
-            if keeps
-            else SimpleNamespace(boxes=None)
-        )
-
-    def __call__(self, image: Any) -> Any:
-        corners = np.array([[[10, 20], [110, 20], [110, 40], [10, 40]]])
-        return self.build_final_output(image, corners, None, self._read, [], {})
-
-
 @pytest.mark.parametrize(
     ("text", "score", "expected"), [("words", 0.9, "words"), ("words", 0.49, ""), ("", 0.9, ""), (" ", 0.0, "")]
 )
 def test_rapidocr_keeps_a_line_that_it_cannot_read_with_its_place_and_without_text(
     text: str, score: float, expected: str
 ) -> None:
-    reader = rapid._keeping_unread_lines(OneLineReader(text, score))
+    corners = np.array([[[10, 20], [110, 20], [110, 40], [10, 40]]], np.float32)
+    detector = SimpleNamespace(find=lambda _: corners)
+    recogniser = SimpleNamespace(read=lambda *_: ReadLine(text, score))
 
-    [line] = rapid._read(reader, Image.new("RGB", (120, 60)))
+    [line] = rapid._read(rapid._Reader(detector, recogniser), Image.new("RGB", (120, 60)))
 
     assert (line.text, line.bbox) == (expected, Box(10, 20, 100, 20))

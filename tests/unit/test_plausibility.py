@@ -6,7 +6,7 @@ from PIL import Image
 from tests.unit.test_ocr_stage import ListEngine, OnePage
 from worker.ocr.boxes import Box
 from worker.ocr.engines.base import OcrLine
-from worker.ocr.engines.rapid import RapidOcr
+from worker.ocr.engines.rapid.engine import RapidOcr
 from worker.ocr.engines.registry import ENGINES
 from worker.ocr.plausibility import doubts_about
 from worker.stages.ocr import OcrStage

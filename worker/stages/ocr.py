@@ -114,8 +114,8 @@ class OcrStage(Stage):
 
     @property
     def recipe(self) -> str:
-        """The engine and its version."""
-        return f"{self._engine.name} {self._engine.version}"
+        """The engine, and what of its version decides on the text."""
+        return f"{self._engine.name} {self._engine.recipe}"
 
     def prepare(self) -> None:
         """Load the engine.

@@ -69,6 +69,15 @@ class Engine(ABC):
             SettingsError: it is not installed.
         """
 
+    @property
+    def recipe(self) -> str:
+        """What of the version decides on the text: a page that was read with another recipe is stale.
+
+        Raises:
+            SettingsError: it is not installed.
+        """
+        return self.version
+
     @abstractmethod
     def load(self) -> None:
         """Load libraries and models; does nothing the second time.

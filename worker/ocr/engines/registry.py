@@ -26,7 +26,7 @@ def check_rules(engine: type[Engine] | Engine, _earlier: Sequence[str]) -> None:
 ENGINES: Registry[Engine] = Registry(
     ENGINES_GROUP,
     {
-        "rapidocr": "worker.ocr.engines.rapid:RapidOcr",
+        "rapidocr": "worker.ocr.engines.rapid.engine:RapidOcr",
         "tesseract": "worker.ocr.engines.tesseract:Tesseract",
     },
     check_rules,

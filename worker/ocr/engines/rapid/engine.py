@@ -1,0 +1,141 @@
+"""RapidOCR as an engine. Its wheel contains its models, and no others are used."""
+
+from __future__ import annotations
+
+import threading
+from importlib.metadata import PackageNotFoundError, files, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from checkpointing.errors import SettingsError
+from worker.ocr.boxes import Box
+from worker.ocr.engines.base import Engine, OcrLine
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from worker.ocr.engines.rapid.detection import Detector
+    from worker.ocr.engines.rapid.recognition import ReadLine, Recogniser
+
+_REINSTALL = "reinstall it with: pip install --force-reinstall rapidocr onnxruntime"
+_METHOD = "lines by size of print"
+"""How lines are found. A new one makes the pages that were read with the earlier one stale."""
+_MIN_SCORE = 0.5
+"""Minimum score of a line whose text is used; RapidOCR's own default."""
+
+
+class _Reader(NamedTuple):
+    """Both halves of the engine, loaded."""
+
+    detector: Detector
+    recogniser: Recogniser
+
+
+class RapidOcr(Engine):
+    """RapidOCR with one thread a process, so that worker processes scale with the cores.
+
+    After `load` its state does not change, and several threads may call `recognise` at once.
+    """
+
+    name = "rapidocr"
+    package = "rapidocr"
+    languages = "Chinese, English and other languages in Latin letters, all at once"
+    takes_language = False
+
+    def __init__(self, options: Any = None) -> None:
+        super().__init__(options)
+        self._reader: _Reader | None = None
+        self._loading = threading.Lock()
+
+    @property
+    def version(self) -> str:
+        """The versions of RapidOCR and of what runs its models, and the names of both models."""
+        from worker.ocr.engines.rapid.networks import runtime  # noqa: PLC0415  # imports what only a worker needs
+
+        return f"{self.recipe}, {runtime()} {version(runtime())}"
+
+    @property
+    def recipe(self) -> str:
+        """The version without what runs the models: all give the same text."""
+        models = ", ".join(_model_file(task).stem for task in ("det", "rec"))
+        return f"rapidocr {version('rapidocr')}, {models}, {_METHOD}"
+
+    def load(self) -> None:
+        """Load both models and try them on a word.
+
+        Raises:
+            SettingsError: the installation is broken or a model is missing.
+        """
+        with self._loading:
+            if self._reader is None:
+                self._reader = _tried_reader(_model_file("det"), _model_file("rec"))
+
+    def recognise(self, image: Image.Image) -> list[OcrLine]:
+        """Return the lines of a page; an empty list for a page without text."""
+        self.load()
+        assert self._reader is not None  # noqa: S101  # `load` sets it or raises
+        return _read(self._reader, image)
+
+
+def _model_file(task: str) -> Path:
+    """Return the model for `det` (finding lines) or `rec` (reading them) among the files of the wheel."""
+    try:
+        models = [file for file in files("rapidocr") or () if file.match(f"models/*_{task}_*.onnx")]
+    except PackageNotFoundError:
+        models = []
+    if len(models) != 1:
+        raise SettingsError(f"RapidOCR is not installed with its {task} model; {_REINSTALL}")
+    return Path(str(models[0].locate()))
+
+
+def _tried_reader(detector: Path, recogniser: Path) -> _Reader:
+    try:
+        reader = _make_reader(detector, recogniser)
+        lines = _read(reader, _sample_word())
+    except Exception as error:  # RapidOCR, onnxruntime and OpenVINO share no base class
+        raise SettingsError(f"RapidOCR cannot be loaded ({_first_line(error)}); {_REINSTALL}") from error
+    if not any(line.text for line in lines):
+        raise SettingsError(f"RapidOCR loads, but cannot read a plain word; {_REINSTALL}")
+    return reader
+
+
+def _make_reader(detector: Path, recogniser: Path) -> _Reader:
+    import cv2  # noqa: PLC0415  # these take a second to import, which only a worker needs
+
+    from worker.ocr.engines.rapid.detection import Detector  # noqa: PLC0415 - the same
+    from worker.ocr.engines.rapid.networks import load_network, runtime  # noqa: PLC0415 - the same
+    from worker.ocr.engines.rapid.recognition import Recogniser  # noqa: PLC0415 - the same
+
+    cv2.setNumThreads(1)
+    on = runtime()
+    return _Reader(Detector(load_network(detector, on)), Recogniser(load_network(recogniser, on)))
+
+
+def _read(reader: _Reader, image: Image.Image) -> list[OcrLine]:
+    import numpy as np  # noqa: PLC0415  # as with the engine itself
+
+    page = np.ascontiguousarray(np.asarray(image.convert("RGB"))[:, :, ::-1])
+    return [_line(reader.recogniser.read(page, corners), corners) for corners in reader.detector.find(page)]
+
+
+def _line(read: ReadLine, corners: Any) -> OcrLine:
+    """Return a line; without text if the model is not sure enough of it or does not know the script.
+
+    Such a line is kept: otherwise a page in a script that the model does not know would look blank.
+    """
+    text = read.text.strip() if read.score >= _MIN_SCORE else ""
+    left, top = corners.min(axis=0)
+    right, bottom = corners.max(axis=0)
+    return OcrLine(text, min(read.score, 1.0), Box.from_corners(left, top, right, bottom))
+
+
+def _sample_word() -> Image.Image:
+    from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415  # only a process that loads the engine draws
+
+    image = Image.new("RGB", (320, 96), "white")
+    ImageDraw.Draw(image).text((40, 24), "Leafmark", fill="black", font=ImageFont.load_default(40))
+    return image
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
