@@ -10,10 +10,6 @@ from collections.abc import Iterator, Sequence
 from checkpointing.page_records import Doubt
 from worker.ocr.engines.base import OcrLine
 
-LOW_CONFIDENCE = "low_confidence"
-UPRIGHT_LINES = "upright_lines"
-UNREAD_INK = "unread_ink"
-
 _FEWEST_CHARACTERS = 8
 """With fewer characters, specks on a plate that were read as letters would decide."""
 _FEWEST_CHARACTERS_OF_A_LINE = 3
@@ -25,37 +21,33 @@ _FEWEST_CHARACTERS_A_HEIGHT = 0.5
 _FEWEST_UNREAD_LINES = 3
 
 
-def doubts_about(lines: Sequence[OcrLine], minimum_confidence: float) -> tuple[Doubt, ...]:
-    """Return why the text of a page is implausible; empty if it is plausible.
+def doubts_about(lines: Sequence[OcrLine], minimum_confidence: float) -> Iterator[Doubt]:
+    """Yield why the text of a page is implausible.
 
     Args:
         lines: of the engine, including those without text.
         minimum_confidence: mean confidence over all characters, below which the engine guesses.
     """
-    return tuple(_doubts(lines, minimum_confidence))
-
-
-def _doubts(lines: Sequence[OcrLine], minimum_confidence: float) -> Iterator[Doubt]:
     read = [line for line in lines if line.text]
     characters = _length(read)
     confidence = sum(line.confidence * len(line.text) for line in read) / characters if characters else 1.0
     if characters >= _FEWEST_CHARACTERS and confidence < minimum_confidence:
         yield Doubt(
-            kind=LOW_CONFIDENCE,
+            kind="low_confidence",
             message=f"low confidence: {confidence:.2f} on average over {characters} characters",
         )
     words = [line for line in read if len(line.text) >= _FEWEST_CHARACTERS_OF_A_LINE]
     upright = [line for line in words if line.bbox.height > line.bbox.width]
     if _length(words) >= _FEWEST_CHARACTERS and 2 * _length(upright) > _length(words):
         yield Doubt(
-            kind=UPRIGHT_LINES,
+            kind="upright_lines",
             message=f"{len(upright)} of {len(words)} lines are taller than wide: the page may lie on its side",
         )
     long = [line for line in lines if _heights(line) >= _SHORTEST_LINE]
     unread = [line for line in long if _characters_a_height(line) < _FEWEST_CHARACTERS_A_HEIGHT]
     if len(unread) >= _FEWEST_UNREAD_LINES and 2 * len(unread) > len(long):
         yield Doubt(
-            kind=UNREAD_INK,
+            kind="unread_ink",
             message=f"hardly any text in {len(unread)} of {len(long)} lines: the engine may not know the script",
         )
 

@@ -142,7 +142,7 @@ class OcrStage(Stage):
             raise PageError("unreadable_page", f"no text found on the page: {scan.doubt}")
         pictures = find_pictures(scan.image, [line.bbox for line in lines])
         regions = _numbered(arrange(lines, pictures, scan.image.size))
-        doubts = doubts_about(found, self._engine.minimum_confidence)
+        doubts = tuple(doubts_about(found, self._engine.minimum_confidence))
         if scan.doubt:
             doubts = (*doubts, Doubt(kind=UNREADABLE_SIZE, message=scan.doubt))
         return OcrPage(

@@ -84,7 +84,7 @@ class Tesseract(Engine):
         super().__init__(options)
         self.lang: str = options.ocr_lang
         self._api: Any = None
-        self._one_at_a_time = threading.Lock()
+        self._one_at_a_time = threading.RLock()
 
     @property
     def version(self) -> str:
@@ -102,26 +102,23 @@ class Tesseract(Engine):
             SettingsError: tesserocr or the data of a language is not installed.
         """
         with self._one_at_a_time:
-            self._load()
+            if self._api is not None:
+                return
+            tesserocr = _tesserocr()
+            folder, lang = _find_data(self.lang)
+            try:
+                self._api = tesserocr.PyTessBaseAPI(path=str(folder), lang=lang, psm=tesserocr.PSM.AUTO)
+            except RuntimeError as error:
+                raise SettingsError(
+                    f"Tesseract cannot load the language data {self.lang!r} in {folder}; reinstall it"
+                ) from error
+            self._api.SetVariable("debug_file", os.devnull)  # otherwise it writes remarks on each page to stderr
 
     def recognise(self, image: Image) -> list[OcrLine]:
         """Return the lines of a page; an empty list for a page without text."""
         with self._one_at_a_time:
-            self._load()
+            self.load()
             return self._lines(image)
-
-    def _load(self) -> None:
-        if self._api is not None:
-            return
-        tesserocr = _tesserocr()
-        folder, lang = _find_data(self.lang)
-        try:
-            self._api = tesserocr.PyTessBaseAPI(path=str(folder), lang=lang, psm=tesserocr.PSM.AUTO)
-        except RuntimeError as error:
-            raise SettingsError(
-                f"Tesseract cannot load the language data {self.lang!r} in {folder}; reinstall it"
-            ) from error
-        self._api.SetVariable("debug_file", os.devnull)  # otherwise it writes remarks on each page to stderr
 
     def _lines(self, image: Image) -> list[OcrLine]:
         level = _tesserocr().RIL.TEXTLINE

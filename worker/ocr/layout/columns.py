@@ -9,9 +9,9 @@ their turn. So a heading over two columns ends the gutter instead of hiding it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol, TypeVar
 
-from worker.ocr.boxes import Box
+from worker.ocr.boxes import Box, Picture
+from worker.ocr.engines.base import OcrLine
 
 _GUTTER = 0.3
 """Minimum width of a gutter, in line heights."""
@@ -21,16 +21,7 @@ _NARROWEST_COLUMN = 5.0
 """Minimum width of a column, in line heights; page and verse numbers and initials are narrower."""
 
 
-class Placed(Protocol):
-    """An item with a place on the page."""
-
-    @property
-    def bbox(self) -> Box:
-        """Its box, in pixels."""
-        ...
-
-
-PlacedT = TypeVar("PlacedT", bound=Placed)
+Item = OcrLine | Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +32,15 @@ class _Gutter:
     bottom: float
 
 
-def split_columns(items: Sequence[PlacedT], line_height: float) -> list[list[PlacedT]]:
-    """Group items into columns: left before right, and items that span the columns in their place.
+def split_columns(items: Sequence[Item], line_height: float) -> list[list[Item]]:
+    """Group items into columns in reading order: left before right, and items that span the columns in their place.
 
-    Args:
-        items: lines of text and pictures.
-        line_height: of ordinary text, in pixels.
-
-    Returns:
-        The columns in reading order; the items of each in the order of their middles, downwards.
+    The items of each column are ordered by their middles, downwards. `line_height` is in pixels.
     """
     gutter = _longest_gutter(items, line_height)
     if gutter is None:
         return [sorted(items, key=lambda item: item.bbox.centre_y)]
-    parts: dict[str, list[PlacedT]] = {"above": [], "left": [], "right": [], "below": []}
+    parts: dict[str, list[Item]] = {"above": [], "left": [], "right": [], "below": []}
     for item in items:
         parts[_side(item.bbox, gutter)].append(item)
     return [column for part in parts.values() if part for column in split_columns(part, line_height)]
@@ -68,7 +54,7 @@ def _side(box: Box, gutter: _Gutter) -> str:
     return "left" if box.right <= gutter.left else "right"
 
 
-def _longest_gutter(items: Sequence[Placed], line_height: float) -> _Gutter | None:
+def _longest_gutter(items: Sequence[Item], line_height: float) -> _Gutter | None:
     boxes = [item.bbox for item in items]
     width = _GUTTER * line_height
     # Right edges nearer to each other than a gutter is wide end at the same gutter: the rightmost one is enough.
@@ -88,8 +74,7 @@ def _longest_gutter(items: Sequence[Placed], line_height: float) -> _Gutter | No
 def _free_stretches(boxes: list[Box], left: float, right: float) -> list[tuple[float, float]]:
     """Return top and bottom of each stretch between two boxes that cross the band from left to right."""
     across = sorted(box.centre_y for box in boxes if box.x < right and box.right > left)
-    bounds = [float("-inf"), *across, float("inf")]
-    return list(pairwise(bounds))
+    return list(pairwise([float("-inf"), *across, float("inf")]))
 
 
 def _height_side_by_side(boxes: list[Box], gutter: _Gutter, line_height: float) -> float:

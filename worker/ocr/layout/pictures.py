@@ -30,13 +30,9 @@ _SMALLEST_FILL = 0.3
 
 
 def find_pictures(page: Image, text: Iterable[Box]) -> list[Picture]:
-    """Find the pictures on a page.
-
-    Args:
-        page: RGB or 8-bit grey.
-        text: boxes of the lines of text that were read, in pixels of the page.
-    """
-    samples = _samples(page)
+    """Find the pictures on a page in RGB or 8-bit grey, outside the boxes of its lines of text, in pixels."""
+    factor = max(1, round(max(page.size) / _SAMPLES_ALONG_SIDE))
+    samples = np.asarray(page.reduce(factor).convert("L"))
     cells = _inked_cells(samples)
     scale_x = page.width / samples.shape[1] * _SAMPLES_PER_CELL
     scale_y = page.height / samples.shape[0] * _SAMPLES_PER_CELL
@@ -53,17 +49,11 @@ def find_pictures(page: Image, text: Iterable[Box]) -> list[Picture]:
     return pictures
 
 
-def _samples(page: Image) -> Mask:
-    factor = max(1, round(max(page.size) / _SAMPLES_ALONG_SIDE))
-    return np.asarray(page.reduce(factor).convert("L"))
-
-
 def _inked_cells(samples: Mask) -> Mask:
     """Return 1 for each grid cell with ink and 0 for paper; the last, partial row and column are padded."""
     paper = float(np.percentile(samples, 90))
-    ink = samples < paper * _INK
-    spare = [(0, -length % _SAMPLES_PER_CELL) for length in ink.shape]
-    ink = np.pad(ink, spare)
+    spare = [(0, -length % _SAMPLES_PER_CELL) for length in samples.shape]
+    ink = np.pad(samples < paper * _INK, spare)
     rows, columns = (length // _SAMPLES_PER_CELL for length in ink.shape)
     share = ink.reshape(rows, _SAMPLES_PER_CELL, columns, _SAMPLES_PER_CELL).mean(axis=(1, 3))
     cells: Mask = (share > _INKED_SHARE).astype(np.uint8)

@@ -50,7 +50,6 @@ class Region:
     """A part of a page: a paragraph, a running head, a picture.
 
     Attributes:
-        type: of the region.
         bbox: upright box around it, in pixels of the page image.
         text: its lines, joined by a line feed; empty for a picture.
         confidence: from 0 to 1; the engine's mean over all characters, and for a picture the share of dark cells in
@@ -76,8 +75,7 @@ def arrange(lines: Sequence[OcrLine], pictures: Sequence[Picture], size: tuple[i
     lines = [line for line in clamped if line.bbox.width > 0 and line.bbox.height > 0]
     measures = measure([line.bbox for line in lines])
     header, text, footer = _without_margins(lines, height, measures)
-    items: list[OcrLine | Picture] = [*text, *pictures]
-    columns = split_columns(items, measures.line_height)
+    columns = split_columns([*text, *pictures], measures.line_height)
     body = [region for column in columns for region in _regions_of(column, measures)]
     for picture in pictures:
         body = _with_caption(body, picture.bbox, measures)
