@@ -19,9 +19,9 @@ class PageImage:
 
     Attributes:
         image: RGB or 8-bit grey, upright (EXIF orientation already applied).
-        dpi: resolution it was rendered or scanned at, in dots per inch; None where nothing says.
-        doubt: why it may be unreadable as it is, and what to do; empty for nearly every page. Where nothing is
-            read on such a page, that does not mean that it is blank.
+        dpi: resolution that it was rendered or scanned at, in dots per inch; None if unknown.
+        doubt: why it may be unreadable as it is, and what to do; empty for nearly every page. If no text is found
+            on such a page, it is not necessarily blank.
     """
 
     image: Image
@@ -41,11 +41,13 @@ class PageSource(Protocol):
         """Render or decode one page, numbered from 1, using bounded memory.
 
         Raises:
-            PageError: this page is damaged or too large, and trying again will not help.
-            StorageError: the file cannot be read just now.
+            PageError: `damaged_page` or `page_too_large`; another attempt would fail too.
+            InputError: the file no longer opens, or is not the one that was ingested.
+            StorageError: the file cannot be read at the moment.
+            UnknownNameError: there is no such page.
         """
         ...
 
     def close(self) -> None:
-        """Give back the file handles."""
+        """Close the open files."""
         ...

@@ -4,12 +4,11 @@ from pathlib import Path
 
 from checkpointing.errors import PageError, UnknownNameError
 from checkpointing.regular_files import open_regular_file
-from checkpointing.storage_errors import storage_error
+from checkpointing.storage_errors import storage_errors
 
-DECODE_FACTOR = 4
-"""Most pictures decode at full size or not at all. Up to this many times `max_pixels` is decoded and shrunk."""
-
-SCAN_AGAIN = "scan the page again and use `producer replace-page`"
+# Most pictures decode at full size or not at all. Up to this many times `max_pixels` is decoded and shrunk.
+_DECODE_FACTOR = 4
+_SCAN_AGAIN = "scan the page again and use `producer replace-page`"
 _CHUNK_BYTES = 1 << 20
 _LONGEST_SHAPE = 8
 
@@ -25,17 +24,12 @@ def check_page_number(number: int, total_pages: int) -> None:
 
 
 def check_decodable(width: int, height: int, max_pixels: int) -> None:
-    """Refuse a picture that would need too much memory to decode at this size.
-
-    Args:
-        width: in pixels.
-        height: in pixels.
-        max_pixels: the bound for a page; `DECODE_FACTOR` times this may be decoded.
+    """Refuse a picture with more than four times the pixels of a page: it would need too much memory to decode.
 
     Raises:
         PageError: `page_too_large`.
     """
-    limit = DECODE_FACTOR * max_pixels
+    limit = _DECODE_FACTOR * max_pixels
     if width * height > limit:
         raise PageError(
             "page_too_large",
@@ -44,22 +38,14 @@ def check_decodable(width: int, height: int, max_pixels: int) -> None:
         )
 
 
-def damaged_page(path: Path, reason: object, advice: str = SCAN_AGAIN) -> PageError:
-    """The error for a page that cannot be decoded, made once its file has been read from end to end.
+def damaged_page(path: Path, reason: object, advice: str = _SCAN_AGAIN) -> PageError:
+    """Return the error for a page that cannot be decoded, for the reason that the decoder gave.
 
-    A decoder cannot tell bad bytes from bytes that the storage failed to deliver, and a page is given up for
-    good on the strength of this error. So the storage is asked first.
-
-    Args:
-        path: the file that holds the page.
-        reason: what the decoder said.
-        advice: what the user can do about it.
-
-    Returns:
-        The error to raise.
+    A decoder cannot distinguish damaged bytes from bytes that the storage failed to deliver, and after this error
+    the page is not tried again. So the file is first read from end to end.
 
     Raises:
-        StorageError: the file cannot be read just now, so nothing is known about the page.
+        StorageError: the file cannot be read at the moment, so nothing is known about the page.
     """
     check_readable(path)
     one_line = " ".join(str(reason).split()) or type(reason).__name__
@@ -70,23 +56,15 @@ def check_readable(path: Path) -> None:
     """Read a file from end to end.
 
     Raises:
-        StorageError: it cannot be read just now.
+        StorageError: it cannot be read at the moment.
     """
-    try:
-        with open_regular_file(path) as file:
-            while file.read(_CHUNK_BYTES):
-                pass
-    except OSError as error:
-        raise storage_error(error, path) from error
+    with storage_errors(path), open_regular_file(path) as file:
+        while file.read(_CHUNK_BYTES):
+            pass
 
 
 def why_shape_is_unreadable(width: int, height: int) -> str:
-    """Why an engine, which looks at a picture as a whole, may find no text on one of this shape; empty for most.
-
-    Args:
-        width: in pixels.
-        height: in pixels.
-    """
+    """Return why an engine may find no text on a page of so many pixels; empty for most shapes."""
     if max(width, height) <= _LONGEST_SHAPE * min(width, height):
         return ""
     return f"the page is {width} x {height} pixels, which is too long to be read as one; split it"

@@ -30,7 +30,7 @@ from PIL.TiffImagePlugin import (
 
 from checkpointing.errors import PageError
 from checkpointing.regular_files import open_regular_file
-from checkpointing.storage_errors import storage_error
+from checkpointing.storage_errors import storage_errors
 from worker.pages.sources.base import DEFAULT_MAX_PIXELS, PageImage
 from worker.pages.sources.checks import (
     check_decodable,
@@ -84,26 +84,19 @@ class ImageSource:
     def __init__(self, files: Iterable[tuple[Path, int]], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
         self._pages = [(path, frame, pages) for path, pages in files for frame in range(pages)]
         self._max_pixels = max_pixels
-
-    @property
-    def total_pages(self) -> int:
-        """Number of pages in all files."""
-        return len(self._pages)
+        self.total_pages = len(self._pages)
 
     def page(self, number: int) -> PageImage:
-        """Decode one page, numbered from 1.
+        """Decode one page, with the errors of `PageSource.page`.
 
         Needs about 12 bytes of memory per pixel for a page of at most `max_pixels`, and for a larger one not much
         more than 40 bytes times `max_pixels`.
-
-        Raises:
-            PageError: `damaged_page`: it cannot be decoded; `page_too_large`: it does not fit the memory limit.
-            StorageError: the file cannot be read at the moment.
-            UnknownNameError: there is no such page.
         """
         check_page_number(number, self.total_pages)
         path, index, pages = self._pages[number - 1]
-        with _open_file(path) as file:
+        with storage_errors(path):
+            opened = open_regular_file(path)
+        with opened as file:
             try:
                 return _decode_page(file, index, pages, self._max_pixels)
             except (PageError, MemoryError):
@@ -141,11 +134,8 @@ def inspect_image(path: Path) -> ImageFacts:
     Raises:
         StorageError: it cannot be read.
     """
-    with _open_file(path) as file:
-        try:
-            tiff = walk_tiff(file)
-        except OSError as error:
-            raise storage_error(error, path) from error
+    with storage_errors(path), open_regular_file(path) as file:
+        tiff = walk_tiff(file)
         tried = [file] if tiff is None else (begin_with(file, frame) for frame in tiff.frames[:_MAX_TRIED])
         opens = any(_opens(each) for each in tried)
     if not opens:
@@ -172,18 +162,7 @@ def _in_words(error: Exception) -> str:
 
 
 def _decode_page(file: BinaryIO, index: int, pages: int, max_pixels: int) -> PageImage:
-    """Decode a page of an image file.
-
-    Args:
-        file: the image file.
-        index: of the page within the file, from 0.
-        pages: number of pages counted when the file was ingested.
-        max_pixels: see `ImageSource`.
-
-    Raises:
-        PageError: `page_too_large`.
-        Exception: it cannot be decoded.
-    """
+    """Decode a page by its index in a file, from 0, of which so many pages were counted when it was ingested."""
     tiff = walk_tiff(file)
     if tiff is None:
         if index:
@@ -197,13 +176,6 @@ def _decode_page(file: BinaryIO, index: int, pages: int, max_pixels: int) -> Pag
         if frame is tiff.frames[0] or file.seek(0, os.SEEK_END) > _MAX_BYTES_IN_MEMORY:
             raise
         return _decode(BytesIO(begin_with(file, frame).read()), max_pixels)
-
-
-def _open_file(path: Path) -> BinaryIO:
-    try:
-        return open_regular_file(path)
-    except OSError as error:
-        raise storage_error(error, path) from error
 
 
 def _decode(file: BinaryIO, max_pixels: int) -> PageImage:
@@ -240,14 +212,9 @@ def _decode_whole(file: BinaryIO, max_pixels: int) -> PageImage:
 
 
 def _check_strips(image: Image.Image) -> None:
-    """Reject a TIFF that lacks the offsets of some strips or tiles: Pillow would leave those parts black.
-
-    Raises:
-        ValueError: strips or tiles are missing.
-    """
+    """Reject a TIFF that lacks the offsets of some strips or tiles: Pillow would leave those parts black."""
     if not isinstance(image, TiffImageFile) or image.tag_v2.get(COMPRESSION, _UNCOMPRESSED) != _UNCOMPRESSED:
-        # libtiff checks this itself.
-        return
+        return  # libtiff checks this itself
     tags = image.tag_v2
     if TILEOFFSETS in tags:
         found = len(tags[TILEOFFSETS])
@@ -262,11 +229,7 @@ def _check_strips(image: Image.Image) -> None:
 
 
 def _bound_decoding(image: Image.Image, max_pixels: int) -> None:
-    """Make Pillow decode a large image at a reduced size if its format allows; reject it if it is still too large.
-
-    Raises:
-        PageError: `page_too_large`.
-    """
+    """Make Pillow decode a large image at a reduced size if its format allows; reject it if too large."""
     width, height = image.size
     if width * height <= max_pixels:
         return

@@ -54,23 +54,11 @@ class PdfSource:
         self._preview = preview
         with pdfium_lock:
             self._document = open_document(path, None)
-            self._total_pages = len(self._document)
-
-    @property
-    def total_pages(self) -> int:
-        """Number of pages."""
-        return self._total_pages
+            self.total_pages = len(self._document)
 
     def page(self, number: int) -> PageImage:
-        """Render one page, numbered from 1. Needs about 8 bytes of memory per pixel.
-
-        Raises:
-            PageError: `damaged_page`: the page, or a picture on it, cannot be decoded;
-                `page_too_large`: it cannot be rendered within the memory limit.
-            StorageError: the file cannot be read at the moment.
-            UnknownNameError: the PDF has no such page.
-        """
-        check_page_number(number, self._total_pages)
+        """Render one page, with the errors of `PageSource.page`. Needs about 8 bytes of memory per pixel."""
+        check_page_number(number, self.total_pages)
         try:
             with pdfium_lock:
                 return self._render(number - 1)
@@ -130,11 +118,7 @@ class PdfSource:
         return FPDFPage_CountObjects(page) == 0 and not FPDF_DocumentHasValidCrossReferenceTable(self._document)
 
     def _page_with_an_area(self, index: int) -> pypdfium2.PdfPage:
-        """Load a page. If its CropBox has no area, use its MediaBox instead, as other programs do.
-
-        Raises:
-            PdfiumError: it cannot be loaded, or its MediaBox has no area.
-        """
+        """Load a page. If its CropBox has no area, use its MediaBox instead, as other programs do."""
         page = self._document.get_page(index)
         if min(page.get_size()) > 0:
             return page
@@ -148,20 +132,11 @@ class PdfSource:
 
 
 def fitting_scale(width: float, height: float, wanted: float, max_pixels: int) -> float:
-    """Return the scale to render at: the wanted one, or the largest that is certain to stay within `max_pixels`.
+    """Return the wanted scale in pixels per point, or the largest that stays within `max_pixels`, at least 4.
 
     A page of width x height points comes out with ceil(width * s) x ceil(height * s) pixels, which is at most
     (width * s + 1)(height * s + 1). The largest s that keeps this within `max_pixels` is the positive root of
     a quadratic, written in the form that does not cancel for very thin pages.
-
-    Args:
-        width: of the page, in points (1/72 inch).
-        height: of the page, in points.
-        wanted: pixels per point.
-        max_pixels: at least 4.
-
-    Returns:
-        Pixels per point.
     """
     if math.ceil(width * wanted) * math.ceil(height * wanted) <= max_pixels:
         return wanted

@@ -5,7 +5,6 @@ The caller holds `pdfium_lock` and keeps the page open.
 
 import math
 from collections.abc import Iterator, Sequence
-from ctypes import c_char, c_ulong
 from dataclasses import dataclass
 from typing import cast
 
@@ -63,8 +62,7 @@ class Picture:
 
     Attributes:
         shown: the object of pdfium.
-        width: in pixels.
-        height: in pixels.
+        width, height: in pixels.
         share: part of the page that the picture covers, from 0 to 1.
         fineness: pixels per point, in the direction with more pixels; 0 if the picture has no extent.
     """
@@ -77,11 +75,7 @@ class Picture:
 
 
 def pictures_on(page: pypdfium2.PdfPage) -> Iterator[Picture]:
-    """Yield the pictures on a page, including inline pictures and those inside form XObjects.
-
-    Raises:
-        PdfiumError: the objects of the page cannot be read.
-    """
+    """Yield the pictures on a page, including inline pictures and those inside form XObjects."""
     left, bottom, right, top = page.get_bbox()
     area = (right - left) * (top - bottom)
     for shown in page.get_objects(filter=[FPDF_PAGEOBJ_IMAGE]):
@@ -112,13 +106,9 @@ def fineness_of(pictures: Sequence[Picture]) -> float:
 
 
 def is_shown_in_full(pictures: Sequence[Picture], scale: float) -> bool:
-    """Return whether a page is a scan rendered at its full resolution: more pixels would not show more detail.
+    """Return whether a page is a scan, and is rendered at its full resolution by this scale in pixels per point.
 
     Programs that treat a pixel as a point turn a scan into a page of 70 x 100 inches.
-
-    Args:
-        pictures: on the page.
-        scale: that the page is rendered at, in pixels per point.
     """
     return sum(picture.share for picture in pictures) >= _A_SCAN and scale >= fineness_of(pictures) > 0
 
@@ -139,7 +129,7 @@ def check_whole(pictures: Sequence[Picture], least_share: float) -> None:
     """
     covered, reason = 0.0, ""
     for picture in pictures:
-        if picture.share > least_share * _LITTLE and (why := why_not_whole(picture)):
+        if picture.share > least_share * _LITTLE and (why := _why_not_whole(picture)):
             covered += picture.share
             reason = reason or why
             together = _share_of_all_pieces(picture, pictures)
@@ -163,11 +153,12 @@ def _share_of_all_pieces(picture: Picture, pictures: Sequence[Picture]) -> float
     )
 
 
-def why_not_whole(picture: Picture) -> str:
+def _why_not_whole(picture: Picture) -> str:
     """Return why a picture cannot be decoded completely; empty if it can."""
     bitmap = FPDFImageObj_GetBitmap(picture.shown)
     if not bitmap:
-        return "it cannot be decoded" if _draws_nothing(picture.shown) else ""
+        rendered = _rendered(picture.shown)
+        return "" if rendered and rendered.getcolors(maxcolors=1) is None else "it cannot be decoded"
     filters = picture.shown.get_filters()
     last = filters[-1] if filters else ""
     # Its memory is freed with the last reference to it, while the caller still holds the lock.
@@ -183,15 +174,18 @@ def _is_hidden(shown: pypdfium2.PdfImage, drawn: pypdfium2.PdfBitmap) -> bool:
     pdfium treats a soft mask that it cannot decode as one that hides everything, and does not expose which pictures
     have one. The picture of a blank layer has about one colour.
     """
-    bitmap = FPDFImageObj_GetRenderedBitmap(shown.pdf, shown.page, shown)
-    if not bitmap:
-        return False
-    rendered: Image = pypdfium2.PdfBitmap.from_raw(bitmap).to_pil()
-    if "A" not in rendered.getbands() or rendered.getchannel("A").getextrema() != (0, 0):
+    rendered = _rendered(shown)
+    if rendered is None or "A" not in rendered.getbands() or rendered.getchannel("A").getextrema() != (0, 0):
         return False
     picture: Image = drawn.to_pil()
     darkest, lightest = cast("tuple[int, int]", picture.convert("L").getextrema())
     return lightest - darkest >= _CONTRAST
+
+
+def _rendered(shown: pypdfium2.PdfImage) -> Image | None:
+    """Return a picture as pdfium draws it, with its mask; None if it draws nothing."""
+    bitmap = FPDFImageObj_GetRenderedBitmap(shown.pdf, shown.page, shown)
+    return pypdfium2.PdfBitmap.from_raw(bitmap).to_pil() if bitmap else None
 
 
 def _is_whole(last: str, drawn: pypdfium2.PdfBitmap, picture: Picture) -> bool:
@@ -203,15 +197,6 @@ def _is_whole(last: str, drawn: pypdfium2.PdfBitmap, picture: Picture) -> bool:
     if last == _JBIG2:
         return jbig2_is_whole(_data(picture.shown))
     return _has_all_rows(FPDFImageObj_GetImageDataDecoded(picture.shown, None, 0), drawn, picture)
-
-
-def _draws_nothing(shown: pypdfium2.PdfImage) -> bool:
-    """Return whether pdfium draws nothing for a picture that it has no bitmap of."""
-    bitmap = FPDFImageObj_GetRenderedBitmap(shown.pdf, shown.page, shown)
-    if not bitmap:
-        return True
-    image: Image = pypdfium2.PdfBitmap.from_raw(bitmap).to_pil()
-    return image.getcolors(maxcolors=1) is not None
 
 
 def _has_all_rows(found: int, drawn: pypdfium2.PdfBitmap, picture: Picture) -> bool:
@@ -239,11 +224,7 @@ def _has_all_rows(found: int, drawn: pypdfium2.PdfBitmap, picture: Picture) -> b
 def _bits_of_a_pixel(colours: int, drawn_bits: int) -> tuple[int, set[int], set[int]]:
     """Return the usual number of bits per pixel in the data, and the possible lower and higher ones.
 
-    pdfium does not expose the actual number.
-
-    Args:
-        colours: pdfium's number of the colour space.
-        drawn_bits: bits per pixel as pdfium draws the picture.
+    pdfium exposes only the number of the colour space and the bits per pixel that it draws.
     """
     if drawn_bits == 1:
         return 1, set(), set()
@@ -284,10 +265,7 @@ def _ends_filled_up(drawn: pypdfium2.PdfBitmap, share: float, white: bool) -> bo
 
 def _data(shown: pypdfium2.PdfImage) -> bytes:
     """Return the data of a picture, with general-purpose filters (Flate, LZW, RunLength, ASCII) undone."""
-    size = FPDFImageObj_GetImageDataDecoded(shown, None, 0)
-    buffer = (c_char * size)()
-    FPDFImageObj_GetImageDataDecoded(shown, buffer, c_ulong(size))
-    return bytes(buffer)
+    return bytes(shown.get_data(decode_simple=True))
 
 
 def _matrix_on_page(shown: pypdfium2.PdfObject) -> pypdfium2.PdfMatrix:

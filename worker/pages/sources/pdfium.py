@@ -7,21 +7,20 @@ close its objects, is made under `pdfium_lock`. Threads that each have their own
 import os
 import threading
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import pypdfium2
 from pypdfium2.raw import (
     FPDF_ERR_PASSWORD,
     FPDF_ERR_SECURITY,
     FPDF_REMOVE_SECURITY,
-    FPDF_CloseDocument,
     FPDF_GetLastError,
     FPDF_LoadDocument,
 )
 
 from checkpointing.errors import InputError
 from checkpointing.regular_files import open_regular_file
-from checkpointing.storage_errors import storage_error
+from checkpointing.storage_errors import storage_errors
 from worker.pages.sources.pdf_tree import least_pages
 
 pdfium_lock = threading.Lock()
@@ -50,8 +49,13 @@ def open_document(path: Path, password: str | None) -> pypdfium2.PdfDocument:
         InputError: it is not a PDF, has no pages, or is encrypted and the password is missing or wrong.
         StorageError: the file cannot be read.
     """
-    handle, error_code = _load(path, password)
+    with storage_errors(path):
+        # pdfium has one error code for all files that it cannot read; the operating system's error has the reason.
+        open_regular_file(path).close()
+    # pypdfium2 treats a document without pages as one that did not load, and reports the error of an earlier file.
+    handle = FPDF_LoadDocument(os.fsencode(path), password.encode() if password else None)
     if not handle:
+        error_code = FPDF_GetLastError()
         kind = PasswordMissingError if error_code == FPDF_ERR_PASSWORD and password is None else InputError
         raise kind(_why_not(error_code, path, password))
     document = pypdfium2.PdfDocument(handle)
@@ -70,16 +74,16 @@ def inspect_pdf(path: Path, password: str | None = None) -> PdfFacts:
         StorageError: the file cannot be read.
     """
     with pdfium_lock:
-        needs_password = _needs_password(path)
-        document = open_document(path, password if needs_password else None)
         try:
-            facts = PdfFacts(len(document), needs_password)
-        finally:
-            document.close()
-    try:
+            document, needs_password = open_document(path, None), False
+        except PasswordMissingError:
+            if password is None:
+                raise
+            document, needs_password = open_document(path, password), True
+        facts = PdfFacts(len(document), needs_password)
+        document.close()
+    with storage_errors(path):
         listed = least_pages(path)
-    except OSError as error:
-        raise storage_error(error, path) from error
     if listed > facts.pages:
         raise InputError(
             f"{path} lists {listed} pages but declares {facts.pages}, so some of them cannot be read; "
@@ -123,28 +127,6 @@ class _Writer:
             except OSError as error:
                 self.error = error
         return len(data)
-
-
-def _needs_password(path: Path) -> bool:
-    handle, error_code = _load(path, None)
-    if handle:
-        FPDF_CloseDocument(handle)
-    return not handle and error_code == FPDF_ERR_PASSWORD
-
-
-def _load(path: Path, password: str | None) -> tuple[Any, int]:
-    """Return the raw handle, false if the PDF did not load, and pdfium's error code, valid only in that case.
-
-    pypdfium2 treats a document without pages as one that did not load, and reports the error of an earlier file.
-    This function makes the raw call instead.
-    """
-    try:
-        # pdfium has one error code for all files that it cannot read; the operating system's error has the reason.
-        open_regular_file(path).close()
-    except OSError as error:
-        raise storage_error(error, path) from error
-    handle = FPDF_LoadDocument(os.fsencode(path), password.encode() if password else None)
-    return handle, FPDF_GetLastError()
 
 
 def _why_not(error_code: int, path: Path, password: str | None) -> str:

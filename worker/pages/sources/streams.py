@@ -1,7 +1,6 @@
-"""Whether the data of a picture are whole, for the forms that decoders fill up in silence when they are cut off.
+"""Check that the data of a JPEG, a JBIG2 or a fax picture are complete.
 
-pdfium draws grey, black or white where a JPEG, a JBIG2 or a fax picture ends too early, and reports nothing: a page
-of which half is missing would count as read.
+Where they end too early, pdfium draws grey, black or white and reports no error: half a page would count as read.
 """
 
 import contextlib
@@ -12,25 +11,17 @@ from typing import NamedTuple
 from PIL import Image, ImageChops, UnidentifiedImageError
 
 JPEG_END = b"\xff\xd9"
-# Two ways to go on that no decoder takes for the same picture, and no marker.
+# Two continuations without a marker that every decoder draws differently.
 _CONTINUATIONS = (bytes(256), b"\x55" * 256)
-# So much of a picture may be missing at its end: writers lose a last row, or the last bytes of the file.
+# Share of a picture that may be missing at its end: some writers lose the last row or the last bytes.
 _TOLERATED = 0.02
-_SMALL = 8
 
 _END_OF_FAX = "000000000001" * 2
 _TAIL_BYTES = 64
 
 
 class _FaxForm(NamedTuple):
-    """One of the forms of fax data.
-
-    Attributes:
-        compression: as a TIFF names it.
-        options_tag: the tag of its options.
-        options: what stands there.
-        continuation: rows of such data that are not blank, so that they show where rows are missing.
-    """
+    """A form of fax data: its TIFF tags, and rows that are not blank, so that they show where rows are missing."""
 
     compression: int
     options_tag: int
@@ -60,18 +51,22 @@ _MISSING_BYTES = 2
 
 
 def jpeg_is_whole(data: bytes) -> bool:
-    """Whether a JPEG has data for its whole picture. One that lacks only its end marker has.
+    """Return whether a JPEG has data for its whole picture; only its end marker may be missing.
 
-    What Pillow does not take for a JPEG is not judged here.
+    Return True for data that Pillow does not recognise as a JPEG.
     """
     try:
-        # At an eighth of its size: all of its data are read, in a fraction of the time.
-        _decode_jpeg(data, _SMALL)
+        # At an eighth of its size all of its data are read, in a fraction of the time.
+        _decode_jpeg(data, reduction=8)
     except UnidentifiedImageError:
         return True
     except OSError:
-        # Cut off; or only the end marker is missing, and then it does not matter what follows.
-        return _goes_on_alike(data.rstrip(b"\xff"))
+        # If only the end marker is missing, the continuation makes no difference.
+        cut = data.rstrip(b"\xff")
+        try:
+            return _same_but_the_end(*(_decode_jpeg(cut + more + JPEG_END) for more in _CONTINUATIONS))
+        except OSError:
+            return False
     return True
 
 
@@ -83,26 +78,15 @@ def _decode_jpeg(data: bytes, reduction: int = 1) -> Image.Image:
         return image.copy()
 
 
-def _goes_on_alike(data: bytes) -> bool:
-    try:
-        first, second = (_decode_jpeg(data + more + JPEG_END) for more in _CONTINUATIONS)
-    except OSError:
-        return False
-    return _same_but_the_end(first, second)
-
-
 def _same_but_the_end(first: Image.Image, second: Image.Image) -> bool:
     differ = ImageChops.difference(first, second).getbbox()
     return differ is None or differ[1] >= first.height * (1 - _TOLERATED)
 
 
 def fax_is_whole(data: bytes, picture: Image.Image) -> bool:
-    """Whether a picture in CCITT Group 3 or 4 has data for all of its rows.
+    """Return whether the data of a picture in CCITT Group 3 or 4 have all of its rows.
 
-    Args:
-        data: the compressed rows.
-        picture: what pdfium made of them, in mode `1` or `L`. Data that libtiff makes another picture of are not
-            judged here.
+    `picture` is what pdfium made of them, in mode `1` or `L`. Return True if libtiff makes another picture of them.
     """
     tail = data[-_TAIL_BYTES:]
     if _END_OF_FAX in f"{int.from_bytes(tail, 'big'):0{8 * len(tail)}b}":
@@ -130,14 +114,14 @@ def _decode_fax(data: bytes, size: tuple[int, int], form: _FaxForm) -> Image.Ima
 
 
 def _is_picture(fax: Image.Image, picture: Image.Image) -> bool:
-    """Whether the upper rows of both are the same, in either polarity: the lower ones may be what is missing."""
+    """Return whether the upper rows of both are the same or inverted; the lower ones may be missing."""
     upper = (0, 0, fax.width, max(1, fax.height // 16))
     mine, theirs = fax.crop(upper), picture.convert("L").crop(upper)
     return any(ImageChops.difference(mine, each).getbbox() is None for each in (theirs, ImageChops.invert(theirs)))
 
 
 def jbig2_is_whole(data: bytes) -> bool:
-    """Whether each segment of a JBIG2 picture, as PDFs embed it, has the bytes that it should (ITU-T T.88, 7.2)."""
+    """Return whether each segment of a JBIG2 picture in a PDF has the bytes that it declares (ITU-T T.88, 7.2)."""
     if data.startswith(_JBIG2_FILE):
         return True
     place, regions = 0, 0
@@ -146,8 +130,7 @@ def jbig2_is_whole(data: bytes) -> bool:
         if kind in _JBIG2_END_OF_PAGE or length == _UNKNOWN_LENGTH:
             return True
         if kind not in _JBIG2_TYPES:
-            # What follows the last region may be anything.
-            break
+            break  # anything may follow the last region
         if body + length > len(data) + _MISSING_BYTES:
             return False
         regions += kind in _JBIG2_REGIONS
@@ -156,7 +139,7 @@ def jbig2_is_whole(data: bytes) -> bool:
 
 
 def _jbig2_segment(data: bytes, place: int) -> tuple[int, int, int] | None:
-    """The type of a segment, where its data begin, and how many bytes they have; None where there is no header."""
+    """Return type, start of the data and their length in bytes of the segment at `place`; None without a header."""
     try:
         number, flags, counts = struct.unpack_from(">IBB", data, place)
         place += 6

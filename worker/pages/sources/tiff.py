@@ -28,8 +28,7 @@ class Frame:
 
     Attributes:
         offset: of the directory, in bytes.
-        width: in pixels; 0 if the directory does not contain it.
-        height: in pixels; 0 if the directory does not contain it.
+        width, height: in pixels; 0 if the directory does not contain it.
         reduced: the directory marks the frame as a smaller version of another one.
         mask: the frame is a transparency mask of another one.
         empty: the directory has no entries. TIFF 6.0 requires at least one: these are zeros in place of lost data.
@@ -99,26 +98,22 @@ def walk_tiff(file: BinaryIO) -> Tiff | None:
     if form is None:
         return None
     end = file.seek(0, io.SEEK_END)
-    frames: list[Frame] = []
-    seen: set[int] = set()
-    offset = form.first
-    while offset:
+    frames: dict[int, Frame] = {}
+    offset, broken = form.first, ""
+    while offset and not broken:
         after = f"after frame {len(frames)}" if frames else "before the first frame"
-        if offset in seen:
-            return Tiff(tuple(frames), f"the chain of frames turns back {after}")
-        if len(frames) == _MAX_FRAMES:
-            return Tiff(tuple(frames), f"it has more than {_MAX_FRAMES:,} frames")
-        found = form.read_directory(file, offset, end)
-        if found is None:
-            return Tiff(tuple(frames), f"the chain of frames breaks off {after}: the file ends at byte {end:,}")
-        seen.add(offset)
-        place, (frame, offset) = offset, found
-        if frame.empty and not offset:
-            return Tiff(
-                tuple(frames), f"the chain of frames breaks off {after}: there is nothing at byte {place:,}"
-            )
-        frames.append(frame)
-    return Tiff(tuple(frames), "" if frames else "it has no frames")
+        if offset in frames:
+            broken = f"the chain of frames turns back {after}"
+        elif len(frames) == _MAX_FRAMES:
+            broken = f"it has more than {_MAX_FRAMES:,} frames"
+        elif (found := form.read_directory(file, offset, end)) is None:
+            broken = f"the chain of frames breaks off {after}: the file ends at byte {end:,}"
+        elif found[0].empty and not found[1]:
+            broken = f"the chain of frames breaks off {after}: there is nothing at byte {offset:,}"
+        else:
+            frames[offset] = found[0]
+            offset = found[1]
+    return Tiff(tuple(frames.values()), broken if frames or broken else "it has no frames")
 
 
 def begin_with(file: BinaryIO, frame: Frame) -> BinaryIO:
@@ -141,15 +136,12 @@ class _TiffAt(io.RawIOBase):
         file.seek(0)
 
     def readable(self) -> bool:
-        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Return True."""
         return True
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Return bytes of the file; in its header, with the offset of the frame."""
         start = self._file.tell()
         data = self._file.read(-1 if size is None else size)
         if start >= len(self._header):
@@ -157,15 +149,13 @@ class _TiffAt(io.RawIOBase):
         return (self._header[start:] + data[len(self._header) - start :])[: len(data)]
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Move to an offset and return the new position."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """Return the position."""
         return self._file.tell()
 
     def fileno(self) -> int:
-        """Return the descriptor of the file: libtiff reads from it, at the offset that Pillow passes."""
+        # libtiff reads from the descriptor of the file, at the offset that Pillow passes.
         return self._file.fileno()
 
 
@@ -202,13 +192,7 @@ class _Form:
         return header[:4] + struct.pack(f"{self.order}I", first) + header[8:]
 
     def read_directory(self, file: BinaryIO, offset: int, end: int) -> tuple[Frame, int] | None:
-        """Return a directory and the offset of the next one; None if it is outside the file.
-
-        Args:
-            file: the TIFF.
-            offset: where the directory begins, in bytes.
-            end: the size of the file, in bytes.
-        """
+        """Return the directory at an offset, and the offset of the next one; None if it reaches beyond the end."""
         count_form, entry_size, next_form = ("Q", 20, "Q") if self.big else ("H", 12, "I")
         count_size, next_size = struct.calcsize(count_form), struct.calcsize(next_form)
         if offset + count_size + next_size > end:
@@ -222,7 +206,16 @@ class _Form:
         tags = dict(filter(None, (self._number(entries, at) for at in range(0, len(entries), entry_size))))
         file.seek(after)
         [following] = struct.unpack(self.order + next_form, file.read(next_size))
-        return _frame(offset, tags, empty=count == 0), following
+        kind = tags.get(_NEW_SUBFILE_TYPE, 0)
+        frame = Frame(
+            offset,
+            width=tags.get(_WIDTH, 0),
+            height=tags.get(_LENGTH, 0),
+            reduced=bool(kind & _REDUCED) or tags.get(_OLD_SUBFILE_TYPE) == _OLD_REDUCED,
+            mask=bool(kind & _MASK),
+            empty=count == 0,
+        )
+        return frame, following
 
     def _number(self, entries: bytes, at: int) -> tuple[int, int] | None:
         """Return the tag and the value of an entry that holds one whole number; None for any other entry."""
@@ -230,18 +223,6 @@ class _Form:
         place = at + (12 if self.big else 8)
         form = {_SHORT: "H", _LONG: "I", _LONG8: "Q" if self.big else None}.get(kind)
         return None if form is None else (tag, struct.unpack_from(self.order + form, entries, place)[0])
-
-
-def _frame(offset: int, tags: dict[int, int], *, empty: bool) -> Frame:
-    kind = tags.get(_NEW_SUBFILE_TYPE, 0)
-    return Frame(
-        offset,
-        width=tags.get(_WIDTH, 0),
-        height=tags.get(_LENGTH, 0),
-        reduced=bool(kind & _REDUCED) or tags.get(_OLD_SUBFILE_TYPE) == _OLD_REDUCED,
-        mask=bool(kind & _MASK),
-        empty=empty,
-    )
 
 
 def _is_aside(frame: Frame, whole: list[Frame]) -> bool:
