@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Tensor = NDArray[np.float32]
-# OpenVINO prepares for each shape of input anew. It keeps this many: all of them would fill the memory.
+# OpenVINO prepares itself for each shape of input. It keeps this many: all of them would fill the memory.
 _PREPARED_SHAPES = 16
 _AVX_512 = 13
 """OpenCV's number of the instruction set (`CV_CPU_AVX_512F`), which it does not export to Python."""
