@@ -3,6 +3,7 @@
 If log rotation moves or deletes the file, it is created again.
 """
 
+import json
 import logging
 import sys
 from logging.handlers import WatchedFileHandler
@@ -50,10 +51,7 @@ def _stripped(_logger: Any, _method: str, event: EventDict) -> EventDict:
 def _as_json(_logger: Any, _method: str, event: EventDict) -> str:
     first = {"timestamp": event.get("timestamp"), "level": event.get("level"), "message": event.get("event")}
     rest = {name: value for name, value in event.items() if name not in _FIRST}
-    line: str | bytes = structlog.processors.JSONRenderer(default=str)(
-        None, "", {**first, **rest, "worker": process_name()}
-    )
-    return line if isinstance(line, str) else line.decode()
+    return json.dumps({**first, **rest, "worker": process_name()}, default=str)
 
 
 def take_over(level: int, formatter: logging.Formatter, file: Path | None) -> None:

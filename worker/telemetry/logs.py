@@ -16,7 +16,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from checkpointing.errors import InputError, StorageError
 from checkpointing.identity import process_name
@@ -26,6 +26,8 @@ from worker.storage.root_marker import library_at
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor
+
+    from worker.telemetry.console_log import LogFormat
 
 
 class ScanLogFiles:
@@ -96,7 +98,7 @@ def configure_logs(
     *,
     console_level: int | None = None,
     file: Path | None = None,
-    log_format: Literal["text", "json"] = "text",
+    log_format: LogFormat = "text",
     colors: bool | None = None,
 ) -> None:
     """Set up structlog and the standard library's logging for this process.
@@ -106,7 +108,7 @@ def configure_logs(
         root: storage root for the JSON lines in the scans' folders; None: write none.
         console_level: minimum level of the lines on stderr, as a number; default: the same.
         file: file for these lines, instead of stderr.
-        log_format: format of these lines.
+        log_format: see `make_formatter`.
         colors: whether to use colours; default: if stderr is a terminal.
 
     Raises:

@@ -47,16 +47,12 @@ class PageRequest(Request):  # type: ignore[misc]  # Celery publishes no types
         """Send an event about the task, if task events are on."""
         # The dispatcher is always on, because it sends heartbeats. An empty set of groups means all groups.
         if self._eventer and (not self._eventer.groups or "task" in self._eventer.groups):
-            type, fields = self._by_outcome(type, fields)  # noqa: A001  # the same
-            super().send_event(type, **fields)
-
-    def _by_outcome(self, kind: str, fields: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        """Return the event to send in the place of Celery's."""
-        if kind == "task-succeeded":
-            kind, about_page = shown(str(fields["result"]))
-            # A Flower that was started in the middle of the page did not get the event that names it.
-            return kind, {**fields, **about_page, "name": self.name, "kwargs": self.kwargsrepr}
-        if kind == "task-rejected" and fields.get("requeue") and self.time_start:
-            # Celery would show it as started, for ever.
-            return "task-retried", {"result": _CRASHED, "exception": _CRASHED}
-        return kind, fields
+            kind = type
+            if kind == "task-succeeded":
+                kind, about_page = shown(str(fields["result"]))
+                # A Flower that was started in the middle of the page did not get the event that names it.
+                fields |= {**about_page, "name": self.name, "kwargs": self.kwargsrepr}
+            elif kind == "task-rejected" and fields.get("requeue") and self.time_start:
+                # Celery would show it as started, for ever.
+                kind, fields = "task-retried", {"result": _CRASHED, "exception": _CRASHED}
+            super().send_event(kind, **fields)

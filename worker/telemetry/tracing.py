@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from importlib import import_module
 from importlib.util import find_spec
@@ -56,16 +56,17 @@ def check(settings: Settings) -> None:
     Raises:
         SettingsError: it is not installed.
     """
-    if settings.tracing and not all(map(_is_installed, _SDK)):
-        raise SettingsError("LEAFMARK_TRACING is set and OpenTelemetry is missing: pip install 'leafmark[otel]'")
+    with suppress(ModuleNotFoundError):
+        if not settings.tracing or all(map(find_spec, _SDK)):
+            return
+    raise SettingsError("LEAFMARK_TRACING is set and OpenTelemetry is missing: pip install 'leafmark[otel]'")
 
 
 def start(settings: Settings, part: str) -> None:
     """Trace this process from now on, if tracing is on. Safe to repeat.
 
-    Args:
-        settings: settings of the deployment. The environment variables `OTEL_...` say where the spans go.
-        part: the part of Leafmark that this process is: `producer`, `worker` or `reconciler`.
+    The environment variables `OTEL_...` say where the spans go. `part` is the part of Leafmark that this process
+    is: `producer`, `worker` or `reconciler`.
 
     Raises:
         SettingsError: the SDK is not installed.
@@ -181,10 +182,3 @@ def _parent(identity: str, parent: str) -> Context | None:
     # Celery's span of the task is part of the run already.
     inside = trace.get_current_span().get_span_context().is_valid
     return None if inside or not parent else _context(parent)
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False

@@ -10,8 +10,6 @@ import itertools
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,34 +58,33 @@ class Recorder(Metrics):
 
     def page(self, stage: str, outcome: str, seconds: float) -> None:
         """Count a message; the seconds count if the page is complete."""
-        self._count(lambda: self._of(defined.PAGES, stage, outcome).inc())
+        self._add(1, defined.PAGES, stage, outcome)
         if outcome == "complete":
-            self._count(lambda: self._of(defined.PAGE_SECONDS, stage).observe(seconds))
+            self._add(seconds, defined.PAGE_SECONDS, stage)
 
     def claim(self, stage: str, event: str) -> None:
         """Count an event of a claim."""
-        self._count(lambda: self._of(defined.CLAIMS, stage, event).inc())
+        self._add(1, defined.CLAIMS, stage, event)
 
     def quarantined(self, stage: str, kind: str) -> None:
         """Count a page in quarantine. After 50 kinds of reasons, new ones count as `other`."""
         if len(self._kinds) < _MAX_KINDS:
             self._kinds.add(kind)
-        known = kind if kind in self._kinds else "other"
-        self._count(lambda: self._of(defined.QUARANTINED, stage, known).inc())
+        self._add(1, defined.QUARANTINED, stage, kind if kind in self._kinds else "other")
 
     def spent(self, stage: str, cost: Money) -> None:
         """Count the cost of an answer."""
-        self._count(lambda: self._of(defined.SPEND, stage).inc(cost.usd))
+        self._add(cost.usd, defined.SPEND, stage)
 
     def committed(self, stage: str, seconds: float, pages: int) -> None:
         """Count a commit."""
-        self._count(lambda: self._of(defined.COMMIT_SECONDS, stage).observe(seconds))
-        self._count(lambda: self._of(defined.COMMIT_PAGES, stage).observe(pages))
+        self._add(seconds, defined.COMMIT_SECONDS, stage)
+        self._add(pages, defined.COMMIT_PAGES, stage)
 
     def recovered(self, stage: str, enqueued: int, adopted: int) -> None:
         """Count lost pages that were enqueued again or adopted."""
-        self._count(lambda: self._of(defined.HEALED, stage, "enqueued").inc(enqueued))
-        self._count(lambda: self._of(defined.HEALED, stage, "adopted").inc(adopted))
+        self._add(enqueued, defined.HEALED, stage, "enqueued")
+        self._add(adopted, defined.HEALED, stage, "adopted")
 
     def begin_at_zero(self, stages: list[str]) -> None:
         """Show counters before their first event: Prometheus does not see an increase from nothing to 1."""
@@ -95,21 +92,19 @@ class Recorder(Metrics):
             closed = [stages if label == "stage" else each.values.get(label, ()) for label in each.labels]
             if each.kind is Kind.COUNTER:
                 for labels in itertools.product(*closed):
-                    self._count(partial(self._of, each, *labels))
+                    self._add(0, each, *labels)
 
-    def _of(self, definition: Definition, *labels: str) -> Any:
-        """Return the series of some labels. It is cached because the library looks it up slowly."""
-        key = (definition.name, *labels)
-        if key not in self._series:
-            self._series[key] = self._metrics[definition.name].labels(*labels)
-        return self._series[key]
-
-    def _count(self, count: Callable[[], object]) -> None:
+    def _add(self, amount: float, definition: Definition, *labels: str) -> None:
+        """Add to a counter or a histogram. Series are cached because the library looks them up slowly."""
         if self._failed:
             return
+        key = (definition.name, *labels)
         try:
             with self._lock:
-                count()
+                if key not in self._series:
+                    self._series[key] = self._metrics[definition.name].labels(*labels)
+                series = self._series[key]
+                series.inc(amount) if definition.kind is Kind.COUNTER else series.observe(amount)
         except (OSError, ValueError) as error:
             self._failed = True
             log.warning("metrics of this process stop", error=str(error))
@@ -137,8 +132,7 @@ def name_of_process() -> str:
 
 
 def _made(definition: Definition) -> Any:
+    names = definition.name, definition.meaning, definition.labels
     if definition.kind is Kind.COUNTER:
-        return Counter(definition.name, definition.meaning, definition.labels, registry=None)
-    return Histogram(
-        definition.name, definition.meaning, definition.labels, buckets=definition.buckets, registry=None
-    )
+        return Counter(*names, registry=None)
+    return Histogram(*names, buckets=definition.buckets, registry=None)
