@@ -8,11 +8,11 @@
     <root>/<scan_id>/logs/
 
 After ingest only `producer.ingest.metadata_file` changes the metadata, under a lock, and replaces the file in one
-step: a reader needs no lock, and sees the old or the new file. A reader that caches the
-metadata compares the file's stat.
+step: a reader needs no lock. A reader that caches the metadata compares the file's stat.
 """
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,12 +21,13 @@ from pydantic import ValidationError
 from checkpointing.errors import InputError, UnknownNameError
 from checkpointing.refs import check_scan_id, is_scan_id
 from checkpointing.regular_files import NotRegularFileError, read_regular
-from checkpointing.storage_errors import storage_error
+from checkpointing.storage_errors import storage_error, storage_errors
 from worker.pages.metadata import ScanMetadata
 from worker.text.suggestions import closest
 
 RECORD_BESIDE = "leafmark.json"
 """Leafmark's metadata of a scan whose `metadata.json` belongs to another program and stays as it is."""
+_RESTORE = "restore it from a backup, or move the folder away and ingest the source again"
 
 
 class ForeignScanError(InputError):
@@ -35,11 +36,7 @@ class ForeignScanError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class ScanFolder:
-    """The paths of one scan.
-
-    Attributes:
-        root: the storage root that all scans are in.
-        scan_id: must pass `check_scan_id`.
+    """The paths of one scan below the storage root.
 
     Raises:
         InputError: the id could lead out of the root.
@@ -105,10 +102,7 @@ class ScanFolder:
         except (FileNotFoundError, NotADirectoryError):
             raise self._foreign() if is_scan_folder(self.path) else self._unknown() from None
         except (NotRegularFileError, IsADirectoryError):
-            raise InputError(
-                f"{path} is not a regular file; "
-                "restore it from a backup, or move the folder away and ingest the source again"
-            ) from None
+            raise InputError(f"{path} is not a regular file; {_RESTORE}") from None
         except OSError as error:
             raise storage_error(error, path) from error
         try:
@@ -118,10 +112,7 @@ class ScanFolder:
                 raise self._foreign() from None
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "the file"
-            raise InputError(
-                f"{path} is broken ({where}: {first['msg']}); "
-                "restore it from a backup, or move the folder away and ingest the source again"
-            ) from error
+            raise InputError(f"{path} is broken ({where}: {first['msg']}); {_RESTORE}") from error
         # A file system that ignores case finds `book` under `BOOK`: two names for one folder, with a Redis
         # lock each. A folder copied under a new name would share the old one's history.
         if metadata.scan_id != self.scan_id:
@@ -158,14 +149,11 @@ def incomplete_folders(root: Path) -> list[tuple[Path, str]]:
     Raises:
         StorageError: the root cannot be read.
     """
-    try:
+    with storage_errors(root), suppress(FileNotFoundError):
         entries = sorted(entry for entry in root.iterdir() if is_scan_id(entry.name) and not is_scan_folder(entry))
         held = {entry: [name for name in _OF_A_BOOK if (entry / name).is_dir()] for entry in entries}
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise storage_error(error, root) from error
-    return [(entry, _what_is_missing(entry, names)) for entry, names in held.items() if names]
+        return [(entry, _what_is_missing(entry, names)) for entry, names in held.items() if names]
+    return []
 
 
 def _what_is_missing(folder: Path, names: list[str]) -> str:
@@ -191,9 +179,6 @@ def list_scans(root: Path) -> list[str]:
     Raises:
         StorageError: the root cannot be read.
     """
-    try:
+    with storage_errors(root), suppress(FileNotFoundError):
         return sorted(entry.name for entry in root.iterdir() if is_scan_id(entry.name) and is_scan_folder(entry))
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise storage_error(error, root) from error
+    return []

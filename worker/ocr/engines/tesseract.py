@@ -88,19 +88,11 @@ class Tesseract(Engine):
 
     @property
     def version(self) -> str:
-        """The version of the Tesseract library, and the languages.
-
-        Raises:
-            SettingsError: tesserocr is not installed.
-        """
+        """The version of the Tesseract library, and the languages."""
         return f"{_tesserocr().tesseract_version().splitlines()[0].strip()}, {self.lang}"
 
     def load(self) -> None:
-        """Load the library and the language data.
-
-        Raises:
-            SettingsError: tesserocr or the data of a language is not installed.
-        """
+        """Load the library and the language data, with the errors of `Engine.load`."""
         with self._one_at_a_time:
             if self._api is not None:
                 return
@@ -148,11 +140,7 @@ def _tesserocr() -> Any:
 
 
 def _find_data(lang: str) -> tuple[Path, str]:
-    """Return the first folder with the data of every language in `lang`, and the names of the languages there.
-
-    Raises:
-        SettingsError: no folder has them; names the missing ones, and what to install.
-    """
+    """Return the first folder with the data of every language in `lang`, and the names of the languages there."""
     prefix = os.environ.get("TESSDATA_PREFIX")
     folders = [Path(prefix), Path(prefix) / "tessdata"] if prefix else list(_DATA_FOLDERS)
     languages = lang.split("+")

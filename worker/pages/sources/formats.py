@@ -5,14 +5,13 @@ The ending only chooses the files; what a file really is, its content decides wh
 
 from pathlib import PurePath
 
-PDF_SUFFIX = ".pdf"
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".jp2", ".jpx", ".j2k", ".webp")
 IMAGE_FORMATS = "PNG, JPEG, TIFF, JPEG 2000 or WebP"
 
 
 def is_pdf_name(name: str) -> bool:
     """Whether a file of this name is taken as a PDF."""
-    return PurePath(name).suffix.lower() == PDF_SUFFIX
+    return PurePath(name).suffix.lower() == ".pdf"
 
 
 def is_image_name(name: str) -> bool:
