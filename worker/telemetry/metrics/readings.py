@@ -71,30 +71,23 @@ class Readings(Collector):
         found: list[Any] = []
         up = 1
         try:
-            found = [self._inboxes(), *self._queues(), *self._budgets()]
+            found = [*self._queues(), *self._budgets()]
         except RedisError:
             up = 0
         yield from found
         yield _family(defined.BROKER_UP, {(): up})
         yield _family(defined.BUILD, {(version("leafmark"), platform.python_version()): 1})
 
-    def _inboxes(self) -> Any:
-        redis, keys = self._broker.redis, self._broker.keys
-        names = [name.decode(errors="replace") for name in cast("set[bytes]", redis.smembers(keys.inboxes))]
-        known = [ref for ref in _refs(sorted(names)) if ref.stage in STAGES]
-        lengths = self._together("XLEN", [keys.inbox(ref) for ref in known])
-        return _family(defined.INBOX, _by_stage((ref.stage for ref in known), lengths))
-
     def _queues(self) -> Iterator[Any]:
         redis, keys = self._broker.redis, self._broker.keys
+        names = [name.decode(errors="replace") for name in cast("set[bytes]", redis.smembers(keys.inboxes))]
+        inboxes = {keys.inbox(ref): ref.stage for ref in _refs(names) if ref.stage in STAGES}
+        yield self._lengths(defined.INBOX, "XLEN", inboxes)
         turns = {stage: cast("list[bytes]", redis.lrange(keys.turns(stage), 0, -1)) for stage in STAGES}
-        # A scan that is in the list twice must not count twice.
-        names = (f"{name.decode(errors='replace')}/{stage}" for stage in STAGES for name in sorted({*turns[stage]}))
-        known = list(_refs(names))
-        lengths = self._together("ZCARD", [keys.waiting(ref) for ref in known])
-        yield _family(defined.WAITING, _by_stage((ref.stage for ref in known), lengths))
-        window = self._together("LLEN", [keys.queue(stage) for stage in STAGES])
-        yield _family(defined.WINDOW, _by_stage(STAGES, window))
+        waiting = (f"{name.decode(errors='replace')}/{stage}" for stage in STAGES for name in turns[stage])
+        # By key: a scan that is in the list twice must not count twice.
+        yield self._lengths(defined.WAITING, "ZCARD", {keys.waiting(ref): ref.stage for ref in _refs(waiting)})
+        yield self._lengths(defined.WINDOW, "LLEN", {keys.queue(stage): stage for stage in STAGES})
 
     def _budgets(self) -> Iterator[Any]:
         budgets: dict[tuple[str, ...], float] = {}
@@ -111,16 +104,22 @@ class Readings(Collector):
         yield _family(defined.BUDGET, budgets)
         yield _family(defined.BUDGET_LEFT, left)
 
-    def _together(self, command: str, keys: list[str]) -> list[int]:
-        """Run a command on each key, in one round trip. A forged key of the wrong type counts as 0."""
+    def _lengths(self, definition: Definition, command: str, stages: dict[str, str]) -> Any:
+        """Return what a command counts in keys, given with their stages, as the sum for each stage.
+
+        A stage without keys, and a forged key of the wrong type, count as 0.
+        """
         with self._broker.redis.pipeline(transaction=False) as pipeline:
-            for key in keys:
+            for key in stages:
                 pipeline.execute_command(command, key)  # type: ignore[no-untyped-call]  # half typed
             found = pipeline.execute(raise_on_error=False)
-        lost = [each for each in found if isinstance(each, RedisError) and "WRONGTYPE" not in str(each)]
-        if lost:
-            raise lost[0]
-        return [0 if isinstance(each, RedisError) else int(each) for each in found]
+        sums: dict[tuple[str, ...], float] = {(stage,): 0 for stage in STAGES}
+        for stage, length in zip(stages.values(), found, strict=True):
+            if not isinstance(length, RedisError):
+                sums[stage,] += int(length)
+            elif "WRONGTYPE" not in str(length):
+                raise length
+        return _family(definition, sums)
 
 
 def _refs(names: Iterable[str]) -> Iterator[StageRef]:
@@ -128,14 +127,6 @@ def _refs(names: Iterable[str]) -> Iterator[StageRef]:
     for name in names:
         with suppress(InputError):
             yield StageRef.parse(name)
-
-
-def _by_stage(stages: Any, lengths: list[int]) -> dict[tuple[str, ...], float]:
-    """Return the sum for each stage, 0 for stages without keys."""
-    sums: dict[tuple[str, ...], float] = {(stage,): 0 for stage in STAGES}
-    for stage, length in zip(stages, lengths, strict=True):
-        sums[stage,] += length
-    return sums
 
 
 def _family(definition: Definition, samples: dict[tuple[str, ...], float]) -> Any:
