@@ -39,6 +39,9 @@ class Engine(ABC):
 
     Args:
         options: the settings, which have all fields of `Options`.
+
+    Raises:
+        SettingsError: from all methods: something is not installed; the message says what to install.
     """
 
     name: ClassVar[str]
@@ -63,33 +66,17 @@ class Engine(ABC):
     @property
     @abstractmethod
     def version(self) -> str:
-        """The engine and its models with their versions, for the record in each output.
-
-        Raises:
-            SettingsError: it is not installed.
-        """
+        """The engine and its models with their versions, for the record in each output."""
 
     @property
     def recipe(self) -> str:
-        """What of the version decides on the text: a page that was read with another recipe is stale.
-
-        Raises:
-            SettingsError: it is not installed.
-        """
+        """What of the version decides on the text: a page that was read with another recipe is stale."""
         return self.version
 
     @abstractmethod
     def load(self) -> None:
-        """Load libraries and models; does nothing the second time.
-
-        Raises:
-            SettingsError: something is not installed; the message says what to install.
-        """
+        """Load libraries and models; does nothing the second time."""
 
     @abstractmethod
     def recognise(self, image: Image) -> list[OcrLine]:
-        """Return the lines of a page image of any mode that PIL converts to RGB, in any order.
-
-        Raises:
-            SettingsError: the engine was not loaded before, and cannot be loaded.
-        """
+        """Return the lines of a page image of any mode that PIL converts to RGB, in any order."""

@@ -92,7 +92,7 @@ class Tesseract(Engine):
         return f"{_tesserocr().tesseract_version().splitlines()[0].strip()}, {self.lang}"
 
     def load(self) -> None:
-        """Load the library and the language data, with the errors of `Engine.load`."""
+        """Load the library and the language data."""
         with self._one_at_a_time:
             if self._api is not None:
                 return
