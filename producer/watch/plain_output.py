@@ -24,8 +24,8 @@ from producer.watch.symbols import ASCII
 _LINE_SECONDS = 10.0
 _WAIT_LINE_SECONDS = 30.0
 _QUIET_SECONDS = 60.0
-# Longer than workers take to start.
-_NO_WORKER_SECONDS = 20.0
+# A worker takes a few seconds to start.
+_NO_WORKER_SECONDS = 10.0
 _CANVAS = Canvas(200, ASCII)
 
 
