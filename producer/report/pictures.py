@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from PIL import Image
 
@@ -33,11 +33,14 @@ _SMALL_SHARE = 0.6
 
 
 def pictures_of(
-    store: BookStore, metadata: ScanMetadata, pages: Iterable[int], step: Callable[[], object]
+    store: BookStore, metadata: ScanMetadata, pages: Sequence[int], step: Callable[[], object]
 ) -> dict[int, Pictures]:
-    """Return the pictures of pages of a scan, or the reason for each page that cannot be rendered."""
+    """Return the pictures of pages of a scan, or the reason for each page that cannot be rendered.
+
+    The pages share the bytes that all pictures may take.
+    """
     settings = store.stages.settings_for(metadata)
-    maker = _PictureMaker(metadata.total_pages)
+    maker = _PictureMaker(len(pages))
     found: dict[int, Pictures] = {}
     source: PageSource | None = None
     try:

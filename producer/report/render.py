@@ -33,7 +33,7 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 def render(report: BookReport) -> str:
     """Return the report as HTML."""
-    style, script = _asset("report.css"), _asset("report.js")
+    style, script = (asset("producer.report", name) for name in ("report.css", "report.js"))
     html = (
         _environment()
         .get_template("report.html.j2")
@@ -42,7 +42,7 @@ def render(report: BookReport) -> str:
             # Files of this package, without any text of a book.
             style=Markup(style),  # noqa: S704
             script=Markup(script),  # noqa: S704
-            policy=_policy(style, script),
+            policy=policy(style, script),
             generator=GENERATOR,
             **_drawn(report),
         )
@@ -94,14 +94,16 @@ def _drawn(report: BookReport) -> dict[str, Any]:
     }
 
 
-def _asset(name: str) -> str:
-    return resources.files("producer.report").joinpath("templates", name).read_text(encoding="utf-8")
+def asset(package: str, name: str) -> str:
+    """Return a file of a package's templates."""
+    return resources.files(package).joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def _policy(style: str, script: str) -> str:
+def policy(style: str, script: str | None = None) -> str:
     """Return the content security policy: embedded pictures, this style sheet and this script are allowed."""
+    scripts = "" if script is None else f"script-src '{_hash(script)}'; "
     return (
-        f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; {scripts}"
         "base-uri 'none'; form-action 'none'"
     )
 
