@@ -17,7 +17,7 @@ from checkpointing.key_types import drop_wrong_types
 from checkpointing.keys import CheckpointKeys
 from checkpointing.lua import Script
 from checkpointing.messages import Completion, Pause
-from checkpointing.page_records import Doubt, Doubts, FailedPage
+from checkpointing.page_records import Doubts, FailedPage, Seconds
 from checkpointing.refs import StageRef
 from checkpointing.run_ids import run_in
 
@@ -26,8 +26,10 @@ _FIELDS: dict[type[Entry], bytes] = {Completion: b"completion", FailedPage: b"fa
 # Fields beside the entry's JSON: a coordinator of an older version ignores them, but refuses JSON with unknown
 # fields.
 _RUN = b"run"
-_DOUBTFUL = b"doubtful"
-_DOUBTS: TypeAdapter[tuple[Doubt, ...]] = TypeAdapter(Doubts)
+_OF_A_COMPLETION: dict[str, TypeAdapter[Any]] = {
+    "doubtful": TypeAdapter(Doubts),
+    "cpu_seconds": TypeAdapter(Seconds),
+}
 # More runs than this in one batch were forged.
 _MAX_RUNS = 32
 
@@ -129,8 +131,10 @@ class Inbox:
 def _fields(entry: Entry) -> list[Any]:
     """Return fields and values of the stream entry, in turn."""
     fields: list[Any] = [_FIELDS[type(entry)], entry.model_dump_json()]
-    if isinstance(entry, Completion) and entry.doubtful:
-        fields += [_DOUBTFUL, _DOUBTS.dump_json(entry.doubtful)]
+    if isinstance(entry, Completion):
+        for name, form in _OF_A_COMPLETION.items():
+            if (value := getattr(entry, name)) not in {None, ()}:
+                fields += [name.encode(), form.dump_json(value)]
     return fields
 
 
@@ -138,15 +142,18 @@ def _parse(fields: dict[bytes, bytes]) -> Entry | None:
     for model, name in _FIELDS.items():
         if name in fields:
             with suppress(ValidationError):
-                return _with_doubts(model.model_validate_json(fields[name]), fields.get(_DOUBTFUL))
+                return _complemented(model.model_validate_json(fields[name]), fields)
             return None
     return None
 
 
-def _with_doubts(entry: Entry, doubts: bytes | None) -> Entry:
-    """Return the entry with its doubts; a completion whose doubts do not parse still counts."""
-    if doubts is None or not isinstance(entry, Completion):
+def _complemented(entry: Entry, fields: dict[bytes, bytes]) -> Entry:
+    """Return the entry with the fields beside it; those that do not parse are left out, and it still counts."""
+    if not isinstance(entry, Completion):
         return entry
-    with suppress(ValidationError):
-        return entry.model_copy(update={"doubtful": _DOUBTS.validate_json(doubts)})
-    return entry
+    found = {}
+    for name, form in _OF_A_COMPLETION.items():
+        if (said := fields.get(name.encode())) is not None:
+            with suppress(ValidationError):
+                found[name] = form.validate_json(said)
+    return entry.model_copy(update=found)

@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, Field, NonNegativeFloat, NonNegativeInt
 
 from checkpointing.fields import ClosedModel, PageNumber, Sha256, Usd, Words, now
 from checkpointing.money import Dollars, Money
-from checkpointing.page_records import Doubts, PageRecord
+from checkpointing.page_records import Doubts, PageRecord, Seconds
 
 
 class Completion(ClosedModel):
@@ -27,6 +27,8 @@ class Completion(ClosedModel):
     doubtful: Annotated[Doubts, Field(exclude=True)] = ()
     """Why its reading is implausible. Handed over beside the entry (`checkpointing.inbox`): an older coordinator
     refuses an entry with more fields than it knows."""
+    cpu_seconds: Annotated[Seconds | None, Field(exclude=True)] = None
+    """CPU time of the worker process meanwhile; handed over beside the entry too."""
 
     @property
     def spent(self) -> Money | None:
@@ -38,7 +40,7 @@ class Completion(ClosedModel):
 
     def record(self) -> PageRecord:
         """Return the same as evidence for the checkpoint."""
-        return PageRecord(**self.model_dump(exclude={"page", "ledger_micro"}))
+        return PageRecord(**self.model_dump(exclude={"page", "ledger_micro"}), cpu_seconds=self.cpu_seconds)
 
 
 class Pause(ClosedModel):

@@ -9,6 +9,8 @@ from pydantic import AwareDatetime, Field, NonNegativeFloat, NonNegativeInt
 from checkpointing.fields import ClosedModel, OpenModel, PageNumber, Sha256, Usd, Words, now
 from checkpointing.money import add_usd
 
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
 
 @dataclass(frozen=True, slots=True)
 class PageRecord:
@@ -25,6 +27,8 @@ class PageRecord:
         completed_at: when the output was saved.
         worker: the worker that saved it.
         made_from: digests of the inputs and of the recipe. `producer.planning.stale` compares them.
+        cpu_seconds: CPU time of the worker process meanwhile; None where it is not known, as where a process does
+            several pages at once.
     """
 
     sha256: Sha256 | None = None
@@ -35,6 +39,7 @@ class PageRecord:
     completed_at: AwareDatetime | None = None
     worker: str = ""
     made_from: str = ""
+    cpu_seconds: Seconds | None = None
 
 
 def cost_of(records: Iterable[PageRecord], total_usd: float) -> float:

@@ -224,8 +224,8 @@ class Judge:
 
 
 def _told(fields: dict[bytes, bytes]) -> dict[str, Any]:
-    """What an entry of the inbox says; the run that stands beside it is not its matter."""
-    [raw] = [raw for name, raw in fields.items() if name != b"run"]
+    """What an entry of the inbox says; what stands beside it is not its matter."""
+    [raw] = [raw for name, raw in fields.items() if name not in {b"run", b"doubtful", b"cpu_seconds"}]
     told: dict[str, Any] = json.loads(raw)
     return told
 

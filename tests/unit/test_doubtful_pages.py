@@ -148,7 +148,8 @@ def test_doubts_beside_an_entry_that_do_not_parse_lose_no_completion(doubting: F
     doubting.ask_for((1, 1))
     entry = doubting.completion(1)
     stream = doubting.parts.queues.keys.inbox(REF)
-    doubting.redis.xadd(stream, {b"completion": entry.model_dump_json().encode(), b"doubtful": said})
+    fields = {b"completion": entry.model_dump_json().encode(), b"doubtful": said, b"cpu_seconds": b"-1"}
+    doubting.redis.xadd(stream, fields)
 
     doubting.commit()
 

@@ -163,11 +163,11 @@ class TestACommit:
 
     def test_keeps_the_evidence(self, setup: CoordinatorSetup) -> None:
         setup.book.write(1)
-        told = setup.completion(1, seconds=1.5, attempts=2, worker="host:1")
+        told = setup.completion(1, seconds=1.5, attempts=2, worker="host:1", cpu_seconds=0.75)
         setup.put(told)
         setup.commit()
         kept = setup.book.on_disk()["pages"]["1"]
-        assert kept == json.loads(told.model_dump_json(exclude={"page", "ledger_micro"}))
+        assert kept == json.loads(told.model_dump_json(exclude={"page", "ledger_micro"})) | {"cpu_seconds": 0.75}
 
     def test_of_nothing_writes_nothing(self, setup: CoordinatorSetup) -> None:
         assert setup.coordinator().commit() is None

@@ -1,5 +1,7 @@
 """One page, from its message to its completion."""
 
+import time
+
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
@@ -10,6 +12,7 @@ from checkpointing.page_records import FailedPage
 from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, page_parts
 from tests.support.stages import Stamp, stamp
 from worker.llm.errors import ClaimLostError
+from worker.pipeline.cpu_clock import cpu_clock
 from worker.pipeline.process_page import process_page
 from worker.queue.claims import Claims
 from worker.queue.messages import Outcome, PageMessage
@@ -54,6 +57,34 @@ def test_a_page_is_claimed_then_run_then_saved_then_handed_over(
     assert fake.parts.store.outputs(REF).holds(2, entry.sha256)
     assert entry.seconds is not None
     assert ":" in entry.worker
+
+
+def test_the_cpu_time_of_a_page_is_recorded_in_the_checkpoint(fake: FakeDeployment) -> None:
+    def act(page: int) -> Stamp:
+        until = time.process_time() + 0.02
+        while time.process_time() < until:
+            pass
+        return stamp(page)
+
+    fake.stage.act = act
+    fake.ask_for((1, 2))
+    fake.process(2)
+    (entry,) = fake.entries()
+    assert "cpu_seconds" not in entry.model_dump_json(), "an older coordinator refuses fields that it does not know"
+    fake.commit()
+    found = fake.checkpoint().pages[2].cpu_seconds
+    assert found is not None
+    assert found >= 0.02
+
+
+def test_the_cpu_time_of_pages_that_a_process_does_at_once_is_not_known() -> None:
+    with cpu_clock() as first:
+        assert first() is not None
+        with cpu_clock() as second:
+            assert second() is None
+        assert first() is None
+    with cpu_clock() as third:
+        assert third() is not None
 
 
 def test_a_page_with_a_valid_output_is_only_handed_over(fake: FakeDeployment) -> None:

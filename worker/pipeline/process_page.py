@@ -32,6 +32,7 @@ from checkpointing.page_records import Doubt, FailedPage
 from checkpointing.run_ids import trace_id_of
 from worker.billing.model_calls import ModelCalls
 from worker.llm.errors import AnswerRefusedError, ClaimLostError, ProviderError
+from worker.pipeline.cpu_clock import cpu_clock
 from worker.pipeline.provenance import made_from_of
 from worker.pipeline.stage_flow import UPSTREAM, ready
 from worker.pipeline.stage_inputs import ScanInputs
@@ -165,7 +166,9 @@ class _Attempt:
             raise _GiveUpError("crashed", f"its worker died, hung or was stopped at each of {limit} attempts")
         started = time.monotonic()
         try:
-            output, made_from = self._make()
+            with cpu_clock() as read_clock:
+                output, made_from = self._make()
+                cpu_seconds = read_clock()
             if not self._claim.is_ours():
                 return self._drop("claim lost, result dropped")
             # After this claim ran out, another worker may have claimed the page, completed it and released it.
@@ -189,7 +192,8 @@ class _Attempt:
             self._store.library.check()
             return self._try_again(*self._kind_and_message(error))
         seconds = round(time.monotonic() - started, 3)
-        self._hand_over(self._completion(sha256, made_from.digest(), output.doubtful, seconds))
+        completion = self._completion(sha256, made_from.digest(), output.doubtful, seconds)
+        self._hand_over(completion.model_copy(update={"cpu_seconds": cpu_seconds}))
         self._note_completion(seconds, output.doubtful)
         return Outcome.COMPLETE
 
