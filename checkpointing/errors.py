@@ -115,6 +115,12 @@ class InUseError(LeafmarkError):
     exit_code = 14
 
 
+class NotMeasuredError(LeafmarkError):
+    """Pages whose text is known could not be measured, because they are not complete."""
+
+    exit_code = 15
+
+
 class PageError(LeafmarkError):
     """A page that cannot be processed as it is: another attempt would give the same result.
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "logs": Listed("Show the log lines of a scan from all machines. In order of time; works while Redis is down."),
     "watch": Listed("Show live progress of scans. Pages, speed, cost, workers and missing pages."),
     "report": Listed("Write a scan's report as one HTML file. It has pages, edits, costs and chapters."),
+    "evaluate": Listed("Measure how well pages were read, against their known text. Works while Redis is down."),
     "retry": Listed("Give quarantined pages new attempts."),
     "replace-page": Listed(
         "Replace one page with a new scan of it. The old file is kept; `producer enqueue` processes the page again."

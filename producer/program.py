@@ -25,6 +25,7 @@ EXIT_CODES = {
     12: "`producer doctor` found problems",
     13: "every page is complete, and the reading of some is doubtful; 0 with `--allow-doubtful`",
     14: "the storage root is in use by the workers of another deployment; the line names their Redis",
+    15: "`producer evaluate` could not measure every page whose text is known; the figures are of the others",
     INTERRUPTED: "interrupted; nothing is lost, repeat the command to go on",
 }
 """The meaning of each exit code of commands and workers; docs/reference/exit-codes.md is generated from it."""
