@@ -2,9 +2,11 @@
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from prometheus_client import values
 
 from benchmarks import (
@@ -15,6 +17,7 @@ from benchmarks import (
     large,
     memory,
     pipeline,
+    quality,
     report_page,
     resume,
     scale,
@@ -23,6 +26,9 @@ from benchmarks import (
 from benchmarks.report import report
 from benchmarks.scale import Fleet
 from tests.support.browser import chromium_path
+from worker.ocr.boxes import Box
+from worker.ocr.engines.base import OcrLine
+from worker.ocr.engines.tesseract import Tesseract
 
 FIELDS = {"name", "value", "unit", "yardstick", "ratio"}
 # The benchmark of waiting waits for leases to run out, by default for many seconds.
@@ -76,6 +82,28 @@ def test_memory(capsys: pytest.CaptureFixture[str]) -> None:
 def test_throughput(capsys: pytest.CaptureFixture[str]) -> None:
     throughput.run(page_count=30, rounds=1, warm_ups=0, pools=throughput.POOLS[:1])
     assert len([figure for figure in figures(capsys) if figure["ratio"]]) == 3
+
+
+def test_quality(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class TitleEngine(Tesseract):
+        def load(self) -> None:
+            """Load nothing."""
+
+        def recognise(self, image: Image.Image) -> list[OcrLine]:
+            return [OcrLine("Alice's Adventures", 0.9, Box(10, 10, image.width - 20, 30))]
+
+    monkeypatch.setattr(quality, "make_engine", TitleEngine)
+    (tmp_path / "lines").mkdir()
+    for name in ("page", "lines/a", "lines/b"):
+        Image.new("L", (400, 60), 255).save(tmp_path / f"{name}.png")
+        (tmp_path / f"{name}.txt").write_text("Alice's Adventures in Wonderland")
+    monkeypatch.setenv(quality.TRUTH_VARIABLE, str(tmp_path))
+    quality.run(page_count=1)
+    found = figures(capsys)
+    assert len(found) == 3 * 9
+    by_name = {figure["name"]: figure["value"] for figure in found}
+    assert by_name["wer as_read, page, tesseract, 1 page"] == 0.5
+    assert by_name["word_recall normalised, lines of print in pages of 25, tesseract, 1 page"] == 0.25
 
 
 def test_calls(capsys: pytest.CaptureFixture[str]) -> None:
