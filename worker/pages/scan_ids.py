@@ -26,7 +26,7 @@ def _slug(plain: str) -> str:
 
 
 def _transliterated(text: str) -> str:
-    """The text in ASCII. Signs that are a syllable or a word each stand apart."""
+    """Return the text in ASCII. Signs that are a syllable or a word each stand apart."""
     if text.isascii():
         return text
     from anyascii import anyascii  # noqa: PLC0415  # its tables are for names that need them

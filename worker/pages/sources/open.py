@@ -21,9 +21,7 @@ def open_source(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     preview: bool = False,
 ) -> PageSource:
-    """Open the pages of a scan. Cheap for images, a few milliseconds for a PDF; worth keeping open.
-
-    `dpi`, `max_pixels` and `preview` are those of `PdfSource`; images have the resolution that they have.
+    """Open the pages of a scan, with the options of `PdfSource`. A PDF takes a few milliseconds to open.
 
     Raises:
         InputError: the stored PDF no longer opens, or is not the one that was ingested.

@@ -41,12 +41,7 @@ class PdfSource:
     """
 
     def __init__(
-        self,
-        path: Path,
-        *,
-        dpi: int = DEFAULT_DPI,
-        max_pixels: int = DEFAULT_MAX_PIXELS,
-        preview: bool = False,
+        self, path: Path, *, dpi: int = DEFAULT_DPI, max_pixels: int = DEFAULT_MAX_PIXELS, preview: bool = False
     ) -> None:
         self._path = path
         self._dpi = dpi

@@ -33,12 +33,7 @@ _FAX = {"CCITTFaxDecode", "CCF"}
 _JBIG2 = "JBIG2Decode"
 # pdfium draws these completely or not at all.
 _ALL_OR_NOTHING = {"JPXDecode"}
-_ONE = {
-    FPDF_COLORSPACE_DEVICEGRAY,
-    FPDF_COLORSPACE_CALGRAY,
-    FPDF_COLORSPACE_SEPARATION,
-    FPDF_COLORSPACE_INDEXED,
-}
+_ONE = {FPDF_COLORSPACE_DEVICEGRAY, FPDF_COLORSPACE_CALGRAY, FPDF_COLORSPACE_SEPARATION, FPDF_COLORSPACE_INDEXED}
 _THREE = {FPDF_COLORSPACE_DEVICERGB, FPDF_COLORSPACE_CALRGB, FPDF_COLORSPACE_LAB}
 # Minimum difference of grey levels, from 0 to 255; print on paper has more contrast.
 _CONTRAST = 128
@@ -177,8 +172,7 @@ def _is_hidden(shown: pypdfium2.PdfImage, drawn: pypdfium2.PdfBitmap) -> bool:
     rendered = _rendered(shown)
     if rendered is None or "A" not in rendered.getbands() or rendered.getchannel("A").getextrema() != (0, 0):
         return False
-    picture: Image = drawn.to_pil()
-    darkest, lightest = cast("tuple[int, int]", picture.convert("L").getextrema())
+    darkest, lightest = cast("tuple[int, int]", drawn.to_pil().convert("L").getextrema())
     return lightest - darkest >= _CONTRAST
 
 
@@ -192,8 +186,7 @@ def _is_whole(last: str, drawn: pypdfium2.PdfBitmap, picture: Picture) -> bool:
     if last in _JPEG:
         return jpeg_is_whole(_data(picture.shown))
     if last in _FAX:
-        image: Image = drawn.to_pil()
-        return fax_is_whole(_data(picture.shown), image)
+        return fax_is_whole(_data(picture.shown), drawn.to_pil())
     if last == _JBIG2:
         return jbig2_is_whole(_data(picture.shown))
     return _has_all_rows(FPDFImageObj_GetImageDataDecoded(picture.shown, None, 0), drawn, picture)

@@ -114,7 +114,7 @@ def save_decrypted(source: Path, target: Path, password: str) -> None:
 
 
 class _Writer:
-    """A file that stores an error of `write`: pdfium calls it from C, where an exception would be lost."""
+    """A file that keeps an error of `write`: pdfium calls it from C, where an exception would be lost."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

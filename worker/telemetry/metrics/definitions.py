@@ -100,9 +100,7 @@ WAITING = _gauge("leafmark_pages_waiting", "Pages that wait for their turn to en
 WINDOW = _gauge("leafmark_pages_in_window", "Messages in Celery's queue that no worker has taken.", "stage")
 BUDGET = _gauge("leafmark_budget_usd", "Budget in USD of a scan that has one and has work under way.", "scan")
 BUDGET_LEFT = _gauge(
-    "leafmark_budget_left_usd",
-    "What is left of it in USD: neither spent nor reserved for calls under way.",
-    "scan",
+    "leafmark_budget_left_usd", "What is left of it in USD: neither spent nor reserved for calls under way.", "scan"
 )
 BROKER_UP = _gauge(
     "leafmark_broker_up",
