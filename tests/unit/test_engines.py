@@ -14,12 +14,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from checkpointing.errors import SettingsError
 from worker.ocr.boxes import Box
-from worker.ocr.engines import tesseract
+from worker.ocr.engines import tesseract, tesseract_data
 from worker.ocr.engines.base import Engine
 from worker.ocr.engines.rapid import engine as rapid
 from worker.ocr.engines.rapid import networks
 from worker.ocr.engines.rapid.recognition import ReadLine
 from worker.ocr.engines.registry import make_engine
+from worker.ocr.engines.tesseract_data import LanguageFile
 from worker.stages.options import OcrOptions
 
 SENTENCES = ["Call me Ishmael.", "Some years ago"]
@@ -47,6 +48,31 @@ def rapidocr() -> Engine:
     engine = make_engine(OcrOptions())
     engine.load()
     return engine
+
+
+@pytest.fixture
+def english_data() -> LanguageFile:
+    """Where English is installed; made before `data_folders` hides it."""
+    try:
+        [english] = tesseract_data.find_data("eng")
+    except SettingsError as error:
+        pytest.skip(str(error))
+    return english
+
+
+@pytest.fixture
+def data_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, Path]:
+    """Folders of wheels with `deu`, and of the system with `deu` and Fraktur; each file names itself."""
+    wheels, system = tmp_path / "wheels/share/tessdata", tmp_path / "system"
+    for folder, name in ((wheels, "deu"), (system, "deu"), (system, "script/Fraktur")):
+        path = folder / f"{name}.traineddata"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{name} in {'wheels' if folder == wheels else 'system'}")
+    monkeypatch.delenv("TESSDATA_PREFIX", raising=False)
+    monkeypatch.setattr(tesseract_data.sysconfig, "get_path", lambda _: str(tmp_path / "wheels"))
+    monkeypatch.setattr(tesseract_data.site, "ENABLE_USER_SITE", False)
+    monkeypatch.setattr(tesseract_data, "_SYSTEM_FOLDERS", (system,))
+    return wheels, system
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +252,69 @@ def test_data_of_a_script_is_found_under_tesseracts_and_under_debians_name(
     (tmp_path / "frak2021.traineddata").touch()
     monkeypatch.setenv("TESSDATA_PREFIX", str(tmp_path))
 
-    assert tesseract._find_data(lang) == (tmp_path, f"frak2021+{stored}")
+    found = tesseract_data.find_data(lang)
+    assert found == [LanguageFile(tmp_path, "frak2021"), LanguageFile(tmp_path, stored)]
+
+
+def test_languages_installed_in_several_folders_are_linked_into_one(
+    data_folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    wheels, system = data_folders
+    files = tesseract_data.find_data("deu+script/Fraktur")
+
+    assert files == [LanguageFile(wheels, "deu"), LanguageFile(system, "script/Fraktur")]
+    with tesseract_data.one_folder(files) as folder:
+        assert tmp_path not in folder.parents
+        assert (folder / "deu.traineddata").read_text() == "deu in wheels"
+        assert (folder / "script/Fraktur.traineddata").read_text() == "script/Fraktur in system"
+    assert not folder.exists()
+
+
+def test_the_data_of_a_wheel_comes_before_the_data_of_the_system(data_folders: tuple[Path, Path]) -> None:
+    wheels, _ = data_folders
+    with tesseract_data.one_folder(tesseract_data.find_data("deu")) as folder:
+        assert folder == wheels
+
+
+def test_tessdata_prefix_is_the_only_folder_where_it_is_set(
+    data_folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, system = data_folders
+    monkeypatch.setenv("TESSDATA_PREFIX", str(system))
+
+    assert tesseract_data.find_data("deu") == [LanguageFile(system, "deu")]
+    with pytest.raises(SettingsError) as caught:
+        tesseract_data.find_data("jpn")
+    assert "pip install" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("lang", "expected"),
+    [
+        ("deu+jpn", r"'jpn' in .* \(Debian: .*-jpn\), run pip install tessdata\.jpn, put jpn\.traineddata there"),
+        ("ell", r"'ell' in .*wheels/share/tessdata or .*system; install it \(Debian: .*-ell\), put ell\."),
+        (
+            "jpn+ell",
+            r"'jpn' and 'ell' in [^;]*; install it \(Debian: .*-jpn .*-ell\), put .*; installed are deu, script",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("data_folders")
+def test_the_wheel_of_a_missing_language_is_named_where_there_is_one(lang: str, expected: str) -> None:
+    with pytest.raises(SettingsError, match=expected):
+        tesseract_data.find_data(lang)
+
+
+@pytest.mark.usefixtures("english_tesseract")
+def test_tesseract_reads_with_languages_of_two_folders(
+    english_data: LanguageFile, data_folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """English from where it is installed, and the same data under another name from the folder of the wheels."""
+    wheels, _ = data_folders
+    (wheels / "other.traineddata").symlink_to(english_data.folder / f"{english_data.name}.traineddata")
+    monkeypatch.setattr(tesseract_data, "_SYSTEM_FOLDERS", (english_data.folder,))
+
+    assert_reads(tesseract.Tesseract(OcrOptions.model_construct(ocr_lang="eng+other")), printed())
 
 
 def test_damaged_language_data_is_a_settings_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,67 +1,21 @@
 """Tesseract through tesserocr: the optional engine, for languages and typefaces that RapidOCR does not know.
 
-The language data is not in the wheel. It is searched for in `TESSDATA_PREFIX` if that is set, and otherwise where
-the usual package managers install it.
+The language data is not in its wheel; `worker.ocr.engines.tesseract_data` finds it.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from checkpointing.errors import SettingsError
 from worker.ocr.boxes import Box
 from worker.ocr.engines.base import Engine, OcrLine
+from worker.ocr.engines.tesseract_data import find_data, one_folder
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-_DATA_FOLDERS = (
-    Path("/usr/share/tesseract-ocr/5/tessdata"),  # Debian, Ubuntu
-    Path("/usr/share/tesseract/tessdata"),  # Fedora
-    Path("/usr/share/tessdata"),  # Arch, Alpine
-    Path("/opt/homebrew/share/tessdata"),  # macOS
-    Path("/usr/local/share/tessdata"),  # built from source
-)
-_SCRIPT_CODES = {
-    "Arabic": "arab",
-    "Armenian": "armn",
-    "Bengali": "beng",
-    "Canadian_Aboriginal": "cans",
-    "Cherokee": "cher",
-    "Cyrillic": "cyrl",
-    "Devanagari": "deva",
-    "Ethiopic": "ethi",
-    "Fraktur": "frak",
-    "Georgian": "geor",
-    "Greek": "grek",
-    "Gujarati": "gujr",
-    "Gurmukhi": "guru",
-    "HanS": "hans",
-    "HanT": "hant",
-    "Hangul": "hang",
-    "Hebrew": "hebr",
-    "Japanese": "jpan",
-    "Kannada": "knda",
-    "Khmer": "khmr",
-    "Lao": "laoo",
-    "Latin": "latn",
-    "Malayalam": "mlym",
-    "Myanmar": "mymr",
-    "Oriya": "orya",
-    "Sinhala": "sinh",
-    "Syriac": "syrc",
-    "Tamil": "taml",
-    "Telugu": "telu",
-    "Thaana": "thaa",
-    "Thai": "thai",
-    "Tibetan": "tibt",
-    "Vietnamese": "viet",
-}
-"""Names in Debian's packages of the scripts whose data files are in Tesseract's folder `script`."""
 
 
 class Tesseract(Engine):
@@ -97,12 +51,15 @@ class Tesseract(Engine):
             if self._api is not None:
                 return
             tesserocr = _tesserocr()
-            folder, lang = _find_data(self.lang)
+            files = find_data(self.lang)
+            lang = "+".join(file.name for file in files)
             try:
-                self._api = tesserocr.PyTessBaseAPI(path=str(folder), lang=lang, psm=tesserocr.PSM.AUTO)
+                with one_folder(files) as folder:
+                    self._api = tesserocr.PyTessBaseAPI(path=str(folder), lang=lang, psm=tesserocr.PSM.AUTO)
             except RuntimeError as error:
+                places = " and ".join(dict.fromkeys(str(file.folder) for file in files))
                 raise SettingsError(
-                    f"Tesseract cannot load the language data {self.lang!r} in {folder}; reinstall it"
+                    f"Tesseract cannot load the language data {self.lang!r} in {places}; reinstall it"
                 ) from error
             self._api.SetVariable("debug_file", os.devnull)  # otherwise it writes remarks on each page to stderr
 
@@ -137,60 +94,3 @@ def _tesserocr() -> Any:
             f"the engine tesseract is not installed ({error}); run: pip install 'leafmark[tesseract]'"
         ) from error
     return tesserocr
-
-
-def _find_data(lang: str) -> tuple[Path, str]:
-    """Return the first folder with the data of every language in `lang`, and the names of the languages there."""
-    prefix = os.environ.get("TESSDATA_PREFIX")
-    folders = [Path(prefix), Path(prefix) / "tessdata"] if prefix else list(_DATA_FOLDERS)
-    languages = lang.split("+")
-    missing: dict[Path, list[str]] = {}
-    for folder in folders:
-        names = {each: _name_in(folder, each) for each in languages}
-        missing[folder] = [each for each, name in names.items() if not name]
-        if not missing[folder]:
-            return folder, "+".join(names[each] for each in languages)
-    # The error is about the folder in which the fewest are missing.
-    there = [folder for folder in folders if folder.is_dir()] or folders[:1]
-    folder = min(there, key=lambda each: len(missing[each]))
-    raise SettingsError(_what_is_missing(lang, missing[folder], folder))
-
-
-def _name_in(folder: Path, language: str) -> str:
-    """Return the name of a language in a folder of data; empty if it is not there.
-
-    Tesseract has the data of whole scripts in a folder `script`, Debian beside the others; both names are accepted.
-    """
-    path, _, name = language.rpartition("/")
-    other = name if path == "script" else f"script/{language}"
-    names = [language, other] if path in {"", "script"} else [language]
-    return next((each for each in names if _data_file(folder, each).is_file()), "")
-
-
-def _data_file(folder: Path, language: str) -> Path:
-    return folder / f"{language}.traineddata"
-
-
-def _what_is_missing(lang: str, missing: list[str], folder: Path) -> str:
-    """Return what is not installed, what to do, and what is installed, in one line."""
-    named = " and ".join(repr(each) for each in missing)
-    of = "" if missing == [lang] else f" (language {lang!r})"
-    packages = " ".join(filter(None, map(_debian_package, missing)))
-    debian = f" (Debian: apt-get install {packages})" if packages else ""
-    files = ", ".join(_data_file(Path(), each).as_posix() for each in missing)
-    data = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.traineddata"))
-    installed = f"; installed are {', '.join(data)}" if data else ""
-    return (
-        f"Tesseract has no data for {named} in {folder}{of}; install it{debian}, put {files} there, "
-        f"or set TESSDATA_PREFIX to the folder that holds it{installed}"
-    )
-
-
-def _debian_package(language: str) -> str:
-    """Return Debian's package of a language's data; empty if Debian has none."""
-    folder, _, name = language.rpartition("/")
-    code = _SCRIPT_CODES.get(name.removesuffix("_vert"), "")
-    if folder == "script" or (code and not folder):
-        return code and f"tesseract-ocr-script-{code}{'-vert' if name.endswith('_vert') else ''}"
-    is_code = re.fullmatch(r"[a-z]{3}(_[a-z]+)*", name) is not None and not folder
-    return f"tesseract-ocr-{name.replace('_', '-')}" if is_code else ""
