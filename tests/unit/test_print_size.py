@@ -43,6 +43,15 @@ def test_a_dark_bed_and_specks_do_not_change_the_size_of_the_print() -> None:
     assert x_height(pixels) == pytest.approx(x_height(np.asarray(page)), rel=0.15)
 
 
+def test_small_print_is_measured_beside_a_title_and_a_picture() -> None:
+    page = printed(24, lines=4)
+    pen = ImageDraw.Draw(page)
+    pen.text((60, 400), "LEAFMARK", fill=30, font=ImageFont.load_default(180))
+    pen.ellipse((300, 640, 800, 960), fill=30)
+
+    assert x_height(np.asarray(page)) == pytest.approx(drawn_x_height(24), rel=0.15)
+
+
 def test_a_blank_page_and_a_page_of_a_few_letters_have_no_size_of_print() -> None:
     assert x_height(np.full((800, 600), 235, np.uint8)) is None
     few = Image.new("L", (600, 800), 235)

@@ -1,7 +1,8 @@
 """Measures the size of the print on a page, before anything is read: the height of its ink's connected parts.
 
-Most ink of a text is in letters without ascenders, so the median over the ink is about the height of an `x`. Specks
-and halftone dots are many, but have little ink.
+Most letters of a text are without ascenders, about as high as its `x`. The measure is the height below which a
+tenth of the ink is: so a title and a picture do not hide the small print beneath, and specks and halftone dots,
+which are many but have little ink, do not count.
 """
 
 from typing import Any
@@ -18,10 +19,12 @@ _DARKER_BY = 20
 _MIN_HEIGHT = 5
 _MIN_WIDTH = 3
 _MIN_PARTS = 20
+_INK_BELOW = 0.1
+"""Share of the ink that may be in smaller parts."""
 
 
 def x_height(grey: NDArray[Any]) -> float | None:
-    """Return the height of small letters, in pixels; None if the page has too little print to tell.
+    """Return the height of the small letters of the smallest print, in pixels; None if there is too little print.
 
     Args:
         grey: the page in bytes, of shape (height, width).
@@ -32,7 +35,7 @@ def x_height(grey: NDArray[Any]) -> float | None:
         return None
     order = np.argsort(heights)
     ink_so_far = np.cumsum(inks[order])
-    return float(heights[order][np.searchsorted(ink_so_far, ink_so_far[-1] / 2)])
+    return float(heights[order][np.searchsorted(ink_so_far, ink_so_far[-1] * _INK_BELOW)])
 
 
 def _parts(band: NDArray[Any]) -> NDArray[np.int32]:
