@@ -190,6 +190,36 @@ def test_tesseract_reads_print(english_tesseract: Engine) -> None:
     assert_reads(english_tesseract, printed("L"))
 
 
+def test_tesseract_gives_words_and_baselines(english_tesseract: Engine) -> None:
+    lines = english_tesseract.recognise(printed())
+
+    for line, sentence in zip(lines, SENTENCES, strict=True):
+        assert [word.text for word in line.words] == sentence.split()
+        assert all(0.5 < word.confidence <= 1 for word in line.words)
+        assert Box.around(word.bbox for word in line.words) == line.bbox
+        assert [word.bbox.x for word in line.words] == sorted(word.bbox.x for word in line.words)
+        assert line.baseline is not None
+        assert all(line.bbox.y < y <= line.bbox.bottom for _, y in line.baseline)
+
+
+def test_the_outline_of_tesseracts_lines_has_the_slope_of_the_print(english_tesseract: Engine) -> None:
+    lines = english_tesseract.recognise(printed().rotate(-3, Image.Resampling.BICUBIC, fillcolor=(240, 232, 214)))
+
+    assert [line.text for line in lines] == SENTENCES
+    for line in lines:
+        top_left, top_right, bottom_right, bottom_left = line.outline
+        slope = (top_right[1] - top_left[1]) / (top_right[0] - top_left[0])
+        assert slope == pytest.approx(0.052, abs=0.015)
+        assert bottom_right[1] - bottom_left[1] == top_right[1] - top_left[1]
+        assert (top_left[1], bottom_right[1]) == (line.bbox.y, line.bbox.bottom)
+
+
+def test_a_line_of_tesseract_that_runs_upwards_is_outlined_by_its_box() -> None:
+    box = Box(10, 20, 30, 200)
+
+    assert tesseract._outline(box, ((40, 220), (40, 20))) == box.corners
+
+
 def test_tesseract_finds_nothing_on_blank_paper_and_says_nothing(
     english_tesseract: Engine, capfd: pytest.CaptureFixture[str]
 ) -> None:

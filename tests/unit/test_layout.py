@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from worker.ocr.boxes import Box, Picture
-from worker.ocr.engines.base import OcrLine
+from worker.ocr.engines.base import OcrLine, OcrWord
 from worker.ocr.layout.pictures import find_pictures
 from worker.ocr.layout.regions import Region, RegionType, arrange
 
@@ -111,6 +111,66 @@ def test_pieces_of_a_line_are_joined_with_one_space_from_left_to_right() -> None
     lines = [line("whale", 420, 303, 300), line("the white", 100, 300, 300), line("swam", 100, 326, 620)]
 
     assert texts(arrange(lines, [], PAGE)) == ["the white whale\nswam"]
+
+
+def piece(text: str, x: int, y: int, width: int, drop: int = 0) -> OcrLine:
+    """A piece of a line with one word a space, 20 pixels high, that sinks by `drop` pixels."""
+    words = tuple(OcrWord(word, 0.8, Box(x, y, 30, 20)) for word in text.split())
+    right, bottom = x + width, y + 20
+    outline = ((x, y), (right, y + drop), (right, bottom + drop), (x, bottom))
+    baseline = ((x, bottom - 4), (right, bottom + drop - 4))
+    return OcrLine(text, 0.9, Box(x, y, width, 20 + drop), words, outline, baseline)
+
+
+def test_a_line_of_pieces_has_their_words_in_order_and_the_ends_of_its_outline() -> None:
+    pieces = [piece("whale swam", 420, 303, 300, drop=2), piece("the white", 100, 300, 300, drop=3)]
+
+    (region,) = arrange(pieces, [], PAGE)
+    (found,) = region.lines
+
+    assert found.text == region.text == "the white whale swam"
+    assert [word.text for word in found.words] == found.text.split()
+    assert found.outline == ((100, 300), (720, 305), (720, 325), (100, 320))
+    assert found.baseline == ((100, 316), (720, 321))
+
+
+def test_a_line_has_words_and_a_baseline_only_if_all_of_its_pieces_have() -> None:
+    (region,) = arrange([piece("the white", 100, 300, 300), line("whale", 420, 300, 300)], [], PAGE)
+
+    (found,) = region.lines
+    assert (found.words, found.baseline) == ((), None)
+    assert found.outline == ((100, 300), (720, 300), (720, 320), (100, 320))
+
+
+def test_pieces_that_run_downwards_are_outlined_by_their_box() -> None:
+    turned = [
+        OcrLine(text, 0.9, box, polygon=(*box.corners[1:], box.corners[0]))
+        for text, box in (("one", Box(100, 300, 30, 200)), ("two", Box(140, 300, 30, 200)))
+    ]
+
+    (region,) = arrange(turned, [], PAGE)
+
+    assert region.lines[0].outline == Box(100, 300, 70, 200).corners
+
+
+def test_the_lines_of_regions_are_their_text_and_a_picture_has_none() -> None:
+    picture = Picture(Box(100, 700, 800, 400), 0.9)
+
+    regions = arrange([line("THE WHALE", 420, 60, 160), *column("a", 100, 200, 800, 9)], [picture], PAGE)
+
+    assert [len(region.lines) for region in regions] == [1, 9, 0]
+    assert all("\n".join(line.text for line in region.lines) == region.text for region in regions)
+
+
+def test_what_reaches_beyond_the_page_is_cut_off_and_no_word_is_lost() -> None:
+    words = (OcrWord("a", 0.9, Box(-40, 300, 30, 20)), OcrWord("b", 0.9, Box(10, 300, 30, 20)))
+    over = OcrLine("a b", 0.9, Box(-40, 300, 80, 20), words, Box(-40, 300, 80, 20).corners, ((-40, 316), (40, 316)))
+
+    ((found,),) = (region.lines for region in arrange([over], [], PAGE))
+
+    assert [word.bbox for word in found.words] == [Box(0, 300, 1, 20), Box(10, 300, 30, 20)]
+    assert found.outline == ((0, 300), (40, 300), (40, 320), (0, 320))
+    assert found.baseline == ((0, 316), (40, 316))
 
 
 def test_confidence_is_the_mean_over_characters() -> None:

@@ -9,10 +9,11 @@ from pydantic import ValidationError
 
 from checkpointing.errors import PageError, SettingsError
 from worker.ocr.boxes import Box
-from worker.ocr.engines.base import Engine, OcrLine
+from worker.ocr.engines.base import Engine, OcrLine, OcrWord
 from worker.pages.sources.base import PageImage
 from worker.stages.base import Stage
 from worker.stages.ocr import OcrPage, OcrStage
+from worker.text.control_characters import clean_model
 
 
 class ListEngine(Engine):
@@ -79,6 +80,101 @@ def test_a_page_of_text_becomes_numbered_regions() -> None:
     assert (result["blank"], result["dpi"]) == (False, 300.0)
     assert (result["engine"], result["engine_version"]) == ("list", "list 1")
     assert before <= datetime.fromisoformat(result["ocr_timestamp"]) <= datetime.now(UTC)
+
+
+def skewed() -> OcrLine:
+    words = (OcrWord("<text>", 0.87654, Box(100, 300, 90, 20)), OcrWord("here", 0.9, Box(200, 302, 60, 20)))
+    outline = ((100, 300), (260, 304), (260, 324), (100, 320))
+    return OcrLine("<text> here", 0.9, Box(100, 300, 160, 24), words, outline, ((100, 316), (260, 320)))
+
+
+def skewed_output() -> dict[str, Any]:
+    page = OcrStage(engine=ListEngine([skewed()])).run(7, OnePage())
+    return page.model_dump(mode="json")
+
+
+def test_an_output_has_the_lines_and_words_of_its_regions() -> None:
+    (region,) = skewed_output()["regions"]
+
+    assert region["lines"] == [
+        {
+            "bbox": [100, 300, 160, 24],
+            "polygon": [[100, 300], [260, 304], [260, 324], [100, 320]],
+            "baseline": [[100, 316], [260, 320]],
+            "text": "<text> here",
+            "confidence": 0.9,
+            "words": [
+                {"text": "<text>", "confidence": 0.877, "bbox": [100, 300, 90, 20]},
+                {"text": "here", "confidence": 0.9, "bbox": [200, 302, 60, 20]},
+            ],
+        }
+    ]
+
+
+def test_of_an_engine_that_gives_boxes_only_an_output_has_lines_without_words() -> None:
+    lines = output()["regions"][1]["lines"]
+
+    assert [line["text"] for line in lines] == [f"line {number}" for number in range(5)]
+    assert lines[0]["polygon"] == [[100, 300], [900, 300], [900, 320], [100, 320]]
+    assert not {"words", "baseline"} & lines[0].keys()
+
+
+def test_an_output_of_a_version_without_lines_is_valid_and_stays_the_same() -> None:
+    older = output()
+    for region in older["regions"]:
+        del region["lines"]
+
+    page = OcrPage.model_validate(older)
+
+    assert page.model_dump(mode="json", exclude_unset=True) == older
+    assert '"lines"' not in page.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("two words", ["two"]), ("two words", ["words", "two"]), ("two\x1cwords", ["two", "words"]), ("a", ["a", ""])],
+)
+def test_words_that_are_not_those_of_the_text_are_left_out(text: str, words: list[str]) -> None:
+    box = Box(100, 300, 90, 20)
+    found = OcrLine(text, 0.9, box, tuple(OcrWord(word, 0.9, box) for word in words))
+
+    page = clean_model(OcrStage(engine=ListEngine([found])).run(7, OnePage()))
+
+    ((line,),) = (region.lines for region in page.regions)
+    assert line.words == ()
+
+
+def test_lines_with_line_breaks_that_cleaning_would_change_are_left_out() -> None:
+    lines = [OcrLine(f"{number}\r", 0.9, Box(100, 300 + 26 * number, 800, 20)) for number in range(2)]
+
+    page = clean_model(OcrStage(engine=ListEngine(lines)).run(7, OnePage()))
+
+    assert page.regions[0].lines == ()
+    assert page.regions[0].text.split() == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"text": "<text>  here", "words": []}, "not that of its lines"),
+        ({"text": ""}, "at least 1 character"),
+        ({"words": [{"text": "<text>", "confidence": 1, "bbox": [1, 1, 1, 1]}]}, "not those of its text"),
+        ({"polygon": [[100, 300], [260, 304], [260, 324]]}, "polygon"),
+        ({"polygon": [[100, 300], [260, 304], [260, 324], [100, 1401]]}, "beyond the page"),
+        ({"baseline": [[100, 316], [1001, 320]]}, "beyond the page"),
+        ({"baseline": [[-1, 316], [260, 320]]}, "greater than or equal to 0"),
+        ({"bbox": [100, 300, 901, 24]}, "beyond the page"),
+        ({"bbox": [100, 300, 0, 24]}, "greater than 0"),
+        ({"confidence": 1.1}, "less than or equal to 1"),
+        ({"note": "extra"}, "Extra inputs"),
+    ],
+)
+def test_an_output_with_a_wrong_line_is_invalid(changes: dict[str, Any], complaint: str) -> None:
+    broken = skewed_output()
+    broken["regions"][0]["lines"][0] |= changes
+
+    with pytest.raises(ValidationError, match=complaint):
+        OcrPage.model_validate(broken)
 
 
 def test_an_output_survives_being_written_and_read() -> None:
@@ -182,6 +278,7 @@ def test_an_output_with_a_wrong_region_is_invalid(changes: dict[str, Any], compl
 @pytest.mark.parametrize("text", ["XXX", "None.", "...", "Null", "There is much to do: TODO"])
 def test_words_that_books_print_are_no_placeholders(text: str) -> None:
     result = output()
+    del result["regions"][1]["lines"]
     result["regions"][1]["text"] = text
 
     assert OcrPage.model_validate(result).regions[1].text == text

@@ -2,7 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar, cast
+
+Point = tuple[int, int]
+"""X and y."""
+Baseline = tuple[Point, Point]
+"""The line that letters stand on, from its beginning to its end as it is read."""
+Polygon = tuple[Point, Point, Point, Point]
+"""The corners of a line of print, clockwise from the top left of the line as it is read."""
+Points = TypeVar("Points", Baseline, Polygon)
 
 
 class Box(NamedTuple):
@@ -50,9 +58,24 @@ class Box(NamedTuple):
         """Y of the middle."""
         return self.y + self.height / 2
 
+    @property
+    def corners(self) -> Polygon:
+        """The corners, clockwise from the top left."""
+        return (self.x, self.y), (self.right, self.y), (self.right, self.bottom), (self.x, self.bottom)
+
     def clamped(self, width: int, height: int) -> "Box":
         """Return the part inside a page of that size; its width or height is 0 or less if nothing is inside."""
         return Box.from_corners(max(self.x, 0), max(self.y, 0), min(self.right, width), min(self.bottom, height))
+
+    def nearest(self, width: int, height: int) -> "Box":
+        """Return the part inside a page of that size, or the pixel that is nearest to the box."""
+        x, y = min(max(self.x, 0), width - 1), min(max(self.y, 0), height - 1)
+        return Box.from_corners(x, y, max(x + 1, min(self.right, width)), max(y + 1, min(self.bottom, height)))
+
+
+def points_inside(points: Points, width: int, height: int) -> Points:
+    """Return points with those outside a page of that size moved to its edge."""
+    return cast(Points, tuple((min(max(x, 0), width), min(max(y, 0), height)) for x, y in points))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ A page without text and pictures is a valid result, marked `blank`.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Self, cast
 
@@ -14,13 +14,14 @@ from checkpointing.errors import PageError
 from checkpointing.fields import ClosedModel
 from checkpointing.page_records import Doubt
 from worker.ocr.engines import registry
-from worker.ocr.engines.base import Engine
+from worker.ocr.engines.base import Engine, OcrLine
 from worker.ocr.layout.regions import Region as FoundRegion
 from worker.ocr.layout.regions import RegionType, arrange
 from worker.ocr.plausibility import doubts_about
 from worker.scanshelf.pages import read_page as scanshelf_page
 from worker.stages.base import PageOutput, Stage, StageInputs
 from worker.stages.options import OcrOptions
+from worker.text.control_characters import clean_text
 from worker.text.fields import Name, Share, Text
 
 if TYPE_CHECKING:
@@ -28,7 +29,17 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _MIN_CONTRAST = 64
+_DIGITS = 3
+"""Of the confidence of a line or word: more would only make the files larger."""
 UNREADABLE_SIZE = "unreadable_size"
+
+Rectangle = Annotated[
+    tuple[NonNegativeInt, NonNegativeInt, PositiveInt, PositiveInt],
+    Field(description="x, y, width and height, in pixels of the page image."),
+]
+PixelPoint = Annotated[
+    tuple[NonNegativeInt, NonNegativeInt], Field(description="x and y, in pixels of the page image.")
+]
 
 
 class Dimensions(ClosedModel):
@@ -38,22 +49,63 @@ class Dimensions(ClosedModel):
     height: PositiveInt
 
 
+class Word(ClosedModel):
+    """A word of a line. A script without spaces has one word a line."""
+
+    # No placeholder is searched for here or in a line: a book about HTML prints `<text>`.
+    text: str = Field(min_length=1, description="As printed, with its punctuation.")
+    confidence: Share
+    bbox: Rectangle
+
+
+class TextLine(ClosedModel):
+    """A printed line."""
+
+    bbox: Rectangle
+    polygon: tuple[PixelPoint, PixelPoint, PixelPoint, PixelPoint] = Field(
+        description="The corners, clockwise from the top left of the line as it is read, skewed or turned."
+    )
+    baseline: tuple[PixelPoint, PixelPoint] | None = Field(
+        default=None,
+        exclude_if=lambda baseline: baseline is None,
+        description="What the letters stand on, from left to right as they are read; left out if it is unknown.",
+    )
+    text: str = Field(min_length=1, description="As printed.")
+    confidence: Share
+    words: tuple[Word, ...] = Field(
+        default=(),
+        exclude_if=lambda words: not words,
+        description="In the order of the text; left out if the engine does not give words.",
+    )
+
+    @model_validator(mode="after")
+    def _words_are_those_of_the_text(self) -> Self:
+        if self.words and [word.text for word in self.words] != self.text.split():
+            raise ValueError("the words of a line are not those of its text")
+        return self
+
+
 class OcrRegion(ClosedModel):
     """A part of a page: a paragraph, a heading, a picture."""
 
     id: Name = Field(description="Id of the region within its page.")
     type: RegionType
-    bbox: tuple[NonNegativeInt, NonNegativeInt, PositiveInt, PositiveInt] = Field(
-        description="x, y, width and height, in pixels of the page image."
-    )
+    bbox: Rectangle
     text: Text = Field(description="Lines as printed, joined by a line feed; empty for an image.")
     confidence: Share = Field(description="Mean confidence of the engine; for an image the share of dark pixels.")
     reading_order: PositiveInt = Field(description="1 for the first region.")
+    lines: tuple[TextLine, ...] = Field(
+        default=(),
+        exclude_if=lambda lines: not lines,
+        description="Of print, in the order of the text; left out for an image, and on pages of earlier versions.",
+    )
 
     @model_validator(mode="after")
     def _text_goes_with_type(self) -> Self:
         if bool(self.text.strip()) == (self.type is RegionType.IMAGE):
             raise ValueError("an image has no text, and every other region has some")
+        if self.lines and self.text != "\n".join(line.text for line in self.lines):
+            raise ValueError("the text of a region is not that of its lines")
         return self
 
 
@@ -87,10 +139,23 @@ class OcrPage(PageOutput):
         if self.blank != (not self.regions):
             raise ValueError("a page is blank exactly when it has no regions")
         for region in self.regions:
-            x, y, width, height = region.bbox
-            if x + width > self.page_dimensions.width or y + height > self.page_dimensions.height:
+            if any(not self._holds(x, y) for x, y in _extremes(region)):
                 raise ValueError(f"region {region.id} reaches beyond the page")
         return self
+
+    def _holds(self, x: int, y: int) -> bool:
+        return x <= self.page_dimensions.width and y <= self.page_dimensions.height
+
+
+def _extremes(region: OcrRegion) -> Iterator[PixelPoint]:
+    """Yield the points of a region, of its lines and of its words that are farthest right and down."""
+    boxes = [region.bbox]
+    for line in region.lines:
+        yield from line.polygon
+        yield from line.baseline or ()
+        boxes += [line.bbox, *(word.bbox for word in line.words)]
+    for x, y, width, height in boxes:
+        yield x + width, y + height
 
 
 class OcrStage(Stage):
@@ -174,6 +239,33 @@ def _numbered(regions: Iterable[FoundRegion]) -> tuple[OcrRegion, ...]:
             text=region.text,
             confidence=region.confidence,
             reading_order=order,
+            lines=_lines(region),
         )
         for order, region in enumerate(regions, start=1)
+    )
+
+
+def _lines(region: FoundRegion) -> tuple[TextLine, ...]:
+    """Return the lines of a region; none if an engine gave line breaks within a line."""
+    if clean_text(region.text) != "\n".join(clean_text(line.text) for line in region.lines):
+        return ()
+    return tuple(
+        TextLine(
+            bbox=line.bbox,
+            polygon=line.outline,
+            baseline=line.baseline,
+            text=line.text,
+            confidence=round(line.confidence, _DIGITS),
+            words=_words(line),
+        )
+        for line in region.lines
+    )
+
+
+def _words(line: OcrLine) -> tuple[Word, ...]:
+    """Return the words of a line; none if they are not those of its text."""
+    if [clean_text(word.text) for word in line.words] != clean_text(line.text).split():
+        return ()
+    return tuple(
+        Word(text=word.text, confidence=round(word.confidence, _DIGITS), bbox=word.bbox) for word in line.words
     )

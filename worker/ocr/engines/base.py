@@ -1,4 +1,4 @@
-"""The base class of OCR engines: a page image in, lines of text with their boxes out.
+"""The base class of OCR engines: a page image in, lines of text with their words and places out.
 
 An engine is cheap to make and heavy to load. Once loaded, several threads can use it. It downloads nothing: `load`
 raises an error that names what is not installed.
@@ -10,12 +10,27 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from worker.ocr.boxes import Box
+from worker.ocr.boxes import Baseline, Box, Polygon
 from worker.plugins import Options
 
 if TYPE_CHECKING:
     # Commands that need no image do not import it.
     from PIL.Image import Image
+
+
+@dataclass(frozen=True, slots=True)
+class OcrWord:
+    """A word of a line, or in scripts without spaces all of the line.
+
+    Attributes:
+        text: without spaces.
+        confidence: the engine's own, from 0 to 1.
+        bbox: upright box around its ink, in pixels of the page image.
+    """
+
+    text: str
+    confidence: float
+    bbox: Box
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +42,22 @@ class OcrLine:
             know, or of which it is not sure enough.
         confidence: the engine's own, from 0 to 1.
         bbox: upright box around it, in pixels of the page image.
+        words: in the order of the text, which is theirs at its spaces; empty if the engine does not give them.
+        polygon: its corners; None if they are those of `bbox`.
+        baseline: what its letters stand on; None if the engine does not give it.
     """
 
     text: str
     confidence: float
     bbox: Box
+    words: tuple[OcrWord, ...] = ()
+    polygon: Polygon | None = None
+    baseline: Baseline | None = None
+
+    @property
+    def outline(self) -> Polygon:
+        """Its corners, clockwise from the top left of the line as it is read."""
+        return self.polygon or self.bbox.corners
 
 
 class Engine(ABC):

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from checkpointing.errors import SettingsError
-from worker.ocr.boxes import Box
-from worker.ocr.engines.base import Engine, OcrLine
+from worker.ocr.boxes import Baseline, Box, Polygon
+from worker.ocr.engines.base import Engine, OcrLine, OcrWord
 from worker.ocr.engines.tesseract_data import find_data, one_folder
 
 if TYPE_CHECKING:
@@ -70,19 +71,68 @@ class Tesseract(Engine):
             return self._lines(image)
 
     def _lines(self, image: Image) -> list[OcrLine]:
-        level = _tesserocr().RIL.TEXTLINE
+        tesserocr = _tesserocr()
+        level = tesserocr.RIL.TEXTLINE
         self._api.SetImage(image.convert("RGB"))
         self._api.Recognize()
         found = self._api.GetIterator()
         lines = []
         while found is not None:
             if not found.Empty(level) and (text := found.GetUTF8Text(level).strip()):
-                confidence = min(max(found.Confidence(level) / 100, 0.0), 1.0)
-                lines.append(OcrLine(text, confidence, Box.from_corners(*found.BoundingBox(level))))
+                lines.append(_line(found, text, tesserocr.RIL))
             if not found.Next(level):
                 break
         self._api.Clear()
         return lines
+
+
+def _line(found: Any, text: str, levels: Any) -> OcrLine:
+    """Return the line at which Tesseract's iterator stands, and move it to the line's last word.
+
+    Tesseract adds marks of direction to the text of a line, so the texts of its words are taken from it.
+    """
+    level = levels.TEXTLINE
+    confidence = _share(found.Confidence(level))
+    box, baseline = Box.from_corners(*found.BoundingBox(level)), found.Baseline(level)
+    places = list(_words(found, levels.WORD, level))
+    texts = text.split()
+    words = [OcrWord(each, *place) for each, place in zip(texts, places, strict=False)]
+    return OcrLine(
+        text,
+        confidence,
+        box,
+        tuple(words) if len(texts) == len(places) else (),
+        baseline and _outline(box, baseline),
+        baseline,
+    )
+
+
+def _words(found: Any, word: Any, line: Any) -> Iterator[tuple[float, Box]]:
+    """Yield confidence and box of each word of a line, and move the iterator to the last one."""
+    while True:
+        if not found.Empty(word):
+            yield _share(found.Confidence(word)), Box.from_corners(*found.BoundingBox(word))
+        if found.IsAtFinalElement(line, word) or not found.Next(word):
+            return
+
+
+def _outline(box: Box, baseline: Baseline) -> Polygon:
+    """Return the corners of a line with the slope of its baseline, which touch all sides of its box."""
+    (left, at_left), (right, at_right) = baseline
+    rise = round((at_right - at_left) / max(1, right - left) * box.width)
+    if abs(rise) >= box.height:
+        return box.corners  # a line that runs upwards or downwards
+    down, up = max(rise, 0), max(-rise, 0)
+    return (
+        (box.x, box.y + up),
+        (box.right, box.y + down),
+        (box.right, box.bottom - up),
+        (box.x, box.bottom - down),
+    )
+
+
+def _share(percent: float) -> float:
+    return min(max(percent / 100, 0.0), 1.0)
 
 
 def _tesserocr() -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from worker.ocr.boxes import Box, Picture
+from worker.ocr.boxes import Box, Picture, points_inside
 from worker.ocr.engines.base import OcrLine
 from worker.ocr.layout.columns import split_columns
 from worker.ocr.layout.rows import Measures, joined, measure, rows_of
@@ -54,12 +54,14 @@ class Region:
         text: its lines, joined by a line feed; empty for a picture.
         confidence: from 0 to 1; the engine's mean over all characters, and for a picture the share of dark cells in
             its box.
+        lines: of print, downwards; none for a picture.
     """
 
     type: RegionType
     bbox: Box
     text: str
     confidence: float
+    lines: tuple[OcrLine, ...] = ()
 
 
 def arrange(lines: Sequence[OcrLine], pictures: Sequence[Picture], size: tuple[int, int]) -> list[Region]:
@@ -71,7 +73,7 @@ def arrange(lines: Sequence[OcrLine], pictures: Sequence[Picture], size: tuple[i
         size: width and height of the page, in pixels.
     """
     width, height = size
-    clamped = [replace(line, bbox=line.bbox.clamped(width, height)) for line in lines]
+    clamped = [_clamped(line, width, height) for line in lines]
     lines = [line for line in clamped if line.bbox.width > 0 and line.bbox.height > 0]
     measures = measure([line.bbox for line in lines])
     header, text, footer = _without_margins(lines, height, measures)
@@ -84,6 +86,16 @@ def arrange(lines: Sequence[OcrLine], pictures: Sequence[Picture], size: tuple[i
         *body,
         *(_text_region(RegionType.FOOTER, [row]) for row in footer),
     ]
+
+
+def _clamped(line: OcrLine, width: int, height: int) -> OcrLine:
+    return replace(
+        line,
+        bbox=line.bbox.clamped(width, height),
+        words=tuple(replace(word, bbox=word.bbox.nearest(width, height)) for word in line.words),
+        polygon=line.polygon and points_inside(line.polygon, width, height),
+        baseline=line.baseline and points_inside(line.baseline, width, height),
+    )
 
 
 def _without_margins(
@@ -145,7 +157,7 @@ def _paragraphs(lines: Sequence[OcrLine], measures: Measures) -> Iterator[Region
 
 def _text_region(kind: RegionType, rows: Sequence[OcrLine]) -> Region:
     whole = joined(rows)
-    return Region(kind, whole.bbox, "\n".join(row.text for row in rows), round(whole.confidence, 4))
+    return Region(kind, whole.bbox, "\n".join(row.text for row in rows), round(whole.confidence, 4), tuple(rows))
 
 
 def _with_caption(regions: list[Region], picture: Box, measures: Measures) -> list[Region]:

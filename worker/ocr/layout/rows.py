@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from worker.ocr.boxes import Box
+from worker.ocr.boxes import Baseline, Box, Polygon
 from worker.ocr.engines.base import OcrLine
 
 _SAME_ROW = 0.5
@@ -53,13 +53,32 @@ def rows_of(lines: Sequence[OcrLine]) -> list[list[OcrLine]]:
 
 
 def joined(row: Sequence[OcrLine]) -> OcrLine:
-    """Return a row as one line: a space between its pieces, and the mean confidence over all characters."""
+    """Return a row as one line: a space between its pieces, and the mean confidence over all characters.
+
+    It has words and a baseline if each of its pieces has them.
+    """
     characters = sum(len(piece.text) for piece in row)
     return OcrLine(
         " ".join(piece.text for piece in row),
         sum(piece.confidence * len(piece.text) for piece in row) / characters,
         Box.around(piece.bbox for piece in row),
+        tuple(word for piece in row for word in piece.words) if all(piece.words for piece in row) else (),
+        _outline(row),
+        _baseline(row),
     )
+
+
+def _outline(row: Sequence[OcrLine]) -> Polygon | None:
+    """Return the corners of a row: those of its ends. None, for its box, if it is not read from left to right."""
+    outlines = [piece.outline for piece in row]
+    if len(row) > 1 and not all(abs(right[1] - left[1]) < right[0] - left[0] for left, right, _, _ in outlines):
+        return None
+    return outlines[0][0], outlines[-1][1], outlines[-1][2], outlines[0][3]
+
+
+def _baseline(row: Sequence[OcrLine]) -> Baseline | None:
+    baselines = [piece.baseline for piece in row if piece.baseline]
+    return (baselines[0][0], baselines[-1][1]) if len(baselines) == len(row) else None
 
 
 def _on_one_baseline(one: Box, other: Box) -> bool:

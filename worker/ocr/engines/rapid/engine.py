@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from checkpointing.errors import SettingsError
-from worker.ocr.boxes import Box
+from worker.ocr.boxes import Box, Polygon
 from worker.ocr.engines.base import Engine, OcrLine
 
 if TYPE_CHECKING:
@@ -123,10 +123,19 @@ def _line(read: ReadLine, corners: Any) -> OcrLine:
 
     Such a line is kept: otherwise a page in a script that the model does not know would look blank.
     """
+    from worker.ocr.engines.rapid.recognition import as_printed  # noqa: PLC0415 - the same
+
     text = read.text.strip() if read.score >= _MIN_SCORE else ""
     left, top = corners.min(axis=0)
     right, bottom = corners.max(axis=0)
-    return OcrLine(text, min(read.score, 1.0), Box.from_corners(left, top, right, bottom))
+    return OcrLine(
+        text,
+        min(read.score, 1.0),
+        Box.from_corners(left, top, right, bottom),
+        read.words if text else (),
+        cast("Polygon", tuple((round(x), round(y)) for x, y in as_printed(corners).tolist())),
+        read.baseline,
+    )
 
 
 def _sample_word() -> Image.Image:

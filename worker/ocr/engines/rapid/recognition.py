@@ -3,35 +3,65 @@
 Lines are cut out of the page at full size, upright, and shrunk to the height that the model reads.
 """
 
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.ocr.boxes import Baseline, Box, Point
+from worker.ocr.engines.base import OcrWord
 from worker.ocr.engines.rapid.networks import Network
+from worker.ocr.engines.rapid.places import Place, Span, find_places
 
 _HEIGHT = 48
 _MIN_WIDTH = 320
 """Minimum width of what the model reads, in pixels; shorter lines are padded."""
+_UPRIGHT = 1.5
+"""Minimum height in widths of a line that is read from top to bottom, turned to the left."""
+_STEP = 8
+"""Pixels of the line image for which the model gives one output."""
+_NOTHING = 0
+"""The model's index for a step at which it reads no character."""
+
+
+_Point = tuple[float, float]
 
 
 class ReadLine(NamedTuple):
-    """The text of a line, and the model's mean score over its characters, from 0 to 1."""
+    """What a line says.
+
+    Attributes:
+        text: may begin or end with spaces.
+        score: of the model, its mean over the characters, from 0 to 1.
+        words: of the text, with their boxes on the page.
+        baseline: on the page; None for a line without words.
+    """
 
     text: str
     score: float
+    words: tuple[OcrWord, ...] = ()
+    baseline: Baseline | None = None
+
+
+class _Characters(NamedTuple):
+    """What the model read: each character, its score, and the middle of its step in pixels of the line image."""
+
+    texts: list[str]
+    scores: NDArray[np.float32]
+    middles: NDArray[np.floating[Any]]
 
 
 class Recogniser:
     """Reads lines with RapidOCR's model. Several threads may use it at once."""
 
     def __init__(self, network: Network) -> None:
-        from rapidocr.ch_ppocr_rec.utils import CTCLabelDecode  # noqa: PLC0415  # imports what only a worker needs
-        from rapidocr.utils.process_img import get_rotate_crop_image  # noqa: PLC0415 - the same
+        from rapidocr.utils.process_img import get_rotate_crop_image  # noqa: PLC0415  # imports what only a worker needs
 
         self._network = network
-        self._decode: Any = CTCLabelDecode(character=list(network.characters))
+        self._characters = ["", *network.characters, " "]
         self._cut_out: Any = get_rotate_crop_image
 
     def read(self, page: NDArray[np.uint8], corners: NDArray[np.float32]) -> ReadLine:
@@ -41,17 +71,104 @@ class Recogniser:
             page: blue, green and red, of shape (height, width, 3).
             corners: of the line, of shape (4, 2), clockwise from the top left, in pixels of the page.
         """
-        output = self._network(self._as_tensor(self._cut_out(page, corners.copy())))
-        [(text, score)], _ = self._decode(output)
-        return ReadLine(text, float(score))
+        line = _at_height(self._cut_out(page, corners.copy()))
+        read = self._decode(self._network(self._as_tensor(line))[0])
+        score = _mean(read.scores) if read.texts else 0.0
+        words, baseline = _on_page(line, read, as_printed(corners))
+        return ReadLine("".join(read.texts), score, words, baseline)
 
     def _as_tensor(self, line: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return a line from -1 to 1, padded with 0 on its right, of shape (1, 3, 48, width)."""
-        height, width = line.shape[:2]
-        scaled = -(-_HEIGHT * width // height)
+        width = line.shape[1]
         step = self._network.width_step
-        padded = -(-max(_MIN_WIDTH, scaled) // step) * step
+        padded = -(-max(_MIN_WIDTH, width) // step) * step
         batch = np.zeros((1, 3, _HEIGHT, padded), np.float32)
-        resized = cv2.resize(line, (scaled, _HEIGHT)).astype(np.float32)
-        batch[0, :, :, :scaled] = resized.transpose(2, 0, 1) / 127.5 - 1
+        batch[0, :, :, :width] = line.astype(np.float32).transpose(2, 0, 1) / 127.5 - 1
         return batch
+
+    def _decode(self, output: NDArray[np.float32]) -> _Characters:
+        """Return the characters of a line's output of shape (steps, characters): what stays the same is one."""
+        indices = output.argmax(axis=1)
+        is_new = indices != _NOTHING
+        is_new[1:] &= indices[1:] != indices[:-1]
+        steps = np.flatnonzero(is_new)
+        texts = [self._characters[index] for index in indices[steps]]
+        return _Characters(texts, output[steps, indices[steps]], (steps + 0.5) * _STEP)
+
+
+def as_printed(corners: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the corners of a line clockwise from the top left of the line as it is read, of shape (4, 2)."""
+    return np.roll(corners, -1, axis=0) if _is_turned(corners) else corners
+
+
+def _is_turned(corners: NDArray[np.float32]) -> bool:
+    """Return whether RapidOCR's `get_rotate_crop_image` turns a line by a quarter to the left."""
+    sides = np.linalg.norm(corners - np.roll(corners, -1, axis=0), axis=1)
+    width, height = int(max(sides[0], sides[2])), int(max(sides[1], sides[3]))
+    return height / width >= _UPRIGHT
+
+
+def _at_height(line: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a line at the height that the model reads."""
+    height, width = line.shape[:2]
+    resized: Any = cv2.resize(line, (-(-_HEIGHT * width // height), _HEIGHT))
+    return np.asarray(resized, np.uint8)
+
+
+def _words(texts: Sequence[str]) -> list[slice]:
+    """Return which characters are in each word; spaces are between them."""
+    is_space = [text.isspace() for text in texts]
+    bounds = [0, *(place for place in range(1, len(texts)) if is_space[place] != is_space[place - 1]), len(texts)]
+    return [slice(*bound) for bound in pairwise(bounds) if bound[0] < bound[1] and not is_space[bound[0]]]
+
+
+def _advance(middles: NDArray[np.floating[Any]]) -> float:
+    """Return the mean distance from one character to the next, in pixels of the line image."""
+    return float(middles[-1] - middles[0]) / (len(middles) - 1) if len(middles) > 1 else _HEIGHT / 2
+
+
+def _mean(scores: NDArray[np.float32]) -> float:
+    return min(1.0, float(scores.mean()))
+
+
+def _on_page(
+    line: NDArray[np.uint8], read: _Characters, outline: NDArray[np.float32]
+) -> tuple[tuple[OcrWord, ...], Baseline | None]:
+    """Return the words of a line and its baseline; none if there are no words."""
+    words = _words(read.texts)
+    if not words:
+        return (), None
+    spans = [Span(read.middles[word.start], read.middles[word.stop - 1]) for word in words]
+    places, height = find_places(line, spans, _advance(read.middles))
+    on_page = _mapping(outline, line.shape[1])
+    found = tuple(
+        OcrWord("".join(read.texts[word]), _mean(read.scores[word]), _box(on_page, place))
+        for word, place in zip(words, places, strict=True)
+    )
+    start, end = on_page([(places[0].left, height), (places[-1].right, height)])
+    return found, (_rounded(start), _rounded(end))
+
+
+def _mapping(outline: NDArray[np.float32], width: int) -> Callable[[Sequence[_Point]], NDArray[np.float64]]:
+    """Return what maps n points of a line image of that width to the page, of shape (n, 2)."""
+    top_left, top_right, bottom_right, bottom_left = outline
+
+    def on_page(points: Sequence[_Point]) -> NDArray[np.float64]:
+        along, down = (np.asarray(points) / (width, _HEIGHT)).T[:, :, np.newaxis]
+        above = top_left + along * (top_right - top_left)
+        below = bottom_left + along * (bottom_right - bottom_left)
+        place: NDArray[np.float64] = above + down * (below - above)
+        return place
+
+    return on_page
+
+
+def _box(on_page: Callable[[Sequence[_Point]], NDArray[np.float64]], place: Place) -> Box:
+    """Return the upright box on the page around a place in the line image."""
+    left, top, right, bottom = place
+    corners = on_page([(left, top), (right, top), (right, bottom), (left, bottom)])
+    return Box.from_corners(*corners.min(axis=0), *corners.max(axis=0))
+
+
+def _rounded(point: NDArray[np.float64]) -> Point:
+    return round(float(point[0])), round(float(point[1]))
