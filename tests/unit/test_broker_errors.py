@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -99,3 +100,11 @@ def test_a_command_that_meets_a_failing_broker_anywhere_ends_with_one_line_and_c
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     return make_fake(tmp_path / "scans", monkeypatch)
+
+
+def test_a_client_that_another_thread_is_importing_has_no_errors_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a command ends while its display still asks the workers for the first time."""
+    monkeypatch.setitem(sys.modules, "kombu.exceptions", ModuleType("kombu.exceptions"))
+
+    assert redis.exceptions.RedisError in broker_errors()
+    assert OperationalError.__base__ not in broker_errors()

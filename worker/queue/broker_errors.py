@@ -16,9 +16,9 @@ def broker_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
     Clients are not imported for this, because a client that was not imported cannot raise, and kombu's import is
     slow. `OSError` is to be caught too if no storage is touched, because kombu passes on errors of sockets.
     """
-    loaded = {module: sys.modules.get(module) for module in _CLIENTS}
-    ours = (getattr(module, _CLIENTS[name]) for name, module in loaded.items() if module is not None)
-    return (*ours, *others)
+    # None of a module that is not imported, and of one that another thread is importing right now.
+    ours = (getattr(sys.modules.get(module), name, None) for module, name in _CLIENTS.items())
+    return (*filter(None, ours), *others)
 
 
 @contextmanager
