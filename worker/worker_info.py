@@ -24,7 +24,7 @@ INTRODUCE = "leafmark_introduce"
 _TOKEN = re.compile(r"[0-9a-f]{16}")
 # A page comes out differently where these differ, or is given up on at another time.
 _FOR_ALL = ("max_attempts", "claim_seconds", "page_seconds")
-_FOR_OCR = ("ocr_engine", "ocr_lang", "dpi", "max_pixels")
+_FOR_OCR = ("ocr_engine", "ocr_lang", "ocr_typeface", "dpi", "max_pixels")
 _FOR_ASKING = ("llm_base_url", "prices", "budget_usd")
 
 
@@ -100,7 +100,8 @@ def token_path(root: Path, token: str) -> Path:
 
 def _engine(settings: Settings) -> str:
     # Loading it to ask would leave its threads to every process that the pool forks.
-    return f"{settings.ocr_engine} {package_version(ENGINES[settings.ocr_engine].package)}"
+    name = settings.chosen_engine
+    return f"{name} {package_version(ENGINES[name].package)}"
 
 
 def _sees(root: Path, token: str) -> bool:

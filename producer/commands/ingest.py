@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from checkpointing.errors import InputError
-from producer.commands.options import AsJson, Dpi, Engine, Lang, NewScanId, Password, Title
+from producer.commands.options import AsJson, Dpi, Engine, Lang, NewScanId, Password, Title, Typeface
 from producer.terminal.console import notes, print_json, results
 from worker.pages.scan import ScanFolder
 
@@ -29,13 +29,15 @@ def ingest_command(
     password: Password = None,
     dpi: Dpi = None,
     lang: Lang = None,
+    typeface: Typeface = None,
     engine: Engine = None,
     as_json: AsJson = False,
 ) -> None:
     """Copy scanned books into the storage root. Prints their scan ids.
 
-    --dpi, --lang and --engine are recorded in the profile of the book and take precedence over the settings of the
-    workers. For a book that was ingested before, they change its profile, and complete pages may become stale.
+    --dpi, --lang, --typeface and --engine are recorded in the profile of the book and take precedence over the
+    settings of the workers. For a book that was ingested before, they change its profile, and complete pages may
+    become stale; `producer profile` shows it.
 
     If one of several sources cannot be used, the others are ingested, and the exit code is that of its error.
 
@@ -43,15 +45,15 @@ def ingest_command(
 
     Example: `producer ingest shelf/*.pdf`
 
-    Example: `producer ingest faust.pdf --engine tesseract --lang deu+frk`
+    Example: `producer ingest faust.pdf --engine auto --lang de --typeface fraktur`
     """
     from producer.ingest.books import check_names, given_password, look_at_source, take_in_book
     from producer.ingest.ingest_output import ingest_json, ingested_json, print_ingested
-    from producer.ingest.profile_options import change_profile, language_without_effect, settings_with
+    from producer.ingest.profile_options import change_profile, options_without_effect, settings_with
 
     check_names(sources, scan_id, title)
     password = given_password(password)
-    settings, profile = settings_with(dpi, lang, engine)
+    settings, profile = settings_with(dpi=dpi, lang=lang, typeface=typeface, engine=engine)
     root = settings.root
     done: list[Ingested] = []
     failed: dict[Path, InputError] = {}
@@ -69,7 +71,7 @@ def ingest_command(
             continue
         done.append(made)
         print_ingested(made)
-        if line := language_without_effect(made.metadata.scan_id, settings, made.metadata.profile, lang):
+        if line := options_without_effect(made.metadata.scan_id, settings, made.metadata.profile, profile):
             notes.print(line)
         if not as_json:
             results.print(made.metadata.scan_id)

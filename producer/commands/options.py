@@ -71,12 +71,20 @@ Dpi = Annotated[
 Lang = Annotated[
     str | None,
     typer.Option(
-        "--lang", metavar="LANG", help="Languages for Tesseract, such as deu+eng. Recorded with a new book."
+        "--lang",
+        metavar="LANG",
+        help="Languages, such as de,la, or as Tesseract names them, such as deu+lat. Recorded with a new book.",
+    ),
+]
+Typeface = Annotated[
+    str | None,
+    typer.Option(
+        "--typeface", metavar="NAME", help="Typeface: antiqua (default) or fraktur. Recorded with a new book."
     ),
 ]
 Engine = Annotated[
     str | None,
-    typer.Option("--engine", metavar="NAME", help=f"OCR engine: {_ENGINES}. Recorded with a new book."),
+    typer.Option("--engine", metavar="NAME", help=f"OCR engine: {_ENGINES}, or auto. Recorded with a new book."),
 ]
 Title = Annotated[
     str | None, typer.Option(metavar="TITLE", help="Title of a new book. Default: the name of its source.")

@@ -34,7 +34,7 @@ def examine_engines(settings: Settings, load: Callable[[Sequence[str]], object] 
         engines = ", ".join(map(_describe, ENGINES))
         yield _engines.ok(
             "loads",
-            f"{settings.ocr_engine} loads, and OCR can be done on this machine "
+            f"{settings.chosen_engine} loads, and OCR can be done on this machine "
             f"({make_engine(settings).version}); engines: {engines}",
         )
 

@@ -1,27 +1,33 @@
-"""The profile of a book as the options `--dpi`, `--lang` and `--engine` give it, and changes of it."""
+"""The profile of a book as `--dpi`, `--lang`, `--typeface` and `--engine` give it, and changes of it."""
 
+from checkpointing.errors import CommandLineError
 from checkpointing.storage_errors import storage_errors
 from producer.ingest.metadata_file import metadata_lock, read_form, write_form
 from producer.setting_options import set_by_option
 from producer.terminal.console import notes
 from worker.config.settings import Settings, load_settings
+from worker.ocr.engines.languages import known_tags, unknown_tags
+from worker.ocr.engines.registry import takes_language
 from worker.pages.book_profile import BookProfile
 from worker.pages.metadata import ScanMetadata
 from worker.pages.scan import ScanFolder
+from worker.stages.options import DEFAULT_LANGUAGE, DEFAULT_TYPEFACE
 
-OPTIONS = {"dpi": "dpi", "lang": "ocr_lang", "engine": "ocr_engine"}
+OPTIONS = {"dpi": "dpi", "lang": "ocr_lang", "typeface": "ocr_typeface", "engine": "ocr_engine"}
 """The options, as fields of a profile, and the settings that they are checked by."""
 
 
-def settings_with(dpi: int | None, lang: str | None, engine: str | None) -> tuple[Settings, BookProfile]:
-    """Return the settings with these options in their place, and the profile that the options say.
+def settings_with(**given: str | int | None) -> tuple[Settings, BookProfile]:
+    """Return the settings with options in their place, and the profile that the options say.
 
     The processes that this one starts get the settings too.
+
+    Args:
+        given: values by the names in `OPTIONS`; None for an option that is not given.
 
     Raises:
         SettingsError: a setting, or an option, has a value that is not allowed.
     """
-    given = {"dpi": dpi, "lang": lang, "engine": engine}
     for name, value in given.items():
         if value is not None:
             set_by_option(f"{OPTIONS[name]}={value}")
@@ -29,10 +35,26 @@ def settings_with(dpi: int | None, lang: str | None, engine: str | None) -> tupl
     settings = load_settings(lines.append)
     for line in lines:
         # Whether a language that is given as an option has an effect depends on the book.
-        if lang is None or line != settings.ignored_language:
+        if given.get("lang") is None or line != settings.ignored_language:
             notes.print(f"leafmark: {line}")
     checked = {name: getattr(settings, OPTIONS[name]) for name, value in given.items() if value is not None}
-    return settings, BookProfile(**checked)
+    profile = BookProfile(**checked)
+    check_tags(profile)
+    return settings, profile
+
+
+def check_tags(profile: BookProfile) -> None:
+    """Check that the languages which are given as BCP 47 tags are known.
+
+    Raises:
+        CommandLineError: one is not.
+    """
+    unknown = unknown_tags(profile.lang or "")
+    if unknown:
+        raise CommandLineError(
+            f"{unknown[0]!r} is not a language that an engine reads; the languages are {' '.join(known_tags())}",
+            hint="or give the name of a data file of Tesseract",
+        )
 
 
 def change_profile(scan: ScanFolder, wanted: BookProfile) -> ScanMetadata:
@@ -54,15 +76,17 @@ def change_profile(scan: ScanFolder, wanted: BookProfile) -> ScanMetadata:
         return scan.read_metadata()
 
 
-def language_without_effect(scan_id: str, settings: Settings, profile: BookProfile, lang: str | None) -> str:
-    """Return one line where the language that an option gives has no effect for a scan; else nothing."""
+def options_without_effect(scan_id: str, settings: Settings, profile: BookProfile, wanted: BookProfile) -> str:
+    """Return one line where language or typeface, given as options, have no effect for a scan; else nothing."""
     engine = profile.engine or settings.ocr_engine
-    read_by = settings.model_copy(update={"ocr_engine": engine})
-    if lang is None or not read_by.ignored_language:
+    given = {"lang": wanted.lang, "typeface": wanted.typeface}
+    usual = {None, DEFAULT_LANGUAGE, DEFAULT_TYPEFACE}
+    options = " ".join(f"--{name} {value}" for name, value in given.items() if value not in usual)
+    if not options or takes_language(engine):
         return ""
     return (
-        f"{scan_id}: --lang {lang} has no effect, because the engine {engine} takes no notice of it; "
-        "add --engine tesseract, which does"
+        f"{scan_id}: {options} has no effect, because the engine {engine} takes no notice of it; "
+        "add --engine tesseract, which does, or --engine auto"
     )
 
 

@@ -13,7 +13,7 @@ from checkpointing.plurals import counted
 from checkpointing.status import Status
 from producer.ingest.books import Book, look_at_scan_or_source, take_in_book
 from producer.ingest.ingest_output import print_ingested
-from producer.ingest.profile_options import language_without_effect, options_recorded, overruled
+from producer.ingest.profile_options import options_recorded, options_without_effect, overruled
 from producer.open_deployment import open_deployment
 from producer.planning.enqueue import enqueue, plan, requests_through
 from producer.planning.plan_output import plan_result, print_plan
@@ -165,7 +165,7 @@ class BookRun:
         for scan_id, profile in profiles.items():
             for line in (
                 overruled(scan_id, profile, self._profile),
-                language_without_effect(scan_id, self.settings, profile, self._profile.lang),
+                options_without_effect(scan_id, self.settings, profile, self._profile),
             ):
                 if line:
                     notes.print(line)

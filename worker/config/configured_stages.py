@@ -31,11 +31,16 @@ class ConfiguredStages:
             SettingsError: there is no such engine.
         """
         stage = self.get(name)
-        own, wanted = self.settings, self.settings_for(metadata)
         # Only a stage that reads the source has an engine.
-        if stage.depends_on or (wanted.ocr_engine, wanted.ocr_lang) == (own.ocr_engine, own.ocr_lang):
+        if stage.depends_on:
             return stage
-        return self._with_engine(name, wanted.ocr_engine, wanted.ocr_lang)
+        wanted = _read_by(self.settings_for(metadata))
+        return stage if wanted == _read_by(self.settings) else self._with_engine(name, *wanted)
 
-    def _make_with_engine(self, name: str, engine: str, lang: str) -> Stage:
-        return make_stage(name, self.settings.model_copy(update={"ocr_engine": engine, "ocr_lang": lang}))
+    def _make_with_engine(self, name: str, engine: str, lang: str, typeface: str) -> Stage:
+        read_by = {"ocr_engine": engine, "ocr_lang": lang, "ocr_typeface": typeface}
+        return make_stage(name, self.settings.model_copy(update=read_by))
+
+
+def _read_by(settings: Settings) -> tuple[str, str, str]:
+    return settings.chosen_engine, settings.ocr_lang, settings.ocr_typeface

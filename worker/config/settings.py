@@ -18,7 +18,7 @@ from worker.config.core_settings import ENV_PREFIX, CoreSettings
 from worker.config.setting_sources import describe_faults, find_origins
 from worker.llm.local_servers import is_local
 from worker.llm.prices import PriceBook
-from worker.ocr.engines.registry import ENGINES, takes_language
+from worker.ocr.engines.registry import ENGINES, choose_engine, takes_language
 from worker.pages.book_profile import BookProfile
 from worker.plugins import Options
 from worker.stages.options import (
@@ -76,13 +76,29 @@ class Settings(StructureOptions, FixOptions, CorrectionOptions, OcrOptions, Core
         return _LOCAL_CALL_SECONDS if is_local(self.provider) else _CALL_SECONDS
 
     def with_profile(self, profile: BookProfile) -> "Settings":
-        """Return these settings with the values that the profile of a book has in their place."""
+        """Return these settings with the values that the profile of a book has in their place.
+
+        Raises:
+            SettingsError: the engine is `auto`, and no engine reads the languages.
+        """
         if profile.is_empty:
             return self
-        engine = profile.engine or self.ocr_engine
+        lang, typeface = profile.lang or self.ocr_lang, profile.typeface or self.ocr_typeface
+        engine = choose_engine(profile.engine or self.ocr_engine, lang, typeface)
         # An engine that ignores the language would be loaded again, and take its memory again, for each language.
-        lang = (takes_language(engine) and profile.lang) or self.ocr_lang
-        return self.model_copy(update={"dpi": profile.dpi or self.dpi, "ocr_engine": engine, "ocr_lang": lang})
+        if not takes_language(engine):
+            lang, typeface = self.ocr_lang, self.ocr_typeface
+        read_by = {"ocr_engine": engine, "ocr_lang": lang, "ocr_typeface": typeface}
+        return self.model_copy(update={"dpi": profile.dpi or self.dpi, **read_by})
+
+    @property
+    def chosen_engine(self) -> str:
+        """The engine of a book without a profile: with `ocr_engine=auto` the one that reads the languages.
+
+        Raises:
+            SettingsError: no engine reads them.
+        """
+        return choose_engine(self.ocr_engine, self.ocr_lang, self.ocr_typeface)
 
     @property
     def ignored_language(self) -> str:

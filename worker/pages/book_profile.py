@@ -1,11 +1,11 @@
-"""The profile of a book: its own resolution, language and OCR engine, stored in `metadata.json`.
+"""The profile of a book: its own resolution, languages, typeface and OCR engine, stored in `metadata.json`.
 
 A profile overrides the settings of the worker that reads the book, on every machine. It is one of the inputs of a
 page (`worker.pipeline.provenance`): pages that were read with another profile are stale.
 """
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -13,21 +13,27 @@ from checkpointing.fields import OpenModel
 
 MINIMUM_DPI = 72
 MAXIMUM_DPI = 1200
-# Names of Tesseract's data files, with or without folders: letters, digits and `_`, single `.` or `-` between them.
+Typeface = Literal["antiqua", "fraktur"]
+# BCP 47 tags, and names of Tesseract's data files with or without folders: letters, digits and `_`, single `.` or
+# `-` between them.
 _WORDS = r"[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*"
 _LANGUAGE = rf"{_WORDS}(/{_WORDS})*"
 
 
 def check_language(lang: str) -> str:
-    """Return the text if it consists of names of Tesseract's data files, joined by `+`.
+    """Return languages joined by `+`: BCP 47 tags, or names of Tesseract's data files.
+
+    Args:
+        lang: joined by `+` or `,`. A comma becomes `+`, the only form that versions before 0.3 read.
 
     Raises:
-        ValueError: it does not, or a name is a path out of the data folder.
+        ValueError: it is something else, or a name is a path out of the data folder.
     """
+    lang = re.sub(r"\s*[,+]\s*", "+", lang.strip())
     if re.fullmatch(rf"{_LANGUAGE}(\+{_LANGUAGE})*", lang) is None:
         raise ValueError(
-            "not a Tesseract language; give the names of Tesseract's data files, joined by '+', "
-            "like eng, deu+eng, frak2021 or script/Fraktur"
+            "not a language; give BCP 47 tags, like de or de,la, or the names of Tesseract's data files, joined by "
+            "'+', like eng, deu+eng, frak2021 or script/Fraktur"
         )
     return lang
 
@@ -41,13 +47,15 @@ class BookProfile(OpenModel):
 
     Attributes:
         dpi: minimum resolution at which pages of a PDF are rendered, in dots per inch.
-        lang: language for Tesseract, as `LEAFMARK_OCR_LANG` names it: `eng`, `deu+eng`.
+        lang: languages, as `LEAFMARK_OCR_LANG` names them: `de`, `de+la`, `deu+eng`.
+        typeface: `antiqua` (roman type) or `fraktur` (blackletter).
         engine: OCR engine, as `LEAFMARK_OCR_ENGINE` names it. An engine that this version does not have is
             accepted: when a page is to be read, the stage is paused with a reason that names the missing engine.
     """
 
     dpi: Annotated[int, Field(ge=MINIMUM_DPI, le=MAXIMUM_DPI)] | None = Field(default=None, exclude_if=_is_none)
     lang: Annotated[str, AfterValidator(check_language)] | None = Field(default=None, exclude_if=_is_none)
+    typeface: Typeface | None = Field(default=None, exclude_if=_is_none)
     engine: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,49}$")] | None = Field(
         default=None, exclude_if=_is_none
     )
@@ -55,13 +63,14 @@ class BookProfile(OpenModel):
     @property
     def is_empty(self) -> bool:
         """Whether no field is set."""
-        return (self.dpi, self.lang, self.engine) == (None, None, None)
+        return not self.model_dump()
 
     def words(self) -> str:
         """Return the profile as text: `400 dpi, language deu, engine tesseract`; empty if no field is set."""
         parts = (
             self.dpi and f"{self.dpi} dpi",
             self.lang and f"language {self.lang}",
+            self.typeface and f"typeface {self.typeface}",
             self.engine and f"engine {self.engine}",
         )
         return ", ".join(part for part in parts if part)

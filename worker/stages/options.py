@@ -10,24 +10,34 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from worker.ocr.engines.registry import check_engine
-from worker.pages.book_profile import check_language
+from worker.pages.book_profile import Typeface, check_language
 from worker.plugins import Options
 
 DEFAULT_LANGUAGE = "eng"
+DEFAULT_TYPEFACE: Typeface = "antiqua"
 
 
 class OcrOptions(Options):
     """Settings of the OCR stage."""
 
-    ocr_engine: Annotated[str, AfterValidator(check_engine), Field(description="OCR engine.")] = "rapidocr"
+    ocr_engine: Annotated[
+        str,
+        AfterValidator(check_engine),
+        Field(
+            description="OCR engine: `rapidocr`, `tesseract`, or `auto`, which chooses by language and typeface."
+        ),
+    ] = "rapidocr"
     ocr_lang: Annotated[
         str,
         AfterValidator(check_language),
         Field(
-            description="Language for Tesseract, as its data files are named: `eng`, `deu+eng`, `frak2021`, "
-            "`script/Fraktur`. RapidOCR ignores it."
+            description="Languages, as BCP 47 tags (`de`, `de,la`) or as Tesseract's data files are named: `eng`, "
+            "`deu+eng`, `frak2021`, `script/Fraktur`. RapidOCR ignores it."
         ),
     ] = DEFAULT_LANGUAGE
+    ocr_typeface: Annotated[
+        Typeface, Field(description="Typeface: `antiqua` or `fraktur`. RapidOCR ignores it.")
+    ] = DEFAULT_TYPEFACE
 
 
 class CorrectionOptions(Options):

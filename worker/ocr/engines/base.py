@@ -7,6 +7,7 @@ raises an error that names what is not installed.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -79,7 +80,7 @@ class Engine(ABC):
     device: ClassVar[str] = "cpu"
     """What it computes on."""
     takes_language: ClassVar[bool] = True
-    """Whether the setting `ocr_lang` has an effect."""
+    """Whether the settings `ocr_lang` and `ocr_typeface` have an effect."""
     minimum_confidence: ClassVar[float] = 0.78
     """Mean confidence over the characters of a page, below which the page is doubtful. With RapidOCR, pages that
     are read well have 0.85 or more, upside-down pages 0.72 or less."""
@@ -88,6 +89,18 @@ class Engine(ABC):
 
     def __init__(self, options: Any) -> None:
         self.options = options
+
+    @classmethod
+    def reads(cls, languages: Sequence[str], typeface: str) -> bool:  # noqa: ARG003  # for engines that declare it
+        """Return whether it reads pages in all these languages well, so that `ocr_engine=auto` may choose it.
+
+        The answer is the same on every machine: it does not depend on what is installed.
+
+        Args:
+            languages: BCP 47 tags, or names of Tesseract's data files that are not a language.
+            typeface: `antiqua` or `fraktur`.
+        """
+        return False
 
     @property
     @abstractmethod

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from checkpointing.errors import SettingsError
 from worker.ocr.boxes import Baseline, Box, Polygon
 from worker.ocr.engines.base import Engine, OcrLine, OcrWord
-from worker.ocr.engines.tesseract_data import find_data, one_folder
+from worker.ocr.engines.languages import FRAKTUR, tesseract_names
+from worker.ocr.engines.tesseract_data import find_data, fraktur_data, one_folder
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,9 +25,6 @@ class Tesseract(Engine):
     """Tesseract for one or several languages, on one thread.
 
     Its library object is not made for threads, so calls from several threads wait for each other.
-
-    Attributes:
-        lang: Tesseract's names of the languages on the page, joined by `+`: `eng`, `deu+eng`.
     """
 
     name = "tesseract"
@@ -37,9 +36,25 @@ class Tesseract(Engine):
 
     def __init__(self, options: Any) -> None:
         super().__init__(options)
-        self.lang: str = options.ocr_lang
         self._api: Any = None
         self._one_at_a_time = threading.RLock()
+
+    @classmethod
+    def reads(cls, languages: Sequence[str], typeface: str) -> bool:  # noqa: ARG003  # it has data for all
+        """Return true: it reads everything that it has data for, and names what is missing."""
+        return True
+
+    @cached_property
+    def lang(self) -> str:
+        """Tesseract's names of the languages on the page, joined by `+`: `eng`, `deu+eng`.
+
+        For Fraktur it is the data that is installed, because books that were read with other data are stale.
+
+        Raises:
+            SettingsError: no data for Fraktur is installed.
+        """
+        names = tesseract_names(self.options.ocr_lang, self.options.ocr_typeface)
+        return "+".join(fraktur_data() if name == FRAKTUR else name for name in names)
 
     @property
     def version(self) -> str:

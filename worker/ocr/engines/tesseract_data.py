@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from checkpointing.errors import SettingsError
+from worker.ocr.engines.languages import FRAKTUR_DATA
 
 _SYSTEM_FOLDERS = (
     Path("/usr/share/tesseract-ocr/5/tessdata"),  # Debian, Ubuntu
@@ -62,6 +63,7 @@ _SCRIPT_CODES = {
     "Vietnamese": "viet",
 }
 """Names in Debian's packages of the scripts whose data files are in Tesseract's folder `script`."""
+_FRAKTUR_OF_DEBIAN = "frk"
 _WHEELS = frozenset({"deu", "eng", "jpn"})
 """Languages with a wheel `tessdata.LANGUAGE` on the package index; the index has no others."""
 
@@ -85,6 +87,18 @@ def find_data(lang: str) -> list[LanguageFile]:
     if missing := [language for language, file in found.items() if file is None]:
         raise SettingsError(_what_is_missing(lang, missing))
     return [file for language in languages if (file := found[language])]
+
+
+def fraktur_data() -> str:
+    """Return the name of the best data for Fraktur that is installed.
+
+    Raises:
+        SettingsError: none is installed; the message says what to install.
+    """
+    for name in FRAKTUR_DATA:
+        if _find(name):
+            return name
+    raise SettingsError(_what_is_missing(_FRAKTUR_OF_DEBIAN, [_FRAKTUR_OF_DEBIAN]))
 
 
 @contextmanager
