@@ -11,7 +11,7 @@ from checkpointing.ledger_entry import State as CallState
 from checkpointing.money import Money, add_usd
 from checkpointing.regular_files import read_regular
 from checkpointing.storage_errors import storage_error, storage_errors
-from producer.report.limits import MAX_TILES, MAX_VIEWS
+from producer.report.limits import MAX_PAGES_WITH_WORDS, MAX_TILES, MAX_VIEWS
 from producer.report.model import BookReport, Calls, PageReport, StageReport
 from producer.report.pages import BegunStage, page_report
 from producer.status.begun_stages import begun_stages, count_as_enqueue_would
@@ -130,12 +130,13 @@ def _pages(
     metadata: ScanMetadata, begun: Sequence[BegunStage], stages: Sequence[StageReport], counting: Counting
 ) -> tuple[PageReport, ...]:
     with_text = metadata.total_pages <= MAX_VIEWS
+    with_words = metadata.total_pages <= MAX_PAGES_WITH_WORDS
     shown = range(1, min(metadata.total_pages, MAX_TILES) + 1)
     found: list[PageReport] = []
     with counting(f"{metadata.scan_id}: pages read", len(shown)) as step:
         for page in shown:
             cost = add_usd(*(stage.page_cost_usd.get(page, 0.0) for stage in stages))
-            found.append(page_report(begun, page, cost, with_text=with_text))
+            found.append(page_report(begun, page, cost, with_text=with_text, with_words=with_words))
             step()
     return tuple(found)
 

@@ -6,6 +6,8 @@ MAX_VIEWS = 2_000
 """A book with more pages gets the grid alone, without texts and pictures."""
 MAX_CHARACTERS = 20_000
 """Characters shown of a page's text, before and after correction each; a printed page has two or three thousand."""
+MAX_PAGES_WITH_WORDS = 500
+"""A book with more pages has boxes of lines over its pictures, instead of words."""
 MAX_EDITS = 200
 """Edits listed for a page; all are counted."""
 MAX_LISTED = 500

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from checkpointing.page_records import FailedPage
 from producer.report.limits import MAX_VIEWS
-from producer.report.text_diff import Mark
+from producer.report.text_diff import Change, Mark
 from worker.pages.metadata import ScanMetadata
 from worker.stages.chapters import BookStructure
 from worker.text.edits import Edit
@@ -76,6 +76,19 @@ class StageReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Boxes:
+    """Where the words or lines of a region are on the page image.
+
+    Attributes:
+        unit: `words` or `lines`: what each box is of.
+        numbers: of each in order: x, y, width and height in pixels, and the confidence in percent, rounded down.
+    """
+
+    unit: str
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RegionReport:
     """A region of a page.
 
@@ -84,6 +97,7 @@ class RegionReport:
         confidence: of the OCR engine, 0 to 1; None if unknown, and for an image.
         before: its text as OCR read it.
         after: the corrected text with its changes; None if no stage has corrected it.
+        boxes: of its text as read; None if they are unknown.
     """
 
     kind: str
@@ -91,6 +105,12 @@ class RegionReport:
     before: str
     after: tuple[Mark, ...] | None
     review: bool
+    boxes: Boxes | None = None
+
+    @property
+    def changed(self) -> bool:
+        """Whether the corrected text is another one."""
+        return any(mark.change is not Change.SAME for mark in self.after or ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +135,7 @@ class PageReport:
         cost_usd: over all stages.
         reasons: why a person should review it; empty if there is no reason.
         cut: whether only part of its text is shown.
+        size: width and height of the page image that was read, in pixels; None if it has not been read.
     """
 
     number: int
@@ -130,11 +151,17 @@ class PageReport:
     problems: tuple[Problem, ...] = ()
     blank: bool = False
     cut: bool = False
+    size: tuple[int, int] | None = None
 
     @property
     def quarantined(self) -> bool:
         """Whether it is in quarantine in any stage."""
         return State.QUARANTINED in self.states.values()
+
+    @property
+    def longest_line(self) -> int:
+        """Characters of its longest line as read."""
+        return max((len(line) for region in self.regions for line in region.before.split("\n")), default=0)
 
 
 @dataclass(frozen=True, slots=True)

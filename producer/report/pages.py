@@ -1,6 +1,6 @@
 """Read a page's outputs of all stages and describe it for people. A damaged output never stops the report."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -9,10 +9,10 @@ from checkpointing.outputs import OutputFolder
 from checkpointing.outputs import Problem as OutputProblem
 from checkpointing.regular_files import read_regular
 from producer.report.limits import MAX_CHARACTERS, MAX_EDITS
-from producer.report.model import PageReport, Problem, RegionReport, State
+from producer.report.model import Boxes, PageReport, Problem, RegionReport, State
 from producer.report.text_diff import marks_of
 from worker.stages.base import PageOutput, Stage
-from worker.stages.ocr import OcrPage, OcrRegion
+from worker.stages.ocr import OcrPage, OcrRegion, TextLine, Word
 from worker.stages.revised_pages import RevisedPage, RevisedRegion
 from worker.stages.structured_page import StructuredPage
 
@@ -50,13 +50,23 @@ class _PageOutput:
     problem: str = ""
 
 
-def page_report(begun: Sequence[BegunStage], page: int, cost_usd: float, *, with_text: bool) -> PageReport:
-    """Return one page of the report; `cost_usd` is its cost over all stages, which are in pipeline order."""
+def page_report(
+    begun: Sequence[BegunStage], page: int, cost_usd: float, *, with_text: bool, with_words: bool
+) -> PageReport:
+    """Return one page of the report.
+
+    Args:
+        begun: the stages, in pipeline order.
+        page: its number.
+        cost_usd: over all stages.
+        with_text: whether it has its text.
+        with_words: whether the boxes of its text are those of words; otherwise those of lines.
+    """
     found = {each.stage.name: _read_output(each, page) for each in begun}
     _, read = _latest(found, OcrPage)
     reviser, revised = _latest(found, RevisedPage)
     _, structured = _latest(found, StructuredPage)
-    regions, cut = _bounded(_regions(read, revised, structured)) if with_text else ((), False)
+    regions, cut = _bounded(_regions(read, revised, structured, with_words)) if with_text else ((), False)
     edits = revised.edits if revised else ()
     return PageReport(
         number=page,
@@ -72,6 +82,7 @@ def page_report(begun: Sequence[BegunStage], page: int, cost_usd: float, *, with
         problems=tuple(Problem(page, name, each.problem) for name, each in found.items() if each.problem),
         blank=bool(read and read.blank),
         cut=cut,
+        size=(read.page_dimensions.width, read.page_dimensions.height) if read else None,
     )
 
 
@@ -99,35 +110,54 @@ def _confidence(regions: Iterable[OcrRegion]) -> float | None:
 
 
 def _regions(
-    read: OcrPage | None, revised: RevisedPage | None, structured: StructuredPage | None
+    read: OcrPage | None, revised: RevisedPage | None, structured: StructuredPage | None, with_words: bool
 ) -> list[RegionReport]:
     """Return the regions in reading order: as corrected if a stage has corrected them, else as read."""
     kinds = {block.region: str(block.type) for block in structured.blocks} if structured else {}
     ocr = {region.id: region for region in read.regions} if read else {}
     if revised is not None:
-        return [_revised(region, ocr.get(region.id), kinds) for region in revised.regions]
-    return [_read_only(region, kinds) for region in ocr.values()]
+        return [_revised(region, ocr.get(region.id), kinds, with_words) for region in revised.regions]
+    return [_read_only(region, kinds, with_words) for region in ocr.values()]
 
 
-def _read_only(region: OcrRegion, kinds: Mapping[str, str]) -> RegionReport:
+def _read_only(region: OcrRegion, kinds: Mapping[str, str], with_words: bool) -> RegionReport:
     return RegionReport(
         kind=kinds.get(region.id, str(region.type)),
         confidence=_shown(region),
         before=region.text[:MAX_CHARACTERS],
         after=None,
         review=False,
+        boxes=_boxes(region, with_words),
     )
 
 
-def _revised(region: RevisedRegion, read: OcrRegion | None, kinds: Mapping[str, str]) -> RegionReport:
+def _revised(
+    region: RevisedRegion, read: OcrRegion | None, kinds: Mapping[str, str], with_words: bool
+) -> RegionReport:
     # The correction holds the text that it corrected: OCR may have run again since.
+    source = read if read and read.text == region.original_text else None
     return RegionReport(
         kind=kinds.get(region.id, str(region.type)),
-        confidence=_shown(read) if read and read.text == region.original_text else None,
+        confidence=_shown(source) if source else None,
         before=region.original_text[:MAX_CHARACTERS],
         after=marks_of(region.original_text[:MAX_CHARACTERS], region.text[:MAX_CHARACTERS]),
         review=region.needs_review,
+        boxes=_boxes(source, with_words) if source else None,
     )
+
+
+def _boxes(region: OcrRegion, with_words: bool) -> Boxes | None:
+    """Return the boxes of a region's words, or of its lines if it has no words; None for a text that is cut."""
+    if not region.lines or len(region.text) > MAX_CHARACTERS:
+        return None
+    if with_words and all(line.words for line in region.lines):
+        return Boxes("words", tuple(_numbers(word for line in region.lines for word in line.words)))
+    return Boxes("lines", tuple(_numbers(region.lines)))
+
+
+def _numbers(parts: Iterable[Word | TextLine]) -> Iterator[int]:
+    for part in parts:
+        yield from (*part.bbox, int(part.confidence * 100))
 
 
 def _shown(region: OcrRegion) -> float | None:

@@ -28,6 +28,8 @@ from worker.text.control_characters import clean_text
 GENERATOR = "Leafmark report"
 """Marks a file as a report, in its head."""
 _MOST_EXPENSIVE = 10
+_NARROWEST, _WIDEST = 4, 12
+"""Widths of a text for which the style sheet has a size of type, in tens of characters."""
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
@@ -90,6 +92,7 @@ def _drawn(report: BookReport) -> dict[str, Any]:
         "states_seen": {state for page in report.pages for state in page.states.values()},
         "max_listed": MAX_LISTED,
         "badge": _badge,
+        "fit": _fit,
         "show_pages": show_pages,
     }
 
@@ -119,6 +122,11 @@ def _badge(page: PageReport) -> str:
     if page.problems:
         return "damaged"
     return "review" if page.reasons else ""
+
+
+def _fit(page: PageReport) -> int:
+    """Return the width that a page's text needs for its longest line, in tens of characters."""
+    return min(max(_NARROWEST, -(-page.longest_line // 10)), _WIDEST)
 
 
 def _nested(chapters: Iterable[Chapter]) -> Iterator[tuple[Chapter | None, list[Chapter]]]:

@@ -14,6 +14,11 @@ from tests.support.report_book import CORRECTED, READ, SCAN, make_book, page_pic
 
 HOSTILE = "</script><img src=x onerror=document.title='broken'>"
 PAGES = 4
+_LINES_SHOWN = """text => {
+    const range = document.createRange();
+    range.selectNodeContents(text);
+    return new Set([...range.getClientRects()].map(box => Math.round(box.top))).size;
+}"""
 DASH = "\N{EN DASH}"
 
 
@@ -22,7 +27,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The address of a report on a book whose title and text are up to no good."""
     folder = tmp_path_factory.mktemp("report")
     book = make_book(folder / "scans", map(page_picture, range(1, PAGES + 1)), title=f"A Book {HOSTILE}")
-    book.complete("ocr", book.read())
+    book.complete("ocr", book.read_with_places())
     corrected = book.corrected()
     corrected[1]["regions"][0]["text"] = HOSTILE
     book.complete("correction", corrected, cost_micro=dict.fromkeys(book.pages, 400))
@@ -82,6 +87,58 @@ def test_a_page_is_opened_read_side_by_side_and_left_again(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(view.get_by_role("heading", level=2)).to_contain_text("Page 3")
     assert page.locator("img[src=x]").count() == 0
+
+
+def test_a_word_on_the_picture_shows_its_text_and_confidence(page: Page) -> None:
+    page.goto(f"{page.url}#page-2")
+    view = page.locator("article:visible")
+    boxes, told = view.locator(".box"), view.locator(".reading")
+    expect(boxes).to_have_count(2 + len(READ.split()))
+    poor = view.get_by_role("img", name="spectac1es. 50 %")
+    poor.hover()
+    expect(told).to_have_text("spectac1es.50 %")
+    expect(poor).to_have_class("box poor")
+    picture, box = view.locator("figure img").bounding_box(), poor.bounding_box()
+    assert picture is not None
+    assert box is not None
+    scale = min(picture["width"] / 250, picture["height"] / 350)
+    left = picture["x"] + (picture["width"] - 250 * scale) / 2
+    assert box["x"] == pytest.approx(left + (20 + 22 * 6) * scale, abs=2)
+    assert box["y"] == pytest.approx(picture["y"] + 110 * scale, abs=2)
+
+    view.get_by_label("Boxes").focus()
+    page.keyboard.press("Shift+Tab")
+    expect(boxes.first).to_be_focused()
+    expect(told).to_have_text("HEAD99 %")
+    page.keyboard.press("ArrowRight")
+    expect(told).to_have_text("250 %")
+    page.keyboard.press("ArrowDown")
+    expect(told).to_have_text("White99 %")
+    page.keyboard.press("ArrowDown")
+    expect(told).to_have_text("shall99 %")
+    view.get_by_label("Boxes").uncheck()
+    expect(page.locator("body")).to_have_class("without-boxes")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("article:visible h2")).to_contain_text("Page 3")
+    expect(boxes).to_have_count(2 + len(READ.split()))
+
+
+@pytest.mark.parametrize("width", [800, 1280])
+def test_a_printed_line_is_one_line_and_the_picture_stays_beside_it(
+    browser: Browser, report: str, width: int
+) -> None:
+    with browser.new_context(viewport={"width": width, "height": 900}) as context:
+        page = context.new_page()
+        page.goto(f"{report}#page-2")
+        view = page.locator("article:visible")
+        lines = view.locator(".before").nth(1).evaluate(_LINES_SHOWN)
+        assert lines == len(READ.splitlines())
+        picture, text = view.locator(".scan").bounding_box(), view.locator(".texts").bounding_box()
+        assert picture is not None
+        assert text is not None
+        assert picture["width"] == pytest.approx(text["width"], rel=0.01)
+        assert picture["x"] + picture["width"] < text["x"]
+        assert view.locator("figure").evaluate("figure => getComputedStyle(figure).position") == "sticky"
 
 
 def test_the_grid_shows_what_is_chosen_in_words_and_colour(page: Page) -> None:

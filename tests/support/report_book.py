@@ -161,6 +161,19 @@ class ReportBook:
             for page in self.pages
         }
 
+    def read_with_places(self, *, words: bool = True) -> dict[int, Output]:
+        """The same with lines, and with their words: each line is 10 pixels high, each word 20 wide."""
+        found = self.read()
+        for output in found.values():
+            output["page_dimensions"] = {"width": 250, "height": 350}
+            for order, region in enumerate(output["regions"]):
+                region["bbox"] = [20, 60 + 50 * order, 200, 40]
+                region["lines"] = [
+                    _line(text, 60 + 50 * order + 14 * place, words)
+                    for place, text in enumerate(region["text"].split("\n"))
+                ]
+        return found
+
     def corrected(self, read: str = READ, text: str = CORRECTED) -> dict[int, Output]:
         """What the correction writes for each page; the second asks for a review."""
         edits = [{"region": "r2", **edit} for edit in EDITS] if text == CORRECTED else []
@@ -197,3 +210,23 @@ class ReportBook:
         self.complete("correction", self.corrected(), cost_micro=dict.fromkeys(self.pages, 400))
         self.complete("fix", self.corrected(), cost_micro={2: 900})
         self.complete("structure", self.structured(), cost_micro=dict.fromkeys(self.pages, 100))
+
+
+def _line(text: str, y: int, words: bool) -> Output:
+    """A line of an OCR output; a word with a digit in it has a confidence of 0.5, others 0.99."""
+    line: dict[str, Any] = {
+        "bbox": [20, y, 200, 10],
+        "polygon": [[20, y], [220, y], [220, y + 10], [20, y + 10]],
+        "text": text,
+        "confidence": 0.95,
+    }
+    if words:
+        line["words"] = [
+            {
+                "text": word,
+                "confidence": 0.5 if any(map(str.isdigit, word)) else 0.99,
+                "bbox": [20 + 22 * place, y, 20, 10],
+            }
+            for place, word in enumerate(text.split())
+        ]
+    return line

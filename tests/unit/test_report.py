@@ -17,7 +17,7 @@ from producer.report.collect import collect
 from producer.report.model import BookReport, State
 from producer.report.render import render
 from tests.support.fake_deployment import files_under, write_scan
-from tests.support.report_book import BEGIN, SCAN, ReportBook, make_book, offline_deployment, page_picture
+from tests.support.report_book import BEGIN, READ, SCAN, ReportBook, make_book, offline_deployment, page_picture
 
 HOSTILE = "</script></style><img src=x onerror=alert(1)><b>'\" {{ 7*7 }} &amp; \u2028"
 
@@ -144,6 +144,66 @@ def test_a_book_with_ocr_alone(book: ReportBook) -> None:
     assert "bis spectac1es." in page.text
     assert not page.all("ins")
     assert {"heat-confidence", "heat-edits"} & {each["id"] for each in page.all("input")} == {"heat-confidence"}
+
+
+def regions_with(page: Parsed, name: str) -> list[list[int]]:
+    """The numbers in an attribute of the regions of the first page."""
+    found = [attributes[name] for attributes in page.all("section") if name in attributes]
+    return [[int(number) for number in str(value).split(" ")] for value in found[:2]]
+
+
+def test_a_page_that_is_not_corrected_has_its_text_once(book: ReportBook) -> None:
+    book.complete("ocr", book.read())
+    html = render(made(book))
+    assert html.count("bis spectac1es.") == 4, "once a page"
+    assert 'class="text after' not in html
+
+
+def test_a_page_has_the_places_and_confidences_of_its_words(book: ReportBook) -> None:
+    book.complete("ocr", book.read_with_places())
+    page = shown(book)
+    assert made(book).pages[0].size == (250, 350)
+    head, body = regions_with(page, "data-words")
+    assert head == [20, 60, 20, 10, 99, 42, 60, 20, 10, 50]
+    assert len(body) == 5 * len(READ.split())
+    assert body[30:35] == [20 + 22 * 6, 110, 20, 10, 50]
+    assert body[35:40] == [20, 124, 20, 10, 99]
+
+
+def test_without_words_a_page_has_the_places_of_its_lines(book: ReportBook) -> None:
+    book.complete("ocr", book.read_with_places(words=False))
+    page = shown(book)
+    assert regions_with(page, "data-words") == []
+    assert regions_with(page, "data-lines") == [[20, 60, 200, 10, 95], [20, 110, 200, 10, 95, 20, 124, 200, 10, 95]]
+
+
+def test_a_long_book_has_the_places_of_lines_alone(book: ReportBook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("producer.report.collect.MAX_PAGES_WITH_WORDS", 3)
+    book.complete("ocr", book.read_with_places())
+    page = shown(book)
+    assert regions_with(page, "data-words") == []
+    assert len(regions_with(page, "data-lines")) == 2
+
+
+def test_a_region_that_was_read_again_since_its_correction_has_no_boxes(complete: ReportBook) -> None:
+    complete.complete("ocr", complete.read_with_places())
+    assert all(region.boxes for region in made(complete).pages[0].regions)
+    again = complete.read_with_places()
+    for output in again.values():
+        output["regions"][1] |= {"text": "another text", "lines": []}
+    complete.complete("ocr", again)
+    assert [region.boxes is None for region in made(complete).pages[0].regions] == [False, True]
+
+
+@pytest.mark.parametrize(("characters", "expected"), [(3, "fit-4"), (40, "fit-4"), (41, "fit-5"), (500, "fit-12")])
+def test_the_size_of_type_follows_the_longest_line(book: ReportBook, characters: int, expected: str) -> None:
+    outputs = book.read("a" * characters)
+    for output in outputs.values():
+        del output["regions"][0]
+        output["regions"][0] |= {"reading_order": 1}
+    book.complete("ocr", outputs)
+    classes = {str(each.get("class")) for each in shown(book).all("div")}
+    assert f"texts {expected}" in classes
 
 
 def test_pages_in_quarantine_are_listed_with_their_reasons(book: ReportBook) -> None:
