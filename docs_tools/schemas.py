@@ -72,8 +72,8 @@ FORMATS = (
         "scan",
         ScanMetadata,
         "metadata.json",
-        "What a scan is; written when it is ingested, and changed by `producer replace-page` and "
-        "`producer ingest --dpi`, `--lang` or `--engine`.",
+        "What a scan is; written when it is ingested, and changed by `producer replace-page`, `producer profile` "
+        "and by `producer ingest` with `--dpi`, `--lang`, `--typeface` or `--engine`.",
     ),
     FileFormat(
         "checkpoint", Checkpoint, "checkpoints/<stage>.json", "What is complete in a stage, and what it has cost."

@@ -22,6 +22,7 @@ _PASSED_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True}
 COMMANDS = {
     "run": Listed("Process books on this machine. Broker and workers are included; run it again to resume."),
     "ingest": Listed("Copy scanned books into the storage root. Prints their scan ids."),
+    "profile": Listed("Show how a book is read, or change it. Works while Redis is down."),
     "enqueue": Listed(
         "Enqueue the pages that still need work. Safe to repeat: only the remaining pages are enqueued."
     ),

@@ -40,6 +40,18 @@ def setting_names(incomplete: str) -> list[str]:
     return [f"{name}=" for name in settings_class().model_fields if name.startswith(incomplete)]
 
 
+def profile_fields(incomplete: str) -> list[str]:
+    """Return the fields of a book's profile that begin so."""
+    from producer.ingest.profile_options import OPTIONS
+
+    return [name for name in OPTIONS if name.startswith(incomplete)]
+
+
+def profile_pairs(incomplete: str) -> list[str]:
+    """Return the fields of a book's profile that begin so, with the equals sign."""
+    return [f"{name}=" for name in profile_fields(incomplete)]
+
+
 def shells(incomplete: str) -> list[str]:
     """Return the shells that completion can be installed for and that begin so."""
     from producer.commands.shell_scripts import SHELLS

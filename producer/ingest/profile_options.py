@@ -1,5 +1,10 @@
 """The profile of a book as `--dpi`, `--lang`, `--typeface` and `--engine` give it, and changes of it."""
 
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+
+from pydantic import ValidationError
+
 from checkpointing.errors import CommandLineError
 from checkpointing.storage_errors import storage_errors
 from producer.ingest.metadata_file import metadata_lock, read_form, write_form
@@ -7,7 +12,7 @@ from producer.setting_options import set_by_option
 from producer.terminal.console import notes
 from worker.config.settings import Settings, load_settings
 from worker.ocr.engines.languages import known_tags, unknown_tags
-from worker.ocr.engines.registry import takes_language
+from worker.ocr.engines.registry import AUTO, check_engine, takes_language
 from worker.pages.book_profile import BookProfile
 from worker.pages.metadata import ScanMetadata
 from worker.pages.scan import ScanFolder
@@ -57,8 +62,51 @@ def check_tags(profile: BookProfile) -> None:
         )
 
 
-def change_profile(scan: ScanFolder, wanted: BookProfile) -> ScanMetadata:
-    """Have a scan's profile say what another one says, and keep the rest. Returns the metadata as it is then.
+def parse_changes(pairs: Sequence[str], unset: Sequence[str]) -> tuple[BookProfile, frozenset[str]]:
+    """Return the fields of a profile to set, and the names of those to remove.
+
+    Args:
+        pairs: such as `lang=de,la`.
+        unset: names of fields.
+
+    Raises:
+        CommandLineError: a field does not exist, is named twice, or has a value that is not allowed.
+    """
+    given = dict(map(_name_and_value, pairs))
+    names = [*map(str.strip, (pair.partition("=")[0] for pair in pairs)), *unset]
+    for name in names:
+        if name not in OPTIONS:
+            raise CommandLineError(f"a profile has no field {name!r}; its fields are {', '.join(OPTIONS)}")
+        if names.count(name) > 1:
+            raise CommandLineError(f"{name} is named twice; set or unset it once")
+    try:
+        profile = BookProfile.model_validate(given)
+    except ValidationError as error:
+        [first, *_] = error.errors()
+        name, message = str(first["loc"][0]), first["msg"].removeprefix("Value error, ")
+        raise CommandLineError(f"--set {name}={given[name]}: {message}") from None
+    try:
+        check_engine(profile.engine or AUTO)
+    except ValueError as error:
+        raise CommandLineError(f"--set engine={profile.engine}: {error}") from None
+    check_tags(profile)
+    return profile, frozenset(unset)
+
+
+def _name_and_value(pair: str) -> tuple[str, str]:
+    name, equals, value = pair.partition("=")
+    if not equals:
+        raise CommandLineError(f"--set {pair} has no value; write NAME=VALUE, such as lang=de")
+    return name.strip(), value.strip()
+
+
+def change_profile(scan: ScanFolder, wanted: BookProfile, unset: AbstractSet[str] = frozenset()) -> ScanMetadata:
+    """Set fields of a scan's profile, remove others, and keep the rest. Return the metadata as it is then.
+
+    Args:
+        scan: the folder of the scan.
+        wanted: the fields to set.
+        unset: the names of the fields to remove.
 
     Raises:
         InputError: the metadata is broken.
@@ -67,11 +115,14 @@ def change_profile(scan: ScanFolder, wanted: BookProfile) -> ScanMetadata:
     """
     with storage_errors(scan.path), metadata_lock(scan):
         profile = scan.read_metadata().profile
-        changed = profile.changed_by(wanted)
+        changed = profile.changed_by(wanted).model_copy(update=dict.fromkeys(unset))
         if changed != profile:
             form = read_form(scan)
             # What a newer version has added to the profile stays.
-            form["profile"] = {**form.get("profile", {}), **changed.model_dump()}
+            kept = {name: value for name, value in form.get("profile", {}).items() if name not in unset}
+            form["profile"] = {**kept, **changed.model_dump()}
+            if not form["profile"]:
+                del form["profile"]
             write_form(scan, form)
         return scan.read_metadata()
 

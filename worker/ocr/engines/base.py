@@ -108,6 +108,15 @@ class Engine(ABC):
         """The engine and its models with their versions, for the record in each output."""
 
     @property
+    def language_names(self) -> str:
+        """Its own names of the languages on the page; empty for an engine that ignores them.
+
+        Raises:
+            SettingsError: they depend on what is installed, and nothing is.
+        """
+        return ""
+
+    @property
     def recipe(self) -> str:
         """What of the version decides on the text: a page that was read with another recipe is stale."""
         return self.version

@@ -57,6 +57,11 @@ class Tesseract(Engine):
         return "+".join(fraktur_data() if name == FRAKTUR else name for name in names)
 
     @property
+    def language_names(self) -> str:
+        """Tesseract's names of the languages."""
+        return self.lang
+
+    @property
     def version(self) -> str:
         """The version of the Tesseract library, and the languages."""
         return f"{_tesserocr().tesseract_version().splitlines()[0].strip()}, {self.lang}"
