@@ -45,7 +45,7 @@ def reading_lines(view: ProfileView) -> Iterator[str]:
     if view.unknown:
         yield f"How it is read is not known on this machine: {view.unknown}"
     elif view.languages:
-        yield f"It is read by {view.engine}, with its languages {view.languages}."
+        yield f"It is read by {view.engine}, whose names of the languages are {view.languages}."
     else:
         ignores = "" if takes_language(view.engine) else ", which ignores lang and typeface"
         yield f"It is read by {view.engine}{ignores}."

@@ -8,13 +8,16 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from checkpointing.errors import SettingsError
+from checkpointing.refs import StageRef
+from producer.ingest.ingest_source import ingest
 from tests.support.fake_deployment import SCAN, FakeDeployment, make_fake
 from worker.config.settings import Settings
-from worker.ocr.engines import languages, registry, tesseract, tesseract_data
+from worker.ocr.engines import languages, registry, tesseract
 from worker.ocr.engines.base import Engine
 from worker.ocr.engines.rapid.engine import RapidOcr
 from worker.ocr.engines.registry import choose_engine
 from worker.pages.book_profile import BookProfile, check_language
+from worker.pipeline.stage_inputs import ScanInputs
 from worker.stages.ocr import OcrStage
 from worker.stages.options import OcrOptions
 
@@ -228,19 +231,47 @@ def test_a_typeface_is_kept_in_the_metadata(fake: FakeDeployment) -> None:
     assert profile.words() == "language de+la, typeface fraktur, engine auto"
 
 
-@pytest.mark.parametrize(("lang", "text"), [("el", "Ψυχή γράφει βιβλία."), ("de", "Größere Bäume, süße Früchte.")])
-def test_tesseract_reads_a_language_that_is_given_by_its_tag(lang: str, text: str) -> None:
-    pytest.importorskip("tesserocr", reason="tesserocr is not installed: pip install 'leafmark[tesseract]'")
-    engine = tesseract.Tesseract(OcrOptions(ocr_engine="tesseract", ocr_lang=lang))
-    try:
-        tesseract_data.find_data(engine.lang)
-    except SettingsError as error:
-        pytest.skip(str(error))
+PRINTED = {"de": "Größere Bäume, süße Früchte.", "el": "Ψυχή γράφει βιβλία."}
+
+
+def printed(text: str) -> Image.Image:
     try:
         font = ImageFont.truetype("DejaVuSerif.ttf", 40)
     except OSError:
         pytest.skip("there is no font DejaVu Serif: apt-get install fonts-dejavu-core")
     page = Image.new("L", (1000, 200), 240)
     ImageDraw.Draw(page).text((60, 60), text, font=font, fill=20)
+    return page
 
-    assert [line.text for line in engine.recognise(page)] == [text]
+
+def tesseract_for(lang: str) -> Engine:
+    pytest.importorskip("tesserocr", reason="tesserocr is not installed: pip install 'leafmark[tesseract]'")
+    engine = tesseract.Tesseract(OcrOptions(ocr_engine="tesseract", ocr_lang=lang))
+    try:
+        engine.load()
+    except SettingsError as error:
+        pytest.skip(str(error))
+    return engine
+
+
+@pytest.mark.parametrize("lang", PRINTED)
+def test_tesseract_reads_a_language_that_is_given_by_its_tag(lang: str) -> None:
+    lines = tesseract_for(lang).recognise(printed(PRINTED[lang]))
+    assert [line.text for line in lines] == [PRINTED[lang]]
+
+
+def test_books_in_german_and_greek_are_each_read_right_in_one_process(fake: FakeDeployment, tmp_path: Path) -> None:
+    for lang, text in PRINTED.items():
+        tesseract_for(lang)
+        folder = tmp_path / lang
+        folder.mkdir()
+        for number in (1, 2):
+            printed(f"{text} {number}").save(folder / f"{number}.png", dpi=(300, 300))
+        ingest(folder, fake.root, scan_id=lang, profile=BookProfile(lang=lang, engine="tesseract"))
+    store, calls = fake.parts.store, fake.parts.calls
+
+    for page in (1, 2):
+        for lang, text in PRINTED.items():
+            inputs = ScanInputs(store, calls, StageRef(lang, OcrStage.name), page, lambda: True)
+            output = inputs.stage.run(page, inputs).model_dump()
+            assert [region["text"] for region in output["regions"]] == [f"{text} {page}"]
