@@ -27,6 +27,9 @@ _SCAN = "the-rabbit-hole"
 _TITLE = "Alice's Adventures in Wonderland"
 _BOOK_VIEW: ViewportSize = {"width": 1280, "height": 1150}
 _PAGE_VIEW: ViewportSize = {"width": 1280, "height": 760}
+_FULL_PAGE = "page-4"
+_WORD = 80
+"""Place of the word whose confidence is shown."""
 _COLOURS = 256
 _GAP = 16
 
@@ -78,10 +81,13 @@ def _look_at(report: Path, folder: Path) -> tuple[Image.Image, Image.Image]:
             page.locator("label[for=heat-cost]").click()
             page.evaluate("scrollTo(0, 0)")
             page.screenshot(path=folder / "book.png")
-            edited = page.locator("article:has(ins)").first.get_attribute("id") or "page-1"
+            edited = page.locator("article:has(ins)")
+            # The engine may read the sample book without an error; then there is nothing to edit.
+            chosen = edited.first.get_attribute("id") if edited.count() else _FULL_PAGE
             page.set_viewport_size(_PAGE_VIEW)
-            page.goto(f"{report.as_uri()}#{edited}")
-            page.locator(f"#{edited} figure img").evaluate("picture => picture.decode()")
+            page.goto(f"{report.as_uri()}#{chosen}")
+            page.locator(f"#{chosen} figure img").evaluate("picture => picture.decode()")
+            page.locator(f"#{chosen} .box").nth(_WORD).hover()
             page.screenshot(path=folder / "page.png")
         finally:
             browser.close()
