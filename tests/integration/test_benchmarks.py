@@ -14,6 +14,7 @@ from benchmarks import (
     counting,
     enqueue,
     kill,
+    known_pages,
     large,
     memory,
     pipeline,
@@ -97,7 +98,7 @@ def test_quality(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyP
     for name in ("page", "lines/a", "lines/b"):
         Image.new("L", (400, 60), 255).save(tmp_path / f"{name}.png")
         (tmp_path / f"{name}.txt").write_text("Alice's Adventures in Wonderland")
-    monkeypatch.setenv(quality.TRUTH_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(known_pages.TRUTH_VARIABLE, str(tmp_path))
     quality.run(page_count=1)
     found = figures(capsys)
     assert len(found) == 3 * 9
