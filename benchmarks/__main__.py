@@ -13,10 +13,12 @@ from benchmarks import (
     memory,
     pipeline,
     quality,
+    reading,
     report_page,
     resume,
     scale,
     throughput,
+    worker_memory,
 )
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
@@ -27,6 +29,8 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "memory": memory.run,
     "book": book.run,
     "quality": quality.run,
+    "reading": reading.run,
+    "worker_memory": worker_memory.run,
     "calls": calls.run,
     "pipeline": pipeline.run,
     "counting": counting.run,

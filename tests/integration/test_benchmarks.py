@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,13 @@ from benchmarks import (
     memory,
     pipeline,
     quality,
+    reading,
     report_page,
     resume,
     scale,
     throughput,
 )
+from benchmarks.readers import ENGINE, LEAFMARK, OCRMYPDF, Book, Reader, Reading
 from benchmarks.report import report
 from benchmarks.scale import Fleet
 from tests.support.browser import chromium_path
@@ -105,6 +109,32 @@ def test_quality(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyP
     by_name = {figure["name"]: figure["value"] for figure in found}
     assert by_name["wer as_read, page, tesseract, 1 page"] == 0.5
     assert by_name["word_recall normalised, lines of print in pages of 25, tesseract, 1 page"] == 0.25
+
+
+def test_reading_compares_programs_and_counts_errors_where_lines_are_in_order(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def program(name: str, cpu_seconds: float, *, has_order: bool = True) -> Reader:
+        def read(book: Book) -> Reading:
+            subprocess.run([sys.executable, "-S", "-c", ""], check=True)  # some CPU time
+            count = len(book.images)
+            return Reading(["Alice's Adventures"] * count, [cpu_seconds] * count, has_order)
+
+        return Reader(name, read)
+
+    programs = [program(LEAFMARK, 1.1), program(ENGINE, 1.0, has_order=False), program(f"{OCRMYPDF}, eng", 0.5)]
+    monkeypatch.setattr(reading, "readers", lambda _languages: programs)
+    monkeypatch.setattr(reading, "write_pdf", lambda _book: None)
+    Image.new("L", (400, 60), 255).save(tmp_path / "page.png")
+    (tmp_path / "page.txt").write_text("Alice's Adventures in Wonderland")
+    monkeypatch.setenv(known_pages.TRUTH_VARIABLE, str(tmp_path))
+    reading.run(page_count=1, rounds=1)
+    by_name = {figure["name"]: figure for figure in figures(capsys)}
+    assert by_name[f"wer as_read, page, 5 pages, {LEAFMARK}"]["value"] == 0.5
+    assert f"wer as_read, page, 5 pages, {ENGINE}" not in by_name
+    assert by_name[f"word_recall normalised, page, 5 pages, {ENGINE}"]["value"] == 0.5
+    assert by_name[f"core-seconds a page, programs loaded, page, 5 pages, {LEAFMARK}"]["ratio"] == 1.1
+    assert by_name[f"pages a second, page, 5 pages, {LEAFMARK}"]["yardstick"].startswith(f"{OCRMYPDF}, eng: ")
 
 
 def test_calls(capsys: pytest.CaptureFixture[str]) -> None:
