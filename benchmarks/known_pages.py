@@ -8,6 +8,7 @@ white between them.
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -21,7 +22,7 @@ _BESIDE = Path(__file__).parents[2] / "shared" / "truth"
 _LINES_A_PAGE = 25
 _GAP, _MARGIN, _WHITE = 30, 100, 255
 _ENGLISH = ("eng",)
-_GERMAN = ("script/Fraktur", "deu")
+_GERMAN = ("frk", "script/Fraktur", "deu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +51,14 @@ class Collection:
 def collections(page_count: int | None = None) -> Iterator[Collection]:
     """Yield each collection; of the sample book and of the lines at most `page_count` pages."""
     printed = [page for page in pages() if page.text][:page_count]
-    yield Collection("the sample book", [KnownPage(page.text, lambda page=page: render(page)) for page in printed])  # type: ignore[misc]
+    yield Collection("the sample book", [KnownPage(page.text, partial(render, page)) for page in printed])
     folder = Path(os.environ.get(TRUTH_VARIABLE) or _BESIDE)
     if not folder.is_dir():
         note(f"No real print: there is no folder {folder}; {TRUTH_VARIABLE} names another one")
         return
     for image in sorted(folder.glob("*.png")):
         if (text := image.with_suffix(".txt")).exists():
-            known = KnownPage(text.read_text(encoding="utf-8"), lambda image=image: _opened(image))  # type: ignore[misc]
+            known = KnownPage(text.read_text(encoding="utf-8"), partial(_opened, image))
             yield Collection(image.stem, [known])
     lines = [image for image in sorted((folder / "lines").glob("*.png")) if image.with_suffix(".txt").exists()]
     sets = [lines[start : start + _LINES_A_PAGE] for start in range(0, len(lines), _LINES_A_PAGE)][:page_count]

@@ -31,7 +31,9 @@ OCRMYPDF = f"ocrmypdf -j {PROCESSES}"
 _PROJECT = Path(__file__).parents[1]
 _OCRMYPDF_HERE = _PROJECT / "build" / "ocrmypdf"
 _OCRMYPDF_VERSION = "17.13.0"
-_INSTALL_TESSERACT = "apt-get install tesseract-ocr tesseract-ocr-deu tesseract-ocr-script-frak ghostscript"
+_INSTALL_TESSERACT = (
+    "apt-get install tesseract-ocr tesseract-ocr-deu tesseract-ocr-frk tesseract-ocr-script-frak ghostscript"
+)
 _SCAN_ID = "book"
 
 
@@ -109,10 +111,12 @@ def readers(languages: Sequence[str]) -> list[Reader]:
         return found
     installed = _output_of(["tesseract", "--list-langs"]).split()
     for language in languages:
-        if language not in installed:
+        # Debian has the data of whole scripts beside those of the languages, not in a folder `script`.
+        names = [name for name in (language, language.removeprefix("script/")) if name in installed]
+        if names:
+            found += _with_tesseract(names[0])
+        else:
             note(f"Without Tesseract's data {language}; to install it: {_INSTALL_TESSERACT}")
-            continue
-        found += _with_tesseract(language)
     return found
 
 
