@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -57,8 +58,8 @@ class RapidOcr(Engine):
     def reads(cls, languages: Sequence[str], typeface: str) -> bool:
         """Return whether it reads all these languages.
 
-        It declares no Fraktur: it reads s for the long s, and more letters wrongly than Tesseract (3.7 % and 3.4 %
-        on German lines of around 1890; 6.5 % and 3.4 % with the long s as printed).
+        It declares no Fraktur: it reads s for the long s, and more letters wrongly than Tesseract
+        (docs/how-to/read-other-languages.md).
         """
         return typeface == "antiqua" and cls.languages_read.issuperset(languages)
 
@@ -69,7 +70,7 @@ class RapidOcr(Engine):
 
         return f"{self.recipe}, {runtime()} {version(runtime())}"
 
-    @property
+    @cached_property
     def recipe(self) -> str:
         """The version without what runs the models: all give the same text."""
         models = ", ".join(_model_file(task).stem for task in ("det", "rec"))
