@@ -7,7 +7,6 @@ package and nothing else; there is no script.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from producer.evaluate.marks import Mark, marks_of
@@ -19,7 +18,7 @@ from producer.evaluate.truth.source import Truth
 from producer.report.limits import MAX_VIEWS
 from producer.report.model import Pictures
 from producer.report.pictures import pictures_of
-from producer.report.render import GENERATOR, asset, policy
+from producer.report.render import GENERATOR, asset, policy, templates_of
 from producer.terminal.progress import Counting, uncounted
 from worker.pages.metadata import ScanMetadata
 from worker.storage.book_store import BookStore
@@ -77,7 +76,7 @@ def render_evaluation(
         pictures = pictures_of(store, metadata, shown, step)
     style = asset("producer.report", "report.css") + asset("producer.evaluate", "evaluation.css")
     html = (
-        _environment()
+        templates_of("producer.evaluate")
         .get_template("evaluation.html.j2")
         .render(
             found=found,
@@ -96,16 +95,6 @@ def render_evaluation(
         )
     )
     return clean_text(html)
-
-
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("producer.evaluate"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def _rows(stage: StageResult) -> tuple[Sequence[Sequence[str]], Sequence[Sequence[str]]]:

@@ -55,13 +55,7 @@ def render(report: BookReport) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("producer.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates_of("producer.report")
     environment.filters |= {
         "usd": dollars,
         "moment": _moment,
@@ -95,6 +89,17 @@ def _drawn(report: BookReport) -> dict[str, Any]:
         "fit": _fit,
         "show_pages": show_pages,
     }
+
+
+def templates_of(package: str) -> Environment:
+    """Return an environment with the templates of a package, which escapes every text."""
+    return Environment(
+        loader=PackageLoader(package),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def asset(package: str, name: str) -> str:
