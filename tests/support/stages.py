@@ -50,6 +50,18 @@ class StampStage(Stage):
         return self.act(page)
 
 
+class ReaderStage(StampStage):
+    """Says by which settings it was made."""
+
+    def __init__(self, options: Any) -> None:
+        super().__init__(options)
+        self.act = lambda page: stamp(page, self.recipe)
+
+    @property
+    def recipe(self) -> str:
+        return f"{self.options.ocr_engine} {self.options.ocr_lang}"
+
+
 class CopyStage(StampStage):
     """Copies what the stamp stage wrote, once that has the pages around as well."""
 

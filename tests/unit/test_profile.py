@@ -17,7 +17,7 @@ from producer.ingest.ingest_source import ingest
 from producer.ingest.profile_options import change_profile
 from producer.run.book_run import BookRun
 from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
-from tests.support.stages import StampStage, raising, stamp
+from tests.support.stages import ReaderStage, StampStage, raising
 from worker.config.settings import ENV_PREFIX, Settings
 from worker.deployment import Deployment
 from worker.pages.book_profile import NO_PROFILE, BookProfile
@@ -29,18 +29,6 @@ from worker.queue.messages import Outcome
 from worker.stages.registry import STAGES
 
 FULL = BookProfile(dpi=400, lang="deu+frk", engine="tesseract")
-
-
-class ReaderStage(StampStage):
-    """Says by which settings it was made."""
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
-        self.act = lambda page: stamp(page, self.recipe)
-
-    @property
-    def recipe(self) -> str:
-        return f"{self.options.ocr_engine} {self.options.ocr_lang}"
 
 
 @pytest.fixture

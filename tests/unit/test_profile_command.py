@@ -11,22 +11,10 @@ from typer.testing import CliRunner
 from checkpointing.errors import CommandLineError, SettingsError, UnknownNameError
 from producer.cli import app
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
-from tests.support.stages import StampStage, stamp
-from worker.config.settings import ENV_PREFIX, Settings
+from tests.support.stages import ReaderStage
+from worker.config.settings import ENV_PREFIX
 from worker.deployment import Deployment
 from worker.stages.registry import STAGES
-
-
-class ReaderStage(StampStage):
-    """Says by which settings it was made."""
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
-        self.act = lambda page: stamp(page, self.recipe)
-
-    @property
-    def recipe(self) -> str:
-        return f"{self.options.ocr_engine} {self.options.ocr_lang}"
 
 
 @pytest.fixture
