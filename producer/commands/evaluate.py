@@ -13,7 +13,6 @@ from producer.page_ranges import parse_pages
 from producer.planning.request import check_pages
 from producer.terminal.console import notes, print_json, results
 from producer.terminal.progress import counting_on
-from worker.config.settings import load_settings
 
 
 def evaluate_command(
@@ -48,7 +47,7 @@ def evaluate_command(
     from producer.evaluate.readings import read_stages
     from producer.evaluate.truth.source import find_truth
 
-    store = open_deployment(load_settings()).store
+    store = open_deployment().store
     metadata = store.metadata(check_scan_id(scan_id))
     only = None if pages is None else frozenset(check_pages(parse_pages(pages), metadata.total_pages))
     if html is not None:

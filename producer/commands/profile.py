@@ -50,11 +50,10 @@ def profile_command(
     Example: `producer profile faust --set engine=auto --set lang=de,la --set typeface=fraktur`
     """
     store = open_deployment().store
-    view = view_profile(store, scan_id)
     change = None
     if given or unset:
         change = change_and_count(store, scan_id, *parse_changes(given or [], unset or []))
-        view = view_profile(store, scan_id)
+    view = view_profile(store, scan_id)
     if as_json:
         print_json(profile_json(view, change))
         return

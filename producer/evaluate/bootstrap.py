@@ -15,7 +15,7 @@ from producer.evaluate.measure import Counts
 RESAMPLES = 1000
 SEED = 1
 LEVEL = 0.95
-_LEAST_PAGES = 2
+_MIN_PAGES = 2
 
 Interval = tuple[float, float]
 """Lower and upper end."""
@@ -37,7 +37,7 @@ def intervals(pages: Sequence[Counts]) -> Intervals:
     Args:
         pages: the counts of each page.
     """
-    if len(pages) < _LEAST_PAGES:
+    if len(pages) < _MIN_PAGES:
         return Intervals()
     counts = np.array([astuple(page) for page in pages], dtype=np.int64)
     generator = np.random.Generator(np.random.PCG64(SEED))

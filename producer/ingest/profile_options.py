@@ -72,13 +72,14 @@ def parse_changes(pairs: Sequence[str], unset: Sequence[str]) -> tuple[BookProfi
     Raises:
         CommandLineError: a field does not exist, is named twice, or has a value that is not allowed.
     """
-    given = dict(map(_name_and_value, pairs))
-    names = [*map(str.strip, (pair.partition("=")[0] for pair in pairs)), *unset]
+    split = [_name_and_value(pair) for pair in pairs]
+    names = [*(name for name, _ in split), *unset]
     for name in names:
         if name not in OPTIONS:
             raise CommandLineError(f"a profile has no field {name!r}; its fields are {', '.join(OPTIONS)}")
         if names.count(name) > 1:
             raise CommandLineError(f"{name} is named twice; set or unset it once")
+    given = dict(split)
     try:
         profile = BookProfile.model_validate(given)
     except ValidationError as error:
