@@ -68,7 +68,7 @@ class ReconcilerStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery p
     def start(self, parent: Any) -> None:
         """Start the reconciler; Celery calls this when the worker starts."""
         serves = dict.fromkeys(parent.app.amqp.queues.consume_from, parent.concurrency)
-        reconciler = ReconcilerProcess(settings, app, serves, parent.leafmark_membership)
+        reconciler = ReconcilerProcess(settings, app, serves, parent.leafmark_membership, parent.hostname)
         worker_shutdown.connect(lambda **_: reconciler.stop(), weak=False)
         if not parent.pool_cls.__module__.endswith(".prefork"):
             # Pages are processed in this process.

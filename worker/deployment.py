@@ -33,6 +33,7 @@ class Deployment:
         app: the Celery application; by default one is made from the settings when it is needed.
         redis: client of the broker; by default one is made from the settings.
         take_in: makes a scan of a folder that another program left; by default that is an error.
+        as_enqueued: whether pages are read by the defaults of the last enqueue, as in workers.
 
     Attributes:
         settings: of the deployment.
@@ -48,11 +49,13 @@ class Deployment:
         app: Any = None,
         redis: Redis | None = None,
         take_in: Callable[[ScanFolder], ScanMetadata] | None = None,
+        *,
+        as_enqueued: bool = False,
     ) -> None:
         self.settings = settings
         self._app = app
-        self.store = BookStore(settings.root, ConfiguredStages(settings), take_in)
-        self.queues = QueueClient(settings, Keys(settings.key_prefix), redis)
+        self.store = BookStore(settings.root, ConfiguredStages(settings, as_enqueued=as_enqueued), take_in)
+        self.queues = QueueClient(settings, Keys(settings.key_prefix), self.store.queue_of, redis)
 
     @cached_property
     def calls(self) -> ModelCalls:

@@ -23,7 +23,7 @@ log = structlog.get_logger("leafmark.task")
 @cache
 def deployment() -> Deployment:
     """Return the parts of this worker. They are made at the first call, in the process that uses them."""
-    return Deployment(settings, app)
+    return Deployment(settings, app, as_enqueued=True)
 
 
 # Named and not imported: pool processes and producers do not need it.

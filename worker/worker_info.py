@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from celery.worker.control import Panel
+from pydantic import Field
 
 from checkpointing.fields import OpenModel
 from checkpointing.regular_files import read_regular
 from worker.config.settings import Settings
 from worker.config.shown_settings import shown_value
 from worker.launch.package_versions import package_version
+from worker.ocr.engines.needs import stage_of
 from worker.ocr.engines.registry import ENGINES
 from worker.stages.registry import uses_model
 from worker.storage.open_stages import OWN_FOLDER
@@ -33,7 +35,9 @@ class Introduction(OpenModel):
 
     Attributes:
         version: of Leafmark.
-        engine: the OCR engine with its version; empty where the worker does no OCR.
+        engine: the OCR engine of the settings with its version; empty where the worker does no OCR.
+        engines: the OCR engines that are installed, with the languages that are, by the engine's own names; no
+            languages for an engine that ignores them.
         slots: pages that it takes at once.
         clock: seconds since 1970, by the clock of its machine.
         sees_token: whether the file that it was asked for is in that root, with the right content.
@@ -43,6 +47,7 @@ class Introduction(OpenModel):
     version: str
     python: str
     engine: str
+    engines: dict[str, list[str]] = Field(default_factory=dict)
     stages: list[str]
     slots: int
     clock: float
@@ -56,7 +61,7 @@ def offer_introduction(settings: Settings) -> None:
 
     def introduce(state: Any, token: object = "", **_: object) -> dict[str, Any]:
         """Return who this worker is, what it serves, and whether it sees a file in the storage root."""
-        stages = sorted(state.app.amqp.queues.consume_from)
+        stages = sorted({stage_of(queue) for queue in state.app.amqp.queues.consume_from})
         slots = int(getattr(state.consumer.controller, "concurrency", 0) or 0)
         return introduction(settings, stages, slots, token).model_dump()
 
@@ -72,6 +77,7 @@ def introduction(settings: Settings, stages: list[str], slots: int, token: objec
         version=package_version("leafmark"),
         python=platform.python_version(),
         engine=_engine(settings) if "ocr" in stages else "",
+        engines=_engines() if "ocr" in stages else {},
         stages=stages,
         slots=slots,
         clock=time.time(),
@@ -102,6 +108,12 @@ def _engine(settings: Settings) -> str:
     # Loading it to ask would leave its threads to every process that the pool forks.
     name = settings.chosen_engine
     return f"{name} {package_version(ENGINES[name].package)}"
+
+
+def _engines() -> dict[str, list[str]]:
+    """Return what is installed, without loading it."""
+    here = {name: ENGINES[name] for name in ENGINES if package_version(ENGINES[name].package) != "unknown"}
+    return {name: engine.languages_installed() for name, engine in here.items()}
 
 
 def _sees(root: Path, token: str) -> bool:

@@ -11,6 +11,7 @@ from checkpointing.plurals import counted
 from checkpointing.storage_errors import storage_error
 from producer.doctor.asking import Answer, ask_workers, token_file
 from producer.doctor.check import Area, Check, Reporter, clock_difference
+from producer.planning.able_workers import nobody_reads
 from worker.preflight import check_broker
 from worker.queue.broker_errors import broker_errors
 from worker.queue.client import QueueClient
@@ -27,6 +28,7 @@ def examine_workers(store: BookStore, queues: QueueClient, app: Any) -> Iterator
     try:
         check_broker(store.settings)
         beating, waiting = beats(queues), waiting_pages(store, queues)
+        unread = list(_check_dedicated(store, queues))
         with token_file(store.root) as token:
             answers = ask_workers(app, token)
     except broker_errors(BrokerError):
@@ -39,6 +41,7 @@ def examine_workers(store: BookStore, queues: QueueClient, app: Any) -> Iterator
         yield _report.problem("asked", f"the workers cannot be asked: {words}", "repair the storage first")
         return
     yield from judge_workers(answers, len(beating), waiting)
+    yield from unread
     for answer in answers:
         if answer.said is not None:
             ours = introduction(store.settings, answer.said.stages, 0, None)
@@ -68,11 +71,23 @@ def waiting_pages(store: BookStore, queues: QueueClient) -> dict[str, int]:
         RedisError: the broker failed.
         OSError: the storage failed.
     """
-    waiting = {stage: _length(queues, "LLEN", queues.keys.queue(stage)) for stage in STAGES}
+    waiting = {
+        stage: sum(_length(queues, "LLEN", queues.keys.queue(queue)) for queue in queues.all_queues(stage))
+        for stage in STAGES
+    }
     for ref in store.open_stages.all():
         if ref.stage in waiting:
             waiting[ref.stage] += _length(queues, "ZCARD", queues.keys.waiting(ref))
     return {stage: pages for stage, pages in waiting.items() if pages}
+
+
+def _check_dedicated(store: BookStore, queues: QueueClient) -> Iterator[Check]:
+    """Check that each scan under way is read by some worker, if any worker is alive."""
+    for ref in store.open_stages.all():
+        nobody = nobody_reads(queues, store.settings, queues.queue_of(ref)) if ref.stage in STAGES else ""
+        if nobody:
+            what, _, then = nobody.partition("; ")
+            yield _report.problem("reads", f"{ref} waits: {what}", then)
 
 
 def _length(queues: QueueClient, command: str, key: str) -> int:
@@ -141,6 +156,9 @@ def judge_worker(name: str, said: Introduction, ours: Introduction, ahead_second
             f"{name} has {said.engine}, here it is {ours.engine}",
             "install the same version, or pages count as stale",
         )
+    if said.engines:
+        named = [f"{each} ({', '.join(known)})" if known else each for each, known in said.engines.items()]
+        yield _report.ok("engines", f"{name} can read with {' and '.join(named)}")
     if said.sees_token:
         yield _report.ok("same_storage", f"{name} has the same storage")
     else:

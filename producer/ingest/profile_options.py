@@ -128,6 +128,23 @@ def change_profile(scan: ScanFolder, wanted: BookProfile, unset: AbstractSet[str
         return scan.read_metadata()
 
 
+def record_defaults(scan: ScanFolder, metadata: ScanMetadata, defaults: BookProfile) -> ScanMetadata:
+    """Record what the settings say for a book without a profile; return the metadata as it is then.
+
+    Raises:
+        InputError: the metadata is broken.
+        CheckpointError: another process holds the metadata.
+        StorageError: the storage failed.
+    """
+    if metadata.defaults == defaults:
+        return metadata
+    with storage_errors(scan.path), metadata_lock(scan):
+        form = read_form(scan)
+        form["defaults"] = defaults.model_dump()
+        write_form(scan, form)
+        return scan.read_metadata()
+
+
 def options_without_effect(scan_id: str, settings: Settings, profile: BookProfile, wanted: BookProfile) -> str:
     """Return one line where language or typeface, given as options, have no effect for a scan; else nothing."""
     engine = profile.engine or settings.ocr_engine

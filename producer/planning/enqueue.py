@@ -18,6 +18,7 @@ from checkpointing.status import Status
 from checkpointing.storage_errors import storage_errors
 from producer.output_dir import set_all_aside
 from producer.page_ranges import runs
+from producer.planning.able_workers import prepare_reading
 from producer.planning.preconditions import check_preconditions, look_up
 from producer.planning.request import Plan, Request, StaleAre
 from producer.planning.spending import count_books, recount, retire_answers
@@ -96,7 +97,8 @@ def enqueue(deployment: Deployment, request: Request, counting: Counting = uncou
         BrokerError: Redis failed; pages enqueued so far stay enqueued, and a repeated call enqueues the rest.
         InUseError: the workers on this storage root belong to another deployment.
         CheckpointError: another process holds the checkpoint.
-        SettingsError: the stage calls a model, and a setting for that is missing.
+        SettingsError: the stage calls a model, and a setting for that is missing; or no worker that is alive has
+            the engine or a language of the book.
         InputError: an earlier stage has not been requested for these pages.
     """
     tracing.start(deployment.settings, "producer")
@@ -122,6 +124,9 @@ def enqueue(deployment: Deployment, request: Request, counting: Counting = uncou
 def _enqueue(deployment: Deployment, request: Request, counting: Counting) -> Plan:
     metadata, wanted = look_up(deployment.store, request)
     check_preconditions(deployment.store, deployment.queues, [request])
+    metadata = prepare_reading(
+        deployment, metadata, request.stage, lambda: bool(plan(deployment.store, request).remaining)
+    )
     file = deployment.store.checkpoint_file(request.ref)
     file.remove_orphans()
     try:

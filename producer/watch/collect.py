@@ -7,6 +7,7 @@ claims every second, the workers every few seconds, expected costs and the other
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from typing import Any, Self
 
 from checkpointing.checkpoint import Checkpoint
@@ -76,9 +77,7 @@ class Collector:
         self._stages: dict[StageRef, StageSnapshot] = {}
         no_claims: dict[StageRef, frozenset[int]] = {}
         no_costs: dict[StageRef, float] = {}
-        self._workers = Poller(
-            lambda: ask_workers(deployment.queues, deployment.workers), _WORKERS_SECONDS, Workers()
-        )
+        self._workers = Poller(self._ask_workers, _WORKERS_SECONDS, Workers())
         self._claims = Poller(self._read_claims, _CLAIMS_SECONDS, no_claims)
         self._expected = Poller(self._read_expected, _EXPECTED_SECONDS, no_costs)
         self._other_scans = Poller(self._read_other_scans if with_other_scans else str, _OTHER_SCANS_SECONDS, "")
@@ -136,7 +135,9 @@ class Collector:
 
     def _stage(self, ref: StageRef, claims: Mapping[StageRef, frozenset[int]] | None) -> StageSnapshot:
         claimed = None if claims is None else claims.get(ref, frozenset())
-        return self._reader(ref).snapshot(claimed, self._expected.latest.get(ref))
+        stage = self._reader(ref).snapshot(claimed, self._expected.latest.get(ref))
+        lacking = self._workers.latest.lacking.get(ref)
+        return replace(stage, waits_for=lacking) if lacking else stage
 
     def _reader(self, ref: StageRef) -> StageReader:
         if ref not in self._readers:
@@ -148,6 +149,10 @@ class Collector:
         if problem:
             return problem
         return f"no answer for {self._claims.age:.0f} s" if self._claims.age > _STALE_SECONDS else ""
+
+    def _ask_workers(self) -> Workers:
+        parts = self._deployment
+        return ask_workers(parts.queues, parts.workers, parts.settings, list(self._stages))
 
     def _read_claims(self) -> dict[StageRef, frozenset[int]]:
         # Also of a stage that is paused, where workers finish the pages in flight.

@@ -1,6 +1,6 @@
 """The data model of `producer watch`: stages, their pages and the workers at one moment. Holds no connection."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -33,7 +33,7 @@ class StageSnapshot:
         cost_usd: over all runs.
         expected_usd: total cost once all requested pages are done; None if no estimate is possible.
         pages_per_second: recent rate; None before there is one.
-        waits_for: why its model does not answer; empty if nothing is wrong.
+        waits_for: why its model does not answer, or what no worker can read; empty if nothing is wrong.
         under_way: whether requested pages are still to come.
         doubtful: number of complete pages whose reading is implausible.
         doubts: which pages those are and why, one line for each reason.
@@ -130,12 +130,14 @@ class Workers:
         alive: number of workers that report themselves alive, including those too busy to answer.
         slots: number of pages that they process at once.
         asked: whether the workers have been asked yet.
+        lacking: what none of the workers that are alive can read, and what to install, by stage.
     """
 
     answering: tuple[Worker, ...] = ()
     alive: int = 0
     slots: int = 0
     asked: bool = False
+    lacking: Mapping[StageRef, str] = field(default_factory=dict)
 
     @property
     def tasks(self) -> list[Task]:

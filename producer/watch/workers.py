@@ -11,7 +11,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from checkpointing.refs import StageRef
+from producer.planning.able_workers import nobody_reads
 from producer.watch.snapshot import Task, Worker, Workers
+from worker.config.settings import Settings
 from worker.queue.client import QueueClient
 from worker.queue.messages import PageMessage
 from worker.queue.worker_control import WorkerControl
@@ -37,8 +39,10 @@ def claimed_pages(
     return found
 
 
-def ask_workers(queues: QueueClient, workers: WorkerControl) -> Workers:
-    """Return the workers with their tasks. Takes about a second.
+def ask_workers(
+    queues: QueueClient, workers: WorkerControl, settings: Settings, stages: Iterable[StageRef] = ()
+) -> Workers:
+    """Return the workers with their tasks, and which of the stages none of them can serve. Takes about a second.
 
     Raises:
         RedisError, BrokerError: the broker failed.
@@ -48,7 +52,9 @@ def ask_workers(queues: QueueClient, workers: WorkerControl) -> Workers:
         slots |= queues.dispatch(stage).alive()
     answers = sorted(workers.active(), key=lambda answer: answer[0])
     answering = tuple(Worker(name, _tasks(tasks)) for name, tasks in answers)
-    return Workers(answering, max(len(slots), len(answering)), sum(slots.values()), asked=True)
+    nobody = {ref: nobody_reads(queues, settings, queues.queue_of(ref)) for ref in stages}
+    lacking = {ref: reason for ref, reason in nobody.items() if reason}
+    return Workers(answering, max(len(slots), len(answering)), sum(slots.values()), asked=True, lacking=lacking)
 
 
 def _tasks(answer: Any) -> tuple[Task, ...]:

@@ -28,7 +28,7 @@ def redis() -> Redis:
 
 
 def claims(redis: Redis, seconds: float = LEASE_SECONDS, most_seconds: float = 60) -> Claims:
-    return Claims(redis, KEYS, seconds, lambda stage: Dispatch(redis, KEYS, stage), lambda _: most_seconds)
+    return Claims(redis, KEYS, seconds, lambda ref: Dispatch(redis, KEYS, ref.stage), lambda _: most_seconds)
 
 
 def test_a_claim_is_exclusive_and_free_again_after_the_work(redis: Redis) -> None:

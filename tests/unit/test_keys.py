@@ -27,6 +27,7 @@ ON_THE_SERVER = {
     "turns": "leafmark:turns:ocr",
     "slots": "leafmark:slots:ocr",
     "window": "leafmark:window:ocr",
+    "dedicated": "leafmark:dedicated:ocr",
     "queue": "leafmark:celery:ocr",
     "broker_prefix": "leafmark:celery:",
     "meter": "leafmark:meter:a-book",
@@ -41,6 +42,7 @@ ARGUMENTS: dict[str, tuple[object, ...]] = {
     "turns": ("ocr",),
     "slots": ("ocr",),
     "window": ("ocr",),
+    "dedicated": ("ocr",),
     "queue": ("ocr",),
     "meter": ("a-book",),
     "answers": ("a-book",),
@@ -91,7 +93,7 @@ def test_types_are_those_of_all_rooms() -> None:
     assert keys.types_of_stage(REF) == {
         key_of(name): kind for name, kind in {**stage, "meter": "hash", "answers": "hash"}.items()
     }
-    queue = {"turns": "list", "slots": "zset", "window": "string", "queue": "list"}
+    queue = {"turns": "list", "slots": "zset", "window": "string", "dedicated": "zset", "queue": "list"}
     own = {key_of(name): kind for name, kind in queue.items()}
     assert keys.types_of_queue("ocr") == {**own, "leafmark:celery:_kombu.binding.ocr": "set"}
     deployment = {"leafmark:inboxes": "set", "leafmark:learned_costs": "hash", "leafmark:deployment": "string"}

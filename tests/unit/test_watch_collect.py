@@ -156,7 +156,7 @@ def test_forged_answers_of_workers_are_ignored(fake: FakeDeployment, active: lis
     fake.parts.queues.dispatch(STAGE).record_heartbeat("here:7", 2)
     fake.parts.queues.dispatch(STAGE).record_heartbeat("here:8", 3)
     fake.parts.queues.dispatch(STAGE).record_heartbeat("here:9", 1)
-    found = ask_workers(fake.parts.queues, fake.parts.workers)
+    found = ask_workers(fake.parts.queues, fake.parts.workers, fake.settings)
     assert [worker.name for worker in found.answering] == ["a@here", "b@here"]
     assert [(task.page, task.since) for task in found.tasks] == [(4, 0.0), (1, 100.0), (2, 200.0)]
     assert (found.alive, found.slots) == (3, 6)
@@ -168,7 +168,7 @@ def test_workers_without_a_recent_heartbeat_are_not_alive(
     assert not active
     fake.parts.queues.dispatch(STAGE).record_heartbeat("here:7", 2)
     fake.redis.zadd(fake.parts.queues.keys.slots(STAGE), {"here:7=2": 1})
-    assert ask_workers(fake.parts.queues, fake.parts.workers) == Workers(asked=True)
+    assert ask_workers(fake.parts.queues, fake.parts.workers, fake.settings) == Workers(asked=True)
 
 
 def test_after_a_flush_claims_are_found_for_the_tasks_that_workers_report(fake: FakeDeployment) -> None:

@@ -2,7 +2,10 @@
 
 from functools import cache, lru_cache
 
+from checkpointing.errors import SettingsError
 from worker.config.settings import Settings
+from worker.ocr.engines.needs import Need, needs_of, queue_name, stage_of
+from worker.pages.book_profile import NO_PROFILE, BookProfile
 from worker.pages.metadata import ScanMetadata
 from worker.stages.base import Stage
 from worker.stages.registry import make_stage
@@ -12,16 +15,32 @@ _CACHED_ENGINES = 3
 
 
 class ConfiguredStages:
-    """Makes each stage of a deployment once: a stage holds its engine."""
+    """Makes each stage of a deployment once: a stage holds its engine.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: of the deployment.
+        as_enqueued: whether what a book's profile leaves open is as it was at the last enqueue, and not as these
+            settings have it. So are pages read in workers, whose settings may differ from machine to machine.
+    """
+
+    def __init__(self, settings: Settings, *, as_enqueued: bool = False) -> None:
         self.settings = settings
+        self._as_enqueued = as_enqueued
         self.get = cache(lambda name: make_stage(name, settings))
         self._with_engine = lru_cache(_CACHED_ENGINES)(self._make_with_engine)
 
+    @property
+    def defaults(self) -> BookProfile:
+        """What the settings of this process give for a book without a profile."""
+        settings = self.settings
+        return BookProfile(
+            dpi=settings.dpi, lang=settings.ocr_lang, typeface=settings.ocr_typeface, engine=settings.ocr_engine
+        )
+
     def settings_for(self, metadata: ScanMetadata) -> Settings:
         """Return the settings for a book: its profile overrides those of the deployment."""
-        return self.settings.with_profile(metadata.profile)
+        defaults = metadata.defaults if self._as_enqueued else NO_PROFILE
+        return self.settings.with_profile(defaults.changed_by(metadata.profile))
 
     def get_for(self, metadata: ScanMetadata, name: str) -> Stage:
         """Return a stage with the engine and the language of a book's profile.
@@ -36,6 +55,31 @@ class ConfiguredStages:
             return stage
         wanted = _read_by(self.settings_for(metadata))
         return stage if wanted == _read_by(self.settings) else self._with_engine(name, *wanted)
+
+    def queue_of(self, metadata: ScanMetadata, name: str) -> str:
+        """Return the queue of a book's pages in a stage: that of the stage, or a dedicated one.
+
+        The same on every machine, once the book was enqueued.
+        """
+        if not self.get(name).has_engine:
+            return name
+        try:
+            settings = self.settings.with_profile(metadata.defaults.changed_by(metadata.profile))
+            return queue_name(name, [Need(*_read_by(settings))])
+        except SettingsError:
+            # No engine reads the languages; the page reports it.
+            return name
+
+    def check_can_serve(self, queue: str) -> None:
+        """Check that pages from a queue can be read here. Loads nothing.
+
+        Raises:
+            UnknownNameError: there is no such stage.
+            SettingsError: an engine or its language data is not installed, or the name of the queue was forged.
+        """
+        self.get(stage_of(queue))
+        for need in needs_of(queue):
+            need.check(self.settings)
 
     def _make_with_engine(self, name: str, engine: str, lang: str, typeface: str) -> Stage:
         read_by = {"ocr_engine": engine, "ocr_lang": lang, "ocr_typeface": typeface}

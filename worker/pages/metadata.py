@@ -114,7 +114,9 @@ class ScanMetadata(OpenModel):
             the same pictures in the same order are the same book, whatever the files are called.
         created_at: when the scan was ingested.
         taken_over: whether another program made the folder; its files stay beside.
-        profile: how the book is read, in place of the settings of the workers; left out where it says nothing.
+        profile: how the book is read, in place of the settings; left out where it says nothing.
+        defaults: what the settings said for a book without a profile when pages were enqueued last: workers, whose
+            own settings may differ, read by it.
     """
 
     scan_id: str
@@ -125,6 +127,7 @@ class ScanMetadata(OpenModel):
     created_at: AwareDatetime
     taken_over: bool = False
     profile: BookProfile = Field(default=NO_PROFILE, exclude_if=lambda profile: profile.is_empty)
+    defaults: BookProfile = Field(default=NO_PROFILE, exclude_if=lambda profile: profile.is_empty)
 
     @model_validator(mode="after")
     def _pages_add_up(self) -> Self:

@@ -133,7 +133,7 @@ class _Attempt:
 
     def run(self) -> Outcome:
         try:
-            return self._hand_over_what_is_there() or self._work()
+            return self._hand_over_what_is_there() or self._hand_on_if_lacking() or self._work()
         except _GiveUpError as reason:
             return self._quarantine(reason)
         except StagePausedError as reason:
@@ -196,6 +196,19 @@ class _Attempt:
         self._hand_over(completion.model_copy(update={"cpu_seconds": cpu_seconds}))
         self._note_completion(seconds, output.doubtful)
         return Outcome.COMPLETE
+
+    def _hand_on_if_lacking(self) -> Outcome | None:
+        """Leave a page that this worker cannot read to others: it came before the profile of the scan changed."""
+        lacks = self._store.lacking_for(self._message.ref)
+        if not lacks:
+            return None
+        self._log.info("page handed on", reason=lacks)
+        self._report(lacks)
+        self._claim.uncount_attempt()
+        self._claim.release()
+        if self._store.open_stages.is_open(self._message.ref):
+            self._queues.queue(self._message.ref).hand_on(self._page)
+        return Outcome.HANDED_ON
 
     def _make(self) -> tuple[PageOutput, MadeFrom]:
         """Return the page's output, with the inputs it was made from.

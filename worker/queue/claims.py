@@ -101,7 +101,7 @@ class Claims:
         redis: Redis,
         keys: QueueKeys,
         seconds: float,
-        dispatch: Callable[[str], Dispatch],
+        dispatch: Callable[[StageRef], Dispatch],
         max_seconds: Callable[[str], float],
     ) -> None:
         self._redis = redis
@@ -128,7 +128,7 @@ class Claims:
             token=claim.token,
             lease_ms=int(self._seconds * 1000),
             page=page,
-            queue=self._dispatch(ref.stage).values(),
+            queue=self._dispatch(ref).values(),
         )
         if not claim.attempt:
             yield None

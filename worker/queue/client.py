@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from worker.queue.connection import connect
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from redis import Redis
 
     from checkpointing.inbox import Inbox
@@ -25,10 +27,17 @@ _CACHED_INBOXES = 64
 
 
 class QueueClient:
-    """Queues, inboxes and claims of one deployment. Nothing is connected before the first command."""
+    """Queues, inboxes and claims of one deployment. Nothing is connected before the first command.
 
-    def __init__(self, settings: Settings, keys: Keys, redis: Redis | None = None) -> None:
+    Args:
+        queue_of: returns the name of the queue that the pages of a stage of a scan go through.
+    """
+
+    def __init__(
+        self, settings: Settings, keys: Keys, queue_of: Callable[[StageRef], str], redis: Redis | None = None
+    ) -> None:
         self.keys = keys
+        self.queue_of = queue_of
         self._settings = settings
         self._given_redis = redis
         # Made once each: both are needed for every page.
@@ -46,13 +55,35 @@ class QueueClient:
         from worker.queue.claims import Claims
 
         settings = self._settings
-        return Claims(self.redis, self.keys, settings.claim_seconds, self.dispatch, settings.hard_seconds)
+        return Claims(self.redis, self.keys, settings.claim_seconds, self.dispatch_of, settings.hard_seconds)
+
+    def dispatch_of(self, ref: StageRef) -> Dispatch:
+        """Return what fills the queue that the pages of a stage of a scan go through."""
+        return self.dispatch(self.queue_of(ref))
 
     def queue(self, ref: StageRef) -> PageQueue:
         """Return the queue of a stage, as one scan sees it."""
         from worker.queue.page_queue import PageQueue
 
-        return PageQueue(self.redis, self.keys, ref, self.dispatch(ref.stage))
+        return PageQueue(self.redis, self.keys, ref, self.dispatch_of(ref))
+
+    def all_queues(self, stage: str) -> list[str]:
+        """Return the queue of a stage, and its dedicated queues of the last hour.
+
+        Raises:
+            RedisError: the broker failed.
+        """
+        return [stage, *self.dedicated(stage)]
+
+    def dedicated(self, stage: str) -> list[str]:
+        """Return the dedicated queues of a stage that were used in the last hour.
+
+        Raises:
+            RedisError: the broker failed.
+        """
+        from worker.queue.dedicated import dedicated_queues
+
+        return dedicated_queues(self.redis, self.keys, stage)
 
     def close(self) -> None:
         """Close the connections, if there are any. The next command opens a new one."""
@@ -64,7 +95,7 @@ class QueueClient:
 
         return Inbox(self.redis, self.keys, ref)
 
-    def _make_dispatch(self, stage: str) -> Dispatch:
+    def _make_dispatch(self, queue: str) -> Dispatch:
         from worker.queue.dispatch import Dispatch
 
-        return Dispatch(self.redis, self.keys, stage)
+        return Dispatch(self.redis, self.keys, queue)

@@ -10,6 +10,7 @@ from typing import Any
 
 from checkpointing.identity import new_token
 from checkpointing.lua import Script
+from worker.ocr.engines.needs import stage_of
 from worker.queue.keys import QueueKeys
 
 PAGE_TASK = "page.process"
@@ -19,18 +20,20 @@ _RECORD_HEARTBEAT: Script[None] = Script("worker.queue.record_heartbeat")
 
 
 class Dispatch:
-    """Moves waiting pages of one stage into Celery's queue.
+    """Moves waiting pages into one of Celery's queues: that of a stage, or a dedicated one.
 
     Every method raises RedisError where the broker failed.
     """
 
-    def __init__(self, redis: Any, keys: QueueKeys, stage: str) -> None:
+    def __init__(self, redis: Any, keys: QueueKeys, queue: str) -> None:
+        self.queue = queue
         self._redis = redis
-        self._slots = keys.slots(stage)
+        self._slots = keys.slots(queue)
+        stage = stage_of(queue)
         self._values = {
-            "messages": keys.queue(stage),
-            "turns": keys.turns(stage),
-            "window": keys.window(stage),
+            "messages": keys.queue(queue),
+            "turns": keys.turns(queue),
+            "window": keys.window(queue),
             **keys.of_any_scan(stage),
             "template": _template(stage),
         }
@@ -51,7 +54,7 @@ class Dispatch:
         )
 
     def alive(self) -> dict[str, int]:
-        """Return the workers of the stage that sent a heartbeat in the last seconds, with their slots."""
+        """Return the workers of the queue that sent a heartbeat in the last seconds, with their slots."""
         seconds, _ = self._redis.time()
         members = self._redis.zrangebyscore(self._slots, seconds, "+inf")
         named = (member.decode(errors="replace").rpartition("=") for member in members)

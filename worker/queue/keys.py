@@ -9,8 +9,12 @@
 | `turns:<stage>`                | list   | while pages wait     | scans with waiting pages; the next one last |
 | `slots:<stage>`                | zset   | while workers live   | `<worker>=<slots>`, scored by the last beat |
 | `window:<stage>`               | string | a few beats          | maximum of messages in Celery's queue       |
+| `dedicated:<stage>`            | zset   | minutes after use    | dedicated queues, scored by their last use  |
 | `celery:<stage>`               | list   | Celery's             | the messages of a stage's queue             |
 | `celery:...`                   | -      | Celery's             | everything else that Celery and kombu keep  |
+
+A dedicated queue (`worker.ocr.engines.needs`) has its name in place of `<stage>` in the keys of the turns, slots,
+window and messages.
 """
 
 from checkpointing.keys import CheckpointKeys
@@ -69,6 +73,10 @@ class QueueKeys(CheckpointKeys):
         """Return the key of the maximum number of messages in Celery's queue of a stage."""
         return f"{self.prefix}window:{stage}"
 
+    def dedicated(self, stage: str) -> str:
+        """Return the sorted set of a stage's dedicated queues."""
+        return f"{self.prefix}dedicated:{stage}"
+
     @property
     def broker_prefix(self) -> str:
         """Start of every key of Celery's own (`global_keyprefix`)."""
@@ -89,6 +97,7 @@ class QueueKeys(CheckpointKeys):
             self.turns(stage): "list",
             self.slots(stage): "zset",
             self.window(stage): "string",
+            self.dedicated(stage): "zset",
             self.queue(stage): "list",
             f"{self.broker_prefix}_kombu.binding.{stage}": "set",
         }

@@ -24,6 +24,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from checkpointing.errors import in_one_line
 from checkpointing.fields import OpenModel
 from checkpointing.run_ids import Run
+from worker.ocr.engines.needs import stage_of
 from worker.queue.dispatch import PAGE_TASK
 from worker.queue.messages import FORGED, PageMessage, PageName
 from worker.stages.registry import STAGES
@@ -79,8 +80,8 @@ Limits = Sequence[int | None]
 _NO_LIMITS: Limits = (None, None)
 
 
-def admit(raw: bytes, stage: str, limits: Limits = _NO_LIMITS) -> bytes:
-    """Return a new message, with the time limits, for the page that a message from a stage's queue names.
+def admit(raw: bytes, queue: str, limits: Limits = _NO_LIMITS) -> bytes:
+    """Return a new message, with the time limits, for the page that a message from a queue names.
 
     Raises:
         RefusedError: the message does not name a page of the stage; with the reason.
@@ -96,13 +97,13 @@ def admit(raw: bytes, stage: str, limits: Limits = _NO_LIMITS) -> bytes:
         raise RefusedError(in_one_line("; ".join(faults))) from None
     except (NotBase64Error, ValueError):
         raise RefusedError("body: it is not base64") from None
-    if page.stage != stage:
+    if page.stage != stage_of(queue):
         raise RefusedError(f"it is for the stage '{page.stage}'")
     run = envelope.headers.traceparent
-    return _message(envelope.headers.id, PageMessage(**page.model_dump(), run=run), limits)
+    return _message(envelope.headers.id, PageMessage(**page.model_dump(), run=run), limits, queue)
 
 
-def _message(task_id: str, page: PageMessage, limits: Limits) -> bytes:
+def _message(task_id: str, page: PageMessage, limits: Limits, queue: str) -> bytes:
     """Return a message of Celery's protocol, version 2."""
     arguments = page.model_dump(exclude={"run"})
     named = {"traceparent": page.run} if page.run else {}
@@ -133,7 +134,8 @@ def _message(task_id: str, page: PageMessage, limits: Limits) -> bytes:
             "correlation_id": task_id,
             "reply_to": "",
             "delivery_mode": 2,
-            "delivery_info": {"exchange": "", "routing_key": page.stage},
+            # Where kombu puts it back if the worker dies.
+            "delivery_info": {"exchange": "", "routing_key": queue},
             "delivery_tag": str(uuid.uuid4()),
             "priority": 0,
         },
@@ -214,12 +216,13 @@ class _Reader:
         if command != "BRPOP" or not answer:
             return answer
         key, raw = answer
-        stage = key.partition(_PRIORITY_SEPARATOR)[0].decode(errors="replace")
+        queue = key.partition(_PRIORITY_SEPARATOR)[0].decode(errors="replace")
+        stage = stage_of(queue)
         if stage not in STAGES:
             return answer
         try:
-            return key, admit(raw, stage, self._limits.get(stage, _NO_LIMITS))
+            return key, admit(raw, queue, self._limits.get(stage, _NO_LIMITS))
         except RefusedError as error:
-            _refuse(stage, raw, error)
+            _refuse(queue, raw, error)
             # The same answer as when no message came in time.
             return None

@@ -24,6 +24,8 @@ class Outcome(StrEnum):
     WAITS = "waits"
     """The storage, the broker or the provider failed, or an input of the page is being made again. It has lost no
     attempt; the reconciler enqueues it again."""
+    HANDED_ON = "handed_on"
+    """This worker lacks the engine or the language; the page went to the queue of those that have it."""
     PAUSED = "paused"
     """The stage cannot go on until a person acts. The page has lost no attempt."""
 

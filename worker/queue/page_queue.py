@@ -18,6 +18,7 @@ from checkpointing.fields import MAX_PAGES
 from checkpointing.key_types import drop_wrong_types
 from checkpointing.lua import Script
 from checkpointing.refs import StageRef
+from worker.queue.dedicated import dedicated_queues, note_dedicated
 from worker.queue.dispatch import Dispatch
 from worker.queue.keys import QueueKeys
 from worker.queue.messages import FORGED
@@ -44,15 +45,16 @@ class PageQueue:
 
     def __init__(self, redis: Redis, keys: QueueKeys, ref: StageRef, dispatch: Dispatch) -> None:
         self._redis = redis
+        self._keys = keys
+        self._ref = ref
         self._scan_id = ref.scan_id
         self._dispatch = dispatch
-        self._messages = keys.queue(ref.stage)
         self._waiting = keys.waiting(ref)
         self._dispatched = keys.dispatched(ref)
-        self._turns = keys.turns(ref.stage)
+        self._turns = keys.turns(dispatch.queue)
         self._run = keys.run(ref)
         self._attempts = keys.attempts(ref)
-        self._types = keys.types_of_stage(ref) | keys.types_of_queue(ref.stage)
+        self._types = keys.types_of_stage(ref) | keys.types_of_queue(dispatch.queue)
         self._claim_start = keys.claim_start(ref)
 
     def drop_unusable_keys(self) -> list[str]:
@@ -80,11 +82,21 @@ class PageQueue:
         """Enqueue a page whose claim this process has just released, to come after the scan's other pages."""
         self._put([page], _LATER)
 
+    def hand_on(self, page: int) -> None:
+        """Enqueue a page whose claim this process has just released, and which came through another queue.
+
+        The queue of a scan changes when its profile does, while pages wait.
+        """
+        for queue in self._all_queues() - {self._dispatch.queue}:
+            self._redis.lrem(self._keys.turns(queue), 0, self._scan_id)
+        self._put([page], 0)
+        self.ensure_turn()
+
     def carried(self) -> set[int]:
         """Return the pages that wait for their turn or are in Celery's queue."""
         waiting = cast("list[bytes]", self._redis.zrange(self._waiting, 0, -1))
         numbers = {int(page) for page in waiting if _is_number(page)}
-        return numbers | {page for page, _ in self._listed()}
+        return numbers | {page for _, page, _ in self._listed()}
 
     def held(self, pages: Iterable[int]) -> set[int]:
         """Return those of the pages that a worker has claimed."""
@@ -100,7 +112,8 @@ class PageQueue:
             self._redis.srem(self._dispatched, *[str(page) for page in batch])
 
     def ensure_turn(self) -> None:
-        """Give the scan a turn if it has waiting pages and no turn."""
+        """Give the scan a turn if it has waiting pages and no turn, and note its queue."""
+        note_dedicated(self._redis, self._keys, self._dispatch.queue)
         _ENSURE_TURN(self._redis, waiting=self._waiting, turns=self._turns, scan=self._scan_id)
 
     def attempts(self) -> dict[int, int]:
@@ -125,12 +138,14 @@ class PageQueue:
         """Delete queued pages and all notes: the stage has ended or was cancelled."""
         self.drop_unusable_keys()
         self._redis.delete(self._waiting, self._dispatched, self._attempts, self._run)
-        self._redis.lrem(self._turns, 0, self._scan_id)
-        for _, raw in self._listed():
-            self._redis.lrem(self._messages, 0, raw)
+        for queue in self._all_queues():
+            self._redis.lrem(self._keys.turns(queue), 0, self._scan_id)
+        for key, _, raw in list(self._listed()):
+            self._redis.lrem(key, 0, raw)
         self._dispatch.fill_window()
 
     def _put(self, pages: list[int], place: int | str) -> list[int]:
+        note_dedicated(self._redis, self._keys, self._dispatch.queue)
         return _PUT(
             self._redis,
             waiting=self._waiting,
@@ -142,11 +157,19 @@ class PageQueue:
             pages=pages,
         )
 
-    def _listed(self) -> list[tuple[int, str]]:
-        """Return the scan's pages in Celery's queue, with their messages. The queue is never long."""
-        messages = cast("list[Any]", self._redis.lrange(self._messages, 0, -1))
-        named = ((_named_in(raw), raw) for raw in messages)
-        return [(names[1], raw) for names, raw in named if names is not None and names[0] == self._scan_id]
+    def _listed(self) -> Iterator[tuple[str, int, str]]:
+        """Yield the scan's pages in Celery's queues, with queue and message. The queues are never long."""
+        for queue in self._all_queues():
+            key = self._keys.queue(queue)
+            for raw in cast("list[Any]", self._redis.lrange(key, 0, -1)):
+                names = _named_in(raw)
+                if names is not None and names[0] == self._scan_id:
+                    yield key, names[1], raw
+
+    def _all_queues(self) -> set[str]:
+        """Return all queues of the stage: the profile of the scan may have changed while pages wait."""
+        stage = self._ref.stage
+        return {stage, self._dispatch.queue, *dedicated_queues(self._redis, self._keys, stage)}
 
 
 def _named_in(raw: bytes) -> tuple[str, int] | None:

@@ -32,6 +32,18 @@ class WorkerControl:
             replies = self._app.control.broadcast("active", reply=True, timeout=1.0, connection=connection)
         return [answer for reply in replies or [] for answer in reply.items()]
 
+    def consume(self, queue: str, worker: str, *, begin: bool = True) -> None:
+        """Have a worker take messages from a queue too, or no more. Does nothing the second time.
+
+        Args:
+            queue: its name.
+            worker: the name of the worker in Celery: `celery@host`.
+            begin: whether to begin or to end.
+        """
+        with broker_calls(), self._app.connection_for_write() as connection:
+            act = self._app.control.add_consumer if begin else self._app.control.cancel_consumer
+            act(queue, destination=[worker], connection=connection)
+
     def stop_running(self, ref: StageRef) -> int:
         """Stop the processes that work on pages of a stage, and return how many pages that were."""
         wanted = (ref.scan_id, ref.stage)

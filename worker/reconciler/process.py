@@ -34,12 +34,18 @@ class ReconcilerProcess:
     Args:
         serves: maximum number of pages that this worker processes at once, for each stage that it serves.
         membership: of this worker in the deployment that owns the storage root; None if it has not joined yet.
+        node: the name of this worker in Celery.
     """
 
     def __init__(
-        self, settings: Settings, app: Any, serves: Mapping[str, int], membership: Membership | None = None
+        self,
+        settings: Settings,
+        app: Any,
+        serves: Mapping[str, int],
+        membership: Membership | None = None,
+        node: str = "",
     ) -> None:
-        self._arguments = (settings, app, dict(serves), membership)
+        self._arguments = (settings, app, dict(serves), membership, node)
         self._stopping = threading.Event()
         self._process = self._start()
         self._keeper = threading.Thread(target=self._keep_alive, name="reconciler-keeper", daemon=True)
@@ -88,7 +94,7 @@ def make_gauges(settings: Settings, redis: Redis | None = None) -> Any:
 
 
 def _serve(
-    settings: Settings, app: Any, serves: Mapping[str, int], membership: Membership | None, worker: int
+    settings: Settings, app: Any, serves: Mapping[str, int], membership: Membership | None, node: str, worker: int
 ) -> None:
     """Run the reconciler in its process, until the worker stops it or ends."""
     stopping = threading.Event()
@@ -103,9 +109,13 @@ def _serve(
     tracing.start(settings, "reconciler")
     with serving_metrics(settings, worker, make_gauges):
         try:
-            deployment = Deployment(settings, app)
+            deployment = Deployment(settings, app, as_enqueued=True)
             parts = deployment.store, deployment.queues, deployment.calls
-            Reconciler(*parts, serves, membership, joins=True).run(wait)
+
+            def consume(queue: str, begin: bool) -> None:
+                deployment.workers.consume(queue, node, begin=begin)
+
+            Reconciler(*parts, serves, membership, joins=True, consume=consume).run(wait)
         except InUseError as error:
             log.error("the worker stops", error=str(error))
             os.kill(worker, signal.SIGTERM)

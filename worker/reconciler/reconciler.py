@@ -22,6 +22,7 @@ from worker.pipeline.coordinators import make_coordinator
 from worker.pipeline.stage_flow import feed
 from worker.preflight import without_password
 from worker.queue.client import QueueClient
+from worker.reconciler.dedicated_queues import Consume, DedicatedQueues
 from worker.reconciler.recovery import PageRecovery
 from worker.stages.registry import STAGES
 from worker.storage.book_store import BookStore
@@ -50,6 +51,7 @@ class Reconciler:
         serves: maximum number of pages that this worker processes at once, for each stage that it serves.
         membership: of this worker in the deployment that owns the storage root; None if the root has no marker yet.
         joins: whether to join the deployment once the storage root has a marker.
+        consume: has the worker take messages from a dedicated queue, or no more.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Reconciler:
         membership: Membership | None = None,
         *,
         joins: bool = False,
+        consume: Consume | None = None,
     ) -> None:
         self._joins = joins
         self._store = store
@@ -72,6 +75,7 @@ class Reconciler:
             membership.use(queues.redis)
         self._beat_root_at = 0.0
         self._serves = serves or {}
+        self._dedicated = DedicatedQueues(store.stages, queues, self._serves, consume) if consume else None
         self._recovery = PageRecovery(store, queues, calls)
         self._beat_at = self._recover_at = 0.0
         self._stages_to_recover: list[StageRef] = []
@@ -89,6 +93,8 @@ class Reconciler:
             try:
                 self.commit_inboxes()
                 self._beat_when_due()
+                if self._dedicated is not None:
+                    self._dedicated.serve_when_due()
                 self._recover_when_due()
                 self._beat_root_when_due()
             except InUseError:

@@ -131,6 +131,8 @@ class Stage(ABC):
     """Of the schema. Outputs of another version are validated again at resume."""
     output_dir: ClassVar[str]
     """The folder of its outputs inside the scan's folder; the stage's name unless it is given."""
+    has_engine: ClassVar[bool] = False
+    """Whether it reads with the OCR engine of the settings and of the books' profiles."""
     depends_on: ClassVar[tuple[str, ...]] = ()
     """Names of the stages whose outputs it reads. They are registered before it."""
     context_pages: ClassVar[int] = 0

@@ -170,6 +170,7 @@ class OcrStage(Stage):
     """
 
     name = "ocr"
+    has_engine = True
     schema = OcrPage
     Options = OcrOptions
 

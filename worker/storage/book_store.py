@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
+from checkpointing.errors import LeafmarkError, SettingsError
 from checkpointing.file import CheckpointFile
 from checkpointing.ledger import Ledger
 from checkpointing.money import Money
@@ -66,6 +67,27 @@ class BookStore:
             # Raises what is wrong.
             return self._read_metadata(scan_id)
         return self._metadata(scan_id, (stat.st_ino, stat.st_size, stat.st_mtime_ns))
+
+    def queue_of(self, ref: StageRef) -> str:
+        """Return the queue that the pages of a stage of a scan go through: its own, or a dedicated one."""
+        if not self.stages.get(ref.stage).has_engine:
+            return ref.stage
+        try:
+            return self.stages.queue_of(self.metadata(ref.scan_id), ref.stage)
+        except LeafmarkError:
+            # The command or the worker that reads the metadata reports what is wrong with it.
+            return ref.stage
+
+    def lacking_for(self, ref: StageRef) -> str:
+        """Return what is not installed here of what the dedicated queue of these pages needs; empty if nothing."""
+        queue = self.queue_of(ref)
+        if queue == ref.stage:
+            return ""
+        try:
+            self.stages.check_can_serve(queue)
+        except SettingsError as error:
+            return str(error)
+        return ""
 
     def ledger(self, ref: StageRef) -> Ledger:
         """Return the ledger of a stage of a scan."""

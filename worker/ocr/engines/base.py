@@ -9,8 +9,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from checkpointing.errors import SettingsError
 from worker.ocr.boxes import Baseline, Box, Polygon
 from worker.plugins import Options
 
@@ -81,6 +83,8 @@ class Engine(ABC):
     """What it computes on."""
     takes_language: ClassVar[bool] = True
     """Whether the settings `ocr_lang` and `ocr_typeface` have an effect."""
+    everywhere: ClassVar[bool] = False
+    """Whether every installation of Leafmark can load it. Pages for other engines go to workers that have them."""
     minimum_confidence: ClassVar[float] = 0.78
     """Mean confidence over the characters of a page, below which the page is doubtful. With RapidOCR, pages that
     are read well have 0.85 or more, upside-down pages 0.72 or less."""
@@ -120,6 +124,32 @@ class Engine(ABC):
     def recipe(self) -> str:
         """What of the version decides on the text: a page that was read with another recipe is stale."""
         return self.version
+
+    def check_installed(self) -> None:
+        """Check that it could be loaded here, with the languages of the options. Loads nothing.
+
+        Raises:
+            SettingsError: something is not installed; the message says what to install.
+        """
+        try:
+            version(self.package)
+        except PackageNotFoundError:
+            raise SettingsError(
+                f"the engine {self.name} is not installed", hint=f"run: {self.installation}"
+            ) from None
+
+    @property
+    def installation(self) -> str:
+        """How to install it, with the languages of the options: a command, or two."""
+        return f"pip install {self.package}"
+
+    @classmethod
+    def languages_installed(cls) -> list[str]:
+        """Return the languages that it could read here, by the names that `ocr_lang` takes, sorted.
+
+        Empty for an engine that ignores the language, and where it is not installed.
+        """
+        return []
 
     @abstractmethod
     def load(self) -> None:

@@ -9,16 +9,19 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from checkpointing.errors import SettingsError
 from worker.ocr.boxes import Baseline, Box, Polygon
 from worker.ocr.engines.base import Engine, OcrLine, OcrWord
 from worker.ocr.engines.languages import FRAKTUR, tesseract_names
-from worker.ocr.engines.tesseract_data import find_data, fraktur_data, one_folder
+from worker.ocr.engines.tesseract_data import data_installation, find_data, fraktur_data, installed_data, one_folder
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+_INSTALL = "pip install 'leafmark[tesseract]'"
 
 
 class Tesseract(Engine):
@@ -65,6 +68,23 @@ class Tesseract(Engine):
     def version(self) -> str:
         """The version of the Tesseract library, and the languages."""
         return f"{_tesserocr().tesseract_version().splitlines()[0].strip()}, {self.lang}"
+
+    def check_installed(self) -> None:
+        """Check that the library and the language data are there."""
+        if find_spec("tesserocr") is None:
+            raise SettingsError("the engine tesseract is not installed", hint=f"run: {_INSTALL}")
+        find_data(self.lang)
+
+    @property
+    def installation(self) -> str:
+        """How to install the library and the language data."""
+        names = tesseract_names(self.options.ocr_lang, self.options.ocr_typeface)
+        return f"{_INSTALL}, and the language data: {data_installation(names)}"
+
+    @classmethod
+    def languages_installed(cls) -> list[str]:
+        """Return Tesseract's names of the data files that are here."""
+        return installed_data() if find_spec("tesserocr") is not None else []
 
     def load(self) -> None:
         """Load the library and the language data."""
@@ -160,7 +180,5 @@ def _tesserocr() -> Any:
     try:
         import tesserocr  # noqa: PLC0415 - optional
     except ImportError as error:
-        raise SettingsError(
-            f"the engine tesseract is not installed ({error}); run: pip install 'leafmark[tesseract]'"
-        ) from error
+        raise SettingsError(f"the engine tesseract is not installed ({error})", hint=f"run: {_INSTALL}") from error
     return tesserocr

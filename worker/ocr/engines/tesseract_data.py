@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from checkpointing.errors import SettingsError
-from worker.ocr.engines.languages import FRAKTUR_DATA
+from worker.ocr.engines.languages import FRAKTUR, FRAKTUR_DATA
 
 _SYSTEM_FOLDERS = (
     Path("/usr/share/tesseract-ocr/5/tessdata"),  # Debian, Ubuntu
@@ -99,6 +99,19 @@ def fraktur_data() -> str:
         if _find(name):
             return name
     raise SettingsError(_what_is_missing(_FRAKTUR_OF_DEBIAN, [_FRAKTUR_OF_DEBIAN]))
+
+
+def installed_data() -> list[str]:
+    """Return the names of all data files that are installed, sorted; `osd` is no language."""
+    return sorted(set().union(*map(_installed_in, _folders())) - {"osd"})
+
+
+def data_installation(languages: list[str]) -> str:
+    """Return how to install the data of languages, by Tesseract's names or `FRAKTUR`, on Debian or elsewhere."""
+    names = [_FRAKTUR_OF_DEBIAN if language == FRAKTUR else language for language in languages]
+    packages = list(filter(None, map(_debian_package, names)))
+    debian = f"apt-get install {' '.join(packages)} on Debian, or " if packages else ""
+    return f"{debian}{' and '.join(_data_file(Path(), name).as_posix() for name in names)} in Tesseract's folder"
 
 
 @contextmanager

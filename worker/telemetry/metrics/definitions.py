@@ -66,7 +66,7 @@ def _gauge(name: str, meaning: str, *labels: str, shared: bool = True) -> Defini
 PAGES = _counter(
     "leafmark_pages_total",
     "Messages worked off, by what became of the page.",
-    outcome=("complete", "already_complete", "held", "quarantined", "try_again", "waits", "paused"),
+    outcome=("complete", "already_complete", "held", "quarantined", "try_again", "waits", "handed_on", "paused"),
 )
 PAGE_SECONDS = _histogram(
     "leafmark_page_seconds",

@@ -83,11 +83,14 @@ class Readings(Collector):
         names = [name.decode(errors="replace") for name in cast("set[bytes]", redis.smembers(keys.inboxes))]
         inboxes = {keys.inbox(ref): ref.stage for ref in _refs(names) if ref.stage in STAGES}
         yield self._lengths(defined.INBOX, "XLEN", inboxes)
-        turns = {stage: cast("list[bytes]", redis.lrange(keys.turns(stage), 0, -1)) for stage in STAGES}
-        waiting = (f"{name.decode(errors='replace')}/{stage}" for stage in STAGES for name in turns[stage])
+        queues = {queue: stage for stage in STAGES for queue in self._broker.all_queues(stage)}
+        turns = {queue: cast("list[bytes]", redis.lrange(keys.turns(queue), 0, -1)) for queue in queues}
+        waiting = (
+            f"{name.decode(errors='replace')}/{stage}" for queue, stage in queues.items() for name in turns[queue]
+        )
         # By key: a scan that is in the list twice must not count twice.
         yield self._lengths(defined.WAITING, "ZCARD", {keys.waiting(ref): ref.stage for ref in _refs(waiting)})
-        yield self._lengths(defined.WINDOW, "LLEN", {keys.queue(stage): stage for stage in STAGES})
+        yield self._lengths(defined.WINDOW, "LLEN", {keys.queue(queue): stage for queue, stage in queues.items()})
 
     def _budgets(self) -> Iterator[Any]:
         budgets: dict[tuple[str, ...], float] = {}

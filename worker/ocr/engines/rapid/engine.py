@@ -45,6 +45,7 @@ class RapidOcr(Engine):
     package = "rapidocr"
     languages = "Chinese, English and other languages in Latin letters, all at once"
     takes_language = False
+    everywhere = True
     languages_read = frozenset(_LANGUAGES.split())
     """BCP 47 tags of the languages that it was measured to read (tests/unit/test_rapidocr_languages.py). Its model
     knows the letters of more languages, but misreads some of them: Czech ď and ť, Latvian ģ, Lithuanian į."""
