@@ -50,7 +50,6 @@ if settings.log_format == "text":
         sys.stderr.write(f"leafmark: {_note}\n")
     _notes.clear()
 app = make_app(settings)
-offer_introduction(settings)
 # Flower's default columns show neither the page of a task nor its outcome. Flower reads its options from the
 # environment later.
 os.environ.setdefault("FLOWER_TASKS_COLUMNS", "state,kwargs,result,received,runtime,worker,uuid")
@@ -110,7 +109,7 @@ def _check_before_start(sender: Any, **_: object) -> None:
             # needs no settings of a model.
             queues.deselect([name for name in STAGES if missing_settings(name, settings)])
         check_models(settings, queues.consume_from)
-        check_engines(queues.consume_from)
+        offer_introduction(settings, check_engines(queues.consume_from))
         start_metrics(settings)
         if waits_for:
             report_wait(settings, waits_for)

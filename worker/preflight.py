@@ -3,11 +3,13 @@
 `python -m worker.preflight ocr` loads what a stage needs, in a process of its own.
 """
 
+import json
 import secrets
 import subprocess
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import asdict
 
 from redis.exceptions import AuthenticationError, RedisError
 
@@ -20,6 +22,7 @@ from worker.config.settings import Settings, load_settings
 from worker.keys import Keys
 from worker.launch.child_processes import child_environment, python_command
 from worker.queue.connection import connect
+from worker.stages.base import LoadedEngine
 from worker.stages.registry import STAGES, make_stage, missing_settings
 from worker.storage.open_stages import OWN_FOLDER
 from worker.storage.root_marker import NotALibraryError, library_at
@@ -156,10 +159,13 @@ def without_password(url: str) -> str:
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
-def check_engines(stages: Iterable[str]) -> None:
+def check_engines(stages: Iterable[str]) -> dict[str, LoadedEngine]:
     """Check that the engines of the stages can be loaded.
 
     They are loaded in a separate process: a pool that forks later must not inherit their threads and memory.
+
+    Returns:
+        The engine of each stage that has one.
 
     Raises:
         LeafmarkError: an engine cannot be loaded.
@@ -167,7 +173,8 @@ def check_engines(stages: Iterable[str]) -> None:
     command = python_command("worker.preflight", *stages)
     result = subprocess.run(command, capture_output=True, text=True, check=False, env=child_environment())
     if result.returncode == 0:
-        return
+        loaded = json.loads(result.stdout.splitlines()[-1])
+        return {stage: LoadedEngine(**engine) for stage, engine in loaded.items()}
     lines = result.stderr.strip().splitlines() or [f"the check ended with exit code {result.returncode}"]
     error = LeafmarkError(lines[-1])
     error.exit_code = result.returncode
@@ -175,14 +182,19 @@ def check_engines(stages: Iterable[str]) -> None:
 
 
 def main(stages: list[str]) -> int:
-    """Load the engines that the named stages need; return the exit code."""
+    """Load the engines that the named stages need, and print them as one line of JSON; return the exit code."""
+    loaded = {}
     try:
         settings = load_settings()
         for name in stages:
-            make_stage(name, settings).prepare()
+            stage = make_stage(name, settings)
+            stage.prepare()
+            if engine := stage.loaded_engine:
+                loaded[name] = asdict(engine)
     except LeafmarkError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
+    sys.stdout.write(f"{json.dumps(loaded)}\n")
     return 0
 
 

@@ -6,6 +6,7 @@ A control command of Celery's, which the worker's main process answers between m
 import platform
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from worker.config.shown_settings import shown_value
 from worker.launch.package_versions import package_version
 from worker.ocr.engines.needs import stage_of
 from worker.ocr.engines.registry import ENGINES
+from worker.stages.base import LoadedEngine
 from worker.stages.registry import uses_model
 from worker.storage.open_stages import OWN_FOLDER
 
@@ -38,6 +40,7 @@ class Introduction(OpenModel):
         engine: the OCR engine of the settings with its version; empty where the worker does no OCR.
         engines: the OCR engines that are installed, with the languages that are, by the engine's own names; no
             languages for an engine that ignores them.
+        device: what that engine computes on; empty where the worker does no OCR, or is older than this field.
         slots: pages that it takes at once.
         clock: seconds since 1970, by the clock of its machine.
         sees_token: whether the file that it was asked for is in that root, with the right content.
@@ -48,6 +51,7 @@ class Introduction(OpenModel):
     python: str
     engine: str
     engines: dict[str, list[str]] = Field(default_factory=dict)
+    device: str = ""
     stages: list[str]
     slots: int
     clock: float
@@ -56,19 +60,27 @@ class Introduction(OpenModel):
     settings: dict[str, str]
 
 
-def offer_introduction(settings: Settings) -> None:
-    """Have this process's worker answer when it is asked who it is."""
+def offer_introduction(settings: Settings, loaded: Mapping[str, LoadedEngine]) -> None:
+    """Have this process's worker answer when it is asked who it is.
+
+    Args:
+        settings: of the worker.
+        loaded: the engine of each stage that has one, as the check before the start loaded it.
+    """
+    device = loaded["ocr"].device if "ocr" in loaded else ""
 
     def introduce(state: Any, token: object = "", **_: object) -> dict[str, Any]:
         """Return who this worker is, what it serves, and whether it sees a file in the storage root."""
         stages = sorted({stage_of(queue) for queue in state.app.amqp.queues.consume_from})
         slots = int(getattr(state.consumer.controller, "concurrency", 0) or 0)
-        return introduction(settings, stages, slots, token).model_dump()
+        return introduction(settings, stages, slots, token, device).model_dump()
 
     Panel.register(introduce, name=INTRODUCE, type="inspect", visible=False)
 
 
-def introduction(settings: Settings, stages: list[str], slots: int, token: object) -> Introduction:
+def introduction(
+    settings: Settings, stages: list[str], slots: int, token: object, device: str = ""
+) -> Introduction:
     """Return what a worker with these settings says of itself.
 
     The token names the file to look for; anyone who reaches Redis can ask for anything.
@@ -78,6 +90,7 @@ def introduction(settings: Settings, stages: list[str], slots: int, token: objec
         python=platform.python_version(),
         engine=_engine(settings) if "ocr" in stages else "",
         engines=_engines() if "ocr" in stages else {},
+        device=device,
         stages=stages,
         slots=slots,
         clock=time.time(),

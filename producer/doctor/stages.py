@@ -1,13 +1,14 @@
 """Check what the stages need: OCR engines that load, and for models their settings and a price."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from checkpointing.errors import LeafmarkError
 from producer.doctor.check import Area, Check, Reporter
 from worker.config.settings import Settings
 from worker.launch.package_versions import package_version
-from worker.ocr.engines.registry import ENGINES, make_engine
+from worker.ocr.engines.registry import ENGINES
 from worker.preflight import check_engines
+from worker.stages.base import LoadedEngine
 from worker.stages.ocr import OcrStage
 from worker.stages.registry import STAGES, missing_settings, uses_model
 
@@ -15,13 +16,15 @@ _engines = Reporter(Area.ENGINES)
 _models = Reporter(Area.MODELS)
 
 
-def examine_engines(settings: Settings, load: Callable[[Sequence[str]], object] = check_engines) -> Iterator[Check]:
+def examine_engines(
+    settings: Settings, load: Callable[[Sequence[str]], Mapping[str, LoadedEngine]] = check_engines
+) -> Iterator[Check]:
     """Load what OCR needs, as a worker does before its first page."""
     if settings.ignored_language:
         what, _, then = settings.ignored_language.partition("; ")
         yield _engines.warning("language", what, then)
     try:
-        load([OcrStage.name])
+        engine = load([OcrStage.name])[OcrStage.name]
     except LeafmarkError as error:
         # It comes from a process of its own as one line, with its hint.
         what, _, then = str(error).partition("; ")
@@ -34,8 +37,8 @@ def examine_engines(settings: Settings, load: Callable[[Sequence[str]], object] 
         engines = ", ".join(map(_describe, ENGINES))
         yield _engines.ok(
             "loads",
-            f"{settings.chosen_engine} loads, and OCR can be done on this machine "
-            f"({make_engine(settings).version}); engines: {engines}",
+            f"{settings.chosen_engine} loads on {engine.device}, and OCR can be done on this machine "
+            f"({engine.version}); engines: {engines}",
         )
 
 

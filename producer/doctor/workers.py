@@ -139,7 +139,8 @@ def judge_worker(name: str, said: Introduction, ours: Introduction, ahead_second
 
     `ours` is the introduction that a worker for the same stages would have with the settings of this process.
     """
-    engine = f", {said.engine}" if said.engine else ""
+    device = f" on {said.device}" if said.device else ""
+    engine = f", {said.engine}{device}" if said.engine else ""
     what = (
         f"{name}: leafmark {said.version}, Python {said.python}{engine}, "
         f"{counted(said.slots, 'page')} at once of {', '.join(said.stages) or 'no stage'}"

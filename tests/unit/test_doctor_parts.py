@@ -23,6 +23,7 @@ from producer.doctor.storage import check_clock, check_room, examine_storage
 from tests.support.fake_deployment import make_fake
 from worker.config.setting_sources import find_origins
 from worker.config.settings import ENV_PREFIX, Settings
+from worker.stages.base import LoadedEngine
 from worker.storage.root_marker import library_at
 
 OK, WARNING, PROBLEM = Level.OK, Level.WARNING, Level.PROBLEM
@@ -311,17 +312,28 @@ def test_a_secret_that_others_may_read_is_among_the_warnings(
     assert found["secret"] is WARNING
 
 
+ON_CUDA = {"ocr": LoadedEngine("rapidocr 3, onnxruntime-gpu 1 on cuda", "cuda")}
+
+
+def test_what_the_engine_computes_on_is_told_with_its_version() -> None:
+    (found,) = examine_engines(Settings(), lambda _: ON_CUDA)
+
+    assert found.what.startswith(
+        "rapidocr loads on cuda, and OCR can be done on this machine (rapidocr 3, onnxruntime-gpu 1 on cuda);"
+    )
+
+
 def test_an_engine_that_does_not_load_is_said_with_its_remedy() -> None:
     def broken(_stages: object) -> None:
         raise SettingsError("Tesseract has no data for the language 'xxx'; install it")
 
-    assert levels(examine_engines(Settings(), lambda stages: stages)) == {"loads": OK}
+    assert levels(examine_engines(Settings(), lambda _: ON_CUDA)) == {"loads": OK}
     (found,) = examine_engines(Settings(), broken)
     assert (found.level, found.then) == (WARNING, "install it")
 
 
 def test_a_language_that_the_engine_takes_no_notice_of_is_said_with_the_engine_that_does() -> None:
-    found = list(examine_engines(Settings(ocr_lang="deu"), lambda stages: stages))
+    found = list(examine_engines(Settings(ocr_lang="deu"), lambda _: ON_CUDA))
 
     assert levels(found) == {"language": WARNING, "loads": OK}
     assert found[0].then == "set LEAFMARK_OCR_ENGINE=tesseract, or unset LEAFMARK_OCR_LANG"

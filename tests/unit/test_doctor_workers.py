@@ -75,6 +75,14 @@ def test_a_worker_that_differs_is_seen(changes: dict[str, Any], ahead: float, na
     assert found[name] is level
 
 
+def test_workers_may_compute_on_different_devices() -> None:
+    checks = list(judge_worker("w@h", said(device="cuda"), said(device="cpu"), 0.0))
+
+    assert set(levels(checks).values()) == {OK}
+    assert " on cuda, 4 pages at once of ocr" in checks[0].what
+    assert "ocr_device" not in said().settings
+
+
 def test_settings_are_compared_where_they_matter_to_a_stage() -> None:
     ocr_only = introduction(Settings(correction_model="m"), ["ocr"], 1, None).settings
     asking = introduction(Settings(correction_model="m"), ["correction"], 1, None).settings

@@ -1,14 +1,18 @@
 """What a worker checks before its first page."""
 
 import os
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from checkpointing.errors import BrokerError, LeafmarkError, StorageError
 from tests.support.fake_deployment import SCAN, files_under, write_scan
+from worker import preflight
 from worker.config.settings import Settings
 from worker.preflight import check_broker, check_engines, check_storage, main, without_password
+from worker.stages.base import LoadedEngine
 from worker.storage.open_stages import OWN_FOLDER
 from worker.storage.root_marker import library_at
 
@@ -109,6 +113,21 @@ def test_an_engine_that_cannot_be_loaded_is_said_in_its_own_words() -> None:
 
 def test_no_stages_need_nothing() -> None:
     assert main([]) == 0
+
+
+def test_the_check_tells_the_engine_of_each_stage_that_has_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = LoadedEngine("rapidocr 3 on cuda", "cuda")
+    stages = {"ocr": engine, "correction": None}
+    monkeypatch.setattr(
+        preflight, "make_stage", lambda name, _: SimpleNamespace(prepare=lambda: None, loaded_engine=stages[name])
+    )
+
+    assert main(list(stages)) == 0
+    program = f"print('a library greets'); print({capsys.readouterr().out!r}, end='')"
+    monkeypatch.setattr(preflight, "python_command", lambda *_: [sys.executable, "-c", program])
+    assert check_engines(stages) == {"ocr": engine}
 
 
 def test_a_wrong_setting_is_said_by_the_check_itself(

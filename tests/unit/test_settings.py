@@ -42,6 +42,7 @@ def test_the_defaults_are_those_of_one_machine() -> None:
         ("key_prefix", "", ""),
         ("key_prefix", "library-2:", "library-2:"),
         ("ocr_engine", "tesseract", "tesseract"),
+        ("ocr_device", "auto", "auto"),
         ("ocr_lang", "deu+eng", "deu+eng"),
         ("ocr_lang", "frak2021", "frak2021"),
         ("ocr_lang", "frak2021_1.069", "frak2021_1.069"),

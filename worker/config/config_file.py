@@ -32,6 +32,7 @@ LOCAL_SETTINGS = frozenset(
         "log_format",
         "log_level",
         "max_pixels",
+        "ocr_device",
         "ocr_engine",
         "ocr_lang",
         "page_grace_seconds",

@@ -93,6 +93,19 @@ class StageInputs(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class LoadedEngine:
+    """The engine that a stage has loaded.
+
+    Attributes:
+        version: of the engine and its models, in words.
+        device: what it computes on: `cpu`, `cuda`.
+    """
+
+    version: str
+    device: str
+
+
 MODEL_THREADS = 64
 """Default number of calls of a model that one worker has in flight at once."""
 
@@ -169,6 +182,11 @@ class Stage(ABC):
         When it changes, outputs that exist are stale. The model that a stage asks is added to it.
         """
         return ""
+
+    @property
+    def loaded_engine(self) -> LoadedEngine | None:
+        """The engine that `prepare` has loaded; None for a stage without one."""
+        return None
 
     def prepare(self) -> None:  # noqa: B027  # most stages have nothing to load
         """Load what is heavy, once a process: engines, models.

@@ -19,7 +19,7 @@ from worker.ocr.layout.regions import Region as FoundRegion
 from worker.ocr.layout.regions import RegionType, arrange
 from worker.ocr.plausibility import doubts_about
 from worker.scanshelf.pages import read_page as scanshelf_page
-from worker.stages.base import PageOutput, Stage, StageInputs
+from worker.stages.base import LoadedEngine, PageOutput, Stage, StageInputs
 from worker.stages.options import OcrOptions
 from worker.text.control_characters import clean_text
 from worker.text.fields import Name, Share, Text
@@ -182,6 +182,11 @@ class OcrStage(Stage):
     def recipe(self) -> str:
         """The engine, and what of its version decides on the text."""
         return f"{self._engine.name} {self._engine.recipe}"
+
+    @property
+    def loaded_engine(self) -> LoadedEngine:
+        """The engine."""
+        return LoadedEngine(self._engine.version, self._engine.device_in_use)
 
     def prepare(self) -> None:
         """Load the engine.

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from worker.ocr.engines.base import Device
 from worker.ocr.engines.registry import check_engine
 from worker.pages.book_profile import Typeface, check_language
 from worker.plugins import Options
@@ -38,6 +39,13 @@ class OcrOptions(Options):
     ocr_typeface: Annotated[
         Typeface, Field(description="Typeface: `antiqua` or `fraktur`. RapidOCR ignores it.")
     ] = DEFAULT_TYPEFACE
+    ocr_device: Annotated[
+        Device,
+        Field(
+            description="What RapidOCR computes on: `cpu`, `cuda` (an NVIDIA GPU), or `auto`, which takes a GPU "
+            "where one works. Tesseract always computes on the CPU."
+        ),
+    ] = "cpu"
 
 
 class CorrectionOptions(Options):

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from checkpointing.errors import SettingsError
 from worker.ocr.boxes import Baseline, Box, Polygon
@@ -19,6 +19,10 @@ from worker.plugins import Options
 if TYPE_CHECKING:
     # Commands that need no image do not import it.
     from PIL.Image import Image
+
+
+Device = Literal["cpu", "cuda", "auto"]
+"""A value of the setting `ocr_device`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ class Engine(ABC):
     languages: ClassVar[str]
     """What it reads, in words."""
     device: ClassVar[str] = "cpu"
-    """What it computes on."""
+    """What it can compute on. An engine that has a choice follows the setting `ocr_device`."""
     takes_language: ClassVar[bool] = True
     """Whether the settings `ocr_lang` and `ocr_typeface` have an effect."""
     everywhere: ClassVar[bool] = False
@@ -150,6 +154,11 @@ class Engine(ABC):
         Empty for an engine that ignores the language, and where it is not installed.
         """
         return []
+
+    @property
+    def device_in_use(self) -> str:
+        """What it computes on in this process; valid once it is loaded."""
+        return self.device
 
     @abstractmethod
     def load(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from worker.ocr.engines.rapid.detection import Detector
+    from worker.ocr.engines.rapid.networks import Target
     from worker.ocr.engines.rapid.recognition import ReadLine, Recogniser
 
 _REINSTALL = "reinstall it with: pip install --force-reinstall rapidocr onnxruntime"
+_CHECK_GPU = "check its driver, or set LEAFMARK_OCR_DEVICE to auto or cpu"
 _METHOD = "lines by size of print"
 """How lines are found. A new one makes the pages that were read with the earlier one stale."""
 _MIN_SCORE = 0.5
@@ -44,6 +47,7 @@ class RapidOcr(Engine):
     name = "rapidocr"
     package = "rapidocr"
     languages = "Chinese, English and other languages in Latin letters, all at once"
+    device = "cpu, cuda, gpu (by OpenVINO)"
     takes_language = False
     everywhere = True
     languages_read = frozenset(_LANGUAGES.split())
@@ -53,6 +57,7 @@ class RapidOcr(Engine):
     def __init__(self, options: Any = None) -> None:
         super().__init__(options)
         self._reader: _Reader | None = None
+        self._loaded_on: Target | None = None
         self._loading = threading.Lock()
 
     @classmethod
@@ -66,10 +71,22 @@ class RapidOcr(Engine):
 
     @property
     def version(self) -> str:
-        """The versions of RapidOCR and of what runs its models, and the names of both models."""
-        from worker.ocr.engines.rapid.networks import runtime  # noqa: PLC0415  # imports what only a worker needs
+        """The versions of RapidOCR and of what runs its models, the models, and the GPU if there is one."""
+        return f"{self.recipe}, {self._target.version}"
 
-        return f"{self.recipe}, {runtime()} {version(runtime())}"
+    @property
+    def device_in_use(self) -> str:
+        """What runs the models; before it is loaded, `ocr_device=auto` counts as `cpu`."""
+        return self._target.device
+
+    @property
+    def _target(self) -> Target:
+        return self._loaded_on or self._targets()[-1]
+
+    def _targets(self) -> list[Target]:
+        from worker.ocr.engines.rapid.networks import targets  # noqa: PLC0415  # imports what only a worker needs
+
+        return targets(getattr(self.options, "ocr_device", "cpu"))
 
     @cached_property
     def recipe(self) -> str:
@@ -78,14 +95,21 @@ class RapidOcr(Engine):
         return f"rapidocr {version('rapidocr')}, {models}, {_METHOD}"
 
     def load(self) -> None:
-        """Load both models and try them on a word.
+        """Load both models and try them on a word. With `ocr_device=auto`, on the first device on which they work.
 
         Raises:
-            SettingsError: the installation is broken or a model is missing.
+            SettingsError: the installation is broken, a model is missing, or the device cannot be used.
         """
         with self._loading:
-            if self._reader is None:
-                self._reader = _tried_reader(_model_file("det"), _model_file("rec"))
+            if self._reader is not None:
+                return
+            models = _model_file("det"), _model_file("rec")
+            *others, last = self._targets()
+            for target in others:
+                with suppress(SettingsError):
+                    self._reader, self._loaded_on = _tried_reader(*models, target), target
+                    return
+            self._reader, self._loaded_on = _tried_reader(*models, last), last
 
     def recognise(self, image: Image.Image) -> list[OcrLine]:
         """Return the lines of a page; an empty list for a page without text."""
@@ -105,26 +129,28 @@ def _model_file(task: str) -> Path:
     return Path(str(models[0].locate()))
 
 
-def _tried_reader(detector: Path, recogniser: Path) -> _Reader:
+def _tried_reader(detector: Path, recogniser: Path, on: Target) -> _Reader:
+    where, remedy = ("", _REINSTALL) if on.device == "cpu" else (f" on {on.device}", _CHECK_GPU)
     try:
-        reader = _make_reader(detector, recogniser)
+        reader = _make_reader(detector, recogniser, on)
         lines = _read(reader, _sample_word())
+    except SettingsError:
+        raise
     except Exception as error:  # RapidOCR, onnxruntime and OpenVINO share no base class
-        raise SettingsError(f"RapidOCR cannot be loaded ({_first_line(error)}); {_REINSTALL}") from error
+        raise SettingsError(f"RapidOCR cannot be loaded{where} ({_first_line(error)}); {remedy}") from error
     if not any(line.text for line in lines):
-        raise SettingsError(f"RapidOCR loads, but cannot read a plain word; {_REINSTALL}")
+        raise SettingsError(f"RapidOCR loads{where}, but cannot read a plain word; {remedy}")
     return reader
 
 
-def _make_reader(detector: Path, recogniser: Path) -> _Reader:
+def _make_reader(detector: Path, recogniser: Path, on: Target) -> _Reader:
     import cv2  # noqa: PLC0415  # these take a second to import, which only a worker needs
 
     from worker.ocr.engines.rapid.detection import Detector  # noqa: PLC0415 - the same
-    from worker.ocr.engines.rapid.networks import load_network, runtime  # noqa: PLC0415 - the same
+    from worker.ocr.engines.rapid.networks import load_network  # noqa: PLC0415 - the same
     from worker.ocr.engines.rapid.recognition import Recogniser  # noqa: PLC0415 - the same
 
     cv2.setNumThreads(1)
-    on = runtime()
     return _Reader(Detector(load_network(detector, on)), Recogniser(load_network(recogniser, on)))
 
 
