@@ -94,7 +94,7 @@ def replace_page(
         raise UnknownNameError(f"there is no page {page}: {scan_id} has the pages 1 to {total_pages}")
     scan = deployment.store.scan(scan_id)
     with storage_errors(scan.path):
-        incoming = examine_incoming(deployment.store.stages.settings_for(metadata), path, place, password)
+        incoming = examine_incoming(deployment.store.stages.settings_for(metadata, page), path, place, password)
         _check_idle(deployment.store, deployment.queues, scan_id, page)
         with metadata_lock(scan):
             # Read under the lock, because another replacement may have changed it.

@@ -1,7 +1,8 @@
 """Find stale pages: complete pages whose inputs or method (engine, model, instructions) have changed.
 
-The present method comes from the book's profile and the settings of this process: if the settings of the workers
-differ, pages may show as stale that a worker would make the same way again. `docs/design.md` has the digests.
+The present method comes from the profile of the page and the settings of this process: if the settings of the
+workers differ, pages may show as stale that a worker would make the same way again. `docs/design.md` has the
+digests.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from checkpointing.money import add_usd
 from checkpointing.outputs import OutputFolder
 from checkpointing.page_records import PageRecord
 from checkpointing.refs import StageRef
+from worker.pages.book_profile import BookProfile
 from worker.pipeline.provenance import describe, source_sha256
 from worker.stages.base import MadeFrom, Stage
 from worker.storage.book_store import BookStore
@@ -71,13 +73,14 @@ def find_stale(
     if not told:
         return {}
     maker = store.stages.get(ref.stage)
-    method = _method(store, ref)
-    blank = method or MadeFrom(inputs={}, stage_version=maker.version, recipe="")
+    methods = _Methods(store, ref)
+    unknown = MadeFrom(inputs={}, stage_version=maker.version, recipe="")
     parts = "the model or the instructions" if maker.uses_model else "the engine or the stage"
     found: dict[int, Why] = {}
     for page, inputs in sorted(_inputs(store, ref.scan_id, maker, told.keys(), again).items()):
         was_from, _, was_how = told[page].partition(".")
-        now_from, _, now_how = blank.model_copy(update={"inputs": inputs}).digest().partition(".")
+        method = methods.of(page)
+        now_from, _, now_how = (method or unknown).model_copy(update={"inputs": inputs}).digest().partition(".")
         how = was_how if method is None else now_how
         if (was_from, was_how) == (now_from, how):
             continue
@@ -111,28 +114,46 @@ def explain_stale(
 
 def _name_recipes(store: BookStore, ref: StageRef, stale: dict[int, Why]) -> dict[int, Why]:
     samples = {why.recipe: page for page, why in stale.items() if why.recipe}
-    now = _method(store, ref) if samples else None
-    if now is None:
+    if not samples:
         return stale
-    outputs = store.outputs(ref)
+    methods, outputs = _Methods(store, ref), store.outputs(ref)
     earlier = {recipe: _made_by(outputs, page, recipe) for recipe, page in samples.items()}
-    differences = {recipe: _difference(was, now) for recipe, was in earlier.items() if was is not None}
-    return {
-        page: replace(why, method=f"{why.method} {differences[why.recipe]}") if why.recipe in differences else why
-        for page, why in stale.items()
-    }
+    named = {}
+    for page, why in stale.items():
+        was, now = earlier.get(why.recipe), methods.of(page)
+        named[page] = replace(why, method=f"{why.method} {_difference(was, now)}") if was and now else why
+    return named
 
 
-def _method(store: BookStore, ref: StageRef) -> MadeFrom | None:
-    """Return the present method of a stage; None if it is unknown here."""
-    model = store.settings.model(ref.stage)
-    if store.stages.get(ref.stage).uses_model and not model:
-        return None
-    metadata = store.metadata(ref.scan_id)
-    try:
-        return describe(store.stages.get_for(metadata, ref.stage), {}, model, metadata.profile)
-    except SettingsError:
-        return None
+class _Methods:
+    """The present method of a stage for each page; found once for each profile."""
+
+    def __init__(self, store: BookStore, ref: StageRef) -> None:
+        self._store = store
+        self._stage = ref.stage
+        self._metadata = store.metadata(ref.scan_id)
+        self._model = store.settings.model(ref.stage)
+        self._of_profile: dict[BookProfile, MadeFrom | None] = {}
+        stage = store.stages.get(ref.stage)
+        self._is_unset = stage.uses_model and not self._model
+        # Only a stage that reads the source depends on the profile.
+        self._is_one = bool(stage.depends_on) or not self._metadata.page_profiles
+
+    def of(self, page: int) -> MadeFrom | None:
+        """Return the present method for a page; None if it is unknown here."""
+        profile = self._metadata.profile if self._is_one else self._metadata.profile_of(page)
+        if profile not in self._of_profile:
+            self._of_profile[profile] = self._describe(page, profile)
+        return self._of_profile[profile]
+
+    def _describe(self, page: int, profile: BookProfile) -> MadeFrom | None:
+        if self._is_unset:
+            return None
+        try:
+            stage = self._store.stages.get_for(self._metadata, self._stage, page)
+            return describe(stage, {}, self._model, profile)
+        except SettingsError:
+            return None
 
 
 def _inputs(

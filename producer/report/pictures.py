@@ -3,6 +3,7 @@
 import base64
 import io
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 
 from PIL import Image
 
@@ -39,28 +40,30 @@ def pictures_of(
 
     The pages share the bytes that all pictures may take.
     """
-    settings = store.stages.settings_for(metadata)
     maker = _PictureMaker(len(pages))
     found: dict[int, Pictures] = {}
-    source: PageSource | None = None
-    try:
-        source = open_source(
-            store.scan(metadata.scan_id),
-            metadata,
-            dpi=min(settings.dpi, RENDER_DPI),
-            max_pixels=settings.max_pixels,
-            preview=True,
-        )
-        for page in pages:
-            found[page] = _page(maker, source, page)
-            step()
-    except (InputError, StorageError) as error:
-        # A source that cannot be opened leaves the report without pictures.
-        problem = Pictures(problem=in_one_line(str(error)))
-        return {page: found.get(page, problem) for page in pages}
-    finally:
-        if source is not None:
-            source.close()
+    # A PDF is opened once for each resolution that its pages have.
+    sources: dict[int, PageSource] = {}
+    with ExitStack() as opened:
+        try:
+            for page in pages:
+                settings = store.stages.settings_for(metadata, page)
+                dpi = min(settings.dpi, RENDER_DPI)
+                if dpi not in sources:
+                    sources[dpi] = open_source(
+                        store.scan(metadata.scan_id),
+                        metadata,
+                        dpi=dpi,
+                        max_pixels=settings.max_pixels,
+                        preview=True,
+                    )
+                    opened.enter_context(closing(sources[dpi]))
+                found[page] = _page(maker, sources[dpi], page)
+                step()
+        except (InputError, StorageError) as error:
+            # A source that cannot be opened leaves the report without pictures.
+            problem = Pictures(problem=in_one_line(str(error)))
+            return {page: found.get(page, problem) for page in pages}
     return found
 
 

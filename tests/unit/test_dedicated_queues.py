@@ -113,17 +113,17 @@ def test_workers_read_by_the_settings_of_the_enqueue(fake: FakeDeployment) -> No
     enqueue_all(fake.parts)
 
     metadata = worker.store.metadata(SCAN)
-    assert worker.store.stages.get_for(metadata, STAGE).recipe.startswith("rapidocr ")
-    assert worker.store.stages.settings_for(metadata).dpi == fake.settings.dpi
+    assert worker.store.stages.get_for(metadata, STAGE, 1).recipe.startswith("rapidocr ")
+    assert worker.store.stages.settings_for(metadata, 1).dpi == fake.settings.dpi
     assert worker.store.queue_of(REF) == STAGE
     # A command goes by its own settings, and the queue stays the one that the pages are in.
     command = Deployment(german, fake.app, fake.redis)
-    assert command.store.stages.get_for(metadata, STAGE).recipe == "tesseract deu"
+    assert command.store.stages.get_for(metadata, STAGE, 1).recipe == "tesseract deu"
     assert command.store.queue_of(REF) == STAGE
     change_profile(fake.parts.store.scan(SCAN), BookProfile(lang="fr"))
     enqueue_all(command)
     metadata = worker.store.metadata(SCAN)
-    assert worker.store.stages.get_for(metadata, STAGE).recipe == "tesseract fr"
+    assert worker.store.stages.get_for(metadata, STAGE, 1).recipe == "tesseract fr"
     assert worker.store.queue_of(REF) == f"{STAGE}:tesseract:fr:antiqua"
 
 

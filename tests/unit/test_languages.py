@@ -193,7 +193,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
 
 def recipe(fake: FakeDeployment, profile: BookProfile) -> str:
     metadata = fake.parts.store.metadata(SCAN).model_copy(update={"profile": profile})
-    stage = fake.parts.store.stages.get_for(metadata, OcrStage.name)
+    stage = fake.parts.store.stages.get_for(metadata, OcrStage.name, 1)
     assert isinstance(stage, OcrStage)
     return stage.recipe
 
@@ -220,7 +220,7 @@ def test_books_of_all_languages_that_rapidocr_reads_share_one_engine(fake: FakeD
     metadata = store.metadata(SCAN)
     for profile in (BookProfile(engine="auto", lang="de"), BookProfile(typeface="fraktur", lang="el")):
         profiled = metadata.model_copy(update={"profile": profile})
-        assert store.stages.get_for(profiled, "ocr") is store.stages.get("ocr")
+        assert store.stages.get_for(profiled, "ocr", 1) is store.stages.get("ocr")
 
 
 def test_a_typeface_is_kept_in_the_metadata(fake: FakeDeployment) -> None:

@@ -142,10 +142,10 @@ def test_an_engine_is_made_once_for_all_books_of_a_profile(fake: FakeDeployment)
     parts, metadata = fake.parts, fake.parts.store.metadata(SCAN)
     profiled = metadata.model_copy(update={"profile": FULL})
     finer = metadata.model_copy(update={"profile": FULL.changed_by(BookProfile(dpi=600))})
-    assert parts.store.stages.get_for(metadata, STAGE) is parts.store.stages.get(STAGE)
-    assert parts.store.stages.get_for(profiled, STAGE) is parts.store.stages.get_for(finer, STAGE)
-    assert parts.store.stages.get_for(profiled, STAGE) is not parts.store.stages.get(STAGE)
-    assert parts.store.stages.get_for(profiled, "structure") is parts.store.stages.get("structure")
+    assert parts.store.stages.get_for(metadata, STAGE, 1) is parts.store.stages.get(STAGE)
+    assert parts.store.stages.get_for(profiled, STAGE, 1) is parts.store.stages.get_for(finer, STAGE, 2)
+    assert parts.store.stages.get_for(profiled, STAGE, 1) is not parts.store.stages.get(STAGE)
+    assert parts.store.stages.get_for(profiled, "structure", 1) is parts.store.stages.get("structure")
 
 
 def test_the_ocr_stage_gets_the_engine_and_the_language_of_the_profile(
@@ -160,7 +160,7 @@ def test_the_ocr_stage_gets_the_engine_and_the_language_of_the_profile(
     monkeypatch.setattr("worker.ocr.engines.registry.make_engine", make_engine)
     metadata = fake.parts.store.metadata(SCAN)
     for profile in (NO_PROFILE, FULL, FULL, BookProfile(lang="deu")):
-        fake.parts.store.stages.get_for(metadata.model_copy(update={"profile": profile}), "ocr")
+        fake.parts.store.stages.get_for(metadata.model_copy(update={"profile": profile}), "ocr", 1)
     assert made == [("rapidocr", "eng"), ("tesseract", "deu+frk")]
 
 

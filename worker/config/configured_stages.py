@@ -10,7 +10,7 @@ from worker.pages.metadata import ScanMetadata
 from worker.stages.base import Stage
 from worker.stages.registry import make_stage
 
-# Engines of books with a profile of their own, beside that of the settings; each may hold half a gigabyte.
+# Engines of profiles that differ from the settings, beside that of the settings; each may hold half a gigabyte.
 _CACHED_ENGINES = 3
 
 
@@ -37,13 +37,13 @@ class ConfiguredStages:
             dpi=settings.dpi, lang=settings.ocr_lang, typeface=settings.ocr_typeface, engine=settings.ocr_engine
         )
 
-    def settings_for(self, metadata: ScanMetadata) -> Settings:
-        """Return the settings for a book: its profile overrides those of the deployment."""
+    def settings_for(self, metadata: ScanMetadata, page: int) -> Settings:
+        """Return the settings for a page of a book: its profile overrides those of the deployment."""
         defaults = metadata.defaults if self._as_enqueued else NO_PROFILE
-        return self.settings.with_profile(defaults.changed_by(metadata.profile))
+        return self.settings.with_profile(defaults.changed_by(metadata.profile_of(page)))
 
-    def get_for(self, metadata: ScanMetadata, name: str) -> Stage:
-        """Return a stage with the engine and the language of a book's profile.
+    def get_for(self, metadata: ScanMetadata, name: str, page: int) -> Stage:
+        """Return a stage with the engine and the language of the profile of a page.
 
         Raises:
             UnknownNameError: there is no such stage.
@@ -53,19 +53,20 @@ class ConfiguredStages:
         # Only a stage that reads the source has an engine.
         if stage.depends_on:
             return stage
-        wanted = _read_by(self.settings_for(metadata))
+        wanted = _read_by(self.settings_for(metadata, page))
         return stage if wanted == _read_by(self.settings) else self._with_engine(name, *wanted)
 
     def queue_of(self, metadata: ScanMetadata, name: str) -> str:
         """Return the queue of a book's pages in a stage: that of the stage, or a dedicated one.
 
-        The same on every machine, once the book was enqueued.
+        The same on every machine, once the book was enqueued. All pages of a book go through one queue: a worker
+        that serves it can read each of them.
         """
         if not self.get(name).has_engine:
             return name
         try:
-            settings = self.settings.with_profile(metadata.defaults.changed_by(metadata.profile))
-            return queue_name(name, [Need(*_read_by(settings))])
+            profiles = map(metadata.defaults.changed_by, metadata.profiles())
+            return queue_name(name, [Need(*_read_by(self.settings.with_profile(each))) for each in profiles])
         except SettingsError:
             # No engine reads the languages; the page reports it.
             return name

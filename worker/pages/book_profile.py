@@ -1,15 +1,17 @@
 """The profile of a book: its own resolution, languages, typeface and OCR engine, stored in `metadata.json`.
 
-A profile overrides the settings of the worker that reads the book, on every machine. It is one of the inputs of a
-page (`worker.pipeline.provenance`): pages that were read with another profile are stale.
+A profile overrides the settings of the worker that reads the book, on every machine. Some pages may have a profile
+of their own, which overrides that of the book. It is one of the inputs of a page (`worker.pipeline.provenance`):
+pages that were read with another profile are stale.
 """
 
 import re
+from bisect import bisect_right
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from checkpointing.fields import OpenModel
+from checkpointing.fields import OpenModel, PageRange
 
 MINIMUM_DPI = 72
 MAXIMUM_DPI = 1200
@@ -81,3 +83,39 @@ class BookProfile(OpenModel):
 
 
 NO_PROFILE = BookProfile()
+
+
+def check_in_order(ranges: tuple[PageRange, ...]) -> tuple[PageRange, ...]:
+    """Return ranges of pages.
+
+    Raises:
+        ValueError: a range ends before it begins, or they are not in order, or they share a page.
+    """
+    end = 0
+    for first, last in ranges:
+        if not end < first <= last:
+            raise ValueError(f"the pages {first}-{last} are out of order, or in two ranges")
+        end = last
+    return ranges
+
+
+class PageProfile(OpenModel):
+    """How some pages of a book are read, where they differ from the rest of the book.
+
+    Attributes:
+        pages: ranges of pages, each as first and last page, both included; in order, and no page twice.
+        profile: the fields that replace those of the book's profile. The other fields of the book's profile apply.
+    """
+
+    pages: Annotated[tuple[PageRange, ...], Field(min_length=1), AfterValidator(check_in_order)]
+    profile: BookProfile
+
+    def includes(self, page: int) -> bool:
+        """Return whether a page is read so."""
+        place = bisect_right(self.pages, page, key=lambda each: each[0])
+        return place > 0 and page <= self.pages[place - 1][1]
+
+    @property
+    def count(self) -> int:
+        """The number of pages."""
+        return sum(last - first + 1 for first, last in self.pages)

@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, Field, PositiveInt, StringConstraints, model
 
 from checkpointing.fields import OpenModel, PageNumber, Sha256
 from checkpointing.plurals import counted
-from worker.pages.book_profile import NO_PROFILE, BookProfile
+from worker.pages.book_profile import NO_PROFILE, BookProfile, PageProfile, check_in_order
 
 # A plain name: metadata.json may be edited by hand, and must not lead out of source/.
 _FileName = Annotated[str, StringConstraints(pattern=r"^[^./\x00][^/\x00]*$")]
@@ -117,6 +117,8 @@ class ScanMetadata(OpenModel):
         profile: how the book is read, in place of the settings; left out where it says nothing.
         defaults: what the settings said for a book without a profile when pages were enqueued last: workers, whose
             own settings may differ, read by it.
+        page_profiles: how some pages are read, in place of the book's profile; a page is in one of them at most.
+            Left out where there are none; versions before 0.3 read these pages as the rest of the book.
     """
 
     scan_id: str
@@ -128,6 +130,21 @@ class ScanMetadata(OpenModel):
     taken_over: bool = False
     profile: BookProfile = Field(default=NO_PROFILE, exclude_if=lambda profile: profile.is_empty)
     defaults: BookProfile = Field(default=NO_PROFILE, exclude_if=lambda profile: profile.is_empty)
+    page_profiles: tuple[PageProfile, ...] = Field(default=(), exclude_if=lambda profiles: not profiles)
+
+    def profile_of(self, page: int) -> BookProfile:
+        """Return how a page is read: the profile of the book, with the fields that the page has of its own."""
+        for each in self.page_profiles:
+            if each.includes(page):
+                return self.profile.changed_by(each.profile)
+        return self.profile
+
+    def profiles(self) -> tuple[BookProfile, ...]:
+        """Return all profiles that apply to some page of the book, each once."""
+        with_own = sum(each.count for each in self.page_profiles)
+        of_book = (self.profile,) if with_own < self.total_pages else ()
+        own = (self.profile.changed_by(each.profile) for each in self.page_profiles)
+        return tuple(dict.fromkeys((*of_book, *own)))
 
     @model_validator(mode="after")
     def _pages_add_up(self) -> Self:
@@ -136,4 +153,12 @@ class ScanMetadata(OpenModel):
             raise ValueError(f"total_pages is {self.total_pages}, but the files hold {counted(in_files, 'page')}")
         if any(each.page > in_files or each.place > each.file.pages for each in self.source.replaced):
             raise ValueError("a page that was replaced is not in the book, or not in its file")
+        return self
+
+    @model_validator(mode="after")
+    def _page_profiles_add_up(self) -> Self:
+        ranges = sorted(pages for each in self.page_profiles for pages in each.pages)
+        check_in_order(tuple(ranges))
+        if ranges and ranges[-1][1] > self.total_pages:
+            raise ValueError(f"page_profiles names page {ranges[-1][1]}, but total_pages is {self.total_pages}")
         return self

@@ -30,7 +30,7 @@ class ScanInputs:
         still_ours: returns whether this worker still holds the claim on the page; without it no call is paid for.
 
     Attributes:
-        stage: the stage, with the profile of the book.
+        stage: the stage, with the profile of the page.
 
     Raises:
         SettingsError: the profile names an engine that does not exist.
@@ -46,7 +46,7 @@ class ScanInputs:
         self._page = page
         self._scan = store.scan(ref.scan_id)
         self._metadata = store.metadata(ref.scan_id)
-        self.stage = store.stages.get_for(self._metadata, ref.stage)
+        self.stage = store.stages.get_for(self._metadata, ref.stage, page)
 
     @property
     def total_pages(self) -> int:
@@ -60,7 +60,7 @@ class ScanInputs:
             PageError: the page cannot be rendered; another attempt would fail too.
             StorageError: the source cannot be read at the moment.
         """
-        settings = self._store.stages.settings_for(self._metadata)
+        settings = self._store.stages.settings_for(self._metadata, page)
         source = open_source(self._scan, self._metadata, dpi=settings.dpi, max_pixels=settings.max_pixels)
         with closing(source):
             return source.page(page)
@@ -100,4 +100,5 @@ class ScanInputs:
         else:
             folders = ((name, self._store.outputs(StageRef(self.scan_id, name))) for name in stage.depends_on)
             inputs = {name: outputs.sha256(self._page) for name, outputs in folders}
-        return describe(stage, inputs, self._store.settings.model(stage.name), self._metadata.profile)
+        profile = self._metadata.profile_of(self._page)
+        return describe(stage, inputs, self._store.settings.model(stage.name), profile)
