@@ -1,6 +1,7 @@
 """Lists of pages in the form `3,7-9`."""
 
 import re
+from collections.abc import Sequence
 
 from checkpointing.errors import CommandLineError
 
@@ -24,9 +25,13 @@ def parse_pages(text: str) -> frozenset[int]:
 
 def show_pages(pages: list[int], most: int = 8) -> str:
     """Return a sorted list of pages in short: `3, 7-9 and 120 more`."""
-    found = runs(pages)
-    shown = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in found[:most])
-    rest = sum(last - first + 1 for first, last in found[most:])
+    return show_ranges(runs(pages), most)
+
+
+def show_ranges(ranges: Sequence[tuple[int, int]], most: int = 8) -> str:
+    """Return ranges of pages, each as first and last page, in short: `3, 7-9 and 120 more`."""
+    shown = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges[:most])
+    rest = sum(last - first + 1 for first, last in ranges[most:])
     return f"{shown} and {rest} more" if rest else shown
 
 

@@ -49,7 +49,8 @@ def ingest_command(
     """
     from producer.ingest.books import check_names, given_password, look_at_source, take_in_book
     from producer.ingest.ingest_output import ingest_json, ingested_json, print_ingested
-    from producer.ingest.profile_options import change_profile, options_without_effect, settings_with
+    from producer.ingest.profile_change import change_profile
+    from producer.ingest.profile_options import options_without_effect, settings_with
 
     check_names(sources, scan_id, title)
     password = given_password(password)
@@ -71,7 +72,7 @@ def ingest_command(
             continue
         done.append(made)
         print_ingested(made)
-        if line := options_without_effect(made.metadata.scan_id, settings, made.metadata.profile, profile):
+        if line := options_without_effect(made.metadata, settings, profile):
             notes.print(line)
         if not as_json:
             results.print(made.metadata.scan_id)

@@ -6,6 +6,7 @@ from typing import Any
 from checkpointing.errors import InputError
 from checkpointing.plurals import counted
 from producer.ingest.ingest_source import Ingested
+from producer.page_ranges import show_ranges
 from producer.terminal.console import notes
 
 
@@ -16,6 +17,8 @@ def print_ingested(done: Ingested) -> None:
     notes.print(f"{what} '{done.metadata.title}', {pages}, as {done.metadata.scan_id}")
     if not done.metadata.profile.is_empty:
         notes.print(f"Its profile: {done.metadata.profile.words()}.")
+    for each in done.metadata.page_profiles:
+        notes.print(f"Profile of the pages {show_ranges(each.pages)}: {each.profile.words()}.")
     if done.ignored_files:
         others = counted(
             done.ignored_files,

@@ -1,13 +1,11 @@
-"""The profile of a book as `--dpi`, `--lang`, `--typeface` and `--engine` give it, and changes of it."""
+"""The profile of a book as `--dpi`, `--lang`, `--typeface` and `--engine`, or `--set` and `--unset`, give it."""
 
-from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pydantic import ValidationError
 
 from checkpointing.errors import CommandLineError
-from checkpointing.storage_errors import storage_errors
-from producer.ingest.metadata_file import metadata_lock, read_form, write_form
+from producer.page_ranges import show_ranges
 from producer.setting_options import set_by_option
 from producer.terminal.console import notes
 from worker.config.settings import Settings, load_settings
@@ -15,7 +13,6 @@ from worker.ocr.engines.languages import known_tags, unknown_tags
 from worker.ocr.engines.registry import AUTO, check_engine, takes_language
 from worker.pages.book_profile import BookProfile
 from worker.pages.metadata import ScanMetadata
-from worker.pages.scan import ScanFolder
 from worker.stages.options import DEFAULT_LANGUAGE, DEFAULT_TYPEFACE
 
 OPTIONS = {"dpi": "dpi", "lang": "ocr_lang", "typeface": "ocr_typeface", "engine": "ocr_engine"}
@@ -80,18 +77,23 @@ def parse_changes(pairs: Sequence[str], unset: Sequence[str]) -> tuple[BookProfi
         if names.count(name) > 1:
             raise CommandLineError(f"{name} is named twice; set or unset it once")
     given = dict(split)
+    return _check(given, lambda name: f"--set {name}={given[name]}"), frozenset(unset)
+
+
+def _check(given: Mapping[str, object], option: Callable[[str], str]) -> BookProfile:
+    """Return a profile; `option` returns a field as it was given, for messages."""
     try:
         profile = BookProfile.model_validate(given)
     except ValidationError as error:
         [first, *_] = error.errors()
-        name, message = str(first["loc"][0]), first["msg"].removeprefix("Value error, ")
-        raise CommandLineError(f"--set {name}={given[name]}: {message}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise CommandLineError(f"{option(str(first['loc'][0]))}: {message}") from None
     try:
         check_engine(profile.engine or AUTO)
     except ValueError as error:
-        raise CommandLineError(f"--set engine={profile.engine}: {error}") from None
+        raise CommandLineError(f"{option('engine')}: {error}") from None
     check_tags(profile)
-    return profile, frozenset(unset)
+    return profile
 
 
 def _name_and_value(pair: str) -> tuple[str, str]:
@@ -101,61 +103,17 @@ def _name_and_value(pair: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def change_profile(scan: ScanFolder, wanted: BookProfile, unset: AbstractSet[str] = frozenset()) -> ScanMetadata:
-    """Set fields of a scan's profile, remove others, and keep the rest. Return the metadata as it is then.
-
-    Args:
-        scan: the folder of the scan.
-        wanted: the fields to set.
-        unset: the names of the fields to remove.
-
-    Raises:
-        InputError: the metadata is broken.
-        CheckpointError: another process holds the metadata.
-        StorageError: the storage failed.
-    """
-    with storage_errors(scan.path), metadata_lock(scan):
-        profile = scan.read_metadata().profile
-        changed = profile.changed_by(wanted).model_copy(update=dict.fromkeys(unset))
-        if changed != profile:
-            form = read_form(scan)
-            # What a newer version has added to the profile stays.
-            kept = {name: value for name, value in form.get("profile", {}).items() if name not in unset}
-            form["profile"] = {**kept, **changed.model_dump()}
-            if not form["profile"]:
-                del form["profile"]
-            write_form(scan, form)
-        return scan.read_metadata()
-
-
-def record_defaults(scan: ScanFolder, metadata: ScanMetadata, defaults: BookProfile) -> ScanMetadata:
-    """Record what the settings say for a book without a profile; return the metadata as it is then.
-
-    Raises:
-        InputError: the metadata is broken.
-        CheckpointError: another process holds the metadata.
-        StorageError: the storage failed.
-    """
-    if metadata.defaults == defaults:
-        return metadata
-    with storage_errors(scan.path), metadata_lock(scan):
-        form = read_form(scan)
-        form["defaults"] = defaults.model_dump()
-        write_form(scan, form)
-        return scan.read_metadata()
-
-
-def options_without_effect(scan_id: str, settings: Settings, profile: BookProfile, wanted: BookProfile) -> str:
+def options_without_effect(metadata: ScanMetadata, settings: Settings, wanted: BookProfile) -> str:
     """Return one line where language or typeface, given as options, have no effect for a scan; else nothing."""
-    engine = profile.engine or settings.ocr_engine
+    engines = {profile.engine or settings.ocr_engine for profile in metadata.profiles()}
     given = {"lang": wanted.lang, "typeface": wanted.typeface}
     usual = {None, DEFAULT_LANGUAGE, DEFAULT_TYPEFACE}
     options = " ".join(f"--{name} {value}" for name, value in given.items() if value not in usual)
-    if not options or takes_language(engine):
+    if not options or any(map(takes_language, engines)):
         return ""
     return (
-        f"{scan_id}: {options} has no effect, because the engine {engine} takes no notice of it; "
-        "add --engine tesseract, which does, or --engine auto"
+        f"{metadata.scan_id}: {options} has no effect, because the engine {' or '.join(sorted(engines))} takes no "
+        "notice of it; add --engine tesseract, which does, or --engine auto"
     )
 
 
@@ -165,14 +123,24 @@ def options_recorded(profile: BookProfile, wanted: BookProfile) -> set[str]:
     return {name for name, value in wanted.model_dump().items() if said.get(name) == value}
 
 
-def overruled(scan_id: str, profile: BookProfile, wanted: BookProfile) -> str:
-    """Return one line where options do not count for a scan, because its profile says otherwise; else nothing."""
+def overruled(metadata: ScanMetadata, wanted: BookProfile) -> Iterator[str]:
+    """Yield one line where options do not count for a scan, or for some pages, because of their profiles."""
+    scan_id, profile = metadata.scan_id, metadata.profile
+    if options := _against(profile, wanted):
+        yield (
+            f"{scan_id} is read by its profile ({profile.words()}), which goes before {options}; "
+            f"`producer ingest SOURCE {options}` changes it"
+        )
+    for each in metadata.page_profiles:
+        if options := _against(each.profile, wanted):
+            yield (
+                f"the pages {show_ranges(each.pages)} of {scan_id} are read by their own profile "
+                f"({each.profile.words()}), which goes before {options}; `producer profile {scan_id}` shows it"
+            )
+
+
+def _against(profile: BookProfile, wanted: BookProfile) -> str:
+    """Return the options to which a profile has other values."""
     said = profile.model_dump()
     against = {name: value for name, value in wanted.model_dump().items() if said.get(name, value) != value}
-    if not against:
-        return ""
-    options = " ".join(f"--{name} {value}" for name, value in against.items())
-    return (
-        f"{scan_id} is read by its profile ({profile.words()}), which goes before {options}; "
-        f"`producer ingest SOURCE {options}` changes it"
-    )
+    return " ".join(f"--{name} {value}" for name, value in against.items())

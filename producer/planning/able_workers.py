@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from checkpointing.errors import BrokerError, SettingsError
-from producer.ingest.profile_options import record_defaults
+from producer.ingest.profile_change import record_defaults
 from producer.terminal.console import notes
 from worker.config.settings import Settings
 from worker.deployment import Deployment

@@ -1,27 +1,30 @@
-"""How a book is read: its profile, where each value comes from, the engine that results, and what becomes stale."""
+"""How a book and its pages are read: the profiles, where each value comes from, and the engine that results."""
 
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from checkpointing.errors import SettingsError
-from producer.ingest.profile_options import OPTIONS, change_profile
-from producer.planning.stale import find_stale
-from producer.setting_options import in_force, origins_in_force
-from producer.status.begun_stages import begun_stages
+from checkpointing.fields import PageRange
+from producer.ingest.profile_options import OPTIONS
+from producer.page_ranges import runs
+from producer.planning.request import check_pages
+from producer.setting_options import InForce, in_force, origins_in_force
 from worker.ocr.engines.registry import make_engine
-from worker.pages.book_profile import BookProfile
+from worker.pages.book_profile import NO_PROFILE, BookProfile
 from worker.storage.book_store import BookStore
 
 BOOK = "book"
-"""The source of a value that the profile of the book has; the other sources are those of settings."""
+"""The source of a value that the profile of the book has; other sources are those of settings."""
+PAGES = "pages"
+"""The source of a value that pages have of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class ValueInForce:
-    """A value by which a book is read.
+    """A value by which a book, or some of its pages, are read.
 
     Attributes:
-        source: `book`, or the source of the setting that applies instead.
+        source: `pages`, `book`, or the source of the setting that applies instead.
         place: the file, variable or option that has it; empty for a default.
     """
 
@@ -32,8 +35,8 @@ class ValueInForce:
 
 
 @dataclass(frozen=True, slots=True)
-class ProfileView:
-    """How a book is read.
+class HowRead:
+    """How pages are read.
 
     Attributes:
         values: one for each field of the profile.
@@ -42,7 +45,6 @@ class ProfileView:
         unknown: why this machine cannot tell how the engine reads, in one line; else empty.
     """
 
-    scan_id: str
     values: tuple[ValueInForce, ...]
     engine: str
     languages: str
@@ -50,72 +52,72 @@ class ProfileView:
 
 
 @dataclass(frozen=True, slots=True)
-class ProfileChange:
-    """The result of a change.
+class PagesRead:
+    """How some pages of a book are read; the pages as ranges, each with first and last page, in order."""
+
+    pages: tuple[PageRange, ...]
+    how: HowRead
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileView:
+    """How a book is read.
 
     Attributes:
-        changed: whether the profile had been different.
-        stale: the complete pages that became stale by it, by stage; None where this machine cannot tell.
+        book: how its pages are read that have no profile of their own.
+        parts: the pages that have one; if the view is of some pages only, these, with or without one.
     """
 
-    changed: bool
-    stale: dict[str, AbstractSet[int]] | None
+    scan_id: str
+    book: HowRead
+    parts: tuple[PagesRead, ...]
 
 
-def view_profile(store: BookStore, scan_id: str) -> ProfileView:
+def view_profile(store: BookStore, scan_id: str, pages: frozenset[int] = frozenset()) -> ProfileView:
     """Return how a book is read by the settings of this machine.
 
+    Args:
+        store: the scans.
+        scan_id: of the book.
+        pages: the pages to show; none for all that have a profile of their own.
+
     Raises:
-        UnknownNameError: there is no such scan.
+        UnknownNameError: there is no such scan, or no such page.
         InputError: its metadata is broken.
     """
     metadata = store.metadata(scan_id)
-    own = metadata.profile.model_dump()
     settings = {each.name: each for each in in_force(store.settings, origins_in_force())}
+    place = str(store.scan(scan_id).record_path)
+    alike: dict[BookProfile, tuple[PageRange, ...]] = {each.profile: each.pages for each in metadata.page_profiles}
+    if pages:
+        numbers: dict[BookProfile, list[int]] = {}
+        for page in check_pages(pages, metadata.total_pages):
+            numbers.setdefault(metadata.own_profile_of(page), []).append(page)
+        alike = {own: tuple(runs(of_profile)) for own, of_profile in numbers.items()}
+    parts = (
+        PagesRead(ranges, _how(store, metadata.profile, own, settings, place)) for own, ranges in alike.items()
+    )
+    return ProfileView(scan_id, _how(store, metadata.profile, NO_PROFILE, settings, place), tuple(parts))
+
+
+def _how(
+    store: BookStore, of_book: BookProfile, own: BookProfile, settings: Mapping[str, InForce], place: str
+) -> HowRead:
+    """Return how pages are read; `own` has the fields that they have of their own, `place` is the metadata file."""
+    said = {PAGES: own.model_dump(), BOOK: of_book.model_dump()}
     values = []
     for name, setting in OPTIONS.items():
-        if name in own:
-            values.append(ValueInForce(name, own[name], BOOK, str(store.scan(scan_id).record_path)))
+        source = next((source for source, fields in said.items() if name in fields), None)
+        if source is not None:
+            values.append(ValueInForce(name, said[source][name], source, place))
         else:
             value, origin = getattr(store.settings, setting), settings[setting].origin
             values.append(ValueInForce(name, value, origin.source.value, origin.place))
     engine = languages = unknown = ""
     try:
-        wanted = store.settings.with_profile(metadata.profile)
+        wanted = store.settings.with_profile(of_book.changed_by(own))
         engine = wanted.chosen_engine
         languages = make_engine(wanted).language_names
     except SettingsError as error:
         unknown = str(error)
-    return ProfileView(scan_id, tuple(values), engine, languages, unknown)
-
-
-def change_and_count(store: BookStore, scan_id: str, wanted: BookProfile, unset: AbstractSet[str]) -> ProfileChange:
-    """Change the profile of a book, and find the complete pages that become stale by it.
-
-    Args:
-        store: the scans.
-        scan_id: of the book.
-        wanted: the fields to set.
-        unset: the names of the fields to remove.
-
-    Raises:
-        UnknownNameError: there is no such scan.
-        InputError: its metadata is broken.
-        CheckpointError: another process holds the metadata.
-        StorageError: the storage failed.
-    """
-    profile = store.metadata(scan_id).profile
-    before = _stale_pages(store, scan_id)
-    changed = change_profile(store.scan(scan_id), wanted, unset).profile != profile
-    if view_profile(store, scan_id).unknown:
-        return ProfileChange(changed, None)
-    after = _stale_pages(store, scan_id)
-    new = {stage: pages - before.get(stage, set()) for stage, pages in after.items()}
-    return ProfileChange(changed, {stage: pages for stage, pages in new.items() if pages})
-
-
-def _stale_pages(store: BookStore, scan_id: str) -> dict[str, AbstractSet[int]]:
-    """Return the stale pages of the stages that read the source; later stages follow when these are done again."""
-    refs = [ref for ref in begun_stages(store, scan_id) if not store.stages.get(ref.stage).depends_on]
-    checkpoints = [store.checkpoint_file(ref).read_or_salvage()[0] for ref in refs]
-    return {each.stage: find_stale(store, each.ref, each.pages).keys() for each in checkpoints}
+    return HowRead(tuple(values), engine, languages, unknown)

@@ -161,15 +161,15 @@ class BookRun:
 
     def _recorded_profile_options(self) -> set[str]:
         """Print which options have no effect on a book; return those that the profiles of all books contain."""
-        profiles = {scan_id: self._deployment.store.metadata(scan_id).profile for scan_id in self.scan_ids}
-        for scan_id, profile in profiles.items():
+        books = [self._deployment.store.metadata(scan_id) for scan_id in self.scan_ids]
+        for metadata in books:
             for line in (
-                overruled(scan_id, profile, self._profile),
-                options_without_effect(scan_id, self.settings, profile, self._profile),
+                *overruled(metadata, self._profile),
+                options_without_effect(metadata, self.settings, self._profile),
             ):
                 if line:
                     notes.print(line)
-        return set.intersection(*(options_recorded(profile, self._profile) for profile in profiles.values()))
+        return set.intersection(*(options_recorded(metadata.profile, self._profile) for metadata in books))
 
     def _report_nothing_to_do(self, plans: list[Plan]) -> list[Checkpoint]:
         checkpoints = [self._checkpoint(request) for request in self._requests]

@@ -7,7 +7,7 @@ import pytest
 from checkpointing.errors import BrokerError, SettingsError
 from producer.doctor.check import Level
 from producer.doctor.workers import examine_workers, waiting_pages
-from producer.ingest.profile_options import change_profile
+from producer.ingest.profile_change import change_profile
 from producer.planning import able_workers
 from producer.planning.enqueue import enqueue
 from producer.planning.request import Request

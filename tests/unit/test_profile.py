@@ -14,7 +14,7 @@ from checkpointing.refs import StageRef
 from producer import setting_options as config
 from producer.cli import app
 from producer.ingest.ingest_source import ingest
-from producer.ingest.profile_options import change_profile
+from producer.ingest.profile_change import change_profile
 from producer.run.book_run import BookRun
 from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
 from tests.support.stages import ReaderStage, StampStage, raising

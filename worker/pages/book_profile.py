@@ -79,7 +79,7 @@ class BookProfile(OpenModel):
 
     def changed_by(self, other: "BookProfile") -> "BookProfile":
         """Return this profile with the fields that another profile sets replaced by those."""
-        return self.model_copy(update=other.model_dump())
+        return self if other.is_empty else self.model_copy(update=other.model_dump())
 
 
 NO_PROFILE = BookProfile()

@@ -132,12 +132,13 @@ class ScanMetadata(OpenModel):
     defaults: BookProfile = Field(default=NO_PROFILE, exclude_if=lambda profile: profile.is_empty)
     page_profiles: tuple[PageProfile, ...] = Field(default=(), exclude_if=lambda profiles: not profiles)
 
+    def own_profile_of(self, page: int) -> BookProfile:
+        """Return the fields of a page's profile that replace those of the book's; empty for most pages."""
+        return next((each.profile for each in self.page_profiles if each.includes(page)), NO_PROFILE)
+
     def profile_of(self, page: int) -> BookProfile:
         """Return how a page is read: the profile of the book, with the fields that the page has of its own."""
-        for each in self.page_profiles:
-            if each.includes(page):
-                return self.profile.changed_by(each.profile)
-        return self.profile
+        return self.profile.changed_by(self.own_profile_of(page))
 
     def profiles(self) -> tuple[BookProfile, ...]:
         """Return all profiles that apply to some page of the book, each once."""

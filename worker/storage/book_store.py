@@ -1,6 +1,7 @@
 """The books under one storage root: scans, outputs, checkpoints, ledgers and open stages. It needs no broker."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import copy
 from functools import lru_cache
 from pathlib import Path
 
@@ -43,6 +44,7 @@ class BookStore:
         self.open_stages = OpenStages(root, self.library.check_to_write)
         self.outage_notes = OutageNotes(root, self.library.check_to_write)
         self._take_in = take_in
+        self._other_metadata: Mapping[str, ScanMetadata] = {}
         # Made once each: a checkpoint file remembers what it last read.
         self.checkpoint_file = lru_cache(_CACHED_CHECKPOINTS)(self._make_checkpoint_file)
         self.outputs = lru_cache(_CACHED_SCANS)(self._make_outputs)
@@ -61,6 +63,8 @@ class BookStore:
             InputError: its metadata is broken.
         """
         self.library.check()
+        if scan_id in self._other_metadata:
+            return self._other_metadata[scan_id]
         try:
             stat = self.scan(scan_id).record_path.stat()
         except OSError:
@@ -88,6 +92,12 @@ class BookStore:
         except SettingsError as error:
             return str(error)
         return ""
+
+    def with_metadata(self, metadata: ScanMetadata) -> "BookStore":
+        """Return the same books, of which one counts as having this metadata instead of that in its file."""
+        other = copy(self)
+        other._other_metadata = {**self._other_metadata, metadata.scan_id: metadata}  # noqa: SLF001  # of this class
+        return other
 
     def ledger(self, ref: StageRef) -> Ledger:
         """Return the ledger of a stage of a scan."""
