@@ -40,6 +40,10 @@ def enqueue_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show pages, expected cost and what blocks them; change nothing.")
     ] = False,
+    dpi: options.BookDpi = None,
+    lang: options.BookLang = None,
+    typeface: options.BookTypeface = None,
+    engine: options.BookEngine = None,
     budget: options.Budget = None,
     allow_unpriced: options.AllowUnpriced = False,
     as_json: options.AsJson = False,
@@ -52,15 +56,22 @@ def enqueue_command(
     changed. Stale pages are listed with their cost so far and stay complete until you choose --refresh-stale or
     --accept-stale. Settings are compared as they are on this machine, not on the workers.
 
+    --dpi, --lang, --typeface and --engine change the profile of the whole book first, as `producer
+    profile --set` does.
+
     Example: `producer enqueue moby-dick --pages 1-50 --wait`
 
     Example: `producer enqueue moby-dick --through structure --budget 5.00`
     """
+    from producer.ingest.profile_options import profile_from_options
     from producer.planning.carry_out import enqueue_all, show_plans
     from producer.planning.enqueue import requests_through
+    from producer.planning.profile_before_enqueue import change_before_enqueue
     from producer.planning.spending import set_budget
 
+    profile = profile_from_options(dpi=dpi, lang=lang, typeface=typeface, engine=engine)
     deployment = open_deployment()
+    store = deployment.store
     first = Request(
         check_scan_id(scan_id),
         stage,
@@ -72,9 +83,11 @@ def enqueue_command(
         refresh_stale=refresh_stale,
         accept_stale=accept_stale,
     )
-    requests = requests_through(deployment.store, first, through)
+    requests = requests_through(store, first, through)
+    if not profile.is_empty:
+        store = change_before_enqueue(deployment, requests, profile, dry_run=dry_run)
     if dry_run:
-        show_plans(deployment.store, deployment.queues, requests, as_json=as_json)
+        show_plans(store, deployment.queues, requests, as_json=as_json)
         return
     set_budget(deployment.store, scan_id, budget)
     plans = enqueue_all(deployment, requests, as_json=as_json)

@@ -60,32 +60,20 @@ AllowDoubtful = Annotated[
         help="Exit with 0 instead of 13 if all pages are complete but the text of some is doubtful.",
     ),
 ]
-Dpi = Annotated[
-    int | None,
-    typer.Option(
-        "--dpi",
-        metavar="DPI",
-        help="Minimum resolution for rendering PDF pages. Default: 300. Recorded with a new book.",
-    ),
-]
-Lang = Annotated[
-    str | None,
-    typer.Option(
-        "--lang",
-        metavar="LANG",
-        help="Languages, such as de,la, or as Tesseract names them, such as deu+lat. Recorded with a new book.",
-    ),
-]
-Typeface = Annotated[
-    str | None,
-    typer.Option(
-        "--typeface", metavar="NAME", help="Typeface: antiqua (default) or fraktur. Recorded with a new book."
-    ),
-]
-Engine = Annotated[
-    str | None,
-    typer.Option("--engine", metavar="NAME", help=f"OCR engine: {_ENGINES}, or auto. Recorded with a new book."),
-]
+_RECORDED = "Recorded with a new book."
+_IN_PROFILE = "Changes the profile of the book."
+_DPI = "Minimum resolution for rendering PDF pages. Default: 300."
+_LANG = "Languages, such as de,la, or as Tesseract names them, such as deu+lat."
+_TYPEFACE = "Typeface: antiqua (default) or fraktur."
+_ENGINE = f"OCR engine: {_ENGINES}, or auto."
+Dpi = Annotated[int | None, typer.Option("--dpi", metavar="DPI", help=f"{_DPI} {_RECORDED}")]
+Lang = Annotated[str | None, typer.Option("--lang", metavar="LANG", help=f"{_LANG} {_RECORDED}")]
+Typeface = Annotated[str | None, typer.Option("--typeface", metavar="NAME", help=f"{_TYPEFACE} {_RECORDED}")]
+Engine = Annotated[str | None, typer.Option("--engine", metavar="NAME", help=f"{_ENGINE} {_RECORDED}")]
+BookDpi = Annotated[int | None, typer.Option("--dpi", metavar="DPI", help=f"{_DPI} {_IN_PROFILE}")]
+BookLang = Annotated[str | None, typer.Option("--lang", metavar="LANG", help=f"{_LANG} {_IN_PROFILE}")]
+BookTypeface = Annotated[str | None, typer.Option("--typeface", metavar="NAME", help=f"{_TYPEFACE} {_IN_PROFILE}")]
+BookEngine = Annotated[str | None, typer.Option("--engine", metavar="NAME", help=f"{_ENGINE} {_IN_PROFILE}")]
 Title = Annotated[
     str | None, typer.Option(metavar="TITLE", help="Title of a new book. Default: the name of its source.")
 ]

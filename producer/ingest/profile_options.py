@@ -80,6 +80,19 @@ def parse_changes(pairs: Sequence[str], unset: Sequence[str]) -> tuple[BookProfi
     return _check(given, lambda name: f"--set {name}={given[name]}"), frozenset(unset)
 
 
+def profile_from_options(**given: str | int | None) -> BookProfile:
+    """Return the profile that options give; unlike `settings_with` it changes no setting of this process.
+
+    Args:
+        given: values by the names in `OPTIONS`; None for an option that is not given.
+
+    Raises:
+        CommandLineError: an option has a value that is not allowed.
+    """
+    named = {name: value for name, value in given.items() if value is not None}
+    return _check(named, lambda name: f"--{name} {named[name]}")
+
+
 def _check(given: Mapping[str, object], option: Callable[[str], str]) -> BookProfile:
     """Return a profile; `option` returns a field as it was given, for messages."""
     try:
