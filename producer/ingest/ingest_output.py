@@ -51,6 +51,7 @@ def ingested_json(done: Ingested) -> dict[str, Any]:
         "broken_files": list(done.broken_files),
         "decrypted": done.decrypted,
         "profile": done.metadata.profile.model_dump(mode="json"),
+        "page_profiles": [each.model_dump(mode="json") for each in done.metadata.page_profiles],
     }
 
 

@@ -88,14 +88,18 @@ def view_profile(store: BookStore, scan_id: str, pages: frozenset[int] = frozens
     metadata = store.metadata(scan_id)
     settings = {each.name: each for each in in_force(store.settings, origins_in_force())}
     place = str(store.scan(scan_id).record_path)
-    alike: dict[BookProfile, tuple[PageRange, ...]] = {each.profile: each.pages for each in metadata.page_profiles}
+    alike: dict[BookProfile, list[PageRange]] = {}
     if pages:
         numbers: dict[BookProfile, list[int]] = {}
         for page in check_pages(pages, metadata.total_pages):
             numbers.setdefault(metadata.own_profile_of(page), []).append(page)
-        alike = {own: tuple(runs(of_profile)) for own, of_profile in numbers.items()}
+        alike = {own: runs(of_profile) for own, of_profile in numbers.items()}
+    else:
+        for each in metadata.page_profiles:
+            alike.setdefault(each.profile, []).extend(each.pages)
     parts = (
-        PagesRead(ranges, _how(store, metadata.profile, own, settings, place)) for own, ranges in alike.items()
+        PagesRead(tuple(sorted(ranges)), _how(store, metadata.profile, own, settings, place))
+        for own, ranges in alike.items()
     )
     return ProfileView(scan_id, _how(store, metadata.profile, NO_PROFILE, settings, place), tuple(parts))
 

@@ -237,7 +237,9 @@ def test_ingest_records_its_options_and_another_ingest_changes_only_those_given(
     assert ingest_command("--dpi", "400", "--lang", "deu+frk", "--engine", "tesseract")["created"]
     assert said() == FULL.model_dump()
     assert ingest_command()["profile"] == said() == FULL.model_dump()
+    change_profile(ScanFolder(tmp_path / "scans", "book"), BookProfile(dpi=600), pages={2})
     again = ingest_command("--lang", "deu")
+    assert again["page_profiles"] == [{"pages": [[2, 2]], "profile": {"dpi": 600}}]
     assert (again["created"], again["profile"]) == (False, {**FULL.model_dump(), "lang": "deu"})
     assert said() == again["profile"]
 

@@ -136,6 +136,13 @@ def test_the_view_of_a_book_has_its_pages_with_a_profile_of_their_own() -> None:
     assert any(line.startswith("It is read by tesseract") for line in lines[:title])
 
 
+def test_two_entries_with_the_same_profile_are_shown_together(fake: FakeDeployment) -> None:
+    path = fake.parts.store.scan(SCAN).metadata_path
+    entries = [{"pages": [[first, first]], "profile": {"lang": "el"}, "quire": first} for first in (4, 2)]
+    path.write_text(json.dumps({**json.loads(path.read_text()), "page_profiles": entries}))
+    assert [part["pages"] for part in answer()["pages"]] == [[[2, 2], [4, 4]]]
+
+
 def test_a_dry_run_shows_the_result_and_changes_nothing(fake: FakeDeployment) -> None:
     before = files_under(fake.root)
     for pages, stale in ((["--pages", "2"], [2]), ([], [1, 2, 3, 4, 5])):
