@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.ocr.engines.rapid.line_boxes import line_boxes
 from worker.ocr.engines.rapid.networks import Network, Tensor
 from worker.ocr.engines.rapid.print_size import x_height
 
@@ -31,26 +32,13 @@ _MARGIN = 64
 """Pixels of a tile on each inner edge whose result is taken from its neighbour."""
 _MULTIPLE = 32
 """Sides of what the network sees are multiples of this."""
-_BINARY = 255 * 0.3
-_MIN_SCORE = 255 * 0.5
-_WIDENED = 1.6
-_MAX_LINES = 20_000
 
 
 class Detector:
     """Finds lines with RapidOCR's model. Several threads may use it at once."""
 
     def __init__(self, network: Network) -> None:
-        from rapidocr.ch_ppocr_det.utils import DBPostProcess  # noqa: PLC0415  # imports what only a worker needs
-
         self._network = network
-        self._outline: Any = DBPostProcess(
-            thresh=_BINARY,
-            box_thresh=_MIN_SCORE,
-            max_candidates=_MAX_LINES,
-            unclip_ratio=_WIDENED,
-            use_dilation=True,
-        )
 
     def find(self, page: Image) -> NDArray[np.float32]:
         """Return the corners of each line, of shape (n, 4, 2), clockwise from the top left, in pixels of the page.
@@ -62,8 +50,7 @@ class Detector:
         scale = _scale(page)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         heat = self._heat(cv2.resize(page, size, interpolation=cv2.INTER_AREA))
-        corners, _ = self._outline(heat[np.newaxis, np.newaxis], (height, width))
-        return np.asarray(corners, dtype=np.float32).reshape(-1, 4, 2)
+        return line_boxes(heat, height, width)
 
     def _heat(self, copy: Image) -> NDArray[np.uint8]:
         """Return how probable text is for each pixel of a copy, from 0 to 255."""

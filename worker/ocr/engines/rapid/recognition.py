@@ -5,7 +5,7 @@ Lines are cut out of the page at full size, upright, and shrunk to the height th
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -58,11 +58,8 @@ class Recogniser:
     """Reads lines with RapidOCR's model. Several threads may use it at once."""
 
     def __init__(self, network: Network) -> None:
-        from rapidocr.utils.process_img import get_rotate_crop_image  # noqa: PLC0415  # imports what only a worker needs
-
         self._network = network
         self._characters = ["", *network.characters, " "]
-        self._cut_out: Any = get_rotate_crop_image
 
     def read(self, page: NDArray[np.uint8], corners: NDArray[np.float32]) -> ReadLine:
         """Return what a line says.
@@ -71,7 +68,7 @@ class Recogniser:
             page: blue, green and red, of shape (height, width, 3).
             corners: of the line, of shape (4, 2), clockwise from the top left, in pixels of the page.
         """
-        line = _at_height(self._cut_out(page, corners.copy()))
+        line = _at_height(_cut_out(page, corners))
         read = self._decode(self._network(self._as_tensor(line))[0])
         score = _mean(read.scores) if read.texts else 0.0
         words, baseline = _on_page(line, read, as_printed(corners))
@@ -101,11 +98,29 @@ def as_printed(corners: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.roll(corners, -1, axis=0) if _is_turned(corners) else corners
 
 
+def _cut_out(page: NDArray[np.uint8], corners: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return a line upright, as RapidOCR's `get_rotate_crop_image` does: a tall one is turned to the left."""
+    width, height = _size(corners)
+    upright = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    line = cv2.warpPerspective(
+        page,
+        cv2.getPerspectiveTransform(corners, upright),
+        (width, height),
+        borderMode=cv2.BORDER_REPLICATE,
+        flags=cv2.INTER_CUBIC,
+    )
+    return cast("NDArray[np.uint8]", np.rot90(line) if _is_turned(corners) else line)
+
+
 def _is_turned(corners: NDArray[np.float32]) -> bool:
-    """Return whether RapidOCR's `get_rotate_crop_image` turns a line by a quarter to the left."""
-    sides = np.linalg.norm(corners - np.roll(corners, -1, axis=0), axis=1)
-    width, height = int(max(sides[0], sides[2])), int(max(sides[1], sides[3]))
+    width, height = _size(corners)
     return height / width >= _UPRIGHT
+
+
+def _size(corners: NDArray[np.float32]) -> tuple[int, int]:
+    """Return the longer of the opposite sides of a line, in whole pixels: width and height."""
+    sides = np.linalg.norm(corners - np.roll(corners, -1, axis=0), axis=1)
+    return int(max(sides[0], sides[2])), int(max(sides[1], sides[3]))
 
 
 def _at_height(line: NDArray[np.uint8]) -> NDArray[np.uint8]:
