@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -515,7 +514,5 @@ def test_twenty_thousand_pages_are_judged_without_reading_an_output(
         raise AssertionError(f"the output of page {page} is read")
 
     monkeypatch.setattr(OutputFolder, "_read", fail)
-    begun = time.process_time()
     found = find_stale(fake.another_process().store, StageRef(SCAN, stage), dict.fromkeys(pages, sample))
     assert len(found) == len(pages)
-    assert time.process_time() - begun < 3.0, "hundreds of milliseconds, on a machine that has little else to do"
