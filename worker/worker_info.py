@@ -125,8 +125,7 @@ def _engine(settings: Settings) -> str:
 
 def _engines() -> dict[str, list[str]]:
     """Return what is installed, without loading it."""
-    here = {name: ENGINES[name] for name in ENGINES if package_version(ENGINES[name].package) != "unknown"}
-    return {name: engine.languages_installed() for name, engine in here.items()}
+    return {name: engine.languages_installed() for name, engine in ENGINES.items() if engine.is_installed()}
 
 
 def _sees(root: Path, token: str) -> bool:

@@ -43,9 +43,12 @@ def examine_engines(
 
 
 def _describe(name: str) -> str:
-    package = ENGINES[name].package
-    version = package_version(package)
-    return f"{name} (not installed: needs {package})" if version == "unknown" else f"{name} ({package} {version})"
+    """Return an engine with its declaration: `tesseract (tesserocr 2.13.0, cpu, words with boxes)`."""
+    engine = ENGINES[name]
+    if not engine.is_installed():
+        return f"{name} (not installed: needs {engine.package})"
+    words = "words with boxes" if engine.gives_words else "lines without words"
+    return f"{name} ({engine.package} {package_version(engine.package)}, {engine.device}, {words})"
 
 
 def examine_models(settings: Settings) -> Iterator[Check]:

@@ -80,11 +80,13 @@ class Engine(ABC):
     name: ClassVar[str]
     """The value of the setting `ocr_engine` that selects it: `rapidocr`."""
     package: ClassVar[str]
-    """The package that it needs, by its name on the package index."""
+    """The package that it needs, by its name on the package index, or the program."""
     languages: ClassVar[str]
     """What it reads, in words."""
     device: ClassVar[str] = "cpu"
     """What it can compute on. An engine that has a choice follows the setting `ocr_device`."""
+    gives_words: ClassVar[bool] = True
+    """Whether its lines have their words, with a box for each."""
     takes_language: ClassVar[bool] = True
     """Whether the settings `ocr_lang` and `ocr_typeface` have an effect."""
     everywhere: ClassVar[bool] = False
@@ -135,12 +137,17 @@ class Engine(ABC):
         Raises:
             SettingsError: something is not installed; the message says what to install.
         """
+        if not self.is_installed():
+            raise SettingsError(f"the engine {self.name} is not installed", hint=f"run: {self.installation}")
+
+    @classmethod
+    def is_installed(cls) -> bool:
+        """Return whether the package is installed."""
         try:
-            version(self.package)
+            version(cls.package)
         except PackageNotFoundError:
-            raise SettingsError(
-                f"the engine {self.name} is not installed", hint=f"run: {self.installation}"
-            ) from None
+            return False
+        return True
 
     @property
     def installation(self) -> str:

@@ -9,7 +9,6 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from checkpointing.errors import SettingsError
@@ -71,8 +70,7 @@ class Tesseract(Engine):
 
     def check_installed(self) -> None:
         """Check that the library and the language data are there."""
-        if find_spec("tesserocr") is None:
-            raise SettingsError("the engine tesseract is not installed", hint=f"run: {_INSTALL}")
+        super().check_installed()
         find_data(self.lang)
 
     @property
@@ -84,7 +82,7 @@ class Tesseract(Engine):
     @classmethod
     def languages_installed(cls) -> list[str]:
         """Return Tesseract's names of the data files that are here."""
-        return installed_data() if find_spec("tesserocr") is not None else []
+        return installed_data() if cls.is_installed() else []
 
     def load(self) -> None:
         """Load the library and the language data."""
