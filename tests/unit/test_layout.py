@@ -1,15 +1,18 @@
 """Layout from line boxes alone: a page of 1000 x 1400 pixels with lines 20 pixels high, 26 apart."""
 
+import math
 from functools import cache
+from typing import cast
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from worker.ocr.boxes import Box, Picture
+from worker.ocr.boxes import Box, Picture, Polygon
 from worker.ocr.engines.base import OcrLine, OcrWord
 from worker.ocr.layout.pictures import find_pictures
 from worker.ocr.layout.regions import Region, RegionType, arrange
+from worker.ocr.layout.straight import skew_of
 
 PAGE = (1000, 1400)
 PAPER = (240, 232, 214)
@@ -235,6 +238,42 @@ def test_a_skewed_page_keeps_its_lines_and_columns() -> None:
         skewed.append(line(piece.text, box.x - box.y // 100, box.y + box.x // 100, box.width, 24))
 
     assert [text.split("\n")[-1] for text in texts(arrange(skewed, [], PAGE))] == ["a7", "b7"]
+
+
+def turned(line: OcrLine, degrees: float) -> OcrLine:
+    """The line on a page that is turned clockwise around its top left corner."""
+    sin, cos = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
+    xs, ys = zip(*((x * cos - y * sin, x * sin + y * cos) for x, y in line.bbox.corners), strict=True)
+    box = Box.from_corners(min(xs), min(ys), max(xs), max(ys))
+    outline = tuple((round(x), round(y)) for x, y in zip(xs, ys, strict=True))
+    return OcrLine(line.text, line.confidence, box, polygon=cast("Polygon", outline))
+
+
+@pytest.mark.parametrize("degrees", [-10, -3, -1, 1, 5, 10])
+def test_a_page_skewed_by_up_to_ten_degrees_is_read_as_a_straight_one(degrees: float) -> None:
+    lines = [
+        line("THE WHALE", 620, 360, 160),
+        *column("a", 300, 460, 380, 20),
+        *column("b", 720, 460, 380, 12),
+        line("b12", 740, 460 + 12 * 26, 360),
+        *column("c", 720, 460 + 13 * 26, 380, 7),
+    ]
+    straight = arrange(lines, [], (2000, 1700))
+    size = (2000, 2000)
+
+    assert texts(arrange([turned(line, degrees) for line in lines], [], size)) == texts(straight)
+    assert [text.split("\n")[0] for text in texts(straight)] == ["THE WHALE", "a0", "b0", "b12"]
+
+
+def test_lines_that_run_downwards_do_not_count_for_the_skew() -> None:
+    down = [turned(line, 90) for line in column("down", 100, -900, 800, 3)]
+    level = column("level", 100, 1000, 500, 4)
+
+    assert skew_of([*down, *level]) == 0
+    assert skew_of([*down, *(turned(line, 2) for line in level)]) == 0
+    assert skew_of(
+        [*down, *(turned(line, 2) for line in [*level, *column("more", 100, 1104, 800, 4)])]
+    ) == pytest.approx(2, abs=0.1)
 
 
 def test_text_beside_a_picture_is_read_after_the_picture_and_its_caption() -> None:

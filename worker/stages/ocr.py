@@ -15,8 +15,8 @@ from checkpointing.fields import ClosedModel
 from checkpointing.page_records import Doubt
 from worker.ocr.engines import registry
 from worker.ocr.engines.base import Engine, OcrLine
+from worker.ocr.layout.regions import LAYOUT, RegionType, arrange
 from worker.ocr.layout.regions import Region as FoundRegion
-from worker.ocr.layout.regions import RegionType, arrange
 from worker.ocr.plausibility import doubts_about
 from worker.scanshelf.pages import read_page as scanshelf_page
 from worker.stages.base import LoadedEngine, PageOutput, Stage, StageInputs
@@ -180,8 +180,8 @@ class OcrStage(Stage):
 
     @property
     def recipe(self) -> str:
-        """The engine, and what of its version decides on the text."""
-        return f"{self._engine.name} {self._engine.recipe}"
+        """The engine, what of its version decides on the text, and how its lines are arranged."""
+        return f"{self._engine.name} {self._engine.recipe}, {LAYOUT}"
 
     @property
     def loaded_engine(self) -> LoadedEngine:

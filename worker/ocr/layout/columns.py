@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from worker.ocr.boxes import Box, Picture
 from worker.ocr.engines.base import OcrLine
+from worker.ocr.layout.straight import Placed
 
 _GUTTER = 0.3
 """Minimum width of a gutter, in line heights."""
@@ -21,7 +22,7 @@ _NARROWEST_COLUMN = 5.0
 """Minimum width of a column, in line heights; page and verse numbers and initials are narrower."""
 
 
-Item = OcrLine | Picture
+Item = Placed[OcrLine] | Placed[Picture]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Arranges lines of text and pictures into typed regions, in reading order.
 
-Lengths are measured in ordinary line heights, so that resolution does not matter. Columns are divided into
+A skewed page is straightened first. Lengths are measured in ordinary line heights, so that resolution does not
+matter. Columns are divided into
 paragraphs at wide gaps and at indents. Words keep their hyphens at line ends.
 """
 
@@ -10,8 +11,12 @@ from enum import StrEnum
 
 from worker.ocr.boxes import Box, Picture, points_inside
 from worker.ocr.engines.base import OcrLine
-from worker.ocr.layout.columns import split_columns
-from worker.ocr.layout.rows import Measures, joined, measure, rows_of
+from worker.ocr.layout.columns import Item, split_columns
+from worker.ocr.layout.rows import Measures, joined, joined_line, measure, rows_of
+from worker.ocr.layout.straight import Placed, skew_of, straightened
+
+LAYOUT = "layout 2"
+"""How lines are arranged. A new one makes the pages that were arranged with the earlier one stale."""
 
 _MARGIN = 0.10
 """Share of the page's height, at the top and at the bottom, that can contain a header or a footer."""
@@ -75,9 +80,11 @@ def arrange(lines: Sequence[OcrLine], pictures: Sequence[Picture], size: tuple[i
     width, height = size
     clamped = [_clamped(line, width, height) for line in lines]
     lines = [line for line in clamped if line.bbox.width > 0 and line.bbox.height > 0]
-    measures = measure([line.bbox for line in lines])
-    header, text, footer = _without_margins(lines, height, measures)
-    columns = split_columns([*text, *pictures], measures.line_height)
+    skew = skew_of(lines)
+    placed = straightened(lines, skew)
+    measures = measure([line.bbox for line in placed])
+    header, text, footer = _without_margins(placed, height, measures)
+    columns = split_columns([*text, *straightened(pictures, skew)], measures.line_height)
     body = [region for column in columns for region in _regions_of(column, measures)]
     for picture in pictures:
         body = _with_caption(body, picture.bbox, measures)
@@ -99,8 +106,8 @@ def _clamped(line: OcrLine, width: int, height: int) -> OcrLine:
 
 
 def _without_margins(
-    lines: Sequence[OcrLine], page_height: int, measures: Measures
-) -> tuple[list[OcrLine], list[OcrLine], list[OcrLine]]:
+    lines: Sequence[Placed[OcrLine]], page_height: int, measures: Measures
+) -> tuple[list[Placed[OcrLine]], list[Placed[OcrLine]], list[Placed[OcrLine]]]:
     """Return header, text and footer; header and footer are one joined row or none."""
     rows = rows_of(lines)
     header, footer = [], []
@@ -111,30 +118,30 @@ def _without_margins(
     return header, [line for row in rows for line in row], footer
 
 
-def _stands_apart(rows: list[list[OcrLine]], index: int, measures: Measures) -> bool:
+def _stands_apart(rows: list[list[Placed[OcrLine]]], index: int, measures: Measures) -> bool:
     row = joined(rows[index])
     neighbours = [joined(other).bbox for other in rows if other is not rows[index]]
     distance = min((abs(box.centre_y - row.bbox.centre_y) for box in neighbours), default=float("inf"))
     return (
-        len(row.text) <= _LONGEST_HEADER
+        len(row.item.text) <= _LONGEST_HEADER
         and row.bbox.height <= _TALLEST_HEADER * measures.line_height
         and distance >= _SET_APART * measures.line_distance
     )
 
 
-def _regions_of(column: Sequence[OcrLine | Picture], measures: Measures) -> Iterator[Region]:
-    run: list[OcrLine] = []
-    for item in column:
-        if isinstance(item, OcrLine):
-            run.append(item)
+def _regions_of(column: Sequence[Item], measures: Measures) -> Iterator[Region]:
+    run: list[Placed[OcrLine]] = []
+    for placed in column:
+        if isinstance(placed.item, OcrLine):
+            run.append(Placed(placed.item, placed.bbox))
             continue
         yield from _paragraphs(run, measures)
         run = []
-        yield Region(RegionType.IMAGE, item.bbox, "", round(item.fill, 4))
+        yield Region(RegionType.IMAGE, placed.item.bbox, "", round(placed.item.fill, 4))
     yield from _paragraphs(run, measures)
 
 
-def _paragraphs(lines: Sequence[OcrLine], measures: Measures) -> Iterator[Region]:
+def _paragraphs(lines: Sequence[Placed[OcrLine]], measures: Measures) -> Iterator[Region]:
     rows = [joined(row) for row in rows_of(lines)]
     if not rows:
         return
@@ -155,9 +162,10 @@ def _paragraphs(lines: Sequence[OcrLine], measures: Measures) -> Iterator[Region
     yield _text_region(RegionType.BODY, paragraph)
 
 
-def _text_region(kind: RegionType, rows: Sequence[OcrLine]) -> Region:
-    whole = joined(rows)
-    return Region(kind, whole.bbox, "\n".join(row.text for row in rows), round(whole.confidence, 4), tuple(rows))
+def _text_region(kind: RegionType, rows: Sequence[Placed[OcrLine]]) -> Region:
+    lines = tuple(row.item for row in rows)
+    whole = joined_line(lines)
+    return Region(kind, whole.bbox, "\n".join(line.text for line in lines), round(whole.confidence, 4), lines)
 
 
 def _with_caption(regions: list[Region], picture: Box, measures: Measures) -> list[Region]:

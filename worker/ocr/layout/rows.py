@@ -6,6 +6,7 @@ from statistics import median
 
 from worker.ocr.boxes import Baseline, Box, Polygon
 from worker.ocr.engines.base import OcrLine
+from worker.ocr.layout.straight import Placed
 
 _SAME_ROW = 0.5
 """Maximum distance of the middles of two pieces of a row, as a share of the height of the lower one."""
@@ -41,9 +42,9 @@ def measure(boxes: Sequence[Box]) -> Measures:
     return Measures(line_height, median(distances) if distances else _LEADING * line_height)
 
 
-def rows_of(lines: Sequence[OcrLine]) -> list[list[OcrLine]]:
+def rows_of(lines: Sequence[Placed[OcrLine]]) -> list[list[Placed[OcrLine]]]:
     """Group the pieces on one baseline: rows downwards, the pieces of each from left to right."""
-    rows: list[list[OcrLine]] = []
+    rows: list[list[Placed[OcrLine]]] = []
     for line in sorted(lines, key=lambda line: line.bbox.centre_y):
         if rows and _on_one_baseline(rows[-1][-1].bbox, line.bbox):
             rows[-1].append(line)
@@ -52,8 +53,13 @@ def rows_of(lines: Sequence[OcrLine]) -> list[list[OcrLine]]:
     return [sorted(row, key=lambda line: line.bbox.x) for row in rows]
 
 
-def joined(row: Sequence[OcrLine]) -> OcrLine:
-    """Return a row as one line: a space between its pieces, and the mean confidence over all characters.
+def joined(row: Sequence[Placed[OcrLine]]) -> Placed[OcrLine]:
+    """Return a row as one line, in its place."""
+    return Placed(joined_line([piece.item for piece in row]), Box.around(piece.bbox for piece in row))
+
+
+def joined_line(row: Sequence[OcrLine]) -> OcrLine:
+    """Return pieces as one line: a space between them, and the mean confidence over all characters.
 
     It has words and a baseline if each of its pieces has them.
     """
