@@ -44,7 +44,7 @@ def scan(ink: Image.Image, number: int) -> Image.Image:
     printed = ink.rotate(skew, Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(SOFTNESS_PIXELS))
     density = np.asarray(printed, dtype=np.float32)[..., np.newaxis] / 255
     surface = density * np.array(INK_RGB, np.float32) + (1 - density) * np.array(PAPER_RGB, np.float32)
-    brightness = _light(ink.size, number, rng) + _mottle(ink.size, rng)
+    brightness = _light(ink.size, number, rng) + mottle(ink.size, rng)
     brightness += rng.normal(0, GRAIN, brightness.shape)
     scanned = np.clip(surface * brightness[..., np.newaxis], 0, 255)
     return Image.fromarray(scanned.astype(np.uint8))
@@ -62,8 +62,8 @@ def _light(size: tuple[int, int], number: int, rng: np.random.Generator) -> Brig
     return 1 - falloff - gutter
 
 
-def _mottle(size: tuple[int, int], rng: np.random.Generator) -> Brightness:
-    """Cloudiness of the paper, around 0."""
+def mottle(size: tuple[int, int], rng: np.random.Generator) -> Brightness:
+    """Return the cloudiness of paper of that width and height, around 0."""
     width, height = size
     coarse = rng.normal(0, MOTTLE, (height // MOTTLE_PIXELS + 2, width // MOTTLE_PIXELS + 2))
     clouds = Image.fromarray(coarse.astype(np.float32)).resize(size, Image.Resampling.BICUBIC)
