@@ -64,11 +64,13 @@ class Reading:
         page_cpu_seconds: of single pages; empty if not known. The first of each of Leafmark's workers includes the
             loading of the engine.
         has_order: whether the lines are in reading order.
+        peak_bytes: of the process that read; 0 if not known.
     """
 
     texts: Sequence[str]
     page_cpu_seconds: Sequence[float] = ()
     has_order: bool = True
+    peak_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -100,12 +102,7 @@ def readers(languages: Sequence[str]) -> list[Reader]:
     Args:
         languages: of the book, by the names of Tesseract's data files. Tesseract runs with each that is installed.
     """
-    found = [
-        Reader(LEAFMARK, lambda book: leafmark(book, "rapidocr")),
-        Reader(ENGINE, lambda book: _engine_alone(book, _PROJECT)),
-    ]
-    if earlier := os.environ.get(EARLIER_VARIABLE):
-        found.append(Reader(EARLIER_ENGINE, lambda book: _engine_alone(book, Path(earlier))))
+    found = [Reader(LEAFMARK, lambda book: leafmark(book, "rapidocr")), *engines()]
     if shutil.which("tesseract") is None:
         note(f"Without Tesseract and OCRmyPDF; to install what they need: {_INSTALL_TESSERACT}")
         return found
@@ -117,6 +114,14 @@ def readers(languages: Sequence[str]) -> list[Reader]:
             found += _with_tesseract(names[0])
         else:
             note(f"Without Tesseract's data {language}; to install it: {_INSTALL_TESSERACT}")
+    return found
+
+
+def engines() -> list[Reader]:
+    """Return RapidOCR alone, and that of an earlier version if `LEAFMARK_EARLIER` names one."""
+    found = [Reader(ENGINE, lambda book: _engine_alone(book, _PROJECT))]
+    if earlier := os.environ.get(EARLIER_VARIABLE):
+        found.append(Reader(EARLIER_ENGINE, lambda book: _engine_alone(book, Path(earlier))))
     return found
 
 
@@ -163,7 +168,7 @@ def _engine_alone(book: Book, checkout: Path) -> Reading:
     # -P: this folder has modules whose names others may have too.
     command = [sys.executable, "-P", Path(__file__).parent / "engine_alone.py", book.folder]
     read = json.loads(_output_of(command, {**os.environ, "PYTHONPATH": str(checkout)}))
-    return Reading(read["texts"], read["cpu_seconds"], has_order=False)
+    return Reading(read["texts"], read["cpu_seconds"], has_order=False, peak_bytes=read["peak_bytes"])
 
 
 def _read_by_ocrmypdf(book: Book, language: str) -> Reading:

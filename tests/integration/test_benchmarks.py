@@ -18,6 +18,7 @@ from benchmarks import (
     kill,
     known_pages,
     large,
+    long_lines,
     memory,
     pipeline,
     quality,
@@ -27,7 +28,7 @@ from benchmarks import (
     scale,
     throughput,
 )
-from benchmarks.readers import ENGINE, LEAFMARK, OCRMYPDF, Book, Reader, Reading
+from benchmarks.readers import EARLIER_ENGINE, ENGINE, LEAFMARK, OCRMYPDF, Book, Reader, Reading
 from benchmarks.report import report
 from benchmarks.scale import Fleet
 from tests.support.browser import chromium_path
@@ -135,6 +136,26 @@ def test_reading_compares_programs_and_counts_errors_where_lines_are_in_order(
     assert by_name[f"word_recall normalised, page, 5 pages, {ENGINE}"]["value"] == 0.5
     assert by_name[f"core-seconds a page, programs loaded, page, 5 pages, {LEAFMARK}"]["ratio"] == 1.1
     assert by_name[f"pages a second, page, 5 pages, {LEAFMARK}"]["yardstick"].startswith(f"{OCRMYPDF}, eng: ")
+
+
+def test_long_lines_compares_widths_and_versions(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def program(name: str) -> Reader:
+        def read(book: Book) -> Reading:
+            with Image.open(book.images[0]) as page:
+                return Reading(["Alice"], [page.width / 1500], peak_bytes=1 << 20)
+
+        return Reader(name, read)
+
+    monkeypatch.setattr(long_lines, "engines", lambda: [program(ENGINE), program(EARLIER_ENGINE)])
+    long_lines.run(page_count=1, rounds=1)
+
+    by_name = {figure["name"]: figure for figure in figures(capsys)}
+    longest = f"core-seconds for 1,000 characters, lines of 12000 pixels, {ENGINE}"
+    assert by_name[longest]["ratio"] == pytest.approx(8, rel=0.2)
+    assert by_name[longest]["yardstick"].startswith("lines of 1500 pixels: ")
+    assert by_name["core-seconds beside an earlier version, lines of 8000 pixels"]["ratio"] == 1
 
 
 def test_calls(capsys: pytest.CaptureFixture[str]) -> None:

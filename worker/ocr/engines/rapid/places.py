@@ -53,12 +53,12 @@ def find_places(line: NDArray[np.uint8], spans: Sequence[Span], advance: float) 
         spans: of the words, in order; at least one.
         advance: mean distance from one character to the next.
     """
-    ink = _ink(line)
+    ink = ink_of(line)
     edges = _edges(np.any(ink, axis=0), spans, advance)
     return Places([_place(ink, left, right) for left, right in edges], _baseline(ink))
 
 
-def _ink(line: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def ink_of(line: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return which pixels are ink of this line: no specks, nothing of the lines above and below."""
     grey = cv2.cvtColor(line, cv2.COLOR_BGR2GRAY)
     _, dark = cv2.threshold(grey, 0, 1, cv2.THRESH_BINARY_INV | cv2.THRESH_OTSU)
@@ -76,11 +76,20 @@ def _ink(line: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return ink
 
 
+def gaps_between(inked: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the first column of each gap in the ink, and the first one after it.
+
+    Args:
+        inked: which columns have ink.
+    """
+    change = np.flatnonzero(np.diff(np.concatenate([[True], inked, [True]]).astype(np.int8)))
+    return change[::2], change[1::2]
+
+
 def _edges(inked: NDArray[np.bool_], spans: Sequence[Span], advance: float) -> list[tuple[int, int]]:
     """Return left and right edge of each word: the widest gap in the ink between two words divides them."""
     width = len(inked)
-    change = np.flatnonzero(np.diff(np.concatenate([[True], inked, [True]]).astype(np.int8)))
-    starts, ends = change[::2], change[1::2]
+    starts, ends = gaps_between(inked)
     lefts = [max(0, round(spans[0].first - _WIDEST_LETTER * advance))]
     rights = []
     for one, other in pairwise(spans):

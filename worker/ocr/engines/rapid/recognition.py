@@ -1,6 +1,7 @@
 """Reads the lines of a page, one at a time: a batch would be padded to its longest line.
 
-Lines are cut out of the page at full size, upright, and shrunk to the height that the model reads.
+Lines are cut out of the page at full size, upright, and shrunk to the height that the model reads. Very long ones
+are read in pieces.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from worker.ocr.boxes import Baseline, Box, Point
 from worker.ocr.engines.base import OcrWord
 from worker.ocr.engines.rapid.networks import Network
+from worker.ocr.engines.rapid.pieces import Characters, find_cuts, join, pieces_between
 from worker.ocr.engines.rapid.places import Place, Span, find_places
 
 _HEIGHT = 48
@@ -46,14 +48,6 @@ class ReadLine(NamedTuple):
     baseline: Baseline | None = None
 
 
-class _Characters(NamedTuple):
-    """What the model read: each character, its score, and the middle of its step in pixels of the line image."""
-
-    texts: list[str]
-    scores: NDArray[np.float32]
-    middles: NDArray[np.floating[Any]]
-
-
 class Recogniser:
     """Reads lines with RapidOCR's model. Several threads may use it at once."""
 
@@ -69,10 +63,18 @@ class Recogniser:
             corners: of the line, of shape (4, 2), clockwise from the top left, in pixels of the page.
         """
         line = _at_height(_cut_out(page, corners))
-        read = self._decode(self._network(self._as_tensor(line))[0])
+        cuts = find_cuts(line)
+        read = join(
+            [self._read_piece(line, start, end) for start, end in pieces_between(cuts, line.shape[1])], cuts
+        )
         score = _mean(read.scores) if read.texts else 0.0
         words, baseline = _on_page(line, read, as_printed(corners))
         return ReadLine("".join(read.texts), score, words, baseline)
+
+    def _read_piece(self, line: NDArray[np.uint8], start: int, end: int) -> Characters:
+        """Return what a line says between two columns."""
+        read = self._decode(self._network(self._as_tensor(line[:, start:end]))[0])
+        return read._replace(middles=read.middles + start)
 
     def _as_tensor(self, line: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return a line from -1 to 1, padded with 0 on its right, of shape (1, 3, 48, width)."""
@@ -83,14 +85,14 @@ class Recogniser:
         batch[0, :, :, :width] = line.astype(np.float32).transpose(2, 0, 1) / 127.5 - 1
         return batch
 
-    def _decode(self, output: NDArray[np.float32]) -> _Characters:
+    def _decode(self, output: NDArray[np.float32]) -> Characters:
         """Return the characters of a line's output of shape (steps, characters): what stays the same is one."""
         indices = output.argmax(axis=1)
         is_new = indices != _NOTHING
         is_new[1:] &= indices[1:] != indices[:-1]
         steps = np.flatnonzero(is_new)
         texts = [self._characters[index] for index in indices[steps]]
-        return _Characters(texts, output[steps, indices[steps]], (steps + 0.5) * _STEP)
+        return Characters(texts, output[steps, indices[steps]], (steps + 0.5) * _STEP)
 
 
 def as_printed(corners: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -147,7 +149,7 @@ def _mean(scores: NDArray[np.float32]) -> float:
 
 
 def _on_page(
-    line: NDArray[np.uint8], read: _Characters, outline: NDArray[np.float32]
+    line: NDArray[np.uint8], read: Characters, outline: NDArray[np.float32]
 ) -> tuple[tuple[OcrWord, ...], Baseline | None]:
     """Return the words of a line and its baseline; none if there are no words."""
     words = _words(read.texts)
