@@ -64,6 +64,10 @@ KEPT: dict[str, Forge] = {
     "a window below nothing": lambda redis, keys: redis.set(keys.window(STAGE), "-5"),
     "a worker of no size": lambda redis, keys: redis.zadd(keys.slots(STAGE), {"somebody": 10**12}),
     "a worker of every size": lambda redis, keys: redis.zadd(keys.slots(STAGE), {"somebody=" + "9" * 30: 10**12}),
+    "a dedicated queue that is none": lambda redis, keys: redis.zadd(
+        keys.dedicated(STAGE), {b"\xff\x1b[2J": 10**12, f"{STAGE}:": 10**12, f"{STAGE}:../x": 10**12}
+    ),
+    "dedicated queues that are no set": lambda redis, keys: redis.set(keys.dedicated(STAGE), "x"),
     "a claim that is no text": lambda redis, keys: redis.lpush(keys.claim(REF, 2), "x"),
     "an election that is no text": lambda redis, keys: redis.lpush(keys.heal(REF), "x"),
     **{f"in Celery's queue, {name}": _listed(content) for name, content in LISTED.items()},

@@ -1,5 +1,6 @@
 """Pages for an engine or language that not every worker has: their queue, who serves it, what people are told."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.support.stages import ReaderStage
 from worker.deployment import Deployment
 from worker.pages.book_profile import BookProfile
 from worker.queue.dedicated import note_dedicated
+from worker.queue.message_filter import RefusedError, admit
 from worker.queue.messages import Outcome
 from worker.reconciler import dedicated_queues
 from worker.reconciler.dedicated_queues import DedicatedQueues
@@ -75,6 +77,15 @@ def test_the_pages_of_such_a_book_go_through_a_queue_of_their_own(fake: FakeDepl
     assert waiting_pages(fake.parts.store, fake.parts.queues) == {STAGE: 5}
     fake.queue.close()
     assert messages(fake, QUEUE) == []
+
+
+def test_a_message_that_goes_back_goes_to_the_same_queue(fake: FakeDeployment) -> None:
+    enqueue_all(fake.parts)
+    raw = fake.redis.rpop(fake.parts.queues.keys.queue(QUEUE))
+    assert isinstance(raw, bytes)
+    assert json.loads(admit(raw, QUEUE))["properties"]["delivery_info"] == {"exchange": "", "routing_key": QUEUE}
+    with pytest.raises(RefusedError):
+        admit(raw, "correction:tesseract:el:antiqua")
 
 
 @pytest.mark.usefixtures("tessdata")
