@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from worker.ocr.engines.rapid.detection import Detector
+    from worker.ocr.engines.rapid.direction import DirectionClassifier
     from worker.ocr.engines.rapid.networks import Target
     from worker.ocr.engines.rapid.recognition import ReadLine, Recogniser
 
@@ -118,8 +119,27 @@ class RapidOcr(Engine):
         return _read(self._reader, image)
 
 
+@cache
+def load_direction_classifier() -> DirectionClassifier:
+    """Return the classifier of lines that are upside down, on the CPU; loaded once a process.
+
+    Raises:
+        SettingsError: the model is missing, or cannot be loaded.
+    """
+    from worker.ocr.engines.rapid.direction import DirectionClassifier  # noqa: PLC0415  # imports what a worker needs
+    from worker.ocr.engines.rapid.networks import targets  # noqa: PLC0415 - the same
+
+    model = _model_file("cls")
+    try:
+        return DirectionClassifier.load(model, targets("cpu")[-1])
+    except Exception as error:  # onnxruntime and OpenVINO share no base class
+        raise SettingsError(
+            f"RapidOCR's {model.stem} cannot be loaded ({_first_line(error)}); {_REINSTALL}"
+        ) from error
+
+
 def _model_file(task: str) -> Path:
-    """Return the model for `det` (finding lines) or `rec` (reading them) among the files of the wheel."""
+    """Return the model for `det` (finding lines), `rec` (reading them) or `cls` among the files of the wheel."""
     try:
         models = [file for file in files("rapidocr") or () if file.match(f"models/*_{task}_*.onnx")]
     except PackageNotFoundError:
