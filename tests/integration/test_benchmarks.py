@@ -15,6 +15,7 @@ from benchmarks import (
     calls,
     counting,
     enqueue,
+    geometry,
     kill,
     known_pages,
     large,
@@ -200,3 +201,9 @@ def test_scale(capsys: pytest.CaptureFixture[str]) -> None:
 def test_large(capsys: pytest.CaptureFixture[str]) -> None:
     large.run(lengths=[200], counts=[5], listed=[5])
     assert {figure["unit"] for figure in figures(capsys)} >= {"CPU s", "MiB", "pages/s", "keys a book"}
+
+
+def test_geometry(capsys: pytest.CaptureFixture[str]) -> None:
+    geometry.run(page_count=2)
+    by_name = {figure["name"]: figure["value"] for figure in figures(capsys)}
+    assert by_name["quarter turns right, 2 pages"] == 1
