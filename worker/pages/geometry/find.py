@@ -18,12 +18,16 @@ Page = NDArray[Any]
 
 _SMALLEST_SKEW = 0.2
 """In degrees; a page with less stays as it is, pixel by pixel."""
+_SMALLEST_SKEW_OF_PAPER = 0.5
+"""The same for a sheet without print, such as a plate, whose sides are less exact than lines."""
 _SHARP = 1.15
 """Minimum sharpness of the profile of a page that is straightened."""
 _SHARPER = 1.06
 """Minimum of the sharpness along the lines over that across them, where the direction of the lines is clear."""
 _FEWEST_PIECES = 3
 """With fewer pieces of lines there is no text to straighten or to turn: a plate, or a page number alone."""
+_FEWEST_FOR_DOUBT = 12
+"""With fewer pieces a page is no doubtful text, but a plate with its caption."""
 _CLEAR = 2.5
 """Evidence above which no more pieces are shown to the classifier."""
 _EVIDENCE = 2.0
@@ -86,7 +90,7 @@ def find_geometry(page: Page, settings: GeometrySettings, classify: Classifier) 
     copy = small_copy(page)
     paper = find_paper(copy.grey, copy.ink) if settings.crop == AUTO else None
     lines = _find_lines(letters(copy.ink if paper is None else copy.ink & _inner(paper.mask)), copy.scale)
-    skew, sure_of_skew = _skew(settings, lines)
+    skew, sure_of_skew = _skew(settings, lines, paper)
     turns, sure_of_turn, doubt = _turns(settings, page, lines, classify)
     box, sure_of_crop = _box(settings, (width, height), copy, paper, skew)
     confidence = Confidence(
@@ -140,10 +144,12 @@ def _turned(size: tuple[int, int], skew: float, quarter_turns: int = 0) -> Geome
     )
 
 
-def _skew(settings: GeometrySettings, lines: _Lines | None) -> tuple[float, float]:
+def _skew(settings: GeometrySettings, lines: _Lines | None, paper: Paper | None) -> tuple[float, float]:
     """Return the skew in degrees, 0 where the page stays as it is, and the confidence."""
     if settings.deskew != AUTO:
         return (0.0 if settings.deskew == OFF else float(settings.deskew)), 1.0
+    if lines is None and paper is not None and _SMALLEST_SKEW_OF_PAPER <= abs(paper.skew) <= LIMIT:
+        return round(paper.skew, 3), paper.confidence
     if lines is None or not lines.are_clear or abs(lines.skew) > LIMIT - 0.5:
         return 0.0, 0.0
     return (round(lines.skew, 3) if abs(lines.skew) >= _SMALLEST_SKEW else 0.0), 1 - 1 / lines.sharpness**3
@@ -170,7 +176,11 @@ def _turns(
 
 def _doubt_about_left(lines: _Lines, found: Vote) -> str:
     """Return what is unclear about a page that looks turned and is left as it is."""
-    if not lines.are_clear or (found.evidence > -_LEANING and not lines.sideways):
+    if (
+        not lines.are_clear
+        or len(lines.pieces) < _FEWEST_FOR_DOUBT
+        or (found.evidence > -_LEANING and not lines.sideways)
+    ):
         return ""
     return _DOUBT.format("it was left as it is")
 

@@ -35,10 +35,12 @@ class Paper(NamedTuple):
 
     Attributes:
         mask: 1 where there is paper, of the shape of the copy.
+        skew: degrees by which its sides are turned clockwise, from -45 to 45.
         confidence: from 0 to 1.
     """
 
     mask: Mask
+    skew: float
     confidence: float
 
 
@@ -85,7 +87,9 @@ def _on_dark_bed(grey: Grey, blank: Grey) -> Paper | None:
     if not _is_even(grey[bed]):
         return None
     contrast = float(np.median(grey[bed])) / max(1.0, float(np.median(blank[~bed])))
-    return Paper(paper, min(1.0, (1 - contrast) / 0.7)) if contrast <= _DARKEST_PAPER else None
+    if contrast > _DARKEST_PAPER:
+        return None
+    return Paper(paper, _skew(paper), min(1.0, (1 - contrast) / 0.7))
 
 
 def _on_bright_bed(blank: Grey, ink: Mask) -> Paper | None:
@@ -105,7 +109,7 @@ def _on_bright_bed(blank: Grey, ink: Mask) -> Paper | None:
     around: Any = cv2.dilate(paper, np.ones((_TEXT, _TEXT), np.uint8))
     if float(ink[around == 0].sum()) > _INK_ON_BED * blank.size:
         return None
-    return Paper(paper, min(1.0, (level - float(np.median(blank[paper == 1]))) / 40))
+    return Paper(paper, _skew(paper), min(1.0, (level - float(np.median(blank[paper == 1]))) / 40))
 
 
 def _largest(mask: Mask) -> Mask | None:
@@ -120,6 +124,12 @@ def _largest(mask: Mask) -> Mask | None:
     area = float(cv2.countNonZero(filled))
     is_sheet = area >= _SMALLEST_PAPER * mask.size and area >= _FILLED * width * height
     return filled if is_sheet and area <= (1 - _SMALLEST_BED) * mask.size else None
+
+
+def _skew(paper: Mask) -> float:
+    contours, _ = cv2.findContours(paper, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    angle = float(cv2.minAreaRect(max(contours, key=cv2.contourArea))[2])
+    return (angle + 45) % 90 - 45
 
 
 def _is_even(bed: NDArray[Any]) -> bool:
