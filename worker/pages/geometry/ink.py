@@ -58,7 +58,7 @@ def small_copy(page: NDArray[Any]) -> SmallCopy:
 
 
 def letters(ink: Mask) -> Mask:
-    """Return the ink without what is no letter by its size: rules, pictures, edges of the paper, specks."""
+    """Return the ink without parts that are too large, too long or too small for letters."""
     _, labels, found, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
     parts: Any = found
     longer = np.maximum(parts[:, cv2.CC_STAT_WIDTH], parts[:, cv2.CC_STAT_HEIGHT])

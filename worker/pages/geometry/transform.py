@@ -16,7 +16,7 @@ from checkpointing.fields import ClosedModel
 Degrees = Annotated[float, Field(ge=-45, le=45, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Matrix = tuple[tuple[float, float, float], tuple[float, float, float]]
-"""Two rows: x' = a x + b y + c, and y' likewise."""
+"""Its rows are those of x and y of the result; the columns are for x, y and 1."""
 FloatPoint = tuple[float, float]
 
 
