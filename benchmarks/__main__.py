@@ -11,6 +11,7 @@ from benchmarks import (
     geometry,
     kill,
     large,
+    layout,
     long_lines,
     memory,
     pipeline,
@@ -32,6 +33,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "book": book.run,
     "geometry": geometry.run,
     "quality": quality.run,
+    "layout": layout.run,
     "reading": reading.run,
     "long_lines": long_lines.run,
     "worker_memory": worker_memory.run,
@@ -50,11 +52,12 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=list(BENCHMARKS), help=f"of {', '.join(BENCHMARKS)}")
     parser.add_argument("--rounds", type=int, help="how often each side is measured; default the benchmark's own")
     parser.add_argument("--pages", type=int, help="length of the book; default the benchmark's own")
+    parser.add_argument("--first-seed", type=int, help="of the generated pages of `layout`; default 1000000")
     arguments = parser.parse_args()
     unknown = set(arguments.names) - BENCHMARKS.keys()
     if unknown:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
-    given = {"rounds": arguments.rounds, "page_count": arguments.pages}
+    given = {"rounds": arguments.rounds, "page_count": arguments.pages, "first_seed": arguments.first_seed}
     options = {name: value for name, value in given.items() if value is not None}
     for name in arguments.names:
         BENCHMARKS[name](**options)

@@ -33,7 +33,7 @@ def run(page_count: int | None = None, rounds: int = 1) -> None:
         _measure(engine, collection.name, collection.pages, rounds)
 
 
-class _OnePage:
+class OnePage:
     """The inputs of the OCR stage: a picture and nothing else."""
 
     total_pages = 1
@@ -42,9 +42,15 @@ class _OnePage:
         self._image = image
 
     def image(self, _page: int) -> PageImage:
+        """Return the picture."""
         return PageImage(self._image, _DPI)
 
     def output(self, _stage: str, page: int) -> dict[str, Any]:
+        """There is none.
+
+        Raises:
+            LookupError: always.
+        """
         raise LookupError(page)
 
 
@@ -53,7 +59,7 @@ def _measure(engine: Engine, name: str, known: Sequence[KnownPage], rounds: int)
     results: list[PageResult] = []
     cpu_seconds: list[float] = []
     for number, page in enumerate(known, start=1):
-        inputs = _OnePage(page.image())
+        inputs = OnePage(page.image())
         times = []
         for _ in range(rounds):
             started = time.process_time()

@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from benchmarks import (
     kill,
     known_pages,
     large,
+    layout,
     long_lines,
     memory,
     pipeline,
@@ -32,6 +34,7 @@ from benchmarks import (
 from benchmarks.readers import EARLIER_ENGINE, ENGINE, LEAFMARK, OCRMYPDF, Book, Reader, Reading
 from benchmarks.report import report
 from benchmarks.scale import Fleet
+from sample.truth_pages import Recipe, TruePage, make_page
 from tests.support.browser import chromium_path
 from worker.ocr.boxes import Box
 from worker.ocr.engines.base import OcrLine
@@ -50,8 +53,8 @@ def figures(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
         assert figure["name"]
         assert figure["yardstick"]
         assert math.isfinite(figure["value"])
-        # At a toy's size CPU may be less than can be told.
-        assert figure["value"] > 0 or figure["unit"] in {"cores", "CPU s"}
+        # At a toy's size CPU may be less than can be told, and all or nothing may be wrong.
+        assert figure["value"] > 0 or figure["unit"] in {"cores", "CPU s", "pages", "degrees", "of 1"}
         assert figure["ratio"] is None or figure["ratio"] > 0
     assert len({figure["name"] for figure in found}) == len(found)
     return found
@@ -111,6 +114,35 @@ def test_quality(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyP
     by_name = {figure["name"]: figure["value"] for figure in found}
     assert by_name["wer as_read, page, tesseract, 1 page"] == 0.5
     assert by_name["word_recall normalised, lines of print in pages of 25, tesseract, 1 page"] == 0.25
+
+
+def test_layout_measures_what_was_read_against_the_truth(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NearlyRight(Tesseract):
+        """Reads the lines that the truth has, with a wrong letter in many words."""
+
+        def load(self) -> None:
+            """Load nothing."""
+
+        def recognise(self, _image: Image.Image) -> list[OcrLine]:
+            lines = made[-1].truth.lines
+            return [OcrLine(line.text.replace("v", "u"), 0.9, line.box) for line in lines]
+
+    def make_small(recipe: Recipe) -> TruePage:
+        made.append(make_page(replace(recipe, dpi=100, columns=recipe.columns[:2])))
+        return made[-1]
+
+    made: list[TruePage] = []
+    monkeypatch.setattr(layout, "make_engine", NearlyRight)
+    monkeypatch.setattr(layout, "make_page", make_small)
+    layout.run(page_count=2, first_seed=0)
+    by_name = {figure["name"]: figure for figure in figures(capsys)}
+    assert by_name["words in order, 1 column, upright, 1 page"]["value"] > 0.9
+    assert 0.7 < by_name["words found, 1 column, upright, 1 page"]["value"] < 0.99
+    assert by_name["cer at 1 degrees of skew, 1 page"]["ratio"] >= 1
+    assert by_name["quarter turn right, 2 pages"]["value"] == 0.5
+    assert by_name["core-seconds a page, generated pages, tesseract"]["unit"] == "CPU s"
 
 
 def test_reading_compares_programs_and_counts_errors_where_lines_are_in_order(

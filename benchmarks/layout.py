@@ -1,0 +1,192 @@
+"""How well pages are read as they come: in columns, skewed, turned, two at once, on a dark bed.
+
+Generated pages of known layout (`sample/truth_pages`) go through the OCR stage with the default engine. By default
+these are the held-out seeds, from 1,000,000 on, which nothing may be tuned on; `--first-seed 0` measures on those
+for tuning. The default engine does not read Greek: such pages are in English.
+"""
+
+import statistics
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count, islice
+from typing import Any
+
+from benchmarks.layout_measures import Share, cut_by_a_picture, skew_error, turned_right, typed_right
+from benchmarks.quality import OnePage
+from benchmarks.report import note, report
+from checkpointing.plurals import counted
+from producer.evaluate.evaluate import measure_page
+from producer.evaluate.measure import Counts
+from producer.evaluate.readings import text_of
+from sample.truth_pages import HELD_OUT_SEEDS, Recipe, RegionKind, Sheet, TruePage, make_page
+from worker.ocr.engines.registry import make_engine
+from worker.pages.sources.base import PageImage
+from worker.stages.ocr import OcrStage
+from worker.stages.options import OcrOptions
+
+COLUMNS = {"1 column": (1, 1, 0.999), "2 columns": (2, 2, 0.99), "3 to 6 columns": (3, 6, 0.97)}
+"""Fewest and most columns, and the target for the share of words in order."""
+SKEWS = (1.0, 3.0, 5.0, 10.0)
+_UPRIGHT = {"sheet": Sheet.PAGE, "quarter_turns": 0, "skew_degrees": 0.0}
+_TYPES_TARGET, _TURNS_TARGET = 0.98, 0.995
+_MOST_ERRORS = 1.2
+"""Target for the error rate of a skewed page, as a multiple of that of the straight one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A page that was read.
+
+    Attributes:
+        page: as generated.
+        output: of the stage, in the types of JSON.
+        counts: of errors, after the rules of `producer evaluate` for normalised texts.
+        cpu_seconds: that the stage took.
+    """
+
+    page: TruePage
+    output: Mapping[str, Any]
+    counts: Counts
+    cpu_seconds: float
+
+    @property
+    def regions(self) -> Sequence[Mapping[str, Any]]:
+        """Its regions, in reading order."""
+        regions: Sequence[Mapping[str, Any]] = self.output["regions"]
+        return regions
+
+    @property
+    def geometry(self) -> Mapping[str, Any] | None:
+        """How the page was cut out and turned; None if it was read as it was."""
+        return self.output.get("geometry")
+
+
+class _GeneratedPage(OnePage):
+    """The inputs of the OCR stage: the picture of a generated page."""
+
+    def __init__(self, page: TruePage) -> None:
+        super().__init__(page.image)
+        self._scan = PageImage(page.image, float(page.truth.dpi))
+
+    def image(self, _page: int) -> PageImage:
+        return self._scan
+
+
+class _Reader:
+    """Reads recipes with the default engine, each as often as there are rounds."""
+
+    def __init__(self, rounds: int) -> None:
+        engine = make_engine(OcrOptions())
+        engine.load()
+        self.engine_name = engine.name
+        self._stage = OcrStage(engine=engine)
+        self._rounds = rounds
+
+    def read(self, recipe: Recipe) -> Read:
+        page = make_page(recipe)
+        inputs = _GeneratedPage(page)
+        times = []
+        for _ in range(self._rounds):
+            started = time.process_time()
+            output = self._stage.run(1, inputs)
+            times.append(time.process_time() - started)
+        dumped = output.model_dump(mode="json")
+        counts = measure_page(1, page.truth.text, text_of(dumped["regions"])).normalised
+        note(f"seed {recipe.seed}, {recipe.sheet}, {_counted_columns(recipe)}: {_shown(counts)}")
+        return Read(page, dumped, counts, statistics.median(times))
+
+
+def run(page_count: int = 12, rounds: int = 1, first_seed: int = HELD_OUT_SEEDS) -> None:
+    """Measure and report.
+
+    Args:
+        page_count: how many pages are read upright, in three groups by their columns, and how many as they come; so
+            many more are of one column and read at each skew.
+        rounds: how often each page is read, for its time.
+        first_seed: of the pages.
+    """
+    reader = _Reader(rounds)
+    upright = []
+    for name, (fewest, most, target) in COLUMNS.items():
+        recipes = _upright(first_seed, fewest, most, max(1, page_count // len(COLUMNS)))
+        pages = [reader.read(recipe) for recipe in recipes]
+        _report_order(f"{name}, upright, {counted(len(pages), 'page')}", pages, target)
+        upright += pages
+    for kind in (RegionKind.RUNNING_HEAD, RegionKind.PAGE_NUMBER):
+        _report_types(kind, upright)
+    _report_skews(reader, first_seed, max(1, page_count // (len(SKEWS) + 1)))
+    drawn = [reader.read(_readable(Recipe.of_seed(seed))) for seed in range(first_seed, first_seed + page_count)]
+    _report_as_they_come(drawn)
+    everything = [*upright, *drawn]
+    cut = sum(cut_by_a_picture(each.page.truth, each.regions) for each in everything)
+    report(f"pages of {len(everything)} that lose a paragraph to a picture", cut, "pages", "target: 0", None)
+    seconds = statistics.mean(each.cpu_seconds for each in everything)
+    report(f"core-seconds a page, generated pages, {reader.engine_name}", seconds, "CPU s", "none", None)
+
+
+def _report_order(name: str, pages: Sequence[Read], target: float) -> None:
+    counts = sum((each.counts for each in pages), Counts())
+    order, recall = counts.word_order or 0.0, counts.word_recall or 0.0
+    report(f"words in order, {name}", order, "of 1", f"target: {target}", order / target or None)
+    report(f"words found, {name}", recall, "of 1", "none", None)
+
+
+def _report_types(kind: RegionKind, pages: Sequence[Read]) -> None:
+    share = sum((typed_right(each.page.truth, each.regions, kind) for each in pages), Share())
+    name = kind.replace("_", " ")
+    if not share.whole:
+        note(f"None of these pages has a {name}")
+        return
+    right = share.right / share.whole
+    report(
+        f"{name}s typed right, of {share.whole}",
+        right,
+        "of 1",
+        f"target: {_TYPES_TARGET}",
+        right / _TYPES_TARGET or None,
+    )
+
+
+def _report_skews(reader: _Reader, first_seed: int, number: int) -> None:
+    """Report the character error rate of pages at each skew, over that of the same pages without."""
+    recipes = list(_upright(first_seed, 1, 1, number))
+    rates = {}
+    for skew in (0.0, *SKEWS):
+        turned = (reader.read(replace(recipe, skew_degrees=skew)) for recipe in recipes)
+        rates[skew] = sum((each.counts for each in turned), Counts()).cer or 0.0
+    straight = rates[0.0]
+    for skew in SKEWS:
+        name = f"cer at {skew:g} degrees of skew, {counted(number, 'page')}"
+        yardstick = f"at 0 degrees: {straight:.4f}; target: {_MOST_ERRORS} times that"
+        report(name, rates[skew], "of 1", yardstick, rates[skew] / straight or None if straight else None)
+
+
+def _report_as_they_come(pages: Sequence[Read]) -> None:
+    """Report turn, skew and order of pages that have all that a seed draws."""
+    name = counted(len(pages), "page")
+    _report_order(f"pages as they come, {name}", pages, COLUMNS["3 to 6 columns"][2])
+    right = statistics.mean(turned_right(each.page.truth, each.geometry) for each in pages)
+    report(f"quarter turn right, {name}", right, "of 1", f"target: {_TURNS_TARGET}", right / _TURNS_TARGET or None)
+    errors = sorted(skew_error(each.page.truth, each.geometry) for each in pages)
+    report(f"median skew error, {name}", statistics.median(errors), "degrees", "target: 0.1", None)
+    worst = errors[min(len(errors) - 1, round(0.95 * len(errors)))]
+    report(f"95th percentile of the skew error, {name}", worst, "degrees", "target: 0.3", None)
+
+
+def _upright(first_seed: int, fewest: int, most: int, number: int) -> Iterator[Recipe]:
+    """Yield the first so many recipes whose pages have so many columns, as upright single pages."""
+    drawn = (Recipe.of_seed(seed, **_UPRIGHT) for seed in count(first_seed))
+    return islice((_readable(each) for each in drawn if fewest <= len(each.columns) <= most), number)
+
+
+def _readable(recipe: Recipe) -> Recipe:
+    return replace(recipe, language="en") if recipe.language == "el" else recipe
+
+
+def _counted_columns(recipe: Recipe) -> str:
+    return counted(len(recipe.columns), "column")
+
+
+def _shown(counts: Counts) -> str:
+    return f"{counts.word_recall or 0.0:.3f} of its words found, {counts.word_order or 0.0:.3f} of these in order"

@@ -1,0 +1,68 @@
+"""What the benchmark of layout measures on a page, with readings that are made up."""
+
+from typing import Any
+
+import pytest
+
+from benchmarks.layout_measures import Share, cut_by_a_picture, skew_error, turned_right, typed_right
+from sample.truth_pages import Recipe, RegionKind, Sheet, Truth, make_page
+from worker.ocr.layout.regions import RegionType
+
+# Pages have no type for numbers yet, or one of their own.
+NUMBER_TYPE = "page_number" if "page_number" in set(RegionType) else "header"
+PLAIN = {
+    "sheet": Sheet.PAGE,
+    "columns": (1.0,),
+    "dpi": 100,
+    "running_head": True,
+    "page_number": "top",
+    "quarter_turns": 1,
+    "skew_degrees": 2.0,
+    "picture": False,
+}
+
+
+@pytest.fixture(scope="module")
+def truth() -> Truth:
+    return make_page(Recipe.of_seed(1, **PLAIN)).truth
+
+
+def region(kind: str, text: str = "") -> dict[str, Any]:
+    return {"type": kind, "text": text}
+
+
+def as_printed(truth: Truth) -> list[dict[str, Any]]:
+    return [region("body", each.text) for each in truth.of_kind(RegionKind.PARAGRAPH)]
+
+
+def test_a_head_and_a_number_are_right_as_regions_of_their_own(truth: Truth) -> None:
+    head, number = (truth.of_kind(kind)[0].text for kind in (RegionKind.RUNNING_HEAD, RegionKind.PAGE_NUMBER))
+    apart = [region("header", head.lower()), region(NUMBER_TYPE, number), *as_printed(truth)]
+    joined = [region("header", f"{head} {number}"), *as_printed(truth)]
+    as_text = [region("body", head), region("body", number), *as_printed(truth)]
+    for read, heads, numbers in ((apart, 1, 1), (joined, 1, 0), (as_text, 0, 0)):
+        assert typed_right(truth, read, RegionKind.RUNNING_HEAD) == Share(heads, 1)
+        assert typed_right(truth, read, RegionKind.PAGE_NUMBER) == Share(numbers, 1)
+
+
+def test_a_picture_within_a_paragraph_cuts_it(truth: Truth) -> None:
+    first, *others = as_printed(truth)
+    lines = first["text"].split("\n")
+    upper, lower = region("body", "\n".join(lines[:2])), region("body", "\n".join(lines[2:]))
+    assert cut_by_a_picture(truth, [upper, region("image"), lower, *others])
+    assert not cut_by_a_picture(truth, [upper, lower, region("image"), *others])
+    assert not cut_by_a_picture(truth, [region("image"), first, *others])
+
+
+def test_a_paragraph_that_is_missing_beside_a_picture_is_lost(truth: Truth) -> None:
+    _, *others = as_printed(truth)
+    assert cut_by_a_picture(truth, [region("image"), *others])
+    assert not cut_by_a_picture(truth, others)
+
+
+def test_turn_and_skew_are_compared_with_those_of_the_page(truth: Truth) -> None:
+    assert turned_right(truth, {"quarter_turns": 3, "skew": 1.9})
+    assert not turned_right(truth, {"quarter_turns": 1, "skew": 1.9})
+    assert not turned_right(truth, None)
+    assert skew_error(truth, {"quarter_turns": 3, "skew": 1.9}) == pytest.approx(0.1)
+    assert skew_error(truth, None) == pytest.approx(2.0)
