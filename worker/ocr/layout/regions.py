@@ -84,7 +84,7 @@ def arrange(lines: Sequence[OcrLine], pictures: Sequence[Picture], size: tuple[i
     placed = straightened(lines, skew)
     measures = measure([line.bbox for line in placed])
     header, text, footer = _without_margins(placed, height, measures)
-    columns = split_columns([*text, *straightened(pictures, skew)], measures.line_height)
+    columns = split_columns([*text, *straightened(pictures, skew)], measures)
     body = [region for column in columns for region in _regions_of(column, measures)]
     for picture in pictures:
         body = _with_caption(body, picture.bbox, measures)

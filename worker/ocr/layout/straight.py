@@ -6,6 +6,7 @@ Only places are computed. The picture of the page is not turned, and lines keep 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 from worker.ocr.boxes import Box, Picture, Polygon
@@ -21,10 +22,16 @@ Item_co = TypeVar("Item_co", OcrLine, Picture, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Placed(Generic[Item_co]):
-    """A line or a picture with its upright box on the straightened page, in pixels."""
+    """A line or a picture with its place on the straightened page, in pixels.
+
+    Attributes:
+        bbox: upright box around it.
+        words: left and right end of each of its words; empty if the places of its words are not known.
+    """
 
     item: Item_co
     bbox: Box
+    words: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,7 @@ def skew_of(lines: Iterable[OcrLine]) -> float:
 def straightened(items: Iterable[Item_co], skew: float) -> list[Placed[Item_co]]:
     """Return the items with their boxes on the page turned back by `skew` degrees around its top left corner."""
     turn = _Turn(skew)
-    return [Placed(item, turn.box_of(item)) for item in items]
+    return [Placed(item, turn.box_of(item), turn.words_of(item)) for item in items]
 
 
 def _direction(line: OcrLine) -> _Direction | None:
@@ -87,6 +94,14 @@ class _Turn:
         left = max(outline.x, min(word.x for word in words))
         right = min(outline.right, max(word.right for word in words))
         return Box(left, outline.y, right - left, outline.height) if left < right else outline
+
+    def words_of(self, item: OcrLine | Picture) -> tuple[tuple[float, float], ...]:
+        """Return the ends of words that are beside each other, in order, and that are all of the text."""
+        if isinstance(item, Picture) or [word.text for word in item.words] != item.text.split():
+            return ()
+        boxes = [self._turned(word.bbox) for word in item.words]
+        in_order = all(one.centre_x < other.centre_x for one, other in pairwise(boxes))
+        return tuple((box.x, box.right) for box in boxes) if in_order else ()
 
     def point(self, x: float, y: float) -> tuple[float, float]:
         return x * self._cos + y * self._sin, y * self._cos - x * self._sin

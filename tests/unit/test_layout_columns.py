@@ -1,0 +1,126 @@
+"""Columns from line boxes alone: lines 20 pixels high, 26 apart, with gutters narrower than a line is high."""
+
+from itertools import chain, pairwise
+
+import pytest
+
+from worker.ocr.boxes import Box
+from worker.ocr.engines.base import OcrLine, OcrWord
+from worker.ocr.layout.regions import Region, RegionType, arrange
+
+PAGE = (1400, 1800)
+GUTTER = 12
+
+
+def words_line(words: list[tuple[str, int, int]], y: int, height: int = 20) -> OcrLine:
+    """A line of words, each with its left and right end."""
+    found = tuple(OcrWord(text, 0.9, Box(left, y, right - left, height)) for text, left, right in words)
+    text = " ".join(word.text for word in found)
+    return OcrLine(text, 0.9, Box.around(word.bbox for word in found), found)
+
+
+def words(name: str, x: int, width: int, count: int, seed: int) -> list[tuple[str, int, int]]:
+    """Words from one side of a column to the other, with spaces of 8 pixels, elsewhere in each line."""
+    inner = sorted((seed * 7919 + 104729 * each) % (width - 60) + 30 for each in range(1, count))
+    ends = [0, *inner, width + 8]
+    return [
+        (f"{name}.{place}", x + left, x + right - 8)
+        for place, (left, right) in enumerate(pairwise(ends))
+        if right - left > 20
+    ]
+
+
+def columns(count: int, rows: int, top: int, name: str = "") -> list[list[tuple[str, int, int]]]:
+    """The words of each line of each column, row by row."""
+    width = (1200 - (count - 1) * GUTTER) // count
+    return [
+        words(
+            f"{name}{column}-{row}",
+            100 + column * (width + GUTTER),
+            width,
+            24 // count,
+            row * count + column + top,
+        )
+        for row in range(rows)
+        for column in range(count)
+    ]
+
+
+def order(regions: list[Region]) -> list[str]:
+    return [word for region in regions for word in region.text.split()]
+
+
+def by_column(found: list[list[tuple[str, int, int]]], count: int) -> list[str]:
+    return [word for column in range(count) for line in found[column::count] for word, _, _ in line]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6])
+def test_columns_are_read_one_after_the_other(count: int) -> None:
+    found = columns(count, 30, 300)
+
+    regions = arrange([words_line(line, 300 + 26 * (place // count)) for place, line in enumerate(found)], [], PAGE)
+
+    assert order(regions) == by_column(found, count)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_lines_that_an_engine_has_read_over_the_gutters_are_cut_there(count: int) -> None:
+    found = columns(count, 30, 300)
+    rows = [list(chain(*found[start : start + count])) for start in range(0, len(found), count)]
+
+    regions = arrange([words_line(row, 300 + 26 * place) for place, row in enumerate(rows)], [], PAGE)
+
+    assert order(regions) == by_column(found, count)
+    assert all(
+        line.text == " ".join(word.text for word in line.words) for region in regions for line in region.lines
+    )
+
+
+def test_two_words_that_an_engine_has_joined_over_the_gutter_do_not_end_it() -> None:
+    found = columns(2, 30, 300)
+    rows = [found[start] + found[start + 1] for start in range(0, len(found), 2)]
+    last, first = found[30][-1], found[31][0]
+    joined = (last[0] + first[0], last[1], first[2])
+    rows[15] = [*found[30][:-1], joined, *found[31][1:]]
+
+    read = order(arrange([words_line(row, 300 + 26 * place) for place, row in enumerate(rows)], [], PAGE))
+
+    assert [word for word in read if word != joined[0]] == [
+        word for word in by_column(found, 2) if word not in {last[0], first[0]}
+    ]
+
+
+def test_a_short_heading_over_four_columns_divides_all_of_them() -> None:
+    above, below = columns(4, 12, 300, "a"), columns(4, 12, 700, "b")
+    lines = [
+        *(words_line(line, 300 + 26 * (place // 4)) for place, line in enumerate(above)),
+        words_line([("THE", 560, 640), ("WHALE", 650, 840)], 640, height=30),
+        *(words_line(line, 700 + 26 * (place // 4)) for place, line in enumerate(below)),
+    ]
+
+    assert order(arrange(lines, [], PAGE)) == [*by_column(above, 4), "THE", "WHALE", *by_column(below, 4)]
+
+
+def test_a_narrow_column_beside_a_wide_one_is_read_by_itself() -> None:
+    wide = [words(f"wide-{row}", 100, 900, 14, row) for row in range(20)]
+    narrow = [words(f"narrow-{row}", 1030, 250, 4, row) for row in range(20)]
+    lines = [words_line(line, 300 + 26 * row) for part in (narrow, wide) for row, line in enumerate(part)]
+
+    assert order(arrange(lines, [], PAGE)) == [word for line in [*wide, *narrow] for word, _, _ in line]
+
+
+def test_pieces_of_a_line_that_was_cut_have_their_parts_of_its_outline_and_baseline() -> None:
+    found = columns(2, 14, 300)
+    rows = [words_line(found[start] + found[start + 1], 300 + 13 * start) for start in range(0, len(found), 2)]
+    lines = [
+        OcrLine(row.text, 0.9, row.bbox, row.words, row.bbox.corners, ((row.bbox.x, y), (row.bbox.right, y)))
+        for row in rows
+        for y in [row.bbox.bottom - 4]
+    ]
+
+    left, right = arrange(lines, [], PAGE)
+
+    assert left.type is right.type is RegionType.BODY
+    assert left.lines[0].baseline == ((100, 316), (694, 316))
+    assert right.lines[0].baseline == ((706, 316), (1300, 316))
+    assert left.lines[0].outline == left.lines[0].bbox.corners == Box(100, 300, 594, 20).corners

@@ -1,0 +1,90 @@
+"""Divides a page of columns into bands, at what spans the page: headings, and pictures with nothing beside them."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import TypeVar
+
+from worker.ocr.boxes import Box, Picture
+from worker.ocr.engines.base import OcrLine
+from worker.ocr.layout.cut_lines import gap_around
+from worker.ocr.layout.rows import Measures
+from worker.ocr.layout.straight import Placed
+
+_TALL = 1.25
+"""Minimum height in line heights of a line that is a heading for that alone."""
+_SPACE = 0.5
+"""Minimum space above or below a heading, beyond that between lines, in line heights."""
+_INSIDE = 2.0
+"""Minimum distance of the ends of a short heading from the sides of the text, in line heights."""
+_OVERLAP = 0.3
+"""Minimum share of the lower height by which two pieces overlap that are in one row."""
+
+Item = TypeVar("Item", bound=Placed[OcrLine] | Placed[Picture])
+
+
+def bands_between(items: Sequence[Item], gutters: Sequence[float], measures: Measures) -> Iterator[list[Item]]:
+    """Yield the items in bands, downwards: headings below each other are one band, what is between them another.
+
+    A heading need not be as wide as the page: it is over one of the gutters, and nothing is beside it.
+
+    Args:
+        items: of the page.
+        gutters: where they are, in pixels from the left.
+        measures: of the page.
+    """
+    rows = list(_rows(items))
+    may_span = [_is_over_most(row, gutters) for row in rows]
+    spanning = list(may_span)
+    for start, end in _runs(may_span):
+        is_heading = any(_stands_out(rows, place, items, measures) for place in range(start, end))
+        spanning[start:end] = [may_span[start] and is_heading] * (end - start)
+    for start, end in _runs(spanning):
+        yield [item for row in rows[start:end] for item in row]
+
+
+def _runs(values: Sequence[bool]) -> Iterator[tuple[int, int]]:
+    """Yield the first place of each run of the same value, and the place after it."""
+    starts = [place for place in range(len(values)) if not place or values[place] != values[place - 1]]
+    yield from pairwise([*starts, len(values)])
+
+
+def _rows(items: Sequence[Item]) -> Iterator[list[Item]]:
+    """Yield groups of items that overlap in height, from one to the next, downwards."""
+    row: list[Item] = []
+    bottom = 0.0
+    for item in sorted(items, key=lambda item: item.bbox.y):
+        overlap = bottom - item.bbox.y
+        if row and overlap < _OVERLAP * min(item.bbox.height, row[-1].bbox.height):
+            yield row
+            row, bottom = [], 0.0
+        row.append(item)
+        bottom = max(bottom, item.bbox.bottom)
+    if row:
+        yield row
+
+
+def _is_over_most(row: Sequence[Item], gutters: Sequence[float]) -> bool:
+    """Return whether a row covers at least half of the gutters between its ends, and at least one."""
+    whole = Box.around(item.bbox for item in row)
+    if whole.height >= 2 * min(item.bbox.height for item in row):
+        return False
+    between = [x for x in gutters if whole.x < x < whole.right]
+    over = sum(
+        any(item.bbox.x < x < item.bbox.right and gap_around(item, x) is None for item in row) for x in between
+    )
+    return over > 0 and 2 * over >= len(between)
+
+
+def _stands_out(rows: Sequence[Sequence[Item]], place: int, items: Sequence[Item], measures: Measures) -> bool:
+    """Return whether a row is taller than text, farther from the next ones, or short and centred."""
+    box = Box.around(item.bbox for item in rows[place])
+    page = Box.around(item.bbox for item in items)
+    above = box.y - max((item.bbox.bottom for item in rows[place - 1]), default=0) if place else 0
+    below = min(item.bbox.y for item in rows[place + 1]) - box.bottom if place + 1 < len(rows) else 0
+    usual = measures.line_distance - measures.line_height
+    inside = _INSIDE * measures.line_height
+    return (
+        box.height > _TALL * measures.line_height
+        or max(above, below) > usual + _SPACE * measures.line_height
+        or (box.x - page.x > inside and page.right - box.right > inside)
+    )
