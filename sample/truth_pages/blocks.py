@@ -15,6 +15,8 @@ from sample.truth_pages.tables import draw_table
 _CAPTION_SCALE = 0.85
 _SMALLEST_ENGRAVING = 14
 """Its strokes run into each other if it is smaller, in ems of the text."""
+_WIDEST_ENGRAVING = 1.8
+"""The engraving is square: it does not stand in a place that is wider or higher than so many times its side."""
 _HEIGHT_TO_WIDTH = (0.5, 0.9)
 
 
@@ -101,7 +103,8 @@ def print_picture(leaf: Leaf, caption: str, box: tuple[float, float, float, floa
     """
     left, top, width, height = box
     side = min(width, height)
-    if leaf.chance(0.5) and side > _SMALLEST_ENGRAVING * leaf.recipe.em:
+    is_square = max(width, height) < _WIDEST_ENGRAVING * side
+    if leaf.chance(0.5) and is_square and side > _SMALLEST_ENGRAVING * leaf.recipe.em:
         around = print_engraving(leaf.sheet, left + (width - side) / 2, top, side)
     else:
         around = print_view(leaf.sheet, leaf.random, (round(left), round(top), round(width), round(height)))

@@ -69,7 +69,7 @@ def make_page(recipe: Recipe) -> TruePage:
         language=recipe.language,
         typeface=recipe.typeface,
         type_points=recipe.type_points,
-        columns=0 if recipe.sheet in {Sheet.PLATE, Sheet.SPREAD_PLATE} else len(recipe.columns),
+        columns=0 if recipe.is_plate else len(recipe.columns),
         geometry=_geometry(recipe, placed, sheet.size, gutter, depth),
         regions=tuple(region.moved(move) for region in sheet.regions),
     )
@@ -104,13 +104,15 @@ def _printed(recipe: Recipe) -> tuple[PrintedSheet, float | None]:
     leaf_width, height = block_width + outer + inner, block_height + (_TOP + _BOTTOM) * em
     first = int(random.integers(1, _HIGHEST_NUMBER // 2)) * 2 + (0 if recipe.is_spread else recipe.seed % 2)
     texts = Texts(recipe, random)
+    if recipe.sheet == Sheet.FOLD_OUT:
+        leaf_width += block_width
     if not recipe.is_spread:
         sheet = PrintedSheet(round(leaf_width), round(height))
         _print_leaf(_leaf(sheet, recipe, (0.0, leaf_width), (texts, random), first), recipe)
         return sheet, None
     # The outer margins are cut unequally, which brings the gutter off the middle.
     off = abs(recipe.gutter) * 2 * leaf_width
-    cut = min(off, outer - 1.2 * em)
+    cut = min(off, (1.0 if recipe.marginalia else _MARGINS - 1.2) * em)
     left_width = leaf_width - (cut if recipe.gutter < 0 else 0.0)
     right_width = leaf_width - (cut if recipe.gutter > 0 else 0.0)
     sheet = PrintedSheet(round(left_width + right_width), round(height))
@@ -126,7 +128,7 @@ def _printed(recipe: Recipe) -> tuple[PrintedSheet, float | None]:
 
 
 def _print_leaf(leaf: Leaf, recipe: Recipe) -> None:
-    if recipe.sheet == Sheet.PLATE:
+    if recipe.is_plate:
         print_plate(leaf)
     else:
         print_page(leaf)

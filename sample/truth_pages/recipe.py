@@ -17,7 +17,7 @@ HELD_OUT_SEEDS = 1_000_000
 MAX_SKEW_DEGREES = 10.0
 _COLUMN_COUNTS = (0.42, 0.24, 0.13, 0.09, 0.06, 0.06)
 """How often a page has one column, two, and so on."""
-_SHEET_SHARES = (0.72, 0.18, 0.07, 0.03)
+_SHEET_SHARES = (0.72, 0.18, 0.07, 0.02, 0.01)
 _LANGUAGES = ("en", "de", "fr", "el")
 _LANGUAGE_SHARES = (0.45, 0.25, 0.2, 0.1)
 _RESOLUTIONS = (150, 200, 240, 300, 400)
@@ -47,6 +47,8 @@ class Sheet(StrEnum):
     """A picture with its caption."""
     SPREAD_PLATE = "spread_plate"
     """One picture over both pages of a spread, which must not be cut."""
+    FOLD_OUT = "fold_out"
+    """A plate as wide as two pages, without a gutter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class Recipe:
         seed: of its texts, its noise, and all that is not named here.
         sheet: a page, a spread or a plate.
         language: BCP 47.
-        typeface: `fraktur` is only taken if it is named, because not every machine has one.
+        typeface: `fraktur` is only taken if it is named, because not every machine has one. It is printed with the
+            long s.
         dpi: dots per inch.
         type_points: size of the type of the text, in points.
         columns: the width of each column of text, relative to the others.
@@ -127,6 +130,11 @@ class Recipe:
         return self.sheet in {Sheet.SPREAD, Sheet.SPREAD_PLATE}
 
     @property
+    def is_plate(self) -> bool:
+        """Whether it has a picture and no text but its caption."""
+        return self.sheet in {Sheet.PLATE, Sheet.SPREAD_PLATE, Sheet.FOLD_OUT}
+
+    @property
     def em(self) -> float:
         """Size of the type of the text, in pixels."""
         return self.type_points * self.dpi / 72
@@ -140,7 +148,7 @@ def _drawn(seed: int, named: Mapping[str, Any]) -> Recipe:
     one, few = len(columns) == 1, len(columns) <= 2  # noqa: PLR2004
     sheet = _choice(random, tuple(Sheet), _SHEET_SHARES)
     sheet = named.get("sheet", sheet if few else Sheet.PAGE)
-    sheet_pages = 2 if sheet in {Sheet.SPREAD, Sheet.SPREAD_PLATE} else 1
+    sheet_pages = 1 if sheet in {Sheet.PAGE, Sheet.PLATE} else 2
     large = len(columns) * sheet_pages >= _LARGE_SHEET
     known = _RESOLUTIONS_OF_LARGE if large else len(_RESOLUTIONS)
     dpi = _choice(random, _RESOLUTIONS[:known], _RESOLUTION_SHARES[:known])

@@ -47,9 +47,8 @@ def place_sheet(recipe: Recipe, size: tuple[int, int]) -> Placed:
     corners = turned.points(((0, 0), (width, 0), (width, height), (0, height)))
     left, top = min(x for x, _ in corners), min(y for _, y in corners)
     right, bottom = max(x for x, _ in corners), max(y for _, y in corners)
-    margins = random.uniform(0, _WIDEST_BED, 4) * width
-    if recipe.bed == Bed.NONE:
-        margins[:] = 0
+    widest = 0.0 if recipe.bed == Bed.NONE else _WIDEST_BED * width
+    margins = [float(margin) for margin in random.uniform(0, widest, 4)]
     on_bed = turned.then(Affine.shift(margins[0] - left, margins[1] - top))
     picture = (round(right - left + margins[0] + margins[2]), round(bottom - top + margins[1] + margins[3]))
     return Placed(on_bed, picture, on_bed.then(Affine.quarter_turns(recipe.quarter_turns, picture)))

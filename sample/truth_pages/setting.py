@@ -102,7 +102,8 @@ class Texts:
     """The texts of one page, drawn from those of its language."""
 
     def __init__(self, recipe: Recipe, random: np.random.Generator) -> None:
-        self.language = LANGUAGES[recipe.language]
+        language = LANGUAGES[recipe.language]
+        self.language = language.with_long_s() if recipe.typeface == "fraktur" else language
         self._random = random
         self._sentences = self.language.sentences
         self._next = int(random.integers(len(self._sentences)))

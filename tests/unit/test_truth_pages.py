@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sample.truth_pages import Affine, Bed, Recipe, RegionKind, Sheet, TruePage, make_page, text_of
+from checkpointing.errors import SettingsError
+from sample.truth_pages import Affine, Bed, Recipe, RegionKind, Sheet, TruePage, fonts, make_page, setting, text_of
 from sample.truth_pages import __main__ as command
 from sample.truth_pages.geometry import Curl, Ink, Polygon
 from sample.truth_pages.texts import LANGUAGES
 
 DARK = 128
+LONG_S = "\u017f"
 PLAIN = {
     "sheet": Sheet.PAGE,
     "columns": (1.0,),
@@ -67,7 +69,7 @@ def filled(polygons: Iterator[Polygon], shape: tuple[int, ...]) -> Ink:
         {**RICH, "skew_degrees": 7.0, "quarter_turns": 1, "bed": Bed.DARK},
         {**RICH, "skew_degrees": -3.0, "quarter_turns": 2, "bed": Bed.LIGHT, "curl": 0.5},
         {"columns": (1.0,) * 6, "heading": True, "quarter_turns": 3, "language": "el"},
-        {"sheet": Sheet.SPREAD, "skew_degrees": 2.0, "gutter": 0.05, "curl": 0.4, "table": "aligned"},
+        {"sheet": Sheet.SPREAD, "skew_degrees": 2.0, "gutter": -0.06, "curl": 0.4, "marginalia": 2},
         {"sheet": Sheet.SPREAD_PLATE},
     ],
     ids=["flat", "turned", "curled", "six columns", "spread", "plate"],
@@ -196,10 +198,16 @@ def test_a_plate_over_both_pages_crosses_the_gutter() -> None:
     assert image.box.x < truth.geometry.gutter[0][0] < image.box.right
 
 
-def test_the_typeface_has_all_letters_of_all_languages() -> None:
-    from sample.truth_pages.fonts import antiqua  # noqa: PLC0415
+def test_a_fold_out_is_wide_and_has_no_gutter() -> None:
+    truth = page(sheet=Sheet.FOLD_OUT).truth
+    (image,) = truth.of_kind(RegionKind.IMAGE)
+    assert truth.geometry.gutter is None
+    assert image.box.width > image.box.height
+    assert image.box.x < truth.width / 2 < image.box.right
 
-    missing = bytes(antiqua(40).getmask("\u0530"))
+
+def test_the_typeface_has_all_letters_of_all_languages() -> None:
+    missing = bytes(fonts.antiqua(40).getmask("\u0530"))
     for language in LANGUAGES.values():
         texts = [
             language.prose,
@@ -209,7 +217,30 @@ def test_the_typeface_has_all_letters_of_all_languages() -> None:
         ]
         texts += [*language.titles, *language.captions, *language.remarks, *language.terms, *language.column_heads]
         for letter in sorted(set("".join(texts)) - set(" \n")):
-            assert bytes(antiqua(40).getmask(letter)) != missing, (language.code, letter)
+            assert bytes(fonts.antiqua(40).getmask(letter)) != missing, (language.code, letter)
+
+
+def test_fraktur_has_the_long_s_within_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Any font will do: Fraktur is not installed everywhere.
+    monkeypatch.setattr(setting, "fraktur", fonts.antiqua)
+    words = page(language="de", typeface="fraktur", heading=True).truth.text.split()
+    assert any(LONG_S in word for word in words)
+    assert any(word.endswith("s") for word in words)
+    assert not [word for word in words if "s" in word[:-1] and word[word.index("s") + 1].isalpha()]
+
+
+@pytest.mark.skipif(fonts.fraktur_file() is None, reason="no Fraktur typeface: apt-get install fonts-blankenburg")
+def test_a_page_in_fraktur_is_printed_in_it() -> None:
+    made = page(language="de", typeface="fraktur")
+    assert made.truth.typeface == "fraktur"
+    assert (made.ink > DARK).any()
+
+
+def test_fraktur_without_its_font_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fonts, "fraktur_file", lambda: None)
+    fonts.fraktur.cache_clear()
+    with pytest.raises(SettingsError, match="apt-get install fonts-blankenburg"):
+        page(typeface="fraktur")
 
 
 @pytest.mark.parametrize(

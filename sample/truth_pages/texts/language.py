@@ -1,8 +1,11 @@
 """What a language gives to a page."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
+_LONG_S = re.compile(r"s(?=[^\W\d_])")
+"""An s before another letter. At the end of the first part of a compound it was round, which is not known here."""
 _END_OF_SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
@@ -45,7 +48,18 @@ class Language:
                 found.append(part)
         return tuple(found)
 
+    def with_long_s(self) -> "Language":
+        """Return the texts as they are printed in Fraktur, with the long s."""
+        texts = (field.name for field in fields(self) if field.name != "code")
+        return replace(self, **{name: _with_long_s(getattr(self, name)) for name in texts})
+
 
 def stanzas(text: str) -> tuple[tuple[str, ...], ...]:
     """Return the stanzas of a poem that are typed with blank lines between them."""
     return tuple(tuple(line.strip() for line in stanza.splitlines()) for stanza in text.strip().split("\n\n"))
+
+
+def _with_long_s(texts: Any) -> Any:
+    if isinstance(texts, str):
+        return _LONG_S.sub("\u017f", texts)
+    return tuple(_with_long_s(text) for text in texts)
