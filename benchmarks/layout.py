@@ -13,13 +13,15 @@ from itertools import count, islice
 from typing import Any
 
 from benchmarks.layout_measures import Share, cut_by_a_picture, skew_error, turned_right, typed_right
+from benchmarks.printed_lines import PrintedLines
 from benchmarks.quality import OnePage
 from benchmarks.report import note, report
 from checkpointing.plurals import counted
 from producer.evaluate.evaluate import measure_page
 from producer.evaluate.measure import Counts
 from producer.evaluate.readings import text_of
-from sample.truth_pages import HELD_OUT_SEEDS, Recipe, RegionKind, Sheet, TruePage, make_page
+from sample.truth_pages import HELD_OUT_SEEDS, Bed, Recipe, RegionKind, Sheet, TruePage, make_page
+from worker.ocr.engines.base import Engine
 from worker.ocr.engines.registry import make_engine
 from worker.pages.sources.base import PageImage
 from worker.stages.ocr import OcrStage
@@ -74,17 +76,19 @@ class _GeneratedPage(OnePage):
 
 
 class _Reader:
-    """Reads recipes with the default engine, each as often as there are rounds."""
+    """Reads recipes with an engine, each as often as there are rounds."""
 
-    def __init__(self, rounds: int) -> None:
-        engine = make_engine(OcrOptions())
+    def __init__(self, engine: Engine, rounds: int) -> None:
         engine.load()
+        self._engine = engine
         self.engine_name = engine.name
         self._stage = OcrStage(engine=engine)
         self._rounds = rounds
 
     def read(self, recipe: Recipe) -> Read:
         page = make_page(recipe)
+        if isinstance(self._engine, PrintedLines):
+            self._engine.page = page
         inputs = _GeneratedPage(page)
         times = []
         for _ in range(self._rounds):
@@ -101,12 +105,13 @@ def run(page_count: int = 12, rounds: int = 1, first_seed: int = HELD_OUT_SEEDS)
     """Measure and report.
 
     Args:
-        page_count: how many pages are read upright, in three groups by their columns, and how many as they come; so
-            many more are of one column and read at each skew.
+        page_count: how many pages are read upright, in three groups by their columns, and how many as they come. A
+            fifth of it is read at each skew, and of three times as many the printed lines are arranged.
         rounds: how often each page is read, for its time.
         first_seed: of the pages.
     """
-    reader = _Reader(rounds)
+    _report_printed_lines(first_seed, page_count)
+    reader = _Reader(make_engine(OcrOptions()), rounds)
     upright = []
     for name, (fewest, most, target) in COLUMNS.items():
         recipes = _upright(first_seed, fewest, most, max(1, page_count // len(COLUMNS)))
@@ -114,7 +119,7 @@ def run(page_count: int = 12, rounds: int = 1, first_seed: int = HELD_OUT_SEEDS)
         _report_order(f"{name}, upright, {counted(len(pages), 'page')}", pages, target)
         upright += pages
     for kind in (RegionKind.RUNNING_HEAD, RegionKind.PAGE_NUMBER):
-        _report_types(kind, upright)
+        _report_types(kind, "", upright)
     _report_skews(reader, first_seed, max(1, page_count // (len(SKEWS) + 1)))
     drawn = [reader.read(_readable(Recipe.of_seed(seed))) for seed in range(first_seed, first_seed + page_count)]
     _report_as_they_come(drawn)
@@ -132,7 +137,23 @@ def _report_order(name: str, pages: Sequence[Read], target: float) -> None:
     report(f"words found, {name}", recall, "of 1", "none", None)
 
 
-def _report_types(kind: RegionKind, pages: Sequence[Read]) -> None:
+def _report_printed_lines(first_seed: int, number: int) -> None:
+    """Report how lines are arranged if all of them are found and read without an error."""
+    reader = _Reader(PrintedLines(OcrOptions()), 1)
+    pages = []
+    for name, (fewest, most, target) in COLUMNS.items():
+        flat = (replace(recipe, curl=0.0, bed=Bed.NONE) for recipe in _upright(first_seed, fewest, most, number))
+        read = [reader.read(recipe) for recipe in flat]
+        _report_order(f"{name}, lines as printed, {counted(len(read), 'page')}", read, target)
+        pages += read
+    for kind in (RegionKind.RUNNING_HEAD, RegionKind.PAGE_NUMBER):
+        _report_types(kind, ", lines as printed", pages)
+    cut = sum(cut_by_a_picture(each.page.truth, each.regions) for each in pages)
+    name = f"pages of {len(pages)}, lines as printed, that lose a paragraph to a picture"
+    report(name, cut, "pages", "target: 0", None)
+
+
+def _report_types(kind: RegionKind, suffix: str, pages: Sequence[Read]) -> None:
     share = sum((typed_right(each.page.truth, each.regions, kind) for each in pages), Share())
     name = kind.replace("_", " ")
     if not share.whole:
@@ -140,7 +161,7 @@ def _report_types(kind: RegionKind, pages: Sequence[Read]) -> None:
         return
     right = share.right / share.whole
     report(
-        f"{name}s typed right, of {share.whole}",
+        f"{name}s typed right, of {share.whole}{suffix}",
         right,
         "of 1",
         f"target: {_TYPES_TARGET}",
