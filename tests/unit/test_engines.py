@@ -103,6 +103,14 @@ def test_rapidocr_finds_nothing_on_blank_paper_and_says_nothing(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "RGBA", "CMYK"])
+def test_the_pixels_of_a_page_are_those_of_its_conversion_to_rgb(mode: str) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (40, 30, 3), np.uint8)
+    page = Image.fromarray(noise).convert(mode)
+
+    assert np.array_equal(rapid._pixels(page), np.asarray(page.convert("RGB"))[:, :, ::-1])
+
+
 def test_rapidocr_names_its_models_in_its_version(rapidocr: Engine) -> None:
     runtime = networks.runtime()
     assert rapidocr.version.startswith(f"rapidocr {importlib.metadata.version('rapidocr')}, ")

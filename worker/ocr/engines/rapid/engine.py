@@ -175,10 +175,20 @@ def _make_reader(detector: Path, recogniser: Path, on: Target) -> _Reader:
 
 
 def _read(reader: _Reader, image: Image.Image) -> list[OcrLine]:
-    import numpy as np  # noqa: PLC0415  # as with the engine itself
-
-    page = np.ascontiguousarray(np.asarray(image.convert("RGB"))[:, :, ::-1])
+    page = _pixels(image)
     return [_line(reader.recogniser.read(page, corners), corners) for corners in reader.detector.find(page)]
+
+
+def _pixels(image: Image.Image) -> Any:
+    """Return blue, green and red of an image of any mode, of shape (height, width, 3)."""
+    import cv2  # noqa: PLC0415 - the same
+    import numpy as np  # noqa: PLC0415 - the same
+
+    # `convert` would copy a page that is in RGB, and make one in grey three times as large.
+    if image.mode == "L":
+        return cv2.cvtColor(np.asarray(image), cv2.COLOR_GRAY2BGR)
+    in_rgb = image if image.mode == "RGB" else image.convert("RGB")
+    return cv2.cvtColor(np.asarray(in_rgb), cv2.COLOR_RGB2BGR)
 
 
 def _line(read: ReadLine, corners: Any) -> OcrLine:
