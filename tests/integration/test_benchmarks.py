@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from prometheus_client import values
 from benchmarks import (
     calls,
     counting,
+    decoding,
     enqueue,
     geometry,
     kill,
@@ -179,6 +181,21 @@ def test_long_lines_compares_widths_and_versions(
     assert by_name[longest]["ratio"] == pytest.approx(8, rel=0.2)
     assert by_name[longest]["yardstick"].startswith("lines of 1500 pixels: ")
     assert by_name["core-seconds beside an earlier version, lines of 8000 pixels"]["ratio"] == 1
+
+
+def test_decoding_is_compared_with_the_page_as_a_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(decoding, "OcrStage", lambda: SimpleNamespace(prepare=lambda: None, run=lambda *_: None))
+    monkeypatch.setenv(known_pages.TRUTH_VARIABLE, str(tmp_path))
+    decoding.run(page_count=1, rounds=1)
+
+    assert [figure["name"] for figure in figures(capsys)] == [
+        "reading a page, the sample book, PDF",
+        "decoding a page, the sample book, PDF",
+        "reading a page, the sample book, PNG",
+        "decoding a page, the sample book, PNG",
+    ]
 
 
 def test_calls(capsys: pytest.CaptureFixture[str]) -> None:
