@@ -7,7 +7,7 @@ from typing import Any
 from rapidfuzz import fuzz
 
 from sample.truth_pages import RegionKind, TrueRegion, Truth
-from worker.ocr.layout.regions import RegionType
+from worker.ocr.layout.region_types import RegionType
 
 _SIMILAR = 80.0
 """Minimum similarity, in percent, of a text as printed and as read."""

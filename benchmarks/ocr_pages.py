@@ -13,7 +13,7 @@ from benchmarks.finished import finish_stage
 from checkpointing.refs import StageRef
 from sample import PageKind, SamplePage, pages
 from worker.deployment import Deployment
-from worker.ocr.layout.regions import RegionType
+from worker.ocr.layout.region_types import RegionType
 from worker.stages.ocr import Dimensions, OcrPage, OcrRegion, OcrStage
 
 _MISREAD = ((" the ", " tbe "), (" was ", " vvas "), (" and ", " aud "))

@@ -9,7 +9,7 @@ import pypdfium2
 
 from checkpointing.fields import now
 from sample.text import CHAPTERS
-from worker.ocr.layout.regions import RegionType
+from worker.ocr.layout.region_types import RegionType
 from worker.pages.metadata import ScanMetadata, ScanSource, SourceFile
 from worker.pages.scan import ScanFolder
 from worker.stages.ocr import Dimensions, OcrPage, OcrRegion

@@ -32,6 +32,18 @@ class BlockType(StrEnum):
     OTHER = "other"
 
 
+_KEPT = frozenset(
+    {
+        BlockType.HEADER,
+        BlockType.FOOTER,
+        BlockType.PAGE_NUMBER,
+        BlockType.FOOTNOTE,
+        BlockType.CAPTION,
+        BlockType.IMAGE,
+    }
+)
+
+
 class Heading(BaseModel):
     """A line that heads what follows; level 1 is the highest."""
 
@@ -84,8 +96,10 @@ def _type_of(region: AskedRegion) -> BlockType:
     lines = region.text.split("\n")
     if region.text.strip().isdecimal():
         return BlockType.PAGE_NUMBER
-    if region.type in {BlockType.HEADER, BlockType.FOOTER, BlockType.CAPTION, BlockType.IMAGE}:
+    if region.type in _KEPT:
         return BlockType(region.type)
+    if region.type in {"signature", "catchword", "marginalia"}:
+        return BlockType.OTHER
     if any(map(_level_of, lines)):
         return BlockType.HEADING
     if all(line.strip() in TITLE for line in lines):

@@ -102,7 +102,7 @@ def test_pages_have_their_regions_and_the_book_its_chapters(book: Book) -> None:
     read = book.outputs("ocr")
     assert read[2]["blank"]
     kinds = {region["type"] for page in read.values() for region in page["regions"]}
-    assert kinds >= {"header", "body", "footer", "image", "caption"}
+    assert kinds >= {"header", "body", "page_number", "image", "caption"}
     structure = json.loads((book.folder / "structured" / "metadata.json").read_bytes())
     assert structure["chapters"][0]["title"] == "CHAPTER I. Down the Rabbit-Hole"
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from checkpointing.errors import PageOutputError
 from worker.llm.prompt import Prompt
 from worker.llm.reply import CostSource, LlmRecord, Reply, Usage
-from worker.ocr.layout.regions import RegionType
+from worker.ocr.layout.region_types import RegionType
 from worker.pages.sources.base import PageImage
 
 Answer = TypeVar("Answer", bound=BaseModel)

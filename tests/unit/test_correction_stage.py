@@ -70,6 +70,17 @@ def test_headers_bodies_and_captions_are_asked_about_and_all_regions_are_kept() 
     assert [region.type for region in page.regions] == ["header", "body", "image", "caption", "footer"]
 
 
+def test_notes_are_asked_about_and_page_numbers_signatures_and_catchwords_are_not() -> None:
+    notes = BODY, ("marginalia", "Of whales"), ("footnote", "* A note.")
+    others = ("page_number", "17"), ("signature", "B 2"), ("catchword", "whale")
+    prepared = inputs(*notes, *others, answer=revision(*(text for _, text in notes)))
+
+    page = CorrectionStage().run(PAGE, prepared)
+
+    assert [(region["type"], region["text"]) for region in asked(prepared)["regions"]] == list(notes)
+    assert [(region.type, region.text) for region in page.regions] == [*notes, *others]
+
+
 def test_the_pages_around_give_their_nearest_body_text() -> None:
     prepared = inputs(BODY, answer=revision(BODY[1]))
     prepared.outputs["ocr", PAGE - 1] = ocr_page(HEADER, ("body", "a" * 600), ("body", "end"), page=PAGE - 1)

@@ -22,7 +22,7 @@ from tests.support.fake_deployment import REF, SCAN, STAGE, make_fake, write_sca
 from tests.support.stages import StampStage, register_last, stamp
 from worker.config.settings import Settings
 from worker.deployment import Deployment
-from worker.ocr.layout.regions import RegionType
+from worker.ocr.layout.region_types import RegionType
 from worker.stages import correction, fix
 from worker.stages.ocr import Dimensions, OcrPage, OcrRegion
 from worker.stages.options import CorrectionOptions, FixOptions

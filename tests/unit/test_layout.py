@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw, ImageFilter
 from worker.ocr.boxes import Box, Picture, Polygon
 from worker.ocr.engines.base import OcrLine, OcrWord
 from worker.ocr.layout.pictures import find_pictures
-from worker.ocr.layout.regions import Region, RegionType, arrange
+from worker.ocr.layout.region_types import RegionType
+from worker.ocr.layout.regions import Region, arrange
 from worker.ocr.layout.straight import skew_of
 
 PAGE = (1000, 1400)
@@ -45,7 +46,7 @@ def _blank_page() -> Image.Image:
     return Image.fromarray(speckled.clip(0, 255).astype(np.uint8))
 
 
-def test_header_body_and_page_number_are_told_apart() -> None:
+def test_header_page_number_body_and_signature_are_told_apart() -> None:
     lines = [
         line("THE WHALE", 420, 60, 160),
         line("17", 860, 62, 30),
@@ -55,10 +56,12 @@ def test_header_body_and_page_number_are_told_apart() -> None:
 
     regions = arrange(lines, [], PAGE)
 
-    assert [region.type for region in regions] == [RegionType.HEADER, RegionType.BODY, RegionType.FOOTER]
-    assert regions[0].text == "THE WHALE 17"
-    assert regions[1].text.split("\n") == [f"a{number}" for number in range(20)]
-    assert regions[2].text == "B 2"
+    assert [(region.type, region.text) for region in regions if region.type != RegionType.BODY] == [
+        (RegionType.HEADER, "THE WHALE"),
+        (RegionType.PAGE_NUMBER, "17"),
+        (RegionType.SIGNATURE, "B 2"),
+    ]
+    assert regions[2].text.split("\n") == [f"a{number}" for number in range(20)]
 
 
 def test_a_first_line_at_ordinary_distance_is_no_header() -> None:
@@ -73,8 +76,8 @@ def test_a_tall_title_at_the_top_is_no_header() -> None:
     assert [region.type for region in regions] == [RegionType.BODY, RegionType.BODY]
 
 
-def test_a_page_number_alone_is_a_footer() -> None:
-    assert [region.type for region in arrange([line("5", 490, 1340, 20)], [], PAGE)] == [RegionType.FOOTER]
+def test_a_page_number_alone_is_found() -> None:
+    assert [region.type for region in arrange([line("5", 490, 1340, 20)], [], PAGE)] == [RegionType.PAGE_NUMBER]
 
 
 def test_the_left_column_is_read_before_the_right_one() -> None:

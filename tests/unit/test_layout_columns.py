@@ -6,7 +6,8 @@ import pytest
 
 from worker.ocr.boxes import Box
 from worker.ocr.engines.base import OcrLine, OcrWord
-from worker.ocr.layout.regions import Region, RegionType, arrange
+from worker.ocr.layout.region_types import RegionType
+from worker.ocr.layout.regions import Region, arrange
 
 PAGE = (1400, 1800)
 GUTTER = 12

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.layout_measures import Share, cut_by_a_picture, skew_error, turned_right, typed_right
 from sample.truth_pages import Recipe, RegionKind, Sheet, Truth, make_page
-from worker.ocr.layout.regions import RegionType
+from worker.ocr.layout.region_types import RegionType
 
 # Pages have no type for numbers yet, or one of their own.
 NUMBER_TYPE = "page_number" if "page_number" in set(RegionType) else "header"

@@ -12,7 +12,7 @@ from pydantic import ConfigDict
 from checkpointing.errors import PageOutputError
 from worker.llm.prompt import Prompt
 from worker.llm.reply import Reply
-from worker.ocr.layout.regions import RegionType
+from worker.ocr.layout.region_types import RegionType
 from worker.scanshelf.corrected_pages import corrected_page
 from worker.stages.base import CostShape, Stage, StageInputs
 from worker.stages.model_stage import ModelInputs, model_inputs, most_tokens, picture_of, recipe_of

@@ -15,7 +15,8 @@ from checkpointing.fields import ClosedModel
 from checkpointing.page_records import Doubt
 from worker.ocr.engines import registry
 from worker.ocr.engines.base import Engine, OcrLine
-from worker.ocr.layout.regions import LAYOUT, RegionType, arrange
+from worker.ocr.layout.region_types import RegionType
+from worker.ocr.layout.regions import LAYOUT, arrange
 from worker.ocr.layout.regions import Region as FoundRegion
 from worker.ocr.plausibility import doubts_about
 from worker.scanshelf.pages import read_page as scanshelf_page
@@ -202,7 +203,7 @@ class OcrStage(Stage):
         Raises:
             PageError: the page cannot be rendered, or not at a size at which text can be read.
         """
-        from worker.ocr.layout.pictures import find_pictures  # noqa: PLC0415  # imports numpy, which only a worker needs
+        from worker.ocr.layout.pictures import find_paper, find_pictures  # noqa: PLC0415  # imports numpy, which only a worker needs
 
         scan = inputs.image(page)
         started = time.perf_counter()
@@ -212,7 +213,7 @@ class OcrStage(Stage):
         if scan.doubt and not lines and not _is_empty(scan.image):
             raise PageError("unreadable_page", f"no text found on the page: {scan.doubt}")
         pictures = find_pictures(scan.image, [line.bbox for line in lines])
-        regions = _numbered(arrange(lines, pictures, scan.image.size))
+        regions = _numbered(arrange(lines, pictures, scan.image.size, find_paper(scan.image)))
         doubts = tuple(doubts_about(found, self._engine.minimum_confidence))
         if scan.doubt:
             doubts = (*doubts, Doubt(kind=UNREADABLE_SIZE, message=scan.doubt))

@@ -9,14 +9,16 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from checkpointing.fields import ClosedModel
 from worker.llm.reply import LlmRecord
-from worker.ocr.layout.regions import RegionType
+from worker.ocr.layout.region_types import RegionType
 from worker.stages.answer_checks import check_answer, check_notes
 from worker.stages.base import PageOutput
 from worker.text.edits import AnsweredEdit, Edit, edits_of
 from worker.text.fields import Name, Text
 
-REVISED_TYPES = frozenset({RegionType.BODY, RegionType.HEADER, RegionType.CAPTION})
-"""Types of regions that a model is asked about: most footers are page numbers, and images have no text."""
+REVISED_TYPES = frozenset(
+    {RegionType.BODY, RegionType.HEADER, RegionType.CAPTION, RegionType.FOOTNOTE, RegionType.MARGINALIA}
+)
+"""Types of regions that a model is asked about. Most others are numbers or a few letters; images have no text."""
 MIN_CONFIDENCE = 0.6
 """Minimum mean confidence of a region's edits; below it the region needs a review."""
 

@@ -12,7 +12,7 @@ from checkpointing.fields import ClosedModel
 from worker.llm.errors import AnswerRefusedError
 from worker.llm.prompt import Prompt
 from worker.llm.reply import Reply
-from worker.ocr.layout.regions import RegionType
+from worker.ocr.layout.region_types import RegionType
 from worker.stages.answer_checks import check_notes, check_regions
 from worker.stages.base import CostShape, Stage, StageInputs
 from worker.stages.chapters import BookStructure, assemble

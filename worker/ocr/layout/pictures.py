@@ -4,7 +4,7 @@ The page is averaged over a coarse grid, so that specks, paper tone and single u
 that it costs a few hundredths of what the engine does.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +27,19 @@ _SMALLEST_SIDE = 0.06
 """Minimum side of a picture as a share of the page's shorter side; rules and dark edges of a scan are narrower."""
 _SMALLEST_FILL = 0.3
 """Minimum share of dark cells in a picture's box; frames around the page have less."""
+_PAPER_SHARE = 0.4
+"""Minimum share of bright samples in a row or column of samples on the paper."""
+_TEXT_INSIDE = 0.1
+"""Minimum share of a dark area's box with lines of text, if it is a frame around them."""
+_BED_SIDE = 0.9
+"""Minimum length of a strip of the bed, as a share of that side of the page."""
+_BED_WIDTH = 0.25
+"""Maximum width of a strip of the bed, as a share of that side of the page."""
 
 
-def find_pictures(page: Image, text: Iterable[Box]) -> list[Picture]:
+def find_pictures(page: Image, text: Sequence[Box]) -> list[Picture]:
     """Find the pictures on a page in RGB or 8-bit grey, outside the boxes of its lines of text, in pixels."""
-    factor = max(1, round(max(page.size) / _SAMPLES_ALONG_SIDE))
-    samples = np.asarray(page.reduce(factor).convert("L"))
+    samples = _samples(page)
     cells = _inked_cells(samples)
     scale_x = page.width / samples.shape[1] * _SAMPLES_PER_CELL
     scale_y = page.height / samples.shape[0] * _SAMPLES_PER_CELL
@@ -44,9 +51,26 @@ def find_pictures(page: Image, text: Iterable[Box]) -> list[Picture]:
     for left, top, width, height, area in _components(cells):
         corners = left * scale_x, top * scale_y, (left + width) * scale_x, (top + height) * scale_y
         picture = Picture(Box.from_corners(*corners).clamped(page.width, page.height), fill=area / (width * height))
-        if _is_large(picture, page):
+        if _is_large(picture, page) and not _is_around_paper(picture.bbox, page, text):
             pictures.append(picture)
     return pictures
+
+
+def find_paper(page: Image) -> Box:
+    """Return the box of the paper on a page in RGB or 8-bit grey, in pixels, without the bed around it."""
+    samples = _samples(page)
+    bright = samples > np.percentile(samples, 90) * _INK
+    columns = np.flatnonzero(bright.mean(axis=0) > _PAPER_SHARE)
+    rows = np.flatnonzero(bright.mean(axis=1) > _PAPER_SHARE)
+    if not len(columns) or not len(rows):
+        return Box(0, 0, *page.size)
+    across, down = page.width / samples.shape[1], page.height / samples.shape[0]
+    return Box.from_corners(columns[0] * across, rows[0] * down, (columns[-1] + 1) * across, (rows[-1] + 1) * down)
+
+
+def _samples(page: Image) -> Mask:
+    factor = max(1, round(max(page.size) / _SAMPLES_ALONG_SIDE))
+    return np.asarray(page.reduce(factor).convert("L"))
 
 
 def _inked_cells(samples: Mask) -> Mask:
@@ -75,4 +99,18 @@ def _is_large(picture: Picture, page: Image) -> bool:
         box.width * box.height >= _SMALLEST_AREA * page.width * page.height
         and min(box.width, box.height) >= _SMALLEST_SIDE * min(page.size)
         and picture.fill >= _SMALLEST_FILL
+    )
+
+
+def _is_around_paper(box: Box, page: Image, text: Sequence[Box]) -> bool:
+    """Return whether a dark area is the scanner's bed, or another frame around text: a picture has none inside."""
+    inside = [line for line in text if box.x < line.centre_x < box.right and box.y < line.centre_y < box.bottom]
+    edge = _SAMPLES_PER_CELL * max(page.size) / _SAMPLES_ALONG_SIDE
+    at_left, at_right = box.x <= edge, box.right >= page.width - edge
+    at_top, at_bottom = box.y <= edge, box.bottom >= page.height - edge
+    if inside and at_left + at_right + at_top + at_bottom > 1:
+        return True
+    return sum(line.width * line.height for line in inside) >= _TEXT_INSIDE * box.width * box.height or (
+        (at_left != at_right and box.height >= _BED_SIDE * page.height and box.width <= _BED_WIDTH * page.width)
+        or (at_top != at_bottom and box.width >= _BED_SIDE * page.width and box.height <= _BED_WIDTH * page.height)
     )

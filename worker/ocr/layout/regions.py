@@ -7,25 +7,21 @@ paragraphs at wide gaps and at indents. Words keep their hyphens at line ends.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from worker.ocr.boxes import Box, Picture, points_inside
 from worker.ocr.engines.base import OcrLine
 from worker.ocr.layout.columns import Item, split_columns
+from worker.ocr.layout.margins import find_margins
+from worker.ocr.layout.notes import note_types
+from worker.ocr.layout.region_types import RegionType
 from worker.ocr.layout.rows import Measures, joined, joined_line, measure, rows_of
 from worker.ocr.layout.straight import Placed, skew_of, straightened
 
 LAYOUT = "layout 2"
 """How lines are arranged. A new one makes the pages that were arranged with the earlier one stale."""
 
-_MARGIN = 0.10
-"""Share of the page's height, at the top and at the bottom, that can contain a header or a footer."""
-_LONGEST_HEADER = 70
-"""Maximum number of characters of a running head with its page number."""
-_TALLEST_HEADER = 1.8
-"""Maximum height of a header in line heights; a taller one is a title."""
 _SET_APART = 1.4
-"""Minimum distance of a header or a new paragraph from the text, in ordinary distances from line to line."""
+"""Minimum distance of a new paragraph from the text, in ordinary distances from line to line."""
 _INDENT = 0.7
 """Minimum indent of a paragraph's first line, in line heights; less is skew or a curled page."""
 _DEEPEST_INDENT = 3.0
@@ -40,14 +36,8 @@ _OFF_CENTRE = 0.2
 """Maximum distance of the middle of a caption from that of its picture, as a share of the picture's width."""
 
 
-class RegionType(StrEnum):
-    """The type of a region on its page."""
-
-    HEADER = "header"
-    BODY = "body"
-    FOOTER = "footer"
-    CAPTION = "caption"
-    IMAGE = "image"
+_Part = Picture | list[Placed[OcrLine]]
+"""A picture or the lines of a paragraph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,29 +59,33 @@ class Region:
     lines: tuple[OcrLine, ...] = ()
 
 
-def arrange(lines: Sequence[OcrLine], pictures: Sequence[Picture], size: tuple[int, int]) -> list[Region]:
+def arrange(
+    lines: Sequence[OcrLine], pictures: Sequence[Picture], size: tuple[int, int], paper: Box | None = None
+) -> list[Region]:
     """Group lines and pictures into regions, in reading order.
 
     Args:
         lines: of an engine, in any order; parts outside the page are cut off.
         pictures: from `find_pictures`.
         size: width and height of the page, in pixels.
+        paper: from `find_paper`; None if all of the picture is paper.
     """
     width, height = size
     clamped = [_clamped(line, width, height) for line in lines]
     lines = [line for line in clamped if line.bbox.width > 0 and line.bbox.height > 0]
     skew = skew_of(lines)
     placed = straightened(lines, skew)
+    (sheet,) = straightened([Picture(paper or Box(0, 0, width, height), fill=1)], skew)
     measures = measure([line.bbox for line in placed])
-    header, text, footer = _without_margins(placed, height, measures)
-    columns = split_columns([*text, *straightened(pictures, skew)], measures)
-    body = [region for column in columns for region in _regions_of(column, measures)]
+    margins = find_margins(placed, sheet.bbox, measures)
+    columns = split_columns([*margins.text, *straightened(pictures, skew)], measures)
+    body = _body([list(_parts_of(column, measures)) for column in columns])
     for picture in pictures:
         body = _with_caption(body, picture.bbox, measures)
     return [
-        *(_text_region(RegionType.HEADER, [row]) for row in header),
+        *(_text_region(kind, [line]) for kind, line in margins.above),
         *body,
-        *(_text_region(RegionType.FOOTER, [row]) for row in footer),
+        *(_text_region(kind, [line]) for kind, line in margins.below),
     ]
 
 
@@ -105,43 +99,33 @@ def _clamped(line: OcrLine, width: int, height: int) -> OcrLine:
     )
 
 
-def _without_margins(
-    lines: Sequence[Placed[OcrLine]], page_height: int, measures: Measures
-) -> tuple[list[Placed[OcrLine]], list[Placed[OcrLine]], list[Placed[OcrLine]]]:
-    """Return header, text and footer; header and footer are one joined row or none."""
-    rows = rows_of(lines)
-    header, footer = [], []
-    if rows and joined(rows[0]).bbox.centre_y < _MARGIN * page_height and _stands_apart(rows, 0, measures):
-        header = [joined(rows.pop(0))]
-    if rows and joined(rows[-1]).bbox.centre_y > (1 - _MARGIN) * page_height and _stands_apart(rows, -1, measures):
-        footer = [joined(rows.pop())]
-    return header, [line for row in rows for line in row], footer
+def _body(columns: Sequence[Sequence[_Part]]) -> list[Region]:
+    kinds = note_types([[part for part in column if not isinstance(part, Picture)] for column in columns])
+    regions = []
+    for column, of_column in zip(columns, kinds, strict=True):
+        types = iter(of_column)
+        for part in column:
+            if isinstance(part, Picture):
+                regions.append(Region(RegionType.IMAGE, part.bbox, "", round(part.fill, 4)))
+            else:
+                regions.append(_text_region(next(types), part))
+    return regions
 
 
-def _stands_apart(rows: list[list[Placed[OcrLine]]], index: int, measures: Measures) -> bool:
-    row = joined(rows[index])
-    neighbours = [joined(other).bbox for other in rows if other is not rows[index]]
-    distance = min((abs(box.centre_y - row.bbox.centre_y) for box in neighbours), default=float("inf"))
-    return (
-        len(row.item.text) <= _LONGEST_HEADER
-        and row.bbox.height <= _TALLEST_HEADER * measures.line_height
-        and distance >= _SET_APART * measures.line_distance
-    )
-
-
-def _regions_of(column: Sequence[Item], measures: Measures) -> Iterator[Region]:
+def _parts_of(column: Sequence[Item], measures: Measures) -> Iterator[_Part]:
+    """Yield the pictures and the paragraphs of a column, downwards."""
     run: list[Placed[OcrLine]] = []
     for placed in column:
         if isinstance(placed.item, OcrLine):
-            run.append(Placed(placed.item, placed.bbox))
+            run.append(Placed(placed.item, placed.bbox, placed.words))
             continue
         yield from _paragraphs(run, measures)
         run = []
-        yield Region(RegionType.IMAGE, placed.item.bbox, "", round(placed.item.fill, 4))
+        yield placed.item
     yield from _paragraphs(run, measures)
 
 
-def _paragraphs(lines: Sequence[Placed[OcrLine]], measures: Measures) -> Iterator[Region]:
+def _paragraphs(lines: Sequence[Placed[OcrLine]], measures: Measures) -> Iterator[list[Placed[OcrLine]]]:
     rows = [joined(row) for row in rows_of(lines)]
     if not rows:
         return
@@ -155,11 +139,11 @@ def _paragraphs(lines: Sequence[Placed[OcrLine]], measures: Measures) -> Iterato
         # In dialogue a paragraph may have one line: the next one has the same indent, after a line that ends short.
         another = indented and len(paragraph) == 1 and abs(step) <= indent and before.right < full_line
         if gap or step > indent or another:
-            yield _text_region(RegionType.BODY, paragraph)
+            yield paragraph
             paragraph = []
             indented = another or indent < step <= _DEEPEST_INDENT * measures.line_height
         paragraph.append(row)
-    yield _text_region(RegionType.BODY, paragraph)
+    yield paragraph
 
 
 def _text_region(kind: RegionType, rows: Sequence[Placed[OcrLine]]) -> Region:
@@ -180,7 +164,7 @@ def _with_caption(regions: list[Region], picture: Box, measures: Measures) -> li
 def _may_be_caption(region: Region, picture: Box, measures: Measures) -> bool:
     box = region.bbox
     return (
-        region.type is RegionType.BODY
+        region.type in {RegionType.BODY, RegionType.FOOTNOTE}
         and len(region.text) <= _LONGEST_CAPTION
         and not picture.y < box.centre_y < picture.bottom
         and _gap(box, picture) <= _CAPTION_DISTANCE * measures.line_height

@@ -1,0 +1,104 @@
+"""Types of regions from line boxes, and what is no picture: lines 20 pixels high, 26 apart."""
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from worker.ocr.boxes import Box
+from worker.ocr.engines.base import OcrLine, OcrWord
+from worker.ocr.layout.pictures import find_paper, find_pictures
+from worker.ocr.layout.region_types import RegionType
+from worker.ocr.layout.regions import arrange
+
+PAGE = (1000, 1400)
+FIFTY = "a line of the text of a book, of 50 characters...."
+
+
+def line(text: str, x: int, y: int, width: int, height: int = 20) -> OcrLine:
+    return OcrLine(text, 0.9, Box(x, y, width, height))
+
+
+def text(count: int, top: int = 200, x: int = 100, width: int = 800) -> list[OcrLine]:
+    return [
+        line("a line of the text of a book, of 50 characters....", x, top + 26 * row, width) for row in range(count)
+    ]
+
+
+def types(lines: list[OcrLine], paper: Box | None = None) -> list[tuple[str, str]]:
+    """Return type and text of all regions that are not body text."""
+    found = arrange(lines, [], PAGE, paper)
+    return [(str(region.type), region.text) for region in found if region.type is not RegionType.BODY]
+
+
+def test_a_page_number_that_the_engine_joined_to_the_running_head_is_cut_off() -> None:
+    words = (
+        OcrWord("THE", 0.9, Box(400, 60, 60, 20)),
+        OcrWord("WHALE", 0.9, Box(470, 60, 90, 20)),
+        OcrWord("17", 0.9, Box(870, 60, 30, 20)),
+    )
+    head = OcrLine("THE WHALE 17", 0.9, Box(400, 60, 500, 20), words)
+
+    assert types([head, *text(30)]) == [("header", "THE WHALE"), ("page_number", "17")]
+
+
+def test_margins_are_those_of_the_paper_on_the_bed() -> None:
+    lines = [line("[ 17 ]", 480, 260, 40), *text(20, 330)]
+
+    assert types(lines) == []
+    assert types(lines, Box(50, 200, 900, 1100)) == [("page_number", "[ 17 ]")]
+
+
+def test_signature_and_catchword_are_found_below_the_text_and_a_last_line_is_text() -> None:
+    lines = text(40)
+    below = [line("B 2", 480, 200 + 26 * 40, 30), line("whale", 850, 200 + 26 * 40, 50)]
+
+    assert types([*lines, *below]) == [("signature", "B 2"), ("catchword", "whale")]
+    assert types([*lines, line("whale", 100, 200 + 26 * 40, 50)]) == []
+
+
+def test_small_print_below_the_text_is_a_footnote_and_above_it_is_not() -> None:
+    small = [line(FIFTY, 100, 1000 + 20 * row, 620, 16) for row in range(2)]
+    motto = [line(FIFTY, 100, 300 + 20 * row, 620, 16) for row in range(2)]
+
+    assert types([*text(20, 380), *small, *motto]) == [("footnote", f"{FIFTY}\n{FIFTY}")]
+
+
+def test_a_note_beside_the_text_is_marginal_and_does_not_divide_it() -> None:
+    note = [
+        line(word, 760, 420 + 24 * row, 120, 16)
+        for row, word in enumerate(["Of the whale", "and its kinds,", "a note"])
+    ]
+
+    found = arrange([*text(20, width=600), *note], [], PAGE)
+
+    assert [(region.type, len(region.lines)) for region in found] == [("body", 20), ("marginalia", 3)]
+
+
+def on_a_bed() -> Image.Image:
+    """Paper with lines of print on a dark bed."""
+    page = Image.new("L", PAGE, 20)
+    pen = ImageDraw.Draw(page)
+    pen.rectangle((150, 200, 850, 1250), fill=235)
+    for row in range(20):
+        pen.rectangle((250, 300 + 40 * row, 750, 310 + 40 * row), fill=40)
+    return page
+
+
+def test_the_bed_around_the_paper_is_no_picture() -> None:
+    lines = [Box(250, 300 + 40 * row, 500, 12) for row in range(20)]
+
+    assert find_pictures(on_a_bed(), lines) == []
+    assert np.allclose(find_paper(on_a_bed()), (150, 200, 700, 1050), atol=6)
+
+
+def test_a_strip_of_the_bed_is_no_picture_and_a_plate_is_one() -> None:
+    page = Image.new("L", PAGE, 235)
+    ImageDraw.Draw(page).rectangle((0, 0, 120, 1400), fill=20)
+    assert find_pictures(page, []) == []
+
+    plate = Image.new("L", PAGE, 235)
+    ImageDraw.Draw(plate).rectangle((80, 100, 920, 1300), fill=60)
+    assert len(find_pictures(plate, [Box(400, 1330, 200, 20)])) == 1
+
+
+def test_a_page_without_a_bed_is_all_paper() -> None:
+    assert find_paper(Image.new("L", PAGE, 235)) == Box(0, 0, *PAGE)

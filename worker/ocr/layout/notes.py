@@ -1,0 +1,82 @@
+"""Tells notes from running text: footnotes below it and marginalia beside it, by their place and their size."""
+
+from collections.abc import Sequence
+
+from worker.ocr.boxes import Box
+from worker.ocr.engines.base import OcrLine
+from worker.ocr.layout.region_types import RegionType
+from worker.ocr.layout.straight import Placed
+
+_SMALL = 0.9
+"""Maximum width of a letter of a footnote, as a share of that of the text."""
+_LOWER_PART = 0.4
+"""Footnotes begin below this share of the height of the text."""
+_NARROW = 0.4
+"""Maximum width of a marginal note, as a share of the widest paragraph's."""
+_SHORTER = 0.3
+"""Maximum length of all marginal notes together, as a share of the text of the page."""
+
+Paragraph = Sequence[Placed[OcrLine]]
+
+
+def note_types(columns: Sequence[Sequence[Paragraph]]) -> list[list[RegionType]]:
+    """Return for each paragraph of each column whether it is body text, a footnote or a marginal note.
+
+    Args:
+        columns: paragraphs of columns in reading order, straightened; each paragraph has at least one line.
+    """
+    paragraphs = [paragraph for column in columns for paragraph in column]
+    if not paragraphs:
+        return [[] for _ in columns]
+    boxes = {id(paragraph): _box(paragraph) for paragraph in paragraphs}
+    widest = max(box.width for box in boxes.values())
+    main = Box.around(box for box in boxes.values() if box.width > _NARROW * widest)
+    beside = [paragraph for paragraph in paragraphs if _is_beside(boxes[id(paragraph)], main, widest)]
+    if sum(map(_length, beside)) > _SHORTER * sum(map(_length, paragraphs)):
+        beside = []
+    marginal = {id(paragraph) for paragraph in beside}
+    text = [paragraph for paragraph in paragraphs if id(paragraph) not in marginal]
+    small = _SMALL * _usual_letter(text)
+    lower = main.y + _LOWER_PART * main.height
+    types = []
+    for column in columns:
+        kinds = [RegionType.MARGINALIA if id(each) in marginal else RegionType.BODY for each in column]
+        for place in range(len(column) - 1, -1, -1):
+            if kinds[place] is RegionType.BODY:
+                if _letter(column[place]) > small or boxes[id(column[place])].y < lower:
+                    break
+                kinds[place] = RegionType.FOOTNOTE
+        types.append(kinds)
+    return types
+
+
+def _box(paragraph: Paragraph) -> Box:
+    return Box.around(line.bbox for line in paragraph)
+
+
+def _length(paragraph: Paragraph) -> int:
+    return sum(len(line.item.text) for line in paragraph)
+
+
+def _letter(paragraph: Paragraph) -> float:
+    """Return the mean width of a letter, in pixels."""
+    return sum(line.bbox.width for line in paragraph) / _length(paragraph)
+
+
+def _usual_letter(paragraphs: Sequence[Paragraph]) -> float:
+    """Return the width of a letter in the paragraph in which the middle letter is, by width."""
+    ordered = sorted(paragraphs, key=_letter)
+    half, passed = sum(map(_length, ordered)) / 2, 0
+    for paragraph in ordered:
+        passed += _length(paragraph)
+        if passed >= half:
+            return _letter(paragraph)
+    return 0.0
+
+
+def _is_beside(box: Box, main: Box, widest: int) -> bool:
+    inner = box.width // 4
+    outside = box.right - inner <= main.x or box.x + inner >= main.right
+    return (
+        box.width <= _NARROW * widest and outside and main.y - box.height < box.centre_y < main.bottom + box.height
+    )
