@@ -45,6 +45,10 @@ class OnePage:
         """Return the picture."""
         return PageImage(self._image, _DPI)
 
+    def languages(self, _page: int) -> tuple[str, ...]:
+        """Name none."""
+        return ()
+
     def output(self, _stage: str, page: int) -> dict[str, Any]:
         """There is none.
 

@@ -10,6 +10,8 @@ _PHRASES = {
     "low_confidence": "read with low confidence",
     "upright_lines": "with vertical text lines",
     "unread_ink": "with ink where almost no text was found",
+    "other_script": "not in the script of the languages named",
+    "other_language": "not in the languages named",
     "unreadable_size": "too large or too long to be read in full",
     "doubled_words": "with doubled words",
 }

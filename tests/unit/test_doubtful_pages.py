@@ -31,6 +31,8 @@ from worker.reconciler.recovery import PageRecovery
 
 LOW = Doubt(kind="low_confidence", message="mean confidence 0.58")
 SIDEWAYS = Doubt(kind="upright_lines", message="21 of 22 lines are taller than wide")
+FRENCH = Doubt(kind="other_language", message="380 letters of running text look like fr, and not like de")
+LATIN = Doubt(kind="other_script", message="91 % of 1,204 letters are Latin, and el is written in Greek")
 
 
 def doubtful_stamp(page: int) -> Stamp:
@@ -283,11 +285,15 @@ def test_a_report_says_which_pages_are_doubtful_and_why(ended: FakeDeployment) -
 def test_the_lines_of_doubtful_pages_are_one_for_each_reason_with_right_plurals() -> None:
     pages = [DoubtfulPage(page=3, reasons=(LOW,)), DoubtfulPage(page=7, reasons=(LOW, SIDEWAYS))]
     pages.append(DoubtfulPage(page=9, reasons=(Doubt(kind="new_kind", message="?"),)))
+    pages += [DoubtfulPage(page=page, reasons=(FRENCH,)) for page in (10, 11)]
+    pages.append(DoubtfulPage(page=12, reasons=(LATIN,)))
 
     assert doubt_lines(pages) == [
         "2 pages read with low confidence: 3, 7",
         "1 page with vertical text lines: 7",
         "1 page in doubt (new kind): 9",
+        "2 pages not in the languages named: 10-11",
+        "1 page not in the script of the languages named: 12",
     ]
 
 

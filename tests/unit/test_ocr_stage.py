@@ -41,13 +41,18 @@ class BrokenEngine(ListEngine):
 
 
 class OnePage:
-    def __init__(self, image: Image.Image | None = None, doubt: str = "") -> None:
+    def __init__(self, image: Image.Image | None = None, doubt: str = "", languages: tuple[str, ...] = ()) -> None:
         self._image = image or Image.new("L", (1000, 1400), 235)
         self._doubt = doubt
+        self._languages = languages
 
     def image(self, page: int) -> PageImage:
         assert page == 7
         return PageImage(self._image, dpi=300.0, doubt=self._doubt)
+
+    def languages(self, page: int) -> tuple[str, ...]:
+        assert page == 7
+        return self._languages
 
     def output(self, stage: str, page: int) -> dict[str, Any]:
         raise AssertionError(f"OCR needs no output of {stage} for page {page}")

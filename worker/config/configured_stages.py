@@ -4,10 +4,13 @@ from functools import cache, lru_cache
 
 from checkpointing.errors import SettingsError
 from worker.config.settings import Settings
+from worker.ocr.engines.languages import FRAKTUR, tags_of
 from worker.ocr.engines.needs import Need, needs_of, queue_name, stage_of
+from worker.ocr.engines.registry import takes_language
 from worker.pages.book_profile import NO_PROFILE, BookProfile
 from worker.pages.metadata import ScanMetadata
 from worker.stages.base import Stage
+from worker.stages.options import DEFAULT_LANGUAGE
 from worker.stages.registry import make_stage
 
 # Engines of profiles that differ from the settings, beside that of the settings; each may hold half a gigabyte.
@@ -41,6 +44,26 @@ class ConfiguredStages:
         """Return the settings for a page of a book: its profile overrides those of the deployment."""
         defaults = metadata.defaults if self._as_enqueued else NO_PROFILE
         return self.settings.with_profile(defaults.changed_by(metadata.profile_of(page)))
+
+    def named_languages(self, metadata: ScanMetadata, page: int) -> tuple[str, ...]:
+        """Return the languages of a page that a person named, in its profile or in a setting of its engine.
+
+        Returns:
+            BCP 47 tags; a name of Tesseract's data files that is not a language stays as it is. Empty if none are
+            named: the default language of an engine that ignores it says nothing about the book.
+
+        Raises:
+            SettingsError: the engine is `auto`, and no engine reads the languages.
+        """
+        lang = metadata.profile_of(page).lang
+        if lang is None:
+            settings = self.settings_for(metadata, page)
+            # With Fraktur, Tesseract also reads with German data, beside the default language.
+            unnamed = settings.ocr_lang == DEFAULT_LANGUAGE and settings.ocr_typeface == FRAKTUR
+            if unnamed or not takes_language(settings.chosen_engine):
+                return ()
+            lang = settings.ocr_lang
+        return tuple(tags_of(lang))
 
     def get_for(self, metadata: ScanMetadata, name: str, page: int) -> Stage:
         """Return a stage with the engine and the language of the profile of a page.

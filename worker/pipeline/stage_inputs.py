@@ -65,6 +65,10 @@ class ScanInputs:
         with closing(source):
             return source.page(page)
 
+    def languages(self, page: int) -> tuple[str, ...]:
+        """Return the languages of a page that a person named; empty if none are named."""
+        return self._store.stages.named_languages(self._metadata, page)
+
     def output(self, stage: str, page: int) -> dict[str, Any]:
         """Return the valid output of an earlier stage.
 

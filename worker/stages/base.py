@@ -79,6 +79,13 @@ class StageInputs(Protocol):
         """
         ...
 
+    def languages(self, page: int) -> tuple[str, ...]:
+        """Return the languages of a page that a person named; empty if none are named.
+
+        They are BCP 47 tags; a name of Tesseract's data files that is not a language stays as it is.
+        """
+        ...
+
     def output(self, stage: str, page: int) -> dict[str, Any]:
         """Return the valid output of an earlier stage for a page, as parsed JSON.
 

@@ -15,6 +15,7 @@ from checkpointing.fields import ClosedModel
 from checkpointing.page_records import Doubt
 from worker.ocr.engines import registry
 from worker.ocr.engines.base import Engine, OcrLine
+from worker.ocr.language_plausibility import language_doubts
 from worker.ocr.layout.region_types import RegionType
 from worker.ocr.layout.regions import LAYOUT, arrange
 from worker.ocr.layout.regions import Region as FoundRegion
@@ -214,7 +215,11 @@ class OcrStage(Stage):
             raise PageError("unreadable_page", f"no text found on the page: {scan.doubt}")
         pictures = find_pictures(scan.image, [line.bbox for line in lines])
         regions = _numbered(arrange(lines, pictures, scan.image.size, find_paper(scan.image)))
-        doubts = tuple(doubts_about(found, self._engine.minimum_confidence))
+        text = "\n".join(line.text for line in lines)
+        doubts = (
+            *doubts_about(found, self._engine.minimum_confidence),
+            *language_doubts(text, inputs.languages(page)),
+        )
         if scan.doubt:
             doubts = (*doubts, Doubt(kind=UNREADABLE_SIZE, message=scan.doubt))
         return OcrPage(

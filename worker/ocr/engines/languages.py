@@ -26,6 +26,7 @@ _TAG = re.compile(r"([A-Za-z]{2})(?:-(Latn|Latf|Cyrl|Hans|Hant))?(?:-([A-Za-z]{2
 _IN_TRADITIONAL_CHINESE = {"TW", "HK", "MO"}
 
 FRAKTUR = "fraktur"
+_GERMAN_DATA = {"deu_latf", "frk"}
 _SET_IN_FRAKTUR = {"cs", "da", "de", "et", "fi", "lt", "lv", "nb", "nn", "no", "sv"}
 FRAKTUR_DATA = ("frak2021", "deu_latf", "frk", "script/Fraktur")
 """Tesseract's data for Fraktur, best first: of the German lines of `python -m benchmarks reading`, `frk` reads
@@ -40,6 +41,14 @@ def tags_of(lang: str) -> list[str]:
     """
     tags = (each if _is_latf(each) else _known_tag(each) or _TAGS.get(each, each) for each in lang.split("+"))
     return list(dict.fromkeys(tags))
+
+
+def known_language(name: str) -> str:
+    """Return the tag of a language by its tag or by a name of Tesseract's data; empty for any other name."""
+    if name in _GERMAN_DATA:
+        return "de"
+    name = name[: -len("-Latf")] if _is_latf(name) else name
+    return _known_tag(name) or _TAGS.get(name, "")
 
 
 def tesseract_names(lang: str, typeface: str) -> list[str]:
