@@ -25,6 +25,7 @@ from benchmarks import (
     layout,
     long_lines,
     memory,
+    named_languages,
     pipeline,
     quality,
     reading,
@@ -57,7 +58,7 @@ def figures(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
         assert figure["yardstick"]
         assert math.isfinite(figure["value"])
         # At a toy's size CPU may be less than can be told, and all or nothing may be wrong.
-        assert figure["value"] > 0 or figure["unit"] in {"cores", "CPU s", "pages", "degrees", "of 1"}
+        assert figure["value"] > 0 or figure["unit"] in {"cores", "CPU s", "pages", "degrees", "of 1", "%"}
         assert figure["ratio"] is None or figure["ratio"] > 0
     assert len({figure["name"] for figure in found}) == len(found)
     return found
@@ -95,6 +96,18 @@ def test_memory(capsys: pytest.CaptureFixture[str]) -> None:
 def test_throughput(capsys: pytest.CaptureFixture[str]) -> None:
     throughput.run(page_count=30, rounds=1, warm_ups=0, pools=throughput.POOLS[:1])
     assert len([figure for figure in figures(capsys) if figure["ratio"]]) == 3
+
+
+def test_named_languages(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "de").mkdir()
+    (tmp_path / "de" / "a-text.txt").write_text("Er ging mit seinem Bruder durch die kleine Stadt. " * 20)
+    monkeypatch.setenv("LEAFMARK_TEXTS", str(tmp_path))
+
+    named_languages.run(page_count=1, changes=["10 % wrong characters"])
+
+    assert [figure["unit"] for figure in figures(capsys)] == ["%", "%", "%", "CPU ms"]
 
 
 def test_quality(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
