@@ -61,6 +61,8 @@ def main() -> None:
     unknown = set(arguments.names) - BENCHMARKS.keys()
     if unknown:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+    if arguments.first_seed is not None and arguments.names != ["layout"]:
+        parser.error("--first-seed is for layout: name it alone")
     given = {"rounds": arguments.rounds, "page_count": arguments.pages, "first_seed": arguments.first_seed}
     options = {name: value for name, value in given.items() if value is not None}
     for name in arguments.names:

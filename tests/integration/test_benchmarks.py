@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from prometheus_client import values
 
+from benchmarks import __main__ as command
 from benchmarks import (
     calls,
     counting,
@@ -70,6 +71,15 @@ def test_a_figure_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> Non
     first, second = figures(capsys)
     assert first == {"name": "this", "value": 1.2346, "unit": "s", "yardstick": "that: 2.00 s", "ratio": 0.617}
     assert second["ratio"] is None
+
+
+def test_command_refuses_a_seed_for_benchmarks_without_generated_pages(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "layout", "quality", "--first-seed", "0"])
+    with pytest.raises(SystemExit):
+        command.main()
+    assert "--first-seed is for layout" in capsys.readouterr().err
 
 
 def test_resume(capsys: pytest.CaptureFixture[str]) -> None:
