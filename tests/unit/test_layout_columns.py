@@ -102,6 +102,26 @@ def test_a_short_heading_over_four_columns_divides_all_of_them() -> None:
     assert order(arrange(lines, [], PAGE)) == [*by_column(above, 4), "THE", "WHALE", *by_column(below, 4)]
 
 
+@pytest.mark.parametrize("count", [2, 4])
+def test_a_heading_with_a_space_where_the_gutter_is_stays_whole(count: int) -> None:
+    above, below = columns(count, 12, 300, "a"), columns(count, 12, 700, "b")
+    lines = [
+        *(words_line(line, 300 + 26 * (place // count)) for place, line in enumerate(above)),
+        words_line([("THE", 560, 692), ("WHALE", 708, 840)], 644, height=24),
+        *(words_line(line, 700 + 26 * (place // count)) for place, line in enumerate(below)),
+    ]
+
+    assert order(arrange(lines, [], PAGE)) == [*by_column(above, count), "THE", "WHALE", *by_column(below, count)]
+
+
+def test_columns_under_a_wide_heading_are_no_marginalia() -> None:
+    found = columns(4, 20, 300)
+    heading = words_line([("THE", 110, 500), ("WHALE", 520, 900), ("SWAM", 920, 1290)], 240, height=30)
+    lines = [words_line(line, 300 + 26 * (place // 4)) for place, line in enumerate(found)]
+
+    assert {region.type for region in arrange([heading, *lines], [], PAGE)} == {RegionType.BODY}
+
+
 def test_a_narrow_column_beside_a_wide_one_is_read_by_itself() -> None:
     wide = [words(f"wide-{row}", 100, 900, 14, row) for row in range(20)]
     narrow = [words(f"narrow-{row}", 1030, 250, 4, row) for row in range(20)]

@@ -10,6 +10,11 @@ from worker.ocr.layout.cut_lines import gap_around
 from worker.ocr.layout.rows import Measures
 from worker.ocr.layout.straight import Placed
 
+_APART = 1.5
+"""Maximum distance between two pieces of one heading, in line heights."""
+_ALONE = 0.3
+"""Minimum space above and below a heading with a space where a gutter is, beyond that between lines, in line
+heights."""
 _TALL = 1.25
 """Minimum height in line heights of a line that is a heading for that alone."""
 _SPACE = 0.5
@@ -33,7 +38,9 @@ def bands_between(items: Sequence[Item], gutters: Sequence[float], measures: Mea
         measures: of the page.
     """
     rows = list(_rows(items))
-    may_span = [_is_over_most(row, gutters) for row in rows]
+    may_span = [
+        _is_over_most(row, gutters) or _is_alone(rows, place, gutters, measures) for place, row in enumerate(rows)
+    ]
     spanning = list(may_span)
     for start, end in _runs(may_span):
         is_heading = any(_stands_out(rows, place, items, measures) for place in range(start, end))
@@ -73,6 +80,25 @@ def _is_over_most(row: Sequence[Item], gutters: Sequence[float]) -> bool:
         any(item.bbox.x < x < item.bbox.right and gap_around(item, x) is None for item in row) for x in between
     )
     return over > 0 and 2 * over >= len(between)
+
+
+def _is_alone(rows: Sequence[Sequence[Item]], place: int, gutters: Sequence[float], measures: Measures) -> bool:
+    """Return whether a row over a gutter has space above and below it, and none as wide within it."""
+    ordered = sorted((item.bbox for item in rows[place]), key=lambda box: box.x)
+    whole = Box.around(ordered)
+    near = all(right.x - left.right <= _APART * measures.line_height for left, right in pairwise(ordered))
+    if not near or not any(whole.x < x < whole.right for x in gutters):
+        return False
+    above, below = _spaces(rows, place)
+    return min(above, below) > measures.line_distance - measures.line_height + _ALONE * measures.line_height
+
+
+def _spaces(rows: Sequence[Sequence[Item]], place: int) -> tuple[float, float]:
+    """Return the space above and below a row, in pixels; endless for the first and the last."""
+    box = Box.around(item.bbox for item in rows[place])
+    above = box.y - max(item.bbox.bottom for item in rows[place - 1]) if place else float("inf")
+    below = min(item.bbox.y for item in rows[place + 1]) - box.bottom if place + 1 < len(rows) else float("inf")
+    return above, below
 
 
 def _stands_out(rows: Sequence[Sequence[Item]], place: int, items: Sequence[Item], measures: Measures) -> bool:

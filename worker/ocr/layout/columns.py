@@ -98,7 +98,7 @@ def _gutters(items: Sequence[Item], measures: Measures, known: Sequence[_Gutter]
     for possible, band in reversed(bands):
         if possible < _LONG * longest:
             break
-        gutter, height = _proven(band, items, measures.line_height, known)
+        gutter, height = _proven(band, items, measures, known)
         if height > 0:
             found.append((height, gutter))
             longest = max(longest, height)
@@ -163,6 +163,12 @@ def _is_read_over(item: Item, items: Sequence[Item], x: float, measures: Measure
         or box.height > _TALLEST_CUT * measures.line_height
     ):
         return False
+    return all(_neighbours(item, items, measures))
+
+
+def _neighbours(item: Item, items: Sequence[Item], measures: Measures) -> tuple[bool, bool]:
+    """Return whether a line has a line above it and one below it at the usual distance."""
+    box = item.bbox
     reach = _USUAL_DISTANCE * measures.line_distance
     steps = [
         other.bbox.centre_y - box.centre_y
@@ -170,7 +176,7 @@ def _is_read_over(item: Item, items: Sequence[Item], x: float, measures: Measure
         if other.bbox.x < box.right and box.x < other.bbox.right
     ]
     least = measures.line_distance / 2
-    return any(least < step < reach for step in steps) and any(-reach < step < -least for step in steps)
+    return any(-reach < step < -least for step in steps), any(least < step < reach for step in steps)
 
 
 def _extents(item: Item) -> Iterable[tuple[float, float]]:
@@ -179,10 +185,11 @@ def _extents(item: Item) -> Iterable[tuple[float, float]]:
 
 
 def _proven(
-    gutter: _Gutter, items: Sequence[Item], line_height: float, known: Sequence[_Gutter]
+    gutter: _Gutter, items: Sequence[Item], measures: Measures, known: Sequence[_Gutter]
 ) -> tuple[_Gutter, float]:
     """Return the longest part of a band without headings, and its height with columns on both sides; 0 for none."""
-    part = _without_headings(gutter, items, line_height)
+    line_height = measures.line_height
+    part = _without_headings(gutter, items, measures)
     inside = part.beside(items)
     left, right, over = [], [], 0
     for item in inside:
@@ -205,7 +212,7 @@ def _proven(
     return part, height if sure and height > _SHORTEST_GUTTER * line_height else 0.0
 
 
-def _without_headings(gutter: _Gutter, items: Sequence[Item], line_height: float) -> _Gutter:
+def _without_headings(gutter: _Gutter, items: Sequence[Item], measures: Measures) -> _Gutter:
     """Return the longest part of a gutter between two headings that have a space where it would be."""
     inside = gutter.beside(items)
     gaps = {id(item): gap for item in inside if (gap := gap_around(item, gutter.middle)) is not None}
@@ -220,7 +227,11 @@ def _without_headings(gutter: _Gutter, items: Sequence[Item], line_height: float
         item.bbox.centre_y
         for item in inside
         if (gap := gaps.get(id(item)))
-        and (gap[1] - gap[0] < _LIKE_THE_GUTTER * width or item.bbox.height > _TALLEST_CUT * line_height)
+        and (
+            gap[1] - gap[0] < _LIKE_THE_GUTTER * width
+            or item.bbox.height > _TALLEST_CUT * measures.line_height
+            or not any(_neighbours(item, items, measures))
+        )
     )
     top, bottom = max(pairwise([gutter.top, *headings, gutter.bottom]), key=lambda ends: _rows_in(ends, inside))
     return _Gutter(gutter.left, gutter.right, top, bottom)

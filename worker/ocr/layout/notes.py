@@ -1,6 +1,6 @@
 """Tells notes from running text: footnotes below it and marginalia beside it, by their place and their size."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from worker.ocr.boxes import Box
 from worker.ocr.engines.base import OcrLine
@@ -12,7 +12,7 @@ _SMALL = 0.9
 _LOWER_PART = 0.4
 """Footnotes begin below this share of the height of the text."""
 _NARROW = 0.4
-"""Maximum width of a marginal note, as a share of the widest paragraph's."""
+"""Maximum width of a marginal note, as a share of that of ordinary paragraphs."""
 _SHORTER = 0.3
 """Maximum length of all marginal notes together, as a share of the text of the page."""
 
@@ -29,14 +29,15 @@ def note_types(columns: Sequence[Sequence[Paragraph]]) -> list[list[RegionType]]
     if not paragraphs:
         return [[] for _ in columns]
     boxes = {id(paragraph): _box(paragraph) for paragraph in paragraphs}
-    widest = max(box.width for box in boxes.values())
-    main = Box.around(box for box in boxes.values() if box.width > _NARROW * widest)
-    beside = [paragraph for paragraph in paragraphs if _is_beside(boxes[id(paragraph)], main, widest)]
+    # Not the widest: headings and footnotes are wider than the columns between them.
+    usual = _middle(paragraphs, lambda paragraph: _box(paragraph).width)
+    main = Box.around(box for box in boxes.values() if box.width > _NARROW * usual)
+    beside = [paragraph for paragraph in paragraphs if _is_beside(boxes[id(paragraph)], main, usual)]
     if sum(map(_length, beside)) > _SHORTER * sum(map(_length, paragraphs)):
         beside = []
     marginal = {id(paragraph) for paragraph in beside}
     text = [paragraph for paragraph in paragraphs if id(paragraph) not in marginal]
-    small = _SMALL * _usual_letter(text)
+    small = _SMALL * _middle(text, _letter)
     lower = main.y + _LOWER_PART * main.height
     types = []
     for column in columns:
@@ -63,20 +64,20 @@ def _letter(paragraph: Paragraph) -> float:
     return sum(line.bbox.width for line in paragraph) / _length(paragraph)
 
 
-def _usual_letter(paragraphs: Sequence[Paragraph]) -> float:
-    """Return the width of a letter in the paragraph in which the middle letter is, by width."""
-    ordered = sorted(paragraphs, key=_letter)
+def _middle(paragraphs: Sequence[Paragraph], measure: Callable[[Paragraph], float]) -> float:
+    """Return the measure of the paragraph with the middle letter, when they are ordered by that measure."""
+    ordered = sorted(paragraphs, key=measure)
     half, passed = sum(map(_length, ordered)) / 2, 0
     for paragraph in ordered:
         passed += _length(paragraph)
         if passed >= half:
-            return _letter(paragraph)
+            return measure(paragraph)
     return 0.0
 
 
-def _is_beside(box: Box, main: Box, widest: int) -> bool:
+def _is_beside(box: Box, main: Box, usual: float) -> bool:
     inner = box.width // 4
     outside = box.right - inner <= main.x or box.x + inner >= main.right
     return (
-        box.width <= _NARROW * widest and outside and main.y - box.height < box.centre_y < main.bottom + box.height
+        box.width <= _NARROW * usual and outside and main.y - box.height < box.centre_y < main.bottom + box.height
     )
