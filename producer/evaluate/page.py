@@ -5,10 +5,14 @@ package and nothing else; there is no script.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from checkpointing.errors import PageOutputError
+from checkpointing.refs import StageRef
+from checkpointing.storage_errors import storage_errors
 from producer.evaluate.marks import Mark, marks_of
 from producer.evaluate.model import Evaluation, PageResult, StageResult
 from producer.evaluate.normalise import AS_READ, NORMALISED
@@ -20,7 +24,9 @@ from producer.report.model import Pictures
 from producer.report.pictures import pictures_of
 from producer.report.render import GENERATOR, asset, policy, templates_of
 from producer.terminal.progress import Counting, uncounted
+from worker.pages.geometry.transform import Geometry
 from worker.pages.metadata import ScanMetadata
+from worker.stages.ocr import OcrStage, geometry_in
 from worker.storage.book_store import BookStore
 from worker.text.control_characters import clean_text
 
@@ -73,7 +79,7 @@ def render_evaluation(
     numbers = sorted({page.page for stage in found.stages for page in stage.pages})
     shown = numbers[:MAX_VIEWS]
     with counting(f"{metadata.scan_id}: pages rendered", len(shown)) as step:
-        pictures = pictures_of(store, metadata, shown, step)
+        pictures = pictures_of(store, metadata, {page: _geometry(store, metadata, page) for page in shown}, step)
     style = asset("producer.report", "report.css") + asset("producer.evaluate", "evaluation.css")
     html = (
         templates_of("producer.evaluate")
@@ -95,6 +101,14 @@ def render_evaluation(
         )
     )
     return clean_text(html)
+
+
+def _geometry(store: BookStore, metadata: ScanMetadata, page: int) -> Geometry | None:
+    """Return the geometry with which a page was read; None where there is none, or no output."""
+    outputs = store.outputs(StageRef(metadata.scan_id, OcrStage.name))
+    with storage_errors(outputs.path), suppress(PageOutputError):
+        return geometry_in(outputs.load(page))
+    return None
 
 
 def _rows(stage: StageResult) -> tuple[Sequence[Sequence[str]], Sequence[Sequence[str]]]:

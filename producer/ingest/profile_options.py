@@ -15,7 +15,15 @@ from worker.pages.book_profile import BookProfile
 from worker.pages.metadata import ScanMetadata
 from worker.stages.options import DEFAULT_LANGUAGE, DEFAULT_TYPEFACE
 
-OPTIONS = {"dpi": "dpi", "lang": "ocr_lang", "typeface": "ocr_typeface", "engine": "ocr_engine"}
+OPTIONS = {
+    "dpi": "dpi",
+    "lang": "ocr_lang",
+    "typeface": "ocr_typeface",
+    "engine": "ocr_engine",
+    "rotate": "ocr_rotate",
+    "deskew": "ocr_deskew",
+    "crop": "ocr_crop",
+}
 """The options, as fields of a profile, and the settings that they are checked by."""
 
 

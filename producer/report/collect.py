@@ -45,7 +45,7 @@ def collect(store: BookStore, scan_id: str, *, images: bool = True, counting: Co
     from producer.report.pictures import pictures_of  # noqa: PLC0415  # slow to import, needed for pictures only
 
     with counting(f"{scan_id}: pages rendered", len(pages)) as step:
-        pictures = pictures_of(store, metadata, [page.number for page in pages], step)
+        pictures = pictures_of(store, metadata, {page.number: page.geometry for page in pages}, step)
     return BookReport(metadata, stages, pages, structure, problem, made_at, pictures)
 
 

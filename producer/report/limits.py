@@ -21,6 +21,9 @@ ALL_THUMBNAIL_BYTES = 3_000_000
 PICTURE_BYTES = 90_000
 """Bytes of the picture beside a page's text; fewer in a long book, whose pages share `ALL_PICTURE_BYTES`."""
 ALL_PICTURE_BYTES = 13_500_000
+SCANNED_BYTES = 15_000
+"""Bytes of the picture of a page as it was scanned, where it was read cropped, straightened or turned."""
+ALL_SCANNED_BYTES = 1_500_000
 RENDER_DPI = 150
 """Maximum resolution at which a PDF page is rendered for these pictures, in dots per inch."""
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from checkpointing.page_records import FailedPage
 from producer.report.limits import MAX_VIEWS
 from producer.report.text_diff import Change, Mark
+from worker.pages.geometry.transform import Geometry
 from worker.pages.metadata import ScanMetadata
 from worker.stages.chapters import BookStructure
 from worker.text.edits import Edit
@@ -136,6 +137,7 @@ class PageReport:
         reasons: why a person should review it; empty if there is no reason.
         cut: whether only part of its text is shown.
         size: width and height of the page image that was read, in pixels; None if it has not been read.
+        geometry: how that image comes from the source image; None if it is the source image.
     """
 
     number: int
@@ -152,6 +154,7 @@ class PageReport:
     blank: bool = False
     cut: bool = False
     size: tuple[int, int] | None = None
+    geometry: Geometry | None = None
 
     @property
     def quarantined(self) -> bool:
@@ -170,6 +173,7 @@ class Pictures:
 
     Attributes:
         picture: large enough to read beside the text; None if only the thumbnail is shown.
+        scanned: the source image, small; None where the page was read as it was scanned.
         width, height: of the rendered page in pixels; the page view has this aspect ratio.
     """
 
@@ -178,6 +182,7 @@ class Pictures:
     width: int = 3
     height: int = 4
     problem: str | None = None
+    scanned: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,7 @@ def page_report(
         blank=bool(read and read.blank),
         cut=cut,
         size=(read.page_dimensions.width, read.page_dimensions.height) if read else None,
+        geometry=read.geometry if read else None,
     )
 
 

@@ -2,22 +2,26 @@
 
 import base64
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
+from dataclasses import replace
 
 from PIL import Image
 
 from checkpointing.errors import InputError, LeafmarkError, PageError, StorageError, in_one_line
 from producer.report.limits import (
     ALL_PICTURE_BYTES,
+    ALL_SCANNED_BYTES,
     ALL_THUMBNAIL_BYTES,
     PICTURE_BYTES,
     RENDER_DPI,
+    SCANNED_BYTES,
     THUMBNAIL_BYTES,
     THUMBNAIL_WIDTH,
     share,
 )
 from producer.report.model import Pictures
+from worker.pages.geometry.transform import Geometry
 from worker.pages.metadata import ScanMetadata
 from worker.pages.sources.base import PageSource
 from worker.pages.sources.open import open_source
@@ -25,6 +29,7 @@ from worker.storage.book_store import BookStore
 
 # Width in pixels and WebP quality, best first; the first step within the limit is taken.
 _PICTURE_STEPS = ((1000, 55), (1000, 40), (860, 32), (720, 25), (620, 18), (560, 8), (500, 8), (420, 8), (320, 8))
+_SCANNED_STEPS = ((480, 30), (400, 18), (300, 10), (200, 8))
 _THUMBNAIL_STEPS = tuple((THUMBNAIL_WIDTH, quality) for quality in (60, 45, 30, 15, 5))
 # Maximum height of a picture in widths: bounds the pictures of very long pages.
 _MAX_HEIGHTS = 3
@@ -34,11 +39,17 @@ _SMALL_SHARE = 0.6
 
 
 def pictures_of(
-    store: BookStore, metadata: ScanMetadata, pages: Sequence[int], step: Callable[[], object]
+    store: BookStore, metadata: ScanMetadata, pages: Mapping[int, Geometry | None], step: Callable[[], object]
 ) -> dict[int, Pictures]:
     """Return the pictures of pages of a scan, or the reason for each page that cannot be rendered.
 
     The pages share the bytes that all pictures may take.
+
+    Args:
+        store: the scans.
+        metadata: of the scan.
+        pages: the numbers of the pages, with the geometry of each page that was not read as it was scanned.
+        step: called after each page.
     """
     maker = _PictureMaker(len(pages))
     found: dict[int, Pictures] = {}
@@ -46,7 +57,7 @@ def pictures_of(
     sources: dict[int, PageSource] = {}
     with ExitStack() as opened:
         try:
-            for page in pages:
+            for page, geometry in pages.items():
                 settings = store.stages.settings_for(metadata, page)
                 dpi = min(settings.dpi, RENDER_DPI)
                 if dpi not in sources:
@@ -58,7 +69,7 @@ def pictures_of(
                         preview=True,
                     )
                     opened.enter_context(closing(sources[dpi]))
-                found[page] = _page(maker, sources[dpi], page)
+                found[page] = _page(maker, sources[dpi], page, geometry)
                 step()
         except (InputError, StorageError) as error:
             # A source that cannot be opened leaves the report without pictures.
@@ -67,9 +78,9 @@ def pictures_of(
     return found
 
 
-def _page(maker: "_PictureMaker", source: PageSource, page: int) -> Pictures:
+def _page(maker: "_PictureMaker", source: PageSource, page: int, geometry: Geometry | None) -> Pictures:
     try:
-        return maker.pictures(source.page(page).image)
+        return maker.pictures(source.page(page).image, geometry)
     except (PageError, StorageError) as error:
         return Pictures(problem=in_one_line(str(error)))
     except (LeafmarkError, MemoryError, OSError, ValueError) as error:
@@ -81,12 +92,26 @@ class _PictureMaker:
 
     def __init__(self, total_pages: int) -> None:
         self._picture = _Encoder(_PICTURE_STEPS, share(PICTURE_BYTES, ALL_PICTURE_BYTES, total_pages))
+        self._scanned = _Encoder(_SCANNED_STEPS, share(SCANNED_BYTES, ALL_SCANNED_BYTES, total_pages))
         self._thumbnail = _Encoder(_THUMBNAIL_STEPS, share(THUMBNAIL_BYTES, ALL_THUMBNAIL_BYTES, total_pages))
 
-    def pictures(self, page: Image.Image) -> Pictures:
+    def pictures(self, source: Image.Image, geometry: Geometry | None) -> Pictures:
+        """Return the pictures of a page as it was read, and one as it was scanned where that differs."""
+        if geometry is None:
+            return self._of_page(source)
+        scanned = self._scanned.encode(source)
+        return replace(self._of_page(_page_image(source, geometry)), scanned=scanned)
+
+    def _of_page(self, page: Image.Image) -> Pictures:
         # All pictures are scaled from this smaller copy, which is faster than scaling the page each time.
         small = _within(page, _PICTURE_STEPS[0][0])
         return Pictures(self._thumbnail.encode(small), self._picture.encode(small), page.width, page.height)
+
+
+def _page_image(source: Image.Image, geometry: Geometry) -> Image.Image:
+    from worker.pages.geometry.resample import page_image  # noqa: PLC0415  # few pages need OpenCV
+
+    return page_image(source, geometry)
 
 
 class _Encoder:

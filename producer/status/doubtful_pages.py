@@ -12,6 +12,7 @@ _PHRASES = {
     "unread_ink": "with ink where almost no text was found",
     "other_script": "not in the script of the languages named",
     "other_language": "not in the languages named",
+    "unclear_turn": "that may be turned",
     "unreadable_size": "too large or too long to be read in full",
     "doubled_words": "with doubled words",
 }

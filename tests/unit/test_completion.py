@@ -63,7 +63,15 @@ def test_stages_and_areas_are_offered() -> None:
     # Other tests of this process may have registered one more.
     assert completion.stages("")[:4] == ["ocr", "correction", "fix", "structure"]
     assert completion.stages("co") == ["correction"]
-    assert completion.setting_names("ocr") == ["ocr_engine=", "ocr_lang=", "ocr_typeface="]
+    assert completion.setting_names("ocr") == [
+        "ocr_engine=",
+        "ocr_lang=",
+        "ocr_typeface=",
+        "ocr_device=",
+        "ocr_rotate=",
+        "ocr_deskew=",
+        "ocr_crop=",
+    ]
     assert completion.areas("st") == ["storage"]
     assert completion.areas("storage,re") == ["storage,redis"]
     assert "storage,storage" not in completion.areas("storage,")

@@ -206,11 +206,11 @@ def test_another_name_of_the_same_reading_makes_no_page_stale(
     (tmp_path / "frk.traineddata").touch()
     as_before = recipe(fake, BookProfile(engine="tesseract", lang="deu+eng"))
 
-    assert as_before.endswith(", deu+eng")
+    assert ", deu+eng, " in as_before
     assert recipe(fake, BookProfile(engine="tesseract", lang="de+en")) == as_before
     assert recipe(fake, BookProfile(engine="tesseract", lang="deu+eng", typeface="antiqua")) == as_before
-    assert recipe(fake, BookProfile(engine="tesseract", lang="de", typeface="fraktur")).endswith(", frk")
-    assert recipe(fake, BookProfile(engine="auto", lang="de", typeface="fraktur")).endswith(", frk")
+    assert recipe(fake, BookProfile(engine="tesseract", lang="de", typeface="fraktur")).count(", frk, ")
+    assert recipe(fake, BookProfile(engine="auto", lang="de", typeface="fraktur")).count(", frk, ")
     plain = recipe(fake, BookProfile())
     assert plain == recipe(fake, BookProfile(engine="auto")) == recipe(fake, BookProfile(engine="auto", lang="de"))
 

@@ -59,6 +59,9 @@ def test_each_value_is_shown_with_its_source(fake: FakeDeployment, monkeypatch: 
         "lang": ("de", "book"),
         "typeface": ("antiqua", "default"),
         "engine": ("rapidocr", "default"),
+        "rotate": ("auto", "default"),
+        "deskew": ("auto", "default"),
+        "crop": ("auto", "default"),
     }
     assert form["profile"]["lang"]["place"] == str(fake.parts.store.scan(SCAN).metadata_path)
     assert (form["engine"], form["languages"], form["unknown"]) == ("rapidocr", "", "")

@@ -228,7 +228,7 @@ def test_pages_are_rendered_at_the_resolution_of_their_profile(fake: FakeDeploym
 def test_the_report_shows_pages_at_the_resolution_of_their_profile(fake: FakeDeployment, tmp_path: Path) -> None:
     two_sizes(fake, tmp_path)
     store = fake.parts.store
-    pictures = pictures_of(store, store.metadata("two"), [1, 2, 3], bool)
+    pictures = pictures_of(store, store.metadata("two"), dict.fromkeys([1, 2, 3]), bool)
     assert [(pictures[page].width, pictures[page].height) for page in (1, 2, 3)] == [
         (150, 300),
         (100, 200),

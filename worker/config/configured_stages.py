@@ -8,6 +8,7 @@ from worker.ocr.engines.languages import FRAKTUR, tags_of
 from worker.ocr.engines.needs import Need, needs_of, queue_name, stage_of
 from worker.ocr.engines.registry import takes_language
 from worker.pages.book_profile import NO_PROFILE, BookProfile
+from worker.pages.geometry.settings import GeometrySettings
 from worker.pages.metadata import ScanMetadata
 from worker.stages.base import Stage
 from worker.stages.options import DEFAULT_LANGUAGE
@@ -37,7 +38,13 @@ class ConfiguredStages:
         """What the settings of this process give for a book without a profile."""
         settings = self.settings
         return BookProfile(
-            dpi=settings.dpi, lang=settings.ocr_lang, typeface=settings.ocr_typeface, engine=settings.ocr_engine
+            dpi=settings.dpi,
+            lang=settings.ocr_lang,
+            typeface=settings.ocr_typeface,
+            engine=settings.ocr_engine,
+            rotate=settings.ocr_rotate,
+            deskew=settings.ocr_deskew,
+            crop=settings.ocr_crop,
         )
 
     def settings_for(self, metadata: ScanMetadata, page: int) -> Settings:
@@ -66,7 +73,7 @@ class ConfiguredStages:
         return tuple(tags_of(lang))
 
     def get_for(self, metadata: ScanMetadata, name: str, page: int) -> Stage:
-        """Return a stage with the engine and the language of the profile of a page.
+        """Return a stage with the engine, the language and the geometry of the profile of a page.
 
         Raises:
             UnknownNameError: there is no such stage.
@@ -76,8 +83,11 @@ class ConfiguredStages:
         # Only a stage that reads the source has an engine.
         if stage.depends_on:
             return stage
-        wanted = _read_by(self.settings_for(metadata, page))
-        return stage if wanted == _read_by(self.settings) else self._with_engine(name, *wanted)
+        settings = self.settings_for(metadata, page)
+        wanted = _read_by(settings)
+        found = stage if wanted == _read_by(self.settings) else self._with_engine(name, *wanted)
+        same_geometry = GeometrySettings.of(settings) == GeometrySettings.of(self.settings)
+        return found if same_geometry else found.with_options(settings)
 
     def queue_of(self, metadata: ScanMetadata, name: str) -> str:
         """Return the queue of a book's pages in a stage: that of the stage, or a dedicated one.

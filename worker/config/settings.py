@@ -89,7 +89,12 @@ class Settings(StructureOptions, FixOptions, CorrectionOptions, OcrOptions, Core
         if not takes_language(engine):
             lang, typeface = self.ocr_lang, self.ocr_typeface
         read_by = {"ocr_engine": engine, "ocr_lang": lang, "ocr_typeface": typeface}
-        return self.model_copy(update={"dpi": profile.dpi or self.dpi, **read_by})
+        geometry = {
+            "ocr_rotate": profile.rotate or self.ocr_rotate,
+            "ocr_deskew": profile.deskew or self.ocr_deskew,
+            "ocr_crop": profile.crop or self.ocr_crop,
+        }
+        return self.model_copy(update={"dpi": profile.dpi or self.dpi, **read_by, **geometry})
 
     @property
     def chosen_engine(self) -> str:

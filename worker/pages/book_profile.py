@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from checkpointing.fields import OpenModel, PageRange
+from worker.pages.geometry.settings import Crop, Deskew, Rotate
 
 MINIMUM_DPI = 72
 MAXIMUM_DPI = 1200
@@ -53,6 +54,7 @@ class BookProfile(OpenModel):
         typeface: `antiqua` (roman type) or `fraktur` (blackletter).
         engine: OCR engine, as `LEAFMARK_OCR_ENGINE` names it. An engine that this version does not have is
             accepted: when a page is to be read, the stage is paused with a reason that names the missing engine.
+        rotate, deskew, crop: as `LEAFMARK_OCR_ROTATE`, `LEAFMARK_OCR_DESKEW` and `LEAFMARK_OCR_CROP` have them.
     """
 
     dpi: Annotated[int, Field(ge=MINIMUM_DPI, le=MAXIMUM_DPI)] | None = Field(default=None, exclude_if=_is_none)
@@ -61,6 +63,9 @@ class BookProfile(OpenModel):
     engine: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,49}$")] | None = Field(
         default=None, exclude_if=_is_none
     )
+    rotate: Rotate | None = Field(default=None, exclude_if=_is_none)
+    deskew: Deskew | None = Field(default=None, exclude_if=_is_none)
+    crop: Crop | None = Field(default=None, exclude_if=_is_none)
 
     @property
     def is_empty(self) -> bool:
@@ -74,6 +79,9 @@ class BookProfile(OpenModel):
             self.lang and f"language {self.lang}",
             self.typeface and f"typeface {self.typeface}",
             self.engine and f"engine {self.engine}",
+            self.rotate and f"rotate {self.rotate}",
+            self.deskew and f"deskew {self.deskew}",
+            self.crop and f"crop {self.crop}",
         )
         return ", ".join(part for part in parts if part)
 

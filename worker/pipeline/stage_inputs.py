@@ -1,23 +1,36 @@
 """Give a stage its inputs: page images from the scan's source, outputs of earlier stages, answers of a model."""
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from checkpointing.errors import PageOutputError
 from checkpointing.refs import StageRef
 from worker.billing.model_calls import ModelCalls
 from worker.llm.prompt import Prompt
 from worker.llm.reply import Reply
+from worker.pages.geometry.transform import Geometry
 from worker.pages.sources.base import PageImage
 from worker.pages.sources.open import open_source
 from worker.pipeline.provenance import describe, source_sha256
 from worker.stages.base import MadeFrom
+from worker.stages.ocr import OcrStage, geometry_in
 from worker.storage.book_store import BookStore
 
 Answer = TypeVar("Answer", bound=BaseModel)
 Made = TypeVar("Made")
+
+
+def as_read(scanned: PageImage, geometry: Geometry | None) -> PageImage:
+    """Return the image of a page as it was read."""
+    if geometry is None:
+        return scanned
+    from worker.pages.geometry.resample import page_image  # noqa: PLC0415  # few pages need what it imports
+
+    return replace(scanned, image=page_image(scanned.image, geometry))
 
 
 class ScanInputs:
@@ -54,7 +67,7 @@ class ScanInputs:
         return self._metadata.total_pages
 
     def image(self, page: int) -> PageImage:
-        """Return the image of a page.
+        """Return the image of a page: as it was scanned for a stage that reads the source, else as it was read.
 
         Raises:
             PageError: the page cannot be rendered; another attempt would fail too.
@@ -63,7 +76,14 @@ class ScanInputs:
         settings = self._store.stages.settings_for(self._metadata, page)
         source = open_source(self._scan, self._metadata, dpi=settings.dpi, max_pixels=settings.max_pixels)
         with closing(source):
-            return source.page(page)
+            scanned = source.page(page)
+        return as_read(scanned, self._geometry(page)) if self.stage.depends_on else scanned
+
+    def _geometry(self, page: int) -> Geometry | None:
+        """Return the geometry with which a page was read; None where its image is the source image."""
+        with suppress(PageOutputError):
+            return geometry_in(self.output(OcrStage.name, page))
+        return None
 
     def languages(self, page: int) -> tuple[str, ...]:
         """Return the languages of a page that a person named; empty if none are named."""

@@ -9,9 +9,10 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 from pydantic import BaseModel, Field, PositiveInt
 
@@ -176,6 +177,12 @@ class Stage(ABC):
 
     def __init__(self, options: Any = None) -> None:
         self.options: Any = self.Options() if options is None else options
+
+    def with_options(self, options: Any) -> Self:
+        """Return a copy with other settings, which uses the same engine: the settings of that are the same."""
+        other = copy(self)
+        other.options = options
+        return other
 
     @property
     def cost_shape(self) -> CostShape:

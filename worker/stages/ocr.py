@@ -4,7 +4,7 @@ A page without text and pictures is a valid result, marked `blank`.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Self, cast
 
@@ -15,11 +15,14 @@ from checkpointing.fields import ClosedModel
 from checkpointing.page_records import Doubt
 from worker.ocr.engines import registry
 from worker.ocr.engines.base import Engine, OcrLine
+from worker.ocr.engines.rapid.engine import load_direction_classifier
 from worker.ocr.language_plausibility import language_doubts
 from worker.ocr.layout.region_types import RegionType
 from worker.ocr.layout.regions import LAYOUT, arrange
 from worker.ocr.layout.regions import Region as FoundRegion
 from worker.ocr.plausibility import doubts_about
+from worker.pages.geometry.settings import AUTO, GeometrySettings
+from worker.pages.geometry.transform import Geometry
 from worker.scanshelf.pages import read_page as scanshelf_page
 from worker.stages.base import LoadedEngine, PageOutput, Stage, StageInputs
 from worker.stages.options import OcrOptions
@@ -34,6 +37,7 @@ _MIN_CONTRAST = 64
 _DIGITS = 3
 """Of the confidence of a line or word: more would only make the files larger."""
 UNREADABLE_SIZE = "unreadable_size"
+UNCLEAR_TURN = "unclear_turn"
 
 Rectangle = Annotated[
     tuple[NonNegativeInt, NonNegativeInt, PositiveInt, PositiveInt],
@@ -123,6 +127,11 @@ class OcrPage(PageOutput):
     dpi: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         description="Resolution of the page image in dots per inch; null if unknown."
     )
+    geometry: Geometry | None = Field(
+        default=None,
+        exclude_if=lambda geometry: geometry is None,
+        description="How the page image comes from the source image; left out where it is the source image.",
+    )
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
         description="Seconds that the engine took; null for a page of Scanshelf, which did not record it."
     )
@@ -182,8 +191,9 @@ class OcrStage(Stage):
 
     @property
     def recipe(self) -> str:
-        """The engine, what of its version decides on the text, and how its lines are arranged."""
-        return f"{self._engine.name} {self._engine.recipe}, {LAYOUT}"
+        """The engine, what of its version decides on the text, how its lines are arranged, and the geometry."""
+        parts = (self._engine.recipe, LAYOUT, GeometrySettings.of(self.options).recipe)
+        return f"{self._engine.name} {', '.join(part for part in parts if part)}"
 
     @property
     def loaded_engine(self) -> LoadedEngine:
@@ -191,12 +201,14 @@ class OcrStage(Stage):
         return LoadedEngine(self._engine.version, self._engine.device_in_use)
 
     def prepare(self) -> None:
-        """Load the engine.
+        """Load the engine, and the classifier for pages that are turned.
 
         Raises:
             SettingsError: the engine or its language data is not installed.
         """
         self._engine.load()
+        if GeometrySettings.of(self.options).rotate == AUTO:
+            load_direction_classifier()
 
     def run(self, page: int, inputs: StageInputs) -> OcrPage:
         """Read one page, numbered from 1.
@@ -207,14 +219,16 @@ class OcrStage(Stage):
         from worker.ocr.layout.pictures import find_paper, find_pictures  # noqa: PLC0415  # imports numpy, which only a worker needs
 
         scan = inputs.image(page)
+        geometry, unclear = self._geometry(scan.image)
+        image = scan.image if geometry is None else _page_image(scan.image, geometry)
         started = time.perf_counter()
-        found = self._engine.recognise(scan.image)
+        found = self._engine.recognise(image)
         seconds = time.perf_counter() - started
         lines = [line for line in found if line.text]
-        if scan.doubt and not lines and not _is_empty(scan.image):
+        if scan.doubt and not lines and not _is_empty(image):
             raise PageError("unreadable_page", f"no text found on the page: {scan.doubt}")
-        pictures = find_pictures(scan.image, [line.bbox for line in lines])
-        regions = _numbered(arrange(lines, pictures, scan.image.size, find_paper(scan.image)))
+        pictures = find_pictures(image, [line.bbox for line in lines])
+        regions = _numbered(arrange(lines, pictures, image.size, find_paper(image)))
         text = "\n".join(line.text for line in lines)
         doubts = (
             *doubts_about(found, self._engine.minimum_confidence),
@@ -222,9 +236,12 @@ class OcrStage(Stage):
         )
         if scan.doubt:
             doubts = (*doubts, Doubt(kind=UNREADABLE_SIZE, message=scan.doubt))
+        if unclear and regions:
+            doubts = (*doubts, Doubt(kind=UNCLEAR_TURN, message=unclear))
         return OcrPage(
             page_number=page,
-            page_dimensions=Dimensions(width=scan.image.width, height=scan.image.height),
+            page_dimensions=Dimensions(width=image.width, height=image.height),
+            geometry=geometry,
             regions=regions,
             blank=not regions,
             ocr_timestamp=datetime.now(UTC),
@@ -234,6 +251,30 @@ class OcrStage(Stage):
             seconds=round(seconds, 3),
             doubtful=doubts,
         )
+
+    def _geometry(self, source: "Image") -> tuple[Geometry | None, str]:
+        """Return the geometry of a page, None where it stays as it is, and what is unclear about its turn."""
+        settings = GeometrySettings.of(self.options)
+        if settings.is_off:
+            return None, ""
+        import numpy as np  # noqa: PLC0415  # only a worker needs these
+
+        from worker.pages.geometry.find import find_geometry  # noqa: PLC0415 - the same
+
+        found = find_geometry(np.asarray(source), settings, load_direction_classifier())
+        return (None if found.geometry.is_identity else found.geometry), found.doubt
+
+
+def geometry_in(output: Mapping[str, Any]) -> Geometry | None:
+    """Return the geometry in a valid output, as parsed JSON; None where the page was read as it was scanned."""
+    recorded = output.get("geometry")
+    return None if recorded is None else Geometry.model_validate(recorded)
+
+
+def _page_image(source: "Image", geometry: Geometry) -> "Image":
+    from worker.pages.geometry.resample import page_image  # noqa: PLC0415  # imports what only a worker needs
+
+    return page_image(source, geometry)
 
 
 def _is_empty(image: "Image") -> bool:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field
 from worker.ocr.engines.base import Device
 from worker.ocr.engines.registry import check_engine
 from worker.pages.book_profile import Typeface, check_language
+from worker.pages.geometry.settings import Crop, Deskew, Rotate
 from worker.plugins import Options
 
 DEFAULT_LANGUAGE = "eng"
@@ -46,6 +47,28 @@ class OcrOptions(Options):
             "where one works. Tesseract always computes on the CPU."
         ),
     ] = "cpu"
+
+    ocr_rotate: Annotated[
+        Rotate,
+        Field(
+            description="Turn pages the right way up: `auto`, `off`, or the degrees by which each page is turned "
+            "clockwise: `90`, `180`, `270`."
+        ),
+    ] = "auto"
+    ocr_deskew: Annotated[
+        Deskew,
+        Field(
+            description="Straighten pages: `auto`, `off`, or the degrees by which the lines of each page are "
+            "turned clockwise, such as `1.5`."
+        ),
+    ] = "auto"
+    ocr_crop: Annotated[
+        Crop,
+        Field(
+            description="Crop pages to the paper: `auto`, `off`, or the percent to cut off at the left, top, right "
+            "and bottom, such as `5,0,5,2`."
+        ),
+    ] = "auto"
 
 
 class CorrectionOptions(Options):

@@ -1,6 +1,5 @@
 """Find the geometry of a page from its picture: crop to the paper, straighten, turn the right way up."""
 
-import math
 from typing import Any, NamedTuple
 
 import cv2
@@ -11,7 +10,7 @@ from worker.pages.geometry.ink import Mask, SmallCopy, letters, small_copy
 from worker.pages.geometry.paper import Paper, box_of, find_paper
 from worker.pages.geometry.settings import AUTO, OFF, GeometrySettings
 from worker.pages.geometry.skew import LIMIT, lines_along
-from worker.pages.geometry.transform import Confidence, Geometry, Size
+from worker.pages.geometry.transform import Confidence, Geometry, Size, whole_box
 from worker.pages.geometry.turn import FIRST_PIECES, PIECE_HEIGHT, Classifier, Vote, cut_out, find_pieces, vote
 
 Page = NDArray[Any]
@@ -137,7 +136,7 @@ def _turned(size: tuple[int, int], skew: float, quarter_turns: int = 0) -> Geome
     """Return the geometry that shows all of a picture, turned."""
     return Geometry(
         source=Size(width=size[0], height=size[1]),
-        box=_whole(size, skew),
+        box=whole_box(size, skew),
         quarter_turns=quarter_turns,
         skew=skew,
         confidence=Confidence(),
@@ -195,16 +194,8 @@ def _box(
         x, y = round(left * width), round(top * height)
         return (x, y, max(1, round((1 - right) * width) - x), max(1, round((1 - bottom) * height) - y)), 1.0
     if paper is None:
-        return _whole(size, skew), 1.0 if settings.crop == OFF else 0.0
+        return whole_box(size, skew), 1.0 if settings.crop == OFF else 0.0
     return _paper_box(copy, paper, skew), paper.confidence
-
-
-def _whole(size: tuple[int, int], skew: float) -> tuple[int, int, int, int]:
-    """Return the box that shows all of a picture once it is straightened."""
-    width, height = size
-    cos, sin = math.cos(math.radians(abs(skew))), math.sin(math.radians(abs(skew)))
-    wide, high = math.ceil(width * cos + height * sin - 1e-6), math.ceil(height * cos + width * sin - 1e-6)
-    return (width - wide) // 2, (height - high) // 2, wide, high
 
 
 def _paper_box(copy: SmallCopy, paper: Paper, skew: float) -> tuple[int, int, int, int]:

@@ -1,11 +1,13 @@
 """How the steps of the geometry are set: `auto`, `off`, or a value."""
 
 import re
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator
 
+_METHOD = "geometry 1"
+"""How the geometry is found. Another number makes pages stale that were read by an earlier one."""
 AUTO, OFF = "auto", "off"
 Rotate = Literal["auto", "off", "90", "180", "270"]
 """Degrees by which the picture is turned clockwise."""
@@ -69,6 +71,19 @@ class GeometrySettings:
     rotate: str = AUTO
     deskew: str = AUTO
     crop: str = AUTO
+
+    @classmethod
+    def of(cls, options: Any) -> "GeometrySettings":
+        """Return the settings among the options of a stage or of a deployment: `ocr_rotate` and the others."""
+        return cls(options.ocr_rotate, options.ocr_deskew, options.ocr_crop)
+
+    @property
+    def recipe(self) -> str:
+        """The method and what is not automatic, for the recipe of outputs; empty if each page stays as it is."""
+        if self.is_off:
+            return ""
+        set_ones = (f"{name} {value}" for name, value in asdict(self).items() if value != AUTO)
+        return ", ".join((_METHOD, *set_ones))
 
     @property
     def is_off(self) -> bool:

@@ -17,6 +17,7 @@ Degrees = Annotated[float, Field(ge=-45, le=45, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Matrix = tuple[tuple[float, float, float], tuple[float, float, float]]
 """Its rows are those of x and y of the result; the columns are for x, y and 1."""
+_ROUNDING = 1e-6
 FloatPoint = tuple[float, float]
 
 
@@ -66,6 +67,25 @@ class Geometry(ClosedModel):
     def is_exact(self) -> bool:
         """Whether each pixel of the page image is one of the source image."""
         return self.skew == 0
+
+    @property
+    def is_cropped(self) -> bool:
+        """Whether part of the source image is not on the page image."""
+        _, _, width, height = self.box
+        _, _, whole_width, whole_height = whole_box((self.source.width, self.source.height), self.skew)
+        return width < whole_width or height < whole_height
+
+    def words(self) -> str:
+        """Return what was done, for people: `cropped, straightened by 1.3 degrees, turned by 90 degrees`.
+
+        Empty where the page image is the source image.
+        """
+        parts = (
+            self.is_cropped and "cropped",
+            self.skew and f"straightened by {abs(self.skew):.1f} degrees",
+            self.quarter_turns and f"turned by {90 * self.quarter_turns} degrees",
+        )
+        return ", ".join(part for part in parts if part)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -128,6 +148,17 @@ class Geometry(ClosedModel):
                 "box": (left, top, max(1, round(width * factor)), max(1, round(height * factor))),
             }
         )
+
+
+def whole_box(size: tuple[int, int], skew: float) -> tuple[int, int, int, int]:
+    """Return the box that shows all of a picture once it is straightened."""
+    width, height = size
+    cos, sin = math.cos(math.radians(abs(skew))), math.sin(math.radians(abs(skew)))
+    wide, high = (
+        math.ceil(width * cos + height * sin - _ROUNDING),
+        math.ceil(height * cos + width * sin - _ROUNDING),
+    )
+    return (width - wide) // 2, (height - high) // 2, wide, high
 
 
 def _mapped(matrix: Matrix, point: FloatPoint) -> FloatPoint:
