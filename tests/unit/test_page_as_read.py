@@ -61,6 +61,9 @@ class OnePage:
     def image(self, _page: int) -> PageImage:
         return PageImage(self._image, dpi=300.0)
 
+    def languages(self, _page: int) -> tuple[str, ...]:
+        return ()
+
     def output(self, stage: str, page: int) -> dict[str, Any]:
         raise AssertionError(f"OCR needs no output of {stage} for page {page}")
 

@@ -54,7 +54,9 @@ class BookProfile(OpenModel):
         typeface: `antiqua` (roman type) or `fraktur` (blackletter).
         engine: OCR engine, as `LEAFMARK_OCR_ENGINE` names it. An engine that this version does not have is
             accepted: when a page is to be read, the stage is paused with a reason that names the missing engine.
-        rotate, deskew, crop: as `LEAFMARK_OCR_ROTATE`, `LEAFMARK_OCR_DESKEW` and `LEAFMARK_OCR_CROP` have them.
+        rotate: `auto`, `off`, or degrees, as `LEAFMARK_OCR_ROTATE` has them.
+        deskew: `auto`, `off`, or degrees, as `LEAFMARK_OCR_DESKEW` has them.
+        crop: `auto`, `off`, or what to cut off, as `LEAFMARK_OCR_CROP` has it.
     """
 
     dpi: Annotated[int, Field(ge=MINIMUM_DPI, le=MAXIMUM_DPI)] | None = Field(default=None, exclude_if=_is_none)

@@ -34,9 +34,9 @@ class Size(ClosedModel):
 class Confidence(ClosedModel):
     """How sure each step is, from 0 to 1; 1 for a value that a person set."""
 
-    crop: Share = 1.0
-    rotate: Share = 1.0
-    deskew: Share = 1.0
+    crop: Share = Field(default=1.0, description="0 where no edge of the paper was found.")
+    rotate: Share = Field(default=1.0, description="That the page is the right way up.")
+    deskew: Share = Field(default=1.0, description="0 where no lines were found, or their direction is unclear.")
 
 
 class Geometry(ClosedModel):
@@ -54,7 +54,7 @@ class Geometry(ClosedModel):
         description="Degrees by which the source image is turned clockwise; the page is turned back around the "
         "middle of the box."
     )
-    confidence: Confidence
+    confidence: Confidence = Field(description="Of each step, also of one that leaves the page as it is.")
 
     @property
     def is_identity(self) -> bool:
