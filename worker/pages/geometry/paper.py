@@ -24,6 +24,8 @@ _SMALLEST_PAPER = 0.25
 _SMALLEST_BED = 0.004
 _FILLED = 0.88
 """Minimum share of the box that is paper. A torn sheet, or a picture with a bright part, has less."""
+_SOFT_EDGE = 1
+"""Pixels of the copy along each side that show both paper and bed."""
 _INK_ON_BED = 0.0002
 """Maximum ink on a bright bed, as a share of the picture: specks."""
 _ON_PAPER = 0.4
@@ -75,7 +77,7 @@ def box_of(paper: Mask) -> Box:
 def _extent(counts: NDArray[np.int64]) -> tuple[int, int]:
     usual = float(np.percentile(counts[counts > 0], 75))
     inside = np.flatnonzero(counts >= _ON_PAPER * usual)
-    return int(inside[0]), int(inside[-1]) + 1
+    return int(inside[0]) + _SOFT_EDGE, int(inside[-1]) + 1 - _SOFT_EDGE
 
 
 def _on_dark_bed(grey: Grey, blank: Grey) -> Paper | None:
