@@ -129,6 +129,9 @@ class _BareInputs:
     def image(self, page: int) -> PageImage:
         raise NotImplementedError(f"nobody needs the picture of page {page}")
 
+    def languages(self, _page: int) -> tuple[str, ...]:
+        return ()
+
     def output(self, _stage: str, page: int) -> dict[str, Any]:
         return made_up_page(page).model_dump(mode="json")
 
