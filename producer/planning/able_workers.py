@@ -12,7 +12,6 @@ from worker.ocr.engines.needs import needs_of, stage_of
 from worker.pages.metadata import ScanMetadata
 from worker.queue.broker_errors import broker_errors
 from worker.queue.client import QueueClient
-from worker.queue.dedicated import note_dedicated
 
 _ANSWER_SECONDS = 5.0
 """Workers look for new queues twice a second, and between commits, which may take a second or two."""
@@ -70,7 +69,7 @@ def prepare_reading(
 
 
 def _find_worker(queues: QueueClient, settings: Settings, queue: str, is_needed: Callable[[], bool]) -> None:
-    note_dedicated(queues.redis, queues.keys, queue)
+    queues.note_dedicated(queue)
     if not nobody_reads(queues, settings, queue) or not is_needed():
         return
     started = time.monotonic()

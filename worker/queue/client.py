@@ -75,6 +75,16 @@ class QueueClient:
         """
         return [stage, *self.dedicated(stage)]
 
+    def note_dedicated(self, queue: str) -> None:
+        """Note that pages go through a queue, so that workers look at it.
+
+        Raises:
+            RedisError: the broker failed.
+        """
+        from worker.queue.dedicated import note_dedicated
+
+        note_dedicated(self.redis, self.keys, queue)
+
     def dedicated(self, stage: str) -> list[str]:
         """Return the dedicated queues of a stage that were used in the last hour.
 
