@@ -115,6 +115,9 @@ class PreparedInputs:
         assert page == PAGE
         return PageImage(self.picture, dpi=300.0)
 
+    def languages(self, _page: int) -> tuple[str, ...]:
+        return ()
+
     def output(self, stage: str, page: int) -> dict[str, Any]:
         assert 1 <= page <= self.total_pages
         if (stage, page) not in self.outputs:

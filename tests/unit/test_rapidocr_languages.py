@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from worker.ocr.engines.rapid.engine import RapidOcr, _model_file
-from worker.ocr.engines.rapid.networks import load_network
+from worker.ocr.engines.rapid.networks import Target, load_network
 
 SENTENCES = {
     "az": "Bütün insanlar ləyaqətinə görə azad və bərabər doğulurlar; şəxs, çox, ağ, ıldırım, öz.",
@@ -95,7 +95,7 @@ def test_rapidocr_declares_the_languages_of_which_it_reads_every_letter(read: di
 
 
 def test_the_model_of_rapidocr_has_every_letter_of_the_languages_that_it_declares() -> None:
-    known = set(load_network(_model_file("rec"), "onnxruntime").characters) | {" "}
+    known = set(load_network(_model_file("rec"), Target("onnxruntime", "cpu")).characters) | {" "}
     for tag in RapidOcr.languages_read - NOT_PRINTED:
         assert set(unicodedata.normalize("NFC", SENTENCES[tag])) <= known
     # It has Greek letters without accents, and none of Cyrillic.
