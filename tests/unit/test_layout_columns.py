@@ -145,3 +145,37 @@ def test_pieces_of_a_line_that_was_cut_have_their_parts_of_its_outline_and_basel
     assert left.lines[0].baseline == ((100, 316), (694, 316))
     assert right.lines[0].baseline == ((706, 316), (1300, 316))
     assert left.lines[0].outline == left.lines[0].bbox.corners == Box(100, 300, 594, 20).corners
+
+
+def ragged(rows: int) -> list[tuple[list[tuple[str, int, int]], int]]:
+    """Two columns under a list as wide as both: the first lines of the left one are the longest."""
+    over = [(words(f"list{row}", 100, 1100, 24, row), 300 + 26 * row) for row in range(6)]
+    top = 300 + 26 * 6 + 40
+    for row in range(rows):
+        width = 560 if row < 4 else 490 + 4 * (row * 7 % 11)
+        left = words(f"left{row}", 100, width, 12, row)
+        over += [(left, top + 26 * row), (words(f"right{row}", 690, 510, 12, row + 50), top + 26 * row)]
+    return over
+
+
+def test_a_column_with_ragged_lines_is_not_taken_for_headings_over_the_gutter() -> None:
+    lines = ragged(20)
+    regions = arrange([words_line(line, y) for line, y in lines], [], PAGE)
+    expected = [*lines[:6], *lines[6::2], *lines[7::2]]
+    assert order(regions) == [word for line, _ in expected for word, _, _ in line]
+
+
+def test_lines_in_two_pieces_below_columns_are_no_columns() -> None:
+    lines = ragged(20)
+    below = 300 + 26 * 26 + 80
+    lines.append((words("wide", 100, 1100, 24, 3), below))
+    for row in (1, 2):
+        lines.append((words(f"start{row}", 100, 560, 12, row), below + 26 * row))
+        lines.append((words(f"end{row}", 670, 530, 12, row + 9), below + 26 * row))
+    lines.append((words("last", 100, 1100, 24, 4), below + 26 * 3))
+
+    regions = arrange([words_line(line, y) for line, y in lines], [], PAGE)
+
+    found = order(regions)
+    names = [word.partition(".")[0] for word in found[found.index("wide.0") :]]
+    assert list(dict.fromkeys(names)) == ["wide", "start1", "end1", "start2", "end2", "last"]

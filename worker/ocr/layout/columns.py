@@ -30,6 +30,8 @@ _NARROWEST_COLUMN = 5.0
 _LINES_READ_OVER = 10
 """Minimum number of lines along a gutter that the engine has mostly read over: spaces between words are seldom
 below each other in so many lines."""
+_WIDER_THAN_A_SPACE = 0.6
+"""Minimum width, in line heights, of a gutter that goes on below what spans it, in a few lines only."""
 _LONG = 0.4
 """Minimum length of a gutter that headings are looked for with, as a share of the longest."""
 _LONG_STRETCH = 5.0
@@ -102,7 +104,25 @@ def _gutters(items: Sequence[Item], measures: Measures, known: Sequence[_Gutter]
         if height > 0:
             found.append((height, gutter))
             longest = max(longest, height)
-    return [gutter for height, gutter in sorted(found, key=_height) if height >= _LONG * longest]
+    longest_of_each = map(_longest, _rivers(found, measures))
+    return [gutter for height, gutter in sorted(longest_of_each, key=_height) if height >= _LONG * longest]
+
+
+def _rivers(found: Iterable[tuple[float, _Gutter]], measures: Measures) -> Iterator[list[tuple[float, _Gutter]]]:
+    """Yield the bands of each gutter: no column fits between one and the next."""
+    least = _NARROWEST_COLUMN * measures.line_height
+    river: list[tuple[float, _Gutter]] = []
+    for band in sorted(found, key=lambda each: each[1].left):
+        if river and band[1].left - river[-1][1].right >= least:
+            yield river
+            river = []
+        river.append(band)
+    if river:
+        yield river
+
+
+def _longest(river: Iterable[tuple[float, _Gutter]]) -> tuple[float, _Gutter]:
+    return max(river, key=_height)
 
 
 def _height(found: tuple[float, _Gutter]) -> float:
@@ -206,7 +226,8 @@ def _proven(
     if min(one.width, other.width) < _NARROWEST_COLUMN * line_height:
         return part, 0.0
     apart = min(len(left), len(right)) - over
-    if any(each.left <= part.middle <= each.right for each in known):
+    is_wide = other.x - one.right >= _WIDER_THAN_A_SPACE * line_height
+    if is_wide and any(each.left <= part.middle <= each.right for each in known):
         return part, height if apart + over > 1 else 0.0
     sure = apart >= 2 * over or apart + over >= _LINES_READ_OVER
     return part, height if sure and height > _SHORTEST_GUTTER * line_height else 0.0
