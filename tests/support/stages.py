@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from tests.support.waiting import HANG_SECONDS, wait_until
 from worker.stages.base import PageOutput, Stage, StageInputs
+from worker.stages.options import CorrectionOptions
 from worker.stages.registry import STAGES
 
 Act = Callable[[int], PageOutput]
@@ -60,6 +61,21 @@ class ReaderStage(StampStage):
     @property
     def recipe(self) -> str:
         return f"{self.options.ocr_engine} {self.options.ocr_lang}"
+
+
+class LaterStage(Stage):
+    """Stamps what the stamp stage has stamped. It counts as one that asks a model, and asks none."""
+
+    name = "correction"
+    output_dir = "corrected"
+    depends_on = (StampStage.name,)
+    schema = Stamp
+    uses_model = True
+    Options = CorrectionOptions
+    recipe = "first instructions"
+
+    def run(self, page: int, inputs: StageInputs) -> PageOutput:
+        return stamp(page, f"{inputs.output(StampStage.name, page)['text']} again")
 
 
 class CopyStage(StampStage):

@@ -10,28 +10,14 @@ from typer.testing import CliRunner
 
 from checkpointing.errors import CommandLineError, SettingsError, UnknownNameError
 from producer.cli import app
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
-from tests.support.stages import ReaderStage
-from worker.config.settings import ENV_PREFIX
-from worker.deployment import Deployment
-from worker.stages.registry import STAGES
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment
+from tests.support.read_book import json_of, make_read_book, stored
 
 
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     """The pages 1 to 3 are complete, read by the settings."""
-    for name in ("engine", "lang", "typeface"):
-        monkeypatch.delenv(f"{ENV_PREFIX}OCR_{name.upper()}", raising=False)
-    made = make_fake(tmp_path / "scans", monkeypatch)
-    monkeypatch.setitem(STAGES, STAGE, ReaderStage)
-    made.parts = Deployment(made.settings, made.app, made.redis)
-    monkeypatch.setattr("producer.open_deployment.Deployment", lambda *_, **__: made.another_process())
-    made.write_scan()
-    made.ask_for((1, 5))
-    for page in (1, 2, 3):
-        made.process(page)
-    made.commit()
-    return made
+    return make_read_book(tmp_path / "scans", monkeypatch, (1, 2, 3))
 
 
 def run(*options: str) -> Result:
@@ -39,15 +25,7 @@ def run(*options: str) -> Result:
 
 
 def answer(*options: str) -> dict[str, Any]:
-    done = run("--json", *options)
-    assert done.exit_code == 0, done.output
-    form: dict[str, Any] = json.loads(done.stdout)
-    return form
-
-
-def stored(fake: FakeDeployment) -> dict[str, Any] | None:
-    form: dict[str, Any] = json.loads(fake.parts.store.scan(SCAN).metadata_path.read_text())
-    return form.get("profile")
+    return json_of(run("--json", *options))
 
 
 def test_each_value_is_shown_with_its_source(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:

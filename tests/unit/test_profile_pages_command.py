@@ -11,29 +11,16 @@ from typer.testing import CliRunner
 from checkpointing.errors import CommandLineError, UnknownNameError
 from producer.cli import app
 from producer.ingest.profile_options import options_without_effect, overruled
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, files_under, make_fake
-from tests.support.stages import ReaderStage
-from worker.config.settings import ENV_PREFIX, Settings
-from worker.deployment import Deployment
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, files_under
+from tests.support.read_book import json_of, make_read_book, stored
+from worker.config.settings import Settings
 from worker.pages.book_profile import BookProfile
-from worker.stages.registry import STAGES
 
 
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     """A book of five pages, all complete and read by Tesseract in English."""
-    for name in ("engine", "lang", "typeface"):
-        monkeypatch.delenv(f"{ENV_PREFIX}OCR_{name.upper()}", raising=False)
-    made = make_fake(tmp_path / "scans", monkeypatch, ocr_engine="tesseract")
-    monkeypatch.setitem(STAGES, STAGE, ReaderStage)
-    made.parts = Deployment(made.settings, made.app, made.redis)
-    monkeypatch.setattr("producer.open_deployment.Deployment", lambda *_, **__: made.another_process())
-    made.write_scan()
-    made.ask_for((1, 5))
-    for page in range(1, 6):
-        made.process(page)
-    made.commit()
-    return made
+    return make_read_book(tmp_path / "scans", monkeypatch, range(1, 6), ocr_engine="tesseract")
 
 
 def run(*options: str) -> Result:
@@ -41,20 +28,12 @@ def run(*options: str) -> Result:
 
 
 def answer(*options: str) -> dict[str, Any]:
-    done = run("--json", *options)
-    assert done.exit_code == 0, done.output
-    form: dict[str, Any] = json.loads(done.stdout)
-    return form
-
-
-def stored(fake: FakeDeployment) -> list[dict[str, Any]] | None:
-    form: dict[str, Any] = json.loads(fake.parts.store.scan(SCAN).metadata_path.read_text())
-    return form.get("page_profiles")
+    return json_of(run("--json", *options))
 
 
 def test_a_change_of_pages_is_stored_and_makes_only_these_pages_stale(fake: FakeDeployment) -> None:
     changed = answer("--pages", "2-3,5", "--set", "lang=el")
-    assert stored(fake) == [{"pages": [[2, 3], [5, 5]], "profile": {"lang": "el"}}]
+    assert stored(fake, "page_profiles") == [{"pages": [[2, 3], [5, 5]], "profile": {"lang": "el"}}]
     assert (changed["changed"], changed["stale"]) == (True, {STAGE: [2, 3, 5]})
     [part] = changed["pages"]
     assert (part["pages"], part["engine"], part["languages"]) == ([[2, 3], [5, 5]], "tesseract", "ell")
@@ -70,17 +49,17 @@ def test_a_change_of_pages_is_stored_and_makes_only_these_pages_stale(fake: Fake
 def test_ranges_are_joined_and_split_so_that_each_profile_is_stored_once(fake: FakeDeployment) -> None:
     run("--pages", "1-2", "--set", "lang=el")
     run("--pages", "3", "--set", "lang=el")
-    assert stored(fake) == [{"pages": [[1, 3]], "profile": {"lang": "el"}}]
+    assert stored(fake, "page_profiles") == [{"pages": [[1, 3]], "profile": {"lang": "el"}}]
     run("--pages", "2,4", "--set", "dpi=400")
-    assert stored(fake) == [
+    assert stored(fake, "page_profiles") == [
         {"pages": [[1, 1], [3, 3]], "profile": {"lang": "el"}},
         {"pages": [[2, 2]], "profile": {"lang": "el", "dpi": 400}},
         {"pages": [[4, 4]], "profile": {"dpi": 400}},
     ]
     run("--pages", "1-5", "--unset", "dpi")
-    assert stored(fake) == [{"pages": [[1, 3]], "profile": {"lang": "el"}}]
+    assert stored(fake, "page_profiles") == [{"pages": [[1, 3]], "profile": {"lang": "el"}}]
     assert answer("--pages", "1-5", "--unset", "lang")["stale"] == {}
-    assert stored(fake) is None
+    assert stored(fake, "page_profiles") is None
 
 
 def test_what_a_newer_version_has_added_to_pages_stays(fake: FakeDeployment) -> None:
@@ -89,19 +68,19 @@ def test_what_a_newer_version_has_added_to_pages_stays(fake: FakeDeployment) -> 
     entry = {"pages": [[1, 4]], "profile": {"spreads": True}, "quire": "B"}
     scan.metadata_path.write_text(json.dumps({**form, "page_profiles": [entry]}))
     assert run("--pages", "4-5", "--set", "lang=el").exit_code == 0
-    assert stored(fake) == [
+    assert stored(fake, "page_profiles") == [
         {"pages": [[1, 3]], "profile": {"spreads": True}, "quire": "B"},
         {"pages": [[4, 4]], "profile": {"spreads": True, "lang": "el"}, "quire": "B"},
         {"pages": [[5, 5]], "profile": {"lang": "el"}},
     ]
     run("--pages", "4", "--unset", "lang")
-    assert stored(fake) == [entry, {"pages": [[5, 5]], "profile": {"lang": "el"}}]
+    assert stored(fake, "page_profiles") == [entry, {"pages": [[5, 5]], "profile": {"lang": "el"}}]
 
 
 def test_a_change_of_the_book_leaves_what_pages_have_of_their_own(fake: FakeDeployment) -> None:
     run("--pages", "2", "--set", "lang=eng")
     changed = answer("--set", "lang=de")
-    assert stored(fake) == [{"pages": [[2, 2]], "profile": {"lang": "eng"}}]
+    assert stored(fake, "page_profiles") == [{"pages": [[2, 2]], "profile": {"lang": "eng"}}]
     assert changed["stale"] == {STAGE: [1, 3, 4, 5]}
 
 
@@ -181,7 +160,7 @@ def test_a_wrong_change_of_pages_is_refused(
     done = run(*options)
     assert isinstance(done.exception, error)
     assert message in str(done.exception)
-    assert stored(fake) is None
+    assert stored(fake, "page_profiles") is None
 
 
 def test_options_of_a_run_that_do_not_count_for_pages_are_told(fake: FakeDeployment) -> None:

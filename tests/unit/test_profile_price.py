@@ -14,58 +14,30 @@ from producer.cli import app
 from producer.planning.cost_estimate import forecast
 from producer.planning.enqueue import enqueue
 from producer.planning.request import Request
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
-from tests.support.stages import ReaderStage, Stamp, register_last, stamp
-from worker.config.settings import ENV_PREFIX
-from worker.deployment import Deployment
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment
+from tests.support.read_book import json_of, make_read_book
+from tests.support.stages import LaterStage
 from worker.pipeline.coordinators import make_coordinator
-from worker.stages.base import PageOutput, Stage, StageInputs
-from worker.stages.options import CorrectionOptions
-from worker.stages.registry import STAGES
 
-LATER = StageRef(SCAN, "correction")
+LATER = StageRef(SCAN, LaterStage.name)
 _EACH_USD = 0.02
 Change = Callable[[dict[str, Any]], object]
-
-
-class LaterStage(Stage):
-    """Counts as a stage that asks a model, and asks none."""
-
-    name = LATER.stage
-    output_dir = "corrected"
-    depends_on = (STAGE,)
-    schema = Stamp
-    uses_model = True
-    Options = CorrectionOptions
-    recipe = "instructions"
-
-    def run(self, page: int, inputs: StageInputs) -> PageOutput:
-        return stamp(page, f"{inputs.output(STAGE, page)['text']} again")
 
 
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     """A book whose pages 1 to 5 are read, and 1 to 3 corrected, for 2 cents each."""
-    for name in ("engine", "lang", "typeface"):
-        monkeypatch.delenv(f"{ENV_PREFIX}OCR_{name.upper()}", raising=False)
     monkeypatch.setattr("producer.planning.preconditions.check_broker", bool)  # the fake broker has no address
-    made = make_fake(
+    made = make_read_book(
         tmp_path / "scans",
         monkeypatch,
+        range(1, 6),
+        LaterStage(),
         llm_base_url="http://server/v1",
         llm_api_key="key",
         correction_model="tiny",
         prices="tiny=1000/2000",
     )
-    monkeypatch.setitem(STAGES, STAGE, ReaderStage)
-    register_last(monkeypatch, LaterStage())
-    made.parts = Deployment(made.settings, made.app, made.redis)
-    monkeypatch.setattr("producer.open_deployment.Deployment", lambda *_, **__: made.another_process())
-    made.write_scan()
-    made.ask_for((1, 5))
-    for page in range(1, 6):
-        made.process(page)
-    made.commit()
     enqueue(made.parts, Request(SCAN, LATER.stage, end_page=3))
     for page in (1, 2, 3):
         made.process(page, stage=LATER.stage)
@@ -91,9 +63,7 @@ def run(*options: str) -> Result:
 
 
 def price(*options: str) -> dict[str, Any]:
-    done = run("--json", "--dry-run", *options)
-    assert done.exit_code == 0, done.output
-    form: dict[str, Any] = json.loads(done.stdout)["price"]
+    form: dict[str, Any] = json_of(run("--json", "--dry-run", *options))["price"]
     return form
 
 

@@ -24,36 +24,19 @@ from producer.verify.findings import Kind
 from producer.verify.repair import repair
 from producer.verify.verify_scan import verify
 from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
-from tests.support.stages import Stamp, StampStage, register_last, stamp
+from tests.support.stages import LaterStage, StampStage, register_last, stamp
 from worker.config.settings import Settings
 from worker.deployment import Deployment
 from worker.pages.metadata import SourceFile
 from worker.pipeline.coordinators import make_coordinator
 from worker.pipeline.provenance import source_sha256
-from worker.stages.base import PageOutput, Stage, StageInputs
-from worker.stages.options import CorrectionOptions
 from worker.stages.registry import STAGES
 
-LATER = "correction"
+LATER = LaterStage.name
 ALL = Request(SCAN, LATER)
 SOURCE = b"%PDF-1.7 as ingested"
 ITS_OCR = f"its {STAGE} changed"
 _EACH_USD = 0.02
-
-
-class LaterStage(Stage):
-    """Stamps what the stamp stage has stamped. It counts as one that asks a model, and asks none."""
-
-    name = LATER
-    output_dir = "corrected"
-    depends_on = (STAGE,)
-    schema = Stamp
-    uses_model = True
-    Options = CorrectionOptions
-    recipe = "first instructions"
-
-    def run(self, page: int, inputs: StageInputs) -> PageOutput:
-        return stamp(page, f"{inputs.output(STAGE, page)['text']} again")
 
 
 class UninstalledStage(StampStage):
