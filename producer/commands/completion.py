@@ -42,9 +42,9 @@ def setting_names(incomplete: str) -> list[str]:
 
 def profile_fields(incomplete: str) -> list[str]:
     """Return the fields of a book's profile that begin so."""
-    from producer.ingest.profile_options import OPTIONS
+    from worker.config.settings import PROFILE_SETTINGS
 
-    return [name for name in OPTIONS if name.startswith(incomplete)]
+    return [name for name in PROFILE_SETTINGS if name.startswith(incomplete)]
 
 
 def profile_pairs(incomplete: str) -> list[str]:

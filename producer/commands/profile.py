@@ -7,7 +7,7 @@ import typer
 from producer.commands import completion
 from producer.commands.options import AsJson, ScanId
 from producer.ingest.profile_change import change_profile, preview_change
-from producer.ingest.profile_options import OPTIONS, parse_changes
+from producer.ingest.profile_options import parse_changes
 from producer.open_deployment import open_deployment
 from producer.page_ranges import parse_pages
 from producer.planning.profile_effect import effect_of
@@ -15,8 +15,9 @@ from producer.planning.profile_output import effect_lines, profile_json, tables
 from producer.planning.profile_view import view_profile
 from producer.planning.request import check_pages
 from producer.terminal.console import notes, print_json, results
+from worker.config.settings import PROFILE_SETTINGS
 
-_NAMES = ", ".join(OPTIONS)
+_NAMES = ", ".join(PROFILE_SETTINGS)
 
 
 def profile_command(

@@ -8,23 +8,12 @@ from checkpointing.errors import CommandLineError
 from producer.page_ranges import show_ranges
 from producer.setting_options import set_by_option
 from producer.terminal.console import notes
-from worker.config.settings import Settings, load_settings
+from worker.config.settings import PROFILE_SETTINGS, Settings, load_settings
 from worker.ocr.engines.languages import known_tags, unknown_tags
 from worker.ocr.engines.registry import AUTO, check_engine, takes_language
 from worker.pages.book_profile import BookProfile
 from worker.pages.metadata import ScanMetadata
 from worker.stages.options import DEFAULT_LANGUAGE, DEFAULT_TYPEFACE
-
-OPTIONS = {
-    "dpi": "dpi",
-    "lang": "ocr_lang",
-    "typeface": "ocr_typeface",
-    "engine": "ocr_engine",
-    "rotate": "ocr_rotate",
-    "deskew": "ocr_deskew",
-    "crop": "ocr_crop",
-}
-"""The options, as fields of a profile, and the settings that they are checked by."""
 
 
 def settings_with(**given: str | int | None) -> tuple[Settings, BookProfile]:
@@ -33,21 +22,22 @@ def settings_with(**given: str | int | None) -> tuple[Settings, BookProfile]:
     The processes that this one starts get the settings too.
 
     Args:
-        given: values by the names in `OPTIONS`; None for an option that is not given.
+        given: values by the names in `PROFILE_SETTINGS`; None for an option that is not given.
 
     Raises:
         SettingsError: a setting, or an option, has a value that is not allowed.
     """
     for name, value in given.items():
         if value is not None:
-            set_by_option(f"{OPTIONS[name]}={value}")
+            set_by_option(f"{PROFILE_SETTINGS[name]}={value}")
     lines: list[str] = []
     settings = load_settings(lines.append)
     for line in lines:
         # Whether a language that is given as an option has an effect depends on the book.
         if given.get("lang") is None or line != settings.ignored_language:
             notes.print(f"leafmark: {line}")
-    checked = {name: getattr(settings, OPTIONS[name]) for name, value in given.items() if value is not None}
+    names = [name for name, value in given.items() if value is not None]
+    checked = {name: getattr(settings, PROFILE_SETTINGS[name]) for name in names}
     profile = BookProfile(**checked)
     check_tags(profile)
     return settings, profile
@@ -80,8 +70,8 @@ def parse_changes(pairs: Sequence[str], unset: Sequence[str]) -> tuple[BookProfi
     split = [_name_and_value(pair) for pair in pairs]
     names = [*(name for name, _ in split), *unset]
     for name in names:
-        if name not in OPTIONS:
-            raise CommandLineError(f"a profile has no field {name!r}; its fields are {', '.join(OPTIONS)}")
+        if name not in PROFILE_SETTINGS:
+            raise CommandLineError(f"a profile has no field {name!r}; its fields are {', '.join(PROFILE_SETTINGS)}")
         if names.count(name) > 1:
             raise CommandLineError(f"{name} is named twice; set or unset it once")
     given = dict(split)
@@ -92,7 +82,7 @@ def profile_from_options(**given: str | int | None) -> BookProfile:
     """Return the profile that options give; unlike `settings_with` it changes no setting of this process.
 
     Args:
-        given: values by the names in `OPTIONS`; None for an option that is not given.
+        given: values by the names in `PROFILE_SETTINGS`; None for an option that is not given.
 
     Raises:
         CommandLineError: an option has a value that is not allowed.

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from checkpointing.errors import SettingsError
 from checkpointing.fields import PageRange
-from producer.ingest.profile_options import OPTIONS
 from producer.page_ranges import runs
 from producer.planning.request import check_pages
 from producer.setting_options import InForce, in_force, origins_in_force
+from worker.config.settings import PROFILE_SETTINGS
 from worker.ocr.engines.registry import make_engine
 from worker.pages.book_profile import NO_PROFILE, BookProfile
 from worker.storage.book_store import BookStore
@@ -110,7 +110,7 @@ def _how(
     """Return how pages are read; `own` has the fields that they have of their own, `place` is the metadata file."""
     said = {PAGES: own.model_dump(), BOOK: of_book.model_dump()}
     values = []
-    for name, setting in OPTIONS.items():
+    for name, setting in PROFILE_SETTINGS.items():
         source = next((source for source, fields in said.items() if name in fields), None)
         if source is not None:
             values.append(ValueInForce(name, said[source][name], source, place))

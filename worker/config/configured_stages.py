@@ -3,7 +3,7 @@
 from functools import cache, lru_cache
 
 from checkpointing.errors import SettingsError
-from worker.config.settings import Settings
+from worker.config.settings import PROFILE_SETTINGS, Settings
 from worker.ocr.engines.languages import FRAKTUR, tags_of
 from worker.ocr.engines.needs import Need, needs_of, queue_name, stage_of
 from worker.ocr.engines.registry import takes_language
@@ -36,16 +36,7 @@ class ConfiguredStages:
     @property
     def defaults(self) -> BookProfile:
         """What the settings of this process give for a book without a profile."""
-        settings = self.settings
-        return BookProfile(
-            dpi=settings.dpi,
-            lang=settings.ocr_lang,
-            typeface=settings.ocr_typeface,
-            engine=settings.ocr_engine,
-            rotate=settings.ocr_rotate,
-            deskew=settings.ocr_deskew,
-            crop=settings.ocr_crop,
-        )
+        return BookProfile(**{name: getattr(self.settings, each) for name, each in PROFILE_SETTINGS.items()})
 
     def settings_for(self, metadata: ScanMetadata, page: int) -> Settings:
         """Return the settings for a page of a book: its profile overrides those of the deployment."""

@@ -30,7 +30,18 @@ from worker.stages.options import (
 )
 from worker.stages.registry import STAGES
 
-__all__ = ["ENV_PREFIX", "Settings", "load_settings", "settings_class"]
+__all__ = ["ENV_PREFIX", "PROFILE_SETTINGS", "Settings", "load_settings", "settings_class"]
+
+PROFILE_SETTINGS = {
+    "dpi": "dpi",
+    "lang": "ocr_lang",
+    "typeface": "ocr_typeface",
+    "engine": "ocr_engine",
+    "rotate": "ocr_rotate",
+    "deskew": "ocr_deskew",
+    "crop": "ocr_crop",
+}
+"""The setting that each field of a profile takes the place of."""
 
 _CALL_SECONDS = 120.0
 # Without a graphics card a model writes a few tokens a second, and the answer for a page has a thousand or more.
@@ -83,18 +94,13 @@ class Settings(StructureOptions, FixOptions, CorrectionOptions, OcrOptions, Core
         """
         if profile.is_empty:
             return self
-        lang, typeface = profile.lang or self.ocr_lang, profile.typeface or self.ocr_typeface
-        engine = choose_engine(profile.engine or self.ocr_engine, lang, typeface)
+        given = {PROFILE_SETTINGS[name]: value for name, value in profile.model_dump().items()}
+        wanted = self.model_copy(update=given)
+        read_by = {"ocr_engine": wanted.chosen_engine}
         # An engine that ignores the language would be loaded again, and take its memory again, for each language.
-        if not takes_language(engine):
-            lang, typeface = self.ocr_lang, self.ocr_typeface
-        read_by = {"ocr_engine": engine, "ocr_lang": lang, "ocr_typeface": typeface}
-        geometry = {
-            "ocr_rotate": profile.rotate or self.ocr_rotate,
-            "ocr_deskew": profile.deskew or self.ocr_deskew,
-            "ocr_crop": profile.crop or self.ocr_crop,
-        }
-        return self.model_copy(update={"dpi": profile.dpi or self.dpi, **read_by, **geometry})
+        if not takes_language(wanted.chosen_engine):
+            read_by |= {"ocr_lang": self.ocr_lang, "ocr_typeface": self.ocr_typeface}
+        return wanted.model_copy(update=read_by)
 
     @property
     def chosen_engine(self) -> str:
