@@ -21,6 +21,7 @@ from producer.report.limits import (
     share,
 )
 from producer.report.model import Pictures
+from worker.pages.geometry.resample import page_image
 from worker.pages.geometry.transform import Geometry
 from worker.pages.metadata import ScanMetadata
 from worker.pages.sources.base import PageSource
@@ -100,18 +101,12 @@ class _PictureMaker:
         if geometry is None:
             return self._of_page(source)
         scanned = self._scanned.encode(source)
-        return replace(self._of_page(_page_image(source, geometry)), scanned=scanned)
+        return replace(self._of_page(page_image(source, geometry)), scanned=scanned)
 
     def _of_page(self, page: Image.Image) -> Pictures:
         # All pictures are scaled from this smaller copy, which is faster than scaling the page each time.
         small = _within(page, _PICTURE_STEPS[0][0])
         return Pictures(self._thumbnail.encode(small), self._picture.encode(small), page.width, page.height)
-
-
-def _page_image(source: Image.Image, geometry: Geometry) -> Image.Image:
-    from worker.pages.geometry.resample import page_image  # noqa: PLC0415  # few pages need OpenCV
-
-    return page_image(source, geometry)
 
 
 class _Encoder:

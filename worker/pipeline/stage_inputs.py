@@ -12,6 +12,7 @@ from checkpointing.refs import StageRef
 from worker.billing.model_calls import ModelCalls
 from worker.llm.prompt import Prompt
 from worker.llm.reply import Reply
+from worker.pages.geometry.resample import page_image
 from worker.pages.geometry.transform import Geometry
 from worker.pages.sources.base import PageImage
 from worker.pages.sources.open import open_source
@@ -22,15 +23,6 @@ from worker.storage.book_store import BookStore
 
 Answer = TypeVar("Answer", bound=BaseModel)
 Made = TypeVar("Made")
-
-
-def as_read(scanned: PageImage, geometry: Geometry | None) -> PageImage:
-    """Return the image of a page as it was read."""
-    if geometry is None:
-        return scanned
-    from worker.pages.geometry.resample import page_image  # noqa: PLC0415  # few pages need what it imports
-
-    return replace(scanned, image=page_image(scanned.image, geometry))
 
 
 class ScanInputs:
@@ -77,7 +69,9 @@ class ScanInputs:
         source = open_source(self._scan, self._metadata, dpi=settings.dpi, max_pixels=settings.max_pixels)
         with closing(source):
             scanned = source.page(page)
-        return as_read(scanned, self._geometry(page)) if self.stage.depends_on else scanned
+        if not self.stage.depends_on:
+            return scanned
+        return replace(scanned, image=page_image(scanned.image, self._geometry(page)))
 
     def _geometry(self, page: int) -> Geometry | None:
         """Return the geometry with which a page was read; None where its image is the source image."""

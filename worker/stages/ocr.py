@@ -21,6 +21,7 @@ from worker.ocr.layout.region_types import RegionType
 from worker.ocr.layout.regions import LAYOUT, arrange
 from worker.ocr.layout.regions import Region as FoundRegion
 from worker.ocr.plausibility import doubts_about
+from worker.pages.geometry.resample import page_image
 from worker.pages.geometry.settings import AUTO, GeometrySettings
 from worker.pages.geometry.transform import Geometry
 from worker.scanshelf.pages import read_page as scanshelf_page
@@ -220,7 +221,7 @@ class OcrStage(Stage):
 
         scan = inputs.image(page)
         geometry, unclear = self._geometry(scan.image)
-        image = scan.image if geometry is None else _page_image(scan.image, geometry)
+        image = page_image(scan.image, geometry)
         started = time.perf_counter()
         found = self._engine.recognise(image)
         seconds = time.perf_counter() - started
@@ -269,12 +270,6 @@ def geometry_in(output: Mapping[str, Any]) -> Geometry | None:
     """Return the geometry in a valid output, as parsed JSON; None where the page was read as it was scanned."""
     recorded = output.get("geometry")
     return None if recorded is None else Geometry.model_validate(recorded)
-
-
-def _page_image(source: "Image", geometry: Geometry) -> "Image":
-    from worker.pages.geometry.resample import page_image  # noqa: PLC0415  # imports what only a worker needs
-
-    return page_image(source, geometry)
 
 
 def _is_empty(image: "Image") -> bool:
