@@ -262,8 +262,13 @@ class OcrStage(Stage):
 
         from worker.pages.geometry.find import find_geometry  # noqa: PLC0415 - the same
 
-        found = find_geometry(np.asarray(source), settings, load_direction_classifier())
+        found = find_geometry(np.asarray(source), settings, _upside_down)
         return (None if found.geometry.is_identity else found.geometry), found.doubt
+
+
+def _upside_down(pieces: Any) -> Any:
+    """Classify pieces of lines, as `find_geometry` wants it; the classifier is loaded when it is first asked."""
+    return load_direction_classifier()(pieces)
 
 
 def geometry_in(output: Mapping[str, Any]) -> Geometry | None:

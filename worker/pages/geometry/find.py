@@ -88,7 +88,8 @@ def find_geometry(page: Page, settings: GeometrySettings, classify: Classifier) 
     height, width = page.shape[:2]
     copy = small_copy(page)
     paper = find_paper(copy.grey, copy.ink) if settings.crop == AUTO else None
-    lines = _find_lines(letters(copy.ink if paper is None else copy.ink & _inner(paper.mask)), copy.scale)
+    ink = copy.ink if paper is None else copy.ink & _inner(paper.mask)
+    lines = _find_lines(letters(ink), copy.scale) if settings.needs_lines else None
     skew, sure_of_skew = _skew(settings, lines, paper)
     turns, sure_of_turn, doubt = _turns(settings, page, lines, classify)
     box, sure_of_crop = _box(settings, (width, height), copy, paper, skew)

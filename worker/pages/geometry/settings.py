@@ -91,6 +91,6 @@ class GeometrySettings:
         return self.rotate == self.deskew == self.crop == OFF
 
     @property
-    def needs_looking(self) -> bool:
-        """Whether a step depends on the picture."""
-        return AUTO in {self.rotate, self.deskew, self.crop}
+    def needs_lines(self) -> bool:
+        """Whether a step depends on the lines of print."""
+        return AUTO in {self.rotate, self.deskew}
