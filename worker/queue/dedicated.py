@@ -1,7 +1,7 @@
 """The list of a stage's dedicated queues in Redis: workers look there for queues that they can serve.
 
-What the name of a queue says is in `worker.ocr.engines.needs`. A queue is forgotten some minutes after its last
-use; while a stage is open, recovery notes its queue again and again.
+What the name of a queue says is in `worker.ocr.engines.needs`. A queue is forgotten an hour after its last use;
+while a stage is open, recovery notes its queue again and again.
 """
 
 import time

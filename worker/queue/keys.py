@@ -9,7 +9,7 @@
 | `turns:<stage>`                | list   | while pages wait     | scans with waiting pages; the next one last |
 | `slots:<stage>`                | zset   | while workers live   | `<worker>=<slots>`, scored by the last beat |
 | `window:<stage>`               | string | a few beats          | maximum of messages in Celery's queue       |
-| `dedicated:<stage>`            | zset   | minutes after use    | dedicated queues, scored by their last use  |
+| `dedicated:<stage>`            | zset   | an hour after use    | dedicated queues, scored by their last use  |
 | `celery:<stage>`               | list   | Celery's             | the messages of a stage's queue             |
 | `celery:...`                   | -      | Celery's             | everything else that Celery and kombu keep  |
 
