@@ -9,10 +9,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from checkpointing.errors import SettingsError
+from worker.launch.package_versions import UNKNOWN, package_version
 from worker.ocr.boxes import Baseline, Box, Polygon
 from worker.plugins import Options
 
@@ -143,11 +143,7 @@ class Engine(ABC):
     @classmethod
     def is_installed(cls) -> bool:
         """Return whether the package is installed."""
-        try:
-            version(cls.package)
-        except PackageNotFoundError:
-            return False
-        return True
+        return package_version(cls.package) != UNKNOWN
 
     @property
     def installation(self) -> str:

@@ -9,7 +9,6 @@ import io
 import threading
 from collections.abc import Callable
 from contextlib import redirect_stdout
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from checkpointing.errors import SettingsError
+from worker.launch.package_versions import UNKNOWN, package_version
 from worker.ocr.engines.base import Device
 
 Tensor = NDArray[np.float32]
@@ -115,10 +115,8 @@ def load_network(model: Path, on: Target) -> Network:
 def _installed(names: list[str]) -> str:
     """Return the first of these packages that is installed, with its version."""
     for name in names:
-        try:
-            return f"{name} {version(name)}"
-        except PackageNotFoundError:
-            continue
+        if (installed := package_version(name)) != UNKNOWN:
+            return f"{name} {installed}"
     return f"{names[0]} of unknown version"
 
 
