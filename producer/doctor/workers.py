@@ -11,7 +11,7 @@ from checkpointing.plurals import counted
 from checkpointing.storage_errors import storage_error
 from producer.doctor.asking import Answer, ask_workers, token_file
 from producer.doctor.check import Area, Check, Reporter, clock_difference
-from producer.planning.able_workers import nobody_reads
+from producer.planning.able_workers import why_unserved
 from worker.preflight import check_broker
 from worker.queue.broker_errors import broker_errors
 from worker.queue.client import QueueClient
@@ -84,9 +84,9 @@ def waiting_pages(store: BookStore, queues: QueueClient) -> dict[str, int]:
 def _check_dedicated(store: BookStore, queues: QueueClient) -> Iterator[Check]:
     """Check that each scan under way is read by some worker, if any worker is alive."""
     for ref in store.open_stages.all():
-        nobody = nobody_reads(queues, store.settings, queues.queue_of(ref)) if ref.stage in STAGES else ""
-        if nobody:
-            what, _, then = nobody.partition("; ")
+        lacking = why_unserved(queues, store.settings, queues.queue_of(ref)) if ref.stage in STAGES else ""
+        if lacking:
+            what, _, then = lacking.partition("; ")
             yield _report.problem("reads", f"{ref} waits: {what}", then)
 
 

@@ -19,7 +19,7 @@ _SILENT_SECONDS = 1.5
 _POLL_SECONDS = 0.1
 
 
-def nobody_reads(queues: QueueClient, settings: Settings, queue: str) -> str:
+def why_unserved(queues: QueueClient, settings: Settings, queue: str) -> str:
     """Return what no worker that is alive can read, and what to install; empty if one can, or if none is alive.
 
     The queue of a stage itself asks for nothing special.
@@ -70,14 +70,14 @@ def prepare_reading(
 
 def _find_worker(queues: QueueClient, settings: Settings, queue: str, is_needed: Callable[[], bool]) -> None:
     queues.note_dedicated(queue)
-    if not nobody_reads(queues, settings, queue) or not is_needed():
+    if not why_unserved(queues, settings, queue) or not is_needed():
         return
     started = time.monotonic()
     told = False
-    while nobody := nobody_reads(queues, settings, queue):
+    while lacking := why_unserved(queues, settings, queue):
         waited = time.monotonic() - started
         if waited > _ANSWER_SECONDS:
-            raise SettingsError(nobody)
+            raise SettingsError(lacking)
         if waited > _SILENT_SECONDS and not told:
             told = True
             notes.print("Looking for a worker that can read this book ...")

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from checkpointing.refs import StageRef
-from producer.planning.able_workers import nobody_reads
+from producer.planning.able_workers import why_unserved
 from producer.watch.snapshot import Task, Worker, Workers
 from worker.config.settings import Settings
 from worker.queue.client import QueueClient
@@ -52,8 +52,8 @@ def ask_workers(
         slots |= queues.dispatch(stage).alive()
     answers = sorted(workers.active(), key=lambda answer: answer[0])
     answering = tuple(Worker(name, _tasks(tasks)) for name, tasks in answers)
-    nobody = {ref: nobody_reads(queues, settings, queues.queue_of(ref)) for ref in stages}
-    lacking = {ref: reason for ref, reason in nobody.items() if reason}
+    reasons = {ref: why_unserved(queues, settings, queues.queue_of(ref)) for ref in stages}
+    lacking = {ref: reason for ref, reason in reasons.items() if reason}
     return Workers(answering, max(len(slots), len(answering)), sum(slots.values()), asked=True, lacking=lacking)
 
 
