@@ -73,7 +73,7 @@ FORMATS = (
         ScanMetadata,
         "metadata.json",
         "What a scan is; written when it is ingested, and changed by `producer replace-page`, `producer profile` "
-        "and by `producer ingest` and `producer enqueue` with `--dpi`, `--lang`, `--typeface` or `--engine`.",
+        "and by `producer ingest` and `producer enqueue` with options such as `--lang` or `--rotate`.",
     ),
     FileFormat(
         "checkpoint", Checkpoint, "checkpoints/<stage>.json", "What is complete in a stage, and what it has cost."

@@ -44,6 +44,9 @@ def enqueue_command(
     lang: options.BookLang = None,
     typeface: options.BookTypeface = None,
     engine: options.BookEngine = None,
+    rotate: options.BookRotate = None,
+    deskew: options.BookDeskew = None,
+    crop: options.BookCrop = None,
     budget: options.Budget = None,
     allow_unpriced: options.AllowUnpriced = False,
     as_json: options.AsJson = False,
@@ -56,8 +59,8 @@ def enqueue_command(
     changed. Stale pages are listed with their cost so far and stay complete until you choose --refresh-stale or
     --accept-stale. Settings are compared as they are on this machine, not on the workers.
 
-    --dpi, --lang, --typeface and --engine change the profile of the whole book first, as `producer
-    profile --set` does.
+    --dpi, --lang, --typeface, --engine, --rotate, --deskew and --crop change the profile of the whole book first,
+    as `producer profile --set` does.
 
     Example: `producer enqueue moby-dick --pages 1-50 --wait`
 
@@ -69,7 +72,9 @@ def enqueue_command(
     from producer.planning.profile_before_enqueue import change_before_enqueue
     from producer.planning.spending import set_budget
 
-    profile = profile_from_options(dpi=dpi, lang=lang, typeface=typeface, engine=engine)
+    profile = profile_from_options(
+        dpi=dpi, lang=lang, typeface=typeface, engine=engine, rotate=rotate, deskew=deskew, crop=crop
+    )
     deployment = open_deployment()
     store = deployment.store
     first = Request(

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from checkpointing.errors import InputError
-from producer.commands.options import AsJson, Dpi, Engine, Lang, NewScanId, Password, Title, Typeface
+from producer.commands.options import (
+    AsJson,
+    Crop,
+    Deskew,
+    Dpi,
+    Engine,
+    Lang,
+    NewScanId,
+    Password,
+    Rotate,
+    Title,
+    Typeface,
+)
 from producer.terminal.console import notes, print_json, results
 from worker.pages.scan import ScanFolder
 
@@ -31,13 +43,16 @@ def ingest_command(
     lang: Lang = None,
     typeface: Typeface = None,
     engine: Engine = None,
+    rotate: Rotate = None,
+    deskew: Deskew = None,
+    crop: Crop = None,
     as_json: AsJson = False,
 ) -> None:
     """Copy scanned books into the storage root. Prints their scan ids.
 
-    --dpi, --lang, --typeface and --engine are recorded in the profile of the book and take precedence over the
-    settings of the workers. For a book that was ingested before, they change its profile, and complete pages may
-    become stale; `producer profile` shows it.
+    --dpi, --lang, --typeface, --engine, --rotate, --deskew and --crop are recorded in the profile of the book and
+    take precedence over the settings of the workers. For a book that was ingested before, they change its profile,
+    and complete pages may become stale; `producer profile` shows it.
 
     If one of several sources cannot be used, the others are ingested, and the exit code is that of its error.
 
@@ -54,7 +69,9 @@ def ingest_command(
 
     check_names(sources, scan_id, title)
     password = given_password(password)
-    settings, profile = settings_with(dpi=dpi, lang=lang, typeface=typeface, engine=engine)
+    settings, profile = settings_with(
+        dpi=dpi, lang=lang, typeface=typeface, engine=engine, rotate=rotate, deskew=deskew, crop=crop
+    )
     root = settings.root
     done: list[Ingested] = []
     failed: dict[Path, InputError] = {}

@@ -43,6 +43,9 @@ def run_command(
     lang: options.Lang = None,
     typeface: options.Typeface = None,
     engine: options.Engine = None,
+    rotate: options.Rotate = None,
+    deskew: options.Deskew = None,
+    crop: options.Crop = None,
     as_json: options.AsJson = False,
     allow_doubtful: options.AllowDoubtful = False,
 ) -> None:
@@ -51,14 +54,16 @@ def run_command(
     All books, options and settings are checked before the first page is processed. If several stages end with an
     error, the exit code is that of the first paused stage, or else of the first failed one.
 
-    --dpi, --lang, --typeface and --engine are recorded in the profile of a new book. For a book that was ingested
-    before, they apply to this run only, and the book's profile takes precedence.
+    --dpi, --lang, --typeface, --engine, --rotate, --deskew and --crop are recorded in the profile of a new book.
+    For a book that was ingested before, they apply to this run only, and the book's profile takes precedence.
 
     Example: `producer run moby-dick.pdf --workers 4`
 
     Example: `producer run moby-dick.pdf --through structure --budget 5.00`
     """
-    settings, profile = settings_with(dpi=dpi, lang=lang, typeface=typeface, engine=engine)
+    settings, profile = settings_with(
+        dpi=dpi, lang=lang, typeface=typeface, engine=engine, rotate=rotate, deskew=deskew, crop=crop
+    )
     only = frozenset[int]() if pages is None else parse_pages(pages)
     check_names(sources, scan_id, title)
     password = given_password(password)

@@ -1,4 +1,4 @@
-"""The profile of a book as `--dpi`, `--lang`, `--typeface` and `--engine`, or `--set` and `--unset`, give it."""
+"""The profile of a book as options such as `--lang` and `--rotate`, or `--set` and `--unset`, give it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 

@@ -54,6 +54,11 @@ def test_fields_that_are_not_given_stay_as_they_are(fake: FakeDeployment) -> Non
     assert "The profile of" not in run("--dpi", "300").stderr
 
 
+def test_turn_skew_and_crop_are_set_as_fields_of_the_profile(fake: FakeDeployment) -> None:
+    run("--rotate", "90", "--deskew", "-1.50", "--crop", "5, 0, 5, 2")
+    assert stored(fake) == {"rotate": "90", "deskew": "-1.5", "crop": "5,0,5,2"}
+
+
 def test_stale_pages_can_be_refreshed_at_once(fake: FakeDeployment) -> None:
     assert answer(*PROFILE, "--refresh-stale")["enqueued_pages"] == [1, 2, 3, 4, 5]
     assert stored(fake) is not None
@@ -77,6 +82,9 @@ def test_a_dry_run_shows_what_would_be_stale_and_writes_nothing(fake: FakeDeploy
         (["--engine", "pen"], "--engine pen: there is no OCR engine 'pen'; choose rapidocr or tesseract, or auto"),
         (["--typeface", "gothic"], "--typeface gothic: Input should be 'antiqua' or 'fraktur'"),
         (["--dpi", "9"], "--dpi 9: Input should be greater than or equal to 72"),
+        (["--rotate", "45"], "--rotate 45: Input should be 'auto', 'off', '90', '180' or '270'"),
+        (["--deskew", "steep"], "--deskew steep: not auto, off, or degrees from -45 to 45"),
+        (["--crop", "60,0,60,0"], "--crop 60,0,60,0: not auto, off, or the percent of the picture to cut off"),
     ],
 )
 def test_a_wrong_option_is_refused_with_what_is_allowed(

@@ -245,6 +245,20 @@ def test_ingest_records_its_options_and_another_ingest_changes_only_those_given(
 
 
 @pytest.mark.usefixtures("_own_settings")
+@pytest.mark.parametrize("command", ["ingest", "run"])
+def test_turn_skew_and_crop_are_recorded_with_a_new_book(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(BookRun, "_use_own_workers", stop)
+    options = ["--rotate", "90", "--deskew", "-1.5", "--crop", "5,0,5,2"]
+    CliRunner().invoke(app, [command, str(pdf(tmp_path / "book.pdf")), *options])
+    assert profile_of(tmp_path / "scans", "book").words() == "rotate 90, deskew -1.5, crop 5,0,5,2"
+
+
+@pytest.mark.usefixtures("_own_settings")
 def test_ingest_records_no_setting_that_was_not_given_as_an_option(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,7 +287,9 @@ def test_a_language_that_the_engine_of_the_book_ignores_is_told(
 
 
 @pytest.mark.usefixtures("_own_settings")
-@pytest.mark.parametrize("options", [["--dpi", "20"], ["--engine", "pen"], ["--lang", "../eng"]])
+@pytest.mark.parametrize(
+    "options", [["--dpi", "20"], ["--engine", "pen"], ["--lang", "../eng"], ["--rotate", "45"], ["--crop", "5"]]
+)
 def test_ingest_refuses_a_wrong_option_before_it_stores_anything(tmp_path: Path, options: list[str]) -> None:
     done = CliRunner().invoke(app, ["ingest", str(pdf(tmp_path / "book.pdf")), *options])
     assert isinstance(done.exception, SettingsError)
