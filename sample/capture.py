@@ -25,10 +25,10 @@ from producer.planning.enqueue import enqueue, requests_through
 from producer.planning.request import Request
 from producer.run.supervised_run import Supervisor
 from producer.watch.collect import Collector, stages_under_way
+from producer.watch.output import UNICODE
 from producer.watch.render import render
 from producer.watch.screen import DRAW_SECONDS, VIEW_HINT
 from producer.watch.snapshot import Snapshot
-from producer.watch.symbols import UNICODE
 from sample import pages, write_image_folder
 from sample.provider import Behaviour, running_provider
 from sample.with_provider import environment

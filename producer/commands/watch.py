@@ -11,8 +11,7 @@ from producer.program import INTERRUPTED
 from producer.run.interrupts import interruptible
 from producer.terminal.console import notes, print_json, results
 from producer.watch.collect import Collector, StageSelection, stages_of_scan, stages_under_way
-from producer.watch.plain_output import snapshot_lines
-from producer.watch.screen import VIEW_HINT, view_on, watch
+from producer.watch.screen import VIEW_HINT, snapshot_lines, view_on, watch
 from worker.storage.book_store import BookStore
 
 

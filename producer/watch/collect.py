@@ -4,20 +4,19 @@ Checkpoints are read by the caller's thread when they have changed. Threads poll
 claims every second, the workers every few seconds, expected costs and the other scans rarely.
 """
 
+import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 from checkpointing.checkpoint import Checkpoint
 from checkpointing.errors import LeafmarkError
 from checkpointing.refs import StageRef
-from producer.watch.other_scans import count_other_scans
-from producer.watch.poller import Poller
-from producer.watch.snapshot import PageState, Snapshot, StageSnapshot, Workers
+from producer.watch.snapshot import Snapshot, StageSnapshot, Workers
+from producer.watch.sources import ask_workers, claimed_pages, count_other_scans, expected_usd_per_page
 from producer.watch.stage_reader import StageReader
-from producer.watch.workers import ask_workers, claimed_pages
 from worker.deployment import Deployment
 from worker.stages.registry import STAGES
 from worker.storage.book_store import BookStore
@@ -33,6 +32,10 @@ _STALE_SECONDS = 6.0
 # How long `collect_once` waits for the first answer of each source.
 _FIRST_ANSWERS_SECONDS = 8.0
 _POLL_SECONDS = 0.02
+# Polling takes at most a tenth of one core.
+_PAUSE_FACTOR = 9
+
+T = TypeVar("T")
 
 StageSelection = Callable[[], list[StageRef]]
 """Returns the stages to show. Called for each snapshot, because stages begin and end in the meantime."""
@@ -65,6 +68,67 @@ def stages_under_way(store: BookStore) -> StageSelection:
         return sorted([*current, *ended], key=lambda ref: (scans.index(ref.scan_id), order.index(ref.stage)))
 
     return select
+
+
+class Poller(Generic[T]):
+    """Calls a function repeatedly for the length of a `with` block and keeps its latest result.
+
+    The thread is not joined at the end: the source may never answer.
+
+    Args:
+        read: returns the value; an exception becomes `problem`.
+        seconds: pause between two calls.
+        initial: value of `latest` before the first call has ended.
+
+    Attributes:
+        latest: the latest result.
+        problem: why the last call failed; empty if it succeeded.
+        succeeded: whether any call has succeeded yet.
+    """
+
+    def __init__(self, read: Callable[[], T], seconds: float, initial: T) -> None:
+        self._read = read
+        self._seconds = seconds
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
+        self._ended_at = time.monotonic()
+        self.latest = initial
+        self.problem = ""
+        self.succeeded = False
+
+    @property
+    def has_ended_once(self) -> bool:
+        """Whether any call has ended, with a result or an exception."""
+        return self.succeeded or bool(self.problem)
+
+    @property
+    def age(self) -> float:
+        """Seconds since the last call ended; since the start before any has."""
+        return time.monotonic() - self._ended_at
+
+    def poll(self) -> None:
+        """Call the function once, in the calling thread."""
+        try:
+            self.latest = self._read()
+            self.succeeded, self.problem = True, ""
+        except Exception as error:  # noqa: BLE001  # whatever fails, the view goes on and shows the problem
+            self.problem = str(error) or type(error).__name__
+        self._ended_at = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._ended_at = time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+
+    def _run(self) -> None:
+        pause = 0.0
+        while not self._stopped.wait(pause):
+            began = time.thread_time()
+            self.poll()
+            pause = max(self._seconds, _PAUSE_FACTOR * (time.thread_time() - began))
 
 
 class Collector:
@@ -169,22 +233,3 @@ class Collector:
 
     def _read_other_scans(self) -> str:
         return count_other_scans(self._deployment.store.root, {ref.scan_id for ref in list(self._stages)})
-
-
-def expected_usd_per_page(store: BookStore, states: Mapping[StageRef, bytes]) -> dict[StageRef, float]:
-    """Return the expected cost in USD of each page still to come, for each stage that has an estimate.
-
-    The states are a `PageState` byte for each page of each stage.
-    """
-    from producer.planning.cost_estimate import forecast  # noqa: PLC0415  # only stages that ask a model need it
-
-    to_come = {PageState.WAITING, PageState.IN_FLIGHT}
-    found: dict[StageRef, float] = {}
-    for ref, pages in states.items():
-        left = [page for page, state in enumerate(pages, start=1) if state in to_come]
-        # A ledger that cannot be read leaves its stage without an estimate, and no other one.
-        with suppress(LeafmarkError, OSError):
-            estimate = forecast(store, ref, left) if left else None
-            if estimate is not None and estimate.expected_usd is not None:
-                found[ref] = estimate.expected_usd / len(left)
-    return found

@@ -1,9 +1,10 @@
 """The texts of the view: what it shows of a stage and of a worker, as lines of at most a given width.
 
-Text from outside (titles, errors, names of workers) passes through `printable`: a terminal obeys nothing in it.
+The symbols alone distinguish all states of a page, without colour. Text from outside (titles, errors, names of
+workers) passes through `printable`: a terminal obeys nothing in it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -16,7 +17,25 @@ from checkpointing.plurals import counted
 from producer.page_ranges import show_pages
 from producer.terminal.progress import clock
 from producer.watch.snapshot import PageState, Snapshot, StageSnapshot, Task, Worker, Workers
-from producer.watch.symbols import PROBLEM, SECONDARY, STATE_STYLES, STATUS_STYLES, TITLE, Symbols
+
+# In the order of the legend.
+STATE_STYLES = {
+    PageState.COMPLETE: "green",
+    PageState.IN_FLIGHT: "bold cyan",
+    PageState.WAITING: "yellow",
+    PageState.QUARANTINED: "bold red",
+    PageState.NOT_QUEUED: "dim",
+}
+STATUS_STYLES = {
+    "completed": "green",
+    "partial": "green",
+    "failed": "red",
+    "unreadable": "red",
+    "paused": "bold red",
+}
+PROBLEM = "bold red"
+TITLE = "bold"
+SECONDARY = "dim"
 
 NO_WORKER = "No worker answers. Start one: producer worker"
 _MAX_CHARACTERS = 400
@@ -27,6 +46,25 @@ _GAP = "  "
 # From this width on, the cost fits into the first line of a stage.
 _WIDE = 80
 _MINUTE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Symbols:
+    """Symbols for the states of a page, the full and empty parts of a progress bar, and a text that was cut."""
+
+    pages: Mapping[PageState, str]
+    full: str
+    empty: str
+    ellipsis: str
+
+
+def _pages(symbols: str) -> dict[PageState, str]:
+    return dict(zip(PageState, symbols, strict=True))
+
+
+# In the order of PageState: complete, not queued, waiting, in flight, quarantined.
+UNICODE = Symbols(_pages("■-·▸✗"), "━", "─", "…")
+ASCII = Symbols(_pages("#-.>X"), "=", "-", "...")
 
 
 def printable(text: str) -> str:

@@ -8,8 +8,12 @@ from rich.text import Text
 
 from checkpointing.plurals import counted
 from producer.watch.output import (
+    PROBLEM,
+    SECONDARY,
+    STATE_STYLES,
     Canvas,
     ProgressLines,
+    Symbols,
     in_flight_line,
     problem_lines,
     stage_title,
@@ -17,7 +21,6 @@ from producer.watch.output import (
     workers_line,
 )
 from producer.watch.snapshot import PageState, Snapshot, StageSnapshot, scaled
-from producer.watch.symbols import PROBLEM, SECONDARY, STATE_STYLES, Symbols
 
 _INDENT = 2
 # Rows of whole tens are easier to count in.

@@ -6,9 +6,9 @@ from xml.etree import ElementTree as ET
 
 from rich.console import Console
 
+from producer.watch.output import UNICODE
 from producer.watch.render import render
 from producer.watch.snapshot import Snapshot
-from producer.watch.symbols import UNICODE
 from sample.capture import self_contained_svg
 from tests.support.stage_snapshots import stage_snapshot
 

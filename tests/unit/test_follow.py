@@ -10,7 +10,7 @@ from checkpointing.file import CheckpointFile
 from checkpointing.page_records import FailedPage
 from producer.watch.follow import follow
 from producer.watch.output import plain_line
-from producer.watch.plain_output import PlainLines
+from producer.watch.screen import PlainLines
 from producer.watch.snapshot import Snapshot
 from producer.watch.stage_reader import StageReader
 from tests.support.fake_deployment import REF, FakeDeployment, make_fake

@@ -21,7 +21,7 @@ from producer.status.scan_status import all_scans, scan_status
 from producer.verify import check_stage
 from producer.verify.findings import Kind
 from producer.verify.verify_scan import verify
-from producer.watch.other_scans import count_other_scans
+from producer.watch.sources import count_other_scans
 from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, page_parts
 from worker.pages.sources.images import ImageSource, inspect_image
 from worker.pages.sources.pdfium import inspect_pdf

@@ -13,8 +13,8 @@ from checkpointing.fields import now
 from checkpointing.refs import StageRef
 from producer.status.output import detail_lines
 from producer.status.scan_status import scan_status
-from producer.watch import plain_output
-from producer.watch.plain_output import PlainLines, snapshot_lines
+from producer.watch import screen
+from producer.watch.screen import PlainLines, snapshot_lines
 from producer.watch.snapshot import Snapshot, Workers
 from producer.watch.stage_reader import StageReader
 from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
@@ -226,7 +226,7 @@ def test_plain_lines_of_watch_say_it_at_once_and_when_it_is_over() -> None:
 def clock_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """A clock for plain lines that goes when it is told to."""
     moment = [1000.0]
-    monkeypatch.setattr(plain_output.time, "monotonic", lambda: moment[0])
+    monkeypatch.setattr(screen.time, "monotonic", lambda: moment[0])
 
     def pass_(seconds: float) -> None:
         moment[0] += seconds

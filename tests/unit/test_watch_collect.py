@@ -14,15 +14,14 @@ from producer.planning.cost_estimate import Forecast
 from producer.watch.collect import (
     MAX_STAGES,
     Collector,
+    Poller,
     expected_usd_per_page,
     stages_of_scan,
     stages_under_way,
 )
-from producer.watch.other_scans import count_other_scans
-from producer.watch.poller import Poller
 from producer.watch.snapshot import Snapshot, Task, Worker, Workers
+from producer.watch.sources import ask_workers, claimed_pages, count_other_scans
 from producer.watch.stage_reader import CheckpointReader
-from producer.watch.workers import ask_workers, claimed_pages
 from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, write_scan
 from tests.support.stage_snapshots import states
 from tests.support.waiting import HANG_SECONDS, wait_until

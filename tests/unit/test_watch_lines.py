@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,8 +19,7 @@ from producer.planning.enqueue import plan
 from producer.planning.request import Request
 from producer.watch.follow import follow_plans
 from producer.watch.output import NO_WORKER, plain_line
-from producer.watch.plain_output import PlainLines, snapshot_lines
-from producer.watch.screen import Screen, has_screen
+from producer.watch.screen import PlainLines, Screen, has_screen, snapshot_lines
 from producer.watch.snapshot import Snapshot, Task, Worker, Workers
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, take_commands
 from tests.support.stage_snapshots import stage_snapshot
@@ -73,7 +73,7 @@ def test_plain_lines_print_every_ten_seconds_and_at_each_change_of_status(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 0.0
-    monkeypatch.setattr("producer.watch.plain_output.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("producer.watch.screen.time", SimpleNamespace(monotonic=lambda: now))
     said: list[str] = []
     lines = PlainLines(said.append)
     for completed in range(1, 22):
@@ -174,7 +174,7 @@ def test_a_plan_that_is_followed_is_shown_however_many_others_there_are(
 
 def test_plain_lines_say_once_that_no_worker_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr("producer.watch.plain_output.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("producer.watch.screen.time", SimpleNamespace(monotonic=lambda: now))
     said: list[str] = []
     lines = PlainLines(said.append)
     for alive in (0, 1, 0):
@@ -188,7 +188,7 @@ def test_plain_lines_of_a_run_say_nothing_of_workers_that_are_still_starting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 0.0
-    monkeypatch.setattr("producer.watch.plain_output.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("producer.watch.screen.time", SimpleNamespace(monotonic=lambda: now))
     said: list[str] = []
     lines = PlainLines(said.append, own_workers=True)
     for _ in range(2):
@@ -222,7 +222,8 @@ def test_until_done_ends_when_nothing_is_under_way(
     assert run("--until-done").exit_code == 0
     fake.ask_for((1, 3), total_pages=3)
     left = [1, 2, 3]
-    monkeypatch.setattr("producer.watch.screen.time", SimpleNamespace(sleep=lambda _: fake.complete(left.pop())))
+    clock = SimpleNamespace(monotonic=monotonic, sleep=lambda _: fake.complete(left.pop()))
+    monkeypatch.setattr("producer.watch.screen.time", clock)
     done = run("--until-done")
     assert done.exit_code == 0
     assert left == []
@@ -245,7 +246,7 @@ def test_ctrl_c_ends_the_view_with_130_and_one_line(
     def interrupt(_seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("producer.watch.screen.time", SimpleNamespace(sleep=interrupt))
+    monkeypatch.setattr("producer.watch.screen.time", SimpleNamespace(monotonic=monotonic, sleep=interrupt))
     done = run(SCAN)
     assert done.exit_code == 130
     assert done.stderr == "Stopped watching; the workers keep running. To watch again: producer watch a-book\n"

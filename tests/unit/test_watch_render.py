@@ -9,9 +9,9 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from checkpointing.refs import StageRef
+from producer.watch.output import ASCII, UNICODE, Symbols
 from producer.watch.render import render
 from producer.watch.snapshot import Snapshot, Task, Worker, Workers, scaled
-from producer.watch.symbols import ASCII, UNICODE, Symbols
 from tests.support.stage_snapshots import stage_snapshot, states
 
 NOW = 1_000_000.0
