@@ -26,9 +26,10 @@ from worker.storage.open_stages import OWN_FOLDER
 
 INTRODUCE = "leafmark_introduce"
 _TOKEN = re.compile(r"[0-9a-f]{16}")
-# A page comes out differently where these differ, or is given up on at another time.
+# A page comes out differently where these differ, or is given up on at another time. The settings that a profile
+# has fields for are recorded at the enqueue, and workers read by the record.
 _FOR_ALL = ("max_attempts", "claim_seconds", "page_seconds")
-_FOR_OCR = ("ocr_engine", "ocr_lang", "ocr_typeface", "dpi", "max_pixels")
+_FOR_OCR = ("max_pixels",)
 _FOR_ASKING = ("llm_base_url", "prices", "budget_usd")
 
 

@@ -11,7 +11,7 @@ from producer.doctor.check import Level
 from producer.doctor.workers import beats, examine_workers, judge_worker, judge_workers, waiting_pages
 from tests.support.fake_deployment import REF, STAGE, make_fake
 from tests.unit.test_doctor_parts import levels
-from worker.config.settings import Settings
+from worker.config.settings import PROFILE_SETTINGS, Settings
 from worker.storage.root_marker import library_at
 from worker.worker_info import INTRODUCE, Introduction, introduction, token_path
 
@@ -65,7 +65,7 @@ def test_a_worker_that_is_silent_or_too_old_to_know_the_question_is_seen() -> No
         ({"engine": "rapidocr 1.0"}, 0.0, "engine", WARNING),
         ({"sees_token": False}, 0.0, "same_storage", PROBLEM),
         ({}, 30.0, "clock", WARNING),
-        ({"settings": said().settings | {"dpi": "150"}}, 0.0, "settings", WARNING),
+        ({"settings": said().settings | {"max_pixels": "1000000"}}, 0.0, "settings", WARNING),
     ],
 )
 def test_a_worker_that_differs_is_seen(changes: dict[str, Any], ahead: float, name: str, level: Level) -> None:
@@ -73,6 +73,13 @@ def test_a_worker_that_differs_is_seen(changes: dict[str, Any], ahead: float, na
     found = levels(judge_worker("w@h", said(**changes), said(), ahead))
     assert {each for each, how in found.items() if how is not OK} == {name}
     assert found[name] is level
+
+
+def test_workers_may_have_other_settings_that_are_recorded_at_the_enqueue() -> None:
+    theirs = Settings(ocr_engine="tesseract", ocr_lang="deu", ocr_typeface="fraktur", dpi=150, ocr_crop="off")
+    other = introduction(theirs, ["ocr"], 4, None).model_copy(update={"sees_token": True})
+    assert set(levels(judge_worker("w@h", other, said(), 0.0)).values()) == {OK}
+    assert not {*PROFILE_SETTINGS.values()} & said().settings.keys()
 
 
 def test_workers_may_compute_on_different_devices() -> None:
