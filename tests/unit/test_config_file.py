@@ -10,7 +10,7 @@ import pytest
 from checkpointing.errors import SettingsError
 from worker.config.config_file import CONFIG_VARIABLE, FILE_NAME, LOCAL_SETTINGS, read_config_files
 from worker.config.setting_sources import Origin, Source, find_origins, masked
-from worker.config.settings import ENV_PREFIX, Settings, load_settings
+from worker.config.settings import ENV_PREFIX, PROFILE_SETTINGS, Settings, load_settings
 from worker.llm.prices import Price
 
 
@@ -122,7 +122,7 @@ def test_a_file_in_the_folder_takes_nothing_from_the_users_own(capsys: pytest.Ca
 def test_settings_that_can_send_or_spend_are_not_local() -> None:
     told = ("llm_", "url", "model", "usd", "price", "host", "port", "root", "key", "trac", "attempts", "vision")
     assert [name for name in LOCAL_SETTINGS if any(part in name for part in told)] == []
-    assert Settings.model_fields.keys() >= LOCAL_SETTINGS
+    assert Settings.model_fields.keys() >= LOCAL_SETTINGS >= {*PROFILE_SETTINGS.values()}
 
 
 def test_standing_in_the_folder_of_the_users_own_file_it_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
