@@ -12,6 +12,7 @@ from worker.ocr.engines.needs import needs_of, stage_of
 from worker.pages.metadata import ScanMetadata
 from worker.queue.broker_errors import broker_errors
 from worker.queue.client import QueueClient
+from worker.storage.book_store import BookStore
 
 _ANSWER_SECONDS = 5.0
 """Workers look for new queues twice a second, and between commits, which may take a second or two."""
@@ -58,14 +59,31 @@ def prepare_reading(
     stages = deployment.store.stages
     if not stages.get(stage).has_engine:
         return metadata
-    wanted = metadata.model_copy(update={"defaults": stages.defaults})
+    check_readable(deployment.store, deployment.queues, metadata, stage, is_needed)
+    return record_defaults(deployment.store.scan(metadata.scan_id), metadata, stages.defaults)
+
+
+def check_readable(
+    store: BookStore, queues: QueueClient, metadata: ScanMetadata, stage: str, is_needed: Callable[[], bool]
+) -> None:
+    """Check that workers can read a book by the settings of this machine, as `prepare_reading` does.
+
+    Changes no file. In Redis, the queue of the book is noted for an hour, so that workers check whether they can
+    serve it.
+
+    Raises:
+        SettingsError: workers are alive, and none of them can.
+        BrokerError: Redis failed.
+    """
+    if not store.stages.get(stage).has_engine:
+        return
+    wanted = metadata.model_copy(update={"defaults": store.stages.defaults})
     try:
-        _find_worker(deployment.queues, deployment.settings, stages.queue_of(wanted, stage), is_needed)
+        _find_worker(queues, store.settings, store.stages.queue_of(wanted, stage), is_needed)
     except broker_errors() as error:
         raise BrokerError(
             f"Redis failed before anything was enqueued ({error})", hint="repeat the command"
         ) from error
-    return record_defaults(deployment.store.scan(metadata.scan_id), metadata, stages.defaults)
 
 
 def _find_worker(queues: QueueClient, settings: Settings, queue: str, is_needed: Callable[[], bool]) -> None:

@@ -1,7 +1,12 @@
 """Carry out the requests of `enqueue` and `retry`, or show what they would do, and print the result."""
 
+from collections.abc import Iterator
+from functools import partial
+
 import typer
 
+from checkpointing.errors import BrokerError, LeafmarkError
+from producer.planning.able_workers import check_readable
 from producer.planning.cost_estimate import describe, forecast
 from producer.planning.enqueue import enqueue, plan_all
 from producer.planning.plan_output import plan_result, plans_json, print_plan
@@ -40,7 +45,7 @@ def enqueue_all(deployment: Deployment, requests: list[Request], *, as_json: boo
 
 
 def show_plans(store: BookStore, queues: QueueClient, requests: list[Request], *, as_json: bool) -> None:
-    """Print what requests would do and cost, and what blocks them. Changes nothing.
+    """Print what requests would do and cost, and what blocks them. Changes no file, and enqueues nothing.
 
     Raises:
         LeafmarkError: the first of the errors that block them.
@@ -49,6 +54,8 @@ def show_plans(store: BookStore, queues: QueueClient, requests: list[Request], *
     estimates = ((each.stage, forecast(store, each.ref, each.remaining)) for each in plans)
     forecasts = {stage: made for stage, made in estimates if made is not None}
     blocked = list(blockers(store, queues, requests))
+    if not any(isinstance(error, BrokerError) for error in blocked):
+        blocked += _unreadable(store, queues, plans)
     for made in plans:
         print_plan(notes, made)
     if as_json:
@@ -62,3 +69,12 @@ def show_plans(store: BookStore, queues: QueueClient, requests: list[Request], *
             results.print(f"  blocked: {error}")
     if blocked:
         raise blocked[0]
+
+
+def _unreadable(store: BookStore, queues: QueueClient, plans: list[Plan]) -> Iterator[LeafmarkError]:
+    """Yield an error for each plan with pages that no worker alive can read."""
+    for made in plans:
+        try:
+            check_readable(store, queues, store.metadata(made.scan_id), made.stage, partial(bool, made.remaining))
+        except LeafmarkError as error:
+            yield error

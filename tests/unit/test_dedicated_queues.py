@@ -10,6 +10,7 @@ from producer.doctor.check import Level
 from producer.doctor.workers import examine_workers, waiting_pages
 from producer.ingest.profile_change import change_profile
 from producer.planning import able_workers
+from producer.planning.carry_out import show_plans
 from producer.planning.enqueue import enqueue
 from producer.planning.request import Request
 from producer.watch.collect import Collector, stages_of_scan
@@ -98,6 +99,23 @@ def test_it_is_refused_if_no_worker_that_is_alive_can_read_it(fake: FakeDeployme
     assert messages(fake, QUEUE) == []
     beat(fake, QUEUE)
     assert enqueue_all(fake.parts) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.usefixtures("tessdata")
+def test_a_dry_run_says_that_no_worker_that_is_alive_can_read_it(
+    fake: FakeDeployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    beat(fake, STAGE)
+    before = fake.files()
+    with pytest.raises(SettingsError, match="can read el with tesseract"):
+        show_plans(fake.parts.store, fake.parts.queues, [Request(SCAN, STAGE)], as_json=False)
+    plan, blocked = capsys.readouterr().out.splitlines()
+    assert plan.endswith("would enqueue 5 pages (1-5)")
+    assert blocked.startswith("  blocked: no worker that is alive can read el with tesseract; ")
+    assert fake.files() == before
+    beat(fake, QUEUE)
+    show_plans(fake.parts.store, fake.parts.queues, [Request(SCAN, STAGE)], as_json=False)
+    assert "blocked" not in capsys.readouterr().out
 
 
 def test_a_book_that_is_read_already_needs_no_worker(fake: FakeDeployment, tessdata: Path) -> None:
