@@ -44,7 +44,7 @@ def profile_command(
         typer.Option(
             "--unset",
             metavar="NAME",
-            help="Remove a field of the profile: the setting of the worker applies again, with --pages that of the "
+            help="Remove a field of the profile: the setting applies again, with --pages that of the "
             "book. Repeatable.",
             autocompletion=completion.profile_fields,
         ),
@@ -56,8 +56,9 @@ def profile_command(
 ) -> None:
     """Show how a book is read, or change it. Works while Redis is down.
 
-    Each value is shown with its source: the profile of the pages or of the book, a setting of this machine, or the
-    default. Then follow the engine that results and its own names of the languages.
+    Each value is shown with its source: the profile of the pages or of the book, a setting of the machine that
+    enqueued the book last (`enqueue`) where this machine has another, a setting of this machine, or the default.
+    Then follow the engine that results and its own names of the languages.
 
     With --pages, the values are set for these pages only, such as a quire in another language. They override those
     of the book, which apply to the rest.

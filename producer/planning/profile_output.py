@@ -11,7 +11,7 @@ from checkpointing.plurals import counted
 from producer.page_ranges import show_ranges
 from producer.planning.cost_estimate import describe
 from producer.planning.profile_effect import ProfileEffect, StagePrice
-from producer.planning.profile_view import PAGES, HowRead, ProfileView
+from producer.planning.profile_view import ENQUEUE, PAGES, HowRead, ProfileView
 from worker.config.setting_sources import Source
 from worker.ocr.engines.registry import takes_language
 
@@ -55,6 +55,9 @@ def tables(view: ProfileView, *, of_pages: bool) -> Iterator[Table | str]:
     for part in view.parts:
         yield _table(f"pages {show_ranges(part.pages)}", part.how, only="" if of_pages else PAGES)
         yield _reading_line(part.how, "they are", "They are")
+    shown = (view.book, *(part.how for part in view.parts))
+    if any(each.source == ENQUEUE for how in shown for each in how.values):
+        yield "Settings here differ from those of the last enqueue; the next one here records its own."
 
 
 def _table(title: str, how: HowRead, only: str = "") -> Table:

@@ -11,12 +11,15 @@ from producer.setting_options import InForce, in_force, origins_in_force
 from worker.config.settings import PROFILE_SETTINGS
 from worker.ocr.engines.registry import make_engine
 from worker.pages.book_profile import NO_PROFILE, BookProfile
+from worker.pages.metadata import ScanMetadata
 from worker.storage.book_store import BookStore
 
 BOOK = "book"
 """The source of a value that the profile of the book has; other sources are those of settings."""
 PAGES = "pages"
 """The source of a value that pages have of their own."""
+ENQUEUE = "enqueue"
+"""The source of a value that was in force where the book was enqueued last, and is another one here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class ValueInForce:
     """A value by which a book, or some of its pages, are read.
 
     Attributes:
-        source: `pages`, `book`, or the source of the setting that applies instead.
+        source: `pages`, `book`, `enqueue`, or the source of the setting that applies instead.
         place: the file, variable or option that has it; empty for a default.
     """
 
@@ -74,7 +77,7 @@ class ProfileView:
 
 
 def view_profile(store: BookStore, scan_id: str, pages: frozenset[int] = frozenset()) -> ProfileView:
-    """Return how a book is read by the settings of this machine.
+    """Return how workers read a book; by the settings of this machine as long as it was never enqueued.
 
     Args:
         store: the scans.
@@ -98,28 +101,31 @@ def view_profile(store: BookStore, scan_id: str, pages: frozenset[int] = frozens
         for each in metadata.page_profiles:
             alike.setdefault(each.profile, []).extend(each.pages)
     parts = (
-        PagesRead(tuple(sorted(ranges)), _how(store, metadata.profile, own, settings, place))
+        PagesRead(tuple(sorted(ranges)), _how(store, metadata, own, settings, place))
         for own, ranges in alike.items()
     )
-    return ProfileView(scan_id, _how(store, metadata.profile, NO_PROFILE, settings, place), tuple(parts))
+    return ProfileView(scan_id, _how(store, metadata, NO_PROFILE, settings, place), tuple(parts))
 
 
 def _how(
-    store: BookStore, of_book: BookProfile, own: BookProfile, settings: Mapping[str, InForce], place: str
+    store: BookStore, metadata: ScanMetadata, own: BookProfile, settings: Mapping[str, InForce], place: str
 ) -> HowRead:
     """Return how pages are read; `own` has the fields that they have of their own, `place` is the metadata file."""
-    said = {PAGES: own.model_dump(), BOOK: of_book.model_dump()}
+    said = {PAGES: own.model_dump(), BOOK: metadata.profile.model_dump()}
+    recorded = metadata.defaults.model_dump()
     values = []
     for name, setting in PROFILE_SETTINGS.items():
         source = next((source for source, fields in said.items() if name in fields), None)
+        value, origin = getattr(store.settings, setting), settings[setting].origin
         if source is not None:
             values.append(ValueInForce(name, said[source][name], source, place))
+        elif recorded.get(name, value) != value:
+            values.append(ValueInForce(name, recorded[name], ENQUEUE, place))
         else:
-            value, origin = getattr(store.settings, setting), settings[setting].origin
             values.append(ValueInForce(name, value, origin.source.value, origin.place))
     engine = languages = unknown = ""
     try:
-        wanted = store.settings.with_profile(of_book.changed_by(own))
+        wanted = store.settings.with_profile(metadata.defaults.changed_by(metadata.profile).changed_by(own))
         engine = wanted.chosen_engine
         languages = make_engine(wanted).language_names
     except SettingsError as error:

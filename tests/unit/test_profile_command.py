@@ -10,8 +10,10 @@ from typer.testing import CliRunner
 
 from checkpointing.errors import CommandLineError, SettingsError, UnknownNameError
 from producer.cli import app
+from producer.ingest.profile_change import record_defaults
 from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment
 from tests.support.read_book import json_of, make_read_book, stored
+from worker.pages.book_profile import BookProfile
 
 
 @pytest.fixture
@@ -47,6 +49,21 @@ def test_each_value_is_shown_with_its_source(fake: FakeDeployment, monkeypatch: 
     shown = run().stdout
     assert "environment: LEAFMARK_DPI" in shown
     assert "It is read by rapidocr, which ignores lang and typeface." in shown
+
+
+def test_values_of_the_last_enqueue_are_shown_where_this_machine_has_others(
+    fake: FakeDeployment,
+) -> None:
+    scan = fake.parts.store.scan(SCAN)
+    recorded = fake.parts.store.stages.defaults.changed_by(BookProfile(engine="tesseract", lang="deu"))
+    record_defaults(scan, scan.read_metadata(), recorded)
+    run("--set", "lang=la")
+    form = answer()
+    sources = {name: (each["value"], each["source"]) for name, each in form["profile"].items()}
+    assert (sources["engine"], sources["lang"]) == (("tesseract", "enqueue"), ("la", "book"))
+    assert sources["dpi"][1] == "default"
+    assert (form["engine"], form["languages"]) == ("tesseract", "lat")
+    assert "Settings here differ from those of the last enqueue" in run().stdout
 
 
 def test_a_change_is_stored_and_counts_the_pages_that_become_stale(fake: FakeDeployment) -> None:

@@ -1,6 +1,6 @@
 """The profile of a book: its own resolution, languages, typeface and OCR engine, stored in `metadata.json`.
 
-A profile overrides the settings of the worker that reads the book, on every machine. Some pages may have a profile
+A profile overrides the settings of the machine that enqueues the book. Some pages may have a profile
 of their own, which overrides that of the book. It is one of the inputs of a page (`worker.pipeline.provenance`):
 pages that were read with another profile are stale.
 """
@@ -46,7 +46,7 @@ def _is_none(value: object) -> bool:
 
 
 class BookProfile(OpenModel):
-    """How a book is read. For a field that is not set, the setting of the worker that reads the page applies.
+    """How a book is read. For a field that is not set, the setting of the machine that enqueues the book applies.
 
     Attributes:
         dpi: minimum resolution at which pages of a PDF are rendered, in dots per inch.
