@@ -19,7 +19,7 @@ from checkpointing import CheckpointManager, OutputSchema
 from checkpointing.file import CheckpointFile
 from checkpointing.outputs import OutputFolder
 from producer import setting_options as config
-from tests.support.fake_deployment import FakeDeployment, make_fake
+from tests.support.fake_deployment import FakeDeployment, make_fake, take_commands
 
 
 @pytest.fixture(autouse=True)
@@ -36,9 +36,10 @@ def _settings_of_options_are_forgotten() -> Iterator[None]:
 
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    """A deployment with one scan, of which nothing has begun."""
+    """A deployment with one scan, of which nothing has begun; commands work on it."""
     made = make_fake(tmp_path / "scans", monkeypatch)
     made.write_scan()
+    take_commands(made, monkeypatch, "planning.preconditions")
     return made
 
 

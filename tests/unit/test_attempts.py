@@ -1,7 +1,5 @@
 """Attempts: a page that fails is tried again or given up on, and one that storage fails loses nothing."""
 
-from pathlib import Path
-
 import pytest
 from billiard.exceptions import SoftTimeLimitExceeded
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -10,18 +8,16 @@ from checkpointing.errors import PageError, StorageError
 from checkpointing.inbox import Inbox
 from checkpointing.outputs import OutputFolder
 from checkpointing.page_records import FailedPage
-from tests.support.fake_deployment import REF, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, FakeDeployment
 from tests.support.stages import Act, Empty, Stamp, raising, stamp
 from worker.queue.messages import Outcome
 from worker.queue.page_queue import PageQueue
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    made = make_fake(tmp_path / "scans", monkeypatch)
-    made.write_scan()
-    made.ask_for((1, 5))
-    return made
+def fake(fake: FakeDeployment) -> FakeDeployment:
+    fake.ask_for((1, 5))
+    return fake
 
 
 def attempts_of(fake: FakeDeployment, page: int) -> int:

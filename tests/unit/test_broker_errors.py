@@ -1,7 +1,6 @@
 """Errors of the broker: of either client, in every command, they are one line and exit code 6, or waited out."""
 
 import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -12,7 +11,7 @@ from kombu.exceptions import ConnectionLimitExceeded, InconsistencyError, Operat
 from checkpointing.errors import BrokerError, InputError
 from checkpointing.refs import StageRef
 from producer import cli
-from tests.support.fake_deployment import FakeDeployment, make_fake
+from tests.support.fake_deployment import FakeDeployment
 from worker.queue.broker_errors import broker_calls, broker_errors
 
 FAILURES: list[Exception] = [
@@ -95,11 +94,6 @@ def test_a_command_that_meets_a_failing_broker_anywhere_ends_with_one_line_and_c
         cli.main()
     assert ended.value.code == 6
     assert capsys.readouterr().err.count("\n") == 1
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    return make_fake(tmp_path / "scans", monkeypatch)
 
 
 def test_a_client_that_another_thread_is_importing_has_no_errors_yet(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,5 @@
 """The doctor on what Leafmark keeps in Redis: wrong types are named, and inboxes that nobody commits."""
 
-from pathlib import Path
-
 import pytest
 from fakeredis import FakeRedis
 
@@ -9,16 +7,14 @@ from checkpointing.messages import Completion
 from producer.doctor.check import Check, Level
 from producer.doctor.redis_keys import MAX_INBOX_SECONDS, examine_keys
 from producer.doctor.workers import waiting_pages
-from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment
 from worker.storage.root_owner import join, read_record
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    made = make_fake(tmp_path / "scans", monkeypatch)
-    made.write_scan()
-    made.ask_for((1, 5))
-    return made
+def fake(fake: FakeDeployment) -> FakeDeployment:
+    fake.ask_for((1, 5))
+    return fake
 
 
 def check(fake: FakeDeployment, name: str) -> Check:

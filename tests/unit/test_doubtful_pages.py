@@ -24,7 +24,7 @@ from producer.run.waiting import check_success
 from producer.status.doubtful_pages import doubt_lines
 from producer.watch.output import problems
 from producer.watch.stage_reader import StageReader
-from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, take_commands
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment
 from tests.support.stages import Stamp, stamp
 from worker.queue.messages import Outcome
 from worker.reconciler.recovery import PageRecovery
@@ -40,11 +40,9 @@ def doubtful_stamp(page: int) -> Stamp:
 
 
 @pytest.fixture
-def doubting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+def doubting(fake: FakeDeployment) -> FakeDeployment:
     """A fake whose stage doubts its odd pages."""
-    fake = make_fake(tmp_path / "scans", monkeypatch)
     fake.stage.act = doubtful_stamp
-    fake.write_scan()
     return fake
 
 
@@ -102,9 +100,8 @@ def test_a_message_for_a_page_that_has_its_output_hands_over_its_doubts(doubting
 
 
 def test_a_resume_keeps_the_doubts_of_pages_and_finds_those_of_outputs_it_adopts(
-    doubting: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+    doubting: FakeDeployment,
 ) -> None:
-    monkeypatch.setattr("producer.planning.preconditions.check_broker", bool)
     doubting.ask_for((1, 1))
     doubting.process(1)
     doubting.commit()
@@ -116,9 +113,8 @@ def test_a_resume_keeps_the_doubts_of_pages_and_finds_those_of_outputs_it_adopts
 
 
 def test_a_checkpoint_that_was_destroyed_gets_its_doubts_back_from_the_outputs(
-    doubting: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+    doubting: FakeDeployment,
 ) -> None:
-    monkeypatch.setattr("producer.planning.preconditions.check_broker", bool)
     doubting.ask_for((1, 2))
     doubting.process(1)
     doubting.commit()
@@ -207,9 +203,8 @@ def test_a_doubtful_page_has_a_reason() -> None:
 
 
 @pytest.fixture
-def ended(doubting: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+def ended(doubting: FakeDeployment) -> FakeDeployment:
     """A fake whose book is complete, its odd pages in doubt; commands work on it."""
-    take_commands(doubting, monkeypatch, "planning.preconditions")
     doubting.ask_for((1, 5))
     for page in range(1, 6):
         doubting.process(page)

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,21 +15,13 @@ from checkpointing.status import Status
 from producer.planning.enqueue import enqueue
 from producer.planning.request import Request
 from producer.terminal.progress import Step
-from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment
 from tests.support.stages import raising, stamp
 from worker.config.settings import Settings
 from worker.queue.page_queue import PageQueue
 
 ALL = Request(SCAN, STAGE)
 TORN = FailedPage(page=2, kind="torn", message="torn", attempts=3)
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    monkeypatch.setattr("producer.planning.preconditions.check_broker", bool)  # the fake broker has no address
-    made = make_fake(tmp_path / "scans", monkeypatch)
-    made.write_scan()
-    return made
 
 
 def quarantine(fake: FakeDeployment, *failed: FailedPage) -> None:

@@ -2,7 +2,6 @@
 
 import json
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +15,7 @@ from checkpointing.status import Status
 from producer.planning.enqueue import enqueue, requests_through
 from producer.planning.request import Request
 from tests.support.calls import a_call
-from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment
 from tests.support.stages import CopyStage, Stamp, raising, stamp
 from worker.deployment import Deployment
 from worker.pipeline import stage_flow as flow
@@ -27,14 +26,6 @@ from worker.stages.registry import STAGES
 
 COPY = CopyStage.name
 TORN = FailedPage(page=3, kind="torn", message="torn", attempts=1)
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    made = make_fake(tmp_path / "scans", monkeypatch)
-    monkeypatch.setattr("producer.planning.preconditions.check_broker", bool)  # the fake broker has no address
-    made.write_scan()
-    return made
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Following a stage to its end, with progress for a person or a log."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +12,7 @@ from producer.watch.output import plain_line
 from producer.watch.screen import PlainLines
 from producer.watch.snapshot import Snapshot
 from producer.watch.stage_reader import StageReader
-from tests.support.fake_deployment import REF, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, FakeDeployment
 
 TORN = FailedPage(page=2, kind="torn", message="torn")
 
@@ -29,11 +28,9 @@ class Seen:
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+def fake(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     monkeypatch.setattr("producer.watch.follow._POLL_SECONDS", 0.001)
-    made = make_fake(tmp_path / "scans", monkeypatch)
-    made.write_scan()
-    return made
+    return fake
 
 
 def file_of(fake: FakeDeployment) -> CheckpointFile:

@@ -12,24 +12,21 @@ from producer.cli import COMMANDS, app
 from producer.commands.command_group import LazyGroup
 from producer.planning.enqueue import enqueue
 from producer.planning.request import Request
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, take_commands
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment
 
 NOT_REPORTING = {"worker", "flower"}
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+def fake(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     """Of 5 pages 1 is complete, 2 is in quarantine, 3 to 5 wait in the queue."""
-    made = make_fake(tmp_path / "scans", monkeypatch)
-    take_commands(made, monkeypatch, "planning.preconditions")
-    monkeypatch.setenv("LEAFMARK_STORAGE_ROOT", str(made.root))
-    made.write_scan()
-    made.ask_for((1, 2))
-    made.complete(1, cost_usd=0.25)
-    made.hand_over(FailedPage(page=2, kind="torn", message="torn", attempts=3))
-    made.commit()
-    enqueue(made.another_process(), Request(SCAN, STAGE))
-    return made
+    monkeypatch.setenv("LEAFMARK_STORAGE_ROOT", str(fake.root))
+    fake.ask_for((1, 2))
+    fake.complete(1, cost_usd=0.25)
+    fake.hand_over(FailedPage(page=2, kind="torn", message="torn", attempts=3))
+    fake.commit()
+    enqueue(fake.another_process(), Request(SCAN, STAGE))
+    return fake
 
 
 def form_of(*arguments: str) -> dict[str, Any]:

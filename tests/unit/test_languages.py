@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from checkpointing.errors import SettingsError
 from checkpointing.refs import StageRef
 from producer.ingest.ingest_source import ingest
-from tests.support.fake_deployment import SCAN, FakeDeployment, make_fake
+from tests.support.fake_deployment import SCAN, FakeDeployment
 from worker.config.settings import Settings
 from worker.ocr.engines import languages, registry, tesseract
 from worker.ocr.engines.base import Engine
@@ -182,13 +182,6 @@ def test_an_engine_that_declares_nothing_is_not_chosen(monkeypatch: pytest.Monke
     with pytest.raises(SettingsError, match="no OCR engine reads de in antiqua; name one: silent"):
         choose_engine("auto", "de", "antiqua")
     assert choose_engine("silent", "de", "antiqua") == "silent"
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    made = make_fake(tmp_path / "scans", monkeypatch)
-    made.write_scan()
-    return made
 
 
 def recipe(fake: FakeDeployment, profile: BookProfile) -> str:

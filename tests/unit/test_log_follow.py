@@ -5,7 +5,6 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from producer.cli import app
 from producer.logs import log_files
 from producer.logs.log_files import LogFiles, follow_lines, nothing_is_left
 from producer.logs.log_lines import LineFilter
-from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, take_commands
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment
 from tests.support.waiting import wait_until
 from worker.telemetry.logs import note_for_scan
 
@@ -24,12 +23,9 @@ RUN, OTHER_RUN = "a" * 32, "b" * 32
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    made = make_fake(tmp_path / "scans", monkeypatch)
-    made.write_scan()
-    take_commands(made, monkeypatch)
+def fake(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     monkeypatch.setattr(log_files, "_POLL_SECONDS", 0.01)
-    return made
+    return fake
 
 
 def note(fake: FakeDeployment, message: str, **fields: Any) -> None:

@@ -1,6 +1,5 @@
 """Messages: whatever stands in one, it does no harm."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +7,7 @@ from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from checkpointing.errors import InputError, UnknownNameError
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment
 from worker import tasks
 from worker.queue.messages import PageMessage
 
@@ -50,11 +49,9 @@ UNKNOWN: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    made = make_fake(tmp_path / "scans", monkeypatch)
-    made.write_scan()
-    monkeypatch.setattr(tasks, "deployment", lambda: made.parts)
-    return made
+def fake(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    monkeypatch.setattr(tasks, "deployment", lambda: fake.parts)
+    return fake
 
 
 def test_a_message_that_is_as_it_should_be_is_done(fake: FakeDeployment) -> None:

@@ -1,22 +1,14 @@
 """Which languages count as named by a person: those of the profile, and of a setting that the engine reads with."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.fake_deployment import REF, SCAN, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, SCAN, FakeDeployment
 from worker.config.configured_stages import ConfiguredStages
 from worker.config.settings import Settings
 from worker.pages.book_profile import NO_PROFILE, BookProfile, PageProfile
 from worker.pipeline.stage_inputs import ScanInputs
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    made = make_fake(tmp_path / "scans", monkeypatch)
-    made.write_scan()
-    return made
 
 
 @pytest.mark.parametrize(

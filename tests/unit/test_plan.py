@@ -15,19 +15,16 @@ from tests.support.stages import stamp
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+def fake(fake: FakeDeployment) -> FakeDeployment:
     """1 and 3 are complete and then damaged, 2 is complete, 4 is not named complete, 5 is in quarantine."""
-    monkeypatch.setattr("producer.planning.preconditions.check_broker", bool)  # the fake broker has no address
-    made = make_fake(tmp_path / "scans", monkeypatch)
-    made.write_scan()
-    made.ask_for((1, 5))
-    made.complete(1, 2, 3, cost_usd=0.1)
-    made.hand_over(FailedPage(page=5, kind="torn", message="torn"))
-    made.commit()
-    made.completion(4)
-    made.output_path(1).unlink()
-    made.output_path(3).write_text(stamp(3, "by hand").model_dump_json())
-    return made
+    fake.ask_for((1, 5))
+    fake.complete(1, 2, 3, cost_usd=0.1)
+    fake.hand_over(FailedPage(page=5, kind="torn", message="torn"))
+    fake.commit()
+    fake.completion(4)
+    fake.output_path(1).unlink()
+    fake.output_path(3).write_text(stamp(3, "by hand").model_dump_json())
+    return fake
 
 
 def _comparable(made: Plan) -> tuple[object, ...]:
@@ -109,10 +106,10 @@ def _end_of(stage: str, through: str | None, *, dry_run: bool) -> LeafmarkError 
     return None
 
 
+@pytest.mark.usefixtures("fake")
 def test_what_blocks_a_plan_is_in_its_json(
-    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("producer.open_deployment.Deployment", lambda *_, **__: fake.another_process())
     monkeypatch.setattr("producer.planning.preconditions.check_broker", refuse)
     with pytest.raises(BrokerError):
         enqueue_command(SCAN, STAGE, dry_run=True, as_json=True)

@@ -16,7 +16,7 @@ from producer.cli import app
 from producer.ingest.ingest_source import ingest
 from producer.ingest.profile_change import change_profile
 from producer.run.book_run import BookRun
-from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment
 from tests.support.stages import ReaderStage, StampStage, raising
 from worker.config.settings import ENV_PREFIX, Settings
 from worker.deployment import Deployment
@@ -32,12 +32,10 @@ FULL = BookProfile(dpi=400, lang="deu+frk", engine="tesseract")
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    made = make_fake(tmp_path / "scans", monkeypatch)
+def fake(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     monkeypatch.setitem(STAGES, STAGE, ReaderStage)
-    made.write_scan()
-    made.ask_for((1, 5))
-    return made
+    fake.ask_for((1, 5))
+    return fake
 
 
 @pytest.fixture

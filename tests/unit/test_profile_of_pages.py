@@ -16,7 +16,7 @@ from producer.planning.replace_page import replace_page
 from producer.planning.request import Request
 from producer.planning.stale import find_stale
 from producer.report.pictures import pictures_of
-from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment
 from tests.support.stages import ReaderStage
 from worker.config.configured_stages import ConfiguredStages
 from worker.deployment import Deployment
@@ -32,14 +32,12 @@ GREEK = BookProfile(lang="ell")
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+def fake(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     """A book of five pages in German."""
-    made = make_fake(tmp_path / "scans", monkeypatch)
     monkeypatch.setitem(STAGES, STAGE, ReaderStage)
-    made.write_scan()
-    made.ask_for((1, 5))
-    write(made, profile=GERMAN.model_dump())
-    return made
+    fake.ask_for((1, 5))
+    write(fake, profile=GERMAN.model_dump())
+    return fake
 
 
 def write(fake: FakeDeployment, scan_id: str = SCAN, **fields: Any) -> None:

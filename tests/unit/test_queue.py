@@ -1,22 +1,15 @@
 """The queue: a page goes in once, scans take turns, and it is known which pages are carried."""
 
-from pathlib import Path
-
 import pytest
 
 from checkpointing.refs import StageRef
-from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, named_in
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, named_in
 from worker.queue.message_filter import admit
 from worker.queue.page_queue import PageQueue
 
 OTHER = "another-book"
 WINDOW = 16
 """How many messages Celery's queue holds where no worker has said how many it takes."""
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    return make_fake(tmp_path / "scans", monkeypatch)
 
 
 def put(queue: PageQueue, *pages: int) -> list[int]:

@@ -1,28 +1,23 @@
 """`producer retry`: quarantined pages get new attempts, and no other page is touched."""
 
 import json
-from pathlib import Path
 
 import pytest
 
 from checkpointing.errors import CommandLineError, UnknownNameError
 from checkpointing.page_records import FailedPage
 from producer.commands.retry import retry_command
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+def fake(fake: FakeDeployment) -> FakeDeployment:
     """The pages 1 to 3 of 5 were asked for; 1 is complete, 2 and 3 are in quarantine."""
-    monkeypatch.setattr("producer.planning.preconditions.check_broker", bool)  # the fake broker has no address
-    made = make_fake(tmp_path / "scans", monkeypatch)
-    made.write_scan()
-    monkeypatch.setattr("producer.open_deployment.Deployment", lambda *_, **__: made.parts)
-    made.ask_for((1, 3))
-    made.complete(1)
-    made.hand_over(*(FailedPage(page=page, kind="torn", message="torn", attempts=3) for page in (2, 3)))
-    made.commit()
-    return made
+    fake.ask_for((1, 3))
+    fake.complete(1)
+    fake.hand_over(*(FailedPage(page=page, kind="torn", message="torn", attempts=3) for page in (2, 3)))
+    fake.commit()
+    return fake
 
 
 def test_all_pages_in_quarantine_are_tried_again_and_no_others(fake: FakeDeployment) -> None:

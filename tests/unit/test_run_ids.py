@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from producer.planning.enqueue import enqueue, requests_through
 from producer.planning.request import Request
 from producer.planning.reset import reset
 from tests.security.forging import message, raw
-from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment
 from tests.support.stages import CopyStage, Stamp, stamp
 from worker import tasks
 from worker.pipeline.process_page import process_page
@@ -56,12 +55,9 @@ ALL = Request(SCAN, STAGE)
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    monkeypatch.setattr("producer.planning.preconditions.check_broker", bool)  # the fake broker has no address
-    made = make_fake(tmp_path / "scans", monkeypatch)
-    made.write_scan()
-    monkeypatch.setattr(tasks, "deployment", lambda: made.parts)
-    return made
+def fake(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    monkeypatch.setattr(tasks, "deployment", lambda: fake.parts)
+    return fake
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from producer.verify import check_stage
 from producer.verify.findings import Kind
 from producer.verify.verify_scan import verify
 from producer.watch.sources import count_other_scans
-from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, page_parts
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, page_parts
 from worker.pages.sources.images import ImageSource, inspect_image
 from worker.pages.sources.pdfium import inspect_pdf
 from worker.reconciler.reconciler import Reconciler
@@ -35,16 +35,14 @@ OTHER = "other-book"
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+def fake(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     """Two books; of the first one the pages 1 to 3 of 5 are complete."""
-    made = make_fake(tmp_path / "scans", monkeypatch)
     monkeypatch.setattr(check_stage, "MERGE_SECONDS", 0.0)
-    made.write_scan()
-    made.write_scan(OTHER)
-    made.ask_for((1, 5))
-    made.ask_for((1, 5), scan_id=OTHER)
-    made.complete(1, 2, 3, cost_usd=0.25)
-    return made
+    fake.write_scan(OTHER)
+    fake.ask_for((1, 5))
+    fake.ask_for((1, 5), scan_id=OTHER)
+    fake.complete(1, 2, 3, cost_usd=0.25)
+    return fake
 
 
 def make_fifo(path: Path) -> Path:

@@ -4,7 +4,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from checkpointing.ledger_entry import Call
 from checkpointing.run_ids import new_run, same_run, trace_id_of
 from producer.planning.enqueue import enqueue
 from producer.planning.request import Request
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment
 from tests.support.stages import raising
 from tests.support.waiting import HANG_SECONDS
 from worker.billing.settlement import record_call
@@ -32,14 +31,6 @@ from worker.telemetry import tracing
 from worker.telemetry.tracing_sdk import instrument_celery, make_provider
 
 ON = Settings(tracing=True)
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    monkeypatch.setattr("producer.planning.preconditions.check_broker", bool)  # the fake broker has no address
-    made = make_fake(tmp_path / "scans", monkeypatch)
-    made.write_scan()
-    return made
 
 
 class Traces:

@@ -1,14 +1,12 @@
 """Which terminals get the live view and which get plain lines, and the text of these lines."""
 
 import io
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from time import monotonic
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
+from click.testing import Result
 from rich.console import Console, ConsoleDimensions
 from typer.testing import CliRunner
 
@@ -21,7 +19,7 @@ from producer.watch.follow import follow_plans
 from producer.watch.output import NO_WORKER, plain_line
 from producer.watch.screen import PlainLines, Screen, has_screen, snapshot_lines
 from producer.watch.snapshot import Snapshot, Task, Worker, Workers
-from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment, make_fake, take_commands
+from tests.support.fake_deployment import SCAN, STAGE, FakeDeployment
 from tests.support.stage_snapshots import stage_snapshot
 from worker.queue.worker_control import WorkerControl
 
@@ -43,11 +41,9 @@ def terminal(width: int = 80, height: int = 24, file: io.StringIO | None = None)
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
-    made = make_fake(tmp_path / "scans", monkeypatch)
-    made.write_scan()
+def fake(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     monkeypatch.setattr(WorkerControl, "active", lambda _self: [("worker@here", [])])
-    return made
+    return fake
 
 
 def test_a_terminal_of_60_by_15_has_a_screen() -> None:
@@ -197,16 +193,11 @@ def test_plain_lines_of_a_run_say_nothing_of_workers_that_are_still_starting(
     assert len(said) == 1
 
 
-Run = Callable[..., Any]
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["watch", *arguments], catch_exceptions=False)
 
 
-@pytest.fixture
-def run(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> Run:
-    take_commands(fake, monkeypatch)
-    return lambda *arguments: CliRunner().invoke(app, ["watch", *arguments], catch_exceptions=False)
-
-
-def test_once_prints_the_state_and_ends(fake: FakeDeployment, run: Run) -> None:
+def test_once_prints_the_state_and_ends(fake: FakeDeployment) -> None:
     fake.ask_for((1, 5))
     fake.complete(1)
     done = run("--once")
@@ -216,9 +207,7 @@ def test_once_prints_the_state_and_ends(fake: FakeDeployment, run: Run) -> None:
     assert "a-book/stamp: 1 of 5" in run(SCAN, "--once").stdout
 
 
-def test_until_done_ends_when_nothing_is_under_way(
-    fake: FakeDeployment, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_until_done_ends_when_nothing_is_under_way(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("--until-done").exit_code == 0
     fake.ask_for((1, 3), total_pages=3)
     left = [1, 2, 3]
@@ -233,14 +222,13 @@ def test_until_done_ends_when_nothing_is_under_way(
     assert "\x1b" not in done.stdout
 
 
-def test_an_unknown_scan_is_an_error(run: Run) -> None:
+@pytest.mark.usefixtures("fake")
+def test_an_unknown_scan_is_an_error() -> None:
     with pytest.raises(UnknownNameError, match="there is no scan 'no-such-book'"):
         run("no-such-book")
 
 
-def test_ctrl_c_ends_the_view_with_130_and_one_line(
-    fake: FakeDeployment, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ctrl_c_ends_the_view_with_130_and_one_line(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
     fake.ask_for((1, 5))
 
     def interrupt(_seconds: float) -> None:
