@@ -27,7 +27,19 @@ _WITHIN = 0.01
 """Maximum distance of the box from the paper, as a share of the longer side of the paper."""
 
 
-class _Measured(NamedTuple):
+class Measured(NamedTuple):
+    """What was measured on a page.
+
+    Attributes:
+        turn_is_right: whether the quarter turns are right.
+        doubtful: whether the turn is unclear.
+        skew_error: in degrees.
+        yardstick_error: that of jdeskew; None where it is not installed.
+        crop_is_right: whether the page is the paper; None without a dark bed.
+        stays_whole: whether the page is not cropped; None on a bed.
+        cpu_seconds: to find the geometry.
+    """
+
     turn_is_right: bool
     doubtful: bool
     skew_error: float
@@ -41,7 +53,7 @@ def run(page_count: int = _PAGES, rounds: int = 1) -> None:  # noqa: ARG001  # a
     """Measure and report."""
     cv2.setNumThreads(1)
     recipes = [Recipe.of_seed(HELD_OUT_SEEDS + number) for number in range(page_count)]
-    measured = [_measure(recipe) for recipe in recipes if "plate" not in recipe.sheet.value]
+    measured = [measure(recipe) for recipe in recipes if "plate" not in recipe.sheet.value]
     pages = counted(len(measured), "page")
     _report_share("quarter turns right", (each.turn_is_right for each in measured), "target: 0.995")
     _report_share("pages without a doubt", (not each.doubtful for each in measured), "none")
@@ -64,7 +76,8 @@ def _report_share(name: str, measured: Iterable[bool | None], yardstick: str) ->
         report(f"{name}, {counted(len(known), 'page')}", sum(known) / len(known), "of 1", yardstick, None)
 
 
-def _measure(recipe: Recipe) -> _Measured:
+def measure(recipe: Recipe) -> Measured:
+    """Make the page of a recipe, find its geometry, and compare it with the truth."""
     page = make_page(recipe)
     pixels = np.asarray(page.image)
     started = time.process_time()
@@ -73,7 +86,7 @@ def _measure(recipe: Recipe) -> _Measured:
     truth, geometry = page.truth.geometry, found.geometry
     skew = f"skew {geometry.skew} of {truth.skew_degrees}"
     note(f"seed {recipe.seed}: {counted(geometry.quarter_turns, 'quarter turn')}, {skew}")
-    return _Measured(
+    return Measured(
         turn_is_right=geometry.quarter_turns == -truth.quarter_turns % 4,
         doubtful=bool(found.doubt),
         skew_error=abs(geometry.skew - truth.skew_degrees),

@@ -75,17 +75,18 @@ class _GeneratedPage(OnePage):
         return self._scan
 
 
-class _Reader:
-    """Reads recipes with an engine, each as often as there are rounds."""
+class Reader:
+    """Reads recipes with an engine, each as often as there are rounds; `options` are those of the OCR stage."""
 
-    def __init__(self, engine: Engine, rounds: int) -> None:
+    def __init__(self, engine: Engine, rounds: int = 1, options: OcrOptions | None = None) -> None:
         engine.load()
         self._engine = engine
         self.engine_name = engine.name
-        self._stage = OcrStage(engine=engine)
+        self._stage = OcrStage(options, engine)
         self._rounds = rounds
 
     def read(self, recipe: Recipe) -> Read:
+        """Make the page of a recipe, read it, and compare it with the truth."""
         page = make_page(recipe)
         if isinstance(self._engine, PrintedLines):
             self._engine.page = page
@@ -111,17 +112,17 @@ def run(page_count: int = 12, rounds: int = 1, first_seed: int = HELD_OUT_SEEDS)
         first_seed: of the pages.
     """
     _report_printed_lines(first_seed, page_count)
-    reader = _Reader(make_engine(OcrOptions()), rounds)
+    reader = Reader(make_engine(OcrOptions()), rounds)
     upright = []
     for name, (fewest, most, target) in COLUMNS.items():
-        recipes = _upright(first_seed, fewest, most, max(1, page_count // len(COLUMNS)))
+        recipes = upright_recipes(first_seed, fewest, most, max(1, page_count // len(COLUMNS)))
         pages = [reader.read(recipe) for recipe in recipes]
         _report_order(f"{name}, upright, {counted(len(pages), 'page')}", pages, target)
         upright += pages
     for kind in (RegionKind.RUNNING_HEAD, RegionKind.PAGE_NUMBER):
         _report_types(kind, "", upright)
     _report_skews(reader, first_seed, max(1, page_count // (len(SKEWS) + 1)))
-    drawn = [reader.read(_readable(Recipe.of_seed(seed))) for seed in range(first_seed, first_seed + page_count)]
+    drawn = [reader.read(readable(Recipe.of_seed(seed))) for seed in range(first_seed, first_seed + page_count)]
     _report_as_they_come(drawn)
     everything = [*upright, *drawn]
     cut = sum(cut_by_a_picture(each.page.truth, each.regions) for each in everything)
@@ -139,10 +140,12 @@ def _report_order(name: str, pages: Sequence[Read], target: float) -> None:
 
 def _report_printed_lines(first_seed: int, number: int) -> None:
     """Report how lines are arranged if all of them are found and read without an error."""
-    reader = _Reader(PrintedLines(OcrOptions()), 1)
+    reader = Reader(PrintedLines(OcrOptions()), 1)
     pages = []
     for name, (fewest, most, target) in COLUMNS.items():
-        flat = (replace(recipe, curl=0.0, bed=Bed.NONE) for recipe in _upright(first_seed, fewest, most, number))
+        flat = (
+            replace(recipe, curl=0.0, bed=Bed.NONE) for recipe in upright_recipes(first_seed, fewest, most, number)
+        )
         read = [reader.read(recipe) for recipe in flat]
         _report_order(f"{name}, lines as printed, {counted(len(read), 'page')}", read, target)
         pages += read
@@ -169,9 +172,9 @@ def _report_types(kind: RegionKind, suffix: str, pages: Sequence[Read]) -> None:
     )
 
 
-def _report_skews(reader: _Reader, first_seed: int, number: int) -> None:
+def _report_skews(reader: Reader, first_seed: int, number: int) -> None:
     """Report the character error rate of pages at each skew, over that of the same pages without."""
-    recipes = list(_upright(first_seed, 1, 1, number))
+    recipes = list(upright_recipes(first_seed, 1, 1, number))
     rates = {}
     for skew in (0.0, *SKEWS):
         turned = (reader.read(replace(recipe, skew_degrees=skew)) for recipe in recipes)
@@ -195,13 +198,14 @@ def _report_as_they_come(pages: Sequence[Read]) -> None:
     report(f"95th percentile of the skew error, {name}", worst, "degrees", "target: 0.3", None)
 
 
-def _upright(first_seed: int, fewest: int, most: int, number: int) -> Iterator[Recipe]:
-    """Yield the first so many recipes whose pages have so many columns, as upright single pages."""
+def upright_recipes(first_seed: int, fewest: int, most: int, number: int) -> Iterator[Recipe]:
+    """Yield the first `number` recipes whose pages have so many columns, as upright single pages."""
     drawn = (Recipe.of_seed(seed, **_UPRIGHT) for seed in count(first_seed))
-    return islice((_readable(each) for each in drawn if fewest <= len(each.columns) <= most), number)
+    return islice((readable(each) for each in drawn if fewest <= len(each.columns) <= most), number)
 
 
-def _readable(recipe: Recipe) -> Recipe:
+def readable(recipe: Recipe) -> Recipe:
+    """Return the recipe, in English where RapidOCR does not read the script."""
     return replace(recipe, language="en") if recipe.language == "el" else recipe
 
 
