@@ -1,7 +1,7 @@
 """One question to a model, paid for once, even when a worker is killed at any point.
 
-The order of the steps is what guarantees that (`docs/explanation/budget.md`). A worker may be paused at any time, for
-hours, so claim and ledger are checked again after every wait, and last of all right before the call goes out.
+The order of the steps is what guarantees that (`docs/explanation/budget.md`). A worker may be paused at any time,
+for hours, so claim and ledger are checked again after every wait, and last of all right before the call goes out.
 """
 
 import time
