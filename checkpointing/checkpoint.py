@@ -80,13 +80,13 @@ class Checkpoint(BaseModel):
     @computed_field  # type: ignore[prop-decorator]  # mypy supports no decorated properties; see pydantic
     @property
     def completed_pages(self) -> list[int]:
-        """Return the completed pages in order."""
+        """The completed pages, in order."""
         return sorted(self.pages)
 
     @computed_field  # type: ignore[prop-decorator]  # see completed_pages
     @property
     def progress(self) -> dict[str, float]:
-        """Return counts of pages, and the percentage of the whole book."""
+        """Counts of pages, and the percentage of the whole book."""
         completed = len(self.pages)
         percent = round(100 * completed / self.total_pages, 2) if self.total_pages else 0.0
         return {

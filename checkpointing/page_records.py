@@ -19,15 +19,15 @@ class PageRecord:
     A dataclass with slots and not a model: a book may have 100,000 of them in memory.
 
     Attributes:
-        sha256: of the output file; None for a page of an older checkpoint that recorded none.
+        sha256: of the output file; null for a page of an older checkpoint that recorded none.
         schema_version: of the schema that accepted those bytes.
-        cost_usd: cost of the page in USD; None where it is not known (an adopted output).
+        cost_usd: cost of the page in USD; null where it is not known (an adopted output).
         seconds: how long the stage worked on the page.
         attempts: how many attempts the page took.
         completed_at: when the output was saved.
         worker: the worker that saved it.
         made_from: digests of the inputs and of the recipe. `producer.planning.stale` compares them.
-        cpu_seconds: CPU time of the worker process meanwhile; None where it is not known, as where a process does
+        cpu_seconds: CPU time of the worker process meanwhile; null where it is not known, as where a process does
             several pages at once.
     """
 
@@ -81,4 +81,4 @@ class FailedPage(ClosedModel):
     worker: Words = ""
     failed_at: AwareDatetime = Field(default_factory=now)
     ledger_micro: NonNegativeInt | None = None
-    """What the page has cost by the stage's ledger, in whole micro-dollars; None for a stage that has none."""
+    """What the page has cost by the stage's ledger, in whole micro-dollars; null for a stage that has none."""

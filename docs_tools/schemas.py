@@ -72,8 +72,7 @@ FORMATS = (
         "scan",
         ScanMetadata,
         "metadata.json",
-        "What a scan is; written when it is ingested, and changed by `producer replace-page`, `producer profile` "
-        "and by `producer ingest` and `producer enqueue` with options such as `--lang` or `--rotate`.",
+        "What a scan is; changed by `producer replace-page`, and with the profile of the book.",
     ),
     FileFormat(
         "checkpoint", Checkpoint, "checkpoints/<stage>.json", "What is complete in a stage, and what it has cost."

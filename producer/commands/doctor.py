@@ -35,7 +35,6 @@ def doctor_command(
     """Check storage, Redis, workers, models and settings. Prints how to fix problems; changes nothing.
 
     Each line is a check: ok, note, warning or problem, and what to do. The exit code is 12 if there are problems.
-    Each worker reports its version and settings, and whether it sees a file that this command has just written.
 
     Example: `producer doctor --only storage,redis --quiet`
     """

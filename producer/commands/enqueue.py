@@ -30,8 +30,8 @@ def enqueue_command(
         bool,
         typer.Option(
             "--refresh-stale",
-            help="Process stale pages again. With --through, repeat the command when it is done: pages of a later "
-            "stage become stale only when the earlier stage has completed them again.",
+            help="Process stale pages again. With --through, repeat the command when it is done: pages of later "
+            "stages become stale only then.",
         ),
     ] = False,
     accept_stale: Annotated[
@@ -40,13 +40,13 @@ def enqueue_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show pages, expected cost and what blocks them; change nothing.")
     ] = False,
-    dpi: options.BookDpi = None,
-    lang: options.BookLang = None,
-    typeface: options.BookTypeface = None,
-    engine: options.BookEngine = None,
-    rotate: options.BookRotate = None,
-    deskew: options.BookDeskew = None,
-    crop: options.BookCrop = None,
+    dpi: options.Dpi = None,
+    lang: options.Lang = None,
+    typeface: options.Typeface = None,
+    engine: options.Engine = None,
+    rotate: options.Rotate = None,
+    deskew: options.Deskew = None,
+    crop: options.Crop = None,
     budget: options.Budget = None,
     allow_unpriced: options.AllowUnpriced = False,
     as_json: options.AsJson = False,
@@ -55,9 +55,9 @@ def enqueue_command(
 ) -> None:
     """Enqueue the pages that still need work. Safe to repeat: only the remaining pages are enqueued.
 
-    A complete page is stale when an earlier stage has processed it again, or when its model or instructions have
-    changed. Stale pages are listed with their cost so far and stay complete until you choose --refresh-stale or
-    --accept-stale. Settings are compared as they are on this machine, not on the workers.
+    A complete page is stale when an earlier stage has processed it again, or when its profile, model or
+    instructions have changed. Stale pages are listed with their cost so far and stay complete until you choose
+    --refresh-stale or --accept-stale. Settings are compared as they are on this machine, not on the workers.
 
     --dpi, --lang, --typeface, --engine, --rotate, --deskew and --crop change the profile of the whole book first,
     as `producer profile --set` does.

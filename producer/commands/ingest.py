@@ -50,9 +50,9 @@ def ingest_command(
 ) -> None:
     """Copy scanned books into the storage root. Prints their scan ids.
 
-    --dpi, --lang, --typeface, --engine, --rotate, --deskew and --crop are recorded in the profile of the book and
-    take precedence over the settings of the workers. For a book that was ingested before, they change its profile,
-    and complete pages may become stale; `producer profile` shows it.
+    --dpi, --lang, --typeface, --engine, --rotate, --deskew and --crop are recorded in the profile of the book,
+    which overrides the settings. For a book that was ingested before, they change its profile, and complete pages
+    may become stale; `producer profile` shows it.
 
     If one of several sources cannot be used, the others are ingested, and the exit code is that of its error.
 

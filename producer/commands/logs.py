@@ -48,7 +48,7 @@ def logs_command(
 ) -> None:
     """Show the log lines of a scan from all machines. In order of time; works while Redis is down.
 
-    The lines are written by workers, reconcilers and producers. Torn and foreign lines are skipped and counted.
+    Torn and foreign lines are skipped and counted.
 
     Example: `producer logs moby-dick --pages 12 --since 2h`
 

@@ -60,29 +60,33 @@ AllowDoubtful = Annotated[
         help="Exit with 0 instead of 13 if all pages are complete but the text of some is doubtful.",
     ),
 ]
-_RECORDED = "Recorded with a new book."
-_IN_PROFILE = "Changes the profile of the book."
-_DPI = "Minimum resolution for rendering PDF pages. Default: 300."
-_LANG = "Languages, such as de,la, or as Tesseract names them, such as deu+lat."
-_TYPEFACE = "Typeface: antiqua (default) or fraktur."
-_ENGINE = f"OCR engine: {_ENGINES}, or auto."
-_ROTATE = "Turn pages clockwise: auto (default), off, 90, 180 or 270."
-_DESKEW = "Straighten pages: auto (default), off, or degrees by which lines fall to the right."
-_CROP = "Crop pages: auto (default), off, or percent off the left, top, right and bottom, such as 5,0,5,2."
-Dpi = Annotated[int | None, typer.Option("--dpi", metavar="DPI", help=f"{_DPI} {_RECORDED}")]
-Lang = Annotated[str | None, typer.Option("--lang", metavar="LANG", help=f"{_LANG} {_RECORDED}")]
-Typeface = Annotated[str | None, typer.Option("--typeface", metavar="NAME", help=f"{_TYPEFACE} {_RECORDED}")]
-Engine = Annotated[str | None, typer.Option("--engine", metavar="NAME", help=f"{_ENGINE} {_RECORDED}")]
-Rotate = Annotated[str | None, typer.Option("--rotate", metavar="DEGREES", help=f"{_ROTATE} {_RECORDED}")]
-Deskew = Annotated[str | None, typer.Option("--deskew", metavar="DEGREES", help=f"{_DESKEW} {_RECORDED}")]
-Crop = Annotated[str | None, typer.Option("--crop", metavar="PERCENT", help=f"{_CROP} {_RECORDED}")]
-BookDpi = Annotated[int | None, typer.Option("--dpi", metavar="DPI", help=f"{_DPI} {_IN_PROFILE}")]
-BookLang = Annotated[str | None, typer.Option("--lang", metavar="LANG", help=f"{_LANG} {_IN_PROFILE}")]
-BookTypeface = Annotated[str | None, typer.Option("--typeface", metavar="NAME", help=f"{_TYPEFACE} {_IN_PROFILE}")]
-BookEngine = Annotated[str | None, typer.Option("--engine", metavar="NAME", help=f"{_ENGINE} {_IN_PROFILE}")]
-BookRotate = Annotated[str | None, typer.Option("--rotate", metavar="DEGREES", help=f"{_ROTATE} {_IN_PROFILE}")]
-BookDeskew = Annotated[str | None, typer.Option("--deskew", metavar="DEGREES", help=f"{_DESKEW} {_IN_PROFILE}")]
-BookCrop = Annotated[str | None, typer.Option("--crop", metavar="PERCENT", help=f"{_CROP} {_IN_PROFILE}")]
+Dpi = Annotated[
+    int | None, typer.Option(metavar="DPI", help="Minimum resolution for rendering PDF pages. Default: 300.")
+]
+Lang = Annotated[
+    str | None,
+    typer.Option(metavar="LANG", help="Languages, such as de,la, or as Tesseract names them, such as deu+lat."),
+]
+Typeface = Annotated[str | None, typer.Option(metavar="NAME", help="Typeface: antiqua (default) or fraktur.")]
+Engine = Annotated[str | None, typer.Option(metavar="NAME", help=f"OCR engine: {_ENGINES}, or auto.")]
+Rotate = Annotated[
+    str | None,
+    typer.Option(metavar="DEGREES", help="Turn pages clockwise: auto (default), off, 90, 180 or 270."),
+]
+Deskew = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DEGREES",
+        help="Straighten pages: auto (default), off, or degrees by which lines fall to the right.",
+    ),
+]
+Crop = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PERCENT",
+        help="Crop pages: auto (default), off, or percent off the left, top, right and bottom, such as 5,0,5,2.",
+    ),
+]
 Title = Annotated[
     str | None, typer.Option(metavar="TITLE", help="Title of a new book. Default: the name of its source.")
 ]

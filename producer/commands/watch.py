@@ -31,7 +31,7 @@ def watch_command(
     """Show live progress of scans. Pages, speed, cost, workers and missing pages.
 
     Ctrl-C closes the view; the workers keep running. In a pipe, in CI, on a dumb terminal or with NO_COLOR it
-    prints plain lines. Complete pages are read from files; Redis and the workers provide the rest.
+    prints plain lines.
 
     Example: `producer watch moby-dick`
 

@@ -52,8 +52,8 @@ class BookProfile(OpenModel):
         dpi: minimum resolution at which pages of a PDF are rendered, in dots per inch.
         lang: languages, as `LEAFMARK_OCR_LANG` names them: `de`, `de+la`, `deu+eng`.
         typeface: `antiqua` (roman type) or `fraktur` (blackletter).
-        engine: OCR engine, as `LEAFMARK_OCR_ENGINE` names it. An engine that this version does not have is
-            accepted: when a page is to be read, the stage is paused with a reason that names the missing engine.
+        engine: OCR engine, as `LEAFMARK_OCR_ENGINE` names it. With one that this version does not have, the
+            stage is paused when a page is to be read.
         rotate: `auto`, `off`, or degrees, as `LEAFMARK_OCR_ROTATE` has them.
         deskew: `auto`, `off`, or degrees, as `LEAFMARK_OCR_DESKEW` has them.
         crop: `auto`, `off`, or what to cut off, as `LEAFMARK_OCR_CROP` has it.

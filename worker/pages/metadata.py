@@ -109,16 +109,14 @@ class ScanMetadata(OpenModel):
         title: for people; never empty.
         total_pages: of the whole book.
         source: the files the pages are in.
-        sha256: tells whether two sources are the same. For a PDF it is the hash of the file that was
-            ingested, before any decryption. For images it is the hash over the files' hashes in page order:
-            the same pictures in the same order are the same book, whatever the files are called.
+        sha256: tells whether two sources are the same. For a PDF the hash of the file that was ingested, before any
+            decryption; for images the hash over the files' hashes in page order, whatever the files are called.
         created_at: when the scan was ingested.
         taken_over: whether another program made the folder; its files stay beside.
         profile: how the book is read, in place of the settings; left out where it says nothing.
-        defaults: what the settings said for a book without a profile when pages were enqueued last: workers, whose
-            own settings may differ, read by it.
+        defaults: the settings of the last enqueue, by which workers read what the profile leaves open.
         page_profiles: how some pages are read, in place of the book's profile; a page is in one of them at most.
-            Left out where there are none; versions before 0.3 read these pages as the rest of the book.
+            Left out where there are none; versions before 0.3 ignore it.
     """
 
     scan_id: str
