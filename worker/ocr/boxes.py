@@ -30,13 +30,9 @@ class Box(NamedTuple):
     @classmethod
     def around(cls, boxes: Iterable["Box"]) -> Self:
         """Return the smallest box that contains all of `boxes`, which must not be empty."""
-        held = list(boxes)
-        return cls.from_corners(
-            min(box.x for box in held),
-            min(box.y for box in held),
-            max(box.right for box in held),
-            max(box.bottom for box in held),
-        )
+        sides = ((x, y, x + width, y + height) for x, y, width, height in boxes)
+        left, top, right, bottom = zip(*sides, strict=True)
+        return cls.from_corners(min(left), min(top), max(right), max(bottom))
 
     @property
     def right(self) -> int:

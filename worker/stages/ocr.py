@@ -17,9 +17,8 @@ from worker.ocr.engines import registry
 from worker.ocr.engines.base import Engine, OcrLine
 from worker.ocr.engines.rapid.engine import load_direction_classifier
 from worker.ocr.language_plausibility import language_doubts
+from worker.ocr.layout import LAYOUT
 from worker.ocr.layout.region_types import RegionType
-from worker.ocr.layout.regions import LAYOUT, arrange
-from worker.ocr.layout.regions import Region as FoundRegion
 from worker.ocr.plausibility import doubts_about
 from worker.pages.geometry.resample import page_image
 from worker.pages.geometry.settings import AUTO, GeometrySettings
@@ -33,6 +32,8 @@ from worker.text.fields import Name, Share, Text
 if TYPE_CHECKING:
     # Commands that only read outputs do not need it.
     from PIL.Image import Image
+
+    from worker.ocr.layout.regions import Region as FoundRegion
 
 _MIN_CONTRAST = 64
 _DIGITS = 3
@@ -217,7 +218,9 @@ class OcrStage(Stage):
         Raises:
             PageError: the page cannot be rendered, or not at a size at which text can be read.
         """
-        from worker.ocr.layout.pictures import find_paper, find_pictures  # noqa: PLC0415  # imports numpy, which only a worker needs
+        # These import numpy, which only a worker needs.
+        from worker.ocr.layout.pictures import find_paper, find_pictures  # noqa: PLC0415
+        from worker.ocr.layout.regions import arrange  # noqa: PLC0415
 
         scan = inputs.image(page)
         geometry, unclear = self._geometry(scan.image)
@@ -283,7 +286,7 @@ def _is_empty(image: "Image") -> bool:
     return lightest - darkest < _MIN_CONTRAST
 
 
-def _numbered(regions: Iterable[FoundRegion]) -> tuple[OcrRegion, ...]:
+def _numbered(regions: "Iterable[FoundRegion]") -> tuple[OcrRegion, ...]:
     return tuple(
         OcrRegion(
             id=f"r{order}",
@@ -298,7 +301,7 @@ def _numbered(regions: Iterable[FoundRegion]) -> tuple[OcrRegion, ...]:
     )
 
 
-def _lines(region: FoundRegion) -> tuple[TextLine, ...]:
+def _lines(region: "FoundRegion") -> tuple[TextLine, ...]:
     """Return the lines of a region; none if an engine gave line breaks within a line."""
     if clean_text(region.text) != "\n".join(clean_text(line.text) for line in region.lines):
         return ()

@@ -41,9 +41,10 @@ def bands_between(items: Sequence[Item], gutters: Sequence[float], measures: Mea
     may_span = [
         _is_over_most(row, gutters) or _is_alone(rows, place, gutters, measures) for place, row in enumerate(rows)
     ]
+    page = Box.around(item.bbox for item in items)
     spanning = list(may_span)
     for start, end in _runs(may_span):
-        is_heading = any(_stands_out(rows, place, items, measures) for place in range(start, end))
+        is_heading = any(_stands_out(rows, place, page, measures) for place in range(start, end))
         spanning[start:end] = [may_span[start] and is_heading] * (end - start)
     for start, end in _runs(spanning):
         yield [item for row in rows[start:end] for item in row]
@@ -101,10 +102,9 @@ def _spaces(rows: Sequence[Sequence[Item]], place: int) -> tuple[float, float]:
     return above, below
 
 
-def _stands_out(rows: Sequence[Sequence[Item]], place: int, items: Sequence[Item], measures: Measures) -> bool:
+def _stands_out(rows: Sequence[Sequence[Item]], place: int, page: Box, measures: Measures) -> bool:
     """Return whether a row is taller than text, farther from the next ones, or short and centred."""
     box = Box.around(item.bbox for item in rows[place])
-    page = Box.around(item.bbox for item in items)
     above = box.y - max((item.bbox.bottom for item in rows[place - 1]), default=0) if place else 0
     below = min(item.bbox.y for item in rows[place + 1]) - box.bottom if place + 1 < len(rows) else 0
     usual = measures.line_distance - measures.line_height

@@ -70,13 +70,13 @@ def find_margins(lines: Sequence[Line], paper: Box, measures: Measures) -> Margi
 
 
 def _middle(row: Sequence[Line]) -> float:
-    return joined(row).bbox.centre_y
+    return Box.around(line.bbox for line in row).centre_y
 
 
 def _stands_apart(rows: list[list[Line]], index: int, measures: Measures) -> bool:
     row = joined(rows[index])
-    neighbours = [joined(other).bbox for other in rows if other is not rows[index]]
-    distance = min((abs(box.centre_y - row.bbox.centre_y) for box in neighbours), default=float("inf"))
+    neighbours = [_middle(other) for other in rows if other is not rows[index]]
+    distance = min((abs(middle - row.bbox.centre_y) for middle in neighbours), default=float("inf"))
     return (
         len(row.item.text) <= _LONGEST_HEADER
         and row.bbox.height <= _TALLEST_HEADER * measures.line_height

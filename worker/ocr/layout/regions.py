@@ -10,15 +10,13 @@ from dataclasses import dataclass, replace
 
 from worker.ocr.boxes import Box, Picture, points_inside
 from worker.ocr.engines.base import OcrLine
-from worker.ocr.layout.columns import Item, split_columns
+from worker.ocr.layout.columns import split_columns
+from worker.ocr.layout.gutters import Item
 from worker.ocr.layout.margins import find_margins
 from worker.ocr.layout.notes import note_types
 from worker.ocr.layout.region_types import RegionType
 from worker.ocr.layout.rows import Measures, joined, joined_line, measure, rows_of
 from worker.ocr.layout.straight import Placed, skew_of, straightened
-
-LAYOUT = "layout 2"
-"""How lines are arranged. A new one makes the pages that were arranged with the earlier one stale."""
 
 _SET_APART = 1.4
 """Minimum distance of a new paragraph from the text, in ordinary distances from line to line."""
@@ -90,6 +88,13 @@ def arrange(
 
 
 def _clamped(line: OcrLine, width: int, height: int) -> OcrLine:
+    """Return a line without what is outside of a page of that size."""
+    if all(_is_inside(box, width, height) for box in (line.bbox, *(word.bbox for word in line.words))):
+        return replace(
+            line,
+            polygon=line.polygon and points_inside(line.polygon, width, height),
+            baseline=line.baseline and points_inside(line.baseline, width, height),
+        )
     return replace(
         line,
         bbox=line.bbox.clamped(width, height),
@@ -97,6 +102,10 @@ def _clamped(line: OcrLine, width: int, height: int) -> OcrLine:
         polygon=line.polygon and points_inside(line.polygon, width, height),
         baseline=line.baseline and points_inside(line.baseline, width, height),
     )
+
+
+def _is_inside(box: Box, width: int, height: int) -> bool:
+    return 0 <= box.x < box.right <= width and 0 <= box.y < box.bottom <= height
 
 
 def _body(columns: Sequence[Sequence[_Part]]) -> list[Region]:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+import numpy as np
+
 from worker.ocr.boxes import Baseline, Box, Polygon
 from worker.ocr.engines.base import OcrLine
 from worker.ocr.layout.straight import Placed
@@ -30,15 +32,13 @@ class Measures:
 def measure(boxes: Sequence[Box]) -> Measures:
     """Return the measures of a page; both are at least 1 pixel."""
     line_height = max(1.0, median(box.height for box in boxes)) if boxes else 1.0
+    middles = np.array([box.centre_y for box in boxes])
+    lefts, rights = np.array([box.x for box in boxes]), np.array([box.right for box in boxes])
     distances = []
     for box in boxes:
-        below = [
-            other.centre_y - box.centre_y
-            for other in boxes
-            if other.x < box.right and other.right > box.x and other.centre_y > box.centre_y + line_height / 2
-        ]
-        if below:
-            distances.append(min(below))
+        is_below = (lefts < box.right) & (rights > box.x) & (middles > box.centre_y + line_height / 2)
+        if is_below.any():
+            distances.append(float(middles[is_below].min()) - box.centre_y)
     return Measures(line_height, median(distances) if distances else _LEADING * line_height)
 
 

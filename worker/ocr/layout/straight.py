@@ -4,7 +4,7 @@ Only places are computed. The picture of the page is not turned, and lines keep 
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Generic, TypeVar
@@ -60,7 +60,7 @@ def skew_of(lines: Iterable[OcrLine]) -> float:
 def straightened(items: Iterable[Item_co], skew: float) -> list[Placed[Item_co]]:
     """Return the items with their boxes on the page turned back by `skew` degrees around its top left corner."""
     turn = _Turn(skew)
-    return [Placed(item, turn.box_of(item), turn.words_of(item)) for item in items]
+    return [turn.placed(item) for item in items]
 
 
 def _direction(line: OcrLine) -> _Direction | None:
@@ -83,25 +83,27 @@ class _Turn:
         self._degrees = degrees
         self._cos, self._sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
 
-    def box_of(self, item: OcrLine | Picture) -> Box:
-        if isinstance(item, Picture) or item.polygon is None:
-            return self._turned(item.bbox)
-        outline = _around(item.polygon, self)
-        if not item.words:
+    def placed(self, item: Item_co) -> Placed[Item_co]:
+        """Return a line or a picture in its place after the turn."""
+        if isinstance(item, Picture):
+            return Placed(item, self._turned(item.bbox))
+        words = [self._turned(word.bbox) for word in item.words]
+        # Only words that are beside each other, in order, and that are all of the text have places.
+        in_order = all(one.centre_x < other.centre_x for one, other in pairwise(words))
+        are_known = in_order and [word.text for word in item.words] == item.text.split()
+        ends = tuple((box.x, box.right) for box in words) if are_known else ()
+        return Placed(item, self._box_of(item, words), ends)
+
+    def _box_of(self, line: OcrLine, words: Sequence[Box]) -> Box:
+        if line.polygon is None:
+            return self._turned(line.bbox)
+        outline = _around(line.polygon, self)
+        if not words:
             return outline
         # The outlines of RapidOCR are wider than the ink, so that those of narrow columns touch.
-        words = [self._turned(word.bbox) for word in item.words]
         left = max(outline.x, min(word.x for word in words))
         right = min(outline.right, max(word.right for word in words))
         return Box(left, outline.y, right - left, outline.height) if left < right else outline
-
-    def words_of(self, item: OcrLine | Picture) -> tuple[tuple[float, float], ...]:
-        """Return the ends of words that are beside each other, in order, and that are all of the text."""
-        if isinstance(item, Picture) or [word.text for word in item.words] != item.text.split():
-            return ()
-        boxes = [self._turned(word.bbox) for word in item.words]
-        in_order = all(one.centre_x < other.centre_x for one, other in pairwise(boxes))
-        return tuple((box.x, box.right) for box in boxes) if in_order else ()
 
     def point(self, x: float, y: float) -> tuple[float, float]:
         return x * self._cos + y * self._sin, y * self._cos - x * self._sin
@@ -112,6 +114,8 @@ class _Turn:
 
     def _turned(self, box: Box) -> Box:
         """Return the rectangle with this skew around which an upright box is the smallest, turned back."""
+        if not self._sin:
+            return box
         sin = abs(self._sin)
         double = self._cos**2 - sin**2
         width = max((box.width * self._cos - box.height * sin) / double, 1.0)
