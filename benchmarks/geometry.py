@@ -1,4 +1,4 @@
-"""How well the geometry of a page is found, and what it costs: on generated pages that no tuning has seen.
+"""How well the geometry of a page and the gutter of a spread are found, and at what cost, on unseen pages.
 
 Pages with print are measured, not plates. The yardstick for the skew is jdeskew, where it is installed.
 """
@@ -15,14 +15,24 @@ from numpy.typing import NDArray
 
 from benchmarks.report import note, report
 from checkpointing.plurals import counted
-from sample.truth_pages import HELD_OUT_SEEDS, Bed, Recipe, make_page
+from sample.truth_pages import HELD_OUT_SEEDS, Bed, Recipe, Sheet, TruePage, make_page
 from sample.truth_pages import Geometry as TrueGeometry
 from worker.ocr.engines.rapid.engine import load_direction_classifier
 from worker.pages.geometry.find import find_geometry
+from worker.pages.geometry.gutter import Gutter
 from worker.pages.geometry.settings import GeometrySettings
+from worker.pages.geometry.spread import find_gutter
 from worker.pages.geometry.transform import Geometry
 
 _PAGES = 60
+_KINDS = (
+    (Sheet.SPREAD, 1.0),
+    (Sheet.SPREAD_PLATE, 0.5),
+    (Sheet.FOLD_OUT, 0.25),
+    (Sheet.PLATE, 0.25),
+    (Sheet.PAGE, 0.5),
+)
+"""Kinds of sheets that are shown to the finder of gutters, and how many of each as a share of the pages."""
 _WITHIN = 0.01
 """Maximum distance of the box from the paper, as a share of the longer side of the paper."""
 
@@ -52,6 +62,7 @@ class Measured(NamedTuple):
 def run(page_count: int = _PAGES, rounds: int = 1) -> None:  # noqa: ARG001  # a page is measured once
     """Measure and report."""
     cv2.setNumThreads(1)
+    _measure_gutters(page_count)
     recipes = [Recipe.of_seed(HELD_OUT_SEEDS + number) for number in range(page_count)]
     measured = [measure(recipe) for recipe in recipes if "plate" not in recipe.sheet.value]
     pages = counted(len(measured), "page")
@@ -67,6 +78,52 @@ def run(page_count: int = _PAGES, rounds: int = 1) -> None:  # noqa: ARG001  # a
     _report_share("not cropped without a bed", (each.stays_whole for each in measured), "target: 1")
     seconds = float(np.mean([each.cpu_seconds for each in measured]))
     report(f"core-seconds a page to find the geometry, {pages}", seconds, "CPU s", "target: 0.25", None)
+
+
+def _measure_gutters(page_count: int) -> None:
+    """Measure and report where the gutters of spreads are found, and which sheets are cut that must stay whole."""
+    seconds: list[float] = []
+    for kind, share in _KINDS:
+        seeds = range(HELD_OUT_SEEDS, HELD_OUT_SEEDS + max(1, round(share * page_count)))
+        rights = [_gutter_is_right(make_page(_few_columns(seed, kind)), seconds) for seed in seeds]
+        what = "gutter within 1 % of the width" if kind is Sheet.SPREAD else "not cut"
+        target = "target: 0.99" if kind is Sheet.SPREAD else "target: 1"
+        _report_share(f"{what}, {kind.value.replace('_', ' ')}", rights, target)
+    report("core-seconds a picture to find the gutter", float(np.mean(seconds)), "CPU s", "none", None)
+
+
+def _few_columns(seed: int, kind: Sheet) -> Recipe:
+    """Return a recipe for a kind of sheet; a spread has at most two columns on each page."""
+    recipe = Recipe.of_seed(seed, sheet=kind)
+    is_wide = kind is not Sheet.PAGE and len(recipe.columns) > 2
+    return Recipe.of_seed(seed, sheet=kind, columns=(1.0, 1.0)) if is_wide else recipe
+
+
+def _gutter_is_right(page: TruePage, seconds: list[float]) -> bool:
+    started = time.process_time()
+    gutter = find_gutter(np.asarray(page.image), GeometrySettings(), load_direction_classifier()).gutter
+    seconds.append(time.process_time() - started)
+    true = page.truth.geometry
+    if page.recipe.sheet is not Sheet.SPREAD or true.gutter is None or gutter is None:
+        return (gutter is not None) == (page.recipe.sheet is Sheet.SPREAD)
+    error = _distance(gutter, page)
+    note(f"seed {page.recipe.seed}: gutter off by {error:.2%} of the width")
+    return error <= _WITHIN
+
+
+def _distance(gutter: Gutter, page: TruePage) -> float:
+    """Return how far the ends of the true gutter are from the line found, as a share of the width of the paper.
+
+    Infinite if top and bottom are confused, as on a spread that is taken to be upside down.
+    """
+    top, bottom = (np.array(end) * page.image.size for end in (gutter.top, gutter.bottom))
+    along = (bottom - top) / np.hypot(*(bottom - top))
+    upper, lower = (np.array(end) for end in page.truth.geometry.gutter or ())
+    if (lower - upper) @ along < 0:
+        return float("inf")
+    left, right = (np.array(corner) for corner in page.truth.geometry.paper[:2])
+    across = np.array([-along[1], along[0]])
+    return float(max(abs((end - top) @ across) for end in (upper, lower)) / np.hypot(*(right - left)))
 
 
 def _report_share(name: str, measured: Iterable[bool | None], yardstick: str) -> None:

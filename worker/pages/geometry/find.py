@@ -53,7 +53,7 @@ class Found(NamedTuple):
     doubt: str = ""
 
 
-class _Lines(NamedTuple):
+class Lines(NamedTuple):
     """The lines of print on a page.
 
     Attributes:
@@ -88,10 +88,10 @@ def find_geometry(page: Page, settings: GeometrySettings, classify: Classifier) 
     height, width = page.shape[:2]
     copy = small_copy(page)
     paper = find_paper(copy.grey, copy.ink) if settings.crop == AUTO else None
-    ink = copy.ink if paper is None else copy.ink & _inner(paper.mask)
-    lines = _find_lines(letters(ink), copy.scale) if settings.needs_lines else None
+    ink = copy.ink if paper is None else copy.ink & inside_edges(paper.mask)
+    lines = find_lines(letters(ink), copy.scale) if settings.needs_lines else None
     skew, sure_of_skew = _skew(settings, lines, paper)
-    turns, sure_of_turn, doubt = _turns(settings, page, lines, classify)
+    turns, sure_of_turn, doubt = find_turns(settings, page, lines, classify)
     box, sure_of_crop = _box(settings, (width, height), copy, paper, skew)
     confidence = Confidence(
         crop=round(sure_of_crop, 3), rotate=round(sure_of_turn, 3), deskew=round(sure_of_skew, 3)
@@ -100,14 +100,14 @@ def find_geometry(page: Page, settings: GeometrySettings, classify: Classifier) 
     return Found(Geometry(source=source, box=box, quarter_turns=turns, skew=skew, confidence=confidence), doubt)
 
 
-def _inner(paper: Mask) -> Mask:
+def inside_edges(paper: Mask) -> Mask:
     """Return the paper without its edges, whose shadows look like ink."""
     kernel = np.ones((2 * _AT_PAPER_EDGE + 1,) * 2, np.uint8)
     eroded: Any = cv2.erode(paper, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     return np.asarray(eroded, np.uint8)
 
 
-def _find_lines(ink: Mask, scale: float) -> _Lines | None:
+def find_lines(ink: Mask, scale: float) -> Lines | None:
     """Return the lines on a copy of a page; None if there is too little print."""
     along, across = lines_along(ink), lines_along(np.ascontiguousarray(ink.T))
     if along is None or across is None:
@@ -117,11 +117,11 @@ def _find_lines(ink: Mask, scale: float) -> _Lines | None:
     skew = -across.degrees if sideways else along.degrees
     best, other = max(along.sharpness, across.sharpness), min(along.sharpness, across.sharpness)
     pieces = _pieces(ink, scale, skew, sideways)
-    return _Lines(skew, sideways, best, best / other, pieces) if len(pieces) >= _FEWEST_PIECES else None
+    return Lines(skew, sideways, best, best / other, pieces) if len(pieces) >= _FEWEST_PIECES else None
 
 
 def _pieces(ink: Mask, scale: float, skew: float, sideways: bool) -> Matrices:
-    straight = _turned((ink.shape[1], ink.shape[0]), skew, int(sideways))
+    straight = whole_turned((ink.shape[1], ink.shape[0]), skew, int(sideways))
     upright: Any = cv2.warpAffine(
         ink, np.array(straight.to_source), straight.size, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
     )
@@ -133,7 +133,7 @@ def _pieces(ink: Mask, scale: float, skew: float, sideways: bool) -> Matrices:
     return matrices
 
 
-def _turned(size: tuple[int, int], skew: float, quarter_turns: int = 0) -> Geometry:
+def whole_turned(size: tuple[int, int], skew: float, quarter_turns: int = 0) -> Geometry:
     """Return the geometry that shows all of a picture, turned."""
     return Geometry(
         source=Size(width=size[0], height=size[1]),
@@ -144,7 +144,7 @@ def _turned(size: tuple[int, int], skew: float, quarter_turns: int = 0) -> Geome
     )
 
 
-def _skew(settings: GeometrySettings, lines: _Lines | None, paper: Paper | None) -> tuple[float, float]:
+def _skew(settings: GeometrySettings, lines: Lines | None, paper: Paper | None) -> tuple[float, float]:
     """Return the skew in degrees, 0 where the page stays as it is, and the confidence."""
     if settings.deskew != AUTO:
         return (0.0 if settings.deskew == OFF else float(settings.deskew)), 1.0
@@ -155,8 +155,8 @@ def _skew(settings: GeometrySettings, lines: _Lines | None, paper: Paper | None)
     return (round(lines.skew, 3) if abs(lines.skew) >= _SMALLEST_SKEW else 0.0), 1 - 1 / lines.sharpness**3
 
 
-def _turns(
-    settings: GeometrySettings, page: Page, lines: _Lines | None, classify: Classifier
+def find_turns(
+    settings: GeometrySettings, page: Page, lines: Lines | None, classify: Classifier
 ) -> tuple[int, float, str]:
     """Return the clockwise quarter turns, the confidence, and what is unclear."""
     if settings.rotate != AUTO:
@@ -174,7 +174,7 @@ def _turns(
     return 0, 1 - found.confidence, _doubt_about_left(lines, found)
 
 
-def _doubt_about_left(lines: _Lines, found: Vote) -> str:
+def _doubt_about_left(lines: Lines, found: Vote) -> str:
     """Return what is unclear about a page that looks turned and is left as it is."""
     if (
         not lines.are_clear
@@ -201,7 +201,7 @@ def _box(
 
 def _paper_box(copy: SmallCopy, paper: Paper, skew: float) -> tuple[int, int, int, int]:
     """Return the box of the paper, whose middle is where the page is turned around."""
-    straight = _turned((paper.mask.shape[1], paper.mask.shape[0]), skew)
+    straight = whole_turned((paper.mask.shape[1], paper.mask.shape[0]), skew)
     mask: Any = cv2.warpAffine(
         paper.mask, np.array(straight.to_source), straight.size, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
     )
