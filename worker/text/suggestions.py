@@ -14,10 +14,13 @@ _SHORTEST_BEGINNING = 3
 
 def closest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that was probably meant; None if none is close, or several are equally close."""
+    from rapidfuzz.distance import OSA  # noqa: PLC0415  # only for a name that is not known
+
     typed = name.casefold()
     candidates = sorted({other for other in known if _digits(other) == _digits(name)})
     most = min(_MAX_EDITS, max(1, len(typed) // _LETTERS_PER_EDIT))
-    distances = {other: _edits(typed, other.casefold(), most) for other in candidates}
+    # Letters that are missing, added, replaced or exchanged.
+    distances = {other: OSA.distance(typed, other.casefold(), score_cutoff=most) for other in candidates}
     fewest = min(distances.values(), default=most + 1)
     if fewest <= most:
         found = [other for other, distance in distances.items() if distance == fewest]
@@ -30,19 +33,3 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 
 def _digits(name: str) -> list[str]:
     return re.findall(r"\d+", name)
-
-
-def _edits(one: str, other: str, most: int) -> int:
-    """Return how many letters are missing, added, replaced or exchanged; any larger number if more than `most`."""
-    if abs(len(one) - len(other)) > most or len(set(one) ^ set(other)) > 2 * most:
-        return most + 1
-    before: list[int] = []
-    row = list(range(len(other) + 1))
-    for i, letter in enumerate(one, 1):
-        earlier, before, row = before, row, [i]
-        for j, against in enumerate(other, 1):
-            fewest = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != against))
-            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == against:
-                fewest = min(fewest, earlier[j - 2] + 1)
-            row.append(fewest)
-    return row[-1]
