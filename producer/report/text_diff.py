@@ -1,10 +1,11 @@
 """Compare two texts word by word: which parts are the same, deleted or inserted."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
+
+from worker.text.edits import without_common_end, words_of
 
 # The time of a comparison grows with the product of the lengths. Above this product, everything between the common
 # beginning and the common end counts as deleted and inserted as a whole.
@@ -32,7 +33,7 @@ def marks_of(before: str, after: str) -> tuple[Mark, ...]:
 
     Whole words are compared, so that a reader sees changed words rather than changed letters.
     """
-    return tuple(mark for mark in _marks(_words(before), _words(after)) if mark.text)
+    return tuple(mark for mark in _marks(words_of(before), words_of(after)) if mark.text)
 
 
 def _marks(old: Sequence[str], new: Sequence[str]) -> Iterator[Mark]:
@@ -58,20 +59,13 @@ def _compared(old: Sequence[str], new: Sequence[str]) -> Iterator[Mark]:
 
 def _replaced(before: str, after: str) -> Iterator[Mark]:
     """Yield a replacement without the whitespace at the end of both texts: a line break is not part of a word."""
-    end = 0
-    while end < min(len(before), len(after)) and before[-1 - end] == after[-1 - end] and after[-1 - end].isspace():
-        end += 1
-    yield Mark(Change.OUT, before[: len(before) - end])
-    yield Mark(Change.IN, after[: len(after) - end])
-    yield Mark(Change.SAME, after[len(after) - end :])
+    old, new = without_common_end(before, after)
+    yield Mark(Change.OUT, old)
+    yield Mark(Change.IN, new)
+    yield Mark(Change.SAME, after[len(new) :])
 
 
 def _common(old: Sequence[str], new: Sequence[str]) -> int:
     """Return how many words at the beginning are the same."""
     same = (one == other for one, other in zip(old, new, strict=False))
     return next((count for count, equal in enumerate(same) if not equal), min(len(old), len(new)))
-
-
-def _words(text: str) -> list[str]:
-    """Return the words, each with the whitespace after it; joined they are the text again."""
-    return re.findall(r"\S+\s*|\s+", text)

@@ -91,22 +91,22 @@ def _explain(listed: Iterable[Edit], found: Edit) -> bool:
 
 
 def _differences(region: str, original: str, text: str) -> Iterator[Edit]:
-    before, after = _words(original), _words(text)
+    before, after = words_of(original), words_of(text)
     matcher = SequenceMatcher(None, before, after, autojunk=False)
     for tag, start, end, new_start, new_end in matcher.get_opcodes():
         if tag != "equal":
-            old, new = _without_common_end("".join(before[start:end]), "".join(after[new_start:new_end]))
+            old, new = without_common_end("".join(before[start:end]), "".join(after[new_start:new_end]))
             yield Edit(
                 region=region, original=old, corrected=new, kind=_kind(old, new), confidence=UNANNOUNCED_CONFIDENCE
             )
 
 
-def _words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
     """Return the words with the white space after them; joined they are the text."""
     return re.findall(r"\S+\s*|\s+", text)
 
 
-def _without_common_end(original: str, corrected: str) -> tuple[str, str]:
+def without_common_end(original: str, corrected: str) -> tuple[str, str]:
     """Return two texts without the white space that both end in."""
     while original and corrected and original[-1] == corrected[-1] and original[-1].isspace():
         original, corrected = original[:-1], corrected[:-1]
