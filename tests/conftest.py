@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from redis import Redis
 
 from producer.run.embedded_broker import EmbeddedBroker, embedded_broker
 from tests.support.deployment import Deployment, deployment_in
@@ -51,6 +52,13 @@ def broker(broker_of_session: EmbeddedBroker) -> EmbeddedBroker:
     broker_of_session.keep_alive()
     broker_of_session.flush()
     return broker_of_session
+
+
+@pytest.fixture
+def redis(broker: EmbeddedBroker) -> Iterator[Redis]:
+    """A client of that server."""
+    with Redis.from_url(broker.url) as client:
+        yield client
 
 
 @pytest.fixture

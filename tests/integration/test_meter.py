@@ -5,9 +5,8 @@ import random
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import pytest
 from redis import Redis
 
 from checkpointing.money import Money
@@ -36,12 +35,6 @@ with Redis.from_url(sys.argv[1]) as redis:
         gone += 1
     print(gone)
 """
-
-
-@pytest.fixture
-def redis(broker: EmbeddedBroker) -> Iterator[Redis]:
-    with Redis.from_url(broker.url) as client:
-        yield client
 
 
 def at_once(run: Callable[[int], None]) -> None:

@@ -1,9 +1,24 @@
-"""Calls of a model, as ledgers record them."""
+"""Calls of a model, as ledgers record them, and the answer that they ask for."""
+
+from pydantic import BaseModel, ConfigDict
 
 from checkpointing.ledger_entry import Call, new_attempt
 from checkpointing.refs import StageRef
 
 QUESTION = "a" * 64
+
+
+class Region(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    id: str
+    text: str
+
+
+class Corrected(BaseModel):
+    model_config = ConfigDict(title="correction", extra="ignore")
+
+    regions: list[Region]
 
 
 def a_call(

@@ -1,5 +1,6 @@
 """A deployment inside the test: storage, broker and parts whose one stage is the stamp stage."""
 
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -76,6 +77,16 @@ def write_scan(root: Path, scan_id: str, pages: int) -> ScanFolder:
     )
     scan.metadata_path.write_text(metadata.model_dump_json())
     return scan
+
+
+def write_source(scan: ScanFolder) -> None:
+    """Give a scan of one file a source whose hash is right."""
+    source = b"%PDF-1.7 as ingested"
+    scan.source_dir.mkdir()
+    (scan.source_dir / "a.pdf").write_bytes(source)
+    form = json.loads(scan.metadata_path.read_text())
+    form["source"]["files"][0]["sha256"] = hashlib.sha256(source).hexdigest()
+    scan.metadata_path.write_text(json.dumps(form))
 
 
 def page_parts(parts: Deployment) -> tuple[BookStore, QueueClient, ModelCalls]:

@@ -5,6 +5,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+from fakeredis import FakeRedis
+
+from producer.ingest.scanshelf_folder import take_in
+from worker.app import make_app
+from worker.config.settings import Settings
+from worker.deployment import Deployment
+
 METADATA = {
     "title": "The Accidental President",
     "author": "A.J. Baime",
@@ -126,3 +134,17 @@ def write_page(folder: Path, stage_dir: str, data: dict[str, Any]) -> Path:
 
 def _text(number: int, kind: str, bbox: list[int], text: str) -> dict[str, Any]:
     return {"id": number, "type": kind, "bbox": bbox, "text": text, "confidence": 0.93, "reading_order": number}
+
+
+def make_parts(root: Path, monkeypatch: pytest.MonkeyPatch, **models: str) -> Deployment:
+    """A deployment that takes in what Scanshelf left; the stages that are named have a model beside correction."""
+    monkeypatch.setattr("producer.planning.preconditions.check_broker", bool)  # the fake broker has no address
+    settings = Settings(
+        storage_root=root,
+        correction_model="a-model",
+        llm_base_url="http://127.0.0.1:1/v1",
+        llm_api_key="key",  # type: ignore[arg-type]  # pydantic makes a secret of it
+        prices="a-model=1/2",  # type: ignore[arg-type]  # pydantic parses it
+        **models,  # type: ignore[arg-type]  # names of settings
+    )
+    return Deployment(settings, make_app(settings), FakeRedis(), take_in)

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakeredis import FakeRedis, FakeServer
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from checkpointing import CheckpointManager, OutputSchema
 from checkpointing.file import CheckpointFile
 from checkpointing.outputs import OutputFolder
 from producer import setting_options as config
+from sample.provider.running import Provider, running_provider
 from tests.support.fake_deployment import FakeDeployment, make_fake, take_commands
 
 
@@ -41,6 +43,24 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     made.write_scan()
     take_commands(made, monkeypatch, "planning.preconditions")
     return made
+
+
+@pytest.fixture
+def server() -> FakeServer:
+    """A broker inside this process; each client of it sees the same keys."""
+    return FakeServer()
+
+
+@pytest.fixture
+def redis(server: FakeServer) -> FakeRedis:
+    return FakeRedis(server=server)
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    """A provider of models that answers rightly, at once."""
+    with running_provider() as running:
+        yield running
 
 
 class Leaf(BaseModel):

@@ -14,7 +14,7 @@ from checkpointing.money import whole_micro
 from checkpointing.refs import StageRef
 from producer.planning.spending import check_model_and_price
 from producer.run.supervisor import _worker_options
-from sample.provider import Behaviour, Provider, running_provider
+from sample.provider import Provider
 from tests.support.fake_deployment import SCAN, FakeDeployment, make_fake
 from worker.config.settings import Settings
 from worker.llm.errors import ProviderRefusesError
@@ -64,12 +64,6 @@ class QuietStage(SummaryStage):
     """Says that it asks nobody."""
 
     uses_model = False
-
-
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    with running_provider(Behaviour()) as running:
-        yield running
 
 
 @pytest.fixture

@@ -10,11 +10,6 @@ from worker.llm.circuit_breaker import CALLS_IN_A_ROW, Breaker, Failures
 KEY = "breaker"
 
 
-@pytest.fixture
-def redis() -> FakeRedis:
-    return FakeRedis()
-
-
 def worker(redis: FakeRedis, pause: float = 60.0, trial: float = 60.0) -> Breaker:
     """The breaker as one worker of many has it."""
     return Breaker(redis, KEY, trial, first_pause_seconds=pause)

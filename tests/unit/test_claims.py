@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import pytest
-from fakeredis import FakeRedis
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
@@ -20,11 +19,6 @@ KEYS = Keys()
 CLAIM = KEYS.claim(StageRef("book", "ocr"), 7)
 LEASE_SECONDS = 9.0
 SHORT_LEASE_SECONDS = 0.15
-
-
-@pytest.fixture
-def redis() -> Redis:
-    return FakeRedis()
 
 
 def claims(redis: Redis, seconds: float = LEASE_SECONDS, most_seconds: float = 60) -> Claims:

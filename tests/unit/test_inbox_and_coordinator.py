@@ -24,11 +24,6 @@ STREAM = KEYS.inbox(StageRef("a-book", "ocr"))
 LOCK = KEYS.commit(StageRef("a-book", "ocr"))
 
 
-@pytest.fixture
-def redis() -> fakeredis.FakeRedis:
-    return fakeredis.FakeRedis(server=fakeredis.FakeServer())
-
-
 def failure(page: int) -> FailedPage:
     return FailedPage(page=page, kind="crashed", message="its worker died", attempts=3)
 

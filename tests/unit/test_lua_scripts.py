@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakeredis import FakeRedis
 from redis import Redis
 
 from checkpointing import lua
@@ -23,11 +22,6 @@ MINE, YOURS = "mine", "yours"
 
 win_lease: Script[int] = Script("checkpointing.win_lease")
 put_entry: Script[None] = Script("checkpointing.put_entry")
-
-
-@pytest.fixture
-def redis() -> Redis:
-    return FakeRedis()
 
 
 def script_name(file: Path) -> str:

@@ -26,16 +26,6 @@ NOTHING = Count(Money(), {})
 
 
 @pytest.fixture
-def server() -> FakeServer:
-    return FakeServer()
-
-
-@pytest.fixture
-def redis(server: FakeServer) -> Redis:
-    return FakeRedis(server=server)
-
-
-@pytest.fixture
 def meter(redis: Redis) -> Meter:
     """One that is filled with nothing."""
     made = Meter(redis, KEY)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakeredis import FakeRedis
 from PIL import Image
 
 from checkpointing.errors import InputError
@@ -21,9 +20,15 @@ from producer.status.scan_status import all_scans, scan_status
 from producer.verify.verify_scan import verify
 from sample import small_page, write_pdf
 from tests.support.fake_deployment import Files, files_under
-from tests.support.scanshelf import METADATA, checkpoint, corrected_page, read_page, write_json, write_page
-from worker.app import make_app
-from worker.config.settings import Settings
+from tests.support.scanshelf import (
+    METADATA,
+    checkpoint,
+    corrected_page,
+    make_parts,
+    read_page,
+    write_json,
+    write_page,
+)
 from worker.deployment import Deployment
 from worker.pages.scan import ForeignScanError, ScanFolder
 from worker.pages.sources.open import open_source
@@ -60,15 +65,7 @@ def folder(tmp_path: Path, pdf: bytes) -> Path:
 
 @pytest.fixture
 def parts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
-    monkeypatch.setattr("producer.planning.preconditions.check_broker", bool)  # the fake broker has no address
-    settings = Settings(
-        storage_root=folder.parent,
-        correction_model="a-model",
-        llm_base_url="http://127.0.0.1:1/v1",
-        llm_api_key="key",  # type: ignore[arg-type]  # pydantic makes a secret of it
-        prices="a-model=1/2",  # type: ignore[arg-type]  # pydantic parses it
-    )
-    return Deployment(settings, make_app(settings), FakeRedis(), take_in)
+    return make_parts(folder.parent, monkeypatch)
 
 
 def without(files: Files, *names: str) -> Files:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from fakeredis import FakeRedis
-from pydantic import BaseModel, ConfigDict
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 import tests.support.fake_info  # noqa: F401  # a meter asks which server it is on
@@ -20,6 +19,7 @@ from checkpointing.ledger import Ledger
 from checkpointing.ledger_entry import Call, State
 from checkpointing.money import Money
 from sample.provider import Behaviour, Provider, Trouble, running_provider
+from tests.support.calls import Corrected
 from worker.billing import budget_reservation, learned_costs, paid_calls, settlement
 from worker.billing.learned_costs import Learned, LearnedCosts
 from worker.billing.meter import Meter, Reading, Reserved
@@ -50,19 +50,6 @@ from worker.telemetry.metrics.events import Metrics, use
 
 MODEL = "a-model"
 SCAN = "a-book"
-
-
-class Region(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    id: str
-    text: str
-
-
-class Corrected(BaseModel):
-    model_config = ConfigDict(title="correction", extra="ignore")
-
-    regions: list[Region]
 
 
 def question(page: int = 7, text: str = "Alice was beginning to get very tired") -> Prompt[Corrected]:

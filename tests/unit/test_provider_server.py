@@ -75,12 +75,6 @@ def get(base_url: str, path: str, headers: dict[str, str] | None = None) -> tupl
         return response.status, json.loads(response.read())
 
 
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    with running_provider() as running:
-        yield running
-
-
 def test_a_right_answer_corrects_the_text_and_tells_its_tokens(provider: Provider) -> None:
     answer = ask(provider.base_url)
     assert region_text(answer) == PRINTED

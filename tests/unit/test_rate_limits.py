@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from fakeredis import FakeRedis, FakeServer
+from fakeredis import FakeServer
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
@@ -30,16 +30,6 @@ class Time:
                 self._redis.pexpire(key, left)
             else:
                 self._redis.delete(key)
-
-
-@pytest.fixture
-def server() -> FakeServer:
-    return FakeServer()
-
-
-@pytest.fixture
-def redis(server: FakeServer) -> Redis:
-    return FakeRedis(server=server)
 
 
 @pytest.fixture

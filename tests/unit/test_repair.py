@@ -16,10 +16,10 @@ from producer.verify import check_stage
 from producer.verify.findings import Kind
 from producer.verify.repair import repair
 from producer.verify.verify_scan import verify
-from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, take_commands
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, take_commands, write_source
 from tests.support.killed import kill_at
 from tests.support.stages import stamp
-from tests.unit.test_verify import edit, give_source
+from tests.unit.test_verify import edit
 
 TORN = FailedPage(page=2, kind="torn", message="torn", attempts=3)
 
@@ -29,7 +29,7 @@ def make(folder: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     made = make_fake(folder, monkeypatch)
     take_commands(made, monkeypatch, "planning.preconditions")
     monkeypatch.setattr(check_stage, "MERGE_SECONDS", 0.0)
-    give_source(made)
+    write_source(made.write_scan())
     made.ask_for((1, 4))
     made.complete(1, 2, 3, 4, cost_usd=0.1)
     return made

@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakeredis import FakeRedis
 
 from checkpointing.refs import StageRef
-from producer.ingest.scanshelf_folder import take_in
 from producer.planning.enqueue import enqueue, plan
 from producer.planning.request import Request
 from producer.report.collect import collect
@@ -19,9 +17,15 @@ from producer.verify.findings import Kind
 from producer.verify.verify_scan import verify
 from sample import small_page, write_pdf
 from tests.support.fake_deployment import Files, files_under
-from tests.support.scanshelf import METADATA, checkpoint, corrected_page, read_page, write_json, write_page
-from worker.app import make_app
-from worker.config.settings import Settings
+from tests.support.scanshelf import (
+    METADATA,
+    checkpoint,
+    corrected_page,
+    make_parts,
+    read_page,
+    write_json,
+    write_page,
+)
 from worker.deployment import Deployment
 
 BOOK = "accidental-president"
@@ -49,16 +53,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def parts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
-    monkeypatch.setattr("producer.planning.preconditions.check_broker", bool)  # the fake broker has no address
-    settings = Settings(
-        storage_root=folder.parent,
-        correction_model="a-model",
-        structure_model="a-model",
-        llm_base_url="http://127.0.0.1:1/v1",
-        llm_api_key="key",  # type: ignore[arg-type]  # pydantic makes a secret of it
-        prices="a-model=1/2",  # type: ignore[arg-type]  # pydantic parses it
-    )
-    return Deployment(settings, make_app(settings), FakeRedis(), take_in)
+    return make_parts(folder.parent, monkeypatch, structure_model="a-model")
 
 
 def without_record(files: Files) -> Files:

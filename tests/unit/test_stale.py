@@ -1,6 +1,5 @@
 """What is stale: shown with its reason and its price, and done again or kept only when somebody says so."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from producer.terminal.console import notes
 from producer.verify.findings import Kind
 from producer.verify.repair import repair
 from producer.verify.verify_scan import verify
-from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, write_source
 from tests.support.stages import LaterStage, StampStage, register_last, stamp
 from worker.config.settings import Settings
 from worker.deployment import Deployment
@@ -34,7 +33,6 @@ from worker.stages.registry import STAGES
 
 LATER = LaterStage.name
 ALL = Request(SCAN, LATER)
-SOURCE = b"%PDF-1.7 as ingested"
 ITS_OCR = f"its {STAGE} changed"
 _EACH_USD = 0.02
 
@@ -66,7 +64,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: LaterStage) -> 
     )
     register_last(monkeypatch, later)
     monkeypatch.setattr("producer.open_deployment.Deployment", lambda *_, **__: made.another_process())
-    give_source(made)
+    write_source(made.write_scan())
     made.ask_for((1, 5))
     for page in range(1, 6):
         made.process(page)
@@ -75,15 +73,6 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: LaterStage) -> 
     work_on(made, 1, 2, 3, 4, 5)
     set_costs(made, _EACH_USD)
     return made
-
-
-def give_source(fake: FakeDeployment) -> None:
-    scan = fake.write_scan()
-    scan.source_dir.mkdir()
-    (scan.source_dir / "a.pdf").write_bytes(SOURCE)
-    form = json.loads(scan.metadata_path.read_text())
-    form["source"]["files"][0]["sha256"] = hashlib.sha256(SOURCE).hexdigest()
-    scan.metadata_path.write_text(json.dumps(form))
 
 
 def work_on(fake: FakeDeployment, *pages: int, stage: str = LATER) -> None:

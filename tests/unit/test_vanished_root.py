@@ -1,18 +1,18 @@
 """A storage root that vanishes while pages are worked on: nothing is written or paid, and no attempt is lost."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, ConfigDict
 
 from checkpointing.budget import write_budget
 from checkpointing.errors import PageError, StorageError
 from checkpointing.ledger import ledger_stages
 from checkpointing.status import Status
-from sample.provider import Provider, running_provider
+from sample.provider import Provider
+from tests.support.calls import Corrected
 from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, reconciler_at_work
 from tests.support.llm_deployment import MODEL
 from tests.support.stages import Stamp, StampStage, stamp
@@ -29,25 +29,6 @@ Away = Callable[[], Callable[[], None]]
 
 class StampOptions(Options):
     stamp_model: str = ""
-
-
-class Region(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    id: str
-    text: str
-
-
-class Corrected(BaseModel):
-    model_config = ConfigDict(title="correction", extra="ignore")
-
-    regions: list[Region]
-
-
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    with running_provider() as running:
-        yield running
 
 
 @pytest.fixture

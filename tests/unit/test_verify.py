@@ -18,13 +18,12 @@ from producer.commands.verify import verify_command
 from producer.verify import check_stage
 from producer.verify.findings import Kind
 from producer.verify.verify_scan import verify
-from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake
+from tests.support.fake_deployment import REF, SCAN, STAGE, FakeDeployment, make_fake, write_source
 from tests.support.stages import stamp
 from tests.support.tiff_files import grey_frame, tiff_of
 from tests.support.waiting import HANG_SECONDS, wait_until
 
 TORN = FailedPage(page=2, kind="torn", message="torn", attempts=3)
-SOURCE = b"%PDF-1.7 as ingested"
 
 
 @pytest.fixture
@@ -34,19 +33,10 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     monkeypatch.setattr("producer.open_deployment.Deployment", lambda *_, **__: made.parts)
     # Where nobody merges, waiting for it is in vain.
     monkeypatch.setattr(check_stage, "MERGE_SECONDS", 0.0)
-    give_source(made)
+    write_source(made.write_scan())
     made.ask_for((1, 5))
     made.complete(1, 2, 3, 4, 5, cost_usd=0.1)
     return made
-
-
-def give_source(fake: FakeDeployment) -> None:
-    scan = fake.write_scan()
-    scan.source_dir.mkdir()
-    (scan.source_dir / "a.pdf").write_bytes(SOURCE)
-    form = json.loads(scan.metadata_path.read_text())
-    form["source"]["files"][0]["sha256"] = hashlib.sha256(SOURCE).hexdigest()
-    scan.metadata_path.write_text(json.dumps(form))
 
 
 def found(fake: FakeDeployment, stage: str | None = None) -> list[tuple[Kind, int | None]]:
@@ -79,7 +69,7 @@ def test_a_complete_book_is_clean(fake: FakeDeployment) -> None:
 
 def test_a_scan_of_which_no_stage_has_begun_is_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fresh = make_fake(tmp_path / "fresh", monkeypatch)
-    give_source(fresh)
+    write_source(fresh.write_scan())
     assert found(fresh) == []
     assert found(fresh, STAGE) == []
 
@@ -251,7 +241,7 @@ def test_outputs_that_were_set_aside_are_no_difference(fake: FakeDeployment) -> 
 
 def test_a_source_file_that_is_gone_or_another(fake: FakeDeployment) -> None:
     source = fake.parts.store.scan(SCAN).source_dir / "a.pdf"
-    source.write_bytes(SOURCE[:-1])
+    source.write_bytes(source.read_bytes()[:-1])
     assert found(fake) == [(Kind.SOURCE, None)]
     assert "is not the file that was ingested" in problems(fake)[0]
     source.unlink()
@@ -263,7 +253,7 @@ def test_pages_in_quarantine_and_pages_not_asked_for_are_no_differences(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fresh = make_fake(tmp_path / "fresh", monkeypatch)
-    give_source(fresh)
+    write_source(fresh.write_scan())
     fresh.ask_for((1, 3))
     fresh.complete(1, 3)
     fresh.hand_over(TORN)
@@ -305,7 +295,7 @@ def test_pages_that_complete_while_it_looks_are_no_differences(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fresh = make_fake(tmp_path / "fresh", monkeypatch)
-    give_source(fresh)
+    write_source(fresh.write_scan())
     fresh.ask_for((1, 5))
     fresh.complete(1)
     fresh.hand_over(fresh.completion(2), fresh.completion(3))
@@ -332,7 +322,7 @@ def test_an_output_that_waits_to_be_merged_is_given_the_time_for_that(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fresh = make_fake(tmp_path / "fresh", monkeypatch)
-    give_source(fresh)
+    write_source(fresh.write_scan())
     fresh.ask_for((1, 5))
     fresh.hand_over(fresh.completion(2))
     waits = threading.Event()
