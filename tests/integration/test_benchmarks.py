@@ -39,6 +39,7 @@ from benchmarks.printed_lines import PrintedLines
 from benchmarks.readers import EARLIER_ENGINE, ENGINE, LEAFMARK, OCRMYPDF, Book, Reader, Reading
 from benchmarks.report import report
 from benchmarks.scale import Fleet
+from sample.book import SamplePage
 from sample.truth_pages import Recipe, TruePage, make_page
 from tests.support.browser import chromium_path
 from worker.ocr.boxes import Box
@@ -63,6 +64,17 @@ def figures(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
         assert figure["ratio"] is None or figure["ratio"] > 0
     assert len({figure["name"] for figure in found}) == len(found)
     return found
+
+
+@pytest.fixture
+def _small_print(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of the sample book as small blank pictures: no figure of a toy's size depends on what they show."""
+
+    def blank(_page: SamplePage) -> Image.Image:
+        return Image.new("RGB", (400, 60), "white")
+
+    monkeypatch.setattr(known_pages, "render", blank)
+    monkeypatch.setattr(report_page, "print_page", blank)
 
 
 def test_a_figure_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,6 +132,7 @@ def test_named_languages(
     assert [figure["unit"] for figure in figures(capsys)] == ["%", "%", "%", "CPU ms"]
 
 
+@pytest.mark.usefixtures("_small_print")
 def test_quality(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     class TitleEngine(Tesseract):
         def load(self) -> None:
@@ -160,6 +173,7 @@ def test_layout_measures_what_was_read_against_the_truth(
     assert by_name["core-seconds a page, generated pages, printed"]["unit"] == "CPU s"
 
 
+@pytest.mark.usefixtures("_small_print")
 def test_reading_compares_programs_and_counts_errors_where_lines_are_in_order(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -206,6 +220,7 @@ def test_long_lines_compares_widths_and_versions(
     assert by_name["core-seconds beside an earlier version, lines of 8000 pixels"]["ratio"] == 1
 
 
+@pytest.mark.usefixtures("_small_print")
 def test_decoding_is_compared_with_the_page_as_a_whole(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -245,6 +260,7 @@ def test_counting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monkey
     assert off["ratio"]
 
 
+@pytest.mark.usefixtures("_small_print")
 def test_report_page(capsys: pytest.CaptureFixture[str]) -> None:
     chromium_path()
     report_page.run(page_count=3, rounds=1)
