@@ -281,7 +281,8 @@ def test_large(capsys: pytest.CaptureFixture[str]) -> None:
     assert {figure["unit"] for figure in figures(capsys)} >= {"CPU s", "MiB", "pages/s", "keys a book"}
 
 
-def test_geometry(capsys: pytest.CaptureFixture[str]) -> None:
+def test_geometry(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(geometry, "make_page", lambda recipe: make_page(replace(recipe, dpi=100, curl=0.0)))
     geometry.run(page_count=2)
     by_name = {figure["name"]: figure["value"] for figure in figures(capsys)}
     assert by_name["quarter turns right, 2 pages"] == 1
