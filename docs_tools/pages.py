@@ -86,6 +86,11 @@ def _commands() -> str:
     markdown = get_docs_for_click(obj=command, ctx=context, name="producer", title="Commands")
     head, _, rest = markdown.partition("\n")
     rest = rest.replace(f"**Options**:\n\n{_HELP}\n", "").replace(_HELP, "")
+    for name, each in getattr(command, "commands", {}).items():
+        # The generator cuts long sentences off.
+        sentence = " ".join(each.help.split()).partition(". ")[0].rstrip(".")
+        line = f"* [`{name}`](#producer-{name}): {sentence}."
+        rest = re.sub(rf"^\* `{name}`: .*$", line, rest, flags=re.MULTILINE)
     return f"{head}\n\n{_ABOUT_COMMANDS}{rest.rstrip()}\n"
 
 

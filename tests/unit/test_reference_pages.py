@@ -35,6 +35,13 @@ def test_the_pages_can_be_written_into_an_empty_folder(tmp_path: Path) -> None:
     assert written == generated_pages()
 
 
+def test_the_list_of_commands_has_whole_sentences_and_links() -> None:
+    page = generated_pages()["reference/commands.md"]
+    listed = re.findall(r"^\* \[`([\w-]+)`\]\(#producer-([\w-]+)\): [A-Z].*[^.]\.$", page, flags=re.MULTILINE)
+    described = re.findall(r"^## `producer ([\w-]+)`$", page, flags=re.MULTILINE)
+    assert listed == [(name, name) for name in described]
+
+
 def test_every_setting_is_described() -> None:
     for row in settings_table().splitlines()[2:]:
         assert re.fullmatch(r"\| `LEAFMARK_[A-Z_]+` \| `[^`]+` \| [A-Z].+[.`] \|", row), row
