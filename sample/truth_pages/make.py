@@ -1,6 +1,8 @@
 """From a recipe to a picture with its truth."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -10,7 +12,7 @@ from sample.truth_pages.geometry import Curl, Ink, Polygon
 from sample.truth_pages.leaf import Leaf
 from sample.truth_pages.model import Geometry, Truth
 from sample.truth_pages.page import COLUMN_GAP, print_page, print_plate
-from sample.truth_pages.recipe import Recipe, Sheet
+from sample.truth_pages.recipe import Bed, Recipe, Sheet
 from sample.truth_pages.scanner import Placed, place_sheet, scan
 from sample.truth_pages.setting import Texts
 from sample.truth_pages.sheet import PrintedSheet
@@ -24,6 +26,14 @@ _TOP, _BOTTOM = 6.5, 7.0
 _CURL_REACH = 0.12
 """Of the width of a leaf."""
 _HIGHEST_NUMBER = 400
+_HOW_IT_LIES: dict[str, Any] = {
+    "quarter_turns": 0,
+    "skew_degrees": 0.0,
+    "bed": Bed.NONE,
+    "stains": 0,
+    "curl": 0.0,
+}
+"""What does not change what is printed: the same sheet is often wanted at several skews, one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +59,7 @@ def make_page(recipe: Recipe) -> TruePage:
     Raises:
         SettingsError: the typeface is not installed.
     """
-    sheet, gutter = _printed(recipe)
+    sheet, gutter = _printed(replace(recipe, **_HOW_IT_LIES))
     width = sheet.size[0]
     binding = width if gutter is None and recipe.seed % 2 else gutter or 0.0
     leaf_width = width / 2 if recipe.is_spread else width
@@ -92,6 +102,7 @@ def _geometry(
     )
 
 
+@lru_cache(maxsize=1)
 def _printed(recipe: Recipe) -> tuple[PrintedSheet, float | None]:
     """Return the printed sheet, and x of its gutter if it is a spread."""
     random = recipe.text_random

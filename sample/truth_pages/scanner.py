@@ -77,13 +77,21 @@ def scan(recipe: Recipe, ink: Ink, placed: Placed, gutter: float | None) -> tupl
     bed_light = _bed_light(recipe, paper)
     stains = _stains(recipe, placed, random)
     picture = np.empty((*laid.shape, 3), np.uint8)
+    # In place: large temporary arrays take longer than the arithmetic.
+    mixed, other = np.empty_like(density), np.empty_like(density)
     for channel, (ink_tone, paper_tone) in enumerate(zip(INK_RGB, PAPER_RGB, strict=True)):
-        surface = paper_tone + density * (ink_tone - paper_tone)
+        np.multiply(density, ink_tone - paper_tone, out=mixed)
+        mixed += paper_tone
         if stains is not None:
-            surface = surface * (1 - stains * (1 - _STAIN_RGB[channel]))
-        bed = _BEDS_RGB[recipe.bed][channel] * bed_light
-        mixed = (bed + paper * (surface - bed)) * light
-        picture[..., channel] = np.clip(mixed, 0, 255)
+            np.multiply(stains, 1 - _STAIN_RGB[channel], out=other)
+            np.subtract(1, other, out=other)
+            mixed *= other
+        bed = np.multiply(bed_light, _BEDS_RGB[recipe.bed][channel], out=other)
+        mixed -= bed
+        mixed *= paper
+        mixed += bed
+        mixed *= light
+        picture[..., channel] = np.clip(mixed, 0, 255, out=mixed)
     turned = np.ascontiguousarray(np.rot90(picture, -recipe.quarter_turns))
     return np.ascontiguousarray(np.rot90(laid, -recipe.quarter_turns)), Image.fromarray(turned)
 
