@@ -5,6 +5,7 @@ Pages with print are measured, not plates. The yardstick for the skew is jdeskew
 
 import time
 from collections.abc import Iterable
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -13,13 +14,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.report import note, report
+from benchmarks.report import cpu_seconds_of, note, report
 from checkpointing.plurals import counted
 from sample.truth_pages import HELD_OUT_SEEDS, Bed, Recipe, Sheet, TruePage, make_page
 from sample.truth_pages import Geometry as TrueGeometry
 from worker.ocr.engines.rapid.engine import load_direction_classifier
 from worker.pages.geometry.find import find_geometry
 from worker.pages.geometry.gutter import Gutter
+from worker.pages.geometry.resample import page_image
 from worker.pages.geometry.settings import GeometrySettings
 from worker.pages.geometry.spread import find_gutter
 from worker.pages.geometry.transform import Geometry
@@ -33,7 +35,7 @@ _KINDS = (
     (Sheet.PAGE, 0.5),
 )
 """Kinds of sheets that are shown to the finder of gutters, and how many of each as a share of the pages."""
-_WITHIN = 0.01
+WITHIN = 0.01
 """Maximum distance of the box from the paper, as a share of the longer side of the paper."""
 
 
@@ -48,6 +50,7 @@ class Measured(NamedTuple):
         crop_is_right: whether the page is the paper; None without a dark bed.
         stays_whole: whether the page is not cropped; None on a bed.
         cpu_seconds: to find the geometry.
+        resampling_seconds: CPU seconds to make the page image.
     """
 
     turn_is_right: bool
@@ -57,6 +60,7 @@ class Measured(NamedTuple):
     crop_is_right: bool | None
     stays_whole: bool | None
     cpu_seconds: float
+    resampling_seconds: float
 
 
 def run(page_count: int = _PAGES, rounds: int = 1) -> None:  # noqa: ARG001  # a page is measured once
@@ -64,7 +68,7 @@ def run(page_count: int = _PAGES, rounds: int = 1) -> None:  # noqa: ARG001  # a
     cv2.setNumThreads(1)
     _measure_gutters(page_count)
     recipes = [Recipe.of_seed(HELD_OUT_SEEDS + number) for number in range(page_count)]
-    measured = [measure(recipe) for recipe in recipes if "plate" not in recipe.sheet.value]
+    measured = [measure(make_page(recipe)) for recipe in recipes if "plate" not in recipe.sheet.value]
     pages = counted(len(measured), "page")
     _report_share("quarter turns right", (each.turn_is_right for each in measured), "target: 0.995")
     _report_share("pages without a doubt", (not each.doubtful for each in measured), "none")
@@ -85,21 +89,27 @@ def _measure_gutters(page_count: int) -> None:
     seconds: list[float] = []
     for kind, share in _KINDS:
         seeds = range(HELD_OUT_SEEDS, HELD_OUT_SEEDS + max(1, round(share * page_count)))
-        rights = [_gutter_is_right(make_page(_few_columns(seed, kind)), seconds) for seed in seeds]
+        rights = [gutter_is_right(make_page(few_columns(seed, kind)), seconds) for seed in seeds]
         what = "gutter within 1 % of the width" if kind is Sheet.SPREAD else "not cut"
         target = "target: 0.99" if kind is Sheet.SPREAD else "target: 1"
         _report_share(f"{what}, {kind.value.replace('_', ' ')}", rights, target)
     report("core-seconds a picture to find the gutter", float(np.mean(seconds)), "CPU s", "none", None)
 
 
-def _few_columns(seed: int, kind: Sheet) -> Recipe:
+def few_columns(seed: int, kind: Sheet) -> Recipe:
     """Return a recipe for a kind of sheet; a spread has at most two columns on each page."""
     recipe = Recipe.of_seed(seed, sheet=kind)
     is_wide = kind is not Sheet.PAGE and len(recipe.columns) > 2
     return Recipe.of_seed(seed, sheet=kind, columns=(1.0, 1.0)) if is_wide else recipe
 
 
-def _gutter_is_right(page: TruePage, seconds: list[float]) -> bool:
+def gutter_is_right(page: TruePage, seconds: list[float]) -> bool:
+    """Return whether the gutter of a spread is found within 1 % of the width, and none on another sheet.
+
+    Args:
+        page: as generated.
+        seconds: gets the CPU seconds that it took.
+    """
     started = time.process_time()
     gutter = find_gutter(np.asarray(page.image), GeometrySettings(), load_direction_classifier()).gutter
     seconds.append(time.process_time() - started)
@@ -108,7 +118,7 @@ def _gutter_is_right(page: TruePage, seconds: list[float]) -> bool:
         return (gutter is not None) == (page.recipe.sheet is Sheet.SPREAD)
     error = _distance(gutter, page)
     note(f"seed {page.recipe.seed}: gutter off by {error:.2%} of the width")
-    return error <= _WITHIN
+    return error <= WITHIN
 
 
 def _distance(gutter: Gutter, page: TruePage) -> float:
@@ -133,13 +143,14 @@ def _report_share(name: str, measured: Iterable[bool | None], yardstick: str) ->
         report(f"{name}, {counted(len(known), 'page')}", sum(known) / len(known), "of 1", yardstick, None)
 
 
-def measure(recipe: Recipe) -> Measured:
-    """Make the page of a recipe, find its geometry, and compare it with the truth."""
-    page = make_page(recipe)
+def measure(page: TruePage) -> Measured:
+    """Find the geometry of a page, and compare it with the truth."""
+    recipe = page.recipe
     pixels = np.asarray(page.image)
     started = time.process_time()
     found = find_geometry(pixels, GeometrySettings(), load_direction_classifier())
     seconds = time.process_time() - started
+    resampling_seconds = cpu_seconds_of(partial(page_image, page.image, found.geometry))
     truth, geometry = page.truth.geometry, found.geometry
     skew = f"skew {geometry.skew} of {truth.skew_degrees}"
     note(f"seed {recipe.seed}: {counted(geometry.quarter_turns, 'quarter turn')}, {skew}")
@@ -151,6 +162,7 @@ def measure(recipe: Recipe) -> Measured:
         crop_is_right=_is_around(geometry, truth) if recipe.bed is Bed.DARK else None,
         stays_whole=geometry.confidence.crop == 0 if recipe.bed is Bed.NONE else None,
         cpu_seconds=seconds,
+        resampling_seconds=resampling_seconds,
     )
 
 
@@ -168,4 +180,4 @@ def _is_around(geometry: Geometry, truth: TrueGeometry) -> bool:
     left, right = min(x for x, _ in points), max(x for x, _ in points)
     top, bottom = min(y for _, y in points), max(y for _, y in points)
     farthest = max(abs(left), abs(top), abs(right - width), abs(bottom - height))
-    return farthest <= _WITHIN * max(right - left, bottom - top)
+    return farthest <= WITHIN * max(right - left, bottom - top)

@@ -200,8 +200,13 @@ def _report_as_they_come(pages: Sequence[Read]) -> None:
 
 def upright_recipes(first_seed: int, fewest: int, most: int, number: int) -> Iterator[Recipe]:
     """Yield the first `number` recipes whose pages have so many columns, as upright single pages."""
-    drawn = (Recipe.of_seed(seed, **_UPRIGHT) for seed in count(first_seed))
-    return islice((readable(each) for each in drawn if fewest <= len(each.columns) <= most), number)
+    drawn = (upright_recipe(seed) for seed in count(first_seed))
+    return islice((each for each in drawn if fewest <= len(each.columns) <= most), number)
+
+
+def upright_recipe(seed: int) -> Recipe:
+    """Return what a seed draws as an upright single page."""
+    return readable(Recipe.of_seed(seed, **_UPRIGHT))
 
 
 def readable(recipe: Recipe) -> Recipe:

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from benchmarks.report import note
 from producer.evaluate.readings import text_of
 
@@ -151,6 +153,26 @@ def leafmark_environment(root: str) -> dict[str, str]:
     """Return the environment for a Leafmark with its own storage root and no other settings."""
     others = {name: value for name, value in os.environ.items() if not name.startswith("LEAFMARK_")}
     return {**others, "LEAFMARK_CONFIG": "", "LEAFMARK_STORAGE_ROOT": root}
+
+
+def has_tesseract() -> bool:
+    """Return whether OCRmyPDF can be run; installs it where Tesseract is there and it is not."""
+    if shutil.which("tesseract") is None:
+        note(f"Without Tesseract and OCRmyPDF; to install what they need: {_INSTALL_TESSERACT}")
+        return False
+    _ocrmypdf("ocrmypdf")
+    return True
+
+
+def read_picture_by_ocrmypdf(image: Image.Image, dpi: float, language: str, options: Sequence[str]) -> str:
+    """Return the text that OCRmyPDF finds on one picture, in one process and with more options."""
+    with tempfile.TemporaryDirectory() as name:
+        picture, sidecar = Path(name) / "page.png", Path(name) / "text"
+        image.save(picture, dpi=(dpi, dpi), compress_level=1)
+        # Neither PDF/A nor smaller pictures change the text, and both cost time.
+        chosen = ["-j", 1, "-l", language, "--output-type", "pdf", "--optimize", 0, *options, "--sidecar", sidecar]
+        _run([_ocrmypdf("ocrmypdf"), *chosen, picture, Path(name) / "out.pdf"])
+        return sidecar.read_text(encoding="utf-8").replace("\f", "\n")
 
 
 def _with_tesseract(language: str) -> list[Reader]:
