@@ -16,6 +16,7 @@ from benchmarks.layout_measures import Share, cut_by_a_picture, skew_error, turn
 from benchmarks.printed_lines import PrintedLines
 from benchmarks.quality import OnePage
 from benchmarks.report import note, report
+from benchmarks.table_measures import TableCounts, count_tables
 from checkpointing.plurals import counted
 from producer.evaluate.evaluate import measure_page
 from producer.evaluate.measure import Counts
@@ -121,6 +122,7 @@ def run(page_count: int = 12, rounds: int = 1, first_seed: int = HELD_OUT_SEEDS)
         upright += pages
     for kind in (RegionKind.RUNNING_HEAD, RegionKind.PAGE_NUMBER):
         _report_types(kind, "", upright)
+    _report_tables(", upright", upright)
     _report_skews(reader, first_seed, max(1, page_count // (len(SKEWS) + 1)))
     drawn = [reader.read(readable(Recipe.of_seed(seed))) for seed in range(first_seed, first_seed + page_count)]
     _report_as_they_come(drawn)
@@ -151,6 +153,7 @@ def _report_printed_lines(first_seed: int, number: int) -> None:
         pages += read
     for kind in (RegionKind.RUNNING_HEAD, RegionKind.PAGE_NUMBER):
         _report_types(kind, ", lines as printed", pages)
+    _report_tables(", lines as printed", pages)
     cut = sum(cut_by_a_picture(each.page.truth, each.regions) for each in pages)
     name = f"pages of {len(pages)}, lines as printed, that lose a paragraph to a picture"
     report(name, cut, "pages", "target: 0", None)
@@ -170,6 +173,15 @@ def _report_types(kind: RegionKind, suffix: str, pages: Sequence[Read]) -> None:
         f"target: {_TYPES_TARGET}",
         right / _TYPES_TARGET or None,
     )
+
+
+def _report_tables(suffix: str, pages: Sequence[Read]) -> None:
+    """Report how many tables are found with how many of their cells, and what else is taken for a table."""
+    counts = sum((count_tables(each.page.truth, each.regions) for each in pages), TableCounts())
+    if counts.tables:
+        report(f"tables found, of {counts.tables}{suffix}", counts.found / counts.tables, "of 1", "none", None)
+        report(f"cells right, of {counts.cells}{suffix}", counts.right / counts.cells, "of 1", "none", None)
+    report(f"false tables on {counted(len(pages), 'page')}{suffix}", counts.false, "tables", "target: 0", None)
 
 
 def _report_skews(reader: Reader, first_seed: int, number: int) -> None:

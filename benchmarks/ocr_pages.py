@@ -14,7 +14,8 @@ from checkpointing.refs import StageRef
 from sample import PageKind, SamplePage, pages
 from worker.deployment import Deployment
 from worker.ocr.layout.region_types import RegionType
-from worker.stages.ocr import Dimensions, OcrPage, OcrRegion, OcrStage
+from worker.stages.ocr import Dimensions, OcrPage, OcrStage
+from worker.stages.ocr_regions import OcrRegion
 
 _MISREAD = ((" the ", " tbe "), (" was ", " vvas "), (" and ", " aud "))
 _LINES_A_PARAGRAPH = 6

@@ -12,7 +12,8 @@ from sample.text import CHAPTERS
 from worker.ocr.layout.region_types import RegionType
 from worker.pages.metadata import ScanMetadata, ScanSource, SourceFile
 from worker.pages.scan import ScanFolder
-from worker.stages.ocr import Dimensions, OcrPage, OcrRegion
+from worker.stages.ocr import Dimensions, OcrPage
+from worker.stages.ocr_regions import OcrRegion
 
 _HASH = "a" * 64
 _SOURCE = "a.pdf"

@@ -18,7 +18,7 @@ from worker.llm import reply
 from worker.pages import book_profile as profile
 from worker.pages import metadata
 from worker.pages.metadata import ScanMetadata
-from worker.stages import base, chapters, correction, fix, ocr, structured_page
+from worker.stages import base, chapters, correction, fix, ocr, ocr_regions, structured_page
 from worker.stages import revised_pages as regions
 from worker.stages.chapters import BookStructure
 from worker.stages.registry import STAGES
@@ -60,6 +60,7 @@ _MODULES = (
     edits,
     fix,
     ocr,
+    ocr_regions,
     regions,
     structured_page,
     reply,

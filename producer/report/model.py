@@ -90,6 +90,26 @@ class Boxes:
 
 
 @dataclass(frozen=True, slots=True)
+class CellReport:
+    """A cell of a table.
+
+    Attributes:
+        marks: its text with its changes; without any as OCR read it.
+        heading: whether it is the heading of a column.
+        figure: whether it is a number.
+    """
+
+    marks: tuple[Mark, ...]
+    row_span: int
+    column_span: int
+    heading: bool
+    figure: bool
+
+
+Rows = tuple[tuple[CellReport, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RegionReport:
     """A region of a page.
 
@@ -99,6 +119,8 @@ class RegionReport:
         before: its text as OCR read it.
         after: the corrected text with its changes; None if no stage has corrected it.
         boxes: of its text as read; None if they are unknown.
+        rows: of a table as OCR read it; empty for all else.
+        rows_after: of a table as corrected; empty if that has other cells.
     """
 
     kind: str
@@ -107,6 +129,8 @@ class RegionReport:
     after: tuple[Mark, ...] | None
     review: bool
     boxes: Boxes | None = None
+    rows: Rows = ()
+    rows_after: Rows = ()
 
     @property
     def changed(self) -> bool:

@@ -10,9 +10,11 @@ from checkpointing.outputs import Problem as OutputProblem
 from checkpointing.regular_files import read_regular
 from producer.report.limits import MAX_CHARACTERS, MAX_EDITS
 from producer.report.model import Boxes, PageReport, Problem, RegionReport, State
+from producer.report.table_rows import rows_as_corrected, rows_as_read
 from producer.report.text_diff import marks_of
 from worker.stages.base import PageOutput, Stage
-from worker.stages.ocr import OcrPage, OcrRegion, TextLine, Word
+from worker.stages.ocr import OcrPage
+from worker.stages.ocr_regions import OcrRegion, TextLine, Word
 from worker.stages.revised_pages import RevisedPage, RevisedRegion
 from worker.stages.structured_page import StructuredPage
 
@@ -129,6 +131,7 @@ def _read_only(region: OcrRegion, kinds: Mapping[str, str], with_words: bool) ->
         after=None,
         review=False,
         boxes=_boxes(region, with_words),
+        rows=rows_as_read(region.rows) if _is_whole(region) else (),
     )
 
 
@@ -144,16 +147,23 @@ def _revised(
         after=marks_of(region.original_text[:MAX_CHARACTERS], region.text[:MAX_CHARACTERS]),
         review=region.needs_review,
         boxes=_boxes(source, with_words) if source else None,
+        rows=rows_as_read(source.rows) if source and _is_whole(source) else (),
+        rows_after=rows_as_corrected(source.rows, region.text) if source and _is_whole(source) else (),
     )
 
 
 def _boxes(region: OcrRegion, with_words: bool) -> Boxes | None:
     """Return the boxes of a region's words, or of its lines if it has no words; None for a text that is cut."""
-    if not region.lines or len(region.text) > MAX_CHARACTERS:
+    if not region.lines or not _is_whole(region):
         return None
     if with_words and all(line.words for line in region.lines):
         return Boxes("words", tuple(_numbers(word for line in region.lines for word in line.words)))
     return Boxes("lines", tuple(_numbers(region.lines)))
+
+
+def _is_whole(region: OcrRegion) -> bool:
+    """Return whether all of a region's text is shown."""
+    return len(region.text) <= MAX_CHARACTERS
 
 
 def _numbers(parts: Iterable[Word | TextLine]) -> Iterator[int]:

@@ -24,7 +24,8 @@ from worker.config.settings import Settings
 from worker.deployment import Deployment
 from worker.ocr.layout.region_types import RegionType
 from worker.stages import correction, fix
-from worker.stages.ocr import Dimensions, OcrPage, OcrRegion
+from worker.stages.ocr import Dimensions, OcrPage
+from worker.stages.ocr_regions import OcrRegion
 from worker.stages.options import CorrectionOptions, FixOptions
 
 MODEL = "a-model"

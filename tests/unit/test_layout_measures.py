@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from benchmarks.layout_measures import Share, cut_by_a_picture, skew_error, turned_right, typed_right
+from benchmarks.table_measures import TableCounts, count_tables
 from sample.truth_pages import Recipe, RegionKind, Sheet, Truth, make_page
 from worker.ocr.layout.region_types import RegionType
 
@@ -66,3 +67,16 @@ def test_turn_and_skew_are_compared_with_those_of_the_page(truth: Truth) -> None
     assert not turned_right(truth, None)
     assert skew_error(truth, {"quarter_turns": 3, "skew": 1.9}) == pytest.approx(0.1)
     assert skew_error(truth, None) == pytest.approx(2.0)
+
+
+def test_cells_of_a_table_are_right_where_they_are_printed() -> None:
+    truth = make_page(Recipe.of_seed(1, **{**PLAIN, "table": "aligned"})).truth
+    (table,) = truth.of_kind(RegionKind.TABLE)
+    rows = table.text.split("\n")
+    cells = len(table.cells)
+
+    assert count_tables(truth, [region("table", table.text)]) == TableCounts(1, 1, cells, cells)
+    assert count_tables(truth, [region("body", table.text)]) == TableCounts(1, 0, cells)
+    one_lost = "\n".join([*rows[:-1], rows[-1].rsplit("\t", 1)[0]])
+    assert count_tables(truth, [region("table", one_lost)]) == TableCounts(1, 1, cells, cells - 1)
+    assert count_tables(truth, [region("table", "another\t17")]) == TableCounts(1, 0, cells, 0, false=1)

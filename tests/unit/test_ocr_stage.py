@@ -182,6 +182,54 @@ def test_an_output_with_a_wrong_line_is_invalid(changes: dict[str, Any], complai
         OcrPage.model_validate(broken)
 
 
+def table_output() -> dict[str, Any]:
+    """A valid output with a table of four rows and two columns, as parsed JSON."""
+    cells = [("Goods", "Price"), ("Wheat", "342"), ("Oats", "79"), ("Rye", "12")]
+    lines = [
+        OcrLine(text, 0.9, Box(x, 300 + 26 * row, 10 * len(text), 20))
+        for row, texts in enumerate(cells)
+        for x, text in zip((100, 300), texts, strict=True)
+    ]
+    page = OcrStage(engine=ListEngine(lines)).run(7, OnePage())
+    return page.model_dump(mode="json")
+
+
+def test_a_table_has_its_rows_and_cells() -> None:
+    (region,) = table_output()["regions"]
+
+    assert region["type"] == "table"
+    assert region["text"] == "Goods\tPrice\nWheat\t342\nOats\t79\nRye\t12"
+    assert region["rows"][:2] == [
+        [
+            {"bbox": [100, 300, 50, 20], "text": "Goods", "heading": True},
+            {"bbox": [300, 300, 50, 20], "text": "Price", "heading": True},
+        ],
+        [{"bbox": [100, 326, 50, 20], "text": "Wheat"}, {"bbox": [300, 326, 30, 20], "text": "342"}],
+    ]
+    assert [line["text"] for line in region["lines"]] == region["text"].split()
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"rows": []}, "a table has rows"),
+        ({"type": "body"}, "no other region has any"),
+        ({"text": "Goods Price"}, "not that of its cells"),
+        ({"lines": []}, None),
+        ({"rows": [[{"bbox": [100, 300, 901, 20], "text": "Goods"}]], "text": "Goods", "lines": []}, "beyond"),
+    ],
+)
+def test_an_output_with_a_wrong_table_is_invalid(changes: dict[str, Any], complaint: str | None) -> None:
+    output = table_output()
+    output["regions"][0] |= changes
+
+    if complaint is None:
+        OcrPage.model_validate(output)
+        return
+    with pytest.raises(ValidationError, match=complaint):
+        OcrPage.model_validate(output)
+
+
 def test_an_output_survives_being_written_and_read() -> None:
     page = OcrStage(engine=ListEngine(paragraph())).run(7, OnePage())
 

@@ -5,6 +5,7 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -168,6 +169,50 @@ def test_a_page_has_the_places_and_confidences_of_its_words(book: ReportBook) ->
     assert len(body) == 5 * len(READ.split())
     assert body[30:35] == [20 + 22 * 6, 110, 20, 10, 50]
     assert body[35:40] == [20, 124, 20, 10, 99]
+
+
+TABLE = "Goods <1>\nWheat\t842"
+
+
+def read_table(book: ReportBook) -> dict[int, dict[str, Any]]:
+    """What the OCR stage writes for pages whose second region is a table."""
+    rows = [
+        [{"bbox": [20, 110, 90, 10], "text": "Goods <1>", "heading": True, "column_span": 2}],
+        [{"bbox": [20, 124, 40, 10], "text": "Wheat"}, {"bbox": [70, 124, 40, 10], "text": "842"}],
+    ]
+    found = {page: dict(output) for page, output in book.read(TABLE).items()}
+    for output in found.values():
+        output["regions"][1] |= {"type": "table", "rows": rows}
+    return found
+
+
+def test_a_table_is_shown_as_one_with_its_headings_and_numbers(book: ReportBook) -> None:
+    book.complete("ocr", read_table(book))
+
+    html = render(made(book))
+
+    assert '<th scope="col" colspan="2">Goods &lt;1&gt;</th>' in html
+    assert '<td>Wheat</td>\n<td class="number">842</td>' in html
+
+
+@pytest.mark.parametrize(
+    ("corrected", "expected"),
+    [
+        ("Goods <1>\nWheat\t342", '<td class="number"><del>842</del><ins>342</ins></td>'),
+        ("Goods <1>\nWheat 342", "<ins>Wheat 342</ins>"),
+        ("Goods <1>\nWheat\t842\t1", "<ins>842\t1</ins>"),
+    ],
+)
+def test_changes_of_a_table_are_in_its_cells_while_it_has_the_same_ones(
+    book: ReportBook, corrected: str, expected: str
+) -> None:
+    book.complete("ocr", read_table(book))
+    book.complete("correction", book.corrected(TABLE, corrected))
+
+    html = render(made(book))
+
+    assert '<td>Wheat</td>\n<td class="number">842</td>' in html
+    assert expected in html
 
 
 def test_without_words_a_page_has_the_places_of_its_lines(book: ReportBook) -> None:

@@ -16,7 +16,8 @@ from worker.ocr.layout.region_types import RegionType
 from worker.scanshelf.corrected_pages import corrected_page
 from worker.stages.base import CostShape, Stage, StageInputs
 from worker.stages.model_stage import ModelInputs, model_inputs, most_tokens, picture_of, recipe_of
-from worker.stages.ocr import OcrPage, OcrRegion, OcrStage
+from worker.stages.ocr import OcrPage, OcrStage
+from worker.stages.ocr_regions import OcrRegion
 from worker.stages.options import CorrectionOptions
 from worker.stages.revised_pages import (
     INSTRUCTIONS,

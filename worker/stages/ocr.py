@@ -4,50 +4,38 @@ A page without text and pictures is a valid result, marked `blank`.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Self, cast
 
-from pydantic import AwareDatetime, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import AwareDatetime, Field, PositiveInt, model_validator
 
 from checkpointing.errors import PageError
 from checkpointing.fields import ClosedModel
 from checkpointing.page_records import Doubt
 from worker.ocr.engines import registry
-from worker.ocr.engines.base import Engine, OcrLine
+from worker.ocr.engines.base import Engine
 from worker.ocr.engines.rapid.engine import load_direction_classifier
 from worker.ocr.language_plausibility import language_doubts
 from worker.ocr.layout import LAYOUT
-from worker.ocr.layout.region_types import RegionType
 from worker.ocr.plausibility import doubts_about
 from worker.pages.geometry.resample import page_image
 from worker.pages.geometry.settings import AUTO, GeometrySettings
 from worker.pages.geometry.transform import Geometry
 from worker.scanshelf.pages import read_page as scanshelf_page
 from worker.stages.base import LoadedEngine, PageOutput, Stage, StageInputs
+from worker.stages.ocr_regions import OcrRegion, extremes, numbered
 from worker.stages.options import OcrOptions
-from worker.text.control_characters import clean_text
-from worker.text.fields import Name, Share, Text
+from worker.text.fields import Name
 
 if TYPE_CHECKING:
     # Commands that only read outputs do not need it.
     from PIL.Image import Image
 
-    from worker.ocr.layout.regions import Region as FoundRegion
 
 _MIN_CONTRAST = 64
-_DIGITS = 3
-"""Of the confidence of a line or word: more would only make the files larger."""
 UNREADABLE_SIZE = "unreadable_size"
 UNCLEAR_TURN = "unclear_turn"
-
-Rectangle = Annotated[
-    tuple[NonNegativeInt, NonNegativeInt, PositiveInt, PositiveInt],
-    Field(description="x, y, width and height, in pixels of the page image."),
-]
-PixelPoint = Annotated[
-    tuple[NonNegativeInt, NonNegativeInt], Field(description="x and y, in pixels of the page image.")
-]
 
 
 class Dimensions(ClosedModel):
@@ -55,66 +43,6 @@ class Dimensions(ClosedModel):
 
     width: PositiveInt
     height: PositiveInt
-
-
-class Word(ClosedModel):
-    """A word of a line. A script without spaces has one word a line."""
-
-    # No placeholder is searched for here or in a line: a book about HTML prints `<text>`.
-    text: str = Field(min_length=1, description="As printed, with its punctuation.")
-    confidence: Share
-    bbox: Rectangle
-
-
-class TextLine(ClosedModel):
-    """A printed line."""
-
-    bbox: Rectangle
-    polygon: tuple[PixelPoint, PixelPoint, PixelPoint, PixelPoint] = Field(
-        description="The corners, clockwise from the top left of the line as it is read, skewed or turned."
-    )
-    baseline: tuple[PixelPoint, PixelPoint] | None = Field(
-        default=None,
-        exclude_if=lambda baseline: baseline is None,
-        description="What the letters stand on, from left to right as they are read; left out if it is unknown.",
-    )
-    text: str = Field(min_length=1, description="As printed.")
-    confidence: Share
-    words: tuple[Word, ...] = Field(
-        default=(),
-        exclude_if=lambda words: not words,
-        description="In the order of the text; left out if the engine does not give words.",
-    )
-
-    @model_validator(mode="after")
-    def _words_are_those_of_the_text(self) -> Self:
-        if self.words and [word.text for word in self.words] != self.text.split():
-            raise ValueError("the words of a line are not those of its text")
-        return self
-
-
-class OcrRegion(ClosedModel):
-    """A part of a page: a paragraph, a heading, a picture."""
-
-    id: Name = Field(description="Id of the region within its page.")
-    type: RegionType
-    bbox: Rectangle
-    text: Text = Field(description="Lines as printed, joined by a line feed; empty for an image.")
-    confidence: Share = Field(description="Mean confidence of the engine; for an image the share of dark pixels.")
-    reading_order: PositiveInt = Field(description="1 for the first region.")
-    lines: tuple[TextLine, ...] = Field(
-        default=(),
-        exclude_if=lambda lines: not lines,
-        description="Of print, in the order of the text; left out for an image, and on pages of earlier versions.",
-    )
-
-    @model_validator(mode="after")
-    def _text_goes_with_type(self) -> Self:
-        if bool(self.text.strip()) == (self.type is RegionType.IMAGE):
-            raise ValueError("an image has no text, and every other region has some")
-        if self.lines and self.text != "\n".join(line.text for line in self.lines):
-            raise ValueError("the text of a region is not that of its lines")
-        return self
 
 
 class OcrPage(PageOutput):
@@ -152,23 +80,12 @@ class OcrPage(PageOutput):
         if self.blank != (not self.regions):
             raise ValueError("a page is blank exactly when it has no regions")
         for region in self.regions:
-            if any(not self._holds(x, y) for x, y in _extremes(region)):
+            if any(not self._holds(x, y) for x, y in extremes(region)):
                 raise ValueError(f"region {region.id} reaches beyond the page")
         return self
 
     def _holds(self, x: int, y: int) -> bool:
         return x <= self.page_dimensions.width and y <= self.page_dimensions.height
-
-
-def _extremes(region: OcrRegion) -> Iterator[PixelPoint]:
-    """Yield the points of a region, of its lines and of its words that are farthest right and down."""
-    boxes = [region.bbox]
-    for line in region.lines:
-        yield from line.polygon
-        yield from line.baseline or ()
-        boxes += [line.bbox, *(word.bbox for word in line.words)]
-    for x, y, width, height in boxes:
-        yield x + width, y + height
 
 
 class OcrStage(Stage):
@@ -221,6 +138,7 @@ class OcrStage(Stage):
         # These import numpy, which only a worker needs.
         from worker.ocr.layout.pictures import find_paper, find_pictures  # noqa: PLC0415
         from worker.ocr.layout.regions import arrange  # noqa: PLC0415
+        from worker.ocr.layout.rules import find_rules  # noqa: PLC0415
 
         scan = inputs.image(page)
         geometry, unclear = self._geometry(scan.image)
@@ -231,8 +149,9 @@ class OcrStage(Stage):
         lines = [line for line in found if line.text]
         if scan.doubt and not lines and not _is_empty(image):
             raise PageError("unreadable_page", f"no text found on the page: {scan.doubt}")
-        pictures = find_pictures(image, [line.bbox for line in lines])
-        regions = _numbered(arrange(lines, pictures, image.size, find_paper(image)))
+        boxes = [line.bbox for line in lines]
+        pictures, rules = find_pictures(image, boxes), find_rules(image, boxes)
+        regions = numbered(arrange(lines, pictures, image.size, find_paper(image), rules))
         text = "\n".join(line.text for line in lines)
         doubts = (
             *doubts_about(found, self._engine.minimum_confidence),
@@ -284,44 +203,3 @@ def _is_empty(image: "Image") -> bool:
     """Return whether nothing on a page is much darker than its paper."""
     darkest, lightest = cast("tuple[int, int]", image.convert("L").getextrema())
     return lightest - darkest < _MIN_CONTRAST
-
-
-def _numbered(regions: "Iterable[FoundRegion]") -> tuple[OcrRegion, ...]:
-    return tuple(
-        OcrRegion(
-            id=f"r{order}",
-            type=region.type,
-            bbox=region.bbox,
-            text=region.text,
-            confidence=region.confidence,
-            reading_order=order,
-            lines=_lines(region),
-        )
-        for order, region in enumerate(regions, start=1)
-    )
-
-
-def _lines(region: "FoundRegion") -> tuple[TextLine, ...]:
-    """Return the lines of a region; none if an engine gave line breaks within a line."""
-    if clean_text(region.text) != "\n".join(clean_text(line.text) for line in region.lines):
-        return ()
-    return tuple(
-        TextLine(
-            bbox=line.bbox,
-            polygon=line.outline,
-            baseline=line.baseline,
-            text=line.text,
-            confidence=round(line.confidence, _DIGITS),
-            words=_words(line),
-        )
-        for line in region.lines
-    )
-
-
-def _words(line: OcrLine) -> tuple[Word, ...]:
-    """Return the words of a line; none if they are not those of its text."""
-    if [clean_text(word.text) for word in line.words] != clean_text(line.text).split():
-        return ()
-    return tuple(
-        Word(text=word.text, confidence=round(word.confidence, _DIGITS), bbox=word.bbox) for word in line.words
-    )

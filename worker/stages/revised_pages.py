@@ -16,7 +16,14 @@ from worker.text.edits import AnsweredEdit, Edit, edits_of
 from worker.text.fields import Name, Text
 
 REVISED_TYPES = frozenset(
-    {RegionType.BODY, RegionType.HEADER, RegionType.CAPTION, RegionType.FOOTNOTE, RegionType.MARGINALIA}
+    {
+        RegionType.BODY,
+        RegionType.HEADER,
+        RegionType.CAPTION,
+        RegionType.FOOTNOTE,
+        RegionType.MARGINALIA,
+        RegionType.TABLE,
+    }
 )
 """Types of regions that a model is asked about. Most others are numbers or a few letters; images have no text."""
 MIN_CONFIDENCE = 0.6

@@ -58,6 +58,21 @@ def cut_line(item: AnyPlaced, x: float) -> Sequence[AnyPlaced]:
     return pieces
 
 
+def cut_at_spaces(line: Placed[OcrLine], width: float) -> list[Placed[OcrLine]]:
+    """Return the pieces of a line between spaces that are at least so wide, in pixels, from left to right."""
+    xs = [(end + start) / 2 for (_, end), (start, _) in pairwise(line.words) if start - end >= width]
+    return cut_at(line, xs)
+
+
+def cut_at(line: Placed[OcrLine], xs: Sequence[float]) -> list[Placed[OcrLine]]:
+    """Return the pieces of a line, cut at the spaces nearest to some places, which go from left to right."""
+    pieces = [line]
+    for x in xs:
+        cut = cut_line(pieces[-1], x)
+        pieces[-1:] = [Placed(each.item, each.bbox, each.words) for each in cut if isinstance(each.item, OcrLine)]
+    return pieces
+
+
 def _part_of_outline(outline: Polygon, start: float, end: float) -> Polygon:
     (top, top_end, bottom_end, bottom) = outline
     return (

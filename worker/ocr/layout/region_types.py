@@ -11,6 +11,7 @@ class RegionType(StrEnum):
     FOOTER = "footer"
     CAPTION = "caption"
     IMAGE = "image"
+    TABLE = "table"
     PAGE_NUMBER = "page_number"
     FOOTNOTE = "footnote"
     MARGINALIA = "marginalia"

@@ -5,7 +5,7 @@ matter. Columns are divided into
 paragraphs at wide gaps and at indents. Words keep their hyphens at line ends.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from worker.ocr.boxes import Box, Picture, points_inside
@@ -16,7 +16,10 @@ from worker.ocr.layout.margins import find_margins
 from worker.ocr.layout.notes import note_types
 from worker.ocr.layout.region_types import RegionType
 from worker.ocr.layout.rows import Measures, joined, joined_line, measure, rows_of
+from worker.ocr.layout.rules import NO_RULES, Rules
 from worker.ocr.layout.straight import Placed, skew_of, straightened
+from worker.ocr.layout.table import Cell, Table, table_text
+from worker.ocr.layout.tables import take_tables
 
 _SET_APART = 1.4
 """Minimum distance of a new paragraph from the text, in ordinary distances from line to line."""
@@ -44,10 +47,11 @@ class Region:
 
     Attributes:
         bbox: upright box around it, in pixels of the page image.
-        text: its lines, joined by a line feed; empty for a picture.
+        text: its lines, joined by a line feed; of a table its rows, with tabs between cells; empty for a picture.
         confidence: from 0 to 1; the engine's mean over all characters, and for a picture the share of dark cells in
             its box.
-        lines: of print, downwards; none for a picture.
+        lines: of print, downwards, of a table cell by cell; none for a picture.
+        rows: of a table; empty for all else.
     """
 
     type: RegionType
@@ -55,10 +59,15 @@ class Region:
     text: str
     confidence: float
     lines: tuple[OcrLine, ...] = ()
+    rows: tuple[tuple[Cell, ...], ...] = ()
 
 
 def arrange(
-    lines: Sequence[OcrLine], pictures: Sequence[Picture], size: tuple[int, int], paper: Box | None = None
+    lines: Sequence[OcrLine],
+    pictures: Sequence[Picture],
+    size: tuple[int, int],
+    paper: Box | None = None,
+    rules: Rules = NO_RULES,
 ) -> list[Region]:
     """Group lines and pictures into regions, in reading order.
 
@@ -67,17 +76,22 @@ def arrange(
         pictures: from `find_pictures`.
         size: width and height of the page, in pixels.
         paper: from `find_paper`; None if all of the picture is paper.
+        rules: from `find_rules`.
     """
     width, height = size
     clamped = [_clamped(line, width, height) for line in lines]
     lines = [line for line in clamped if line.bbox.width > 0 and line.bbox.height > 0]
     skew = skew_of(lines)
+    measures = measure([line.bbox for line in straightened(lines, skew)])
+    found, lines = take_tables(lines, rules, skew)
+    # Columns of text go around a table as around a picture.
+    tables = {Picture(table.bbox, fill=1): table for table in found}
+    pictures = [picture for picture in pictures if not any(_is_within(picture.bbox, each.bbox) for each in found)]
     placed = straightened(lines, skew)
     (sheet,) = straightened([Picture(paper or Box(0, 0, width, height), fill=1)], skew)
-    measures = measure([line.bbox for line in placed])
     margins = find_margins(placed, sheet.bbox, measures)
-    columns = split_columns([*margins.text, *straightened(pictures, skew)], measures)
-    body = _body([list(_parts_of(column, measures)) for column in columns])
+    columns = split_columns([*margins.text, *straightened([*pictures, *tables], skew)], measures)
+    body = _body([list(_parts_of(column, measures)) for column in columns], tables)
     for picture in pictures:
         body = _with_caption(body, picture.bbox, measures)
     return [
@@ -108,13 +122,22 @@ def _is_inside(box: Box, width: int, height: int) -> bool:
     return 0 <= box.x < box.right <= width and 0 <= box.y < box.bottom <= height
 
 
-def _body(columns: Sequence[Sequence[_Part]]) -> list[Region]:
+def _is_within(box: Box, other: Box) -> bool:
+    """Return whether most of a box is within another."""
+    width = min(box.right, other.right) - max(box.x, other.x)
+    height = min(box.bottom, other.bottom) - max(box.y, other.y)
+    return width > 0 and height > 0 and 2 * width * height > box.width * box.height
+
+
+def _body(columns: Sequence[Sequence[_Part]], tables: Mapping[Picture, Table]) -> list[Region]:
     kinds = note_types([[part for part in column if not isinstance(part, Picture)] for column in columns])
     regions = []
     for column, of_column in zip(columns, kinds, strict=True):
         types = iter(of_column)
         for part in column:
-            if isinstance(part, Picture):
+            if isinstance(part, Picture) and part in tables:
+                regions.append(_table_region(tables[part]))
+            elif isinstance(part, Picture):
                 regions.append(Region(RegionType.IMAGE, part.bbox, "", round(part.fill, 4)))
             else:
                 regions.append(_text_region(next(types), part))
@@ -159,6 +182,11 @@ def _text_region(kind: RegionType, rows: Sequence[Placed[OcrLine]]) -> Region:
     lines = tuple(row.item for row in rows)
     whole = joined_line(lines)
     return Region(kind, whole.bbox, "\n".join(line.text for line in lines), round(whole.confidence, 4), lines)
+
+
+def _table_region(table: Table) -> Region:
+    confidence = round(joined_line(table.lines).confidence, 4)
+    return Region(RegionType.TABLE, table.bbox, table_text(table.rows), confidence, table.lines, table.rows)
 
 
 def _with_caption(regions: list[Region], picture: Box, measures: Measures) -> list[Region]:
