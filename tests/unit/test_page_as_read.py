@@ -123,7 +123,7 @@ def test_the_recipe_names_what_is_not_automatic() -> None:
         return OcrStage(OcrOptions(**options), OneLineEngine()).recipe
 
     off = {"ocr_rotate": "off", "ocr_deskew": "off", "ocr_crop": "off"}
-    assert recipe() == f"{recipe(**off)}, geometry 1"
+    assert recipe() == f"{recipe(**off)}, geometry 2"
     assert recipe(ocr_rotate="90") == f"{recipe()}, rotate 90"
 
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from worker.pages.geometry.ink import Mask, SmallCopy, letters, small_copy
 from worker.pages.geometry.paper import Paper, box_of, find_paper
 from worker.pages.geometry.settings import AUTO, OFF, GeometrySettings
-from worker.pages.geometry.skew import LIMIT, lines_along
+from worker.pages.geometry.skew import LIMIT, exact_degrees, lines_along
 from worker.pages.geometry.transform import Confidence, Geometry, Size, whole_box
-from worker.pages.geometry.turn import FIRST_PIECES, PIECE_HEIGHT, Classifier, Vote, cut_out, find_pieces, vote
+from worker.pages.geometry.turn import PIECE_HEIGHT, Classifier, Vote, find_pieces, vote
 
 Page = NDArray[Any]
 
@@ -27,8 +27,6 @@ _FEWEST_PIECES = 3
 """With fewer pieces of lines there is no text to straighten or to turn: a plate, or a page number alone."""
 _FEWEST_FOR_DOUBT = 12
 """With fewer pieces a page is no doubtful text, but a plate with its caption."""
-_CLEAR = 2.5
-"""Evidence above which no more pieces are shown to the classifier."""
 _EVIDENCE = 2.0
 """Minimum evidence to turn a page upside down."""
 _LEANING = 1.0
@@ -114,7 +112,7 @@ def find_lines(ink: Mask, scale: float) -> Lines | None:
         return None
     sideways = across.sharpness > along.sharpness
     # A transposed picture is turned the other way.
-    skew = -across.degrees if sideways else along.degrees
+    skew = -exact_degrees(across) if sideways else exact_degrees(along)
     best, other = max(along.sharpness, across.sharpness), min(along.sharpness, across.sharpness)
     pieces = _pieces(ink, scale, skew, sideways)
     return Lines(skew, sideways, best, best / other, pieces) if len(pieces) >= _FEWEST_PIECES else None
@@ -163,9 +161,7 @@ def find_turns(
         return (0 if settings.rotate == OFF else int(settings.rotate) // 90), 1.0, ""
     if lines is None:
         return 0, 0.0, ""
-    found = vote(cut_out(page, lines.pieces[:FIRST_PIECES]), classify)
-    if abs(found.evidence) < _CLEAR and len(lines.pieces) > FIRST_PIECES:
-        found = vote(cut_out(page, lines.pieces), classify)
+    found = vote(page, lines.pieces, classify)
     turns = 2 * (found.evidence < 0) + lines.sideways
     enough = _LEANING if lines.sideways else _EVIDENCE
     if turns == 0 or (lines.are_clear and abs(found.evidence) >= enough):

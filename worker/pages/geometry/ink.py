@@ -50,7 +50,10 @@ def small_copy(page: NDArray[Any]) -> SmallCopy:
     scale = min(1.0, _LONGER_SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     full = page if page.ndim == 2 else cv2.cvtColor(page, cv2.COLOR_RGB2GRAY)  # noqa: PLR2004  # grey has no third axis
-    grey: Any = cv2.resize(full, size, interpolation=cv2.INTER_AREA)
+    # A tenth of the time of one step: only whole factors are fast.
+    factor = int(1 / scale)
+    halved = cv2.resize(full, (width // factor, height // factor), interpolation=cv2.INTER_AREA)
+    grey: Any = cv2.resize(halved, size, interpolation=cv2.INTER_AREA)
     ink: Any = cv2.adaptiveThreshold(
         grey, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, _NEIGHBOURHOOD, _DARKER_BY
     )

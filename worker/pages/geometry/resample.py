@@ -54,7 +54,8 @@ def _straightened(source: Image, geometry: Geometry) -> Image:
         pixels,
         matrix,
         geometry.size,
-        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+        # Cubic takes nearly twice the time, and nothing is read better.
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=tuple(np.atleast_1d(paper).astype(float).tolist()),
     )

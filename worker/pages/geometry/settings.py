@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator
 
-_METHOD = "geometry 1"
+_METHOD = "geometry 2"
 """How the geometry is found. Another number makes pages stale that were read by an earlier one."""
 AUTO, OFF = "auto", "off"
 Rotate = Literal["auto", "off", "90", "180", "270"]

@@ -7,6 +7,7 @@ of the profile is largest. The picture is not rotated, only the coordinates of i
 
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,12 +30,14 @@ class Direction(NamedTuple):
     """How well lines in one direction explain the ink.
 
     Attributes:
-        degrees: by which the lines are turned clockwise against the side of the page.
+        degrees: by which the lines are turned clockwise against the side of the page, to a quarter of a degree.
         sharpness: height of the best profile over the median of all; 1 for noise.
+        edges: of the ink.
     """
 
     degrees: float
     sharpness: float
+    edges: list[Points]
 
 
 def lines_along(ink: Mask) -> Direction | None:
@@ -44,34 +47,45 @@ def lines_along(ink: Mask) -> Direction | None:
         ink: 1 where there is ink, of shape (height, width).
     """
     edges = _edges(ink)
-    count = sum(map(len, edges))
-    if count < _FEWEST_EDGES:
+    if sum(map(len, edges)) < _FEWEST_EDGES:
         return None
-    few = [each[:: max(1, count // _MOST_EDGES_COARSE)] for each in edges]
+    few = _some(edges, _MOST_EDGES_COARSE)
     angles = np.arange(-LIMIT, LIMIT + _STEP / 2, _STEP)
-    coarse = np.array([_sharpness(few, angle, 2.0) for angle in angles])
-    middle = float(angles[int(np.argmax(coarse))])
-    many = [each[:: max(1, count // _MOST_EDGES_FINE)] for each in edges]
-    near = middle + np.arange(-9, 10) * _FINE_STEP
-    fine = np.array([_sharpness(many, angle, 1.0) for angle in near])
+    profiles = np.array([_sharpness(few, angle, 2.0) for angle in angles])
+    best = float(angles[int(np.argmax(profiles))])
+    return Direction(best, float(profiles.max() / np.median(profiles)), edges)
+
+
+def exact_degrees(direction: Direction) -> float:
+    """Return by how many degrees the lines are turned clockwise, to about a hundredth."""
+    many = _some(direction.edges, _MOST_EDGES_FINE)
+    near = direction.degrees + np.arange(-9, 10) * _FINE_STEP
+    profiles = np.array([_sharpness(many, angle, 1.0) for angle in near])
     # Smoothed, because neighbouring angles differ by chance, too.
-    smooth = np.convolve(fine, [0.25, 0.5, 0.25], mode="valid")
-    return Direction(_peak(near[1:-1], smooth), float(coarse.max() / np.median(coarse)))
+    return _peak(near[1:-1], np.convolve(profiles, [0.25, 0.5, 0.25], mode="valid"))
 
 
 def _edges(ink: Mask) -> list[Points]:
     """Return x and y of the upper and of the lower edges of the ink, each of shape (n, 2)."""
-    # The place within a pixel is not known. Without the noise all edges at 0 degrees would be on whole heights, and
-    # that profile would be the sharpest.
-    noise = np.random.default_rng(0)
     above, below = ink[:-1], ink[1:]
-    found = []
-    for edge in (below & ~above & 1, above & ~below & 1):
-        y, x = np.nonzero(edge)
-        points = np.stack([x, y], axis=1).astype(np.float32)
-        points += noise.random(points.shape, dtype=np.float32)
-        found.append(points)
-    return found
+    return [_points(below & ~above & 1), _points(above & ~below & 1)]
+
+
+def _points(edge: NDArray[Any]) -> Points:
+    found: Any = cv2.findNonZero(edge)
+    return np.zeros((0, 2), np.float32) if found is None else found.reshape(-1, 2).astype(np.float32)
+
+
+def _some(edges: list[Points], most: int) -> list[Points]:
+    """Return about so many points of edges, each anywhere within its pixel.
+
+    The place within a pixel is not known. Without the noise all edges at 0 degrees would be on whole heights, and
+    that profile would be the sharpest.
+    """
+    step = max(1, sum(map(len, edges)) // most)
+    noise = np.random.default_rng(0)
+    some = [each[::step] for each in edges]
+    return [each + noise.random(each.shape, dtype=np.float32) for each in some]
 
 
 def _sharpness(edges: list[Points], degrees: float, height: float) -> float:
