@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.ocr.engines.rapid.line_boxes import line_boxes
+from worker.ocr.engines.rapid.line_boxes import LineBox, line_boxes
 from worker.ocr.engines.rapid.networks import Network, Tensor
 from worker.ocr.engines.rapid.print_size import x_height
 
@@ -40,8 +40,8 @@ class Detector:
     def __init__(self, network: Network) -> None:
         self._network = network
 
-    def find(self, page: Image) -> NDArray[np.float32]:
-        """Return the corners of each line, of shape (n, 4, 2), clockwise from the top left, in pixels of the page.
+    def find(self, page: Image) -> list[LineBox]:
+        """Return where each line is, in pixels of the page.
 
         Args:
             page: blue, green and red, of shape (height, width, 3).

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _REINSTALL = "reinstall it with: pip install --force-reinstall rapidocr onnxruntime"
 _CHECK_GPU = "check its driver, or set LEAFMARK_OCR_DEVICE to auto or cpu"
-_METHOD = "lines by size of print"
+_METHOD = "lines by size of print, bowed ones flattened"
 """How lines are found. A new one makes the pages that were read with the earlier one stale."""
 _MIN_SCORE = 0.5
 """Minimum score of a line whose text is used; RapidOCR's own default."""
@@ -176,7 +176,7 @@ def _make_reader(detector: Path, recogniser: Path, on: Target) -> _Reader:
 
 def _read(reader: _Reader, image: Image.Image) -> list[OcrLine]:
     page = _pixels(image)
-    return [_line(reader.recogniser.read(page, corners), corners) for corners in reader.detector.find(page)]
+    return [_line(reader.recogniser.read(page, box), box.corners) for box in reader.detector.find(page)]
 
 
 def _pixels(image: Image.Image) -> Any:

@@ -6,12 +6,14 @@ module takes longer to import than both models to load.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import pyclipper
 from numpy.typing import NDArray
+
+from worker.ocr.engines.rapid.bows import Bow, fills, find_bow, marked_by
 
 _BINARY = 255 * 0.3
 _MIN_SCORE = 255 * 0.5
@@ -24,29 +26,53 @@ _DILATION = np.ones((2, 2), np.uint8)
 Corners = NDArray[np.float32]
 
 
-def line_boxes(heat: NDArray[np.uint8], height: int, width: int) -> Corners:
-    """Return the corners of each line, of shape (n, 4, 2), clockwise from the top left, in pixels of the page.
+class LineBox(NamedTuple):
+    """Where a line is.
+
+    Attributes:
+        corners: of shape (4, 2), clockwise from the top left, in pixels.
+        bow: how its middle runs; None for a straight line.
+    """
+
+    corners: Corners
+    bow: Bow | None = None
+
+
+def line_boxes(heat: NDArray[np.uint8], height: int, width: int) -> list[LineBox]:
+    """Return where each line is, in pixels of the page.
 
     Args:
         heat: how probable text is for each pixel of a copy of the page, from 0 to 255.
         height: of the page, in pixels.
         width: of the page, in pixels.
     """
-    found = [_on_page(corners, heat.shape, height, width) for corners in _on_copy(heat)]
-    large = [corners for corners in found if _side(corners, 1) > _MIN_SIDE and _side(corners, 3) > _MIN_SIDE]
-    return np.array(large, np.float32).reshape(-1, 4, 2)
+    found = [LineBox(_on_page(box.corners, heat.shape, height, width), box.bow) for box in _on_copy(heat)]
+    return [box for box in found if _side(box.corners, 1) > _MIN_SIDE and _side(box.corners, 3) > _MIN_SIDE]
 
 
-def _on_copy(heat: NDArray[np.uint8]) -> Iterator[Corners]:
+def _on_copy(heat: NDArray[np.uint8]) -> Iterator[LineBox]:
     mask = cv2.dilate((heat > _BINARY).astype(np.uint8), _DILATION)
     contours, _ = cv2.findContours(mask * np.uint8(255), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
     for contour in contours[:_MAX_LINES]:
         core, shorter = _rectangle_around(contour)
-        if shorter < _MIN_SIDE or _score(heat, core) < _MIN_SCORE:
+        if shorter < _MIN_SIDE:
             continue
-        corners, shorter = _rectangle_around(_widened(core))
-        if shorter >= _MIN_SIDE + 2:
-            yield corners
+        corners, widened = _rectangle_around(_widened(core))
+        if widened < _MIN_SIDE + 2:
+            continue
+        bow = _bow(heat, contour, core, corners)
+        if bow or _score(heat, core) >= _MIN_SCORE:
+            yield LineBox(corners, bow)
+
+
+def _bow(heat: NDArray[np.uint8], contour: NDArray[Any], core: Corners, corners: Corners) -> Bow | None:
+    """Return the bow of a line; None for a straight one, and where the network is not sure of it."""
+    if fills(contour, (_length(core, 1), _length(core, 3))):
+        return None
+    marked = marked_by(contour)
+    height, width = marked.mask.shape
+    there = heat[marked.top : marked.top + height, marked.left : marked.left + width]
+    return find_bow(marked, corners) if cv2.mean(there, marked.mask)[0] >= _MIN_SCORE else None
 
 
 def _rectangle_around(points: NDArray[Any]) -> tuple[Corners, float]:
@@ -90,4 +116,8 @@ def _on_page(corners: Corners, size: tuple[int, ...], height: int, width: int) -
 
 
 def _side(corners: Corners, to: int) -> int:
-    return int(np.linalg.norm(corners[0] - corners[to]))
+    return int(_length(corners, to))
+
+
+def _length(corners: Corners, to: int) -> float:
+    return float(np.linalg.norm(corners[0] - corners[to]))

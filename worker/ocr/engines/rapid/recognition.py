@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from worker.ocr.boxes import Baseline, Box, Point
 from worker.ocr.engines.base import OcrWord
+from worker.ocr.engines.rapid.bows import Bow
+from worker.ocr.engines.rapid.line_boxes import LineBox
 from worker.ocr.engines.rapid.networks import Network
 from worker.ocr.engines.rapid.pieces import Characters, find_cuts, join, pieces_between
 from worker.ocr.engines.rapid.places import Place, Span, find_places
@@ -55,20 +57,22 @@ class Recogniser:
         self._network = network
         self._characters = ["", *network.characters, " "]
 
-    def read(self, page: NDArray[np.uint8], corners: NDArray[np.float32]) -> ReadLine:
+    def read(self, page: NDArray[np.uint8], box: LineBox) -> ReadLine:
         """Return what a line says.
 
         Args:
             page: blue, green and red, of shape (height, width, 3).
-            corners: of the line, of shape (4, 2), clockwise from the top left, in pixels of the page.
+            box: of the line, in pixels of the page.
         """
-        line = _at_height(_cut_out(page, corners))
+        line = _at_height(
+            _cut_out(page, box.corners) if box.bow is None else _flattened(page, box.corners, box.bow)
+        )
         cuts = find_cuts(line)
         read = join(
             [self._read_piece(line, start, end) for start, end in pieces_between(cuts, line.shape[1])], cuts
         )
         score = _mean(read.scores) if read.texts else 0.0
-        words, baseline = _on_page(line, read, as_printed(corners))
+        words, baseline = _on_page(line, read, as_printed(box.corners), box.bow)
         return ReadLine("".join(read.texts), score, words, baseline)
 
     def _read_piece(self, line: NDArray[np.uint8], start: int, end: int) -> Characters:
@@ -114,6 +118,18 @@ def _cut_out(page: NDArray[np.uint8], corners: NDArray[np.float32]) -> NDArray[n
     return cast("NDArray[np.uint8]", np.rot90(line) if _is_turned(corners) else line)
 
 
+def _flattened(page: NDArray[np.uint8], corners: NDArray[np.float32], bow: Bow) -> NDArray[np.uint8]:
+    """Return a bowed line, cut out along its middle, at the height that the model reads."""
+    width, height = _size(corners)
+    length = -(-_HEIGHT * width // max(1, round(height * bow.height)))
+    along = (np.arange(length) + 0.5) / length
+    down = bow.down(along, (np.arange(_HEIGHT)[:, np.newaxis] + 0.5) / _HEIGHT)
+    # OpenCV counts from the middles of pixels.
+    across, below = (_place(corners, along, down) - 0.5).astype(np.float32).transpose(2, 0, 1)
+    line: Any = cv2.remap(page, across, below, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(line, np.uint8)
+
+
 def _is_turned(corners: NDArray[np.float32]) -> bool:
     width, height = _size(corners)
     return height / width >= _UPRIGHT
@@ -149,7 +165,7 @@ def _mean(scores: NDArray[np.float32]) -> float:
 
 
 def _on_page(
-    line: NDArray[np.uint8], read: Characters, outline: NDArray[np.float32]
+    line: NDArray[np.uint8], read: Characters, outline: NDArray[np.float32], bow: Bow | None
 ) -> tuple[tuple[OcrWord, ...], Baseline | None]:
     """Return the words of a line and its baseline; none if there are no words."""
     words = _words(read.texts)
@@ -157,7 +173,7 @@ def _on_page(
         return (), None
     spans = [Span(read.middles[word.start], read.middles[word.stop - 1]) for word in words]
     places, height = find_places(line, spans, _advance(read.middles))
-    on_page = _mapping(outline, line.shape[1])
+    on_page = _mapping(outline, bow, line.shape[1])
     found = tuple(
         OcrWord("".join(read.texts[word]), _mean(read.scores[word]), _box(on_page, place))
         for word, place in zip(words, places, strict=True)
@@ -166,18 +182,25 @@ def _on_page(
     return found, (_rounded(start), _rounded(end))
 
 
-def _mapping(outline: NDArray[np.float32], width: int) -> Callable[[Sequence[_Point]], NDArray[np.float64]]:
+def _mapping(
+    outline: NDArray[np.float32], bow: Bow | None, width: int
+) -> Callable[[Sequence[_Point]], NDArray[np.float64]]:
     """Return what maps n points of a line image of that width to the page, of shape (n, 2)."""
-    top_left, top_right, bottom_right, bottom_left = outline
 
     def on_page(points: Sequence[_Point]) -> NDArray[np.float64]:
-        along, down = (np.asarray(points) / (width, _HEIGHT)).T[:, :, np.newaxis]
-        above = top_left + along * (top_right - top_left)
-        below = bottom_left + along * (bottom_right - bottom_left)
-        place: NDArray[np.float64] = above + down * (below - above)
-        return place
+        along, down = (np.asarray(points) / (width, _HEIGHT)).T
+        return _place(outline, along, down if bow is None else bow.down(along, down))
 
     return on_page
+
+
+def _place(outline: NDArray[np.float32], along: NDArray[Any], down: NDArray[Any]) -> NDArray[np.float64]:
+    """Return where points of a rectangle are, of shape (..., 2), from how far along and down it they are."""
+    top_left, top_right, bottom_right, bottom_left = outline
+    above = top_left + along[..., np.newaxis] * (top_right - top_left)
+    below = bottom_left + along[..., np.newaxis] * (bottom_right - bottom_left)
+    place: NDArray[np.float64] = above + down[..., np.newaxis] * (below - above)
+    return place
 
 
 def _box(on_page: Callable[[Sequence[_Point]], NDArray[np.float64]], place: Place) -> Box:
