@@ -78,7 +78,7 @@ def scan(recipe: Recipe, ink: Ink, placed: Placed, gutter: float | None) -> tupl
     stains = _stains(recipe, placed, random)
     picture = np.empty((*laid.shape, 3), np.uint8)
     # In place: large temporary arrays take longer than the arithmetic.
-    mixed, other = np.empty_like(density), np.empty_like(density)
+    mixed, other = np.empty(laid.shape, np.float32), np.empty(laid.shape, np.float32)
     for channel, (ink_tone, paper_tone) in enumerate(zip(INK_RGB, PAPER_RGB, strict=True)):
         np.multiply(density, ink_tone - paper_tone, out=mixed)
         mixed += paper_tone
