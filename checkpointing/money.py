@@ -93,14 +93,6 @@ class Money:
         """Return the sum of two amounts."""
         return Money(self.micro + other.micro)
 
-    def __sub__(self, other: "Money") -> "Money":
-        """Return the difference of two amounts."""
-        return Money(self.micro - other.micro)
-
-    def __mul__(self, factor: Decimal | int) -> "Money":
-        """Return a multiple of the amount."""
-        return Money(self.micro * factor)
-
     def __bool__(self) -> bool:
         """Return whether the amount differs from 0."""
         return bool(self.micro)

@@ -76,7 +76,7 @@ def test_a_model_without_a_price_is_estimated_at_nothing() -> None:
 def test_a_longer_answer_may_cost_more() -> None:
     book = PriceBook(parse_prices("m=1/2"), OWN)
     longer = Prompt("Correct it.", "words", Answer, most_tokens=2000)
-    assert most_cost(longer, "m", book) - most_cost(prompt(), "m", book) == Money.from_usd(Decimal("0.002"))
+    assert most_cost(longer, "m", book) == most_cost(prompt(), "m", book) + Money.from_usd(Decimal("0.002"))
 
 
 def test_a_text_is_likely_a_quarter_of_its_bytes() -> None:

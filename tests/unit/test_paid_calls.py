@@ -738,7 +738,7 @@ def test_after_a_dear_call_every_worker_reserves_what_calls_really_cost(make: Ma
     with pytest.raises(PriceWrongError):
         office.calls.ask(1, question(1), text_of)
     cost = Money.from_usd(provider.bill().total_usd)
-    office.budget = provider.bill().total_usd + (cost - Money.from_micro(1)).exact_usd
+    office.budget = provider.bill().total_usd + cost.exact_usd - Money.from_micro(1).exact_usd
     with pytest.raises(BudgetReachedError):
         office.somebody().ask(2, question(2), text_of)
     office.budget = provider.bill().total_usd + 3 * cost.exact_usd
@@ -842,7 +842,7 @@ def test_what_calls_really_cost_is_known_after_a_flush_also_for_other_scans(make
     cost = Money.from_usd(provider.bill().total_usd)
     office.redis.flushall()
     other = PaidCallSetup(tmp_path, provider.base_url, scan="another-book", redis=office.redis)
-    other.budget = (cost - Money.from_micro(1)).exact_usd
+    other.budget = cost.exact_usd - Money.from_micro(1).exact_usd
     with pytest.raises(BudgetReachedError):
         other.calls.ask(1, question(1), text_of)
     assert provider.calls == 1
