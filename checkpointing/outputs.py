@@ -24,8 +24,9 @@ from checkpointing.page_records import Doubt, PageRecord
 from checkpointing.regular_files import open_regular
 from checkpointing.storage_errors import StorageCheck, no_check
 
+SET_ASIDE = "set_aside"
+"""Subfolder of an output folder that `OutputFolder.set_aside` moves outputs to."""
 _NAME = re.compile(r"page_(\d{4,})\.json")
-_SET_ASIDE = "set_aside"
 _READ_BYTES = 1 << 16
 # There is no output although the storage works: nothing, or something else, has its name.
 _NO_OUTPUT = {errno.ENOENT, errno.EISDIR, errno.ELOOP, errno.ENXIO}
@@ -145,7 +146,7 @@ class OutputFolder:
         The last copy is kept there, because a person may have edited it.
         """
         self._check()
-        aside = self.path / _SET_ASIDE
+        aside = self.path / SET_ASIDE
         make_folder(aside, within=self.path.parent)
         try:
             self.path_of(page).replace(aside / self.path_of(page).name)

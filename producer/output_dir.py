@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from checkpointing.atomic import make_folder, sync_folder
-from checkpointing.outputs import OutputFolder
+from checkpointing.outputs import SET_ASIDE, OutputFolder
 from producer.terminal.progress import Step
 
-SET_ASIDE = "set_aside"
-"""Subfolder of an output folder that `OutputFolder.set_aside` moves outputs to."""
 _TEMP_MARK = ".tmp"
 _TEMP_OF_PAGE = "page_"
 

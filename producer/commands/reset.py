@@ -10,12 +10,12 @@ import typer
 
 from checkpointing.errors import NotConfirmedError
 from checkpointing.money import dollars
+from checkpointing.outputs import SET_ASIDE
 from checkpointing.plurals import counted
 from checkpointing.refs import StageRef
 from producer.commands import completion
 from producer.commands.options import AsJson, ScanId
 from producer.open_deployment import open_deployment
-from producer.output_dir import SET_ASIDE
 from producer.terminal.console import notes, print_json, results
 from producer.terminal.progress import counting_on
 

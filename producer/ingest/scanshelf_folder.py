@@ -16,11 +16,10 @@ from checkpointing.atomic import make_folder, write_durably
 from checkpointing.errors import InputError, in_one_line
 from checkpointing.fields import now
 from checkpointing.output_schema import OutputSchema
-from checkpointing.outputs import OutputFolder
+from checkpointing.outputs import SET_ASIDE, OutputFolder
 from checkpointing.regular_files import read_regular, sha256_of
 from checkpointing.storage_errors import storage_errors
 from producer.ingest.source_check import FoundFile, examine, found_image, identity, natural_key
-from producer.output_dir import SET_ASIDE
 from worker.pages.metadata import ScanMetadata, ScanSource, SourceFile
 from worker.pages.scan import RECORD_BESIDE, ScanFolder
 from worker.pages.sources.formats import is_pdf_name

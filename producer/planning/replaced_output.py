@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from checkpointing.money import add_usd, dollars
-from producer.output_dir import SET_ASIDE
+from checkpointing.outputs import SET_ASIDE
 from producer.planning.replace_page import Replaced
 
 
