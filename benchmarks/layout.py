@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import count, islice
 from typing import Any
 
+from benchmarks.join_measures import JoinCounts, count_joins
 from benchmarks.layout_measures import Share, cut_by_a_picture, skew_error, turned_right, typed_right
 from benchmarks.printed_lines import PrintedLines
 from benchmarks.quality import OnePage
@@ -123,6 +124,7 @@ def run(page_count: int = 12, rounds: int = 1, first_seed: int = HELD_OUT_SEEDS)
     for kind in (RegionKind.RUNNING_HEAD, RegionKind.PAGE_NUMBER):
         _report_types(kind, "", upright)
     _report_tables(", upright", upright)
+    _report_joins(", upright", upright)
     _report_skews(reader, first_seed, max(1, page_count // (len(SKEWS) + 1)))
     drawn = [reader.read(readable(Recipe.of_seed(seed))) for seed in range(first_seed, first_seed + page_count)]
     _report_as_they_come(drawn)
@@ -154,6 +156,7 @@ def _report_printed_lines(first_seed: int, number: int) -> None:
     for kind in (RegionKind.RUNNING_HEAD, RegionKind.PAGE_NUMBER):
         _report_types(kind, ", lines as printed", pages)
     _report_tables(", lines as printed", pages)
+    _report_joins(", lines as printed", pages)
     cut = sum(cut_by_a_picture(each.page.truth, each.regions) for each in pages)
     name = f"pages of {len(pages)}, lines as printed, that lose a paragraph to a picture"
     report(name, cut, "pages", "target: 0", None)
@@ -182,6 +185,21 @@ def _report_tables(suffix: str, pages: Sequence[Read]) -> None:
         report(f"tables found, of {counts.tables}{suffix}", counts.found / counts.tables, "of 1", "none", None)
         report(f"cells right, of {counts.cells}{suffix}", counts.right / counts.cells, "of 1", "none", None)
     report(f"false tables on {counted(len(pages), 'page')}{suffix}", counts.false, "tables", "target: 0", None)
+
+
+def _report_joins(suffix: str, pages: Sequence[Read]) -> None:
+    """Report how many of the paragraphs that go on, and of the words divided at line ends, are marked."""
+    counts = sum((count_joins(each.page.truth, each.regions) for each in pages), JoinCounts())
+    if counts.joins:
+        name = f"paragraphs joined over columns, of {counts.joins}{suffix}"
+        report(name, counts.found / counts.joins, "of 1", "none", None)
+    report(f"false joins on {counted(len(pages), 'page')}{suffix}", counts.false, "paragraphs", "target: 0", None)
+    if counts.hyphens:
+        name = f"divided words marked, of {counts.hyphens}{suffix}"
+        report(name, counts.marked / counts.hyphens, "of 1", f"others marked: {counts.wrong}", None)
+    if counts.pages:
+        name = f"ends of pages right, of {counts.pages}{suffix}"
+        report(name, counts.right_ends / counts.pages, "of 1", "none", None)
 
 
 def _report_skews(reader: Reader, first_seed: int, number: int) -> None:

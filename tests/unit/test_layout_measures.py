@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.join_measures import JoinCounts, count_joins
 from benchmarks.layout_measures import Share, cut_by_a_picture, skew_error, turned_right, typed_right
 from benchmarks.table_measures import TableCounts, count_tables
 from sample.truth_pages import Recipe, RegionKind, Sheet, Truth, make_page
@@ -80,3 +81,35 @@ def test_cells_of_a_table_are_right_where_they_are_printed() -> None:
     one_lost = "\n".join([*rows[:-1], rows[-1].rsplit("\t", 1)[0]])
     assert count_tables(truth, [region("table", one_lost)]) == TableCounts(1, 1, cells, cells - 1)
     assert count_tables(truth, [region("table", "another\t17")]) == TableCounts(1, 0, cells, 0, false=1)
+
+
+def test_joins_are_right_where_a_paragraph_goes_on_in_the_next_column() -> None:
+    truth = make_page(Recipe.of_seed(1, **{**PLAIN, "columns": (1.0, 1.0)})).truth
+    paragraphs = truth.of_kind(RegionKind.PARAGRAPH)
+    read = [{**region("body", each.text), "id": f"r{place}"} for place, each in enumerate(paragraphs)]
+    place = next(place for place, each in enumerate(paragraphs[:-1]) if each.goes_on)
+
+    nothing = count_joins(truth, read)
+    assert (nothing.joins, nothing.found, nothing.false) == (1, 0, 0)
+    assert nothing.right_ends == (not paragraphs[-1].goes_on)
+    read[place]["continues_in"] = f"r{place + 1}"
+    assert count_joins(truth, read) == nothing + JoinCounts(found=1)
+    read[place]["continues_in"] = f"r{place + 2}"
+    assert count_joins(truth, read) == nothing + JoinCounts(false=1)
+
+
+def test_divided_words_are_right_if_their_lines_are_marked() -> None:
+    truth = make_page(Recipe.of_seed(1, **PLAIN)).truth
+    read = [
+        {
+            **region("body", each.text),
+            "id": "r1",
+            "lines": [{"text": line.text, "hyphenated": True} for line in each.lines],
+        }
+        for each in truth.of_kind(RegionKind.PARAGRAPH)
+    ]
+
+    counts = count_joins(truth, read)
+
+    assert counts.marked == counts.hyphens > 0
+    assert counts.wrong == sum(len(each["lines"]) for each in read) - counts.hyphens

@@ -77,6 +77,12 @@ class OcrPage(PageOutput):
             raise ValueError("reading_order must number the regions from 1, in the order of the list")
         if len({region.id for region in self.regions}) != len(self.regions):
             raise ValueError("two regions have the same id")
+        places = {region.id: region.reading_order for region in self.regions}
+        if any(
+            region.continues_in is not None and places.get(region.continues_in, 0) <= region.reading_order
+            for region in self.regions
+        ):
+            raise ValueError("a region continues in one that does not follow it")
         if self.blank != (not self.regions):
             raise ValueError("a page is blank exactly when it has no regions")
         for region in self.regions:

@@ -7,6 +7,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from checkpointing.fields import ClosedModel
 from worker.ocr.engines.base import OcrLine
+from worker.ocr.layout.hyphens import ends_divided, is_divided
 from worker.ocr.layout.region_types import RegionType
 from worker.ocr.layout.table import Cell, table_text
 from worker.text.control_characters import clean_text
@@ -56,6 +57,12 @@ class TextLine(ClosedModel):
         exclude_if=lambda words: not words,
         description="In the order of the text; left out if the engine does not give words.",
     )
+    hyphenated: bool = Field(
+        default=False,
+        exclude_if=lambda hyphenated: not hyphenated,
+        description="Whether the last word ends with a hyphen and goes on in the next line; at the end of a region "
+        "with `continues_in` or `open_end`, in the region or page that follows.",
+    )
 
     @model_validator(mode="after")
     def _words_are_those_of_the_text(self) -> Self:
@@ -101,6 +108,22 @@ class OcrRegion(ClosedModel):
         description="Of a table: the cells that begin in each row, from left to right. One that covers several "
         "rows is only in the first of them.",
     )
+    continues_in: Name | None = Field(
+        default=None,
+        exclude_if=lambda region: region is None,
+        description="Id of the region in which the paragraph goes on, in another column or beyond a picture.",
+    )
+    open_start: bool = Field(
+        default=False,
+        exclude_if=lambda is_open: not is_open,
+        description="Whether it may be the rest of a paragraph of the page before, by its first line.",
+    )
+    open_end: bool = Field(
+        default=False,
+        exclude_if=lambda is_open: not is_open,
+        description="Whether it may go on on the next page, by its last line. It does where the first paragraph "
+        "there has `open_start`.",
+    )
 
     @model_validator(mode="after")
     def _text_goes_with_type(self) -> Self:
@@ -134,21 +157,35 @@ def extremes(region: OcrRegion) -> Iterator[PixelPoint]:
 
 def numbered(regions: "Iterable[FoundRegion]") -> tuple[OcrRegion, ...]:
     """Return the regions of a page as they are written, numbered from 1."""
-    return tuple(_region(order, region) for order, region in enumerate(regions, start=1))
+    numbered_regions = list(enumerate(regions, start=1))
+    rests = [(order, region) for order, region in numbered_regions if region.comes_from]
+    written = []
+    for order, region in numbered_regions:
+        rest = next(((place, each) for place, each in rests if region.goes_on and place > order), None)
+        written.append(_region(order, region, rest))
+    return tuple(written)
 
 
-def _region(order: int, region: "FoundRegion") -> OcrRegion:
+def _region(order: int, region: "FoundRegion", rest: "tuple[int, FoundRegion] | None") -> OcrRegion:
     rows = _rows(region)
+    following = rest[1].text if rest else ""
     return OcrRegion(
-        id=f"r{order}",
+        id=_id(order),
         type=region.type,
         bbox=region.bbox,
         text=table_text(rows) if rows else region.text,
         confidence=region.confidence,
         reading_order=order,
-        lines=_lines(region),
+        lines=_lines(region, following),
         rows=rows,
+        continues_in=_id(rest[0]) if rest else None,
+        open_start=region.open_start,
+        open_end=region.open_end,
     )
+
+
+def _id(order: int) -> str:
+    return f"r{order}"
 
 
 def _rows(region: "FoundRegion") -> tuple[tuple[TableCell, ...], ...]:
@@ -165,14 +202,19 @@ def _cell(cell: Cell) -> TableCell:
     )
 
 
-def _lines(region: "FoundRegion") -> tuple[TextLine, ...]:
-    """Return the lines of a region; none if an engine gave line breaks within a line."""
+def _lines(region: "FoundRegion", following: str) -> tuple[TextLine, ...]:
+    """Return the lines of a region, which `following` goes on; none if an engine gave line breaks within a line."""
     if region.rows:
         whole = "\n".join(cell.text for row in region.rows for cell in row if cell.lines)
     else:
         whole = region.text
-    if clean_text(whole) != "\n".join(clean_text(line.text) for line in region.lines):
+    texts = [clean_text(line.text) for line in region.lines]
+    if clean_text(whole) != "\n".join(texts):
         return ()
+    # The lines below each other in a table may be of different cells.
+    divided = [False] * len(texts) if region.rows else list(map(is_divided, texts, [*texts[1:], following]))
+    if divided and region.open_end:
+        divided[-1] = ends_divided(texts[-1])
     return tuple(
         TextLine(
             bbox=line.bbox,
@@ -181,8 +223,9 @@ def _lines(region: "FoundRegion") -> tuple[TextLine, ...]:
             text=line.text,
             confidence=round(line.confidence, _DIGITS),
             words=_words(line),
+            hyphenated=hyphenated,
         )
-        for line in region.lines
+        for line, hyphenated in zip(region.lines, divided, strict=True)
     )
 
 

@@ -12,6 +12,7 @@ from worker.ocr.boxes import Box, Picture, points_inside
 from worker.ocr.engines.base import OcrLine
 from worker.ocr.layout.columns import split_columns
 from worker.ocr.layout.gutters import Item
+from worker.ocr.layout.joins import Joins, find_joins
 from worker.ocr.layout.margins import find_margins
 from worker.ocr.layout.notes import note_types
 from worker.ocr.layout.region_types import RegionType
@@ -52,6 +53,10 @@ class Region:
             its box.
         lines: of print, downwards, of a table cell by cell; none for a picture.
         rows: of a table; empty for all else.
+        goes_on: whether the paragraph goes on in the next region that `comes_from` another one.
+        comes_from: whether it is the rest of a paragraph.
+        open_start: whether it may be the rest of a paragraph of the page before.
+        open_end: whether it may go on on the next page.
     """
 
     type: RegionType
@@ -60,6 +65,10 @@ class Region:
     confidence: float
     lines: tuple[OcrLine, ...] = ()
     rows: tuple[tuple[Cell, ...], ...] = ()
+    goes_on: bool = False
+    comes_from: bool = False
+    open_start: bool = False
+    open_end: bool = False
 
 
 def arrange(
@@ -91,9 +100,11 @@ def arrange(
     (sheet,) = straightened([Picture(paper or Box(0, 0, width, height), fill=1)], skew)
     margins = find_margins(placed, sheet.bbox, measures)
     columns = split_columns([*margins.text, *straightened([*pictures, *tables], skew)], measures)
-    body = _body([list(_parts_of(column, measures)) for column in columns], tables)
+    parts = [list(_parts_of(column, measures)) for column in columns]
+    body = _body(parts, tables)
     for picture in pictures:
         body = _with_caption(body, picture.bbox, measures)
+    body = _with_joins(body, find_joins(parts, [region.type for region in body], measures))
     return [
         *(_text_region(kind, [line]) for kind, line in margins.above),
         *body,
@@ -187,6 +198,19 @@ def _text_region(kind: RegionType, rows: Sequence[Placed[OcrLine]]) -> Region:
 def _table_region(table: Table) -> Region:
     confidence = round(joined_line(table.lines).confidence, 4)
     return Region(RegionType.TABLE, table.bbox, table_text(table.rows), confidence, table.lines, table.rows)
+
+
+def _with_joins(regions: Sequence[Region], joins: Joins) -> list[Region]:
+    return [
+        replace(
+            region,
+            goes_on=place in joins.goes_on,
+            comes_from=place in joins.goes_on.values(),
+            open_start=place == joins.open_start,
+            open_end=place == joins.open_end,
+        )
+        for place, region in enumerate(regions)
+    ]
 
 
 def _with_caption(regions: list[Region], picture: Box, measures: Measures) -> list[Region]:

@@ -113,8 +113,8 @@ def _grids(rules: Rules, measures: Measures) -> Iterator[_Grid]:
     for group in _groups(rules, reach):
         ends_x = [end for rule in group.level for end in (rule.x, rule.right)]
         ends_y = [end for rule in group.upright for end in (rule.y, rule.bottom)]
-        xs = _apart([*(rule.centre_x for rule in group.upright), min(ends_x), max(ends_x)], 2 * reach)
-        ys = _apart([*(rule.centre_y for rule in group.level), min(ends_y), max(ends_y)], 2 * reach)
+        xs = _apart([*(rule.centre_x for rule in group.upright), min(ends_x), max(ends_x)], reach)
+        ys = _apart([*(rule.centre_y for rule in group.level), min(ends_y), max(ends_y)], reach)
         if len(xs) > 2 and len(ys) > 1:  # noqa: PLR2004  # two columns
             yield _Grid(xs, ys, group)
 
