@@ -1,4 +1,4 @@
-"""A process that dies at any system call of a save, a commit or a resume: nothing torn, lost or counted twice."""
+"""A process that dies at any point of a save, a commit or a resume: nothing torn, lost or counted twice."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from redis import Redis
 
 from tests.crash.checkpoint_commit import CheckpointCommit
-from tests.crash.deaths import Death, deaths_after_every_change, deaths_at_every_call
+from tests.crash.deaths import Death, deaths_after_every_change
 from tests.crash.page_save import OLD, PageSave
 from tests.crash.resume import Resume
 from tests.crash.scene import Scene
@@ -45,14 +45,14 @@ def survive(scene: Scene, deaths: Iterable[Death]) -> str:
 @pytest.mark.parametrize("old", [pytest.param(None, id="nothing"), pytest.param(OLD, id="an older output")])
 def test_a_page_save(tmp_path: Path, record_property: Record, old: Leaf | None) -> None:
     scene = PageSave(tmp_path, old)
-    points = survive(scene, deaths_at_every_call(scene))
+    points = survive(scene, deaths_after_every_change(scene))
     record_property("figure", f"crash points, page save over {'an older output' if old else 'nothing'}: {points}")
 
 
 @pytest.mark.parametrize("earlier", [False, True], ids=["the first", "a later one"])
 def test_a_commit(tmp_path: Path, redis: Redis, record_property: Record, earlier: bool) -> None:
     scene = CheckpointCommit(tmp_path, redis, earlier=earlier)
-    points = survive(scene, deaths_at_every_call(scene))
+    points = survive(scene, deaths_after_every_change(scene))
     record_property("figure", f"crash points, checkpoint commit, {'later' if earlier else 'first'}: {points}")
 
 

@@ -90,13 +90,6 @@ class Traced:
         """What the call just done returned, a negative errno where it failed; None where the child ended."""
         return None if self._ended else Registers(self.pid).result
 
-    def skip(self, calls: int) -> None:
-        """Let so many calls be done without looking at them; the child may come to its end."""
-        for _ in range(2 * calls):
-            if self._ended:
-                return
-            self._go_on()
-
     def fail_call(self, error: int) -> None:
         """Let the call fail without being done."""
         assert self._registers is not None
