@@ -19,6 +19,7 @@ from producer.commands.options import (
     NewScanId,
     Password,
     Rotate,
+    Spreads,
     Title,
     Typeface,
 )
@@ -46,6 +47,7 @@ def ingest_command(
     rotate: Rotate = None,
     deskew: Deskew = None,
     crop: Crop = None,
+    spreads: Spreads = None,
     as_json: AsJson = False,
 ) -> None:
     """Copy scanned books into the storage root. Prints their scan ids.
@@ -53,6 +55,9 @@ def ingest_command(
     --dpi, --lang, --typeface, --engine, --rotate, --deskew and --crop are recorded in the profile of the book,
     which overrides the settings. For a book that was ingested before, they change its profile, and complete pages
     may become stale; `producer profile` shows it.
+
+    A picture of two pages is split at its gutter; in doubt it stays whole. --spreads no keeps each picture one
+    page, --spreads yes also splits where the fold is faint. It applies to new books.
 
     If one of several sources cannot be used, the others are ingested, and the exit code is that of its error.
 
@@ -65,22 +70,36 @@ def ingest_command(
     from producer.ingest.books import check_names, given_password, look_at_source, take_in_book
     from producer.ingest.ingest_output import ingest_json, ingested_json, print_ingested
     from producer.ingest.profile_change import change_profile
-    from producer.ingest.profile_options import options_without_effect, settings_with
+    from producer.ingest.profile_options import (
+        options_without_effect,
+        settings_with,
+        spreads_without_effect,
+    )
+    from producer.ingest.spread_search import SpreadSearch
+    from producer.terminal.progress import counting_on
 
     check_names(sources, scan_id, title)
     password = given_password(password)
     settings, profile = settings_with(
-        dpi=dpi, lang=lang, typeface=typeface, engine=engine, rotate=rotate, deskew=deskew, crop=crop
+        dpi=dpi,
+        lang=lang,
+        typeface=typeface,
+        engine=engine,
+        rotate=rotate,
+        deskew=deskew,
+        crop=crop,
+        spreads=spreads,
     )
+    search = SpreadSearch.by(settings, counting_on(notes))
     root = settings.root
     done: list[Ingested] = []
     failed: dict[Path, InputError] = {}
     for source in sources:
         try:
-            made = take_in_book(root, look_at_source(source, password), scan_id, title, profile)
-            if not made.created and not profile.is_empty:
+            made = take_in_book(root, look_at_source(source, password), scan_id, title, profile, search)
+            if not made.created and not profile.without_spreads.is_empty:
                 scan = ScanFolder(root, made.metadata.scan_id)
-                made = replace(made, metadata=change_profile(scan, profile))
+                made = replace(made, metadata=change_profile(scan, profile.without_spreads))
         except InputError as error:
             if len(sources) == 1:
                 raise
@@ -89,8 +108,12 @@ def ingest_command(
             continue
         done.append(made)
         print_ingested(made)
-        if line := options_without_effect(made.metadata, settings, profile):
-            notes.print(line)
+        for line in (
+            options_without_effect(made.metadata, settings, profile),
+            "" if made.created else spreads_without_effect(made.metadata, profile),
+        ):
+            if line:
+                notes.print(line)
         if not as_json:
             results.print(made.metadata.scan_id)
     if as_json:

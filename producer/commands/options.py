@@ -80,6 +80,14 @@ Deskew = Annotated[
         help="Straighten pages: auto (default), off, or degrees by which lines fall to the right.",
     ),
 ]
+Spreads = Annotated[
+    str | None,
+    typer.Option(
+        "--spreads",
+        metavar="HOW",
+        help="Split pictures of two pages: auto (default), no, or yes where the fold is faint. Recorded.",
+    ),
+]
 Crop = Annotated[
     str | None,
     typer.Option(

@@ -17,7 +17,7 @@ from producer.planning.request import check_pages
 from producer.terminal.console import notes, print_json, results
 from worker.config.settings import PROFILE_SETTINGS
 
-_NAMES = ", ".join(PROFILE_SETTINGS)
+_NAMES = ", ".join(name for name in PROFILE_SETTINGS if name != "spreads")
 
 
 def profile_command(

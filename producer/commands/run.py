@@ -46,6 +46,7 @@ def run_command(
     rotate: options.Rotate = None,
     deskew: options.Deskew = None,
     crop: options.Crop = None,
+    spreads: options.Spreads = None,
     as_json: options.AsJson = False,
     allow_doubtful: options.AllowDoubtful = False,
 ) -> None:
@@ -57,12 +58,21 @@ def run_command(
     --dpi, --lang, --typeface, --engine, --rotate, --deskew and --crop are recorded in the profile of a new book.
     For a book that was ingested before, they apply to this run only, and the book's profile takes precedence.
 
+    Pictures of two pages are split when a book is new; see `producer ingest --help`.
+
     Example: `producer run moby-dick.pdf --workers 4`
 
     Example: `producer run moby-dick.pdf --through structure --budget 5.00`
     """
     settings, profile = settings_with(
-        dpi=dpi, lang=lang, typeface=typeface, engine=engine, rotate=rotate, deskew=deskew, crop=crop
+        dpi=dpi,
+        lang=lang,
+        typeface=typeface,
+        engine=engine,
+        rotate=rotate,
+        deskew=deskew,
+        crop=crop,
+        spreads=spreads,
     )
     only = frozenset[int]() if pages is None else parse_pages(pages)
     check_names(sources, scan_id, title)

@@ -11,6 +11,7 @@ from checkpointing.errors import CommandLineError, InputError
 from checkpointing.refs import check_scan_id
 from producer.ingest.ingest_source import Ingested, ingest
 from producer.ingest.source_check import FoundSource, examine
+from producer.ingest.spread_search import NO_SEARCH, SpreadSearch
 from worker.pages.book_profile import NO_PROFILE, BookProfile
 from worker.pages.scan import is_scan_folder, list_scans
 from worker.pages.sources.pdfium import PasswordMissingError
@@ -98,6 +99,7 @@ def take_in_book(
     scan_id: str | None = None,
     title: str | None = None,
     profile: BookProfile = NO_PROFILE,
+    search: SpreadSearch = NO_SEARCH,
 ) -> Ingested:
     """Ingest an inspected source. The profile applies to a new book only: an existing book keeps its own.
 
@@ -106,7 +108,14 @@ def take_in_book(
         StorageError: the storage root cannot be written.
     """
     return ingest(
-        book.path, root, scan_id=scan_id, title=title, password=book.password, found=book.found, profile=profile
+        book.path,
+        root,
+        scan_id=scan_id,
+        title=title,
+        password=book.password,
+        found=book.found,
+        profile=profile,
+        search=search,
     )
 
 

@@ -1,20 +1,28 @@
 """What `producer ingest` and `producer run` print about an ingested book."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from checkpointing.errors import InputError
 from checkpointing.plurals import counted
 from producer.ingest.ingest_source import Ingested
-from producer.page_ranges import show_ranges
+from producer.page_ranges import runs, show_ranges
 from producer.terminal.console import notes
+from worker.pages.metadata import ScanSource
 
 
 def print_ingested(done: Ingested) -> None:
     """Print what was ingested, and what is unusual about the source."""
     what = "Ingested" if done.created else "Already ingested:"
     pages = counted(done.metadata.total_pages, "page")
+    source = done.metadata.source
     notes.print(f"{what} '{done.metadata.title}', {pages}, as {done.metadata.scan_id}")
+    if source.spreads:
+        notes.print(spread_line(source))
+    for reason, numbers in doubtful_spreads(done.doubtful_spreads).items():
+        several = counted(len(numbers), "picture")
+        notes.print(f"{several} may show two pages and stayed whole ({show_ranges(runs(numbers))}): {reason}.")
     if not done.metadata.profile.is_empty:
         notes.print(f"Its profile: {done.metadata.profile.words()}.")
     for each in done.metadata.page_profiles:
@@ -39,12 +47,31 @@ def print_ingested(done: Ingested) -> None:
         notes.print("The PDF is stored without its password, so that workers can read it.")
 
 
+def spread_line(source: ScanSource) -> str:
+    """Return how many pages a source has: `96 pictures, 189 pages: 93 spreads, 3 single`."""
+    single = source.total_images - len(source.spreads)
+    parts = (counted(len(source.spreads), "spread"), f"{single} single" if single else "")
+    total = f"{counted(source.total_images, 'picture')}, {counted(source.total_pages, 'page')}"
+    return f"{total}: {', '.join(part for part in parts if part)}"
+
+
+def doubtful_spreads(doubts: Mapping[int, str]) -> dict[str, list[int]]:
+    """Return the numbers of pictures that stayed whole in doubt, by the reason."""
+    alike: dict[str, list[int]] = {}
+    for number, reason in sorted(doubts.items()):
+        alike.setdefault(reason, []).append(number)
+    return alike
+
+
 def ingested_json(done: Ingested) -> dict[str, Any]:
     """Return the form that `producer ingest --json` prints for a book."""
     return {
         "scan_id": done.metadata.scan_id,
         "title": done.metadata.title,
         "total_pages": done.metadata.total_pages,
+        "total_pictures": done.metadata.source.total_images,
+        "spreads": len(done.metadata.source.spreads),
+        "doubtful_spreads": sorted(done.doubtful_spreads),
         "created": done.created,
         "ignored_files": done.ignored_files,
         "unreadable_files": done.unreadable_files,

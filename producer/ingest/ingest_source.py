@@ -11,8 +11,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from checkpointing.atomic import make_folder, sync_folder
@@ -24,12 +24,14 @@ from checkpointing.regular_files import open_regular_file, sha256_of
 from checkpointing.storage_errors import storage_errors
 from producer.ingest.scanshelf_folder import take_in
 from producer.ingest.source_check import FoundFile, FoundSource, examine, identity
+from producer.ingest.spread_search import NO_SEARCH, FoundSpreads, SpreadSearch, find_spreads
 from worker.pages.book_profile import NO_PROFILE, BookProfile
 from worker.pages.metadata import ScanMetadata, ScanSource, SourceFile
 from worker.pages.scan import ForeignScanError, ScanFolder, is_scan_folder
 from worker.pages.scan_ids import older_scan_id, suggest_scan_id
 from worker.pages.sources.formats import bare_name
 from worker.pages.sources.pdfium import PdfFacts, inspect_pdf, save_decrypted
+from worker.pages.sources.small import SourceImage
 from worker.storage.open_stages import OWN_FOLDER
 from worker.storage.root_marker import library_at
 
@@ -49,6 +51,7 @@ class Ingested:
         decrypted: whether the PDF needed its password and was stored without protection.
         broken_files: TIFFs whose chain of frames is broken, each with where and why; everything after the break
             counts as one page, which will fail.
+        doubtful_spreads: pictures that may show two pages and stay whole, each with the reason.
     """
 
     metadata: ScanMetadata
@@ -57,9 +60,10 @@ class Ingested:
     unreadable_files: int = 0
     decrypted: bool = False
     broken_files: tuple[str, ...] = ()
+    doubtful_spreads: dict[int, str] = field(default_factory=dict)
 
 
-def ingest(
+def ingest(  # noqa: PLR0913  # all but two are optional, and named
     source: Path,
     root: Path,
     *,
@@ -68,6 +72,7 @@ def ingest(
     password: str | None = None,
     found: FoundSource | None = None,
     profile: BookProfile = NO_PROFILE,
+    search: SpreadSearch = NO_SEARCH,
 ) -> Ingested:
     """Copy a source into the storage root as a new scan. Safe to repeat: an existing scan is not changed.
 
@@ -83,6 +88,7 @@ def ingest(
         password: of an encrypted PDF.
         found: content of the source, if the caller has inspected it already.
         profile: how the book is to be read; an existing scan keeps its own.
+        search: how to look for pictures of two pages; by default each picture is one page.
 
     Raises:
         InputError: the source cannot be used, or the id is not valid or taken by another source.
@@ -96,12 +102,13 @@ def ingest(
     found = found or examine(source, password)
     scan = ScanFolder(root, scan_id or _id_for(found, root))
     title = in_one_line(title or "") or bare_name(found.name) or scan.scan_id
+    pictures = FoundSpreads()
     with storage_errors(root):
         if os.path.lexists(scan.path):
             metadata = _same_scan(scan, found, identity(found.kind, [sha256_of(f.path) for f in found.files]))
             created = False
         else:
-            metadata, created = _create(scan, found, title, password, profile)
+            metadata, created, pictures = _create(scan, found, title, password, profile, search)
     return Ingested(
         metadata=metadata,
         created=created,
@@ -109,6 +116,7 @@ def ingest(
         unreadable_files=sum(not file.readable for file in found.files),
         broken_files=tuple(f"{file.path.name}: {file.broken}" for file in found.files if file.broken),
         decrypted=found.needs_password,
+        doubtful_spreads=pictures.doubts,
     )
 
 
@@ -144,20 +152,25 @@ def _known(scan: ScanFolder) -> ScanMetadata:
 
 
 def _create(
-    scan: ScanFolder, found: FoundSource, title: str, password: str | None, profile: BookProfile
-) -> tuple[ScanMetadata, bool]:
+    scan: ScanFolder,
+    found: FoundSource,
+    title: str,
+    password: str | None,
+    profile: BookProfile,
+    search: SpreadSearch,
+) -> tuple[ScanMetadata, bool, FoundSpreads]:
     with _staging(scan.root) as staging:
         staged = ScanFolder(staging, scan.scan_id)
-        metadata = _build(staged, found, title, password, profile)
+        metadata, pictures = _build(staged, found, title, password, profile, search)
         try:
             staged.path.rename(scan.path)
         except OSError as error:
             if error.errno not in _TAKEN:
                 raise
             # Another process ingested a source under the same id in the meantime.
-            return _same_scan(scan, found, metadata.sha256), False
+            return _same_scan(scan, found, metadata.sha256), False, pictures
         sync_folder(scan.root)
-        return metadata, True
+        return metadata, True, pictures
 
 
 def _same_scan(scan: ScanFolder, found: FoundSource, sha256: str) -> ScanMetadata:
@@ -208,8 +221,13 @@ def _remove_abandoned(area: Path) -> None:
 
 
 def _build(
-    staged: ScanFolder, found: FoundSource, title: str, password: str | None, profile: BookProfile
-) -> ScanMetadata:
+    staged: ScanFolder,
+    found: FoundSource,
+    title: str,
+    password: str | None,
+    profile: BookProfile,
+    search: SpreadSearch,
+) -> tuple[ScanMetadata, FoundSpreads]:
     """Write the complete scan into the staging folder and sync it to disk."""
     make_folder(staged.source_dir, within=staged.root)
     files: list[SourceFile] = []
@@ -224,11 +242,13 @@ def _build(
         files.append(SourceFile(name=name, pages=file.pages, sha256=sha256_of(stored)))
         hashes.append(sha256_of(file.path) if found.needs_password else files[-1].sha256)
     sync_folder(staged.source_dir)
+    pictures = find_spreads(images_of(staged.source_dir, found.kind, files), search)
+    source = ScanSource(kind=found.kind, name=found.name, files=tuple(files), spreads=pictures.spreads)
     metadata = ScanMetadata(
         scan_id=staged.scan_id,
         title=title,
-        total_pages=sum(file.pages for file in files),
-        source=ScanSource(kind=found.kind, name=found.name, files=tuple(files)),
+        total_pages=source.total_pages,
+        source=source,
         sha256=identity(found.kind, hashes),
         created_at=now(),
         profile=profile,
@@ -236,7 +256,13 @@ def _build(
     staged.metadata_path.write_text(metadata.model_dump_json(indent=2) + "\n", encoding="utf-8")
     sync_file(staged.metadata_path)
     sync_folder(staged.path)
-    return metadata
+    return metadata, pictures
+
+
+def images_of(folder: Path, kind: str, files: Sequence[SourceFile]) -> list[SourceImage]:
+    """Return the source images in stored files, in order."""
+    places = ((file, place) for file in files for place in range(1, file.pages + 1))
+    return [SourceImage(folder / file.name, kind, file.pages, place) for file, place in places]
 
 
 def _stored_name(found: FoundSource, file: FoundFile) -> str:

@@ -12,6 +12,7 @@ from worker.config.settings import PROFILE_SETTINGS, Settings, load_settings
 from worker.ocr.engines.languages import known_tags, unknown_tags
 from worker.ocr.engines.registry import AUTO, check_engine, takes_language
 from worker.pages.book_profile import BookProfile
+from worker.pages.geometry.settings import AUTO as SPREADS_BY_DEFAULT
 from worker.pages.metadata import ScanMetadata
 from worker.stages.options import DEFAULT_LANGUAGE, DEFAULT_TYPEFACE
 
@@ -70,6 +71,10 @@ def parse_changes(pairs: Sequence[str], unset: Sequence[str]) -> tuple[BookProfi
     split = [_name_and_value(pair) for pair in pairs]
     names = [*(name for name, _ in split), *unset]
     for name in names:
+        if name == "spreads":
+            raise CommandLineError(
+                "spreads are split when a book is ingested", hint="use `producer ingest --spreads`"
+            )
         if name not in PROFILE_SETTINGS:
             raise CommandLineError(f"a profile has no field {name!r}; its fields are {', '.join(PROFILE_SETTINGS)}")
         if names.count(name) > 1:
@@ -125,6 +130,16 @@ def options_without_effect(metadata: ScanMetadata, settings: Settings, wanted: B
     return (
         f"{metadata.scan_id}: {options} has no effect, because the engine {' or '.join(sorted(engines))} takes no "
         "notice of it; add --engine tesseract, which does, or --engine auto"
+    )
+
+
+def spreads_without_effect(metadata: ScanMetadata, wanted: BookProfile) -> str:
+    """Return one line where spreads are given as an option for a scan that exists and has others; else nothing."""
+    if wanted.spreads is None or wanted.spreads == (metadata.profile.spreads or SPREADS_BY_DEFAULT):
+        return ""
+    return (
+        f"{metadata.scan_id}: --spreads {wanted.spreads} applies to new books; "
+        "ingest the source under another id (--scan-id) to split it in another way"
     )
 
 

@@ -95,10 +95,10 @@ def make_record(metadata: ScanMetadata, page: int, incoming: Incoming) -> tuple[
     if in_force is not None and (in_force.file.name, in_force.place) == (name, incoming.place):
         return in_force, "", True
     at = now()
-    _, old, old_place = metadata.source.place_of(page)
+    _, old, old_place, half = metadata.source.place_of(page)
     if in_force is None and (old.sha256, old_place) == (incoming.sha256, incoming.place):
         raise InputError(f"page {page} was ingested from {incoming.path} itself", hint="name a new scan")
-    alone = in_force is None and old.pages == 1
+    alone = in_force is None and old.pages == 1 and half is None
     kept = PurePath(old.name)
     record = ReplacedPage(
         page=page,

@@ -81,7 +81,9 @@ def pictures_of(
 
 def _page(maker: "_PictureMaker", source: PageSource, page: int, geometry: Geometry | None) -> Pictures:
     try:
-        return maker.pictures(source.page(page).image, geometry)
+        scanned = source.page(page)
+        half = None if scanned.half is None else scanned.half.geometry(scanned.image.size)
+        return maker.pictures(scanned.image, geometry, half)
     except (PageError, StorageError) as error:
         return Pictures(problem=in_one_line(str(error)))
     except (LeafmarkError, MemoryError, OSError, ValueError) as error:
@@ -96,11 +98,17 @@ class _PictureMaker:
         self._scanned = _Encoder(_SCANNED_STEPS, share(SCANNED_BYTES, ALL_SCANNED_BYTES, total_pages))
         self._thumbnail = _Encoder(_THUMBNAIL_STEPS, share(THUMBNAIL_BYTES, ALL_THUMBNAIL_BYTES, total_pages))
 
-    def pictures(self, source: Image.Image, geometry: Geometry | None) -> Pictures:
-        """Return the pictures of a page as it was read, and one as it was scanned where that differs."""
+    def pictures(self, source: Image.Image, geometry: Geometry | None, half: Geometry | None) -> Pictures:
+        """Return the pictures of a page as it was read, and one as it was scanned where that differs.
+
+        Args:
+            source: all of the source image.
+            geometry: with which the page was read; None where it was read as it was scanned, or not at all.
+            half: of the source image, for a page of a spread.
+        """
         if geometry is None:
-            return self._of_page(source)
-        scanned = self._scanned.encode(source)
+            return self._of_page(page_image(source, half))
+        scanned = self._scanned.encode(page_image(source, half))
         return replace(self._of_page(page_image(source, geometry)), scanned=scanned)
 
     def _of_page(self, page: Image.Image) -> Pictures:

@@ -13,7 +13,13 @@ from checkpointing.plurals import counted
 from checkpointing.status import Status
 from producer.ingest.books import Book, look_at_scan_or_source, take_in_book
 from producer.ingest.ingest_output import print_ingested
-from producer.ingest.profile_options import options_recorded, options_without_effect, overruled
+from producer.ingest.profile_options import (
+    options_recorded,
+    options_without_effect,
+    overruled,
+    spreads_without_effect,
+)
+from producer.ingest.spread_search import SpreadSearch
 from producer.open_deployment import open_deployment
 from producer.planning.enqueue import enqueue, plan, requests_through
 from producer.planning.plan_output import plan_result, print_plan
@@ -26,6 +32,7 @@ from producer.run.summary import Ended, print_summary, run_json
 from producer.run.supervised_run import Supervisor, announce_broker, only_run
 from producer.status.doubtful_pages import doubt_lines
 from producer.terminal.console import notes, print_json, results
+from producer.terminal.progress import counting_on
 from producer.watch.follow import follow_plans
 from producer.watch.screen import VIEW_HINT
 from worker.config.settings import Settings
@@ -121,7 +128,7 @@ class BookRun:
         for book in books:
             self._check_new(book)
         self.scan_ids = self._ingest(books)
-        self.recorded |= {"scan_id", "title"} | self._recorded_profile_options()
+        self.recorded |= {"scan_id", "title", "spreads"} | self._recorded_profile_options()
         for scan_id in self.scan_ids:
             first = Request(scan_id, wanted.stage, only=wanted.only, allow_unpriced=wanted.allow_unpriced)
             self._requests += requests_through(deployment.store, first, through)
@@ -138,7 +145,9 @@ class BookRun:
         """
         if book.found is None:
             return
-        check_pages(self._wanted.only, sum(file.pages for file in book.found.files))
+        # A picture may show two pages.
+        most = 1 if self.settings.spreads == "no" else 2
+        check_pages(self._wanted.only, most * sum(file.pages for file in book.found.files))
         stage = self._wanted.stage
         if earlier := self._deployment.store.stages.get(stage).depends_on:
             raise InputError(
@@ -153,7 +162,8 @@ class BookRun:
             scan_id = book.scan_id
             if scan_id is None:
                 root, wanted = self._deployment.store.root, self._wanted
-                done = take_in_book(root, book, wanted.scan_id, wanted.title, self._profile)
+                search = SpreadSearch.by(self.settings, counting_on(notes))
+                done = take_in_book(root, book, wanted.scan_id, wanted.title, self._profile, search)
                 print_ingested(done)
                 scan_id = done.metadata.scan_id
             found[scan_id] = None
@@ -164,7 +174,8 @@ class BookRun:
         books = [self._deployment.store.metadata(scan_id) for scan_id in self.scan_ids]
         for metadata in books:
             for line in (
-                *overruled(metadata, self._profile),
+                *overruled(metadata, self._profile.without_spreads),
+                spreads_without_effect(metadata, self._profile),
                 options_without_effect(metadata, self.settings, self._profile),
             ):
                 if line:

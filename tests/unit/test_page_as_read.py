@@ -25,6 +25,7 @@ from worker.config.settings import Settings
 from worker.ocr.boxes import Box
 from worker.ocr.engines.base import Engine, OcrLine
 from worker.pages.book_profile import BookProfile
+from worker.pages.geometry.gutter import Gutter, Half
 from worker.pages.sources.base import PageImage
 from worker.pipeline.provenance import describe, source_sha256
 from worker.pipeline.stage_inputs import ScanInputs
@@ -190,3 +191,21 @@ def test_a_changed_geometry_in_the_profile_makes_pages_stale(book: ReportBook) -
     changed = store.with_metadata(change_profile(store.scan(SCAN), wanted))
     assert sorted(find_stale(changed, ref, records)) == [1]
     assert store.metadata(SCAN).profile.words() == "rotate off"
+
+
+class LeftHalf(OnePage):
+    def image(self, _page: int) -> PageImage:
+        gutter = Gutter(top=(0.5, 0.0), bottom=(0.5, 1.0))
+        return PageImage(self._image, dpi=300.0, half=Half(gutter, "left"))
+
+
+@pytest.mark.parametrize("step", ["auto", "off"])
+def test_a_half_of_a_spread_is_read_alone_and_recorded_on_its_whole_picture(step: str) -> None:
+    spread = Image.new("RGB", (1250, 875), "black")
+    spread.paste(text_page(), (0, 0))
+    engine = OneLineEngine()
+    options = OcrOptions(ocr_rotate=step, ocr_deskew=step, ocr_crop="off")
+    page = OcrStage(options, engine).run(1, LeftHalf(spread))
+    assert page.geometry is not None
+    assert (page.geometry.source.width, page.geometry.box) == (1250, (0, 0, 625, 875))
+    assert np.array_equal(engine.given[0], text_page())

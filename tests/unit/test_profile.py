@@ -79,7 +79,7 @@ def test_metadata_keeps_what_a_profile_says_and_leaves_out_the_rest(fake: FakeDe
 
 
 def test_a_profile_of_a_newer_version_is_read(fake: FakeDeployment) -> None:
-    write_profile(fake.parts.store.scan(SCAN), {"dpi": 400, "engine": "kraken", "spreads": True})
+    write_profile(fake.parts.store.scan(SCAN), {"dpi": 400, "engine": "kraken", "dewarp": True})
     assert fake.parts.store.metadata(SCAN).profile == BookProfile(dpi=400, engine="kraken")
 
 
@@ -206,12 +206,12 @@ def test_a_page_waits_where_the_worker_lacks_what_the_profile_names(
 
 def test_a_change_of_the_profile_keeps_the_rest_of_the_metadata(fake: FakeDeployment) -> None:
     scan = fake.parts.store.scan(SCAN)
-    write_profile(scan, {"dpi": 400, "spreads": True})
+    write_profile(scan, {"dpi": 400, "dewarp": True})
     before = json.loads(scan.metadata_path.read_text()) | {"of_a_newer_version": 1}
     scan.metadata_path.write_text(json.dumps(before))
     changed = change_profile(scan, BookProfile(lang="deu"))
     assert changed.profile == BookProfile(dpi=400, lang="deu")
-    profile = {"dpi": 400, "spreads": True, "lang": "deu"}
+    profile = {"dpi": 400, "dewarp": True, "lang": "deu"}
     assert json.loads(scan.metadata_path.read_text()) == {**before, "profile": profile}
     written = scan.metadata_path.stat()
     change_profile(scan, BookProfile(dpi=400))

@@ -42,6 +42,7 @@ def test_each_value_is_shown_with_its_source(fake: FakeDeployment, monkeypatch: 
         "rotate": ("auto", "default"),
         "deskew": ("auto", "default"),
         "crop": ("auto", "default"),
+        "spreads": ("auto", "default"),
     }
     assert form["profile"]["lang"]["place"] == str(fake.parts.store.scan(SCAN).metadata_path)
     assert (form["engine"], form["languages"], form["unknown"]) == ("rapidocr", "", "")
@@ -99,9 +100,9 @@ def test_auto_reads_as_before_where_it_chooses_the_same_engine() -> None:
 def test_what_a_newer_version_has_added_to_the_profile_stays(fake: FakeDeployment) -> None:
     scan = fake.parts.store.scan(SCAN)
     form = json.loads(scan.metadata_path.read_text())
-    scan.metadata_path.write_text(json.dumps({**form, "profile": {"spreads": True, "lang": "de"}}))
+    scan.metadata_path.write_text(json.dumps({**form, "profile": {"dewarp": True, "lang": "de"}}))
     assert run("--unset", "lang", "--set", "dpi=400").exit_code == 0
-    assert stored(fake) == {"spreads": True, "dpi": 400}
+    assert stored(fake) == {"dewarp": True, "dpi": 400}
 
 
 def test_data_that_is_missing_on_this_machine_is_named(

@@ -65,12 +65,12 @@ def test_ranges_are_joined_and_split_so_that_each_profile_is_stored_once(fake: F
 def test_what_a_newer_version_has_added_to_pages_stays(fake: FakeDeployment) -> None:
     scan = fake.parts.store.scan(SCAN)
     form = json.loads(scan.metadata_path.read_text())
-    entry = {"pages": [[1, 4]], "profile": {"spreads": True}, "quire": "B"}
+    entry = {"pages": [[1, 4]], "profile": {"dewarp": True}, "quire": "B"}
     scan.metadata_path.write_text(json.dumps({**form, "page_profiles": [entry]}))
     assert run("--pages", "4-5", "--set", "lang=el").exit_code == 0
     assert stored(fake, "page_profiles") == [
-        {"pages": [[1, 3]], "profile": {"spreads": True}, "quire": "B"},
-        {"pages": [[4, 4]], "profile": {"spreads": True, "lang": "el"}, "quire": "B"},
+        {"pages": [[1, 3]], "profile": {"dewarp": True}, "quire": "B"},
+        {"pages": [[4, 4]], "profile": {"dewarp": True, "lang": "el"}, "quire": "B"},
         {"pages": [[5, 5]], "profile": {"lang": "el"}},
     ]
     run("--pages", "4", "--unset", "lang")

@@ -33,6 +33,7 @@ LOCAL_SETTINGS = frozenset(
         "log_level",
         "max_pixels",
         "ocr_crop",
+        "spreads",
         "ocr_deskew",
         "ocr_device",
         "ocr_engine",

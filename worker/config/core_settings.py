@@ -12,6 +12,7 @@ from worker.config.config_file import ConfigFileSource
 from worker.config.redis_url import check_redis_url
 from worker.llm.prices import Price, parse_prices, prices_of_table
 from worker.pages.book_profile import MAXIMUM_DPI, MINIMUM_DPI
+from worker.pages.geometry.settings import Spreads
 from worker.pages.sources.base import DEFAULT_DPI, DEFAULT_MAX_PIXELS
 
 ENV_PREFIX = "LEAFMARK_"
@@ -46,6 +47,8 @@ class CoreSettings(BaseSettings):
     """Minimum resolution of rendered PDF pages; pages with finer images are rendered at the resolution of these."""
     max_pixels: int = Field(DEFAULT_MAX_PIXELS, ge=1_000_000, le=1_000_000_000)
     """Maximum number of pixels of a page image in memory."""
+    spreads: Spreads = "auto"
+    """Split pictures of two pages when a book is ingested: `auto`, `no`, or `yes` where the fold is faint."""
     max_attempts: int = Field(3, ge=1, le=100)
     """Number of attempts before a page is quarantined."""
     claim_seconds: float = Field(9.0, ge=1, le=3600)

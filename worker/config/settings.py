@@ -40,6 +40,7 @@ PROFILE_SETTINGS = {
     "rotate": "ocr_rotate",
     "deskew": "ocr_deskew",
     "crop": "ocr_crop",
+    "spreads": "spreads",
 }
 """The setting that each field of a profile takes the place of."""
 

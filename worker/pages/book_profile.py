@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from checkpointing.fields import OpenModel, PageRange
-from worker.pages.geometry.settings import Crop, Deskew, Rotate
+from worker.pages.geometry.settings import Crop, Deskew, Rotate, Spreads
 
 MINIMUM_DPI = 72
 MAXIMUM_DPI = 1200
@@ -57,6 +57,8 @@ class BookProfile(OpenModel):
         rotate: `auto`, `off`, or degrees, as `LEAFMARK_OCR_ROTATE` has them.
         deskew: `auto`, `off`, or degrees, as `LEAFMARK_OCR_DESKEW` has them.
         crop: `auto`, `off`, or what to cut off, as `LEAFMARK_OCR_CROP` has it.
+        spreads: whether pictures of two pages are split, as `LEAFMARK_SPREADS` has it. Which pictures were is in
+            `source.spreads`.
     """
 
     dpi: Annotated[int, Field(ge=MINIMUM_DPI, le=MAXIMUM_DPI)] | None = Field(default=None, exclude_if=_is_none)
@@ -68,11 +70,17 @@ class BookProfile(OpenModel):
     rotate: Rotate | None = Field(default=None, exclude_if=_is_none)
     deskew: Deskew | None = Field(default=None, exclude_if=_is_none)
     crop: Crop | None = Field(default=None, exclude_if=_is_none)
+    spreads: Spreads | None = Field(default=None, exclude_if=_is_none)
 
     @property
     def is_empty(self) -> bool:
         """Whether no field is set."""
         return not self.model_dump()
+
+    @property
+    def without_spreads(self) -> "BookProfile":
+        """The profile without the field that decides how many pages a new book has."""
+        return self.model_copy(update={"spreads": None})
 
     def words(self) -> str:
         """Return the profile as text: `400 dpi, language deu, engine tesseract`; empty if no field is set."""
@@ -84,6 +92,7 @@ class BookProfile(OpenModel):
             self.rotate and f"rotate {self.rotate}",
             self.deskew and f"deskew {self.deskew}",
             self.crop and f"crop {self.crop}",
+            self.spreads and f"spreads {self.spreads}",
         )
         return ", ".join(part for part in parts if part)
 

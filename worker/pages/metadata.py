@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, Field, PositiveInt, StringConstraints, model
 from checkpointing.fields import OpenModel, PageNumber, Sha256
 from checkpointing.plurals import counted
 from worker.pages.book_profile import NO_PROFILE, BookProfile, PageProfile, check_in_order
+from worker.pages.geometry.gutter import SIDES, Gutter, Half
 
 # A plain name: metadata.json may be edited by hand, and must not lead out of source/.
 _FileName = Annotated[str, StringConstraints(pattern=r"^[^./\x00][^/\x00]*$")]
@@ -53,12 +54,32 @@ class ReplacedPage(OpenModel):
     before_place: PositiveInt
 
 
+class Spread(OpenModel):
+    """A source image that shows two pages of the book.
+
+    Attributes:
+        image: which of the source images of all files, from 1.
+        gutter: where its two pages meet. The left one comes first.
+    """
+
+    image: PositiveInt
+    gutter: Gutter
+
+
 class PagePlace(NamedTuple):
-    """The file that a page is in, and which page of that file it is, from 1."""
+    """Where a page is.
+
+    Attributes:
+        kind: of the file.
+        file: that it is in.
+        place: which source image of that file it is on, from 1.
+        half: which half of it the page is; None for all of it.
+    """
 
     kind: Literal["pdf", "images"]
     file: SourceFile
     place: int
+    half: Half | None = None
 
 
 class ScanSource(OpenModel):
@@ -69,20 +90,44 @@ class ScanSource(OpenModel):
         name: of the file or folder that was ingested.
         files: in page order, as they were ingested.
         replaced: pages that were scanned again, the latest last: of several for one page the last one counts.
+        spreads: source images with two pages, in order; all others have one. Left out where there are none;
+            versions before 0.3 do not read a book that has some.
     """
 
     kind: Literal["pdf", "images"]
     name: str
     files: tuple[SourceFile, ...] = Field(min_length=1)
     replaced: tuple[ReplacedPage, ...] = ()
+    spreads: tuple[Spread, ...] = Field(default=(), exclude_if=lambda spreads: not spreads)
+
+    @property
+    def total_images(self) -> int:
+        """The number of source images, each of which has one page or two."""
+        return sum(file.pages for file in self.files)
+
+    @property
+    def total_pages(self) -> int:
+        """The number of pages."""
+        return self.total_images + len(self.spreads)
 
     def places(self) -> Iterator[PagePlace]:
         """Yield where each page is now, in page order."""
         replaced = self.replacements
-        places = ((file, place) for file in self.files for place in range(1, file.pages + 1))
-        for page, (file, place) in enumerate(places, start=1):
+        for page, place in enumerate(self.ingested_places(), start=1):
             new = replaced.get(page)
-            yield PagePlace(new.kind, new.file, new.place) if new else PagePlace(self.kind, file, place)
+            yield PagePlace(new.kind, new.file, new.place) if new else place
+
+    def ingested_places(self) -> Iterator[PagePlace]:
+        """Yield where each page was when it was ingested, in page order."""
+        gutters = {spread.image: spread.gutter for spread in self.spreads}
+        images = ((file, place) for file in self.files for place in range(1, file.pages + 1))
+        for image, (file, place) in enumerate(images, start=1):
+            gutter = gutters.get(image)
+            if gutter is None:
+                yield PagePlace(self.kind, file, place)
+                continue
+            for side in SIDES:
+                yield PagePlace(self.kind, file, place, Half(gutter, side))
 
     def place_of(self, page: int) -> PagePlace:
         """Return where a page is now. For many pages `places` is faster.
@@ -147,7 +192,10 @@ class ScanMetadata(OpenModel):
 
     @model_validator(mode="after")
     def _pages_add_up(self) -> Self:
-        in_files = sum(file.pages for file in self.source.files)
+        spreads = [spread.image for spread in self.source.spreads]
+        if spreads != sorted(set(spreads)) or max(spreads, default=0) > self.source.total_images:
+            raise ValueError("a spread is named twice, out of order, or is not in the files")
+        in_files = self.source.total_pages
         if in_files != self.total_pages:
             raise ValueError(f"total_pages is {self.total_pages}, but the files hold {counted(in_files, 'page')}")
         if any(each.page > in_files or each.place > each.file.pages for each in self.source.replaced):

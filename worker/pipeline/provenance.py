@@ -11,8 +11,9 @@ from worker.stages.base import MadeFrom, Stage
 
 
 def source_sha256(place: PagePlace) -> str:
-    """Return a hash of what a page is rendered from: a file in `source/` and the place of the page in it."""
-    return hashlib.sha256(f"{place.file.sha256}#{place.place}".encode()).hexdigest()
+    """Return a hash of what a page is rendered from: its file in `source/`, its place in that, and its half."""
+    half = "" if place.half is None else f"#{place.half.side}@{place.half.gutter.key}"
+    return hashlib.sha256(f"{place.file.sha256}#{place.place}{half}".encode()).hexdigest()
 
 
 def describe(stage: Stage, inputs: dict[str, str], model: str = "", profile: BookProfile = NO_PROFILE) -> MadeFrom:

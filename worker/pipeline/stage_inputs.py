@@ -61,6 +61,8 @@ class ScanInputs:
     def image(self, page: int) -> PageImage:
         """Return the image of a page: as it was scanned for a stage that reads the source, else as it was read.
 
+        The stage with the engine gets the whole picture of a page that is half of it, with `PageImage.half`.
+
         Raises:
             PageError: the page cannot be rendered; another attempt would fail too.
             StorageError: the source cannot be read at the moment.
@@ -69,9 +71,12 @@ class ScanInputs:
         source = open_source(self._scan, self._metadata, dpi=settings.dpi, max_pixels=settings.max_pixels)
         with closing(source):
             scanned = source.page(page)
-        if not self.stage.depends_on:
+        if self.stage.has_engine:
             return scanned
-        return replace(scanned, image=page_image(scanned.image, self._geometry(page)))
+        geometry = self._geometry(page) if self.stage.depends_on else None
+        if geometry is None and scanned.half is not None:
+            geometry = scanned.half.geometry(scanned.image.size)
+        return replace(scanned, image=page_image(scanned.image, geometry), half=None)
 
     def _geometry(self, page: int) -> Geometry | None:
         """Return the geometry with which a page was read; None where its image is the source image."""

@@ -22,6 +22,7 @@ from worker.ocr.plausibility import doubts_about
 from worker.pages.geometry.resample import page_image
 from worker.pages.geometry.settings import AUTO, GeometrySettings
 from worker.pages.geometry.transform import Geometry
+from worker.pages.sources.base import PageImage
 from worker.scanshelf.pages import read_page as scanshelf_page
 from worker.stages.base import LoadedEngine, PageOutput, Stage, StageInputs
 from worker.stages.ocr_regions import OcrRegion, extremes, numbered
@@ -147,7 +148,7 @@ class OcrStage(Stage):
         from worker.ocr.layout.rules import find_rules  # noqa: PLC0415
 
         scan = inputs.image(page)
-        geometry, unclear = self._geometry(scan.image)
+        geometry, unclear = self._geometry(scan)
         image = page_image(scan.image, geometry)
         started = time.perf_counter()
         found = self._engine.recognise(image)
@@ -181,16 +182,14 @@ class OcrStage(Stage):
             doubtful=doubts,
         )
 
-    def _geometry(self, source: "Image") -> tuple[Geometry | None, str]:
+    def _geometry(self, scan: PageImage) -> tuple[Geometry | None, str]:
         """Return the geometry of a page, None where it stays as it is, and what is unclear about its turn."""
         settings = GeometrySettings.of(self.options)
-        if settings.is_off:
+        if settings.is_off and scan.half is None:
             return None, ""
-        import numpy as np  # noqa: PLC0415  # only a worker needs these
+        from worker.pages.geometry.page import find_page  # noqa: PLC0415  # imports numpy, which only a worker needs
 
-        from worker.pages.geometry.find import find_geometry  # noqa: PLC0415 - the same
-
-        found = find_geometry(np.asarray(source), settings, _upside_down)
+        found = find_page(scan.image, scan.half, settings, _upside_down)
         return (None if found.geometry.is_identity else found.geometry), found.doubt
 
 

@@ -188,6 +188,18 @@ def find_white_gutter(sheet: Sheet) -> Fold | None:
     return Fold(middle, 0.0)
 
 
+def find_likely_gutter(sheet: Sheet) -> Fold | None:
+    """Return the middle of the broadest white from top to bottom near the middle; None if print is everywhere."""
+    height, width = sheet.grey.shape
+    runs = _white_runs(np.asarray(sheet.ink.sum(axis=0), np.int64) > _SPECKS * height)
+    first, last = (share * width for share in _MIDDLE)
+    near = [(max(start, first), min(end, last)) for start, end in runs if end > first and start < last]
+    if not near:
+        return None
+    start, end = max(near, key=lambda run: run[1] - run[0])
+    return Fold((start + end) / 2, 0.0) if end - start >= _COLUMN_GAP * width else None
+
+
 def _white_runs(inked: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Return where runs of columns without ink begin and end."""
     edges = np.flatnonzero(np.diff(np.concatenate([[True], inked, [True]]).astype(np.int8)))

@@ -1,7 +1,7 @@
 """The gutter of a spread, as it is recorded, and the geometry of the two pages at its sides."""
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -11,6 +11,10 @@ from worker.pages.geometry.transform import Confidence, FloatPoint, Geometry, Si
 
 _MAX_DEGREES = 45.0
 Side = Literal["left", "right"]
+SIDES: tuple[Side, Side] = ("left", "right")
+"""In the order of the pages."""
+AS_FOUND = GeometrySettings()
+"""Turned and straightened by the gutter."""
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _SharePoint = tuple[_Share, _Share]
 
@@ -73,6 +77,22 @@ class Gutter(ClosedModel):
             skew=skew,
             confidence=Confidence(),
         )
+
+
+class Half(NamedTuple):
+    """One page of a spread.
+
+    Attributes:
+        gutter: of the spread, on its source image.
+        side: of the gutter, as the spread is read.
+    """
+
+    gutter: Gutter
+    side: Side
+
+    def geometry(self, size: tuple[int, int], settings: GeometrySettings = AS_FOUND) -> Geometry:
+        """Return what part of a source image of a size in pixels the page is; see `Gutter.half`."""
+        return self.gutter.half(self.side, size, settings)
 
 
 def settings_within_half(settings: GeometrySettings) -> GeometrySettings:

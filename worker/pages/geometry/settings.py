@@ -11,6 +11,8 @@ _METHOD = "geometry 2"
 AUTO, OFF = "auto", "off"
 Rotate = Literal["auto", "off", "90", "180", "270"]
 """Degrees by which the picture is turned clockwise."""
+Spreads = Literal["auto", "no", "yes"]
+"""Whether two pages on one picture are split when a book is ingested."""
 _MOST_DEGREES = 45.0
 _ALL = 100.0
 

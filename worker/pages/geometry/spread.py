@@ -12,7 +12,7 @@ import numpy as np
 
 from worker.pages.geometry.across import reaches_across
 from worker.pages.geometry.find import Lines, Page, find_lines, find_turns, inside_edges, whole_turned
-from worker.pages.geometry.fold import Fold, Sheet, blank_strips, find_fold, find_white_gutter
+from worker.pages.geometry.fold import Fold, Sheet, blank_strips, find_fold, find_likely_gutter, find_white_gutter
 from worker.pages.geometry.gutter import Gutter
 from worker.pages.geometry.ink import Grey, Mask, letters, small_copy
 from worker.pages.geometry.paper import Paper, box_of, find_paper
@@ -40,7 +40,9 @@ class FoundGutter(NamedTuple):
 _WHOLE = FoundGutter(None)
 
 
-def find_gutter(page: Page, settings: GeometrySettings, classify: Classifier) -> FoundGutter:
+def find_gutter(
+    page: Page, settings: GeometrySettings, classify: Classifier, *, eager: bool = False
+) -> FoundGutter:
     """Return the gutter of a picture that is a spread.
 
     Args:
@@ -48,6 +50,7 @@ def find_gutter(page: Page, settings: GeometrySettings, classify: Classifier) ->
         settings: a turn that is set is taken for granted.
         classify: returns the probability that pictures of pieces of lines are upside down. It is asked only about
             pictures with a gutter.
+        eager: whether the middle of the broadest white near the middle is taken where no gutter is clear.
     """
     copy = small_copy(page)
     paper = find_paper(copy.grey, copy.ink)
@@ -61,8 +64,10 @@ def find_gutter(page: Page, settings: GeometrySettings, classify: Classifier) ->
     fold = find_fold(sheet, strips)
     if fold is None:
         fold = find_white_gutter(sheet)
+    if fold is None and eager:
+        fold = find_likely_gutter(sheet)
     if fold is None:
-        return _WHOLE
+        return FoundGutter(None, "it has no clear gutter") if eager else _WHOLE
     if reaches_across(sheet, fold, strips):
         return FoundGutter(None, "something reaches across its fold")
     turns, is_known = _turns(page, lines, settings, classify)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from worker.pages.geometry.gutter import Half
+
 if TYPE_CHECKING:
     # Commands that look at no picture do without it.
     from PIL.Image import Image
@@ -22,11 +24,14 @@ class PageImage:
         dpi: resolution that it was rendered or scanned at, in dots per inch; None if unknown.
         doubt: why it may be unreadable as it is, and what to do; empty for nearly every page. If no text is found
             on such a page, it is not necessarily blank.
+        half: which half of the picture the page is, on a picture of two pages; None for nearly every page, which is
+            all of its picture.
     """
 
     image: Image
     dpi: float | None
     doubt: str = ""
+    half: Half | None = None
 
 
 class PageSource(Protocol):

@@ -68,6 +68,8 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 """How to undo each value of the EXIF tag Orientation (EXIF 2.32, section 4.6.4)."""
+_ON_ITS_SIDE = {5, 6, 7, 8}
+"""Values of that tag for a picture whose width and height are exchanged."""
 
 
 class ImageSource:
@@ -141,6 +143,22 @@ def inspect_image(path: Path) -> ImageFacts:
     if not opens:
         check_readable(path)
     return ImageFacts(1, opens) if tiff is None else ImageFacts(max(1, tiff.total_pages), opens, tiff.broken)
+
+
+def picture_size(path: Path, index: int, pages: int) -> tuple[int, int]:
+    """Return width and height of a page by its index in a file, from 0, upright, without decoding it.
+
+    Raises:
+        OSError, ValueError: it cannot be read.
+    """
+    with open_regular_file(path) as file:
+        tiff = walk_tiff(file)
+        opened: BinaryIO = file if tiff is None else begin_with(file, tiff.frame_of(index, pages))
+        opened.seek(0)
+        with Image.open(opened, formats=_FORMATS) as image:
+            width, height = image.size
+            orientation = image.getexif().get(ExifTags.Base.Orientation)
+    return (height, width) if orientation in _ON_ITS_SIDE else (width, height)
 
 
 def _opens(file: BinaryIO) -> bool:

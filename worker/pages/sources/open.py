@@ -1,5 +1,6 @@
 """Opening the pages of a scan, whatever they are stored in."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -23,13 +24,15 @@ def open_source(
 ) -> PageSource:
     """Open the pages of a scan, with the options of `PdfSource`. A PDF takes a few milliseconds to open.
 
+    A page that is half of a picture comes as all of it, with `PageImage.half`.
+
     Raises:
         InputError: the stored PDF no longer opens, or is not the one that was ingested.
         StorageError: the storage cannot be read at the moment.
     """
     source = metadata.source
     open_one = partial(open_file, dpi=dpi, max_pixels=max_pixels, preview=preview)
-    if len(source.files) > 1 or source.replaced:
+    if len(source.files) > 1 or source.replaced or source.spreads:
         return _SeveralFiles(scan.source_dir, source, metadata.total_pages, open_one)
     [file] = source.files
     return open_one(scan.source_dir / file.name, source.kind, file.pages)
@@ -61,12 +64,13 @@ class _SeveralFiles:
 
     def page(self, number: int) -> PageImage:
         check_page_number(number, self.total_pages)
-        kind, file, place = self._source.place_of(number)
+        kind, file, place, half = self._source.place_of(number)
         path = self._folder / file.name
         if self._open is None or self._open[0] != path:
             self.close()
             self._open = path, self._open_one(path, kind, file.pages)
-        return self._open[1].page(place)
+        picture = self._open[1].page(place)
+        return picture if half is None else replace(picture, half=half)
 
     def close(self) -> None:
         if self._open is not None:

@@ -92,6 +92,24 @@ def inspect_pdf(path: Path, password: str | None = None) -> PdfFacts:
     return facts
 
 
+def page_size(path: Path, place: int) -> tuple[float, float]:
+    """Return width and height of a page, numbered from 1, as it is shown, in points.
+
+    Raises:
+        InputError: the file does not open.
+        StorageError: the file cannot be read.
+    """
+    with pdfium_lock:
+        document = open_document(path, None)
+        try:
+            page = document.get_page(place - 1)
+            width, height = page.get_size()
+            page.close()
+        finally:
+            document.close()
+    return float(width), float(height)
+
+
 def save_decrypted(source: Path, target: Path, password: str) -> None:
     """Write a copy of an encrypted PDF that opens without a password. The pages stay as they are.
 
