@@ -73,8 +73,7 @@ def _ends(sheet: Sheet, fold: Fold) -> tuple[float, float]:
     if not len(visible):
         return 0.0, float(height)
     first, last = visible[0] / _PARTS, (visible[-1] + 1) / _PARTS
-    margin = _EDGE if first > 0 else 0.0, _EDGE if last < 1 else 0.0
-    return float(first + margin[0]) * height, float(last - margin[1]) * height
+    return float(first + _EDGE) * height, float(last - _EDGE) * height
 
 
 def _along(picture: NDArray[Any], fold: Fold, reach: int) -> NDArray[Any]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from worker.pages.geometry.across import reaches_across
 from worker.pages.geometry.find import Lines, Page, find_lines, find_turns, inside_edges, whole_turned
@@ -21,6 +22,8 @@ from worker.pages.geometry.turn import Classifier
 
 NARROWEST = 1.0
 """Minimum width of the paper of a spread, in its heights."""
+Shares = NDArray[np.float64]
+
 _SMALLEST_SHEET = 200
 """Minimum width and height of the paper on the copy, in pixels."""
 
@@ -87,14 +90,18 @@ def _on_source(sheet: Sheet, fold: Fold, turns: int, shape: tuple[int, ...]) -> 
     """Return a fold as shares of the source image; a sheet is on its side or not, but never upside down."""
     height = sheet.grey.shape[0]
     ends = [(fold.at, 0.0), (fold.at + fold.slope * height, float(height))]
-    points = [sheet.to_copy @ (*end, 1.0) for end in ends]
-    top, bottom = [(_share(x, shape[1]), _share(y, shape[0])) for x, y in points]
+    size = np.array([shape[1], shape[0]])
+    top, bottom = _within_picture(*(sheet.to_copy @ (*end, 1.0) / size for end in ends))
     # A sheet on its side was turned by one quarter; by three it would be upside down.
     return Gutter(top=bottom, bottom=top) if turns >= 2 else Gutter(top=top, bottom=bottom)  # noqa: PLR2004
 
 
-def _share(place: float, size: int) -> float:
-    return round(min(1.0, max(0.0, place / size)), 4)
+def _within_picture(top: Shares, bottom: Shares) -> list[tuple[float, float]]:
+    """Return the ends of a line, as shares of the picture, moved along it to where it leaves the picture."""
+    along = bottom - top
+    axis = int(np.argmax(np.abs(along)))
+    ends = [end + along * (np.clip(end[axis], 0, 1) - end[axis]) / along[axis] for end in (top, bottom)]
+    return [(round(float(x), 4), round(float(y), 4)) for x, y in np.clip(ends, 0, 1)]
 
 
 def straight_sheet(grey: Grey, ink: Mask, paper: Paper | None, lines: Lines | None) -> Sheet:
