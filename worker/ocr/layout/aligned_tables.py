@@ -242,7 +242,4 @@ def _place(piece: Line, columns: Sequence[Column]) -> int:
     # A figure may be a small part of a wide column, and words may reach into a narrow one.
     if is_figure(piece.item.text):
         return max(range(len(columns)), key=lambda index: columns[index].overlap(piece.bbox))
-    return max(
-        range(len(columns)),
-        key=lambda index: columns[index].overlap(piece.bbox) / max(1.0, columns[index].right - columns[index].left),
-    )
+    return max(range(len(columns)), key=lambda index: columns[index].share_within(piece.bbox))
