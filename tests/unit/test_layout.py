@@ -326,6 +326,17 @@ def test_specks_and_stains_are_no_picture() -> None:
     assert find_pictures(blank_page(), []) == []
 
 
+def test_a_deep_stain_is_no_picture_and_a_pale_drawing_is_one() -> None:
+    stained = Image.new("L", PAGE, 235)
+    ImageDraw.Draw(stained).ellipse((200, 500, 600, 900), fill=round(0.66 * 235))
+    assert find_pictures(stained, []) == []
+
+    pen = ImageDraw.Draw(stained)
+    for y in range(520, 880, 24):
+        pen.line((250, y, 550, y), fill=round(0.3 * 235), width=6)
+    assert len(find_pictures(stained, [])) == 1
+
+
 def test_a_drawing_is_found_where_it_is() -> None:
     page = blank_page()
     pen = ImageDraw.Draw(page)

@@ -19,6 +19,7 @@ from worker.ocr.engines.rapid.engine import load_direction_classifier
 from worker.ocr.language_plausibility import language_doubts
 from worker.ocr.layout import LAYOUT
 from worker.ocr.plausibility import doubts_about
+from worker.ocr.show_through import shows_through
 from worker.pages.geometry.resample import page_image
 from worker.pages.geometry.settings import AUTO, GeometrySettings
 from worker.pages.geometry.transform import Geometry
@@ -152,6 +153,8 @@ class OcrStage(Stage):
         image = page_image(scan.image, geometry)
         started = time.perf_counter()
         found = self._engine.recognise(image)
+        if shows_through(found, image, self._engine.recognise):
+            found = []
         seconds = time.perf_counter() - started
         lines = [line for line in found if line.text]
         if scan.doubt and not lines and not _is_empty(image):

@@ -19,6 +19,10 @@ _SAMPLES_ALONG_SIDE = 600
 _SAMPLES_PER_CELL = 6
 _INK = 0.70
 """Maximum brightness of ink as a share of the paper's; stains and show-through are lighter."""
+_DARKEST = 0.6
+"""Maximum brightness of the darkest parts of a picture, as a share of the paper's; deep stains are lighter."""
+_DARKEST_SHARE = 5
+"""In percent of a picture: at least so much of it is dark."""
 _INKED_SHARE = 0.08
 """Minimum share of dark samples in a cell that is part of something printed."""
 _SMALLEST_AREA = 0.03
@@ -51,7 +55,11 @@ def find_pictures(page: Image, text: Sequence[Box]) -> list[Picture]:
     for left, top, width, height, area in _components(cells):
         corners = left * scale_x, top * scale_y, (left + width) * scale_x, (top + height) * scale_y
         picture = Picture(Box.from_corners(*corners).clamped(page.width, page.height), fill=area / (width * height))
-        if _is_large(picture, page) and not _is_around_paper(picture.bbox, page, text):
+        if (
+            _is_large(picture, page)
+            and not _is_around_paper(picture.bbox, page, text)
+            and _has_ink(samples, picture.bbox, page)
+        ):
             pictures.append(picture)
     return pictures
 
@@ -66,6 +74,15 @@ def find_paper(page: Image) -> Box:
         return Box(0, 0, *page.size)
     across, down = page.width / samples.shape[1], page.height / samples.shape[0]
     return Box.from_corners(columns[0] * across, rows[0] * down, (columns[-1] + 1) * across, (rows[-1] + 1) * down)
+
+
+def _has_ink(samples: Mask, box: Box, page: Image) -> bool:
+    """Return whether there is ink in a box of the page, and not only a stain."""
+    across, down = samples.shape[1] / page.width, samples.shape[0] / page.height
+    rows = slice(int(box.y * down), int(box.bottom * down) + 1)
+    columns = slice(int(box.x * across), int(box.right * across) + 1)
+    darkest = np.percentile(samples[rows, columns], _DARKEST_SHARE)
+    return bool(darkest < np.percentile(samples, 90) * _DARKEST)
 
 
 def _samples(page: Image) -> Mask:
