@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, islice
-from typing import Any
+from typing import Any, Literal
 
 from benchmarks.join_measures import JoinCounts, count_joins
 from benchmarks.layout_measures import Share, cut_by_a_picture, skew_error, turned_right, typed_right
@@ -33,6 +33,7 @@ COLUMNS = {"1 column": (1, 1, 0.999), "2 columns": (2, 2, 0.99), "3 to 6 columns
 """Fewest and most columns, and the target for the share of words in order."""
 SKEWS = (1.0, 3.0, 5.0, 10.0)
 _UPRIGHT = {"sheet": Sheet.PAGE, "quarter_turns": 0, "skew_degrees": 0.0}
+_TABLES: tuple[Literal["ruled", "aligned"], ...] = ("ruled", "aligned")
 _TYPES_TARGET, _TURNS_TARGET = 0.98, 0.995
 _MOST_ERRORS = 1.2
 """Target for the error rate of a skewed page, as a multiple of that of the straight one."""
@@ -147,19 +148,26 @@ def _report_printed_lines(first_seed: int, number: int) -> None:
     reader = Reader(PrintedLines(OcrOptions()), 1)
     pages = []
     for name, (fewest, most, target) in COLUMNS.items():
-        flat = (
-            replace(recipe, curl=0.0, bed=Bed.NONE) for recipe in upright_recipes(first_seed, fewest, most, number)
-        )
-        read = [reader.read(recipe) for recipe in flat]
+        recipes = upright_recipes(first_seed, fewest, most, number)
+        read = [reader.read(_flat(recipe)) for recipe in recipes]
         _report_order(f"{name}, lines as printed, {counted(len(read), 'page')}", read, target)
         pages += read
     for kind in (RegionKind.RUNNING_HEAD, RegionKind.PAGE_NUMBER):
         _report_types(kind, ", lines as printed", pages)
     _report_tables(", lines as printed", pages)
     _report_joins(", lines as printed", pages)
+    numbered = enumerate(upright_recipes(first_seed, 1, 6, number))
+    with_table = (replace(recipe, table=_TABLES[place % len(_TABLES)]) for place, recipe in numbered)
+    _report_tables(
+        ", a table on each page, lines as printed", [reader.read(_flat(recipe)) for recipe in with_table]
+    )
     cut = sum(cut_by_a_picture(each.page.truth, each.regions) for each in pages)
     name = f"pages of {len(pages)}, lines as printed, that lose a paragraph to a picture"
     report(name, cut, "pages", "target: 0", None)
+
+
+def _flat(recipe: Recipe) -> Recipe:
+    return replace(recipe, curl=0.0, bed=Bed.NONE)
 
 
 def _report_types(kind: RegionKind, suffix: str, pages: Sequence[Read]) -> None:

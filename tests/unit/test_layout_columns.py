@@ -8,6 +8,7 @@ from worker.ocr.boxes import Box
 from worker.ocr.engines.base import OcrLine, OcrWord
 from worker.ocr.layout.region_types import RegionType
 from worker.ocr.layout.regions import Region, arrange
+from worker.ocr.layout.rules import Rules
 
 PAGE = (1400, 1800)
 GUTTER = 12
@@ -179,3 +180,25 @@ def test_lines_in_two_pieces_below_columns_are_no_columns() -> None:
     found = order(regions)
     names = [word.partition(".")[0] for word in found[found.index("wide.0") :]]
     assert list(dict.fromkeys(names)) == ["wide", "start1", "end1", "start2", "end2", "last"]
+
+
+def test_a_rule_between_columns_that_are_nearer_than_words_divides_them() -> None:
+    left = [words(f"l{row}", 100, 590, 12, row + 300) for row in range(8)]
+    right = [words(f"r{row}", 696, 590, 12, row + 500) for row in range(8)]
+    lines = [
+        words_line([*one, *other], 300 + 26 * row) for row, (one, other) in enumerate(zip(left, right, strict=True))
+    ]
+    rules = Rules(upright=(Box(692, 296, 2, 210),))
+
+    regions = arrange(lines, [], PAGE, rules=rules)
+
+    assert order(regions) == [word for side in (left, right) for row in side for word, _, _ in row]
+
+
+def test_a_rule_with_text_across_it_is_not_a_gutter() -> None:
+    lines = [words_line(words(f"{row}-", 100, 1200, 24, row + 300), 300 + 26 * row) for row in range(8)]
+    rules = Rules(upright=(Box(690, 296, 2, 50), Box(40, 296, 2, 800)))
+
+    regions = arrange(lines, [], PAGE, rules=rules)
+
+    assert order(regions) == [word for line in lines for word in line.text.split()]

@@ -99,7 +99,8 @@ def arrange(
     placed = straightened(lines, skew)
     (sheet,) = straightened([Picture(paper or Box(0, 0, width, height), fill=1)], skew)
     margins = find_margins(placed, sheet.bbox, measures)
-    columns = split_columns([*margins.text, *straightened([*pictures, *tables], skew)], measures)
+    areas = straightened([*pictures, *tables], skew)
+    columns = split_columns([*margins.text, *areas], measures, _upright(rules, [*pictures, *tables], skew))
     parts = [list(_parts_of(column, measures)) for column in columns]
     body = _body(parts, tables)
     for picture in pictures:
@@ -131,6 +132,12 @@ def _clamped(line: OcrLine, width: int, height: int) -> OcrLine:
 
 def _is_inside(box: Box, width: int, height: int) -> bool:
     return 0 <= box.x < box.right <= width and 0 <= box.y < box.bottom <= height
+
+
+def _upright(rules: Rules, areas: Sequence[Picture], skew: float) -> list[Box]:
+    """Return the upright rules that are not in a picture or a table, on the straightened page."""
+    free = [rule for rule in rules.upright if not any(_is_within(rule, area.bbox) for area in areas)]
+    return [placed.bbox for placed in straightened([Picture(rule, fill=1) for rule in free], skew)]
 
 
 def _is_within(box: Box, other: Box) -> bool:
