@@ -35,6 +35,9 @@ COMMANDS = {
     "replace-page": Listed(
         "Replace one page with a new scan of it. The old file is kept; `producer enqueue` processes the page again."
     ),
+    "spreads": Listed(
+        "Show which pictures of a book are split into two pages, or change it. Pages that stay the same are kept."
+    ),
     "cancel": Listed(
         "Cancel the work on a scan. Complete pages are kept; `producer enqueue` continues from there."
     ),

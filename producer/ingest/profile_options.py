@@ -72,9 +72,7 @@ def parse_changes(pairs: Sequence[str], unset: Sequence[str]) -> tuple[BookProfi
     names = [*(name for name, _ in split), *unset]
     for name in names:
         if name == "spreads":
-            raise CommandLineError(
-                "spreads are split when a book is ingested", hint="use `producer ingest --spreads`"
-            )
+            raise CommandLineError("spreads decide how many pages a book has", hint="use `producer spreads`")
         if name not in PROFILE_SETTINGS:
             raise CommandLineError(f"a profile has no field {name!r}; its fields are {', '.join(PROFILE_SETTINGS)}")
         if names.count(name) > 1:
@@ -139,7 +137,7 @@ def spreads_without_effect(metadata: ScanMetadata, wanted: BookProfile) -> str:
         return ""
     return (
         f"{metadata.scan_id}: --spreads {wanted.spreads} applies to new books; "
-        "ingest the source under another id (--scan-id) to split it in another way"
+        f"`producer spreads {metadata.scan_id} --set {wanted.spreads}` changes this one"
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from checkpointing.checkpoint import Checkpoint
-from checkpointing.errors import BrokerError
+from checkpointing.errors import BrokerError, CheckpointError
 from checkpointing.outputs import OutputFolder
 from checkpointing.page_records import PageRecord, cost_of
 from checkpointing.resume import Findings, bring_in_line
@@ -157,6 +157,14 @@ def _enqueue(deployment: Deployment, request: Request, counting: Counting) -> Pl
     return made
 
 
+def _check_not_renumbered(store: BookStore, metadata: ScanMetadata) -> None:
+    """Check that no page was renumbered since the metadata was read: that begins by waiting for the checkpoint."""
+    if store.metadata(metadata.scan_id).source.spreads != metadata.source.spreads:
+        raise CheckpointError(
+            f"the pages of {metadata.scan_id} were renumbered meanwhile", hint="repeat the command"
+        )
+
+
 def _open_stage(
     store: BookStore,
     queues: QueueClient,
@@ -166,6 +174,7 @@ def _open_stage(
     metadata: ScanMetadata,
 ) -> Plan:
     """Bring the checkpoint in line, record the request, and save. The caller holds the checkpoint."""
+    _check_not_renumbered(store, metadata)
     file = store.checkpoint_file(request.ref)
     outputs = store.outputs(request.ref)
     coordinator = make_coordinator(store, queues, request.ref)

@@ -157,7 +157,7 @@ def test_workers_that_were_killed_are_followed_at_once(root: Path, members: list
     first.leave()
     with process(HOLDS_THE_LOCK, root / OWN_FOLDER / "deployment.alive") as worker:
         assert says(worker) == "held"
-        assert deployment._is_held(root)
+        assert deployment.is_held(root)
         os.kill(worker.pid, signal.SIGKILL)
         worker.wait()
     waited = Waited()

@@ -160,7 +160,7 @@ def test_an_option_for_spreads_does_not_change_a_book_that_exists(done: tuple[Pa
     metadata = done[1].metadata
     assert spreads_without_effect(metadata, BookProfile(spreads="auto")) == ""
     assert "--spreads no applies to new books" in spreads_without_effect(metadata, BookProfile(spreads="no"))
-    with pytest.raises(Exception, match="when a book is ingested"):
+    with pytest.raises(Exception, match="how many pages"):
         parse_changes(["spreads=no"], [])
 
 

@@ -23,6 +23,7 @@ from checkpointing.refs import check_scan_id, is_scan_id
 from checkpointing.regular_files import NotRegularFileError, read_regular
 from checkpointing.storage_errors import storage_error, storage_errors
 from worker.pages.metadata import ScanMetadata
+from worker.pages.renumbering import refuse_renumbering
 from worker.text.suggestions import closest
 
 RECORD_BESIDE = "leafmark.json"
@@ -91,11 +92,13 @@ class ScanFolder:
         """Return the metadata of the scan.
 
         Raises:
+            BeingRenumberedError: its pages are being renumbered.
             UnknownNameError: there is no such scan.
             ForeignScanError: another program made it, and it has not been taken in yet.
             InputError: `metadata.json` is broken, or belongs to another scan.
             StorageError: it cannot be read just now.
         """
+        refuse_renumbering(self.path)
         path = self.record_path
         try:
             content = read_regular(path)

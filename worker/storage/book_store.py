@@ -14,6 +14,7 @@ from checkpointing.outputs import OutputFolder
 from checkpointing.refs import StageRef
 from worker.config.configured_stages import ConfiguredStages
 from worker.pages.metadata import ScanMetadata
+from worker.pages.renumbering import refuse_renumbering
 from worker.pages.scan import ForeignScanError, ScanFolder
 from worker.storage.open_stages import OpenStages
 from worker.storage.outage_notes import OutageNotes
@@ -61,8 +62,10 @@ class BookStore:
             StorageError: the library is not there: a scan on a share that is not mounted is not unknown.
             UnknownNameError: there is no such scan.
             InputError: its metadata is broken.
+            BeingRenumberedError: its pages are being renumbered.
         """
         self.library.check()
+        refuse_renumbering(self.scan(scan_id).path)
         if scan_id in self._other_metadata:
             return self._other_metadata[scan_id]
         try:

@@ -162,7 +162,7 @@ def find_at_work(
         if is_ours(record) or record.beat != first.beat:
             return record
         # A lock that is free says enough on the machine of the last beat; some network storage locks for one alone.
-        if waited >= WATCH_SECONDS or (record.host == socket.gethostname() and not _is_held(root)):
+        if waited >= WATCH_SECONDS or (record.host == socket.gethostname() and not is_held(root)):
             return None
         wait(_LOOK_SECONDS)
         waited += _LOOK_SECONDS
@@ -228,7 +228,7 @@ def _write(root: Path, deployment_id: str, broker: str) -> DeploymentRecord:
     return record
 
 
-def _is_held(root: Path) -> bool:
+def is_held(root: Path) -> bool:
     """Return whether any worker that joined lives, as far as the lock shows."""
     with contextlib.suppress(FileNotFoundError):
         held = os.open(_path(root, "deployment.alive"), os.O_RDWR)
