@@ -22,6 +22,7 @@ from checkpointing.plurals import counted
 from producer.evaluate.evaluate import measure_page
 from producer.evaluate.measure import Counts
 from producer.evaluate.readings import text_of
+from sample.picture_pages import pages_of
 from sample.truth_pages import HELD_OUT_SEEDS, Bed, Recipe, RegionKind, Sheet, TruePage, make_page
 from worker.ocr.engines.base import Engine
 from worker.ocr.engines.registry import make_engine
@@ -45,34 +46,33 @@ class Read:
 
     Attributes:
         page: as generated.
-        output: of the stage, in the types of JSON.
+        outputs: of the stage, in the types of JSON: one, or one for each page of a spread that was split.
         counts: of errors, after the rules of `producer evaluate` for normalised texts.
         cpu_seconds: that the stage took.
     """
 
     page: TruePage
-    output: Mapping[str, Any]
+    outputs: Sequence[Mapping[str, Any]]
     counts: Counts
     cpu_seconds: float
 
     @property
     def regions(self) -> Sequence[Mapping[str, Any]]:
         """Its regions, in reading order."""
-        regions: Sequence[Mapping[str, Any]] = self.output["regions"]
-        return regions
+        return [region for output in self.outputs for region in output["regions"]]
 
     @property
     def geometry(self) -> Mapping[str, Any] | None:
-        """How the page was cut out and turned; None if it was read as it was."""
-        return self.output.get("geometry")
+        """How the first page was cut out and turned; None if it was read as it was."""
+        return self.outputs[0].get("geometry")
 
 
 class _GeneratedPage(OnePage):
-    """The inputs of the OCR stage: the picture of a generated page."""
+    """The inputs of the OCR stage: the picture of a generated page, or a half of it."""
 
-    def __init__(self, page: TruePage) -> None:
-        super().__init__(page.image)
-        self._scan = PageImage(page.image, float(page.truth.dpi))
+    def __init__(self, scan: PageImage) -> None:
+        super().__init__(scan.image)
+        self._scan = scan
 
     def image(self, _page: int) -> PageImage:
         return self._scan
@@ -88,19 +88,21 @@ class Reader:
         self._stage = OcrStage(options, engine)
         self._rounds = rounds
 
-    def read(self, recipe: Recipe) -> Read:
-        """Make the page of a recipe, read it, and compare it with the truth."""
+    def read(self, recipe: Recipe, *, split: bool = False) -> Read:
+        """Make the page of a recipe, read it, and compare it with the truth; `split` a spread, as ingest does."""
         page = make_page(recipe)
         if isinstance(self._engine, PrintedLines):
             self._engine.page = page
-        inputs = _GeneratedPage(page)
+        scan = PageImage(page.image, float(page.truth.dpi))
+        parts = [_GeneratedPage(each) for each in (pages_of(scan) if split else [scan])]
         times = []
         for _ in range(self._rounds):
             started = time.process_time()
-            output = self._stage.run(1, inputs)
+            outputs = [self._stage.run(1, part) for part in parts]
             times.append(time.process_time() - started)
-        dumped = output.model_dump(mode="json")
-        counts = measure_page(1, page.truth.text, text_of(dumped["regions"])).normalised
+        dumped = [output.model_dump(mode="json") for output in outputs]
+        text = "\n".join(text_of(output["regions"]) for output in dumped)
+        counts = measure_page(1, page.truth.text, text).normalised
         note(f"seed {recipe.seed}, {recipe.sheet}, {_counted_columns(recipe)}: {_shown(counts)}")
         return Read(page, dumped, counts, statistics.median(times))
 

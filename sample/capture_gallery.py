@@ -12,6 +12,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -21,7 +22,8 @@ from checkpointing.plurals import counted
 from checkpointing.storage_errors import storage_errors
 from producer.ingest.source_check import examine
 from sample.gallery import GalleryPage, ShownPage, read_page, render
-from sample.truth_pages import Recipe, make_page
+from sample.picture_pages import pages_of
+from sample.truth_pages import Recipe, make_page, text_of
 from worker.config.settings import load_settings
 from worker.pages.sources.base import DEFAULT_DPI, DEFAULT_MAX_PIXELS, PageImage
 from worker.pages.sources.formats import is_image_name, is_pdf_name
@@ -31,7 +33,7 @@ from worker.stages.ocr import OcrStage
 _OUTPUT = Path("build/gallery.html")
 PICTURE = Path("docs/captures/gallery.webp")
 MAX_BYTES = 300_000
-_GENERATED = (27, 0, 7, 12, 14, 15, 25, 35)
+_GENERATED = (27, 78, 61, 15, 91, 0, 7, 12)
 """Seeds of pages of many kinds."""
 _IN_PICTURE = 2
 _VIEW = (1280, 1000)
@@ -111,15 +113,28 @@ def scanned_pages(paths: Sequence[Path]) -> Iterator[GalleryPage]:
         kind = "pdf" if is_pdf_name(path.name) else "images"
         with closing(open_file(path, kind, found.pages, dpi=DEFAULT_DPI, max_pixels=DEFAULT_MAX_PIXELS)) as source:
             for number in range(1, found.pages + 1):
-                title = path.name if found.pages == 1 else f"{path.name}, page {number}"
-                yield GalleryPage(title, source.page(number), _text_beside(path) if found.pages == 1 else None)
+                title = path.name if found.pages == 1 else f"{path.name}, picture {number}"
+                text = _text_beside(path) if found.pages == 1 else None
+                yield from _halves(GalleryPage(title, source.page(number), text))
 
 
 def generated_pages(seeds: Iterable[int]) -> Iterator[GalleryPage]:
     """Yield generated pages, whose text is known."""
     for seed in seeds:
         page = make_page(Recipe.of_seed(seed))
-        yield GalleryPage(f"generated page {seed}", PageImage(page.image, float(page.truth.dpi)), page.truth.text)
+        dpi, truth = float(page.truth.dpi), page.truth
+        pages = _halves(GalleryPage(f"generated page {seed}", PageImage(page.image, dpi), truth.text))
+        for leaf, each in enumerate(pages):
+            yield each if each.scanned.half is None else replace(each, text=text_of(truth.leaf(leaf)))
+
+
+def _halves(picture: GalleryPage) -> Iterator[GalleryPage]:
+    """Yield a picture as one page, or the two pages of a spread, whose texts are not known."""
+    for page in pages_of(picture.scanned):
+        if page.half is None:
+            yield picture
+        else:
+            yield GalleryPage(f"{picture.title}, {page.half.side} page", page)
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:

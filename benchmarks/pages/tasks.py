@@ -132,9 +132,9 @@ def _skew(seed: int) -> Record:
 
 
 def _beside(seed: int) -> Record:
-    """Read a page as it comes with Leafmark and with OCRmyPDF, where it is installed."""
+    """Read a picture as it comes with Leafmark, which splits spreads, and with OCRmyPDF, where it is installed."""
     recipe = Recipe.of_seed(seed)
-    read = _reader().read(recipe)
+    read = _reader().read(recipe, split=True)
     record = {**_layout(recipe, read), "sheet": recipe.sheet.value}
     if not readers.has_tesseract():
         return record

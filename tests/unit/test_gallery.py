@@ -8,10 +8,13 @@ import pytest
 from PIL import Image
 
 from checkpointing.errors import InputError
+from sample import picture_pages
 from sample.capture_gallery import scanned_pages, write_gallery
 from sample.gallery import GalleryPage
 from worker.ocr.boxes import Box
 from worker.ocr.engines.base import Engine, OcrLine
+from worker.pages.geometry.gutter import Gutter
+from worker.pages.geometry.spread import FoundGutter
 from worker.pages.sources.base import PageImage
 from worker.stages.ocr import OcrStage
 from worker.stages.options import OcrOptions
@@ -80,6 +83,19 @@ def test_scans_are_images_with_their_texts_in_the_order_of_their_names(tmp_path:
     pages = list(scanned_pages([tmp_path]))
     assert [(each.title, each.text) for each in pages] == [("a.png", None), ("b.png", TEXT)]
     assert pages[0].scanned.image.size == SIZE
+
+
+def test_spread_is_shown_as_two_pages(
+    gallery: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = FoundGutter(Gutter(top=(0.5, 0.0), bottom=(0.5, 1.0)))
+    monkeypatch.setattr(picture_pages, "find_gutter", lambda *_: found)
+    Image.new("RGB", SIZE, "white").save(tmp_path / "spread.png")
+    left, right = scanned_pages([tmp_path / "spread.png"])
+    assert [left.title, right.title] == ["spread.png, left page", "spread.png, right page"]
+    html = gallery(left, right)
+    assert 'points="0,0 150,0 150,200 0,200"' in html
+    assert 'points="150,0 300,0 300,200 150,200"' in html
 
 
 @pytest.mark.parametrize("name", ["", "missing"])
