@@ -61,7 +61,7 @@ def as_table(rows: Iterable[Row]) -> str:
 
 def _cells(row: Row) -> tuple[str, ...]:
     met = _WITHOUT if row.is_met is None else "yes" if row.is_met else "**no**"
-    target = f"{row.target[0]} {row.target[1]:g}{row.unit}" if row.target else _WITHOUT
+    target = f"{row.target[0]} {row.target[1]:.4g}{row.unit}" if row.target else _WITHOUT
     measured = f"{_number(row.value)}{row.unit}"
     if row.yardstick is None:
         return row.figure, measured, row.of, target, met, _WITHOUT, _WITHOUT

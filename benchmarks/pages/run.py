@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import resource
 import sys
 import time
 from collections import defaultdict
@@ -65,6 +66,8 @@ def _measure_all(missing: Sequence[Task], kept: Records, processes: int) -> None
                 took = (time.monotonic() - started) / 60
                 load = os.getloadavg()[0]
                 note(f"{number} of {counted(len(missing), 'task')} after {took:.1f} min, load {load:.1f}")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    note(f"{used.ru_utime + used.ru_stime:.0f} CPU s for {counted(len(missing), 'task')}")
 
 
 def _report(records: Sequence[Record], first_seed: int, page_count: int) -> str:
