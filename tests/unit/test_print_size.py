@@ -52,6 +52,16 @@ def test_small_print_is_measured_beside_a_title_and_a_picture() -> None:
     assert x_height(np.asarray(page)) == pytest.approx(drawn_x_height(24), rel=0.15)
 
 
+@pytest.mark.parametrize(("small", "measured"), [(14, 14), (26, 30)])
+def test_smaller_print_counts_only_where_it_is_much_smaller(small: int, measured: int) -> None:
+    page = printed(30, lines=6)
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(small)
+    for number in range(8):
+        pen.text((60, 500 + 2 * small * number), TEXT, fill=30, font=font)
+
+    assert x_height(np.asarray(page)) == pytest.approx(drawn_x_height(measured), rel=0.08)
+
+
 def test_a_blank_page_and_a_page_of_a_few_letters_have_no_size_of_print() -> None:
     assert x_height(np.full((800, 600), 235, np.uint8)) is None
     few = Image.new("L", (600, 800), 235)
