@@ -41,6 +41,8 @@ class BrokenEngine(ListEngine):
 
 
 class OnePage:
+    total_pages = 1
+
     def __init__(self, image: Image.Image | None = None, doubt: str = "", languages: tuple[str, ...] = ()) -> None:
         self._image = image or Image.new("L", (1000, 1400), 235)
         self._doubt = doubt

@@ -90,6 +90,25 @@ def test_a_sideways_page_is_read_upright() -> None:
     assert OcrPage.model_validate_json(page.model_dump_json()) == page
 
 
+class ThreePages(OnePage):
+    """A plate between two pages of text that lie on their side."""
+
+    total_pages = 3
+
+    def image(self, page: int) -> PageImage:
+        plate = Image.effect_noise((875, 625), 120).convert("RGB")
+        return PageImage(plate if page == 2 else turned(text_page(), 90), dpi=300.0)
+
+
+def test_a_page_that_does_not_tell_its_turn_is_turned_like_its_neighbours() -> None:
+    page = OcrStage(OcrOptions(), engine=OneLineEngine()).run(2, ThreePages(text_page()))
+    assert page.geometry is not None
+    assert (page.geometry.quarter_turns, page.geometry.turned_like) == (3, (1, 3))
+    assert page.geometry.words() == "turned by 270 degrees like pages 1 and 3"
+    assert page.page_dimensions.width == 625
+    assert OcrPage.model_validate_json(page.model_dump_json()) == page
+
+
 def test_an_upright_page_is_read_as_it_was_scanned_and_records_no_geometry() -> None:
     page, given = read(text_page())
     assert given is text_page()

@@ -48,6 +48,8 @@ class OneSidedEngine(Engine):
 
 
 class OnePage:
+    total_pages = 1
+
     def __init__(self, image: Image.Image) -> None:
         self._image = image
 

@@ -5,6 +5,8 @@ A page without text and pictures is a valid result, marked `blank`.
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Self, cast
 
@@ -20,6 +22,7 @@ from worker.ocr.language_plausibility import language_doubts
 from worker.ocr.layout import LAYOUT
 from worker.ocr.plausibility import doubts_about
 from worker.ocr.show_through import shows_through
+from worker.pages.geometry.neighbours import SURE, Turn, is_in_doubt, turn_of_neighbours
 from worker.pages.geometry.resample import page_image
 from worker.pages.geometry.settings import AUTO, GeometrySettings
 from worker.pages.geometry.transform import Geometry
@@ -33,6 +36,8 @@ from worker.text.fields import Name
 if TYPE_CHECKING:
     # Commands that only read outputs do not need it.
     from PIL.Image import Image
+
+    from worker.pages.geometry.find import Found
 
 
 _MIN_CONTRAST = 64
@@ -149,7 +154,7 @@ class OcrStage(Stage):
         from worker.ocr.layout.rules import find_rules  # noqa: PLC0415
 
         scan = inputs.image(page)
-        geometry, unclear = self._geometry(scan)
+        geometry, unclear = self._geometry(page, scan, inputs)
         image = page_image(scan.image, geometry)
         started = time.perf_counter()
         found = self._engine.recognise(image)
@@ -185,15 +190,37 @@ class OcrStage(Stage):
             doubtful=doubts,
         )
 
-    def _geometry(self, scan: PageImage) -> tuple[Geometry | None, str]:
+    def _geometry(self, page: int, scan: PageImage, inputs: StageInputs) -> tuple[Geometry | None, str]:
         """Return the geometry of a page, None where it stays as it is, and what is unclear about its turn."""
         settings = GeometrySettings.of(self.options)
         if settings.is_off and scan.half is None:
             return None, ""
-        from worker.pages.geometry.page import find_page  # noqa: PLC0415  # imports numpy, which only a worker needs
+        found = _find(scan, settings)
+        # Both pages of a spread lie in the same way.
+        if settings.rotate == AUTO and scan.half is None and is_in_doubt(found.geometry):
 
-        found = find_page(scan.image, scan.half, settings, _upside_down)
+            def find(neighbour: int) -> Geometry | None:
+                with suppress(PageError):
+                    return _find(inputs.image(neighbour), settings).geometry
+                return None
+
+            if turn := turn_of_neighbours(page, inputs.total_pages, find):
+                found = _turned(scan, settings, turn)
         return (None if found.geometry.is_identity else found.geometry), found.doubt
+
+
+def _find(scan: PageImage, settings: GeometrySettings) -> "Found":
+    from worker.pages.geometry.page import find_page  # noqa: PLC0415  # imports numpy, which only a worker needs
+
+    return find_page(scan.image, scan.half, settings, _upside_down)
+
+
+def _turned(scan: PageImage, settings: GeometrySettings, turn: Turn) -> "Found":
+    """Return the geometry of a page with the turn of its neighbours."""
+    found = _find(scan, replace(settings, rotate=str(90 * turn.quarter_turns)))
+    confidence = found.geometry.confidence.model_copy(update={"rotate": SURE})
+    update = {"confidence": confidence, "turned_like": turn.pages}
+    return found._replace(geometry=found.geometry.model_copy(update=update))
 
 
 def _upside_down(pieces: Any) -> Any:

@@ -55,6 +55,11 @@ class Geometry(ClosedModel):
         "middle of the box."
     )
     confidence: Confidence = Field(description="Of each step, also of one that leaves the page as it is.")
+    turned_like: tuple[PositiveInt, ...] = Field(
+        default=(),
+        exclude_if=lambda pages: not pages,
+        description="The neighbouring pages whose turn it has, because its own lines do not tell; else left out.",
+    )
 
     @property
     def is_identity(self) -> bool:
@@ -83,9 +88,12 @@ class Geometry(ClosedModel):
         parts = (
             self.is_cropped and "cropped",
             self.skew and f"straightened by {abs(self.skew):.1f} degrees",
-            self.quarter_turns and f"turned by {90 * self.quarter_turns} degrees",
+            self.quarter_turns and f"turned by {90 * self.quarter_turns} degrees{self._as_others()}",
         )
         return ", ".join(part for part in parts if part)
+
+    def _as_others(self) -> str:
+        return f" like pages {' and '.join(map(str, self.turned_like))}" if self.turned_like else ""
 
     @property
     def size(self) -> tuple[int, int]:
