@@ -76,14 +76,19 @@ def _is_cut(paragraph: TrueRegion, read: Sequence[ReadRegion], pictures: Sequenc
     lines = [line.text for line in paragraph.lines if len(line.text) >= _SHORTEST]
     if not lines:
         return False
-    places = [place for line in lines if (place := _place(line, read)) is not None]
+    places = [found for line in lines if (found := _places(line, read))]
     if not places:
         return True
-    return any(min(places) < picture < max(places) for picture in pictures)
+    return any(
+        any(max(found) < picture for found in places) and any(min(found) > picture for found in places)
+        for picture in pictures
+    )
 
 
-def _place(line: str, read: Sequence[ReadRegion]) -> int | None:
-    """Return the index of the region that has a line; None if none has it."""
-    likeness = [fuzz.partial_ratio(line, region["text"]) if region["text"] else 0.0 for region in read]
-    best = max(range(len(read)), key=likeness.__getitem__)
-    return best if likeness[best] >= _SIMILAR else None
+def _places(line: str, read: Sequence[ReadRegion]) -> list[int]:
+    """Return the indices of the regions that have a line: the same sentence may be printed twice."""
+    return [
+        place
+        for place, region in enumerate(read)
+        if region["text"] and fuzz.partial_ratio(line, region["text"]) >= _SIMILAR
+    ]

@@ -56,6 +56,13 @@ def test_a_picture_within_a_paragraph_cuts_it(truth: Truth) -> None:
     assert not cut_by_a_picture(truth, [region("image"), first, *others])
 
 
+def test_a_sentence_that_is_printed_twice_cuts_no_paragraph(truth: Truth) -> None:
+    first, *others = as_printed(truth)
+    assert not cut_by_a_picture(
+        truth, [region("body", first["text"].split("\n")[0]), region("image"), first, *others]
+    )
+
+
 def test_a_paragraph_that_is_missing_beside_a_picture_is_lost(truth: Truth) -> None:
     _, *others = as_printed(truth)
     assert cut_by_a_picture(truth, [region("image"), *others])
