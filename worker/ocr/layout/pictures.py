@@ -4,7 +4,7 @@ The page is averaged over a coarse grid, so that specks, paper tone and single u
 that it costs a few hundredths of what the engine does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,13 +101,25 @@ def _inked_cells(samples: Mask) -> Mask:
     return cells
 
 
-def _components(cells: Mask) -> list[tuple[int, int, int, int, int]]:
-    """Return left, top, width, height and dark area of each connected shape, in cells; bridge gaps of one cell."""
+def _components(cells: Mask) -> Iterator[tuple[int, int, int, int, int]]:
+    """Yield left, top, width, height and dark area of each connected shape, in cells; bridge gaps of one cell.
+
+    A shape that fills little of its box is looked at without its rules: one between columns may touch a picture.
+    """
     import cv2  # noqa: PLC0415  # comes with rapidocr and is slow to import; only a worker needs it
 
-    bridged = cv2.morphologyEx(cells, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
-    _, _, statistics, _ = cv2.connectedComponentsWithStats(bridged, connectivity=8)
-    return [(int(a), int(b), int(c), int(d), int(e)) for a, b, c, d, e in statistics[1:]]  # 0 is the paper
+    block = np.ones((3, 3), np.uint8)
+    bridged = cv2.morphologyEx(cells, cv2.MORPH_CLOSE, block)
+    _, labels, statistics, _ = cv2.connectedComponentsWithStats(bridged, connectivity=8)
+    for label, (left, top, width, height, area) in enumerate(statistics.tolist()):
+        if not label:  # the paper
+            continue
+        yield left, top, width, height, area
+        if area < _SMALLEST_FILL * width * height:
+            shape: Mask = (labels == label).astype(np.uint8)
+            without_rules = cv2.morphologyEx(shape, cv2.MORPH_OPEN, block)
+            _, _, parts, _ = cv2.connectedComponentsWithStats(without_rules, connectivity=8)
+            yield from (tuple(part) for part in parts[1:].tolist())
 
 
 def _is_large(picture: Picture, page: Image) -> bool:
