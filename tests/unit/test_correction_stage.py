@@ -70,8 +70,8 @@ def test_headers_bodies_and_captions_are_asked_about_and_all_regions_are_kept() 
     assert [region.type for region in page.regions] == ["header", "body", "image", "caption", "footer"]
 
 
-def test_notes_are_asked_about_and_page_numbers_signatures_and_catchwords_are_not() -> None:
-    notes = BODY, ("marginalia", "Of whales"), ("footnote", "* A note.")
+def test_verse_and_notes_are_asked_about_and_page_numbers_signatures_and_catchwords_are_not() -> None:
+    notes = BODY, ("verse", "The ribs\nAnd terrors"), ("marginalia", "Of whales"), ("footnote", "* A note.")
     others = ("page_number", "17"), ("signature", "B 2"), ("catchword", "whale")
     prepared = inputs(*notes, *others, answer=revision(*(text for _, text in notes)))
 

@@ -13,6 +13,7 @@ from worker.ocr.engines.base import OcrLine, OcrWord
 from worker.ocr.layout.pictures import find_pictures
 from worker.ocr.layout.region_types import RegionType
 from worker.ocr.layout.regions import Region, arrange
+from worker.ocr.layout.rows import joined_line
 from worker.ocr.layout.straight import skew_of
 
 PAGE = (1000, 1400)
@@ -154,9 +155,7 @@ def test_pieces_that_run_downwards_are_outlined_by_their_box() -> None:
         for text, box in (("one", Box(100, 300, 30, 200)), ("two", Box(140, 300, 30, 200)))
     ]
 
-    (region,) = arrange(turned, [], PAGE)
-
-    assert region.lines[0].outline == Box(100, 300, 70, 200).corners
+    assert joined_line(turned).outline == Box(100, 300, 70, 200).corners
 
 
 def test_the_lines_of_regions_are_their_text_and_a_picture_has_none() -> None:
@@ -302,6 +301,15 @@ def test_a_caption_may_stand_above_its_picture() -> None:
     regions = arrange([line("Plate I.", 440, 360, 120)], [picture], PAGE)
 
     assert [region.type for region in regions] == [RegionType.CAPTION, RegionType.IMAGE]
+
+
+def test_text_above_a_picture_that_goes_on_below_it_and_a_tall_heading_are_no_captions() -> None:
+    picture = Picture(Box(200, 400, 600, 400), 0.5)
+
+    above = arrange([line("of the whale, and then", 200, 360, 590)], [picture], PAGE)
+    heading = arrange([line("PREFACE", 400, 820, 200, 50), *column("a", 100, 900, 800, 9)], [picture], PAGE)
+
+    assert RegionType.CAPTION not in {region.type for region in [*above, *heading]}
 
 
 def test_a_long_paragraph_under_a_picture_is_no_caption() -> None:

@@ -73,6 +73,43 @@ def test_a_note_beside_the_text_is_marginal_and_does_not_divide_it() -> None:
     assert [(region.type, len(region.lines)) for region in found] == [("body", 20), ("marginalia", 3)]
 
 
+def test_a_note_of_one_line_stays_apart_from_the_line_beside_it_and_is_read_before_the_footnotes() -> None:
+    beside = line("Of the whale", 760, 200 + 26 * 7, 120, 16)
+    small = line(FIFTY, 100, 1000, 400, 16)
+
+    found = arrange([*text(20, width=600), beside, small], [], PAGE)
+
+    assert [(region.type, len(region.lines)) for region in found] == [
+        ("body", 20),
+        ("marginalia", 1),
+        ("footnote", 1),
+    ]
+    assert found[1].text == "Of the whale"
+
+
+def test_the_number_of_a_section_in_the_margin_stays_with_its_heading() -> None:
+    heading = [line("4.1.2.", 20, 150, 60), line("Of whales", 100, 150, 120)]
+
+    assert arrange([*heading, *text(20)], [], PAGE)[0].text.startswith("4.1.2. Of whales")
+
+
+def test_signature_and_catchword_are_found_between_the_text_and_the_page_number() -> None:
+    below = [line("B 2", 480, 1180, 30), line("whale", 850, 1180, 50), line("17", 490, 1340, 20)]
+
+    assert types([*text(36), *below]) == [("signature", "B 2"), ("catchword", "whale"), ("page_number", "17")]
+
+
+def test_a_picture_that_a_rule_between_columns_touches_is_found() -> None:
+    page = Image.new("L", PAGE, 235)
+    pen = ImageDraw.Draw(page)
+    pen.rectangle((100, 500, 495, 800), fill=90)
+    pen.line((500, 100, 500, 1300), fill=20, width=4)
+
+    (picture,) = find_pictures(page, [])
+
+    assert np.allclose(picture.bbox, (100, 500, 400, 300), atol=25)
+
+
 def on_a_bed() -> Image.Image:
     """Paper with lines of print on a dark bed."""
     page = Image.new("L", PAGE, 20)
@@ -98,6 +135,20 @@ def test_a_strip_of_the_bed_is_no_picture_and_a_plate_is_one() -> None:
     plate = Image.new("L", PAGE, 235)
     ImageDraw.Draw(plate).rectangle((80, 100, 920, 1300), fill=60)
     assert len(find_pictures(plate, [Box(400, 1330, 200, 20)])) == 1
+
+
+def test_the_edges_of_the_pages_below_near_the_side_are_no_picture() -> None:
+    page = Image.new("L", PAGE, 235)
+    ImageDraw.Draw(page).rectangle((820, 0, 960, 1400), fill=60)
+
+    assert find_pictures(page, []) == []
+
+
+def test_a_small_picture_in_one_of_many_columns_is_found() -> None:
+    page = Image.new("L", PAGE, 235)
+    ImageDraw.Draw(page).rectangle((100, 300, 300, 420), fill=60)
+
+    assert len(find_pictures(page, [])) == 1
 
 
 def test_a_page_without_a_bed_is_all_paper() -> None:

@@ -120,7 +120,7 @@ def _body(inputs: StageInputs, page: int) -> str:
         read = _read(inputs, page)
     except PageOutputError:
         return ""
-    return "\n".join(region.text for region in read.regions if region.type is RegionType.BODY)
+    return "\n".join(region.text for region in read.regions if region.type in {RegionType.BODY, RegionType.VERSE})
 
 
 def _unrevised(region: OcrRegion) -> RevisedRegion:

@@ -18,6 +18,7 @@ from worker.text.fields import Name, Text
 REVISED_TYPES = frozenset(
     {
         RegionType.BODY,
+        RegionType.VERSE,
         RegionType.HEADER,
         RegionType.CAPTION,
         RegionType.FOOTNOTE,

@@ -33,7 +33,8 @@ _LOWEST = 0.75
 _AT_RIGHT = 2.0
 """Maximum distance of a catchword from the right side of the text, in line heights."""
 
-_PAGE_NUMBER = re.compile(r"[\W_]*(?:\d{1,4}|[ivxlcdm]{1,8}|[IVXLCDM]{2,8})[\W_]*")
+PAGE_NUMBER = re.compile(r"[\W_]*(?:\d{1,4}|[ivxlcdm]{1,8}|[IVXLCDM]{2,8})[\W_]*")
+"""What a page number looks like, with what is printed around it."""
 _SIGNATURE = re.compile(r"\*{0,3}[A-Z][a-z]{0,2}\s?(?:\d{1,2}|[ivj]{1,4})?[\s*.)]*|[A-Z]{2,3}\s?\d{0,2}\.?")
 
 Line = Placed[OcrLine]
@@ -58,15 +59,26 @@ def find_margins(lines: Sequence[Line], paper: Box, measures: Measures) -> Margi
     """
     rows = rows_of(lines)
     found = Margins()
-    is_low = rows and _middle(rows[-1]) > paper.y + _LOWEST * paper.height
-    if is_low and _is_direction_line(rows, measures):
-        found.below = [(_type_below(piece, rows, measures), piece) for piece in _pieces(rows.pop(), measures)]
+    lowest = _take_direction_line(rows, paper, measures)
     if rows and _middle(rows[0]) < paper.y + _MARGIN * paper.height and _stands_apart(rows, 0, measures):
         found.above = _typed(rows.pop(0), RegionType.HEADER, measures)
+    footer = []
     if rows and _middle(rows[-1]) > paper.bottom - _MARGIN * paper.height and _stands_apart(rows, -1, measures):
-        found.below = [*_typed(rows.pop(), RegionType.FOOTER, measures), *found.below]
+        footer = _typed(rows.pop(), RegionType.FOOTER, measures)
+    # Signature and catchword are below the page number, or between the text and that.
+    above_footer = _take_direction_line(rows, paper, measures) if footer and not lowest else []
+    found.below = [*above_footer, *footer, *lowest]
     found.text = [line for row in rows for line in row]
     return found
+
+
+def _take_direction_line(rows: list[list[Line]], paper: Box, measures: Measures) -> list[tuple[RegionType, Line]]:
+    """Take the last row off if it has nothing but a signature, a catchword or both, and return these."""
+    is_low = rows and _middle(rows[-1]) > paper.y + _LOWEST * paper.height
+    if not is_low or not _is_direction_line(rows, measures):
+        return []
+    last = rows.pop()
+    return [(_type_below(piece, [*rows, last], measures), piece) for piece in _pieces(last, measures)]
 
 
 def _middle(row: Sequence[Line]) -> float:
@@ -87,7 +99,7 @@ def _stands_apart(rows: list[list[Line]], index: int, measures: Measures) -> boo
 def _typed(row: Sequence[Line], kind: RegionType, measures: Measures) -> list[tuple[RegionType, Line]]:
     """Return a row as a page number beside a running head or footer, in the order of print."""
     pieces = _pieces(row, measures)
-    numbers = [piece for piece in (pieces[0], pieces[-1]) if _PAGE_NUMBER.fullmatch(piece.item.text)]
+    numbers = [piece for piece in (pieces[0], pieces[-1]) if PAGE_NUMBER.fullmatch(piece.item.text)]
     if not numbers:
         return [(kind, joined(row))]
     number = numbers[0]
@@ -127,7 +139,7 @@ def _is_direction_line(rows: Sequence[Sequence[Line]], measures: Measures) -> bo
 def _type_below(piece: Line, rows: Sequence[Sequence[Line]], measures: Measures) -> RegionType:
     """Return the type of a piece of the last row: a signature, a catchword, or else a footer."""
     text = Box.around(line.bbox for row in rows[:-1] for line in row) if rows[:-1] else piece.bbox
-    is_number = _PAGE_NUMBER.fullmatch(piece.item.text) is not None
+    is_number = PAGE_NUMBER.fullmatch(piece.item.text) is not None
     if is_number or piece.bbox.x - text.x < _INSET * text.width:
         return RegionType.FOOTER
     if abs(text.right - piece.bbox.right) <= _AT_RIGHT * measures.line_height:

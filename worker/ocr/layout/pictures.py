@@ -25,7 +25,7 @@ _DARKEST_SHARE = 5
 """In percent of a picture: at least so much of it is dark."""
 _INKED_SHARE = 0.08
 """Minimum share of dark samples in a cell that is part of something printed."""
-_SMALLEST_AREA = 0.03
+_SMALLEST_AREA = 0.015
 """Minimum area of a picture's box as a share of the page."""
 _SMALLEST_SIDE = 0.06
 """Minimum side of a picture as a share of the page's shorter side; rules and dark edges of a scan are narrower."""
@@ -37,6 +37,8 @@ _TEXT_INSIDE = 0.1
 """Minimum share of a dark area's box with lines of text, if it is a frame around them."""
 _BED_SIDE = 0.9
 """Minimum length of a strip of the bed, as a share of that side of the page."""
+_NEAR_EDGE = 0.05
+"""Maximum distance of such a strip from the edge, as a share of that side of the page."""
 _BED_WIDTH = 0.25
 """Maximum width of a strip of the bed, as a share of that side of the page."""
 
@@ -134,12 +136,20 @@ def _is_large(picture: Picture, page: Image) -> bool:
 def _is_around_paper(box: Box, page: Image, text: Sequence[Box]) -> bool:
     """Return whether a dark area is the scanner's bed, or another frame around text: a picture has none inside."""
     inside = [line for line in text if box.x < line.centre_x < box.right and box.y < line.centre_y < box.bottom]
+    strip = _beside_paper(box, page)
     edge = _SAMPLES_PER_CELL * max(page.size) / _SAMPLES_ALONG_SIDE
     at_left, at_right = box.x <= edge, box.right >= page.width - edge
     at_top, at_bottom = box.y <= edge, box.bottom >= page.height - edge
     if inside and at_left + at_right + at_top + at_bottom > 1:
         return True
-    return sum(line.width * line.height for line in inside) >= _TEXT_INSIDE * box.width * box.height or (
-        (at_left != at_right and box.height >= _BED_SIDE * page.height and box.width <= _BED_WIDTH * page.width)
-        or (at_top != at_bottom and box.width >= _BED_SIDE * page.width and box.height <= _BED_WIDTH * page.height)
+    return strip or sum(line.width * line.height for line in inside) >= _TEXT_INSIDE * box.width * box.height
+
+
+def _beside_paper(box: Box, page: Image) -> bool:
+    """Return whether a dark area is a strip along one edge of the page: the bed, or other pages below this one."""
+    near_x, near_y = _NEAR_EDGE * page.width, _NEAR_EDGE * page.height
+    at_side = (box.x <= near_x) != (box.right >= page.width - near_x)
+    at_end = (box.y <= near_y) != (box.bottom >= page.height - near_y)
+    return (at_side and box.height >= _BED_SIDE * page.height and box.width <= _BED_WIDTH * page.width) or (
+        at_end and box.width >= _BED_SIDE * page.width and box.height <= _BED_WIDTH * page.height
     )

@@ -17,3 +17,5 @@ class RegionType(StrEnum):
     MARGINALIA = "marginalia"
     SIGNATURE = "signature"
     CATCHWORD = "catchword"
+    VERSE = "verse"
+    VERTICAL = "vertical"

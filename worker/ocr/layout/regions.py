@@ -5,6 +5,7 @@ matter. Columns are divided into
 paragraphs at wide gaps and at indents. Words keep their hyphens at line ends.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,34 +13,35 @@ from worker.ocr.boxes import Box, Picture, points_inside
 from worker.ocr.engines.base import OcrLine
 from worker.ocr.layout.columns import split_columns
 from worker.ocr.layout.gutters import Item
+from worker.ocr.layout.initials import join_initials
 from worker.ocr.layout.joins import Joins, find_joins
+from worker.ocr.layout.marginalia import take_marginalia
 from worker.ocr.layout.margins import find_margins
 from worker.ocr.layout.notes import note_types
+from worker.ocr.layout.paragraphs import Paragraph, paragraphs_of
 from worker.ocr.layout.region_types import RegionType
-from worker.ocr.layout.rows import Measures, joined, joined_line, measure, rows_of
+from worker.ocr.layout.rows import Measures, joined_line, measure
 from worker.ocr.layout.rules import NO_RULES, Rules
 from worker.ocr.layout.straight import Placed, skew_of, straightened
 from worker.ocr.layout.table import Cell, Table, table_text
 from worker.ocr.layout.tables import take_tables
+from worker.ocr.layout.vertical import take_vertical
 
-_SET_APART = 1.4
-"""Minimum distance of a new paragraph from the text, in ordinary distances from line to line."""
-_INDENT = 0.7
-"""Minimum indent of a paragraph's first line, in line heights; less is skew or a curled page."""
-_DEEPEST_INDENT = 3.0
-"""Maximum indent in line heights; deeper is verse, whose lines all end short."""
-_ENDS_SHORT = 2.0
-"""Minimum distance from the column's right edge, in line heights, of the last line of a paragraph."""
 _CAPTION_DISTANCE = 2.5
 """Maximum distance between a caption and its picture, in line heights."""
 _LONGEST_CAPTION = 200
 """Maximum number of characters of a caption."""
+_TALLEST_CAPTION = 1.3
+"""Maximum height of a caption for each of its lines, in line heights; taller ones are headings below ornaments."""
+_WIDEST_ABOVE = 0.8
+"""Maximum width of a caption above its picture, as a share of the picture's; text that goes on below is wider."""
+_OF_TABLE = re.compile(r"\W*(?:tab|taf|plate|fig|abb|no|nr|n\N{DEGREE SIGN})\w*\.?\s*[\dIVXLC]", re.IGNORECASE)
+"""How a caption of a table begins: `Table 3`, `Tabelle 3`, `Tableau III`, `Tab. 3`."""
 _OFF_CENTRE = 0.2
 """Maximum distance of the middle of a caption from that of its picture, as a share of the picture's width."""
 
 
-_Part = Picture | list[Placed[OcrLine]]
-"""A picture or the lines of a paragraph."""
+_Part = Picture | Paragraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +93,32 @@ def arrange(
     clamped = [_clamped(line, width, height) for line in lines]
     lines = [line for line in clamped if line.bbox.width > 0 and line.bbox.height > 0]
     skew = skew_of(lines)
-    measures = measure([line.bbox for line in straightened(lines, skew)])
+    level, vertical = take_vertical(straightened(lines, skew))
+    lines = [line.item for line in level]
+    measures = measure([line.bbox for line in level])
     found, lines = take_tables(lines, rules, skew)
     # Columns of text go around a table as around a picture.
     tables = {Picture(table.bbox, fill=1): table for table in found}
     pictures = [picture for picture in pictures if not any(_is_within(picture.bbox, each.bbox) for each in found)]
     placed = straightened(lines, skew)
     (sheet,) = straightened([Picture(paper or Box(0, 0, width, height), fill=1)], skew)
-    margins = find_margins(placed, sheet.bbox, measures)
     areas = straightened([*pictures, *tables], skew)
+    text, notes = take_marginalia(join_initials(placed, skew, measures), areas, measures)
+    margins = find_margins(text, sheet.bbox, measures)
     columns = split_columns([*margins.text, *areas], measures, _upright(rules, [*pictures, *tables], skew))
     parts = [list(_parts_of(column, measures)) for column in columns]
     body = _body(parts, tables)
     for picture in pictures:
         body = _with_caption(body, picture.bbox, measures)
-    body = _with_joins(body, find_joins(parts, [region.type for region in body], measures))
+    for table in tables:
+        body = _with_caption(body, table.bbox, measures, is_table=True)
+    of_lines = [[part if isinstance(part, Picture) else part.lines for part in column] for column in parts]
+    body = _with_joins(body, find_joins(of_lines, [region.type for region in body], measures))
+    end = max((place + 1 for place, region in enumerate(body) if region.type is not RegionType.FOOTNOTE), default=0)
+    body[end:end] = [
+        *(_text_region(RegionType.MARGINALIA, note.lines) for note in notes),
+        *(_text_region(RegionType.VERTICAL, group) for group in vertical),
+    ]
     return [
         *(_text_region(kind, [line]) for kind, line in margins.above),
         *body,
@@ -148,7 +161,7 @@ def _is_within(box: Box, other: Box) -> bool:
 
 
 def _body(columns: Sequence[Sequence[_Part]], tables: Mapping[Picture, Table]) -> list[Region]:
-    kinds = note_types([[part for part in column if not isinstance(part, Picture)] for column in columns])
+    kinds = note_types([[part.lines for part in column if isinstance(part, Paragraph)] for column in columns])
     regions = []
     for column, of_column in zip(columns, kinds, strict=True):
         types = iter(of_column)
@@ -158,7 +171,9 @@ def _body(columns: Sequence[Sequence[_Part]], tables: Mapping[Picture, Table]) -
             elif isinstance(part, Picture):
                 regions.append(Region(RegionType.IMAGE, part.bbox, "", round(part.fill, 4)))
             else:
-                regions.append(_text_region(next(types), part))
+                kind = next(types)
+                is_verse = part.is_verse and kind is RegionType.BODY
+                regions.append(_text_region(RegionType.VERSE if is_verse else kind, part.lines))
     return regions
 
 
@@ -169,31 +184,10 @@ def _parts_of(column: Sequence[Item], measures: Measures) -> Iterator[_Part]:
         if isinstance(placed.item, OcrLine):
             run.append(Placed(placed.item, placed.bbox, placed.words))
             continue
-        yield from _paragraphs(run, measures)
+        yield from paragraphs_of(run, measures)
         run = []
         yield placed.item
-    yield from _paragraphs(run, measures)
-
-
-def _paragraphs(lines: Sequence[Placed[OcrLine]], measures: Measures) -> Iterator[list[Placed[OcrLine]]]:
-    rows = [joined(row) for row in rows_of(lines)]
-    if not rows:
-        return
-    indent = _INDENT * measures.line_height
-    full_line = max(row.bbox.right for row in rows) - _ENDS_SHORT * measures.line_height
-    paragraph, indented = [rows[0]], False
-    for row in rows[1:]:
-        before = paragraph[-1].bbox
-        step = row.bbox.x - before.x
-        gap = row.bbox.centre_y - before.centre_y > _SET_APART * measures.line_distance
-        # In dialogue a paragraph may have one line: the next one has the same indent, after a line that ends short.
-        another = indented and len(paragraph) == 1 and abs(step) <= indent and before.right < full_line
-        if gap or step > indent or another:
-            yield paragraph
-            paragraph = []
-            indented = another or indent < step <= _DEEPEST_INDENT * measures.line_height
-        paragraph.append(row)
-    yield paragraph
+    yield from paragraphs_of(run, measures)
 
 
 def _text_region(kind: RegionType, rows: Sequence[Placed[OcrLine]]) -> Region:
@@ -220,23 +214,31 @@ def _with_joins(regions: Sequence[Region], joins: Joins) -> list[Region]:
     ]
 
 
-def _with_caption(regions: list[Region], picture: Box, measures: Measures) -> list[Region]:
-    """Return the regions, with the nearest short text below the picture, or else above it, as its caption."""
-    near = [region for region in regions if _may_be_caption(region, picture, measures)]
+def _with_caption(
+    regions: list[Region], picture: Box, measures: Measures, *, is_table: bool = False
+) -> list[Region]:
+    """Return the regions, with the nearest short text below the picture, or else above it, as its caption.
+
+    Short text beside a table is a caption only if it says so: headings and last lines of paragraphs are there too.
+    """
+    near = [region for region in regions if _may_be_caption(region, picture, measures, is_table=is_table)]
     if not near:
         return regions
     caption = min(near, key=lambda region: (region.bbox.centre_y < picture.centre_y, _gap(region.bbox, picture)))
     return [replace(region, type=RegionType.CAPTION) if region is caption else region for region in regions]
 
 
-def _may_be_caption(region: Region, picture: Box, measures: Measures) -> bool:
+def _may_be_caption(region: Region, picture: Box, measures: Measures, *, is_table: bool) -> bool:
     box = region.bbox
     return (
         region.type in {RegionType.BODY, RegionType.FOOTNOTE}
         and len(region.text) <= _LONGEST_CAPTION
+        and box.height <= _TALLEST_CAPTION * len(region.lines) * measures.line_height
         and not picture.y < box.centre_y < picture.bottom
+        and (not is_table or _OF_TABLE.match(region.text) is not None)
         and _gap(box, picture) <= _CAPTION_DISTANCE * measures.line_height
         and abs(box.centre_x - picture.centre_x) <= _OFF_CENTRE * picture.width
+        and (box.y >= picture.bottom or box.width <= _WIDEST_ABOVE * picture.width)
     )
 
 
