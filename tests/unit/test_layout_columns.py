@@ -115,6 +115,14 @@ def test_a_heading_with_a_space_where_the_gutter_is_stays_whole(count: int) -> N
     assert order(arrange(lines, [], PAGE)) == [*by_column(above, count), "THE", "WHALE", *by_column(below, count)]
 
 
+def test_a_heading_as_narrow_as_the_column_below_it_is_read_before_all_columns() -> None:
+    found = columns(3, 20, 300)
+    heading = words_line([("THE", 600, 660), ("WHALE", 670, 800)], 240, height=26)
+    lines = [words_line(line, 300 + 26 * (place // 3)) for place, line in enumerate(found)]
+
+    assert order(arrange([*lines, heading], [], PAGE)) == ["THE", "WHALE", *by_column(found, 3)]
+
+
 def test_columns_under_a_wide_heading_are_no_marginalia() -> None:
     found = columns(4, 20, 300)
     heading = words_line([("THE", 110, 500), ("WHALE", 520, 900), ("SWAM", 920, 1290)], 240, height=30)

@@ -21,6 +21,10 @@ _SPACE = 0.5
 """Minimum space above or below a heading, beyond that between lines, in line heights."""
 _INSIDE = 2.0
 """Minimum distance of the ends of a short heading from the sides of the text, in line heights."""
+_CENTRED = 0.5
+"""Maximum distance of the middle of a heading over the middle column from that of the page, in line heights."""
+_INSIDE_GUTTERS = 1.5
+"""Minimum distance of its ends from the gutters beside it, in line heights."""
 _OVERLAP = 0.3
 """Minimum share of the lower height by which two pieces overlap that are in one row."""
 
@@ -42,6 +46,7 @@ def bands_between(items: Sequence[Item], gutters: Sequence[float], measures: Mea
         _is_over_most(row, gutters) or _is_alone(rows, place, gutters, measures) for place, row in enumerate(rows)
     ]
     page = Box.around(item.bbox for item in items)
+    may_span[0] = may_span[0] or _is_over_the_middle(rows, page, gutters, measures)
     spanning = list(may_span)
     for start, end in _runs(may_span):
         is_heading = any(_stands_out(rows, place, page, measures) for place in range(start, end))
@@ -92,6 +97,26 @@ def _is_alone(rows: Sequence[Sequence[Item]], place: int, gutters: Sequence[floa
         return False
     above, below = _spaces(rows, place)
     return min(above, below) > measures.line_distance - measures.line_height + _ALONE * measures.line_height
+
+
+def _is_over_the_middle(
+    rows: Sequence[Sequence[Item]], page: Box, gutters: Sequence[float], measures: Measures
+) -> bool:
+    """Return whether the first row is a heading that fits into the column in the middle, below it.
+
+    It is in the middle of the page, well within the gutters, with space below it, and columns begin on both sides.
+    """
+    box = Box.around(item.bbox for item in rows[0])
+    if len(rows) == 1 or abs(box.centre_x - page.centre_x) > _CENTRED * measures.line_height:
+        return False
+    below = Box.around(item.bbox for item in rows[1])
+    space = measures.line_distance - measures.line_height + _ALONE * measures.line_height
+    inside = _INSIDE_GUTTERS * measures.line_height
+    return (
+        below.y - box.bottom > space
+        and any(below.x < x < box.x - inside for x in gutters)
+        and any(box.right + inside < x < below.right for x in gutters)
+    )
 
 
 def _spaces(rows: Sequence[Sequence[Item]], place: int) -> tuple[float, float]:
