@@ -152,6 +152,47 @@ def test_numbers_of_a_list_and_of_verses_are_not_a_table() -> None:
     assert tables_of(arrange([*numbered, *beside], [], PAGE)) == []
 
 
+MEANINGS = [("hus", "a house"), ("skip", "ship"), ("eald", "old"), ("fugol", "a bird")]
+
+
+def test_words_in_columns_within_running_text_are_a_table() -> None:
+    rows = table(MEANINGS, 100, 400, (300, 200))
+    lines = [*prose(100, 200, 800, 6), *rows, *prose(100, 560, 800, 6)]
+
+    regions = arrange(lines, [], PAGE)
+
+    assert [str(region.type) for region in regions] == ["body", "table", "body"]
+    assert tables_of(regions) == [as_text(MEANINGS)]
+
+
+def test_an_empty_place_between_words_is_an_empty_cell() -> None:
+    texts = [("a", "hus", "house"), ("", "skip", "ship"), ("b", "eald", "old"), ("", "fugol", "bird")]
+    lines = [*prose(100, 200, 800, 6), *table(texts, 100, 400, (100, 300, 200))]
+
+    assert tables_of(arrange(lines, [], PAGE)) == [as_text(texts)]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        MEANINGS * 5,
+        [("the sea was calm that", "night, and no wind"), ("came over the hills", "to the ship below")] * 3,
+    ],
+    ids=["index", "verse"],
+)
+def test_columns_of_words_without_text_above_or_below_are_not_a_table(words: list[tuple[str, str]]) -> None:
+    heading = OcrLine("INDEX", 0.9, Box(250, 300, 200, 40))
+
+    assert tables_of(arrange([heading, *table(words, 100, 400, (300, 300))], [], PAGE)) == []
+
+
+def test_verse_in_columns_within_running_text_is_not_a_table() -> None:
+    verse = [("the sea was calm that", "night, and no wind"), ("came over the hills", "to the ship below")] * 3
+    lines = [*prose(100, 200, 800, 6), *table(verse, 100, 400, (300, 300)), *prose(100, 600, 800, 6)]
+
+    assert tables_of(arrange(lines, [], PAGE)) == []
+
+
 def ruled(xs: Sequence[int], ys: Sequence[int]) -> Rules:
     return Rules(
         tuple(Box(xs[0], y - 1, xs[-1] - xs[0], 2) for y in ys),

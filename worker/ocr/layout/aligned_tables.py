@@ -1,7 +1,6 @@
 """Finds tables without rules: columns of figures below each other, with words beside them.
 
-Words alone are not a table: an index and verse in columns are aligned too. Neither is a table of contents or an
-index: two columns whose page numbers, or whose words, are in order.
+A table of contents or an index is not a table: two columns whose page numbers, or whose words, are in order.
 """
 
 from collections.abc import Iterable, Sequence

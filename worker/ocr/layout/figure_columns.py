@@ -94,12 +94,13 @@ def is_page_gutter(x: float, top: float, bottom: float, lines: Iterable[Line], m
     ordinary = [line for line in lines if line.bbox.height <= _TALL * measures.line_height]
     above = [line for line in ordinary if top - reach < line.bbox.centre_y < top]
     below = [line for line in ordinary if bottom < line.bbox.centre_y < bottom + reach]
-    crossing = [line for line in (*above, *below) if _crosses(line, x, measures)]
+    crossing = [line for line in (*above, *below) if crosses(line, x, measures)]
     sides = ([line for line in side if line not in crossing] for side in (above, below))
     return len(crossing) < _FEWEST_CROSSING and any(_divides(x, side, measures) for side in sides)
 
 
-def _crosses(line: Line, x: float, measures: Measures) -> bool:
+def crosses(line: Line, x: float, measures: Measures) -> bool:
+    """Return whether a line goes over a place, without a wide space there."""
     if not line.bbox.x < x < line.bbox.right:
         return False
     gap = gap_around(line, x)
