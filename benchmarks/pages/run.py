@@ -27,7 +27,7 @@ _NOTED = 20
 
 
 def run(
-    page_count: int = 60,
+    page_count: int = 25,
     rounds: int = 1,  # noqa: ARG001  # a page is measured once
     first_seed: int = HELD_OUT_SEEDS,
     processes: int = 1,
