@@ -26,12 +26,23 @@ from sample.picture_pages import pages_of
 from sample.truth_pages import HELD_OUT_SEEDS, Bed, Recipe, RegionKind, Sheet, TruePage, make_page
 from worker.ocr.engines.base import Engine
 from worker.ocr.engines.registry import make_engine
+from worker.pages.geometry.settings import OFF
 from worker.pages.sources.base import PageImage
 from worker.stages.ocr import OcrStage
 from worker.stages.options import OcrOptions
 
 COLUMNS = {"1 column": (1, 1, 0.999), "2 columns": (2, 2, 0.99), "3 to 6 columns": (3, 6, 0.97)}
 """Fewest and most columns, and the target for the share of words in order."""
+KINDS = (
+    RegionKind.RUNNING_HEAD,
+    RegionKind.PAGE_NUMBER,
+    RegionKind.PARAGRAPH,
+    RegionKind.VERSE,
+    RegionKind.CAPTION,
+    RegionKind.MARGINALIA,
+    RegionKind.FOOTNOTE,
+)
+"""What is looked for as regions of their own."""
 SKEWS = (1.0, 3.0, 5.0, 10.0)
 _UPRIGHT = {"sheet": Sheet.PAGE, "quarter_turns": 0, "skew_degrees": 0.0}
 _TABLES: tuple[Literal["ruled", "aligned"], ...] = ("ruled", "aligned")
@@ -124,7 +135,7 @@ def run(page_count: int = 12, rounds: int = 1, first_seed: int = HELD_OUT_SEEDS)
         pages = [reader.read(recipe) for recipe in recipes]
         _report_order(f"{name}, upright, {counted(len(pages), 'page')}", pages, target)
         upright += pages
-    for kind in (RegionKind.RUNNING_HEAD, RegionKind.PAGE_NUMBER):
+    for kind in KINDS:
         _report_types(kind, "", upright)
     _report_tables(", upright", upright)
     _report_joins(", upright", upright)
@@ -147,14 +158,16 @@ def _report_order(name: str, pages: Sequence[Read], target: float) -> None:
 
 def _report_printed_lines(first_seed: int, number: int) -> None:
     """Report how lines are arranged if all of them are found and read without an error."""
-    reader = Reader(PrintedLines(OcrOptions()), 1)
+    # The places of the lines are those of the picture as it is.
+    options = OcrOptions(ocr_rotate=OFF, ocr_deskew=OFF, ocr_crop=OFF)
+    reader = Reader(PrintedLines(options), 1, options)
     pages = []
     for name, (fewest, most, target) in COLUMNS.items():
         recipes = upright_recipes(first_seed, fewest, most, number)
         read = [reader.read(_flat(recipe)) for recipe in recipes]
         _report_order(f"{name}, lines as printed, {counted(len(read), 'page')}", read, target)
         pages += read
-    for kind in (RegionKind.RUNNING_HEAD, RegionKind.PAGE_NUMBER):
+    for kind in KINDS:
         _report_types(kind, ", lines as printed", pages)
     _report_tables(", lines as printed", pages)
     _report_joins(", lines as printed", pages)

@@ -17,7 +17,13 @@ _NUMBER_TYPES = {"page_number"} & set(RegionType) or {"header", "footer"}
 _TYPES = {
     RegionKind.RUNNING_HEAD: {"running_head", "header"},
     RegionKind.PAGE_NUMBER: _NUMBER_TYPES,
+    RegionKind.PARAGRAPH: {"body"},
+    RegionKind.VERSE: {"verse"},
+    RegionKind.CAPTION: {"caption"},
+    RegionKind.MARGINALIA: {"marginalia"},
+    RegionKind.FOOTNOTE: {"footnote"},
 }
+"""The types that a region of each kind may have."""
 
 ReadRegion = Mapping[str, Any]
 
@@ -34,7 +40,7 @@ class Share:
 
 
 def typed_right(truth: Truth, read: Sequence[ReadRegion], kind: RegionKind) -> Share:
-    """Return how many running heads or page numbers are a region of that type, with nothing else in it.
+    """Return how many regions of a kind, which `_TYPES` has, are one of that type, with nothing else in it.
 
     They are told by their text, because the page that was read may be turned and cut out of the picture.
     """

@@ -47,6 +47,18 @@ def test_a_head_and_a_number_are_right_as_regions_of_their_own(truth: Truth) -> 
         assert typed_right(truth, read, RegionKind.PAGE_NUMBER) == Share(numbers, 1)
 
 
+def test_a_paragraph_is_right_as_one_region_of_text(truth: Truth) -> None:
+    first, *others = as_printed(truth)
+    lines = first["text"].split("\n")
+    halves = [region("body", "\n".join(part)) for part in (lines[: len(lines) // 2], lines[len(lines) // 2 :])]
+    count = 1 + len(others)
+    assert typed_right(truth, [first, *others], RegionKind.PARAGRAPH) == Share(count, count)
+    assert typed_right(truth, [*halves, *others], RegionKind.PARAGRAPH) == Share(count - 1, count)
+    assert typed_right(truth, [region("verse", first["text"]), *others], RegionKind.PARAGRAPH) == Share(
+        count - 1, count
+    )
+
+
 def test_a_picture_within_a_paragraph_cuts_it(truth: Truth) -> None:
     first, *others = as_printed(truth)
     lines = first["text"].split("\n")

@@ -62,6 +62,11 @@ def test_small_print_below_the_text_is_a_footnote_and_above_it_is_not() -> None:
     assert types([*text(20, 380), *small, *motto]) == [("footnote", f"{FIFTY}\n{FIFTY}")]
 
 
+def test_a_last_line_that_is_as_high_as_the_text_is_no_footnote() -> None:
+    assert types([*text(20), line(FIFTY, 100, 1000, 620)]) == []
+    assert types([*text(20), line(f"1) {FIFTY}", 100, 1000, 620)]) == [("footnote", f"1) {FIFTY}")]
+
+
 def test_a_note_beside_the_text_is_marginal_and_does_not_divide_it() -> None:
     note = [
         line(word, 760, 420 + 24 * row, 120, 16)

@@ -9,6 +9,8 @@ from worker.ocr.layout.straight import Placed
 
 _SMALL = 0.9
 """Maximum width of a letter of a footnote, as a share of that of the text."""
+_LOWER = 0.93
+"""Maximum height of a footnote of one line, as a share of that of the lines of the text."""
 _LOWER_PART = 0.4
 """Footnotes begin below this share of the height of the text."""
 _NARROW = 0.4
@@ -37,14 +39,15 @@ def note_types(columns: Sequence[Sequence[Paragraph]]) -> list[list[RegionType]]
         beside = []
     marginal = {id(paragraph) for paragraph in beside}
     text = [paragraph for paragraph in paragraphs if id(paragraph) not in marginal]
-    small = _SMALL * _middle(text, _letter)
+    small, height = _SMALL * _middle(text, _letter), _middle(text, _height)
     lower = main.y + _LOWER_PART * main.height
     types = []
     for column in columns:
         kinds = [RegionType.MARGINALIA if id(each) in marginal else RegionType.BODY for each in column]
         for place in range(len(column) - 1, -1, -1):
             if kinds[place] is RegionType.BODY:
-                if _letter(column[place]) > small or boxes[id(column[place])].y < lower:
+                is_small = _letter(column[place]) <= small and not _is_loose_line(column[place], height)
+                if not is_small or boxes[id(column[place])].y < lower:
                     break
                 kinds[place] = RegionType.FOOTNOTE
         types.append(kinds)
@@ -62,6 +65,19 @@ def _length(paragraph: Paragraph) -> int:
 def _letter(paragraph: Paragraph) -> float:
     """Return the mean width of a letter, in pixels."""
     return sum(line.bbox.width for line in paragraph) / _length(paragraph)
+
+
+def _height(paragraph: Paragraph) -> float:
+    """Return the mean height of a line, in pixels."""
+    return sum(line.bbox.height for line in paragraph) / len(paragraph)
+
+
+def _is_loose_line(paragraph: Paragraph, height: float) -> bool:
+    """Return whether a paragraph is one line that is as high as the text, and does not begin with a mark.
+
+    The letters of such a line may be narrow by chance, or because its spaces are.
+    """
+    return len(paragraph) == 1 and _height(paragraph) > _LOWER * height and paragraph[0].item.text[:1].isalpha()
 
 
 def _middle(paragraphs: Sequence[Paragraph], measure: Callable[[Paragraph], float]) -> float:
