@@ -18,6 +18,7 @@ from worker.ocr.engines import tesseract, tesseract_data
 from worker.ocr.engines.base import Engine
 from worker.ocr.engines.rapid import engine as rapid
 from worker.ocr.engines.rapid import networks
+from worker.ocr.engines.rapid.line_boxes import LineBox
 from worker.ocr.engines.rapid.recognition import ReadLine
 from worker.ocr.engines.registry import make_engine
 from worker.ocr.engines.tesseract_data import LanguageFile
@@ -382,8 +383,8 @@ def test_an_unknown_engine_is_a_settings_error() -> None:
 def test_rapidocr_keeps_a_line_that_it_cannot_read_with_its_place_and_without_text(
     text: str, score: float, expected: str
 ) -> None:
-    corners = np.array([[[10, 20], [110, 20], [110, 40], [10, 40]]], np.float32)
-    detector = SimpleNamespace(find=lambda _: corners)
+    corners = np.array([[10, 20], [110, 20], [110, 40], [10, 40]], np.float32)
+    detector = SimpleNamespace(find=lambda _: [LineBox(corners)])
     recogniser = SimpleNamespace(read=lambda *_: ReadLine(text, score))
 
     [line] = rapid._read(rapid._Reader(detector, recogniser), Image.new("RGB", (120, 60)))
