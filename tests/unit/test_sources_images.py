@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageOps, TiffImagePlugin
+from PIL import ExifTags, Image, ImageDraw, ImageOps, TiffImagePlugin
 
 from checkpointing.errors import PageError, StorageError, UnknownNameError
 from worker.pages.sources.base import PageImage
-from worker.pages.sources.images import ImageFacts, ImageSource, inspect_image
+from worker.pages.sources.images import ImageFacts, ImageSource, inspect_image, picture_size
 
 BLACK, WHITE, RED = (0, 0, 0), (255, 255, 255), (255, 0, 0)
 
@@ -292,3 +292,15 @@ def test_of_an_animated_png_the_first_picture_is_the_page(tmp_path: Path) -> Non
     path = save(tmp_path / "a.png", marked(), save_all=True, append_images=[Image.new("RGB", (60, 40))])
     assert inspect_image(path) == ImageFacts(1)
     assert luminance(page_of(path), (50, 35)) > 245
+
+
+@pytest.mark.parametrize(("orientation", "size"), [(1, (8, 4)), (6, (4, 8))])
+def test_the_size_of_a_picture_is_that_of_its_upright_page(
+    tmp_path: Path, orientation: int, size: tuple[int, int]
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    for name in ("page.jpg", "page.png", "page.tif"):
+        Image.new("L", (8, 4)).save(tmp_path / name, exif=exif)
+        assert picture_size(tmp_path / name, 0, 1) == size
+        assert ImageSource([(tmp_path / name, 1)]).page(1).image.size == size

@@ -157,7 +157,9 @@ def picture_size(path: Path, index: int, pages: int) -> tuple[int, int]:
         opened.seek(0)
         with Image.open(opened, formats=_FORMATS) as image:
             width, height = image.size
-            orientation = image.getexif().get(ExifTags.Base.Orientation)
+            # Pillow decodes all of a PNG to look for EXIF data behind the pixels.
+            is_png = image.format == "PNG" and "exif" not in image.info
+            orientation = None if is_png else image.getexif().get(ExifTags.Base.Orientation)
     return (height, width) if orientation in _ON_ITS_SIDE else (width, height)
 
 
