@@ -18,6 +18,8 @@ from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import (
     COMPRESSION,
+    IMAGELENGTH,
+    IMAGEWIDTH,
     PLANAR_CONFIGURATION,
     ROWSPERSTRIP,
     SAMPLESPERPIXEL,
@@ -146,7 +148,9 @@ def inspect_image(path: Path) -> ImageFacts:
 
 
 def picture_size(path: Path, index: int, pages: int) -> tuple[int, int]:
-    """Return width and height of a page by its index in a file, from 0, upright, without decoding it.
+    """Return width and height of a page by its index in a file, from 0, without decoding it.
+
+    Upright, except for a PNG, whose orientation may be recorded behind its pixels.
 
     Raises:
         OSError, ValueError: it cannot be read.
@@ -157,9 +161,9 @@ def picture_size(path: Path, index: int, pages: int) -> tuple[int, int]:
         opened.seek(0)
         with Image.open(opened, formats=_FORMATS) as image:
             width, height = image.size
-            # Pillow decodes all of a PNG to look for EXIF data behind the pixels.
-            is_png = image.format == "PNG" and "exif" not in image.info
-            orientation = None if is_png else image.getexif().get(ExifTags.Base.Orientation)
+            # Pillow gives the upright size of a TIFF, and decodes all of a PNG to look for its orientation.
+            is_known = image.format not in {"PNG", "TIFF"}
+            orientation = image.getexif().get(ExifTags.Base.Orientation) if is_known else None
     return (height, width) if orientation in _ON_ITS_SIDE else (width, height)
 
 
@@ -236,12 +240,14 @@ def _check_strips(image: Image.Image) -> None:
     if not isinstance(image, TiffImageFile) or image.tag_v2.get(COMPRESSION, _UNCOMPRESSED) != _UNCOMPRESSED:
         return  # libtiff checks this itself
     tags = image.tag_v2
+    # Not those of the picture, which Pillow gives as they are once it is upright.
+    width, height = tags[IMAGEWIDTH], tags[IMAGELENGTH]
     if TILEOFFSETS in tags:
         found = len(tags[TILEOFFSETS])
-        parts = math.ceil(image.width / tags[TILEWIDTH]) * math.ceil(image.height / tags[TILELENGTH])
+        parts = math.ceil(width / tags[TILEWIDTH]) * math.ceil(height / tags[TILELENGTH])
     else:
         found = len(tags[STRIPOFFSETS])
-        parts = math.ceil(image.height / (tags.get(ROWSPERSTRIP) or image.height))
+        parts = math.ceil(height / (tags.get(ROWSPERSTRIP) or height))
     if tags.get(PLANAR_CONFIGURATION) == _SEPARATE_PLANES:
         parts *= tags.get(SAMPLESPERPIXEL, 1)
     if found < parts:
