@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.pages.geometry.fold import Fold, Sheet, Strips
+from worker.pages.geometry.ink import Mask
 
 _REACH = 0.03
 """How far from the fold ink is looked for, as a share of the width of the sheet."""
@@ -21,8 +22,13 @@ _CLOSE = 0.008
 """Distance of ink from the fold at both sides, above which nothing reaches across, as a share of the width."""
 _ROWS = 6
 """Pixels of the copy that are taken together: rules are as high as that, and lines of small print higher."""
-_MOST_CROSSINGS = 1
-"""Specks, the rim of a stain, or one crease may cross the fold."""
+_CLEARLY_DARKER = 35
+"""Ink is darker by this than the mean of the square around it, of 255; the rim of a stain is not."""
+_NEIGHBOURHOOD = 31
+_MOST_CROSSINGS, _MOST_FAINT_CROSSINGS = 1, 4
+"""Specks, the rims of stains, or creases may cross the fold."""
+_BESIDE, _BESIDE_REACH = 0.02, 0.007
+"""Where grey tones are looked for beside the fold: closer than the print of most pages is."""
 _SHOULDER = 0.03
 _VISIBLE = 0.02
 """Minimum depth of the fold where there is paper: ink beyond its ends is the edge of the paper on a bright bed."""
@@ -44,14 +50,20 @@ def reaches_across(sheet: Sheet, fold: Fold, strips: Strips) -> bool:
         fold: on the sheet.
         strips: of the sheet, without print.
     """
-    return _crossings(sheet, fold) > _MOST_CROSSINGS or _dark_strips(sheet, fold, strips) > _MOST_DARK_STRIPS
+    mean: Any = cv2.blur(sheet.grey, (_NEIGHBOURHOOD, _NEIGHBOURHOOD))
+    clear = sheet.ink & (cv2.subtract(mean, sheet.grey) > _CLEARLY_DARKER)
+    return (
+        _crossings(sheet, clear, fold) > _MOST_CROSSINGS
+        or _crossings(sheet, sheet.ink, fold) > _MOST_FAINT_CROSSINGS
+        or _dark_strips(sheet, fold, strips) > _MOST_DARK_STRIPS
+    )
 
 
-def _crossings(sheet: Sheet, fold: Fold) -> int:
+def _crossings(sheet: Sheet, ink: Mask, fold: Fold) -> int:
     """Return how many groups of rows have ink close to the fold at both sides."""
-    height, width = sheet.ink.shape
+    height, width = ink.shape
     reach, close = round(_REACH * width), max(4, round(_CLOSE * width))
-    near = _along(sheet.ink, fold, reach)
+    near = _along(ink, fold, reach)
     shadow = _shadow(near, reach, round(_WIDEST_FOLD * width))
     rows = height // _ROWS
     grouped = near[: rows * _ROWS].reshape(rows, _ROWS, -1).max(axis=1)
@@ -97,7 +109,7 @@ def _shadow(near: NDArray[Any], reach: int, widest: int) -> int:
 def _dark_strips(sheet: Sheet, fold: Fold, strips: Strips) -> int:
     """Return how many strips are printed at both sides of the fold: grey tones have no edges that count as ink."""
     width = sheet.grey.shape[1]
-    shoulder, reach = round(_SHOULDER * width), max(3, round(0.01 * width))
+    shoulder, reach = round(_BESIDE * width), max(3, round(_BESIDE_REACH * width))
     paper = float(np.percentile(strips.brightness, 80))
     rough = cv2.absdiff(sheet.grey, cv2.GaussianBlur(sheet.grey, (0, 0), 1.5)).astype(np.float32)
     usual = max(0.5, float(np.percentile(rough.mean(axis=1), 5)))
