@@ -60,6 +60,17 @@ def test_verse_that_is_wrapped_in_a_narrow_column_is_one_region() -> None:
     assert [(kind, text.count("\n") + 1) for kind, text in found] == [("body", 4), ("verse", 6), ("body", 4)]
 
 
+def test_two_capitals_make_no_verse_of_four_short_lines() -> None:
+    recipe = [
+        line("Pour off the fat", 200, 440, 500),
+        line("and return it", 240, 466, 480),
+        line("Season with salt", 200, 492, 530),
+        line("and pepper", 240, 518, 430),
+    ]
+
+    assert "verse" not in {kind for kind, _ in regions([*prose(4, 300), *recipe])}
+
+
 def test_an_index_set_apart_is_not_verse() -> None:
     index = [line(f"Whale {row}, {7 * row}", 100, 500 + 26 * row, 300 + 13 * (row % 3)) for row in range(8)]
 

@@ -163,7 +163,7 @@ def _begin_with_capitals(block: Sequence[Line], column: _Column) -> bool:
     first = [_first_letter(row.item.text) for row in block if row.bbox.x - left < _INDENT * column.line_height]
     others = [_first_letter(row.item.text) for row in block if row.bbox.x - left >= _INDENT * column.line_height]
     letters = [*filter(None, first), *(letter for letter in others if letter.isupper())]
-    return len(letters) > 1 and sum(map(str.isupper, letters)) >= _WITH_CAPITALS * len(letters)
+    return len(letters) >= _LONG_RUN and sum(map(str.isupper, letters)) >= _WITH_CAPITALS * len(letters)
 
 
 def _first_letter(text: str) -> str:
