@@ -32,8 +32,7 @@ def change_lines(change: SpreadChange, *, dry_run: bool) -> Iterator[str]:
         return
     was, would = counted(made.before.total_pages, "page"), "would have" if dry_run else "has"
     yield f"{scan_id} had {was} and {would} {pages.total_pages}; {spread_line(after)}"
-    stay, new = counted(len(pages.kept), "page"), counted(len(pages.new), "page")
-    yield f"{stay} stay the same, {new} are to be read ({show_pages(pages.new)})"
+    yield f"pages that stay the same: {len(pages.kept)}; to be read: {len(pages.new)} ({show_pages(pages.new)})"
     for each in change.stages:
         yield f"{scan_id}/{each.stage}: {_effect(each)}"
 

@@ -38,7 +38,7 @@ def test_a_dry_run_names_pages_and_prices_and_changes_nothing(book: ReportBook) 
     before = book.metadata
     lines = run("--set", "auto", "--dry-run").output
     assert f"{SCAN} had 3 pages and would have 4; 3 pictures, 4 pages: 1 spread, 2 single" in lines
-    assert "2 pages stay the same, 2 pages are to be read (2-3)" in lines
+    assert "pages that stay the same: 2; to be read: 2 (2-3)" in lines
     assert "1 picture may show two pages and stayed whole (3): something reaches across its fold" in lines
     correction = "2 complete pages kept; 1 no longer in the book, which cost $0.50 (stays on record)"
     assert f"{SCAN}/correction: {correction}; the new ones take about $1.00" in lines
