@@ -27,6 +27,7 @@ class Records:
         self._records: dict[Task, Record] = {}
         if path is None:
             return
+        path.parent.mkdir(parents=True, exist_ok=True)
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         # A measurement that was killed may have left half a record.
         *lines, torn = text.split("\n")

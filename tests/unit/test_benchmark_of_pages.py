@@ -130,7 +130,7 @@ def test_tasks_take_pages_of_each_number_of_columns() -> None:
 
 
 def test_records_are_continued_by_the_same_version_only(tmp_path: Path) -> None:
-    path, task, other = tmp_path / "records", Task("lines", 1), Task("lines", 2)
+    path, task, other = tmp_path / "build" / "records", Task("lines", 1), Task("lines", 2)
     Records(path, "a1").add({"kind": "lines", "seed": 1, "cut": False})
     with path.open("a") as file:
         file.write('{"kind": "lines", "se')
