@@ -47,6 +47,21 @@ def test_margins_are_those_of_the_paper_on_the_bed() -> None:
     assert types(lines, Box(50, 200, 900, 1100)) == [("page_number", "[ 17 ]")]
 
 
+def test_a_page_number_tells_a_running_head_and_a_foot_in_broad_margins() -> None:
+    head = [line("THE WHALE", 400, 260, 120), line("17", 870, 260, 30)]
+
+    assert types([*head, *text(20, 330)]) == [("header", "THE WHALE"), ("page_number", "17")]
+    assert types([*text(20, 330), line("17", 480, 1100, 30)]) == [("page_number", "17")]
+
+
+def test_a_heading_and_an_entry_of_a_list_in_broad_margins_are_text() -> None:
+    entries = [[line("Loomings", 100, top, 120), line(str(top), 870, top, 40)] for top in (260, 300, 340)]
+
+    assert types([line("THE WHALE", 400, 260, 120), *text(20, 330)]) == []
+    assert types([line("I", 400, 260, 10), line("THE WHALE", 600, 260, 120), *text(20, 330)]) == []
+    assert types([*entries[0], *entries[1], *text(20, 400)]) == []
+
+
 def test_signature_and_catchword_are_found_below_the_text_and_a_last_line_is_text() -> None:
     lines = text(40)
     below = [line("B 2", 480, 200 + 26 * 40, 30), line("whale", 850, 200 + 26 * 40, 50)]

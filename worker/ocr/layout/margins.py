@@ -17,6 +17,9 @@ from worker.ocr.layout.straight import Placed
 
 _MARGIN = 0.10
 """Share of the paper's height, at the top and at the bottom, that can contain a running head or a footer."""
+_UPPER, _LOWER = 0.33, 0.67
+"""Share of the paper's height above which a first row with a page number beside other words is a running head, and
+below which a last row of nothing but a number is a page number: a scan may have broad margins."""
 _LONGEST_HEADER = 70
 """Maximum number of characters of a running head with its page number."""
 _TALLEST_HEADER = 1.8
@@ -60,16 +63,45 @@ def find_margins(lines: Sequence[Line], paper: Box, measures: Measures) -> Margi
     rows = rows_of(lines)
     found = Margins()
     lowest = _take_direction_line(rows, paper, measures)
-    if rows and _middle(rows[0]) < paper.y + _MARGIN * paper.height and _stands_apart(rows, 0, measures):
+    if rows and _is_above_text(rows, paper, measures):
         found.above = _typed(rows.pop(0), RegionType.HEADER, measures)
     footer = []
-    if rows and _middle(rows[-1]) > paper.bottom - _MARGIN * paper.height and _stands_apart(rows, -1, measures):
+    if rows and _is_below_text(rows, paper, measures):
         footer = _typed(rows.pop(), RegionType.FOOTER, measures)
     # Signature and catchword are below the page number, or between the text and that.
     above_footer = _take_direction_line(rows, paper, measures) if footer and not lowest else []
     found.below = [*above_footer, *footer, *lowest]
     found.text = [line for row in rows for line in row]
     return found
+
+
+def _is_above_text(rows: list[list[Line]], paper: Box, measures: Measures) -> bool:
+    """Return whether the first row is in the upper margin, or has a page number at one end, unlike the second."""
+    if not _stands_apart(rows, 0, measures):
+        return False
+    share = (_middle(rows[0]) - paper.y) / paper.height
+    if share < _MARGIN:
+        return True
+    has_number = [_has_number_at_end(_pieces(row, measures)) for row in rows[:2]]
+    return share < _UPPER and has_number == [True, False]
+
+
+def _is_below_text(rows: list[list[Line]], paper: Box, measures: Measures) -> bool:
+    """Return whether the last row is in the lower margin, or nothing but a page number."""
+    if not _stands_apart(rows, -1, measures):
+        return False
+    share = (_middle(rows[-1]) - paper.y) / paper.height
+    is_number = len(rows[-1]) == 1 and _is_numeral(rows[-1][0])
+    return share > 1 - _MARGIN or (share > _LOWER and len(rows) > 1 and is_number)
+
+
+def _has_number_at_end(pieces: Sequence[Line]) -> bool:
+    return len(pieces) > 1 and (_is_numeral(pieces[0]) or _is_numeral(pieces[-1]))
+
+
+def _is_numeral(piece: Line) -> bool:
+    """Return whether a piece looks like a page number in figures; letters may number a chapter."""
+    return PAGE_NUMBER.fullmatch(piece.item.text) is not None and any(map(str.isdigit, piece.item.text))
 
 
 def _take_direction_line(rows: list[list[Line]], paper: Box, measures: Measures) -> list[tuple[RegionType, Line]]:
