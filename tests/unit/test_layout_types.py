@@ -157,6 +157,17 @@ def test_a_strip_of_the_bed_is_no_picture_and_a_plate_is_one() -> None:
     assert len(find_pictures(plate, [Box(400, 1330, 200, 20)])) == 1
 
 
+def test_a_stain_at_the_ends_of_lines_is_no_picture() -> None:
+    page = Image.new("L", PAGE, 230)
+    pen = ImageDraw.Draw(page)
+    pen.ellipse((700, 250, 1200, 750), fill=155)
+    lines = [Box(100, 200 + 26 * row, 600 if row % 9 in {4, 5, 6} else 800, 20) for row in range(30)]
+    for box in lines:
+        pen.rectangle((box.x, box.y + 5, box.right - 20, box.bottom - 5), fill=40)
+
+    assert find_pictures(page, lines) == []
+
+
 def test_the_edges_of_the_pages_below_near_the_side_are_no_picture() -> None:
     page = Image.new("L", PAGE, 235)
     ImageDraw.Draw(page).rectangle((820, 0, 960, 1400), fill=60)

@@ -53,6 +53,7 @@ def find_pictures(page: Image, text: Sequence[Box]) -> list[Picture]:
         rows = slice(int(box.y / scale_y), int(box.bottom / scale_y) + 1)
         columns = slice(int(box.x / scale_x), int(box.right / scale_x) + 1)
         cells[rows, columns] = 0
+    outside_text = _outside(text, samples, page)
     pictures = []
     for left, top, width, height, area in _components(cells):
         corners = left * scale_x, top * scale_y, (left + width) * scale_x, (top + height) * scale_y
@@ -60,7 +61,7 @@ def find_pictures(page: Image, text: Sequence[Box]) -> list[Picture]:
         if (
             _is_large(picture, page)
             and not _is_around_paper(picture.bbox, page, text)
-            and _has_ink(samples, picture.bbox, page)
+            and _has_ink(samples, outside_text, picture.bbox, page)
         ):
             pictures.append(picture)
     return pictures
@@ -78,13 +79,26 @@ def find_paper(page: Image) -> Box:
     return Box.from_corners(columns[0] * across, rows[0] * down, (columns[-1] + 1) * across, (rows[-1] + 1) * down)
 
 
-def _has_ink(samples: Mask, box: Box, page: Image) -> bool:
-    """Return whether there is ink in a box of the page, and not only a stain."""
+def _has_ink(samples: Mask, outside_text: NDArray[np.bool_], box: Box, page: Image) -> bool:
+    """Return whether there is ink in a box of the page that is no text, and not only a stain."""
+    place = _place(box, samples, page)
+    there = samples[place][outside_text[place]]
+    return there.size > 0 and bool(np.percentile(there, _DARKEST_SHARE) < np.percentile(samples, 90) * _DARKEST)
+
+
+def _outside(text: Sequence[Box], samples: Mask, page: Image) -> NDArray[np.bool_]:
+    """Return which samples are outside the boxes of lines."""
+    outside = np.ones(samples.shape, np.bool_)
+    for box in text:
+        outside[_place(box, samples, page)] = False
+    return outside
+
+
+def _place(box: Box, samples: Mask, page: Image) -> tuple[slice, slice]:
+    """Return the rows and columns of samples in a box of the page."""
     across, down = samples.shape[1] / page.width, samples.shape[0] / page.height
     rows = slice(int(box.y * down), int(box.bottom * down) + 1)
-    columns = slice(int(box.x * across), int(box.right * across) + 1)
-    darkest = np.percentile(samples[rows, columns], _DARKEST_SHARE)
-    return bool(darkest < np.percentile(samples, 90) * _DARKEST)
+    return rows, slice(int(box.x * across), int(box.right * across) + 1)
 
 
 def _samples(page: Image) -> Mask:
