@@ -65,6 +65,11 @@ def _broker_url(machine: Deployment) -> str:
     return (machine.root / ".leafmark" / "run.lock").read_text()
 
 
+def _has_broker(machine: Deployment) -> bool:
+    lock = machine.root / ".leafmark" / "run.lock"
+    return lock.exists() and "://" in lock.read_text()
+
+
 def _insist_that_nothing_runs(machine: Deployment, broker_url: str) -> None:
     assert [process.cmdline() for process in _running(machine)] == []
     with Redis.from_url(broker_url) as redis, pytest.raises(RedisConnectionError):
@@ -135,10 +140,12 @@ def test_an_interrupted_run_says_how_to_go_on_and_the_next_one_does(machine: Dep
     kept: dict[int, tuple[int, bytes]] = {}
     for number in (signal.SIGINT, signal.SIGTERM):
         run = _start(machine, slips)
+        if number is signal.SIGINT:
+            # Before the first page: a command takes as long as many pages.
+            machine.wait(lambda: _has_broker(machine), 60, "the broker")
+            _insist_that_a_second_run_is_refused(machine, slips, _broker_url(machine))
         machine.wait_for_pages(SCAN, len(kept) + 2)
         url = _broker_url(machine)
-        if number is signal.SIGINT:
-            _insist_that_a_second_run_is_refused(machine, slips, url)
         # As a terminal does it: to the whole process group.
         os.killpg(run.pid, number)
         assert machine.wait_for_exit(run) == 130, machine.logs()
