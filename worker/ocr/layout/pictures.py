@@ -80,7 +80,7 @@ def find_paper(page: Image) -> Box:
 
 
 def _has_ink(samples: Mask, outside_text: NDArray[np.bool_], box: Box, page: Image) -> bool:
-    """Return whether there is ink in a box of the page that is no text, and not only a stain."""
+    """Return whether a box of the page contains ink besides its text, and not only a stain."""
     place = _place(box, samples, page)
     there = samples[place][outside_text[place]]
     return there.size > 0 and bool(np.percentile(there, _DARKEST_SHARE) < np.percentile(samples, 90) * _DARKEST)
