@@ -18,7 +18,7 @@ from producer.terminal.progress import Counting, uncounted
 from worker.pages.geometry.gutter import AS_FOUND
 from worker.pages.geometry.settings import AUTO, GeometrySettings, Spreads
 from worker.pages.metadata import Spread
-from worker.pages.sources.small import SourceImage
+from worker.pages.sources.small import SourceImage, sizes_of
 
 if TYPE_CHECKING:
     from worker.config.settings import Settings
@@ -75,9 +75,9 @@ def find_spreads(images: Sequence[SourceImage], search: SpreadSearch) -> FoundSp
     """
     if search.mode == "no":
         return FoundSpreads()
-    numbered = {number: (image, size) for number, image in enumerate(images, 1) if (size := _size(image))}
-    wide = [number for number, (_, (width, height)) in numbered.items() if width >= height]
-    upright = [number for number in numbered if number not in set(wide)]
+    sizes = {number: size for number, size in enumerate(sizes_of(images), 1) if size and _is_large(size)}
+    wide = [number for number, (width, height) in sizes.items() if width >= height]
+    upright = [number for number, (width, height) in sizes.items() if width < height]
     if search.mode == AUTO:
         samples = [upright[(2 * each + 1) * len(upright) // (2 * _SAMPLES)] for each in range(_SAMPLES) if upright]
         look = _Looker(search)
@@ -90,14 +90,8 @@ def find_spreads(images: Sequence[SourceImage], search: SpreadSearch) -> FoundSp
     )
 
 
-def _size(image: SourceImage) -> tuple[float, float] | None:
-    try:
-        width, height = image.size()
-    except (LeafmarkError, OSError, ValueError):
-        return None
-    except Exception:  # noqa: BLE001  # damaged data make a decoder raise any type of exception
-        return None
-    return (width, height) if min(width, height) >= _SMALLEST_SIDE else None
+def _is_large(size: tuple[float, float]) -> bool:
+    return min(size) >= _SMALLEST_SIDE
 
 
 def _look_at(images: dict[int, SourceImage], search: SpreadSearch) -> dict[int, FoundGutter]:

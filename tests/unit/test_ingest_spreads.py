@@ -14,6 +14,7 @@ from producer.ingest.ingest_source import Ingested, ingest
 from producer.ingest.profile_options import parse_changes, spreads_without_effect
 from producer.ingest.spread_search import SpreadSearch, find_spreads
 from producer.report.pictures import pictures_of
+from sample import pages, write_pdf
 from tests.support.fake_deployment import FakeDeployment
 from tests.support.scanned_pages import turned
 from tests.support.spread_pictures import FOLD, HEIGHT, WIDTH, blank_sheet, print_text, shade_fold, spread
@@ -23,7 +24,7 @@ from worker.pages.geometry.settings import GeometrySettings
 from worker.pages.metadata import ScanMetadata
 from worker.pages.scan import ScanFolder
 from worker.pages.sources.open import open_source
-from worker.pages.sources.small import SourceImage
+from worker.pages.sources.small import SourceImage, sizes_of
 from worker.pipeline.provenance import source_sha256
 
 AUTO = SpreadSearch("auto", GeometrySettings(rotate="off"))
@@ -60,6 +61,26 @@ def test_a_spread_counts_as_two_pages(done: tuple[Path, Ingested], capsys: pytes
     assert "1 picture may show two pages and stayed whole (3): something reaches across its fold." in told
     assert ingested_json(done[1])["spreads"] == 1
     assert ingested_json(done[1])["doubtful_spreads"] == [3]
+
+
+def test_sizes_are_those_of_each_page_and_none_where_a_file_is_damaged(tmp_path: Path) -> None:
+    frames = [Image.new("L", (8, 4)), Image.new("L", (4, 8))]
+    frames[0].save(tmp_path / "a.tif", save_all=True, append_images=frames[1:])
+    (tmp_path / "b.pdf").write_bytes(b"%PDF-1.7 and no more")
+    write_pdf(tmp_path / "c.pdf", pages(1))
+
+    sizes = sizes_of(
+        [
+            *(SourceImage(tmp_path / "a.tif", "images", 2, place) for place in (1, 2)),
+            *(SourceImage(tmp_path / "b.pdf", "pdf", 2, place) for place in (1, 2)),
+            *(SourceImage(tmp_path / "c.pdf", "pdf", 1, place) for place in (1, 2)),
+        ]
+    )
+
+    assert sizes[:4] == [(8, 4), (4, 8), None, None]
+    assert sizes[4] is not None
+    assert sizes[4][0] < sizes[4][1]
+    assert sizes[5] is None
 
 
 def test_each_half_is_opened_as_its_picture_with_its_side(done: tuple[Path, Ingested]) -> None:

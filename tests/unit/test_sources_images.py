@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, ImageDraw, ImageOps, TiffImagePlugin
 
 from checkpointing.errors import PageError, StorageError, UnknownNameError
 from worker.pages.sources.base import PageImage
-from worker.pages.sources.images import ImageFacts, ImageSource, inspect_image, picture_size
+from worker.pages.sources.images import ImageFacts, ImageSource, inspect_image, picture_sizes
 
 BLACK, WHITE, RED = (0, 0, 0), (255, 255, 255), (255, 0, 0)
 
@@ -302,5 +302,6 @@ def test_the_size_of_a_picture_is_that_of_its_upright_page(
     exif[ExifTags.Base.Orientation] = orientation
     for name in ("page.jpg", "page.webp", "page.tif"):
         Image.new("L", (8, 4)).save(tmp_path / name, exif=exif)
-        assert picture_size(tmp_path / name, 0, 1) == size
+        with picture_sizes(tmp_path / name, 1) as size_of:
+            assert size_of(1) == size
         assert ImageSource([(tmp_path / name, 1)]).page(1).image.size == size

@@ -8,7 +8,7 @@ process; the size in the header is checked here before anything is decoded.
 import contextlib
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -147,24 +147,34 @@ def inspect_image(path: Path) -> ImageFacts:
     return ImageFacts(1, opens) if tiff is None else ImageFacts(max(1, tiff.total_pages), opens, tiff.broken)
 
 
-def picture_size(path: Path, index: int, pages: int) -> tuple[int, int]:
-    """Return width and height of a page by its index in a file, from 0, without decoding it.
+@contextlib.contextmanager
+def picture_sizes(path: Path, pages: int) -> Iterator[Callable[[int], tuple[int, int]]]:
+    """Open a file, and yield what returns width and height of a page, numbered from 1, without decoding it.
 
-    Upright, except for a PNG, whose orientation may be recorded behind its pixels.
+    Upright, except for a PNG, whose orientation may be recorded behind its pixels. To look for the frames of a TIFF
+    takes the longer the more there are.
+
+    Args:
+        path: of the file.
+        pages: of the file, as they were counted.
 
     Raises:
         OSError, ValueError: it cannot be read.
     """
     with open_regular_file(path) as file:
         tiff = walk_tiff(file)
-        opened: BinaryIO = file if tiff is None else begin_with(file, tiff.frame_of(index, pages))
-        opened.seek(0)
-        with Image.open(opened, formats=_FORMATS) as image:
-            width, height = image.size
-            # Pillow gives the upright size of a TIFF, and decodes all of a PNG to look for its orientation.
-            is_known = image.format not in {"PNG", "TIFF"}
-            orientation = image.getexif().get(ExifTags.Base.Orientation) if is_known else None
-    return (height, width) if orientation in _ON_ITS_SIDE else (width, height)
+
+        def size(place: int) -> tuple[int, int]:
+            opened: BinaryIO = file if tiff is None else begin_with(file, tiff.frame_of(place - 1, pages))
+            opened.seek(0)
+            with Image.open(opened, formats=_FORMATS) as image:
+                width, height = image.size
+                # Pillow gives the upright size of a TIFF, and decodes all of a PNG to look for its orientation.
+                is_known = image.format not in {"PNG", "TIFF"}
+                orientation = image.getexif().get(ExifTags.Base.Orientation) if is_known else None
+            return (height, width) if orientation in _ON_ITS_SIDE else (width, height)
+
+        yield size
 
 
 def _opens(file: BinaryIO) -> bool:

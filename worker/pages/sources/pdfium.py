@@ -6,6 +6,8 @@ close its objects, is made under `pdfium_lock`. Threads that each have their own
 
 import os
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -92,8 +94,11 @@ def inspect_pdf(path: Path, password: str | None = None) -> PdfFacts:
     return facts
 
 
-def page_size(path: Path, place: int) -> tuple[float, float]:
-    """Return width and height of a page, numbered from 1, as it is shown, in points.
+@contextmanager
+def page_sizes(path: Path) -> Iterator[Callable[[int], tuple[float, float]]]:
+    """Open a PDF, and yield what returns width and height of a page, numbered from 1, as it is shown, in points.
+
+    To open a file takes the longer the more pages it has. No other thread can use PDFium until it is closed.
 
     Raises:
         InputError: the file does not open.
@@ -101,13 +106,17 @@ def page_size(path: Path, place: int) -> tuple[float, float]:
     """
     with pdfium_lock:
         document = open_document(path, None)
-        try:
+
+        def size(place: int) -> tuple[float, float]:
             page = document.get_page(place - 1)
             width, height = page.get_size()
             page.close()
+            return float(width), float(height)
+
+        try:
+            yield size
         finally:
             document.close()
-    return float(width), float(height)
 
 
 def save_decrypted(source: Path, target: Path, password: str) -> None:
