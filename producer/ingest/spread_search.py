@@ -135,7 +135,7 @@ class _Looker:
         return find_gutter(np.asarray(picture), self._search.geometry, self._classify, eager=eager)
 
     def _classify(self, pieces: Any) -> Any:
-        from worker.ocr.engines.rapid.engine import load_direction_classifier  # noqa: PLC0415  # loads a network, for pictures with a gutter only
+        from worker.ocr.engines.rapid.engine import upside_down  # noqa: PLC0415  # loads a network, for pictures with a gutter only
 
         with self._lock:
-            return load_direction_classifier()(pieces)
+            return upside_down(pieces)

@@ -133,7 +133,7 @@ def test_a_page_that_may_be_turned_is_doubtful(monkeypatch: pytest.MonkeyPatch) 
     def never_sure(pictures: Any) -> Any:
         return np.full(len(pictures), 0.5)
 
-    monkeypatch.setattr("worker.stages.ocr.load_direction_classifier", lambda: never_sure)
+    monkeypatch.setattr("worker.ocr.engines.rapid.engine.load_direction_classifier", lambda: never_sure)
     page, _ = read(turned(text_page(), 90))
     assert [doubt.kind for doubt in page.doubtful] == ["unclear_turn"]
 

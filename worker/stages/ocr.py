@@ -6,7 +6,6 @@ A page without text and pictures is a valid result, marked `blank`.
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Self, cast
 
@@ -17,7 +16,7 @@ from checkpointing.fields import ClosedModel
 from checkpointing.page_records import Doubt
 from worker.ocr.engines import registry
 from worker.ocr.engines.base import Engine
-from worker.ocr.engines.rapid.engine import load_direction_classifier
+from worker.ocr.engines.rapid.engine import load_direction_classifier, upside_down
 from worker.ocr.language_plausibility import language_doubts
 from worker.ocr.layout import LAYOUT
 from worker.ocr.plausibility import doubts_about
@@ -205,27 +204,26 @@ class OcrStage(Stage):
                 return None
 
             if turn := turn_of_neighbours(page, inputs.total_pages, find):
-                found = _turned(scan, settings, turn)
+                return _turned(found.geometry, turn), ""
         return (None if found.geometry.is_identity else found.geometry), found.doubt
 
 
 def _find(scan: PageImage, settings: GeometrySettings) -> "Found":
     from worker.pages.geometry.page import find_page  # noqa: PLC0415  # imports numpy, which only a worker needs
 
-    return find_page(scan.image, scan.half, settings, _upside_down)
+    return find_page(scan.image, scan.half, settings, upside_down)
 
 
-def _turned(scan: PageImage, settings: GeometrySettings, turn: Turn) -> "Found":
-    """Return the geometry of a page with the turn of its neighbours."""
-    found = _find(scan, replace(settings, rotate=str(90 * turn.quarter_turns)))
-    confidence = found.geometry.confidence.model_copy(update={"rotate": SURE})
-    update = {"confidence": confidence, "turned_like": turn.pages}
-    return found._replace(geometry=found.geometry.model_copy(update=update))
-
-
-def _upside_down(pieces: Any) -> Any:
-    """Classify pieces of lines, as `find_geometry` wants it; the classifier is loaded when it is first asked."""
-    return load_direction_classifier()(pieces)
+def _turned(geometry: Geometry, turn: Turn) -> Geometry:
+    """Return a geometry with the turn of the neighbours, on which no other step depends."""
+    return Geometry(
+        source=geometry.source,
+        box=geometry.box,
+        quarter_turns=turn.quarter_turns,
+        skew=geometry.skew,
+        confidence=geometry.confidence.model_copy(update={"rotate": SURE}),
+        turned_like=turn.pages,
+    )
 
 
 def geometry_in(output: Mapping[str, Any]) -> Geometry | None:

@@ -86,7 +86,7 @@ def find_geometry(page: Page, settings: GeometrySettings, classify: Classifier) 
     height, width = page.shape[:2]
     copy = small_copy(page)
     paper = find_paper(copy.grey, copy.ink) if settings.crop == AUTO else None
-    ink = copy.ink if paper is None else copy.ink & inside_edges(paper.mask)
+    ink = ink_on(copy, paper)
     lines = find_lines(letters(ink), copy.scale) if settings.needs_lines else None
     skew, sure_of_skew = _skew(settings, lines, paper)
     turns, sure_of_turn, doubt = find_turns(settings, page, lines, classify)
@@ -98,11 +98,13 @@ def find_geometry(page: Page, settings: GeometrySettings, classify: Classifier) 
     return Found(Geometry(source=source, box=box, quarter_turns=turns, skew=skew, confidence=confidence), doubt)
 
 
-def inside_edges(paper: Mask) -> Mask:
-    """Return the paper without its edges, whose shadows look like ink."""
+def ink_on(copy: SmallCopy, paper: Paper | None) -> Mask:
+    """Return the ink of a copy on its paper, without the edges of that, whose shadows look like ink."""
+    if paper is None:
+        return copy.ink
     kernel = np.ones((2 * _AT_PAPER_EDGE + 1,) * 2, np.uint8)
-    eroded: Any = cv2.erode(paper, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    return np.asarray(eroded, np.uint8)
+    inside: Any = cv2.erode(paper.mask, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    return np.asarray(copy.ink & inside, np.uint8)
 
 
 def find_lines(ink: Mask, scale: float) -> Lines | None:

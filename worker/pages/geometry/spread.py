@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.pages.geometry.across import reaches_across
-from worker.pages.geometry.find import Lines, Page, find_lines, find_turns, inside_edges, whole_turned
+from worker.pages.geometry.find import Lines, Page, find_lines, find_turns, ink_on, whole_turned
 from worker.pages.geometry.fold import Fold, Sheet, blank_strips, find_fold, find_likely_gutter, find_white_gutter
 from worker.pages.geometry.gutter import Gutter
 from worker.pages.geometry.ink import Grey, Mask, letters, small_copy
@@ -57,7 +57,7 @@ def find_gutter(
     """
     copy = small_copy(page)
     paper = find_paper(copy.grey, copy.ink)
-    ink = copy.ink if paper is None else copy.ink & inside_edges(paper.mask)
+    ink = ink_on(copy, paper)
     lines = find_lines(letters(ink), copy.scale)
     sheet = straight_sheet(copy.grey, ink, paper, lines)
     height, width = sheet.grey.shape

@@ -138,6 +138,20 @@ def load_direction_classifier() -> DirectionClassifier:
         ) from error
 
 
+def upside_down(pieces: Any) -> Any:
+    """Return the probability that each picture of a piece of a line is upside down.
+
+    The classifier is loaded when this is called first.
+
+    Args:
+        pieces: as `DirectionClassifier` takes them.
+
+    Raises:
+        SettingsError: the model is missing, or cannot be loaded.
+    """
+    return load_direction_classifier()(pieces)
+
+
 def _model_file(task: str) -> Path:
     """Return the model for `det` (finding lines), `rec` (reading them) or `cls` among the files of the wheel."""
     try:
