@@ -46,13 +46,10 @@ def _straightened(source: Image, geometry: Geometry) -> Image:
     from PIL.Image import fromarray  # noqa: PLC0415 - the same
 
     pixels = np.asarray(source)
-    matrix = np.array(geometry.to_source)
-    # OpenCV counts from the middles of pixels.
-    matrix[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5
     paper = np.median(pixels[:: max(1, pixels.shape[0] // 200), :: max(1, pixels.shape[1] // 200)], axis=(0, 1))
     page: Any = cv2.warpAffine(
         pixels,
-        matrix,
+        np.array(geometry.pixels_to_source),
         geometry.size,
         # Cubic takes nearly twice the time, and nothing is read better.
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,

@@ -116,11 +116,8 @@ def straight_sheet(grey: Grey, ink: Mask, paper: Paper | None, lines: Lines | No
     clear = lines is not None and lines.are_clear
     skew = lines.skew if lines is not None and clear else paper.skew if paper is not None else 0.0
     turned = whole_turned((grey.shape[1], grey.shape[0]), skew, int(lines is not None and clear and lines.sideways))
-    to_copy = np.array(turned.to_source)
+    to_copy, centred = np.array(turned.to_source), np.array(turned.pixels_to_source)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    # OpenCV counts from the middles of pixels.
-    centred = to_copy.copy()
-    centred[:, 2] += to_copy[:, :2].sum(axis=1) / 2 - 0.5
     straight: Any = cv2.warpAffine(grey, centred, turned.size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     marked: Any = cv2.warpAffine(ink, centred, turned.size, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
     if paper is None:

@@ -120,6 +120,12 @@ class Geometry(ClosedModel):
             (sin * a + cos * d, sin * b + cos * e, sin * along + cos * down + middle_y),
         )
 
+    @property
+    def pixels_to_source(self) -> Matrix:
+        """The same matrix for OpenCV, which counts from the middles of pixels."""
+        (a, b, c), (d, e, f) = self.to_source
+        return (a, b, c + ((a + b) / 2 - 0.5)), (d, e, f + ((d + e) / 2 - 0.5))
+
     @cached_property
     def to_page(self) -> Matrix:
         """The matrix that maps a point of the source image to the page image."""
