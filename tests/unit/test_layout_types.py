@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-from worker.ocr.boxes import Box
+from worker.ocr.boxes import Box, Picture
 from worker.ocr.engines.base import OcrLine, OcrWord
 from worker.ocr.layout.pictures import find_paper, find_pictures
 from worker.ocr.layout.region_types import RegionType
@@ -105,6 +105,14 @@ def test_a_note_of_one_line_stays_apart_from_the_line_beside_it_and_is_read_befo
         ("footnote", 1),
     ]
     assert found[1].text == "Of the whale"
+
+
+def test_lines_with_nothing_but_a_picture_beside_them_are_text() -> None:
+    words = [line("Plate 3", 60, 600, 100), line("of the whale", 60, 626, 140)]
+
+    found = arrange(words, [Picture(Box(300, 200, 600, 1000), fill=0.9)], PAGE)
+
+    assert sorted(region.type for region in found) == ["body", "image"]
 
 
 def test_the_number_of_a_section_in_the_margin_stays_with_its_heading() -> None:

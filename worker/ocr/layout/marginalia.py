@@ -50,6 +50,8 @@ def take_marginalia(
     left, right = sides
     apart, widest = _APART * measures.line_height, _NARROW * (right - left)
     inside = [line for line in lines if line.bbox.x < right + apart and line.bbox.right > left - apart]
+    if not inside:  # what is not a margin is a picture
+        return list(lines), []
     # Page numbers may be in the side margin too, beside the running head or below the text.
     top, bottom = min(line.bbox.bottom for line in inside), max(line.bbox.y for line in inside)
     beside = [
