@@ -9,11 +9,10 @@ from itertools import pairwise
 from statistics import median
 
 from worker.ocr.boxes import Box
-from worker.ocr.engines.base import OcrLine
 from worker.ocr.layout.cut_lines import cut_at, cut_at_spaces, gap_near
 from worker.ocr.layout.figure_columns import SPACE, Column, figure_columns, is_page_gutter
 from worker.ocr.layout.rows import Measures, joined, rows_of
-from worker.ocr.layout.straight import Placed
+from worker.ocr.layout.straight import Line
 from worker.ocr.layout.table import Cell, Table, is_figure, with_headings
 
 _MOST = 0.6
@@ -36,8 +35,6 @@ _MOST_HEADINGS = 3
 """Maximum number of rows of headings."""
 _WORDS_IN_HEADING = 4
 """Maximum number of words in the heading of a column, on average."""
-
-Line = Placed[OcrLine]
 
 
 @dataclass(frozen=True, slots=True)

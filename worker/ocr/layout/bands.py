@@ -95,8 +95,8 @@ def _is_alone(rows: Sequence[Sequence[Item]], place: int, gutters: Sequence[floa
     near = all(right.x - left.right <= _APART * measures.line_height for left, right in pairwise(ordered))
     if not near or not any(whole.x < x < whole.right for x in gutters):
         return False
-    above, below = _spaces(rows, place)
-    return min(above, below) > measures.line_distance - measures.line_height + _ALONE * measures.line_height
+    above, below = _spaces(rows, place, at_ends=float("inf"))
+    return min(above, below) > measures.line_space + _ALONE * measures.line_height
 
 
 def _is_over_the_middle(
@@ -110,7 +110,7 @@ def _is_over_the_middle(
     if len(rows) == 1 or abs(box.centre_x - page.centre_x) > _CENTRED * measures.line_height:
         return False
     below = Box.around(item.bbox for item in rows[1])
-    space = measures.line_distance - measures.line_height + _ALONE * measures.line_height
+    space = measures.line_space + _ALONE * measures.line_height
     inside = _INSIDE_GUTTERS * measures.line_height
     return (
         below.y - box.bottom > space
@@ -119,23 +119,21 @@ def _is_over_the_middle(
     )
 
 
-def _spaces(rows: Sequence[Sequence[Item]], place: int) -> tuple[float, float]:
-    """Return the space above and below a row, in pixels; endless for the first and the last."""
+def _spaces(rows: Sequence[Sequence[Item]], place: int, at_ends: float) -> tuple[float, float]:
+    """Return the space above and below a row, in pixels; `at_ends` above the first and below the last."""
     box = Box.around(item.bbox for item in rows[place])
-    above = box.y - max(item.bbox.bottom for item in rows[place - 1]) if place else float("inf")
-    below = min(item.bbox.y for item in rows[place + 1]) - box.bottom if place + 1 < len(rows) else float("inf")
+    above = box.y - max(item.bbox.bottom for item in rows[place - 1]) if place else at_ends
+    below = min(item.bbox.y for item in rows[place + 1]) - box.bottom if place + 1 < len(rows) else at_ends
     return above, below
 
 
 def _stands_out(rows: Sequence[Sequence[Item]], place: int, page: Box, measures: Measures) -> bool:
     """Return whether a row is taller than text, farther from the next ones, or short and centred."""
     box = Box.around(item.bbox for item in rows[place])
-    above = box.y - max((item.bbox.bottom for item in rows[place - 1]), default=0) if place else 0
-    below = min(item.bbox.y for item in rows[place + 1]) - box.bottom if place + 1 < len(rows) else 0
-    usual = measures.line_distance - measures.line_height
+    widest = max(_spaces(rows, place, at_ends=0))
     inside = _INSIDE * measures.line_height
     return (
         box.height > _TALL * measures.line_height
-        or max(above, below) > usual + _SPACE * measures.line_height
+        or widest > measures.line_space + _SPACE * measures.line_height
         or (box.x - page.x > inside and page.right - box.right > inside)
     )

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from worker.ocr.boxes import Box
-from worker.ocr.engines.base import OcrLine
 from worker.ocr.layout.cut_lines import gap_around
 from worker.ocr.layout.rows import Measures
-from worker.ocr.layout.straight import Placed
+from worker.ocr.layout.straight import Line
 from worker.ocr.layout.table import is_figure
 
 SPACE = 0.6
@@ -23,8 +22,6 @@ _TALL = 1.4
 """Minimum height of a heading, in line heights, which may cross a gutter."""
 _FEWEST_CROSSING = 2
 """Minimum number of lines across a place that is not a gutter of the page."""
-
-Line = Placed[OcrLine]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ _GUTTER_STEPS = 3
 """Minimum width of a gutter, in such steps."""
 _SHORTEST_GUTTER = 2.5
 """Minimum height over which both sides of a gutter have content, in line heights."""
-_NARROWEST_COLUMN = 5.0
+NARROWEST_COLUMN = 5.0
 """Minimum width of a column, in line heights; page and verse numbers and initials are narrower."""
 _LINES_READ_OVER = 10
 """Minimum number of lines along a gutter that the engine has mostly read over: spaces between words are seldom
@@ -86,7 +86,7 @@ def find_gutters(items: Sequence[Item], measures: Measures, known: Sequence[Gutt
 
 def _rivers(found: Iterable[tuple[float, Gutter]], measures: Measures) -> Iterator[list[tuple[float, Gutter]]]:
     """Yield the bands of each gutter: no column fits between one and the next."""
-    least = _NARROWEST_COLUMN * measures.line_height
+    least = NARROWEST_COLUMN * measures.line_height
     river: list[tuple[float, Gutter]] = []
     for band in sorted(found, key=lambda each: each[1].left):
         if river and band[1].left - river[-1][1].right >= least:
@@ -220,7 +220,7 @@ class _Search:
         item = self._items[place]
         box = item.bbox
         if (
-            min(x - box.x, box.right - x) < _NARROWEST_COLUMN * self._line_height
+            min(x - box.x, box.right - x) < NARROWEST_COLUMN * self._line_height
             or gap_near(item, x) is None
             or box.height > _TALLEST_CUT * self._line_height
         ):
@@ -259,7 +259,7 @@ class _Search:
             return part, 0.0
         one, other = Box.around(left), Box.around(right)
         height = min(one.bottom, other.bottom) - max(one.y, other.y)
-        if min(one.width, other.width) < _NARROWEST_COLUMN * line_height:
+        if min(one.width, other.width) < NARROWEST_COLUMN * line_height:
             return part, 0.0
         apart = min(len(left), len(right)) - over
         is_wide = other.x - one.right >= _WIDER_THAN_A_SPACE * line_height

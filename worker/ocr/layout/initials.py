@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from worker.ocr.boxes import Box
 from worker.ocr.engines.base import OcrLine, OcrWord
 from worker.ocr.layout.cut_lines import cut_line
-from worker.ocr.layout.paragraphs import Line
 from worker.ocr.layout.rows import Measures, rows_of
-from worker.ocr.layout.straight import straightened
+from worker.ocr.layout.straight import Line, straightened
 
 _TALL = 1.5
 """Minimum height of an initial, in line heights."""

@@ -11,12 +11,11 @@ from itertools import pairwise
 from worker.ocr.boxes import Picture
 from worker.ocr.engines.base import OcrLine
 from worker.ocr.layout.hyphens import ends_divided, is_divided
+from worker.ocr.layout.paragraphs import INDENT
 from worker.ocr.layout.region_types import RegionType
 from worker.ocr.layout.rows import Measures
 from worker.ocr.layout.straight import Placed
 
-_INDENT = 0.7
-"""Minimum indent of a paragraph's first line, in line heights."""
 _SHORT = 0.3
 """Minimum distance of the end of a paragraph from the right side of its column, as a share of the column's width,
 if it ends without a full stop."""
@@ -57,7 +56,7 @@ class _Place:
     has_sides: bool
 
     def is_indented(self, measures: Measures) -> bool:
-        return self.lines[0].bbox.x - self.left > _INDENT * measures.line_height
+        return self.lines[0].bbox.x - self.left > INDENT * measures.line_height
 
     @property
     def is_long(self) -> bool:

@@ -10,9 +10,9 @@ import numpy as np
 
 from worker.ocr.boxes import Picture
 from worker.ocr.layout.margins import PAGE_NUMBER
-from worker.ocr.layout.paragraphs import Line, Paragraph
+from worker.ocr.layout.paragraphs import Paragraph
 from worker.ocr.layout.rows import Measures, joined, rows_of
-from worker.ocr.layout.straight import Placed
+from worker.ocr.layout.straight import Line, Placed
 
 _STEP = 0.25
 """Width of the strips in which lines are counted, in line heights."""

@@ -13,7 +13,7 @@ from worker.ocr.engines.base import OcrLine
 from worker.ocr.layout.cut_lines import cut_line
 from worker.ocr.layout.region_types import RegionType
 from worker.ocr.layout.rows import Measures, joined, rows_of
-from worker.ocr.layout.straight import Placed
+from worker.ocr.layout.straight import Line, Placed
 
 _MARGIN = 0.10
 """Share of the paper's height, at the top and at the bottom, that can contain a running head or a footer."""
@@ -39,8 +39,6 @@ _AT_RIGHT = 2.0
 PAGE_NUMBER = re.compile(r"[\W_]*(?:\d{1,4}|[ivxlcdm]{1,8}|[IVXLCDM]{2,8})[\W_]*")
 """What a page number looks like, with what is printed around it."""
 _SIGNATURE = re.compile(r"\*{0,3}[A-Z][a-z]{0,2}\s?(?:\d{1,2}|[ivj]{1,4})?[\s*.)]*|[A-Z]{2,3}\s?\d{0,2}\.?")
-
-Line = Placed[OcrLine]
 
 
 @dataclass(slots=True)

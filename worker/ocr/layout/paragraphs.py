@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from statistics import median
 
-from worker.ocr.engines.base import OcrLine
 from worker.ocr.layout.rows import Measures, joined, rows_of
-from worker.ocr.layout.straight import Placed
+from worker.ocr.layout.straight import Line
 
 _SET_APART = 1.4
 """Minimum distance of a new paragraph from the text, in ordinary distances from line to line."""
-_INDENT = 0.7
+INDENT = 0.7
 """Minimum indent of a paragraph's first line, in line heights; less is skew or a curled page."""
 _HANGING = 0.4
 """Minimum hanging indent, in line heights: what shows in line after line may be less."""
@@ -45,8 +44,6 @@ _MARK = re.compile(
 )
 """What a note or an item of a list begins with."""
 _ENDS_WITH_FIGURE = re.compile(r"\d\W*$")
-
-Line = Placed[OcrLine]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +128,7 @@ def _ends_short(block: Sequence[Line], column: _Column) -> bool:
         return False
     if _is_centred(block, column):
         return True
-    indent = _INDENT * column.line_height
+    indent = INDENT * column.line_height
     if any(column.is_full(row) and below.bbox.x < row.bbox.x - indent for row, below in pairwise(block)):
         return False  # the second line of a paragraph, in dialogue
     if sum(bool(_ENDS_WITH_FIGURE.search(row.item.text)) for row in block) > _WITH_FIGURES * len(block):
@@ -144,7 +141,7 @@ def _ends_short(block: Sequence[Line], column: _Column) -> bool:
 
 def _is_set_in(block: Sequence[Line], column: _Column) -> bool:
     """Return whether all lines begin inside of the column, and with capitals but for what is wrapped: verse."""
-    indent, left = _INDENT * column.line_height, min(row.bbox.x for row in block)
+    indent, left = INDENT * column.line_height, min(row.bbox.x for row in block)
     begin = sum(row.bbox.x - left < indent for row in block)
     return left - column.left > indent and begin >= _LONG_RUN and _begin_with_capitals(block, column)
 
@@ -160,8 +157,8 @@ def _is_centred(block: Sequence[Line], column: _Column) -> bool:
 
 def _begin_with_capitals(block: Sequence[Line], column: _Column) -> bool:
     left = min(row.bbox.x for row in block)
-    first = [_first_letter(row.item.text) for row in block if row.bbox.x - left < _INDENT * column.line_height]
-    others = [_first_letter(row.item.text) for row in block if row.bbox.x - left >= _INDENT * column.line_height]
+    first = [_first_letter(row.item.text) for row in block if row.bbox.x - left < INDENT * column.line_height]
+    others = [_first_letter(row.item.text) for row in block if row.bbox.x - left >= INDENT * column.line_height]
     letters = [*filter(None, first), *(letter for letter in others if letter.isupper())]
     return len(letters) >= _LONG_RUN and sum(map(str.isupper, letters)) >= _WITH_CAPITALS * len(letters)
 
@@ -202,7 +199,7 @@ def _is_marked(row: Line) -> bool:
 
 def _indented(block: Sequence[Line], column: _Column) -> Iterator[list[Line]]:
     """Yield paragraphs that begin with an indent or a mark, and headings between them."""
-    indent = _INDENT * column.line_height
+    indent = INDENT * column.line_height
     has_items = _has_items(block)
     are_headings = list(_headings(block, column))
     paragraph, indented = [block[0]], False
@@ -231,4 +228,4 @@ def _headings(block: Sequence[Line], column: _Column) -> Iterator[bool]:
     # A paragraph that begins below a picture has space above it too, and its first line may end short.
     for row, distance in zip(block, [*distances, float("inf")], strict=True):
         is_loose = distance > _LOOSE * column.line_distance
-        yield column.is_centred(row, _INDENT if is_loose else _ENDS_SHORT)
+        yield column.is_centred(row, INDENT if is_loose else _ENDS_SHORT)

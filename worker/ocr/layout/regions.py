@@ -1,8 +1,7 @@
 """Arranges lines of text and pictures into typed regions, in reading order.
 
 A skewed page is straightened first. Lengths are measured in ordinary line heights, so that resolution does not
-matter. Columns are divided into
-paragraphs at wide gaps and at indents. Words keep their hyphens at line ends.
+matter. Words keep their hyphens at line ends.
 """
 
 import re

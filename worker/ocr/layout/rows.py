@@ -28,6 +28,11 @@ class Measures:
     line_height: float
     line_distance: float
 
+    @property
+    def line_space(self) -> float:
+        """Between two lines, in pixels."""
+        return self.line_distance - self.line_height
+
 
 def measure(boxes: Sequence[Box]) -> Measures:
     """Return the measures of a page; both are at least 1 pixel."""

@@ -4,15 +4,13 @@ from collections.abc import Iterable, Sequence
 
 from worker.ocr.boxes import Box
 from worker.ocr.layout.cut_lines import cut_line, gap_near
-from worker.ocr.layout.gutters import Gutter, Item
+from worker.ocr.layout.gutters import NARROWEST_COLUMN, Gutter, Item
 from worker.ocr.layout.rows import Measures
 
 _SHORTEST = 4.0
 """Minimum length of the rule, in line heights."""
 _FEWEST_LINES = 3
 """Minimum number of lines on each side."""
-_NARROWEST_COLUMN = 5.0
-"""Minimum width of a column, in line heights."""
 _BESIDE = 1.0
 """Maximum distance of a space between words from the rule that is in it, in line heights."""
 _ACROSS = 0.25
@@ -45,7 +43,7 @@ def _divides(gutter: Gutter, items: Sequence[Item], measures: Measures) -> bool:
         return False
     across = sum(_is_across(item, x, measures) for item in beside)
     widths = (x - min(box.x for box in left), max(box.right for box in right) - x)
-    return across <= _ACROSS * len(pieces) and min(widths) >= _NARROWEST_COLUMN * measures.line_height
+    return across <= _ACROSS * len(pieces) and min(widths) >= NARROWEST_COLUMN * measures.line_height
 
 
 def _is_across(item: Item, x: float, measures: Measures) -> bool:

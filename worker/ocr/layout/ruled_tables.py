@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from worker.ocr.boxes import Box
-from worker.ocr.engines.base import OcrLine
 from worker.ocr.layout.cut_lines import cut_at
 from worker.ocr.layout.rows import Measures, joined, rows_of
 from worker.ocr.layout.rules import Rules
-from worker.ocr.layout.straight import Placed
+from worker.ocr.layout.straight import Line
 from worker.ocr.layout.table import Cell, Table, with_headings
 
 _MEET = 0.5
@@ -24,8 +23,6 @@ _FEWEST_ROWS = 2
 """Minimum number of rows with text in two cells."""
 _SAME_ROWS = 0.6
 """Minimum share of the printed rows between two rules that have text in most columns, if each is a row."""
-
-Line = Placed[OcrLine]
 
 
 @dataclass(frozen=True, slots=True)

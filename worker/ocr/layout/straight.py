@@ -34,6 +34,9 @@ class Placed(Generic[Item_co]):
     words: tuple[tuple[float, float], ...] = ()
 
 
+Line = Placed[OcrLine]
+
+
 @dataclass(frozen=True, slots=True)
 class _Direction:
     """The direction of a line: its angle from level, clockwise, in degrees, and its length in pixels."""

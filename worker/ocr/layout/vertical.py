@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from worker.ocr.boxes import Box
-from worker.ocr.layout.paragraphs import Line
+from worker.ocr.layout.straight import Line
 
 _TALL = 2.5
 """Minimum height of a line that runs up or down, in its widths."""

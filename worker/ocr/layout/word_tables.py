@@ -10,8 +10,9 @@ from statistics import median
 
 from worker.ocr.boxes import Box
 from worker.ocr.layout.cut_lines import cut_at_spaces
-from worker.ocr.layout.figure_columns import Line, crosses
+from worker.ocr.layout.figure_columns import crosses
 from worker.ocr.layout.rows import Measures, joined, rows_of
+from worker.ocr.layout.straight import Line
 from worker.ocr.layout.table import Cell, Table
 
 _SPACE = 1.0
