@@ -13,7 +13,8 @@ from worker.ocr.layout.cut_lines import cut_at, cut_at_spaces, gap_near
 from worker.ocr.layout.figure_columns import SPACE, Column, figure_columns, is_page_gutter
 from worker.ocr.layout.rows import Measures, joined, rows_of
 from worker.ocr.layout.straight import Line
-from worker.ocr.layout.table import Cell, Table, is_figure, with_headings
+from worker.ocr.layout.table import Table, is_figure, with_headings
+from worker.ocr.layout.table_cells import cells_of
 
 _MOST = 0.6
 """Minimum share of the rows that have a text in a column of words at the side of a table."""
@@ -205,24 +206,18 @@ def _overlaps(one: Box, other: Box) -> bool:
 
 
 def _table(found: _Rows, measures: Measures) -> Table:
-    rows = [_cells(row, found.columns, measures) for row in found.rows]
+    boxes = [Box.around(piece.item.bbox for piece in column.pieces) for column in found.columns]
+    spans = [(box.x, box.right) for box in boxes]
+    rows = [cells_of(row, _held(row, found.columns, measures), spans) for row in found.rows]
     return Table(Box.around(cell.bbox for row in rows for cell in row), with_headings(rows))
 
 
-def _cells(row: Sequence[Line], columns: Sequence[Column], measures: Measures) -> tuple[Cell, ...]:
+def _held(row: Sequence[Line], columns: Sequence[Column], measures: Measures) -> list[list[Line]]:
+    """Return the pieces of a row in each column, from left to right."""
     held: list[list[Line]] = [[] for _ in columns]
     for piece in (part for each in row for part in _cut(each, columns, measures)):
         held[_place(piece, columns)].append(piece)
-    whole = Box.around(piece.item.bbox for piece in row)
-    cells = []
-    for pieces, column in zip(held, columns, strict=True):
-        if pieces:
-            line = joined(sorted(pieces, key=lambda piece: piece.bbox.x)).item
-            cells.append(Cell(line.bbox, (line,)))
-        else:
-            across = Box.around(piece.item.bbox for piece in column.pieces)
-            cells.append(Cell(Box.from_corners(across.x, whole.y, across.right, whole.bottom)))
-    return tuple(cells)
+    return [sorted(pieces, key=lambda piece: piece.bbox.x) for pieces in held]
 
 
 def _cut(piece: Line, columns: Sequence[Column], measures: Measures) -> list[Line]:

@@ -13,11 +13,11 @@ SPACE = 0.6
 """Minimum space between two cells, in line heights; spaces between words are seldom wider."""
 _ALIGNED = 0.35
 """Maximum distance of the ends or the middles of two figures below each other, in line heights."""
-_FEWEST_ROWS = 3
-_NEXT_ROW = 2.2
+FEWEST_ROWS = 3
+NEXT_ROW = 2.2
 """Maximum distance of two rows, in ordinary distances of lines."""
 _NEAR = 4.0
-"""How far above and below a table a gutter of the page goes on, in ordinary distances of lines."""
+"""Maximum distance of lines that are near a table, above or below it, in ordinary distances of lines."""
 _TALL = 1.4
 """Minimum height of a heading, in line heights, which may cross a gutter."""
 _FEWEST_CROSSING = 2
@@ -87,13 +87,21 @@ def is_page_gutter(x: float, top: float, bottom: float, lines: Iterable[Line], m
     There are lines on both sides of it then, and at most one that crosses it: the headings of a table have white
     between them too, but the text above or below crosses that.
     """
-    reach = _NEAR * measures.line_distance
-    ordinary = [line for line in lines if line.bbox.height <= _TALL * measures.line_height]
-    above = [line for line in ordinary if top - reach < line.bbox.centre_y < top]
-    below = [line for line in ordinary if bottom < line.bbox.centre_y < bottom + reach]
+    ordinary = (line for line in lines if line.bbox.height <= _TALL * measures.line_height)
+    above, below = near_table(ordinary, top, bottom, measures)
     crossing = [line for line in (*above, *below) if crosses(line, x, measures)]
     sides = ([line for line in side if line not in crossing] for side in (above, below))
     return len(crossing) < _FEWEST_CROSSING and any(_divides(x, side, measures) for side in sides)
+
+
+def near_table(
+    lines: Iterable[Line], top: float, bottom: float, measures: Measures
+) -> tuple[list[Line], list[Line]]:
+    """Return the lines that are near above and near below a table, which is from `top` to `bottom`."""
+    reach = _NEAR * measures.line_distance
+    kept = list(lines)
+    above = [line for line in kept if top - reach < line.bbox.centre_y < top]
+    return above, [line for line in kept if bottom < line.bbox.centre_y < bottom + reach]
 
 
 def crosses(line: Line, x: float, measures: Measures) -> bool:
@@ -121,7 +129,7 @@ def _chains(pieces: Sequence[Line], measures: Measures) -> list[list[Line]]:
             max(above, key=lambda chain: chain[-1].bbox.centre_y).append(figure)
         else:
             chains.append([figure])
-    return [chain for chain in chains if len(chain) >= _FEWEST_ROWS and any(c.isdigit() for c in _text(chain))]
+    return [chain for chain in chains if len(chain) >= FEWEST_ROWS and any(c.isdigit() for c in _text(chain))]
 
 
 def _text(chain: Iterable[Line]) -> str:
@@ -132,7 +140,7 @@ def _is_below(one: Box, other: Box, measures: Measures) -> bool:
     down = other.centre_y - one.centre_y
     aligned = min(abs(one.x - other.x), abs(one.right - other.right), abs(one.centre_x - other.centre_x))
     return (
-        measures.line_distance / 2 < down <= _NEXT_ROW * measures.line_distance
+        measures.line_distance / 2 < down <= NEXT_ROW * measures.line_distance
         and aligned <= _ALIGNED * measures.line_height
     )
 
@@ -143,13 +151,13 @@ def _are_of_one_table(
     top, bottom = _ends(one)
     other_top, other_bottom = _ends(other)
     shared = min(bottom, other_bottom) - max(top, other_top)
-    if shared < -_NEXT_ROW * measures.line_distance:
+    if shared < -NEXT_ROW * measures.line_distance:
         return False
     left, right = sorted([one, other], key=lambda each: each[0].left)
     start, end = max(column.right for column in left), right[0].left
     if start >= end:
         return True
-    if shared < (_FEWEST_ROWS - 1) * measures.line_distance:
+    if shared < (FEWEST_ROWS - 1) * measures.line_distance:
         return False
     whole = min(top, other_top), max(bottom, other_bottom)
     half = SPACE * measures.line_height / 2

@@ -10,30 +10,24 @@ from statistics import median
 
 from worker.ocr.boxes import Box
 from worker.ocr.layout.cut_lines import cut_at_spaces
-from worker.ocr.layout.figure_columns import crosses
+from worker.ocr.layout.figure_columns import FEWEST_ROWS, NEXT_ROW, crosses, near_table
 from worker.ocr.layout.rows import Measures, joined, rows_of
 from worker.ocr.layout.straight import Line
-from worker.ocr.layout.table import Cell, Table
+from worker.ocr.layout.table import Table
+from worker.ocr.layout.table_cells import Span, cells_of
 
 _SPACE = 1.0
 """Minimum space between two cells, in line heights."""
 _WHITE = 0.5
 """Minimum width of the white between two columns, in line heights."""
-_FEWEST_ROWS = 3
-_NEXT_ROW = 2.2
-"""Maximum distance of two rows, in ordinary distances of lines."""
 _MOST_WORDS, _USUAL_WORDS = 4, 2
 """Maximum number of words of a cell, and of the middle one of each column."""
 _FULL, _WIDE = 0.9, 10.0
 """Share of the width of a column that lines of running text fill, and its minimum width in line heights then."""
 _FILLED = 0.7
 """Minimum share of the cells that have text."""
-_NEAR = 4.0
-"""Maximum distance of running text above or below, in ordinary distances of lines."""
 _FEWEST_LINES = 2
-"""Minimum number of lines of such text, on one side: headings may be above and below columns."""
-
-Span = tuple[float, float]
+"""Minimum number of lines of running text, on one side: headings may be above and below columns."""
 
 
 def word_tables(lines: Sequence[Line], measures: Measures) -> tuple[list[Table], list[Line]]:
@@ -52,7 +46,7 @@ def word_tables(lines: Sequence[Line], measures: Measures) -> tuple[list[Table],
         inside = {id(owner[id(piece)]) for row in rows for piece in row}
         others = [line for line in lines if id(line) not in inside]
         if _is_table(rows, columns, measures) and _is_within_text(rows, columns, others, measures):
-            cells = [_cells(row, columns) for row in rows]
+            cells = [cells_of(row, _held(row, columns), columns) for row in rows]
             tables.append(Table(Box.around(cell.bbox for row in cells for cell in row), tuple(cells)))
             used |= inside
     return tables, [line for line in lines if id(line) not in used]
@@ -63,7 +57,7 @@ def _runs(rows: Sequence[list[Line]], measures: Measures) -> Iterator[list[list[
     run: list[list[Line]] = []
     for row in rows:
         is_short = len(row) > 1 and all(len(piece.item.text.split()) <= _MOST_WORDS for piece in row)
-        is_near = run and _middle(row) - _middle(run[-1]) <= _NEXT_ROW * measures.line_distance
+        is_near = run and _middle(row) - _middle(run[-1]) <= NEXT_ROW * measures.line_distance
         if run and not (
             is_short and is_near and len(_columns([*run, row], measures)) == len(_columns(run, measures))
         ):
@@ -91,7 +85,7 @@ def _columns(rows: Sequence[Sequence[Line]], measures: Measures) -> list[Span]:
 
 
 def _is_table(rows: Sequence[Sequence[Line]], columns: Sequence[Span], measures: Measures) -> bool:
-    if len(rows) < _FEWEST_ROWS or len(columns) < 2:  # noqa: PLR2004  # side by side
+    if len(rows) < FEWEST_ROWS or len(columns) < 2:  # noqa: PLR2004  # side by side
         return False
     held = [[piece for row in rows for piece in row if _is_in(piece, column)] for column in columns]
     filled = sum(any(_is_in(piece, column) for piece in row) for row in rows for column in columns)
@@ -110,29 +104,17 @@ def _is_in(piece: Line, column: Span) -> bool:
     return column[0] <= piece.bbox.centre_x <= column[1]
 
 
+def _held(row: Sequence[Line], columns: Sequence[Span]) -> list[list[Line]]:
+    return [[piece for piece in row if _is_in(piece, column)] for column in columns]
+
+
 def _is_within_text(
     rows: Sequence[Sequence[Line]], columns: Sequence[Span], others: Sequence[Line], measures: Measures
 ) -> bool:
     """Return whether text above or below goes over the white between all of the columns."""
     top, bottom = min(piece.bbox.y for piece in rows[0]), max(piece.bbox.bottom for piece in rows[-1])
-    reach = _NEAR * measures.line_distance
-    above = [line for line in others if top - reach < line.bbox.centre_y < top]
-    below = [line for line in others if bottom < line.bbox.centre_y < bottom + reach]
     whites = [(one[1] + other[0]) / 2 for one, other in pairwise(columns)]
     return any(
         all(sum(crosses(line, x, measures) for line in side) >= _FEWEST_LINES for x in whites)
-        for side in (above, below)
+        for side in near_table(others, top, bottom, measures)
     )
-
-
-def _cells(row: Sequence[Line], columns: Sequence[Span]) -> tuple[Cell, ...]:
-    whole = Box.around(piece.item.bbox for piece in row)
-    cells = []
-    for column in columns:
-        pieces = [piece for piece in row if _is_in(piece, column)]
-        if pieces:
-            line = joined(pieces).item
-            cells.append(Cell(line.bbox, (line,)))
-        else:
-            cells.append(Cell(Box.from_corners(column[0], whole.y, column[1], whole.bottom)))
-    return tuple(cells)
