@@ -46,7 +46,8 @@ _BED_WIDTH = 0.25
 def find_pictures(page: Image, text: Sequence[Box]) -> list[Picture]:
     """Find the pictures on a page in RGB or 8-bit grey, outside the boxes of its lines of text, in pixels."""
     samples = _samples(page)
-    cells = _inked_cells(samples)
+    paper = float(np.percentile(samples, 90))
+    cells = _inked_cells(samples, paper)
     scale_x = page.width / samples.shape[1] * _SAMPLES_PER_CELL
     scale_y = page.height / samples.shape[0] * _SAMPLES_PER_CELL
     for box in text:
@@ -61,7 +62,7 @@ def find_pictures(page: Image, text: Sequence[Box]) -> list[Picture]:
         if (
             _is_large(picture, page)
             and not _is_around_paper(picture.bbox, page, text)
-            and _has_ink(samples, outside_text, picture.bbox, page)
+            and _has_ink(samples, paper, outside_text, _place(picture.bbox, samples, page))
         ):
             pictures.append(picture)
     return pictures
@@ -79,11 +80,10 @@ def find_paper(page: Image) -> Box:
     return Box.from_corners(columns[0] * across, rows[0] * down, (columns[-1] + 1) * across, (rows[-1] + 1) * down)
 
 
-def _has_ink(samples: Mask, outside_text: NDArray[np.bool_], box: Box, page: Image) -> bool:
-    """Return whether a box of the page contains ink besides its text, and not only a stain."""
-    place = _place(box, samples, page)
+def _has_ink(samples: Mask, paper: float, outside_text: NDArray[np.bool_], place: tuple[slice, slice]) -> bool:
+    """Return whether some rows and columns contain ink besides their text, and not only a stain."""
     there = samples[place][outside_text[place]]
-    return there.size > 0 and bool(np.percentile(there, _DARKEST_SHARE) < np.percentile(samples, 90) * _DARKEST)
+    return there.size > 0 and bool(np.percentile(there, _DARKEST_SHARE) < paper * _DARKEST)
 
 
 def _outside(text: Sequence[Box], samples: Mask, page: Image) -> NDArray[np.bool_]:
@@ -106,9 +106,8 @@ def _samples(page: Image) -> Mask:
     return np.asarray(page.reduce(factor).convert("L"))
 
 
-def _inked_cells(samples: Mask) -> Mask:
+def _inked_cells(samples: Mask, paper: float) -> Mask:
     """Return 1 for each grid cell with ink and 0 for paper; the last, partial row and column are padded."""
-    paper = float(np.percentile(samples, 90))
     spare = [(0, -length % _SAMPLES_PER_CELL) for length in samples.shape]
     ink = np.pad(samples < paper * _INK, spare)
     rows, columns = (length // _SAMPLES_PER_CELL for length in ink.shape)

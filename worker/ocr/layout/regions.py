@@ -93,13 +93,11 @@ def arrange(
     lines = [line for line in clamped if line.bbox.width > 0 and line.bbox.height > 0]
     skew = skew_of(lines)
     level, vertical = take_vertical(straightened(lines, skew))
-    lines = [line.item for line in level]
     measures = measure([line.bbox for line in level])
-    found, lines = take_tables(lines, rules, skew)
+    found, placed = take_tables(level, rules, skew)
     # Columns of text go around a table as around a picture.
     tables = {Picture(table.bbox, fill=1): table for table in found}
     pictures = [picture for picture in pictures if not any(_is_within(picture.bbox, each.bbox) for each in found)]
-    placed = straightened(lines, skew)
     (sheet,) = straightened([Picture(paper or Box(0, 0, width, height), fill=1)], skew)
     areas = straightened([*pictures, *tables], skew)
     text, notes = take_marginalia(join_initials(placed, skew, measures), areas, measures)
