@@ -1,6 +1,6 @@
 """What `producer ingest` and `producer run` print about an ingested book."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,8 @@ def print_ingested(done: Ingested) -> None:
     notes.print(f"{what} '{done.metadata.title}', {pages}, as {done.metadata.scan_id}")
     if source.spreads:
         notes.print(spread_line(source))
-    for reason, numbers in doubtful_spreads(done.doubtful_spreads).items():
-        several = counted(len(numbers), "picture")
-        notes.print(f"{several} may show two pages and stayed whole ({show_ranges(runs(numbers))}): {reason}.")
+    for line in doubtful_spreads(done.doubtful_spreads):
+        notes.print(f"{line}.")
     if not done.metadata.profile.is_empty:
         notes.print(f"Its profile: {done.metadata.profile.words()}.")
     for each in done.metadata.page_profiles:
@@ -55,12 +54,14 @@ def spread_line(source: ScanSource) -> str:
     return f"{total}: {', '.join(part for part in parts if part)}"
 
 
-def doubtful_spreads(doubts: Mapping[int, str]) -> dict[str, list[int]]:
-    """Return the numbers of pictures that stayed whole in doubt, by the reason."""
+def doubtful_spreads(doubts: Mapping[int, str]) -> Iterator[str]:
+    """Yield a line for each reason why pictures, by their numbers, stayed whole in doubt."""
     alike: dict[str, list[int]] = {}
     for number, reason in sorted(doubts.items()):
         alike.setdefault(reason, []).append(number)
-    return alike
+    for reason, numbers in alike.items():
+        several = counted(len(numbers), "picture")
+        yield f"{several} may show two pages and stayed whole ({show_ranges(runs(numbers))}): {reason}"
 
 
 def ingested_json(done: Ingested) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from checkpointing.money import dollars
 from checkpointing.plurals import counted
 from producer.ingest.ingest_output import doubtful_spreads, spread_line
-from producer.page_ranges import runs, show_pages, show_ranges
+from producer.page_ranges import show_pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,9 +24,7 @@ def change_lines(change: SpreadChange, *, dry_run: bool) -> Iterator[str]:
     after = made.before.source.model_copy(update={"spreads": made.spreads})
     if change.replaced:
         yield f"{scan_id}: the pictures of replaced pages stay as they are ({show_pages(list(change.replaced))})"
-    for reason, numbers in doubtful_spreads(change.doubts).items():
-        several = counted(len(numbers), "picture")
-        yield f"{several} may show two pages and stayed whole ({show_ranges(runs(numbers))}): {reason}"
+    yield from doubtful_spreads(change.doubts)
     if not change.changes_pages:
         yield f"{scan_id}: no page changes; {spread_line(after)}"
         return
