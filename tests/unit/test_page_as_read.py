@@ -18,6 +18,7 @@ from producer.report.collect import collect
 from producer.report.render import render as render_report
 from sample import pages
 from sample.render import render
+from tests.support.one_page import OnePage
 from tests.support.report_book import SCAN, ReportBook, make_book
 from tests.support.scanned_pages import turned
 from worker.config.configured_stages import ConfiguredStages
@@ -51,22 +52,6 @@ class OneLineEngine(Engine):
     def recognise(self, image: Image.Image) -> list[OcrLine]:
         self.given.append(image)
         return [OcrLine("a line of text", 0.95, Box(100, 200, 400, 30))]
-
-
-class OnePage:
-    total_pages = 1
-
-    def __init__(self, image: Image.Image) -> None:
-        self._image = image
-
-    def image(self, _page: int) -> PageImage:
-        return PageImage(self._image, dpi=300.0)
-
-    def languages(self, _page: int) -> tuple[str, ...]:
-        return ()
-
-    def output(self, stage: str, page: int) -> dict[str, Any]:
-        raise AssertionError(f"OCR needs no output of {stage} for page {page}")
 
 
 @cache

@@ -2,9 +2,9 @@
 
 from PIL import Image, ImageDraw
 
+from tests.support.one_page import OnePage
 from worker.ocr.boxes import Box
 from worker.ocr.engines.base import Engine, OcrLine
-from worker.pages.sources.base import PageImage
 from worker.stages.ocr import OcrPage, OcrStage
 from worker.stages.options import OcrOptions
 
@@ -45,22 +45,6 @@ class OneSidedEngine(Engine):
         confidence = self.mirrored if is_mirrored else self.confidence
         left = 550 if is_mirrored else 100
         return [OcrLine("some letters", confidence, Box(left, y, 350, 20)) for y in range(300, 700, 40)]
-
-
-class OnePage:
-    total_pages = 1
-
-    def __init__(self, image: Image.Image) -> None:
-        self._image = image
-
-    def image(self, _page: int) -> PageImage:
-        return PageImage(self._image, dpi=300.0)
-
-    def languages(self, _page: int) -> tuple[str, ...]:
-        return ()
-
-    def output(self, _stage: str, page: int) -> dict[str, object]:
-        raise LookupError(page)
 
 
 def read(engine: Engine, image: Image.Image) -> OcrPage:
