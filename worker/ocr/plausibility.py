@@ -8,6 +8,7 @@ in benchmarks/results/plausibility-2026-11-26.md.
 from collections.abc import Iterator, Sequence
 
 from checkpointing.page_records import Doubt
+from worker.ocr.confidence import mean_confidence
 from worker.ocr.engines.base import OcrLine
 
 _FEWEST_CHARACTERS = 8
@@ -30,7 +31,7 @@ def doubts_about(lines: Sequence[OcrLine], minimum_confidence: float) -> Iterato
     """
     read = [line for line in lines if line.text]
     characters = _length(read)
-    confidence = sum(line.confidence * len(line.text) for line in read) / characters if characters else 1.0
+    confidence = mean_confidence(read)
     if characters >= _FEWEST_CHARACTERS and confidence < minimum_confidence:
         yield Doubt(
             kind="low_confidence",

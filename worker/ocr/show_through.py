@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from worker.ocr.confidence import mean_confidence
 from worker.ocr.engines.base import OcrLine
 
 if TYPE_CHECKING:
@@ -44,9 +45,7 @@ def shows_through(lines: Sequence[OcrLine], page: Image, recognise: Callable[[Im
 def _confidence(lines: Sequence[OcrLine]) -> float:
     """Return the mean confidence over the characters; 0 for too few of them."""
     characters = sum(len(line.text) for line in lines)
-    if characters < _FEWEST_CHARACTERS:
-        return 0.0
-    return sum(line.confidence * len(line.text) for line in lines) / characters
+    return 0.0 if characters < _FEWEST_CHARACTERS else mean_confidence(lines)
 
 
 def _is_pale(lines: Sequence[OcrLine], page: Image) -> bool:

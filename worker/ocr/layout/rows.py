@@ -7,6 +7,7 @@ from statistics import median
 import numpy as np
 
 from worker.ocr.boxes import Baseline, Box, Polygon
+from worker.ocr.confidence import mean_confidence
 from worker.ocr.engines.base import OcrLine
 from worker.ocr.layout.straight import Placed
 
@@ -68,10 +69,9 @@ def joined_line(row: Sequence[OcrLine]) -> OcrLine:
 
     It has words and a baseline if each of its pieces has them.
     """
-    characters = sum(len(piece.text) for piece in row)
     return OcrLine(
         " ".join(piece.text for piece in row),
-        sum(piece.confidence * len(piece.text) for piece in row) / characters,
+        mean_confidence(row),
         Box.around(piece.bbox for piece in row),
         tuple(word for piece in row for word in piece.words) if all(piece.words for piece in row) else (),
         _outline(row),
