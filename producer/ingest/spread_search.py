@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from worker.pages.geometry.spread import FoundGutter
 
 _SMALLEST_SIDE = 300
-"""A picture with a shorter side, in pixels or points, is no scan of two pages."""
+"""A picture with a shorter side, in pixels or points, is not a scan of two pages."""
 _SAMPLES = 2
 """Upright pictures that are looked at to learn whether the spreads of a book lie on their side."""
 

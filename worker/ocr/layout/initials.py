@@ -42,7 +42,7 @@ class _Initial:
 def join_initials(lines: Sequence[Line], skew: float, measures: Measures) -> list[Line]:
     """Return the lines with each initial in the first of the lines beside it.
 
-    These lines begin at the left side of the initial, so that they are no paragraph with an indent.
+    These lines begin at the left side of the initial, so that they are not taken for a paragraph with an indent.
 
     Args:
         lines: of a page, straightened.

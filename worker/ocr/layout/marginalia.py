@@ -41,7 +41,7 @@ def take_marginalia(
 
     Args:
         lines: of a page, straightened.
-        pictures: of the page, straightened; where one is, is no margin.
+        pictures: of the page, straightened; the place of a picture is not a margin.
         measures: of the page.
     """
     sides = _sides_of_text(lines, pictures, measures)

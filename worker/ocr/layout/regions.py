@@ -216,7 +216,8 @@ def _with_caption(
 ) -> list[Region]:
     """Return the regions, with the nearest short text below the picture, or else above it, as its caption.
 
-    Short text beside a table is a caption only if it says so: headings and last lines of paragraphs are there too.
+    Short text beside a table is a caption only if it begins like one: headings and last lines of paragraphs are
+    there too.
     """
     near = [region for region in regions if _may_be_caption(region, picture, measures, is_table=is_table)]
     if not near:

@@ -26,7 +26,7 @@ _SHARPER = 1.06
 _FEWEST_PIECES = 3
 """With fewer pieces of lines there is no text to straighten or to turn: a plate, or a page number alone."""
 _FEWEST_FOR_DOUBT = 12
-"""With fewer pieces a page is no doubtful text, but a plate with its caption."""
+"""With fewer pieces a page is not doubtful text, but a plate with its caption."""
 _EVIDENCE = 2.0
 """Minimum evidence to turn a page upside down."""
 _LEANING = 1.0

@@ -20,7 +20,7 @@ class Turn(NamedTuple):
 
     Attributes:
         quarter_turns: clockwise.
-        pages: whose turn it is.
+        pages: that have this turn.
     """
 
     quarter_turns: int

@@ -58,7 +58,8 @@ class Geometry(ClosedModel):
     turned_like: tuple[PositiveInt, ...] = Field(
         default=(),
         exclude_if=lambda pages: not pages,
-        description="The neighbouring pages whose turn it has, because its own lines do not tell; else left out.",
+        description="The neighbouring pages that the turn was taken from, because the page's own lines do not show "
+        "it; else left out.",
     )
 
     @property

@@ -87,7 +87,7 @@ def fills(contour: NDArray[np.int32], sides: tuple[float, float]) -> bool:
 
 
 def find_bow(marked: Marked, corners: NDArray[np.float32]) -> Bow | None:
-    """Return the bow of a line; None for one that is straight, or that stands upright, or is no even band.
+    """Return the bow of a line; None for one that is straight, that stands upright, or that is not an even band.
 
     Args:
         marked: what the network marks of it.
