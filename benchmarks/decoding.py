@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.known_pages import collections
-from benchmarks.quality import OnePage
 from benchmarks.report import cpu_seconds_of, note, report
 from sample import pages, write_pdf
+from sample.one_page import OnePage
 from worker.pages.sources.base import PageSource
 from worker.pages.sources.images import ImageSource
 from worker.pages.sources.pdf import PdfSource
@@ -45,7 +45,7 @@ def _measure(
             reading.append(_seconds_from_disk(files) / source.total_pages)
             for number in range(1, source.total_pages + 1):
                 started = time.process_time()
-                page = OnePage(source.page(number).image)
+                page = OnePage(source.page(number))
                 decoding.append(time.process_time() - started)
                 all_of_it.append(decoding[-1] + cpu_seconds_of(partial(stage.run, 1, page)))
                 note(f"{what}: {number} of {source.total_pages} pages")

@@ -15,13 +15,13 @@ from typing import Any, Literal
 from benchmarks.join_measures import JoinCounts, count_joins
 from benchmarks.layout_measures import Share, cut_by_a_picture, skew_error, turned_right, typed_right
 from benchmarks.printed_lines import PrintedLines
-from benchmarks.quality import OnePage
 from benchmarks.report import note, report
 from benchmarks.table_measures import TableCounts, count_tables
 from checkpointing.plurals import counted
 from producer.evaluate.evaluate import measure_page
 from producer.evaluate.measure import Counts
 from producer.evaluate.readings import text_of
+from sample.one_page import OnePage
 from sample.picture_pages import pages_of
 from sample.truth_pages import HELD_OUT_SEEDS, Bed, Recipe, RegionKind, Sheet, TruePage, make_page
 from worker.ocr.engines.base import Engine
@@ -78,17 +78,6 @@ class Read:
         return self.outputs[0].get("geometry")
 
 
-class _GeneratedPage(OnePage):
-    """The inputs of the OCR stage: the picture of a generated page, or a half of it."""
-
-    def __init__(self, scan: PageImage) -> None:
-        super().__init__(scan.image)
-        self._scan = scan
-
-    def image(self, _page: int) -> PageImage:
-        return self._scan
-
-
 class Reader:
     """Reads recipes with an engine, each as often as there are rounds; `options` are those of the OCR stage."""
 
@@ -105,7 +94,7 @@ class Reader:
         if isinstance(self._engine, PrintedLines):
             self._engine.page = page
         scan = PageImage(page.image, float(page.truth.dpi))
-        parts = [_GeneratedPage(each) for each in (pages_of(scan) if split else [scan])]
+        parts = [OnePage(each) for each in (pages_of(scan) if split else [scan])]
         times = []
         for _ in range(self._rounds):
             started = time.process_time()

@@ -3,9 +3,6 @@
 import statistics
 import time
 from collections.abc import Sequence
-from typing import Any
-
-from PIL import Image
 
 from benchmarks.known_pages import KnownPage, collections
 from benchmarks.report import note, report
@@ -15,6 +12,7 @@ from producer.evaluate.evaluate import measure_page
 from producer.evaluate.measure import Counts
 from producer.evaluate.model import PageResult
 from producer.evaluate.readings import text_of
+from sample.one_page import OnePage
 from worker.ocr.engines.base import Engine
 from worker.ocr.engines.registry import make_engine
 from worker.pages.sources.base import PageImage
@@ -33,37 +31,12 @@ def run(page_count: int | None = None, rounds: int = 1) -> None:
         _measure(engine, collection.name, collection.pages, rounds)
 
 
-class OnePage:
-    """The inputs of the OCR stage: a picture and nothing else."""
-
-    total_pages = 1
-
-    def __init__(self, image: Image.Image) -> None:
-        self._image = image
-
-    def image(self, _page: int) -> PageImage:
-        """Return the picture."""
-        return PageImage(self._image, _DPI)
-
-    def languages(self, _page: int) -> tuple[str, ...]:
-        """Name none."""
-        return ()
-
-    def output(self, _stage: str, page: int) -> dict[str, Any]:
-        """There is none.
-
-        Raises:
-            LookupError: always.
-        """
-        raise LookupError(page)
-
-
 def _measure(engine: Engine, name: str, known: Sequence[KnownPage], rounds: int) -> None:
     stage = OcrStage(engine=engine)
     results: list[PageResult] = []
     cpu_seconds: list[float] = []
     for number, page in enumerate(known, start=1):
-        inputs = OnePage(page.image())
+        inputs = OnePage(PageImage(page.image(), _DPI))
         times = []
         for _ in range(rounds):
             started = time.process_time()

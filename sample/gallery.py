@@ -19,6 +19,7 @@ from checkpointing.plurals import counted
 from producer.evaluate.evaluate import measure_page
 from producer.evaluate.measure import Counts
 from producer.evaluate.readings import text_of
+from sample.one_page import OnePage
 from worker.pages.geometry.resample import page_image
 from worker.pages.geometry.transform import Geometry
 from worker.pages.sources.base import PageImage
@@ -95,29 +96,11 @@ class ShownPage:
     regions: Sequence[Mapping[str, Any]]
 
 
-class _Inputs:
-    """The inputs of the OCR stage for one page without a book."""
-
-    total_pages = 1
-
-    def __init__(self, scanned: PageImage) -> None:
-        self._scanned = scanned
-
-    def image(self, _page: int) -> PageImage:
-        return self._scanned
-
-    def languages(self, _page: int) -> tuple[str, ...]:
-        return ()
-
-    def output(self, _stage: str, page: int) -> dict[str, Any]:
-        raise LookupError(page)
-
-
 def read_page(page: GalleryPage, stage: OcrStage) -> ShownPage:
     """Read a page and return what the gallery shows of it, also for a page that cannot be read."""
     scanned = _picture(page.scanned.image, "scanned")
     try:
-        found = stage.run(1, _Inputs(page.scanned))
+        found = stage.run(1, OnePage(page.scanned))
     except PageError as error:
         return ShownPage(page.title, scanned, None, "", (), (in_one_line(str(error)),), ())
     output = found.model_dump(mode="json")

@@ -17,8 +17,8 @@ from producer.planning.stale import find_stale
 from producer.report.collect import collect
 from producer.report.render import render as render_report
 from sample import pages
+from sample.one_page import OnePage
 from sample.render import render
-from tests.support.one_page import OnePage
 from tests.support.report_book import SCAN, ReportBook, make_book
 from tests.support.scanned_pages import turned
 from worker.config.configured_stages import ConfiguredStages
@@ -63,7 +63,7 @@ def text_page() -> Image.Image:
 def read(image: Image.Image, **options: str) -> tuple[OcrPage, Image.Image]:
     """Return the output, and the picture that the engine was given."""
     engine = OneLineEngine()
-    return OcrStage(OcrOptions(**options), engine).run(1, OnePage(image)), engine.given[0]
+    return OcrStage(OcrOptions(**options), engine).run(1, OnePage(PageImage(image, dpi=300.0))), engine.given[0]
 
 
 def test_a_sideways_page_is_read_upright() -> None:
@@ -80,13 +80,16 @@ class ThreePages(OnePage):
 
     total_pages = 3
 
+    def __init__(self) -> None:
+        """Render pages as they are asked for."""
+
     def image(self, page: int) -> PageImage:
         plate = Image.effect_noise((875, 625), 120).convert("RGB")
         return PageImage(plate if page == 2 else turned(text_page(), 90), dpi=300.0)
 
 
 def test_a_page_that_does_not_tell_its_turn_is_turned_like_its_neighbours() -> None:
-    page = OcrStage(OcrOptions(), engine=OneLineEngine()).run(2, ThreePages(text_page()))
+    page = OcrStage(OcrOptions(), engine=OneLineEngine()).run(2, ThreePages())
     assert page.geometry is not None
     assert (page.geometry.quarter_turns, page.geometry.turned_like) == (3, (1, 3))
     assert page.geometry.words() == "turned by 270 degrees like pages 1 and 3"
@@ -197,19 +200,14 @@ def test_a_changed_geometry_in_the_profile_makes_pages_stale(book: ReportBook) -
     assert store.metadata(SCAN).profile.words() == "rotate off"
 
 
-class LeftHalf(OnePage):
-    def image(self, _page: int) -> PageImage:
-        gutter = Gutter(top=(0.5, 0.0), bottom=(0.5, 1.0))
-        return PageImage(self._image, dpi=300.0, half=Half(gutter, "left"))
-
-
 @pytest.mark.parametrize("step", ["auto", "off"])
 def test_a_half_of_a_spread_is_read_alone_and_recorded_on_its_whole_picture(step: str) -> None:
     spread = Image.new("RGB", (1250, 875), "black")
     spread.paste(text_page(), (0, 0))
     engine = OneLineEngine()
     options = OcrOptions(ocr_rotate=step, ocr_deskew=step, ocr_crop="off")
-    page = OcrStage(options, engine).run(1, LeftHalf(spread))
+    half = Half(Gutter(top=(0.5, 0.0), bottom=(0.5, 1.0)), "left")
+    page = OcrStage(options, engine).run(1, OnePage(PageImage(spread, dpi=300.0, half=half)))
     assert page.geometry is not None
     assert (page.geometry.source.width, page.geometry.box) == (1250, (0, 0, 625, 875))
     assert np.array_equal(engine.given[0], text_page())

@@ -2,9 +2,10 @@
 
 from PIL import Image, ImageDraw
 
-from tests.support.one_page import OnePage
+from sample.one_page import OnePage
 from worker.ocr.boxes import Box
 from worker.ocr.engines.base import Engine, OcrLine
+from worker.pages.sources.base import PageImage
 from worker.stages.ocr import OcrPage, OcrStage
 from worker.stages.options import OcrOptions
 
@@ -48,7 +49,7 @@ class OneSidedEngine(Engine):
 
 
 def read(engine: Engine, image: Image.Image) -> OcrPage:
-    return OcrStage(AS_SCANNED, engine=engine).run(1, OnePage(image))
+    return OcrStage(AS_SCANNED, engine=engine).run(1, OnePage(PageImage(image, dpi=300.0)))
 
 
 def test_a_page_on_which_only_mirrored_print_shows_through_is_blank() -> None:
